@@ -1,0 +1,89 @@
+"""The only door to soundfile and soxr: bytes and files in, mono waveforms out, and back to bytes.
+
+Conventions: a waveform is float32 (n_samples,) with full scale 1.0. Published audio is WAV FLOAT: exact for
+float32, and values beyond full scale survive. Nothing here changes the level of a sound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from scipy.io import wavfile
+
+from harness.errors import BadCorpus
+from harness.records import Waveform
+
+
+def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
+    """Decode a recording and average its channels.
+
+    Returns:
+        waveform (n,), its rate in Hz, its number of channels.
+
+    Raises:
+        BadCorpus: not a sound file, or empty, or with NaN or infinite samples.
+    """
+    label = name or (str(source) if isinstance(source, Path) else "audio")
+    try:
+        samples, rate = soundfile.read(
+            io.BytesIO(source) if isinstance(source, bytes) else str(source),
+            dtype="float32",
+            always_2d=True,
+        )
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = str(error).split(": ", 1)[-1].rstrip(".")
+        raise BadCorpus(
+            f"{label} is not a readable sound file ({reason}); expected WAV, FLAC, OGG or MP3"
+        ) from None
+    if len(samples) == 0:
+        raise BadCorpus(f"{label} holds no samples; remove it from the corpus")
+    waveform = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(waveform).all():
+        raise BadCorpus(f"{label} holds NaN or infinite samples; export it again")
+    return waveform, int(rate), samples.shape[1]
+
+
+def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
+    """The one resampler of the project (soxr, quality HQ); a no-op when the rates agree."""
+    if from_hz == to_hz:
+        return waveform
+    return np.asarray(soxr.resample(waveform, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+
+
+def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
+    """WAV FLOAT bytes: `read` gives the same float32 samples back, bit for bit.
+
+    Written by scipy: libsndfile would add a chunk with the time of day, and equal audio must be equal bytes.
+    """
+    buffer = io.BytesIO()
+    wavfile.write(buffer, sample_rate_hz, waveform)
+    return buffer.getvalue()
+
+
+def encode_flac(waveform: Waveform, sample_rate_hz: int) -> bytes:
+    """FLAC 16 bit, for clips that were quantised before anything was extracted from them."""
+    return _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16")
+
+
+def encode_listenable(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, float]:
+    """WAV PCM 16 for a player on a page, raised to a peak of 0.5, with the gain that was applied in dB."""
+    peak = float(np.abs(waveform).max(initial=0.0))
+    gain = 0.5 / peak if peak > 0 else 1.0
+    data = _encoded((waveform * gain).astype(np.float32), sample_rate_hz, "WAV", "PCM_16")
+    return data, float(20 * np.log10(gain))
+
+
+def sha256(waveform: Waveform) -> str:
+    """Of the float32 samples, little-endian."""
+    return hashlib.sha256(np.ascontiguousarray(waveform, dtype="<f4").tobytes()).hexdigest()
+
+
+def _encoded(waveform: Waveform, rate: int, container: str, subtype: str) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, rate, format=container, subtype=subtype)
+    return buffer.getvalue()

@@ -1,0 +1,50 @@
+"""The error tree: what a user can fix, and what is ours.
+
+    GoodenoughError            everything raised on purpose
+    ├── BadInput               the user can fix it: one line on stderr, exit code 2
+    │   ├── BadCorpus          a folder of clips, its metadata or its audio
+    │   ├── BadModel           a checkpoint that cannot be loaded or trusted
+    │   ├── BadLabels          class names that cannot be mapped to the task
+    │   ├── BadSignals         a signals folder or dataset
+    │   └── BadTask            a task name or task file
+    └── NotValid               the work was done and its result does not hold: exit code 1
+
+An error says what was found, what was expected, the likely slip, and the command that fixes it,
+in one line. Anything else that escapes is a fault of ours and keeps its traceback.
+"""
+
+
+class GoodenoughError(Exception):
+    """Everything raised on purpose."""
+
+    exit_code = 2
+
+
+class BadInput(GoodenoughError):
+    """The user can fix it; the message is one line."""
+
+
+class BadCorpus(BadInput):
+    """A folder of clips, its metadata or its audio."""
+
+
+class BadModel(BadInput):
+    """A checkpoint that cannot be loaded or trusted."""
+
+
+class BadLabels(BadInput):
+    """Class names that cannot be mapped to the task."""
+
+
+class BadSignals(BadInput):
+    """A signals folder or dataset."""
+
+
+class BadTask(BadInput):
+    """A task name or task file."""
+
+
+class NotValid(GoodenoughError):
+    """The work was done and its result does not hold."""
+
+    exit_code = 1

@@ -1,0 +1,488 @@
+"""Every type that crosses a room border or touches disk.
+
+Conventions: frozen dataclasses; the unit is in the name (`sample_rate_hz`, `seconds_seen`); shares are
+fractions in [0, 1]; an unknown value is `None`, never -1, 0.0 or "?"; every field has its sentence under it.
+Arrays are numpy: waveforms float32 (n_samples,), masks bool (n_bins,) with n_bins = n_samples // 2 + 1.
+
+On disk: `to_json` and `from_json` turn `Entry` and its parts to text and back. Reading is strict: unknown
+fields, missing fields, wrong types, NaN and infinity are refused, all at once, each with its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Waveform = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+PROTOCOL = 1
+"""Raised whenever a change could move a verdict or a score; entries of two protocols are never ranked together."""
+
+OTHER = "other"
+"""What a model's class outside the task's canonical labels is mapped to; it can win, and then rejects."""
+
+FAMILIES = ("responsibility", "minimal")
+"""Families of signals (definitions: Families). Never mixed in one rate; the first is the headline."""
+
+STIMULI = (
+    "whole",
+    "signal",
+    "permuted",
+    "largest",
+    "silence",
+    "permuted_equal_energy",
+    "complement",
+)
+"""What a model is asked to judge (definitions: Controls)."""
+
+MIN_MARGIN = 1e-3
+"""Logit lead a class must have over the best other, throughout search and certificate (definitions: Signals)."""
+
+MIN_SIGNALS = 20
+"""Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
+
+MIN_COVERAGE = 0.5
+"""Coverage below which a model is not ranked (definitions: Lift)."""
+
+_STRICT = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRef:
+    """A model at one moment of its life."""
+
+    __pydantic_config__ = _STRICT
+
+    repo_id: str
+    """Hub id `org/name`; a local folder is `local/<folder name>`."""
+    revision: str
+    """40-hex commit on the Hub; for a local folder the sha256 of weights, config and preprocessor."""
+    weights_sha256: str
+    """sha256 over the weight files: two models with the same one count as the same model."""
+
+    @property
+    def slug(self) -> str:
+        """`org__name`, the form used in file names."""
+        return self.repo_id.replace("/", "__")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetRef:
+    """Signals of one task, at one moment."""
+
+    __pydantic_config__ = _STRICT
+
+    repo_id: str
+    """Hub id, or `local/<folder name>`, or `embedded/starter`."""
+    revision: str
+    """40-hex commit on the Hub; for a folder the same as `sha256`."""
+    config: str
+    """The task."""
+    split: str
+    """Always `test`: nothing here is for training."""
+    sha256: str
+    """Content of clips and signals of this task: what makes two runs comparable."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """One recording, brought to the task's rate and to mono."""
+
+    clip_id: str
+    """Unique in its corpus; the file name without its ending, or the row's id."""
+    corpus: str
+    """Where it came from."""
+    label: str | None
+    """Truth, as a canonical label; None when the corpus does not say."""
+    waveform: Waveform
+    """(n_samples,) float32, full scale 1.0."""
+    sample_rate_hz: int
+    """The task's rate."""
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return len(self.waveform) / self.sample_rate_hz
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bands:
+    """A partition of the rfft bins of a clip into neighbouring bands."""
+
+    n_samples: int
+    """Samples of the clip."""
+    sample_rate_hz: int
+    """Rate of the clip."""
+    edges: NDArray[np.int64]
+    """(n_bands + 1,) rising from 0 to n_bins; band i holds bins edges[i] .. edges[i + 1] - 1."""
+
+    @property
+    def n_bins(self) -> int:
+        """n_samples // 2 + 1."""
+        return self.n_samples // 2 + 1
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SufficientSignal:
+    """A part of a clip's spectrum that alone makes the reference say what it says of the whole clip."""
+
+    signal_id: str
+    """`<clip_id>:<reference slug>:<family>`."""
+    clip_id: str
+    """The clip it is part of."""
+    family: str
+    """One of FAMILIES."""
+    reference: str
+    """repo_id of the model it was extracted from."""
+    truth: str | None
+    """The clip's canonical label, if known."""
+    expected: str
+    """The class c: what the reference says of the whole clip, as a canonical label."""
+    n_samples: int
+    """Samples of the clip and of the signal."""
+    sample_rate_hz: int
+    """Rate of both."""
+    mask: Mask
+    """(n_bins,) the kept bins."""
+    guarantee: str
+    """`one_minimal`, `prefix_minimal` or `budget_spent` (definitions: minimal)."""
+    resolution: int
+    """Number of bands the guarantee refers to; n_bins when every band is one bin."""
+    p_whole: float
+    """Probability the reference gives `expected` on the whole clip."""
+    p_signal: float
+    """The same, on the signal as published."""
+    margin: float
+    """Logit of `expected` minus the best other, on the signal as published; at least MIN_MARGIN."""
+    degenerate: bool
+    """The reference gives silence the class `expected`: the empty mask is sufficient and says nothing."""
+    search: str
+    """Name of the search in SEARCHES, with its settings, e.g. `responsibility(repetitions=20)`."""
+    n_queries: int
+    """Forward passes spent on it, certificate included."""
+    seed: int
+    """What the search's randomness was drawn from."""
+    sha256: str
+    """Of the float32 samples of the signal, little-endian."""
+
+    @property
+    def n_kept(self) -> int:
+        """Number of kept bins, k."""
+        return int(self.mask.sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelMap:
+    """How a model's own classes are read in a task's canonical labels. The argmax is taken before it."""
+
+    __pydantic_config__ = _STRICT
+
+    task: str
+    """Name of the task."""
+    names: tuple[str, ...]
+    """The model's class names, by index."""
+    canonical: tuple[str, ...]
+    """The canonical label of each, or OTHER."""
+    source: str
+    """`names` when read from the class names, `file` when an explicit map was given."""
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """The canonical labels the model can give."""
+        return frozenset(self.canonical) - {OTHER}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One model's answer to one stimulus: one row of `verdicts.parquet`."""
+
+    task: str
+    """Name of the task."""
+    reference: str | None
+    """repo_id of the signal's reference; None for `whole` and `silence`."""
+    family: str | None
+    """Family of the signal; None for `whole` and `silence`."""
+    level: int | None
+    """Nested level (definitions: Levels): 0 for the minimal signal itself, None where there is none."""
+    clip_id: str | None
+    """The clip; None for `silence`, which is asked once per length."""
+    signal_id: str | None
+    """The signal; None for `whole` and `silence`."""
+    stimulus: str
+    """One of STIMULI."""
+    n_samples: int
+    """Length of the stimulus at the task's rate."""
+    truth: str | None
+    """Canonical label of the clip, if known."""
+    expected: str | None
+    """The class c of the signal; None for `whole` and `silence`."""
+    predicted_raw: str
+    """The model's top class, in its own words."""
+    predicted: str
+    """The same as a canonical label, or OTHER."""
+    p_expected: float | None
+    """Probability of `expected`, summed over the classes mapped to it."""
+    p: tuple[float, ...]
+    """Probability of each canonical label, in the order of the task; what is missing to 1 is OTHER."""
+    seconds_seen: float
+    """Seconds of the stimulus inside the model's window."""
+    energy_seen: float
+    """Share of its energy inside the window and below the model's Nyquist frequency; 1 for silence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A number that knows how sure it is."""
+
+    __pydantic_config__ = _STRICT
+
+    value: float | None
+    """None when nothing could be counted (n = 0)."""
+    low: float | None
+    """Lower end of the interval."""
+    high: float | None
+    """Upper end of the interval."""
+    level: float
+    """Confidence level, 0.95."""
+    method: str
+    """How the interval was made."""
+    n: int
+    """Number of observations (signals or clips) behind the value."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceCounts:
+    """What one reference offers in one family."""
+
+    __pydantic_config__ = _STRICT
+
+    model: ModelRef
+    """The reference."""
+    family: str
+    """One of FAMILIES."""
+    n_signals: int
+    """Signals published, degenerate ones included."""
+    n_degenerate: int
+    """Of these, degenerate: never judged, in no rate."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """The rates of one candidate over one set of signals (definitions: Transfer)."""
+
+    __pydantic_config__ = _STRICT
+
+    coverage: Estimate
+    """Share of signals whose class the candidate knows."""
+    transfer: Estimate
+    """Acceptance of the signals."""
+    agreeing_transfer: Estimate
+    """The same where the candidate gives the whole clip the class, too."""
+    floor: Estimate
+    """Acceptance of the `permuted` control."""
+    lift: Estimate
+    """Mean paired difference transfer - floor, in [-1, 1]."""
+    largest: Estimate
+    """Acceptance of the `largest` control: what energy alone buys."""
+    silence: Estimate
+    """Acceptance of silence: constant-class bias."""
+    ceiling: Estimate
+    """Acceptance of the whole clips."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One reference and the candidate: a cell of the matrix."""
+
+    __pydantic_config__ = _STRICT
+
+    reference: ModelRef
+    """Whose signals."""
+    same_weights: bool
+    """The candidate is this reference: the cell is the known answer and counts in no mean."""
+    n_signals: int
+    """Signals published."""
+    n_degenerate: int
+    """Of these, degenerate."""
+    n_applicable: int
+    """Non-degenerate signals whose class the candidate knows: the denominator."""
+    rates: Rates
+    """Over the applicable signals."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FamilyScore:
+    """A candidate's score over one family of signals: unweighted means over the references."""
+
+    __pydantic_config__ = _STRICT
+
+    family: str
+    """One of FAMILIES."""
+    rates: Rates
+    """Means over the references that are not the candidate itself; lift only over those with MIN_SIGNALS."""
+    by_class: dict[str, Estimate]
+    """Transfer for each class of signals."""
+    cells: tuple[Cell, ...]
+    """One per reference."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeClipScore:
+    """The usual measures, on whole clips of known truth whose label the candidate knows."""
+
+    __pydantic_config__ = _STRICT
+
+    accuracy: Estimate
+    """Share of clips given their true label."""
+    precision: Estimate
+    """Macro mean over the true labels."""
+    recall: Estimate
+    """Macro mean over the true labels."""
+    f1: Estimate
+    """Macro mean over the true labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scorecard:
+    """Everything counted about one candidate on one task."""
+
+    __pydantic_config__ = _STRICT
+
+    whole: WholeClipScore
+    """On whole clips."""
+    families: tuple[FamilyScore, ...]
+    """One per family published, headline first."""
+    known_answer: float | None
+    """A reference's acceptance of its own signals, which must be 1; None when the candidate is no reference."""
+    ranked: bool
+    """Whether the lift may stand on the leaderboard."""
+    unranked_because: str | None
+    """Why not, in a sentence."""
+
+    @property
+    def headline(self) -> FamilyScore | None:
+        """The family that ranks, if its signals are published."""
+        return next((f for f in self.families if f.family == FAMILIES[0]), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """How a result was made."""
+
+    __pydantic_config__ = _STRICT
+
+    goodenough: str
+    """Version of this package."""
+    versions: dict[str, str]
+    """Versions of python, torch, transformers, numpy, scipy, soxr."""
+    platform: str
+    """Operating system and processor."""
+    device: str
+    """Where the model ran."""
+    dtype: str
+    """Its arithmetic."""
+    batch_size: int
+    """Largest batch."""
+    frontend: str
+    """Feature extractor and its backend."""
+    seconds: float
+    """Wall time of the evaluation."""
+    created: str
+    """UTC, ISO 8601 to the second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """What a model is, read off its files."""
+
+    __pydantic_config__ = _STRICT
+
+    architecture: str
+    """transformers class name."""
+    n_parameters: int
+    """Number of weights."""
+    sample_rate_hz: int
+    """What its feature extractor expects."""
+    window_seconds: float | None
+    """What it can see of a clip; None when it takes any length."""
+    licence: str | None
+    """As the model card states it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One model x task x signals revision x protocol: `entry.json`."""
+
+    __pydantic_config__ = _STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    task: str
+    """Name of the task."""
+    model: ModelRef
+    """The candidate."""
+    facts: ModelFacts
+    """What it is."""
+    signals: DatasetRef
+    """What it was asked."""
+    references: tuple[ReferenceCounts, ...]
+    """Whose signals these are."""
+    label_map: LabelMap
+    """How its classes were read."""
+    scorecard: Scorecard
+    """The numbers; derived from the verdicts and nothing else."""
+    run: RunSettings
+    """How it was made."""
+    n_verdicts: int
+    """Rows of `verdicts.parquet`."""
+    verdicts_sha256: str
+    """Of that file."""
+
+    @property
+    def path(self) -> str:
+        """Where it lives below `submissions/` or a results folder."""
+        return f"{self.model.slug}/{self.model.revision[:12]}/{self.task}@{self.signals.sha256[:8]}"
+
+
+T = TypeVar("T")
+
+
+@lru_cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any) -> str:
+    """A record as indented JSON with a newline at its end."""
+    text: bytes = _adapter(type(record)).dump_json(record, indent=2)
+    return text.decode() + "\n"
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """Read a record back.
+
+    Raises:
+        ValueError: one line per problem, `where: what`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        record: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        lines = (
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        raise ValueError("\n".join(lines)) from None
+    return record

@@ -1,0 +1,140 @@
+"""Waveform <-> spectrum, masks, bands and the controls made of a clip's own spectrum.
+
+Conventions: a clip has `n` samples and `N = n // 2 + 1` bins, those of the real FFT of the WHOLE clip in
+float64. A mask is bool (N,): kept bins keep amplitude and phase, all others are zero; the masked signal is
+`irfft(X * mask, n)` in float64, then cast to float32. No window, no rescaling.
+
+Public: spectrum, keep, bin_energy, single_bins, log_bands, runs, from_runs, permuted, largest, equal_energy_gain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from harness.records import Bands, FloatArray, Mask, Waveform
+
+Spectrum = NDArray[np.complex128]
+
+
+def spectrum(waveform: Waveform) -> Spectrum:
+    """(n,) float32 -> (n // 2 + 1,) complex128."""
+    return np.asarray(scipy.fft.rfft(waveform.astype(np.float64)))
+
+
+def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
+    """The signals x|M.
+
+    Args:
+        X: (N,) spectrum of the clip.
+        masks: (N,) or (m, N) kept bins.
+        n_samples: length of the clip.
+
+    Returns:
+        (n,) or (m, n) float32.
+    """
+    kept = np.where(masks, X, 0)
+    return np.asarray(scipy.fft.irfft(kept, n_samples, axis=-1)).astype(np.float32)
+
+
+def bin_energy(X: Spectrum, n_samples: int) -> FloatArray:
+    """(N,) energy of each bin; they sum to the energy of the clip (Parseval: inner bins count twice)."""
+    energy = np.abs(X) ** 2 * (2.0 / n_samples)
+    energy[0] /= 2
+    if n_samples % 2 == 0:
+        energy[-1] /= 2
+    return np.asarray(energy)
+
+
+def single_bins(n_samples: int, sample_rate_hz: int) -> Bands:
+    """Every bin is a band: the finest resolution."""
+    return Bands(n_samples, sample_rate_hz, np.arange(n_samples // 2 + 2, dtype=np.int64))
+
+
+def log_bands(n_samples: int, sample_rate_hz: int, n_bands: int) -> Bands:
+    """At most `n_bands` bands, evenly spaced in log frequency, none narrower than one bin."""
+    n_bins = n_samples // 2 + 1
+    if n_bands >= n_bins:
+        return single_bins(n_samples, sample_rate_hz)
+    edges = np.round(np.geomspace(1, n_bins, n_bands + 1)).astype(np.int64)
+    edges[0] = 0
+    # Low bands would be narrower than a bin: push the edges up until each holds one.
+    for i in range(1, n_bands + 1):
+        edges[i] = max(edges[i], edges[i - 1] + 1)
+    edges[-1] = n_bins
+    return Bands(n_samples, sample_rate_hz, edges)
+
+
+def expand(bands: Bands, masks: Mask) -> Mask:
+    """Masks over bands, (..., n_bands), as masks over bins, (..., N)."""
+    return np.repeat(masks, np.diff(bands.edges), axis=-1)
+
+
+def pool(bands: Bands, per_bin: FloatArray) -> FloatArray:
+    """Sum of a quantity per bin, (N,), in each band, (n_bands,)."""
+    return np.asarray(np.add.reduceat(per_bin, bands.edges[:-1]))
+
+
+def runs(mask: Mask) -> NDArray[np.int64]:
+    """Kept bins as (r, 2) rows of [first bin, number of bins]."""
+    steps = np.diff(mask.astype(np.int8), prepend=0, append=0)
+    first, last = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return np.stack([first, last - first], axis=1).astype(np.int64)
+
+
+def from_runs(rows: NDArray[np.int64], n_bins: int) -> Mask:
+    """Inverse of `runs`.
+
+    Raises:
+        ValueError: rows that overlap, touch, run backwards or leave 0 .. n_bins.
+    """
+    rows = np.asarray(rows, dtype=np.int64).reshape(-1, 2)
+    ends = rows[:, 0] + rows[:, 1]
+    if (
+        (rows[:, 1] < 1).any()
+        or (rows[:, 0] < 0).any()
+        or (ends > n_bins).any()
+        or (rows[1:, 0] <= ends[:-1]).any()
+    ):
+        raise ValueError(f"runs must rise, not touch and stay within {n_bins} bins")
+    steps = np.zeros(n_bins + 1, dtype=np.int8)
+    steps[rows[:, 0]] = 1
+    steps[ends] = -1
+    return np.asarray(np.cumsum(steps[:-1]) > 0)
+
+
+def permuted(mask: Mask, rng: np.random.Generator) -> Mask:
+    """Runs and gaps of the mask in random order: as many bins, the same texture, elsewhere.
+
+    An order that gives the mask back is drawn again (up to 16 times): a mask of one run has only two orders,
+    and a control equal to its signal would say nothing.
+    """
+    rows = runs(mask)
+    n_bins = len(mask)
+    starts, lengths = rows[:, 0], rows[:, 1]
+    ends = starts + lengths
+    gaps = np.concatenate([starts, [n_bins]]) - np.concatenate([[0], ends])
+    drawn = mask
+    for _ in range(16):
+        some_gaps, some_lengths = rng.permutation(gaps), rng.permutation(lengths)
+        first = np.cumsum(some_gaps[:-1]) + np.concatenate([[0], np.cumsum(some_lengths[:-1])])
+        drawn = np.zeros(n_bins, dtype=bool)
+        for start, length in zip(first, some_lengths, strict=True):
+            drawn[int(start) : int(start + length)] = True
+        if not np.array_equal(drawn, mask):
+            break
+    return drawn
+
+
+def largest(energy: FloatArray, n_kept: int) -> Mask:
+    """The `n_kept` bins of largest energy; ties go to the lower bin."""
+    mask = np.zeros(len(energy), dtype=bool)
+    mask[np.argsort(-energy, kind="stable")[:n_kept]] = True
+    return mask
+
+
+def equal_energy_gain(energy: FloatArray, mask: Mask, control: Mask) -> float:
+    """Factor that gives the control the energy of the signal; 1 where the control has none."""
+    wanted, found = float(energy[mask].sum()), float(energy[control].sum())
+    return float(np.sqrt(wanted / found)) if found > 0 else 1.0
