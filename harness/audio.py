@@ -48,6 +48,20 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
     return waveform, int(rate), samples.shape[1]
 
 
+def probe(path: Path) -> None:
+    """Check that a file looks like sound, without decoding it.
+
+    Raises:
+        BadCorpus: it is not there, or its header is not that of a sound file.
+    """
+    if not path.is_file():
+        raise BadCorpus(f"{path} does not exist, but the corpus's metadata.csv lists it")
+    try:
+        soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError):
+        raise BadCorpus(f"{path} is not a readable sound file; expected WAV, FLAC, OGG or MP3") from None
+
+
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
     """The one resampler of the project (soxr, quality HQ); a no-op when the rates agree."""
     if from_hz == to_hz:
@@ -65,9 +79,13 @@ def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
     return buffer.getvalue()
 
 
-def encode_flac(waveform: Waveform, sample_rate_hz: int) -> bytes:
-    """FLAC 16 bit, for clips that were quantised before anything was extracted from them."""
-    return _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16")
+def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
+    """The smallest bytes that decode to the same samples, and their ending: FLAC if 16 bits hold them."""
+    if sample_rate_hz <= 655_350:
+        data = _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16")
+        if np.array_equal(read(data)[0], waveform):
+            return data, "flac"
+    return encode(waveform, sample_rate_hz), "wav"
 
 
 def encode_listenable(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, float]:

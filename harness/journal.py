@@ -56,9 +56,9 @@ class Journal:
             raise BadInput(f"{path} was begun with another {', '.join(other)}; {restart_hint}")
         self.items = [json.loads(line) for line in whole[1:]]
 
-    def append(self, item: dict[str, Any]) -> None:
-        """Add one finished item."""
-        self._write(json.dumps(item))
+    def append(self, *items: dict[str, Any]) -> None:
+        """Add finished items; they are on disk when this returns."""
+        self._write("\n".join(json.dumps(item) for item in items))
 
     def close(self) -> None:
         """Close the file and keep it."""

@@ -11,8 +11,8 @@ fields, missing fields, wrong types, NaN and infinity are refused, all at once, 
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 PROTOCOL = 1
-"""Raised whenever a change could move a verdict or a score; entries of two protocols are never ranked together."""
+"""Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
 
 OTHER = "other"
 """What a model's class outside the task's canonical labels is mapped to; it can win, and then rejects."""
@@ -42,7 +42,7 @@ STIMULI = (
 """What a model is asked to judge (definitions: Controls)."""
 
 MIN_MARGIN = 1e-3
-"""Logit lead a class must have over the best other, throughout search and certificate (definitions: Signals)."""
+"""Logit lead a class must have over the best other in search and certificate (definitions: Signals)."""
 
 MIN_SIGNALS = 20
 """Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
@@ -362,7 +362,7 @@ class Scorecard:
     families: tuple[FamilyScore, ...]
     """One per family published, headline first."""
     known_answer: float | None
-    """A reference's acceptance of its own signals, which must be 1; None when the candidate is no reference."""
+    """A reference's acceptance of its own signals, which must be 1; None for other candidates."""
     ranked: bool
     """Whether the lift may stand on the leaderboard."""
     unranked_because: str | None
@@ -453,10 +453,106 @@ class Entry:
         return f"{self.model.slug}/{self.model.revision[:12]}/{self.task}@{self.signals.sha256[:8]}"
 
 
+@dataclasses.dataclass(frozen=True)
+class CorpusRef:
+    """Where a reference's clips came from, and what was done to them."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    """Hub id, or `local/<folder name>`."""
+    revision: str
+    """40-hex commit on the Hub; for a folder the sha256 over the waveforms of the clips used."""
+    licence: str | None
+    """As the corpus states it."""
+    n_clips: int
+    """Clips used."""
+    n_resampled: int
+    """Of these, brought to the task's rate."""
+    n_mixed: int
+    """Of these, averaged to mono."""
+    n_cut: int
+    """Of these, cut to a centred excerpt of the task's `max_seconds`."""
+    n_duplicates: int
+    """Clips left out because another one has the same samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A clip a reference has no signal for, and why."""
+
+    __pydantic_config__ = _STRICT
+
+    clip_id: str
+    """The clip."""
+    why: str
+    """In a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceRecord:
+    """One reference of a signals folder: who it is and how its signals were made."""
+
+    __pydantic_config__ = _STRICT
+
+    task: str
+    """Name of the task."""
+    model: ModelRef
+    """The reference."""
+    facts: ModelFacts
+    """What it is."""
+    label_map: LabelMap
+    """How its classes were read."""
+    corpus: CorpusRef
+    """Where the clips came from."""
+    searches: tuple[str, ...]
+    """The searches, with their settings."""
+    counts: tuple[ReferenceCounts, ...]
+    """Signals per family."""
+    skipped: tuple[Skipped, ...]
+    """Clips without signals."""
+    run: RunSettings
+    """How it was made."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskRecord:
+    """A task as it stood when the signals were made, so that a user's own travels with them."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    """Name of the task."""
+    labels: dict[str, tuple[str, ...]]
+    """Canonical labels and their other spellings."""
+    sample_rate_hz: int
+    """Rate of every clip."""
+    max_seconds: float
+    """Longest clip."""
+    notes: str
+    """Sources and licences."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """`manifest.json` of a signals folder, written last: what is not in it is not there."""
+
+    __pydantic_config__ = _STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    tasks: tuple[TaskRecord, ...]
+    """The tasks."""
+    references: tuple[ReferenceRecord, ...]
+    """One per task and reference."""
+    files: dict[str, str]
+    """sha256 of every file of clips and signals, by path below the folder."""
+
+
 T = TypeVar("T")
 
 
-@lru_cache
+@cache
 def _adapter(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
@@ -465,7 +561,7 @@ def _adapter(kind: Any) -> Any:
 
 def to_json(record: Any) -> str:
     """A record as indented JSON with a newline at its end."""
-    text: bytes = _adapter(type(record)).dump_json(record, indent=2)
+    text: bytes = _adapter(cast(Any, type(record))).dump_json(record, indent=2)
     return text.decode() + "\n"
 
 
@@ -478,7 +574,7 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     from pydantic import ValidationError
 
     try:
-        record: T = _adapter(kind).validate_json(text)
+        record: T = _adapter(cast(Any, kind)).validate_json(text)
     except ValidationError as error:
         lines = (
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}"

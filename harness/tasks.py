@@ -138,7 +138,8 @@ def find(name: str) -> Task:
         return TASKS[name]
     if not name.endswith((".yaml", ".yml")):
         raise BadTask(
-            f"no task named {name!r}; known: {', '.join(TASKS)}; a task of your own is a file: --task path/to/task.yaml"
+            f"no task named {name!r}; known: {', '.join(TASKS)}; "
+            "a task of your own is a file: --task path/to/task.yaml"
         )
     path = Path(name)
     if not path.is_file():

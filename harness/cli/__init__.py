@@ -1,0 +1,88 @@
+"""VERBS: the verbs of the command line, one file each, opened only when used.
+
+Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 result not valid, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from harness.errors import GoodenoughError
+
+VERBS = {
+    "evaluate": "Score a model's transferability on a suite of sufficient signals.",
+    "check": "See in seconds whether a model can be evaluated, without any data.",
+    "tasks": "List the tasks, their labels and spellings.",
+    "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
+    "validate": "Report every problem of entries.",
+    "submit": "Put a validated entry where submissions live.",
+    "leaderboard": "Build or serve the leaderboard.",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's file only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"harness.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from harness.provenance import own_version
+
+        click.echo(f"goodenough {own_version()}")
+        ctx.exit()
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version)
+def goodenough() -> None:
+    """Transferability of minimal sufficient signals between audio classifiers."""
+
+
+def main() -> None:
+    """Run the command line; every problem the user can fix is one line on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result = goodenough.main(arguments, prog_name="goodenough", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except GoodenoughError as error:
+        return _fail(" ".join(str(error).split("\n")), error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "goodenough"
+        return _fail(f"{error.format_message().rstrip('.')}; see: {command} --help", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; what was finished is kept, the same command continues", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"goodenough: {message}", err=True)
+    return code

@@ -1,0 +1,10 @@
+"""SEARCHES: name on the command line -> search with its default settings."""
+
+from harness.extract.contract import Search
+from harness.extract.minimal import Minimal
+from harness.extract.responsibility import Responsibility
+
+SEARCHES: dict[str, Search] = {
+    "responsibility": Responsibility(),
+    "minimal": Minimal(),
+}

@@ -1,0 +1,262 @@
+"""From the name a user types to a pinned folder of files: the door to huggingface_hub for models.
+
+A model is an existing folder or a Hub id. Either way the answer is a `Checkpoint`: the files of one moment,
+identified by content. Only JSON and the head of the model card are read; weights are hashed.
+
+Conventions: an existing folder wins over a Hub id of the same spelling. Only safetensors weights are taken:
+unpickling a `.bin` file runs whatever its author put in it. Of a sharded model the weights are the shards its
+index names, in the order of their names.
+
+Public: Checkpoint, resolve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from harness.errors import BadModel
+from harness.records import ModelRef
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi, ModelInfo
+
+CONFIG, PREPROCESSOR, CARD = "config.json", "preprocessor_config.json", "README.md"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+_DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, CARD]
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The files of a model at one moment."""
+
+    ref: ModelRef
+    """Which model, and which moment."""
+    folder: Path
+    """Where its files lie."""
+    licence: str | None
+    """As the head of its model card states it."""
+
+
+def resolve(model: str, revision: str | None = None) -> Checkpoint:
+    """Find a model and pin it.
+
+    Args:
+        model: a folder, or a Hub id (`org/name`, or a bare canonical name).
+        revision: branch, tag or commit on the Hub; the default branch when None. Not for folders.
+
+    Raises:
+        BadModel: it is not there, cannot be reached, or lacks a file; the line says which and what to do.
+    """
+    if not model:
+        raise BadModel("no model given; name a folder or a Hub id, as in org/name")
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise BadModel(
+                f"{model} is a folder, and a folder has no revision {revision!r}: its revision is the"
+                " sha256 of its files; leave --revision out, or give a Hub id"
+            )
+        return _from_folder(model, path.resolve())
+    if path.is_file():
+        raise BadModel(f"{model} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
+    if "://" in model:
+        raise BadModel(f"{model} is an address; give the Hub id alone, as in org/name")
+    if model.startswith((".", "/", "~")) or model.endswith("/") or "\\" in model or model.count("/") > 1:
+        raise BadModel(f"no folder at {model}; give an existing folder or a Hub id, as in org/name")
+    return _from_hub(model, revision)
+
+
+def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """`config.json`, read."""
+    return _read_json(checkpoint.ref.repo_id, checkpoint.folder / CONFIG)
+
+
+def preprocessor_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """`preprocessor_config.json`, read."""
+    return _read_json(checkpoint.ref.repo_id, checkpoint.folder / PREPROCESSOR)
+
+
+def _from_folder(model: str, folder: Path) -> Checkpoint:
+    _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
+    weights = _weight_files(model, folder)
+    weights_sha256 = _sha256(weights)
+    # In the form of sha256sum: what a folder is, is what is in these files under these names.
+    lines = [f"{weights_sha256}  {' '.join(file.name for file in weights)}"]
+    for part in (INDEX, CONFIG, PREPROCESSOR):
+        if (folder / part).is_file() and not (part == INDEX and len(weights) == 1):
+            lines.append(f"{_sha256([folder / part])}  {part}")
+    revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return _checked(Checkpoint(ModelRef(f"local/{name}", revision, weights_sha256), folder, _licence(folder)))
+
+
+def _from_hub(model: str, revision: str | None) -> Checkpoint:
+    from huggingface_hub import HfApi, snapshot_download
+
+    api = HfApi()
+    with _hub_refusals(model, revision):
+        # The commit comes first: everything after it is about one moment, whatever is pushed meanwhile.
+        commit = str(api.resolve_revision(model, revision=revision).resolved)
+        info = _info(api, model, commit)
+        if info is not None:
+            _require_files(model, {file.rfilename for file in info.siblings or []})
+        folder = Path(
+            snapshot_download(model, revision=commit, allow_patterns=_DOWNLOADED, ignore_patterns="*/*")
+        )
+    _require_files(model, {entry.name for entry in folder.iterdir()})
+    ref = ModelRef(info.id if info else model, commit, _sha256(_weight_files(model, folder)))
+    return _checked(Checkpoint(ref, folder, _licence(folder)))
+
+
+def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:
+    """What the Hub says of a model; None when it does not answer, and the cached snapshot may do."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return api.model_info(model, revision=commit)
+    except HfHubHTTPError as error:
+        if error.response.status_code < 500:
+            raise
+    except Exception:  # no network, in one of its many ways
+        return None
+    return None
+
+
+@contextmanager
+def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
+    """What goes wrong between here and the Hub, each in one line."""
+    from huggingface_hub import errors
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        yield
+    except BadModel:
+        raise
+    except errors.HFValidationError:
+        raise BadModel(
+            f"{model!r} is neither a folder here nor a Hub id; an id looks like org/name"
+        ) from None
+    except errors.GatedRepoError:
+        raise BadModel(f"{model} is gated: ask for access on its page, then run `hf auth login`") from None
+    except errors.RepositoryNotFoundError:
+        raise BadModel(
+            f"no model {model} on the Hub, and no folder {model} here; check the spelling, or run"
+            " `hf auth login` if it is private"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise BadModel(
+            f"{model} has no revision {revision!r}; give a branch, a tag or all 40 digits of a commit"
+        ) from None
+    except (errors.RevisionResolutionError, errors.LocalEntryNotFoundError):
+        option = f" --revision {revision}" if revision else ""
+        raise BadModel(
+            f"the Hub cannot be reached, and {model}{at} is not complete in the local cache; fetch it once"
+            f" with a network and without HF_HUB_OFFLINE: hf download {model}{option}"
+        ) from None
+    except Exception as error:
+        raise BadModel(
+            f"{model}{at} cannot be fetched ({type(error).__name__}: {' '.join(str(error).split())[:200]});"
+            " the same command again goes on where this one stopped"
+        ) from None
+
+
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
+    """Both JSON files can be read: better said now than after an hour of clips."""
+    config_of(checkpoint)
+    preprocessor_of(checkpoint)
+    return checkpoint
+
+
+def _require_files(model: str, names: set[str]) -> None:
+    """The files of a model are all there, and are what they must be."""
+    if "adapter_config.json" in names:
+        raise BadModel(
+            f"{model} is a PEFT adapter, not a whole model; merge it first:"
+            " model.merge_and_unload().save_pretrained(folder)"
+        )
+    if CONFIG not in names:
+        near = "; is it a folder of models? give one of them" if not names else ""
+        raise BadModel(
+            f"{model} has no {CONFIG}: expected a transformers model saved by save_pretrained{near}"
+        )
+    if not names & {WEIGHTS, INDEX}:
+        pickled = sorted(n for n in names if n.endswith(_PICKLED) and n not in _NOT_WEIGHTS)
+        if pickled:
+            raise BadModel(
+                f"{model} has its weights in {pickled[0]}, a pickle, and unpickling runs code; only"
+                " safetensors are read: load it where you trust it, then model.save_pretrained(folder)"
+            )
+        raise BadModel(f"{model} has no weights: expected {WEIGHTS} or {INDEX}")
+    if PREPROCESSOR not in names:
+        raise BadModel(
+            f"{model} has no {PREPROCESSOR}: a model without its feature extractor cannot be fed; take the"
+            " one it was trained with: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
+        )
+
+
+def _weight_files(model: str, folder: Path) -> list[Path]:
+    """The files the weights are loaded from, by name."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    placement = _read_json(model, folder / INDEX).get("weight_map")
+    if not isinstance(placement, dict) or not placement:
+        raise BadModel(f"{model}: {INDEX} has no weight_map; save the model again")
+    shards = sorted({str(name) for name in placement.values()})
+    if strange := [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]:
+        raise BadModel(f"{model}: {INDEX} names {strange[0]!r}; expected a .safetensors file beside it")
+    if missing := [name for name in shards if not (folder / name).is_file()]:
+        raise BadModel(f"{model}: {INDEX} names {missing[0]}, which is not there; was a copy cut short?")
+    return [folder / name for name in shards]
+
+
+def _sha256(files: Iterable[Path]) -> str:
+    """Of the contents, one after the other; of one file it is what `sha256sum` and the Hub say."""
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_json(model: str, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadModel(f"{model}: {path.name} is not readable JSON: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise BadModel(f"{model}: {path.name} must be a JSON object; found {type(content).__name__}")
+    return content
+
+
+def _licence(folder: Path) -> str | None:
+    """`license` in the YAML head of the model card; its name where it is `other`."""
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    head = re.match(r"\A---\s*\n(.*?)\n---", text, re.DOTALL)
+    try:
+        card = yaml.safe_load(head[1]) if head else None
+    except yaml.YAMLError:
+        return None
+    if not isinstance(card, dict):
+        return None
+    stated = card.get("license")
+    if stated == "other":
+        stated = card.get("license_name") or stated
+    if isinstance(stated, list):
+        return ", ".join(map(str, stated)) or None
+    return str(stated) if stated else None

@@ -1,0 +1,81 @@
+"""`goodenough extract`: signals of a reference model from a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.terminal import label_map_for, model_options, progress_bar, say
+
+
+@click.command()
+@click.argument("model")
+@click.option("--task", "task_name", required=True, metavar="T", help="Name of a task, or a YAML file.")
+@click.option("--corpus", required=True, metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
+@click.option("--search", "search_name", metavar="NAME", help="responsibility or minimal; default: both.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N clips, the classes in turn.")
+@click.option("--split", metavar="S", help="Split of the corpus; default: test, if it has one.")
+@click.option("--budget", type=click.IntRange(1), metavar="N", help="Queries a search may spend on a clip.")
+@click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
+@click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
+@model_options
+def extract(
+    model: str,
+    task_name: str,
+    corpus: str,
+    search_name: str | None,
+    limit: int | None,
+    split: str | None,
+    budget: int | None,
+    masks_only: bool,
+    out: Path,
+    revision: str | None,
+    label_map: Path | None,
+    batch_size: int,
+    device: str | None,
+    as_json: bool,
+) -> None:
+    """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
+
+    Another model into the same --out adds a reference. A run that was cut off is continued by
+    giving the same command again.
+
+    Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
+    """
+    from harness import models, tasks
+    from harness.dataset.corpora import open_corpus
+    from harness.errors import BadInput
+    from harness.extract import SEARCHES, reference
+    from harness.records import to_json
+
+    if search_name is not None and search_name not in SEARCHES:
+        raise BadInput(f"no search named {search_name!r}; known: {', '.join(SEARCHES)}")
+    searches = [SEARCHES[search_name]] if search_name else list(SEARCHES.values())
+    task = tasks.find(task_name)
+    clips = open_corpus(corpus, task, split=split, limit=limit)
+    classifier = models.load(model, revision, device=device, batch_size=batch_size)
+    labels = label_map_for(classifier, task, label_map)
+    with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
+        record = reference.add(
+            classifier,
+            labels,
+            task,
+            clips,
+            searches,
+            out,
+            budget=budget,
+            masks_only=masks_only,
+            progress=step,
+        )
+    for note in clips.notes():
+        say(note)
+    if as_json:
+        click.echo(to_json(record), nl=False)
+        return
+    for count in record.counts:
+        degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
+        say(f"{count.family}: {count.n_signals} signals{degenerate}")
+    for skipped in record.skipped:
+        say(f"skipped {skipped.clip_id}: {skipped.why}")
+    say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {out}")

@@ -1,0 +1,39 @@
+"""`goodenough tasks`: the tasks, their labels and spellings."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def tasks(as_json: bool) -> None:
+    """List the tasks, their labels and the other spellings that are understood.
+
+    A task of your own is a YAML file, given as --task path/to/task.yaml.
+    """
+    from harness.tasks import TASKS
+
+    if as_json:
+        import json
+
+        click.echo(
+            json.dumps(
+                {
+                    task.name: {
+                        "labels": {label: list(task.aliases[label]) for label in task.labels},
+                        "sample_rate_hz": task.sample_rate_hz,
+                        "max_seconds": task.max_seconds,
+                        "notes": task.notes,
+                    }
+                    for task in TASKS.values()
+                }
+            )
+        )
+        return
+    for task in TASKS.values():
+        click.echo(f"{task.name}  ({task.sample_rate_hz} Hz, at most {task.max_seconds:g} s)")
+        for label in task.labels:
+            spellings = task.aliases[label]
+            click.echo(f"  {label}" + (f"  also: {', '.join(spellings)}" if spellings else ""))
+        click.echo(f"  {task.notes}\n")

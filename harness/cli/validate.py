@@ -1,0 +1,66 @@
+"""`goodenough validate`: all that is wrong with entries, at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.terminal import say
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def validate(paths: tuple[Path, ...], task_files: tuple[str, ...], as_json: bool) -> None:
+    """Report everything that is wrong with the entries at or below each PATH.
+
+    A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. Nothing is
+    downloaded and no model is run: the scorecard is counted again from the verdicts. A report.html beside an
+    entry is fine in a results folder; below a folder named submissions nothing may lie but entries.
+
+    \b
+    Example:
+      goodenough validate results/
+      results/org__model/0123456789ab/emotion@89abcdef: n_verdicts: 12, expected 774, as in the file
+      goodenough: 1 of 2 entries not valid, 0 files of no entry
+
+    Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
+    """  # noqa: D301
+    from harness.errors import NotValid
+    from harness.submit import store
+    from harness.submit.text import one_line
+    from harness.submit.validate import problems, strays
+    from harness.tasks import TASKS, find
+
+    tasks = [*TASKS.values(), *map(find, task_files)]
+    found = {
+        str(folder): problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+        for folder in store.find_all(paths)
+    }
+    stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
+    n_invalid = sum(map(bool, found.values()))
+    if as_json:
+        entries = [{"path": path, "problems": lines} for path, lines in found.items()]
+        click.echo(
+            json.dumps({"n_entries": len(found), "n_invalid": n_invalid, "entries": entries, "stray": stray})
+        )
+    else:
+        for path, lines in found.items():
+            for line in lines:
+                click.echo(one_line(f"{path}: {line}"))
+        for line in stray:
+            click.echo(line)
+    if n_invalid or stray:
+        raise NotValid(f"{n_invalid} of {len(found)} entries not valid, {len(stray)} files of no entry")
+    say(f"{len(found)} of {len(found)} entries valid")
+
+
+def _is_submissions(path: Path, depth: int = 0) -> bool:
+    """Whether the folder this many levels above is one for submissions."""
+    parts = path.resolve().parts
+    return len(parts) > depth and parts[len(parts) - 1 - depth] == "submissions"

@@ -1,0 +1,222 @@
+"""Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
+
+A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
+`split`. A Hub dataset has one Audio column and a `label` column. Preparation (definitions: Signals): channels
+averaged, brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
+
+Public: open_corpus, Corpus.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness import audio
+from harness.errors import BadCorpus
+from harness.records import Clip, CorpusRef, Waveform
+from harness.seeds import seed_of
+from harness.tasks import Task
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recording that is listed and not yet decoded."""
+
+    clip_id: str
+    label: str | None
+    decode: Callable[[], tuple[Waveform, int, int]]
+
+
+class Corpus:
+    """The recordings chosen for one task."""
+
+    def __init__(self, name: str, commit: str | None, licence: str | None, rows: Sequence[Row]) -> None:
+        """See `open_corpus`."""
+        self.name = name
+        self._commit = commit
+        self._licence = licence
+        self._rows = rows
+        self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def clips(self, task: Task) -> Iterator[Clip]:
+        """The clips, prepared; one whose samples came before is left out.
+
+        Raises:
+            BadCorpus: a recording that cannot be decoded.
+        """
+        self._counted = dict.fromkeys(self._counted, 0)
+        seen: set[str] = set()
+        for row in self._rows:
+            raw, rate, n_channels = row.decode()
+            waveform = audio.resample(raw, rate, task.sample_rate_hz)
+            longest = int(task.max_seconds * task.sample_rate_hz)
+            start = max(0, (len(waveform) - longest) // 2)
+            cut = waveform[start : start + longest]
+            sha256 = audio.sha256(cut)
+            if sha256 in seen:
+                self._counted["n_duplicates"] += 1
+                continue
+            seen.add(sha256)
+            self._counted["n_resampled"] += rate != task.sample_rate_hz
+            self._counted["n_mixed"] += n_channels > 1
+            self._counted["n_cut"] += len(cut) < len(waveform)
+            yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
+
+    def ref(self, clips: Sequence[Clip]) -> CorpusRef:
+        """What the record says of the corpus, after `clips` was read to its end."""
+        digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
+        revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
+        return CorpusRef(self.name, revision, self._licence, len(clips), **self._counted)
+
+    def notes(self) -> list[str]:
+        """What was done to the clips, in a line each; empty when nothing was."""
+        said = {
+            "n_resampled": "brought to the task's rate",
+            "n_mixed": "averaged to mono",
+            "n_cut": "cut to a centred excerpt",
+            "n_duplicates": "left out: the same samples as another clip",
+        }
+        return [f"{n} of {len(self)} clips {said[k]}" for k, n in self._counted.items() if n]
+
+
+def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int | None = None) -> Corpus:
+    """Open a folder or a Hub dataset.
+
+    Args:
+        source: folder with metadata.csv, or `ORG/NAME` or `ORG/NAME@REVISION`.
+        task: whose labels the corpus speaks.
+        split: which split; None takes `test` where the corpus has one, and all of it otherwise.
+        limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
+
+    Raises:
+        BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is no sound.
+    """
+    path = Path(source)
+    if path.is_dir():
+        name, commit, licence, rows = _folder(path, task, split)
+    elif path.exists():
+        raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
+    elif re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", source):
+        name, commit, licence, rows = _hub(source, task, split)
+    else:
+        raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
+    return Corpus(name, commit, licence, _chosen(rows, limit))
+
+
+Listed = tuple[str, str | None, str | None, list[Row]]
+
+
+def _folder(folder: Path, task: Task, split: str | None) -> Listed:
+    path = folder / "metadata.csv"
+    if not path.is_file():
+        raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"file_name", "label"} - set(reader.fieldnames or ())
+        if missing:
+            raise BadCorpus(
+                f"{path} has no column {min(missing)}; its first line must name the columns file_name,label"
+            )
+        table = list(reader)
+    if not table:
+        raise BadCorpus(f"{path} lists no clips; expected a line per recording: file_name,label")
+    splits = {row["split"] for row in table if row.get("split")}
+    table = [row for row in table if _in_split(row.get("split") or "", splits, split, str(path))]
+    licences = {row["licence"] for row in table if row.get("licence")}
+    rows, seen = [], set()
+    for row in table:
+        relative = PurePosixPath(row["file_name"] or "")
+        if not relative.name or relative.is_absolute() or ".." in relative.parts:
+            raise BadCorpus(f"{path}: file_name {row['file_name']!r} must be a path inside the folder")
+        clip_id = str(relative.with_suffix(""))
+        if clip_id in seen:
+            raise BadCorpus(f"{path} lists {clip_id} twice; clip ids are file names without their ending")
+        seen.add(clip_id)
+        audio.probe(folder / relative)
+        label = _canonical(row["label"], task, f"{path}: {relative}")
+        rows.append(Row(clip_id, label, _reader(folder / relative)))
+    name = f"local/{folder.resolve().name}"
+    return name, None, "; ".join(sorted(licences)) or None, rows
+
+
+def _reader(path: Path) -> Callable[[], tuple[Waveform, int, int]]:
+    return lambda: audio.read(path)
+
+
+def _hub(source: str, task: Task, split: str | None) -> Listed:
+    import datasets
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repo_id, _, revision = source.partition("@")
+    try:
+        info = HfApi().dataset_info(repo_id, revision=revision or None)
+        loaded = datasets.load_dataset(repo_id, revision=info.sha)
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise BadCorpus(f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}") from None
+    names = set(loaded)
+    chosen = [n for n in loaded if _in_split(n, names, split, repo_id)]
+    table = datasets.concatenate_datasets([loaded[n] for n in chosen])
+    column = next((n for n, f in table.features.items() if isinstance(f, datasets.Audio)), None)
+    if column is None or "label" not in table.features:
+        found = ", ".join(table.features)
+        raise BadCorpus(f"{repo_id} needs an Audio column and a column `label`; found: {found}")
+    table = table.cast_column(column, datasets.Audio(decode=False))
+    feature = table.features["label"]
+    rows = []
+    for i, raw in enumerate(table["label"]):
+        text = feature.int2str(raw) if isinstance(feature, datasets.ClassLabel) and raw is not None else raw
+        label = _canonical(text, task, f"{repo_id}: row {i}")
+        rows.append(Row(f"{i:06d}", label, _row_reader(table, i, column, f"{repo_id}: row {i}")))
+    licence = getattr(info.card_data, "license", None)
+    return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
+
+
+def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tuple[Waveform, int, int]]:
+    def decode() -> tuple[Waveform, int, int]:
+        stored = table[i][column]
+        return audio.read(stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]), name)
+
+    return decode
+
+
+def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> bool:
+    if wanted is None:
+        return "test" not in known or of_row == "test"
+    if wanted not in known:
+        raise BadCorpus(f"{where} has no split {wanted!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    return of_row == wanted
+
+
+def _canonical(text: str | None, task: Task, where: str) -> str | None:
+    if not text:
+        return None
+    label = task.label_of(text)
+    if label is None:
+        known = ", ".join(task.labels)
+        raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}: {known}")
+    return label
+
+
+def _chosen(rows: list[Row], limit: int | None) -> list[Row]:
+    if limit is None or limit >= len(rows):
+        return rows
+    if limit < 1:
+        raise BadCorpus(f"--limit is {limit}; expected at least 1")
+    by_label: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda r: seed_of("limit", r.clip_id)):
+        by_label[row.label or ""].append(row)
+    ranked = [(rank, label, row) for label, group in by_label.items() for rank, row in enumerate(group)]
+    in_turn = [row for _, _, row in sorted(ranked, key=lambda item: item[:2])]
+    kept = {row.clip_id for row in in_turn[:limit]}
+    return [row for row in rows if row.clip_id in kept]

@@ -1,0 +1,126 @@
+"""The Parquet schemas, and records to rows and back.
+
+Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask is its runs, flattened to
+[first, length, first, length, ...]; missing is null. A test freezes these schemas.
+
+Public: CLIPS, SIGNALS, VERDICTS, clip_row, clip_of, signal_row, signal_of, verdict_table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from harness import audio, spectra
+from harness.records import Clip, SufficientSignal, Verdict, Waveform
+
+_AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+CLIPS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("corpus", pa.string()),
+        ("label", pa.string()),
+        ("audio", _AUDIO),
+        ("sample_rate_hz", pa.int32()),
+        ("n_samples", pa.int32()),
+        ("sha256", pa.string()),
+    ]
+)
+
+SIGNALS = pa.schema(
+    [
+        ("signal_id", pa.string()),
+        ("clip_id", pa.string()),
+        ("family", pa.string()),
+        ("reference", pa.string()),
+        ("truth", pa.string()),
+        ("expected", pa.string()),
+        ("audio", _AUDIO),
+        ("n_samples", pa.int32()),
+        ("sample_rate_hz", pa.int32()),
+        ("mask", pa.list_(pa.int32())),
+        ("n_kept", pa.int32()),
+        ("guarantee", pa.string()),
+        ("resolution", pa.int32()),
+        ("p_whole", pa.float64()),
+        ("p_signal", pa.float64()),
+        ("margin", pa.float64()),
+        ("degenerate", pa.bool_()),
+        ("search", pa.string()),
+        ("n_queries", pa.int32()),
+        ("seed", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+VERDICTS = pa.schema(
+    [
+        ("task", pa.string()),
+        ("reference", pa.string()),
+        ("family", pa.string()),
+        ("level", pa.int32()),
+        ("clip_id", pa.string()),
+        ("signal_id", pa.string()),
+        ("stimulus", pa.string()),
+        ("n_samples", pa.int32()),
+        ("truth", pa.string()),
+        ("expected", pa.string()),
+        ("predicted_raw", pa.string()),
+        ("predicted", pa.string()),
+        ("p_expected", pa.float32()),
+        ("p", pa.list_(pa.float32())),
+        ("seconds_seen", pa.float32()),
+        ("energy_seen", pa.float32()),
+    ]
+)
+
+
+def clip_row(clip: Clip) -> dict[str, Any]:
+    """A clip as a row of CLIPS; its audio in the smallest form that is exact."""
+    data, ending = audio.encode_exact(clip.waveform, clip.sample_rate_hz)
+    return {
+        "clip_id": clip.clip_id,
+        "corpus": clip.corpus,
+        "label": clip.label,
+        "audio": {"bytes": data, "path": f"{clip.clip_id}.{ending}"},
+        "sample_rate_hz": clip.sample_rate_hz,
+        "n_samples": len(clip.waveform),
+        "sha256": audio.sha256(clip.waveform),
+    }
+
+
+def clip_of(row: dict[str, Any]) -> Clip:
+    """Inverse of `clip_row`."""
+    waveform, rate, _ = audio.read(row["audio"]["bytes"], row["clip_id"])
+    return Clip(row["clip_id"], row["corpus"], row["label"], waveform, rate)
+
+
+def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str, Any]:
+    """A signal as a row of SIGNALS; without a waveform only its mask is stored."""
+    row = {f.name: getattr(signal, f.name) for f in dataclasses.fields(signal)}
+    row["mask"] = spectra.runs(signal.mask).ravel().tolist()
+    row["n_kept"] = signal.n_kept
+    row["audio"] = None
+    if waveform is not None:
+        data = audio.encode(waveform, signal.sample_rate_hz)
+        row["audio"] = {"bytes": data, "path": f"{signal.signal_id}.wav"}
+    return row
+
+
+def signal_of(row: dict[str, Any]) -> SufficientSignal:
+    """Inverse of `signal_row`, without the audio."""
+    known = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
+    rows = np.asarray(row["mask"], dtype=np.int64)
+    known["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
+    return SufficientSignal(**known)
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:
+    """Verdicts as a table of VERDICTS."""
+    columns = {name: [getattr(v, name) for v in verdicts] for name in VERDICTS.names}
+    return pa.table(columns, schema=VERDICTS)

@@ -1,0 +1,217 @@
+"""A signals folder, built here or downloaded: the suite that models are evaluated on.
+
+    <root>/<task>/<org>__<model>.parquet    signals of one reference, both families
+    <root>/<task>_clips/clips.parquet       the clips they are parts of
+    <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
+    <root>/manifest.json                    tasks, references, sha256 of every file; written last
+
+Public: load, Suite, Builder-side helpers `clips_path` and `signals_path`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from harness import audio, spectra
+from harness.dataset import schema, shards
+from harness.errors import BadSignals
+from harness.records import (
+    PROTOCOL,
+    Clip,
+    DatasetRef,
+    Manifest,
+    ReferenceCounts,
+    ReferenceRecord,
+    SufficientSignal,
+    TaskRecord,
+    Waveform,
+    from_json,
+)
+from harness.tasks import Task
+
+MANIFEST = "manifest.json"
+VERDICTS = "verdicts"
+
+
+def clips_path(task: str) -> str:
+    """Path of the clips of a task below the root."""
+    return f"{task}_clips/clips.parquet"
+
+
+def signals_path(task: str, slug: str) -> str:
+    """Path of the signals of a reference below the root."""
+    return f"{task}/{slug}.parquet"
+
+
+class Suite:
+    """Clips, signals and references of one or more tasks, read as they are asked for."""
+
+    def __init__(self, root: Path, name: str, commit: str | None = None) -> None:
+        """Open a folder.
+
+        Args:
+            root: the folder.
+            name: what it is called in entries, e.g. `org/name`.
+            commit: 40-hex commit when it came from the Hub.
+
+        Raises:
+            BadSignals: no manifest, or one of another protocol, or files that differ from it.
+        """
+        self.root = root
+        self.name = name
+        self.commit = commit
+        path = root / MANIFEST
+        if not path.is_file():
+            raise BadSignals(
+                f"{root} has no {MANIFEST}: it is no finished signals folder; "
+                "build one with: goodenough extract MODEL --task T --corpus SOURCE --out DIR"
+            )
+        try:
+            self.manifest = from_json(Manifest, path.read_bytes())
+        except ValueError as error:
+            raise BadSignals(
+                f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
+            ) from None
+        if self.manifest.protocol != PROTOCOL:
+            raise BadSignals(
+                f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
+                "extract again or install the version that made it"
+            )
+        self._checked: set[str] = set()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of this suite."""
+        return tuple(task_of(t) for t in self.manifest.tasks)
+
+    def task(self, name: str) -> Task:
+        """A task of this suite by name.
+
+        Raises:
+            BadSignals: it has no such task.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        known = ", ".join(t.name for t in self.tasks)
+        raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {known}")
+
+    def references(self, task: str) -> tuple[ReferenceRecord, ...]:
+        """The references of a task, by name."""
+        found = [r for r in self.manifest.references if r.task == task]
+        return tuple(sorted(found, key=lambda r: r.model.repo_id))
+
+    def counts(self, task: str) -> tuple[ReferenceCounts, ...]:
+        """What each reference offers in each family."""
+        return tuple(c for r in self.references(task) for c in r.counts)
+
+    def ref(self, task: str) -> DatasetRef:
+        """What an entry says it was evaluated on."""
+        files = {p: h for p, h in self.manifest.files.items() if p.split("/")[0] in (task, f"{task}_clips")}
+        text = "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(files.items()))
+        content = hashlib.sha256(text.encode()).hexdigest()
+        return DatasetRef(self.name, self.commit or content, task, "test", content)
+
+    def clips(self, task: str) -> dict[str, Clip]:
+        """Clips of a task by id."""
+        if task not in self._clips:
+            path = self._verified(clips_path(task))
+            rows = shards.read_rows(path, schema.CLIPS)
+            self._clips[task] = {row["clip_id"]: schema.clip_of(row) for row in rows}
+        return self._clips[task]
+
+    def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
+        """Signals of a reference with their waveforms, degenerate ones included.
+
+        The waveform is decoded from the published bytes; where only masks are stored it is rebuilt from the
+        clip by `irfft`.
+        """
+        path = self._verified(signals_path(task, slug))
+        for row in shards.read_rows(path, schema.SIGNALS):
+            try:
+                signal = schema.signal_of(row)
+            except ValueError as error:
+                raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
+            yield signal, self._waveform(task, signal, row["audio"])
+
+    @cached_property
+    def _clips(self) -> dict[str, dict[str, Clip]]:
+        return {}
+
+    def _waveform(self, task: str, signal: SufficientSignal, stored: dict[str, bytes] | None) -> Waveform:
+        if stored is not None and stored["bytes"] is not None:
+            return audio.read(stored["bytes"], signal.signal_id)[0]
+        clip = self.clips(task).get(signal.clip_id)
+        if clip is None:
+            raise BadSignals(f"{self.name}: signal {signal.signal_id} has neither audio nor a clip")
+        return spectra.keep(spectra.spectrum(clip.waveform), signal.mask, signal.n_samples)
+
+    def _verified(self, relative: str) -> Path:
+        path = self.root / relative
+        if relative not in self._checked:
+            wanted = self.manifest.files.get(relative)
+            if wanted is None or not path.is_file():
+                raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
+            if shards.sha256_of(path) != wanted:
+                raise BadSignals(f"{path} differs from {MANIFEST} (sha256); build or download it again")
+            self._checked.add(relative)
+        return path
+
+
+def load(source: str) -> Suite:
+    """Open a signals folder, or a dataset of the Hub as `ORG/NAME` or `ORG/NAME@REVISION`.
+
+    Raises:
+        BadSignals: neither, or not a finished signals folder.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return Suite(path, f"local/{path.resolve().name}")
+    if path.exists():
+        raise BadSignals(f"{source} is a file; expected a signals folder or a Hub dataset ORG/NAME")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source) or source.startswith("."):
+        raise BadSignals(f"no signals folder at {source}, and it is not a Hub dataset ORG/NAME")
+    return _from_hub(*source.split("@", 1))
+
+
+def task_of(record: TaskRecord) -> Task:
+    """A task as it stood when the signals were made."""
+    return Task(
+        record.name,
+        tuple(record.labels),
+        MappingProxyType(record.labels),
+        record.sample_rate_hz,
+        record.max_seconds,
+        record.notes,
+    )
+
+
+def task_record(task: Task) -> TaskRecord:
+    """Inverse of `task_of`."""
+    labels = {label: tuple(task.aliases.get(label, ())) for label in task.labels}
+    return TaskRecord(task.name, labels, task.sample_rate_hz, task.max_seconds, task.notes)
+
+
+def _from_hub(repo_id: str, revision: str = "main") -> Suite:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        root = Path(snapshot_download(repo_id, repo_type="dataset", revision=revision))
+    except RepositoryNotFoundError:
+        raise BadSignals(
+            f"no dataset {repo_id} on the Hub, or it is private; log in with: hf auth login"
+        ) from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise BadSignals(f"cannot fetch {repo_id}@{revision}: {str(error).splitlines()[0]}") from None
+    # snapshot_download gives .../snapshots/<commit>
+    return Suite(root, repo_id, root.name)

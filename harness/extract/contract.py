@@ -1,0 +1,103 @@
+"""The search contract: an algorithm knows a function, not a model.
+
+A search is a generator. It yields a batch of masks over bands, bool (m, n_bands); is sent the answers, bool
+(m,), True where the mask is sufficient; and returns what it found. It holds no model, device, batch size or
+clock. It may rely on this and nothing more: keeping every band is sufficient, keeping none is not, and
+the same mask always gets the same answer. Acceptance need NOT be monotone.
+
+Public: Search, Searching, Found, prefix_sizes, shortest_prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.records import FloatArray, Mask
+
+Order = NDArray[np.int64]
+Returned = TypeVar("Returned")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search came back with."""
+
+    mask: Mask
+    """(n_bands,) a sufficient mask."""
+    guarantee: str
+    """`one_minimal` or `prefix_minimal`."""
+
+
+Asking = Generator[Mask, Mask, Returned]
+"""A part of a search that returns something other than its result."""
+
+Searching = Asking[Found]
+"""A running search: yields masks, is sent answers, returns Found."""
+
+
+class Search(Protocol):
+    """A search with its settings. `repr` names it in every record."""
+
+    @property
+    def family(self) -> str:
+        """The family its signals belong to."""
+        ...
+
+    @property
+    def n_bands(self) -> int | None:
+        """Bands it works on, evenly spaced in log frequency; None for single bins."""
+        ...
+
+    def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
+        """Begin a search.
+
+        Args:
+            energy: (n_bands,) energy of the clip in each band.
+            rng: seeded for this clip, reference and search.
+        """
+        ...
+
+
+def mask_of(kept: Order, n_bands: int) -> Mask:
+    """Indices of kept bands as a mask (n_bands,)."""
+    mask = np.zeros(n_bands, dtype=bool)
+    mask[kept] = True
+    return mask
+
+
+def prefix_sizes(n_bands: int, growth: float = 1.15) -> Order:
+    """1 .. n_bands on a geometric grid: each size is the next whole number or `growth` times the last."""
+
+    def sizes() -> Iterator[int]:
+        size = 1
+        while size < n_bands:
+            yield size
+            size = max(size + 1, int(size * growth))
+        yield n_bands
+
+    return np.fromiter(sizes(), dtype=np.int64)
+
+
+def shortest_prefix(order: Order, at_once: int = 16) -> Asking[Order]:
+    """The shortest sufficient prefix of a ranking, on the grid of `prefix_sizes`.
+
+    The grid is walked from below, `at_once` sizes in a batch. Bisection would be cheaper and wrong: along a
+    ranking the class may flip more than once.
+
+    Args:
+        order: (n_bands,) all bands, most important first.
+        at_once: masks in a batch.
+    """
+    sizes = prefix_sizes(len(order))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    for some in np.split(sizes[:-1], range(at_once, len(sizes) - 1, at_once)):
+        answers = yield rank[None, :] < some[:, None]
+        if answers.any():
+            return order[: some[int(np.argmax(answers))]]
+    return order

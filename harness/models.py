@@ -1,0 +1,371 @@
+"""Batches of waveforms in, logits out: the door to torch and transformers.
+
+Conventions: a waveform is mono float32 (n_samples,). A model hears it at its own rate through its own feature
+extractor, in float32 and in evaluation mode. Padding would move the logits of most architectures by more than
+a class boundary is wide, even with an attention mask, so only waveforms of exactly the same length share a
+batch. AST and Whisper are the exception: their extractors bring everything to one length.
+
+Nothing of a checkpoint is run but its weights: no remote code, no pickles; and a head that would be filled
+with random numbers is refused.
+
+Public: ARCHITECTURES, Classifier, load, open_checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import audio
+from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve
+from harness.errors import BadInput, BadModel
+from harness.records import ModelFacts, Waveform
+
+ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "audio-spectrogram-transformer": "ASTFeatureExtractor",
+        "data2vec-audio": "Wav2Vec2FeatureExtractor",
+        "hubert": "Wav2Vec2FeatureExtractor",
+        "sew": "Wav2Vec2FeatureExtractor",
+        "sew-d": "Wav2Vec2FeatureExtractor",
+        "unispeech": "Wav2Vec2FeatureExtractor",
+        "unispeech-sat": "Wav2Vec2FeatureExtractor",
+        "wav2vec2": "Wav2Vec2FeatureExtractor",
+        "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
+        "wav2vec2-conformer": "Wav2Vec2FeatureExtractor",
+        "wavlm": "Wav2Vec2FeatureExtractor",
+        "whisper": "WhisperFeatureExtractor",
+    }
+)
+"""Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
+
+_FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
+_FRAME, _HOP = 400, 160
+"""Samples of a frame, and from one to the next, in the spectrograms of AST and wav2vec2-bert."""
+
+
+class Classifier:
+    """A loaded model. Made by `load` or `open_checkpoint`."""
+
+    def __init__(self, checkpoint: Checkpoint, model: Any, extractor: Any, device: str, batch_size: int):
+        """Take a transformers model on `device` and its feature extractor."""
+        config = model.config
+        self.ref = checkpoint.ref
+        """Which model."""
+        self.class_names = tuple(str(config.id2label[i]) for i in range(len(config.id2label)))
+        """Its classes, by index, in its own words."""
+        self.device = device
+        """Where it runs."""
+        self.dtype = "float32"
+        """Its arithmetic, whatever the checkpoint was saved in."""
+        self.batch_size = batch_size
+        """Largest batch; halved when memory runs out."""
+        self.frontend = f"{type(extractor).__name__} ({_backend(extractor)})"
+        """Feature extractor, and what computes its features."""
+        self.min_samples = _min_samples(config)
+        """Shortest waveform it can hear, at its own rate."""
+        self.facts = ModelFacts(
+            architecture=type(model).__name__,
+            n_parameters=sum(p.numel() for p in model.parameters()),
+            sample_rate_hz=int(extractor.sampling_rate),
+            window_seconds=_window_seconds(config, extractor),
+            licence=checkpoint.licence,
+        )
+        """What it is."""
+        self._model = model
+        self._extractor = extractor
+        self._fixed_length = config.model_type in _FIXED_LENGTH
+        self._inputs = frozenset(inspect.signature(model.forward).parameters)
+
+    def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
+        """What the model says.
+
+        Args:
+            waveforms: n of them, each float32 (n_samples,), of any lengths.
+            sample_rate_hz: their rate; brought to the model's own where it differs.
+
+        Returns:
+            (n, n_classes) in the order given.
+
+        Raises:
+            BadInput: a waveform that is not mono float32, or too short, or too long for the memory.
+            BadModel: logits that are not finite.
+        """
+        heard = [self._prepared(waveform, sample_rate_hz) for waveform in waveforms]
+        logits = np.empty((len(heard), len(self.class_names)), dtype=np.float32)
+        # Longest first: if memory runs out, it does so early.
+        lengths = [0 if self._fixed_length else len(waveform) for waveform in heard]
+        order = sorted(range(len(heard)), key=lambda i: -lengths[i])
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while (
+                end < len(order)
+                and end - start < self.batch_size
+                and lengths[order[end]] == lengths[order[start]]
+            ):
+                end += 1
+            batch = order[start:end]
+            scored = self._forward([heard[i] for i in batch])
+            if scored is None:
+                self.batch_size = self._halved(len(batch), heard[batch[0]])
+                continue
+            logits[batch] = scored
+            start = end
+        if not np.isfinite(logits).all():
+            raise BadModel(
+                f"{self.ref.repo_id} gave logits that are not finite; are its weights damaged, or were they"
+                " trained in a precision that overflowed?"
+            )
+        return logits
+
+    def _prepared(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
+        if waveform.ndim != 1 or waveform.dtype != np.float32:
+            raise BadInput(
+                f"a waveform must be mono float32 (n_samples,); found {waveform.dtype} {waveform.shape};"
+                " average its channels first"
+            )
+        heard = audio.resample(waveform, sample_rate_hz, self.facts.sample_rate_hz)
+        if len(heard) < self.min_samples:
+            rate = self.facts.sample_rate_hz
+            raise BadInput(
+                f"a clip of {len(heard)} samples ({len(heard) / rate:.4f} s at {rate} Hz) is too short for"
+                f" {self.ref.repo_id}, which needs {self.min_samples} ({self.min_samples / rate:.4f} s);"
+                " leave it out of the corpus"
+            )
+        return heard
+
+    def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
+        """(b, n_classes), or None when memory ran out."""
+        import torch
+
+        features = self._extractor(batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt")
+        try:
+            with torch.inference_mode(), _exact(self.device):
+                inputs = {k: v.to(self.device) for k, v in features.items() if k in self._inputs}
+                logits: NDArray[np.float32] = self._model(**inputs).logits.cpu().numpy()
+        except RuntimeError as error:  # torch.OutOfMemoryError is one
+            if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
+                raise
+            return None
+        return logits
+
+    def _halved(self, n: int, longest: Waveform) -> int:
+        """Batch size to go on with after a batch of `n` did not fit."""
+        import torch
+
+        if n == 1:
+            rate = self.facts.sample_rate_hz
+            raise BadInput(
+                f"{self.ref.repo_id} runs out of memory on {self.device} with a single clip of"
+                f" {len(longest) / rate:.1f} s; try --device cpu, or shorter clips"
+            )
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        return n // 2
+
+
+def load(
+    model: str, revision: str | None = None, *, device: str | None = None, batch_size: int = 16
+) -> Classifier:
+    """Open a model by folder or Hub id.
+
+    Args:
+        model: a folder, or a Hub id.
+        revision: branch, tag or commit on the Hub.
+        device: as torch names it; a CUDA card if there is one, else the processor, when None.
+        batch_size: largest batch.
+
+    Raises:
+        BadModel: it cannot be found, loaded or trusted.
+        BadInput: no such device.
+    """
+    return open_checkpoint(resolve(model, revision), device=device, batch_size=batch_size)
+
+
+def open_checkpoint(checkpoint: Checkpoint, *, device: str | None = None, batch_size: int = 16) -> Classifier:
+    """Open a model that is already pinned; see `load`."""
+    import torch
+    from transformers import AutoConfig, AutoModelForAudioClassification
+
+    name, folder = checkpoint.ref.repo_id, str(checkpoint.folder)
+    if batch_size < 1:
+        raise BadInput(f"the batch size is {batch_size}; expected 1 or more")
+    device = _device(device)
+    _require_known_architecture(checkpoint)
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
+    with _quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            _require_classes(name, config.id2label)
+            model, loading = AutoModelForAudioClassification.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except BadModel:
+            raise
+        except Exception as error:
+            raise BadModel(f"transformers cannot load {name}: {_one_line(error)}") from None
+    _require_all_weights(name, loading)
+    extractor = _extractor(checkpoint, config)
+    try:
+        model.to(device)
+    except RuntimeError as error:
+        raise BadInput(f"{name} cannot be moved to {device} ({_one_line(error)}); try --device cpu") from None
+    return Classifier(checkpoint, model.eval(), extractor, device, batch_size)
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=name).cpu()  # the latter fails on `meta`
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise BadInput(f"no device {name!r} here; use --device cpu") from None
+    return name
+
+
+def _require_known_architecture(checkpoint: Checkpoint) -> None:
+    name, config = checkpoint.ref.repo_id, config_of(checkpoint)
+    if config.get("auto_map"):
+        raise BadModel(
+            f"{name} brings code of its own (auto_map in config.json), and remote code is never run"
+        )
+    if (kind := config.get("model_type")) not in ARCHITECTURES:
+        raise BadModel(
+            f"{name} is of type {kind!r}; expected an audio classifier of one of: {', '.join(ARCHITECTURES)}"
+        )
+
+
+def _require_classes(name: str, id2label: dict[int, str]) -> None:
+    if sorted(id2label) != list(range(len(id2label))):
+        raise BadModel(f"{name}: the indices of id2label in config.json must run from 0 without gaps")
+    if len(id2label) < 2:
+        raise BadModel(f"{name} has {len(id2label)} classes in config.json; a classifier needs two or more")
+
+
+def _require_all_weights(name: str, loading: dict[str, Any]) -> None:
+    mismatched = [key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]]
+    # The one weight that is used in training only.
+    absent = sorted(k for k in {*loading["missing_keys"], *mismatched} if not k.endswith("masked_spec_embed"))
+    if absent:
+        shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+        raise BadModel(
+            f"{name} has no fitting weights for {shown}: they would be random, and so would the answers;"
+            " was its head renamed, or was it saved as another class?"
+        )
+
+
+def _extractor(checkpoint: Checkpoint, config: Any) -> Any:
+    """The feature extractor, from the very file that the revision was computed from."""
+    import transformers
+
+    name, settings = checkpoint.ref.repo_id, preprocessor_of(checkpoint)
+    expected = ARCHITECTURES[config.model_type]
+    # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
+    if (found := settings.get("feature_extractor_type", expected)) != expected:
+        raise BadModel(
+            f"{name}: preprocessor_config.json is of a {found}, and {config.model_type} is fed by a"
+            f" {expected}; save the one of the base model:"
+            " AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
+        )
+    try:
+        with _quiet():
+            extractor = getattr(transformers, expected).from_dict(settings)
+    except Exception as error:
+        raise BadModel(f"{name}: no {expected} from preprocessor_config.json: {_one_line(error)}") from None
+    if getattr(extractor, "dither", 0.0):
+        extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
+    made, wanted = _shapes(config, extractor)
+    if made != wanted:
+        raise BadModel(
+            f"{name}: its feature extractor makes {made[0]} frames of {made[1]} mel bands, its config wants"
+            f" {wanted[0]} of {wanted[1]}; one of the two files is of another model"
+        )
+    return extractor
+
+
+def _shapes(config: Any, extractor: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Frames and mel bands the extractor makes, and those the model takes; (0, 0) twice for raw waves."""
+    if config.model_type == "whisper":
+        return (
+            (extractor.nb_max_frames, extractor.feature_size),
+            (2 * config.max_source_positions, config.num_mel_bins),
+        )
+    if config.model_type == "audio-spectrogram-transformer":
+        return (extractor.max_length, extractor.num_mel_bins), (config.max_length, config.num_mel_bins)
+    return (0, 0), (0, 0)
+
+
+def _window_seconds(config: Any, extractor: Any) -> float | None:
+    """AST: its number of frames, 10 ms from one to the next. Whisper: its chunk."""
+    if config.model_type == "whisper":
+        return float(extractor.n_samples / extractor.sampling_rate)
+    if config.model_type == "audio-spectrogram-transformer":
+        return float(extractor.max_length * 0.010)
+    return None
+
+
+def _min_samples(config: Any) -> int:
+    """Shortest input that still gives every layer something to work on."""
+    if config.model_type == "whisper":
+        return 1
+    if config.model_type == "audio-spectrogram-transformer":
+        return _FRAME
+    if config.model_type == "wav2vec2-bert":
+        return _FRAME + _HOP  # two frames: it divides by their standard deviation
+    n = int(getattr(config, "squeeze_factor", 1))
+    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+        n = (n - 1) * stride + kernel
+    return n
+
+
+def _backend(extractor: Any) -> str:
+    if type(extractor).__name__ == "ASTFeatureExtractor":
+        # It keeps filters of its own only when torchaudio is not there to make them.
+        return "numpy fbank" if hasattr(extractor, "mel_filters") else "torchaudio fbank"
+    return "torch" if type(extractor).__name__ == "WhisperFeatureExtractor" else "numpy"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _exact(device: str) -> contextlib.AbstractContextManager[None]:
+    """Convolutions in float32 proper: TF32, the default on NVIDIA cards, keeps 10 bits of each factor."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence: transformers reports on stderr what is checked here; its settings are put back."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,39 @@
+"""How a result was made: versions, machine, time. Read once, at the rim, and carried in the record."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from importlib.metadata import version
+
+from harness.records import RunSettings
+
+_PACKAGES = ("torch", "transformers", "numpy", "scipy", "soxr")
+
+
+def own_version() -> str:
+    """Version of this package."""
+    return version("goodenough")
+
+
+def run_settings(device: str, dtype: str, batch_size: int, frontend: str, seconds: float) -> RunSettings:
+    """The settings of a run that just ended.
+
+    Args:
+        device: where the model ran.
+        dtype: its arithmetic.
+        batch_size: largest batch.
+        frontend: feature extractor and its backend.
+        seconds: wall time.
+    """
+    return RunSettings(
+        goodenough=own_version(),
+        versions={"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        platform=f"{platform.system()} {platform.machine()}",
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        frontend=frontend,
+        seconds=round(seconds, 3),
+        created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )

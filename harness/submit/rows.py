@@ -1,0 +1,306 @@
+"""What must hold of the verdicts of an entry: the file, every row, and the rows together.
+
+The file may be made to hurt. What it claims is read first, and against the amplification that a dictionary
+allows (one long text, a million references to it) strings are measured before they are expanded.
+
+A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
+
+Public: load, problems.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from harness.dataset import schema
+from harness.records import FAMILIES, OTHER, STIMULI, Entry
+from harness.submit import text
+from harness.tasks import Task
+
+MAX_ROWS = 1_000_000
+MAX_CLIPS = 10_000
+MAX_EXPANDED_BYTES = 512 * 2**20
+MAX_TEXT = 512
+"""Characters of a clip's or signal's id."""
+MAX_LEVEL = 7
+TOLERANCE = 1e-3
+"""Of probabilities, which are stored as float32."""
+
+_STRINGS = [field.name for field in schema.VERDICTS if field.type == pa.string()]
+_MADE = tuple(s for s in STIMULI if s not in ("whole", "silence"))
+"""The stimuli made of a signal: each signal has each of them."""
+
+
+def load(path: Path, n_labels: int) -> tuple[pa.Table | None, list[str]]:
+    """Read a verdicts file that nothing is known about.
+
+    Returns:
+        The table, or None, and the problems, of which there are some when it is None.
+    """
+    try:
+        found = _claims(path, n_labels)
+        if found:
+            return None, found
+        with pq.ParquetFile(path, read_dictionary=_STRINGS) as file:
+            table = file.read()
+        table.validate(full=True)
+        found = _oversized(table)
+        if found:
+            return None, found
+        return table.cast(schema.VERDICTS), []
+    except Exception as error:  # a damaged or hostile file fails in more ways than Arrow documents
+        reason = text.shown(str(error).strip().split("\n")[0])
+        return None, [
+            f"verdicts.parquet: not readable ({reason}), expected a Parquet file written by goodenough"
+        ]
+
+
+def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
+    """What does not hold in a table of VERDICTS.
+
+    Args:
+        table: as `load` gave it.
+        entry: whose label map and references are sound.
+        task: of the entry.
+    """
+    rows = table.drop_columns(["p"]).to_pandas(ignore_metadata=True)
+    rows["level"] = rows["level"].astype("Int64")
+    checks = _Checks(rows)
+    _identity(checks, entry, task)
+    _answers(checks, entry, task)
+    _probabilities(checks, table["p"], entry, task)
+    return [*checks.found, *_together(rows, entry)]
+
+
+class _Checks:
+    """Rows, and the problems found in them."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows
+        self.found: list[str] = []
+        self.made: NDArray[np.bool_] = rows["stimulus"].isin(_MADE).to_numpy(dtype=bool)
+        """Rows about a signal, as against `whole` and `silence`."""
+
+    def require(self, holds: Any, column: str, expected: str) -> None:
+        """Report the rows where a column is not what it must be, as one problem."""
+        wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
+        if len(wrong):
+            value = text.shown(self.rows[column].iloc[wrong[0]])
+            self.found.append(f"{_where(wrong)}: {column} is {value}, expected {expected}")
+
+    def require_only_of_signals(self, column: str, holds: Any, expected: str) -> None:
+        """The same for a column that is empty for `whole` and `silence`."""
+        empty = self.rows[column].isna().to_numpy(dtype=bool)
+        self.require(~self.made | np.asarray(holds, dtype=bool), column, expected)
+        self.require(self.made | empty, column, "nothing for whole clips and silence")
+
+
+def _where(wrong: NDArray[np.intp]) -> str:
+    others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return f"verdicts.parquet: row {wrong[0]}{others}"
+
+
+def _claims(path: Path, n_labels: int) -> list[str]:
+    """What the file says of itself, before anything in it is decoded."""
+    with pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(schema.VERDICTS):
+            return [_schema_problem(file.schema_arrow)]
+        if file.schema_arrow.metadata:
+            return [
+                "verdicts.parquet: carries metadata of another program, expected a file written by goodenough"
+            ]
+        claimed = file.metadata
+        groups = [claimed.row_group(i) for i in range(claimed.num_row_groups)]
+    if not 0 < claimed.num_rows <= MAX_ROWS:
+        return [f"verdicts.parquet: {claimed.num_rows} rows, expected 1 to {MAX_ROWS}"]
+    size = sum(group.total_byte_size for group in groups)
+    if not 0 <= size <= MAX_EXPANDED_BYTES:
+        return [f"verdicts.parquet: {size} bytes uncompressed, expected at most {MAX_EXPANDED_BYTES}"]
+    for group in groups:
+        for i in range(group.num_columns):
+            column = group.column(i)
+            per_row = n_labels if column.path_in_schema.startswith("p.") else 1
+            if column.num_values > group.num_rows * max(per_row, 1):
+                return [
+                    f"verdicts.parquet: {column.num_values} values of {column.path_in_schema} in "
+                    f"{group.num_rows} rows, expected {per_row} per row"
+                ]
+    return []
+
+
+def _schema_problem(found: pa.Schema) -> str:
+    if found.names != schema.VERDICTS.names:
+        names = text.shown(", ".join(found.names))
+        return f"verdicts.parquet: columns {names}, expected {', '.join(schema.VERDICTS.names)}"
+    for ours, theirs in zip(schema.VERDICTS, found, strict=True):
+        if not ours.equals(theirs):
+            return f"verdicts.parquet: column {ours.name} is {text.shown(theirs.type)}, expected {ours.type}"
+    return "verdicts.parquet: its schema differs, expected that of this version"
+
+
+def _oversized(table: pa.Table) -> list[str]:
+    expanded = 0
+    for name in _STRINGS:
+        for chunk in table[name].chunks:
+            if isinstance(chunk, pa.DictionaryArray):
+                sizes = pc.binary_length(chunk.dictionary)
+                expanded += pc.sum(pc.take(sizes, chunk.indices.drop_null())).as_py() or 0
+    if expanded > MAX_EXPANDED_BYTES:
+        return [f"verdicts.parquet: {expanded} bytes of text, expected at most {MAX_EXPANDED_BYTES}"]
+    return []
+
+
+def _identity(checks: _Checks, entry: Entry, task: Task) -> None:
+    """Which stimulus a row is about."""
+    rows = checks.rows
+    offered = {(r.model.repo_id, r.family): r.model.slug for r in entry.references}
+    checks.require(rows["task"] == entry.task, "task", f"{entry.task!r}")
+    checks.require(rows["stimulus"].isin(STIMULI), "stimulus", f"one of {', '.join(STIMULI)}")
+    checks.require_only_of_signals("family", rows["family"].isin(FAMILIES), f"one of {', '.join(FAMILIES)}")
+    pairs = zip(rows["reference"], rows["family"], strict=True)
+    checks.require_only_of_signals(
+        "reference", [pair in offered for pair in pairs], "a reference the entry lists with this family"
+    )
+    levelled = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
+    in_range = rows["level"].between(0, MAX_LEVEL).fillna(False).to_numpy(dtype=bool)
+    checks.require(
+        np.where(levelled, in_range, rows["level"].isna()),
+        "level",
+        f"0 to {MAX_LEVEL} for signals of family minimal, and nothing for all else",
+    )
+    silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
+    named = [isinstance(c, str) and c != "" and text.is_plain(c, MAX_TEXT) for c in rows["clip_id"]]
+    checks.require(
+        np.where(silence, rows["clip_id"].isna(), named), "clip_id", "plain text; nothing for silence"
+    )
+    ids = [
+        f"{clip}:{offered.get((reference, family))}:{family}"
+        for clip, reference, family in zip(rows["clip_id"], rows["reference"], rows["family"], strict=True)
+    ]
+    checks.require_only_of_signals("signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>")
+    longest = int(task.max_seconds * task.sample_rate_hz)
+    checks.require(
+        rows["n_samples"].between(1, longest), "n_samples", f"1 to {longest}, the most {task.name} allows"
+    )
+    told = rows["truth"].isna() | (rows["truth"].isin(task.labels) & ~silence)
+    checks.require(told, "truth", f"a label of {task.name}, or nothing")
+    checks.require_only_of_signals("expected", rows["expected"].isin(task.labels), f"a label of {task.name}")
+
+
+def _answers(checks: _Checks, entry: Entry, task: Task) -> None:
+    """What the model said, and what it saw."""
+    rows = checks.rows
+    read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
+    raw, predicted = rows["predicted_raw"], rows["predicted"]
+    checks.require(raw.isin(list(read)), "predicted_raw", "a class of the entry's label map")
+    agrees = [read.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
+    checks.require(agrees, "predicted", "what the label map says of predicted_raw")
+    checks.require(predicted.isin([*task.labels, OTHER]), "predicted", f"a label of {task.name} or {OTHER}")
+    seconds = rows["n_samples"] / task.sample_rate_hz
+    checks.require(
+        rows["seconds_seen"].between(0, seconds + TOLERANCE),
+        "seconds_seen",
+        "0 to the length of the stimulus",
+    )
+    checks.require(rows["energy_seen"].between(0, 1 + 1e-6), "energy_seen", "a share, 0 to 1")
+
+
+def _probabilities(checks: _Checks, column: Any, entry: Entry, task: Task) -> None:
+    """`p` and `p_expected`; the argmax is taken before merging, so `predicted` need not be the largest."""
+    rows, n_labels = checks.rows, len(task.labels)
+    lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy()
+    if wrong := np.flatnonzero(lengths != n_labels).tolist():
+        found = "nothing" if lengths[wrong[0]] < 0 else f"{lengths[wrong[0]]} values"
+        checks.found.append(
+            f"{_where(np.array(wrong))}: p has {found}, expected {n_labels}, one per label of {task.name}"
+        )
+        return
+    flat = pc.fill_null(pc.list_flatten(column), np.nan).to_numpy()
+    p = np.asarray(flat, dtype=np.float64).reshape(-1, n_labels)
+    sound = ((p >= 0) & (p <= 1 + TOLERANCE)).all(axis=1)
+
+    def require(holds: Any, expected: str) -> None:
+        wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
+        if len(wrong):
+            found = ", ".join(f"{value:.4g}" for value in p[wrong[0]])
+            checks.found.append(f"{_where(wrong)}: p is {text.shown(found)}, expected {expected}")
+
+    require(sound, "probabilities, 0 to 1")
+    total = p.sum(axis=1)
+    require(~sound | (total <= 1 + TOLERANCE), "a sum of at most 1")
+    index = {label: i for i, label in enumerate(task.labels)}
+    merged = Counter(entry.label_map.canonical)
+    n_classes = np.array([merged[label] for label in task.labels])
+    require(~sound | (p[:, n_classes == 0] == 0).all(axis=1), "0 for labels outside the label map")
+    # The top class is at least as probable as any other, hence as the mean of those merged into a label.
+    with_rest = np.column_stack([p, 1 - total])
+    at = rows["predicted"].map({**index, OTHER: n_labels}).to_numpy(dtype=float, na_value=np.nan)
+    here = np.where(np.isnan(at), 0, at).astype(np.intp)
+    given = with_rest[np.arange(len(p)), here]
+    largest = (p / np.maximum(n_classes, 1)).max(axis=1)
+    require(~sound | np.isnan(at) | (given >= largest - TOLERANCE), "predicted to be the most probable class")
+    at = rows["expected"].map(index).to_numpy(dtype=float, na_value=np.nan)
+    here = np.where(np.isnan(at), 0, at).astype(np.intp)
+    apart = np.abs(rows["p_expected"].to_numpy(dtype=np.float64) - p[np.arange(len(p)), here])
+    checks.require_only_of_signals(
+        "p_expected", ~sound | np.isnan(at) | (apart <= TOLERANCE), "the entry of p for the label expected"
+    )
+
+
+def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
+    """Whether the rows are all there, once, and tell one story."""
+    found: list[str] = []
+
+    def report(names: Sequence[Any], what: str) -> None:
+        if len(names):
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            found.append(f"verdicts.parquet: {text.shown(names[0])}{others} {what}")
+
+    def twice(some: pd.DataFrame, key: list[str], what: str) -> None:
+        report(some[key[0]][some.duplicated(key)].tolist(), what)
+
+    whole, silence = (rows[rows["stimulus"] == s] for s in ("whole", "silence"))
+    made = rows[rows["stimulus"].isin(_MADE)]
+    twice(made, ["signal_id", "stimulus", "level"], "has two rows of one stimulus and level, expected one")
+    twice(whole, ["clip_id"], "has two rows of the whole clip, expected one")
+    twice(silence, ["n_samples"], "samples of silence have two rows, expected one")
+    first = made[made["level"].fillna(0) == 0]
+    signals = set(first["signal_id"].dropna())
+    for stimulus in _MADE:
+        there = set(first["signal_id"][first["stimulus"] == stimulus].dropna())
+        missing = signals - there
+        report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
+    report(sorted(set(made["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
+    report(sorted(set(made["clip_id"].dropna()) - set(whole["clip_id"])), "has no row of the whole clip")
+    heard = rows[rows["stimulus"] != "silence"]
+    lengths = set(heard["n_samples"].dropna()) - set(silence["n_samples"])
+    report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
+    for column in ("truth", "n_samples"):
+        kinds = heard.groupby("clip_id")[column].nunique(dropna=False)
+        report(list(kinds.index[kinds > 1]), f"has rows with different {column}, expected one")
+    kinds = made.groupby("signal_id")["expected"].nunique(dropna=False)
+    report(list(kinds.index[kinds > 1]), "has rows with different expected, expected one")
+    n_clips = heard["clip_id"].nunique()
+    if n_clips > MAX_CLIPS:
+        found.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")
+    judged = Counter(
+        made.drop_duplicates("signal_id")[["reference", "family"]].itertuples(index=False, name=None)
+    )
+    for offered in entry.references:
+        n, due = judged[offered.model.repo_id, offered.family], offered.n_signals - offered.n_degenerate
+        if n != due:
+            found.append(
+                f"verdicts.parquet: {n} signals of {offered.model.repo_id}, family {offered.family}, "
+                f"expected {due}: published and not degenerate"
+            )
+    return found

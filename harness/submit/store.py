@@ -1,0 +1,152 @@
+"""Entries on disk: written, found, read, and filed among the submissions.
+
+    <root>/<org>__<model>/<revision[:12]>/<task>@<signals[:8]>/
+        verdicts.parquet    every answer
+        entry.json          who, what, how, and the scorecard; written last: without it there is no entry
+
+A results folder and `submissions/` have the same shape; a results folder may hold a report beside, which
+never leaves it. A filed entry is immutable. Nothing here judges an entry: `validate` does.
+
+Public: write, find, find_all, read, verdicts, file_into, ENTRY, VERDICTS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.dataset import shards
+from harness.errors import BadInput
+from harness.journal import replace_file
+from harness.records import Entry, Verdict, from_json, to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENTRY = "entry.json"
+VERDICTS = "verdicts.parquet"
+
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f]{8}")
+"""What `Entry.path` may be: three folders, none of which can lead out of the root."""
+
+
+def write(root: Path, entry: Entry, verdicts: Sequence[Verdict]) -> Path:
+    """Write an entry; its count and hash of the verdicts are set here.
+
+    Args:
+        root: a results folder.
+        entry: with any `n_verdicts` and `verdicts_sha256`.
+        verdicts: the rows its scorecard was counted from.
+
+    Returns:
+        The folder of the entry.
+
+    Raises:
+        BadInput: the folder cannot be written, or the names in the entry make no path.
+    """
+    folder = _folder_in(root, entry)
+    sha256 = shards.write_verdicts(folder / VERDICTS, verdicts)
+    entry = dataclasses.replace(entry, n_verdicts=len(verdicts), verdicts_sha256=sha256)
+    replace_file(folder / ENTRY, to_json(entry).encode())
+    return folder
+
+
+def find(root: Path) -> list[Path]:
+    """Every folder at or below the root that holds an entry.json, sorted; symlinks are not followed."""
+    walk = os.walk(root, followlinks=False)
+    return sorted(Path(folder) for folder, folders, files in walk if ENTRY in (*folders, *files))
+
+
+def find_all(roots: Sequence[Path]) -> list[Path]:
+    """The same below several folders that a user named: each once, and at least one.
+
+    Raises:
+        BadInput: no such folder, or no entry below it.
+    """
+    found: list[Path] = []
+    for root in roots:
+        if not root.is_dir():
+            what = "is a file" if root.exists() else "does not exist"
+            raise BadInput(f"{root} {what}; expected the folder of an entry, or one above it")
+        below = find(root)
+        if not below:
+            raise BadInput(
+                f"no {ENTRY} in {root} or below; expected an entry: make one with goodenough evaluate, "
+                "or give the folder it wrote"
+            )
+        found += below
+    return list({os.path.abspath(folder): folder for folder in reversed(found)}.values())[::-1]
+
+
+def read(folder: Path) -> Entry:
+    """The entry of a folder.
+
+    Raises:
+        BadInput: there is none, or it is not an entry of this version.
+    """
+    path = folder / ENTRY
+    try:
+        return from_json(Entry, path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(
+            f"{path} is not an entry of this version ({first}); "
+            f"for all that is wrong with it: goodenough validate {folder}"
+        ) from None
+
+
+def verdicts(folder: Path) -> pd.DataFrame:
+    """The verdicts of a folder, with the columns of `dataset.schema.VERDICTS`.
+
+    Raises:
+        BadSignals: not there, not Parquet, or not of this schema.
+    """
+    return shards.read_verdicts(folder / VERDICTS)
+
+
+def file_into(folder: Path, submissions: Path) -> Path:
+    """Copy an entry, and nothing that lies beside it, to its place among the submissions.
+
+    Filing the same entry again changes nothing. The verdicts go first, so that what a kill leaves behind is
+    no entry, and the same command completes it.
+
+    Returns:
+        `<submissions>/<entry.path>`.
+
+    Raises:
+        BadInput: another entry is already there, or one of the folders cannot be read or written.
+    """
+    place = _folder_in(submissions, read(folder))
+    if (place / ENTRY).exists():
+        for name in (VERDICTS, ENTRY):
+            if _bytes(folder / name) != _bytes(place / name):
+                raise BadInput(
+                    f"{place} already holds an entry with another {name}, and entries are immutable; "
+                    "a new one needs a new revision of the model or of the signals"
+                )
+        return place
+    for name in (VERDICTS, ENTRY):
+        replace_file(place / name, _bytes(folder / name))
+    return place
+
+
+def _folder_in(root: Path, entry: Entry) -> Path:
+    if not _PATH.fullmatch(entry.path):
+        raise BadInput(
+            f"the entry would lie at {entry.path!r}; expected <org>__<model>/<12 hex digits>/<task>@<8 hex "
+            "digits>: its names are not those of a model, a task and signals"
+        )
+    return root / entry.path
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from None

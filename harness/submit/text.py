@@ -1,0 +1,32 @@
+"""Strings that came from outside: which are refused, and how those that are refused are shown.
+
+Public: is_plain, shown, one_line.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Control characters, invisible and direction-changing ones, halves of characters, private, line ends."""
+
+
+def is_plain(value: str, longest: int) -> bool:
+    """Printable text of bounded length that cannot open a tag."""
+    return len(value) <= longest and not any(c in "<>" or unicodedata.category(c) in _REFUSED for c in value)
+
+
+def shown(value: Any, longest: int = 60) -> str:
+    """A value as it can stand in a message: one line, ASCII, not long."""
+    written = str(value)
+    if not isinstance(value, str) and written in ("None", "nan", "<NA>"):
+        return "nothing"
+    cut = written[:longest] + ("..." if len(written) > longest else "")
+    return ascii(cut) if isinstance(value, str) else ascii(cut)[1:-1]
+
+
+def one_line(message: str, longest: int = 600) -> str:
+    """A message without anything that a terminal, a log or a page would act on."""
+    clean = "".join(" " if unicodedata.category(c) in _REFUSED else c for c in message[:longest])
+    return " ".join(clean.split())

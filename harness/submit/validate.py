@@ -1,0 +1,365 @@
+"""Everything that is wrong with one entry, at once. Entries come from strangers: nothing in them is trusted.
+
+A problem is one line, `where: what was found, what was expected`. No content of an entry makes a check
+raise: files are measured before they are read, JSON is read strictly, and the scorecard is not believed but
+counted again from the verdicts. What a check cannot judge because another failed, it leaves.
+
+Public: problems, strays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.dataset import shards
+from harness.records import FAMILIES, OTHER, PROTOCOL, Entry, LabelMap, from_json
+from harness.score.scorecard import summarise
+from harness.submit import rows, store, text
+from harness.tasks import Task
+
+MAX_ENTRY_BYTES = 2**20
+MAX_VERDICTS_BYTES = 64 * 2**20
+MAX_PROBLEMS = 50
+MAX_REFERENCES = 200
+MAX_TEXT = 200
+"""Characters of a name."""
+
+REPORT = "report.html"
+
+_SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
+_REPO_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TASK = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
+_WHAT = {
+    _REPO_ID: "org/name in letters, digits, '.', '_' and '-'",
+    _COMMIT: "40 hex digits (a commit) or 64 (a sha256)",
+    _SHA256: "64 hex digits (a sha256)",
+    _TASK: "lower case letters, digits and hyphens",
+}
+
+
+def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list[str]:
+    """All that is wrong with the entry in a folder; empty when it is valid.
+
+    Args:
+        folder: holds entry.json and verdicts.parquet.
+        tasks: those an entry may be of.
+        strict_files: a report may not lie beside them: the rule among submissions.
+    """
+    found = _files(folder, strict_files)
+    entry, unread = _entry(folder / store.ENTRY)
+    found += unread
+    if entry is not None:
+        found += _place(folder, entry)
+        found += _contents(folder, entry, tasks)
+    lines = [text.one_line(line) for line in dict.fromkeys(found)]
+    if len(lines) > MAX_PROBLEMS:
+        lines[MAX_PROBLEMS:] = [f"entry: {len(lines) - MAX_PROBLEMS} more problems are not shown"]
+    return lines
+
+
+def strays(submissions: Path) -> list[str]:
+    """What lies among the submissions without being part of an entry, by its path.
+
+    A README.md and hidden files may lie at the top.
+    """
+    found: list[Path] = []
+    entries = set(store.find(submissions))
+    for folder, folders, files in os.walk(submissions, followlinks=False):
+        here = Path(folder)
+        if here in entries:
+            folders.clear()
+            continue
+        links = [name for name in folders if (here / name).is_symlink()]
+        at_top = [n for n in files if n == "README.md" or n.startswith(".")] if here == submissions else []
+        found += [here / name for name in (*files, *links) if name not in at_top]
+    return [text.one_line(f"{path}: belongs to no entry, expected entries alone") for path in sorted(found)]
+
+
+def _files(folder: Path, strict: bool) -> list[str]:
+    allowed = (*_SIZES,) if strict else (*_SIZES, REPORT)
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        return [f"folder: cannot be listed ({error.strerror}), expected a folder"]
+    found = ["folder: a symlink, expected a folder"] if folder.is_symlink() else []
+    found += [
+        f"{text.shown(name)}: not part of an entry, expected only {' and '.join(allowed)}"
+        for name in names
+        if name not in allowed
+    ]
+    found += [problem for name in allowed if name in names and (problem := _unusable(folder / name))]
+    return found + [f"{name}: missing, expected beside the other" for name in _SIZES if name not in names]
+
+
+def _unusable(path: Path) -> str | None:
+    """Why a file must not be opened."""
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return f"{path.name}: cannot be read ({error.strerror}), expected a file"
+    if stat.S_ISLNK(status.st_mode):
+        return f"{path.name}: a symlink, expected a file"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path.name}: neither file nor symlink, expected a file"
+    longest = _SIZES.get(path.name)
+    if longest is not None and status.st_size > longest:
+        return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
+    return None
+
+
+def _entry(path: Path) -> tuple[Entry | None, list[str]]:
+    if _unusable(path):
+        return None, []
+    twice: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> None:
+        counted = Counter(name for name, _ in items)
+        twice.extend(name for name, n in counted.items() if n > 1)
+
+    try:
+        data = path.read_bytes()
+        entry = from_json(Entry, data)
+        json.loads(data, object_pairs_hook=pairs)
+    except OSError as error:
+        return None, [f"entry.json: cannot be read ({error.strerror}), expected a file"]
+    except (ValueError, RecursionError) as error:
+        return None, [f"entry.json: {line}" for line in str(error).split("\n")]
+    return entry, [
+        f"entry.json: field {text.shown(name)} stands there twice, expected once" for name in twice
+    ]
+
+
+def _place(folder: Path, entry: Entry) -> list[str]:
+    lies = "/".join(Path(os.path.abspath(folder)).parts[-3:])
+    if lies == entry.path:
+        return []
+    shown = (text.shown(path, 200) for path in (lies, entry.path))
+    return [f"folder: {', expected '.join(shown)}, by the content of entry.json"]
+
+
+def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
+    found = [*_names(entry), *_facts(entry)]
+    task = next((t for t in tasks if t.name == entry.task), None)
+    if task is None:
+        known = ", ".join(t.name for t in tasks)
+        found.append(
+            f"task: {text.shown(entry.task)}, expected one of {known}; "
+            "for a task of your own give its file: --task path/to/task.yaml"
+        )
+        return [*found, *_references(entry)]
+    unread, table = _verdicts(folder / store.VERDICTS, entry, task)
+    counted = [*_references(entry), *_label_map(entry.label_map, task)]
+    if table is not None and not counted:
+        counted = rows.problems(table, entry, task)
+        if not counted and entry.protocol == PROTOCOL:
+            counted = _scorecard(entry, task, table.to_pandas(ignore_metadata=True))
+    return [*found, *unread, *counted]
+
+
+def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
+    if _unusable(path):
+        return [], None
+    sha256 = shards.sha256_of(path)
+    found = []
+    if entry.verdicts_sha256 != sha256:
+        found.append(
+            f"verdicts_sha256: {text.shown(entry.verdicts_sha256)}, expected {sha256}, that of the file"
+        )
+    table, unread = rows.load(path, len(task.labels))
+    if table is not None and entry.n_verdicts != table.num_rows:
+        found.append(f"n_verdicts: {text.shown(entry.n_verdicts)}, expected {table.num_rows}, as in the file")
+    return [*found, *unread], table
+
+
+def _names(entry: Entry) -> list[str]:
+    model, signals = entry.model, entry.signals
+    rules: list[tuple[str, str, re.Pattern[str]]] = [
+        ("model.repo_id", model.repo_id, _REPO_ID),
+        ("model.revision", model.revision, _COMMIT),
+        ("model.weights_sha256", model.weights_sha256, _SHA256),
+        ("task", entry.task, _TASK),
+        ("signals.revision", signals.revision, _COMMIT),
+        ("signals.sha256", signals.sha256, _SHA256),
+    ]
+    for i, reference in enumerate(entry.references[:MAX_REFERENCES]):
+        rules += [
+            (f"references.{i}.model.repo_id", reference.model.repo_id, _REPO_ID),
+            (f"references.{i}.model.revision", reference.model.revision, _COMMIT),
+            (f"references.{i}.model.weights_sha256", reference.model.weights_sha256, _SHA256),
+        ]
+    found = [
+        f"{where}: {text.shown(value)}, expected {_WHAT[pattern]}"
+        for where, value, pattern in rules
+        if not pattern.fullmatch(value)
+    ]
+    # The scorecard is left out: it is counted again, text and all.
+    everything = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
+    found += [
+        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for where, value in _strings(everything, "")
+        if not text.is_plain(value, MAX_TEXT)
+    ]
+    if signals.config != entry.task:
+        found.append(
+            f"signals.config: {text.shown(signals.config)}, expected the task, {text.shown(entry.task)}"
+        )
+    if signals.split != "test":
+        found.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
+    if entry.label_map.task != entry.task:
+        found.append(f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}")
+    try:
+        datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        found.append(
+            f"run.created: {text.shown(entry.run.created)}, expected a time such as 2026-01-31T12:00:00Z"
+        )
+    return found
+
+
+def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Every text below a value, the names of its fields included, with its path."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            path = f"{where}.{name}".lstrip(".")
+            yield from ((path, name), *_strings(inner, path))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _strings(inner, f"{where}.{i}")
+
+
+def _facts(entry: Entry) -> list[str]:
+    facts, run = entry.facts, entry.run
+    window = 1.0 if facts.window_seconds is None else facts.window_seconds
+    return _out_of_range(
+        [
+            ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
+            ("facts.n_parameters", facts.n_parameters, 0 <= facts.n_parameters <= 10**15, "0 to 1e15"),
+            ("facts.sample_rate_hz", facts.sample_rate_hz, 0 < facts.sample_rate_hz <= 10**6, "1 to 1e6"),
+            ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
+            ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
+            ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
+        ]
+    )
+
+
+def _references(entry: Entry) -> list[str]:
+    offered = entry.references
+    if not 0 < len(offered) <= MAX_REFERENCES:
+        return [f"references: {len(offered)}, expected 1 to {MAX_REFERENCES}"]
+    rules: list[Rule] = []
+    for i, r in enumerate(offered):
+        in_range = 0 <= r.n_signals <= rows.MAX_CLIPS
+        rules += [
+            (f"references.{i}.family", r.family, r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
+            (f"references.{i}.n_signals", r.n_signals, in_range, f"0 to {rows.MAX_CLIPS}"),
+            (
+                f"references.{i}.n_degenerate",
+                r.n_degenerate,
+                0 <= r.n_degenerate <= r.n_signals,
+                "0 to n_signals",
+            ),
+        ]
+    families = Counter((r.model.repo_id, r.family) for r in offered)
+    slugs = Counter(slug for slug, _ in {(r.model.slug, r.model) for r in offered})
+    return [
+        *_out_of_range(rules),
+        *(
+            f"references: {text.shown(name)} stands {n} times with family {text.shown(family)}, expected once"
+            for (name, family), n in families.items()
+            if n > 1
+        ),
+        *(
+            f"references: {text.shown(slug)} stands for {n} different models, expected one"
+            for slug, n in slugs.items()
+            if n > 1
+        ),
+    ]
+
+
+Rule = tuple[str, Any, bool, str]
+"""Where, what was found, whether it holds, what was expected."""
+
+
+def _out_of_range(rules: Sequence[Rule]) -> list[str]:
+    return [
+        f"{where}: {text.shown(value)}, expected {what}" for where, value, holds, what in rules if not holds
+    ]
+
+
+def _label_map(label_map: LabelMap, task: Task) -> list[str]:
+    names, canonical = label_map.names, label_map.canonical
+    found = []
+    if len(names) != len(canonical):
+        found.append(f"label_map: {len(names)} names and {len(canonical)} labels, expected as many")
+    if len(set(names)) != len(names):
+        found.append("label_map.names: a class stands there twice, expected different names")
+    if label_map.source not in ("names", "file"):
+        found.append(f"label_map.source: {text.shown(label_map.source)}, expected 'names' or 'file'")
+    for i, (name, label) in enumerate(zip(names, canonical, strict=False)):
+        where = f"label_map.canonical.{i}: {text.shown(label)} for class {text.shown(name)}"
+        if label not in (*task.labels, OTHER):
+            found.append(f"{where}, expected a label of {task.name} or {OTHER}")
+        elif label_map.source == "names" and label != (read := task.label_of(name) or OTHER):
+            found.append(
+                f"{where}, expected {read!r}, as it reads by name; a reviewed map has the source 'file'"
+            )
+    n = len(label_map.covered & set(task.labels))
+    if n < 2:
+        found.append(f"label_map: {n} labels of {task.name}, expected at least 2")
+    return found
+
+
+def _scorecard(entry: Entry, task: Task, verdicts: Any) -> list[str]:
+    """Sound verdicts give one scorecard, and it is the one in the entry."""
+    try:
+        counted = summarise(verdicts, task, entry.model, entry.references, entry.label_map)
+    except Exception as error:  # a fault of ours must not hide the problems of the other entries
+        kind = type(error).__name__
+        return [f"scorecard: cannot be counted from the verdicts ({kind}), expected verdicts that give one"]
+    differing = list(_differences(entry.scorecard, counted, "scorecard"))
+    found = [f"{line}, as counted from the verdicts" for line in differing[:5]]
+    if len(differing) > 5:
+        found.append(f"scorecard: {len(differing) - 5} more fields differ from what the verdicts give")
+    if counted.known_answer not in (None, 1.0):
+        found.append(
+            f"scorecard.known_answer: {counted.known_answer:.4f}, expected 1: the model is a reference and "
+            "accepts all of its own signals, so this run does not reproduce it"
+        )
+    return found
+
+
+def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:
+    """`path: found, expected` for every field of two records of one type that is not equal."""
+    if dataclasses.is_dataclass(expected):
+        for field in dataclasses.fields(expected):
+            theirs, ours = getattr(found, field.name), getattr(expected, field.name)
+            yield from _differences(theirs, ours, f"{where}.{field.name}")
+    elif isinstance(expected, dict) and found.keys() == expected.keys():
+        for name in expected:
+            yield from _differences(found[name], expected[name], f"{where}.{name}")
+    elif isinstance(expected, tuple) and len(found) == len(expected):
+        for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
+            yield from _differences(theirs, ours, f"{where}.{i}")
+    elif isinstance(expected, float) and isinstance(found, float):
+        if abs(found - expected) > 1e-9:
+            yield f"{where}: {found:.12g}, expected {expected:.12g}"
+    elif found != expected:
+        described = (_described(value) for value in (found, expected))
+        yield f"{where}: {', expected '.join(described)}"
+
+
+def _described(value: Any) -> str:
+    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.shown(value, 120)

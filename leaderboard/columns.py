@@ -1,0 +1,233 @@
+"""What stands on the leaderboard: one column after the other, and how its numbers are written.
+
+Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
+here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
+
+Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, interval, told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.records import Estimate
+
+if TYPE_CHECKING:
+    from leaderboard.table import Row
+
+Kind = Literal["rate", "difference", "count", "text"]
+Value = Estimate | int | str | None
+
+UNKNOWN = "–"
+THIN = "\u202f"
+"""Narrow no-break space, between a number and its unit."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it says and where it is read."""
+
+    key: str
+    """Name in data; for a rate the field of `Rates` or `WholeClipScore`."""
+    header: str
+    """What stands on top."""
+    meaning: str
+    """What the number means, in full sentences (definitions)."""
+    read: Callable[[Row], Value]
+    """From a row of the board."""
+    kind: Kind
+    """How it is written."""
+    higher_is_better: bool | None
+    """None where neither end is better."""
+
+
+def _rate(key: str) -> Callable[[Row], Value]:
+    def read(row: Row) -> Value:
+        headline = row.entry.scorecard.headline
+        value: Estimate | None = None if headline is None else getattr(headline.rates, key)
+        return value
+
+    return read
+
+
+def _whole(key: str) -> Callable[[Row], Value]:
+    def read(row: Row) -> Value:
+        value: Estimate = getattr(row.entry.scorecard.whole, key)
+        return value
+
+    return read
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "rank",
+        "Rank",
+        "Place by lift and, below it, the 95 % interval of that place when all models are scored "
+        "again on the same resampled clips. Models the data do not tell from the best of their group "
+        "share a shade.",
+        lambda row: row.rank,
+        "count",
+        False,
+    ),
+    Column(
+        "model",
+        "Model",
+        "The candidate that judges signals extracted from other models. A reference is a model whose "
+        "own signals are part of the suite; it is never scored on its own.",
+        lambda row: row.name,
+        "text",
+        None,
+    ),
+    Column(
+        "lift",
+        "Lift",
+        "Ranking number: transfer minus floor, paired signal by signal, then an unweighted mean over "
+        "the references with at least 20 applicable signals. Percentage points; 0 for a model that "
+        "always gives the same class.",
+        _rate("lift"),
+        "difference",
+        True,
+    ),
+    Column(
+        "transfer",
+        "Transfer",
+        "Share of the references' sufficient signals to which the model gives the class the reference "
+        "gave the whole clip. Unweighted mean over the other references.",
+        _rate("transfer"),
+        "rate",
+        True,
+    ),
+    Column(
+        "agreeing_transfer",
+        "Agreeing",
+        "Transfer counted only where model and reference already agree on the whole clip: was it the "
+        "signal, or did they disagree anyway?",
+        _rate("agreeing_transfer"),
+        "rate",
+        True,
+    ),
+    Column(
+        "floor",
+        "Floor",
+        "Acceptance of the permuted control: as many bins of the same clip in the same texture, but "
+        "elsewhere in the spectrum. What is accepted here was not carried by the signal.",
+        _rate("floor"),
+        "rate",
+        None,
+    ),
+    Column(
+        "largest",
+        "Largest",
+        "Acceptance of the control that keeps as many bins, those of largest magnitude: what energy "
+        "alone buys.",
+        _rate("largest"),
+        "rate",
+        None,
+    ),
+    Column(
+        "silence",
+        "Silence",
+        "Share of signals whose class the model also gives to pure silence: constant-class bias.",
+        _rate("silence"),
+        "rate",
+        None,
+    ),
+    Column(
+        "ceiling",
+        "Ceiling",
+        "Acceptance of the whole clips: how often the model agrees with the reference when nothing is "
+        "removed.",
+        _rate("ceiling"),
+        "rate",
+        True,
+    ),
+    Column(
+        "coverage",
+        "Coverage",
+        "Share of signals whose class exists among the model's classes. The others leave the "
+        "denominator; below one half a model is not ranked.",
+        _rate("coverage"),
+        "rate",
+        True,
+    ),
+    Column(
+        "accuracy",
+        "Accuracy",
+        "Share of whole clips of known truth that are given their true label.",
+        _whole("accuracy"),
+        "rate",
+        True,
+    ),
+    Column(
+        "precision",
+        "Precision",
+        "On whole clips of known truth: macro mean over the true labels.",
+        _whole("precision"),
+        "rate",
+        True,
+    ),
+    Column(
+        "recall",
+        "Recall",
+        "On whole clips of known truth: macro mean over the true labels.",
+        _whole("recall"),
+        "rate",
+        True,
+    ),
+    Column(
+        "f1",
+        "F1",
+        "On whole clips of known truth: macro mean over the true labels.",
+        _whole("f1"),
+        "rate",
+        True,
+    ),
+)
+
+BOARD = tuple(c for c in COLUMNS if c.key not in ("precision", "recall", "f1"))
+"""The columns of the overview."""
+
+RATES = tuple(c for c in COLUMNS if c.key not in ("rank", "model", "accuracy", "precision", "recall", "f1"))
+"""The columns that are fields of `Rates`."""
+
+WHOLE = tuple(c for c in COLUMNS if c.key in ("accuracy", "precision", "recall", "f1"))
+"""The columns that are fields of `WholeClipScore`."""
+
+
+def text(value: Value | float, kind: Kind) -> str:
+    """A value in words: `64.2 %`, `+31.0 pp`, `1,024`; a dash where it is unknown."""
+    if isinstance(value, Estimate):
+        value = value.value
+    if value is None:
+        return UNKNOWN
+    if kind == "rate":
+        return f"{_number(float(value), signed=False)}{THIN}%"
+    if kind == "difference":
+        return f"{_number(float(value), signed=True)}{THIN}pp"
+    return f"{value:,}" if kind == "count" else str(value)
+
+
+def interval(estimate: Estimate, kind: Kind) -> str:
+    """The interval in words: `55.0 to 72.1 %`; a dash where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return UNKNOWN
+    signed = kind == "difference"
+    low = _number(estimate.low, signed=signed)
+    return f"{low} to {text(estimate.high, kind)}"
+
+
+def told(estimate: Estimate | None, kind: Kind) -> str:
+    """Value, interval, n and method in one line: what a number says when it is asked."""
+    if estimate is None or estimate.value is None:
+        return "nothing to count (n = 0)"
+    level = text(estimate.level, "rate").replace(".0", "")
+    bounds = f"{level} interval {interval(estimate, kind)}, "
+    known = "" if estimate.low is None else bounds
+    return f"{text(estimate, kind)} ({known}n = {estimate.n:,}; {estimate.method})"
+
+
+def _number(value: float, *, signed: bool) -> str:
+    rounded = round(100 * value, 1) + 0.0  # no negative zero
+    return f"{rounded:{'+' if signed and rounded else ''}.1f}".replace("-", "−")

@@ -1,0 +1,197 @@
+"""Entries of made-up models over a made-up panel, from seeded answers instead of models: fast, of any size.
+
+The panel (clips, signals, their classes) depends on `seed` alone, so that candidates with the same seed
+were asked the same; each candidate's answers are its own. A candidate that is one of the references accepts
+its own signals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from harness.dataset.schema import verdict_table
+from harness.records import (
+    FAMILIES,
+    OTHER,
+    PROTOCOL,
+    DatasetRef,
+    Entry,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    ReferenceCounts,
+    RunSettings,
+    Verdict,
+)
+from harness.score.scorecard import summarise
+from harness.seeds import generator
+from harness.tasks import TASKS, Task
+
+CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
+"""Stimuli made for each signal."""
+
+SECONDS = (1, 2)
+"""Lengths of the clips, in turn."""
+
+LEVELS = (0,)
+"""Levels asked of the signals of family `minimal`."""
+
+
+def model_ref(repo_id: str) -> ModelRef:
+    """A model whose revision and weights are hashes of its name."""
+    return ModelRef(repo_id, _sha256("revision", repo_id)[:40], _sha256("weights", repo_id))
+
+
+def make_entry(
+    *,
+    repo_id: str = "toys/candidate",
+    references: Sequence[str] = ("toys/first", "toys/second"),
+    task: str | Task = "emotion",
+    n_clips: int = 24,
+    n_degenerate: int = 2,
+    acceptance: float = 0.7,
+    control_acceptance: float = 0.3,
+    whole_accuracy: float = 0.8,
+    silence: str | None = None,
+    labels: Sequence[str] | None = None,
+    families: Sequence[str] = FAMILIES,
+    levels: Sequence[int] = LEVELS,
+    seed: int = 0,
+) -> tuple[Entry, list[Verdict]]:
+    """An entry that holds together; `n_verdicts` and its hash stay blank until `store.write`.
+
+    Args:
+        repo_id: the candidate.
+        references: whose signals it was asked; it may be one of them.
+        task: a built-in task by name, or any other.
+        n_clips: clips, each with one signal per reference and family.
+        n_degenerate: of these, per reference: the first so many clips have no verdicts on their signals.
+        acceptance: chance that a signal is given its class.
+        control_acceptance: the same for each control.
+        whole_accuracy: chance that a whole clip is given its true label, by a candidate or a reference.
+        silence: what the candidate says of silence; the last of its labels if None.
+        labels: canonical labels of clips and candidate; the first four of the task if None.
+        families: which families are published.
+        levels: levels asked of the family `minimal`, 0 among them.
+        seed: of the panel.
+    """
+    of_task = TASKS[task] if isinstance(task, str) else task
+    known = tuple(labels or of_task.labels[:4])
+    panel = str(seed)
+    label_map = LabelMap(of_task.name, (*(k.title() for k in known), "Applause"), (*known, OTHER), "names")
+    rate = of_task.sample_rate_hz
+    silence = known[-1] if silence is None else silence
+
+    def verdict(
+        stimulus: str,
+        predicted: str,
+        seconds: int,
+        *,
+        reference: str | None = None,
+        family: str | None = None,
+        level: int | None = None,
+        clip_id: str | None = None,
+        truth: str | None = None,
+        expected: str | None = None,
+    ) -> Verdict:
+        p = {label: 0.3 / len(known) if label in known else 0.0 for label in of_task.labels}
+        if predicted != OTHER:
+            p[predicted] = 0.7
+        signal_id = None
+        if reference is not None:
+            signal_id = f"{clip_id}:{reference.replace('/', '__')}:{family}"
+        return Verdict(
+            task=of_task.name,
+            reference=reference,
+            family=family,
+            level=level,
+            clip_id=clip_id,
+            signal_id=signal_id,
+            stimulus=stimulus,
+            n_samples=seconds * rate,
+            truth=truth,
+            expected=expected,
+            predicted_raw=label_map.names[label_map.canonical.index(predicted)],
+            predicted=predicted,
+            p_expected=None if expected is None else p[expected],
+            p=tuple(p.values()),
+            seconds_seen=float(seconds),
+            energy_seen=1.0,
+        )
+
+    def some_label(rng: np.random.Generator, of_which: Sequence[str]) -> str:
+        return of_which[int(rng.integers(len(of_which)))]
+
+    def given(rng: np.random.Generator, label: str, chance: float) -> str:
+        others = [x for x in (*known, OTHER) if x != label]
+        return label if rng.random() < chance else some_label(rng, others)
+
+    verdicts = [verdict("silence", silence, seconds) for seconds in SECONDS[: min(n_clips, 2)]]
+    for i in range(n_clips):
+        clip_id, seconds = f"clip-{i:04d}", SECONDS[i % 2]
+        truth = known[i % len(known)]
+        classes = {}
+        for name in dict.fromkeys((*references, repo_id)):
+            rng = generator("whole", panel, clip_id, name)
+            classes[name] = truth if rng.random() < whole_accuracy else some_label(rng, known)
+        verdicts.append(verdict("whole", classes[repo_id], seconds, clip_id=clip_id, truth=truth))
+        if i < n_degenerate:
+            continue
+        for reference in references:
+            for family in families:
+                rng = generator("answers", panel, clip_id, repo_id, reference, family)
+                expected = classes[reference]
+                asked = {"reference": reference, "family": family, "clip_id": clip_id, "truth": truth}
+                for level in levels if family == "minimal" else (None,):
+                    answer = given(rng, expected, acceptance)
+                    if reference == repo_id and not level:
+                        answer = expected
+                    verdicts.append(
+                        verdict("signal", answer, seconds, expected=expected, level=level, **asked)
+                    )
+                for control in CONTROLS:
+                    answer = given(rng, expected, control_acceptance)
+                    verdicts.append(verdict(control, answer, seconds, expected=expected, **asked))
+    counts = tuple(
+        ReferenceCounts(model_ref(reference), family, n_clips, min(n_clips, n_degenerate))
+        for reference in references
+        for family in families
+    )
+    content = _sha256("signals", panel, of_task.name, *references)
+    entry = Entry(
+        protocol=PROTOCOL,
+        task=of_task.name,
+        model=model_ref(repo_id),
+        facts=ModelFacts("ToyForAudioClassification", 1234, rate, None, "apache-2.0"),
+        signals=DatasetRef("toys/signals", content[:40], of_task.name, "test", content),
+        references=counts,
+        label_map=label_map,
+        scorecard=summarise(frame(verdicts), of_task, model_ref(repo_id), counts, label_map),
+        run=RunSettings(
+            goodenough="0.1.0",
+            versions={"python": "3.11.0", "torch": "2.10.0"},
+            platform="Linux x86_64",
+            device="cpu",
+            dtype="float32",
+            batch_size=16,
+            frontend="ToyFeatureExtractor (numpy)",
+            seconds=1.5,
+            created="2026-01-02T03:04:05Z",
+        ),
+        n_verdicts=0,
+        verdicts_sha256="",
+    )
+    return entry, verdicts
+
+
+def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """Verdicts as `submit.store.verdicts` would read them."""
+    return verdict_table(verdicts).to_pandas()
+
+
+def _sha256(*names: str) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()

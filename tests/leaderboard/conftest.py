@@ -1,0 +1,26 @@
+"""One invented world per test session; tests read it and leave it as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.dataset.signals import Suite
+from leaderboard import table
+from leaderboard.table import Board
+from tests.leaderboard import world as making
+
+
+@dataclass(frozen=True)
+class World:
+    suite: Suite
+    submissions: Path
+    board: Board
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    suite, submissions = making.make_world(tmp_path_factory.mktemp("world"))
+    return World(suite, submissions, table.build(submissions, suite))

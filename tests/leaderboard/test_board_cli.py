@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.leaderboard import leaderboard
+from harness.errors import BadInput
+from tests.leaderboard.conftest import World
+
+
+def _options(world: World, out: Path) -> list[str]:
+    return ["--submissions", str(world.submissions), "--signals", str(world.suite.root), "--out", str(out)]
+
+
+def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, tmp_path: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{tmp_path / 'site' / 'index.html'}\n"
+    assert "acme/echo" in result.stderr.replace("\n", "")
+
+
+def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site"), "--json"])
+    current, stale = json.loads(result.stdout)
+    assert (current["task"], current["stale"], stale["stale"]) == ("tone", False, True)
+    assert [row["rank"] for row in current["rows"]] == [1, 2, 3, 4, 5, 6, None]
+    assert current["rows"][0]["model"]["repo_id"] == "acme/echo"
+    assert current["rows"][0]["rates"]["lift"]["n"] == 105
+
+
+def test_a_missing_folder_is_bad_input(world: World, tmp_path: Path) -> None:
+    options = _options(world, tmp_path / "site")
+    options[1] = str(tmp_path / "nowhere")
+    result = CliRunner().invoke(leaderboard, ["build", *options])
+    assert isinstance(result.exception, BadInput)
+
+
+def test_a_port_in_use_is_bad_input_that_names_the_option(world: World, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(leaderboard, ["serve", *_options(world, tmp_path / "s"), "--port", port])
+    assert isinstance(result.exception, BadInput)
+    assert "--port" in str(result.exception)
+
+
+def test_importing_the_verb_opens_no_heavy_package() -> None:
+    code = (
+        "import sys, harness.cli.leaderboard\n"
+        "heavy = {'torch', 'pandas', 'numpy', 'jinja2', 'rich', 'scipy', 'pyarrow'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_serve_answers_and_ends_cleanly_on_an_interrupt(world: World, tmp_path: Path) -> None:
+    code = "from harness.cli.leaderboard import leaderboard; leaderboard()"
+    options = [*_options(world, tmp_path / "site"), "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "serve", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - on this machine
+            page = answer.read().decode()
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=20)
+    assert "acme/echo" in page
+    assert server.returncode == 0, errors
+    assert "Traceback" not in errors

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import leaderboard
+from harness.dataset.signals import VERDICTS
+from harness.errors import BadInput
+from harness.records import Entry, LabelMap
+from harness.submit import store
+from leaderboard import listen, report, site, table
+from leaderboard.table import Board, Ranking, Row
+from tests.leaderboard.conftest import World
+from tests.leaderboard.world import TASK, model
+
+EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}"
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """A page, checked for balance while it is read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def values(self, attribute: str) -> list[str]:
+        return [a[attribute] or "" for _, a in self.tags if attribute in a]
+
+
+def _page(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return site.write(tmp_path_factory.mktemp("site") / "site", world.board, world.suite).parent
+
+
+@pytest.fixture(scope="module")
+def reported(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    entry, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
+    report.write(path, entry, store.verdicts(folder), world.suite)
+    return path
+
+
+def _entry(world: World, name: str) -> tuple[Entry, Path]:
+    for folder in store.find(world.submissions):
+        entry = store.read(folder)
+        if entry.model.repo_id == name and entry.signals == world.suite.ref(TASK.name):
+            return entry, folder
+    raise AssertionError(name)
+
+
+def test_every_entry_stands_on_the_site_with_a_page_of_its_own(world: World, built: Path) -> None:
+    index = _page(built / "index.html")
+    folders = [*store.find(world.submissions), *store.find(world.suite.root / VERDICTS)]
+    assert len(folders) == 8
+    for folder in folders:
+        entry = store.read(folder)
+        page = f"models/{site.page_of(entry.model)}"
+        assert page in index.values("href")
+        assert entry.signals.sha256 in (built / page).read_text(encoding="utf-8")
+
+
+def test_every_page_is_balanced_html_with_unique_ids_and_live_links(built: Path) -> None:
+    pages = list(built.rglob("*.html"))
+    assert len(pages) == 8
+    for path in pages:
+        page = _page(path)
+        ids = page.values("id")
+        assert len(ids) == len(set(ids))
+        for href in page.values("href"):
+            if href.startswith("#"):
+                assert href[1:] in ids
+            elif href != "data:,":
+                assert (path.parent / href).is_file()
+
+
+def test_no_page_names_another_host_or_carries_any_script_but_ours(built: Path, reported: Path) -> None:
+    script = (Path(leaderboard.__file__).parent / "templates" / "table.js").read_bytes()
+    allowed = f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+    for path in [*built.rglob("*.html"), reported]:
+        text = path.read_text(encoding="utf-8")
+        page = Page(text)
+        assert [tag for tag, _ in page.tags].count("script") == 1
+        assert f"<script>{script.decode()}</script>" in text
+        assert allowed in text
+        addresses = re.findall(r"https?://[^\s\"'<]+", text)
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_the_figures_for_a_readme_are_written(built: Path) -> None:
+    assert sorted(p.name for p in (built / "figures").iterdir()) == ["tone-lift.svg", "tone-transfer.svg"]
+
+
+def test_a_site_without_a_suite_leaves_the_references_out_and_still_stands(
+    world: World, tmp_path: Path
+) -> None:
+    index = site.write(tmp_path / "site", table.build(world.submissions, None), None)
+    text = index.read_text(encoding="utf-8")
+    assert "The references and their signals" not in text
+    assert "acme/echo" in text
+
+
+def test_an_empty_board_is_a_page_too(tmp_path: Path) -> None:
+    index = site.write(tmp_path / "site", Board(()), None)
+    assert "No entries and no signals yet." in index.read_text(encoding="utf-8")
+
+
+def test_writing_again_replaces_pages_and_drops_those_of_models_that_are_gone(
+    world: World, tmp_path: Path
+) -> None:
+    out = tmp_path / "site"
+    site.write(out, world.board, None)
+    (kept, *_), _ = _split(world.board)
+    site.write(out, Board((replace(world.board.current[0], rows=(kept,), unranked=()),)), None)
+    assert [p.name for p in (out / "models").iterdir()] == [site.page_of(kept.entry.model)]
+    assert [p.name for p in tmp_path.iterdir()] == ["site"]
+
+
+def _split(board: Board) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    return board.current[0].rows, board.current[0].unranked
+
+
+def test_a_folder_with_other_things_is_not_overwritten(world: World, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BadInput, match=r"holds thesis\.tex, which is no part of a site"):
+        site.write(tmp_path, world.board, None)
+    with pytest.raises(BadInput, match="is a file"):
+        site.write(tmp_path / "thesis.tex", world.board, None)
+
+
+def _spoiled(entry: Entry) -> Entry:
+    """The entry with markup in every text a submitter controls."""
+    score = entry.scorecard.families[0]
+    bad = replace(score, by_class={EVIL: next(iter(score.by_class.values()))})
+    return replace(
+        entry,
+        task=EVIL,
+        model=replace(entry.model, repo_id=f"x/{EVIL}", revision=EVIL),
+        facts=replace(entry.facts, architecture=EVIL, licence=EVIL),
+        signals=replace(entry.signals, repo_id=EVIL, revision=EVIL),
+        label_map=LabelMap(EVIL, (EVIL, "a"), (EVIL, "other"), "names"),
+        scorecard=replace(
+            entry.scorecard,
+            families=(bad, *entry.scorecard.families[1:]),
+            ranked=False,
+            unranked_because=EVIL,
+        ),
+        run=replace(entry.run, platform=EVIL, device=EVIL, frontend=EVIL, versions={EVIL: EVIL}),
+    )
+
+
+def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> None:
+    entry, folder = _entry(world, "acme/echo")
+    bad = _spoiled(entry)
+    matrices = tuple(table.matrix_of([bad], f.family) for f in bad.scorecard.families)
+    ranking = Ranking(EVIL, bad.signals, 1, False, (), (Row(bad, False),), matrices)
+    index = site.write(tmp_path / "site", Board((ranking,)), None)
+    named = replace(bad, task=entry.task)
+    report.write(tmp_path / "report.html", named, store.verdicts(folder), world.suite)
+    (profile,) = (index.parent / "models").iterdir()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+\.html", profile.name)
+    for path in (index, profile, tmp_path / "report.html"):
+        page = _page(path)
+        assert [tag for tag, _ in page.tags].count("script") == 1
+        assert not [tag for tag, _ in page.tags if tag == "img"]
+        assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
+        assert any("alert(1)" in text for text in page.text)
+        assert not any("49" in text and "alert" in text for text in page.text)
+
+
+def test_no_template_marks_anything_as_safe() -> None:
+    templates = Path(leaderboard.__file__).parent / "templates"
+    for path in templates.iterdir():
+        assert not re.search(r"\|\s*safe|autoescape", path.read_text(encoding="utf-8"))
+
+
+def test_pages_of_models_with_odd_names_do_not_meet() -> None:
+    refs = [model("a/b c"), model("a/b?c"), model("a/b-c"), model("../../etc"), model("a/" + "x" * 300)]
+    names = [site.page_of(ref) for ref in [replace(r, revision="f" * 40) for r in refs]]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,190}\.html", n) for n in names)
+    assert names[2] == "a__b-c-ffffffffffff.html"
+
+
+def test_the_command_on_a_page_cannot_smuggle_another(world: World) -> None:
+    entry, _ = _entry(world, "acme/echo")
+    assert site.command(entry) == (
+        f"goodenough evaluate acme/echo --revision {entry.model.revision} --task tone --signals tones"
+    )
+    hub = replace(entry.signals, repo_id="org/signals", revision="a" * 40)
+    assert site.command(replace(entry, signals=hub)).endswith(f"--signals org/signals@{'a' * 40}")
+    embedded = replace(entry.signals, repo_id="embedded/starter")
+    assert "--signals" not in site.command(replace(entry, signals=embedded))
+    evil = replace(entry, model=replace(entry.model, repo_id="a/b; rm -rf ~"))
+    assert "'a/b; rm -rf ~'" in site.command(evil)
+
+
+def test_a_report_is_small_and_tells_lift_interval_and_n(world: World, reported: Path) -> None:
+    assert reported.stat().st_size < 3_000_000
+    entry, _ = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
+    text = " ".join("".join(_page(reported).text).split())
+    lift = entry.scorecard.headline.rates.lift
+    assert f"n = {lift.n} signals" in text
+    assert "Against the references" in text
+    assert "lab/alpha" in text or "alpha" in text
+
+
+def test_the_players_of_a_report_hold_sound_and_name_their_gain(reported: Path) -> None:
+    page = _page(reported)
+    sources = [a["src"] for tag, a in page.tags if tag == "audio"]
+    assert len(sources) == 18
+    for source in sources:
+        data = base64.b64decode(source.removeprefix("data:audio/wav;base64,"))
+        samples, rate = soundfile.read(io.BytesIO(data))
+        assert (rate, len(samples)) == (8000, 4000)
+        assert np.abs(samples).max() == pytest.approx(0.5, abs=1e-3)
+    assert len([t for t in page.text if "played at" in t]) == 18
+
+
+def test_examples_come_from_every_stratum_and_never_from_the_model_itself(world: World) -> None:
+    _, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
+    verdicts = store.verdicts(folder)
+    chosen = listen.choose(verdicts, "responsibility", leave_out="lab/alpha")
+    assert chosen == listen.choose(verdicts.sample(frac=1, random_state=1), "responsibility", "lab/alpha")
+    assert set(chosen.values()) == set(listen.STRATA.values())
+    assert len(chosen) == 6
+    assert not any("lab__alpha" in s or s.endswith(":minimal") for s in chosen)
+
+
+def test_long_clips_are_cut_to_a_stated_excerpt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "BUDGET_BYTES", 3 * 2 * 1000 * 4 // 3)
+    signal, _ = next(world.suite.signals(TASK.name, "lab__alpha"))
+    (example,) = listen.examples(world.suite, TASK.name, {signal.signal_id: "title"}, [])
+    data = base64.b64decode(example.players[0].source.split(",")[1])
+    assert len(soundfile.read(io.BytesIO(data))[0]) == 1000
+    assert example.players[0].note.endswith("; 0.1 s from 0.2 s of 0.5 s")
+
+
+def test_kept_bins_are_told_with_share_and_range(world: World) -> None:
+    signal, _ = next(world.suite.signals(TASK.name, "lab__alpha"))
+    mask = np.zeros(2001, dtype=bool)
+    mask[[10, 500]] = True
+    told = listen.kept(replace(signal, mask=mask))
+    assert told.replace("\u202f", " ") == "2 of 2,001 bins (0.1 %), 20 to 1,000 Hz"
+
+
+def test_a_report_of_a_suite_without_reference_verdicts_has_its_own_column(
+    world: World, tmp_path: Path
+) -> None:
+    import shutil
+
+    from harness.dataset.signals import Suite
+
+    bare = tmp_path / "signals"
+    shutil.copytree(world.suite.root, bare, ignore=shutil.ignore_patterns(VERDICTS))
+    entry, folder = _entry(world, "acme/echo")
+    path = tmp_path / "report.html"
+    report.write(path, entry, store.verdicts(folder), Suite(bare, "local/tones"))
+    text = path.read_text(encoding="utf-8")
+    assert "signals of alpha, judged by echo" in text
+    assert "judged by beta" not in text

@@ -1,0 +1,75 @@
+"""The metric, loaded by path as a user of `evaluate` does, without a network."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.errors import BadInput
+from harness.score import estimates
+from harness.score.estimates import wilson
+
+PATH = Path(estimates.__file__).with_name("metric.py")
+
+
+@pytest.fixture
+def metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    import evaluate
+
+    def refuse(*args: object) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    yield evaluate.load(str(PATH), cache_dir=str(tmp_path / "data"))
+    for name in set(sys.modules) - before:
+        if name.startswith("evaluate_modules"):
+            del sys.modules[name]
+
+
+def test_the_metric_loads_by_path_and_equals_the_rate_of_one_reference(metric: Any) -> None:
+    found = metric.compute(
+        predictions=["jazz", "other", "rock", "rock"],
+        references=["jazz", "jazz", "rock", "pop"],
+        clip_ids=["a", "b", "c", "d"],
+    )
+    expected = wilson(2, 4)
+    assert found == {
+        "transfer": expected.value,
+        "low": expected.low,
+        "high": expected.high,
+        "n": 4,
+        "method": "wilson",
+    }
+    without_clips = metric.compute(
+        predictions=["jazz", "other", "rock", "rock"], references=["jazz", "jazz", "rock", "pop"]
+    )
+    assert without_clips == found
+
+
+def test_signals_of_one_clip_widen_the_interval(metric: Any) -> None:
+    accepted = np.repeat(np.arange(30) % 2, 4)  # 30 clips, 4 signals each, all four alike
+    said = ["jazz" if a else "rock" for a in accepted]
+    clips = [str(i // 4) for i in range(120)]
+    alone = metric.compute(predictions=said, references=["jazz"] * 120)
+    found = metric.compute(predictions=said, references=["jazz"] * 120, clip_ids=clips)
+    assert found["transfer"] == alone["transfer"] == 0.5
+    assert found["n"] == 120
+    assert found["method"] == estimates.BOOTSTRAP
+    assert found["high"] - found["low"] > 1.7 * (alone["high"] - alone["low"])
+
+
+def test_no_signals_give_none(metric: Any) -> None:
+    assert metric.compute(predictions=[], references=[])["transfer"] is None
+
+
+def test_clip_ids_of_another_number_are_refused(metric: Any) -> None:
+    with pytest.raises(BadInput, match="1 clip_ids for 2 predictions"):
+        metric.compute(predictions=["a", "b"], references=["a", "b"], clip_ids=["x"])

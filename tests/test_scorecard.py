@@ -1,0 +1,607 @@
+"""The scorecard against panels counted by hand, scikit-learn, and a recomputation in pandas alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support
+
+from harness.records import (
+    FAMILIES,
+    MIN_SIGNALS,
+    LabelMap,
+    ModelRef,
+    Rates,
+    ReferenceCounts,
+    Scorecard,
+    Verdict,
+    from_json,
+    to_json,
+)
+from harness.score.estimates import clustered, wilson
+from harness.score.scorecard import METRICS, lift_by_clip, polarity_warning, summarise
+from harness.tasks import TASKS
+
+TASK = TASKS["emotion"]
+HEADLINE, MINIMAL = FAMILIES
+CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
+
+
+def model(name: str, weights: str | None = None) -> ModelRef:
+    return ModelRef(f"toys/{name}", "0" * 40, weights or f"weights of {name}")
+
+
+CANDIDATE = model("candidate")
+FIRST, SECOND = model("first"), model("second")
+
+
+def label_map(*known: str) -> LabelMap:
+    return LabelMap("emotion", (*known, "noise"), (*known, "other"), "names")
+
+
+MAP = label_map("angry", "happy", "sad")
+
+
+def counts(reference: ModelRef, n: int, family: str = HEADLINE, degenerate: int = 0) -> ReferenceCounts:
+    return ReferenceCounts(reference, family, n + degenerate, degenerate)
+
+
+def row(stimulus: str, predicted: str, **fields: object) -> dict[str, object]:
+    """One verdict; what is not given is unknown."""
+    blank = dict.fromkeys(field.name for field in dataclasses.fields(Verdict))
+    blank |= {"task": "emotion", "predicted_raw": predicted.upper(), "p": (), "n_samples": 1000}
+    blank |= {"seconds_seen": 1.0, "energy_seen": 1.0, "stimulus": stimulus, "predicted": predicted}
+    assert set(fields) <= set(blank)
+    return blank | fields
+
+
+def signal(
+    reference: ModelRef,
+    clip_id: str,
+    expected: str,
+    said: Sequence[str],
+    family: str = HEADLINE,
+    n_samples: int = 1000,
+) -> list[dict[str, object]]:
+    """The five verdicts of one signal; `said` of the signal, permuted and largest."""
+    at = {
+        "reference": reference.repo_id,
+        "family": family,
+        "level": 0,
+        "clip_id": clip_id,
+        "signal_id": f"{clip_id}:{reference.slug}:{family}",
+        "n_samples": n_samples,
+        "expected": expected,
+    }
+    answers = (*said, "other", "other")
+    return [row(s, a, **at) for s, a in zip(("signal", *CONTROLS), answers, strict=True)]
+
+
+def frame(*rows: dict[str, object] | list[dict[str, object]]) -> pd.DataFrame:
+    flat = [r for some in rows for r in (some if isinstance(some, list) else [some])]
+    columns = [field.name for field in dataclasses.fields(Verdict)]
+    return pd.DataFrame(flat, columns=columns)
+
+
+def by_hand() -> pd.DataFrame:
+    """Two references, three clips; c is a second long, a and b half.
+
+    |      | whole | first: class, signal, permuted, largest | second                         |
+    | a    | angry | angry: angry, angry, sad                | sad: sad, angry, sad           |
+    | b    | happy | happy: happy, sad, happy                | calm, which nobody here knows  |
+    | c    | sad   | angry: other, angry, angry              | sad: sad, other, happy         |
+    Silence is angry when short and sad when long.
+    """
+    long = {"n_samples": 2000}
+    return frame(
+        row("whole", "angry", clip_id="a", truth="angry"),
+        row("whole", "happy", clip_id="b", truth="sad"),
+        row("whole", "sad", clip_id="c", truth="sad", **long),
+        row("silence", "angry"),
+        row("silence", "sad", **long),
+        signal(FIRST, "a", "angry", ("angry", "angry", "sad")),
+        signal(FIRST, "b", "happy", ("happy", "sad", "happy")),
+        signal(FIRST, "c", "angry", ("other", "angry", "angry"), n_samples=2000),
+        signal(SECOND, "a", "sad", ("sad", "angry", "sad")),
+        signal(SECOND, "b", "calm", ("happy", "happy", "happy")),
+        signal(SECOND, "c", "sad", ("sad", "other", "happy"), n_samples=2000),
+    )
+
+
+REFERENCES = (counts(FIRST, 3), counts(SECOND, 3, degenerate=1))
+
+
+def values(rates: Rates) -> dict[str, float | None]:
+    return {name: getattr(rates, name).value for name in METRICS}
+
+
+# --- by hand
+
+
+def test_every_rate_of_every_cell_by_hand() -> None:
+    first, second = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].cells
+    assert values(first.rates) == pytest.approx(
+        {
+            "coverage": 1.0,
+            "transfer": 2 / 3,
+            "agreeing_transfer": 1.0,  # a and b, where the whole clip has the class
+            "floor": 2 / 3,
+            "lift": (0 + 1 - 1) / 3,
+            "largest": 2 / 3,
+            "silence": 1 / 3,  # a: short and angry; c is long, where silence is sad
+            "ceiling": 2 / 3,
+        }
+    )
+    assert values(second.rates) == pytest.approx(
+        {
+            "coverage": 2 / 3,
+            "transfer": 1.0,
+            "agreeing_transfer": 1.0,
+            "floor": 0.0,
+            "lift": 1.0,
+            "largest": 1 / 2,
+            "silence": 1 / 2,
+            "ceiling": 1 / 2,
+        }
+    )
+    assert (first.n_applicable, second.n_applicable) == (3, 2)
+    assert (second.n_signals, second.n_degenerate, second.same_weights) == (4, 1, False)
+    assert first.rates.transfer == wilson(2, 3)
+
+
+def test_the_means_over_references_are_unweighted() -> None:
+    rates = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].rates
+    found = values(rates)
+    assert found.pop("lift") is None  # neither reference offers enough signals
+    assert found == pytest.approx(
+        {
+            "coverage": 5 / 6,
+            "transfer": 5 / 6,
+            "agreeing_transfer": 1.0,
+            "floor": 1 / 3,
+            "largest": 7 / 12,
+            "silence": 5 / 12,
+            "ceiling": 7 / 12,
+        }
+    )
+    assert (rates.transfer.n, rates.coverage.n, rates.agreeing_transfer.n) == (5, 6, 3)
+
+
+def test_transfer_by_class_by_hand() -> None:
+    by_class = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].by_class
+    assert {label: (e.value, e.n) for label, e in by_class.items()} == {
+        "angry": (0.5, 2),
+        "happy": (1.0, 1),
+        "sad": (1.0, 2),
+    }
+    assert list(by_class) == ["angry", "happy", "sad"]  # in the order of the task; calm is not known
+
+
+def test_a_class_the_candidate_does_not_know_leaves_every_denominator_but_coverage() -> None:
+    known = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, label_map("angry", "happy"))
+    first, second = known.families[0].cells
+    assert second.n_applicable == 0
+    assert second.rates.coverage.value == 0.0
+    assert all(v is None for name, v in values(second.rates).items() if name != "coverage")
+    rates = known.families[0].rates
+    assert rates.coverage.value == 0.5
+    assert rates.transfer == first.rates.transfer  # a reference without applicable signals is in no mean
+
+
+def test_other_wins_the_argmax_and_rejects() -> None:
+    verdicts = frame(row("silence", "other"), signal(FIRST, "a", "angry", ("other",) * 3))
+    (cell,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP).families[0].cells
+    assert cell.rates.transfer.value == 0.0
+    assert cell.rates.silence.value == 0.0
+    assert cell.rates.ceiling.value is None  # the whole clip was not asked
+
+
+def test_a_reference_whose_signals_are_all_degenerate_has_an_empty_cell() -> None:
+    references = [counts(FIRST, 3), counts(SECOND, 0, degenerate=7)]
+    verdicts = by_hand().query("reference != 'toys/second'")
+    family = summarise(verdicts, TASK, CANDIDATE, references, MAP).families[0]
+    empty = family.cells[1]
+    assert (empty.n_signals, empty.n_degenerate, empty.n_applicable) == (7, 7, 0)
+    assert set(values(empty.rates).values()) == {None}
+    assert family.rates.transfer == family.cells[0].rates.transfer
+
+
+def test_no_verdicts_at_all_give_unknowns_and_no_rank() -> None:
+    card = summarise(frame(), TASK, CANDIDATE, REFERENCES, MAP)
+    assert set(values(card.families[0].rates).values()) == {None}
+    assert card.whole.accuracy.value is None
+    assert card.whole.f1.value is None
+    assert not card.ranked
+    assert from_json(Scorecard, to_json(card)) == card
+
+
+def test_levels_above_0_are_passed_over() -> None:
+    verdicts = by_hand()
+    nested = verdicts[verdicts["stimulus"] == "signal"].assign(level=3, predicted="other")
+    with_levels = pd.concat([verdicts, nested])
+    for candidate in (CANDIDATE, FIRST, SECOND):
+        assert summarise(with_levels, TASK, candidate, REFERENCES, MAP) == summarise(
+            verdicts, TASK, candidate, REFERENCES, MAP
+        )
+
+
+def test_two_verdicts_on_one_stimulus_are_refused() -> None:
+    verdicts = by_hand()
+    for stimulus in ("signal", "permuted", "whole", "silence"):
+        twice = pd.concat([verdicts, verdicts[verdicts["stimulus"] == stimulus].head(1)])
+        with pytest.raises(ValueError, match=r"duplicate|two (whole|silence) verdicts"):
+            summarise(twice, TASK, CANDIDATE, REFERENCES, MAP)
+
+
+def test_families_never_meet_and_the_headline_comes_first() -> None:
+    verdicts = frame(
+        signal(FIRST, "a", "angry", ("angry", "sad", "sad")),
+        signal(FIRST, "a", "angry", ("sad", "sad", "sad"), family=MINIMAL),
+    )
+    references = [counts(FIRST, 1, MINIMAL), counts(FIRST, 1)]
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    assert [f.family for f in card.families] == [HEADLINE, MINIMAL]
+    assert [f.rates.transfer.value for f in card.families] == [1.0, 0.0]
+
+
+# --- larger panels
+
+
+def random_panel(
+    seed: int, n_clips: int = 30, names: Sequence[str] = ("first", "second", "third")
+) -> pd.DataFrame:
+    """Random answers with holes: not every reference has a signal of every clip; one class is unknown."""
+    rng = np.random.default_rng(seed)
+    labels = ["angry", "happy", "sad", "calm"]
+    said = ["angry", "happy", "sad", "other"]
+    rows: list[dict[str, object] | list[dict[str, object]]] = [
+        row("silence", rng.choice(said), n_samples=n) for n in (1000, 2000)
+    ]
+    for i in range(n_clips):
+        clip_id, length = f"clip{i}", (1000, 2000)[i % 2]
+        truth = rng.choice([*labels, ""]) or None
+        rows.append(row("whole", rng.choice(said), clip_id=clip_id, truth=truth, n_samples=length))
+        for name in names:
+            for family in FAMILIES:
+                if rng.random() < 0.9:
+                    expected = rng.choice(labels)
+                    answers = [expected if rng.random() < p else rng.choice(said) for p in (0.5, 0.2, 0.3)]
+                    rows.append(signal(model(name), clip_id, expected, answers, family, length))
+    return frame(*rows)
+
+
+def offered(
+    verdicts: pd.DataFrame, names: Sequence[str] = ("first", "second", "third")
+) -> list[ReferenceCounts]:
+    asked = verdicts[verdicts["stimulus"] == "signal"]
+    return [
+        counts(
+            model(name),
+            int(((asked["reference"] == f"toys/{name}") & (asked["family"] == family)).sum()),
+            family,
+        )
+        for name in names
+        for family in FAMILIES
+    ]
+
+
+@given(st.integers(0, 10_000), st.integers(5, 40))
+@settings(max_examples=8, deadline=None)
+def test_transfer_and_lift_agree_with_a_recomputation_in_pandas_alone(seed: int, n_clips: int) -> None:
+    verdicts = random_panel(seed, n_clips)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    asked = verdicts[verdicts["signal_id"].notna() & verdicts["expected"].isin(MAP.covered)]
+    asked = asked.assign(hit=(asked["predicted"] == asked["expected"]).astype(float))
+    for family in card.families:
+        hits = asked[asked["family"] == family.family].pivot_table(
+            index=["reference", "clip_id"], columns="stimulus", values="hit"
+        )
+        if hits.empty:
+            assert family.rates.transfer.value is None
+            continue
+        per_reference = hits.groupby("reference").mean()
+        assert family.rates.transfer.value == pytest.approx(per_reference["signal"].mean())
+        assert family.rates.largest.value == pytest.approx(per_reference["largest"].mean())
+        enough = hits.groupby("reference").size() >= MIN_SIGNALS
+        lifts = (per_reference["signal"] - per_reference["permuted"])[enough]
+        if enough.any():
+            assert family.rates.lift.value == pytest.approx(lifts.mean())
+        else:
+            assert family.rates.lift.value is None
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=6, deadline=None)
+def test_every_estimate_holds_its_value_within_its_range_and_has_a_width(seed: int) -> None:
+    verdicts = random_panel(seed, 25)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    for family in card.families:
+        for rates in (family.rates, *(cell.rates for cell in family.cells)):
+            for name, metric in METRICS.items():
+                found = getattr(rates, name)
+                if found.value is None:
+                    continue
+                lowest = -1.0 if metric.kind == "difference" else 0.0
+                assert lowest <= found.low <= found.value <= found.high <= 1.0
+                assert found.high > found.low
+    assert from_json(Scorecard, to_json(card)) == card
+
+
+def test_the_order_of_rows_does_not_matter_and_twice_is_the_same() -> None:
+    verdicts = random_panel(1)
+    references = offered(verdicts)
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    assert summarise(verdicts, TASK, CANDIDATE, references, MAP) == card
+    for seed in range(3):
+        shuffled = verdicts.sample(frac=1, random_state=seed)
+        assert summarise(shuffled, TASK, CANDIDATE, references, MAP) == card
+
+
+def test_a_frame_read_back_from_parquet_counts_the_same(tmp_path: Path) -> None:
+    verdicts = random_panel(2).drop(columns="p")
+    references = offered(verdicts)
+    verdicts.to_parquet(tmp_path / "verdicts.parquet")
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    for backend in (None, "pyarrow", "numpy_nullable"):
+        options = {} if backend is None else {"dtype_backend": backend}
+        again = pd.read_parquet(tmp_path / "verdicts.parquet", **options)
+        assert summarise(again, TASK, CANDIDATE, references, MAP) == card
+
+
+@pytest.mark.parametrize("always", ["angry", "other"])
+def test_a_model_of_one_answer_has_a_lift_of_exactly_0(always: str) -> None:
+    verdicts = random_panel(3, 60).assign(predicted=always)
+    card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
+    for family in card.families:
+        for rates in (family.rates, *(cell.rates for cell in family.cells)):
+            assert rates.lift.value == 0.0
+            assert rates.lift.low < 0.0 < rates.lift.high
+            assert rates.transfer.value == rates.silence.value == rates.largest.value
+            assert rates.transfer.value == rates.ceiling.value
+
+
+def test_a_reference_of_19_signals_stays_out_of_the_lift_and_in_the_transfer() -> None:
+    rows = [signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(20)]
+    rows += [signal(SECOND, f"c{i}", "angry", ("sad", "angry", "sad")) for i in range(19)]
+    references = [counts(FIRST, 20), counts(SECOND, 19)]
+    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP)
+    assert card.families[0].rates.lift.value == 1.0
+    assert card.families[0].rates.transfer.value == 0.5
+    assert card.families[0].cells[1].rates.lift.value == -1.0
+    twenty = frame(*rows, signal(SECOND, "c19", "angry", ("sad", "angry", "sad")))
+    both = summarise(twenty, TASK, CANDIDATE, references, MAP)
+    assert both.families[0].rates.lift.value == 0.0
+
+
+def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
+    verdicts = random_panel(4, 40)
+    references = [*offered(verdicts), *(counts(model("few"), 1, family) for family in FAMILIES)]
+    extra = frame(signal(model("few"), "clip0", "angry", ("angry", "sad", "sad")))
+    verdicts = pd.concat([verdicts, extra])
+    lifts = lift_by_clip(verdicts, HEADLINE, references, CANDIDATE, MAP.covered)
+    assert list(lifts.columns) == ["toys/first", "toys/second", "toys/third"]
+    assert lifts.index.name == "clip_id"
+    assert lifts.index.is_monotonic_increasing
+    assert set(np.unique(lifts.to_numpy()[lifts.notna().to_numpy()])) <= {-1.0, 0.0, 1.0}
+    card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    seeds = (TASK.name, HEADLINE, "lift")
+    assert clustered(lifts.to_numpy(), seeds, "difference") == card.headline.rates.lift
+    own = lift_by_clip(verdicts, HEADLINE, references, model("first"), MAP.covered)
+    assert list(own.columns) == ["toys/second", "toys/third"]
+
+
+# --- the candidate as a reference
+
+
+def own_panel(n: int = 20, accepted: int = 20) -> pd.DataFrame:
+    rows = [signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(n)]
+    rows += [
+        signal(SECOND, f"c{i}", "sad", ("sad" if i < accepted else "other", "angry", "sad")) for i in range(n)
+    ]
+    return frame(*rows)
+
+
+def test_a_reference_with_the_same_weights_is_the_known_answer_and_in_no_mean() -> None:
+    references = [counts(FIRST, 20), counts(SECOND, 20)]
+    twin = model("copy under another name", SECOND.weights_sha256)
+    for candidate in (SECOND, twin):
+        card = summarise(own_panel(), TASK, candidate, references, MAP)
+        assert card.known_answer == 1.0
+        assert [c.same_weights for c in card.families[0].cells] == [False, True]
+        assert card.families[0].rates.transfer == card.families[0].cells[0].rates.transfer
+        assert card.families[0].rates.coverage.n == 20
+        assert "sad" not in card.families[0].by_class
+        assert card.ranked
+    assert summarise(own_panel(), TASK, CANDIDATE, references, MAP).known_answer is None
+
+
+def test_the_known_answer_is_over_all_families_together() -> None:
+    verdicts = pd.concat(
+        [own_panel(), frame(signal(SECOND, "c0", "sad", ("other", "sad", "sad"), family=MINIMAL))]
+    )
+    references = [counts(FIRST, 20), counts(SECOND, 20), counts(SECOND, 1, MINIMAL)]
+    card = summarise(verdicts, TASK, SECOND, references, MAP)
+    assert card.known_answer == pytest.approx(20 / 21)
+    assert not card.ranked
+
+
+# --- ranked or not
+
+
+def test_a_full_panel_is_ranked() -> None:
+    card = summarise(own_panel(), TASK, CANDIDATE, [counts(FIRST, 20), counts(SECOND, 20)], MAP)
+    assert (card.ranked, card.unranked_because) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "candidate", "references", "known", "because"),
+    [
+        (own_panel(), CANDIDATE, [counts(FIRST, 20, MINIMAL)], MAP, "family responsibility"),
+        (
+            own_panel(accepted=19),
+            SECOND,
+            [counts(FIRST, 20), counts(SECOND, 20)],
+            MAP,
+            "only 0.950 of its own",
+        ),
+        (own_panel(), SECOND, [counts(SECOND, 20)], MAP, "other than the model itself"),
+        (own_panel(), CANDIDATE, [counts(SECOND, 20)], label_map("angry", "happy"), "0.00 of the signals"),
+        (own_panel(19), CANDIDATE, [counts(FIRST, 19), counts(SECOND, 19)], MAP, "offers 20 signals"),
+    ],
+    ids=["no headline family", "known answer missed", "no other reference", "coverage", "few signals"],
+)
+def test_a_model_is_not_ranked_and_told_why(
+    verdicts: pd.DataFrame,
+    candidate: ModelRef,
+    references: list[ReferenceCounts],
+    known: LabelMap,
+    because: str,
+) -> None:
+    card = summarise(verdicts, TASK, candidate, references, known)
+    assert not card.ranked
+    assert because in (card.unranked_because or "")
+    assert (card.unranked_because or "").endswith(".")
+
+
+def test_coverage_of_exactly_a_half_is_ranked() -> None:
+    card = summarise(
+        own_panel(), TASK, CANDIDATE, [counts(FIRST, 20), counts(SECOND, 20)], label_map("angry", "happy")
+    )
+    assert card.families[0].rates.coverage.value == 0.5
+    assert card.ranked
+
+
+# --- whole clips
+
+
+def whole_clips(truth: Sequence[str | None], said: Sequence[str]) -> pd.DataFrame:
+    pairs = enumerate(zip(truth, said, strict=True))
+    return frame(*(row("whole", s, clip_id=f"c{i}", truth=t) for i, (t, s) in pairs))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ahs"), st.sampled_from("ahso")), min_size=1, max_size=40))
+@settings(max_examples=15, deadline=None)
+def test_macro_scores_agree_with_scikit_learn_and_lie_in_their_intervals(
+    pairs: list[tuple[str, str]],
+) -> None:
+    name = {"a": "angry", "h": "happy", "s": "sad", "o": "other"}
+    truth, said = [name[t] for t, _ in pairs], [name[s] for _, s in pairs]
+    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP).whole
+    points = precision_recall_fscore_support(
+        truth, said, labels=sorted(set(truth)), average="macro", zero_division=0
+    )
+    for found, point in zip((score.precision, score.recall, score.f1), points[:3], strict=True):
+        assert found.value == pytest.approx(point)
+        assert found.n == len(truth)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+        assert found.high > found.low
+    hits = sum(t == s for t, s in zip(truth, said, strict=True))
+    assert score.accuracy == wilson(hits, len(truth))
+
+
+def test_macro_intervals_agree_with_scikit_learn_on_each_bootstrap_sample() -> None:
+    from harness.score.estimates import clip_weights
+    from harness.score.scorecard import _macro
+
+    rng = np.random.default_rng(8)
+    labels = np.array(["angry", "happy", "sad"])
+    truth = labels[rng.integers(0, 3, 12)]
+    said = np.array([*labels, "other"])[rng.integers(0, 4, 12)]
+    weights = clip_weights(12, ("sample",), draws=40)
+    drawn = _macro(truth[:, None] == labels, said[:, None] == labels, weights)
+    for i, times in enumerate(weights.astype(int)):
+        some_truth, some_said = np.repeat(truth, times), np.repeat(said, times)
+        points = precision_recall_fscore_support(
+            some_truth, some_said, labels=sorted(set(some_truth)), average="macro", zero_division=0
+        )
+        assert [d[i] for d in drawn] == pytest.approx(points[:3])
+
+
+def test_whole_clips_by_hand() -> None:
+    truth = ["angry", "angry", "happy", "happy", "calm", None]
+    said = ["angry", "happy", "happy", "other", "angry", "angry"]
+    score = summarise(whole_clips(truth, said), TASK, CANDIDATE, [], MAP).whole
+    assert score.accuracy == wilson(2, 4)  # calm is not known to the candidate, the last has no truth
+    assert score.precision.value == pytest.approx((1 + 1 / 2) / 2)
+    assert score.recall.value == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert score.f1.value == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+# --- polarity
+
+
+def deepfake_map() -> LabelMap:
+    return LabelMap("deepfake", ("fake", "real"), ("spoof", "bonafide"), "names")
+
+
+def test_a_reversed_binary_map_is_noticed_with_its_labels_named() -> None:
+    truth = ["bonafide", "spoof"] * 10
+    said = ["spoof", "bonafide"] * 9 + ["bonafide", "spoof"]
+    warning = polarity_warning(whole_clips(truth, said), deepfake_map(), TASKS["deepfake"])
+    assert warning == (
+        "the label map for deepfake looks reversed: on 20 whole clips of the two, exchanging 'bonafide' and "
+        "'spoof' raises accuracy from 0.10 to 0.90; check the model's class names and give the right ones "
+        "with --label-map"
+    )
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        (["bonafide", "spoof"] * 10, ["bonafide", "spoof"] * 10),
+        (["bonafide", "spoof"] * 10, ["spoof", "spoof", "bonafide", "bonafide"] * 5),
+        (["bonafide"] * 18 + ["spoof"] * 2, ["spoof"] * 20),
+        (["spoof"] * 18 + ["bonafide"] * 2, ["bonafide"] * 20),
+        (["bonafide", "spoof"], ["spoof", "bonafide"]),
+        ([None] * 20, ["spoof", "bonafide"] * 10),
+        ([], []),
+    ],
+    ids=["right", "chance", "always spoof", "always bonafide", "too few", "no truth", "no clips"],
+)
+def test_a_map_that_is_not_clearly_reversed_is_left_alone(truth: list[str | None], said: list[str]) -> None:
+    assert polarity_warning(whole_clips(truth, said), deepfake_map(), TASKS["deepfake"]) is None
+
+
+def test_two_exchanged_labels_among_many_are_named() -> None:
+    truth = ["angry", "happy", "sad", "neutral"] * 8
+    said = ["angry", "sad", "happy", "neutral"] * 8
+    warning = polarity_warning(whole_clips(truth, said), label_map("angry", "happy", "sad", "neutral"), TASK)
+    assert "'happy' and 'sad'" in (warning or "")
+
+
+# --- speed
+
+
+def grid(n_clips: int, n_references: int) -> tuple[pd.DataFrame, list[ReferenceCounts]]:
+    names = [f"model{i}" for i in range(n_references)]
+    verdicts = random_panel(5, 60, names)
+    copies = [verdicts]
+    for copy in range(1, n_clips // 60):
+        again = verdicts[verdicts["clip_id"].notna()]
+        copies.append(again.assign(clip_id=again["clip_id"] + f"-{copy}"))
+    whole = pd.concat(copies, ignore_index=True)
+    return whole, offered(whole, names)
+
+
+def test_a_usual_entry_is_summarised_in_half_a_second() -> None:
+    verdicts, references = grid(60, 4)
+    summarise(verdicts, TASK, CANDIDATE, references, MAP)  # opens pandas, scipy and scikit-learn
+    start = time.process_time()
+    summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.slow
+def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -> None:
+    verdicts, references = grid(1020, 60)
+    start = time.process_time()
+    summarise(verdicts, TASK, CANDIDATE, references, MAP)
+    assert time.process_time() - start < 10

@@ -1,0 +1,189 @@
+"""Tiny classifiers with random weights, of every architecture, for the tests of every room.
+
+They tell sounds apart: over pure tones of one second each class has logits of mean 0 and deviation 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ARCHITECTURES = (
+    "audio-spectrogram-transformer",
+    "data2vec-audio",
+    "hubert",
+    "sew",
+    "sew-d",
+    "unispeech",
+    "unispeech-sat",
+    "wav2vec2",
+    "wav2vec2-bert",
+    "wav2vec2-conformer",
+    "wavlm",
+    "whisper",
+)
+
+_FRAMES = 100
+"""What AST and Whisper toys see: about one second."""
+
+_BODY: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
+_RAW_WAVE: dict[str, Any] = {
+    **_BODY,
+    "conv_dim": (8, 8, 8),
+    "conv_kernel": (10, 8, 4),
+    "conv_stride": (5, 8, 4),
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+    "classifier_proj_size": 8,
+    "codevector_dim": 8,
+    "proj_codevector_dim": 8,
+}
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "audio-spectrogram-transformer": {
+        **_BODY,
+        "max_length": _FRAMES,
+        "num_mel_bins": 32,
+        "patch_size": 16,
+        "frequency_stride": 16,
+        "time_stride": 16,
+    },
+    "data2vec-audio": {**_RAW_WAVE, "conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2},
+    "sew": {**_RAW_WAVE, "squeeze_factor": 2},
+    "sew-d": {
+        **_RAW_WAVE,
+        "squeeze_factor": 2,
+        "max_position_embeddings": 64,
+        "position_buckets": 8,
+    },
+    "wav2vec2-bert": {
+        **_BODY,
+        "feature_projection_input_dim": 160,
+        "classifier_proj_size": 8,
+        "conv_depthwise_kernel_size": 3,
+    },
+    "wav2vec2-conformer": {**_RAW_WAVE, "conv_depthwise_kernel_size": 3},
+    "whisper": {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 16,
+        "decoder_layers": 1,
+        "decoder_attention_heads": 2,
+        "decoder_ffn_dim": 16,
+        "num_mel_bins": 80,
+        "max_source_positions": _FRAMES // 2,
+        "max_target_positions": 4,
+        "vocab_size": 8,
+        "classifier_proj_size": 8,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 1,
+    },
+}
+
+
+def save_model(
+    folder: Path,
+    architecture: str,
+    class_names: Sequence[str],
+    *,
+    seed: int = 0,
+    sample_rate_hz: int = 16_000,
+    bias: Sequence[float] | None = None,
+) -> Path:
+    """Save a model and its feature extractor, as `save_pretrained` would.
+
+    Args:
+        folder: where to; made if needed.
+        architecture: one of ARCHITECTURES.
+        class_names: its classes, by index.
+        seed: of its weights.
+        sample_rate_hz: what its feature extractor expects.
+        bias: (n_classes,) logits of a model that says the same of everything; None for one that listens.
+
+    Returns:
+        The folder.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForAudioClassification
+
+    config = AutoConfig.for_model(
+        architecture,
+        **_SETTINGS.get(architecture, _RAW_WAVE),
+        id2label=dict(enumerate(class_names)),
+        label2id={name: i for i, name in enumerate(class_names)},
+    )
+    extractor = _extractor(architecture, sample_rate_hz)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        model = AutoModelForAudioClassification.from_config(config).eval()
+        head = model.classifier.dense if hasattr(model.classifier, "dense") else model.classifier
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0.0, parameter[0].numel() ** -0.5)
+        if bias is None:
+            # Fresh weights hardly tell one sound from another: spread the answers over the classes.
+            logits = model(
+                **extractor(_tones(sample_rate_hz), sampling_rate=sample_rate_hz, return_tensors="pt")
+            ).logits
+            mean, std = logits.mean(dim=0), logits.std(dim=0)
+            head.weight.div_(std[:, None])
+            head.bias.sub_(mean).div_(std)
+        else:
+            head.weight.zero_()
+            head.bias.copy_(torch.tensor(list(bias)))
+    with _quiet():
+        model.save_pretrained(folder)
+        extractor.save_pretrained(folder)
+    return folder
+
+
+def _tones(sample_rate_hz: int) -> list[NDArray[np.float32]]:
+    """One second each, from 100 Hz to 0.4 of the rate."""
+    seconds = np.arange(sample_rate_hz) / sample_rate_hz
+    pitches = np.geomspace(100.0, 0.4 * sample_rate_hz, 16)
+    return [(0.1 * np.sin(2 * np.pi * hz * seconds)).astype(np.float32) for hz in pitches]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _extractor(architecture: str, sample_rate_hz: int) -> Any:
+    from transformers import (
+        ASTFeatureExtractor,
+        SeamlessM4TFeatureExtractor,
+        Wav2Vec2FeatureExtractor,
+        WhisperFeatureExtractor,
+    )
+
+    if architecture == "audio-spectrogram-transformer":
+        return ASTFeatureExtractor(num_mel_bins=32, max_length=_FRAMES, sampling_rate=sample_rate_hz)
+    if architecture == "wav2vec2-bert":
+        return SeamlessM4TFeatureExtractor(sampling_rate=sample_rate_hz)
+    if architecture == "whisper":
+        return WhisperFeatureExtractor(
+            chunk_length=1, hop_length=sample_rate_hz // _FRAMES, sampling_rate=sample_rate_hz
+        )
+    return Wav2Vec2FeatureExtractor(sampling_rate=sample_rate_hz)
