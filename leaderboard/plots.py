@@ -59,13 +59,13 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     column = MEASURES[measure]
     names = short_names([*dict.fromkeys((*matrix.references, *matrix.models))])
     longest = max(len(_cut(names[m])) for m in matrix.references)
-    left = max(150, int(longest * 7.4) + 24)
+    left = max(124, int(longest * 7.4) + 24)
     tallest = max(len(_cut(names[m])) for m in matrix.models)
     top = 74 + int(tallest * 4.9)
     width_cells, height_cells = len(matrix.models) * _CELL_W, len(matrix.references) * _CELL_H
     slant = int(tallest * 5.6)
-    width = left + max(width_cells + max(40, slant - 20), 530)
-    height = top + height_cells + 84
+    width = left + max(width_cells + max(40, slant - 20), 320)
+    height = top + height_cells + 100
     title = f"{column.header}: signals of each reference judged by each model"
     hatch = f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}"
     parts = [
@@ -235,11 +235,10 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
         f'text-anchor="middle">{columns.text(low + (1 - low) * share, column.kind).replace(".0", "")}</text>'
         for share in (0.0, 0.5, 1.0)
     )
-    key = x + steps * step_w + 36
     return (
         f"{swatches}{ends}"
-        f'<rect x="{key}" y="{y - 2}" width="22" height="14" rx="3" fill="url(#{hatch})"/>'
-        f'<text class="mute" x="{key + 30}" y="{y + 9}" font-size="11">'
+        f'<rect x="{x}" y="{y + 38}" width="22" height="14" rx="3" fill="url(#{hatch})"/>'
+        f'<text class="mute" x="{x + 30}" y="{y + 49}" font-size="11">'
         "a model on its own signals: in no mean</text>"
     )
 

@@ -33,7 +33,8 @@ from leaderboard.table import Board, Ranking, Row
 FIGURES = ("lift", "transfer")
 """Measures shown as heat maps."""
 
-_OURS = re.compile(r"index\.html|models|figures")
+_OURS = re.compile(r"index\.html|models|figures|CNAME|\..*")
+"""What may lie in the folder: a site, and what a host of pages keeps beside one."""
 
 
 @dataclass(frozen=True)

@@ -187,3 +187,15 @@ def _extractor(architecture: str, sample_rate_hz: int) -> Any:
             chunk_length=1, hop_length=sample_rate_hz // _FRAMES, sampling_rate=sample_rate_hz
         )
     return Wav2Vec2FeatureExtractor(sampling_rate=sample_rate_hz)
+
+
+def sounds(*lengths: int, seed: int = 0) -> list[NDArray[np.float32]]:
+    """Clips at 16 kHz of so many samples: a tone in noise each, no two alike."""
+    rng = np.random.default_rng(seed)
+    pitches = rng.uniform(100, 4000, len(lengths))
+    return [
+        (0.1 * np.sin(2 * np.pi * hz / 16_000 * np.arange(n)) + 0.02 * rng.standard_normal(n)).astype(
+            np.float32
+        )
+        for n, hz in zip(lengths, pitches, strict=True)
+    ]

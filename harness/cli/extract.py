@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.terminal import label_map_for, model_options, progress_bar, say
+
+if TYPE_CHECKING:
+    from harness.extract.contract import Search
 
 
 @click.command()
@@ -16,6 +21,9 @@ from harness.cli.terminal import label_map_for, model_options, progress_bar, say
 @click.option("--search", "search_name", metavar="NAME", help="responsibility or minimal; default: both.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N clips, the classes in turn.")
 @click.option("--split", metavar="S", help="Split of the corpus; default: test, if it has one.")
+@click.option(
+    "--repetitions", type=click.IntRange(1), metavar="N", help="Random partitions of responsibility [20]."
+)
 @click.option("--budget", type=click.IntRange(1), metavar="N", help="Queries a search may spend on a clip.")
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
@@ -27,6 +35,7 @@ def extract(
     search_name: str | None,
     limit: int | None,
     split: str | None,
+    repetitions: int | None,
     budget: int | None,
     masks_only: bool,
     out: Path,
@@ -45,13 +54,10 @@ def extract(
     """
     from harness import models, tasks
     from harness.dataset.corpora import open_corpus
-    from harness.errors import BadInput
-    from harness.extract import SEARCHES, reference
+    from harness.extract import reference
     from harness.records import to_json
 
-    if search_name is not None and search_name not in SEARCHES:
-        raise BadInput(f"no search named {search_name!r}; known: {', '.join(SEARCHES)}")
-    searches = [SEARCHES[search_name]] if search_name else list(SEARCHES.values())
+    searches = _searches(search_name, repetitions)
     task = tasks.find(task_name)
     clips = open_corpus(corpus, task, split=split, limit=limit)
     classifier = models.load(model, revision, device=device, batch_size=batch_size)
@@ -79,3 +85,24 @@ def extract(
     for skipped in record.skipped:
         say(f"skipped {skipped.clip_id}: {skipped.why}")
     say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {out}")
+
+
+def _searches(name: str | None, repetitions: int | None) -> list[Search]:
+    """The search asked for, or all of them."""
+    from harness.errors import BadInput
+    from harness.extract import SEARCHES
+    from harness.extract.responsibility import Responsibility
+
+    if name is not None and name not in SEARCHES:
+        raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}")
+    chosen = [SEARCHES[name]] if name else list(SEARCHES.values())
+    if repetitions is None:
+        return chosen
+    if not any(isinstance(search, Responsibility) for search in chosen):
+        raise BadInput(f"--repetitions is of the search responsibility, not of {name}")
+    return [
+        dataclasses.replace(search, repetitions=repetitions)
+        if isinstance(search, Responsibility)
+        else search
+        for search in chosen
+    ]

@@ -124,7 +124,9 @@ def _tell(board: Board) -> None:
         table = Table(title=ranking.task, title_justify="left")
         for column in chosen:
             name = column.kind == "text"
-            table.add_column(column.header, justify="left" if name else "right", no_wrap=not name)
+            table.add_column(
+                column.header, justify="left" if name else "right", no_wrap=not name, overflow="fold"
+            )
         for row in ranking.all_rows:
             table.add_row(*(Text(columns.text(c.read(row), c.kind)) for c in chosen))
         console.print(table)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,8 @@ def _stream(
 
 def _next_to_go(running: Sequence[_Running]) -> list[_Running]:
     """The first searches that fill a round of questions: the clips that came first finish first."""
-    waiting_before = np.cumsum([0, *(len(run.masks) for run in running[:-1])])
-    return [run for run, n in zip(running, waiting_before, strict=True) if n < _QUESTIONS_AT_ONCE]
+    n_questions = accumulate((len(run.masks) for run in running), initial=0)
+    return [run for run, n_before in zip(running, n_questions, strict=False) if n_before < _QUESTIONS_AT_ONCE]
 
 
 def _hear(

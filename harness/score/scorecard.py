@@ -326,14 +326,14 @@ def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | N
         return f"No signals of the family {FAMILIES[0]} were judged."
     if known_answer is not None and known_answer < 1:
         return (
-            f"The model accepts only {known_answer:.3f} of its own signals, where all are expected: "
+            f"The model accepts only {known_answer:.6g} of its own signals, where all are expected: "
             "this run does not reproduce the reference."
         )
     coverage = headline.rates.coverage.value
     if coverage is None:
         return "There are no signals of a reference other than the model itself."
     if coverage < MIN_COVERAGE:
-        return f"The model knows the classes of {coverage:.2f} of the signals; {MIN_COVERAGE} is the least."
+        return f"The model knows the classes of {coverage:.6g} of the signals; {MIN_COVERAGE} is the least."
     if headline.rates.lift.value is None:
         return (
             f"No reference other than the model itself offers {MIN_SIGNALS} signals "

@@ -101,7 +101,7 @@ class _Style:
 
 
 _STYLES: MappingProxyType[str, _Style] = MappingProxyType(
-    {
+    {  # tempo, grid, chord; decay, tilt, drive, kick, hiss
         "blues": _Style(
             *((76, 116), (0.0, 0.66), (0, 7, 10, 16)),
             *((0.1, 0.22), (1.1, 1.6), (0.8, 2.2), (0.0, 0.3), (0.05, 0.22)),
@@ -192,7 +192,7 @@ class _Mood:
 
 
 _MOODS: MappingProxyType[str, _Mood] = MappingProxyType(
-    {
+    {  # shift, swing, slope, rate, tilt, breath, peak
         "angry": _Mood((6, 1), (2, 0.8), (-4, 1), (6.5, 0.6), (0.6, 0.1), (0.1, 0.04), (0.68, 0.07)),
         "happy": _Mood((7, 1), (5, 1), (3, 1), (4.8, 0.5), (1.3, 0.1), (0.1, 0.04), (0.6, 0.07)),
         "neutral": _Mood((0, 1), (1, 0.5), (-1, 1), (3.8, 0.5), (1.2, 0.1), (0.08, 0.04), (0.5, 0.07)),

@@ -36,6 +36,9 @@ N_TRAIN, N_HELD_OUT, N_SILENT = 320, 100, 16
 _WIDTH, _HEADS, _DEPTH, _FEED = 32, 2, 1, 64
 """Every transformer: hidden size, attention heads, layers, feed-forward size."""
 
+_N_CENTRES, _TAPS = 16, 256
+"""Centre frequencies of the filter bank, length of its filters in samples."""
+
 _BATCH, _RATE, _EPOCHS, _EPOCHS_AST = 32, 3e-3, 8, 12
 """Examples per step, highest learning rate, passes over the examples."""
 
@@ -84,7 +87,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         *("goodenough/toy-genre-hubert", "music-genre", "candidate", "hubert"),
         *(("DISCO", "METAL", "BLUES", "CLASSICAL"), "metal"),
-        bank_hz=(60, 5000),
+        bank_hz=(60, 6500),
     ),
     Recipe(
         *("goodenough/toy-emotion-hubert", "emotion", "reference", "hubert"),
@@ -238,29 +241,27 @@ def _inputs(extractor: Any, waveforms: Waveform) -> torch.Tensor:
 
 
 def _untrained(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
-    """A model with random weights, and its feature extractor."""
+    """A model with random weights, and its feature extractor; AST's is fitted to the waveforms."""
     from transformers import AutoModelForAudioClassification
 
-    make = {"ast": _ast, "whisper": _whisper}.get(recipe.architecture, _raw)
-    config, extractor = make(recipe, waveforms)
+    if recipe.architecture == "ast":
+        config, extractor = _ast(recipe, waveforms)
+    else:
+        config, extractor = _whisper(recipe) if recipe.architecture == "whisper" else _raw(recipe)
     config.id2label = dict(enumerate(recipe.labels))
     config.label2id = {name: index for index, name in enumerate(recipe.labels)}
     return AutoModelForAudioClassification.from_config(config), extractor
 
 
 def _ast(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
-    """Log-mel patches of 16 bands by 160 ms, brought to the mean and spread of the whole clips."""
+    """Log-mel patches of 16 bands by 160 ms; mean and spread are those of whole clips."""
     from transformers import ASTConfig, ASTFeatureExtractor
 
     frames = 98
-    plain = ASTFeatureExtractor(num_mel_bins=recipe.n_mels, max_length=frames, do_normalize=False)
-    values = _inputs(plain, waveforms[: N_TRAIN // 2])
-    extractor = ASTFeatureExtractor(
-        num_mel_bins=recipe.n_mels,
-        max_length=frames,
-        mean=round(float(values.mean()), 3),
-        std=round(float(values.std()), 3),
-    )
+    extractor = ASTFeatureExtractor(num_mel_bins=recipe.n_mels, max_length=frames, do_normalize=False)
+    values = _inputs(extractor, waveforms[: N_TRAIN // 2])
+    extractor.mean, extractor.std = round(float(values.mean()), 3), round(float(values.std()), 3)
+    extractor.do_normalize = True
     config = ASTConfig(
         hidden_size=_WIDTH,
         num_hidden_layers=_DEPTH,
@@ -276,7 +277,7 @@ def _ast(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
     return config, extractor
 
 
-def _whisper(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
+def _whisper(recipe: Recipe) -> tuple[Any, Any]:
     """Log-mel frames of 10 ms in a window of one second; the classifier has no use for the decoder."""
     from transformers import WhisperConfig, WhisperFeatureExtractor
 
@@ -294,7 +295,7 @@ def _whisper(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
     return config, extractor
 
 
-def _raw(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
+def _raw(recipe: Recipe) -> tuple[Any, Any]:
     """The waveform through three convolutions: a filter bank every 10 ms, then two that are learned."""
     from transformers import HubertConfig, SEWConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
@@ -329,10 +330,6 @@ def _raw(recipe: Recipe, waveforms: Waveform) -> tuple[Any, Any]:
         **extra,
     )
     return config, Wav2Vec2FeatureExtractor(do_normalize=recipe.do_normalize)
-
-
-_N_CENTRES, _TAPS = 16, 256
-"""Filters of the bank, and their length in samples."""
 
 
 def _filter_bank(recipe: Recipe) -> FloatArray:

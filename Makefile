@@ -1,0 +1,39 @@
+# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/.installed
+	@set -e; for model in $$($(BIN)/python -m harness.starter candidates); do \
+	  $(BIN)/goodenough evaluate $$model --out results; \
+	done
+	@$(BIN)/goodenough leaderboard build --submissions results --out site
+
+test: $(VENV)/.installed-test lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed-test lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# torch first, from the constraints: its CPU build is found at that version only.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) results site .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,171 @@
+"""The pages as a reader meets them, in a real browser without a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from harness.submit import store
+from leaderboard import report, site, table
+from tests.leaderboard import world as making
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
+)
+
+
+@dataclass
+class Visit:
+    """A page and everything it said and asked for while it was open."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pages:
+    index: Path
+    profile: Path
+    report: Path
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    root = tmp_path_factory.mktemp("pages")
+    suite, submissions = making.make_world(root)
+    board = table.build(submissions, suite)
+    index = site.write(root / "site", board, suite)
+    row = board.current[0].rows[0]
+    (folder,) = [f for f in store.find(submissions) if store.read(f) == row.entry]
+    report.write(folder / "report.html", row.entry, store.verdicts(folder), suite)
+    return Pages(index, index.parent / "models" / site.page_of(row.entry.model), folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        except Error as error:
+            pytest.skip(f"{CHROMIUM} does not start: {error.message.splitlines()[0]}")
+        yield started
+        started.close()
+
+
+def _visit(browser: Browser, path: Path, width: int = 1280, scheme: str = "light") -> Visit:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        offline=True,
+    )
+    visit = Visit(context.new_page())
+    visit.page.on("console", lambda said: visit.complaints.append(said.text))
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+    visit.page.goto(path.as_uri())
+    return visit
+
+
+def _names(page: Page) -> list[str]:
+    return page.locator("#board-tone td.model > a:visible").all_inner_texts()
+
+
+def test_a_click_and_a_key_sort_the_table_and_say_so(browser: Browser, pages: Pages) -> None:
+    visit = _visit(browser, pages.index)
+    page = visit.page
+    ranked = _names(page)
+    assert ranked[0] == "acme/echo"
+    head = page.locator("#board-tone th.transfer")
+    assert head.get_attribute("aria-sort") is None
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.locator("#board-tone th.rank").get_attribute("aria-sort") is None
+    cells = page.locator("#board-tone tbody").first.locator("td.transfer")
+    values = [float(cells.nth(i).get_attribute("data-value") or "nan") for i in range(cells.count())]
+    assert values == sorted(values, reverse=True)
+    assert _names(page) != ranked
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    page.locator("#board-tone th.rank button").press("Space")
+    assert _names(page) == ranked
+    assert _names(page)[-1] == "someone/half-deaf"
+    assert visit.complaints == []
+
+
+def test_the_filter_leaves_what_matches_and_counts_it(browser: Browser, pages: Pages) -> None:
+    page = _visit(browser, pages.index).page
+    page.get_by_label("Filter").first.fill("reference")
+    assert _names(page) == ["lab/beta", "lab/alpha", "lab/gamma"]
+    assert page.locator(".filter output").first.inner_text() == "3 of 7"
+    assert not page.locator("#board-tone tr.divider").is_visible()
+    page.get_by_label("Filter").first.fill("ECHO acme")
+    assert _names(page) == ["acme/echo"]
+    page.get_by_label("Filter").first.fill("")
+    assert len(_names(page)) == 7
+
+
+def test_a_model_name_leads_to_its_page_and_back(browser: Browser, pages: Pages) -> None:
+    visit = _visit(browser, pages.index)
+    visit.page.locator("#board-tone td.model > a").first.click()
+    assert visit.page.url == pages.profile.as_uri()
+    assert visit.page.locator("h1").inner_text() == "acme/echo"
+    visit.page.get_by_role("link", name="All models").click()
+    assert visit.page.url == pages.index.as_uri()
+    assert all(url.startswith("file:") or url == "data:," for url in visit.requests)
+    assert visit.complaints == []
+
+
+def test_the_report_asks_for_nothing_says_nothing_and_its_players_hold_sound(
+    browser: Browser, pages: Pages
+) -> None:
+    visit = _visit(browser, pages.report)
+    page = visit.page
+    page.wait_for_function("[...document.querySelectorAll('audio')].every((a) => a.readyState > 0)")
+    seconds = page.locator("audio").evaluate_all("(all) => all.map((a) => a.duration)")
+    assert len(seconds) == 18
+    assert all(s == pytest.approx(0.5) for s in seconds)
+    assert [url for url in visit.requests if not url.startswith("data:")] == [pages.report.as_uri()]
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index", "profile", "report"])
+def test_a_phone_shows_a_page_without_sideways_scrolling_in_its_own_colours(
+    browser: Browser, pages: Pages, name: str, scheme: str
+) -> None:
+    visit = _visit(browser, getattr(pages, name), width=390, scheme=scheme)
+    page = visit.page
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(251, 251, 250)", "dark": "rgb(15, 20, 24)"}[scheme]
+    assert visit.complaints == []
+
+
+def test_the_overview_is_walked_by_keyboard(browser: Browser, pages: Pages) -> None:
+    page = _visit(browser, pages.index).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    seen = set()
+    for _ in range(28):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.tagName"))
+    assert {"A", "BUTTON", "INPUT", "SUMMARY"} <= seen
+
+
+def test_a_script_that_got_into_a_page_would_not_run(browser: Browser, pages: Pages, tmp_path: Path) -> None:
+    text = pages.index.read_text(encoding="utf-8")
+    spoiled = tmp_path / "index.html"
+    spoiled.write_text(text.replace("</main>", "<script>document.title = 'mine'</script></main>"))
+    visit = _visit(browser, spoiled)
+    assert visit.page.title().startswith("goodenough")
+    assert any("Content Security Policy" in said for said in visit.complaints)

@@ -1,0 +1,69 @@
+"""A listener whose answers are known by hand: it hears the energy of a few frequencies."""
+
+import numpy as np
+import pytest
+
+from harness.journal import Journal
+from harness.records import Clip, LabelMap
+
+RATE = 8000
+TONES_HZ = {"low": 500, "mid": 1500, "high": 3000}
+
+
+class Ear:
+    """Logit of a class: amplitude of its tone, but for a bias of silence towards `mid`."""
+
+    def __init__(self, batch_size=10_000):
+        self.n_heard = 0
+        self.batch_size = batch_size
+
+    def logits(self, waveforms, sample_rate_hz):
+        assert sample_rate_hz == RATE
+        self.n_heard += len(waveforms)
+        rows = []
+        for x in waveforms:
+            spectrum = np.abs(np.fft.rfft(x)) / (len(x) / 2)
+            at = [round(hz * len(x) / RATE) for hz in TONES_HZ.values()]
+            rows.append([spectrum[i] for i in at])
+        return np.array(rows, dtype=np.float32) * 10 + np.array([0, 0.5, 0], dtype=np.float32)
+
+
+def clip_of(clip_id, amplitudes, n_samples=800, seed=0):
+    t = np.arange(n_samples) / RATE
+    x = 0.01 * np.random.default_rng(seed).normal(size=n_samples)
+    for hz, amplitude in zip(TONES_HZ.values(), amplitudes, strict=True):
+        x += amplitude * np.sin(2 * np.pi * hz * t)
+    return Clip(clip_id, "toy", None, x.astype(np.float32), RATE)
+
+
+@pytest.fixture
+def label_map():
+    return LabelMap("toy", ("LOW", "MID", "HIGH"), ("low", "mid", "high"), "names")
+
+
+@pytest.fixture
+def clips():
+    rng = np.random.default_rng(0)
+    made = [
+        clip_of(f"c{i}", rng.permutation([0.8, 0.4, 0.3]), int(rng.choice([800, 801])), i) for i in range(14)
+    ]
+    return [*made, clip_of("mid", [0.1, 0.9, 0.1])]
+
+
+@pytest.fixture
+def journals(tmp_path):
+    """A maker of new journals."""
+    made = []
+
+    def make():
+        made.append(Journal(tmp_path / f"journal-{len(made)}", {"work": 1}, ""))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
+
+
+@pytest.fixture
+def journal(journals):
+    return journals()

@@ -1,0 +1,143 @@
+"""Runs over many clips: certified, resumable, the same in any order."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness import audio, spectra
+from harness.extract import run
+from harness.extract.minimal import Minimal
+from harness.extract.responsibility import Responsibility
+from harness.journal import Journal
+from harness.records import MIN_MARGIN, OTHER, LabelMap
+
+from .conftest import TONES_HZ, Ear, clip_of
+
+SEARCHES = [Responsibility(repetitions=2, splits=3), Minimal()]
+
+
+def same(one, other):
+    """Two lists of Extracted agree to the last bit."""
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert a.skipped == b.skipped
+        for s, t in zip(a.signals, b.signals, strict=True):
+            np.testing.assert_array_equal(s.mask, t.mask)
+            assert {**vars(s), "mask": None} == {**vars(t), "mask": None}
+    return True
+
+
+def extracted(clips, label_map, journal, listener=None, searches=SEARCHES, **options):
+    return run.extract(listener or Ear(), "toys/ear", label_map, clips, searches, journal, **options)
+
+
+def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, journal):
+    ear = Ear()
+    by_id = {clip.clip_id: clip for clip in clips}
+    for result in extracted(clips, label_map, journal):
+        assert [s.family for s in result.signals] == ["responsibility", "minimal"]
+        for signal in result.signals:
+            if signal.degenerate:
+                continue
+            X = spectra.spectrum(by_id[signal.clip_id].waveform)
+            waveform = spectra.keep(X, signal.mask, signal.n_samples)
+            decoded = audio.read(audio.encode(waveform, signal.sample_rate_hz))[0]
+            logits = ear.logits([decoded], signal.sample_rate_hz)[0]
+            assert label_map.canonical[int(np.argmax(logits))] == signal.expected
+            assert signal.margin >= MIN_MARGIN
+            assert audio.sha256(decoded) == signal.sha256
+
+
+def test_the_minimal_signal_of_a_tone_is_the_bin_of_the_tone(label_map, journal):
+    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal)
+    minimal = result.signals[1]
+    assert spectra.runs(minimal.mask).tolist() == [[TONES_HZ["high"] // 10, 1]]
+    assert minimal.guarantee == "one_minimal"
+    assert minimal.resolution == 401
+
+
+def test_a_class_that_silence_gets_too_is_degenerate_with_an_empty_mask(label_map, journal):
+    (result,) = extracted([clip_of("mid", [0.1, 0.9, 0.1])], label_map, journal)
+    for signal in result.signals:
+        assert signal.degenerate
+        assert signal.n_kept == 0
+        assert signal.n_queries == 3
+
+
+def test_neither_order_nor_company_of_the_clips_changes_a_signal(clips, label_map, journals, monkeypatch):
+    one = extracted(clips, label_map, journals())
+    backwards = extracted(clips[::-1], label_map, journals())
+    assert same(one, backwards[::-1])
+    monkeypatch.setattr(run, "_POOL", 2)
+    monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 1)
+    assert same(one, extracted(clips, label_map, journals()))
+
+
+class Killed(Exception):
+    """A stand-in for a kill."""
+
+
+@pytest.mark.parametrize("after", [1, 2, 5])
+def test_a_run_that_was_cut_off_continues_to_the_same_content(
+    clips, label_map, journal, tmp_path, monkeypatch, after
+):
+    monkeypatch.setattr(run, "_POOL", 4)
+    whole = extracted(clips, label_map, journal)
+
+    class Dying(Ear):
+        def logits(self, waveforms, sample_rate_hz):
+            if len(path.read_bytes().splitlines()) > after:
+                raise Killed
+            return super().logits(waveforms, sample_rate_hz)
+
+    path = tmp_path / "cut"
+    cut = Journal(path, {}, "")
+    with pytest.raises(Killed):
+        extracted(clips, label_map, cut, Dying())
+    cut.close()
+    path.write_bytes(path.read_bytes()[:-7])  # and the last line torn
+    again = Journal(path, {}, "")
+    assert len(again.items) < len(clips)
+    assert same(whole, extracted(clips, label_map, again))
+    again.close()
+
+
+def test_progress_adds_up_to_all_clips_and_all_queries(clips, label_map, journal):
+    told = []
+    results = extracted(clips, label_map, journal, progress=lambda n, queries: told.append((n, queries)))
+    assert sum(n for n, _ in told) == len(clips)
+    spent = sum(s.n_queries - 3 for r in results for s in r.signals)
+    assert sum(queries for _, queries in told) == spent
+
+
+def test_a_spent_budget_is_said_and_the_signal_still_sufficient(label_map, journal):
+    clip = clip_of("a", [0.1, 0.1, 0.9])
+    (result,) = extracted([clip], label_map, journal, searches=[Minimal()], budget=5)
+    (signal,) = result.signals
+    assert signal.guarantee == "budget_spent"
+    assert signal.margin >= MIN_MARGIN
+    assert signal.n_queries < 30
+
+
+def test_a_clip_whose_class_is_none_of_the_task_is_skipped_with_the_reason(journal):
+    label_map = LabelMap("toy", ("LOW", "MID", "noise"), ("low", "mid", OTHER), "names")
+    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal)
+    assert result.signals == ()
+    assert result.skipped[0].why == "the reference says 'noise', which is no label of the task"
+
+
+def test_a_clip_without_a_lead_is_skipped_with_the_reason(label_map, journal):
+    t = np.arange(800) / 8000
+    tie = sum(np.sin(2 * np.pi * hz * t) for hz in (500, 3000)).astype(np.float32)
+    tied = dataclasses.replace(clip_of("tie", [0, 0, 0]), waveform=tie)
+    (result,) = extracted([tied], label_map, journal)
+    assert "leads by less than 0.001" in result.skipped[0].why
+
+
+def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, journal):
+    ear = Ear()
+    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, ear)
+    asked = sum(s.n_queries - 3 for s in result.signals)
+    # whole clip, all bins kept and silence once; a certificate per family
+    assert ear.n_heard == asked + 3 + 2

@@ -1,0 +1,137 @@
+"""Searches against functions: no model, no sound, answers by hand and properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.extract.contract import prefix_sizes, shortest_prefix
+from harness.extract.minimal import Minimal
+from harness.extract.responsibility import Responsibility
+
+SEARCHES = [Minimal(), Responsibility(repetitions=3, splits=3)]
+
+
+def solve(search, sufficient, energy, seed=0):
+    """Run a search against a function of one mask; returns what it found and how many masks it asked."""
+    searching = search(energy, np.random.default_rng(seed))
+    asked = 0
+    masks = next(searching)
+    while True:
+        assert masks.dtype == bool
+        assert masks.ndim == 2
+        asked += len(masks)
+        try:
+            masks = searching.send(np.array([sufficient(mask) for mask in masks]))
+        except StopIteration as stop:
+            return stop.value, asked
+
+
+def removable(mask, sufficient):
+    """Bands that can go alone."""
+    found = []
+    for band in np.flatnonzero(mask):
+        without = mask.copy()
+        without[band] = False
+        if sufficient(without):
+            found.append(int(band))
+    return found
+
+
+@st.composite
+def monotone(draw):
+    """Sufficient when one of a few sets of bands is there."""
+    n_bands = draw(st.integers(2, 40))
+    sets = draw(st.lists(st.sets(st.integers(0, n_bands - 1), min_size=1, max_size=4), min_size=1, max_size=3))
+    wanted = [np.array(sorted(s)) for s in sets]
+    return n_bands, lambda mask: any(mask[w].all() for w in wanted)
+
+
+@st.composite
+def not_monotone(draw):
+    """Accepts or rejects each mask by a hash of it; all bands suffice, none does not."""
+    n_bands = draw(st.integers(2, 40))
+    seed = draw(st.integers(0, 10_000))
+    share = draw(st.floats(0.05, 0.95))
+
+    def sufficient(mask):
+        if mask.all() or not mask.any():
+            return bool(mask.all())
+        digest = np.packbits(mask).tobytes()
+        return np.random.default_rng([seed, *digest]).random() < share
+
+    return n_bands, sufficient
+
+
+toys = st.one_of(monotone(), not_monotone())
+
+
+@given(toys, st.integers(0, 100))
+@settings(deadline=None)
+def test_minimal_finds_a_sufficient_set_that_nothing_can_leave(toy, seed):
+    n_bands, sufficient = toy
+    energy = np.random.default_rng(seed).random(n_bands)
+    found, asked = solve(Minimal(), sufficient, energy)
+    assert found.guarantee == "one_minimal"
+    assert sufficient(found.mask)
+    assert removable(found.mask, sufficient) == []
+    assert asked <= 3 * n_bands**2 + 100
+
+
+@given(toys, st.integers(0, 100))
+@settings(deadline=None)
+def test_responsibility_finds_a_sufficient_set_with_a_bounded_number_of_questions(toy, seed):
+    n_bands, sufficient = toy
+    search = Responsibility(repetitions=3, splits=3)
+    found, asked = solve(search, sufficient, np.random.default_rng(seed).random(n_bands), seed)
+    assert found.guarantee == "prefix_minimal"
+    assert sufficient(found.mask)
+    assert asked <= 3 * 3 * 14 + len(prefix_sizes(n_bands))
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=repr)
+def test_the_same_seed_finds_the_same_set(search):
+    energy = np.random.default_rng(1).random(200)
+
+    def sufficient(mask):
+        return mask[3] and mask[150:].sum() > 10
+
+    one, other = (solve(search, sufficient, energy, seed=5)[0].mask for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_minimal_finds_the_two_needed_bands_by_hand():
+    energy = np.linspace(1, 0, 1000)
+    found, asked = solve(Minimal(), lambda mask: mask[7] and mask[420], energy)
+    assert np.flatnonzero(found.mask).tolist() == [7, 420]
+    assert asked < 250
+
+
+def test_responsibility_ranks_the_band_that_matters_first():
+    energy = np.linspace(1, 0, 400)
+    found, _ = solve(Responsibility(), lambda mask: mask[300], energy)
+    assert found.mask[300]
+    assert found.mask.sum() <= 40, "a needed quiet band must rise far above its energy rank (300th)"
+
+
+def test_the_prefix_grid_grows_by_its_factor_and_ends_with_everything():
+    sizes = prefix_sizes(8001)
+    assert sizes[0] == 1
+    assert sizes[-1] == 8001
+    assert (np.diff(sizes) >= 1).all()
+    assert (sizes[1:] / sizes[:-1])[20:-1].max() <= 1.1501
+    assert prefix_sizes(1).tolist() == [1]
+
+
+def test_the_shortest_prefix_is_not_fooled_by_an_island_of_failure():
+    order = np.arange(100)
+    search = shortest_prefix(order, at_once=4)
+
+    def sufficient(mask):
+        return mask.sum() in (5, 6) or mask.sum() > 50
+
+    masks = next(search)
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            masks = search.send(np.array([sufficient(m) for m in masks]))
+    assert stop.value.value.tolist() == [0, 1, 2, 3, 4]

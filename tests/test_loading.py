@@ -1,0 +1,201 @@
+"""Opening a checkpoint: what is refused, what is put right, and that it is done in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from harness.checkpoints import resolve
+from harness.errors import BadInput, BadModel
+from harness.models import ARCHITECTURES, load, open_checkpoint
+from tests import toys
+
+NAMES = ("happy", "sad", "neu")
+RATE = 16_000
+
+
+def edit(folder: Path, file: str, **changes: Any) -> Path:
+    """Change fields of a JSON file; None removes one."""
+    content = json.loads((folder / file).read_text()) | changes
+    kept = {key: value for key, value in content.items() if value is not None}
+    (folder / file).write_text(json.dumps(kept))
+    return folder
+
+
+def refusal(folder: Path, kind: type[Exception] = BadModel, device: str = "cpu") -> str:
+    with pytest.raises(kind) as caught:
+        load(str(folder), device=device)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def toy(tmp_path: Path, architecture: str = "wav2vec2") -> Path:
+    return toys.save_model(tmp_path / "toy", architecture, NAMES)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+    """Change the weights."""
+    weights = change(load_file(folder / "model.safetensors"))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_renamed_head_is_refused_with_the_missing_keys_named(tmp_path: Path) -> None:
+    folder = rewrite(
+        toy(tmp_path), lambda w: {k.replace("classifier.", "classifier.output."): v for k, v in w.items()}
+    )
+    line = refusal(folder)
+    assert "no fitting weights for classifier.bias, classifier.weight:" in line
+    assert "they would be random" in line
+
+
+def test_a_head_of_another_size_is_refused(tmp_path: Path) -> None:
+    names = dict(enumerate([*NAMES, "calm"]))
+    assert "no fitting weights for classifier.bias, classifier.weight:" in refusal(
+        edit(toy(tmp_path), "config.json", id2label=names)
+    )
+
+
+def test_of_many_missing_weights_three_are_named(tmp_path: Path) -> None:
+    folder = rewrite(toy(tmp_path), lambda w: {k: v for k, v in w.items() if "conv_layers" in k})
+    assert " more: they would be random" in refusal(folder)
+
+
+def test_a_weight_used_in_training_only_may_be_missing(tmp_path: Path) -> None:
+    folder = toy(tmp_path)
+    [clip] = toys.sounds(16_000)
+    before = load(str(folder), device="cpu").logits([clip], RATE)
+    rewrite(folder, lambda w: {k: v for k, v in w.items() if not k.endswith("masked_spec_embed")})
+    assert np.array_equal(load(str(folder), device="cpu").logits([clip], RATE), before)
+
+
+def test_a_half_precision_checkpoint_is_scored_in_float32(tmp_path: Path) -> None:
+    folder = rewrite(toy(tmp_path), lambda w: {k: v.half() for k, v in w.items()})
+    edit(folder, "config.json", dtype="float16")
+    model = load(str(folder), device="cpu")
+    [clip] = toys.sounds(16_000)
+    logits = model.logits([clip], RATE)
+    rewrite(folder, lambda w: {k: v.float() for k, v in w.items()})
+    edit(folder, "config.json", dtype="float32")
+    assert np.array_equal(load(str(folder), device="cpu").logits([clip], RATE), logits)
+    assert model.dtype == "float32"
+
+
+def test_weights_that_are_not_numbers_are_refused_when_they_speak(tmp_path: Path) -> None:
+    folder = rewrite(toy(tmp_path), lambda w: w | {"classifier.bias": torch.full((3,), torch.nan)})
+    with pytest.raises(BadModel, match="local/toy gave logits that are not finite"):
+        load(str(folder), device="cpu").logits(toys.sounds(16_000), RATE)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    folder = toy(tmp_path)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    assert "transformers cannot load local/toy" in refusal(folder)
+
+
+@pytest.mark.parametrize("kind", ["bert", "clap", None])
+def test_another_kind_of_model_is_refused_with_the_kinds_there_are(tmp_path: Path, kind: str | None) -> None:
+    line = refusal(edit(toy(tmp_path), "config.json", model_type=kind))
+    assert f"is of type {kind!r}" in line
+    assert ", ".join(ARCHITECTURES) in line
+
+
+def test_code_of_the_models_own_is_never_run(tmp_path: Path) -> None:
+    folder = edit(toy(tmp_path), "config.json", auto_map={"AutoConfig": "evil.Config"})
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    assert "remote code is never run" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("id2label", "line"),
+    [
+        ({"0": "happy", "2": "sad", "3": "neu"}, "must run from 0 without gaps"),
+        ({"1": "happy", "2": "sad", "3": "neu"}, "must run from 0 without gaps"),
+        ({"0": "happy"}, "has 1 classes"),
+        ({"zero": "happy", "one": "sad"}, "transformers cannot load"),
+    ],
+)
+def test_classes_that_cannot_be_counted_are_refused(
+    tmp_path: Path, id2label: dict[str, str], line: str
+) -> None:
+    assert line in refusal(edit(toy(tmp_path), "config.json", id2label=id2label, label2id=None))
+
+
+def test_a_wav2vec2_bert_that_does_not_name_its_extractor_gets_the_right_one(tmp_path: Path) -> None:
+    folder = toy(tmp_path, "wav2vec2-bert")
+    [clip] = toys.sounds(16_000)
+    before = load(str(folder), device="cpu").logits([clip], RATE)
+    edit(folder, "preprocessor_config.json", feature_extractor_type=None)
+    model = load(str(folder), device="cpu")
+    assert model.frontend.startswith("SeamlessM4TFeatureExtractor")
+    assert np.array_equal(model.logits([clip], RATE), before)
+
+
+def test_the_feature_extractor_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    folder = edit(toy(tmp_path), "preprocessor_config.json", feature_extractor_type="WhisperFeatureExtractor")
+    assert "wav2vec2 is fed by a Wav2Vec2FeatureExtractor" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("audio-spectrogram-transformer", {"max_length": 128}),
+        ("audio-spectrogram-transformer", {"num_mel_bins": 64}),
+        ("whisper", {"chunk_length": 2}),
+        ("whisper", {"feature_size": 128}),
+    ],
+)
+def test_a_feature_extractor_of_another_shape_is_refused(
+    tmp_path: Path, architecture: str, changes: dict[str, int]
+) -> None:
+    folder = edit(toy(tmp_path, architecture), "preprocessor_config.json", **changes)
+    assert "one of the two files is of another model" in refusal(folder)
+
+
+def test_the_file_that_is_hashed_is_the_file_that_is_used(tmp_path: Path) -> None:
+    folder = toy(tmp_path)
+    other = json.loads((folder / "preprocessor_config.json").read_text()) | {"sampling_rate": 44_100}
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": other}))
+    assert load(str(folder), device="cpu").facts.sample_rate_hz == RATE
+
+
+def test_noise_added_by_the_feature_extractor_is_switched_off(tmp_path: Path) -> None:
+    model = load(str(edit(toy(tmp_path, "whisper"), "preprocessor_config.json", dither=0.1)), device="cpu")
+    [clip] = toys.sounds(16_000)
+    assert np.array_equal(model.logits([clip], RATE), model.logits([clip], RATE))
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
+    assert f"no device {device!r} here" in refusal(toy(tmp_path), BadInput, device)
+
+
+def test_a_batch_of_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="batch size is 0"):
+        open_checkpoint(resolve(str(toy(tmp_path))), device="cpu", batch_size=0)
+
+
+def test_without_a_device_given_one_is_found(tmp_path: Path) -> None:
+    assert load(str(toy(tmp_path))).device == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_loading_is_silent_and_puts_the_settings_of_transformers_back(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging
+
+    folders = [toys.save_model(tmp_path / a, a, NAMES) for a in toys.ARCHITECTURES]
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    for folder in folders:
+        load(str(folder), device="cpu")
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before

@@ -1,0 +1,117 @@
+"""Spectra, masks and controls: answers by hand, and properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import spectra
+
+masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
+
+
+def noise(n_samples, seed=0):
+    return np.random.default_rng(seed).normal(size=n_samples).astype(np.float32)
+
+
+@pytest.mark.parametrize("n_samples", [15, 16])
+def test_keeping_every_bin_gives_the_clip_back(n_samples):
+    x = noise(n_samples)
+    everything = np.ones(n_samples // 2 + 1, dtype=bool)
+    np.testing.assert_allclose(spectra.keep(spectra.spectrum(x), everything, n_samples), x, atol=1e-6)
+
+
+def test_keeping_one_bin_of_two_tones_gives_that_tone():
+    t = np.arange(64) / 64
+    low, high = np.cos(2 * np.pi * 3 * t), 0.5 * np.sin(2 * np.pi * 11 * t)
+    mask = np.zeros(33, dtype=bool)
+    mask[11] = True
+    X = spectra.spectrum((low + high).astype(np.float32))
+    np.testing.assert_allclose(spectra.keep(X, mask, 64), high, atol=1e-6)
+
+
+def test_masks_are_applied_row_by_row():
+    x = noise(40)
+    X = spectra.spectrum(x)
+    some = np.random.default_rng(1).random((3, 21)) < 0.5
+    together = spectra.keep(X, some, 40)
+    assert together.shape == (3, 40)
+    assert together.dtype == np.float32
+    for row, mask in zip(together, some, strict=True):
+        np.testing.assert_array_equal(row, spectra.keep(X, mask, 40))
+
+
+@pytest.mark.parametrize("n_samples", [31, 32])
+def test_bin_energies_sum_to_the_energy_of_the_clip(n_samples):
+    x = noise(n_samples)
+    energy = spectra.bin_energy(spectra.spectrum(x), n_samples)
+    assert energy.sum() == pytest.approx(np.square(x, dtype=float).sum(), rel=1e-6)
+
+
+@given(masks)
+def test_runs_and_back_is_the_same_mask(mask):
+    rows = spectra.runs(mask)
+    assert rows[:, 1].sum() == mask.sum()
+    np.testing.assert_array_equal(spectra.from_runs(rows, len(mask)), mask)
+
+
+@pytest.mark.parametrize("rows", [[[0, 0]], [[-1, 2]], [[3, 3]], [[0, 2], [1, 1]], [[0, 2], [2, 1]]])
+def test_runs_that_make_no_mask_are_refused(rows):
+    with pytest.raises(ValueError, match="runs"):
+        spectra.from_runs(np.array(rows), 5)
+
+
+@given(masks, st.integers(0, 1000))
+def test_permuted_keeps_count_and_longest_run_at_least(mask, seed):
+    drawn = spectra.permuted(mask, np.random.default_rng(seed))
+    assert drawn.sum() == mask.sum()
+    assert len(drawn) == len(mask)
+    if mask.any():
+        # Runs may meet where a gap of zero bins lies between them; none is ever cut.
+        assert spectra.runs(drawn)[:, 1].max() >= spectra.runs(mask)[:, 1].max()
+
+
+def test_permuted_of_a_single_run_is_its_mirror_image():
+    mask = np.array([0, 0, 1, 1, 0, 0, 0], dtype=bool)
+    for seed in range(20):
+        np.testing.assert_array_equal(spectra.permuted(mask, np.random.default_rng(seed)), mask[::-1])
+
+
+def test_permuted_is_the_same_for_the_same_seed_and_reaches_other_places():
+    mask = np.random.default_rng(3).random(500) < 0.1
+    one = spectra.permuted(mask, np.random.default_rng(7))
+    np.testing.assert_array_equal(one, spectra.permuted(mask, np.random.default_rng(7)))
+    other = spectra.permuted(mask, np.random.default_rng(8))
+    assert (one & mask).sum() < 0.5 * mask.sum()
+    assert (one != other).any()
+
+
+def test_largest_takes_the_loudest_bins_and_the_lower_one_of_a_tie():
+    np.testing.assert_array_equal(
+        spectra.largest(np.array([1.0, 5.0, 3.0, 5.0, 3.0]), 3), [False, True, True, True, False]
+    )
+
+
+def test_equal_energy_gain_gives_the_control_the_energy_of_the_signal():
+    energy = np.array([4.0, 1.0, 0.0])
+    signal, control = np.array([1, 0, 0], dtype=bool), np.array([0, 1, 0], dtype=bool)
+    assert spectra.equal_energy_gain(energy, signal, control) == pytest.approx(2.0)
+    assert spectra.equal_energy_gain(energy, signal, np.array([0, 0, 1], dtype=bool)) == 1.0
+
+
+@given(st.integers(4, 5000), st.integers(1, 300))
+def test_log_bands_cover_every_bin_once(n_samples, n_bands):
+    bands = spectra.log_bands(n_samples, 16_000, n_bands)
+    widths = np.diff(bands.edges)
+    assert bands.edges[0] == 0
+    assert bands.edges[-1] == bands.n_bins
+    assert (widths >= 1).all()
+    assert len(bands) == min(n_bands, bands.n_bins)
+
+
+def test_band_masks_expand_to_the_bins_of_the_band_and_energies_pool():
+    bands = spectra.Bands(10, 16_000, np.array([0, 1, 4, 6]))
+    np.testing.assert_array_equal(
+        spectra.expand(bands, np.array([True, False, True])), [True, False, False, False, True, True]
+    )
+    np.testing.assert_array_equal(spectra.pool(bands, np.arange(6.0)), [0.0, 6.0, 9.0])
