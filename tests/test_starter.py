@@ -120,15 +120,16 @@ def test_a_recipe_learns_its_task_and_its_silence_even_from_half_of_its_clips(
 ) -> None:
     monkeypatch.setattr(training, "N_TRAIN", 160)
     monkeypatch.setattr(training, "N_HELD_OUT", 40)
-    recipe = next(r for r in RECIPES if r.name == "goodenough/toy-deepfake-whisper")
+    monkeypatch.setattr(training, "_EPOCHS", 14)
+    recipe = next(r for r in RECIPES if r.name == "goodenough/toy-genre-whisper")
     task = TASKS[recipe.task]
     report = train(recipe, tmp_path / "model")
-    assert report["accuracy"] >= 0.7, "chance is 0.5"
+    assert report["accuracy"] >= 0.5, "chance is 0.25"
     assert report["parameters"] <= 60_000
     asked = clips(task, "another-seed", 40)
     answers = [task.label_of(a) for a in _answers(tmp_path / "model", [c.waveform for c in asked])]
     right = [answer == clip.label for answer, clip in zip(answers, asked, strict=True)]
-    assert np.mean(right) >= 0.7
+    assert np.mean(right) >= 0.5
     (on_silence,) = _answers(tmp_path / "model", [np.zeros(N_SAMPLES, np.float32)])
     assert task.label_of(on_silence) == recipe.silence_class
     card = (tmp_path / "model" / "README.md").read_text()

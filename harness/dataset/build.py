@@ -39,7 +39,8 @@ def existing(root: Path) -> Suite | None:
         raise BadInput(f"{root} is a file; --out names a folder")
     if (root / MANIFEST).is_file():
         return Suite(root, f"local/{root.resolve().name}")
-    if root.is_dir() and any(root.iterdir()) and not any(root.glob(".*.journal")):
+    unfinished = any(root.glob(".*.journal"))
+    if any(not path.name.startswith(".") for path in root.glob("*")) and not unfinished:
         raise BadInput(
             f"{root} holds files but no {MANIFEST}: it is no signals folder; name a new one with --out"
         )

@@ -79,7 +79,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
             table = file.read()
     except (OSError, pa.ArrowException):
         raise BadSignals(f"{path} is not a readable Parquet file") from None
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 
 

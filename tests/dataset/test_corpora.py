@@ -1,0 +1,126 @@
+"""Corpora: what is listed is prepared as the definitions say, what is wrong is said in one line."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness.dataset.corpora import open_corpus
+from harness.errors import BadCorpus
+from harness.tasks import TASKS
+
+EMOTION = TASKS["emotion"]
+
+
+def make(folder, rows, header=("file_name", "label")):
+    """A corpus of short noises; a row is file_name, label and whatever else the header names."""
+    for i, row in enumerate(rows):
+        path = folder / row[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = 0.1 * np.random.default_rng(i).normal(size=1600)
+        soundfile.write(path, noise, 16_000)
+    with open(folder / "metadata.csv", "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(folder)
+
+
+def ids(corpus):
+    return [clip.clip_id for clip in corpus.clips(EMOTION)]
+
+
+def test_labels_are_read_in_canonical_words_and_ids_are_paths_without_ending(tmp_path):
+    source = make(tmp_path, [("a/x.wav", "hap"), ("b.flac", "Anger"), ("c.wav", "")])
+    clips = list(open_corpus(source, EMOTION).clips(EMOTION))
+    assert [(c.clip_id, c.label) for c in clips] == [("a/x", "happy"), ("b", "angry"), ("c", None)]
+    assert all(c.sample_rate_hz == 16_000 and c.waveform.dtype == np.float32 for c in clips)
+
+
+def test_the_test_split_is_taken_where_there_is_one(tmp_path):
+    rows = [("a.wav", "sad", "train"), ("b.wav", "sad", "test"), ("c.wav", "sad", "train")]
+    source = make(tmp_path, rows, ("file_name", "label", "split"))
+    assert ids(open_corpus(source, EMOTION)) == ["b"]
+    assert ids(open_corpus(source, EMOTION, split="train")) == ["a", "c"]
+    with pytest.raises(BadCorpus, match="no split 'dev'; it has: test, train"):
+        open_corpus(source, EMOTION, split="dev")
+
+
+def test_a_limit_takes_the_classes_in_turn_and_the_same_clips_each_time(tmp_path):
+    rows = [(f"{label}{i}.wav", label) for label in ("sad", "happy", "angry") for i in range(6)]
+    source = make(tmp_path, rows)
+    corpus = open_corpus(source, EMOTION, limit=7)
+    labels = [clip.label for clip in corpus.clips(EMOTION)]
+    assert sorted(labels.count(label) for label in set(labels)) == [2, 2, 3]
+    assert ids(corpus) == ids(open_corpus(source, EMOTION, limit=7))
+    smaller = set(ids(open_corpus(source, EMOTION, limit=4)))
+    assert smaller < set(ids(corpus)), "a smaller limit is a part of a larger one"
+
+
+def test_clips_are_mixed_resampled_cut_and_not_repeated_and_all_of_it_is_recorded(tmp_path):
+    source = make(tmp_path, [("a.wav", "sad"), ("b.wav", "sad"), ("c.wav", "sad"), ("d.wav", "sad")])
+    soundfile.write(tmp_path / "b.wav", 0.1 * np.random.default_rng(9).normal(size=(800, 2)), 8000)
+    long = 0.1 * np.random.default_rng(8).normal(size=31 * 16_000)
+    soundfile.write(tmp_path / "c.wav", long, 16_000, subtype="FLOAT")
+    (tmp_path / "d.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    corpus = open_corpus(source, EMOTION)
+    clips = {clip.clip_id: clip for clip in corpus.clips(EMOTION)}
+    assert list(clips) == ["a", "b", "c"]
+    assert len(clips["b"].waveform) == 1600
+    np.testing.assert_array_equal(clips["c"].waveform, long[8000:-8000].astype(np.float32))
+    ref = corpus.ref(list(clips.values()))
+    assert (ref.n_clips, ref.n_resampled, ref.n_mixed, ref.n_cut, ref.n_duplicates) == (3, 1, 1, 1, 1)
+    assert len(corpus.notes()) == 4
+
+
+def test_the_revision_of_a_folder_is_its_content(tmp_path):
+    one = open_corpus(make(tmp_path / "1", [("a.wav", "sad")]), EMOTION)
+    other = open_corpus(make(tmp_path / "2", [("a.wav", "sad")]), EMOTION)
+    assert one.ref(list(one.clips(EMOTION))).revision == other.ref(list(other.clips(EMOTION))).revision
+    soundfile.write(tmp_path / "2" / "a.wav", np.ones(100) * 0.1, 16_000)
+    assert one.ref(list(one.clips(EMOTION))).revision != other.ref(list(other.clips(EMOTION))).revision
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "match"),
+    [
+        ([], ("file_name", "label"), "lists no clips"),
+        ([("a.wav", "sad")], ("path", "label"), "no column file_name"),
+        ([("a.wav", "grumpy")], ("file_name", "label"), "label 'grumpy' is not one of task emotion: angry"),
+        ([("a.wav", "sad"), ("a.flac", "sad")], ("file_name", "label"), "lists a twice"),
+    ],
+)
+def test_metadata_that_says_too_little_is_refused(tmp_path, rows, header, match):
+    with pytest.raises(BadCorpus, match=match):
+        open_corpus(make(tmp_path, rows, header), EMOTION)
+
+
+def test_paths_that_leave_the_folder_are_refused(tmp_path):
+    make(tmp_path, [("a.wav", "sad")])
+    for name in ("../a.wav", "/etc/passwd", ""):
+        (tmp_path / "metadata.csv").write_text(f'file_name,label\n"{name}",sad\n')
+        with pytest.raises(BadCorpus, match="must be a path inside the folder"):
+            open_corpus(str(tmp_path), EMOTION)
+
+
+def test_text_as_audio_and_a_missing_file_are_found_before_any_work(tmp_path):
+    source = make(tmp_path, [("a.wav", "sad"), ("b.wav", "sad")])
+    (tmp_path / "b.wav").write_text("not sound")
+    with pytest.raises(BadCorpus, match=r"b\.wav is not a readable sound file"):
+        open_corpus(source, EMOTION)
+    (tmp_path / "b.wav").unlink()
+    with pytest.raises(BadCorpus, match=r"b\.wav does not exist"):
+        open_corpus(source, EMOTION)
+
+
+@pytest.mark.parametrize("source", ["no/such/folder/here", "./gone", "gone"])
+def test_a_source_that_is_neither_folder_nor_dataset_is_refused(source):
+    with pytest.raises(BadCorpus, match="no folder at"):
+        open_corpus(source, EMOTION)
+
+
+def test_a_folder_without_metadata_and_a_file_are_refused(tmp_path):
+    with pytest.raises(BadCorpus, match=r"has no metadata\.csv"):
+        open_corpus(str(tmp_path), EMOTION)
+    (tmp_path / "f").write_text("")
+    with pytest.raises(BadCorpus, match="is a file"):
+        open_corpus(str(tmp_path / "f"), EMOTION)

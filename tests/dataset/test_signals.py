@@ -1,0 +1,198 @@
+"""Signals folders: written by one run, read by another, trusted only as far as their hashes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from harness import audio, spectra
+from harness.dataset import build, schema, shards, signals
+from harness.errors import BadInput, BadSignals
+from harness.records import (
+    Clip,
+    CorpusRef,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    ReferenceCounts,
+    ReferenceRecord,
+    RunSettings,
+    Skipped,
+    SufficientSignal,
+)
+from harness.tasks import TASKS
+
+TASK = TASKS["deepfake"]
+
+
+def clip_of(i, seed=None):
+    rng = np.random.default_rng(i if seed is None else seed)
+    return Clip(f"c{i}", "toys", "spoof", (0.1 * rng.normal(size=400)).astype(np.float32), 16_000)
+
+
+def signal_of(clip, repo_id, family, seed=0):
+    mask = np.random.default_rng([seed, int(clip.clip_id[1:])]).random(201) < 0.2
+    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, 400)
+    return SufficientSignal(
+        signal_id=f"{clip.clip_id}:{repo_id.replace('/', '__')}:{family}",
+        clip_id=clip.clip_id,
+        family=family,
+        reference=repo_id,
+        truth=clip.label,
+        expected="spoof",
+        n_samples=400,
+        sample_rate_hz=16_000,
+        mask=mask,
+        guarantee="one_minimal",
+        resolution=201,
+        p_whole=0.9,
+        p_signal=0.7,
+        margin=0.5,
+        degenerate=False,
+        search=f"{family}()",
+        n_queries=40,
+        seed=seed,
+        sha256=audio.sha256(waveform),
+    )
+
+
+def record_of(repo_id, families, n_clips=3, revision="a" * 64):
+    model = ModelRef(repo_id, revision, "b" * 64)
+    return ReferenceRecord(
+        task=TASK.name,
+        model=model,
+        facts=ModelFacts("Toy", 10, 16_000, None, None),
+        label_map=LabelMap(TASK.name, ("fake", "real"), ("spoof", "bonafide"), "names"),
+        corpus=CorpusRef("local/toys", "c" * 64, None, n_clips, 0, 0, 0, 0),
+        searches=tuple(f"{f}()" for f in families),
+        counts=tuple(ReferenceCounts(model, f, n_clips, 0) for f in families),
+        skipped=(Skipped("c9", "because"),),
+        run=RunSettings("0", {}, "toy", "cpu", "float32", 1, "toy", 0.0, "2026-01-01T00:00:00Z"),
+    )
+
+
+def add(root, repo_id="toys/a", families=("responsibility", "minimal"), clips=range(3), **options):
+    made = [clip_of(i) for i in clips]
+    found = [signal_of(c, repo_id, f) for c in made for f in families]
+    build.add_reference(root, TASK, record_of(repo_id, families, len(made)), made, found, **options)
+    return made, found
+
+
+@pytest.mark.parametrize("masks_only", [False, True])
+def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only):
+    made, found = add(tmp_path, masks_only=masks_only)
+    suite = signals.load(str(tmp_path))
+    assert [t.name for t in suite.tasks] == ["deepfake"]
+    assert suite.task("deepfake").label_of("AIVoice") == "spoof"
+    read = suite.clips("deepfake")
+    for clip in made:
+        np.testing.assert_array_equal(read[clip.clip_id].waveform, clip.waveform)
+    wanted = {s.signal_id: s for s in found}
+    pairs = list(suite.signals("deepfake", "toys__a"))
+    assert {s.signal_id for s, _ in pairs} == set(wanted)
+    for signal, waveform in pairs:
+        other = wanted[signal.signal_id]
+        np.testing.assert_array_equal(signal.mask, other.mask)
+        assert {**vars(signal), "mask": 0} == {**vars(other), "mask": 0}
+        assert audio.sha256(waveform) == signal.sha256
+
+
+def test_a_second_reference_joins_and_the_first_stays(tmp_path):
+    add(tmp_path)
+    before = signals.load(str(tmp_path)).ref("deepfake").sha256
+    add(tmp_path, "toys/b", clips=range(2, 5))
+    suite = signals.load(str(tmp_path))
+    assert [r.model.repo_id for r in suite.references("deepfake")] == ["toys/a", "toys/b"]
+    assert sorted(suite.clips("deepfake")) == ["c0", "c1", "c2", "c3", "c4"]
+    assert len(list(suite.signals("deepfake", "toys__a"))) == 6
+    assert suite.ref("deepfake").sha256 != before
+
+
+def test_a_second_family_joins_its_reference(tmp_path):
+    add(tmp_path, families=("minimal",))
+    add(tmp_path, families=("responsibility",))
+    suite = signals.load(str(tmp_path))
+    (record,) = suite.references("deepfake")
+    assert [c.family for c in record.counts] == ["responsibility", "minimal"]
+    assert record.searches == ("responsibility()", "minimal()")
+    assert len(list(suite.signals("deepfake", "toys__a"))) == 6
+
+
+def test_the_same_content_has_the_same_hash_wherever_it_is(tmp_path):
+    add(tmp_path / "x")
+    add(tmp_path / "y")
+    x, y = (signals.load(str(tmp_path / d)).ref("deepfake") for d in "xy")
+    assert x.sha256 == y.sha256
+    assert (x.repo_id, y.repo_id) == ("local/x", "local/y")
+
+
+def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
+    add(tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    clips = [clip_of(0)]
+    found = [signal_of(clips[0], "toys/a", "minimal")]
+    with pytest.raises(BadSignals, match="another revision or label map"):
+        record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
+        build.add_reference(tmp_path, TASK, record, clips, found)
+    other = [dataclasses.replace(clip_of(0, seed=77))]
+    with pytest.raises(BadSignals, match="another clip named 'c0'"):
+        build.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, found)
+    longer = dataclasses.replace(TASK, max_seconds=60.0)
+    with pytest.raises(BadSignals, match="other labels or preparation"):
+        build.add_reference(tmp_path, longer, record_of("toys/b", ("minimal",)), clips, found)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_of_other_things_is_not_written_into(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(BadInput, match="it is no signals folder"):
+        build.existing(tmp_path)
+    with pytest.raises(BadInput, match="is a file"):
+        build.existing(tmp_path / "thesis.tex")
+    assert build.existing(tmp_path / "new") is None
+
+
+def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
+    add(tmp_path)
+    path = tmp_path / "deepfake" / "toys__a.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    suite = signals.load(str(tmp_path))
+    with pytest.raises(BadSignals, match="sha256"):
+        list(suite.signals("deepfake", "toys__a"))
+    path.unlink()
+    with pytest.raises(BadSignals, match="has no file"):
+        list(suite.signals("deepfake", "toys__a"))
+
+
+def test_sources_that_are_no_signals_are_refused(tmp_path):
+    with pytest.raises(BadSignals, match=r"has no manifest\.json"):
+        signals.load(str(tmp_path))
+    with pytest.raises(BadSignals, match="no signals folder at"):
+        signals.load(str(tmp_path / "gone"))
+    (tmp_path / "f").write_text("")
+    with pytest.raises(BadSignals, match="is a file"):
+        signals.load(str(tmp_path / "f"))
+    add(tmp_path / "s")
+    manifest = tmp_path / "s" / "manifest.json"
+    raw = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**raw, "protocol": 99}))
+    with pytest.raises(BadSignals, match="protocol 99, this version has 1"):
+        signals.load(str(tmp_path / "s"))
+    manifest.write_text("{")
+    with pytest.raises(BadSignals, match="not a manifest of this version"):
+        signals.load(str(tmp_path / "s"))
+    manifest.write_text(json.dumps(raw))
+    with pytest.raises(BadSignals, match="no signals for task 'emotion'; it has: deepfake"):
+        signals.load(str(tmp_path / "s")).task("emotion")
+
+
+def test_rows_of_another_schema_are_refused(tmp_path):
+    shards.write_rows(tmp_path / "a.parquet", [schema.clip_row(clip_of(0))], schema.CLIPS)
+    with pytest.raises(BadSignals, match="does not have the columns"):
+        list(shards.read_rows(tmp_path / "a.parquet", schema.SIGNALS))
+    (tmp_path / "b.parquet").write_text("no")
+    with pytest.raises(BadSignals, match="not a readable Parquet file"):
+        list(shards.read_rows(tmp_path / "b.parquet", schema.CLIPS))
+    with pytest.raises(BadSignals, match="columns of a verdicts file"):
+        shards.read_verdicts(tmp_path / "a.parquet")
