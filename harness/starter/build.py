@@ -58,7 +58,7 @@ def build(root: Path, recipes: Sequence[Recipe] = RECIPES) -> None:
     with FileLock(part.with_suffix(".lock")), Progress(*columns, console=console) as bar:
         if root.is_dir():
             return
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker) as pool:
 
             def each(what: str, step: Callable[[Recipe], None], some: Sequence[Recipe]) -> None:
                 for _ in bar.track(pool.map(step, some), total=len(some), description=what):
@@ -70,10 +70,13 @@ def build(root: Path, recipes: Sequence[Recipe] = RECIPES) -> None:
         part.rename(root)
 
 
-def _one_thread() -> None:
+def _quiet_worker() -> None:
+    """A worker of the pool: one thread, as there are as many workers as cores, and no bars of its own."""
     import torch
+    from transformers.utils import logging
 
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
 
 
 def _folder(part: Path, recipe: Recipe) -> Path:

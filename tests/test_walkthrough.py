@@ -1,0 +1,157 @@
+"""The whole path: from a folder of recordings to a leaderboard page, as a user walks it."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness import cli
+from tests import toys
+
+SPELLINGS = {
+    "ear": ("neu", "hap", "ang", "sad"),
+    "nose": ("Angry", "Happy", "Neutral", "Sad"),
+    "eye": ("sadness", "joy", "anger", "neutrality"),
+}
+TRUTH = ("angry", "happy", "neutral", "sad")
+
+
+def goodenough(*arguments):
+    """Run a command; returns its exit code."""
+    return cli.run([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A corpus of 32 tones, three listening models, a constant one, and signals of two references."""
+    root = tmp_path_factory.mktemp("world")
+    (root / "corpus").mkdir()
+    rng = np.random.default_rng(0)
+    with open(root / "corpus" / "metadata.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "label"])
+        for i in range(32):
+            t = np.arange(8000 + 100 * (i % 2)) / 16_000
+            x = sum(rng.uniform(0.02, 0.2) * np.sin(2 * np.pi * hz * t) for hz in rng.uniform(80, 6000, 4))
+            x += 0.01 * rng.normal(size=len(t))
+            soundfile.write(root / "corpus" / f"clip{i:02}.wav", x, 16_000)
+            writer.writerow([f"clip{i:02}.wav", TRUTH[i % 4]])
+    architectures = ("wav2vec2", "hubert", "whisper")
+    for i, (name, architecture) in enumerate(zip(SPELLINGS, architectures, strict=True)):
+        toys.save_model(root / "models" / name, architecture, SPELLINGS[name], seed=i)
+    toys.save_model(root / "models" / "wall", "wav2vec2", TRUTH, bias=(0.0, 1.0, 0.0, 0.0))
+    for name in ("ear", "nose"):
+        code = goodenough(
+            *("extract", root / "models" / name, "--task", "emotion", "--corpus", root / "corpus"),
+            *("--repetitions", 2, "--out", root / "signals", "--batch-size", 64),
+        )
+        assert code == 0
+    return root
+
+
+def evaluated(world, name, capsys):
+    code = goodenough(
+        *("evaluate", world / "models" / name, "--signals", world / "signals"),
+        *("--out", world / "results", "--json"),
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    (result,) = json.loads(said.out)["results"]
+    return result
+
+
+def rates(result, family="responsibility"):
+    (score,) = [f for f in result["scorecard"]["families"] if f["family"] == family]
+    return score["rates"]
+
+
+def test_a_reference_accepts_all_of_its_own_signals(world, capsys):
+    for name in ("ear", "nose"):
+        card = evaluated(world, name, capsys)["scorecard"]
+        assert card["known_answer"] == 1.0
+        own = [c for f in card["families"] for c in f["cells"] if c["same_weights"]]
+        assert len(own) == 2
+        assert all(c["rates"]["transfer"]["value"] == 1.0 and c["n_applicable"] > 0 for c in own)
+    assert len(list((world / "signals" / "verdicts").rglob("entry.json"))) == 2
+
+
+def test_a_constant_class_model_has_a_lift_of_exactly_zero(world, capsys):
+    result = evaluated(world, "wall", capsys)
+    for family in ("responsibility", "minimal"):
+        wall = rates(result, family)
+        assert wall["lift"]["value"] == 0.0
+        assert wall["lift"]["low"] < 0 < wall["lift"]["high"]
+        assert len({wall[k]["value"] for k in ("transfer", "floor", "largest", "silence", "ceiling")}) == 1
+
+
+def test_another_model_is_scored_with_intervals_and_its_entry_is_whole(world, capsys):
+    result = evaluated(world, "eye", capsys)
+    for estimate in rates(result).values():
+        assert 0 <= estimate["n"]
+        assert estimate["value"] is None or estimate["low"] <= estimate["value"] <= estimate["high"]
+    assert result["scorecard"]["known_answer"] is None
+    assert result["n_verdicts"] > 300
+    assert result["run"]["versions"]["torch"]
+    assert (world / "results" / "local__eye").is_dir()
+
+
+def test_evaluating_again_gives_the_same_numbers(world, capsys):
+    one, other = (evaluated(world, "eye", capsys) for _ in range(2))
+    assert one["scorecard"] == other["scorecard"]
+    assert one["verdicts_sha256"] == other["verdicts_sha256"]
+
+
+def test_results_become_submissions_and_submissions_a_leaderboard(world, capsys):
+    for name in ("eye", "wall"):
+        evaluated(world, name, capsys)
+    assert goodenough("submit", world / "results" / "local__eye", "--into", world / "submissions") == 0
+    assert goodenough("submit", world / "results" / "local__wall", "--into", world / "submissions") == 0
+    capsys.readouterr()
+    assert goodenough("validate", world / "submissions") == 0
+    assert not list((world / "submissions").rglob("report.html"))
+    code = goodenough(
+        *("leaderboard", "build", "--submissions", world / "submissions"),
+        *("--signals", world / "signals", "--out", world / "site"),
+    )
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    page = (world / "site" / "index.html").read_text()
+    for name in ("eye", "wall", "ear", "nose"):
+        assert f"local/{name}" in page
+
+
+def test_extracting_again_does_nothing_and_says_the_same(world, capsys):
+    arguments = [
+        *("extract", world / "models" / "ear", "--task", "emotion", "--corpus", world / "corpus"),
+        *("--repetitions", 2, "--out", world / "signals", "--json"),
+    ]
+    before = (world / "signals" / "manifest.json").read_bytes()
+    assert goodenough(*arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["model"]["repo_id"] == "local/ear"
+    assert {c["family"] for c in record["counts"]} == {"responsibility", "minimal"}
+    assert (world / "signals" / "manifest.json").read_bytes() == before
+
+
+def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(world, capsys, tmp_path):
+    for size in (1, 7):
+        assert (
+            goodenough(
+                *("extract", world / "models" / "nose", "--task", "emotion", "--corpus", world / "corpus"),
+                *("--search", "minimal", "--limit", 8, "--out", tmp_path / str(size), "--batch-size", size),
+            )
+            == 0
+        )
+    from harness.dataset import signals
+
+    one, seven = (
+        {s.signal_id: s for s, _ in signals.load(str(tmp_path / d)).signals("emotion", "local__nose")}
+        for d in ("1", "7")
+    )
+    assert one.keys() == seven.keys()
+    for key, signal in one.items():
+        np.testing.assert_array_equal(signal.mask, seven[key].mask)
+        assert signal.expected == seven[key].expected
+        assert signal.margin == pytest.approx(seven[key].margin, abs=1e-4)
