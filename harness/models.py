@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from harness import audio
 from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve
 from harness.errors import BadInput, BadModel
+from harness.frontends import quicken
 from harness.records import ModelFacts, Waveform
 
 ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
@@ -291,6 +292,8 @@ def _extractor(checkpoint: Checkpoint, config: Any) -> Any:
         raise BadModel(f"{name}: no {expected} from preprocessor_config.json: {_one_line(error)}") from None
     if getattr(extractor, "dither", 0.0):
         extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
+    if _backend(extractor) == "numpy fbank":
+        quicken(extractor)
     made, wanted = _shapes(config, extractor)
     if made != wanted:
         raise BadModel(

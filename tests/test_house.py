@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 def test_importing_the_command_line_imports_nothing_heavy():
     code = (
         "import sys, harness.cli, harness.cli.evaluate, harness.cli.extract, harness.cli.check;"
-        "print(sorted({'torch','transformers','datasets','pandas','numpy','scipy','rich'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'numpy', 'scipy', 'rich'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
@@ -41,9 +42,9 @@ def test_the_verdict_schema_is_frozen():
 def test_names_that_others_rely_on_change_only_with_the_protocol():
     assert records.PROTOCOL == 1
     assert records.FAMILIES == ("responsibility", "minimal")
-    assert records.STIMULI == (
+    assert list(records.STIMULI) == [
         *("whole", "signal", "permuted", "largest", "silence", "permuted_equal_energy", "complement"),
-    )
+    ]
     assert list(SEARCHES) == ["responsibility", "minimal"]
     assert list(TASKS) == ["music-genre", "emotion", "deepfake"]
 

@@ -69,9 +69,7 @@ def _suite(source: str | None) -> Suite:
 
     if source is not None:
         return signals.load(source)
-    say(
-        "No --signals given: using the embedded starter suite (synthetic: it claims nothing of recordings)."
-    )
+    say("No --signals given: using the embedded starter suite (synthetic: it claims nothing of recordings).")
     return signals.Suite(embedded(), "embedded/starter")
 
 

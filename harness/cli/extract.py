@@ -101,8 +101,6 @@ def _searches(name: str | None, repetitions: int | None) -> list[Search]:
     if not any(isinstance(search, Responsibility) for search in chosen):
         raise BadInput(f"--repetitions is of the search responsibility, not of {name}")
     return [
-        dataclasses.replace(search, repetitions=repetitions)
-        if isinstance(search, Responsibility)
-        else search
+        dataclasses.replace(search, repetitions=repetitions) if isinstance(search, Responsibility) else search
         for search in chosen
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from harness import spectra
@@ -72,7 +73,7 @@ def check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: 
         known = suite.clips(task.name)
         for clip in clips:
             old_clip = known.get(clip.clip_id)
-            if old_clip is not None and old_clip.waveform.tobytes() != clip.waveform.tobytes():
+            if old_clip is not None and not np.array_equal(old_clip.waveform, clip.waveform):
                 raise BadSignals(f"{root} has another clip named {clip.clip_id!r}; choose another --out")
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from harness import audio
 from harness.errors import BadCorpus
 from harness.records import Clip, CorpusRef, Waveform
@@ -61,7 +63,8 @@ class Corpus:
             waveform = audio.resample(raw, rate, task.sample_rate_hz)
             longest = int(task.max_seconds * task.sample_rate_hz)
             start = max(0, (len(waveform) - longest) // 2)
-            cut = waveform[start : start + longest]
+            # Adding zero makes -0.0 into 0.0, which is what a 16-bit file would give back.
+            cut = waveform[start : start + longest] + np.float32(0)
             sha256 = audio.sha256(cut)
             if sha256 in seen:
                 self._counted["n_duplicates"] += 1

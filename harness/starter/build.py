@@ -36,8 +36,11 @@ from harness.tasks import TASKS, Task
 N_CLIPS = {"music-genre": 40, "emotion": 40, "deepfake": 56}
 """Clips per task. About half of the signals of a deepfake reference are degenerate, hence more."""
 
-SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=4, splits=4, n_bands=128), Minimal())
-"""The searches of the suite: `responsibility` at a lower resolution and with fewer repetitions than usual."""
+SEARCHES: tuple[Search, ...] = (
+    Responsibility(repetitions=3, splits=4, n_bands=128),
+    Minimal(n_bands=512),
+)
+"""The searches of the suite: at a lower resolution and with fewer repetitions than usual."""
 
 LICENCE = "apache-2.0"
 """Of everything in the suite: it was made by this code."""

@@ -40,13 +40,13 @@ class Pages:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     root = tmp_path_factory.mktemp("pages")
-    suite, submissions = making.make_world(root)
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     board = table.build(submissions, suite)
     index = site.write(root / "site", board, suite)
     row = board.current[0].rows[0]
     (folder,) = [f for f in store.find(submissions) if store.read(f) == row.entry]
-    report.write(folder / "report.html", row.entry, store.verdicts(folder), suite)
-    return Pages(index, index.parent / "models" / site.page_of(row.entry.model), folder / "report.html")
+    report.write(root / "report.html", row.entry, store.verdicts(folder), suite)
+    return Pages(index, index.parent / "models" / site.page_of(row.entry.model), root / "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from harness import audio
 from harness.dataset.corpora import open_corpus
 from harness.errors import BadCorpus
 from harness.tasks import TASKS
@@ -124,3 +125,13 @@ def test_a_folder_without_metadata_and_a_file_are_refused(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(BadCorpus, match="is a file"):
         open_corpus(str(tmp_path / "f"), EMOTION)
+
+
+def test_a_negative_zero_is_a_zero_so_that_stored_clips_equal_those_read(tmp_path):
+    source = make(tmp_path, [("a.wav", "sad")])
+    samples = np.array([-0.0, 0.5, -0.25] * 100, dtype=np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
+    (clip,) = open_corpus(source, EMOTION).clips(EMOTION)
+    assert not np.signbit(clip.waveform[0])
+    data, _ = audio.encode_exact(clip.waveform, 16_000)
+    assert audio.sha256(audio.read(data)[0]) == audio.sha256(clip.waveform)

@@ -132,8 +132,8 @@ def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
     before = (tmp_path / "manifest.json").read_bytes()
     clips = [clip_of(0)]
     found = [signal_of(clips[0], "toys/a", "minimal")]
+    record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
     with pytest.raises(BadSignals, match="another revision or label map"):
-        record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
         build.add_reference(tmp_path, TASK, record, clips, found)
     other = [dataclasses.replace(clip_of(0, seed=77))]
     with pytest.raises(BadSignals, match="another clip named 'c0'"):

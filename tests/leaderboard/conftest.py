@@ -22,5 +22,5 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    suite, submissions = making.make_world(tmp_path_factory.mktemp("world"))
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     return World(suite, submissions, table.build(submissions, suite))

@@ -37,6 +37,17 @@ def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Pa
     assert current["rows"][0]["rates"]["lift"]["n"] == 105
 
 
+def test_without_signals_the_embedded_suite_is_the_current_one(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.starter.root.embedded", lambda: world.suite.root)
+    options = _options(world, tmp_path / "site")
+    result = CliRunner().invoke(leaderboard, ["build", *options[:2], *options[4:], "--json"])
+    current, _ = json.loads(result.stdout)
+    assert current["signals"]["repo_id"] == "embedded/starter"
+    assert len(current["rows"]) == 7
+
+
 def test_a_missing_folder_is_bad_input(world: World, tmp_path: Path) -> None:
     options = _options(world, tmp_path / "site")
     options[1] = str(tmp_path / "nowhere")

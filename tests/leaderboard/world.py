@@ -240,6 +240,12 @@ def add_entry(
     return store.write(root, entry, rows)
 
 
+@lru_cache
+def made(root: Path) -> tuple[Suite, Path]:
+    """The world of a test session, made by whoever asks first; nobody changes it."""
+    return make_world(root)
+
+
 def make_world(root: Path) -> tuple[Suite, Path]:
     """A suite with its references' verdicts, and submissions: three ranked, one unranked, one stale."""
     suite = make_suite(root / "signals")
