@@ -76,8 +76,10 @@ def build(root: Path, recipes: Sequence[Recipe] = RECIPES) -> None:
 def _quiet_worker() -> None:
     """A worker of the pool: one thread, as there are as many workers as cores, and no bars of its own."""
     import torch
+    from threadpoolctl import threadpool_limits
     from transformers.utils import logging
 
+    threadpool_limits(1)
     torch.set_num_threads(1)
     logging.disable_progress_bar()
 
