@@ -3,7 +3,7 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, interval, told.
+Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, interval, told, compact.
 """
 
 from __future__ import annotations
@@ -226,6 +226,14 @@ def told(estimate: Estimate | None, kind: Kind) -> str:
     bounds = f"{level} interval {interval(estimate, kind)}, "
     known = "" if estimate.low is None else bounds
     return f"{text(estimate, kind)} ({known}n = {estimate.n:,}; {estimate.method})"
+
+
+def compact(count: int) -> str:
+    """A large count in three digits: `41.5 k`, `94.6 M`."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{THIN}{unit}"
+    return str(count)
 
 
 def _number(value: float, *, signed: bool) -> str:

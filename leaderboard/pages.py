@@ -42,6 +42,7 @@ def _environment() -> Environment:
     environment.filters["value"] = columns.text
     environment.filters["interval"] = columns.interval
     environment.filters["told"] = columns.told
+    environment.filters["compact"] = columns.compact
     environment.globals.update(
         bar=_bar,
         board_columns=columns.BOARD,

@@ -252,7 +252,7 @@ def _cut(name: str, longest: int = 24) -> str:
 
 
 def _ticks(low_hz: float, high_hz: float, width: int) -> list[tuple[float, str]]:
-    known = ((50, "50 Hz"), (200, "200"), (1000, "1 kHz"), (4000, "4"), (16000, "16"))
+    known = ((50, "50 Hz"), (200, "200 Hz"), (1000, "1 kHz"), (4000, "4 kHz"), (16000, "16 kHz"))
     scale = width / np.log(high_hz / low_hz)
     return [(float(np.log(hz / low_hz) * scale), label) for hz, label in known if low_hz < hz < high_hz]
 

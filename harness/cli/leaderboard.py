@@ -111,22 +111,32 @@ def _suite(source: str | None) -> Suite:
 
 def _tell(board: Board) -> None:
     """Each current ranking on stderr, in the columns that fit a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from harness.records import Estimate
     from leaderboard import columns
 
-    shown = ("rank", "model", "lift", "transfer", "floor", "ceiling", "accuracy")
+    shown = ("rank", "model", "lift", "transfer", "accuracy")
     chosen = [column for column in columns.BOARD if column.key in shown]
     console = Console(stderr=True)
     for ranking in board.current:
-        table = Table(title=ranking.task, title_justify="left")
+        table = Table(title=ranking.task, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in chosen:
             name = column.kind == "text"
             table.add_column(
                 column.header, justify="left" if name else "right", no_wrap=not name, overflow="fold"
             )
+            if column.key == "lift":
+                table.add_column("95 % interval", justify="right", no_wrap=True, style="dim")
         for row in ranking.all_rows:
-            table.add_row(*(Text(columns.text(c.read(row), c.kind)) for c in chosen))
+            cells = []
+            for column in chosen:
+                value = column.read(row)
+                cells.append(Text(columns.text(value, column.kind)))
+                if isinstance(value, Estimate) and column.key == "lift":
+                    cells.append(Text(columns.interval(value, column.kind)))
+            table.add_row(*cells)
         console.print(table)

@@ -5,7 +5,7 @@ Talk and progress go to stderr; tables and JSON are data and go to stdout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.models import Classifier
-    from harness.records import Entry, LabelMap
+    from harness.records import Entry, Estimate, LabelMap, Rates, WholeClipScore
     from harness.tasks import Task
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -96,30 +96,29 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
 
 
 def show(entry: Entry) -> None:
-    """The scorecard of an entry as a table on stdout: a row per measure, a column per family."""
+    """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboard.columns import RATES, WHOLE, interval, text
+    from leaderboard.columns import RATES, WHOLE, Column, interval, text
 
     card = entry.scorecard
-    table = Table(title=f"{entry.model.repo_id} on {entry.task}", title_justify="left")
-    table.add_column("")
+    table = Table(title=f"{entry.model.repo_id} on {entry.task}", title_justify="left", box=SIMPLE_HEAD)
+    for header in ("", "value", "95 % interval", "n"):
+        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+
+    def section(title: str, columns: Sequence[Column], scores: Rates | WholeClipScore) -> None:
+        table.add_row(title, style="bold")
+        for column in columns:
+            estimate: Estimate = getattr(scores, column.key)
+            value = text(estimate, column.kind)
+            table.add_row(f"  {column.header}", value, interval(estimate, column.kind), f"{estimate.n:,}")
+        table.add_section()
+
     for score in card.families:
-        table.add_column(f"{score.family} signals", justify="right")
-        table.add_column("95 % interval", justify="right", style="dim")
-        table.add_column("n", justify="right", style="dim")
-    for column in RATES:
-        cells = []
-        for score in card.families:
-            estimate = getattr(score.rates, column.key)
-            cells += [text(estimate, column.kind), interval(estimate, column.kind), f"{estimate.n:,}"]
-        table.add_row(column.header, *cells, style="bold" if column.key == "lift" else None)
-    table.add_section()
-    for column in WHOLE:
-        estimate = getattr(card.whole, column.key)
-        cells = [text(estimate, column.kind), interval(estimate, column.kind), f"{estimate.n:,}"]
-        table.add_row(f"{column.header} (whole clips)", *cells)
+        section(f"{score.family} signals", RATES, score.rates)
+    section("whole clips", WHOLE, card.whole)
     Console().print(table)
     if not card.ranked:
         click.echo(f"Not ranked: {card.unranked_because}")
