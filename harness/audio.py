@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def probe(path: Path) -> None:
     Raises:
         BadCorpus: it is not there, or its header is not that of a sound file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
         raise BadCorpus(f"{path} does not exist, but the corpus's metadata.csv lists it")
     try:
         soundfile.info(str(path))

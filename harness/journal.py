@@ -1,8 +1,8 @@
 """An append-only file that makes long work survive a kill at any moment.
 
 The first line says what the work is; each further line is one finished item. Opening a journal for the same
-work gives back what is finished; a torn last line is dropped; other work is refused. Each line is on disk
-before `append` returns.
+work gives back what is finished; a torn last line is dropped; other work is refused, and so is a second
+process at the same work. Each line is on disk before `append` returns.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from harness.errors import BadInput
 
@@ -32,12 +34,24 @@ class Journal:
         self.path = path
         self.items: list[dict[str, Any]] = []
         """What was finished before, in order."""
-        head = json.dumps(work, sort_keys=True)
+        self._keeps = False
+        self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
             self._file = open(path, "a+b")  # noqa: SIM115 - stays open while the work goes on
+        except Timeout:
+            raise BadInput(f"another run is at work on {path}; wait for it or choose another --out") from None
         except OSError as error:
             raise BadInput(f"cannot write {path}: {error.strerror}; choose another --out") from None
+        try:
+            self._resume(work, restart_hint)
+        except BadInput:
+            self._release()
+            raise
+
+    def _resume(self, work: dict[str, Any], restart_hint: str) -> None:
+        head = json.dumps(work, sort_keys=True)
         self._file.seek(0)
         whole, end = [], 0
         for line in self._file:
@@ -49,25 +63,36 @@ class Journal:
         if not whole:
             self._write(head)
             return
-        found = json.loads(whole[0])
+        try:
+            found, *items = [json.loads(line) for line in whole]
+        except ValueError:
+            raise BadInput(f"{self.path} is damaged; delete it to begin again") from None
         if json.dumps(found, sort_keys=True) != head:
-            self._file.close()
             other = sorted(k for k in {*found, *work} if found.get(k) != json.loads(head).get(k))
-            raise BadInput(f"{path} was begun with another {', '.join(other)}; {restart_hint}")
-        self.items = [json.loads(line) for line in whole[1:]]
+            raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
+        self.items = items
+        self._keeps = bool(items)
 
     def append(self, *items: dict[str, Any]) -> None:
         """Add finished items; they are on disk when this returns."""
         self._write("\n".join(json.dumps(item) for item in items))
+        self._keeps = True
 
     def close(self) -> None:
-        """Close the file and keep it."""
-        self._file.close()
+        """Close the file and keep it, unless nothing was finished: that would only stand in the way."""
+        if not self._keeps:
+            self.path.unlink(missing_ok=True)
+        self._release()
 
     def remove(self) -> None:
         """The work is done and its result is written: the journal goes."""
+        self.path.unlink(missing_ok=True)
+        self._release()
+
+    def _release(self) -> None:
         self._file.close()
-        self.path.unlink()
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _write(self, line: str) -> None:
         self._file.write(line.encode() + b"\n")

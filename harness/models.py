@@ -247,6 +247,12 @@ def _require_known_architecture(checkpoint: Checkpoint) -> None:
         raise BadModel(
             f"{name} brings code of its own (auto_map in config.json), and remote code is never run"
         )
+    for key in ("attn_implementation", "_attn_implementation"):
+        # A name like org/kernel would be fetched from the Hub and run.
+        if config.get(key) not in (None, "eager", "sdpa"):
+            raise BadModel(
+                f"{name} asks for {key} {config[key]!r} in config.json; expected eager or sdpa: remove it"
+            )
     if (kind := config.get("model_type")) not in ARCHITECTURES:
         raise BadModel(
             f"{name} is of type {kind!r}; expected an audio classifier of one of: {', '.join(ARCHITECTURES)}"

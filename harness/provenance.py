@@ -16,6 +16,11 @@ def own_version() -> str:
     return version("goodenough")
 
 
+def versions() -> dict[str, str]:
+    """Versions of python and of the packages whose change can move a logit."""
+    return {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}}
+
+
 def run_settings(device: str, dtype: str, batch_size: int, frontend: str, seconds: float) -> RunSettings:
     """The settings of a run that just ended.
 
@@ -28,7 +33,7 @@ def run_settings(device: str, dtype: str, batch_size: int, frontend: str, second
     """
     return RunSettings(
         goodenough=own_version(),
-        versions={"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}},
+        versions=versions(),
         platform=f"{platform.system()} {platform.machine()}",
         device=device,
         dtype=dtype,

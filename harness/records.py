@@ -273,6 +273,8 @@ class ReferenceCounts:
     """Signals published, degenerate ones included."""
     n_degenerate: int
     """Of these, degenerate: never judged, in no rate."""
+    silence_class: str
+    """What the reference says of silence, as a canonical label or OTHER: the class that is degenerate."""
 
 
 @dataclasses.dataclass(frozen=True)

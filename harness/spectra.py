@@ -108,21 +108,20 @@ def from_runs(rows: NDArray[np.int64], n_bins: int) -> Mask:
 def permuted(mask: Mask, rng: np.random.Generator) -> Mask:
     """Runs and gaps of the mask in random order: as many bins, the same texture, elsewhere.
 
-    An order that gives the mask back is drawn again (up to 16 times): a mask of one run has only two orders,
-    and a control equal to its signal would say nothing.
+    Runs stay runs and gaps stay gaps. An order that gives the mask back is drawn again (up to 16 times): a
+    mask of one run has only few orders, and a control equal to its signal would say nothing.
     """
     rows = runs(mask)
-    n_bins = len(mask)
-    starts, lengths = rows[:, 0], rows[:, 1]
-    ends = starts + lengths
-    gaps = np.concatenate([starts, [n_bins]]) - np.concatenate([[0], ends])
+    lengths, ends = rows[:, 1], rows.sum(axis=1)
+    gaps = np.append(rows[:, 0], len(mask)) - np.append(0, ends)
+    gaps = gaps[gaps > 0]
     drawn = mask
     for _ in range(16):
-        some_gaps, some_lengths = rng.permutation(gaps), rng.permutation(lengths)
-        first = np.cumsum(some_gaps[:-1]) + np.concatenate([[0], np.cumsum(some_lengths[:-1])])
-        drawn = np.zeros(n_bins, dtype=bool)
-        for start, length in zip(first, some_lengths, strict=True):
-            drawn[int(start) : int(start + length)] = True
+        run_first = len(gaps) < len(lengths) or (len(gaps) == len(lengths) and rng.random() < 0.5)
+        kinds = np.resize([run_first, not run_first], len(lengths) + len(gaps))
+        pieces = np.empty(len(kinds), dtype=np.int64)
+        pieces[kinds], pieces[~kinds] = rng.permutation(lengths), rng.permutation(gaps)
+        drawn = np.repeat(kinds, pieces)
         if not np.array_equal(drawn, mask):
             break
     return drawn

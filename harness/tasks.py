@@ -167,7 +167,7 @@ def _read(path: Path) -> Task:
     rate, seconds = raw.get("sample_rate_hz", 16_000), raw.get("max_seconds", 30.0)
     if not isinstance(rate, int) or not 1_000 <= rate <= 384_000:
         raise BadTask(f"{path}: sample_rate_hz is {rate!r}; expected a whole number, 1000 to 384000")
-    if not isinstance(seconds, int | float) or not 0 < seconds <= 600:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
         raise BadTask(f"{path}: max_seconds is {seconds!r}; expected a number, up to 600")
     return Task(
         name,
@@ -181,6 +181,8 @@ def _read(path: Path) -> Task:
 
 def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
     if isinstance(raw, list):
+        if strange := [label for label in raw if not isinstance(label, str)]:
+            raise BadTask(f"{path}: label {strange[0]!r} must be text (quote yes, no and numbers)")
         raw = dict.fromkeys(raw)
     if not isinstance(raw, dict) or len(raw) < 2:
         raise BadTask(f"{path}: `labels` needs at least two labels")

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.dataset import signals
 from harness.dataset.signals import Suite
 from harness.errors import BadInput
-from harness.records import FAMILIES, PROTOCOL, Cell, DatasetRef, Entry, ModelRef
+from harness.records import FAMILIES, PROTOCOL, Cell, DatasetRef, Entry, ModelRef, ReferenceCounts
 from harness.submit import store
 
 Key = tuple[str, int]
@@ -145,8 +145,10 @@ def build(submissions: Path, suite: Suite | None) -> Board:
             rankings.append(Ranking(task, offered[task], PROTOCOL, False, (), (), ()))
         for key in sorted(keys, key=lambda k: k != now):
             group = groups[task][key]
-            named = offered[task] if key == now and task in offered else group[0].entry.signals
-            rankings.append(_ranking(task, named, group, stale=key != now))
+            named, counts = group[0].entry.signals, None
+            if suite is not None and task in offered and key == now:
+                named, counts = offered[task], suite.counts(task)
+            rankings.append(_ranking(task, named, group, counts, stale=key != now))
     return Board(tuple(rankings))
 
 
@@ -243,7 +245,17 @@ def _entries(submissions: Path, suite: Suite | None) -> list[_Found]:
     return sorted(found.values(), key=lambda f: f.entry.path)
 
 
-def _ranking(task: str, named: DatasetRef, group: Sequence[_Found], *, stale: bool) -> Ranking:
+def _ranking(
+    task: str,
+    named: DatasetRef,
+    group: Sequence[_Found],
+    counts: tuple[ReferenceCounts, ...] | None,
+    *,
+    stale: bool,
+) -> Ranking:
+    # What an entry says of its references is its own word: who left some out is not compared with the others.
+    usual = counts or Counter(f.entry.references for f in group).most_common(1)[0][0]
+    group = [f if f.entry.references == usual else _set_apart(f) for f in group]
     counted = [f for f in group if f.entry.scorecard.ranked]
     rest = [f for f in group if not f.entry.scorecard.ranked]
     rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)))
@@ -259,6 +271,12 @@ def _ranking(task: str, named: DatasetRef, group: Sequence[_Found], *, stale: bo
         unranked,
         tuple(matrix_of(entries, family) for family in FAMILIES if family in published),
     )
+
+
+def _set_apart(found: _Found) -> _Found:
+    because = "Its references and their numbers of signals are not those of the suite it names."
+    card = replace(found.entry.scorecard, ranked=False, unranked_because=because)
+    return replace(found, entry=replace(found.entry, scorecard=card))
 
 
 def _lift(entry: Entry) -> float:

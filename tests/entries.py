@@ -157,8 +157,10 @@ def make_entry(
                     answer = given(rng, expected, control_acceptance)
                     verdicts.append(verdict(control, answer, seconds, expected=expected, **asked))
     counts = tuple(
-        ReferenceCounts(model_ref(reference), family, n_clips, min(n_clips, n_degenerate))
-        for reference in references
+        ReferenceCounts(
+            model_ref(reference), family, n_clips, min(n_clips, n_degenerate), of_task.labels[i // 2 % 2]
+        )
+        for i, reference in enumerate(references)
         for family in families
     )
     content = _sha256("signals", panel, of_task.name, *references)

@@ -51,7 +51,7 @@ MAP = label_map("angry", "happy", "sad")
 
 
 def counts(reference: ModelRef, n: int, family: str = HEADLINE, degenerate: int = 0) -> ReferenceCounts:
-    return ReferenceCounts(reference, family, n + degenerate, degenerate)
+    return ReferenceCounts(reference, family, n + degenerate, degenerate, "other")
 
 
 def row(stimulus: str, predicted: str, **fields: object) -> dict[str, object]:
@@ -515,7 +515,7 @@ def test_macro_scores_agree_with_scikit_learn_and_lie_in_their_intervals(
 
 def test_macro_intervals_agree_with_scikit_learn_on_each_bootstrap_sample() -> None:
     from harness.score.estimates import clip_weights
-    from harness.score.scorecard import _macro
+    from harness.score.whole_clips import _macro
 
     rng = np.random.default_rng(8)
     labels = np.array(["angry", "happy", "sad"])

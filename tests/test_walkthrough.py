@@ -106,6 +106,7 @@ def test_evaluating_again_gives_the_same_numbers(world, capsys):
 def test_results_become_submissions_and_submissions_a_leaderboard(world, capsys):
     for name in ("eye", "wall"):
         evaluated(world, name, capsys)
+    (world / "submissions").mkdir()
     assert goodenough("submit", world / "results" / "local__eye", "--into", world / "submissions") == 0
     assert goodenough("submit", world / "results" / "local__wall", "--into", world / "submissions") == 0
     capsys.readouterr()

@@ -6,7 +6,6 @@ Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 result not valid, 2 b
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -71,6 +70,9 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except GoodenoughError as error:
         return _fail(" ".join(str(error).split("\n")), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "goodenough"
         return _fail(f"{error.format_message().rstrip('.')}; see: {command} --help", 2)
@@ -78,8 +80,7 @@ def run(arguments: list[str]) -> int:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was finished is kept, the same command continues", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault
         return 0
 
 

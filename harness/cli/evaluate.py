@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from harness.cli.terminal import label_map_for, model_options, progress_bar, say
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Entry, LabelMap
+    from harness.records import Entry, LabelMap, Verdict
     from harness.tasks import Task
 
 
@@ -58,8 +59,9 @@ def evaluate(
     for entry, _ in results:
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
-                f"{entry.model.repo_id} accepts {entry.scorecard.known_answer:.1%} of its own signals on "
-                f"{entry.task}; expected 100%: this machine does not compute what the signals were made with"
+                f"{entry.model.repo_id} does not accept all of its own signals on {entry.task} "
+                f"({entry.scorecard.known_answer:.6g} of them): its config, preprocessor or label order is "
+                "not that of the reference, or this machine computes something else"
             )
 
 
@@ -106,23 +108,43 @@ def _chosen(
 def _evaluated(
     classifier: Classifier, suite: Suite, task: Task, labels: LabelMap, out: Path, quiet: bool
 ) -> tuple[Entry, Path]:
-    from harness.dataset.schema import verdict_table
+    from functools import partial
+
     from harness.score import evaluation, transfer
     from harness.score.scorecard import polarity_warning
     from harness.submit import store
     from leaderboard import report
 
     with progress_bar(f"{task.name}", transfer.n_units(suite, task), "units") as step:
-        entry, verdicts = evaluation.evaluate(classifier, labels, suite, task, out, sees=lambda n: step(n, n))
-    if suite.commit is None and entry.scorecard.known_answer is not None:
-        # A reference judges its own suite: kept beside the signals, for the matrix of references.
-        store.write(suite.root / "verdicts", entry, verdicts)
-    folder = store.write(out, entry, verdicts)
-    frame = verdict_table(verdicts).to_pandas()
-    if warning := polarity_warning(frame, labels, task):
+        folder = evaluation.evaluate(
+            classifier,
+            labels,
+            suite,
+            task,
+            out,
+            keep=partial(_kept, out, suite),
+            sees=lambda n: step(n, n),
+        )
+    entry, verdicts = store.read(folder), store.verdicts(folder)
+    if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
-    report.write(folder / "report.html", store.read(folder), frame, suite)
+    report.write(folder / "report.html", entry, verdicts, suite)
     if not quiet:
         show(entry)
         say(f"report: {folder}/report.html\n")
     return entry, folder
+
+
+def _kept(out: Path, suite: Suite, entry: Entry, verdicts: Sequence[Verdict]) -> Path:
+    """Write an entry; that of a reference of a local suite goes beside the signals, too, for the matrix."""
+    from harness.errors import BadInput
+    from harness.submit import store
+
+    folder = store.write(out, entry, verdicts)
+    is_reference = entry.model in [r.model for r in suite.references(entry.task)]
+    if suite.commit is None and is_reference and entry.scorecard.known_answer == 1.0:
+        try:
+            store.write(suite.root / "verdicts", entry, verdicts)
+        except BadInput as error:
+            say(f"Not kept beside the signals: {error}")
+    return folder

@@ -30,7 +30,7 @@ def model_options(command: Command) -> Command:
         ),
         click.option(
             "--label-map",
-            type=click.Path(path_type=Path),
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
             metavar="FILE",
             help="Explicit reading of the model's class names.",
         ),

@@ -1,11 +1,15 @@
 """Add a reference to a signals folder: clips, signals, and last the manifest that makes them count.
 
-Public: existing, check_fits, add_reference.
+A kill at any moment leaves the folder as it was or as it will be; several processes may add to one folder.
+
+Public: open_for, add_reference.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import heapq
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,16 +32,53 @@ from harness.records import (
 )
 from harness.tasks import Task
 
+_NEW = ".new"
+"""Ending of a file that is written and not yet in its place."""
 
-def existing(root: Path) -> Suite | None:
-    """The suite in a folder, or None where nothing was finished yet.
+NEW_MANIFEST = MANIFEST + _NEW
+"""Written when every new file is whole: from then on the new state holds, whatever happens."""
+
+
+def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> Suite | None:
+    """The suite in a folder that a reference is about to join, or None where nothing was finished yet.
 
     Raises:
-        BadInput: the folder is a file, or holds something else.
-        BadSignals: a manifest that this version cannot read.
+        BadInput: the folder is a file, or holds something else, or cannot be written.
+        BadSignals: a manifest that this version cannot read, or one that the reference does not fit.
     """
+    with _alone(root):
+        suite = _existing(root)
+        _check_fits(suite, task, record, clips)
+    return suite
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold a folder against other processes, and finish what a killed one left half renamed."""
     if root.exists() and not root.is_dir():
         raise BadInput(f"{root} is a file; --out names a folder")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        lock.acquire()
+    except OSError as error:
+        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
+    try:
+        _settle(root)
+        yield
+    finally:
+        lock.release()
+
+
+def _settle(root: Path) -> None:
+    """Put new files in the place of the old ones: all of them, once the new manifest is there."""
+    if (root / NEW_MANIFEST).is_file():
+        for new in root.glob(f"*/*{_NEW}"):
+            new.replace(new.with_name(new.name.removesuffix(_NEW)))
+        (root / NEW_MANIFEST).replace(root / MANIFEST)
+
+
+def _existing(root: Path) -> Suite | None:
     if (root / MANIFEST).is_file():
         return Suite(root, f"local/{root.resolve().name}")
     unfinished = any(root.glob(".*.journal"))
@@ -48,13 +89,7 @@ def existing(root: Path) -> Suite | None:
     return None
 
 
-def check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> None:
-    """Check that a reference can join a suite, before any work is done.
-
-    Raises:
-        BadSignals: the suite has this task with other labels, this reference at another revision, or a clip
-            of the same id with other samples.
-    """
+def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> None:
     if suite is None:
         return
     root = suite.root
@@ -69,12 +104,16 @@ def check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: 
             raise BadSignals(
                 f"{root} has signals of {record.model.repo_id} from {what}; choose another --out"
             )
-    if clips_path(task.name) in suite.manifest.files:
-        known = suite.clips(task.name)
-        for clip in clips:
-            old_clip = known.get(clip.clip_id)
-            if old_clip is not None and not np.array_equal(old_clip.waveform, clip.waveform):
-                raise BadSignals(f"{root} has another clip named {clip.clip_id!r}; choose another --out")
+    known = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
+    for clip in clips:
+        old_clip = known.get(clip.clip_id, clip)
+        if not np.array_equal(old_clip.waveform, clip.waveform):
+            raise BadSignals(f"{root} has another clip named {clip.clip_id!r}; choose another --out")
+        if old_clip.label != clip.label:
+            raise BadSignals(
+                f"{root} has clip {clip.clip_id!r} as {old_clip.label!r}, the corpus says {clip.label!r}; "
+                "choose another --out"
+            )
 
 
 def add_reference(
@@ -88,8 +127,6 @@ def add_reference(
 ) -> None:
     """Write the signals of one reference; families it has from before and that are not given again stay.
 
-    Several processes may add to one folder: they wait for each other.
-
     Args:
         root: the signals folder, made if need be.
         task: the task.
@@ -99,42 +136,51 @@ def add_reference(
         masks_only: store no audio of the signals; it is rebuilt from the clips.
 
     Raises:
-        BadSignals: see `check_fits`.
+        BadSignals: see `open_for`.
         BadInput: the folder cannot be written.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock"):
-        _add(root, task, record, clips, signals, masks_only=masks_only)
+    with _alone(root):
+        suite = _existing(root)
+        _check_fits(suite, task, record, clips)
+        old = None
+        if suite is not None:
+            same = (r for r in suite.references(task.name) if r.model.slug == record.model.slug)
+            old = next(same, None)
+        try:
+            _write_clips(root, suite, task, clips)
+            _write_signals(root, old, task, record, clips, signals, masks_only)
+        except OSError as error:
+            raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
+        _write_manifest(root, suite, task, record if old is None else _merged(old, record))
+        _settle(root)
 
 
-def _add(
+def _write_signals(
     root: Path,
+    old: ReferenceRecord | None,
     task: Task,
     record: ReferenceRecord,
     clips: Sequence[Clip],
     signals: Sequence[SufficientSignal],
-    *,
     masks_only: bool,
 ) -> None:
-    suite = existing(root)
-    check_fits(suite, task, record, clips)
-    slug = record.model.slug
-    old_record = next(
-        (r for r in (suite.references(task.name) if suite else ()) if r.model.slug == slug), None
-    )
-    try:
-        _write_clips(root, suite, task, clips)
-        families = {s.family for s in signals} | {c.family for c in record.counts}
-        rows = list(_kept_rows(suite, task, slug, families)) if old_record else []
-        by_id = {clip.clip_id: clip for clip in clips}
-        rows += [_row(s, None if masks_only else by_id[s.clip_id]) for s in signals]
-        rows.sort(key=lambda row: (row["clip_id"], row["family"]))
-        shards.write_rows(root / signals_path(task.name, slug), rows, schema.SIGNALS)
-    except OSError as error:
-        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
-    if old_record is not None:
-        record = _merged(old_record, record)
-    _write_manifest(root, suite, task, record)
+    """All rows in order of clip and family, one at a time in memory: the old ones that stay, and the new."""
+    path = root / signals_path(task.name, record.model.slug)
+    by_id = {clip.clip_id: clip for clip in clips}
+    families = {c.family for c in record.counts}
+
+    def place(row: dict[str, Any]) -> tuple[str, str]:
+        return row["clip_id"], row["family"]
+
+    in_order = sorted(signals, key=lambda s: (s.clip_id, s.family))
+    new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
+    old_rows = shards.read_rows(path, schema.SIGNALS) if old is not None else iter(())
+    kept_rows = (row for row in old_rows if row["family"] not in families)
+    shards.write_rows(_new(path), heapq.merge(kept_rows, new_rows, key=place), schema.SIGNALS)
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(path.name + _NEW)
 
 
 def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
@@ -144,21 +190,12 @@ def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
     return schema.signal_row(signal, spectra.keep(X, signal.mask, signal.n_samples))
 
 
-def _kept_rows(suite: Suite | None, task: Task, slug: str, families: set[str]) -> Iterator[dict[str, Any]]:
-    if suite is None:
-        return
-    path = suite.root / signals_path(task.name, slug)
-    for row in shards.read_rows(path, schema.SIGNALS):
-        if row["family"] not in families:
-            yield row
-
-
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
     path = clips_path(task.name)
     known = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     known.update((clip.clip_id, clip) for clip in clips)
     ordered = [known[clip_id] for clip_id in sorted(known)]
-    shards.write_rows(root / path, (schema.clip_row(c) for c in ordered), schema.CLIPS)
+    shards.write_rows(_new(root / path), (schema.clip_row(c) for c in ordered), schema.CLIPS)
 
 
 def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
@@ -181,11 +218,11 @@ def _write_manifest(root: Path, suite: Suite | None, task: Task, record: Referen
     references[task.name, record.model.repo_id] = record
     files = dict(suite.manifest.files) if suite else {}
     for path in (clips_path(task.name), signals_path(task.name, record.model.slug)):
-        files[path] = shards.sha256_of(root / path)
+        files[path] = shards.sha256_of(_new(root / path))
     manifest = Manifest(
         PROTOCOL,
         tuple(tasks[name] for name in sorted(tasks)),
         tuple(references[key] for key in sorted(references)),
         dict(sorted(files.items())),
     )
-    replace_file(root / MANIFEST, to_json(manifest).encode())
+    replace_file(root / NEW_MANIFEST, to_json(manifest).encode())

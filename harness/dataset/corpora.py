@@ -123,14 +123,17 @@ def _folder(folder: Path, task: Task, split: str | None) -> Listed:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"file_name", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise BadCorpus(
-                f"{path} has no column {min(missing)}; its first line must name the columns file_name,label"
-            )
-        table = list(reader)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {"file_name", "label"} - set(reader.fieldnames or ())
+            table = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadCorpus(f"{path} is not readable ({error}); expected CSV, encoded as UTF-8") from None
+    if missing:
+        raise BadCorpus(
+            f"{path} has no column {min(missing)}; its first line must name the columns file_name,label"
+        )
     if not table:
         raise BadCorpus(f"{path} lists no clips; expected a line per recording: file_name,label")
     splits = {row["split"] for row in table if row.get("split")}
@@ -176,11 +179,16 @@ def _hub(source: str, task: Task, split: str | None) -> Listed:
         raise BadCorpus(f"{repo_id} needs an Audio column and a column `label`; found: {found}")
     table = table.cast_column(column, datasets.Audio(decode=False))
     feature = table.features["label"]
+    names_of_rows = [f"{name}-{i:06d}" for name in chosen for i in range(len(loaded[name]))]
     rows = []
-    for i, raw in enumerate(table["label"]):
-        text = feature.int2str(raw) if isinstance(feature, datasets.ClassLabel) and raw is not None else raw
-        label = _canonical(text, task, f"{repo_id}: row {i}")
-        rows.append(Row(f"{i:06d}", label, _row_reader(table, i, column, f"{repo_id}: row {i}")))
+    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table["label"], strict=True)):
+        where = f"{repo_id}: {clip_id}"
+        text = raw
+        if isinstance(feature, datasets.ClassLabel) and raw is not None:
+            text = feature.int2str(raw) if raw >= 0 else None  # -1: not known
+        if text is not None and not isinstance(text, str):
+            raise BadCorpus(f"{where}: label {text!r} is no text; expected class names in the column `label`")
+        rows.append(Row(clip_id, _canonical(text, task, where), _row_reader(table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
     return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
 

@@ -5,7 +5,7 @@
     <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
 
-Public: load, Suite, Builder-side helpers `clips_path` and `signals_path`.
+Public: load, Suite, task_of, task_record, clips_path, signals_path.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Suite:
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
                 "extract again or install the version that made it"
             )
+        if odd := _odd_name(self.manifest):
+            raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
         self._checked: set[str] = set()
 
     @property
@@ -113,7 +115,8 @@ class Suite:
     def ref(self, task: str) -> DatasetRef:
         """What an entry says it was evaluated on."""
         files = {p: h for p, h in self.manifest.files.items() if p.split("/")[0] in (task, f"{task}_clips")}
-        text = "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(files.items()))
+        text = f"protocol\0{PROTOCOL}\n"
+        text += "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(files.items()))
         content = hashlib.sha256(text.encode()).hexdigest()
         return DatasetRef(self.name, self.commit or content, task, "test", content)
 
@@ -145,7 +148,10 @@ class Suite:
 
     def _waveform(self, task: str, signal: SufficientSignal, stored: dict[str, bytes] | None) -> Waveform:
         if stored is not None and stored["bytes"] is not None:
-            return audio.read(stored["bytes"], signal.signal_id)[0]
+            waveform = audio.read(stored["bytes"], signal.signal_id)[0]
+            if audio.sha256(waveform) != signal.sha256:
+                raise BadSignals(f"{self.name}: the audio of {signal.signal_id} is not what was certified")
+            return waveform
         clip = self.clips(task).get(signal.clip_id)
         if clip is None:
             raise BadSignals(f"{self.name}: signal {signal.signal_id} has neither audio nor a clip")
@@ -161,6 +167,14 @@ class Suite:
                 raise BadSignals(f"{path} differs from {MANIFEST} (sha256); build or download it again")
             self._checked.add(relative)
         return path
+
+
+def _odd_name(manifest: Manifest) -> str | None:
+    """A task or reference whose name is no plain folder or file name."""
+    tasks = [*(t.name for t in manifest.tasks), *(r.task for r in manifest.references)]
+    slugs = [r.model.slug for r in manifest.references]
+    plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+    return next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
 
 
 def load(source: str) -> Suite:

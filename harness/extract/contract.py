@@ -49,6 +49,11 @@ class Search(Protocol):
         ...
 
     @property
+    def guarantee(self) -> str:
+        """What it promises of a mask: `one_minimal` or `prefix_minimal`."""
+        ...
+
+    @property
     def n_bands(self) -> int | None:
         """Bands it works on, evenly spaced in log frequency; None for single bins."""
         ...

@@ -35,6 +35,7 @@ class Minimal:
     """Settings of the search."""
 
     family: ClassVar[str] = "minimal"
+    guarantee: ClassVar[str] = "one_minimal"
 
     n_bands: int | None = None
     """Resolution; None for single bins."""
@@ -45,7 +46,7 @@ class Minimal:
         kept = yield from shortest_prefix(np.argsort(-energy, kind="stable"))
         kept = yield from _delta_debug(kept, n_bands)
         kept = yield from _sweep(kept, n_bands)
-        return Found(mask_of(kept, n_bands), "one_minimal")
+        return Found(mask_of(kept, n_bands), self.guarantee)
 
 
 def _delta_debug(kept: Order, n_bands: int) -> Asking[Order]:

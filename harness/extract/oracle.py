@@ -7,6 +7,7 @@ answered from memory and not counted again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -128,4 +129,4 @@ def expected_classes(label_map: LabelMap, label: str) -> Mask:
 
 
 def _key(mask: Mask) -> bytes:
-    return np.packbits(mask).tobytes()
+    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()

@@ -5,22 +5,28 @@ Public: add.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from harness import audio
 from harness.dataset import build
 from harness.dataset.corpora import Corpus
 from harness.dataset.signals import task_record
-from harness.errors import BadCorpus, NotValid
+from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.contract import Search
-from harness.extract.run import Extracted, Progress, extract
+from harness.extract.run import Extracted, Progress, extract, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
 from harness.records import (
     PROTOCOL,
+    Clip,
     LabelMap,
     ReferenceCounts,
     ReferenceRecord,
@@ -39,7 +45,6 @@ def add(
     *,
     budget: int | None = None,
     masks_only: bool = False,
-    begins: Callable[[int], None] = lambda n_clips: None,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:
     """Extract the signals of a reference and add it to a folder; what is there already is not done again.
@@ -53,7 +58,6 @@ def add(
         root: the signals folder, made if need be.
         budget: see `run.extract`.
         masks_only: store no audio of the signals.
-        begins: told the number of clips before the first is done.
         progress: see `run.extract`.
 
     Raises:
@@ -71,25 +75,25 @@ def add(
         facts=classifier.facts,
         label_map=label_map,
         corpus=corpus.ref(clips),
-        searches=tuple(repr(search) for search in searches),
+        searches=tuple(named(search, budget) for search in searches),
         counts=(),
         skipped=(),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, 0.0
         ),
     )
-    suite = build.existing(root)
-    build.check_fits(suite, task, record, clips)
+    suite = build.open_for(root, task, record, clips)
+    path, work = root / f".{task.name}-{classifier.ref.slug}.journal", _work(record, task, clips)
+    hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
         for old in suite.references(task.name):
             if old.model == record.model and set(record.searches) <= set(old.searches):
+                if path.exists():
+                    # Left by a kill after the manifest was written; one of other work stays.
+                    with contextlib.suppress(BadInput):
+                        Journal(path, work, hint).remove()
                 return old
-    begins(len(clips))
-    journal = Journal(
-        root / f".{task.name}-{classifier.ref.slug}.journal",
-        _work(record, task, budget),
-        "finish that work with the command that began it, or choose another --out",
-    )
+    journal = Journal(path, work, hint)
     try:
         extracted = extract(
             classifier,
@@ -101,7 +105,8 @@ def add(
             budget=budget,
             progress=progress,
         )
-        record = _finished(record, extracted, searches, time.monotonic() - started)
+        silent = _silence_class(classifier, label_map, clips[0])
+        record = _finished(record, extracted, searches, silent, time.monotonic() - started)
         signals = [signal for e in extracted for signal in e.signals]
         if not signals:
             why = record.skipped[0].why if record.skipped else "no clip was given"
@@ -113,24 +118,29 @@ def add(
     return record
 
 
-def _work(record: ReferenceRecord, task: Task, budget: int | None) -> dict[str, object]:
+def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:
     """What a journal must agree on to be continued."""
+    content = "".join(f"{c.clip_id}\0{c.label}\0{audio.sha256(c.waveform)}\n" for c in clips)
     return {
         "protocol": PROTOCOL,
         "task": dataclasses.asdict(task_record(task)) | {"labels": list(task.labels)},
         "model": dataclasses.asdict(record.model),
         "label map": list(record.label_map.canonical),
-        "corpus": record.corpus.revision,
+        "clips": hashlib.sha256(content.encode()).hexdigest(),
         "searches": list(record.searches),
-        "budget": budget,
+        "versions": record.run.versions,
     }
 
 
 def _finished(
-    record: ReferenceRecord, extracted: Sequence[Extracted], searches: Sequence[Search], seconds: float
+    record: ReferenceRecord,
+    extracted: Sequence[Extracted],
+    searches: Sequence[Search],
+    silent: str,
+    seconds: float,
 ) -> ReferenceRecord:
     signals = [signal for e in extracted for signal in e.signals]
-    counts = (_counts(record, search.family, signals) for search in searches)
+    counts = (_counts(record, search.family, signals, silent) for search in searches)
     return dataclasses.replace(
         record,
         counts=tuple(counts),
@@ -139,7 +149,14 @@ def _finished(
     )
 
 
-def _counts(record: ReferenceRecord, family: str, signals: Sequence[SufficientSignal]) -> ReferenceCounts:
+def _silence_class(classifier: Classifier, label_map: LabelMap, clip: Clip) -> str:
+    logits = classifier.logits([np.zeros_like(clip.waveform)], clip.sample_rate_hz)
+    return label_map.canonical[int(np.argmax(logits))]
+
+
+def _counts(
+    record: ReferenceRecord, family: str, signals: Sequence[SufficientSignal], silent: str
+) -> ReferenceCounts:
     of_family = [s for s in signals if s.family == family]
     n_degenerate = sum(s.degenerate for s in of_family)
-    return ReferenceCounts(record.model, family, len(of_family), n_degenerate)
+    return ReferenceCounts(record.model, family, len(of_family), n_degenerate, silent)

@@ -1,9 +1,9 @@
-"""Family `responsibility`: the shortest sufficient prefix of a causal-responsibility ranking, as in FreqReX.
+"""Family `responsibility`: the shortest sufficient prefix, on a grid, of a causal-responsibility ranking.
 
-Source: Chockler, Kelly, Kroening, Sun, *Causal Explanations for Image Classifiers* (ReX, arXiv 2411.08875),
-the algorithm; Kelly & Chockler (FreqReX, arXiv 2601.16675), its use on the frequency axis. An interval of
-bands is cut at random into four parts; all 14 proper unions of parts are tried; a part that is needed
-together with k others in a smallest passing union has responsibility 1 / (1 + k); the parts of one
+As in FreqReX. Source: Chockler, Kelly, Kroening, Sun, *Causal Explanations for Image Classifiers* (ReX,
+arXiv 2411.08875), the algorithm; Kelly & Chockler (FreqReX, arXiv 2601.16675), its use on the frequency axis.
+An interval of bands is cut at random into four parts; all 14 proper unions of parts are tried; a part that is
+needed together with k others in a smallest passing union has responsibility 1 / (1 + k); the parts of one
 passing union are refined in turn, the others held. Repeated from fresh cuts and added up.
 
 Departures: a ranked band is applied as that band (ReX 0.4.1 applies location i as the slice [0, i) on
@@ -32,6 +32,7 @@ class Responsibility:
     """Settings of the search."""
 
     family: ClassVar[str] = "responsibility"
+    guarantee: ClassVar[str] = "prefix_minimal"
 
     repetitions: int = 20
     """Fresh random partitions."""
@@ -49,7 +50,7 @@ class Responsibility:
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
         kept = yield from shortest_prefix(order)
-        return Found(mask_of(kept, n_bands), "prefix_minimal")
+        return Found(mask_of(kept, n_bands), self.guarantee)
 
 
 def _repetition(n_bands: int, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:

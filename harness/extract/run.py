@@ -2,10 +2,10 @@
 
 A clip goes through: whole clip -> class and margin; silence -> degenerate or not; one search per family;
 certificate on the audio exactly as it will be decoded. What is finished goes to a journal at once, so that
-the same command continues after a kill. Every search is seeded by its clip, so that neither the order of the
-clips nor the size of a batch nor a restart changes what is found.
+the same command continues after a kill. Every search is seeded by its clip: neither the order of the clips
+nor the size of a batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
 
-Public: extract, Extracted, Progress.
+Public: extract, named, Extracted, Progress.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ Progress = Callable[[int, int], None]
 """Told the clips done and the queries spent since it was last called."""
 
 _POOL = 64
-"""Clips under examination at a time."""
+"""Most clips under examination at a time."""
+
+_POOL_SAMPLES = 1 << 22
+"""Most samples of clips under examination: a 30-second clip at 16 kHz takes about 170 MB with its masks."""
 
 _QUESTIONS_AT_ONCE = 512
 """Masks put to the model before the searches are advanced, give or take one search's batch."""
@@ -65,9 +68,9 @@ class _Running:
         self.case = Case(clip, heard.is_expected, _bands(search, clip))
         self.seed = seed_of("search", reference, repr(search), clip.clip_id)
         self.found: Found | None = None
-        self._budget = budget
+        self.budget = budget
         if heard.degenerate:
-            self.found = Found(np.zeros(len(self.case.bands), dtype=bool), "one_minimal")
+            self.found = Found(np.zeros(len(self.case.bands), dtype=bool), search.guarantee)
             return
         self._searching = search(self.case.energy, np.random.default_rng(self.seed))
         self.masks = next(self._searching)
@@ -79,9 +82,14 @@ class _Running:
         except StopIteration as stop:
             self.found = stop.value
             return
-        if self._budget is not None and self.case.n_queries >= self._budget:
+        if self.budget is not None and self.case.n_queries >= self.budget:
             self._searching.close()
             self.found = Found(self.case.smallest, "budget_spent")
+
+
+def named(search: Search, budget: int | None) -> str:
+    """A search with its settings, as every record names it."""
+    return repr(search) if budget is None else f"{search!r} within {budget} queries"
 
 
 def extract(
@@ -104,10 +112,11 @@ def extract(
         clips: unique by clip_id, all at the task's rate.
         searches: one per family.
         journal: where finished clips are kept; those it holds already are not done again.
-        budget: queries a search may spend on a clip before its best so far is taken.
+        budget: queries after which a search gives its best so far; a batch of questions is always finished.
         progress: told of clips and queries as they go.
     """
     done = {item["clip_id"]: _from_item(item) for item in journal.items}
+    journal.items.clear()
     progress(len(done), 0)
     waiting = [clip for clip in clips if clip.clip_id not in done]
     for clip, extracted in _stream(listener, reference, label_map, waiting, searches, budget, progress):
@@ -131,8 +140,9 @@ def _stream(
     pool: list[tuple[Clip, list[_Running]]] = []
     silence: dict[int, str] = {}
     while waiting or pool:
-        if len(pool) <= _POOL // 2 and waiting:
-            joining = [waiting.pop() for _ in range(min(len(waiting), _POOL - len(pool)))]
+        most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in clips)))
+        if len(pool) <= most // 2 and waiting:
+            joining = [waiting.pop() for _ in range(min(len(waiting), most - len(pool)))]
             for clip, heard in zip(joining, _hear(listener, label_map, joining, silence), strict=True):
                 if isinstance(heard, Skipped):
                     yield clip, Extracted((), (heard,))
@@ -243,7 +253,7 @@ def _signal(run: _Running, reference: str, sha256: str, logits: Logits) -> Suffi
         p_signal=probability(logits, run.heard.is_expected),
         margin=lead(logits, run.heard.is_expected),
         degenerate=run.heard.degenerate,
-        search=repr(run.search),
+        search=named(run.search, run.budget),
         n_queries=run.case.n_queries + _QUERIES_BESIDE,
         seed=run.seed,
         sha256=sha256,

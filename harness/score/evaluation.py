@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.journal import Journal
 from harness.models import Classifier
-from harness.provenance import run_settings
+from harness.provenance import run_settings, versions
 from harness.records import PROTOCOL, Entry, LabelMap, Verdict
 from harness.score import transfer
 from harness.score.scorecard import summarise
 from harness.tasks import Task
+
+Kept = TypeVar("Kept")
 
 
 def evaluate(
@@ -29,11 +31,13 @@ def evaluate(
     task: Task,
     out: Path,
     *,
+    keep: Callable[[Entry, Sequence[Verdict]], Kept],
     sees: Callable[[int], None] = lambda n: None,
-) -> tuple[Entry, list[Verdict]]:
-    """Judge every stimulus and sum up.
+) -> Kept:
+    """Judge every stimulus, sum up, and have the result kept.
 
-    Verdicts are kept in a journal below `out` as they come; a run that was cut off continues from it.
+    Verdicts go to a journal below `out` as they come; a run that was cut off continues from it, and it goes
+    only when the result is kept.
 
     Args:
         classifier: the candidate.
@@ -41,10 +45,11 @@ def evaluate(
         suite: clips and signals.
         task: the task.
         out: folder of results.
+        keep: given the entry, with its hash still missing, and the verdicts; writes them.
         sees: told the number of units (`transfer.n_units` in all) after each batch.
 
     Returns:
-        The entry, not yet written, and its verdicts.
+        What `keep` returned.
     """
     started = time.monotonic()
     signals = suite.ref(task.name)
@@ -56,8 +61,11 @@ def evaluate(
             "label map": list(label_map.canonical),
             "signals": signals.sha256,
             "dtype": classifier.dtype,
+            "device": classifier.device,
+            "frontend": classifier.frontend,
+            "versions": versions(),
         },
-        "finish that run with the command that began it, or choose another --out",
+        "finish that run with the command that began it, delete that file, or choose another --out",
     )
     try:
         done = {item["key"]: [_verdict(row) for row in item["verdicts"]] for item in journal.items}
@@ -65,32 +73,41 @@ def evaluate(
         for units in transfer.judge(classifier, label_map, suite, task, done=done, sees=sees):
             journal.append(*(_item(key, verdicts) for key, verdicts in units))
             done.update(units)
-    finally:
+        verdicts = [verdict for rows in done.values() for verdict in rows]
+        entry = _entry(classifier, label_map, suite, task, verdicts, time.monotonic() - started)
+        kept = keep(entry, verdicts)
+    except BaseException:
         journal.close()
-    verdicts = [verdict for rows in done.values() for verdict in rows]
+        raise
+    journal.remove()
+    return kept
+
+
+def _entry(
+    classifier: Classifier,
+    label_map: LabelMap,
+    suite: Suite,
+    task: Task,
+    verdicts: Sequence[Verdict],
+    seconds: float,
+) -> Entry:
     references = suite.counts(task.name)
     frame = schema.verdict_table(verdicts).to_pandas()
-    entry = Entry(
+    return Entry(
         protocol=PROTOCOL,
         task=task.name,
         model=classifier.ref,
         facts=classifier.facts,
-        signals=signals,
+        signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
         scorecard=summarise(frame, task, classifier.ref, references, label_map),
         run=run_settings(
-            classifier.device,
-            classifier.dtype,
-            classifier.batch_size,
-            classifier.frontend,
-            time.monotonic() - started,
+            classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
         n_verdicts=len(verdicts),
         verdicts_sha256="",
     )
-    journal.remove()
-    return entry, verdicts
 
 
 def _item(key: str, verdicts: list[Verdict]) -> dict[str, Any]:

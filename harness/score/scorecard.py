@@ -25,7 +25,6 @@ from harness.records import (
     MIN_COVERAGE,
     MIN_SIGNALS,
     Cell,
-    Estimate,
     FamilyScore,
     FloatArray,
     LabelMap,
@@ -33,9 +32,9 @@ from harness.records import (
     Rates,
     ReferenceCounts,
     Scorecard,
-    WholeClipScore,
 )
-from harness.score.estimates import clip_weights, clustered, from_draws, wilson
+from harness.score import whole_clips
+from harness.score.estimates import clustered, wilson
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -120,9 +119,9 @@ def summarise(
         if (offered := [r for r in references if r.family == family])
     )
     known_answer = _known_answer(verdicts, candidate, references)
-    reason = _unranked_because(families, known_answer)
+    reason = _unranked_because(families, known_answer) or _lopsided(references, task)
     return Scorecard(
-        whole=_whole_clip_score(verdicts, task, label_map.covered),
+        whole=whole_clips.score(verdicts, task, label_map.covered),
         families=families,
         known_answer=known_answer,
         ranked=reason is None,
@@ -169,7 +168,7 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
     Of the clips whose truth is one of the two, exchanging them must raise accuracy beyond both Wilson
     intervals, and must do so for either label: a model that always says one of them is no reversed map.
     """
-    clips = _known_clips(verdicts, label_map.covered)
+    clips = whole_clips.known(verdicts, label_map.covered)
     truth, predicted = (clips[name].to_numpy(dtype=object) for name in ("truth", "predicted"))
     found: list[tuple[float, str]] = []
     for a, b in combinations([label for label in task.labels if label in label_map.covered], 2):
@@ -342,52 +341,15 @@ def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | N
     return None
 
 
-def _known_clips(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.DataFrame:
-    """Whole clips of known truth whose label the candidate knows, by clip_id."""
-    rows = verdicts[(verdicts["stimulus"] == "whole") & verdicts["truth"].isin(sorted(covered))]
-    return rows.sort_values("clip_id")
-
-
-def _whole_clip_score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str]) -> WholeClipScore:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    clips = _known_clips(verdicts, covered)
-    truth, predicted = (clips[name].to_numpy(dtype=str) for name in ("truth", "predicted"))
-    n = len(clips)
-    labels = sorted(set(truth))
-    accuracy = wilson(int((truth == predicted).sum()), n)
-    if n == 0:
-        return WholeClipScore(accuracy, *(from_draws(None, np.empty(0), 0, 0, (0.0, 1.0)),) * 3)
-    points = precision_recall_fscore_support(
-        truth, predicted, labels=labels, average="macro", zero_division=0
-    )
-    is_label, says_label = (some[:, None] == np.array(labels) for some in (truth, predicted))
-    draws = _macro(is_label, says_label, clip_weights(n, (task.name, "whole")))
-    macro: list[Estimate] = [
-        from_draws(float(point), drawn, n, n, (0.0, 1.0))
-        for point, drawn in zip(points[:3], draws, strict=True)
-    ]
-    return WholeClipScore(accuracy, *macro)
-
-
-def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArray]:
-    """Macro precision, recall and F1 of each bootstrap sample, over the labels that stand in it.
-
-    Args:
-        is_label: bool (n_clips, n_labels) truth.
-        says_label: bool (n_clips, n_labels) prediction.
-        weights: (draws, n_clips).
-
-    Returns:
-        Three times (draws,).
-    """
-    hits, true, said = (
-        weights @ some.astype(np.float64) for some in (is_label & says_label, is_label, says_label)
-    )
-    standing = true > 0
-
-    def mean(above: FloatArray, below: FloatArray) -> FloatArray:
-        share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        return np.asarray(np.where(standing, share, 0.0).sum(axis=1) / standing.sum(axis=1))
-
-    return [mean(hits, said), mean(hits, true), mean(2 * hits, true + said)]
+def _lopsided(references: Sequence[ReferenceCounts], task: Task) -> str | None:
+    """A panel of a binary task needs two references of either silence class (definitions: Floor)."""
+    if len(task.labels) != 2:
+        return None
+    says = [r.silence_class for r in references if r.family == FAMILIES[0]]
+    for label in task.labels:
+        if says.count(label) < 2:
+            return (
+                f"Of two classes one is that of silence: {says.count(label)} references of the panel call "
+                f"silence {label}, and two are needed for a fair mean."
+            )
+    return None

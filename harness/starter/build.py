@@ -115,8 +115,7 @@ def _judge(part: Path, recipe: Recipe) -> None:
         entry = store.read(folder)
         if (entry.task, entry.model, entry.signals) == wanted:
             return
-    entry, verdicts = evaluation.evaluate(classifier, label_map, suite, task, root)
-    store.write(root, entry, verdicts)
+    evaluation.evaluate(classifier, label_map, suite, task, root, keep=partial(store.write, root))
 
 
 def _corpus(task: Task) -> Corpus:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import harness
 
-_MAKERS = ("starter", "extract", "dataset", "score", "spectra.py", "seeds.py", "models.py", "records.py")
-"""Code whose change can change the suite."""
+_APART = ("cli",)
+"""Rooms whose code cannot change the suite."""
 
 
 def folder() -> Path:
@@ -55,8 +55,7 @@ def _made() -> Path:
 def _fingerprint() -> str:
     package = Path(harness.__file__).parent
     digest = hashlib.sha256()
-    for name in _MAKERS:
-        path = package / name
-        for source in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    for source in sorted(package.rglob("*.py")):
+        if source.relative_to(package).parts[0] not in _APART:
+            digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:12]

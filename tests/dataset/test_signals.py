@@ -66,7 +66,7 @@ def record_of(repo_id, families, n_clips=3, revision="a" * 64):
         label_map=LabelMap(TASK.name, ("fake", "real"), ("spoof", "bonafide"), "names"),
         corpus=CorpusRef("local/toys", "c" * 64, None, n_clips, 0, 0, 0, 0),
         searches=tuple(f"{f}()" for f in families),
-        counts=tuple(ReferenceCounts(model, f, n_clips, 0) for f in families),
+        counts=tuple(ReferenceCounts(model, f, n_clips, 0, "other") for f in families),
         skipped=(Skipped("c9", "because"),),
         run=RunSettings("0", {}, "toy", "cpu", "float32", 1, "toy", 0.0, "2026-01-01T00:00:00Z"),
     )
@@ -146,11 +146,47 @@ def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
 
 def test_a_folder_of_other_things_is_not_written_into(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(BadInput, match="it is no signals folder"):
-        build.existing(tmp_path)
-    with pytest.raises(BadInput, match="is a file"):
-        build.existing(tmp_path / "thesis.tex")
-    assert build.existing(tmp_path / "new") is None
+    for root, why in ((tmp_path, "it is no signals folder"), (tmp_path / "thesis.tex", "is a file")):
+        with pytest.raises(BadInput, match=why):
+            add(root)
+    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == ["thesis.tex"]
+
+
+def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_path, monkeypatch):
+    add(tmp_path / "whole")
+    add(tmp_path / "whole", "toys/b", clips=range(1, 6))
+    wanted = (tmp_path / "whole" / "manifest.json").read_bytes()
+    steps = ("_write_clips", "_write_signals", "_write_manifest", "_settle")
+    for i, name in enumerate(steps):
+        root = tmp_path / str(i)
+        add(root)
+        before = signals.load(str(root)).ref("deepfake").sha256
+        step, calls = getattr(build, name), []
+
+        def dies(*arguments, step=step, calls=calls, name=name):
+            calls.append(1)
+            if name != "_settle" or len(calls) == 2:
+                if name != "_settle":
+                    step(*arguments)
+                raise KeyboardInterrupt
+            step(*arguments)
+
+        monkeypatch.setattr(build, name, dies)
+        with pytest.raises(KeyboardInterrupt):
+            add(root, "toys/b", clips=range(1, 6))
+        monkeypatch.setattr(build, name, step)
+        assert signals.load(str(root)).ref("deepfake").sha256 == before, name
+        assert len(list(signals.load(str(root)).signals("deepfake", "toys__a"))) == 6, name
+        add(root, "toys/b", clips=range(1, 6))
+        assert (root / "manifest.json").read_bytes() == wanted, name
+        assert not list(root.rglob("*.new")), name
+
+
+def test_a_clip_of_another_truth_does_not_join(tmp_path):
+    add(tmp_path)
+    other = [dataclasses.replace(clip_of(0), label="bonafide")]
+    with pytest.raises(BadSignals, match="as 'spoof', the corpus says 'bonafide'"):
+        build.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, [])
 
 
 def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
@@ -178,6 +214,10 @@ def test_sources_that_are_no_signals_are_refused(tmp_path):
     raw = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**raw, "protocol": 99}))
     with pytest.raises(BadSignals, match="protocol 99, this version has 1"):
+        signals.load(str(tmp_path / "s"))
+    evil = json.dumps(raw).replace('"deepfake"', '"../deepfake"')
+    manifest.write_text(evil)
+    with pytest.raises(BadSignals, match="lead out of the folder"):
         signals.load(str(tmp_path / "s"))
     manifest.write_text("{")
     with pytest.raises(BadSignals, match="not a manifest of this version"):

@@ -147,7 +147,7 @@ def make_suite(root: Path) -> Suite:
         )
         files.append(signals_path(TASK.name, reference.slug))
         shards.write_rows(root / files[-1], rows, schema.SIGNALS)
-        counts = tuple(ReferenceCounts(reference, f, N_CLIPS, 1) for f in FAMILIES)
+        counts = tuple(ReferenceCounts(reference, f, N_CLIPS, 1, "other") for f in FAMILIES)
         corpus = CorpusRef("local/tones", "c" * 64, "CC0-1.0", N_CLIPS, 0, 0, 0, 0)
         searches = ("responsibility(repetitions=20)", "minimal()")
         records.append(

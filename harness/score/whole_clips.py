@@ -1,0 +1,75 @@
+"""The usual measures, on whole clips of known truth: what a scorecard shows beside transfer.
+
+Public: known, score.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.records import Estimate, FloatArray, WholeClipScore
+from harness.score.estimates import clip_weights, from_draws, wilson
+from harness.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def known(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.DataFrame:
+    """Whole clips of known truth whose label the candidate knows, by clip_id."""
+    rows = verdicts[(verdicts["stimulus"] == "whole") & verdicts["truth"].isin(sorted(covered))]
+    return rows.sort_values("clip_id")
+
+
+def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str]) -> WholeClipScore:
+    """Accuracy, and macro precision, recall and F1 over the true labels; OTHER is simply wrong.
+
+    Args:
+        verdicts: the candidate's answers.
+        task: the task.
+        covered: canonical labels the candidate knows.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    clips = known(verdicts, covered)
+    truth, predicted = (clips[name].to_numpy(dtype=str) for name in ("truth", "predicted"))
+    n = len(clips)
+    labels = sorted(set(truth))
+    accuracy = wilson(int((truth == predicted).sum()), n)
+    if n == 0:
+        return WholeClipScore(accuracy, *(from_draws(None, np.empty(0), 0, 0, (0.0, 1.0)),) * 3)
+    points = precision_recall_fscore_support(
+        truth, predicted, labels=labels, average="macro", zero_division=0
+    )
+    is_label, says_label = (some[:, None] == np.array(labels) for some in (truth, predicted))
+    draws = _macro(is_label, says_label, clip_weights(n, (task.name, "whole")))
+    macro: list[Estimate] = [
+        from_draws(float(point), drawn, n, n, (0.0, 1.0))
+        for point, drawn in zip(points[:3], draws, strict=True)
+    ]
+    return WholeClipScore(accuracy, *macro)
+
+
+def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArray]:
+    """Macro precision, recall and F1 of each bootstrap sample, over the labels that stand in it.
+
+    Args:
+        is_label: bool (n_clips, n_labels) truth.
+        says_label: bool (n_clips, n_labels) prediction.
+        weights: (draws, n_clips).
+
+    Returns:
+        Three times (draws,).
+    """
+    hits, true, said = (
+        weights @ some.astype(np.float64) for some in (is_label & says_label, is_label, says_label)
+    )
+    standing = true > 0
+
+    def mean(above: FloatArray, below: FloatArray) -> FloatArray:
+        share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        return np.asarray(np.where(standing, share, 0.0).sum(axis=1) / standing.sum(axis=1))
+
+    return [mean(hits, said), mean(hits, true), mean(2 * hits, true + said)]

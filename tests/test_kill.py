@@ -1,0 +1,237 @@
+"""Work that is killed at any moment and begun again ends as if nothing had happened, to the last byte."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness import cli
+from harness.score import transfer
+from tests import toys
+
+ROOT = Path(__file__).parent.parent
+N_CLIPS = 24
+N_ITEMS = {"extract": N_CLIPS, "evaluate": 70}
+"""Clips; and what is judged: clips, two lengths of silence, 44 signals that are not degenerate."""
+SAMPLES_AT_ONCE = 1 << 16
+"""Evaluation keeps what it has judged after so many samples: few, for many moments to be killed at."""
+
+PROGRAM = f"""
+import sys
+from harness import cli
+from harness.score import transfer
+transfer._SAMPLES_AT_ONCE = {SAMPLES_AT_ONCE}
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+class World:
+    """A model, a corpus, and what both commands leave behind when nobody disturbs them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._make_corpus(root / "corpus")
+        toys.save_model(root / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
+        self.undisturbed: dict[str, dict[str, Any]] = {}
+        for verb in ("extract", "evaluate"):
+            assert self.finish(verb, root / verb) == N_ITEMS[verb]
+            self.undisturbed[verb] = left_behind(verb, root / verb)
+
+    def command(self, verb: str, out: Path) -> list[str]:
+        rest = {
+            "extract": ("--task", "emotion", "--corpus", self.root / "corpus", "--repetitions", 2),
+            "evaluate": ("--signals", self.root / "extract"),
+        }
+        return [str(a) for a in (verb, self.root / "ear", *rest[verb], "--out", out)]
+
+    def finish(self, verb: str, out: Path) -> int:
+        """Run the command to its end; returns how many items it still had to do."""
+        n_items = 0
+        append = Journal.append
+
+        def counted(journal: Journal, *items: dict[str, Any]) -> None:
+            nonlocal n_items
+            n_items += len(items)
+            append(journal, *items)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Journal, "append", counted)
+            assert cli.run(self.command(verb, out)) == 0
+        return n_items
+
+    @contextlib.contextmanager
+    def running(self, verb: str, out: Path) -> Iterator[subprocess.Popen[str]]:
+        """The command as a process of its own, which is gone at the end in any case."""
+        with _interruptible():
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *self.command(verb, out)],
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    @staticmethod
+    def _make_corpus(folder: Path) -> None:
+        folder.mkdir()
+        rng = np.random.default_rng(0)
+        with open(folder / "metadata.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file_name", "label"])
+            for i in range(N_CLIPS):
+                t = np.arange(4000 + 100 * (i % 2)) / 16_000
+                tones = zip(rng.uniform(0.02, 0.2, 4), rng.uniform(80, 6000, 4), strict=True)
+                x = sum(a * np.sin(2 * np.pi * hz * t) for a, hz in tones) + 0.01 * rng.normal(size=len(t))
+                soundfile.write(folder / f"c{i:02}.wav", x, 16_000)
+                writer.writerow([f"c{i:02}.wav", ("angry", "happy", "neutral", "sad")[i % 4]])
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A process started here minds Ctrl-C, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
+        yield World(tmp_path_factory.mktemp("kill"))
+    torch.set_num_threads(n_threads)
+
+
+def left_behind(verb: str, out: Path) -> dict[str, Any]:
+    """Every file below `out` by its path: bytes, and JSON and pages without their times."""
+    found: dict[str, Any] = {}
+    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name not in (".lock", "report.html")):
+        content: Any = path.read_bytes()
+        if path.suffix == ".json":
+            content = json.loads(content)
+            for timed in [content] if verb == "evaluate" else content["references"]:
+                assert timed["run"].pop("seconds") > 0
+                assert timed["run"].pop("created")
+        found[path.relative_to(out).as_posix()] = content
+    return found
+
+
+def n_finished(out: Path) -> int | None:
+    """Whole lines of the journal after its first; None when there is no journal."""
+    for path in out.glob(".*.journal"):
+        with contextlib.suppress(FileNotFoundError):
+            return max(0, path.read_bytes().count(b"\n") - 1)
+    return None
+
+
+def wait_for(process: subprocess.Popen[str], out: Path, n_items: int, seconds: float) -> None:
+    """Until so many items are finished, or the journal is gone, and so many seconds more have passed."""
+    deadline = time.monotonic() + 120
+    begun = False
+    while process.poll() is None and time.monotonic() < deadline:
+        n_done = n_finished(out)
+        if begun if n_done is None else n_done >= n_items:
+            time.sleep(seconds)
+            return
+        begun = begun or n_done is not None
+        time.sleep(0.001)
+
+
+def moment(verb: str, seed: int) -> tuple[int, float]:
+    """Where to strike: after so many items of the journal, and so many seconds more.
+
+    Every third moment comes after the last item, while the result is written.
+    """
+    chance = random.Random(f"{verb} {seed}")
+    n_items = N_ITEMS[verb] if seed % 3 == 2 else chance.randrange(N_ITEMS[verb])
+    return n_items, chance.uniform(0, 0.1)
+
+
+def strike(world: World, verb: str, out: Path, n_items: int, seconds: float) -> int:
+    """Kill the command at a moment; returns how the process ended."""
+    with world.running(verb, out) as process:
+        wait_for(process, out, n_items, seconds)
+        process.send_signal(signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGKILL, 0), said
+    return process.returncode
+
+
+@pytest.mark.parametrize("verb", ["extract", "evaluate"])
+def test_what_is_killed_at_work_is_continued_and_ends_the_same(
+    world: World, tmp_path: Path, verb: str
+) -> None:
+    n_items, seconds = moment(verb, 0)
+    assert strike(world, verb, tmp_path, n_items, seconds) == -signal.SIGKILL
+    kept = n_finished(tmp_path)
+    assert kept is not None
+    assert kept >= n_items
+    assert not list(tmp_path.rglob("manifest.json")) + list(tmp_path.rglob("entry.json"))
+    assert world.finish(verb, tmp_path) == N_ITEMS[verb] - kept
+    assert left_behind(verb, tmp_path) == world.undisturbed[verb]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("verb", ["extract", "evaluate"])
+def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
+    world: World, tmp_path: Path, verb: str, seed: int
+) -> None:
+    strike(world, verb, tmp_path, *moment(verb, seed))
+    world.finish(verb, tmp_path)
+    assert left_behind(verb, tmp_path) == world.undisturbed[verb]
+
+
+def test_ctrl_c_says_in_one_line_that_nothing_is_lost_and_nothing_is(world: World, tmp_path: Path) -> None:
+    with world.running("extract", tmp_path) as process:
+        wait_for(process, tmp_path, 3, 0)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    # Click puts an empty line before it, for the ^C that a terminal shows.
+    assert err == "\ngoodenough: interrupted; what was finished is kept, the same command continues\n"
+    kept = n_finished(tmp_path)
+    assert kept is not None
+    assert kept >= 3
+    assert world.finish("extract", tmp_path) == N_CLIPS - kept
+    assert left_behind("extract", tmp_path) == world.undisturbed["extract"]
+
+
+def test_a_journal_left_by_a_kill_after_the_manifest_stands_in_nobodys_way(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [*world.command("extract", tmp_path), "--limit", "2"]
+    one = [*both, "--search", "responsibility"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "remove", Journal.close)
+        assert cli.run(one) == 0
+    assert n_finished(tmp_path) == 2
+    assert cli.run(one) == 0
+    assert n_finished(tmp_path) is None
+    assert cli.run(both) == 0
