@@ -181,6 +181,8 @@ def command(entry: Entry) -> str:
         parts += ["--signals", _source(entry.signals.repo_id)]
     elif not entry.signals.repo_id.startswith("embedded/"):
         parts += ["--signals", f"{entry.signals.repo_id}@{entry.signals.revision}"]
+    if entry.label_map.source == "file":
+        parts += ["--label-map", "FILE"]
     return shlex.join(parts)
 
 

@@ -20,13 +20,12 @@ import pytest
 import soundfile
 
 from harness import cli
+from harness.journal import Journal
 from harness.score import transfer
 from tests import toys
 
 ROOT = Path(__file__).parent.parent
 N_CLIPS = 24
-N_ITEMS = {"extract": N_CLIPS, "evaluate": 70}
-"""Clips; and what is judged: clips, two lengths of silence, 44 signals that are not degenerate."""
 SAMPLES_AT_ONCE = 1 << 16
 """Evaluation keeps what it has judged after so many samples: few, for many moments to be killed at."""
 
@@ -47,8 +46,9 @@ class World:
         self._make_corpus(root / "corpus")
         toys.save_model(root / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
         self.undisturbed: dict[str, dict[str, Any]] = {}
+        self.n_items: dict[str, int] = {}
         for verb in ("extract", "evaluate"):
-            assert self.finish(verb, root / verb) == N_ITEMS[verb]
+            self.n_items[verb] = self.finish(verb, root / verb)
             self.undisturbed[verb] = left_behind(verb, root / verb)
 
     def command(self, verb: str, out: Path) -> list[str]:
@@ -163,14 +163,13 @@ def wait_for(process: subprocess.Popen[str], out: Path, n_items: int, seconds: f
         time.sleep(0.001)
 
 
-def moment(verb: str, seed: int) -> tuple[int, float]:
+def moment(n_items: int, seed: int) -> tuple[int, float]:
     """Where to strike: after so many items of the journal, and so many seconds more.
 
     Every third moment comes after the last item, while the result is written.
     """
-    chance = random.Random(f"{verb} {seed}")
-    n_items = N_ITEMS[verb] if seed % 3 == 2 else chance.randrange(N_ITEMS[verb])
-    return n_items, chance.uniform(0, 0.1)
+    chance = random.Random(f"{n_items} {seed}")
+    return n_items if seed % 3 == 2 else chance.randrange(n_items), chance.uniform(0, 0.1)
 
 
 def strike(world: World, verb: str, out: Path, n_items: int, seconds: float) -> int:
@@ -187,13 +186,13 @@ def strike(world: World, verb: str, out: Path, n_items: int, seconds: float) -> 
 def test_what_is_killed_at_work_is_continued_and_ends_the_same(
     world: World, tmp_path: Path, verb: str
 ) -> None:
-    n_items, seconds = moment(verb, 0)
+    n_items, seconds = moment(world.n_items[verb] // 2, 0)
     assert strike(world, verb, tmp_path, n_items, seconds) == -signal.SIGKILL
     kept = n_finished(tmp_path)
     assert kept is not None
     assert kept >= n_items
     assert not list(tmp_path.rglob("manifest.json")) + list(tmp_path.rglob("entry.json"))
-    assert world.finish(verb, tmp_path) == N_ITEMS[verb] - kept
+    assert world.finish(verb, tmp_path) == world.n_items[verb] - kept
     assert left_behind(verb, tmp_path) == world.undisturbed[verb]
 
 
@@ -203,7 +202,7 @@ def test_what_is_killed_at_work_is_continued_and_ends_the_same(
 def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
     world: World, tmp_path: Path, verb: str, seed: int
 ) -> None:
-    strike(world, verb, tmp_path, *moment(verb, seed))
+    strike(world, verb, tmp_path, *moment(world.n_items[verb], seed))
     world.finish(verb, tmp_path)
     assert left_behind(verb, tmp_path) == world.undisturbed[verb]
 

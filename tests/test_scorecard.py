@@ -611,3 +611,19 @@ def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -
     start = time.process_time()
     summarise(verdicts, TASK, CANDIDATE, references, MAP)
     assert time.process_time() - start < 10
+
+
+def test_a_binary_panel_needs_two_references_of_either_silence_class() -> None:
+    from harness.score.scorecard import _lopsided
+    from harness.tasks import TASKS
+
+    def panel(*says: str) -> list[ReferenceCounts]:
+        return [ReferenceCounts(model(f"m{i}"), HEADLINE, 30, 10, c) for i, c in enumerate(says)]
+
+    deepfake, emotion = TASKS["deepfake"], TASKS["emotion"]
+    assert _lopsided(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
+    why = _lopsided(panel("spoof", "spoof", "bonafide"), deepfake)
+    assert why is not None
+    assert "1 references of the panel call silence bonafide" in why
+    assert _lopsided(panel("spoof"), deepfake) is not None
+    assert _lopsided(panel("angry"), emotion) is None

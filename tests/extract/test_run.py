@@ -141,3 +141,9 @@ def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, j
     asked = sum(s.n_queries - 3 for s in result.signals)
     # whole clip, all bins kept and silence once; a certificate per family
     assert ear.n_heard == asked + 3 + 2
+
+
+def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
+    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, budget=9000)
+    assert [s.search for s in result.signals] == [f"{search!r} within 9000 queries" for search in SEARCHES]
+    assert run.named(SEARCHES[1], None) == "Minimal(n_bands=None)"

@@ -10,6 +10,7 @@ import pytest
 
 from harness.dataset.signals import VERDICTS, Suite
 from harness.errors import BadInput
+from harness.records import to_json
 from harness.submit import store
 from leaderboard import table
 from tests.leaderboard.conftest import World
@@ -160,3 +161,17 @@ def test_an_entry_that_claims_a_rank_without_a_lift_is_refused(world: World, tmp
     path.write_text(json.dumps(data))
     with pytest.raises(BadInput, match="calls itself ranked but has no lift"):
         table.build(tmp_path, None)
+
+
+def test_an_entry_that_leaves_out_a_reference_is_not_compared(world: World, tmp_path: Path) -> None:
+    for name in ("a/honest", "a/other", "a/cherry"):
+        add_entry(tmp_path, world.suite, name, Manner(0.8, 0.2))
+    (folder,) = (f for f in store.find(tmp_path) if "a__cherry" in str(f))
+    entry = store.read(folder)
+    (folder / "entry.json").write_text(to_json(replace(entry, references=entry.references[1:])))
+    for suite in (world.suite, None):
+        (ranking,) = table.build(tmp_path, suite).rankings
+        (apart,) = ranking.unranked
+        assert apart.name == "a/cherry"
+        assert "not those of the suite" in str(apart.entry.scorecard.unranked_because)
+        assert {"a/honest", "a/other"} <= {row.name for row in ranking.rows}
