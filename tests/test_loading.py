@@ -114,6 +114,11 @@ def test_code_of_the_models_own_is_never_run(tmp_path: Path) -> None:
     assert "remote code is never run" in refusal(folder)
 
 
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_an_attention_kernel_of_somebody_else_is_refused(tmp_path: Path, key: str) -> None:
+    assert "expected eager or sdpa" in refusal(edit(toy(tmp_path), "config.json", **{key: "evil/kernel"}))
+
+
 @pytest.mark.parametrize(
     ("id2label", "line"),
     [
@@ -123,13 +128,6 @@ def test_code_of_the_models_own_is_never_run(tmp_path: Path) -> None:
         ({"zero": "happy", "one": "sad"}, "transformers cannot load"),
     ],
 )
-@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
-def test_an_attention_kernel_of_somebody_else_is_refused(tmp_path, key):
-    folder = edit(toy(tmp_path), "config.json", **{key: "evil/kernel"})
-    with pytest.raises(BadModel, match="expected eager or sdpa"):
-        models.load(str(folder))
-
-
 def test_classes_that_cannot_be_counted_are_refused(
     tmp_path: Path, id2label: dict[str, str], line: str
 ) -> None:
