@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import label_map_for, model_options, progress_bar, say, show
+from harness.cli.terminal import label_map_for, model_options, open_suite, progress_bar, say, show
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
@@ -49,7 +49,11 @@ def evaluate(
     from harness.errors import NotValid
     from harness.records import to_json
 
-    suite = _suite(signals)
+    if signals is None:
+        say(
+            "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
+        )
+    suite = open_suite(signals)
     classifier = models.load(model, revision, device=device, batch_size=batch_size)
     chosen = _chosen(classifier, suite, task_names, label_map)
     results = [_evaluated(classifier, suite, task, labels, out, as_json) for task, labels in chosen]
@@ -63,16 +67,6 @@ def evaluate(
                 f"({entry.scorecard.known_answer:.6g} of them): its config, preprocessor or label order is "
                 "not that of the reference, or this machine computes something else"
             )
-
-
-def _suite(source: str | None) -> Suite:
-    from harness.dataset import signals
-    from harness.starter.root import embedded
-
-    if source is not None:
-        return signals.load(source)
-    say("No --signals given: using the embedded starter suite (synthetic: it claims nothing of recordings).")
-    return signals.Suite(embedded(), "embedded/starter")
 
 
 def _chosen(

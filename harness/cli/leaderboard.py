@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.terminal import open_suite
+
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
     from leaderboard.table import Board
 
 _SUBMISSIONS = click.option(
@@ -94,19 +95,9 @@ def serve(submissions: Path, signals: str | None, out: Path, port: int) -> None:
 def _built(submissions: Path, signals: str | None, out: Path) -> tuple[Board, Path]:
     from leaderboard import site, table
 
-    suite = _suite(signals)
+    suite = open_suite(signals)
     board = table.build(submissions, suite)
     return board, site.write(out, board, suite)
-
-
-def _suite(source: str | None) -> Suite:
-    from harness.dataset import signals
-
-    if source is not None:
-        return signals.load(source)
-    from harness.starter.root import embedded
-
-    return signals.Suite(embedded(), "embedded/starter")
 
 
 def _tell(board: Board) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from harness.dataset.signals import Suite
     from harness.models import Classifier
     from harness.records import Entry, Estimate, LabelMap, Rates, WholeClipScore
     from harness.tasks import Task
@@ -43,6 +44,16 @@ def model_options(command: Command) -> Command:
 def say(message: str) -> None:
     """A line of talk on stderr."""
     click.echo(message, err=True)
+
+
+def open_suite(source: str | None) -> Suite:
+    """A signals folder or Hub dataset; without a source the embedded suite, made first if need be."""
+    from harness.dataset import signals
+    from harness.starter.root import embedded
+
+    if source is not None:
+        return signals.load(source)
+    return signals.Suite(embedded(), "embedded/starter")
 
 
 def label_map_for(classifier: Classifier, task: Task, label_map: Path | None) -> LabelMap:
@@ -101,6 +112,7 @@ def show(entry: Entry) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.records import OTHER
     from leaderboard.columns import RATES, WHOLE, Column, interval, text
 
     card = entry.scorecard
@@ -120,5 +132,9 @@ def show(entry: Entry) -> None:
         section(f"{score.family} signals", RATES, score.rates)
     section("whole clips", WHOLE, card.whole)
     Console().print(table)
+    if unread := [
+        n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
+    ]:
+        click.echo(f"No label of the task, so never right: {', '.join(unread)}")
     if not card.ranked:
         click.echo(f"Not ranked: {card.unranked_because}")
