@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 
 class LoopbackHub:
     """Use as a context: it serves while the context is open."""
@@ -70,6 +72,14 @@ class LoopbackHub:
         for name, path in self.files(repository).items():
             digest.update(f"{name}\0{_etag(path)}\n".encode())
         return digest.hexdigest()
+
+
+def _head(card: Path | None) -> dict[str, Any] | None:
+    """The YAML head of a card, which the Hub reads for its clients."""
+    if card is None:
+        return None
+    head: dict[str, Any] | None = yaml.safe_load(card.read_text().split("---")[1])
+    return head
 
 
 def _etag(path: Path) -> str:
@@ -123,6 +133,7 @@ def _handler(hub: LoopbackHub) -> type[BaseHTTPRequestHandler]:
                         "siblings": siblings,
                         "private": False,
                         "tags": [],
+                        "cardData": _head(files.get("README.md")),
                     }
                 )
             if verb == "tree":
