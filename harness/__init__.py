@@ -1,0 +1,73 @@
+"""goodenough as a library: the public names, each opened when it is first used.
+
+    from harness import evaluate, harmonise, load_model, load_signals
+
+Importing this package imports nothing heavy; `load_model` is what brings torch in.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.dataset.corpora import open_corpus
+    from harness.dataset.signals import load as load_signals
+    from harness.errors import GoodenoughError
+    from harness.extract import SEARCHES
+    from harness.extract.reference import add as add_reference
+    from harness.labels import harmonise
+    from harness.models import load as load_model
+    from harness.records import Entry, Estimate, Scorecard, from_json, to_json
+    from harness.score.evaluation import evaluate
+    from harness.score.scorecard import summarise
+    from harness.submit.validate import problems
+    from harness.tasks import TASKS
+    from harness.tasks import find as find_task
+
+_DOORS = {
+    "Entry": "harness.records:Entry",
+    "Estimate": "harness.records:Estimate",
+    "GoodenoughError": "harness.errors:GoodenoughError",
+    "SEARCHES": "harness.extract:SEARCHES",
+    "Scorecard": "harness.records:Scorecard",
+    "TASKS": "harness.tasks:TASKS",
+    "add_reference": "harness.extract.reference:add",
+    "evaluate": "harness.score.evaluation:evaluate",
+    "find_task": "harness.tasks:find",
+    "from_json": "harness.records:from_json",
+    "harmonise": "harness.labels:harmonise",
+    "load_model": "harness.models:load",
+    "load_signals": "harness.dataset.signals:load",
+    "open_corpus": "harness.dataset.corpora:open_corpus",
+    "problems": "harness.submit.validate:problems",
+    "summarise": "harness.score.scorecard:summarise",
+    "to_json": "harness.records:to_json",
+}
+
+__all__ = [
+    "SEARCHES",
+    "TASKS",
+    "Entry",
+    "Estimate",
+    "GoodenoughError",
+    "Scorecard",
+    "add_reference",
+    "evaluate",
+    "find_task",
+    "from_json",
+    "harmonise",
+    "load_model",
+    "load_signals",
+    "open_corpus",
+    "problems",
+    "summarise",
+    "to_json",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DOORS:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    module, attribute = _DOORS[name].split(":")
+    return getattr(import_module(module), attribute)

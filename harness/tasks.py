@@ -162,6 +162,10 @@ def _read(path: Path) -> Task:
     name, labels = raw["name"], _labels(path, raw["labels"])
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise BadTask(f"{path}: name {name!r} must be lower case letters, digits and hyphens")
+    if len(name) > 64 or name == "verdicts":
+        raise BadTask(
+            f"{path}: name {name!r} cannot be a folder of signals; choose another, of 64 letters at most"
+        )
     if name in TASKS:
         raise BadTask(f"{path}: {name!r} is a built-in task; give yours another name")
     rate, seconds = raw.get("sample_rate_hz", 16_000), raw.get("max_seconds", 30.0)

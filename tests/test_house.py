@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
+import harness
 from harness import records
 from harness.cli import VERBS
 from harness.dataset import schema
@@ -17,12 +19,22 @@ ROOT = Path(__file__).parent.parent
 
 def test_importing_the_command_line_imports_nothing_heavy():
     code = (
-        "import sys, harness.cli, harness.cli.evaluate, harness.cli.extract, harness.cli.check;"
+        "import sys, harness, harness.cli, harness.cli.evaluate, harness.cli.extract, harness.cli.check;"
         "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'numpy', 'scipy', 'rich'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_these_and_each_opens():
+    assert harness.__all__ == sorted(harness.__all__, key=lambda n: (not n.isupper(), n[0].islower(), n))
+    assert set(harness.__all__) == set(harness._DOORS)
+    assert len(harness.__all__) == 17
+    for name in harness.__all__:
+        assert getattr(harness, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'everything'"):
+        harness.everything  # noqa: B018 - looked up on purpose
 
 
 def test_the_verbs_of_the_contract_are_all_there():

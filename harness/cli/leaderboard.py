@@ -53,7 +53,7 @@ def build(submissions: Path, signals: str | None, out: Path, as_json: bool) -> N
 
     board, index = _built(submissions, signals, out)
     _tell(board)
-    click.echo(json.dumps(table.as_json(board), indent=2) if as_json else str(index))
+    click.echo(json.dumps({"rankings": table.as_json(board)}, indent=2) if as_json else str(index))
 
 
 @leaderboard.command()

@@ -55,8 +55,7 @@ def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Cl
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Hold a folder against other processes, and finish what a killed one left half renamed."""
-    if root.exists() and not root.is_dir():
-        raise BadInput(f"{root} is a file; --out names a folder")
+    _refuse_foreign(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(root / ".lock")
@@ -81,12 +80,18 @@ def _settle(root: Path) -> None:
 def _existing(root: Path) -> Suite | None:
     if (root / MANIFEST).is_file():
         return Suite(root, f"local/{root.resolve().name}")
-    unfinished = any(root.glob(".*.journal"))
-    if any(not path.name.startswith(".") for path in root.glob("*")) and not unfinished:
+    return None
+
+
+def _refuse_foreign(root: Path) -> None:
+    """Before anything is written into it: a folder of something else, or a file."""
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"{root} is a file; --out names a folder")
+    ours = any((root / name).is_file() for name in (MANIFEST, NEW_MANIFEST)) or any(root.glob(".*.journal"))
+    if not ours and any(not path.name.startswith(".") for path in root.glob("*")):
         raise BadInput(
             f"{root} holds files but no {MANIFEST}: it is no signals folder; name a new one with --out"
         )
-    return None
 
 
 def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> None:

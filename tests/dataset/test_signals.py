@@ -149,7 +149,7 @@ def test_a_folder_of_other_things_is_not_written_into(tmp_path):
     for root, why in ((tmp_path, "it is no signals folder"), (tmp_path / "thesis.tex", "is a file")):
         with pytest.raises(BadInput, match=why):
             add(root)
-    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == ["thesis.tex"]
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_path, monkeypatch):

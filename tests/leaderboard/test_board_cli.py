@@ -30,7 +30,7 @@ def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, tmp
 
 def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Path) -> None:
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site"), "--json"])
-    current, stale = json.loads(result.stdout)
+    current, stale = json.loads(result.stdout)["rankings"]
     assert (current["task"], current["stale"], stale["stale"]) == ("tone", False, True)
     assert [row["rank"] for row in current["rows"]] == [1, 2, 3, 4, 5, 6, None]
     assert current["rows"][0]["model"]["repo_id"] == "acme/echo"
@@ -43,7 +43,7 @@ def test_without_signals_the_embedded_suite_is_the_current_one(
     monkeypatch.setattr("harness.starter.root.embedded", lambda: world.suite.root)
     options = _options(world, tmp_path / "site")
     result = CliRunner().invoke(leaderboard, ["build", *options[:2], *options[4:], "--json"])
-    current, _ = json.loads(result.stdout)
+    current, _ = json.loads(result.stdout)["rankings"]
     assert current["signals"]["repo_id"] == "embedded/starter"
     assert len(current["rows"]) == 7
 
