@@ -16,9 +16,7 @@ def test_the_canonical_labels_are_those_of_the_definitions():
     assert TASKS["deepfake"].labels == ("bonafide", "spoof")
     assert len(TASKS["emotion"].labels) == 10
     genres = TASKS["music-genre"].labels
-    assert genres[:10] == tuple(
-        "blues classical country disco hiphop jazz metal pop reggae rock".split()  # the ten of GTZAN
-    )
+    assert " ".join(genres[:10]) == "blues classical country disco hiphop jazz metal pop reggae rock"
     assert len(genres) == 22
 
 
@@ -64,7 +62,7 @@ def test_a_task_file_is_read_with_its_defaults(tmp_path):
     ],
 )
 def test_a_task_file_that_says_too_little_is_refused(tmp_path, text, says):
-    with pytest.raises(BadTask, match="task.yaml") as caught:
+    with pytest.raises(BadTask, match=r"task\.yaml") as caught:
         find(write(tmp_path, text))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
