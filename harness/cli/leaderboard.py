@@ -108,26 +108,25 @@ def _tell(board: Board) -> None:
     from rich.text import Text
 
     from harness.records import Estimate
-    from leaderboard import columns
+    from leaderboard.columns import BOARD, interval, text
+    from leaderboard.table import short_names
 
-    shown = ("rank", "model", "lift", "transfer", "accuracy")
-    chosen = [column for column in columns.BOARD if column.key in shown]
+    by_key = {column.key: column for column in BOARD}
+    lift = by_key["lift"]
     console = Console(stderr=True)
     for ranking in board.current:
         table = Table(title=ranking.task, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in chosen:
-            name = column.kind == "text"
-            table.add_column(
-                column.header, justify="left" if name else "right", no_wrap=not name, overflow="fold"
-            )
-            if column.key == "lift":
-                table.add_column("95 % interval", justify="right", no_wrap=True, style="dim")
+        table.add_column("Rank", justify="right", no_wrap=True)
+        table.add_column("Model", overflow="fold")
+        for header in ("Lift", "95 % interval", "Transfer", "Accuracy"):
+            table.add_column(header, justify="right", no_wrap=True)
+        names = short_names([row.entry.model for row in ranking.all_rows])
         for row in ranking.all_rows:
-            cells = []
-            for column in chosen:
-                value = column.read(row)
-                cells.append(Text(columns.text(value, column.kind)))
-                if isinstance(value, Estimate) and column.key == "lift":
-                    cells.append(Text(columns.interval(value, column.kind)))
-            table.add_row(*cells)
+            name = names[row.entry.model] + (" *" if row.reference else "")
+            numbers = [text(by_key[key].read(row), by_key[key].kind) for key in ("transfer", "accuracy")]
+            estimate = lift.read(row)
+            bounds = interval(estimate, lift.kind) if isinstance(estimate, Estimate) else ""
+            cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
+            table.add_row(*map(Text, cells))
         console.print(table)
+    console.print("* a reference: one of the models whose signals are judged; never on its own.")

@@ -25,7 +25,7 @@ def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, tmp
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path / 'site' / 'index.html'}\n"
-    assert "acme/echo" in result.stderr.replace("\n", "")
+    assert "echo" in result.stderr
 
 
 def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Path) -> None:
