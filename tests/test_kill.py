@@ -76,15 +76,14 @@ class World:
     @contextlib.contextmanager
     def running(self, verb: str, out: Path) -> Iterator[subprocess.Popen[str]]:
         """The command as a process of its own, which is gone at the end in any case."""
-        with _interruptible():
-            process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *self.command(verb, out)],
-                cwd=ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *self.command(verb, out)],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         with process:
             try:
                 yield process
@@ -104,16 +103,6 @@ class World:
                 x = sum(a * np.sin(2 * np.pi * hz * t) for a, hz in tones) + 0.01 * rng.normal(size=len(t))
                 soundfile.write(folder / f"c{i:02}.wav", x, 16_000)
                 writer.writerow([f"c{i:02}.wav", ("angry", "happy", "neutral", "sad")[i % 4]])
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """A process started here minds Ctrl-C, also where these tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,24 @@
+"""What every test stands on: Ctrl-C that works, and caches of its own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> Iterator[None]:
+    """A process started in the background ignores Ctrl-C, and so would those it starts; here they do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test finds, or leaves, a starter suite in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOODENOUGH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
