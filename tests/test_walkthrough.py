@@ -1,7 +1,9 @@
 """The whole path: from a folder of recordings to a leaderboard page, as a user walks it."""
 
 import csv
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,7 +112,7 @@ def test_results_become_submissions_and_submissions_a_leaderboard(world, capsys)
     assert goodenough("submit", world / "results" / "local__eye", "--into", world / "submissions") == 0
     assert goodenough("submit", world / "results" / "local__wall", "--into", world / "submissions") == 0
     capsys.readouterr()
-    assert goodenough("validate", world / "submissions") == 0
+    assert goodenough("validate", world / "submissions", "--signals", world / "signals") == 0
     assert not list((world / "submissions").rglob("report.html"))
     code = goodenough(
         *("leaderboard", "build", "--submissions", world / "submissions"),
@@ -156,3 +158,43 @@ def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(w
         np.testing.assert_array_equal(signal.mask, seven[key].mask)
         assert signal.expected == seven[key].expected
         assert signal.margin == pytest.approx(seven[key].margin, abs=1e-4)
+
+
+def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, tmp_path):
+    from harness.dataset import signals
+    from harness.dataset.schema import verdict_table
+    from harness.records import Verdict
+    from harness.score.scorecard import summarise
+    from harness.submit import against, store, validate
+    from harness.tasks import TASKS
+
+    result = evaluated(world, "eye", capsys)
+    suite = signals.load(str(world / "signals"))
+    entry, rows = store.read(Path(result["folder"])), store.verdicts(Path(result["folder"]))
+    assert against.problems(Path(result["folder"]), suite) == []
+    # The rejected signals of one reference and family are left out, and all counts made to fit.
+    signal = rows[(rows["stimulus"] == "signal") & (rows["reference"] == "local/ear")]
+    signal = signal[signal["family"] == "responsibility"]
+    rejected = set(signal.loc[signal["predicted"] != signal["expected"], "signal_id"])
+    assert rejected
+    kept = rows[~rows["signal_id"].isin(rejected)]
+    references = tuple(
+        dataclasses.replace(r, n_signals=r.n_signals - len(rejected))
+        if (r.model.repo_id, r.family) == ("local/ear", "responsibility")
+        else r
+        for r in entry.references
+    )
+    verdicts = [
+        Verdict(
+            **{k: None if v is None or v != v else v for k, v in row.items() if k != "p"}, p=tuple(row["p"])
+        )
+        for row in kept.astype(object).to_dict("records")
+    ]
+    frame = verdict_table(verdicts).to_pandas()
+    card = summarise(frame, TASKS["emotion"], entry.model, references, entry.label_map)
+    cherry = dataclasses.replace(entry, references=references, scorecard=card)
+    folder = store.write(tmp_path, cherry, verdicts)
+    assert validate.problems(folder, list(TASKS.values()), strict_files=True) == []
+    found = against.problems(folder, suite)
+    assert any(line.startswith("references: not those of the suite") for line in found)
+    assert any(line.startswith(f"verdicts: none on {len(rejected)} signals") for line in found)

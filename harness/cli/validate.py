@@ -15,8 +15,13 @@ from harness.cli.terminal import say
 @click.option(
     "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
 )
+@click.option(
+    "--signals", metavar="SOURCE", help="Hold the entries against a signals folder or Hub dataset, too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def validate(paths: tuple[Path, ...], task_files: tuple[str, ...], as_json: bool) -> None:
+def validate(
+    paths: tuple[Path, ...], task_files: tuple[str, ...], signals: str | None, as_json: bool
+) -> None:
     """Report everything that is wrong with the entries at or below each PATH.
 
     A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. Nothing is
@@ -31,8 +36,9 @@ def validate(paths: tuple[Path, ...], task_files: tuple[str, ...], as_json: bool
 
     Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
     """  # noqa: D301
+    from harness.dataset.signals import load
     from harness.errors import NotValid
-    from harness.submit import store
+    from harness.submit import against, store
     from harness.submit.text import one_line
     from harness.submit.validate import problems, strays
     from harness.tasks import TASKS, find
@@ -42,6 +48,9 @@ def validate(paths: tuple[Path, ...], task_files: tuple[str, ...], as_json: bool
         str(folder): problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
         for folder in store.find_all(paths)
     }
+    if signals is not None:
+        suite = load(signals)
+        found = {path: lines or against.problems(Path(path), suite) for path, lines in found.items()}
     stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
     n_invalid = sum(map(bool, found.values()))
     if as_json:

@@ -142,6 +142,17 @@ class Suite:
                 raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
             yield signal, self._waveform(task, signal, row["audio"])
 
+    def judged(self, task: str) -> set[tuple[str, str]]:
+        """What a candidate is asked: (signal_id, class c) of every signal that is not degenerate."""
+        found = set()
+        for reference in self.references(task):
+            path = self._verified(signals_path(task, reference.model.slug))
+            columns = ("signal_id", "expected", "degenerate")
+            for row in shards.read_rows(path, schema.SIGNALS, columns):
+                if not row["degenerate"]:
+                    found.add((row["signal_id"], row["expected"]))
+        return found
+
     @cached_property
     def _clips(self) -> dict[str, dict[str, Clip]]:
         return {}
