@@ -34,7 +34,7 @@ _SIGNALS = click.option(
 )
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def leaderboard() -> None:
     """Rank all entries and show them as a static site."""
 
