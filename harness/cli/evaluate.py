@@ -45,7 +45,7 @@ def evaluate(
     """
     import json
 
-    from harness import models
+    from harness import checkpoints, models
     from harness.errors import NotValid
     from harness.records import to_json
 
@@ -53,8 +53,9 @@ def evaluate(
         say(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
+    checkpoint = checkpoints.resolve(model, revision)
     suite = open_suite(signals)
-    classifier = models.load(model, revision, device=device, batch_size=batch_size)
+    classifier = models.open_checkpoint(checkpoint, device=device, batch_size=batch_size)
     chosen = _chosen(classifier, suite, task_names, label_map)
     results = [_evaluated(classifier, suite, task, labels, out, as_json) for task, labels in chosen]
     if as_json:
