@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from harness import audio, spectra
 from harness.dataset import schema, shards
@@ -85,6 +86,7 @@ class Suite:
         if odd := _odd_name(self.manifest):
             raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
         self._checked: set[str] = set()
+        self._contents: dict[str, str] = {}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -113,12 +115,29 @@ class Suite:
         return tuple(c for r in self.references(task) for c in r.counts)
 
     def ref(self, task: str) -> DatasetRef:
-        """What an entry says it was evaluated on."""
-        files = {p: h for p, h in self.manifest.files.items() if p.split("/")[0] in (task, f"{task}_clips")}
-        text = f"protocol\0{PROTOCOL}\n"
-        text += "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(files.items()))
-        content = hashlib.sha256(text.encode()).hexdigest()
+        """What an entry says it was evaluated on.
+
+        Its sha256 is over clips and signals, not over the files that hold them: the same signals stored with
+        audio or as masks, or by another version of Parquet, are the same suite.
+        """
+        if task not in self._contents:
+            digest = hashlib.sha256(f"protocol {PROTOCOL}\n".encode())
+            for line in sorted(self._lines(task)):
+                digest.update(line.encode())
+            self._contents[task] = digest.hexdigest()
+        content = self._contents[task]
         return DatasetRef(self.name, self.commit or content, task, "test", content)
+
+    def _lines(self, task: str) -> Iterator[str]:
+        """What identifies each clip and each signal."""
+        clip_fields = ("clip_id", "label", "sha256")
+        signal_fields = ("signal_id", "expected", "degenerate", "n_kept", "sha256")
+        paths: list[tuple[str, Any, tuple[str, ...]]] = [(clips_path(task), schema.CLIPS, clip_fields)]
+        for reference in self.references(task):
+            paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
+        for path, columns, fields in paths:
+            for row in shards.read_rows(self._verified(path), columns, fields):
+                yield "\0".join(str(row[name]) for name in fields) + "\n"
 
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
