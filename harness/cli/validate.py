@@ -24,8 +24,8 @@ def validate(
 ) -> None:
     """Report everything that is wrong with the entries at or below each PATH.
 
-    A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. Nothing is
-    downloaded and no model is run: the scorecard is counted again from the verdicts. A report.html beside an
+    A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. No model is
+    run: the scorecard is counted again from the verdicts. A report.html beside an
     entry is fine in a results folder; below a folder named submissions nothing may lie but entries.
 
     \b

@@ -112,8 +112,9 @@ def add(
             why = record.skipped[0].why if record.skipped else "no clip was given"
             raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {why}")
         build.add_reference(root, task, record, clips, signals, masks_only=masks_only)
-    finally:
+    except BaseException:
         journal.close()
+        raise
     journal.remove()
     return record
 

@@ -30,7 +30,7 @@ def folder() -> Path:
 
 
 def embedded() -> Path:
-    """The signals folder of the suite, made first if need be (under a minute or two on two cores)."""
+    """The signals folder of the suite, made first if need be (a minute or two on two cores)."""
     return _made() / "signals"
 
 
