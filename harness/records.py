@@ -2,7 +2,8 @@
 
 Conventions: frozen dataclasses; the unit is in the name (`sample_rate_hz`, `seconds_seen`); shares are
 fractions in [0, 1]; an unknown value is `None`, never -1, 0.0 or "?"; every field has its sentence under it.
-Arrays are numpy: waveforms float32 (n_samples,), masks bool (n_bins,) with n_bins = n_samples // 2 + 1.
+Arrays are numpy: waveforms float32 (n_samples,), masks bool and levels uint8 (n_bins,) with
+n_bins = n_samples // 2 + 1.
 
 On disk: `to_json` and `from_json` turn `Entry` and its parts to text and back. Reading is strict: unknown
 fields, missing fields, wrong types, NaN and infinity are refused, all at once, each with its path.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Levels = NDArray[np.uint8]
 
 PROTOCOL = 1
 """Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
@@ -40,6 +42,9 @@ STIMULI = (
     "complement",
 )
 """What a model is asked to judge (definitions: Controls)."""
+
+N_LEVELS = 8
+"""Nested levels of a minimal signal, itself and the whole clip among them (definitions: Levels)."""
 
 MIN_MARGIN = 1e-3
 """Logit lead a class must have over the best other in search and certificate (definitions: Signals)."""
@@ -173,6 +178,9 @@ class SufficientSignal:
     """What the search's randomness was drawn from."""
     sha256: str
     """Of the float32 samples of the signal, little-endian."""
+    levels: Levels | None = None
+    """(n_bins,) the first level that keeps each bin, 0 for those of the mask (definitions: Levels); None in
+    family `responsibility`, for a degenerate signal, and without a responsibility ranking of the clip."""
 
     @property
     def n_kept(self) -> int:
@@ -212,7 +220,7 @@ class Verdict:
     family: str | None
     """Family of the signal; None for `whole` and `silence`."""
     level: int | None
-    """Nested level (definitions: Levels): 0 for the minimal signal itself, None where there is none."""
+    """Nested level (definitions: Levels), 0 for a minimal signal itself; None where there is none."""
     clip_id: str | None
     """The clip; None for `silence`, which is asked once per length."""
     signal_id: str | None

@@ -129,8 +129,11 @@ def permuted(mask: Mask, rng: np.random.Generator) -> Mask:
 
 def largest(energy: FloatArray, n_kept: int) -> Mask:
     """The `n_kept` bins of largest energy; ties go to the lower bin."""
-    mask = np.zeros(len(energy), dtype=bool)
-    mask[np.argsort(-energy, kind="stable")[:n_kept]] = True
+    if n_kept == 0:
+        return np.zeros(len(energy), dtype=bool)
+    least = np.partition(energy, len(energy) - n_kept)[len(energy) - n_kept]
+    mask = energy > least
+    mask[np.flatnonzero(energy == least)[: n_kept - int(mask.sum())]] = True
     return mask
 
 

@@ -146,8 +146,9 @@ def make_entry(
                 rng = generator("answers", panel, clip_id, repo_id, reference, family)
                 expected = classes[reference]
                 asked = {"reference": reference, "family": family, "clip_id": clip_id, "truth": truth}
+                of_levels = generator("levels", panel, clip_id, repo_id, reference)
                 for level in levels if family == "minimal" else (None,):
-                    answer = given(rng, expected, acceptance)
+                    answer = given(of_levels if level else rng, expected, acceptance)
                     if reference == repo_id and not level:
                         answer = expected
                     verdicts.append(

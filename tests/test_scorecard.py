@@ -318,6 +318,30 @@ def test_transfer_and_lift_agree_with_a_recomputation_in_pandas_alone(seed: int,
             assert family.rates.lift.value is None
 
 
+@given(st.integers(0, 10_000), st.sampled_from(["candidate", "first", "third"]), st.integers(1, 7))
+@settings(max_examples=8, deadline=None)
+def test_levels_above_0_change_no_number(seed: int, name: str, n_levels: int) -> None:
+    verdicts = random_panel(seed, 25)
+    rng = np.random.default_rng(seed)
+    minimal = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == MINIMAL)]
+    further = [
+        minimal.assign(level=level, predicted=rng.choice(["angry", "happy", "sad", "other"], len(minimal)))
+        for level in range(1, 1 + n_levels)
+    ]
+    nested = pd.concat([verdicts, *further]).sample(frac=1, random_state=seed)
+    assert len(nested) == len(verdicts) + n_levels * len(minimal)
+    references, candidate = offered(verdicts), model(name)
+    for family in FAMILIES:
+        plain, levelled = (
+            lift_by_clip(v, family, references, candidate, MAP.covered) for v in (verdicts, nested)
+        )
+        pd.testing.assert_frame_equal(plain, levelled)
+    assert polarity_warning(nested, MAP, TASK) == polarity_warning(verdicts, MAP, TASK)
+    one, other = (summarise(v, TASK, candidate, references, MAP) for v in (verdicts, nested))
+    assert one == other
+    assert one.families[1].rates.transfer.value is not None
+
+
 @given(st.integers(0, 10_000))
 @settings(max_examples=6, deadline=None)
 def test_every_estimate_holds_its_value_within_its_range_and_has_a_width(seed: int) -> None:

@@ -100,6 +100,14 @@ def test_largest_takes_the_loudest_bins_and_the_lower_one_of_a_tie():
     )
 
 
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.data())
+def test_largest_is_the_head_of_a_stable_sort(energy, data):
+    n_kept = data.draw(st.integers(0, len(energy)))
+    loudest = np.argsort(-np.array(energy, dtype=float), kind="stable")[:n_kept]
+    kept = spectra.largest(np.array(energy, dtype=float), n_kept)
+    assert np.array_equal(np.flatnonzero(kept), np.sort(loudest))
+
+
 def test_equal_energy_gain_gives_the_control_the_energy_of_the_signal():
     energy = np.array([4.0, 1.0, 0.0])
     signal, control = np.array([1, 0, 0], dtype=bool), np.array([0, 1, 0], dtype=bool)

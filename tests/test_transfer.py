@@ -88,6 +88,52 @@ def test_controls_keep_as_many_bins_of_the_same_clip(suite):
     assert energies["permuted_equal_energy"] == pytest.approx(wanted, rel=1e-4)
 
 
+def test_levels_1_to_7_of_a_minimal_signal_are_asked_beside_level_0(tmp_path):
+    add(tmp_path / "plain")
+    add(tmp_path / "nested", levels=True)
+    plain, nested = (judged(signals.load(str(tmp_path / name))) for name in ("plain", "nested"))
+    assert list(plain) == list(nested)
+    for key, verdicts in nested.items():
+        further = [v for v in verdicts if v.level]
+        assert [v.level for v in further] == (list(range(1, 8)) if key.endswith("minimal") else [])
+        assert {v.stimulus for v in further} <= {"signal"}
+        assert [v for v in verdicts if not v.level] == plain[key]
+        for v in further:
+            first = verdicts[0]
+            assert (v.signal_id, v.expected, v.truth) == (first.signal_id, first.expected, first.truth)
+            assert v.p_expected == v.p[TASK.labels.index("spoof")]
+
+
+def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_path):
+    add(tmp_path, levels=True)
+    suite = signals.load(str(tmp_path))
+    clip = suite.clips("deepfake")["c1"]
+    of_family = {s.family: s for s, _ in suite.signals("deepfake", "toys__a") if s.clip_id == "c1"}
+    assert list(transfer.further_levels(of_family["responsibility"], clip)) == []
+    signal = of_family["minimal"]
+    X = spectra.spectrum(clip.waveform)
+    scale = np.abs(X).max()
+    made = dict(transfer.further_levels(signal, clip))
+    assert list(made) == list(range(1, 8))
+    for level, waveform in made.items():
+        wanted = np.where(signal.levels <= level, X, 0)
+        np.testing.assert_allclose(spectra.spectrum(waveform), wanted, atol=1e-6 * scale)
+    np.testing.assert_array_max_ulp(made[7], clip.waveform, maxulp=1)
+
+
+def test_levels_join_the_batch_of_their_signal(tmp_path):
+    add(tmp_path, levels=True)
+    suite, calls = signals.load(str(tmp_path)), []
+
+    class Counting(Loud):
+        def logits(self, waveforms, sample_rate_hz):
+            calls.append(len(waveforms))
+            return super().logits(waveforms, sample_rate_hz)
+
+    list(transfer.judge(Counting(), LABELS, suite, TASK))
+    assert calls == [3 + 1 + 3 * 5 + 3 * 12], "one batch for all"
+
+
 def test_a_judgement_that_was_cut_off_goes_on_with_what_is_missing(suite):
     whole = judged(suite)
     done = list(whole)[:7]

@@ -526,6 +526,71 @@ def test_a_level_above_0_needs_a_level_0(tmp_path: Path) -> None:
     assert any("has no row of stimulus 'signal'" in line for line in lines), lines
 
 
+NESTED = make_entry(n_clips=6, n_degenerate=1, levels=range(8))
+
+
+def test_levels_change_no_number_of_an_entry() -> None:
+    assert NESTED[0].scorecard == MADE[0].scorecard
+    assert [v for v in NESTED[1] if not v.level] == MADE[1]
+    assert len(NESTED[1]) == len(MADE[1]) + 2 * 5 * 7
+
+
+MINIMAL = MADE[1][first("signal", "minimal")].signal_id
+
+
+def of_level(*levels: int) -> Callable[[Verdict], bool]:
+    return lambda v: v.signal_id == MINIMAL and v.level in levels
+
+
+def relevelled(old: int, new: int) -> Change:
+    return lambda verdicts: [dataclasses.replace(v, level=new) if of_level(old)(v) else v for v in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (without(of_level(7)), f"'{MINIMAL}' has only some levels, expected level 0 alone or 0 to 7"),
+        (without(of_level(1)), f"'{MINIMAL}' has only some levels, expected level 0 alone or 0 to 7"),
+        (without(of_level(*range(2, 8))), f"'{MINIMAL}' has only some levels"),
+        (without(of_level(0)), f"'{MINIMAL}' has only some levels"),
+        (without(of_level(0)), f"'{MINIMAL}' has no row of stimulus 'signal', expected one"),
+        (relevelled(5, 6), f"'{MINIMAL}' has two rows of one stimulus and level, expected one"),
+        (relevelled(5, 6), f"'{MINIMAL}' has only some levels"),
+        (relevelled(3, 8), "level is 8, expected 0 to 7 for signals of family minimal"),
+        (lambda v: [*v, *filter(of_level(4), v)], "has two rows of one stimulus and level, expected one"),
+        (
+            lambda v: [dataclasses.replace(x, level=2) if x.stimulus == "largest" else x for x in v],
+            "level is 2, expected 0 to 7 for signals of family minimal, and nothing for all else",
+        ),
+        (
+            lambda v: [
+                dataclasses.replace(x, level=0)
+                if (x.stimulus, x.family) == ("signal", "responsibility")
+                else x
+                for x in v
+            ],
+            "level is 0, expected 0 to 7 for signals of family minimal, and nothing for all else",
+        ),
+        (
+            lambda v: [answered_with_expected(x) if of_level(6)(x) else x for x in v],
+            "has rows with different expected, expected one",
+        ),
+    ],
+)
+def test_levels_that_are_missing_or_too_many_are_named(tmp_path: Path, change: Change, expected: str) -> None:
+    entry, verdicts = NESTED
+    assert found(store.write(tmp_path / "sound", entry, verdicts)) == []
+    lines = found(store.write(tmp_path / "broken", entry, change(verdicts)))
+    assert any(expected in line for line in lines), lines
+
+
+def test_signals_with_levels_may_stand_beside_signals_without(tmp_path: Path) -> None:
+    entry, verdicts = NESTED
+    some = without(of_level(*range(1, 8)))(verdicts)
+    assert len(some) == len(verdicts) - 7
+    assert found(store.write(tmp_path, entry, some)) == []
+
+
 def test_merged_classes_need_not_hold_the_largest_probability(tmp_path: Path) -> None:
     entry, verdicts = MADE
     names = (*entry.label_map.names, "Anger")

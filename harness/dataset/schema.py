@@ -1,9 +1,10 @@
 """The Parquet schemas, and records to rows and back.
 
 Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask is its runs, flattened to
-[first, length, first, length, ...]; missing is null. A test freezes these schemas.
+[first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
+freezes these schemas.
 
-Public: CLIPS, SIGNALS, VERDICTS, clip_row, clip_of, signal_row, signal_of, verdict_table.
+Public: CLIPS, SIGNALS, VERDICTS, clip_row, clip_of, signal_row, signal_of, level_sizes, verdict_table.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from harness import audio, spectra
-from harness.records import Clip, SufficientSignal, Verdict, Waveform
+from harness.records import N_LEVELS, Clip, Levels, SufficientSignal, Verdict, Waveform
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -45,6 +47,7 @@ SIGNALS = pa.schema(
         ("sample_rate_hz", pa.int32()),
         ("mask", pa.list_(pa.int32())),
         ("n_kept", pa.int32()),
+        ("levels", pa.binary()),
         ("guarantee", pa.string()),
         ("resolution", pa.int32()),
         ("p_whole", pa.float64()),
@@ -105,6 +108,7 @@ def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str,
     row = {f.name: getattr(signal, f.name) for f in dataclasses.fields(signal)}
     row["mask"] = spectra.runs(signal.mask).ravel().tolist()
     row["n_kept"] = signal.n_kept
+    row["levels"] = None if signal.levels is None else signal.levels.tobytes()
     row["audio"] = None
     if waveform is not None:
         data = audio.encode(waveform, signal.sample_rate_hz)
@@ -113,11 +117,41 @@ def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str,
 
 
 def signal_of(row: dict[str, Any]) -> SufficientSignal:
-    """Inverse of `signal_row`, without the audio."""
+    """Inverse of `signal_row`, without the audio.
+
+    Raises:
+        ValueError: a mask or levels that cannot be.
+    """
     known = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
     rows = np.asarray(row["mask"], dtype=np.int64)
     known["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
+    if row["levels"] is not None:
+        known["levels"] = np.frombuffer(row["levels"], dtype=np.uint8)
+        _check_levels(SufficientSignal(**known), known["levels"])
     return SufficientSignal(**known)
+
+
+def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:
+    """(N_LEVELS,) bins that each level keeps: log-spaced from `n_kept`, at least 1, to `n_bins`."""
+    steps = np.arange(N_LEVELS) / (N_LEVELS - 1)
+    return np.rint(n_kept * (n_bins / n_kept) ** steps).astype(np.int64)
+
+
+def _check_levels(signal: SufficientSignal, levels: Levels) -> None:
+    """Nested they are by their form: each bin has the first level that keeps it."""
+    if signal.family != "minimal" or signal.degenerate:
+        what = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
+        raise ValueError(f"levels of {what}, expected none")
+    if len(levels) != len(signal.mask):
+        raise ValueError(f"levels of {len(levels)} bins, expected {len(signal.mask)}")
+    if levels.max() >= N_LEVELS:
+        raise ValueError(f"a bin of level {levels.max()}, expected 0 to {N_LEVELS - 1}")
+    if not np.array_equal(levels == 0, signal.mask):
+        raise ValueError("level 0 differs from the mask")
+    found = np.cumsum(np.bincount(levels, minlength=N_LEVELS))
+    wanted = level_sizes(max(signal.n_kept, 1), len(levels))
+    if not np.array_equal(found, wanted):
+        raise ValueError(f"levels of {found.tolist()} bins, expected {wanted.tolist()}")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:

@@ -5,7 +5,7 @@
     <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
 
-Public: load, Suite, task_of, task_record, clips_path, signals_path.
+Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from harness import audio, spectra
 from harness.dataset import schema, shards
 from harness.errors import BadSignals
 from harness.records import (
+    N_LEVELS,
     PROTOCOL,
     Clip,
     DatasetRef,
@@ -47,6 +48,12 @@ def clips_path(task: str) -> str:
 def signals_path(task: str, slug: str) -> str:
     """Path of the signals of a reference below the root."""
     return f"{task}/{slug}.parquet"
+
+
+@lru_cache(maxsize=1)
+def spectrum_of(clip: Clip) -> spectra.Spectrum:
+    """(N,) spectrum of a clip; the last is kept, because the signals of a clip come one after another."""
+    return spectra.spectrum(clip.waveform)
 
 
 class Suite:
@@ -131,12 +138,14 @@ class Suite:
     def _lines(self, task: str) -> Iterator[str]:
         """What identifies each clip and each signal."""
         clip_fields = ("clip_id", "label", "sha256")
-        signal_fields = ("signal_id", "expected", "degenerate", "n_kept", "sha256")
+        signal_fields = ("signal_id", "expected", "degenerate", "n_kept", "sha256", "levels")
         paths: list[tuple[str, Any, tuple[str, ...]]] = [(clips_path(task), schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
             for row in shards.read_rows(self._verified(path), columns, fields):
+                if row.get("levels") is not None:
+                    row["levels"] = hashlib.sha256(row["levels"]).hexdigest()
                 yield "\0".join(str(row[name]) for name in fields) + "\n"
 
     def clips(self, task: str) -> dict[str, Clip]:
@@ -161,15 +170,19 @@ class Suite:
                 raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
             yield signal, self._waveform(task, signal, row["audio"])
 
-    def judged(self, task: str) -> set[tuple[str, str]]:
-        """What a candidate is asked: (signal_id, class c) of every signal that is not degenerate."""
-        found = set()
+    def judged(self, task: str) -> set[tuple[str, int, str]]:
+        """What a candidate is asked: (signal_id, level, class c) of every signal that is not degenerate.
+
+        The level is 0 where there are no others, in family `responsibility`, too.
+        """
+        found: set[tuple[str, int, str]] = set()
         for reference in self.references(task):
             path = self._verified(signals_path(task, reference.model.slug))
-            columns = ("signal_id", "expected", "degenerate")
+            columns = ("signal_id", "expected", "degenerate", "levels")
             for row in shards.read_rows(path, schema.SIGNALS, columns):
                 if not row["degenerate"]:
-                    found.add((row["signal_id"], row["expected"]))
+                    levels = range(1 if row["levels"] is None else N_LEVELS)
+                    found.update((row["signal_id"], level, row["expected"]) for level in levels)
         return found
 
     @cached_property
@@ -185,7 +198,7 @@ class Suite:
         clip = self.clips(task).get(signal.clip_id)
         if clip is None:
             raise BadSignals(f"{self.name}: signal {signal.signal_id} has neither audio nor a clip")
-        return spectra.keep(spectra.spectrum(clip.waveform), signal.mask, signal.n_samples)
+        return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples)
 
     def _verified(self, relative: str) -> Path:
         path = self.root / relative

@@ -31,6 +31,8 @@ class Found:
     """(n_bands,) a sufficient mask."""
     guarantee: str
     """`one_minimal` or `prefix_minimal`."""
+    ranking: FloatArray | None = None
+    """(n_bands,) responsibility of each band, from a search that ranks them; None from all else."""
 
 
 Asking = Generator[Mask, Mask, Returned]

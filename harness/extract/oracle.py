@@ -54,8 +54,9 @@ class Case:
 
     def waveforms(self, masks: Mask) -> Waveform:
         """Masks over bands, (m, n_bands) or (n_bands,), as signals (m, n_samples) or (n_samples,)."""
-        n_samples = len(self.clip.waveform)
-        return spectra.keep(self.spectrum, spectra.expand(self.bands, masks), n_samples)
+        if len(self.bands) < self.bands.n_bins:
+            masks = spectra.expand(self.bands, masks)
+        return spectra.keep(self.spectrum, masks, len(self.clip.waveform))
 
     def unknown(self, masks: Mask) -> Iterator[Mask]:
         """Those of the masks, each once, that were never asked."""

@@ -25,6 +25,7 @@ from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
 from harness.records import (
+    N_LEVELS,
     PROTOCOL,
     Clip,
     LabelMap,
@@ -129,6 +130,7 @@ def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[st
         "label map": list(record.label_map.canonical),
         "clips": hashlib.sha256(content.encode()).hexdigest(),
         "searches": list(record.searches),
+        "levels": N_LEVELS,
         "versions": record.run.versions,
     }
 

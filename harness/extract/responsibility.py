@@ -50,7 +50,7 @@ class Responsibility:
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
         kept = yield from shortest_prefix(order)
-        return Found(mask_of(kept, n_bands), self.guarantee)
+        return Found(mask_of(kept, n_bands), self.guarantee, responsibility)
 
 
 def _repetition(n_bands: int, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:

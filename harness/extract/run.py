@@ -1,16 +1,19 @@
 """Many clips together: searches advance side by side, their questions form one stream of batches.
 
 A clip goes through: whole clip -> class and margin; silence -> degenerate or not; one search per family;
-certificate on the audio exactly as it will be decoded. What is finished goes to a journal at once, so that
-the same command continues after a kill. Every search is seeded by its clip: neither the order of the clips
-nor the size of a batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
+certificate on the audio exactly as it will be decoded. There its searches meet: the ranking of one gives the
+minimal signal of the other its levels. What is finished goes to a journal at once, so that the same command
+continues after a kill. Every search is seeded by its clip: neither the order of the clips nor the size of a
+batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
 
 Public: extract, named, Extracted, Progress.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,9 +23,21 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.extract.contract import Found, Search
+from harness.extract.levels import nested
 from harness.extract.oracle import Case, Listener, Logits, ask, expected_classes, lead, probability
 from harness.journal import Journal
-from harness.records import MIN_MARGIN, OTHER, Bands, Clip, LabelMap, Mask, Skipped, SufficientSignal
+from harness.records import (
+    MIN_MARGIN,
+    OTHER,
+    Bands,
+    Clip,
+    FloatArray,
+    LabelMap,
+    Levels,
+    Mask,
+    Skipped,
+    SufficientSignal,
+)
 from harness.seeds import seed_of
 
 Progress = Callable[[int, int], None]
@@ -223,9 +238,10 @@ def _certify(
     for clip, clip_runs in finished:
         signals: list[SufficientSignal] = []
         skipped: list[Skipped] = []
+        ranking = _ranking(clip_runs)
         for run in clip_runs:
             waveform, logits = next(answers)
-            signal = _signal(run, reference, audio.sha256(waveform), logits)
+            signal = _signal(run, reference, audio.sha256(waveform), logits, ranking)
             if signal.margin < MIN_MARGIN and not signal.degenerate:
                 why = f"{signal.search}: the certificate failed with a lead of {signal.margin:.2g}"
                 skipped.append(Skipped(clip.clip_id, why))
@@ -234,9 +250,26 @@ def _certify(
         yield clip, Extracted(tuple(signals), tuple(skipped))
 
 
-def _signal(run: _Running, reference: str, sha256: str, logits: Logits) -> SufficientSignal:
+def _ranking(runs: Sequence[_Running]) -> FloatArray | None:
+    """(n_bins,) responsibility of the band of each bin, if a search of the clip came to rank its bands."""
+    for run in runs:
+        if run.found is not None and run.found.ranking is not None:
+            return np.repeat(run.found.ranking, np.diff(run.case.bands.edges))
+    return None
+
+
+def _levels(run: _Running, mask: Mask, ranking: FloatArray | None) -> Levels | None:
+    if ranking is None or run.search.family != "minimal":
+        return None
+    return nested(mask, ranking, spectra.bin_energy(run.case.spectrum, len(run.case.clip.waveform)))
+
+
+def _signal(
+    run: _Running, reference: str, sha256: str, logits: Logits, ranking: FloatArray | None
+) -> SufficientSignal:
     assert run.found is not None  # noqa: S101 - certified only when found
     clip, family = run.case.clip, run.search.family
+    mask = spectra.expand(run.case.bands, run.found.mask)
     return SufficientSignal(
         signal_id=f"{clip.clip_id}:{reference.replace('/', '__')}:{family}",
         clip_id=clip.clip_id,
@@ -246,7 +279,7 @@ def _signal(run: _Running, reference: str, sha256: str, logits: Logits) -> Suffi
         expected=run.heard.expected,
         n_samples=len(clip.waveform),
         sample_rate_hz=clip.sample_rate_hz,
-        mask=spectra.expand(run.case.bands, run.found.mask),
+        mask=mask,
         guarantee=run.found.guarantee,
         resolution=len(run.case.bands),
         p_whole=run.heard.p_whole,
@@ -257,6 +290,7 @@ def _signal(run: _Running, reference: str, sha256: str, logits: Logits) -> Suffi
         n_queries=run.case.n_queries + _QUERIES_BESIDE,
         seed=run.seed,
         sha256=sha256,
+        levels=_levels(run, mask, ranking),
     )
 
 
@@ -276,7 +310,8 @@ def _item(clip: Clip, extracted: Extracted) -> dict[str, Any]:
     signals = []
     for signal in extracted.signals:
         fields = {f.name: getattr(signal, f.name) for f in dataclasses.fields(signal)}
-        signals.append({**fields, "mask": spectra.runs(signal.mask).tolist()})
+        levels = None if signal.levels is None else _packed(signal.levels)
+        signals.append({**fields, "mask": spectra.runs(signal.mask).tolist(), "levels": levels})
     skipped = [dataclasses.asdict(s) for s in extracted.skipped]
     return {"clip_id": clip.clip_id, "signals": signals, "skipped": skipped}
 
@@ -286,5 +321,16 @@ def _from_item(item: dict[str, Any]) -> Extracted:
     signals = []
     for fields in item["signals"]:
         mask = spectra.from_runs(np.array(fields["mask"], dtype=np.int64), fields["n_samples"] // 2 + 1)
-        signals.append(SufficientSignal(**{**fields, "mask": mask}))
+        levels = None if fields["levels"] is None else _unpacked(fields["levels"])
+        signals.append(SufficientSignal(**{**fields, "mask": mask, "levels": levels}))
     return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]))
+
+
+def _packed(levels: Levels) -> str:
+    """Levels as short text."""
+    return base64.b64encode(zlib.compress(levels.tobytes())).decode()
+
+
+def _unpacked(text: str) -> Levels:
+    """Inverse of `_packed`."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)

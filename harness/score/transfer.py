@@ -2,24 +2,24 @@
 
 A unit of work is a whole clip, a silence of one length, or a signal with its controls. Units are judged in
 batches and handed over as they come, so that a run that was cut off continues with those that are missing.
-Stimuli are made here and nowhere else: the signal as published, its controls from the clip's own spectrum,
-seeded by the signal's id. Degenerate signals are not judged.
+Stimuli are made here and nowhere else: the signal as published, its controls and its further levels from the
+clip's own spectrum, the controls seeded by the signal's id. Degenerate signals are not judged.
 
-Public: judge, n_units, Unit, Candidate.
+Public: judge, n_units, controls, further_levels, Unit, Stimulus, Candidate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset.signals import Suite
-from harness.records import Clip, LabelMap, ModelFacts, SufficientSignal, Verdict, Waveform
+from harness.dataset.signals import Suite, spectrum_of
+from harness.records import N_LEVELS, Clip, LabelMap, ModelFacts, SufficientSignal, Verdict, Waveform
 from harness.seeds import generator
 from harness.tasks import Task
 
@@ -40,14 +40,23 @@ class Candidate(Protocol):
         ...
 
 
+class Stimulus(NamedTuple):
+    """A sound to judge."""
+
+    name: str
+    """One of STIMULI."""
+    waveform: Waveform
+    level: int | None = None
+    """As in `records.Verdict`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Unit:
     """What is judged together and finished together."""
 
     key: str
     """`whole:<clip_id>`, `silence:<n_samples>` or `signal:<signal_id>`."""
-    stimuli: tuple[tuple[str, Waveform], ...] = field(repr=False)
-    """Name in STIMULI and waveform."""
+    stimuli: tuple[Stimulus, ...] = field(repr=False)
     clip: Clip | None = None
     signal: SufficientSignal | None = None
 
@@ -85,7 +94,7 @@ def judge(
     n_samples = 0
     for unit in _units(suite, task, done):
         batch.append(unit)
-        n_samples += sum(len(waveform) for _, waveform in unit.stimuli)
+        n_samples += sum(len(stimulus.waveform) for stimulus in unit.stimuli)
         if n_samples >= _SAMPLES_AT_ONCE:
             yield _judged(candidate, label_map, task, batch)
             sees(len(batch))
@@ -99,22 +108,29 @@ def _units(suite: Suite, task: Task, done: Collection[str]) -> Iterator[Unit]:
     clips = suite.clips(task.name)
     for clip in clips.values():
         if (key := f"whole:{clip.clip_id}") not in done:
-            yield Unit(key, (("whole", clip.waveform),), clip)
+            yield Unit(key, (Stimulus("whole", clip.waveform),), clip)
     for length in sorted({len(c.waveform) for c in clips.values()}):
         if (key := f"silence:{length}") not in done:
-            yield Unit(key, (("silence", np.zeros(length, dtype=np.float32)),))
+            yield Unit(key, (Stimulus("silence", np.zeros(length, dtype=np.float32)),))
     for reference in suite.references(task.name):
         for signal, waveform in suite.signals(task.name, reference.model.slug):
             key = f"signal:{signal.signal_id}"
             if not signal.degenerate and key not in done:
                 clip = clips[signal.clip_id]
-                stimuli = (("signal", waveform), *controls(signal, clip))
-                yield Unit(key, stimuli, clip, signal)
+                yield Unit(key, tuple(_stimuli(signal, waveform, clip)), clip, signal)
+
+
+def _stimuli(signal: SufficientSignal, waveform: Waveform, clip: Clip) -> Iterator[Stimulus]:
+    yield Stimulus("signal", waveform, 0 if signal.family == "minimal" else None)
+    for name, made in controls(signal, clip):
+        yield Stimulus(name, made)
+    for level, made in further_levels(signal, clip):
+        yield Stimulus("signal", made, level)
 
 
 def controls(signal: SufficientSignal, clip: Clip) -> Iterator[tuple[str, Waveform]]:
     """The controls of a signal (definitions: Controls), all but silence, which needs no signal."""
-    X = spectra.spectrum(clip.waveform)
+    X = spectrum_of(clip)
     energy = spectra.bin_energy(X, signal.n_samples)
     permuted = spectra.permuted(signal.mask, generator("permuted", signal.signal_id))
     masks = np.stack([permuted, spectra.largest(energy, signal.n_kept), ~signal.mask])
@@ -126,17 +142,22 @@ def controls(signal: SufficientSignal, clip: Clip) -> Iterator[tuple[str, Wavefo
     yield "complement", kept[2]
 
 
+def further_levels(signal: SufficientSignal, clip: Clip) -> Iterator[tuple[int, Waveform]]:
+    """Levels 1 and above of a signal (definitions: Levels); none where it has no levels."""
+    if signal.levels is None:
+        return
+    steps = np.arange(1, N_LEVELS)
+    kept = spectra.keep(spectrum_of(clip), signal.levels <= steps[:, None], signal.n_samples)
+    yield from zip(steps.tolist(), kept, strict=True)
+
+
 def _judged(
     candidate: Candidate, label_map: LabelMap, task: Task, units: Sequence[Unit]
 ) -> list[tuple[str, list[Verdict]]]:
-    waveforms = [waveform for unit in units for _, waveform in unit.stimuli]
-    logits = candidate.logits(waveforms, task.sample_rate_hz)
-    rows = iter(zip(waveforms, logits, strict=True))
+    waveforms = [stimulus.waveform for unit in units for stimulus in unit.stimuli]
+    rows = iter(candidate.logits(waveforms, task.sample_rate_hz))
     return [
-        (
-            unit.key,
-            [_verdict(candidate.facts, label_map, task, unit, name, *next(rows)) for name, _ in unit.stimuli],
-        )
+        (unit.key, [_verdict(candidate.facts, label_map, task, unit, s, next(rows)) for s in unit.stimuli])
         for unit in units
     ]
 
@@ -146,8 +167,7 @@ def _verdict(
     label_map: LabelMap,
     task: Task,
     unit: Unit,
-    stimulus: str,
-    waveform: Waveform,
+    stimulus: Stimulus,
     logits: NDArray[np.float32],
 ) -> Verdict:
     signal, clip = unit.signal, unit.clip
@@ -156,16 +176,16 @@ def _verdict(
     canonical = np.array(label_map.canonical)
     p = {label: float(p_raw[canonical == label].sum()) for label in task.labels}
     top = int(np.argmax(logits))
-    seconds, energy = seen(waveform, task.sample_rate_hz, facts)
+    seconds, energy = seen(stimulus.waveform, task.sample_rate_hz, facts)
     return Verdict(
         task=task.name,
         reference=signal.reference if signal else None,
         family=signal.family if signal else None,
-        level=0 if signal and signal.family == "minimal" and stimulus == "signal" else None,
+        level=stimulus.level,
         clip_id=clip.clip_id if clip else None,
         signal_id=signal.signal_id if signal else None,
-        stimulus=stimulus,
-        n_samples=len(waveform),
+        stimulus=stimulus.name,
+        n_samples=len(stimulus.waveform),
         truth=clip.label if clip else None,
         expected=signal.expected if signal else None,
         predicted_raw=label_map.names[top],
@@ -189,11 +209,12 @@ def seen(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[fl
         seconds inside the window; share of the energy inside the window and below the model's Nyquist
         frequency, 1 for silence.
     """
-    seconds = len(waveform) / sample_rate_hz
+    whole = len(waveform) / sample_rate_hz
+    seconds = whole if facts.window_seconds is None else min(whole, facts.window_seconds)
+    if seconds == whole and facts.sample_rate_hz >= sample_rate_hz:
+        return seconds, 1.0
     total = float(np.square(waveform, dtype=np.float64).sum())
-    if facts.window_seconds is not None and facts.window_seconds < seconds:
-        seconds = facts.window_seconds
-        waveform = waveform[: round(seconds * sample_rate_hz)]
+    waveform = waveform[: round(seconds * sample_rate_hz)]
     if total == 0:
         return seconds, 1.0
     if facts.sample_rate_hz >= sample_rate_hz:

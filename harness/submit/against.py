@@ -8,6 +8,7 @@ Public: problems.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.dataset.signals import Suite
@@ -31,11 +32,13 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     if entry.references != suite.counts(entry.task):
         found.append("references: not those of the suite, or with other numbers of signals")
     asked = verdicts[verdicts["stimulus"] == "signal"]
-    answered = set(zip(asked["signal_id"], asked["expected"], strict=True))
-    if missing := suite.judged(entry.task) - answered:
-        found.append(f"verdicts: none on {len(missing)} signals of the suite, as {min(missing)[0]}")
-    if foreign := answered - suite.judged(entry.task):
-        found.append(f"verdicts: {len(foreign)} on signals that the suite has not, as {min(foreign)[0]}")
+    levels = asked["level"].fillna(0).astype(int)
+    answered = set(zip(asked["signal_id"], levels, asked["expected"], strict=True))
+    due = suite.judged(entry.task)
+    found += [f"verdicts: none on {some} of the suite, as {one}" for some, one in _told(due - answered)]
+    found += [
+        f"verdicts: some on {some} that the suite has not, as {one}" for some, one in _told(answered - due)
+    ]
     whole = verdicts[verdicts["stimulus"] == "whole"]
     heard = {
         (str(clip_id), truth if isinstance(truth, str) else None, int(n_samples))
@@ -47,3 +50,14 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     if wrong := sorted({clip_id for clip_id, *_ in heard ^ clips}):
         found.append(f"verdicts: {len(wrong)} whole clips are not those of the suite, as {wrong[0]}")
     return found
+
+
+def _told(rows: set[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
+    """How many signals, and how many whose level 0 is not among the rows, each with the first of them."""
+    signals = {signal_id for signal_id, level, _ in rows if level == 0}
+    nested = sorted({(signal_id, level) for signal_id, level, _ in rows if signal_id not in signals})
+    if signals:
+        yield f"{len(signals)} signals", min(signals)
+    if nested:
+        n = len({signal_id for signal_id, _ in nested})
+        yield f"levels of {n} signals", f"{nested[0][0]} at level {nested[0][1]}"

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.dataset import schema
-from harness.records import FAMILIES, OTHER, STIMULI, Entry
+from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, Entry
 from harness.submit import text
 from harness.tasks import Task
 
@@ -32,7 +32,6 @@ MAX_CLIPS = 10_000
 MAX_EXPANDED_BYTES = 512 * 2**20
 MAX_TEXT = 512
 """Characters of a clip's or signal's id."""
-MAX_LEVEL = 7
 TOLERANCE = 1e-3
 """Of probabilities, which are stored as float32."""
 
@@ -172,11 +171,11 @@ def _identity(checks: _Checks, entry: Entry, task: Task) -> None:
         "reference", [pair in offered for pair in pairs], "a reference the entry lists with this family"
     )
     levelled = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
-    in_range = rows["level"].between(0, MAX_LEVEL).fillna(False).to_numpy(dtype=bool)
+    in_range = rows["level"].between(0, N_LEVELS - 1).fillna(False).to_numpy(dtype=bool)
     checks.require(
         np.where(levelled, in_range, rows["level"].isna()),
         "level",
-        f"0 to {MAX_LEVEL} for signals of family minimal, and nothing for all else",
+        f"0 to {N_LEVELS - 1} for signals of family minimal, and nothing for all else",
     )
     silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
     named = [isinstance(c, str) and c != "" and text.is_plain(c, MAX_TEXT) for c in rows["clip_id"]]
@@ -281,6 +280,12 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
         missing = signals - there
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
     report(sorted(set(made["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
+    asked = made[made["level"].notna()].drop_duplicates(["signal_id", "level"]).groupby("signal_id")["level"]
+    lowest, highest, n_levels = asked.min(), asked.max(), asked.count()
+    sound = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
+    report(
+        list(n_levels.index[~sound]), f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}"
+    )
     report(sorted(set(made["clip_id"].dropna()) - set(whole["clip_id"])), "has no row of the whole clip")
     heard = rows[rows["stimulus"] != "silence"]
     lengths = set(heard["n_samples"].dropna()) - set(silence["n_samples"])

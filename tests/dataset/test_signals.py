@@ -4,12 +4,14 @@ import dataclasses
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from harness import audio, spectra
 from harness.dataset import build, schema, shards, signals
 from harness.errors import BadInput, BadSignals
 from harness.records import (
+    FAMILIES,
     Clip,
     CorpusRef,
     LabelMap,
@@ -31,7 +33,17 @@ def clip_of(i, seed=None):
     return Clip(f"c{i}", "toys", "spoof", (0.1 * rng.normal(size=400)).astype(np.float32), 16_000)
 
 
-def signal_of(clip, repo_id, family, seed=0):
+def levels_of(mask, seed):
+    """Levels as they must be, the bins beside the mask in random order."""
+    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    levels = np.zeros(len(mask), dtype=np.uint8)
+    others = np.random.default_rng(seed).permutation(np.flatnonzero(~mask))
+    for bins in np.split(others, sizes[:-1] - sizes[0])[1:]:
+        levels[bins] = levels.max() + 1
+    return levels
+
+
+def signal_of(clip, repo_id, family, seed=0, levels=False):
     mask = np.random.default_rng([seed, int(clip.clip_id[1:])]).random(201) < 0.2
     waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, 400)
     return SufficientSignal(
@@ -54,6 +66,7 @@ def signal_of(clip, repo_id, family, seed=0):
         n_queries=40,
         seed=seed,
         sha256=audio.sha256(waveform),
+        levels=levels_of(mask, seed) if levels and family == "minimal" else None,
     )
 
 
@@ -72,16 +85,17 @@ def record_of(repo_id, families, n_clips=3, revision="a" * 64):
     )
 
 
-def add(root, repo_id="toys/a", families=("responsibility", "minimal"), clips=range(3), **options):
+def add(root, repo_id="toys/a", families=FAMILIES, clips=range(3), levels=False, **options):
     made = [clip_of(i) for i in clips]
-    found = [signal_of(c, repo_id, f) for c in made for f in families]
+    found = [signal_of(c, repo_id, f, levels=levels) for c in made for f in families]
     build.add_reference(root, TASK, record_of(repo_id, families, len(made)), made, found, **options)
     return made, found
 
 
+@pytest.mark.parametrize("levels", [False, True])
 @pytest.mark.parametrize("masks_only", [False, True])
-def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only):
-    made, found = add(tmp_path, masks_only=masks_only)
+def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, levels):
+    made, found = add(tmp_path, masks_only=masks_only, levels=levels)
     suite = signals.load(str(tmp_path))
     assert [t.name for t in suite.tasks] == ["deepfake"]
     assert suite.task("deepfake").label_of("AIVoice") == "spoof"
@@ -94,7 +108,9 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only):
     for signal, waveform in pairs:
         other = wanted[signal.signal_id]
         np.testing.assert_array_equal(signal.mask, other.mask)
-        assert {**vars(signal), "mask": 0} == {**vars(other), "mask": 0}
+        assert (signal.levels is None) == (not levels or signal.family != "minimal")
+        np.testing.assert_array_equal(signal.levels, other.levels)
+        assert vars(signal) | {"mask": 0, "levels": 0} == vars(other) | {"mask": 0, "levels": 0}
         assert audio.sha256(waveform) == signal.sha256
 
 
@@ -125,6 +141,87 @@ def test_the_same_content_has_the_same_hash_wherever_it_is(tmp_path):
     x, y = (signals.load(str(tmp_path / d)).ref("deepfake") for d in "xy")
     assert x.sha256 == y.sha256
     assert (x.repo_id, y.repo_id) == ("local/x", "local/y")
+
+
+def test_levels_are_content(tmp_path):
+    add(tmp_path / "none")
+    add(tmp_path / "levels", levels=True)
+    add(tmp_path / "again", levels=True)
+    made = [clip_of(i) for i in range(3)]
+    found = [signal_of(c, "toys/a", f, levels=True) for c in made for f in FAMILIES]
+    others = [s if s.levels is None else dataclasses.replace(s, levels=levels_of(s.mask, 7)) for s in found]
+    build.add_reference(tmp_path / "others", TASK, record_of("toys/a", FAMILIES), made, others)
+    refs = {p.name: signals.load(str(p)).ref("deepfake").sha256 for p in tmp_path.iterdir()}
+    assert refs["levels"] == refs["again"]
+    assert len({refs["none"], refs["levels"], refs["others"]}) == 3
+
+
+def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
+    add(tmp_path, levels=True)
+    add(tmp_path, "toys/b", families=("minimal",))
+    asked = signals.load(str(tmp_path)).judged("deepfake")
+    assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal"} == {
+        (level, "spoof") for level in range(8)
+    }
+    assert {level for s, level, _ in asked if s == "c1:toys__b:minimal"} == {0}
+    assert {level for s, level, _ in asked if s == "c1:toys__a:responsibility"} == {0}
+    assert len(asked) == 3 * 8 + 3 + 3
+
+
+def no_bin(levels, wanted):
+    """No bin of a level: each has the next."""
+    return np.where(levels == wanted, wanted + 1, levels).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (lambda s: {"levels": s.levels[:-1]}, "levels of 200 bins, expected 201"),
+        (lambda s: {"levels": s.levels[:0]}, "levels of 0 bins, expected 201"),
+        (lambda s: {"levels": s.levels + (s.levels == 7).astype(np.uint8)}, "level 8, expected 0 to 7"),
+        (lambda s: {"levels": s.levels - 1}, "a bin of level 255, expected 0 to 7"),
+        (lambda s: {"levels": s.levels[::-1].copy()}, "level 0 differs from the mask"),
+        (lambda s: {"levels": no_bin(s.levels, 0)}, "level 0 differs from the mask"),
+        (lambda s: {"levels": no_bin(s.levels, 3)}, r"levels of \[\d+, .*\] bins, expected \[\d+, .*201\]"),
+        (lambda s: {"mask": np.zeros(201, dtype=bool), "levels": no_bin(s.levels, 0)}, "levels of .* bins"),
+        (lambda s: {"family": "responsibility"}, "levels of family responsibility, expected none"),
+        (lambda s: {"degenerate": True}, "levels of a degenerate signal, expected none"),
+    ],
+)
+def test_levels_that_cannot_be_are_refused(tmp_path, changes, why):
+    clip = clip_of(0)
+    signal = signal_of(clip, "toys/a", "minimal", levels=True)
+    signal = dataclasses.replace(signal, **changes(signal))
+    build.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
+    with pytest.raises(BadSignals, match=f"c0:toys__a:minimal: .*{why}"):
+        list(signals.load(str(tmp_path)).signals("deepfake", "toys__a"))
+
+
+def test_levels_take_little_room(tmp_path):
+    n_bins = 24_001
+    rng = np.random.default_rng(0)
+    edges = np.sort(rng.choice(np.arange(1, n_bins), 300, replace=False))
+    responsibility = np.repeat(rng.random(301), np.diff(edges, prepend=0, append=n_bins))
+    mask = responsibility >= np.sort(responsibility)[-40]
+    sizes = schema.level_sizes(int(mask.sum()), n_bins)
+    rows = []
+    for i in range(8):
+        order = np.lexsort((rng.random(n_bins), -responsibility, ~mask))
+        levels = np.empty(n_bins, dtype=np.uint8)
+        levels[order] = np.repeat(np.arange(8), np.diff(sizes, prepend=0))
+        signal = dataclasses.replace(
+            signal_of(clip_of(i), "toys/a", "minimal"), n_samples=48_000, mask=mask, levels=levels
+        )
+        rows.append(schema.signal_row(signal, None))
+    shards.write_rows(tmp_path / "s.parquet", rows, schema.SIGNALS)
+    metadata = pq.ParquetFile(tmp_path / "s.parquet").metadata
+    (column,) = (
+        c
+        for c in map(metadata.row_group(0).column, range(metadata.num_columns))
+        if c.path_in_schema == "levels"
+    )
+    assert column.compression == "ZSTD"
+    assert column.total_compressed_size / 8 < 4000
 
 
 def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):

@@ -1,16 +1,18 @@
 """Runs over many clips: certified, resumable, the same in any order."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from harness import audio, spectra
+from harness.dataset.schema import level_sizes
 from harness.extract import run
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.journal import Journal
-from harness.records import MIN_MARGIN, OTHER, LabelMap
+from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
 from .conftest import TONES_HZ, Ear, clip_of
 
@@ -24,7 +26,9 @@ def same(one, other):
         assert a.skipped == b.skipped
         for s, t in zip(a.signals, b.signals, strict=True):
             np.testing.assert_array_equal(s.mask, t.mask)
-            assert {**vars(s), "mask": None} == {**vars(t), "mask": None}
+            np.testing.assert_array_equal(s.levels, t.levels)
+            rest = {"mask": None, "levels": None}
+            assert vars(s) | rest == vars(t) | rest
     return True
 
 
@@ -55,6 +59,56 @@ def test_the_minimal_signal_of_a_tone_is_the_bin_of_the_tone(label_map, journal)
     assert spectra.runs(minimal.mask).tolist() == [[TONES_HZ["high"] // 10, 1]]
     assert minimal.guarantee == "one_minimal"
     assert minimal.resolution == 401
+
+
+@pytest.mark.parametrize("n_bands", [None, 20])
+def test_the_levels_of_a_minimal_signal_go_from_its_mask_to_the_whole_clip(
+    clips, label_map, journal, n_bands
+):
+    searches = [Minimal(), Responsibility(repetitions=2, splits=3, n_bands=n_bands)]
+    for clip, result in zip(clips, extracted(clips, label_map, journal, searches=searches), strict=True):
+        minimal, other = result.signals
+        assert other.levels is None
+        assert (minimal.levels is None) == minimal.degenerate
+        if minimal.degenerate:
+            continue
+        np.testing.assert_array_equal(minimal.levels == 0, minimal.mask)
+        sizes = [int((minimal.levels <= j).sum()) for j in range(N_LEVELS)]
+        assert sizes == level_sizes(minimal.n_kept, len(minimal.mask)).tolist()
+        X = spectra.spectrum(clip.waveform)
+        whole = spectra.keep(X, minimal.levels <= N_LEVELS - 1, minimal.n_samples)
+        np.testing.assert_array_max_ulp(whole, clip.waveform, maxulp=1)
+
+
+def test_the_band_that_matters_comes_early_among_the_levels(label_map, journal):
+    # The low tone is louder than the noise around the high one, but speaks for another class.
+    clip = clip_of("a", [0.1, 0.1, 0.9])
+    (result,) = extracted([clip], label_map, journal, searches=[Responsibility(), Minimal()])
+    levels = result.signals[1].levels
+    at = {name: hz // 10 for name, hz in TONES_HZ.items()}
+    assert levels[at["high"]] == 0
+    assert levels[at["high"] - 1] < levels[at["low"]]
+    assert levels[at["high"] + 1] < levels[at["low"]]
+
+
+@pytest.mark.parametrize(
+    ("searches", "budget"), [([Minimal()], None), ([Minimal(n_bands=20)], None), (SEARCHES, 5)], ids=str
+)
+def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, searches, budget):
+    clip = clip_of("a", [0.1, 0.1, 0.9])
+    (result,) = extracted([clip], label_map, journal, searches=searches, budget=budget)
+    assert len(result.signals) == len(searches)
+    assert all(signal.levels is None for signal in result.signals)
+
+
+def test_a_line_of_the_journal_holds_the_levels_in_few_bytes(clips, label_map, journal):
+    whole = extracted(clips, label_map, journal)
+    items = [json.loads(line) for line in journal.path.read_bytes().splitlines()[1:]]
+    of = {item["clip_id"]: run._from_item(item) for item in items}
+    assert same(whole, [of[clip.clip_id] for clip in clips])
+    packed = [s["levels"] for item in items for s in item["signals"] if s["levels"] is not None]
+    assert len(packed) == sum(not s.degenerate for e in whole for s in e.signals) / 2 > 10
+    assert max(map(len, packed)) < 300, "of 401 bins"
 
 
 def test_a_class_that_silence_gets_too_is_degenerate_with_an_empty_mask(label_map, journal):

@@ -116,6 +116,15 @@ def test_responsibility_ranks_the_band_that_matters_first():
     assert found.mask.sum() <= 40, "a needed quiet band must rise far above its energy rank (300th)"
 
 
+def test_only_a_search_that_ranks_returns_a_ranking():
+    energy = np.linspace(1, 0, 60)
+    ranked, _ = solve(Responsibility(repetitions=8), lambda mask: mask[40], energy)
+    assert ranked.ranking.shape == (60,)
+    assert ranked.ranking.argmax() == 40
+    assert (ranked.ranking >= 0).all()
+    assert solve(Minimal(), lambda mask: mask[40], energy)[0].ranking is None
+
+
 def test_the_prefix_grid_grows_by_its_factor_and_ends_with_everything():
     sizes = prefix_sizes(8001)
     assert sizes[0] == 1

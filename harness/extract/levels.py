@@ -1,0 +1,32 @@
+"""Nested levels between a minimal signal and its whole clip (definitions: Levels).
+
+The bins of the minimal mask come first, then all others by the responsibility of their band. Level j keeps
+the first k_j bins, k_j = `schema.level_sizes`. A level need not be sufficient.
+
+Public: nested.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.dataset.schema import level_sizes
+from harness.records import N_LEVELS, FloatArray, Levels, Mask
+
+
+def nested(mask: Mask, responsibility: FloatArray, energy: FloatArray) -> Levels:
+    """The first level that keeps each bin.
+
+    Args:
+        mask: (N,) the minimal signal, not empty.
+        responsibility: (N,) that of the band of each bin.
+        energy: (N,) of each bin; of equal responsibility the louder bin comes first, then the lower.
+
+    Returns:
+        (N,) 0 for the bins of the mask, at most N_LEVELS - 1.
+    """
+    order = np.lexsort((-energy, -responsibility, ~mask))
+    sizes = level_sizes(int(mask.sum()), len(mask))
+    levels = np.empty(len(mask), dtype=np.uint8)
+    levels[order] = np.repeat(np.arange(N_LEVELS), np.diff(sizes, prepend=0))
+    return levels
