@@ -75,7 +75,7 @@ COLUMNS: tuple[Column, ...] = (
         "model",
         "Model",
         "The candidate that judges signals extracted from other models. A reference is a model whose "
-        "own signals are part of the suite; it is never scored on its own.",
+        "own signals are part of the suite; its rates are means over the other references.",
         lambda row: row.name,
         "text",
         None,

@@ -96,8 +96,8 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
 
 def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
     """Whether each signal was given its class, by signal_id; nested levels are passed over."""
-    level = verdicts["level"].fillna(0) == 0
-    rows = verdicts[(verdicts["stimulus"] == stimulus) & level]
+    first = verdicts["level"].isna() | (verdicts["level"] == 0)
+    rows = verdicts[(verdicts["stimulus"] == stimulus) & first]
     answers = rows["predicted"] == rows["expected"]
     return dict(zip(rows["signal_id"], answers.tolist(), strict=True))
 

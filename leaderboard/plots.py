@@ -35,6 +35,8 @@ _INKS = "#000000", "#ffffff"
 """One of the two has a contrast of at least 4.5 with any colour."""
 
 _CELL_W, _CELL_H, _GAP = 84, 50, 3
+_APART = 18
+"""Between the columns of the references and those of the candidates."""
 _STYLE = """
 .gh{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px}
 .gh .card{fill:#fff}.gh .ink{fill:#1b232c}.gh .mute{fill:#5b6672}.gh .rule{stroke:#c3cad1}
@@ -47,6 +49,9 @@ _STYLE = """
 
 def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, str] | None = None) -> str:
     """The matrix as a picture: rows are references, columns are the models that judge their signals.
+
+    The columns of the references stand first, in the order of the rows, so that their own signals lie on the
+    diagonal, which is hatched; those of the candidates stand apart, in the order of the matrix.
 
     Args:
         matrix: at least one reference and one model.
@@ -62,10 +67,12 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     left = max(124, int(longest * 7.4) + 24)
     tallest = max(len(_cut(names[m])) for m in matrix.models)
     top = 74 + int(tallest * 4.9)
-    width_cells, height_cells = len(matrix.models) * _CELL_W, len(matrix.references) * _CELL_H
+    groups = _groups(matrix, left)
+    at = [start + i * _CELL_W for _, start, n in groups for i in range(n)]
+    width_cells, height_cells = at[-1] + _CELL_W - left, len(matrix.references) * _CELL_H
     slant = int(tallest * 5.6)
     width = left + max(width_cells + max(40, slant - 20), 320)
-    height = top + height_cells + 100
+    height = top + height_cells + 124
     title = f"{column.header}: signals of each reference judged by each model"
     hatch = f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}"
     parts = [
@@ -84,7 +91,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
         ),
     ]
     for i, model in enumerate(matrix.models):
-        x, y = left + i * _CELL_W + _CELL_W // 2, top - 10
+        x, y = at[i] + _CELL_W // 2, top - 10
         label = (
             f'<g transform="translate({x} {y}) rotate(-40)"><text class="ink">{_name(names[model], model)}'
             "</text></g>"
@@ -100,8 +107,9 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
         for i, model in enumerate(matrix.models):
             said = f"signals of {names[reference]}, judged by {names[model]}"
             cell = matrix.cells.get((reference, model))
-            parts.append(_square(left + i * _CELL_W, y, cell, column, said, hatch))
-    parts.append(_legend(left, top + height_cells + 26, column, hatch))
+            parts.append(_square(at[i], y, cell, column, said, hatch))
+    parts += [_bracket(words, x, n, top + height_cells + 6) for words, x, n in groups]
+    parts.append(_legend(left, top + height_cells + 50, column, hatch))
     parts.append("</svg>")
     return "\n".join(parts)
 
@@ -197,6 +205,24 @@ def contrast(one: str, other: str) -> float:
     """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
     dark, light = sorted((_luminance(one), _luminance(other)))
     return (light + 0.05) / (dark + 0.05)
+
+
+def _groups(matrix: Matrix, left: int) -> list[tuple[str, int, int]]:
+    """What the columns are, where they begin and how many they are; none that is empty."""
+    n = matrix.n_references
+    gap = _APART if 0 < n < len(matrix.models) else 0
+    groups = (("references", left, n), ("candidates", left + n * _CELL_W + gap, len(matrix.models) - n))
+    return [group for group in groups if group[2]]
+
+
+def _bracket(words: str, x: int, n: int, y: int) -> str:
+    """A line under n columns that says what they are."""
+    width = n * _CELL_W - _GAP
+    middle, label = x + width / 2, words if n > 1 else words.removesuffix("s")
+    return (
+        f'<path class="rule" d="M{x} {y}v4h{width}v-4" fill="none"/>'
+        f'<text class="mute" x="{middle}" y="{y + 20}" font-size="12" text-anchor="middle">{label}</text>'
+    )
 
 
 def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch: str) -> str:

@@ -17,7 +17,7 @@ from harness.dataset.signals import Suite
 from harness.journal import replace_file
 from harness.records import Entry
 from harness.submit import store
-from leaderboard import listen, pages, plots, table
+from leaderboard import entries, listen, pages, plots, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
     """
     beside = [
         (folder, other)
-        for folder, other in table.references_of(suite, entry.task)
+        for folder, other in entries.references_of(suite, entry.task)
         if other.model != entry.model
     ]
     matrices = [

@@ -3,9 +3,10 @@
     <out>/index.html                        written last: where it stands the site is whole
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
     <out>/figures/<task>-<measure>.svg      the matrix of the headline family, for a README
+    <out>/.goodenough-site                  what of this a build made (`place`)
 
 Conventions: made in a fresh folder beside `out`, then moved in file by file. Pages of models that are gone
-are removed; a folder that holds anything but a site is refused.
+are removed; a folder that holds anything no build made is refused.
 
 Public: write, page_of.
 """
@@ -27,22 +28,21 @@ from harness.dataset.signals import Suite
 from harness.errors import BadInput
 from harness.records import FAMILIES, Cell, Entry, ModelRef, ReferenceRecord
 from harness.seeds import seed_of
-from leaderboard import pages, plots, table
+from leaderboard import pages, place, plots, table
 from leaderboard.table import Board, Ranking, Row
 
 FIGURES = ("lift", "transfer")
 """Measures shown as heat maps."""
 
-_OURS = re.compile(r"index\.html|models|figures|CNAME|\..*")
-"""What may lie in the folder: a site, and what a host of pages keeps beside one."""
-
 
 @dataclass(frozen=True)
 class Section:
-    """What a page shows of one ranking."""
+    """What a page shows of one task."""
 
-    ranking: Ranking
-    """Its rows."""
+    task: str
+    """Its name."""
+    ranking: Ranking | None
+    """The current one; None where nothing tells which that is."""
     figures: tuple[tuple[str, tuple[Markup, ...]], ...]
     """Heat maps by family."""
     references: tuple[ReferenceRecord, ...]
@@ -81,7 +81,7 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
     Raises:
         BadInput: `out` holds something else, or cannot be written.
     """
-    _check_ours(out)
+    ours = place.owned(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -89,7 +89,7 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     try:
         _fill(fresh, board, suite)
-        _move(fresh, out)
+        place.move(fresh, out, ours)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     finally:
@@ -129,7 +129,7 @@ def _fill(root: Path, board: Board, suite: Suite | None) -> None:
         }
         _put(root / "models" / page_of(model), pages.render("model.html.j2", context))
     context = {
-        "sections": [_section(board, ranking, suite, from_index) for ranking in board.current],
+        "sections": [_section(board, task, suite, from_index) for task in board.tasks],
         "links": from_index,
         "anchor": _anchor,
         "home": "index.html",
@@ -138,16 +138,17 @@ def _fill(root: Path, board: Board, suite: Suite | None) -> None:
     _put(root / "index.html", pages.render("index.html.j2", context))
 
 
-def _section(board: Board, ranking: Ranking, suite: Suite | None, links: Mapping[ModelRef, str]) -> Section:
+def _section(board: Board, task: str, suite: Suite | None, links: Mapping[ModelRef, str]) -> Section:
+    ranking = board.current_of(task)
     figures = tuple(
         (
             matrix.family,
             tuple(Markup(plots.heatmap(matrix, m, links)) for m in FIGURES),  # noqa: S704 - escaped there
         )
-        for matrix in _shown(ranking)
+        for matrix in (() if ranking is None else _shown(ranking))
     )
-    references = () if suite is None else suite.references(ranking.task)
-    return Section(ranking, figures, references, board.stale(ranking.task))
+    references = () if suite is None else suite.references(task)
+    return Section(task, ranking, figures, references, board.stale(task))
 
 
 def _shown(ranking: Ranking) -> list[table.Matrix]:
@@ -197,24 +198,3 @@ def _anchor(task: str) -> str:
 
 def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def _check_ours(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; --out names a folder")
-    others = sorted(p.name for p in out.iterdir() if not _OURS.fullmatch(p.name)) if out.is_dir() else []
-    if others:
-        raise BadInput(f"{out} holds {others[0]}, which is no part of a site; name a new folder with --out")
-
-
-def _move(fresh: Path, out: Path) -> None:
-    """Every file into place, the overview last, then what no page leads to any more goes."""
-    files = sorted((p for p in fresh.rglob("*") if p.is_file()), key=lambda p: p.name == "index.html")
-    wanted = {path.relative_to(fresh) for path in files}
-    for path in files:
-        place = out / path.relative_to(fresh)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
-    for old in (*out.glob("models/*.html"), *out.glob("figures/*.svg")):
-        if old.relative_to(out) not in wanted:
-            old.unlink()

@@ -1,29 +1,30 @@
 """Entries in, board out: who stands where, and which entries may stand together at all.
 
 Conventions: entries are comparable when they answered the same signals under the same protocol: that pair is
-the key. Each task has one current key, that of the suite (without one: that of the newest entry); entries
-with another are stale and are never ranked among the current ones. Nothing a scorecard holds is computed
-again: what is made here is places, their intervals and the arrangement.
+the key. Each task has one current key, that of the suite (where it has no such task: `entries.current`);
+entries with another are stale and are never ranked among the current ones. References and candidates share
+one ranking: a rate of a reference is a mean over the other references. Nothing a scorecard holds is
+computed again: what is made here is places, their intervals and the arrangement.
 
-Public: Row, Matrix, Ranking, Board, build, references_of, matrix_of, short_names, as_json.
+Public: Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_json.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.dataset import signals
 from harness.dataset.signals import Suite
 from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, Cell, DatasetRef, Entry, ModelRef, ReferenceCounts
 from harness.submit import store
+from leaderboard import entries
+from leaderboard.entries import Found, Key
 
-Key = tuple[str, int]
-"""signals.sha256 and protocol: what two entries must share to be compared."""
+_OTHERS = "Its references and their numbers of signals are not those of the suite it names."
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Row:
     entry: Entry
     """The record; every number is read from its scorecard."""
     reference: bool
-    """Its own signals are part of the suite; its scorecard leaves them out."""
+    """Its own signals are among those judged, known by its weights; its scorecard leaves them out."""
     rank: int | None = None
     """Place by lift, from 1, equal values sharing the better one; None when not ranked."""
     rank_low: int | None = None
@@ -58,9 +59,14 @@ class Matrix:
     references: tuple[ModelRef, ...]
     """Rows, by name."""
     models: tuple[ModelRef, ...]
-    """Columns: the references in the same order, then the others as ranked."""
+    """Columns: the references in the same order, then the candidates as ranked."""
     cells: dict[tuple[ModelRef, ModelRef], Cell]
     """By reference and model; a pair nobody evaluated is not there."""
+
+    @property
+    def n_references(self) -> int:
+        """How many of the columns are references: the first ones."""
+        return sum(_place(model, self.references) < len(self.references) for model in self.models)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class Ranking:
     """Not ranked, by name; the scorecard says why."""
     matrices: tuple[Matrix, ...]
     """One per family, headline first."""
+    note: str = ""
+    """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
 
     @property
     def all_rows(self) -> tuple[Row, ...]:
@@ -93,29 +101,25 @@ class Board:
     """Everything the leaderboard shows."""
 
     rankings: tuple[Ranking, ...]
-    """By task; the current one of each task first, then the stale ones, newest first."""
+    """By task; the current one of each task first, then the stale ones, those of most models first."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(dict.fromkeys(r.task for r in self.rankings))
 
     @property
     def current(self) -> tuple[Ranking, ...]:
-        """One per task."""
+        """At most one per task."""
         return tuple(r for r in self.rankings if not r.stale)
+
+    def current_of(self, task: str) -> Ranking | None:
+        """That of a task; None where nothing tells which it is."""
+        return next((r for r in self.current if r.task == task), None)
 
     def stale(self, task: str) -> tuple[Ranking, ...]:
         """Those of other signals or protocols."""
         return tuple(r for r in self.rankings if r.stale and r.task == task)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """An entry and where it lies."""
-
-    entry: Entry
-    folder: Path
-    reference: bool
-
-    @property
-    def key(self) -> Key:
-        return self.entry.signals.sha256, self.entry.protocol
 
 
 def build(submissions: Path, suite: Suite | None) -> Board:
@@ -133,49 +137,39 @@ def build(submissions: Path, suite: Suite | None) -> Board:
             f"no folder at {submissions}; expected one of entries, "
             "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
         )
-    groups: dict[str, dict[Key, list[_Found]]] = defaultdict(lambda: defaultdict(list))
-    for found in _entries(submissions, suite):
+    groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    for found in entries.find(submissions, suite):
         groups[found.entry.task][found.key].append(found)
     offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
     rankings: list[Ranking] = []
     for task in sorted({*groups, *offered}):
-        keys = sorted(groups[task], key=lambda k: _newest(groups[task][k]), reverse=True)
-        now = (offered[task].sha256, PROTOCOL) if task in offered else keys[0]
-        if now not in keys:
+        by_key = groups[task]
+        sizes = entries.models_by_key(by_key)
+        now, note = entries.current(by_key) if task not in offered else ((offered[task].sha256, PROTOCOL), "")
+        if now is not None and now not in by_key:
             rankings.append(Ranking(task, offered[task], PROTOCOL, False, (), (), ()))
-        for key in sorted(keys, key=lambda k: k != now):
-            group = groups[task][key]
-            named, counts = group[0].entry.signals, None
+        for key in sorted(by_key, key=lambda k: (k != now, -sizes[k], k)):
+            named, counts = by_key[key][0].entry.signals, None
             if suite is not None and task in offered and key == now:
                 named, counts = offered[task], suite.counts(task)
-            rankings.append(_ranking(task, named, group, counts, stale=key != now))
+            told = note if key == now or now is None else ""
+            rankings.append(_ranking(task, named, by_key[key], counts, stale=key != now, note=told))
     return Board(tuple(rankings))
 
 
-def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
-    """The references' own evaluations on the suite as it stands: folder and entry, by path."""
-    key = (suite.ref(task).sha256, PROTOCOL)
-    found = []
-    for folder in store.find(suite.root / signals.VERDICTS):
-        entry = store.read(folder)
-        if entry.task == task and (entry.signals.sha256, entry.protocol) == key:
-            found.append((folder, entry))
-    return found
-
-
-def matrix_of(entries: Sequence[Entry], family: str) -> Matrix:
+def matrix_of(models: Sequence[Entry], family: str) -> Matrix:
     """The matrix of entries with one key, models in the order given but references first."""
     references: dict[ModelRef, None] = {}
     cells: dict[tuple[ModelRef, ModelRef], Cell] = {}
-    for entry in entries:
+    for entry in models:
         for score in entry.scorecard.families:
             if score.family == family:
                 for cell in score.cells:
                     references.setdefault(cell.reference)
                     cells[cell.reference, entry.model] = cell
     rows = tuple(sorted(references, key=lambda m: (m.repo_id, m.revision)))
-    models = dict.fromkeys(entry.model for entry in entries)
-    return Matrix(family, rows, tuple(sorted(models, key=lambda m: _place(m, rows))), cells)
+    columns = dict.fromkeys(entry.model for entry in models)
+    return Matrix(family, rows, tuple(sorted(columns, key=lambda m: _place(m, rows))), cells)
 
 
 def short_names(models: Sequence[ModelRef]) -> dict[ModelRef, str]:
@@ -201,6 +195,7 @@ def as_json(board: Board) -> list[dict[str, Any]]:
             "signals": asdict(ranking.signals),
             "protocol": ranking.protocol,
             "stale": ranking.stale,
+            "note": ranking.note,
             "rows": [_row_json(row) for row in ranking.all_rows],
         }
         for ranking in board.rankings
@@ -215,7 +210,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "rank_high": row.rank_high,
         "tie": row.tie,
         "model": asdict(row.entry.model),
-        "reference": row.reference,
+        "role": "reference" if row.reference else "",
         "unranked_because": card.unranked_because,
         "rates": None if card.headline is None else asdict(card.headline.rates),
         "whole": asdict(card.whole),
@@ -223,58 +218,45 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 
 def _place(model: ModelRef, references: tuple[ModelRef, ...]) -> int:
-    return references.index(model) if model in references else len(references)
-
-
-def _newest(group: Sequence[_Found]) -> str:
-    return max(found.entry.run.created for found in group)
-
-
-def _entries(submissions: Path, suite: Suite | None) -> list[_Found]:
-    """Entries by path; the references' own evaluations win over a submission of the same thing."""
-    found: dict[tuple[str, Key], _Found] = {}
-    for folder in store.find(submissions):
-        entry = store.read(folder)
-        known = _Found(entry, folder, entry.scorecard.known_answer is not None)
-        found[entry.path, known.key] = known
-    if suite is not None:
-        for folder in store.find(suite.root / signals.VERDICTS):
-            entry = store.read(folder)
-            known = _Found(entry, folder, True)
-            found[entry.path, known.key] = known
-    return sorted(found.values(), key=lambda f: f.entry.path)
+    """Where among the references, which are known by their weights; behind all for any other model."""
+    weights = [reference.weights_sha256 for reference in references]
+    return weights.index(model.weights_sha256) if model.weights_sha256 in weights else len(weights)
 
 
 def _ranking(
     task: str,
     named: DatasetRef,
-    group: Sequence[_Found],
+    group: Sequence[Found],
     counts: tuple[ReferenceCounts, ...] | None,
     *,
     stale: bool,
+    note: str,
 ) -> Ranking:
     # What an entry says of its references is its own word: who left some out is not compared with the others.
     usual = counts or Counter(f.entry.references for f in group).most_common(1)[0][0]
-    group = [f if f.entry.references == usual else _set_apart(f) for f in group]
-    counted = [f for f in group if f.entry.scorecard.ranked]
-    rest = [f for f in group if not f.entry.scorecard.ranked]
-    rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)))
-    unranked = tuple(Row(f.entry, f.reference) for f in rest)
-    entries = [row.entry for row in (*rows, *unranked)]
-    published = {c.family for entry in entries for c in entry.references}
+    weights = {count.model.weights_sha256 for count in usual}
+    judged = [f if f.apart or f.entry.references == usual else replace(f, apart=_OTHERS) for f in group]
+    sound = [f for f in judged if f.apart is None]
+    apart = [_set_apart(f, f.apart) for f in judged if f.apart is not None]
+    counted = [f for f in sound if f.entry.scorecard.ranked]
+    rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)), weights)
+    rest = [f for f in sound if not f.entry.scorecard.ranked]
+    judging = [*(row.entry for row in rows), *(f.entry for f in rest)]
+    below = sorted([*rest, *apart], key=lambda f: f.entry.path)
     return Ranking(
         task,
         named,
         group[0].entry.protocol,
         stale,
         rows,
-        unranked,
-        tuple(matrix_of(entries, family) for family in FAMILIES if family in published),
+        tuple(Row(f.entry, f.entry.model.weights_sha256 in weights) for f in below),
+        tuple(matrix_of(judging, family) for family in FAMILIES if family in {c.family for c in usual}),
+        note,
     )
 
 
-def _set_apart(found: _Found) -> _Found:
-    because = "Its references and their numbers of signals are not those of the suite it names."
+def _set_apart(found: Found, because: str) -> Found:
+    """As it is shown: below the ranking with the reason. Its cells, whoever they name, are in no heat map."""
     card = replace(found.entry.scorecard, ranked=False, unranked_because=because)
     return replace(found, entry=replace(found.entry, scorecard=card))
 
@@ -290,7 +272,7 @@ def _lift(entry: Entry) -> float:
     return value
 
 
-def _ranked(task: str, group: Sequence[_Found]) -> tuple[Row, ...]:
+def _ranked(task: str, group: Sequence[Found], references: Set[str]) -> tuple[Row, ...]:
     """Places with their intervals: all models are scored again on the same resampled clips."""
     if not group:
         return ()
@@ -318,6 +300,13 @@ def _ranked(task: str, group: Sequence[_Found]) -> tuple[Row, ...]:
     intervals = estimates.rank_intervals(draws)
     ties = estimates.tie_groups(draws, values)
     return tuple(
-        Row(found.entry, found.reference, rank, min(low, rank), max(high, rank), tie)
+        Row(
+            found.entry,
+            found.entry.model.weights_sha256 in references,
+            rank,
+            min(low, rank),
+            max(high, rank),
+            tie,
+        )
         for found, rank, (low, high), tie in zip(group, ranks.tolist(), intervals, ties, strict=True)
     )

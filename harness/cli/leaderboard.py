@@ -47,6 +47,9 @@ def leaderboard() -> None:
 def build(submissions: Path, signals: str | None, out: Path, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
+    The suite's own entries, one per reference, stand beside the submissions and are ranked with them. An
+    earlier site in the folder is replaced; a folder that holds anything else is refused.
+
     Example: goodenough leaderboard build --out site
     """
     from leaderboard import table
@@ -68,7 +71,7 @@ def build(submissions: Path, signals: str | None, out: Path, as_json: bool) -> N
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
 def serve(submissions: Path, signals: str | None, out: Path, port: int) -> None:
-    """Build the site and serve it on this machine until Ctrl-C.
+    """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
 
     Example: goodenough leaderboard serve --port 8000
     """
@@ -115,7 +118,7 @@ def _tell(board: Board) -> None:
     lift = by_key["lift"]
     console = Console(stderr=True)
     for ranking in board.current:
-        table = Table(title=ranking.task, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(title=Text(ranking.task), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("Rank", justify="right", no_wrap=True)
         table.add_column("Model", overflow="fold")
         for header in ("Lift", "95 % interval", "Transfer", "Accuracy"):
@@ -129,4 +132,9 @@ def _tell(board: Board) -> None:
             cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
             table.add_row(*map(Text, cells))
         console.print(table)
-    console.print("* a reference: one of the models whose signals are judged; never on its own.")
+    for task in board.tasks:
+        if board.current_of(task) is None:
+            console.print(Text(f"{task}: {board.stale(task)[0].note}"))
+    console.print(
+        "* a reference: one of the models whose signals are judged; its rates are means over the others."
+    )

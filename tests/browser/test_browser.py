@@ -113,6 +113,15 @@ def test_the_filter_leaves_what_matches_and_counts_it(browser: Browser, pages: P
     assert len(_names(page)) == 7
 
 
+def test_a_reader_of_the_screen_hears_which_models_are_references(browser: Browser, pages: Pages) -> None:
+    page = _visit(browser, pages.index).page
+    rows = page.locator("#board-tone").get_by_role("row")
+    heard = [rows.nth(i).get_by_role("cell").nth(1).aria_snapshot() for i in range(1, 5)]
+    assert ["reference" in text for text in heard] == [False, True, True, True]
+    assert "lab/beta" in heard[1]
+    assert page.get_by_text("never over its own signals").is_visible()
+
+
 def test_a_model_name_leads_to_its_page_and_back(browser: Browser, pages: Pages) -> None:
     visit = _visit(browser, pages.index)
     visit.page.locator("#board-tone td.model > a").first.click()

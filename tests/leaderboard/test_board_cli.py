@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from harness.cli.leaderboard import leaderboard
 from harness.errors import BadInput
+from harness.submit import store
 from tests.leaderboard.conftest import World
 
 
@@ -26,6 +28,8 @@ def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, tmp
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path / 'site' / 'index.html'}\n"
     assert "echo" in result.stderr
+    assert "beta *" in result.stderr
+    assert "means over the others" in " ".join(result.stderr.split())
 
 
 def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Path) -> None:
@@ -35,6 +39,13 @@ def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Pa
     assert [row["rank"] for row in current["rows"]] == [1, 2, 3, 4, 5, 6, None]
     assert current["rows"][0]["model"]["repo_id"] == "acme/echo"
     assert current["rows"][0]["rates"]["lift"]["n"] == 105
+    roles = {row["model"]["repo_id"]: row["role"] for row in current["rows"]}
+    assert [name for name, role in roles.items() if role == "reference"] == [
+        "lab/beta",
+        "lab/alpha",
+        "lab/gamma",
+    ]
+    assert set(roles.values()) == {"reference", ""}
 
 
 def test_without_signals_the_embedded_suite_is_the_current_one(
@@ -46,6 +57,22 @@ def test_without_signals_the_embedded_suite_is_the_current_one(
     current, _ = json.loads(result.stdout)["rankings"]
     assert current["signals"]["repo_id"] == "embedded/starter"
     assert len(current["rows"]) == 7
+
+
+def test_a_task_the_suite_has_not_and_two_sets_of_signals_share_has_no_ranking_but_a_reason(
+    world: World, tmp_path: Path
+) -> None:
+    for folder in store.find(world.submissions):
+        if "acme__echo" in str(folder):
+            text = (folder / store.ENTRY).read_text().replace('"task":"tone"', '"task":"hum"')
+            place = tmp_path / "in" / folder.relative_to(world.submissions)
+            shutil.copytree(folder, place)
+            (place / store.ENTRY).write_text(text.replace('"task": "tone"', '"task": "hum"'))
+    options = _options(world, tmp_path / "site")
+    options[1] = str(tmp_path / "in")
+    result = CliRunner().invoke(leaderboard, ["build", *options])
+    assert result.exit_code == 0, result.output
+    assert "hum: The signals of this task are not those of the suite" in " ".join(result.stderr.split())
 
 
 def test_a_missing_folder_is_bad_input(world: World, tmp_path: Path) -> None:

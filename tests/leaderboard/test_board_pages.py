@@ -4,18 +4,20 @@ import base64
 import hashlib
 import io
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 import leaderboard
-from harness.dataset.signals import VERDICTS
+from harness.dataset.signals import VERDICTS, Suite
 from harness.errors import BadInput
-from harness.records import Entry, LabelMap
+from harness.records import FAMILIES, Entry, LabelMap
 from harness.submit import store
 from leaderboard import listen, report, site, table
 from leaderboard.table import Board, Ranking, Row
@@ -155,7 +157,7 @@ def _split(board: Board) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
 
 def test_a_folder_with_other_things_is_not_overwritten(world: World, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(BadInput, match=r"holds thesis\.tex, which is no part of a site"):
+    with pytest.raises(BadInput, match=r"holds thesis\.tex, which no build of a site left there"):
         site.write(tmp_path, world.board, None)
     with pytest.raises(BadInput, match="is a file"):
         site.write(tmp_path / "thesis.tex", world.board, None)
@@ -180,6 +182,53 @@ def _spoiled(entry: Entry) -> Entry:
         ),
         run=replace(entry.run, platform=EVIL, device=EVIL, frontend=EVIL, versions={EVIL: EVIL}),
     )
+
+
+def test_a_reference_is_marked_in_words_and_one_sentence_says_what_its_rates_are(
+    world: World, built: Path, tmp_path: Path
+) -> None:
+    text = (built / "index.html").read_text(encoding="utf-8")
+    for row in world.board.current[0].all_rows:
+        marked = f'>{row.name}</a> <span class="badge">reference</span>' in text
+        assert marked == row.reference
+    sentence = "its rates are means over the <em>other</em> references"
+    assert text.count(sentence) == 1
+    alone = replace(
+        world.board.current[0], rows=tuple(r for r in world.board.current[0].rows if not r.reference)
+    )
+    index = site.write(tmp_path / "site", Board((alone,)), None)
+    assert sentence not in index.read_text(encoding="utf-8")
+
+
+def test_rankings_of_which_none_is_current_are_all_shown_with_the_reason(
+    world: World, tmp_path: Path
+) -> None:
+    for folder in store.find(world.submissions):
+        if "acme__echo" in str(folder):
+            shutil.copytree(folder, tmp_path / "in" / folder.relative_to(world.submissions))
+    board = table.build(tmp_path / "in", None)
+    path = site.write(tmp_path / "site", board, None)
+    page = _page(path)
+    assert len(page.values("id")) == len(set(page.values("id")))
+    assert any("none is the current one." in text for text in page.text)
+    assert not any("Stale:" in text for text in page.text)
+    for ranking in board.rankings:
+        assert any(ranking.signals.revision[:12] in text for text in page.text)
+
+
+def test_the_sounds_of_a_page_are_chosen_among_first_levels(world: World) -> None:
+    _, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
+    verdicts = store.verdicts(folder)
+    above = verdicts["level"].fillna(0) > 0
+    assert above.sum() == 7 * 105
+    first, others = verdicts[~above], verdicts[above].assign(predicted="other")
+    shuffled = pd.concat([others, first]).sample(frac=1, random_state=1)
+    for family in FAMILIES:
+        chosen = listen.choose(verdicts, family, leave_out="lab/alpha")
+        assert listen.choose(first, family, leave_out="lab/alpha") == chosen
+        assert listen.choose(shuffled, family, leave_out="lab/alpha") == chosen
+        assert len(chosen) == 6
+    assert listen.accepted(shuffled, "signal") == listen.accepted(first, "signal")
 
 
 def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> None:
@@ -280,10 +329,6 @@ def test_kept_bins_are_told_with_share_and_range(world: World) -> None:
 def test_a_report_of_a_suite_without_reference_verdicts_has_its_own_column(
     world: World, tmp_path: Path
 ) -> None:
-    import shutil
-
-    from harness.dataset.signals import Suite
-
     bare = tmp_path / "signals"
     shutil.copytree(world.suite.root, bare, ignore=shutil.ignore_patterns(VERDICTS))
     entry, folder = _entry(world, "acme/echo")

@@ -41,6 +41,34 @@ def test_the_heat_map_holds_every_value_with_its_interval_and_n(world: World, me
         assert columns.told(estimate, kind) in title
 
 
+def _across(svg: str) -> list[float]:
+    """Where the columns begin, from the first row of cells."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 - our own
+    squares = [g.find(f"{SVG}rect") for g in root.iter(f"{SVG}g")]
+    placed = [(float(r.get("y")), float(r.get("x"))) for r in squares if r is not None]
+    return [x for y, x in placed if y == placed[0][0]]
+
+
+def test_references_and_candidates_stand_apart_and_own_signals_on_the_diagonal(world: World) -> None:
+    matrix = world.board.current[0].matrices[0]
+    svg = plots.heatmap(matrix)
+    steps = [b - a for a, b in pairwise(_across(svg))]
+    assert len({*steps[:2], *steps[3:]}) == 1
+    assert steps[2] > steps[0]
+    assert svg.count(">references</text>") == svg.count(">candidates</text>") == 1
+    own = [i for i, (_, texts) in enumerate(_squares(svg)) if texts[1] == "own"]
+    assert own == [0, 8, 16]  # 3 rows of 7 columns
+
+
+def test_a_group_without_columns_is_not_named(world: World) -> None:
+    matrix = world.board.current[0].matrices[0]
+    alone = plots.heatmap(replace(matrix, models=matrix.models[:3]))
+    candidates = plots.heatmap(replace(matrix, models=matrix.models[3:]))
+    assert ("references</text>" in alone, "candidate" in alone) == (True, False)
+    assert ("references</text>" in candidates, "candidates</text>" in candidates) == (False, True)
+    assert "candidate</text>" in plots.heatmap(replace(matrix, models=matrix.models[:4]))
+
+
 def test_a_pair_nobody_evaluated_is_a_dash(world: World) -> None:
     matrix = world.board.current[0].matrices[0]
     pair = (model("lab/alpha"), model("acme/echo"))

@@ -73,18 +73,6 @@ def test_entries_on_other_signals_are_stale_and_rank_apart(world: World) -> None
     assert all(row.entry.signals.sha256 != "d" * 64 for row in world.board.current[0].all_rows)
 
 
-def test_without_a_suite_the_newest_signals_are_current(world: World, tmp_path: Path) -> None:
-    folders = [f for f in store.find(world.submissions) if "acme__echo" in str(f)]
-    for folder in folders:
-        shutil.copytree(folder, tmp_path / folder.name)
-    for year, current in (("2026-01", world.suite.ref(TASK.name).sha256), ("2027-01", "d" * 64)):
-        path = tmp_path / f"{TASK.name}@dddddddd" / store.ENTRY
-        path.write_text(path.read_text().replace("2026-01", year))
-        board = table.build(tmp_path, None)
-        assert [r.signals.sha256 for r in board.current] == [current]
-        assert [len(r.rows) for r in board.stale(TASK.name)] == [1]
-
-
 def test_a_suite_nobody_answered_yet_has_an_empty_ranking(world: World, tmp_path: Path) -> None:
     bare = tmp_path / "signals"
     shutil.copytree(world.suite.root, bare, ignore=shutil.ignore_patterns(VERDICTS))
@@ -105,6 +93,10 @@ def test_the_matrix_has_references_as_rows_and_first_among_the_columns(world: Wo
     assert matrix.family == "responsibility"
     assert [m.repo_id for m in matrix.references] == list(REFERENCES)
     assert [m.repo_id for m in matrix.models[:3]] == list(REFERENCES)
+    assert [m.repo_id for m in matrix.models[3:]] == [
+        row.name for row in world.board.current[0].all_rows if not row.reference
+    ]
+    assert matrix.n_references == 3
     assert len(matrix.cells) == 3 * 7
     assert matrix.cells[model("lab/beta"), model("lab/beta")].same_weights
     cell = matrix.cells[model("lab/beta"), model("acme/echo")]

@@ -18,14 +18,18 @@ from harness.dataset import schema, shards
 from harness.dataset.signals import MANIFEST, VERDICTS, Suite, clips_path, signals_path, task_record
 from harness.records import (
     FAMILIES,
+    N_LEVELS,
     OTHER,
     PROTOCOL,
     Clip,
     CorpusRef,
     DatasetRef,
     Entry,
+    FloatArray,
     LabelMap,
+    Levels,
     Manifest,
+    Mask,
     ModelFacts,
     ModelRef,
     ReferenceCounts,
@@ -106,6 +110,7 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
             k = 3 if family == "minimal" else 120
             mask = np.zeros(len(energy), dtype=bool)
             mask[np.argsort(-energy * rng.uniform(0.2, 1, len(energy)))[:k]] = True
+            levels = _levels(mask, energy) if family == "minimal" and n else None
             wave = spectra.keep(spectra.spectrum(clip.waveform), mask, N_SAMPLES)
             made.append(
                 SufficientSignal(
@@ -128,9 +133,19 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
                     n_queries=64,
                     seed=n,
                     sha256=audio.sha256(wave),
+                    levels=levels,
                 )
             )
     return made
+
+
+def _levels(mask: Mask, energy: FloatArray) -> Levels:
+    """Nested levels: the mask, then the other bins by falling energy."""
+    order = np.argsort(-np.where(mask, np.inf, energy), kind="stable")
+    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    levels = np.empty(len(mask), dtype=np.uint8)
+    levels[order] = np.searchsorted(sizes, np.arange(len(mask)), side="right")
+    return levels
 
 
 def make_suite(root: Path) -> Suite:
@@ -160,7 +175,7 @@ def make_suite(root: Path) -> Suite:
 
 
 def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap) -> list[Verdict]:
-    """Drawn per item; a reference accepts all of its own signals."""
+    """Drawn per item; a reference accepts all of its own signals. They pass `validate`."""
     rows = []
     wrong = {label: LABELS[(i + 1) % 3] for i, label in enumerate(LABELS)}
 
@@ -169,14 +184,15 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
         said = truth if yes else wrong[truth]
         if said not in known.covered:
             said = OTHER
-        place = {"reference": None, "family": None, "level": None, "clip_id": None}
+        place = {"reference": None, "family": None, "level": None, "clip_id": None, "p_expected": None}
         place |= {"signal_id": None, "stimulus": names[0], "truth": truth, "expected": None, **where}
+        if place["expected"] is not None:
+            place["p_expected"] = float(said == truth)
         return Verdict(
             task=TASK.name,
             n_samples=N_SAMPLES,
-            predicted_raw=said,
+            predicted_raw=known.names[known.canonical.index(said)],
             predicted=said,
-            p_expected=0.5,
             p=tuple(1.0 if label == said else 0.0 for label in LABELS),
             seconds_seen=N_SAMPLES / TASK.sample_rate_hz,
             energy_seen=1.0,
@@ -193,15 +209,23 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
                 continue
             shares = {"signal": 1.0 if own else manner.signal, "permuted": manner.control}
             shares["largest"] = (manner.signal + manner.control) / 2
-            for stimulus, share in shares.items():
+            shares |= {"permuted_equal_energy": manner.control, "complement": manner.control}
+            asked: list[tuple[str, float, int | None]] = [
+                (name, share, None) for name, share in shares.items()
+            ]
+            if signal.levels is not None:
+                asked[0] = ("signal", shares["signal"], 0)
+                asked += [("signal", 0.5, level) for level in range(1, N_LEVELS)]
+            for stimulus, share, level in asked:
                 rows.append(
                     answer(
                         signal.expected,
                         share,
                         stimulus,
-                        signal.signal_id,
+                        signal.signal_id + (f" {level}" if level else ""),
                         reference=signal.reference,
                         family=signal.family,
+                        level=level,
                         clip_id=signal.clip_id,
                         signal_id=signal.signal_id,
                         expected=signal.expected,

@@ -1,0 +1,118 @@
+"""Entries on disk to entries that may stand on a board: found, checked, each model once.
+
+Conventions: submissions were checked before they were filed (`goodenough validate`). What lies below a suite,
+`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here. Nothing that
+an entry says of itself, its date for one, decides which signals are current.
+
+Public: Key, Found, find, references_of, current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.dataset.signals import VERDICTS, Suite
+from harness.records import PROTOCOL, Entry
+from harness.submit import against, store, validate
+
+Key = tuple[str, int]
+"""signals.sha256 and protocol: what two entries must share to be compared."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry and where it lies."""
+
+    entry: Entry
+    """As it was read."""
+    folder: Path
+    """Holds it and its verdicts."""
+    apart: str | None = None
+    """Why it stands in no ranking and no heat map, whatever its scorecard says; None where it may."""
+
+    @property
+    def key(self) -> Key:
+        """What it can be compared on."""
+        return self.entry.signals.sha256, self.entry.protocol
+
+
+def find(submissions: Path, suite: Suite | None) -> list[Found]:
+    """Every entry, by path; of a reference that was also submitted, the suite's own.
+
+    A submission is of such a reference when it has its weights, or its name and revision.
+
+    Args:
+        submissions: folder of entries.
+        suite: what models are evaluated on now, with the entries of its references, if at hand.
+
+    Raises:
+        BadInput: an entry that cannot be read.
+    """
+    ours = [] if suite is None else [_of_suite(f, suite) for f in store.find(suite.root / VERDICTS)]
+    taken = {name for found in ours for name in _names(found)}
+    theirs = [Found(store.read(folder), folder) for folder in store.find(submissions)]
+    standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
+    return sorted(standing, key=lambda found: found.entry.path)
+
+
+def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
+    """The references' own evaluations on the suite as it stands: folder and entry, by path."""
+    key = (suite.ref(task).sha256, PROTOCOL)
+    found = (Found(store.read(folder), folder) for folder in store.find(suite.root / VERDICTS))
+    return [(f.folder, f.entry) for f in found if f.entry.task == task and f.key == key]
+
+
+def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
+    """Which signals of a task are current when no suite tells: those that most models answered.
+
+    Args:
+        groups: the entries of one task; at least one.
+
+    Returns:
+        The key, or None when as many models answered others; and what decided, in a sentence, which is empty
+        where there was nothing to decide.
+    """
+    counts = models_by_key(groups)
+    # An older protocol comes into question only where nothing else is.
+    newest = {key: n for key, n in counts.items() if key[1] == PROTOCOL} or counts
+    best, *others = sorted(newest, key=lambda k: (-newest[k], k))
+    if len(counts) == 1:
+        return best, ""
+    n, next_best = newest[best], newest[others[0]] if others else 0
+    told = "The signals of this task are not those of the suite at hand"
+    if n == next_best:
+        return (
+            None,
+            f"{told}, and as many models answered one set of them as another: none is the current one.",
+        )
+    return (
+        best,
+        f"{told}; these were answered by most models under this protocol ({n}; the next: {next_best}).",
+    )
+
+
+def models_by_key(groups: Mapping[Key, Sequence[Found]]) -> dict[Key, int]:
+    """How many different models, by name, answered each."""
+    return {key: len({f.entry.model.repo_id for f in group}) for key, group in groups.items()}
+
+
+def _names(found: Found) -> set[tuple[Key, str]]:
+    """What makes two entries those of one model on one task."""
+    entry = found.entry
+    return {(found.key, entry.path), (found.key, f"{entry.model.weights_sha256} {entry.task}")}
+
+
+def _of_suite(folder: Path, suite: Suite) -> Found:
+    entry = store.read(folder)
+    found = Found(entry, folder)
+    if entry.task not in {task.name for task in suite.tasks}:
+        return found
+    if found.key != (suite.ref(entry.task).sha256, PROTOCOL):
+        return found  # of signals that were: stale, as such submissions are
+    weights = {reference.model.weights_sha256 for reference in suite.references(entry.task)}
+    if entry.model.weights_sha256 not in weights:
+        return Found(entry, folder, "It lies among the suite's own entries and is of none of its references.")
+    lines = validate.problems(folder, suite.tasks, strict_files=False) or against.problems(folder, suite)
+    return Found(entry, folder, f"The suite's own entry of it is not valid: {lines[0]}." if lines else None)

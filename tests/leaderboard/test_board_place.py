@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from leaderboard import place, site
+from leaderboard.table import Board
+from tests.leaderboard.conftest import World
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def _empty(out: Path) -> Path:
+    return site.write(out, Board(()), None)
+
+
+def test_the_marker_lists_what_was_made_and_nothing_else(world: World, tmp_path: Path) -> None:
+    out = site.write(tmp_path / "site", world.board, world.suite).parent
+    head, *names = (out / place.MARKER).read_text().splitlines()
+    assert head == place.HEAD
+    assert sorted(names) == sorted(_files(out).keys() - {place.MARKER})
+    assert place.owned(out) == set(names)
+
+
+@pytest.mark.parametrize("name", ["index.html", "models/notes.html", "figures/mine.svg", "thesis.tex"])
+def test_a_folder_no_build_made_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "mine"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("years of work")
+    before = _files(tmp_path)
+    with pytest.raises(BadInput, match=rf"holds {name}, which no build of a site left there"):
+        _empty(out)
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["models/notes.html", "figures/mine.svg", "thesis.tex"])
+def test_a_file_that_was_put_into_a_site_is_never_removed(tmp_path: Path, name: str) -> None:
+    out = _empty(tmp_path / "site").parent
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("years of work")
+    with pytest.raises(BadInput, match="holds"):
+        _empty(out)
+    assert (out / name).read_text() == "years of work"
+
+
+def test_what_a_host_of_pages_keeps_beside_a_site_stays(tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    (out / ".git").mkdir(parents=True)
+    for name in ("CNAME", ".nojekyll", ".git/HEAD"):
+        (out / name).write_text(name)
+    _empty(out)
+    _empty(out)
+    assert [(out / n).read_text() for n in ("CNAME", ".nojekyll", ".git/HEAD")] == [
+        "CNAME",
+        ".nojekyll",
+        ".git/HEAD",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "index.html\n",
+        "My notes.\nindex.html\n",
+        f"{place.HEAD}\nindex.html\n../thesis.html\n",
+        f"{place.HEAD}\nmodels/../../thesis.html\n",
+        f"{place.HEAD}\n/etc/passwd\n",
+    ],
+)
+def test_a_marker_that_no_build_wrote_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "thesis.html").write_text("years of work")
+    out = _empty(tmp_path / "site").parent
+    (out / place.MARKER).write_text(text)
+    before = _files(tmp_path)
+    with pytest.raises(BadInput, match=r"holds \.goodenough-site"):
+        _empty(out)
+    assert _files(tmp_path) == before
+
+
+def test_nothing_is_written_through_a_link(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    out = _empty(tmp_path / "site").parent
+    (out / "models").rmdir() if (out / "models").exists() else None
+    (out / "models").symlink_to(other, target_is_directory=True)
+    with pytest.raises(BadInput, match="holds models"):
+        site.write(out, world.board, None)
+    assert list(other.iterdir()) == []
+
+
+def test_a_build_that_was_cut_off_can_be_made_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "site"
+    real, moved = Path.replace, []
+
+    def stops(self: Path, target: Path) -> Path:
+        if self.suffix == ".html":
+            moved.append(self)
+            if len(moved) == 3:
+                raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", stops)
+    with pytest.raises(BadInput, match="No space left"):
+        site.write(out, world.board, None)
+    monkeypatch.undo()
+    assert not (out / "index.html").exists()
+    assert len(list((out / "models").iterdir())) == 2
+    _empty(out)
+    assert _files(out).keys() == {place.MARKER, "index.html"}
