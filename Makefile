@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: demo test test-all lint clean
 
 demo: $(VENV)/.installed
-	@set -e; for model in $$($(BIN)/python -m harness.starter candidates); do \
+	@set -e; for model in $$($(BIN)/python -m harness.starter --where candidates); do \
 	  $(BIN)/goodenough evaluate $$model --out results; \
 	done
 	@$(BIN)/goodenough leaderboard build --submissions results --out site

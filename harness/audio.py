@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import soundfile
@@ -18,6 +19,15 @@ from scipy.io import wavfile
 
 from harness.errors import BadCorpus
 from harness.records import Waveform
+
+CODECS: MappingProxyType[str, tuple[str, str, float]] = MappingProxyType(
+    {
+        "mp3": ("MP3", "MPEG_LAYER_III", 0.9),
+        "opus": ("OGG", "OPUS", 1.0),
+        "vorbis": ("OGG", "VORBIS", 1.0),
+    }
+)
+"""Lossy codecs: container, encoding, and the compression level of the lowest quality."""
 
 
 def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
@@ -95,6 +105,16 @@ def encode_listenable(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, f
     gain = 0.5 / peak if peak > 0 else 1.0
     data = _encoded((waveform * gain).astype(np.float32), sample_rate_hz, "WAV", "PCM_16")
     return data, float(20 * np.log10(gain))
+
+
+def lossy(waveform: Waveform, sample_rate_hz: int, codec: str) -> Waveform:
+    """The waveform after encoding and decoding at the lowest quality of one of CODECS, of equal length."""
+    container, subtype, level = CODECS[codec]
+    buffer = io.BytesIO()
+    settings = {"format": container, "subtype": subtype, "compression_level": level}
+    soundfile.write(buffer, waveform, sample_rate_hz, **settings)
+    decoded = read(buffer.getvalue())[0][: len(waveform)]
+    return np.pad(decoded, (0, len(waveform) - len(decoded)))
 
 
 def sha256(waveform: Waveform) -> str:

@@ -134,7 +134,7 @@ def largest(energy: FloatArray, n_kept: int) -> Mask:
     least = np.partition(energy, len(energy) - n_kept)[len(energy) - n_kept]
     mask = energy > least
     mask[np.flatnonzero(energy == least)[: n_kept - int(mask.sum())]] = True
-    return mask
+    return mask  # type: ignore[no-any-return]
 
 
 def equal_energy_gain(energy: FloatArray, mask: Mask, control: Mask) -> float:

@@ -18,7 +18,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test finds, or leaves, a starter suite in the user's cache."""
+    """No test finds, or leaves, anything in the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GOODENOUGH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -53,9 +53,8 @@ def evaluate(
         say(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
-    given = None if signals is None else open_suite(signals)
+    suite = open_suite(signals)
     checkpoint = checkpoints.resolve(model, revision)
-    suite = given or open_suite(None)  # which may have to be made: for a model that is there
     classifier = models.open_checkpoint(checkpoint, device=device, batch_size=batch_size)
     chosen = _chosen(classifier, suite, task_names, label_map)
     results = [_evaluated(classifier, suite, task, labels, out, as_json) for task, labels in chosen]

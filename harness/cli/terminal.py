@@ -47,7 +47,7 @@ def say(message: str) -> None:
 
 
 def open_suite(source: str | None) -> Suite:
-    """A signals folder or Hub dataset; without a source the embedded suite, made first if need be."""
+    """A signals folder or Hub dataset; without a source the embedded suite."""
     from harness.dataset import signals
     from harness.starter.root import embedded
 

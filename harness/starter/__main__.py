@@ -1,27 +1,72 @@
-"""`python -m harness.starter`: make the starter suite, and say where it lies.
-
-python -m harness.starter               its signals folder
-python -m harness.starter candidates    the folders of its candidate models, one per line
-python -m harness.starter references    those of its references
-"""
+"""`python -m harness.starter`: make the starter suite again, step by step; or say where it lies."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
+from harness.errors import GoodenoughError
 from harness.starter import root
 
+_PLACES = ("signals", "candidates", "references")
 
-@click.command()
-@click.argument("what", type=click.Choice(["signals", "candidates", "references"]), default="signals")
-def main(what: str) -> None:
-    """Make the starter suite if need be, and print where WHAT lies."""
-    folders = [root.embedded()] if what == "signals" else root.models(what.removesuffix("s"))
-    for folder in folders:
-        click.echo(folder)
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--only", multiple=True, metavar="GLOB", help="Steps to make, e.g. 'model/*ast' (repeatable).")
+@click.option("--list", "listing", is_flag=True, help="List the steps and which are stale; make nothing.")
+@click.option("--where", type=click.Choice(_PLACES), help="Print the folders of these instead; make nothing.")
+@click.option(
+    "--cards",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write what was measured into the data cards in this folder.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=root.SUITE, help="The suite."
+)
+def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | None, out: Path) -> None:
+    """Make what is stale in the starter suite.
+
+    Steps are baseline/TASK, model/NAME, signals/NAME and verdicts/NAME. What is there already is not made
+    again, and a run that was cut off continues. Needs the extra [starter], FluidSynth and a soundfont.
+    """
+    if where is not None:
+        for folder in [root.embedded()] if where == "signals" else root.models(where.removesuffix("s")):
+            click.echo(folder)
+        return
+    from harness.starter.build import build
+    from harness.starter.steps import Plan, stale, steps
+
+    plan = Plan()
+    if listing:
+        waiting = {step.name for step in stale(plan, only, out)}
+        for name in steps(plan):
+            click.echo(f"{'stale  ' if name in waiting else 'current'}  {name}")
+        return
+    if not build(plan, only, out):
+        click.echo("Some steps are still stale: the suite was not put together. See --list.", err=True)
+    elif cards is not None:
+        from harness.starter import cards as data_cards
+
+        data_cards.write(cards, out)
+
+
+def run() -> int:
+    """Run it; every problem the user can fix is one line on stderr."""
+    try:
+        main(standalone_mode=False)
+    except GoodenoughError as error:
+        click.echo(f"harness.starter: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"harness.starter: {error.format_message()}", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("harness.starter: interrupted; the same command continues", err=True)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

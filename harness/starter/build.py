@@ -1,76 +1,123 @@
-"""Make the starter suite: train its models, extract its signals, let its references judge each other.
+"""Make the starter suite: models, signals and verdicts in steps of their own, put together at the end.
 
-Every model, every reference and every judge is a step of its own; what is there already is not done again, so
-that a run that was cut off continues. The suite appears under its name only when it is whole.
+The suite takes the place of the old one whole, and only when no step is missing. Files that come out the same
+have the same bytes: a change of a search changes masks and verdicts and nothing else.
 
 Public: build.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from harness import labels, models
+from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
-from harness.dataset.signals import Suite
+from harness.dataset.signals import VERDICTS, Suite
 from harness.extract import reference
-from harness.extract.contract import Search
-from harness.extract.minimal import Minimal
-from harness.extract.responsibility import Responsibility
-from harness.records import Clip
+from harness.journal import replace_file
+from harness.records import Clip, ReferenceRecord
 from harness.score import evaluation
-from harness.starter.clips import clips
-from harness.starter.train import RECIPES, Recipe, train
+from harness.starter import keys, richness, root
+from harness.starter.clips import CORPUS, clips
+from harness.starter.steps import BUDGET, KINDS, SEARCHES, STEPS, Plan, Step, packaged, stale, steps
+from harness.starter.train import train
 from harness.submit import store
 from harness.tasks import TASKS, Task
-
-N_CLIPS = {"music-genre": 40, "emotion": 40, "deepfake": 56}
-"""Clips per task. About half of the signals of a deepfake reference are degenerate, hence more."""
-
-SEARCHES: tuple[Search, ...] = (
-    Responsibility(repetitions=3, splits=4, n_bands=128),
-    Minimal(n_bands=512),
-)
-"""The searches of the suite: at a lower resolution and with fewer repetitions than usual."""
 
 LICENCE = "apache-2.0"
 """Of everything in the suite: it was made by this code."""
 
+BASELINE = "baseline.json"
+"""File of a baseline: its accuracy, and the clips it was examined on."""
 
-def build(root: Path, recipes: Sequence[Recipe] = RECIPES) -> None:
-    """Make the suite in a folder that is not there yet.
+NAME = "embedded/starter"
+"""What the suite is called in entries."""
+
+
+def build(plan: Plan, only: Sequence[str], suite: Path) -> bool:
+    """Make what is stale, and put the suite together where nothing is missing any more.
 
     Args:
-        root: the folder; it gets `models/` and `signals/`.
-        recipes: the models.
+        plan: what is built.
+        only: see `steps.stale`.
+        suite: folder of the suite; it gets `baselines/`, `models/`, `signals/` and STEPS.
+
+    Returns:
+        Whether the suite is complete and current.
+
+    Raises:
+        BadInput: see `steps.stale`; or a program that makes sound is not installed.
     """
-    part = root.with_name(root.name + ".part")
-    part.mkdir(parents=True, exist_ok=True)
-    references = [recipe for recipe in recipes if recipe.role == "reference"]
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with FileLock(part.with_suffix(".lock")), Progress(*columns, console=console) as bar:
-        if root.is_dir():
-            return
-        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker) as pool:
+    work = root.cache() / "starter"
+    work.mkdir(parents=True, exist_ok=True)
+    with FileLock(work / ".lock"):
+        todo = stale(plan, only, suite)
+        if not todo and packaged(suite) == _keys(plan):
+            return True
+        for step in steps(plan).values():
+            _adopt(step, plan, suite)
+        with _bar() as bar:
+            for kind in KINDS:
+                if some := [step for step in todo if step.kind == kind]:
+                    _make_all(plan, some, bar)
+        if stale(plan, (), suite):
+            return False
+        _put_together(plan, suite)
+    return True
 
-            def each(what: str, step: Callable[[Recipe], None], some: Sequence[Recipe]) -> None:
-                for _ in bar.track(pool.map(step, some), total=len(some), description=what):
-                    pass
 
-            each("training models", partial(_train, part), recipes)
-            each("extracting signals", partial(_extract, part), references)
-            each("judging signals", partial(_judge, part), references)
-        part.rename(root)
+def _keys(plan: Plan) -> dict[str, str]:
+    return {step.name: step.key for step in steps(plan).values()}
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+
+
+def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
+    """Make steps of one kind, as many at a time as there are cores."""
+    kind = some[0].kind
+    shown = bar.add_task(f"{kind}: clips", total=len(some))
+    about = {step.what if kind == "baseline" else plan.recipe(step.what).task for step in some}
+    for task in (task for task in plan.tasks if task.name in about):
+        if kind in ("baseline", "model"):
+            clips(task, "train", plan.n_train)
+            clips(task, "held-out", plan.n_held_out)
+        elif kind == "signals":
+            clips(task, "test", plan.n_test_of(task))
+        else:
+            _panel(plan, task)
+    bar.update(shown, description=kind)
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker) as pool:
+        doing = [pool.submit(_make, plan, step) for step in some]
+        try:
+            for done in as_completed(doing):
+                bar.update(shown, description=done.result(), advance=1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    bar.update(shown, description=kind)
 
 
 def _quiet_worker() -> None:
@@ -84,42 +131,129 @@ def _quiet_worker() -> None:
     logging.disable_progress_bar()
 
 
-def _folder(part: Path, recipe: Recipe) -> Path:
-    return part / "models" / recipe.name.split("/")[1]
+def _make(plan: Plan, step: Step) -> str:
+    """Make one step; what a killed run left of it is continued.
+
+    Returns:
+        Its name.
+    """
+    if not step.folder.is_dir():
+        part = step.folder.with_name(step.folder.name + ".part")
+        _MAKE[step.kind](plan, step, part)
+        part.rename(step.folder)
+    return step.name
 
 
-def _train(part: Path, recipe: Recipe) -> None:
-    folder = _folder(part, recipe)
-    if not folder.is_dir():
-        unfinished = folder.with_name(folder.name + ".part")
-        train(recipe, unfinished)
-        unfinished.rename(folder)
+def _baseline(plan: Plan, step: Step, part: Path) -> None:
+    accuracy = richness.baseline(TASKS[step.what], plan.n_train, plan.n_held_out)
+    replace_file(part / BASELINE, json.dumps({"accuracy": accuracy, "n": plan.n_held_out}).encode())
 
 
-def _extract(part: Path, recipe: Recipe) -> None:
-    task = TASKS[recipe.task]
-    classifier = models.load(str(_folder(part, recipe)), batch_size=64)
+def _model(plan: Plan, step: Step, part: Path) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    train(plan.recipe(step.what), part, plan.n_train, plan.n_held_out)
+
+
+def _signals(plan: Plan, step: Step, part: Path) -> None:
+    classifier, task = _reference(plan, step)
+    corpus = _corpus(task, plan.n_test_of(task))
     label_map = labels.harmonise(classifier.class_names, task)
-    root = part / "signals"
-    reference.add(classifier, label_map, task, _corpus(task), SEARCHES, root, masks_only=True)
+    reference.add(classifier, label_map, task, corpus, SEARCHES, part, budget=BUDGET, masks_only=True)
 
 
-def _judge(part: Path, recipe: Recipe) -> None:
-    task = TASKS[recipe.task]
-    classifier = models.load(str(_folder(part, recipe)), batch_size=64)
+def _verdicts(plan: Plan, step: Step, part: Path) -> None:
+    classifier, task = _reference(plan, step)
     label_map = labels.harmonise(classifier.class_names, task)
-    suite = Suite(part / "signals", "embedded/starter")
-    root = suite.root / "verdicts"
-    wanted = (task.name, classifier.ref, suite.ref(task.name))
-    for folder in store.find(root):
-        entry = store.read(folder)
-        if (entry.task, entry.model, entry.signals) == wanted:
-            return
-    evaluation.evaluate(classifier, label_map, suite, task, root, keep=partial(store.write, root))
+    suite = Suite(_panel(plan, task), NAME)
+    evaluation.evaluate(classifier, label_map, suite, task, part, keep=partial(store.write, part))
 
 
-def _corpus(task: Task) -> Corpus:
+_MAKE = MappingProxyType({"baseline": _baseline, "model": _model, "signals": _signals, "verdicts": _verdicts})
+"""What makes a step, by its kind."""
+
+
+def _reference(plan: Plan, step: Step) -> tuple[models.Classifier, Task]:
+    """The model of a step under its own name, and its task."""
+    # A model is called after its folder, and lies in one that has its key besides.
+    place = root.cache() / "starter" / f"named-{step.key}" / step.what
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(steps(plan)[f"model/{step.what}"].folder)
+    return models.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
+
+
+def _corpus(task: Task, n: int) -> Corpus:
     def row(clip: Clip) -> Row:
         return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
 
-    return Corpus("starter", None, LICENCE, [row(c) for c in clips(task, "test", N_CLIPS[task.name])])
+    return Corpus(CORPUS, None, LICENCE, [row(clip) for clip in clips(task, "test", n)])
+
+
+def _panel(plan: Plan, task: Task) -> Path:
+    """A signals folder of all references of a task."""
+    every = steps(plan)
+    sources = [every[f"signals/{recipe.folder}"] for recipe in plan.panel(task.name)]
+    key = keys.key(*(step.key for step in sources))
+    place = root.cache() / "starter" / f"panel-{task.name}-{key}"
+    if not place.is_dir():
+        part = place.with_name(place.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        for step in sources:
+            source = Suite(step.folder, NAME)
+            _copy_reference(source, source.references(task.name)[0], part)
+        part.rename(place)
+    return place
+
+
+def _copy_reference(source: Suite, record: ReferenceRecord, place: Path) -> None:
+    """Add a reference of one signals folder to another."""
+    task = source.task(record.task)
+    signals = [signal for signal, _ in source.signals(task.name, record.model.slug)]
+    folder.add_reference(
+        place, task, record, list(source.clips(task.name).values()), signals, masks_only=True
+    )
+
+
+def _adopt(step: Step, plan: Plan, suite: Path) -> None:
+    """Take what a step makes from the suite, where the suite has it and the cache has not."""
+    if packaged(suite).get(step.name) != step.key or step.folder.is_dir():
+        return
+    part = step.folder.with_name(step.folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    if step.kind in ("baseline", "model"):
+        shutil.copytree(suite / f"{step.kind}s" / step.what, part)
+    else:
+        source = Suite(suite / "signals", NAME)
+        task = plan.recipe(step.what).task
+        record = next(r for r in source.references(task) if r.model.repo_id.endswith(f"/{step.what}"))
+        if step.kind == "signals":
+            _copy_reference(source, record, part)
+        else:
+            for entry in store.find(suite / "signals" / VERDICTS):
+                if store.read(entry).model == record.model:
+                    store.file_into(entry, part)
+    part.rename(step.folder)
+
+
+def _put_together(plan: Plan, suite: Path) -> None:
+    """Make the suite of what the steps made, beside the old one, and put it in its place."""
+    new, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    every = steps(plan)
+    for step in every.values():
+        if step.kind in ("baseline", "model"):
+            shutil.copytree(step.folder, new / f"{step.kind}s" / step.what)
+    for task in plan.tasks:
+        source = Suite(_panel(plan, task), NAME)
+        for record in source.references(task.name):
+            _copy_reference(source, record, new / "signals")
+    for step in every.values():
+        if step.kind == "verdicts":
+            for entry in store.find(step.folder):
+                store.file_into(entry, new / "signals" / VERDICTS)
+    (new / STEPS).write_text(json.dumps(_keys(plan), indent=2) + "\n", encoding="utf-8")
+    if suite.is_dir():
+        suite.rename(old)
+    new.rename(suite)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,244 @@
+"""The data cards of the starter suite: what was measured, written where the cards leave room for it.
+
+The words of a card are written by hand; what stands between the lines BEGIN and END is counted here, from the
+suite alone, and so are the figures.
+
+Public: write, measured, verdicts_of, rejected_alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from harness.dataset.signals import VERDICTS, Suite
+from harness.errors import BadInput
+from harness.journal import replace_file
+from harness.records import FAMILIES, Entry, Estimate, FloatArray
+from harness.score import estimates
+from harness.starter import pictures
+from harness.starter.build import BASELINE, NAME
+from harness.starter.recipes import RECIPES, Recipe
+from harness.starter.train import TRAINING
+from harness.submit import store
+from leaderboard import plots, table
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+_STIMULI = ("signal", "permuted", "largest")
+
+
+def write(cards: Path, suite: Path) -> None:
+    """Write what was measured into `starter-<task>.md`, and two figures per task into `figures/`.
+
+    Raises:
+        BadInput: a card is not there, or has no room for it.
+    """
+    signals = Suite(suite / "signals", NAME)
+    for task in (task.name for task in signals.tasks):
+        path = cards / f"starter-{task}.md"
+        text = path.read_text("utf-8") if path.is_file() else ""
+        if text.count(BEGIN) != 1 or text.count(END) != 1:
+            raise BadInput(f"{path} is no card with the lines {BEGIN} and {END}; expected one to fill in")
+        before, rest = text.split(BEGIN)
+        block = measured(task, suite)
+        replace_file(path, f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}".encode())
+        matrix = table.matrix_of([entry for entry, _ in _entries(signals, task)], FAMILIES[0])
+        picture = plots.heatmap(matrix, "transfer")
+        replace_file(cards / "figures" / f"starter-{task}-transfer.svg", picture.encode())
+        reference = signals.references(task)[0].model.slug
+        pictures.sounds(signals, task, reference, cards / "figures" / f"starter-{task}-sounds.png")
+
+
+def measured(task: str, suite: Path) -> str:
+    """All that is counted of a task, as Markdown."""
+    signals = Suite(suite / "signals", NAME)
+    frame = verdicts_of(signals, task)
+    parts = [
+        *("### Models", _models(task, suite, _entries(signals, task))),
+        *("### Richness", _richness(task, suite, frame)),
+        *("### Transfer among the references", _transfer(frame)),
+        *("### Signals", _signals(signals, task)),
+        *("### Rejected alone", _alone(rejected_alone(frame))),
+        *("### Size", _size(task, suite)),
+    ]
+    return "\n\n".join(parts)
+
+
+def verdicts_of(signals: Suite, task: str) -> pd.DataFrame:
+    """Verdicts of all references of a task, with a column `judge`: the repo_id of who said it."""
+    told = _entries(signals, task)
+    return pd.concat([rows.assign(judge=entry.model.repo_id) for entry, rows in told])
+
+
+def _entries(signals: Suite, task: str) -> list[tuple[Entry, pd.DataFrame]]:
+    """Entry and verdicts of every reference of a task, by name."""
+    folders = store.find(signals.root / VERDICTS)
+    found = [(store.read(folder), folder) for folder in folders]
+    mine = [(entry, store.verdicts(folder)) for entry, folder in found if entry.task == task]
+    return sorted(mine, key=lambda pair: pair[0].model.repo_id)
+
+
+# ---- what is counted -----------------------------------------------------------------------------
+
+
+def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
+    on_test = {entry.model.repo_id.split("/")[-1]: entry.scorecard.whole.accuracy for entry, _ in entries}
+    says = {c.model.repo_id.split("/")[-1]: c.silence_class for entry, _ in entries for c in entry.references}
+    rows = []
+    for recipe in (recipe for recipe in RECIPES if recipe.task == task):
+        training = json.loads((suite / "models" / recipe.folder / TRAINING).read_text("utf-8"))
+        examined = estimates.wilson(round(training["accuracy"] * training["n"]), training["n"])
+        rows.append(
+            [
+                recipe.folder,
+                _role(recipe),
+                recipe.architecture,
+                f"{training['parameters']:,}",
+                _told(examined),
+                _told(on_test.get(recipe.folder)),
+                says.get(recipe.folder, "-"),
+                ", ".join(recipe.labels),
+            ]
+        )
+    heads = ["model", "role", "architecture", "weights", "accuracy, held-out clips", "accuracy, test clips"]
+    return _table([*heads, "of silence it says", "its class names"], rows)
+
+
+def _role(recipe: Recipe) -> str:
+    return f"{recipe.role}, {recipe.quirk}" if recipe.quirk else recipe.role
+
+
+def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
+    baseline = json.loads((suite / "baselines" / task / BASELINE).read_text("utf-8"))
+    linear = estimates.wilson(round(baseline["accuracy"] * baseline["n"]), baseline["n"])
+    whole = frame[frame["stimulus"] == "whole"].pivot(index="clip_id", columns="judge", values="predicted")
+    pairs = list(combinations(whole.columns, 2))
+    agree = np.stack([(whole[a] == whole[b]).to_numpy() for a, b in pairs], axis=1).astype(np.float64)
+    each = [float(agree[:, i].mean()) for i in range(len(pairs))]
+    agreement = estimates.clustered(agree, (task, "agreement"))
+    return (
+        f"- Logistic regression on the time-averaged log-mel spectrum: {_told(linear)} of held-out clips.\n"
+        f"- References agree with each other on {_told(agreement)} of whole clips (mean of the pairs; "
+        f"{min(each):.2f} to {max(each):.2f})."
+    )
+
+
+def _transfer(frame: pd.DataFrame) -> str:
+    """Means over all pairs of a reference and another one that judges its signals."""
+    rows = []
+    for family in FAMILIES:
+        values = {name: _pairs(frame, family, name) for name in _STIMULI}
+        lift = estimates.clustered(values["signal"] - values["permuted"], (family, "lift"), "difference")
+        agreeing = np.where(_pairs(frame, family, "whole") == 1, values["signal"], np.nan)
+        shown = [estimates.clustered(values[name], (family, name)) for name in _STIMULI]
+        shown[1:1] = [estimates.clustered(agreeing, (family, "agreeing"))]
+        rows.append([family, *map(_told, shown), _told(lift)])
+    for name in range(7):
+        level = _pairs(frame, "minimal", "signal", name + 1)
+        rows.append([f"level {name + 1}", _told(estimates.clustered(level, ("level", str(name)))), *[""] * 4])
+    return _table(["", "transfer", "agreeing transfer", "floor (permuted)", "largest", "lift"], rows)
+
+
+def _pairs(frame: pd.DataFrame, family: str, stimulus: str, level: int = 0) -> FloatArray:
+    """(n_clips, n_pairs) whether the other accepts; NaN where the reference has no signal of the clip."""
+    signals = frame[(frame["family"] == family) & (frame["stimulus"] == "signal")]
+    signals = signals[signals["level"].fillna(0) == level]
+    asked = signals[signals["reference"] != signals["judge"]]
+    keys = ["clip_id", "reference", "judge"]
+    if stimulus == "whole":
+        whole = frame[frame["stimulus"] == "whole"][["clip_id", "judge", "predicted"]]
+        rows = asked[[*keys, "expected"]].merge(whole, on=["clip_id", "judge"])
+    elif stimulus == "signal":
+        rows = asked
+    else:
+        rows = frame[(frame["family"] == family) & (frame["stimulus"] == stimulus)]
+        rows = rows[rows["reference"] != rows["judge"]]
+    rows = rows.assign(accepts=(rows["predicted"] == rows["expected"]).astype(float))
+    wide = rows.pivot(index="clip_id", columns=["reference", "judge"], values="accepts")
+    return np.asarray(wide.sort_index().sort_index(axis=1), dtype=np.float64)
+
+
+def _signals(suite: Suite, task: str) -> str:
+    rows = []
+    for record in suite.references(task):
+        signals = [signal for signal, _ in suite.signals(task, record.model.slug)]
+        for family in FAMILIES:
+            mine = [s for s in signals if s.family == family]
+            real = [s for s in mine if not s.degenerate]
+            kept, asked = [s.n_kept for s in real], [s.n_queries for s in real]
+            rows.append(
+                [
+                    record.model.repo_id.split("/")[-1],
+                    family,
+                    str(len(mine)),
+                    str(len(mine) - len(real)),
+                    f"{median(kept):,.0f} ({min(kept):,} to {max(kept):,})",
+                    f"{100 * median(kept) / len(real[0].mask):.2g} %",
+                    f"{median(asked):,.0f}",
+                    str(sum(s.guarantee == "budget_spent" for s in real)),
+                ]
+            )
+    heads = ["reference", "family", "signals", "of these degenerate", "bins kept, median (range)"]
+    return _table([*heads, "share of the bins", "queries a clip", "budget spent"], rows)
+
+
+def rejected_alone(frame: pd.DataFrame) -> dict[str, Estimate]:
+    """R_in of each reference: the share it rejects of the signals that all others accept.
+
+    Args:
+        frame: see `verdicts_of`.
+    """
+    signals = frame[(frame["family"] == FAMILIES[0]) & (frame["stimulus"] == "signal")]
+    signals = signals.assign(accepts=signals["predicted"] == signals["expected"])
+    wide = signals.pivot(index=["reference", "signal_id"], columns="judge", values="accepts")
+    source = wide.index.get_level_values("reference")
+    shares = {}
+    for judge in wide.columns:
+        others = wide.drop(columns=judge)[source != judge]
+        # A source accepts its own signals, so that "all others" needs no exception for it.
+        agreed = others.all(axis=1)
+        rejected = ~wide.loc[agreed[agreed].index, judge].astype(bool)
+        shares[str(judge).split("/")[-1]] = estimates.wilson(int(rejected.sum()), len(rejected))
+    return shares
+
+
+def _size(task: str, suite: Path) -> str:
+    def weighs(paths: Iterable[Path]) -> str:
+        return f"{sum(path.stat().st_size for path in paths if path.is_file()) / 1e6:.1f} MB"
+
+    signals = suite / "signals"
+    folders = [suite / "models" / recipe.folder for recipe in RECIPES if recipe.task == task]
+    entries = [f for f in store.find(signals / VERDICTS) if store.read(f).task == task]
+    return (
+        f"Clips {weighs((signals / f'{task}_clips').rglob('*'))}, masks "
+        f"{weighs((signals / task).rglob('*'))}, verdicts {weighs(p for f in entries for p in f.iterdir())}, "
+        f"models {weighs(p for f in folders for p in f.iterdir())}."
+    )
+
+
+def _alone(shares: dict[str, Estimate]) -> str:
+    rows = [[name, _told(share)] for name, share in shares.items()]
+    return _table(["reference", "of the signals that every other reference accepts, it rejects"], rows)
+
+
+# ---- how it is said ------------------------------------------------------------------------------
+
+
+def _told(estimate: Estimate | None) -> str:
+    """An estimate with its interval and n, e.g. `.87 [.82, .91] (n = 240)`."""
+    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
+        return "-"
+    value, low, high = (f"{x:.2f}" for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}] (n = {estimate.n:,})"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,171 @@
+"""The steps in which the starter suite is made, and which of them are stale.
+
+    baseline/<task>    accuracy of a model that hears the average spectrum alone
+    model/<name>       one model, trained on clips made from seeds
+    signals/<name>     those of one reference, extracted from the test clips
+    verdicts/<name>    those of one reference on the signals of all references of its task
+
+A step has a key: a hash over its code, its settings and the keys of the steps that it builds on. What it
+makes lies in the cache under that key: a run that was cut off continues, and only what a change concerns is
+made again. STEPS in the suite names the keys that it was made under.
+
+Public: Plan, Step, steps, stale, packaged, SEARCHES, BUDGET, KINDS, STEPS.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from harness.errors import BadInput
+from harness.extract.contract import Search
+from harness.extract.minimal import Minimal
+from harness.extract.responsibility import Responsibility
+from harness.starter import keys, root
+from harness.starter.clips import made_by
+from harness.starter.recipes import RECIPES, Recipe
+from harness.tasks import TASKS, Task
+
+SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=3, splits=5, n_bands=128), Minimal())
+"""`responsibility` at a lower resolution and with fewer repetitions than usual; `minimal` by single bins."""
+
+BUDGET = 1200
+"""Queries after which a search gives its best so far."""
+
+KINDS = ("baseline", "model", "signals", "verdicts")
+"""Kinds of steps, each after those it may build on."""
+
+STEPS = "steps.json"
+"""File of the suite: key of every step by its name."""
+
+_CODE = MappingProxyType(
+    {
+        "baseline": ("starter.richness",),
+        "model": ("starter.train", "starter.networks"),
+        "signals": (
+            *("extract.contract", "extract.minimal", "extract.responsibility", "extract.levels"),
+            *("extract.oracle", "extract.run", "spectra"),
+        ),
+        "verdicts": (
+            *("score.transfer", "score.scorecard", "score.estimates", "score.whole_clips", "spectra"),
+        ),
+    }
+)
+"""The modules that decide what a step makes, by its kind; `made_by` covers those of the clips."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is built: the suite, or a small part of it for a test."""
+
+    recipes: tuple[Recipe, ...] = RECIPES
+    """The models."""
+    n_train: int = 960
+    """Clips to learn from, per task."""
+    n_held_out: int = 240
+    """Clips that models are examined on, per task."""
+    n_test: int = 60
+    """Clips that signals are made of, per task."""
+    n_test_binary: int = 64
+    """The same where there are two classes: about half of the signals are degenerate there."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of its models."""
+        return tuple(TASKS[name] for name in dict.fromkeys(recipe.task for recipe in self.recipes))
+
+    def n_test_of(self, task: Task) -> int:
+        """Test clips of a task."""
+        return self.n_test_binary if len(task.labels) == 2 else self.n_test
+
+    def panel(self, task: str) -> tuple[Recipe, ...]:
+        """The references of a task."""
+        return tuple(r for r in self.recipes if r.task == task and r.role == "reference")
+
+    def recipe(self, folder: str) -> Recipe:
+        """The model that is saved under a name."""
+        return next(recipe for recipe in self.recipes if recipe.folder == folder)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to be made."""
+
+    kind: str
+    """`baseline`, `model`, `signals` or `verdicts`."""
+    what: str
+    """A task, or the folder name of a model."""
+    key: str
+    """Hash of all that decides what it makes."""
+    needs: tuple[str, ...]
+    """Names of the steps that it builds on."""
+
+    @property
+    def name(self) -> str:
+        """As `--only` matches it."""
+        return f"{self.kind}/{self.what}"
+
+    @property
+    def folder(self) -> Path:
+        """Where what it makes lies, once it is whole."""
+        return root.cache() / "starter" / f"{self.kind}-{self.what}-{self.key}"
+
+
+def steps(plan: Plan) -> dict[str, Step]:
+    """The steps of a plan by name, each after those that it builds on."""
+    found: dict[str, Step] = {}
+
+    def add(kind: str, what: str, needs: Sequence[str], *parts: str) -> None:
+        parts = (keys.code(*_CODE[kind]), *parts, *(found[name].key for name in needs))
+        found[f"{kind}/{what}"] = Step(kind, what, keys.key(kind, what, *parts), tuple(needs))
+
+    for task in plan.tasks:
+        learnt = (made_by(task), str(plan.n_train), str(plan.n_held_out))
+        add("baseline", task.name, (), *learnt)
+        for recipe in plan.recipes:
+            if recipe.task == task.name:
+                add("model", recipe.folder, (), repr(recipe), *learnt)
+        panel = plan.panel(task.name)
+        settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, BUDGET)))
+        for recipe in panel:
+            add("signals", recipe.folder, [f"model/{recipe.folder}"], *settings)
+        judged = [f"signals/{recipe.folder}" for recipe in panel]
+        for recipe in panel:
+            add("verdicts", recipe.folder, [f"model/{recipe.folder}", *judged])
+    return found
+
+
+def packaged(suite: Path) -> dict[str, str]:
+    """Keys that a suite was made under, by name of the step; none where there is no suite."""
+    path = suite / STEPS
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def stale(plan: Plan, only: Sequence[str], suite: Path) -> list[Step]:
+    """What has to be made: the steps that match, and those they need, but for what is there already.
+
+    Args:
+        plan: what is built.
+        only: patterns of step names, like those of file names; none means every step.
+        suite: the suite as it is; what it holds under the right key is there.
+
+    Raises:
+        BadInput: a pattern that matches nothing.
+    """
+    every, there = steps(plan), packaged(suite)
+    for pattern in only:
+        if not fnmatch.filter(every, pattern):
+            raise BadInput(
+                f"no step matches {pattern!r}; see them all with: python -m harness.starter --list"
+            )
+    wanted = {name for name in every if not only or any(fnmatch.fnmatch(name, p) for p in only)}
+    found: list[Step] = []
+    for step in reversed(every.values()):
+        if step.name in wanted and there.get(step.name) != step.key and not step.folder.is_dir():
+            found.append(step)
+            wanted.update(step.needs)
+    return found[::-1]

@@ -1,0 +1,148 @@
+"""The suite that is shipped: its known answers, what the cards say of it, and models known beforehand."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from harness import audio, cli, models
+from harness.dataset.signals import Suite
+from harness.labels import harmonise
+from harness.records import MIN_SIGNALS, N_LEVELS
+from harness.starter import cards, root
+from harness.starter.recipes import RECIPES
+from harness.starter.steps import STEPS
+from harness.submit import store
+from harness.tasks import TASKS
+from tests import toys
+
+REPOSITORY = Path(__file__).parents[2]
+TASK_NAMES = ("music-genre", "emotion")
+GENRES = ("classical", "disco", "hiphop", "jazz", "metal", "reggae")
+REFERENCES = [recipe for recipe in RECIPES if recipe.role == "reference"]
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return Suite(root.embedded(), "embedded/starter")
+
+
+def entries(suite, task):
+    found = [store.read(folder) for folder in store.find(suite.root / "verdicts")]
+    return {entry.model.repo_id.split("/")[1]: entry for entry in found if entry.task == task}
+
+
+# ---- known answers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", REFERENCES, ids=lambda recipe: recipe.folder)
+def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe) -> None:
+    classifier = models.load(str(root.SUITE / "models" / recipe.folder), batch_size=32)
+    label_map = harmonise(classifier.class_names, TASKS[recipe.task])
+    signals = [(s, x) for s, x in suite.signals(recipe.task, f"local__{recipe.folder}") if not s.degenerate]
+    assert len(signals) >= 2 * MIN_SIGNALS, "both families"
+    assert {s.family for s, _ in signals} == {"responsibility", "minimal"}
+    logits = classifier.logits([x for _, x in signals], 16_000)
+    said = [label_map.canonical[i] for i in logits.argmax(axis=1)]
+    assert said == [s.expected for s, _ in signals]
+
+
+def test_the_audio_of_a_signal_is_rebuilt_as_it_was_certified(suite) -> None:
+    for recipe in REFERENCES[::3]:
+        signals = list(suite.signals(recipe.task, f"local__{recipe.folder}"))
+        same = [audio.sha256(x) == s.sha256 for s, x in signals]
+        # Another processor may round a sample of an irfft the other way; the class is what counts.
+        assert sum(same) >= 0.9 * len(same)
+
+
+def test_every_minimal_signal_that_is_not_degenerate_has_its_levels(suite) -> None:
+    for task in TASK_NAMES:
+        for record in suite.references(task):
+            for signal, _ in suite.signals(task, record.model.slug):
+                if signal.family == "minimal" and not signal.degenerate:
+                    sizes = [int((signal.levels <= j).sum()) for j in range(N_LEVELS)]
+                    assert sizes[0] == signal.n_kept
+                    assert sizes[-1] == len(signal.mask)
+                    assert all(a <= b for a, b in pairwise(sizes))
+
+
+# ---- shape and size ------------------------------------------------------------------------------
+
+
+def test_the_suite_is_small_enough_to_be_shipped() -> None:
+    sizes = [path.stat().st_size for path in root.SUITE.rglob("*") if path.is_file()]
+    assert sum(sizes) <= 30e6
+    assert max(sizes) <= 8e6
+
+
+def test_the_suite_holds_what_the_recipes_say(suite) -> None:
+    assert sorted(p.name for p in (root.SUITE / "models").iterdir()) == sorted(r.folder for r in RECIPES)
+    for task in TASK_NAMES:
+        names = [record.model.repo_id for record in suite.references(task)]
+        assert names == sorted(f"local/{r.folder}" for r in REFERENCES if r.task == task)
+        assert len(names) >= 4
+        assert set(entries(suite, task)) == {name.split("/")[1] for name in names}
+        assert len(suite.clips(task)) >= 60
+    assert set(json.loads((root.SUITE / STEPS).read_text())) >= {f"model/{r.folder}" for r in RECIPES}
+
+
+def test_one_reference_of_each_task_is_hard_and_gives_silence_a_class_of_its_own(suite) -> None:
+    for task in TASK_NAMES:
+        says = {c.model.repo_id.split("/")[1]: c.silence_class for c in suite.counts(task)}
+        hard = {r.folder for r in REFERENCES if r.task == task and r.quirk == "hard"}
+        assert {name for name, label in says.items() if label == "other"} == hard
+        assert len(hard) == 1
+
+
+def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:
+    folders = [suite.root / "verdicts", REPOSITORY / "submissions"]
+    assert cli.run(["validate", *map(str, folders), "--signals", str(suite.root)]) == 0, capsys.readouterr()
+    candidates = {f"local/{r.folder}" for r in RECIPES if r.role == "candidate"}
+    submitted = [store.read(folder) for folder in store.find(REPOSITORY / "submissions")]
+    assert {e.model.repo_id for e in submitted if e.signals.repo_id == "embedded/starter"} >= candidates
+
+
+# ---- what the cards say --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_a_card_says_what_is_measured(task: str) -> None:
+    text = (REPOSITORY / "data_cards" / f"starter-{task}.md").read_text("utf-8")
+    said = text.split(cards.BEGIN)[1].split(cards.END)[0].strip()
+    assert said == cards.measured(task, root.SUITE)
+
+
+def test_models_are_better_than_an_average_spectrum_allows(suite) -> None:
+    for task in TASK_NAMES:
+        linear = json.loads((root.SUITE / "baselines" / task / "baseline.json").read_text())["accuracy"]
+        reports = [root.SUITE / "models" / r.folder / "training.json" for r in REFERENCES if r.task == task]
+        accuracies = [json.loads(path.read_text())["accuracy"] for path in reports]
+        assert linear <= max(accuracies) - 0.05
+
+
+# ---- models known beforehand ---------------------------------------------------------------------
+
+
+def lift(model, out, capsys):
+    arguments = ["evaluate", str(model), "--task", "music-genre", "--out", str(out), "--json"]
+    assert cli.run(arguments) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    return result["scorecard"]["families"][0]["rates"]["lift"]
+
+
+def test_a_model_that_always_says_the_same_has_no_lift(tmp_path, capsys) -> None:
+    wall = toys.save_model(tmp_path / "wall", "wav2vec2", GENRES, bias=(0.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+    found = lift(wall, tmp_path / "out", capsys)
+    assert found["value"] == 0.0
+    assert found["low"] < 0 < found["high"]
+
+
+def test_a_model_with_random_weights_has_hardly_any_lift(tmp_path, capsys) -> None:
+    random = toys.save_model(tmp_path / "random", "hubert", GENRES, seed=3)
+    found = lift(random, tmp_path / "out", capsys)
+    assert abs(found["value"]) < 0.2
+    assert found["low"] <= 0.02
+    assert found["high"] >= -0.02
