@@ -177,8 +177,7 @@ def _reference(plan: Plan, step: Step) -> tuple[models.Classifier, Task]:
     # A model is called after its folder, and lies in one that has its key besides.
     place = root.cache() / "starter" / f"named-{step.key}" / step.what
     if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(steps(plan)[f"model/{step.what}"].folder)
+        shutil.copytree(steps(plan)[f"model/{step.what}"].folder, place)
     return models.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
 
 
