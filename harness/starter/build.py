@@ -251,6 +251,7 @@ def _put_together(plan: Plan, suite: Path) -> None:
         if step.kind == "verdicts":
             for entry in store.find(step.folder):
                 store.file_into(entry, new / "signals" / VERDICTS)
+    (new / "signals" / ".lock").unlink()
     (new / STEPS).write_text(json.dumps(_keys(plan), indent=2) + "\n", encoding="utf-8")
     if suite.is_dir():
         suite.rename(old)
