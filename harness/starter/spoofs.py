@@ -53,7 +53,7 @@ def spoofed(rng: Generator, x: FloatArray, family: str) -> FloatArray:
 
 def griffin_lim(rng: Generator, x: FloatArray) -> FloatArray:
     """Forty to sixty mel bands inverted by a round or two of Griffin and Lim (1984), from random phases."""
-    stft = _stft(1536, int(rng.choice([640, 768])))
+    stft = _stft(1024, int(rng.choice([448, 512])))
     bank, inverse = _mel(int(rng.integers(40, 61)))
     size = np.maximum(inverse @ (bank @ np.abs(stft.stft(x))), 0.0)
     phase = np.exp(2j * np.pi * rng.random(size.shape))
@@ -168,8 +168,8 @@ def _stft(width: int, hop: int) -> ShortTimeFFT:
 
 @lru_cache(maxsize=64)
 def _mel(n_mels: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A mel filter bank (n_mels, 769) and its pseudo-inverse."""
-    bank = np.asarray(mel_filter_bank(769, n_mels, 0.0, _RATE / 2, _RATE)).T
+    """A mel filter bank (n_mels, 513) and its pseudo-inverse."""
+    bank = np.asarray(mel_filter_bank(513, n_mels, 0.0, _RATE / 2, _RATE)).T
     return bank, pinv(bank)
 
 
