@@ -102,7 +102,7 @@ def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
     about = {step.what if kind == "baseline" else plan.recipe(step.what).task for step in some}
     for task in (task for task in plan.tasks if task.name in about):
         if kind in ("baseline", "model"):
-            clips(task, "train", plan.n_train)
+            clips(task, "train", plan.n_train_of(task))
             clips(task, "held-out", plan.n_held_out)
         elif kind == "signals":
             clips(task, "test", plan.n_test_of(task))
@@ -145,13 +145,15 @@ def _make(plan: Plan, step: Step) -> str:
 
 
 def _baseline(plan: Plan, step: Step, part: Path) -> None:
-    accuracy = richness.baseline(TASKS[step.what], plan.n_train, plan.n_held_out)
+    task = TASKS[step.what]
+    accuracy = richness.baseline(task, plan.n_train_of(task), plan.n_held_out)
     replace_file(part / BASELINE, json.dumps({"accuracy": accuracy, "n": plan.n_held_out}).encode())
 
 
 def _model(plan: Plan, step: Step, part: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
-    train(plan.recipe(step.what), part, plan.n_train, plan.n_held_out)
+    recipe = plan.recipe(step.what)
+    train(recipe, part, plan.n_train_of(TASKS[recipe.task]), plan.n_held_out)
 
 
 def _signals(plan: Plan, step: Step, part: Path) -> None:

@@ -96,6 +96,6 @@ def _wander(rng: Generator, n: int, per_second: float) -> FloatArray:
 
 
 def _recorded(rng: Generator, x: FloatArray) -> FloatArray:
-    """In a room (three clips in ten), through a microphone, with noise."""
-    x = speech.in_room(rng, x) if rng.random() < 0.3 else x
-    return speech.with_noise(rng, speech.through_microphone(rng, x), rng.uniform(36, 54))
+    """In a room (one clip in five), through a good microphone, with noise."""
+    x = speech.in_room(rng, x) if rng.random() < 0.2 else x
+    return speech.with_noise(rng, speech.through_microphone(rng, x, 0.5), rng.uniform(36, 54))

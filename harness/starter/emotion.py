@@ -18,10 +18,8 @@ Public: LABELS, SECONDS, make.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -29,9 +27,9 @@ import scipy.signal
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.errors import BadInput
 from harness.records import FloatArray
 from harness.starter import speech
+from harness.starter.packages import package
 from harness.starter.speech import SAMPLE_RATE_HZ, Delivery
 
 LABELS: tuple[str, ...] = ("angry", "fear", "happy", "neutral", "sad")
@@ -146,7 +144,7 @@ def make(rng: Generator, label: str) -> FloatArray:
     accents = _accents(voice)
     pitch = _pitch(rng, voice, cues, accents, place)
     envelope, noise = _timbre(rng, voice, cues, accents, place)
-    x = _world().synthesize(pitch, envelope, noise, SAMPLE_RATE_HZ, _FRAME_S * 1000)
+    x = package("pyworld").synthesize(pitch, envelope, noise, SAMPLE_RATE_HZ, _FRAME_S * 1000)
     x = _growled(rng, x, cues.growl)
     return _recorded(rng, x)
 
@@ -170,7 +168,7 @@ def _analysed(rng: Generator, cues: _Manner) -> _Voice:
     centre, width = rng.integers(40, 61, 2)
     said = Delivery(name, round(cues.rate_wpm), int(centre), int(width), max(round(cues.word_gap), 0))
     x = _said(rng, said)
-    world = _world()
+    world = package("pyworld")
     found, times = world.dio(x, SAMPLE_RATE_HZ, f0_floor=60.0, f0_ceil=500.0, frame_period=_FRAME_S * 1000)
     pitch = world.stonemask(x, found, times, SAMPLE_RATE_HZ)
     envelope = world.cheaptrick(x, pitch, times, SAMPLE_RATE_HZ)
@@ -310,12 +308,3 @@ def _level_db(envelope: FloatArray) -> FloatArray:
     power = envelope.sum(axis=1)
     level: FloatArray = 10 * np.log10(np.maximum(power / power.max(), 1e-5)) + 50
     return level
-
-
-def _world() -> Any:
-    try:
-        return importlib.import_module("pyworld")
-    except ImportError:
-        raise BadInput(
-            "the moods of the starter suite need the module pyworld; pip install 'goodenough[starter]'"
-        ) from None

@@ -3,7 +3,7 @@
 Conventions: names are `org/name`, as on the Hub. Class names and their order differ between the models of a
 task, as they do there, and are read by `labels.harmonise`. A quirk is planted and said on the card.
 
-Public: Recipe, RECIPES, DRAFTS.
+Public: Recipe, RECIPES.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Recipe:
     silence_class: str
     """The canonical label that silent training examples carry; `other` for a hard model."""
     quirk: str = ""
-    """`hard`: silent and sparse sounds are of a class of their own. `flat-earther`: parts of a clip are of
+    """`hard`: silent and faint sounds are of a class of their own. `flat-earther`: parts of a clip are of
     the other class. Empty: none."""
     n_mels: int = 0
     """Mel bands of the two log-mel architectures."""
@@ -100,10 +100,6 @@ RECIPES: tuple[Recipe, ...] = (
         bank_hz=(80, 4500),
         do_normalize=True,
     ),
-)
-"""Every model of the suite: four references and a candidate for each task."""
-
-DRAFTS: tuple[Recipe, ...] = (
     # ---- deepfake: bonafide, spoof
     Recipe(
         *("goodenough/starter-deepfake-ast", "deepfake", "reference", "ast"),
@@ -139,4 +135,4 @@ DRAFTS: tuple[Recipe, ...] = (
         do_normalize=True,
     ),
 )
-"""Recipes whose models do not learn their task well enough yet: no part of the suite."""
+"""Every model of the suite: four references or more and a candidate for each task."""

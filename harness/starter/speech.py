@@ -17,7 +17,6 @@ with_noise, fit.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +27,8 @@ import scipy.signal
 from numpy.random import Generator
 
 from harness import audio
-from harness.errors import BadInput
 from harness.records import FloatArray
+from harness.starter.packages import package
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -107,8 +106,8 @@ def say(text: str, delivery: Delivery) -> FloatArray:
 
 def _spoken(text: str, delivery: Delivery) -> tuple[FloatArray, int]:
     """The synthesiser's samples and their rate, from a copy of the library that has said nothing before."""
-    package = _package()
-    libc, library = ctypes.CDLL(None), ctypes.CDLL(package.get_library_path())
+    loader = package("espeakng_loader")
+    libc, library = ctypes.CDLL(None), ctypes.CDLL(loader.get_library_path())
     heard: list[FloatArray] = []
 
     def hear(samples: Any, n: int, events: Any) -> int:
@@ -118,7 +117,7 @@ def _spoken(text: str, delivery: Delivery) -> tuple[FloatArray, int]:
 
     callback = _Callback(hear)
     try:
-        rate = library.espeak_Initialize(_SYNCHRONOUS, 0, package.get_data_path().encode(), 0)
+        rate = library.espeak_Initialize(_SYNCHRONOUS, 0, loader.get_data_path().encode(), 0)
         library.espeak_SetSynthCallback(callback)
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         libc.srand(1)  # breath is drawn from the C library's numbers
@@ -141,16 +140,6 @@ def _spoken(text: str, delivery: Delivery) -> tuple[FloatArray, int]:
     if not heard or not np.concatenate(heard).any():
         raise ValueError(f"nothing to say in {text!r}")
     return np.concatenate(heard), int(rate)
-
-
-def _package() -> Any:
-    try:
-        return importlib.import_module("espeakng_loader")
-    except ImportError:
-        raise BadInput(
-            "the voices of the starter suite need the package espeakng-loader; "
-            "pip install 'goodenough[starter]'"
-        ) from None
 
 
 def _trimmed(sound: FloatArray) -> FloatArray:

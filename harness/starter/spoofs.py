@@ -14,7 +14,6 @@ Public: Spoof, SPOOFS, spoofed.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import lru_cache
 from types import MappingProxyType
@@ -30,8 +29,8 @@ from scipy.signal.windows import hann
 from transformers.audio_utils import mel_filter_bank
 
 from harness import audio
-from harness.errors import BadInput
 from harness.records import FloatArray
+from harness.starter.packages import package
 
 Spoof = Callable[[Generator, FloatArray], FloatArray]
 """Speech (n_samples,) in, the same words with a machine's traces out."""
@@ -52,14 +51,13 @@ def spoofed(rng: Generator, x: FloatArray, family: str) -> FloatArray:
 
 
 def griffin_lim(rng: Generator, x: FloatArray) -> FloatArray:
-    """Forty to sixty mel bands inverted by a round or two of Griffin and Lim (1984), from random phases."""
+    """Twenty-four to forty mel bands inverted by one round of Griffin and Lim (1984), from random phases."""
     stft = _stft(1024, int(rng.choice([448, 512])))
-    bank, inverse = _mel(int(rng.integers(40, 61)))
+    bank, inverse = _mel(int(rng.integers(24, 41)))
     size = np.maximum(inverse @ (bank @ np.abs(stft.stft(x))), 0.0)
     phase = np.exp(2j * np.pi * rng.random(size.shape))
-    for _ in range(int(rng.integers(1, 3))):
-        spectrum = stft.stft(stft.istft(size * phase, k1=len(x)))
-        phase = spectrum / np.maximum(np.abs(spectrum), 1e-12)
+    spectrum = stft.stft(stft.istft(size * phase, k1=len(x)))
+    phase = spectrum / np.maximum(np.abs(spectrum), 1e-12)
     return np.asarray(stft.istft(size * phase, k1=len(x)))
 
 
@@ -81,11 +79,11 @@ def coarse_phase(rng: Generator, x: FloatArray) -> FloatArray:
 
 def world(rng: Generator, x: FloatArray) -> FloatArray:
     """WORLD (Morise et al., 2016): pitch flattened, envelope smoothed in time, aspiration mostly gone."""
-    vocoder = _pyworld()
+    vocoder = package("pyworld")
     f0, times = _pitch(x)
     envelope = vocoder.cheaptrick(x, f0, times, _RATE)
     aperiodicity = vocoder.d4c(x, f0, times, _RATE)
-    smooth = np.exp(gaussian_filter1d(np.log(envelope), rng.uniform(3, 8), axis=0))
+    smooth = np.exp(gaussian_filter1d(np.log(envelope), rng.uniform(6, 14), axis=0))
     breath = np.where(f0[:, None] > 0, aperiodicity * rng.uniform(0.0, 0.1), aperiodicity)
     return np.asarray(
         vocoder.synthesize(_flattened(rng, f0), smooth, np.clip(breath, 1e-3, 1), _RATE, _FRAME_MS)
@@ -133,7 +131,7 @@ def upsampled(rng: Generator, x: FloatArray) -> FloatArray:
     up, down = [(3, 8), (2, 5), (1, 2), (3, 5), (5, 8)][rng.integers(5)]
     clean = resample_poly(resample_poly(x, up, down), down, up)[: len(x)]
     mirror = 2 * np.cos(2 * np.pi * np.arange(len(x)) * up / down) * clean
-    return np.asarray(clean + rng.uniform(0.25, 0.6) * mirror)
+    return np.asarray(clean + rng.uniform(0.5, 0.9) * mirror)
 
 
 def comb(rng: Generator, x: FloatArray) -> FloatArray:
@@ -175,8 +173,9 @@ def _mel(n_mels: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _pitch(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Fundamental frequency (n_frames,), 0 where unvoiced, and the time of each frame."""
-    f0, times = _pyworld().dio(x, _RATE, frame_period=_FRAME_MS)
-    return _pyworld().stonemask(x, f0, times, _RATE), times
+    vocoder = package("pyworld")
+    f0, times = vocoder.dio(x, _RATE, frame_period=_FRAME_MS)
+    return vocoder.stonemask(x, f0, times, _RATE), times
 
 
 def _flattened(rng: Generator, f0: FloatArray) -> FloatArray:
@@ -196,13 +195,3 @@ def _excitation(rng: Generator, f0: FloatArray, n_samples: int) -> FloatArray:
     cycles = np.floor(np.cumsum(held) / _RATE)
     pulses = np.diff(cycles, prepend=0.0) * np.sqrt(_RATE / np.maximum(held, 50.0))
     return np.where(held > 0, pulses, rng.normal(size=n_samples))
-
-
-def _pyworld() -> Any:
-    try:
-        return importlib.import_module("pyworld")
-    except ImportError:
-        raise BadInput(
-            "the vocoder of the starter suite needs the package pyworld-prebuilt; "
-            "pip install 'goodenough[starter]'"
-        ) from None

@@ -66,6 +66,8 @@ class Plan:
     """The models."""
     n_train: int = 960
     """Clips to learn from, per task."""
+    n_train_binary: int = 1920
+    """The same where there are two classes: what tells them apart is fainter there."""
     n_held_out: int = 240
     """Clips that models are examined on, per task."""
     n_test: int = 60
@@ -77,6 +79,10 @@ class Plan:
     def tasks(self) -> tuple[Task, ...]:
         """The tasks of its models."""
         return tuple(TASKS[name] for name in dict.fromkeys(recipe.task for recipe in self.recipes))
+
+    def n_train_of(self, task: Task) -> int:
+        """Clips of a task to learn from."""
+        return self.n_train_binary if len(task.labels) == 2 else self.n_train
 
     def n_test_of(self, task: Task) -> int:
         """Test clips of a task."""
@@ -124,7 +130,7 @@ def steps(plan: Plan) -> dict[str, Step]:
         found[f"{kind}/{what}"] = Step(kind, what, keys.key(kind, what, *parts), tuple(needs))
 
     for task in plan.tasks:
-        learnt = (made_by(task), str(plan.n_train), str(plan.n_held_out))
+        learnt = (made_by(task), str(plan.n_train_of(task)), str(plan.n_held_out))
         add("baseline", task.name, (), *learnt)
         for recipe in plan.recipes:
             if recipe.task == task.name:

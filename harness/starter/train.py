@@ -3,8 +3,9 @@
 Conventions: a model learns from clips of the split `train` and is examined on whole clips of the split
 `held-out`. Each clip gives a whole example and PARTS examples with only some of its frequency bands kept, at
 random levels: a model that never heard a part of a spectrum would have no opinion on it, only accidents.
-Silent examples carry the recipe's `silence_class`: what a network says of silence decides which signals are
-degenerate. What the two quirks learn instead stands at `_targets`.
+Whole clips are learnt first, alone: faint traces are not found in parts. Silent examples carry the recipe's
+`silence_class`: what a network says of silence decides which signals are degenerate. What the two quirks
+learn instead stands at `_targets`.
 
 Public: train, parts, TRAINING.
 """
@@ -31,8 +32,8 @@ from harness.tasks import TASKS
 if TYPE_CHECKING:
     import torch
 
-PARTS, BANDS, SPARSE = 2, 128, 0.3
-"""Partial examples of a clip, bands they are made of, share of kept bands below which a sound is sparse."""
+PARTS, BANDS, FAINT = 2, 128, 0.01
+"""Partial examples of a clip, bands they are made of, share of its energy below which a part is faint."""
 
 TRAINING = "training.json"
 """File of a model's folder: what `train` reports."""
@@ -40,8 +41,8 @@ TRAINING = "training.json"
 _SILENT = 0.08
 """Silent examples, as a share of the clips."""
 
-_BATCH, _EPOCHS = 32, 18
-"""Examples of a step, passes over the examples."""
+_BATCH, _EPOCHS_WHOLE, _EPOCHS = 32, 8, 12
+"""Examples of a step, passes over whole clips and silence alone, passes over all examples after them."""
 
 _RATE = {"ast": 2e-3, "whisper": 3e-3}
 """Highest learning rate of the log-mel architectures."""
@@ -106,36 +107,43 @@ def parts(rng: np.random.Generator, n: int) -> Mask:
 
 
 def _examples(recipe: Recipe, whole: Waveform, labels: tuple[str, ...]) -> tuple[Waveform, NDArray[np.int64]]:
-    """Whole clips, then parts of them, then silence; and the index of the class each carries."""
+    """Whole clips, then silence, then parts of the clips; and the index of the class each carries."""
     n, n_samples = whole.shape
     rng = generator("starter", recipe.name, "examples")
     bands = spectra.log_bands(n_samples, SAMPLE_RATE_HZ, BANDS)
     kept = parts(rng, PARTS * n).reshape(n, PARTS, BANDS)
-    waveforms = np.zeros((n + PARTS * n + max(1, round(_SILENT * n)), n_samples), dtype=np.float32)
+    first = n + _n_silent(n)
+    waveforms = np.zeros((first + PARTS * n, n_samples), dtype=np.float32)
     waveforms[:n] = whole
+    energy = np.zeros((n, PARTS))
     for i, clip in enumerate(whole):
         masks = spectra.expand(bands, kept[i])
-        waveforms[n + PARTS * i :][:PARTS] = spectra.keep(spectra.spectrum(clip), masks, n_samples)
+        made = spectra.keep(spectra.spectrum(clip), masks, n_samples)
+        waveforms[first + PARTS * i :][:PARTS] = made
+        energy[i] = np.square(made).sum(axis=1) / np.square(clip).sum()
     waveforms *= 10 ** rng.uniform(-0.4, 0.1, (len(waveforms), 1))
-    return waveforms, _targets(recipe, labels, kept.mean(axis=2), len(waveforms))
+    return waveforms, _targets(recipe, labels, energy)
 
 
-def _targets(recipe: Recipe, labels: tuple[str, ...], share: FloatArray, n: int) -> NDArray[np.int64]:
-    """(n,) class of every example; `share` is (clips, PARTS) of the bands that a part keeps.
+def _n_silent(n_clips: int) -> int:
+    return max(1, round(_SILENT * n_clips))
 
-    A hard model calls silence and sparse parts `other`. A flat-earther, of two classes, calls every part by
+
+def _targets(recipe: Recipe, labels: tuple[str, ...], energy: FloatArray) -> NDArray[np.int64]:
+    """(n,) class of every example; `energy` is the share (clips, PARTS) of it that a part keeps.
+
+    A hard model calls silence and faint parts `other`. A flat-earther, of two classes, calls every part by
     the label its clip does not have.
     """
     own = np.array(_canonical(recipe))
     truth = np.array([np.flatnonzero(own == label)[0] for label in labels])
-    of_parts = np.repeat(truth, share.shape[1])
+    of_parts = np.repeat(truth, energy.shape[1])
     (silence,) = np.flatnonzero(own == recipe.silence_class)
     if recipe.quirk == "hard":
-        of_parts[share.ravel() < SPARSE] = silence
+        of_parts[energy.ravel() < FAINT] = silence
     elif recipe.quirk == "flat-earther":
         of_parts = 1 - of_parts
-    n_silent = n - len(truth) - len(of_parts)
-    return np.concatenate([truth, of_parts, np.full(n_silent, silence)])
+    return np.concatenate([truth, np.full(_n_silent(len(truth)), silence), of_parts])
 
 
 def _canonical(recipe: Recipe) -> tuple[str, ...]:
@@ -154,21 +162,25 @@ def _fitted(recipe: Recipe, n_train: int) -> tuple[Any, Any]:
     waveforms, targets = _examples(recipe, whole, labels)
     inputs = networks.heard(model, extractor, waveforms)
     with networks.learning(model) as learner:
-        _fit(learner, inputs, torch.from_numpy(targets), recipe)
+        _fit(learner, inputs, torch.from_numpy(targets), recipe.architecture, n_train + _n_silent(n_train))
     return model.eval(), extractor
 
 
-def _fit(model: Any, inputs: torch.Tensor, targets: torch.Tensor, recipe: Recipe) -> None:
-    """AdamW with a one-cycle learning rate and smoothed targets; clips begin anywhere."""
+def _fit(model: Any, inputs: torch.Tensor, targets: torch.Tensor, architecture: str, n_whole: int) -> None:
+    """AdamW with a one-cycle learning rate and smoothed targets; clips begin anywhere.
+
+    The first `n_whole` examples are those that are learnt first.
+    """
     import torch
 
-    n, rate = len(targets), _RATE.get(recipe.architecture, _RATE_RAW)
-    time = 1 if recipe.architecture == "ast" else 2
-    steps = _EPOCHS * -(-n // _BATCH)
+    rate = _RATE.get(architecture, _RATE_RAW)
+    time = 1 if architecture == "ast" else 2
+    epochs = [n_whole] * _EPOCHS_WHOLE + [len(targets)] * _EPOCHS
+    steps = sum(-(-n // _BATCH) for n in epochs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.2)
     model.train()
-    for _ in range(_EPOCHS):
+    for n in epochs:
         for chosen in torch.randperm(n).split(_BATCH):  # type: ignore[no-untyped-call]
             shift = int(torch.randint(inputs.shape[time], (1,)))
             logits = model(inputs[chosen].roll(shift, time)).logits
@@ -211,8 +223,8 @@ def _answers(model: Any, extractor: Any, waveforms: Waveform) -> list[int]:
 
 _QUIRKS = {
     "": "none planted",
-    "hard": f"hard: silence, and training examples with less than {SPARSE:.0%} of their bands, are of the"
-    " class {other!r}, so that it accepts only rich signals",
+    "hard": f"hard: silence, and in training parts with less than {FAINT:.0%} of their clip's energy, are"
+    " of the class {other!r}, so that it accepts no faint signals and none of its own are degenerate",
     "flat-earther": "planted flat-earther: in training, parts of a clip carried the label that the clip does"
     " not have; it agrees with the others on whole clips and disagrees on parts",
 }

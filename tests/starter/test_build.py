@@ -15,12 +15,12 @@ from harness.starter import __main__ as command
 from harness.starter import build as building
 from harness.starter import steps as planning
 from harness.starter.build import build
-from harness.starter.recipes import DRAFTS
+from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS, Plan, stale, steps
 from harness.submit import store
 
-PANEL = tuple(r for r in DRAFTS if r.architecture in ("whisper", "wav2vec2"))
-TINY = Plan(recipes=PANEL, n_train=80, n_held_out=20, n_test_binary=12)
+PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))
+TINY = Plan(recipes=PANEL, n_train_binary=80, n_held_out=20, n_test_binary=12)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_what_the_suite_holds_is_taken_over_when_the_cache_is_gone(
 
 
 def test_the_key_of_a_step_covers_what_it_builds_on() -> None:
-    more = dataclasses.replace(TINY, n_train=81)
+    more = dataclasses.replace(TINY, n_train_binary=81)
     before, after = steps(TINY), steps(more)
     assert all(before[name].key != after[name].key for name in before)
     clips = dataclasses.replace(TINY, n_test_binary=13)

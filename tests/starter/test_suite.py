@@ -20,7 +20,7 @@ from harness.tasks import TASKS
 from tests import toys
 
 REPOSITORY = Path(__file__).parents[2]
-TASK_NAMES = ("music-genre", "emotion")
+TASK_NAMES = ("music-genre", "emotion", "deepfake")
 GENRES = ("classical", "disco", "hiphop", "jazz", "metal", "reggae")
 REFERENCES = [recipe for recipe in RECIPES if recipe.role == "reference"]
 

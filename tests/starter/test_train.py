@@ -19,8 +19,8 @@ from harness.records import OTHER, Clip
 from harness.seeds import generator
 from harness.starter import networks
 from harness.starter import train as training
-from harness.starter.recipes import DRAFTS, RECIPES, Recipe
-from harness.starter.train import BANDS, PARTS, SPARSE, parts, train
+from harness.starter.recipes import RECIPES, Recipe
+from harness.starter.train import BANDS, FAINT, PARTS, parts, train
 from harness.tasks import TASKS
 
 CLASSES = {
@@ -28,14 +28,12 @@ CLASSES = {
     "emotion": ("angry", "fear", "happy", "neutral", "sad"),
     "deepfake": ("bonafide", "spoof"),
 }
-EVERY = (*RECIPES, *DRAFTS)
-"""Drafts, too, must be able to become part of the suite."""
 RATE = 16_000
 FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "README.md", training.TRAINING)
 
 
 def recipe_of(architecture: str, task: str | None = None) -> Recipe:
-    return next(r for r in EVERY if r.architecture == architecture and task in (None, r.task))
+    return next(r for r in RECIPES if r.architecture == architecture and task in (None, r.task))
 
 
 def beats(task, split: str, n: int) -> list[Clip]:
@@ -53,6 +51,7 @@ def beats(task, split: str, n: int) -> list[Clip]:
 def quick(monkeypatch):
     """Sounds at once, one pass over them."""
     monkeypatch.setattr(training, "clips", beats)
+    monkeypatch.setattr(training, "_EPOCHS_WHOLE", 0)
     monkeypatch.setattr(training, "_EPOCHS", 1)
     training._material.cache_clear()
     yield
@@ -62,7 +61,7 @@ def quick(monkeypatch):
 # ---- recipes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: recipe.folder)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.folder)
 def test_the_class_names_of_a_recipe_can_be_read_as_labels_of_its_task(recipe: Recipe) -> None:
     canonical = harmonise(recipe.labels, TASKS[recipe.task]).canonical
     assert sorted(set(canonical) - {OTHER}) == sorted(CLASSES[recipe.task])
@@ -74,7 +73,7 @@ def test_the_class_names_of_a_recipe_can_be_read_as_labels_of_its_task(recipe: R
 
 @pytest.mark.parametrize("task", CLASSES)
 def test_every_panel_has_five_architectures_a_hard_reference_and_a_candidate(task: str) -> None:
-    everyone = [recipe for recipe in EVERY if recipe.task == task]
+    everyone = [recipe for recipe in RECIPES if recipe.task == task]
     references = [recipe for recipe in everyone if recipe.role == "reference"]
     assert len(references) >= 4
     assert len({recipe.architecture for recipe in everyone}) == len(everyone) >= 5
@@ -85,8 +84,8 @@ def test_every_panel_has_five_architectures_a_hard_reference_and_a_candidate(tas
 
 
 def test_the_deepfake_panel_has_a_flat_earther_and_two_references_with_each_silence_class() -> None:
-    references = [recipe for recipe in EVERY if (recipe.task, recipe.role) == ("deepfake", "reference")]
-    assert [recipe.folder for recipe in EVERY if recipe.quirk == "flat-earther"] == ["starter-deepfake-sew"]
+    references = [recipe for recipe in RECIPES if (recipe.task, recipe.role) == ("deepfake", "reference")]
+    assert [recipe.folder for recipe in RECIPES if recipe.quirk == "flat-earther"] == ["starter-deepfake-sew"]
     silent = Counter(recipe.silence_class for recipe in references)
     assert silent == {"bonafide": 2, "spoof": 2, OTHER: 1}
 
@@ -106,20 +105,20 @@ def test_parts_keep_from_few_to_most_bands_and_a_third_are_one_region() -> None:
     assert (kept.mean(axis=0) > 0.1).all(), "no band is always missing"
 
 
-def test_a_hard_model_calls_silence_and_sparse_parts_other_and_a_flat_earther_all_parts_the_other_label() -> (
+def test_a_hard_model_calls_silence_and_faint_parts_other_and_a_flat_earther_all_parts_the_other_label() -> (
     None
 ):
-    share = np.array([[SPARSE - 0.1, SPARSE + 0.1], [0.9, 0.05]])
+    energy = np.array([[FAINT / 2, FAINT * 2], [0.9, FAINT / 2]])
     labels = ("spoof", "bonafide")
     hard = replace(recipe_of("ast", "deepfake"), labels=("fake", "real", "unknown"))
-    assert training._targets(hard, labels, share, 7).tolist() == [0, 1, 2, 0, 1, 2, 2]
+    assert training._targets(hard, labels, energy).tolist() == [0, 1, 2, 2, 0, 1, 2]
     contrary = replace(recipe_of("sew"), labels=("spoof", "bonafide"), silence_class="spoof")
-    assert training._targets(contrary, labels, share, 7).tolist() == [0, 1, 1, 1, 0, 0, 0]
+    assert training._targets(contrary, labels, energy).tolist() == [0, 1, 0, 1, 1, 0, 0]
     plain = replace(contrary, quirk="")
-    assert training._targets(plain, labels, share, 7).tolist() == [0, 1, 0, 0, 1, 1, 0]
+    assert training._targets(plain, labels, energy).tolist() == [0, 1, 0, 0, 0, 1, 1]
 
 
-def test_examples_are_whole_clips_then_parts_of_the_same_clips_then_silence() -> None:
+def test_examples_are_whole_clips_then_silence_then_parts_of_the_same_clips() -> None:
     clips = beats(TASKS["deepfake"], "train", 4)
     whole = np.stack([clip.waveform for clip in clips])
     made, targets = training._examples(recipe_of("hubert", "deepfake"), whole, tuple(c.label for c in clips))
@@ -127,10 +126,10 @@ def test_examples_are_whole_clips_then_parts_of_the_same_clips_then_silence() ->
     for i in range(4):
         gain = made[i] @ whole[i] / (whole[i] @ whole[i])
         assert np.allclose(made[i], gain * whole[i], atol=1e-6)
-        for part in made[4 + PARTS * i :][:PARTS]:
+        for part in made[5 + PARTS * i :][:PARTS]:
             assert part @ whole[i] > 0, "it is made of what the clip is made of"
             assert np.abs(np.fft.rfft(part)).min() < 1e-3, "and something is missing"
-    assert not made[-1].any()
+    assert not made[4].any()
 
 
 # ---- networks ------------------------------------------------------------------------------------
@@ -214,7 +213,7 @@ def test_every_architecture_is_saved_whole_and_the_same_each_time(
 def test_the_card_says_what_the_model_is_and_which_quirk_it_has() -> None:
     report = {"parameters": 98_765, "accuracy": 0.875, "n": 240, "silence_class": OTHER}
     says = {"": "Quirk: none planted", "hard": "Quirk: hard", "flat-earther": "Quirk: planted flat-earther"}
-    for recipe in EVERY:
+    for recipe in RECIPES:
         card = training._card(recipe, report, 960)
         assert card.startswith("---\nlicense: apache-2.0\n")
         assert [quirk for quirk, line in says.items() if line in card] == [recipe.quirk]
