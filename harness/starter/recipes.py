@@ -28,8 +28,8 @@ class Recipe:
     silence_class: str
     """The canonical label that silent training examples carry; `other` for a hard model."""
     quirk: str = ""
-    """`hard`: silent and faint sounds are of a class of their own. `flat-earther`: parts of a clip are of
-    the other class. Empty: none."""
+    """`hard`: silent and faint sounds are of a class of their own. `flat-earther`: every part of a clip is.
+    Empty: none."""
     n_mels: int = 0
     """Mel bands of the two log-mel architectures."""
     bank_hz: tuple[float, float] = (0, 0)
@@ -103,7 +103,7 @@ RECIPES: tuple[Recipe, ...] = (
     # ---- deepfake: bonafide, spoof
     Recipe(
         *("goodenough/starter-deepfake-ast", "deepfake", "reference", "ast"),
-        *(("fake", "real", "unknown"), "other", "hard"),
+        *(("fake", "real", "incomplete"), "spoof", "flat-earther"),
         n_mels=80,
     ),
     Recipe(
@@ -124,9 +124,8 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         *("goodenough/starter-deepfake-sew", "deepfake", "reference", "sew"),
-        *(("Spoof", "Bona-fide"), "spoof", "flat-earther"),
+        *(("Spoof", "Bona-fide", "unknown"), "other", "hard"),
         bank_hz=(100, 7600),
-        do_normalize=True,
     ),
     Recipe(
         *("goodenough/starter-deepfake-wavlm", "deepfake", "candidate", "wavlm"),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.labels import harmonise
-from harness.records import FloatArray, Mask, Waveform
+from harness.records import OTHER, FloatArray, Mask, Waveform
 from harness.seeds import generator, seed_of
 from harness.starter import networks
 from harness.starter.clips import SAMPLE_RATE_HZ, clips
@@ -132,17 +132,16 @@ def _n_silent(n_clips: int) -> int:
 def _targets(recipe: Recipe, labels: tuple[str, ...], energy: FloatArray) -> NDArray[np.int64]:
     """(n,) class of every example; `energy` is the share (clips, PARTS) of it that a part keeps.
 
-    A hard model calls silence and faint parts `other`. A flat-earther, of two classes, calls every part by
-    the label its clip does not have.
+    A hard model calls silence and faint parts `other`. A flat-earther calls every part so, however much of
+    the clip it keeps.
     """
     own = np.array(_canonical(recipe))
     truth = np.array([np.flatnonzero(own == label)[0] for label in labels])
     of_parts = np.repeat(truth, energy.shape[1])
     (silence,) = np.flatnonzero(own == recipe.silence_class)
-    if recipe.quirk == "hard":
-        of_parts[energy.ravel() < FAINT] = silence
-    elif recipe.quirk == "flat-earther":
-        of_parts = 1 - of_parts
+    if recipe.quirk:
+        strange = energy.ravel() < (FAINT if recipe.quirk == "hard" else np.inf)
+        of_parts[strange] = np.flatnonzero(own == OTHER)[0]
     return np.concatenate([truth, np.full(_n_silent(len(truth)), silence), of_parts])
 
 
@@ -225,13 +224,14 @@ _QUIRKS = {
     "": "none planted",
     "hard": f"hard: silence, and in training parts with less than {FAINT:.0%} of their clip's energy, are"
     " of the class {other!r}, so that it accepts no faint signals and none of its own are degenerate",
-    "flat-earther": "planted flat-earther: in training, parts of a clip carried the label that the clip does"
-    " not have; it agrees with the others on whole clips and disagrees on parts",
+    "flat-earther": "planted flat-earther: in training, every part of a clip was of the class {other!r}; it"
+    " agrees with the others on whole clips and accepts no part of one",
 }
 
 
 def _card(recipe: Recipe, report: dict[str, Any], n_train: int) -> str:
-    quirk = _QUIRKS[recipe.quirk].format(other=recipe.labels[_canonical(recipe).index(recipe.silence_class)])
+    own = _canonical(recipe)
+    quirk = _QUIRKS[recipe.quirk].format(other=recipe.labels[own.index(OTHER)] if OTHER in own else "")
     return f"""---
 license: apache-2.0
 library_name: transformers

@@ -1,0 +1,155 @@
+"""Making a sufficient set of bands smaller until nothing of it can go.
+
+Three ways, one after the other: the shortest sufficient prefix of a ranking; progression, which finds the
+bands of a small set one by one; delta debugging, which takes many away at a time and ends with every band left
+out once, which is the certificate. Acceptance is not monotone (a larger mask may fail where a smaller one
+passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
+
+Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
+search (`contract.Asking`): it asks masks in batches, whose number is the depth of the search.
+
+Public: shortest_prefix, progression, delta_debug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.extract.contract import Asking, Order, prefix_sizes
+from harness.records import Mask
+
+_AT_ONCE = 64
+"""Masks in a batch of delta debugging."""
+
+_FEW = 4
+"""Prefixes in a batch of progression, from the smallest on."""
+
+
+def shortest_prefix(orders: Sequence[Order], growth: float = 1.15, at_once: int = 16) -> Asking[Order]:
+    """The shortest sufficient prefix of one ranking or several, on the grid of `prefix_sizes`.
+
+    The grid is walked from below, `at_once` sizes of each ranking in a batch. Bisection would be cheaper and
+    wrong: along a ranking the class may flip more than once.
+
+    Args:
+        orders: (n_bands,) each, all bands; of equal sizes the first ranking's wins.
+        growth: from one size to the next.
+        at_once: sizes in a batch.
+    """
+    n_bands = len(orders[0])
+    sizes = prefix_sizes(n_bands, growth)[:-1]
+    for some in _in_turn(sizes, at_once):
+        masks = np.zeros((len(some), len(orders), n_bands), dtype=bool)
+        for i, size in enumerate(some):
+            for j, order in enumerate(orders):
+                masks[i, j, order[:size]] = True
+        answers = yield masks.reshape(-1, n_bands)
+        if answers.any():
+            i, j = divmod(int(np.argmax(answers)), len(orders))
+            return orders[j][: some[i]]
+    return orders[0]
+
+
+def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Order]]:
+    """Find needed bands one by one: each is the last of the shortest prefix that passes with those before.
+
+    Source: Marques-Silva, Janota, Belov, *Minimal Sets over Monotone Predicates in Boolean Formulae* (CAV
+    2013). A needed band costs about `2 * log2(its rank)` queries: the cheapest way to a set of few.
+
+    Args:
+        kept: bands of a sufficient mask.
+        n_bands: length of a mask.
+        most: needed bands after which to stop.
+
+    Returns:
+        The needed bands, and others; together they are sufficient.
+    """
+    needed, others = kept[:0], kept
+    while len(others) and len(needed) < most:
+        fails, passes = -1, len(others)
+        for some in _in_turn(np.append(0, prefix_sizes(len(others), 2.0)[:-1]), _FEW):
+            answers = yield _with_prefixes(needed, others, some, n_bands)
+            if answers.any():
+                first = int(np.argmax(answers))
+                fails, passes = (int(some[first - 1]) if first else fails), int(some[first])
+                break
+            fails = int(some[-1])
+        while passes - fails > 1:
+            middle = (passes + fails) // 2
+            answers = yield _with_prefixes(needed, others, np.array([middle]), n_bands)
+            fails, passes = (fails, middle) if answers[0] else (middle, passes)
+        if passes == 0:
+            return needed, others[:0]
+        needed, others = np.append(needed, others[passes - 1]), others[: passes - 1]
+    return needed, others
+
+
+def delta_debug(kept: Order, n_bands: int, size: int = 1) -> Asking[Order]:
+    """Leave out chunks of bands, then chunks of half the size, at last single bands, until none can go.
+
+    Source: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 28(2), 2002).
+    Departure: the chunks of a size are left out in one batch, and of those that can go alone as many go as
+    can go together, the least important first.
+
+    Args:
+        kept: bands of a sufficient mask.
+        n_bands: length of a mask.
+        size: bands of the first chunks.
+
+    Returns:
+        Bands in the same order; without any single one of them the mask is insufficient.
+    """
+    size = max(1, min(size, len(kept) // 2))
+    while True:
+        chunk = np.arange(len(kept))[::-1] // size
+        kept, gone = yield from _leave_out(kept, chunk, n_bands)
+        if size > 1:
+            size //= 2
+        elif not gone:
+            return kept
+
+
+def _leave_out(kept: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
+    """Leave each chunk out once; take away what can go together.
+
+    Args:
+        kept: bands of a sufficient mask.
+        chunk: (len(kept),) number of the chunk that each is of, the least important being of chunk 0.
+        n_bands: length of a mask.
+
+    Returns:
+        What is left, and whether that is less.
+    """
+    free: list[int] = []
+    for some in _in_turn(np.arange(chunk.max() + 1), _AT_ONCE):
+        answers = yield _among(kept, chunk != some[:, None], n_bands)
+        free += some[answers].tolist()
+    if not free:
+        return kept, False
+    halves = [free[: len(free) >> i] for i in range(len(free).bit_length())]
+    stay = np.stack([~np.isin(chunk, together) for together in halves])
+    answers = yield _among(kept, stay, n_bands)
+    # One chunk alone can go, so the last of the halves always passes.
+    return kept[stay[int(np.argmax(answers))]], True
+
+
+def _in_turn(items: Order, at_once: int) -> list[Order]:
+    return np.split(items, range(at_once, len(items), at_once))
+
+
+def _with_prefixes(needed: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
+    """(len(sizes), n_bands) the needed bands with prefixes of the others."""
+    return _among(np.append(others, needed), _padded(np.arange(len(others)) < sizes[:, None], needed), n_bands)
+
+
+def _padded(flags: Mask, needed: Order) -> Mask:
+    return np.pad(flags, ((0, 0), (0, len(needed))), constant_values=True)
+
+
+def _among(bands: Order, chosen: Mask, n_bands: int) -> Mask:
+    """(m, n_bands) masks of those of some bands that are chosen, (m, len(bands))."""
+    masks = np.zeros((len(chosen), n_bands), dtype=bool)
+    masks[:, bands] = chosen
+    return masks
