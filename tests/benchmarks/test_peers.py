@@ -1,0 +1,84 @@
+"""The searches we compare with keep the contract, and the request to ReX is pinned."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import models, spectra
+from harness.starter.root import cache
+from tests.benchmarks.baselines import BackwardSelection, QuickXplain
+from tests.benchmarks.rex import peer
+from tests.extract.conftest import RATE, clip_of
+from tests.extract.test_searches import monotone, removable, solve, toys
+from tests.toys import save_model
+
+CACHE = cache()
+"""The user's: asked for before the tests get one of their own."""
+
+
+@given(toys, st.integers(0, 100))
+@settings(deadline=None)
+def test_backward_selection_finds_a_sufficient_set_that_nothing_can_leave(toy, seed):
+    n_bands, sufficient = toy
+    found, asked = solve(BackwardSelection(), sufficient, np.random.default_rng(seed).random(n_bands))
+    assert found.guarantee == "one_minimal"
+    assert sufficient(found.mask)
+    assert removable(found.mask, sufficient) == []
+    assert asked <= n_bands * (n_bands + 1) / 2
+
+
+@given(toys, st.integers(0, 100))
+@settings(deadline=None)
+def test_quickxplain_finds_a_sufficient_set_whatever_is_accepted(toy, seed):
+    n_bands, sufficient = toy
+    found, asked = solve(QuickXplain(), sufficient, np.random.default_rng(seed).random(n_bands))
+    assert sufficient(found.mask)
+    assert asked <= 2 * n_bands
+
+
+@given(monotone(), st.integers(0, 100))
+@settings(deadline=None)
+def test_quickxplain_is_minimal_where_acceptance_is_monotone(toy, seed):
+    n_bands, sufficient = toy
+    found, _ = solve(QuickXplain(), sufficient, np.random.default_rng(seed).random(n_bands))
+    assert removable(found.mask, sufficient) == []
+
+
+@pytest.mark.parametrize(("search", "n_questions"), [(QuickXplain(), 40), (BackwardSelection(), 60 * 61 / 2)])
+def test_the_two_needed_bands_are_found_by_hand(search, n_questions):
+    found, asked = solve(search, lambda mask: mask[7] and mask[42], np.linspace(1, 0, 60))
+    assert np.flatnonzero(found.mask).tolist() == [7, 42]
+    assert asked <= n_questions
+
+
+def test_of_the_bands_that_can_go_the_quietest_goes():
+    found, _ = solve(BackwardSelection(), lambda mask: mask.sum() >= 2, np.array([3.0, 1.0, 4.0, 2.0]))
+    assert np.flatnonzero(found.mask).tolist() == [0, 2]
+
+
+def test_every_package_asked_for_beside_rex_has_one_version():
+    assert peer.ENVIRONMENT[0] == "rex-xai==0.4.1"
+    assert {line.split("==")[0] for line in peer.ENVIRONMENT[1:]} == set(peer._OURS)
+
+
+@pytest.mark.skipif(not peer.is_made(), reason="python -m tests.benchmarks.rex.peer makes it: 1.7 GB")
+def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatch):
+    monkeypatch.setenv("GOODENOUGH_CACHE", str(CACHE))
+    model = save_model(tmp_path / "toy", "wav2vec2", ("low", "mid", "high"), sample_rate_hz=RATE)
+    clip = clip_of("c", [0.8, 0.4, 0.3])
+    (outcome,) = peer.ask(model, [clip])
+    classifier = models.load(str(model), device="cpu")
+    for variant in (outcome.shipped, outcome.index_fixed):
+        assert variant.queries == variant.calls > outcome.map_queries
+        kept = spectra.keep(spectra.spectrum(clip.waveform), variant.mask, len(clip.waveform))
+        whole, masked = classifier.logits([clip.waveform, kept], RATE)
+        top = int(whole.argmax())
+        assert classifier.class_names[top] == outcome.said
+        assert variant.sufficient == (masked.argmax() == top)
+        assert variant.margin == pytest.approx(masked[top] - np.delete(masked, top).max(), abs=1e-4)
+    # The fault: a location is applied as all bins below it.
+    assert spectra.runs(outcome.shipped.mask)[:, 0].tolist() == [0]
+    # Batches of one, ten bins more in each.
+    extraction = outcome.index_fixed.queries - outcome.map_queries
+    assert outcome.index_fixed.mask.sum() == min(10 * extraction, outcome.n_bins)
