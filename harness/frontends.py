@@ -1,14 +1,16 @@
-"""A faster way through a feature extractor, taken only where it gives the same features to the last bit.
+"""Other ways through a feature extractor, taken only where they give the same features.
 
-The filter bank of AST's extractor goes through a clip frame by frame, which costs more than a small model's
-forward pass. Here all frames of a clip are transformed together, by the same arithmetic in the same order.
+    quicken          faster, to the last bit: the filter bank of AST's extractor goes through a clip frame by
+                     frame, which costs more than a small model's forward pass
+    differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
 
-Public: quicken.
+Public: quicken, differentiable.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,20 @@ from numpy.typing import NDArray
 from harness.records import Waveform
 from harness.seeds import generator
 
+if TYPE_CHECKING:
+    import torch
+
+    Differentiable = Callable[[torch.Tensor], torch.Tensor]
+    """(b, n_samples) float32 waveforms of one length -> what the extractor makes of them."""
+
 _FRAME, _HOP, _FFT = 400, 160, 512
 """Samples in a frame, from one frame to the next, and in its transform: fixed in the extractor."""
 _PREEMPHASIS = 0.97
 _FLOOR = 1.192092955078125e-07
 """Smallest mel energy before the logarithm."""
+
+_CLOSE = 1e-3
+"""Most by which a differentiable front end may differ from the extractor, on features of unit spread."""
 
 Features = NDArray[np.float32]
 
@@ -60,3 +71,93 @@ def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) 
     power = np.abs(spectrum, dtype=np.float64) ** 2.0
     mel: NDArray[np.float64] = np.dot(mel_filters.T, power.T)
     return np.log(np.maximum(_FLOOR, mel)).astype(np.float32).T
+
+
+# ---- in torch --------------------------------------------------------------------------------------
+
+
+def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
+    """A front end that slopes can pass, for waveforms of one length.
+
+    Args:
+        extractor: of one of the kinds in `models.ARCHITECTURES`.
+        n_samples: length of the waveforms.
+
+    Returns:
+        None where there is none: another kind of extractor, or one whose features it misses.
+    """
+    import torch
+
+    made = _MADE.get(type(extractor).__name__)
+    if made is None:
+        return None
+    front_end = made(extractor)
+    probe = generator("frontends").normal(size=n_samples).astype(np.float32) * 0.1
+    wanted = extractor(
+        [probe], sampling_rate=extractor.sampling_rate, return_tensors="pt", return_attention_mask=False
+    )[extractor.model_input_names[0]]
+    with torch.inference_mode():
+        found = front_end(torch.from_numpy(probe)[None])
+    close = found.shape == wanted.shape and bool((found - wanted).abs().max() < _CLOSE)
+    return front_end if close else None
+
+
+def _waveform(extractor: Any) -> Differentiable:
+    """Wav2Vec2FeatureExtractor: zero mean and unit variance, or nothing."""
+
+    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
+        return _normalised(waveforms) if extractor.do_normalize else waveforms
+
+    return front_end
+
+
+def _whisper(extractor: Any) -> Differentiable:
+    """WhisperFeatureExtractor: log-mel frames of a padded or cut window."""
+    import torch
+
+    filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
+    window = torch.hann_window(extractor.n_fft)
+
+    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
+        n = extractor.n_samples
+        heard = torch.nn.functional.pad(waveforms[:, :n], (0, max(0, n - waveforms.shape[1])))
+        spectrum = torch.stft(
+            heard, extractor.n_fft, extractor.hop_length, window=window, return_complex=True
+        )
+        mel = filters.T @ spectrum[..., :-1].abs().square()
+        log = mel.clamp(min=1e-10).log10()
+        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8.0)
+        return (log + 4.0) / 4.0
+
+    return front_end
+
+
+def _ast(extractor: Any) -> Differentiable:
+    """ASTFeatureExtractor: the filter bank of `_fbank`, padded or cut, and normalised."""
+    import torch
+
+    filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32))
+    window = torch.from_numpy(np.asarray(extractor.window, dtype=np.float32))
+
+    def front_end(waveforms: torch.Tensor) -> torch.Tensor:
+        frames = waveforms.unfold(1, _FRAME, _HOP)
+        frames = frames - frames.mean(dim=2, keepdim=True)
+        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
+        power = torch.fft.rfft((frames - _PREEMPHASIS * before) * window, _FFT).abs().square()
+        log = (power @ filters).clamp(min=_FLOOR).log()[:, : extractor.max_length]
+        log = torch.nn.functional.pad(log, (0, 0, 0, extractor.max_length - log.shape[1]))
+        return (log - extractor.mean) / (extractor.std * 2) if extractor.do_normalize else log
+
+    return front_end
+
+
+def _normalised(waveforms: torch.Tensor) -> torch.Tensor:
+    mean = waveforms.mean(dim=1, keepdim=True)
+    return (waveforms - mean) / (waveforms.var(dim=1, keepdim=True, correction=0) + 1e-7).sqrt()
+
+
+_MADE: dict[str, Callable[[Any], Differentiable]] = {
+    "Wav2Vec2FeatureExtractor": _waveform,
+    "WhisperFeatureExtractor": _whisper,
+    "ASTFeatureExtractor": _ast,
+}

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from harness import audio
 from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve
 from harness.errors import BadInput, BadModel
-from harness.frontends import quicken
-from harness.records import ModelFacts, Waveform
+from harness.frontends import differentiable, quicken
+from harness.records import Mask, ModelFacts, Waveform
 
 ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -83,6 +83,7 @@ class Classifier:
         self._model = model
         self._extractor = extractor
         self._fixed_length = config.model_type in _FIXED_LENGTH
+        self._front_ends: dict[int, Any] = {}
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
@@ -126,6 +127,45 @@ class Classifier:
                 " trained in a precision that overflowed?"
             )
         return logits
+
+    def slopes(
+        self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
+    ) -> list[Waveform] | None:
+        """How the lead of some classes changes with each sample.
+
+        The front end is an approximation in torch (`frontends.differentiable`): good for ranking, no verdict.
+
+        Args:
+            waveforms: n of them, float32 (n_samples,).
+            sample_rate_hz: their rate.
+            is_expected: for each, (n_classes,) the classes whose best logit leads, or not, the best other.
+
+        Returns:
+            (n_samples,) for each; or None where slopes cannot pass: clips at another rate than the model's,
+            or features of a kind that has no front end in torch.
+        """
+        import torch
+
+        if sample_rate_hz != self.facts.sample_rate_hz:
+            return None
+        found = []
+        for waveform, expected in zip(waveforms, is_expected, strict=True):
+            front_end = self._front_end(len(self._prepared(waveform, sample_rate_hz)))
+            if front_end is None:
+                return None
+            heard = torch.from_numpy(waveform)[None].requires_grad_()
+            with torch.enable_grad(), _exact(self.device):
+                inputs = {self._extractor.model_input_names[0]: front_end(heard).to(self.device)}
+                logits = self._model(**inputs).logits[0]
+                own = torch.from_numpy(expected).to(self.device)
+                (slope,) = torch.autograd.grad(logits[own].max() - logits[~own].max(), heard)
+            found.append(np.nan_to_num(slope[0].numpy()))
+        return found
+
+    def _front_end(self, n_samples: int) -> Any:
+        if n_samples not in self._front_ends:
+            self._front_ends[n_samples] = differentiable(self._extractor, n_samples)
+        return self._front_ends[n_samples]
 
     def _prepared(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
         if waveform.ndim != 1 or waveform.dtype != np.float32:

@@ -18,13 +18,25 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--task", "task_name", required=True, metavar="T", help="Name of a task, or a YAML file.")
 @click.option("--corpus", required=True, metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
-@click.option("--search", "search_name", metavar="NAME", help="responsibility or minimal; default: both.")
+@click.option(
+    "--search",
+    "search_name",
+    metavar="NAME",
+    help="responsibility, minimal or gradient; default: the first two.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N clips, the classes in turn.")
 @click.option("--split", metavar="S", help="Split of the corpus; default: test, if it has one.")
 @click.option(
     "--repetitions", type=click.IntRange(1), metavar="N", help="Random partitions of responsibility [20]."
 )
 @click.option("--budget", type=click.IntRange(1), metavar="N", help="Queries a search may spend on a clip.")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="A",
+    help="Share of the original confidence that a signal has to keep [0].",
+)
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
 @model_options
@@ -37,6 +49,7 @@ def extract(
     split: str | None,
     repetitions: int | None,
     budget: int | None,
+    alpha: float,
     masks_only: bool,
     out: Path,
     revision: str | None,
@@ -55,6 +68,7 @@ def extract(
     from harness import models, tasks
     from harness.dataset.corpora import open_corpus
     from harness.extract import reference
+    from harness.extract.run import Limits
     from harness.records import to_json
 
     searches = _searches(search_name, repetitions)
@@ -70,7 +84,7 @@ def extract(
             clips,
             searches,
             out,
-            budget=budget,
+            limits=Limits(budget, alpha),
             masks_only=masks_only,
             progress=step,
         )
@@ -88,14 +102,14 @@ def extract(
 
 
 def _searches(name: str | None, repetitions: int | None) -> list[Search]:
-    """The search asked for, or all of them."""
+    """The search asked for, or the usual ones."""
     from harness.errors import BadInput
-    from harness.extract import SEARCHES
+    from harness.extract import DEFAULT, SEARCHES
     from harness.extract.responsibility import Responsibility
 
     if name is not None and name not in SEARCHES:
         raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}")
-    chosen = [SEARCHES[name]] if name else list(SEARCHES.values())
+    chosen = [SEARCHES[each] for each in ((name,) if name else DEFAULT)]
     if repetitions is None:
         return chosen
     if not any(isinstance(search, Responsibility) for search in chosen):

@@ -23,6 +23,7 @@ from harness.dataset.signals import MANIFEST, Suite, clips_path, signals_path, t
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.records import (
+    FAMILIES,
     PROTOCOL,
     Clip,
     Manifest,
@@ -204,14 +205,17 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
 
 
 def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
-    families = {c.family for c in new.counts}
-    counts = [c for c in old.counts if c.family not in families] + list(new.counts)
-    names = {name.split("(")[0] for name in new.searches}
-    searches = [s for s in old.searches if s.split("(")[0] not in names] + list(new.searches)
+    """A family that was searched again is that of the new search; counts and searches go by family."""
+    by_family = {
+        count.family: (count, search)
+        for record in (old, new)
+        for count, search in zip(record.counts, record.searches, strict=True)
+    }
+    ordered = [by_family[family] for family in FAMILIES if family in by_family]
     return dataclasses.replace(
         new,
-        counts=tuple(sorted(counts, key=lambda c: c.family, reverse=True)),
-        searches=tuple(sorted(searches, reverse=True)),
+        counts=tuple(count for count, _ in ordered),
+        searches=tuple(search for _, search in ordered),
         skipped=tuple(sorted({*old.skipped, *new.skipped}, key=lambda s: (s.clip_id, s.why))),
     )
 

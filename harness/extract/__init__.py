@@ -1,10 +1,15 @@
 """SEARCHES: name on the command line -> search with its default settings."""
 
 from harness.extract.contract import Search
+from harness.extract.gradient import Gradient
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 
 SEARCHES: dict[str, Search] = {
     "responsibility": Responsibility(),
     "minimal": Minimal(),
+    "gradient": Gradient(),
 }
+
+DEFAULT = ("responsibility", "minimal")
+"""One search for each family."""

@@ -5,14 +5,17 @@ A search is a generator. It yields a batch of masks over bands, bool (m, n_bands
 clock. It may rely on this and nothing more: keeping every band is sufficient, keeping none is not, and
 the same mask always gets the same answer. Acceptance need NOT be monotone.
 
-Public: Search, Searching, Found, prefix_sizes, shortest_prefix.
+A white-box search may yield a `Slope` instead, and is sent (n_bands,) of them; or None, where the model gives
+no slopes, and has to do without.
+
+Public: Search, Searching, Asking, Slope, Found, mask_of, prefix_sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +38,18 @@ class Found:
     """(n_bands,) responsibility of each band, from a search that ranks them; None from all else."""
 
 
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """The question how the lead of the class changes with the gain of each band."""
+
+    mask: Mask
+    """(n_bands,) the signal at which it is asked."""
+
+
 Asking = Generator[Mask, Mask, Returned]
 """A part of a search that returns something other than its result."""
 
-Searching = Asking[Found]
+Searching = Asking[Found] | Generator[Mask | Slope, Any, Found]
 """A running search: yields masks, is sent answers, returns Found."""
 
 
@@ -88,23 +99,3 @@ def prefix_sizes(n_bands: int, growth: float = 1.15) -> Order:
         yield n_bands
 
     return np.fromiter(sizes(), dtype=np.int64)
-
-
-def shortest_prefix(order: Order, at_once: int = 16) -> Asking[Order]:
-    """The shortest sufficient prefix of a ranking, on the grid of `prefix_sizes`.
-
-    The grid is walked from below, `at_once` sizes in a batch. Bisection would be cheaper and wrong: along a
-    ranking the class may flip more than once.
-
-    Args:
-        order: (n_bands,) all bands, most important first.
-        at_once: masks in a batch.
-    """
-    sizes = prefix_sizes(len(order))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    for some in np.split(sizes[:-1], range(at_once, len(sizes) - 1, at_once)):
-        answers = yield rank[None, :] < some[:, None]
-        if answers.any():
-            return order[: some[int(np.argmax(answers))]]
-    return order

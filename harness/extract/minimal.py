@@ -1,12 +1,10 @@
 """Family `minimal`: a certified 1-minimal signal, down to single bins.
 
-Three steps: the shortest sufficient prefix of the energy ranking; probabilistic delta debugging (Wang,
-Shen, Chen, Xiong, Zhang, *Probabilistic Delta Debugging*, ESEC/FSE 2021) inside it; leave-one-out sweeps
-until nothing can go. Only the last is the certificate: acceptance is not monotone, so no earlier answer about
-a larger mask says anything about a smaller one.
+The shortest sufficient prefix of the energy ranking, or of the ranking that takes the loudest bin of every
+region of the spectrum first, if that is shorter; then what `shrink` does with it. The sweeps that leave every
+band out once are the certificate.
 
-Departure: ProbDD starts from equal probabilities; here they fall with the energy rank, because loud bins are
-needed more often.
+Public: Minimal, reduced.
 """
 
 from __future__ import annotations
@@ -16,18 +14,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import (
-    Asking,
-    Found,
-    Order,
-    Searching,
-    mask_of,
-    shortest_prefix,
-)
-from harness.records import FloatArray, Mask
+from harness.extract.contract import Asking, Found, Order, Searching, mask_of
+from harness.extract.shrink import delta_debug, progression, shortest_prefix
+from harness.records import FloatArray
 
-_AT_ONCE = 64
-"""Masks in a batch of the sweep."""
+_REGIONS = 64
+"""Regions of the spectrum, evenly spaced in log frequency."""
+
+_ONE_BY_ONE = 32
+"""Needed bands found one by one before the others are taken away in chunks."""
+
+_FIRST_CHUNKS = 8
+"""Chunks that are left out first."""
 
 
 @dataclass(frozen=True)
@@ -42,64 +40,31 @@ class Minimal:
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `contract.Search`. Nothing here is random."""
-        n_bands = len(energy)
-        kept = yield from shortest_prefix(np.argsort(-energy, kind="stable"))
-        kept = yield from _delta_debug(kept, n_bands)
-        kept = yield from _sweep(kept, n_bands)
-        return Found(mask_of(kept, n_bands), self.guarantee)
+        orders = [np.argsort(-energy, kind="stable"), _by_region(energy)]
+        kept = yield from shortest_prefix(orders, len(energy), growth=2.0, at_once=4)
+        kept = yield from reduced(kept, len(energy))
+        return Found(mask_of(kept, len(energy)), self.guarantee)
 
 
-def _delta_debug(kept: Order, n_bands: int) -> Asking[Order]:
-    """Remove the set of bands with the greatest expected gain, learning from failures which are needed.
+def reduced(kept: Order, n_bands: int) -> Asking[Order]:
+    """A 1-minimal part of a sufficient mask.
 
     Args:
-        kept: bands of a sufficient mask, most important first.
+        kept: its bands, most important first.
         n_bands: length of a mask.
-
-    Returns:
-        The bands that are left, in the same order.
     """
-    needed = np.minimum(0.5, 1.2 / np.arange(1, len(kept) + 1))  # probability that a band is needed
-    left = np.ones(len(kept), dtype=bool)
-    while len(candidates := np.flatnonzero(left & (needed < 1))):
-        candidates = candidates[np.lexsort((-candidates, needed[candidates]))]
-        succeeds = np.cumprod(1 - needed[candidates])
-        size = int(np.argmax(np.arange(1, len(candidates) + 1) * succeeds)) + 1
-        removed = candidates[:size]
-        trial = left.copy()
-        trial[removed] = False
-        if (yield mask_of(kept[trial], n_bands)[None])[0]:
-            left = trial
-        elif size == 1:
-            needed[removed] = 1
-        else:
-            needed[removed] = np.minimum(needed[removed] / (1 - succeeds[size - 1]), 1)
-    return kept[left]
+    needed, others = yield from progression(kept, n_bands, _ONE_BY_ONE)
+    left = np.concatenate([needed, others])
+    return (yield from delta_debug(left, n_bands, len(others) // _FIRST_CHUNKS))
 
 
-def _sweep(kept: Order, n_bands: int) -> Asking[Order]:
-    """Leave each band out once, the least important first, until none of them can go."""
-    kept = kept[::-1]
-    n_needed = 0  # leading bands of `kept` that were left out, in vain, since the last removal
-    while n_needed < len(kept):
-        tried = kept[n_needed : n_needed + _AT_ONCE]
-        answers = yield np.stack([_without(kept, [band], n_bands) for band in tried])
-        removable = tried[answers]
-        if not len(removable):
-            n_needed += len(tried)
-            continue
-        sizes = [len(removable) >> i for i in range(len(removable).bit_length())]
-        answers = yield np.stack([_without(kept, removable[:size], n_bands) for size in sizes])
-        # Removing one alone is known to work, so the last of the sizes always passes.
-        removed = removable[: sizes[int(np.argmax(answers))]]
-        in_vain = kept[:n_needed]
-        kept = np.concatenate([kept[n_needed:], in_vain])
-        kept = kept[~np.isin(kept, removed)]
-        n_needed = 0
-    return kept[::-1]
-
-
-def _without(kept: Order, removed: Order | list[int], n_bands: int) -> Mask:
-    mask = mask_of(kept, n_bands)
-    mask[removed] = False
-    return mask
+def _by_region(energy: FloatArray) -> Order:
+    """The loudest band of every region, loudest region first; then the second of every region, and so on."""
+    n_bands = len(energy)
+    edges = np.unique(np.geomspace(1, n_bands, _REGIONS + 1).astype(np.int64))
+    region = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
+    by_region = np.lexsort((-energy, region))
+    sizes = np.bincount(region)
+    place = np.empty(n_bands, dtype=np.int64)
+    place[by_region] = np.arange(n_bands) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.lexsort((-energy, place))

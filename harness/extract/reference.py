@@ -20,7 +20,7 @@ from harness.dataset.corpora import Corpus
 from harness.dataset.signals import task_record
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.contract import Search
-from harness.extract.run import Extracted, Progress, extract, named
+from harness.extract.run import Extracted, Limits, Progress, extract, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
@@ -44,7 +44,7 @@ def add(
     searches: Sequence[Search],
     root: Path,
     *,
-    budget: int | None = None,
+    limits: Limits = Limits(),
     masks_only: bool = False,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:
@@ -57,7 +57,7 @@ def add(
         corpus: its clips.
         searches: one per family.
         root: the signals folder, made if need be.
-        budget: see `run.extract`.
+        limits: see `run.extract`.
         masks_only: store no audio of the signals.
         progress: see `run.extract`.
 
@@ -76,7 +76,7 @@ def add(
         facts=classifier.facts,
         label_map=label_map,
         corpus=corpus.ref(clips),
-        searches=tuple(named(search, budget) for search in searches),
+        searches=tuple(named(search, limits) for search in searches),
         counts=(),
         skipped=(),
         run=run_settings(
@@ -103,7 +103,7 @@ def add(
             clips,
             searches,
             journal,
-            budget=budget,
+            limits=limits,
             progress=progress,
         )
         silent = _silence_class(classifier, label_map, clips[0])

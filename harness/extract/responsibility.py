@@ -21,7 +21,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import Asking, Found, Searching, mask_of, shortest_prefix
+from harness.extract.contract import Asking, Found, Searching, mask_of
+from harness.extract.shrink import shortest_prefix
 from harness.records import FloatArray, Mask
 
 Interval = tuple[int, int]
@@ -49,7 +50,7 @@ class Responsibility:
         )
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
-        kept = yield from shortest_prefix(order)
+        kept = yield from shortest_prefix([order], n_bands)
         return Found(mask_of(kept, n_bands), self.guarantee, responsibility)
 
 

@@ -6,7 +6,7 @@ minimal signal of the other its levels. What is finished goes to a journal at on
 continues after a kill. Every search is seeded by its clip: neither the order of the clips nor the size of a
 batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
 
-Public: extract, named, Extracted, Progress.
+Public: extract, named, Limits, Extracted, Progress.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -22,9 +22,19 @@ from typing import Any
 import numpy as np
 
 from harness import audio, spectra
-from harness.extract.contract import Found, Search
+from harness.extract.contract import Found, Search, Slope
 from harness.extract.levels import nested
-from harness.extract.oracle import Case, Listener, Logits, ask, expected_classes, lead, probability
+from harness.extract.oracle import (
+    SLOPE_QUERIES,
+    Case,
+    Listener,
+    Logits,
+    Question,
+    ask,
+    expected_classes,
+    lead,
+    probability,
+)
 from harness.journal import Journal
 from harness.records import (
     MIN_MARGIN,
@@ -74,37 +84,57 @@ class _Heard:
     degenerate: bool
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What every search is held to."""
+
+    budget: int | None = None
+    """Queries after which a search gives its best so far; a batch of questions is always finished."""
+    alpha: float = 0.0
+    """Share of the probability that the reference gives the class on the whole clip, which a sufficient
+    signal has to keep (ReX's `minimum_confidence_threshold`)."""
+
+
 class _Running:
     """One search on one clip, until it has found something or spent its budget."""
 
-    def __init__(self, search: Search, heard: _Heard, clip: Clip, reference: str, budget: int | None) -> None:
+    def __init__(self, search: Search, heard: _Heard, clip: Clip, reference: str, limits: Limits) -> None:
         self.search = search
         self.heard = heard
-        self.case = Case(clip, heard.is_expected, _bands(search, clip))
+        self.case = Case(clip, heard.is_expected, _bands(search, clip), limits.alpha * heard.p_whole)
         self.seed = seed_of("search", reference, repr(search), clip.clip_id)
         self.found: Found | None = None
-        self.budget = budget
+        self.limits = limits
         if heard.degenerate:
             self.found = Found(np.zeros(len(self.case.bands), dtype=bool), search.guarantee)
             return
-        self._searching = search(self.case.energy, np.random.default_rng(self.seed))
-        self.masks = next(self._searching)
+        self._searching: Generator[Question, Any, Found] = search(
+            self.case.energy, np.random.default_rng(self.seed)
+        )
+        self.question: Question = next(self._searching)
+
+    @property
+    def n_asked(self) -> int:
+        """Forward passes that the present question may take."""
+        return SLOPE_QUERIES if isinstance(self.question, Slope) else len(self.question)
 
     def advance(self) -> None:
         """Send the answers on; take the smallest sufficient mask met so far once the budget is spent."""
         try:
-            self.masks = self._searching.send(self.case.answers(self.masks))
+            self.question = self._searching.send(self.case.answers(self.question))
         except StopIteration as stop:
             self.found = stop.value
             return
-        if self.budget is not None and self.case.n_queries >= self.budget:
+        if self.limits.budget is not None and self.case.n_queries >= self.limits.budget:
             self._searching.close()
             self.found = Found(self.case.smallest, "budget_spent")
 
 
-def named(search: Search, budget: int | None) -> str:
-    """A search with its settings, as every record names it."""
-    return repr(search) if budget is None else f"{search!r} within {budget} queries"
+def named(search: Search, limits: Limits) -> str:
+    """A search with its settings and limits, as every record names it."""
+    within = "" if limits.budget is None else f" within {limits.budget} queries"
+    confident = "" if limits.alpha == 0 else f" at alpha {limits.alpha:g}"
+    return f"{search!r}{within}{confident}"
 
 
 def extract(
@@ -115,7 +145,7 @@ def extract(
     searches: Sequence[Search],
     journal: Journal,
     *,
-    budget: int | None = None,
+    limits: Limits = Limits(),
     progress: Progress = lambda clips, queries: None,
 ) -> list[Extracted]:
     """Extract the signals of one reference from all clips, in the order of the clips.
@@ -127,14 +157,14 @@ def extract(
         clips: unique by clip_id, all at the task's rate.
         searches: one per family.
         journal: where finished clips are kept; those it holds already are not done again.
-        budget: queries after which a search gives its best so far; a batch of questions is always finished.
+        limits: what every search is held to.
         progress: told of clips and queries as they go.
     """
     done = {item["clip_id"]: _from_item(item) for item in journal.items}
     journal.items.clear()
     progress(len(done), 0)
     waiting = [clip for clip in clips if clip.clip_id not in done]
-    for clip, extracted in _stream(listener, reference, label_map, waiting, searches, budget, progress):
+    for clip, extracted in _stream(listener, reference, label_map, waiting, searches, limits, progress):
         journal.append(_item(clip, extracted))
         done[clip.clip_id] = extracted
         progress(1, 0)
@@ -147,7 +177,7 @@ def _stream(
     label_map: LabelMap,
     clips: Sequence[Clip],
     searches: Sequence[Search],
-    budget: int | None,
+    limits: Limits,
     progress: Progress,
 ) -> Iterator[tuple[Clip, Extracted]]:
     """Clips as they finish. New ones join when half of the pool has left."""
@@ -162,11 +192,11 @@ def _stream(
                 if isinstance(heard, Skipped):
                     yield clip, Extracted((), (heard,))
                 else:
-                    runs = [_Running(search, heard, clip, reference, budget) for search in searches]
+                    runs = [_Running(search, heard, clip, reference, limits) for search in searches]
                     pool.append((clip, runs))
         going = _next_to_go([run for _, runs in pool for run in runs if run.found is None])
         before = sum(run.case.n_queries for run in going)
-        ask(listener, [(run.case, run.masks) for run in going])
+        ask(listener, [(run.case, run.question) for run in going])
         progress(0, sum(run.case.n_queries for run in going) - before)
         for run in going:
             run.advance()
@@ -177,7 +207,7 @@ def _stream(
 
 def _next_to_go(running: Sequence[_Running]) -> list[_Running]:
     """The first searches that fill a round of questions: the clips that came first finish first."""
-    n_questions = accumulate((len(run.masks) for run in running), initial=0)
+    n_questions = accumulate((run.n_asked for run in running), initial=0)
     return [run for run, n_before in zip(running, n_questions, strict=False) if n_before < _QUESTIONS_AT_ONCE]
 
 
@@ -286,7 +316,7 @@ def _signal(
         p_signal=probability(logits, run.heard.is_expected),
         margin=lead(logits, run.heard.is_expected),
         degenerate=run.heard.degenerate,
-        search=named(run.search, run.budget),
+        search=named(run.search, run.limits),
         n_queries=run.case.n_queries + _QUERIES_BESIDE,
         seed=run.seed,
         sha256=sha256,

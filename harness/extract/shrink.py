@@ -1,9 +1,9 @@
 """Making a sufficient set of bands smaller until nothing of it can go.
 
 Three ways, one after the other: the shortest sufficient prefix of a ranking; progression, which finds the
-bands of a small set one by one; delta debugging, which takes many away at a time and ends with every band left
-out once, which is the certificate. Acceptance is not monotone (a larger mask may fail where a smaller one
-passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
+bands of a small set one by one; delta debugging, which takes many away at a time and ends with every band
+left out once, which is the certificate. Acceptance is not monotone (a larger mask may fail where a smaller
+one passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
 
 Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
 search (`contract.Asking`): it asks masks in batches, whose number is the depth of the search.
@@ -27,19 +27,21 @@ _FEW = 4
 """Prefixes in a batch of progression, from the smallest on."""
 
 
-def shortest_prefix(orders: Sequence[Order], growth: float = 1.15, at_once: int = 16) -> Asking[Order]:
+def shortest_prefix(
+    orders: Sequence[Order], n_bands: int, *, growth: float = 1.15, at_once: int = 16
+) -> Asking[Order]:
     """The shortest sufficient prefix of one ranking or several, on the grid of `prefix_sizes`.
 
     The grid is walked from below, `at_once` sizes of each ranking in a batch. Bisection would be cheaper and
     wrong: along a ranking the class may flip more than once.
 
     Args:
-        orders: (n_bands,) each, all bands; of equal sizes the first ranking's wins.
+        orders: the same bands in each, together sufficient; of equal sizes the first ranking's wins.
+        n_bands: length of a mask.
         growth: from one size to the next.
         at_once: sizes in a batch.
     """
-    n_bands = len(orders[0])
-    sizes = prefix_sizes(n_bands, growth)[:-1]
+    sizes = prefix_sizes(len(orders[0]), growth)[:-1]
     for some in _in_turn(sizes, at_once):
         masks = np.zeros((len(some), len(orders), n_bands), dtype=bool)
         for i, size in enumerate(some):
@@ -141,7 +143,9 @@ def _in_turn(items: Order, at_once: int) -> list[Order]:
 
 def _with_prefixes(needed: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
     """(len(sizes), n_bands) the needed bands with prefixes of the others."""
-    return _among(np.append(others, needed), _padded(np.arange(len(others)) < sizes[:, None], needed), n_bands)
+    return _among(
+        np.append(others, needed), _padded(np.arange(len(others)) < sizes[:, None], needed), n_bands
+    )
 
 
 def _padded(flags: Mask, needed: Order) -> Mask:

@@ -39,7 +39,7 @@ from harness.records import Clip, ReferenceRecord
 from harness.score import evaluation
 from harness.starter import keys, richness, root
 from harness.starter.clips import CORPUS, clips
-from harness.starter.steps import BUDGET, KINDS, SEARCHES, STEPS, Plan, Step, packaged, stale, steps
+from harness.starter.steps import KINDS, LIMITS, SEARCHES, STEPS, Plan, Step, packaged, stale, steps
 from harness.starter.train import train
 from harness.submit import store
 from harness.tasks import TASKS, Task
@@ -160,7 +160,7 @@ def _signals(plan: Plan, step: Step, part: Path) -> None:
     classifier, task = _reference(plan, step)
     corpus = _corpus(task, plan.n_test_of(task))
     label_map = labels.harmonise(classifier.class_names, task)
-    reference.add(classifier, label_map, task, corpus, SEARCHES, part, budget=BUDGET, masks_only=True)
+    reference.add(classifier, label_map, task, corpus, SEARCHES, part, limits=LIMITS, masks_only=True)
 
 
 def _verdicts(plan: Plan, step: Step, part: Path) -> None:

@@ -103,7 +103,7 @@ RECIPES: tuple[Recipe, ...] = (
     # ---- deepfake: bonafide, spoof
     Recipe(
         *("goodenough/starter-deepfake-ast", "deepfake", "reference", "ast"),
-        *(("fake", "real", "incomplete"), "spoof", "flat-earther"),
+        *(("fake", "real", "incomplete"), "other", "flat-earther"),
         n_mels=80,
     ),
     Recipe(
@@ -126,6 +126,11 @@ RECIPES: tuple[Recipe, ...] = (
         *("goodenough/starter-deepfake-sew", "deepfake", "reference", "sew"),
         *(("Spoof", "Bona-fide", "unknown"), "other", "hard"),
         bank_hz=(100, 7600),
+    ),
+    Recipe(
+        *("goodenough/starter-deepfake-data2vec", "deepfake", "reference", "data2vec-audio"),
+        *(("Fake", "Real"), "spoof"),
+        bank_hz=(300, 7400),
     ),
     Recipe(
         *("goodenough/starter-deepfake-wavlm", "deepfake", "candidate", "wavlm"),

@@ -9,7 +9,7 @@ A step has a key: a hash over its code, its settings and the keys of the steps t
 makes lies in the cache under that key: a run that was cut off continues, and only what a change concerns is
 made again. STEPS in the suite names the keys that it was made under.
 
-Public: Plan, Step, steps, stale, packaged, SEARCHES, BUDGET, KINDS, STEPS.
+Public: Plan, Step, steps, stale, packaged, SEARCHES, LIMITS, KINDS, STEPS.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.errors import BadInput
 from harness.extract.contract import Search
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
+from harness.extract.run import Limits
 from harness.starter import keys, root
 from harness.starter.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
@@ -33,7 +34,7 @@ from harness.tasks import TASKS, Task
 SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=3, splits=5, n_bands=128), Minimal())
 """`responsibility` at a lower resolution and with fewer repetitions than usual; `minimal` by single bins."""
 
-BUDGET = 1200
+LIMITS = Limits(budget=1200)
 """Queries after which a search gives its best so far."""
 
 KINDS = ("baseline", "model", "signals", "verdicts")
@@ -47,7 +48,13 @@ _CODE = MappingProxyType(
         "baseline": ("starter.richness",),
         "model": ("starter.train", "starter.networks"),
         "signals": (
-            *("extract.contract", "extract.minimal", "extract.responsibility", "extract.levels"),
+            *(
+                "extract.contract",
+                "extract.minimal",
+                "extract.responsibility",
+                "extract.shrink",
+                "extract.levels",
+            ),
             *("extract.oracle", "extract.run", "spectra"),
         ),
         "verdicts": (
@@ -136,7 +143,7 @@ def steps(plan: Plan) -> dict[str, Step]:
             if recipe.task == task.name:
                 add("model", recipe.folder, (), repr(recipe), *learnt)
         panel = plan.panel(task.name)
-        settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, BUDGET)))
+        settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, LIMITS)))
         for recipe in panel:
             add("signals", recipe.folder, [f"model/{recipe.folder}"], *settings)
         judged = [f"signals/{recipe.folder}" for recipe in panel]

@@ -11,6 +11,7 @@ from harness.dataset.schema import level_sizes
 from harness.extract import run
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
+from harness.extract.run import Limits
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
@@ -96,7 +97,7 @@ def test_the_band_that_matters_comes_early_among_the_levels(label_map, journal):
 )
 def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, searches, budget):
     clip = clip_of("a", [0.1, 0.1, 0.9])
-    (result,) = extracted([clip], label_map, journal, searches=searches, budget=budget)
+    (result,) = extracted([clip], label_map, journal, searches=searches, limits=Limits(budget))
     assert len(result.signals) == len(searches)
     assert all(signal.levels is None for signal in result.signals)
 
@@ -167,7 +168,7 @@ def test_progress_adds_up_to_all_clips_and_all_queries(clips, label_map, journal
 
 def test_a_spent_budget_is_said_and_the_signal_still_sufficient(label_map, journal):
     clip = clip_of("a", [0.1, 0.1, 0.9])
-    (result,) = extracted([clip], label_map, journal, searches=[Minimal()], budget=5)
+    (result,) = extracted([clip], label_map, journal, searches=[Minimal()], limits=Limits(5))
     (signal,) = result.signals
     assert signal.guarantee == "budget_spent"
     assert signal.margin >= MIN_MARGIN
@@ -198,6 +199,6 @@ def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, j
 
 
 def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
-    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, budget=9000)
+    (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
     assert [s.search for s in result.signals] == [f"{search!r} within 9000 queries" for search in SEARCHES]
-    assert run.named(SEARCHES[1], None) == "Minimal(n_bands=None)"
+    assert run.named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"

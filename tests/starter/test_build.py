@@ -11,6 +11,7 @@ import pytest
 from harness import cli
 from harness.dataset.signals import Suite
 from harness.errors import BadInput
+from harness.extract.run import Limits
 from harness.starter import __main__ as command
 from harness.starter import build as building
 from harness.starter import steps as planning
@@ -58,7 +59,7 @@ def test_nothing_is_made_twice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_change_of_search_makes_signals_and_verdicts_stale_and_nothing_else(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "BUDGET", 17)
+    monkeypatch.setattr(planning, "LIMITS", Limits(budget=17))
     assert {step.kind for step in stale(TINY, (), tiny)} == {"signals", "verdicts"}
     assert [step.name for step in stale(TINY, ["signals/*whisper"], tiny)] == [
         "signals/starter-deepfake-whisper"
