@@ -1,8 +1,7 @@
 """SEARCHES: name on the command line -> search with its default settings."""
 
 from harness.extract.contract import Search
-from harness.extract.gradient import Gradient
-from harness.extract.minimal import Minimal
+from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
 
 SEARCHES: dict[str, Search] = {

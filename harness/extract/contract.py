@@ -49,7 +49,7 @@ class Slope:
 Asking = Generator[Mask, Mask, Returned]
 """A part of a search that returns something other than its result."""
 
-Searching = Asking[Found] | Generator[Mask | Slope, Any, Found]
+Searching = Generator[Mask | Slope, Any, Found]
 """A running search: yields masks, is sent answers, returns Found."""
 
 

@@ -1,10 +1,16 @@
-"""Family `minimal`: a certified 1-minimal signal, down to single bins.
+"""Family `minimal`: a certified 1-minimal signal, down to single bins, black box or white.
 
-The shortest sufficient prefix of the energy ranking, or of the ranking that takes the loudest bin of every
-region of the spectrum first, if that is shorter; then what `shrink` does with it. The sweeps that leave every
-band out once are the certificate.
+From coarse to fine. Where a short prefix of any of some rankings is sufficient, it is taken. Where none is,
+the kept part of the spectrum is cut into pieces, pieces are left out until none can go, and the rankings are
+tried again on what is left (Misherghi & Su, *HDD: Hierarchical Delta Debugging*, ICSE 2006). Of a short set,
+single bands are left out until none can go: the certificate.
 
-Public: Minimal, reduced.
+No ranking is short for all models: one that hears through a logarithm wants the loudest band of every region,
+one that brings its input to unit variance may take any single band, however quiet. The white-box search ranks
+by slope besides, anew for each set that is kept, because what matters to a part of a spectrum is not what
+mattered to the whole.
+
+Public: Minimal, Gradient.
 """
 
 from __future__ import annotations
@@ -14,23 +20,28 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import Asking, Found, Order, Searching, mask_of
-from harness.extract.shrink import delta_debug, progression, shortest_prefix
+from harness.extract.contract import Asking, Found, Order, Searching, Slope, mask_of
+from harness.extract.shrink import delta_debug, in_pieces, progression, shortest_prefix
 from harness.records import FloatArray
 
+_SHORT = 64
+"""Bands of a prefix that is taken."""
+
+_PIECES = 128
+"""Pieces that a longer set is cut into; at first evenly in log frequency, then of equally many bands."""
+
 _REGIONS = 64
-"""Regions of the spectrum, evenly spaced in log frequency."""
+"""Regions of the spectrum, evenly in log frequency, whose loudest bands a ranking puts first."""
 
-_ONE_BY_ONE = 32
-"""Needed bands found one by one before the others are taken away in chunks."""
+_ONE_BY_ONE = 4
+"""Needed bands found one by one before others are left out in chunks."""
 
-_FIRST_CHUNKS = 8
-"""Chunks that are left out first."""
+_TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True)
 class Minimal:
-    """Settings of the search."""
+    """Settings of the black-box search."""
 
     family: ClassVar[str] = "minimal"
     guarantee: ClassVar[str] = "one_minimal"
@@ -39,32 +50,100 @@ class Minimal:
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`. Nothing here is random."""
-        orders = [np.argsort(-energy, kind="stable"), _by_region(energy)]
-        kept = yield from shortest_prefix(orders, len(energy), growth=2.0, at_once=4)
-        kept = yield from reduced(kept, len(energy))
-        return Found(mask_of(kept, len(energy)), self.guarantee)
+        """See `contract.Search`. Only one of the rankings is random."""
+        return _searching(energy, rng, white_box=False)
 
 
-def reduced(kept: Order, n_bands: int) -> Asking[Order]:
-    """A 1-minimal part of a sufficient mask.
+@dataclass(frozen=True)
+class Gradient:
+    """Settings of the white-box search; a model that gives no slopes is searched as by `Minimal`."""
 
-    Args:
-        kept: its bands, most important first.
-        n_bands: length of a mask.
-    """
+    family: ClassVar[str] = "minimal"
+    guarantee: ClassVar[str] = "one_minimal"
+
+    n_bands: int | None = None
+    """Resolution; None for single bins."""
+
+    def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
+        """See `contract.Search`. Only one of the rankings is random."""
+        return _searching(energy, rng, white_box=True)
+
+
+def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool) -> Searching:
+    n_bands = len(energy)
+    kept, single = np.arange(n_bands), False
+    orders = _rankings(energy, rng)
+    while not single:
+        steep: list[Order] = []
+        if white_box:
+            slope = yield Slope(mask_of(kept, n_bands))
+            white_box = slope is not None
+            steep = _steepest(slope, energy, kept) if slope is not None else []
+        here = [*steep, *(order[np.isin(order, kept)] for order in orders)]
+        prefix = yield from shortest_prefix(here, n_bands, growth=2.0, at_once=2, most=_SHORT)
+        if prefix is not None:
+            kept = prefix
+            break
+        piece = _cut(kept, n_bands)
+        loudest = np.argsort(-np.bincount(piece[kept], energy[kept]), kind="stable")
+        single = len(loudest) == len(kept)
+        left = yield from in_pieces(_coarsely(loudest), piece)
+        kept = np.flatnonzero(np.isin(piece, left))
+    kept = yield from _reduced(kept, n_bands)
+    return Found(mask_of(kept, n_bands), Minimal.guarantee)
+
+
+def _cut(kept: Order, n_bands: int) -> Order:
+    """(n_bands,) the piece of each kept band, from low to high, and -1 for all others."""
+    if len(kept) == n_bands:
+        edges = np.unique(np.geomspace(1, n_bands, _PIECES + 1).astype(np.int64))
+        numbers = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
+    else:
+        numbers = np.arange(len(kept)) * min(_PIECES, len(kept)) // len(kept)
+    piece = np.full(n_bands, -1)
+    piece[kept] = numbers
+    return piece
+
+
+def _coarsely(pieces: Order) -> Asking[Order]:
+    """Fewer pieces, not certified: the next set is cut out of them in any case."""
+    return delta_debug(pieces, len(pieces), size=len(pieces) // 8, certify=False)
+
+
+def _reduced(kept: Order, n_bands: int) -> Asking[Order]:
+    """A 1-minimal part of a sufficient mask whose bands are `kept`, most important first."""
     needed, others = yield from progression(kept, n_bands, _ONE_BY_ONE)
     left = np.concatenate([needed, others])
-    return (yield from delta_debug(left, n_bands, len(others) // _FIRST_CHUNKS))
+    return (yield from delta_debug(left, n_bands, size=len(others) // 8))
 
 
-def _by_region(energy: FloatArray) -> Order:
-    """The loudest band of every region, loudest region first; then the second of every region, and so on."""
+# ---- rankings: all bands, most important first -----------------------------------------------------
+
+
+def _rankings(energy: FloatArray, rng: np.random.Generator) -> list[Order]:
+    """Those that ask no model.
+
+    By energy; by energy against that of the region around, half and in full; the loudest of every region,
+    then the second of every region, and so on; at random.
+    """
     n_bands = len(energy)
     edges = np.unique(np.geomspace(1, n_bands, _REGIONS + 1).astype(np.int64))
     region = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
-    by_region = np.lexsort((-energy, region))
     sizes = np.bincount(region)
+    around = np.maximum(np.bincount(region, energy) / sizes, _TINY)[region]
     place = np.empty(n_bands, dtype=np.int64)
-    place[by_region] = np.arange(n_bands) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.lexsort((-energy, place))
+    place[np.lexsort((-energy, region))] = np.arange(n_bands) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return [
+        np.argsort(-energy, kind="stable"),
+        np.argsort(-energy / np.sqrt(around), kind="stable"),
+        np.argsort(-energy / around, kind="stable"),
+        np.lexsort((-energy, place)),
+        rng.permutation(n_bands),
+    ]
+
+
+def _steepest(slope: FloatArray, energy: FloatArray, kept: Order) -> list[Order]:
+    """Rankings of kept bands by slope: of a band as it is, its rise alone, and of a unit of it."""
+    gain = slope[kept]
+    per_unit = np.abs(gain) / np.maximum(np.sqrt(energy[kept]), _TINY)
+    return [kept[np.argsort(-by, kind="stable")] for by in (np.abs(gain), gain, per_unit)]

@@ -20,7 +20,7 @@ from harness.dataset.corpora import Corpus
 from harness.dataset.signals import task_record
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.contract import Search
-from harness.extract.run import Extracted, Limits, Progress, extract, named
+from harness.extract.run import NO_LIMITS, Extracted, Limits, Progress, extract, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
@@ -44,7 +44,7 @@ def add(
     searches: Sequence[Search],
     root: Path,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS,
     masks_only: bool = False,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:

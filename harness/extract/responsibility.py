@@ -50,7 +50,8 @@ class Responsibility:
         )
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
-        kept = yield from shortest_prefix([order], n_bands)
+        shortest = yield from shortest_prefix([order], n_bands)
+        kept = order if shortest is None else shortest
         return Found(mask_of(kept, n_bands), self.guarantee, responsibility)
 
 

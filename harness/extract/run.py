@@ -6,7 +6,7 @@ minimal signal of the other its levels. What is finished goes to a journal at on
 continues after a kill. Every search is seeded by its clip: neither the order of the clips nor the size of a
 batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
 
-Public: extract, named, Limits, Extracted, Progress.
+Public: extract, named, Limits, NO_LIMITS, Extracted, Progress.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ class Limits:
     signal has to keep (ReX's `minimum_confidence_threshold`)."""
 
 
+NO_LIMITS = Limits()
+
+
 class _Running:
     """One search on one clip, until it has found something or spent its budget."""
 
@@ -145,7 +148,7 @@ def extract(
     searches: Sequence[Search],
     journal: Journal,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS,
     progress: Progress = lambda clips, queries: None,
 ) -> list[Extracted]:
     """Extract the signals of one reference from all clips, in the order of the clips.

@@ -8,16 +8,17 @@ one passes): each step starts from a mask that was asked and passed, and only th
 Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
 search (`contract.Asking`): it asks masks in batches, whose number is the depth of the search.
 
-Public: shortest_prefix, progression, delta_debug.
+Public: shortest_prefix, progression, delta_debug, in_pieces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
-from harness.extract.contract import Asking, Order, prefix_sizes
+from harness.extract.contract import Asking, Order, Returned, prefix_sizes
 from harness.records import Mask
 
 _AT_ONCE = 64
@@ -28,8 +29,8 @@ _FEW = 4
 
 
 def shortest_prefix(
-    orders: Sequence[Order], n_bands: int, *, growth: float = 1.15, at_once: int = 16
-) -> Asking[Order]:
+    orders: Sequence[Order], n_bands: int, *, growth: float = 1.15, at_once: int = 16, most: int | None = None
+) -> Asking[Order | None]:
     """The shortest sufficient prefix of one ranking or several, on the grid of `prefix_sizes`.
 
     The grid is walked from below, `at_once` sizes of each ranking in a batch. Bisection would be cheaper and
@@ -40,8 +41,14 @@ def shortest_prefix(
         n_bands: length of a mask.
         growth: from one size to the next.
         at_once: sizes in a batch.
+        most: the longest that is wanted; everything when None.
+
+    Returns:
+        None where no prefix of at most `most` is sufficient.
     """
     sizes = prefix_sizes(len(orders[0]), growth)[:-1]
+    if most is not None:
+        sizes = sizes[sizes <= most]
     for some in _in_turn(sizes, at_once):
         masks = np.zeros((len(some), len(orders), n_bands), dtype=bool)
         for i, size in enumerate(some):
@@ -51,7 +58,7 @@ def shortest_prefix(
         if answers.any():
             i, j = divmod(int(np.argmax(answers)), len(orders))
             return orders[j][: some[i]]
-    return orders[0]
+    return orders[0] if most is None or len(orders[0]) <= most else None
 
 
 def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Order]]:
@@ -88,7 +95,7 @@ def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Ord
     return needed, others
 
 
-def delta_debug(kept: Order, n_bands: int, size: int = 1) -> Asking[Order]:
+def delta_debug(kept: Order, n_bands: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
     """Leave out chunks of bands, then chunks of half the size, at last single bands, until none can go.
 
     Source: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 28(2), 2002).
@@ -99,9 +106,10 @@ def delta_debug(kept: Order, n_bands: int, size: int = 1) -> Asking[Order]:
         kept: bands of a sufficient mask.
         n_bands: length of a mask.
         size: bands of the first chunks.
+        certify: go on until every band was left out in vain; otherwise each is left out once.
 
     Returns:
-        Bands in the same order; without any single one of them the mask is insufficient.
+        Bands in the same order, together sufficient.
     """
     size = max(1, min(size, len(kept) // 2))
     while True:
@@ -109,8 +117,24 @@ def delta_debug(kept: Order, n_bands: int, size: int = 1) -> Asking[Order]:
         kept, gone = yield from _leave_out(kept, chunk, n_bands)
         if size > 1:
             size //= 2
-        elif not gone:
+        elif not (gone and certify):
             return kept
+
+
+def in_pieces(asking: Asking[Returned], piece: Order) -> Asking[Returned]:
+    """A part of a search that works on pieces, each of many bands.
+
+    Args:
+        asking: what asks masks over pieces.
+        piece: (n_bands,) the piece of each band; -1 for a band that is left out.
+    """
+    masks = next(asking)
+    while True:
+        answers = yield np.pad(masks, ((0, 0), (0, 1)))[:, piece]
+        try:
+            masks = asking.send(answers)
+        except StopIteration as stop:
+            return cast(Returned, stop.value)
 
 
 def _leave_out(kept: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
@@ -128,13 +152,17 @@ def _leave_out(kept: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, b
     for some in _in_turn(np.arange(chunk.max() + 1), _AT_ONCE):
         answers = yield _among(kept, chunk != some[:, None], n_bands)
         free += some[answers].tolist()
-    if not free:
-        return kept, False
-    halves = [free[: len(free) >> i] for i in range(len(free).bit_length())]
-    stay = np.stack([~np.isin(chunk, together) for together in halves])
-    answers = yield _among(kept, stay, n_bands)
-    # One chunk alone can go, so the last of the halves always passes.
-    return kept[stay[int(np.argmax(answers))]], True
+    stays = np.ones(len(kept), dtype=bool)
+    while free:
+        halves = [free[: len(free) >> i] for i in range(len(free).bit_length())]
+        trials = stays & np.stack([~np.isin(chunk, together) for together in halves])
+        answers = yield _among(kept, trials, n_bands)
+        if answers.any():
+            largest = int(np.argmax(answers))
+            stays, free = trials[largest], free[len(halves[largest]) :]
+        else:
+            free = free[1:]
+    return kept[stays], not stays.all()
 
 
 def _in_turn(items: Order, at_once: int) -> list[Order]:

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.extract.contract import Slope, prefix_sizes
-from harness.extract.gradient import Gradient
-from harness.extract.minimal import Minimal
+from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.shrink import shortest_prefix
 
