@@ -80,7 +80,7 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
             white_box = slope is not None
             steep = _steepest(slope, energy, kept) if slope is not None else []
         here = [*steep, *(order[np.isin(order, kept)] for order in orders)]
-        prefix = yield from shortest_prefix(here, n_bands, growth=2.0, at_once=2, most=_SHORT)
+        prefix = yield from shortest_prefix(here, n_bands, growth=2.0, at_once=1 if steep else 2, most=_SHORT)
         if prefix is not None:
             kept = prefix
             break
