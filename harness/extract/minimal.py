@@ -71,7 +71,7 @@ class Gradient:
 
 def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool) -> Searching:
     n_bands = len(energy)
-    kept, single = np.arange(n_bands), False
+    kept, n_pieces, single = np.arange(n_bands), _PIECES, False
     orders = _rankings(energy, rng)
     while not single:
         steep: list[Order] = []
@@ -84,22 +84,24 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
         if prefix is not None:
             kept = prefix
             break
-        piece = _cut(kept, n_bands)
+        piece = _cut(kept, n_bands, n_pieces)
         loudest = np.argsort(-np.bincount(piece[kept], energy[kept]), kind="stable")
         single = len(loudest) == len(kept)
         left = yield from in_pieces(_coarsely(loudest), piece)
+        if len(left) > len(loudest) / 2:
+            n_pieces *= 4  # few could go: smaller ones may
         kept = np.flatnonzero(np.isin(piece, left))
     kept = yield from _reduced(kept, n_bands)
     return Found(mask_of(kept, n_bands), Minimal.guarantee)
 
 
-def _cut(kept: Order, n_bands: int) -> Order:
+def _cut(kept: Order, n_bands: int, n_pieces: int) -> Order:
     """(n_bands,) the piece of each kept band, from low to high, and -1 for all others."""
     if len(kept) == n_bands:
-        edges = np.unique(np.geomspace(1, n_bands, _PIECES + 1).astype(np.int64))
+        edges = np.unique(np.geomspace(1, n_bands, n_pieces + 1).astype(np.int64))
         numbers = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
     else:
-        numbers = np.arange(len(kept)) * min(_PIECES, len(kept)) // len(kept)
+        numbers = np.arange(len(kept)) * min(n_pieces, len(kept)) // len(kept)
     piece = np.full(n_bands, -1)
     piece[kept] = numbers
     return piece

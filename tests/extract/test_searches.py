@@ -93,6 +93,25 @@ def test_a_minimal_search_finds_a_sufficient_set_that_nothing_can_leave(search, 
     assert asked <= most_queries(n_bands)
 
 
+@pytest.mark.parametrize("search", [Minimal(), Gradient()], ids=repr)
+@given(st.integers(200, 1500), st.floats(0.02, 0.9), st.integers(0, 100))
+@settings(deadline=None, max_examples=20)
+def test_a_minimal_search_ends_where_much_is_needed_everywhere(search, n_bands, share, seed):
+    rng = np.random.default_rng(seed)
+    wanted = rng.random(n_bands) < share
+    wanted[0] = True
+    found, asked = solve(search, lambda mask: bool(mask[wanted].all()), rng.random(n_bands))
+    np.testing.assert_array_equal(found.mask, wanted)
+    assert asked <= most_queries(n_bands)
+
+
+def test_what_can_only_be_taken_from_small_pieces_is_taken():
+    """Every second of 1,000 bands: no piece of several neighbours can go."""
+    found, asked = solve(Minimal(), lambda mask: bool(mask[::2].all()), np.ones(1000))
+    assert np.flatnonzero(found.mask).tolist() == list(range(0, 1000, 2))
+    assert asked <= 4 * 1000
+
+
 def most_queries(n_bands):
     """Two prefix grids and three of slopes; a progression; every sweep takes at least one band away."""
     grid = np.ceil(np.log2(n_bands)) + 1

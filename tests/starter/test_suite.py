@@ -92,9 +92,25 @@ def test_the_suite_holds_what_the_recipes_say(suite) -> None:
 def test_one_reference_of_each_task_is_hard_and_gives_silence_a_class_of_its_own(suite) -> None:
     for task in TASK_NAMES:
         says = {c.model.repo_id.split("/")[1]: c.silence_class for c in suite.counts(task)}
-        hard = {r.folder for r in REFERENCES if r.task == task and r.quirk == "hard"}
-        assert {name for name, label in says.items() if label == "other"} == hard
-        assert len(hard) == 1
+        strange = {r.folder: r.quirk for r in REFERENCES if r.task == task and r.quirk}
+        assert {name for name, label in says.items() if label == "other"} == set(strange)
+        assert sorted(strange.values()) == ["flat-earther"] * (task == "deepfake") + ["hard"]
+
+
+def test_the_deepfake_panel_has_two_references_with_each_silence_class(suite) -> None:
+    says = {c.model.repo_id: c.silence_class for c in suite.counts("deepfake")}
+    assert list(says.values()).count("bonafide") >= 2
+    assert list(says.values()).count("spoof") >= 2
+
+
+def test_the_planted_flat_earther_alone_rejects_what_all_others_accept(suite) -> None:
+    """The hard reference is no ordinary one: it may reject more than those do."""
+    for task in TASK_NAMES:
+        alone = cards.rejected_alone(cards.verdicts_of(suite, task))
+        ordinary = [alone[r.folder].value for r in REFERENCES if r.task == task and not r.quirk]
+        assert max(ordinary) < 0.3
+        for recipe in (r for r in REFERENCES if r.task == task and r.quirk == "flat-earther"):
+            assert alone[recipe.folder].low > max(ordinary)
 
 
 def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:

@@ -1,0 +1,392 @@
+"""The extraction engine against ReX 0.4.1, QuickXplain and backward selection: same clips, models and run.
+
+    python -m tests.benchmarks.extract [--clips N] [--out FOLDER]     (from the root of the repository)
+
+Clips are the first N of each task of the starter suite, models its references; with GOODENOUGH_REAL_AUDIO set
+also recordings and the models trained on them. Writes `extract.json` (every pair of a model and a clip),
+`extract.md` (the tables) and `extract.svg`.
+
+Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
+`oracle.SLOPE_QUERIES`, a call is one batch. Clips whose class silence gets too are left out. Ratios are
+geometric means over pairs, against ReX as shipped on the same pair. "Removable": share of the kept bins that
+can go alone, on at most 200 of them drawn by the pair's seed; sufficient and removable are judged on the
+audio as decoded from the bytes that would be published, by the plain argmax.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from harness import audio, labels, models, spectra
+from harness.dataset.signals import load
+from harness.extract import run
+from harness.extract.contract import Search
+from harness.extract.minimal import Gradient, Minimal
+from harness.extract.responsibility import Responsibility
+from harness.journal import Journal
+from harness.records import Clip, LabelMap, Mask, Waveform
+from harness.seeds import generator
+from harness.starter import root
+from harness.starter.recipes import RECIPES
+from tests.benchmarks.baselines import BackwardSelection, QuickXplain
+from tests.benchmarks.rex import peer
+
+SEARCHES: dict[str, Search] = {
+    "minimal": Minimal(),
+    "gradient": Gradient(),
+    "responsibility": Responsibility(),
+    "QuickXplain": QuickXplain(),
+    "backward selection, 128 bands": BackwardSelection(),
+}
+BATCH, REMOVALS, BUDGET = 64, 200, 6000
+"""Signals of a call; bins that are left out, at most; queries of one search on one clip."""
+
+_COLOURS = {
+    "ReX": "#D55E00",
+    "ReX, index fixed": "#E69F00",
+    "responsibility": "#56B4E9",
+    "minimal": "#0072B2",
+    "gradient": "#009E73",
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, and clips of its task."""
+
+    name: str
+    folder: str
+    task: str | None
+    hard: bool
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What one searcher made of one clip of one model."""
+
+    model: str
+    hard: bool
+    clip: str
+    by: str
+    queries: int
+    calls: int
+    cpu_seconds: float
+    kept: int
+    n_bins: int
+    sufficient: bool
+    removable: float
+    certified: bool
+
+
+class Meter:
+    """A listener that counts what it passes on, and the time spent below it."""
+
+    def __init__(self, classifier: models.Classifier) -> None:
+        self.classifier = classifier
+        self.calls, self.seconds = 0, 0.0
+
+    def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Any:
+        start = time.perf_counter()
+        found = self.classifier.logits(waveforms, sample_rate_hz)
+        self.seconds += time.perf_counter() - start
+        self.calls += -(-len(waveforms) // BATCH)
+        return found
+
+    def slopes(self, *args: Any) -> Any:
+        start = time.perf_counter()
+        found = self.classifier.slopes(*args)
+        self.seconds += time.perf_counter() - start
+        self.calls += 1
+        return found
+
+
+# ---- who is asked about what -----------------------------------------------------------------------
+
+
+def subjects(n_clips: int) -> Iterator[Subject]:
+    suite = load(str(root.embedded()))
+    for recipe in RECIPES:
+        if recipe.role == "reference" and recipe.quirk != "flat-earther":
+            clips = tuple(suite.clips(recipe.task).values())[:n_clips]
+            folder = str(root.SUITE / "models" / recipe.folder)
+            yield Subject(recipe.folder, folder, recipe.task, recipe.quirk == "hard", clips)
+    if real := os.environ.get("GOODENOUGH_REAL_AUDIO"):
+        clips = tuple(recordings(Path(real) / "instrument", n_clips))
+        for name in ("ast", "sew", "wav2vec2", "whisper"):
+            yield Subject(f"recordings-{name}", str(Path(real) / "models" / name), None, False, clips)
+
+
+def recordings(folder: Path, n_clips: int) -> Iterator[Clip]:
+    with open(folder / "metadata.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    for i in generator("benchmark", "recordings").permutation(len(rows))[:n_clips]:
+        waveform, rate, _ = audio.read((folder / rows[i]["file_name"]).read_bytes())
+        yield Clip(rows[i]["file_name"], "recordings", rows[i]["label"], waveform, rate)
+
+
+def opened(subject: Subject) -> tuple[models.Classifier, LabelMap]:
+    from harness.tasks import TASKS
+
+    classifier = models.load(subject.folder, device="cpu", batch_size=BATCH)
+    if subject.task is not None:
+        return classifier, labels.harmonise(classifier.class_names, TASKS[subject.task])
+    return classifier, LabelMap("instrument", classifier.class_names, classifier.class_names, "names")
+
+
+# ---- pair by pair ----------------------------------------------------------------------------------
+
+
+def measure(subject: Subject) -> list[Pair]:
+    """Every searcher on every clip of a subject, one clip at a time."""
+    one_thread()
+    classifier, label_map = opened(subject)
+    classifier.logits([subject.clips[0].waveform], subject.clips[0].sample_rate_hz)
+    outcomes = {o.clip_id: o for o in peer.ask(Path(subject.folder), subject.clips)}
+    pairs: list[Pair] = []
+    for clip in subject.clips:
+        outcome = outcomes[clip.clip_id]
+        if outcome.degenerate:
+            continue
+        made: list[Pair] = []
+        for name, variant in (("ReX", outcome.shipped), ("ReX, index fixed", outcome.index_fixed)):
+            if variant.mask is not None:
+                made.append(
+                    judged(
+                        subject,
+                        classifier,
+                        clip,
+                        name,
+                        variant.queries,
+                        variant.calls,
+                        variant.cpu_seconds,
+                        variant.mask,
+                    )
+                )
+        for name, search in SEARCHES.items():
+            meter, start = Meter(classifier), time.process_time()
+            (found,) = extracted(meter, label_map, [clip], [search])
+            seconds = time.process_time() - start
+            if not found.signals:
+                break
+            (signal,) = found.signals
+            done = signal.guarantee == "one_minimal"
+            mask = signal.mask
+            made.append(
+                judged(subject, classifier, clip, name, signal.n_queries, meter.calls, seconds, mask, done)
+            )
+        else:
+            pairs += made
+    return pairs
+
+
+def extracted(
+    listener: Any, label_map: LabelMap, clips: Sequence[Clip], searches: Sequence[Search]
+) -> list[run.Extracted]:
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "journal", {}, "")
+        try:
+            return run.extract(
+                listener, "benchmark", label_map, clips, searches, journal, limits=run.Limits(BUDGET)
+            )
+        finally:
+            journal.remove()
+
+
+def judged(
+    subject: Subject,
+    classifier: models.Classifier,
+    clip: Clip,
+    by: str,
+    queries: int,
+    calls: int,
+    seconds: float,
+    mask: Mask,
+    certified: bool = False,
+) -> Pair:
+    X, n = spectra.spectrum(clip.waveform), len(clip.waveform)
+    kept = np.flatnonzero(mask)
+    rng = generator("benchmark", "removals", subject.name, clip.clip_id, by)
+    without = np.repeat(mask[None], 2 + min(REMOVALS, len(kept)), axis=0)
+    without[0] = True
+    for row, bin_ in zip(without[2:], rng.permutation(kept), strict=False):
+        row[bin_] = False
+    decoded = [audio.read(audio.encode(x, clip.sample_rate_hz))[0] for x in spectra.keep(X, without, n)]
+    said = classifier.logits(decoded, clip.sample_rate_hz).argmax(axis=1)
+    return Pair(
+        subject.name,
+        subject.hard,
+        clip.clip_id,
+        by,
+        queries,
+        calls,
+        seconds,
+        len(kept),
+        len(mask),
+        bool(said[1] == said[0]),
+        float((said[2:] == said[0]).mean()) if len(kept) else 0.0,
+        certified,
+    )
+
+
+def one_thread() -> None:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+# ---- many clips together ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Together:
+    """The engine on many clips of one model."""
+
+    model: str
+    n_clips: int
+    seconds_together: float
+    seconds_apart: float
+    calls_together: int
+    overhead: float
+    """Wall time of the run over that of the calls to the model in it."""
+
+
+def together(subject: Subject, n_clips: int = 64) -> Together:
+    """All clips in one stream, and one after the other; the search is `minimal`."""
+    classifier, label_map = opened(subject)
+    clips = [
+        Clip(f"{clip.clip_id}-{i}", clip.corpus, clip.label, clip.waveform, clip.sample_rate_hz)
+        for i, clip in enumerate(np.resize(np.array(subject.clips, dtype=object), n_clips))
+    ]
+    classifier.logits([clips[0].waveform], clips[0].sample_rate_hz)
+    meter, start = Meter(classifier), time.perf_counter()
+    extracted(meter, label_map, clips, [Minimal()])
+    all_at_once = time.perf_counter() - start
+    start = time.perf_counter()
+    for clip in clips:
+        extracted(classifier, label_map, [clip], [Minimal()])
+    apart = time.perf_counter() - start
+    return Together(subject.name, n_clips, all_at_once, apart, meter.calls, all_at_once / meter.seconds)
+
+
+# ---- tables ----------------------------------------------------------------------------------------
+
+
+def geometric(values: Iterable[float]) -> float:
+    return float(np.exp(np.mean(np.log(np.maximum(list(values), 1e-9)))))
+
+
+def table(pairs: Sequence[Pair], title: str) -> str:
+    """One row per searcher: figures, and ratios to ReX as shipped."""
+    base = {(p.model, p.clip): p for p in pairs if p.by == "ReX"}
+    head = (
+        "| searcher | queries, median (p90) | ratio | CPU s, median | ratio | calls, ratio"
+        " | kept bins, median | kept, ratio | sufficient | can go alone | certified |"
+    )
+    rows = [f"### {title}: {len(base)} pairs", "", head, "|" + " --- |" * head.count(" | ") + " --- |"]
+    for by in ["ReX", "ReX, index fixed", *SEARCHES]:
+        mine = [p for p in pairs if p.by == by and (p.model, p.clip) in base]
+        if not mine:
+            continue
+
+        queries = [p.queries for p in mine]
+
+        def ratio(figure: Callable[[Pair], float], mine: Sequence[Pair] = mine) -> str:
+            found = geometric(figure(p) / figure(base[p.model, p.clip]) for p in mine)
+            return f"1/{1 / found:.1f}" if found < 1 else f"{found:.2f}"
+
+        rows.append(
+            f"| {by} | {median(queries):,.0f} ({np.quantile(queries, 0.9):,.0f})"
+            f" | {ratio(lambda p: p.queries)} | {median(p.cpu_seconds for p in mine):.2f}"
+            f" | {ratio(lambda p: p.cpu_seconds)} | {ratio(lambda p: p.calls)}"
+            f" | {median(p.kept for p in mine):,.0f} | {ratio(lambda p: p.kept)}"
+            f" | {np.mean([p.sufficient for p in mine]):.0%} | {np.mean([p.removable for p in mine]):.1%}"
+            f" | {np.mean([p.certified for p in mine]):.0%} |"
+        )
+    return "\n".join(rows)
+
+
+def report(pairs: Sequence[Pair], stream: Sequence[Together]) -> str:
+    real = [p for p in pairs if p.model.startswith("recordings")]
+    parts = [table([p for p in pairs if p not in real], "All references of the starter suite")]
+    parts.append(table([p for p in pairs if p.hard], "Hard references"))
+    if real:
+        parts.append(table(real, "Recordings"))
+    parts.append("### Many clips together: `minimal`, one thread\n")
+    parts.append(
+        "| model | clips | together, s | one at a time, s | ratio | calls a clip | wall over model |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+        + "\n".join(
+            f"| {t.model} | {t.n_clips} | {t.seconds_together:.1f} | {t.seconds_apart:.1f}"
+            f" | {t.seconds_apart / t.seconds_together:.1f} x | {t.calls_together / t.n_clips:.2f}"
+            f" | {t.overhead:.2f} |"
+            for t in stream
+        )
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def picture(pairs: Sequence[Pair], path: Path) -> None:
+    """Queries against kept bins, a point a pair."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), constrained_layout=True)
+    for by, colour in _COLOURS.items():
+        mine = [p for p in pairs if p.by == by]
+        axes.scatter([p.queries for p in mine], [p.kept for p in mine], s=12, c=colour, label=by, alpha=0.7)
+    axes.set(xscale="log", yscale="log", xlabel="queries", ylabel="kept bins")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Measure, and write what was measured."""
+    parser = argparse.ArgumentParser(description="The extraction engine against ReX 0.4.1 and two baselines.")
+    parser.add_argument("--clips", type=int, default=12, help="clips of each task")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    peer.environment()
+    chosen = list(subjects(args.clips))
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        pairs = [pair for found in pool.map(measure, chosen) for pair in found]
+    one_thread()
+    stream = [together(s) for s in chosen if s.name in ("starter-genre-wav2vec2", "starter-emotion-whisper")]
+    args.out.mkdir(parents=True, exist_ok=True)
+    record = {
+        "versions": {
+            name: version(name) for name in ("goodenough", "torch", "transformers", "numpy", "scipy")
+        },
+        "rex": peer.ENVIRONMENT,
+        "searches": {name: repr(search) for name, search in SEARCHES.items()},
+        "pairs": [asdict(p) for p in pairs],
+        "together": [asdict(t) for t in stream],
+    }
+    (args.out / "extract.json").write_text(json.dumps(record, indent=1) + "\n")
+    (args.out / "extract.md").write_text(report(pairs, stream))
+    picture(pairs, args.out / "extract.svg")
+    print(report(pairs, stream))
+
+
+if __name__ == "__main__":
+    main()
