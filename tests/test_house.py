@@ -57,7 +57,7 @@ def test_names_that_others_rely_on_change_only_with_the_protocol():
     assert list(records.STIMULI) == [
         *("whole", "signal", "permuted", "largest", "silence", "permuted_equal_energy", "complement"),
     ]
-    assert list(SEARCHES) == ["responsibility", "minimal"]
+    assert list(SEARCHES) == ["responsibility", "minimal", "gradient"]
     assert list(TASKS) == ["music-genre", "emotion", "deepfake"]
 
 
