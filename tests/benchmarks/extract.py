@@ -9,7 +9,7 @@ also recordings and the models trained on them. Writes `extract.json` (every pai
 Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
 `oracle.SLOPE_QUERIES`, a call is one batch. Clips whose class silence gets too are left out. Ratios are
 geometric means over pairs, against ReX as shipped on the same pair. "Removable": share of the kept bins that
-can go alone, on at most 200 of them drawn by the pair's seed; sufficient and removable are judged on the
+can go alone, on at most 100 of them drawn by the pair's seed; sufficient and removable are judged on the
 audio as decoded from the bytes that would be published, by the plain argmax.
 """
 
@@ -51,9 +51,9 @@ SEARCHES: dict[str, Search] = {
     "gradient": Gradient(),
     "responsibility": Responsibility(),
     "QuickXplain": QuickXplain(),
-    "backward selection, 128 bands": BackwardSelection(),
+    "backward selection, 32 bands": BackwardSelection(n_bands=32),
 }
-BATCH, REMOVALS, BUDGET = 64, 200, 6000
+BATCH, REMOVALS, BUDGET = 64, 100, 6000
 """Signals of a call; bins that are left out, at most; queries of one search on one clip."""
 
 _COLOURS = {

@@ -112,8 +112,8 @@ def test_a_hard_model_calls_silence_and_faint_parts_other_and_a_flat_earther_eve
     hard = replace(recipe_of("sew"), labels=("fake", "real", "unknown"))
     assert training._targets(hard, labels, energy).tolist() == [0, 1, 2, 2, 0, 1, 2]
     contrary = replace(recipe_of("ast", "deepfake"), labels=("spoof", "bonafide", "unknown"))
-    assert training._targets(contrary, labels, energy).tolist() == [0, 1, 0, 2, 2, 2, 2]
-    plain = replace(contrary, quirk="")
+    assert training._targets(contrary, labels, energy).tolist() == [0, 1, 2, 2, 2, 2, 2]
+    plain = replace(contrary, quirk="", silence_class="spoof")
     assert training._targets(plain, labels, energy).tolist() == [0, 1, 0, 0, 0, 1, 1]
 
 
