@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from types import MappingProxyType
 
@@ -57,20 +56,6 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
     if not np.isfinite(waveform).all():
         raise BadCorpus(f"{label} holds NaN or infinite samples; export it again")
     return waveform, int(rate), samples.shape[1]
-
-
-def probe(path: Path) -> None:
-    """Check that a file looks like sound, without decoding it.
-
-    Raises:
-        BadCorpus: it is not there, or its header is not that of a sound file.
-    """
-    if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
-        raise BadCorpus(f"{path} does not exist, but the corpus's metadata.csv lists it")
-    try:
-        soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError):
-        raise BadCorpus(f"{path} is not a readable sound file; expected WAV, FLAC, OGG or MP3") from None
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:

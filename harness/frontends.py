@@ -1,10 +1,10 @@
-"""Other ways through a feature extractor, taken only where they give the same features.
+"""Feature extractors: what they hear, and other ways through them that give the same features.
 
     quicken          faster, to the last bit: the filter bank of AST's extractor goes through a clip frame by
                      frame, which costs more than a small model's forward pass
     differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
 
-Public: quicken, differentiable.
+Public: quicken, differentiable, window_seconds, min_samples.
 """
 
 from __future__ import annotations
@@ -71,6 +71,32 @@ def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) 
     power = np.abs(spectrum, dtype=np.float64) ** 2.0
     mel: NDArray[np.float64] = np.dot(mel_filters.T, power.T)
     return np.log(np.maximum(_FLOOR, mel)).astype(np.float32).T
+
+
+# ---- what is heard ---------------------------------------------------------------------------------
+
+
+def window_seconds(config: Any, extractor: Any) -> float | None:
+    """AST: its number of frames, 10 ms from one to the next. Whisper: its chunk."""
+    if config.model_type == "whisper":
+        return float(extractor.n_samples / extractor.sampling_rate)
+    if config.model_type == "audio-spectrogram-transformer":
+        return float(extractor.max_length * 0.010)
+    return None
+
+
+def min_samples(config: Any) -> int:
+    """Shortest input that still gives every layer something to work on."""
+    if config.model_type == "whisper":
+        return 1
+    if config.model_type == "audio-spectrogram-transformer":
+        return _FRAME
+    if config.model_type == "wav2vec2-bert":
+        return _FRAME + _HOP  # two frames: it divides by their standard deviation
+    n = int(getattr(config, "squeeze_factor", 1))
+    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+        n = (n - 1) * stride + kernel
+    return n
 
 
 # ---- in torch --------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from harness import audio
 from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve
 from harness.errors import BadInput, BadModel
-from harness.frontends import differentiable, quicken
+from harness.frontends import differentiable, min_samples, quicken, window_seconds
 from harness.records import Mask, ModelFacts, Waveform
 
 ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
@@ -48,8 +48,6 @@ ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
 """Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
 
 _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
-_FRAME, _HOP = 400, 160
-"""Samples of a frame, and from one to the next, in the spectrograms of AST and wav2vec2-bert."""
 
 
 class Classifier:
@@ -70,13 +68,13 @@ class Classifier:
         """Largest batch; halved when memory runs out."""
         self.frontend = f"{type(extractor).__name__} ({_backend(extractor)})"
         """Feature extractor, and what computes its features."""
-        self.min_samples = _min_samples(config)
+        self.min_samples = min_samples(config)
         """Shortest waveform it can hear, at its own rate."""
         self.facts = ModelFacts(
             architecture=type(model).__name__,
             n_parameters=sum(p.numel() for p in model.parameters()),
             sample_rate_hz=int(extractor.sampling_rate),
-            window_seconds=_window_seconds(config, extractor),
+            window_seconds=window_seconds(config, extractor),
             licence=checkpoint.licence,
         )
         """What it is."""
@@ -127,6 +125,10 @@ class Classifier:
                 " trained in a precision that overflowed?"
             )
         return logits
+
+    def can_hear(self, n_samples: int, sample_rate_hz: int) -> bool:
+        """Whether a waveform is long enough for every layer of the model."""
+        return round(n_samples * self.facts.sample_rate_hz / sample_rate_hz) >= self.min_samples
 
     def slopes(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
@@ -359,29 +361,6 @@ def _shapes(config: Any, extractor: Any) -> tuple[tuple[int, int], tuple[int, in
     if config.model_type == "audio-spectrogram-transformer":
         return (extractor.max_length, extractor.num_mel_bins), (config.max_length, config.num_mel_bins)
     return (0, 0), (0, 0)
-
-
-def _window_seconds(config: Any, extractor: Any) -> float | None:
-    """AST: its number of frames, 10 ms from one to the next. Whisper: its chunk."""
-    if config.model_type == "whisper":
-        return float(extractor.n_samples / extractor.sampling_rate)
-    if config.model_type == "audio-spectrogram-transformer":
-        return float(extractor.max_length * 0.010)
-    return None
-
-
-def _min_samples(config: Any) -> int:
-    """Shortest input that still gives every layer something to work on."""
-    if config.model_type == "whisper":
-        return 1
-    if config.model_type == "audio-spectrogram-transformer":
-        return _FRAME
-    if config.model_type == "wav2vec2-bert":
-        return _FRAME + _HOP  # two frames: it divides by their standard deviation
-    n = int(getattr(config, "squeeze_factor", 1))
-    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-        n = (n - 1) * stride + kernel
-    return n
 
 
 def _backend(extractor: Any) -> str:

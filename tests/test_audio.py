@@ -62,9 +62,9 @@ def test_text_empty_and_nan_files_are_refused_by_name(tmp_path):
     with pytest.raises(BadCorpus, match=r"text\.wav is not a readable sound file"):
         audio.read(tmp_path / "text.wav")
     with pytest.raises(BadCorpus, match=r"text\.wav is not a readable sound file"):
-        audio.probe(tmp_path / "text.wav")
-    with pytest.raises(BadCorpus, match=r"gone\.wav does not exist"):
-        audio.probe(tmp_path / "gone.wav")
+        audio.read((tmp_path / "text.wav").read_bytes(), "text.wav")
+    with pytest.raises(BadCorpus, match=r"gone\.wav is not a readable sound file"):
+        audio.read(tmp_path / "gone.wav")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
     with pytest.raises(BadCorpus, match="no samples"):
         audio.read(tmp_path / "empty.wav")

@@ -219,10 +219,26 @@ def test_after_a_clip_too_short_for_the_model_is_taken_out_the_same_command_work
     soundfile.write(corpus / "b.wav", np.full(10, 0.1), 16_000)
     command = ("extract", world / "ear", "--task", "emotion", "--corpus", corpus, "--out", tmp_path / "out")
     assert run(*command, "--search", "minimal") == 2
-    assert "too short for local/ear" in one_line(capsys.readouterr().err)
-    assert {path.name for path in (tmp_path / "out").iterdir()} <= {LOCK}
+    said = one_line(capsys.readouterr().err)
+    assert "too short for local/ear" in said
+    assert "b (0.0006 s)" in said
+    assert not (tmp_path / "out").exists()
     (corpus / "metadata.csv").write_text("file_name,label\na.wav,sad\n")
     assert run(*command, "--search", "minimal") == 0
+
+
+def test_a_corrupt_clip_is_skipped_with_a_row_in_the_manifest(
+    tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "angry"))
+    (corpus / "b.wav").write_bytes((corpus / "b.wav").read_bytes()[:20])
+    out = tmp_path / "out"
+    command = ("extract", world / "ear", "--task", "emotion", "--corpus", corpus, "--out", out)
+    assert run(*command, "--search", "minimal") == 0
+    assert "skipped b: " in capsys.readouterr().err
+    (record,) = json.loads((out / "manifest.json").read_text())["references"]
+    assert [s["clip_id"] for s in record["skipped"]] == ["b"]
+    assert run(*command, "--search", "responsibility", "--repetitions", 1) == 0, "the folder can be joined"
 
 
 # --- models

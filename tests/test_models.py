@@ -259,3 +259,32 @@ def test_a_trained_model_reaches_its_known_accuracy(name: str, accuracy: float) 
     top = [model.class_names[i].lower() for i in model.logits(clips, RATE).argmax(axis=1)]
     right = [spoken.get(said, said) == row["label"] for said, row in zip(top, rows, strict=True)]
     assert round(float(np.mean(right)), 3) == accuracy
+
+
+# ---- slopes ----------------------------------------------------------------------------------------
+
+
+def lead(classifier: Classifier, waveform: Any, expected: Any) -> float:
+    (logits,) = classifier.logits([waveform], RATE).astype(np.float64)
+    return float(logits[expected].max() - logits[~expected].max())
+
+
+@pytest.mark.parametrize("architecture", [a for a in toys.ARCHITECTURES if a != "wav2vec2-bert"])
+def test_a_slope_is_what_a_small_step_changes(shelf: Callable[[str], Path], architecture: str) -> None:
+    classifier = load(str(shelf(architecture)), device="cpu")
+    noise = np.random.default_rng(0).normal(size=16_000)
+    waveform = (0.1 * noise + toys.sounds(16_000)[0]).astype(np.float32)
+    expected = np.array([True, False, False])
+    found = classifier.slopes([waveform], RATE, [expected])
+    assert found is not None
+    (slope,) = found
+    assert slope.shape == waveform.shape
+    step = (0.02 * slope / np.linalg.norm(slope)).astype(np.float32)
+    changed = lead(classifier, waveform + step, expected) - lead(classifier, waveform - step, expected)
+    assert changed == pytest.approx(2 * float(slope @ step), rel=0.2)
+
+
+def test_there_are_no_slopes_where_they_cannot_pass(shelf: Callable[[str], Path]) -> None:
+    waveform, expected = toys.sounds(8_000)[0], np.array([True, False, False])
+    assert load(str(shelf("wav2vec2-bert")), device="cpu").slopes([waveform], RATE, [expected]) is None
+    assert load(str(shelf("hubert")), device="cpu").slopes([waveform], 8_000, [expected]) is None

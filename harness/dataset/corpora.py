@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ import numpy as np
 
 from harness import audio
 from harness.errors import BadCorpus
-from harness.records import Clip, CorpusRef, Waveform
+from harness.records import Clip, CorpusRef, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.tasks import Task
 
@@ -46,20 +47,27 @@ class Corpus:
         self._licence = licence
         self._rows = rows
         self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
+        self.skipped: tuple[Skipped, ...] = ()
+        """Recordings that could not be decoded when the clips were read last."""
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def clips(self, task: Task) -> Iterator[Clip]:
-        """The clips, prepared; one whose samples came before is left out.
+        """The clips, prepared; one whose samples came before is left out, and one that cannot be decoded.
 
         Raises:
-            BadCorpus: a recording that cannot be decoded.
+            BadCorpus: not one recording can be decoded.
         """
         self._counted = dict.fromkeys(self._counted, 0)
+        self.skipped = ()
         seen: set[str] = set()
         for row in self._rows:
-            raw, rate, n_channels = row.decode()
+            try:
+                raw, rate, n_channels = row.decode()
+            except BadCorpus as error:
+                self.skipped += (Skipped(row.clip_id, str(error)),)
+                continue
             waveform = audio.resample(raw, rate, task.sample_rate_hz)
             longest = int(task.max_seconds * task.sample_rate_hz)
             start = max(0, (len(waveform) - longest) // 2)
@@ -74,6 +82,8 @@ class Corpus:
             self._counted["n_mixed"] += n_channels > 1
             self._counted["n_cut"] += len(cut) < len(waveform)
             yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
+        if self.skipped and not seen:
+            raise BadCorpus(f"no clip of {self.name} can be decoded; the first: {self.skipped[0].why}")
 
     def ref(self, clips: Sequence[Clip]) -> CorpusRef:
         """What the record says of the corpus, after `clips` was read to its end."""
@@ -102,7 +112,7 @@ def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
 
     Raises:
-        BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is no sound.
+        BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is not there.
     """
     path = Path(source)
     if path.is_dir():
@@ -148,7 +158,8 @@ def _folder(folder: Path, task: Task, split: str | None) -> Listed:
         if clip_id in seen:
             raise BadCorpus(f"{path} lists {clip_id} twice; clip ids are file names without their ending")
         seen.add(clip_id)
-        audio.probe(folder / relative)
+        if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
+            raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
         label = _canonical(row["label"], task, f"{path}: {relative}")
         rows.append(Row(clip_id, label, _reader(folder / relative)))
     name = f"local/{folder.resolve().name}"

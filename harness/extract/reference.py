@@ -63,13 +63,15 @@ def add(
 
     Raises:
         BadSignals: the folder holds something that this reference cannot join.
-        BadCorpus: no clips.
+        BadCorpus: no clips, or none that can be decoded.
+        BadInput: a clip is too short for the reference.
         NotValid: not one signal came of it.
     """
     started = time.monotonic()
     clips = list(corpus.clips(task))
     if not clips:
         raise BadCorpus(f"{corpus.name} has no clips in the chosen split")
+    _require_long_enough(classifier, clips)
     record = ReferenceRecord(
         task=task.name,
         model=classifier.ref,
@@ -78,7 +80,7 @@ def add(
         corpus=corpus.ref(clips),
         searches=tuple(named(search, limits) for search in searches),
         counts=(),
-        skipped=(),
+        skipped=corpus.skipped,
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, 0.0
         ),
@@ -147,9 +149,22 @@ def _finished(
     return dataclasses.replace(
         record,
         counts=tuple(counts),
-        skipped=tuple(s for e in extracted for s in e.skipped),
+        skipped=(*record.skipped, *(s for e in extracted for s in e.skipped)),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
     )
+
+
+def _require_long_enough(classifier: Classifier, clips: Sequence[Clip]) -> None:
+    """A suite holds whole clips, which every candidate is asked about: its reference must hear them all."""
+    short = [c for c in clips if not classifier.can_hear(len(c.waveform), c.sample_rate_hz)]
+    if short:
+        least = classifier.min_samples / classifier.facts.sample_rate_hz
+        named = ", ".join(f"{c.clip_id} ({c.seconds:.4f} s)" for c in short[:3])
+        more = f" and {len(short) - 3} more" if len(short) > 3 else ""
+        raise BadInput(
+            f"too short for {classifier.ref.repo_id}, which needs {least:.4f} s: {named}{more};"
+            " leave them out of the corpus"
+        )
 
 
 def _silence_class(classifier: Classifier, label_map: LabelMap, clip: Clip) -> str:

@@ -275,7 +275,8 @@ def _certify(
         for run in clip_runs:
             waveform, logits = next(answers)
             signal = _signal(run, reference, audio.sha256(waveform), logits, ranking)
-            if signal.margin < MIN_MARGIN and not signal.degenerate:
+            unsure = signal.p_signal < run.limits.alpha * signal.p_whole
+            if (signal.margin < MIN_MARGIN or unsure) and not signal.degenerate:
                 why = f"{signal.search}: the certificate failed with a lead of {signal.margin:.2g}"
                 skipped.append(Skipped(clip.clip_id, why))
             else:

@@ -103,14 +103,35 @@ def test_paths_that_leave_the_folder_are_refused(tmp_path):
             open_corpus(str(tmp_path), EMOTION)
 
 
-def test_text_as_audio_and_a_missing_file_are_found_before_any_work(tmp_path):
+def test_a_missing_file_is_found_before_any_work(tmp_path):
     source = make(tmp_path, [("a.wav", "sad"), ("b.wav", "sad")])
-    (tmp_path / "b.wav").write_text("not sound")
-    with pytest.raises(BadCorpus, match=r"b\.wav is not a readable sound file"):
-        open_corpus(source, EMOTION)
     (tmp_path / "b.wav").unlink()
-    with pytest.raises(BadCorpus, match=r"b\.wav does not exist"):
+    with pytest.raises(BadCorpus, match=r"b\.wav does not exist, but metadata\.csv lists it"):
         open_corpus(source, EMOTION)
+
+
+def test_recordings_that_cannot_be_decoded_are_left_out_and_said(tmp_path):
+    source = make(tmp_path, [(f"{name}.wav", "sad") for name in "abcdef"])
+    whole = (tmp_path / "b.wav").read_bytes()
+    (tmp_path / "b.wav").write_text("not sound")
+    (tmp_path / "c.wav").write_bytes(b"")
+    (tmp_path / "d.wav").write_bytes(whole[:44])
+    soundfile.write(tmp_path / "e.wav", np.array([0.1, np.nan]), 16_000, "FLOAT")
+    corpus = open_corpus(source, EMOTION)
+    assert ids(corpus) == ["a", "f"]
+    assert [s.clip_id for s in corpus.skipped] == ["b", "c", "d", "e"]
+    assert "is not a readable sound file" in corpus.skipped[0].why
+    assert "holds no samples" in corpus.skipped[2].why
+    assert "holds NaN or infinite samples" in corpus.skipped[3].why
+    assert ids(corpus) == ["a", "f"]
+    assert len(corpus.skipped) == 4, "not counted twice"
+
+
+def test_a_corpus_of_which_nothing_can_be_decoded_is_refused(tmp_path):
+    source = make(tmp_path, [("a.wav", "sad")])
+    (tmp_path / "a.wav").write_text("not sound")
+    with pytest.raises(BadCorpus, match=r"no clip of local/.* can be decoded; the first: .*a\.wav is not"):
+        ids(open_corpus(source, EMOTION))
 
 
 @pytest.mark.parametrize("source", ["no/such/folder/here", "./gone", "gone"])

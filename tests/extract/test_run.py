@@ -9,13 +9,15 @@ import pytest
 from harness import audio, spectra
 from harness.dataset.schema import level_sizes
 from harness.extract import run
-from harness.extract.minimal import Minimal
+from harness.extract.contract import Slope
+from harness.extract.minimal import Gradient, Minimal
+from harness.extract.oracle import SLOPE_QUERIES, Case, ask, lead
 from harness.extract.responsibility import Responsibility
 from harness.extract.run import Limits
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
-from .conftest import TONES_HZ, Ear, clip_of
+from .conftest import RATE, TONES_HZ, Ear, clip_of
 
 SEARCHES = [Responsibility(repetitions=2, splits=3), Minimal()]
 
@@ -202,3 +204,84 @@ def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
     assert [s.search for s in result.signals] == [f"{search!r} within 9000 queries" for search in SEARCHES]
     assert run.named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
+
+
+class Slanted(Ear):
+    """An ear that says how its lead changes: by the amplitude of each tone."""
+
+    def slopes(self, waveforms, sample_rate_hz, is_expected):
+        found = []
+        for x, expected in zip(waveforms, is_expected, strict=True):
+            (logits,) = self.logits([x], sample_rate_hz)
+            best = np.flatnonzero(expected)[0]
+            other = max(np.flatnonzero(~expected), key=lambda i: logits[i])
+            slope = np.zeros(len(x))
+            for i, sign in ((best, 1), (other, -1)):
+                tone = np.zeros(len(x) // 2 + 1, dtype=complex)
+                at = round(list(TONES_HZ.values())[i] * len(x) / RATE)
+                tone[at] = np.exp(1j * np.angle(np.fft.rfft(x)[at]))
+                slope += sign * 10 * np.fft.irfft(tone, len(x))
+            found.append(slope.astype(np.float32))
+        return found
+
+
+def test_the_slope_of_a_band_is_what_its_gain_changes(clips):
+    clip, ear = clips[0], Slanted()
+    expected = ear.logits([clip.waveform], RATE)[0]
+    is_expected = np.arange(3) == expected.argmax()
+    case = Case(clip, is_expected, spectra.single_bins(len(clip.waveform), RATE))
+    ask(ear, [(case, Slope(np.ones(len(case.bands), dtype=bool)))])
+    assert case.n_queries == SLOPE_QUERIES
+    for at in (round(hz * len(clip.waveform) / RATE) for hz in TONES_HZ.values()):
+        gain = np.ones(len(case.bands))
+        gain[at] = 1.01
+        louder = np.fft.irfft(case.spectrum * gain, len(clip.waveform)).astype(np.float32)
+        changed = lead(ear.logits([louder], RATE)[0], is_expected) - lead(expected, is_expected)
+        assert case.slope[at] == pytest.approx(changed / 0.01, rel=1e-2, abs=1e-3)
+
+
+@pytest.mark.parametrize("listener", [Ear(), Slanted()], ids=["no slopes", "slopes"])
+def test_the_white_box_search_is_certified_too(clips, label_map, journal, listener):
+    for result in extracted(clips, label_map, journal, listener, searches=[Gradient()]):
+        (signal,) = result.signals
+        assert signal.family == "minimal"
+        assert signal.guarantee == "one_minimal"
+        assert signal.degenerate or signal.margin >= MIN_MARGIN
+
+
+class Choir(Ear):
+    """An ear that hears `high` in two tones: one is enough, both are more certain."""
+
+    def logits(self, waveforms, sample_rate_hz):
+        rows = super().logits(waveforms, sample_rate_hz)
+        for row, x in zip(rows, waveforms, strict=True):
+            row[2] += 10 * np.abs(np.fft.rfft(x))[round(3500 * len(x) / RATE)] / (len(x) / 2)
+        return rows
+
+
+def test_alpha_asks_for_a_share_of_the_confidence(label_map, journals):
+    clip = clip_of("a", [0.0, 0.0, 0.3])
+    t = np.arange(len(clip.waveform)) / RATE
+    second = (0.29 * np.sin(2 * np.pi * 3500 * t)).astype(np.float32)
+    clip = dataclasses.replace(clip, waveform=clip.waveform + second)
+    kept = {}
+    for alpha in (0.0, 0.95):
+        (result,) = extracted(
+            [clip], label_map, journals(), Choir(), searches=[Minimal()], limits=Limits(alpha=alpha)
+        )
+        (signal,) = result.signals
+        assert signal.p_signal >= alpha * signal.p_whole
+        kept[signal.search] = signal.n_kept
+    assert kept == {f"{Minimal()!r}": 1, f"{Minimal()!r} at alpha 0.95": 2}
+
+
+@pytest.mark.parametrize("seconds", [30, 60])
+def test_a_long_clip_costs_hardly_more_queries_than_a_short_one(label_map, journals, seconds):
+    searches = [Minimal(), Responsibility(repetitions=1, splits=3, n_bands=64)]
+    of = {}
+    for n_samples in (RATE, seconds * RATE):
+        clip = clip_of("long", [0.1, 0.1, 0.9], n_samples)
+        (result,) = extracted([clip], label_map, journals(), searches=searches)
+        of[n_samples] = [signal.n_queries for signal in result.signals]
+        assert [s.guarantee for s in result.signals] == ["one_minimal", "prefix_minimal"]
+    assert of[seconds * RATE][0] <= 1.5 * of[RATE][0]
