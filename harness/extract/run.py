@@ -57,7 +57,7 @@ _POOL = 64
 """Most clips under examination at a time."""
 
 _POOL_SAMPLES = 1 << 22
-"""Most samples of clips under examination: a 30-second clip at 16 kHz takes about 170 MB with its masks."""
+"""Most samples of clips under examination: eight of 30 s at 16 kHz, which take 1 GB with their masks."""
 
 _QUESTIONS_AT_ONCE = 512
 """Masks put to the model before the searches are advanced, give or take one search's batch."""
