@@ -52,8 +52,9 @@ def write(cards: Path, suite: Path) -> None:
         matrix = table.matrix_of([entry for entry, _ in _entries(signals, task)], FAMILIES[0])
         picture = plots.heatmap(matrix, "transfer")
         replace_file(cards / "figures" / f"starter-{task}-transfer.svg", picture.encode())
-        reference = signals.references(task)[0].model.slug
-        pictures.sounds(signals, task, reference, cards / "figures" / f"starter-{task}-sounds.png")
+        ordinary = next(r for r in RECIPES if (r.task, r.role, r.quirk) == (task, "reference", ""))
+        path = cards / "figures" / f"starter-{task}-sounds.png"
+        pictures.sounds(signals, task, f"local__{ordinary.folder}", path)
 
 
 def measured(task: str, suite: Path) -> str:
