@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,10 +37,12 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
         waveform (n,), its rate in Hz, its number of channels.
 
     Raises:
-        BadCorpus: not a sound file, or empty, or with NaN or infinite samples.
+        BadCorpus: not a sound file, or cut off, or empty, or with NaN or infinite samples.
     """
     label = name or (str(source) if isinstance(source, Path) else "audio")
     try:
+        if missing := _missing_bytes(source):
+            raise BadCorpus(f"{label} is cut off: {missing:,} bytes are missing; copy it again")
         samples, rate = soundfile.read(
             io.BytesIO(source) if isinstance(source, bytes) else str(source),
             dtype="float32",
@@ -56,6 +59,19 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
     if not np.isfinite(waveform).all():
         raise BadCorpus(f"{label} holds NaN or infinite samples; export it again")
     return waveform, int(rate), samples.shape[1]
+
+
+def _missing_bytes(source: Path | bytes) -> int:
+    """How much shorter a WAV file is than it says: libsndfile reads what is left without a word."""
+    if isinstance(source, bytes):
+        head, size = source[:12], len(source)
+    else:
+        with open(source, "rb") as file:
+            head, size = file.read(12), os.fstat(file.fileno()).st_size
+    said = int.from_bytes(head[4:8], "little") + 8
+    is_wav = head[:4] == b"RIFF" and head[8:] == b"WAVE"
+    # A stream of unknown length says nothing, or the most it can.
+    return max(0, said - size) if is_wav and 8 < said < 2**32 else 0
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:

@@ -209,7 +209,7 @@ def test_text_and_empty_sound_in_place_of_audio_are_refused(refused: Refusals, w
     (corpus / "a.wav").write_text("a recording, honestly")
     assert "a.wav is not a readable sound file" in refused.extract(world / "ear", corpus=corpus)
     (corpus / "a.wav").write_bytes(header)
-    assert "a.wav holds no samples" in refused.extract(world / "ear", corpus=corpus)
+    assert "a.wav is cut off" in refused.extract(world / "ear", corpus=corpus)
 
 
 def test_after_a_clip_too_short_for_the_model_is_taken_out_the_same_command_works(
@@ -239,6 +239,36 @@ def test_a_corrupt_clip_is_skipped_with_a_row_in_the_manifest(
     (record,) = json.loads((out / "manifest.json").read_text())["references"]
     assert [s["clip_id"] for s in record["skipped"]] == ["b"]
     assert run(*command, "--search", "responsibility", "--repetitions", 1) == 0, "the folder can be joined"
+
+
+def test_unfinished_work_is_not_continued_by_a_command_that_asks_for_other_work(
+    tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [(f"{i}.wav", label) for i, label in enumerate(("sad", "angry", "happy"))]
+    corpus, other = make_corpus(tmp_path / "corpus", *names), make_corpus(tmp_path / "other", *names[:2])
+    command = ["extract", world / "ear", "--task", "emotion", "--out", tmp_path / "out"]
+    usual = ["--corpus", corpus, "--repetitions", 2, "--budget", 300]
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.dataset.build.add_reference", killed)
+        assert run(*command, *usual) == 130
+    capsys.readouterr()
+    for changed, what in [
+        (["--corpus", other, "--repetitions", 2, "--budget", 300], "clips"),
+        (["--corpus", corpus, "--repetitions", 3, "--budget", 300], "searches"),
+        (["--corpus", corpus, "--repetitions", 2, "--budget", 299], "searches"),
+        ([*usual, "--alpha", 0.5], "searches"),
+        ([*usual, "--limit", 2], "clips"),
+        ([*usual, "--search", "gradient"], "searches"),
+    ]:
+        if "--search" in changed:
+            changed = [c for c in changed if c not in ("--repetitions", 2)]
+        assert run(*command, *changed) == 2
+        assert f"was begun with another {what}; finish that work" in one_line(capsys.readouterr().err)
+    assert run(*command, *usual) == 0
 
 
 # --- models

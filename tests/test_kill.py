@@ -186,7 +186,7 @@ def test_what_is_killed_at_work_is_continued_and_ends_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("seed", range(1, 21))
 @pytest.mark.parametrize("verb", ["extract", "evaluate"])
 def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
     world: World, tmp_path: Path, verb: str, seed: int

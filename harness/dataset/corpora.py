@@ -161,13 +161,13 @@ def _folder(folder: Path, task: Task, split: str | None) -> Listed:
         if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
         label = _canonical(row["label"], task, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, _reader(folder / relative)))
+        rows.append(Row(clip_id, label, _reader(folder / relative, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows
 
 
-def _reader(path: Path) -> Callable[[], tuple[Waveform, int, int]]:
-    return lambda: audio.read(path)
+def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
+    return lambda: audio.read(path, name)
 
 
 def _hub(source: str, task: Task, split: str | None) -> Listed:
@@ -207,6 +207,8 @@ def _hub(source: str, task: Task, split: str | None) -> Listed:
 def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tuple[Waveform, int, int]]:
     def decode() -> tuple[Waveform, int, int]:
         stored = table[i][column]
+        if stored is None:
+            raise BadCorpus(f"{name} has no audio; remove its row")
         return audio.read(stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]), name)
 
     return decode
