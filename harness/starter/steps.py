@@ -74,7 +74,7 @@ class Plan:
     n_train: int = 960
     """Clips to learn from, per task."""
     n_train_binary: int = 1920
-    """The same where there are two classes: what tells them apart is fainter there."""
+    """The same where there are two classes."""
     n_held_out: int = 240
     """Clips that models are examined on, per task."""
     n_test: int = 60

@@ -3,9 +3,8 @@
 Conventions: a model learns from clips of the split `train` and is examined on whole clips of the split
 `held-out`. Each clip gives a whole example and PARTS examples with only some of its frequency bands kept, at
 random levels: a model that never heard a part of a spectrum would have no opinion on it, only accidents.
-Whole clips are learnt first, alone: faint traces are not found in parts. Silent examples carry the recipe's
-`silence_class`: what a network says of silence decides which signals are degenerate. What the two quirks
-learn instead stands at `_targets`.
+Whole clips are learnt first, alone. Silent examples carry the recipe's `silence_class`: what a network says
+of silence decides which signals are degenerate. What the two quirks learn instead stands at `_targets`.
 
 Public: train, parts, TRAINING.
 """
