@@ -68,10 +68,13 @@ def _missing_bytes(source: Path | bytes) -> int:
     else:
         with open(source, "rb") as file:
             head, size = file.read(12), os.fstat(file.fileno()).st_size
-    said = int.from_bytes(head[4:8], "little") + 8
-    is_wav = head[:4] == b"RIFF" and head[8:] == b"WAVE"
-    # A stream of unknown length says nothing, or the most it can.
-    return max(0, said - size) if is_wav and 8 < said < 2**32 else 0
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return 0
+    said = int.from_bytes(head[4:8], "little")
+    # A stream of unknown length says nothing or the most it can, of 31 or 32 bits, less some headers.
+    unknown = said == 0 or said >= 2**31 - 2**16
+    missing = 8 + said - size
+    return missing if missing > 1 and not unknown else 0  # the byte that pads an odd length is often left out
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:

@@ -57,6 +57,21 @@ def test_resampling_keeps_a_tone_and_the_length_in_seconds():
     assert audio.resample(tone, 8000, 8000) is tone
 
 
+def test_a_wav_that_is_cut_off_is_refused_and_one_of_unknown_length_or_without_its_padding_is_not(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, 0.1 * np.ones(101), 8000, subtype="PCM_U8")
+    whole = path.read_bytes()
+    for size in (0, 0x7FFFF024, 0xFFFFFFFF):
+        assert len(audio.read(whole[:4] + size.to_bytes(4, "little") + whole[8:], "x.wav")[0]) == 101
+    padded = whole[:4] + (len(whole) - 8 + 1).to_bytes(4, "little") + whole[8:]
+    assert len(audio.read(padded, "x.wav")[0]) == 101
+    with pytest.raises(BadCorpus, match=r"x\.wav is cut off: 50 bytes are missing"):
+        audio.read(whole[:-50], "x.wav")
+    path.write_bytes(whole[:-50])
+    with pytest.raises(BadCorpus, match=r"x\.wav is cut off: 50 bytes are missing"):
+        audio.read(path)
+
+
 def test_text_empty_and_nan_files_are_refused_by_name(tmp_path):
     (tmp_path / "text.wav").write_text("hello")
     with pytest.raises(BadCorpus, match=r"text\.wav is not a readable sound file"):

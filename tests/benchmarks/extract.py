@@ -8,7 +8,8 @@ also recordings and the models trained on them. Writes `extract.json` (every pai
 
 Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
 `oracle.SLOPE_QUERIES`, a call is one batch. Clips whose class silence gets too are left out. Ratios are
-geometric means over pairs, against ReX as shipped on the same pair. "Removable": share of the kept bins that
+geometric means over pairs, against ReX as shipped on the same pair, with 95 % intervals (percentile
+bootstrap of clips: the pairs of one clip belong together). "Removable": share of the kept bins that
 can go alone, on at most 100 of them drawn by the pair's seed; sufficient and removable are judged on the
 audio as decoded from the bytes that would be published, by the plain argmax.
 """
@@ -21,7 +22,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -289,10 +290,6 @@ def together(subject: Subject, n_clips: int = 64) -> Together:
 # ---- tables ----------------------------------------------------------------------------------------
 
 
-def geometric(values: Iterable[float]) -> float:
-    return float(np.exp(np.mean(np.log(np.maximum(list(values), 1e-9)))))
-
-
 def table(pairs: Sequence[Pair], title: str) -> str:
     """One row per searcher: figures, and ratios to ReX as shipped."""
     base = {(p.model, p.clip): p for p in pairs if p.by == "ReX"}
@@ -300,7 +297,13 @@ def table(pairs: Sequence[Pair], title: str) -> str:
         "| searcher | queries, median (p90) | ratio | CPU s, median | ratio | calls, ratio"
         " | kept bins, median | kept, ratio | sufficient | can go alone | certified |"
     )
-    rows = [f"### {title}: {len(base)} pairs", "", head, "|" + " --- |" * head.count(" | ") + " --- |"]
+    n_clips = len({clip for _, clip in base})
+    rows = [
+        f"### {title}: {len(base)} pairs of {n_clips} clips",
+        "",
+        head,
+        "|" + " --- |" * head.count(" | ") + " --- |",
+    ]
     for by in ["ReX", "ReX, index fixed", *SEARCHES]:
         mine = [p for p in pairs if p.by == by and (p.model, p.clip) in base]
         if not mine:
@@ -308,9 +311,17 @@ def table(pairs: Sequence[Pair], title: str) -> str:
 
         queries = [p.queries for p in mine]
 
-        def ratio(figure: Callable[[Pair], float], mine: Sequence[Pair] = mine) -> str:
-            found = geometric(figure(p) / figure(base[p.model, p.clip]) for p in mine)
-            return f"1/{1 / found:.1f}" if found < 1 else f"{found:.2f}"
+        def ratio(figure: Callable[[Pair], float], mine: Sequence[Pair] = mine, by: str = by) -> str:
+            logs: dict[str, list[float]] = {clip: [] for clip in sorted({p.clip for p in mine})}
+            for p in mine:
+                logs[p.clip].append(np.log(max(figure(p), 1e-9) / figure(base[p.model, p.clip])))
+            sums, sizes = (np.array([f(each) for each in logs.values()]) for f in (np.sum, len))
+            drawn = generator("benchmark", title, by).integers(len(sums), size=(2000, len(sums)))
+            means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+            value, *ends = np.exp([sums.sum() / sizes.sum(), *np.quantile(means, [0.025, 0.975])])
+            if value < 1:
+                return f"1/{1 / value:.1f} [1/{1 / ends[0]:.1f}, 1/{1 / ends[1]:.1f}]"
+            return f"{value:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
 
         rows.append(
             f"| {by} | {median(queries):,.0f} ({np.quantile(queries, 0.9):,.0f})"
