@@ -130,6 +130,26 @@ class Classifier:
         """Whether a waveform is long enough for every layer of the model."""
         return round(n_samples * self.facts.sample_rate_hz / sample_rate_hz) >= self.min_samples
 
+    def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
+        """Masked signals, made on the card; None on the processor, where scipy makes them.
+
+        In float64 and then cast to float32, as `spectra.keep` does, but by another FFT: a sample may differ
+        in its last bit.
+
+        Args:
+            X: (N,) spectrum of a clip.
+            masks: (m, N) kept bins.
+            n_samples: length of the clip.
+
+        Returns:
+            (m, n_samples) float32.
+        """
+        import torch
+
+        if not self.device.startswith("cuda"):
+            return None
+        return _kept(torch.from_numpy(X).to(self.device), torch.from_numpy(masks).to(self.device), n_samples)
+
     def slopes(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:
@@ -213,6 +233,14 @@ class Classifier:
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         return n // 2
+
+
+def _kept(X: Any, masks: Any, n_samples: int) -> Waveform:
+    """`spectra.keep` in torch, wherever its arguments lie."""
+    import torch
+
+    kept: Waveform = torch.fft.irfft(torch.where(masks, X, 0), n_samples).float().cpu().numpy()
+    return kept
 
 
 def load(

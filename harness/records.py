@@ -32,6 +32,9 @@ OTHER = "other"
 FAMILIES = ("responsibility", "minimal")
 """Families of signals (definitions: Families). Never mixed in one rate; the first is the headline."""
 
+SET_KINDS = ("disjoint", "necessary", "complete")
+"""Further sets of a clip, stored beside its signals and in no rate (definitions: necessary, complete)."""
+
 STIMULI = (
     "whole",
     "signal",
@@ -185,6 +188,60 @@ class SufficientSignal:
     @property
     def n_kept(self) -> int:
         """Number of kept bins, k."""
+        return int(self.mask.sum())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CausalSet:
+    """A further set of bins of a clip that means something to the reference; stored, in no rate."""
+
+    set_id: str
+    """`<clip_id>:<reference slug>:<family>:<kind>:<ordinal>`."""
+    clip_id: str
+    """The clip it is part of."""
+    family: str
+    """Family of the search that found it."""
+    kind: str
+    """One of SET_KINDS: sufficient and disjoint from the signal of the family and the sets before it;
+    necessary; or complete."""
+    ordinal: int
+    """Of a disjoint set 2, 3, ..., the signal of the family being the first; else 1."""
+    reference: str
+    """repo_id of the model it was extracted from."""
+    truth: str | None
+    """The clip's canonical label, if known."""
+    expected: str
+    """What the reference says of the whole clip, as a canonical label."""
+    n_samples: int
+    """Samples of the clip."""
+    sample_rate_hz: int
+    """Its rate."""
+    mask: Mask
+    """(n_bins,) the bins of the set."""
+    guarantee: str
+    """As of a signal: minimal among the sets of its kind."""
+    resolution: int
+    """Number of bands the guarantee refers to."""
+    p_whole: float
+    """Probability the reference gives `expected` on the whole clip."""
+    p_alone: float
+    """The same, on the set alone."""
+    p_without: float
+    """The same, on the clip without the set."""
+    margin_alone: float
+    """Logit of `expected` minus the best other, on the set alone."""
+    margin_without: float
+    """The same, on the clip without the set."""
+    search: str
+    """As of a signal."""
+    n_queries: int
+    """Signals heard for it, certificate included."""
+    seed: int
+    """What the search's randomness was drawn from."""
+
+    @property
+    def n_kept(self) -> int:
+        """Number of bins of the set."""
         return int(self.mask.sum())
 
 
@@ -500,6 +557,24 @@ class Skipped:
 
 
 @dataclasses.dataclass(frozen=True)
+class SetCounts:
+    """How many further sets of one kind a search found."""
+
+    __pydantic_config__ = _STRICT
+
+    family: str
+    """Family of the search."""
+    kind: str
+    """One of SET_KINDS."""
+    most: int
+    """Sets of this kind that were looked for in a clip."""
+    search: str
+    """The search, with its settings."""
+    n_sets: int
+    """Sets found in all clips."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ReferenceRecord:
     """One reference of a signals folder: who it is and how its signals were made."""
 
@@ -523,6 +598,8 @@ class ReferenceRecord:
     """Clips without signals."""
     run: RunSettings
     """How it was made."""
+    sets: tuple[SetCounts, ...] = ()
+    """Further sets that were looked for."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ Conventions: a clip has `n` samples and `N = n // 2 + 1` bins, those of the real
 float64. A mask is bool (N,): kept bins keep amplitude and phase, all others are zero; the masked signal is
 `irfft(X * mask, n)` in float64, then cast to float32. No window, no rescaling.
 
-Public: spectrum, keep, bin_energy, single_bins, log_bands, expand, pool, runs, from_runs, permuted, largest,
-equal_energy_gain.
+Public: spectrum, keep, bin_energy, one_sided, single_bins, log_bands, expand, pool, runs, from_runs,
+permuted, largest, equal_energy_gain.
 """
 
 from __future__ import annotations
@@ -41,11 +41,16 @@ def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
 
 def bin_energy(X: Spectrum, n_samples: int) -> FloatArray:
     """(N,) energy of each bin; they sum to the energy of the clip (Parseval: inner bins count twice)."""
-    energy = np.abs(X) ** 2 * (2.0 / n_samples)
-    energy[0] /= 2
+    return one_sided(np.abs(X) ** 2, n_samples)
+
+
+def one_sided(products: FloatArray, n_samples: int) -> FloatArray:
+    """(N,) products of two spectra as those of the samples: inner bins stand for their mirror image, too."""
+    shares = products * (2.0 / n_samples)
+    shares[0] /= 2
     if n_samples % 2 == 0:
-        energy[-1] /= 2
-    return np.asarray(energy)
+        shares[-1] /= 2
+    return np.asarray(shares)
 
 
 def single_bins(n_samples: int, sample_rate_hz: int) -> Bands:

@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     metavar="A",
     help="Share of the original confidence that a signal has to keep [0].",
 )
+@click.option(
+    "--max-signals",
+    type=click.IntRange(1),
+    default=1,
+    metavar="K",
+    help="Disjoint signals of a clip, found one after the other [1].",
+)
+@click.option("--contrastive", is_flag=True, help="Find a necessary and a complete set of each clip, too.")
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
 @model_options
@@ -50,6 +58,8 @@ def extract(
     repetitions: int | None,
     budget: int | None,
     alpha: float,
+    max_signals: int,
+    contrastive: bool,
     masks_only: bool,
     out: Path,
     revision: str | None,
@@ -68,7 +78,7 @@ def extract(
     from harness import models, tasks
     from harness.dataset.corpora import open_corpus
     from harness.extract import reference
-    from harness.extract.run import Limits
+    from harness.extract.running import Limits, Sets
     from harness.records import to_json
 
     searches = _searches(search_name, repetitions)
@@ -85,6 +95,7 @@ def extract(
             searches,
             out,
             limits=Limits(budget, alpha),
+            sets=Sets(max_signals, contrastive),
             masks_only=masks_only,
             progress=step,
         )
@@ -96,6 +107,8 @@ def extract(
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
         say(f"{count.family}: {count.n_signals} signals{degenerate}")
+    for found in record.sets:
+        say(f"{found.family}: {found.n_sets} {found.kind} sets")
     for skipped in record.skipped:
         say(f"skipped {skipped.clip_id}: {skipped.why}")
     say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {out}")

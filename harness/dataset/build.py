@@ -1,4 +1,4 @@
-"""Add a reference to a signals folder: clips, signals, and last the manifest that makes them count.
+"""Add a reference to a signals folder: clips, signals, sets, and last the manifest that makes them count.
 
 A kill at any moment leaves the folder as it was or as it will be; several processes may add to one folder.
 
@@ -19,12 +19,13 @@ from filelock import FileLock
 
 from harness import spectra
 from harness.dataset import schema, shards
-from harness.dataset.signals import MANIFEST, Suite, clips_path, signals_path, task_record
+from harness.dataset.signals import MANIFEST, Suite, clips_path, sets_path, signals_path, task_record
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.records import (
     FAMILIES,
     PROTOCOL,
+    CausalSet,
     Clip,
     Manifest,
     ReferenceRecord,
@@ -129,6 +130,7 @@ def add_reference(
     clips: Sequence[Clip],
     signals: Sequence[SufficientSignal],
     *,
+    sets: Sequence[CausalSet] = (),
     masks_only: bool = False,
 ) -> None:
     """Write the signals of one reference; families it has from before and that are not given again stay.
@@ -139,6 +141,7 @@ def add_reference(
         record: the reference; its counts are those of `signals`.
         clips: every clip that was looked at.
         signals: of all families given.
+        sets: further sets of the same families; those from before of these families go.
         masks_only: store no audio of the signals; it is rebuilt from the clips.
 
     Raises:
@@ -155,6 +158,7 @@ def add_reference(
         try:
             _write_clips(root, suite, task, clips)
             _write_signals(root, old, task, record, clips, signals, masks_only)
+            _write_sets(root, suite, task, record, sets)
         except OSError as error:
             raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
         _write_manifest(root, suite, task, record if old is None else _merged(old, record))
@@ -185,6 +189,19 @@ def _write_signals(
     shards.write_rows(_new(path), heapq.merge(kept_rows, new_rows, key=place), schema.SIGNALS)
 
 
+def _write_sets(
+    root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, sets: Sequence[CausalSet]
+) -> None:
+    """The old ones of other families, and the new; no file where there were and are none."""
+    families = {c.family for c in record.counts}
+    old = suite.causal_sets(task.name, record.model.slug) if suite is not None else iter(())
+    every = [*(s for s in old if s.family not in families), *sets]
+    path = sets_path(task.name, record.model.slug)
+    if every or (suite is not None and path in suite.manifest.files):
+        every.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
+        shards.write_rows(_new(root / path), map(schema.set_row, every), schema.SETS)
+
+
 def _new(path: Path) -> Path:
     return path.with_name(path.name + _NEW)
 
@@ -212,10 +229,12 @@ def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
         for count, search in zip(record.counts, record.searches, strict=True)
     }
     ordered = [by_family[family] for family in FAMILIES if family in by_family]
+    families = {count.family for count in new.counts}
     return dataclasses.replace(
         new,
         counts=tuple(count for count, _ in ordered),
         searches=tuple(search for _, search in ordered),
+        sets=(*(s for s in old.sets if s.family not in families), *new.sets),
         skipped=tuple(sorted({*old.skipped, *new.skipped}, key=lambda s: (s.clip_id, s.why))),
     )
 
@@ -226,8 +245,10 @@ def _write_manifest(root: Path, suite: Suite | None, task: Task, record: Referen
     references = {(r.task, r.model.repo_id): r for r in (suite.manifest.references if suite else ())}
     references[task.name, record.model.repo_id] = record
     files = dict(suite.manifest.files) if suite else {}
-    for path in (clips_path(task.name), signals_path(task.name, record.model.slug)):
-        files[path] = shards.sha256_of(_new(root / path))
+    slug = record.model.slug
+    for path in (clips_path(task.name), signals_path(task.name, slug), sets_path(task.name, slug)):
+        if _new(root / path).is_file():
+            files[path] = shards.sha256_of(_new(root / path))
     manifest = Manifest(
         PROTOCOL,
         tuple(tasks[name] for name in sorted(tasks)),

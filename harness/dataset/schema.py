@@ -4,7 +4,8 @@ Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask
 [first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
 freezes these schemas.
 
-Public: CLIPS, SIGNALS, VERDICTS, clip_row, clip_of, signal_row, signal_of, level_sizes, verdict_table.
+Public: CLIPS, SIGNALS, SETS, VERDICTS, clip_row, clip_of, signal_row, signal_of, set_row, set_of,
+level_sizes, verdict_table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness import audio, spectra
-from harness.records import N_LEVELS, Clip, Levels, SufficientSignal, Verdict, Waveform
+from harness.records import N_LEVELS, CausalSet, Clip, Levels, SufficientSignal, Verdict, Waveform
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -58,6 +59,33 @@ SIGNALS = pa.schema(
         ("n_queries", pa.int32()),
         ("seed", pa.int64()),
         ("sha256", pa.string()),
+    ]
+)
+
+SETS = pa.schema(
+    [
+        ("set_id", pa.string()),
+        ("clip_id", pa.string()),
+        ("family", pa.string()),
+        ("kind", pa.string()),
+        ("ordinal", pa.int32()),
+        ("reference", pa.string()),
+        ("truth", pa.string()),
+        ("expected", pa.string()),
+        ("n_samples", pa.int32()),
+        ("sample_rate_hz", pa.int32()),
+        ("mask", pa.list_(pa.int32())),
+        ("n_kept", pa.int32()),
+        ("guarantee", pa.string()),
+        ("resolution", pa.int32()),
+        ("p_whole", pa.float64()),
+        ("p_alone", pa.float64()),
+        ("p_without", pa.float64()),
+        ("margin_alone", pa.float64()),
+        ("margin_without", pa.float64()),
+        ("search", pa.string()),
+        ("n_queries", pa.int32()),
+        ("seed", pa.int64()),
     ]
 )
 
@@ -129,6 +157,23 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
         known["levels"] = np.frombuffer(row["levels"], dtype=np.uint8)
         _check_levels(SufficientSignal(**known), known["levels"])
     return SufficientSignal(**known)
+
+
+def set_row(found: CausalSet) -> dict[str, Any]:
+    """A further set as a row of SETS; what it sounds like is rebuilt from the clip."""
+    row = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
+    return {**row, "mask": spectra.runs(found.mask).ravel().tolist(), "n_kept": found.n_kept}
+
+
+def set_of(row: dict[str, Any]) -> CausalSet:
+    """Inverse of `set_row`.
+
+    Raises:
+        ValueError: a mask that cannot be.
+    """
+    known = {f.name: row[f.name] for f in dataclasses.fields(CausalSet)}
+    rows = np.asarray(row["mask"], dtype=np.int64)
+    return CausalSet(**{**known, "mask": spectra.from_runs(rows, row["n_samples"] // 2 + 1)})
 
 
 def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:

@@ -2,10 +2,11 @@
 
     <root>/<task>/<org>__<model>.parquet    signals of one reference, both families
     <root>/<task>_clips/clips.parquet       the clips they are parts of
+    <root>/<task>_sets/<org>__<model>.parquet   further sets of bins, where they were asked for
     <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
 
-Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path.
+Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path, sets_path.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from harness.errors import BadSignals
 from harness.records import (
     N_LEVELS,
     PROTOCOL,
+    CausalSet,
     Clip,
     DatasetRef,
     Manifest,
@@ -48,6 +50,11 @@ def clips_path(task: str) -> str:
 def signals_path(task: str, slug: str) -> str:
     """Path of the signals of a reference below the root."""
     return f"{task}/{slug}.parquet"
+
+
+def sets_path(task: str, slug: str) -> str:
+    """Path of the further sets of a reference below the root."""
+    return f"{task}_sets/{slug}.parquet"
 
 
 @lru_cache(maxsize=1)
@@ -169,6 +176,17 @@ class Suite:
             except ValueError as error:
                 raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
             yield signal, self._waveform(task, signal, row["audio"])
+
+    def causal_sets(self, task: str, slug: str) -> Iterator[CausalSet]:
+        """Further sets of a reference, by clip, family and kind; none where none were looked for."""
+        path = sets_path(task, slug)
+        if path not in self.manifest.files:
+            return
+        for row in shards.read_rows(self._verified(path), schema.SETS):
+            try:
+                yield schema.set_of(row)
+            except ValueError as error:
+                raise BadSignals(f"{self.root / path}: {row['set_id']}: {error}") from None
 
     def judged(self, task: str) -> set[tuple[str, int, str]]:
         """What a candidate is asked: (signal_id, level, class c) of every signal that is not degenerate.

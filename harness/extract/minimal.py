@@ -91,6 +91,8 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
         if len(left) > len(loudest) / 2:
             n_pieces *= 4  # few could go: smaller ones may
         kept = np.flatnonzero(np.isin(piece, left))
+    else:
+        kept = orders[0][np.isin(orders[0], kept)]
     kept = yield from _reduced(kept, n_bands)
     return Found(mask_of(kept, n_bands), Minimal.guarantee)
 

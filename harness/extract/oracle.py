@@ -1,9 +1,11 @@
 """The oracle: one merged batch of questions about many clips in, answers out.
 
-Conventions: a question is "is this mask of this clip sufficient?", answered by the reference's logits on
-`irfft(X * mask)` with a margin of MIN_MARGIN, and where `alpha` is set by its confidence, too. Questions are
-counted per clip; one that was asked before is answered from memory and not counted again. A slope takes a
-forward and a backward pass and counts as SLOPE_QUERIES.
+Conventions: a question is "does this mask of this clip reach the aim?", answered by the reference's logits on
+`irfft(X * mask)`, which a model on a card makes there and one on the processor gets from scipy. A signal
+heard is a query; queries are counted per clip; what was asked before is answered from memory and not counted
+again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
+
+Public: Case, ask, Listener, Sloping, Masking, Question, SLOPE_QUERIES.
 """
 
 from __future__ import annotations
@@ -13,13 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import spectra
-from harness.extract.contract import Slope
-from harness.records import MIN_MARGIN, Bands, Clip, FloatArray, LabelMap, Mask, Waveform
-
-Logits = NDArray[np.float32]
+from harness.extract.aims import Aim, Logits, sufficient
+from harness.extract.contract import Order, Slope
+from harness.records import Bands, Clip, FloatArray, Mask, Waveform
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of masked signals held at a time: 16 MiB of float32."""
@@ -50,36 +50,64 @@ class Sloping(Listener, Protocol):
         ...
 
 
-class Case:
-    """One clip under examination: its spectrum, the class to keep, and all answers so far."""
+@runtime_checkable
+class Masking(Listener, Protocol):
+    """A model that makes masked signals where it runs, or None where scipy is the better place."""
 
-    def __init__(self, clip: Clip, is_expected: Mask, bands: Bands, min_confidence: float = 0.0) -> None:
+    def keep(self, X: spectra.Spectrum, masks: Mask, n_samples: int) -> Waveform | None:
+        """As `spectra.keep`, for (m, N) masks."""
+        ...
+
+
+class Case:
+    """One clip under examination: its spectrum, the class, the aim, and all answers so far."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        is_expected: Mask,
+        bands: Bands,
+        aim: Aim | None = None,
+        allowed: Order | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             clip: the clip.
             is_expected: (n_classes,) which of the model's classes mean `expected`.
             bands: resolution of the masks that will be asked.
-            min_confidence: probability of the class below which a mask is not sufficient.
+            aim: what a mask is to achieve; to be sufficient when None.
+            allowed: the bands that masks are over; the others are never kept. All when None.
         """
         self.clip = clip
         self.is_expected = is_expected
         self.bands = bands
-        self.min_confidence = min_confidence
+        self.aim = sufficient() if aim is None else aim
+        self.allowed = np.arange(len(bands)) if allowed is None else allowed
         self.spectrum = spectra.spectrum(clip.waveform)
-        self.energy: FloatArray = spectra.pool(bands, spectra.bin_energy(self.spectrum, len(clip.waveform)))
+        per_bin = spectra.bin_energy(self.spectrum, len(clip.waveform))
+        self.energy: FloatArray = spectra.pool(bands, per_bin)[self.allowed]
         self.n_queries = 0
-        self.smallest: Mask = np.ones(len(bands), dtype=bool)
-        """Smallest sufficient mask met, over bands: what is left when the budget is spent."""
+        self.smallest: Mask = np.ones(len(self.allowed), dtype=bool)
+        """Smallest mask met that reached the aim: what is left when the budget is spent."""
         self.slope: FloatArray | None = None
         """(n_bands,) the slope last asked; None where there is none."""
         self._known: dict[bytes, bool] = {}
 
-    def waveforms(self, masks: Mask) -> Waveform:
-        """Masks over bands, (m, n_bands) or (n_bands,), as signals (m, n_samples) or (n_samples,)."""
-        if len(self.bands) < self.bands.n_bins:
-            masks = spectra.expand(self.bands, masks)
-        return spectra.keep(self.spectrum, masks, len(self.clip.waveform))
+    def bins(self, masks: Mask) -> Mask:
+        """Masks over the allowed bands, (m, n) or (n,), as masks over bins."""
+        if len(self.allowed) < len(self.bands):
+            spread = np.zeros((*masks.shape[:-1], len(self.bands)), dtype=bool)
+            spread[..., self.allowed] = masks
+            masks = spread
+        return spectra.expand(self.bands, masks) if len(self.bands) < self.bands.n_bins else masks
+
+    def signals(self, masks: Mask, listener: Listener) -> Waveform:
+        """(m, n) masks as the signals that are to be heard for them, (m * aim.n_heard, n_samples)."""
+        heard = self.aim.heard(self.bins(masks))
+        n_samples = len(self.clip.waveform)
+        made = listener.keep(self.spectrum, heard, n_samples) if isinstance(listener, Masking) else None
+        return spectra.keep(self.spectrum, heard, n_samples) if made is None else made
 
     def unknown(self, masks: Mask) -> Iterator[Mask]:
         """Those of the masks, each once, that were never asked."""
@@ -90,14 +118,12 @@ class Case:
                 seen.add(key)
                 yield mask
 
-    def learn(self, mask: Mask, logits: Logits) -> None:
-        """Remember what the model said of a mask."""
-        sufficient = lead(logits, self.is_expected) >= MIN_MARGIN
-        if sufficient and self.min_confidence > 0:
-            sufficient = probability(logits, self.is_expected) >= self.min_confidence
-        self.n_queries += 1
-        self._known[_key(mask)] = sufficient
-        if sufficient and mask.sum() < self.smallest.sum():
+    def learn(self, mask: Mask, said: Logits) -> None:
+        """Remember what the model said, (aim.n_heard, n_classes), of the signals of a mask."""
+        reached = self.aim.reached(said, self.is_expected)
+        self.n_queries += len(said)
+        self._known[_key(mask)] = reached
+        if reached and mask.sum() < self.smallest.sum():
             self.smallest = mask.copy()
 
     def answers(self, question: Question) -> Mask | FloatArray | None:
@@ -109,10 +135,9 @@ class Case:
     def learn_slope(self, of_samples: Waveform) -> None:
         """Keep the slope with the gain of each band: of `irfft(g X)`, by g, at gain 1."""
         by_bin = np.conj(spectra.spectrum(of_samples)) * self.spectrum
-        # As much as a real spectrum holds: inner bins stand for themselves and their mirror image.
-        gain = by_bin.real * (2.0 / len(of_samples))
+        gain = spectra.one_sided(by_bin.real, len(of_samples))
         self.n_queries += SLOPE_QUERIES
-        self.slope = spectra.pool(self.bands, gain)
+        self.slope = spectra.pool(self.bands, gain)[self.allowed]
 
 
 def ask(listener: Listener, questions: Sequence[tuple[Case, Question]]) -> None:
@@ -122,15 +147,15 @@ def ask(listener: Listener, questions: Sequence[tuple[Case, Question]]) -> None:
         listener: the model.
         questions: cases with what each asks.
     """
-    _ask_slopes(listener, [(case, question) for case, question in questions if isinstance(question, Slope)])
     chunk: list[tuple[Case, Mask]] = []
     n_samples = 0
-    for case, masks in questions:
-        if isinstance(masks, Slope):
+    for case, question in questions:
+        if isinstance(question, Slope):
+            _ask_slope(listener, case, question)
             continue
-        for mask in case.unknown(masks):
+        for mask in case.unknown(question):
             chunk.append((case, mask))
-            n_samples += len(case.clip.waveform)
+            n_samples += len(case.clip.waveform) * case.aim.n_heard
             if n_samples >= _SAMPLES_AT_ONCE:
                 _ask(listener, chunk)
                 chunk, n_samples = [], 0
@@ -145,38 +170,23 @@ def _ask(listener: Listener, chunk: Sequence[tuple[Case, Mask]]) -> None:
         case, end = chunk[at][0], at
         while end < len(chunk) and chunk[end][0] is case:
             end += 1
-        waveforms.extend(case.waveforms(np.stack([mask for _, mask in chunk[at:end]])))
+        waveforms.extend(case.signals(np.stack([mask for _, mask in chunk[at:end]]), listener))
         at = end
     logits = listener.logits(waveforms, chunk[0][0].clip.sample_rate_hz)
-    for (case, mask), row in zip(chunk, logits, strict=True):
-        case.learn(mask, row)
+    at = 0
+    for case, mask in chunk:
+        case.learn(mask, logits[at : at + case.aim.n_heard])
+        at += case.aim.n_heard
 
 
-def _ask_slopes(listener: Listener, questions: Sequence[tuple[Case, Slope]]) -> None:
-    for case, question in questions:
-        found = None
-        if isinstance(listener, Sloping):
-            waveform = case.waveforms(question.mask)
-            found = listener.slopes([waveform], case.clip.sample_rate_hz, [case.is_expected])
-        case.slope = None
+def _ask_slope(listener: Listener, case: Case, question: Slope) -> None:
+    """Slopes are those of the kept bands: of an aim that listens to the others, too, there is none."""
+    case.slope = None
+    if isinstance(listener, Sloping) and not case.aim.without:
+        (waveform,) = case.signals(question.mask[None], listener)
+        found = listener.slopes([waveform], case.clip.sample_rate_hz, [case.is_expected])
         if found is not None:
             case.learn_slope(found[0])
-
-
-def lead(logits: Logits, is_expected: Mask) -> float:
-    """Best logit among the expected classes minus the best among the others."""
-    return float(logits[is_expected].max()) - float(logits[~is_expected].max())
-
-
-def probability(logits: Logits, is_expected: Mask) -> float:
-    """Softmax probability of the expected classes together."""
-    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return float(shifted[is_expected].sum() / shifted.sum())
-
-
-def expected_classes(label_map: LabelMap, label: str) -> Mask:
-    """(n_classes,) which of the model's classes mean this canonical label."""
-    return np.array([canonical == label for canonical in label_map.canonical])
 
 
 def _key(mask: Mask) -> bytes:

@@ -19,8 +19,10 @@ from harness.dataset import build
 from harness.dataset.corpora import Corpus
 from harness.dataset.signals import task_record
 from harness.errors import BadCorpus, BadInput, NotValid
+from harness.extract.certify import Extracted
 from harness.extract.contract import Search
-from harness.extract.run import NO_LIMITS, Extracted, Limits, Progress, extract, named
+from harness.extract.run import Progress, extract
+from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
@@ -31,6 +33,7 @@ from harness.records import (
     LabelMap,
     ReferenceCounts,
     ReferenceRecord,
+    SetCounts,
     SufficientSignal,
 )
 from harness.tasks import Task
@@ -45,6 +48,7 @@ def add(
     root: Path,
     *,
     limits: Limits = NO_LIMITS,
+    sets: Sets = ONE_SIGNAL,
     masks_only: bool = False,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:
@@ -58,6 +62,7 @@ def add(
         searches: one per family.
         root: the signals folder, made if need be.
         limits: see `run.extract`.
+        sets: see `run.extract`.
         masks_only: store no audio of the signals.
         progress: see `run.extract`.
 
@@ -84,13 +89,14 @@ def add(
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, 0.0
         ),
+        sets=_looked_for(searches, limits, sets),
     )
     suite = build.open_for(root, task, record, clips)
     path, work = root / f".{task.name}-{classifier.ref.slug}.journal", _work(record, task, clips)
     hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
         for old in suite.references(task.name):
-            if old.model == record.model and set(record.searches) <= set(old.searches):
+            if old.model == record.model and _asked(record) <= _asked(old):
                 if path.exists():
                     # Left by a kill after the manifest was written; one of other work stays.
                     with contextlib.suppress(BadInput):
@@ -106,6 +112,7 @@ def add(
             searches,
             journal,
             limits=limits,
+            sets=sets,
             progress=progress,
         )
         silent = _silence_class(classifier, label_map, clips[0])
@@ -114,7 +121,8 @@ def add(
         if not signals:
             why = record.skipped[0].why if record.skipped else "no clip was given"
             raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {why}")
-        build.add_reference(root, task, record, clips, signals, masks_only=masks_only)
+        found = [s for e in extracted for s in e.sets]
+        build.add_reference(root, task, record, clips, signals, sets=found, masks_only=masks_only)
     except BaseException:
         journal.close()
         raise
@@ -132,6 +140,7 @@ def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[st
         "label map": list(record.label_map.canonical),
         "clips": hashlib.sha256(content.encode()).hexdigest(),
         "searches": list(record.searches),
+        "sets": [[s.family, s.kind, s.most] for s in record.sets],
         "levels": N_LEVELS,
         "versions": record.run.versions,
     }
@@ -150,8 +159,28 @@ def _finished(
         record,
         counts=tuple(counts),
         skipped=(*record.skipped, *(s for e in extracted for s in e.skipped)),
+        sets=tuple(_counted(counts, extracted) for counts in record.sets),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
     )
+
+
+def _looked_for(searches: Sequence[Search], limits: Limits, sets: Sets) -> tuple[SetCounts, ...]:
+    return tuple(
+        SetCounts(search.family, kind, most, named(search, limits), 0)
+        for search in searches
+        for kind, most in sets.kinds
+    )
+
+
+def _counted(counts: SetCounts, extracted: Sequence[Extracted]) -> SetCounts:
+    found = [(s.family, s.kind) for e in extracted for s in e.sets]
+    return dataclasses.replace(counts, n_sets=found.count((counts.family, counts.kind)))
+
+
+def _asked(record: ReferenceRecord) -> set[tuple[str, ...]]:
+    """What was or is to be searched for."""
+    further = {(s.family, s.kind, str(s.most), s.search) for s in record.sets}
+    return {*((search,) for search in record.searches), *further}
 
 
 def _require_long_enough(classifier: Classifier, clips: Sequence[Clip]) -> None:

@@ -27,6 +27,9 @@ _AT_ONCE = 64
 _FEW = 4
 """Prefixes in a batch of progression, from the smallest on."""
 
+_QUARTERS = 4
+"""Parts that progression cuts an interval of prefixes into, in a batch."""
+
 
 def shortest_prefix(
     orders: Sequence[Order], n_bands: int, *, growth: float = 1.15, at_once: int = 16, most: int | None = None
@@ -65,7 +68,8 @@ def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Ord
     """Find needed bands one by one: each is the last of the shortest prefix that passes with those before.
 
     Source: Marques-Silva, Janota, Belov, *Minimal Sets over Monotone Predicates in Boolean Formulae* (CAV
-    2013). A needed band costs about `2 * log2(its rank)` queries: the cheapest way to a set of few.
+    2013). A needed band costs about `2.5 * log2(its rank)` queries: the cheapest way to a set of few.
+    Departure: an interval is cut into four, not two: half as many batches for half as many queries more.
 
     Args:
         kept: bands of a sufficient mask.
@@ -86,9 +90,12 @@ def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Ord
                 break
             fails = int(some[-1])
         while passes - fails > 1:
-            middle = (passes + fails) // 2
-            answers = yield _with_prefixes(needed, others, np.array([middle]), n_bands)
-            fails, passes = (fails, middle) if answers[0] else (middle, passes)
+            between = np.unique(np.linspace(fails, passes, _QUARTERS + 1)[1:-1].astype(np.int64))
+            some = between[between > fails]
+            answers = yield _with_prefixes(needed, others, some, n_bands)
+            ends = np.concatenate([[fails], some, [passes]])
+            first = int(np.argmax(np.append(answers, True)))
+            fails, passes = int(ends[first]), int(ends[first + 1])
         if passes == 0:
             return needed, others[:0]
         needed, others = np.append(needed, others[passes - 1]), others[: passes - 1]
@@ -171,13 +178,9 @@ def _in_turn(items: Order, at_once: int) -> list[Order]:
 
 def _with_prefixes(needed: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
     """(len(sizes), n_bands) the needed bands with prefixes of the others."""
-    return _among(
-        np.append(others, needed), _padded(np.arange(len(others)) < sizes[:, None], needed), n_bands
-    )
-
-
-def _padded(flags: Mask, needed: Order) -> Mask:
-    return np.pad(flags, ((0, 0), (0, len(needed))), constant_values=True)
+    in_prefix = np.arange(len(others)) < sizes[:, None]
+    chosen = np.pad(in_prefix, ((0, 0), (0, len(needed))), constant_values=True)
+    return _among(np.append(others, needed), chosen, n_bands)
 
 
 def _among(bands: Order, chosen: Mask, n_bands: int) -> Mask:

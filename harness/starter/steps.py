@@ -25,7 +25,7 @@ from harness.errors import BadInput
 from harness.extract.contract import Search
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
-from harness.extract.run import Limits
+from harness.extract.running import Limits
 from harness.starter import keys, root
 from harness.starter.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
@@ -48,14 +48,9 @@ _CODE = MappingProxyType(
         "baseline": ("starter.richness",),
         "model": ("starter.train", "starter.networks"),
         "signals": (
-            *(
-                "extract.contract",
-                "extract.minimal",
-                "extract.responsibility",
-                "extract.shrink",
-                "extract.levels",
-            ),
-            *("extract.oracle", "extract.run", "spectra"),
+            *("extract.contract", "extract.minimal", "extract.responsibility", "extract.shrink"),
+            *("extract.levels", "extract.aims", "extract.oracle", "extract.running"),
+            *("extract.certify", "extract.run", "spectra"),
         ),
         "verdicts": (
             *("score.transfer", "score.scorecard", "score.estimates", "score.whole_clips", "spectra"),

@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,14 +36,18 @@ import numpy as np
 from harness import audio, labels, models, spectra
 from harness.dataset.signals import load
 from harness.extract import run
+from harness.extract.aims import lead
+from harness.extract.certify import Extracted
 from harness.extract.contract import Search
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
+from harness.extract.running import Limits
 from harness.journal import Journal
-from harness.records import Clip, LabelMap, Mask, Waveform
+from harness.records import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from harness.seeds import generator
 from harness.starter import root
 from harness.starter.recipes import RECIPES
+from harness.tasks import TASKS
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
 
@@ -56,6 +60,9 @@ SEARCHES: dict[str, Search] = {
 }
 BATCH, REMOVALS, BUDGET = 64, 100, 6000
 """Signals of a call; bins that are left out, at most; queries of one search on one clip."""
+
+SUBSETS_OF = 12
+"""Bins of a certified set, at most, of which every proper subset is asked."""
 
 _COLOURS = {
     "ReX": "#D55E00",
@@ -93,6 +100,8 @@ class Pair:
     sufficient: bool
     removable: float
     certified: bool
+    subset_minimal: bool | None = None
+    """Whether no proper subset is sufficient; None where there are more than SUBSETS_OF bins."""
 
 
 class Meter:
@@ -142,8 +151,6 @@ def recordings(folder: Path, n_clips: int) -> Iterator[Clip]:
 
 
 def opened(subject: Subject) -> tuple[models.Classifier, LabelMap]:
-    from harness.tasks import TASKS
-
     classifier = models.load(subject.folder, device="cpu", batch_size=BATCH)
     if subject.task is not None:
         return classifier, labels.harmonise(classifier.class_names, TASKS[subject.task])
@@ -188,9 +195,12 @@ def measure(subject: Subject) -> list[Pair]:
             (signal,) = found.signals
             done = signal.guarantee == "one_minimal"
             mask = signal.mask
-            made.append(
-                judged(subject, classifier, clip, name, signal.n_queries, meter.calls, seconds, mask, done)
-            )
+            pair = judged(subject, classifier, clip, name, signal.n_queries, meter.calls, seconds, mask, done)
+            if done and signal.resolution == len(mask) and signal.n_kept <= SUBSETS_OF:
+                is_expected = np.array(label_map.canonical) == signal.expected
+                strict = not subset_suffices(classifier, clip, mask, is_expected)
+                pair = replace(pair, subset_minimal=strict)
+            made.append(pair)
         else:
             pairs += made
     return pairs
@@ -198,12 +208,12 @@ def measure(subject: Subject) -> list[Pair]:
 
 def extracted(
     listener: Any, label_map: LabelMap, clips: Sequence[Clip], searches: Sequence[Search]
-) -> list[run.Extracted]:
+) -> list[Extracted]:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:
             return run.extract(
-                listener, "benchmark", label_map, clips, searches, journal, limits=run.Limits(BUDGET)
+                listener, "benchmark", label_map, clips, searches, journal, limits=Limits(BUDGET)
             )
         finally:
             journal.remove()
@@ -243,6 +253,20 @@ def judged(
         float((said[2:] == said[0]).mean()) if len(kept) else 0.0,
         certified,
     )
+
+
+def subset_suffices(classifier: models.Classifier, clip: Clip, mask: Mask, is_expected: Mask) -> bool:
+    """Whether any proper subset of a few bins, but the empty one, is sufficient by itself."""
+    kept = np.flatnonzero(mask)
+    X, n = spectra.spectrum(clip.waveform), len(clip.waveform)
+    numbers = np.arange(1, (1 << len(kept)) - 1)
+    for some in np.array_split(numbers, -(-len(numbers) // 256)) if len(numbers) else []:
+        masks = np.zeros((len(some), len(mask)), dtype=bool)
+        masks[:, kept] = (some[:, None] >> np.arange(len(kept))) & 1
+        said = classifier.logits(list(spectra.keep(X, masks, n)), clip.sample_rate_hz)
+        if any(lead(row, is_expected) >= MIN_MARGIN for row in said):
+            return True
+    return False
 
 
 def one_thread() -> None:
@@ -285,6 +309,22 @@ def together(subject: Subject, n_clips: int = 64) -> Together:
         extracted(classifier, label_map, [clip], [Minimal()])
     apart = time.perf_counter() - start
     return Together(subject.name, n_clips, all_at_once, apart, meter.calls, all_at_once / meter.seconds)
+
+
+def base_sized(n_clips: int = 4) -> Together:
+    """The engine over a model of the size of wav2vec2-base, 95 million weights that were never trained."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    suite = load(str(root.embedded()))
+    clips = list(suite.clips("emotion").values())[:n_clips]
+    names = dict(enumerate(TASKS["emotion"].labels))
+    with tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        config = Wav2Vec2Config(id2label=names, label2id={name: i for i, name in names.items()})
+        Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
+        Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
+        return together(Subject("wav2vec2-base, untrained", folder, "emotion", False, tuple(clips)), n_clips)
 
 
 # ---- tables ----------------------------------------------------------------------------------------
@@ -351,6 +391,12 @@ def report(pairs: Sequence[Pair], stream: Sequence[Together]) -> str:
             for t in stream
         )
     )
+    for by in ("minimal", "gradient"):
+        strict = [p.subset_minimal for p in pairs if p.by == by and p.subset_minimal is not None]
+        parts.append(
+            f"Of {len(strict)} signals of at most {SUBSETS_OF} bins found by `{by}`, {sum(strict)} have no"
+            " sufficient proper subset at all."
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -383,6 +429,7 @@ def main() -> None:
         pairs = [pair for found in pool.map(measure, chosen) for pair in found]
     one_thread()
     stream = [together(s) for s in chosen if s.name in ("starter-genre-wav2vec2", "starter-emotion-whisper")]
+    stream.append(base_sized())
     args.out.mkdir(parents=True, exist_ok=True)
     record = {
         "versions": {

@@ -8,12 +8,13 @@ import pytest
 
 from harness import audio, spectra
 from harness.dataset.schema import level_sizes
-from harness.extract import run
+from harness.extract import lines, run
+from harness.extract.aims import lead
 from harness.extract.contract import Slope
 from harness.extract.minimal import Gradient, Minimal
-from harness.extract.oracle import SLOPE_QUERIES, Case, ask, lead
+from harness.extract.oracle import SLOPE_QUERIES, Case, ask
 from harness.extract.responsibility import Responsibility
-from harness.extract.run import Limits
+from harness.extract.running import Limits, named
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
@@ -107,7 +108,7 @@ def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, sear
 def test_a_line_of_the_journal_holds_the_levels_in_few_bytes(clips, label_map, journal):
     whole = extracted(clips, label_map, journal)
     items = [json.loads(line) for line in journal.path.read_bytes().splitlines()[1:]]
-    of = {item["clip_id"]: run._from_item(item) for item in items}
+    of = {item["clip_id"]: lines.from_item(item) for item in items}
     assert same(whole, [of[clip.clip_id] for clip in clips])
     packed = [s["levels"] for item in items for s in item["signals"] if s["levels"] is not None]
     assert len(packed) == sum(not s.degenerate for e in whole for s in e.signals) / 2 > 10
@@ -203,7 +204,7 @@ def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, j
 def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
     assert [s.search for s in result.signals] == [f"{search!r} within 9000 queries" for search in SEARCHES]
-    assert run.named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
+    assert named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
 
 
 class Slanted(Ear):

@@ -11,7 +11,7 @@ import pytest
 from harness import cli
 from harness.dataset.signals import Suite
 from harness.errors import BadInput
-from harness.extract.run import Limits
+from harness.extract.running import Limits
 from harness.starter import __main__ as command
 from harness.starter import build as building
 from harness.starter import steps as planning

@@ -1,0 +1,58 @@
+"""A finished clip as a line of the journal, and back.
+
+Public: item, from_item.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import spectra
+from harness.extract.certify import Extracted
+from harness.records import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
+
+
+def item(clip: Clip, extracted: Extracted) -> dict[str, Any]:
+    """What came of a clip, as JSON can hold it."""
+    signals = [
+        {**_fields(s), "levels": None if s.levels is None else _packed(s.levels)} for s in extracted.signals
+    ]
+    sets = [_fields(s) for s in extracted.sets]
+    skipped = [dataclasses.asdict(s) for s in extracted.skipped]
+    return {"clip_id": clip.clip_id, "signals": signals, "sets": sets, "skipped": skipped}
+
+
+def from_item(item: dict[str, Any]) -> Extracted:
+    """Inverse of `item`."""
+    signals = []
+    for fields in item["signals"]:
+        levels = None if fields["levels"] is None else _unpacked(fields["levels"])
+        signals.append(SufficientSignal(**{**fields, "mask": _mask(fields), "levels": levels}))
+    sets = (CausalSet(**{**fields, "mask": _mask(fields)}) for fields in item["sets"])
+    return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]), tuple(sets))
+
+
+def _fields(record: SufficientSignal | CausalSet) -> dict[str, Any]:
+    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return {**fields, "mask": spectra.runs(record.mask).tolist()}
+
+
+def _mask(fields: dict[str, Any]) -> Mask:
+    rows: NDArray[np.int64] = np.array(fields["mask"], dtype=np.int64)
+    return spectra.from_runs(rows, fields["n_samples"] // 2 + 1)
+
+
+def _packed(levels: Levels) -> str:
+    """Levels as short text."""
+    return base64.b64encode(zlib.compress(levels.tobytes())).decode()
+
+
+def _unpacked(text: str) -> Levels:
+    """Inverse of `_packed`."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)

@@ -1,0 +1,200 @@
+"""One search at work on one clip, for the signal of its family or a further set (definitions: Necessary).
+
+Several signals of a clip are found one after the other, each in what is left without those before it, as long
+as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
+means). They share no band; nothing says that they are all there are.
+
+Public: Running, Heard, Limits, NO_LIMITS, Sets, ONE_SIGNAL, named, begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness import spectra
+from harness.extract.aims import Aim, complete, necessary, sufficient
+from harness.extract.contract import Found, Order, Search, Slope
+from harness.extract.oracle import SLOPE_QUERIES, Case, Question
+from harness.records import Bands, Clip, Mask
+from harness.seeds import seed_of
+
+SIGNAL = "signal"
+"""Kind of the run that finds the signal of a family; the kinds of further sets are `records.SET_KINDS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What the reference makes of a whole clip."""
+
+    expected: str
+    is_expected: Mask
+    p_whole: float
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every search is held to."""
+
+    budget: int | None = None
+    """Queries after which a search gives its best so far; a batch of questions is always finished."""
+    alpha: float = 0.0
+    """Share of the probability that the reference gives the class on the whole clip, which a sufficient
+    signal has to keep (ReX's `minimum_confidence_threshold`)."""
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What every search looks for beside the signal of its family."""
+
+    max_signals: int = 1
+    """Disjoint signals of a clip, the first included."""
+    contrastive: bool = False
+    """A necessary set and a complete one."""
+
+    @property
+    def kinds(self) -> tuple[tuple[str, int], ...]:
+        """Kinds of sets, with how many of each a clip has at most."""
+        further = (("disjoint", self.max_signals - 1),) if self.max_signals > 1 else ()
+        return (*further, *((("necessary", 1), ("complete", 1)) if self.contrastive else ()))
+
+
+ONE_SIGNAL = Sets()
+
+
+class Running:
+    """One search on one clip, until it has found something, or that there is nothing, or spent its budget."""
+
+    def __init__(
+        self,
+        search: Search,
+        heard: Heard,
+        clip: Clip,
+        reference: str,
+        limits: Limits,
+        *,
+        kind: str = SIGNAL,
+        ordinal: int = 1,
+        allowed: Order | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            search: the search.
+            heard: what the reference makes of the clip.
+            clip: the clip.
+            reference: its repo_id.
+            limits: what the search is held to.
+            kind: SIGNAL, or one of SET_KINDS.
+            ordinal: the how-manieth disjoint signal this is.
+            allowed: see `Case`.
+        """
+        self.search, self.heard, self.limits = search, heard, limits
+        self.reference, self.kind, self.ordinal = reference, kind, ordinal
+        self.case = Case(clip, heard.is_expected, _bands(search, clip), _aim(kind, heard, limits), allowed)
+        further = () if kind == SIGNAL else (kind, str(ordinal))
+        self.seed = seed_of("search", reference, repr(search), clip.clip_id, *further)
+        self.found: Found | None = None
+        self.done = False
+        if heard.degenerate:
+            self._end(Found(self._none, search.guarantee))
+        elif len(self.case.allowed) == 0:
+            self._end(None)
+        else:
+            searching = search(self.case.energy, np.random.default_rng(self.seed))
+            self._searching: Generator[Question, Any, Found | None] = (
+                searching if kind == SIGNAL else _if_there_is_one(~self._none, searching)
+            )
+            self.question: Question = next(self._searching)
+
+    @property
+    def mask(self) -> Mask:
+        """(N,) the bins found."""
+        assert self.found is not None  # noqa: S101 - asked only where something was found
+        return self.case.bins(self.found.mask)
+
+    @property
+    def n_asked(self) -> int:
+        """Signals that the present question may take."""
+        if isinstance(self.question, Slope):
+            return SLOPE_QUERIES
+        return len(self.question) * self.case.aim.n_heard
+
+    def advance(self) -> None:
+        """Send the answers on; take the smallest mask met so far once the budget is spent."""
+        try:
+            self.question = self._searching.send(self.case.answers(self.question))
+        except StopIteration as stop:
+            self._end(stop.value)
+            return
+        if self.limits.budget is not None and self.case.n_queries >= self.limits.budget:
+            self._searching.close()
+            self._end(Found(self.case.smallest, "budget_spent"))
+
+    def next_disjoint(self, sets: Sets) -> Running | None:
+        """The run for one signal more, in what this one and those before it left."""
+        if self.found is None or self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals:
+            return None
+        return Running(
+            self.search,
+            self.heard,
+            self.case.clip,
+            self.reference,
+            self.limits,
+            kind="disjoint",
+            ordinal=self.ordinal + 1,
+            allowed=self.case.allowed[~self.found.mask],
+        )
+
+    @property
+    def _none(self) -> Mask:
+        return np.zeros(len(self.case.allowed), dtype=bool)
+
+    def _end(self, found: Found | None) -> None:
+        self.found, self.done = found, True
+
+
+def begun(
+    search: Search, heard: Heard, clip: Clip, reference: str, limits: Limits, sets: Sets
+) -> list[Running]:
+    """The runs of one search on a clip that need not wait for another."""
+    kinds = [SIGNAL, *(k for k, _ in sets.kinds if k != "disjoint" and not heard.degenerate)]
+    return [Running(search, heard, clip, reference, limits, kind=kind) for kind in kinds]
+
+
+def named(search: Search, limits: Limits) -> str:
+    """A search with its settings and limits, as every record names it."""
+    within = "" if limits.budget is None else f" within {limits.budget} queries"
+    confident = "" if limits.alpha == 0 else f" at alpha {limits.alpha:g}"
+    return f"{search!r}{within}{confident}"
+
+
+def _if_there_is_one(everything: Mask, searching: Any) -> Generator[Any, Any, Found | None]:
+    """A search that begins by asking whether all bands reach the aim."""
+    answers = yield everything[None]
+    if not answers[0]:
+        return None
+    found: Found = yield from searching
+    return found
+
+
+def _aim(kind: str, heard: Heard, limits: Limits) -> Aim:
+    if kind == "necessary":
+        return necessary()
+    if kind == "complete":
+        return complete(heard.p_whole)
+    return sufficient(limits.alpha * heard.p_whole)
+
+
+def _bands(search: Search, clip: Clip) -> Bands:
+    n_samples, rate = len(clip.waveform), clip.sample_rate_hz
+    if search.n_bands is None:
+        return spectra.single_bins(n_samples, rate)
+    return spectra.log_bands(n_samples, rate, search.n_bands)

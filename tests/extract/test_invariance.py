@@ -1,0 +1,178 @@
+"""Real architectures: the same masks for any batch size, order and company of the clips, but for rounding."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness import labels, models
+from harness.dataset.signals import load
+from harness.errors import BadModel
+from harness.extract import aims, run
+from harness.extract.minimal import Gradient, Minimal
+from harness.extract.responsibility import Responsibility
+from harness.extract.running import Limits
+from harness.records import MIN_MARGIN
+from harness.starter import root
+from harness.tasks import TASKS
+
+SEARCHES = [Responsibility(repetitions=1, splits=3, n_bands=64), Minimal()]
+ROUNDING = 1e-5
+"""How near to the margin a lead must have been for a mask to differ."""
+
+
+@pytest.fixture(scope="module", params=["wav2vec2", "ast", "whisper"])
+def folder(request):
+    """A trained reference of the starter suite, of one architecture each."""
+    return root.SUITE / "models" / f"starter-genre-{request.param}"
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Four of the suite, some of them cut to another length."""
+    chosen = list(load(str(root.embedded())).clips("music-genre").values())[:4]
+    return [
+        dataclasses.replace(clip, waveform=clip.waveform[: 24_000 + 200 * (i % 2)])
+        for i, clip in enumerate(chosen)
+    ]
+
+
+@pytest.fixture
+def nearest(monkeypatch):
+    """How near to the margin any lead came."""
+    seen = []
+
+    def lead(logits, is_expected):
+        found = honest(logits, is_expected)
+        seen.append(abs(found - MIN_MARGIN))
+        return found
+
+    honest = aims.lead
+    monkeypatch.setattr(aims, "lead", lead)
+    return seen
+
+
+def extracted(folder, clips, journal, batch_size, searches=SEARCHES):
+    classifier = models.load(str(folder), device="cpu", batch_size=batch_size)
+    label_map = labels.harmonise(classifier.class_names, TASKS["music-genre"])
+    found = run.extract(
+        classifier, "toys/model", label_map, clips, searches, journal, limits=Limits(budget=300)
+    )
+    return {e.signals[0].clip_id: e.signals for e in found if e.signals}
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_masks_differ_by_no_more_than_rounding(folder, clips, journals, nearest, monkeypatch, batch_size):
+    one = extracted(folder, clips, journals(), 1)
+    assert sum(not s.degenerate for signals in one.values() for s in signals) >= 4
+    if batch_size == 3:
+        monkeypatch.setattr(run, "_POOL", 2)
+        monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 40)
+    other = extracted(folder, clips[::-1], journals(), batch_size)
+    assert set(one) == set(other)
+    for clip_id, signals in one.items():
+        for s, t in zip(signals, other[clip_id], strict=True):
+            assert s.expected == t.expected
+            if np.array_equal(s.mask, t.mask):
+                assert s.margin == pytest.approx(t.margin, abs=1e-4)
+            else:
+                assert min(nearest) < ROUNDING
+
+
+def test_slopes_change_nothing_about_that(folder, clips, journals):
+    one, other = (extracted(folder, clips[:3], journals(), size, [Gradient()]) for size in (1, 64))
+    for clip_id, (s,) in one.items():
+        assert s.guarantee == "one_minimal"
+        assert np.array_equal(s.mask, other[clip_id][0].mask)
+
+
+def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder, clips, journal, monkeypatch):
+    """A model that overflows on faint sound: the whole clips are heard, the search is not."""
+    honest = models.Classifier._forward
+
+    def overflowing(self, batch):
+        logits = honest(self, batch)
+        logits[[0 < float(np.abs(x).max()) < 0.01 for x in batch]] = np.inf
+        return logits
+
+    monkeypatch.setattr(models.Classifier, "_forward", overflowing)
+    with pytest.raises(BadModel, match="not finite"):
+        extracted(folder, clips, journal, 16)
+    assert journal.items == []
+
+
+def test_a_mask_on_the_card_is_the_mask_of_scipy_to_the_last_bit_but_one(clips):
+    """The same code, where there is no card."""
+    import torch
+
+    from harness import spectra
+
+    for clip in (clips[0], dataclasses.replace(clips[1], waveform=clips[1].waveform[:4_001])):
+        n_samples = len(clip.waveform)
+        X = spectra.spectrum(clip.waveform)
+        masks = np.random.default_rng(0).random((5, len(X))) < [[0.0], [0.001], [0.1], [0.9], [1.0]]
+        made = models._kept(torch.from_numpy(X), torch.from_numpy(masks), n_samples)
+        assert made.dtype == np.float32
+        expected = spectra.keep(X, masks, n_samples)
+        np.testing.assert_allclose(made, expected, rtol=0, atol=2**-24)
+
+
+def test_the_oracle_takes_masks_from_a_model_that_makes_them(label_map, journals):
+    from harness import spectra
+
+    from .conftest import Ear, clip_of
+
+    class OnCard(Ear):
+        n_made = 0
+
+        def keep(self, X, masks, n_samples):
+            self.n_made += len(masks)
+            return spectra.keep(X, masks, n_samples)
+
+    class OnProcessor(OnCard):
+        def keep(self, X, masks, n_samples):
+            return None
+
+    clip, there = clip_of("a", [0.1, 0.1, 0.9]), OnCard()
+    one, other = (
+        run.extract(ear, "toys/ear", label_map, [clip], [Minimal()], journals())
+        for ear in (there, OnProcessor())
+    )
+    (signal,) = one[0].signals
+    assert there.n_made == signal.n_queries - 3
+    np.testing.assert_array_equal(signal.mask, other[0].signals[0].mask)
+
+
+@pytest.mark.slow
+def test_clips_of_thirty_seconds_stay_within_the_stated_memory():
+    """Eight of 240,001 bins: 1 GB and what Python, torch and transformers take before the first clip."""
+    import subprocess
+    import sys
+
+    program = """
+import resource, sys, tempfile
+from pathlib import Path
+from harness import labels, models
+from harness.extract import run
+from harness.extract.minimal import Minimal
+from harness.extract.responsibility import Responsibility
+from harness.extract.running import Limits
+from harness.journal import Journal
+from harness.records import Clip
+from harness.tasks import TASKS
+from tests import toys
+with tempfile.TemporaryDirectory() as folder:
+    model = toys.save_model(Path(folder) / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
+    classifier = models.load(str(model), device="cpu", batch_size=8)
+    clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toys.sounds(*[480_000] * 16))]
+    label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
+    searches = [Responsibility(repetitions=1, splits=2, n_bands=64), Minimal()]
+    journal = Journal(Path(folder) / "journal", {}, "")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = run.extract(classifier, "m", label_map, clips, searches, journal, limits=Limits(budget=100))
+    assert sum(len(e.signals) for e in found) > 0
+    print(before // 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after - before < 1024, f"{before} MB before, {after} MB at most"
