@@ -68,8 +68,9 @@ class Listener:
             return []
         self.queries += len(rows)
         self.calls += 1
-        kept = spectra.keep(rows, np.ones(rows.shape[-1], dtype=bool), self.n_samples)
-        logits = self.classifier.logits(list(kept), self.sample_rate_hz)
+        everything = np.ones(rows.shape[-1], dtype=bool)
+        kept = [spectra.keep(row, everything, self.n_samples) for row in rows]
+        logits = self.classifier.logits(kept, self.sample_rate_hz)
         return from_pytorch_tensor(torch.from_numpy(logits), target)  # type: ignore[no-any-return]
 
     def spent(self) -> dict[str, float]:
