@@ -7,7 +7,7 @@ Conventions: an existing folder wins over a Hub id of the same spelling. Only sa
 unpickling a `.bin` file runs whatever its author put in it. Of a sharded model the weights are the shards its
 index names, in the order of their names.
 
-Public: Checkpoint, resolve.
+Public: Checkpoint, resolve, class_names_of, settings_sha256.
 """
 
 from __future__ import annotations
@@ -47,14 +47,17 @@ class Checkpoint:
     """Where its files lie."""
     licence: str | None
     """As the head of its model card states it."""
+    trusted: bool = False
+    """Whether the Python files beside it may be run."""
 
 
-def resolve(model: str, revision: str | None = None) -> Checkpoint:
+def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Checkpoint:
     """Find a model and pin it.
 
     Args:
         model: a folder, or a Hub id (`org/name`, or a bare canonical name).
         revision: branch, tag or commit on the Hub; the default branch when None. Not for folders.
+        trust_remote_code: its Python files may be run; of a Hub model only with all 40 digits of a commit.
 
     Raises:
         BadModel: it is not there, cannot be reached, or lacks a file; the line says which and what to do.
@@ -68,14 +71,33 @@ def resolve(model: str, revision: str | None = None) -> Checkpoint:
                 f"{model} is a folder, and a folder has no revision {revision!r}: its revision is the"
                 " sha256 of its files; leave --revision out, or give a Hub id"
             )
-        return _from_folder(model, path.resolve())
+        return _from_folder(model, path.resolve(), trust_remote_code)
     if path.is_file():
         raise BadModel(f"{model} is a file; give the folder that holds {CONFIG} and {WEIGHTS}")
     if "://" in model:
         raise BadModel(f"{model} is an address; give the Hub id alone, as in org/name")
     if model.startswith((".", "/", "~")) or model.endswith("/") or "\\" in model or model.count("/") > 1:
         raise BadModel(f"no folder at {model}; give an existing folder or a Hub id, as in org/name")
-    return _from_hub(model, revision)
+    if trust_remote_code and not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+        raise BadModel(
+            f"--trust-remote-code runs code of {model} as it is at one moment; name it: --revision and all 40"
+            " digits of the commit that you have read"
+        )
+    return _from_hub(model, revision, trust_remote_code)
+
+
+def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """The classes by index, as config.json names them; none where it does not, or not all."""
+    id2label = config_of(checkpoint).get("id2label")
+    if not isinstance(id2label, dict) or set(id2label) != {str(i) for i in range(len(id2label))}:
+        return ()
+    return tuple(str(id2label[str(i)]) for i in range(len(id2label)))
+
+
+def settings_sha256(checkpoint: Checkpoint) -> str:
+    """Hash of what decides a model's answers beside its weights: config, preprocessor, trusted code."""
+    code = sorted(checkpoint.folder.glob("*.py")) if checkpoint.trusted else []
+    return _sha256([checkpoint.folder / CONFIG, checkpoint.folder / PREPROCESSOR, *code])
 
 
 def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -88,21 +110,23 @@ def preprocessor_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return _read_json(checkpoint.ref.repo_id, checkpoint.folder / PREPROCESSOR)
 
 
-def _from_folder(model: str, folder: Path) -> Checkpoint:
+def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
     weights = _weight_files(model, folder)
     weights_sha256 = _sha256(weights)
     # In the form of sha256sum: what a folder is, is what is in these files under these names.
     lines = [f"{weights_sha256}  {' '.join(file.name for file in weights)}"]
-    for part in (INDEX, CONFIG, PREPROCESSOR):
+    code = sorted(path.name for path in folder.glob("*.py")) if trusted else []
+    for part in (INDEX, CONFIG, PREPROCESSOR, *code):
         if (folder / part).is_file() and not (part == INDEX and len(weights) == 1):
             lines.append(f"{_sha256([folder / part])}  {part}")
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return _checked(Checkpoint(ModelRef(f"local/{name}", revision, weights_sha256), folder, _licence(folder)))
+    ref = ModelRef(f"local/{name}", revision, weights_sha256)
+    return _checked(Checkpoint(ref, folder, _licence(folder), trusted))
 
 
-def _from_hub(model: str, revision: str | None) -> Checkpoint:
+def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     from huggingface_hub import HfApi, snapshot_download
 
     api = HfApi()
@@ -112,12 +136,11 @@ def _from_hub(model: str, revision: str | None) -> Checkpoint:
         info = _info(api, model, commit)
         if info is not None:
             _require_files(model, {file.rfilename for file in info.siblings or []})
-        folder = Path(
-            snapshot_download(model, revision=commit, allow_patterns=_DOWNLOADED, ignore_patterns="*/*")
-        )
+        wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
+        folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
     _require_files(model, {entry.name for entry in folder.iterdir()})
     ref = ModelRef(info.id if info else model, commit, _sha256(_weight_files(model, folder)))
-    return _checked(Checkpoint(ref, folder, _licence(folder)))
+    return _checked(Checkpoint(ref, folder, _licence(folder), trusted))
 
 
 def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:

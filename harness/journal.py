@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,13 @@ class Journal:
         self._file.write(line.encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The finished items of a journal that another process may be writing; none if it is of other work."""
+    lines = path.read_bytes().split(b"\n")[:-1]  # what has no end is not finished
+    found, *items = [json.loads(line) for line in lines] or [None]
+    return items if found == json.loads(json.dumps(work)) else []
 
 
 def replace_file(path: Path, data: bytes) -> None:

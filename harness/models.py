@@ -5,10 +5,10 @@ extractor, in float32 and in evaluation mode. Padding would move the logits of m
 a class boundary is wide, even with an attention mask, so only waveforms of exactly the same length share a
 batch. AST and Whisper are the exception: their extractors bring everything to one length.
 
-Nothing of a checkpoint is run but its weights: no remote code, no pickles; and a head that would be filled
-with random numbers is refused.
+Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and is that
+of one moment; and a head that would be filled with random numbers is refused.
 
-Public: ARCHITECTURES, Classifier, load, open_checkpoint.
+Public: ARCHITECTURES, DTYPES, Classifier, load, open_checkpoint.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import audio
-from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve
+from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve, settings_sha256
 from harness.errors import BadInput, BadModel
 from harness.frontends import differentiable, min_samples, quicken, window_seconds
 from harness.records import Mask, ModelFacts, Waveform
@@ -47,6 +47,9 @@ ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
 )
 """Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""Arithmetics of a model."""
+
 _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
 
 
@@ -62,8 +65,10 @@ class Classifier:
         """Its classes, by index, in its own words."""
         self.device = device
         """Where it runs."""
-        self.dtype = "float32"
-        """Its arithmetic, whatever the checkpoint was saved in."""
+        self.dtype = str(model.dtype).removeprefix("torch.")
+        """Its arithmetic, whatever the checkpoint was saved in; features and logits are float32."""
+        self.settings_sha256 = settings_sha256(checkpoint)
+        """Of config and preprocessor, and of code where it brings its own."""
         self.batch_size = batch_size
         """Largest batch; halved when memory runs out."""
         self.frontend = f"{type(extractor).__name__} ({_backend(extractor)})"
@@ -76,9 +81,10 @@ class Classifier:
             sample_rate_hz=int(extractor.sampling_rate),
             window_seconds=window_seconds(config, extractor),
             licence=checkpoint.licence,
+            remote_code=checkpoint.trusted,
         )
         """What it is."""
-        self._model = model
+        self._model, self._dtype = model, model.dtype
         self._extractor = extractor
         self._fixed_length = config.model_type in _FIXED_LENGTH
         self._front_ends: dict[int, Any] = {}
@@ -177,8 +183,8 @@ class Classifier:
                 return None
             heard = torch.from_numpy(waveform)[None].requires_grad_()
             with torch.enable_grad(), _exact(self.device):
-                inputs = {self._extractor.model_input_names[0]: front_end(heard).to(self.device)}
-                logits = self._model(**inputs).logits[0]
+                inputs = {self._extractor.model_input_names[0]: self._placed(front_end(heard))}
+                logits = self._model(**inputs).logits[0].float()
                 own = torch.from_numpy(expected).to(self.device)
                 (slope,) = torch.autograd.grad(logits[own].max() - logits[~own].max(), heard)
             found.append(np.nan_to_num(slope[0].numpy()))
@@ -212,13 +218,18 @@ class Classifier:
         features = self._extractor(batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt")
         try:
             with torch.inference_mode(), _exact(self.device):
-                inputs = {k: v.to(self.device) for k, v in features.items() if k in self._inputs}
-                logits: NDArray[np.float32] = self._model(**inputs).logits.cpu().numpy()
+                inputs = {k: self._placed(v) for k, v in features.items() if k in self._inputs}
+                logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
         except RuntimeError as error:  # torch.OutOfMemoryError is one
             if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
                 raise
             return None
         return logits
+
+    def _placed(self, feature: Any) -> Any:
+        """A feature where the model is, in its arithmetic; attention masks stay whole numbers."""
+        on_device = feature.to(self.device)
+        return on_device.to(self._dtype) if on_device.is_floating_point() else on_device
 
     def _halved(self, n: int, longest: Waveform) -> int:
         """Batch size to go on with after a batch of `n` did not fit."""
@@ -244,7 +255,13 @@ def _kept(X: Any, masks: Any, n_samples: int) -> Waveform:
 
 
 def load(
-    model: str, revision: str | None = None, *, device: str | None = None, batch_size: int = 16
+    model: str,
+    revision: str | None = None,
+    *,
+    device: str | None = None,
+    batch_size: int = 16,
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
 ) -> Classifier:
     """Open a model by folder or Hub id.
 
@@ -253,15 +270,20 @@ def load(
         revision: branch, tag or commit on the Hub.
         device: as torch names it; a CUDA card if there is one, else the processor, when None.
         batch_size: largest batch.
+        dtype: one of DTYPES: the arithmetic, whatever the checkpoint was saved in.
+        trust_remote_code: run the Python files that the model brings; of a folder, or of one commit.
 
     Raises:
         BadModel: it cannot be found, loaded or trusted.
-        BadInput: no such device.
+        BadInput: no such device or arithmetic.
     """
-    return open_checkpoint(resolve(model, revision), device=device, batch_size=batch_size)
+    checkpoint = resolve(model, revision, trust_remote_code=trust_remote_code)
+    return open_checkpoint(checkpoint, device=device, batch_size=batch_size, dtype=dtype)
 
 
-def open_checkpoint(checkpoint: Checkpoint, *, device: str | None = None, batch_size: int = 16) -> Classifier:
+def open_checkpoint(
+    checkpoint: Checkpoint, *, device: str | None = None, batch_size: int = 16, dtype: str = "float32"
+) -> Classifier:
     """Open a model that is already pinned; see `load`."""
     import torch
     from transformers import AutoConfig, AutoModelForAudioClassification
@@ -269,19 +291,22 @@ def open_checkpoint(checkpoint: Checkpoint, *, device: str | None = None, batch_
     name, folder = checkpoint.ref.repo_id, str(checkpoint.folder)
     if batch_size < 1:
         raise BadInput(f"the batch size is {batch_size}; expected 1 or more")
+    if dtype not in DTYPES:
+        raise BadInput(f"no arithmetic {dtype!r}; expected one of {', '.join(DTYPES)}")
     device = _device(device)
+    trusted = checkpoint.trusted
     _require_known_architecture(checkpoint)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     with _quiet():
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
             _require_classes(name, config.id2label)
             model, loading = AutoModelForAudioClassification.from_pretrained(
                 folder,
                 config=config,
-                dtype=torch.float32,
+                dtype=getattr(torch, dtype),
                 local_files_only=True,
-                trust_remote_code=False,
+                trust_remote_code=trusted,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
@@ -313,9 +338,10 @@ def _device(name: str | None) -> str:
 
 def _require_known_architecture(checkpoint: Checkpoint) -> None:
     name, config = checkpoint.ref.repo_id, config_of(checkpoint)
-    if config.get("auto_map"):
+    if config.get("auto_map") and not checkpoint.trusted:
         raise BadModel(
-            f"{name} brings code of its own (auto_map in config.json), and remote code is never run"
+            f"{name} brings code of its own (auto_map in config.json), which is not run unasked; read it, and"
+            " if you trust it give --trust-remote-code, for a Hub model with --revision and all 40 digits"
         )
     for key in ("attn_implementation", "_attn_implementation"):
         # A name like org/kernel would be fetched from the Hub and run.
@@ -323,7 +349,7 @@ def _require_known_architecture(checkpoint: Checkpoint) -> None:
             raise BadModel(
                 f"{name} asks for {key} {config[key]!r} in config.json; expected eager or sdpa: remove it"
             )
-    if (kind := config.get("model_type")) not in ARCHITECTURES:
+    if (kind := config.get("model_type")) not in ARCHITECTURES and not config.get("auto_map"):
         raise BadModel(
             f"{name} is of type {kind!r}; expected an audio classifier of one of: {', '.join(ARCHITECTURES)}"
         )
@@ -353,6 +379,8 @@ def _extractor(checkpoint: Checkpoint, config: Any) -> Any:
     import transformers
 
     name, settings = checkpoint.ref.repo_id, preprocessor_of(checkpoint)
+    if config.model_type not in ARCHITECTURES:
+        return _own_extractor(checkpoint)
     expected = ARCHITECTURES[config.model_type]
     # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
     if (found := settings.get("feature_extractor_type", expected)) != expected:
@@ -376,6 +404,23 @@ def _extractor(checkpoint: Checkpoint, config: Any) -> Any:
             f"{name}: its feature extractor makes {made[0]} frames of {made[1]} mel bands, its config wants"
             f" {wanted[0]} of {wanted[1]}; one of the two files is of another model"
         )
+    return extractor
+
+
+def _own_extractor(checkpoint: Checkpoint) -> Any:
+    """The feature extractor of a model that brings its own code, which may be its own, too."""
+    from transformers import AutoFeatureExtractor
+
+    name = checkpoint.ref.repo_id
+    try:
+        with _quiet():
+            extractor = AutoFeatureExtractor.from_pretrained(
+                str(checkpoint.folder), local_files_only=True, trust_remote_code=True
+            )
+    except Exception as error:
+        raise BadModel(f"{name}: no feature extractor from its files: {_one_line(error)}") from None
+    if not isinstance(getattr(extractor, "sampling_rate", None), int):
+        raise BadModel(f"{name}: its feature extractor has no sampling_rate; expected one for sound")
     return extractor
 
 

@@ -55,6 +55,12 @@ MIN_MARGIN = 1e-3
 MIN_SIGNALS = 20
 """Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
 
+VISIBLE = 0.9
+"""Share of a signal's energy inside a model's window and band from which on it is visible to it (ours)."""
+
+PROOF_TOLERANCE = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.25}
+"""Largest difference of a logit between batch sizes, by arithmetic."""
+
 MIN_COVERAGE = 0.5
 """Coverage below which a model is not ranked (definitions: Lift)."""
 
@@ -396,6 +402,8 @@ class FamilyScore:
     """One of FAMILIES."""
     rates: Rates
     """Means over the references that are not the candidate itself; lift only over those with MIN_SIGNALS."""
+    visible: Rates
+    """The same over the signals that are visible to the candidate (VISIBLE): its ears are not its taste."""
     by_class: dict[str, Estimate]
     """Transfer for each class of signals."""
     cells: tuple[Cell, ...]
@@ -468,6 +476,22 @@ class RunSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class BatchProof:
+    """A seeded sample of stimuli, scored one by one and in batches: neither may move a verdict."""
+
+    __pydantic_config__ = _STRICT
+
+    n: int
+    """Stimuli scored both ways."""
+    batch_size: int
+    """Largest batch."""
+    max_logit_difference: float
+    """Between the two."""
+    n_flips: int
+    """Stimuli given another class."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelFacts:
     """What a model is, read off its files."""
 
@@ -483,6 +507,8 @@ class ModelFacts:
     """What it can see of a clip; None when it takes any length."""
     licence: str | None
     """As the model card states it."""
+    remote_code: bool = False
+    """Whether it ran code of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -509,6 +535,10 @@ class Entry:
     """The numbers; derived from the verdicts and nothing else."""
     run: RunSettings
     """How it was made."""
+    proof: BatchProof
+    """That the batch size does not matter to it."""
+    complete: bool
+    """Whether everything was asked; one that was stopped early shows something, and ranks nowhere."""
     n_verdicts: int
     """Rows of `verdicts.parquet`."""
     verdicts_sha256: str

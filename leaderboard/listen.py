@@ -2,7 +2,7 @@
 
 Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a handful of bins can be heard at
 all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
-stay small. The control is the one that was judged, made by `score.transfer`.
+stay small. The control is the one that was judged, made by `score.stimuli`.
 
 Public: Example, Player, choose, examples.
 """
@@ -20,7 +20,7 @@ from markupsafe import Markup
 from harness import audio
 from harness.dataset.signals import Suite
 from harness.records import SufficientSignal, Waveform
-from harness.score import transfer
+from harness.score import stimuli
 from harness.seeds import seed_of
 from leaderboard import columns, plots
 
@@ -121,7 +121,7 @@ def examples(
     made = {}
     for signal, waveform in _found(suite, task, chosen):
         clip = clips[signal.clip_id]
-        control = dict(transfer.controls(signal, clip))["permuted"]
+        control = stimuli.control(signal, clip, "permuted")
         sounds = (("Whole clip", clip.waveform), ("Signal", waveform), ("Control", control))
         made[signal.signal_id] = Example(
             signal=signal,

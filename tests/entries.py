@@ -18,6 +18,7 @@ from harness.records import (
     FAMILIES,
     OTHER,
     PROTOCOL,
+    BatchProof,
     DatasetRef,
     Entry,
     LabelMap,
@@ -185,6 +186,8 @@ def make_entry(
             seconds=1.5,
             created="2026-01-02T03:04:05Z",
         ),
+        proof=BatchProof(8, 16, 1e-6, 0),
+        complete=True,
         n_verdicts=0,
         verdicts_sha256="",
     )

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from harness.dataset import signals
-from harness.records import ModelRef
+from harness.records import ModelRef, Verdict
 from harness.score.evaluation import evaluate
 from harness.submit import store
 from harness.submit.against import problems
@@ -19,6 +19,7 @@ class Candidate(Loud):
 
     ref = ModelRef("toys/loud", "e" * 64, "f" * 64)
     device, dtype, batch_size, frontend = "cpu", "float32", 16, "none"
+    settings_sha256, class_names = "d" * 64, LABELS.names
 
 
 @pytest.fixture
@@ -31,9 +32,10 @@ def suite(tmp_path):
 @pytest.fixture
 def made(suite, tmp_path):
     """An entry and its verdicts."""
-    return evaluate(
-        Candidate(), LABELS, suite, TASK, tmp_path / "results", keep=lambda entry, verdicts: (entry, verdicts)
+    entry, table = evaluate(
+        Candidate(), LABELS, suite, TASK, tmp_path / "results", keep=lambda entry, table: (entry, table)
     )
+    return entry, [Verdict(**{**row, "p": tuple(row["p"])}) for row in table.to_pylist()]
 
 
 @pytest.fixture

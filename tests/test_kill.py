@@ -133,7 +133,7 @@ def left_behind(verb: str, out: Path) -> dict[str, Any]:
 
 def n_finished(out: Path) -> int | None:
     """Whole lines of the journal after its first; None when there is no journal."""
-    for path in out.glob(".*.journal"):
+    for path in [*out.glob(".*.journal"), *out.glob(".answers/*/*/*.jsonl")]:
         with contextlib.suppress(FileNotFoundError):
             return max(0, path.read_bytes().count(b"\n") - 1)
     return None

@@ -111,7 +111,7 @@ def test_another_kind_of_model_is_refused_with_the_kinds_there_are(tmp_path: Pat
 def test_code_of_the_models_own_is_never_run(tmp_path: Path) -> None:
     folder = edit(toy(tmp_path), "config.json", auto_map={"AutoConfig": "evil.Config"})
     (folder / "evil.py").write_text("raise SystemExit('ran')")
-    assert "remote code is never run" in refusal(folder)
+    assert "which is not run unasked" in refusal(folder)
 
 
 @pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import label_map_for, model_options
+from harness.cli.terminal import Opening, label_map_for, model_options, open_suite
+from harness.records import OTHER, PROOF_TOLERANCE
 
 if TYPE_CHECKING:
     from harness.models import Classifier
     from harness.tasks import Task
-
-_TOLERANCE = 1e-4
-"""Largest difference of a logit between batch sizes."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +30,33 @@ class Finding:
 @click.command()
 @click.argument("model")
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
 @model_options
 def check(
     model: str,
     task_names: tuple[str, ...],
-    revision: str | None,
+    signals: str | None,
     label_map: Path | None,
-    batch_size: int,
-    device: str | None,
+    opening: Opening,
     as_json: bool,
 ) -> int:
     """See whether MODEL, a Hub id or a folder, can be evaluated: it loads, hears, and speaks a task's labels.
 
-    Exit code 1 if it does not pass.
+    Hears synthetic sound through the real path, alone and in batches; needs no data. The time of a full
+    evaluation is that of --signals, or of the starter suite. Exit code 1 if it does not pass.
 
     Example: goodenough check superb/hubert-large-superb-er
     """
     import json
 
-    from harness import models, tasks
+    from harness import tasks
 
-    classifier = models.load(model, revision, device=device, batch_size=batch_size)
+    classifier = opening.open(opening.resolve(model))
     wanted = [tasks.find(name) for name in task_names] or list(tasks.TASKS.values())
     readings = [_reading(classifier, task, label_map, bool(task_names)) for task in wanted]
-    findings = [*_facts(classifier), *_hearing(classifier), *readings]
+    hearing, seconds = _hearing(classifier)
+    fitting = [task for task, reading in zip(wanted, readings, strict=True) if reading.passed]
+    findings = [*_facts(classifier), *hearing, *readings, *_estimates(signals, fitting, seconds)]
     if not any(reading.passed for reading in readings):
         findings.append(Finding("labels", False, "speak no task; see why with --task T"))
     passed = all(finding.passed is not False for finding in findings)
@@ -86,8 +88,12 @@ def _facts(classifier: Classifier) -> list[Finding]:
     ]
 
 
-def _hearing(classifier: Classifier) -> list[Finding]:
-    """Synthetic sound of two lengths through the real path, alone and in batches."""
+def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
+    """Synthetic sound of two lengths through the real path, alone and in batches.
+
+    Returns:
+        What was found; seconds of computing per second of sound, in batches.
+    """
     import time
 
     import numpy as np
@@ -102,21 +108,42 @@ def _hearing(classifier: Classifier) -> list[Finding]:
         for n in (shortest, shortest + rate // 2)
         for _ in range(3)
     ]
-    together = classifier.logits(sounds, rate)
-    started = time.perf_counter()
     alone = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
+    started = time.perf_counter()
+    together = classifier.logits(sounds, rate)
     seconds = time.perf_counter() - started
     heard = sum(len(sound) for sound in sounds) / rate
     difference = float(np.abs(together - alone).max())
     flips = int((together.argmax(axis=1) != alone.argmax(axis=1)).sum())
-    return [
-        Finding("speed", None, f"{seconds / heard:.3f} s of computing per second of sound, one at a time"),
+    findings = [
+        Finding("speed", None, f"{seconds / heard:.3f} s of computing per second of sound, in batches"),
         Finding(
             "batches",
-            difference <= _TOLERANCE and flips == 0,
+            difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
             f"alone and together, logits differ by {difference:.1e} at most; {flips} classes do",
         ),
     ]
+    return findings, seconds / heard
+
+
+def _estimates(source: str | None, tasks: list[Task], seconds: float) -> Iterator[Finding]:
+    """How long an evaluation of each task will take here, at most: what sounds the same is asked once."""
+    from harness.score.units import units_of
+
+    suite = open_suite(source)
+    for task in (each for each in suite.tasks if each.name in [t.name for t in tasks]):
+        units = units_of(suite, task)
+        sound = sum(len(unit.stimuli) * unit.n_samples for unit in units) / task.sample_rate_hz
+        n = sum(len(unit.stimuli) for unit in units)
+        detail = f"at most {_duration(sound * seconds)} for {n:,} stimuli of {suite.name}"
+        yield Finding(f"evaluation of {task.name}", None, detail)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: bool) -> Finding:
@@ -124,12 +151,17 @@ def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: 
     from harness.errors import BadLabels
 
     try:
-        labels = label_map_for(classifier, task, label_map)
+        labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     except BadLabels as error:
         # Of a task that was not asked for, what is wrong is enough; how to mend it would only be in the way.
         why = str(error) if asked else str(error).split(";")[0]
         return Finding(f"labels of {task.name}", False if asked else None, why)
-    read = ", ".join(f"{n} → {c}" for n, c in zip(labels.names, labels.canonical, strict=True))
+    pairs = list(zip(labels.names, labels.canonical, strict=True))
+    read = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
+    if unread := [name for name, label in pairs if label == OTHER]:
+        read += f"; no label of the task, so never right: {', '.join(unread)}"
+    if missing := [label for label in task.labels if label not in labels.covered]:
+        read += f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing)}"
     return Finding(f"labels of {task.name}", True, read)
 
 

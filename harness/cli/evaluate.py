@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.terminal import label_map_for, model_options, open_suite, progress_bar, say, show
+from harness.cli.live import live_table
+from harness.cli.terminal import Opening, label_map_for, model_options, open_suite, say, show
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Entry, LabelMap, Verdict
+    from harness.records import Entry, LabelMap
     from harness.tasks import Task
+
+
+class _Shard(click.ParamType):  # type: ignore[type-arg]
+    """`i/n` as (i, n)."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
+        return int(found[1]), int(found[2])
 
 
 @click.command()
@@ -24,43 +41,57 @@ if TYPE_CHECKING:
 )
 @click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
 @click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True, metavar="DIR")
+@click.option(
+    "--until-width",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="W",
+    help="Stop when the lift is known to plus or minus W; no entry to submit.",
+)
+@click.option(
+    "--shard", type=_Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
+)
 @model_options
 def evaluate(
     model: str,
     task_names: tuple[str, ...],
     signals: str | None,
     out: Path,
-    revision: str | None,
+    until_width: float | None,
+    shard: tuple[int, int] | None,
     label_map: Path | None,
-    batch_size: int,
-    device: str | None,
+    opening: Opening,
     as_json: bool,
 ) -> None:
     """Score how often MODEL accepts the sufficient signals of the reference models.
 
     MODEL is a Hub id or a folder. Writes entry.json, verdicts.parquet and report.html below --out. A
-    run that was cut off is continued by giving the same command again.
+    run that was cut off is continued by giving the same command again; nothing is asked twice.
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
     import json
 
-    from harness import checkpoints, models
-    from harness.errors import NotValid
+    from harness.errors import BadInput, NotValid
     from harness.records import to_json
 
+    if shard and until_width:
+        raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
     if signals is None:
         say(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
     suite = open_suite(signals)
-    checkpoint = checkpoints.resolve(model, revision)
-    classifier = models.open_checkpoint(checkpoint, device=device, batch_size=batch_size)
-    chosen = _chosen(classifier, suite, task_names, label_map)
-    results = [_evaluated(classifier, suite, task, labels, out, as_json) for task, labels in chosen]
+    candidate = _Candidate(opening.resolve(model), opening)
+    chosen = _chosen(candidate, suite, task_names, label_map)
+    if shard:
+        _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
+        return
+    results = [
+        _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
+    ]
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
-        click.echo(json.dumps({"model": classifier.ref.repo_id, "results": entries}))
+        click.echo(json.dumps({"model": candidate.checkpoint.ref.repo_id, "results": entries}))
     for entry, _ in results:
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
@@ -70,74 +101,151 @@ def evaluate(
             )
 
 
+@dataclass
+class _Candidate:
+    """A model that is pinned, and loaded when there is something to ask it."""
+
+    checkpoint: Checkpoint
+    opening: Opening
+    _loaded: Classifier | None = None
+
+    @property
+    def classifier(self) -> Classifier:
+        if self._loaded is None:
+            self._loaded = self.opening.open(self.checkpoint)
+        return self._loaded
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        from harness.checkpoints import class_names_of
+
+        return class_names_of(self.checkpoint) or self.classifier.class_names
+
+
 def _chosen(
-    classifier: Classifier, suite: Suite, names: tuple[str, ...], label_map: Path | None
+    candidate: _Candidate, suite: Suite, names: tuple[str, ...], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
     """The tasks to evaluate: those named, or all of the suite whose labels the model speaks."""
     from harness import tasks
     from harness.errors import BadLabels
 
+    class_names, ref = candidate.class_names, candidate.checkpoint.ref
     if names:
         # A task file is read for its name; the suite holds the task as its signals were made.
         named = [tasks.find(n).name if n.endswith((".yaml", ".yml")) else n for n in names]
         found = [suite.task(name) for name in dict.fromkeys(named)]
-        return [(task, label_map_for(classifier, task, label_map)) for task in found]
+        return [(task, label_map_for(class_names, ref, task, label_map)) for task in found]
     fitting, refusals = [], []
     for task in suite.tasks:
         try:
-            fitting.append((task, label_map_for(classifier, task, label_map)))
+            fitting.append((task, label_map_for(class_names, ref, task, label_map)))
         except BadLabels as error:
             refusals.append(f"{task.name}: {error}")
     if not fitting:
         if len(refusals) == 1:
             raise BadLabels(refusals[0])
-        some = ", ".join(map(repr, classifier.class_names[:4]))
+        some = ", ".join(map(repr, class_names[:4]))
         known = ", ".join(task.name for task in suite.tasks)
         raise BadLabels(
-            f"the classes of {classifier.ref.repo_id} ({some}, ...) fit no task of {suite.name} ({known}); "
+            f"the classes of {ref.repo_id} ({some}, ...) fit no task of {suite.name} ({known}); "
             "name one with --task T to see why, or say how to read them with --label-map FILE"
         )
     return fitting
 
 
+def _judge_shard(
+    candidate: _Candidate, suite: Suite, tasks: list[Task], out: Path, shard: tuple[int, int]
+) -> None:
+    from harness.score import evaluation
+
+    for task in tasks:
+        with live_table(f"{task.name}, shard {shard[0]} of {shard[1]}") as progress:
+            n = evaluation.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
+        say(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {n} units")
+    say("When all are, the same command without --shard merges them.")
+
+
 def _evaluated(
-    classifier: Classifier, suite: Suite, task: Task, labels: LabelMap, out: Path, quiet: bool
+    candidate: _Candidate,
+    suite: Suite,
+    task: Task,
+    labels: LabelMap,
+    out: Path,
+    until_width: float | None,
+    quiet: bool,
 ) -> tuple[Entry, Path]:
     from functools import partial
 
-    from harness.score import evaluation, transfer
+    from harness.score import evaluation
     from harness.score.scorecard import polarity_warning
     from harness.submit import store
     from leaderboard import report
 
-    with progress_bar(f"{task.name}", transfer.n_units(suite, task), "units") as step:
-        folder = evaluation.evaluate(
-            classifier,
-            labels,
-            suite,
-            task,
-            out,
-            keep=partial(_kept, out, suite),
-            sees=lambda n: step(n, n),
-        )
-    entry, verdicts = store.read(folder), store.verdicts(folder)
+    folder = None if until_width else _done_before(candidate, suite, task, labels, out)
+    if folder is not None:
+        say(f"{task.name}: evaluated before, and nothing has changed since")
+    else:
+        with live_table(task.name) as progress:
+            folder = evaluation.evaluate(
+                candidate.classifier,
+                labels,
+                suite,
+                task,
+                out,
+                keep=partial(_kept, out, suite),
+                until_width=until_width,
+                progress=progress,
+            )
+    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / "report.html"
     if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
-    report.write(folder / "report.html", entry, verdicts, suite)
+    if not page.is_file() or page.stat().st_mtime < (folder / store.ENTRY).stat().st_mtime:
+        report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
-        say(f"report: {folder}/report.html\n")
+        say(f"report: {page}\n")
     return entry, folder
 
 
-def _kept(out: Path, suite: Suite, entry: Entry, verdicts: Sequence[Verdict]) -> Path:
+def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelMap, out: Path) -> Path | None:
+    """The folder of a complete entry of the same model, signals, labels, versions and arithmetic."""
+    from harness.dataset.shards import sha256_of
+    from harness.errors import BadInput
+    from harness.provenance import own_version, versions
+    from harness.submit import store
+
+    ref = candidate.checkpoint.ref
+    folder = out / ref.slug / ref.revision[:12] / f"{task.name}@{suite.ref(task.name).sha256[:8]}"
+    try:
+        entry = store.read(folder)
+    except BadInput:
+        return None
+    opening = candidate.opening
+    same = (
+        entry.complete
+        and entry.model == ref
+        and entry.signals.sha256 == suite.ref(task.name).sha256
+        and entry.references == suite.counts(task.name)
+        and entry.label_map == labels
+        and entry.run.dtype == opening.dtype
+        and entry.run.batch_size == opening.batch_size
+        and opening.device in (None, entry.run.device)
+        and entry.run.versions == versions()
+        and entry.run.goodenough == own_version()
+        and (folder / store.VERDICTS).is_file()
+        and sha256_of(folder / store.VERDICTS) == entry.verdicts_sha256
+    )
+    return folder if same else None
+
+
+def _kept(out: Path, suite: Suite, entry: Entry, verdicts: pa.Table) -> Path:
     """Write an entry; that of a reference of a local suite goes beside the signals, too, for the matrix."""
     from harness.errors import BadInput
     from harness.submit import store
 
     folder = store.write(out, entry, verdicts)
     is_reference = entry.model in [r.model for r in suite.references(entry.task)]
-    if suite.commit is None and is_reference and entry.scorecard.known_answer == 1.0:
+    if suite.commit is None and is_reference and entry.complete and entry.scorecard.known_answer == 1.0:
         try:
             store.write(suite.root / "verdicts", entry, verdicts)
         except BadInput as error:

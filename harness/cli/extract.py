@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import label_map_for, model_options, progress_bar, say
+from harness.cli.terminal import Opening, label_map_for, model_options, progress_bar, say
 
 if TYPE_CHECKING:
     from harness.extract.contract import Search
@@ -62,10 +62,8 @@ def extract(
     contrastive: bool,
     masks_only: bool,
     out: Path,
-    revision: str | None,
     label_map: Path | None,
-    batch_size: int,
-    device: str | None,
+    opening: Opening,
     as_json: bool,
 ) -> None:
     """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
@@ -75,7 +73,7 @@ def extract(
 
     Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
     """
-    from harness import models, tasks
+    from harness import tasks
     from harness.dataset.corpora import open_corpus
     from harness.extract import reference
     from harness.extract.running import Limits, Sets
@@ -84,8 +82,8 @@ def extract(
     searches = _searches(search_name, repetitions)
     task = tasks.find(task_name)
     clips = open_corpus(corpus, task, split=split, limit=limit)
-    classifier = models.load(model, revision, device=device, batch_size=batch_size)
-    labels = label_map_for(classifier, task, label_map)
+    classifier = opening.open(opening.resolve(model))
+    labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
         record = reference.add(
             classifier,

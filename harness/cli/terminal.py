@@ -7,22 +7,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Entry, Estimate, LabelMap, Rates, WholeClipScore
+    from harness.records import Entry, Estimate, LabelMap, ModelRef, Rates, WholeClipScore
     from harness.tasks import Task
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+
+@dataclass(frozen=True)
+class Opening:
+    """How a model is opened: the options of every verb that does."""
+
+    revision: str | None
+    device: str | None
+    batch_size: int
+    dtype: str
+    trust_remote_code: bool
+
+    def resolve(self, model: str) -> Checkpoint:
+        """Find and pin it."""
+        from harness import checkpoints
+
+        return checkpoints.resolve(model, self.revision, trust_remote_code=self.trust_remote_code)
+
+    def open(self, checkpoint: Checkpoint) -> Classifier:
+        """Load it."""
+        from harness import models
+
+        return models.open_checkpoint(
+            checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
+        )
 
 
-def model_options(command: Command) -> Command:
-    """The options of every verb that loads a model."""
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every verb that opens a model; they reach it as one `opening`."""
+
+    @wraps(command)
+    def with_opening(**given: Any) -> Any:
+        names = [f.name for f in fields(Opening)]
+        opening = Opening(**{name: given.pop(name) for name in names})
+        return command(opening=opening, **given)
+
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
         click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
@@ -35,10 +68,22 @@ def model_options(command: Command) -> Command:
             metavar="FILE",
             help="Explicit reading of the model's class names.",
         ),
+        click.option(
+            "--dtype",
+            type=click.Choice(["float32", "bfloat16", "float16"]),
+            default="float32",
+            show_default=True,
+            help="Arithmetic of the model.",
+        ),
+        click.option(
+            "--trust-remote-code",
+            is_flag=True,
+            help="Run the Python files of a model; of a Hub model only with a full --revision.",
+        ),
         click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
     ):
-        command = option(command)
-    return command
+        with_opening = option(with_opening)
+    return with_opening
 
 
 def say(message: str) -> None:
@@ -56,7 +101,9 @@ def open_suite(source: str | None) -> Suite:
     return signals.Suite(embedded(), "embedded/starter")
 
 
-def label_map_for(classifier: Classifier, task: Task, label_map: Path | None) -> LabelMap:
+def label_map_for(
+    class_names: Sequence[str], model: ModelRef, task: Task, label_map: Path | None
+) -> LabelMap:
     """Read a model's class names by name, or by an explicit file.
 
     Raises:
@@ -65,8 +112,8 @@ def label_map_for(classifier: Classifier, task: Task, label_map: Path | None) ->
     from harness import labels
 
     if label_map is not None:
-        return labels.from_file(label_map, classifier.class_names, task, classifier.ref)
-    return labels.harmonise(classifier.class_names, task)
+        return labels.from_file(label_map, class_names, task, model)
+    return labels.harmonise(class_names, task)
 
 
 @contextmanager
@@ -130,6 +177,8 @@ def show(entry: Entry) -> None:
 
     for score in card.families:
         section(f"{score.family} signals", RATES, score.rates)
+        if score.visible != score.rates:
+            section(f"{score.family} signals it can hear", RATES[:1] + RATES[-1:], score.visible)
     section("whole clips", WHOLE, card.whole)
     Console().print(table)
     if unread := [

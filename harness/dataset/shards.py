@@ -1,6 +1,6 @@
 """Parquet files: written whole or not at all, read in batches.
 
-Public: write_rows, read_rows, write_verdicts, read_verdicts, sha256_of.
+Public: write_rows, read_rows, Rows, write_verdicts, read_verdicts, sha256_of.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_GROUP_BYTES = 1 << 24
+"""Audio after which a group of rows is full: what is in memory when one of them is read."""
+
+
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
     """Write rows; the same rows give the same bytes."""
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(part, schema_, compression="zstd") as writer:
         batch: list[dict[str, Any]] = []
+        n_bytes = 0
         for row in rows:
             batch.append(row)
-            if len(batch) == 64:
+            n_bytes += len(row["audio"]["bytes"]) if row.get("audio") else 0
+            if len(batch) == 64 or n_bytes >= _GROUP_BYTES:
                 writer.write_table(pa.Table.from_pylist(batch, schema_))
-                batch = []
+                batch, n_bytes = [], 0
         if batch:
             writer.write_table(pa.Table.from_pylist(batch, schema_))
     part.replace(path)
@@ -47,21 +53,59 @@ def read_rows(
     Raises:
         BadSignals: not Parquet, or not of this schema.
     """
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid):
-        raise BadSignals(f"{path} is not a readable Parquet file; build or download it again") from None
-    with file:
-        if not file.schema_arrow.equals(schema_):
-            raise BadSignals(f"{path} does not have the columns of this version; build or download it again")
+    with _opened(path, schema_) as file:
         for batch in file.iter_batches(batch_size=64, columns=columns):
             yield from batch.to_pylist()
 
 
-def write_verdicts(path: Path, verdicts: Sequence[Verdict]) -> str:
-    """Write `verdicts.parquet`; returns the sha256 of the file."""
+def _opened(path: Path, schema_: pa.Schema) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid):
+        raise BadSignals(f"{path} is not a readable Parquet file; build or download it again") from None
+    if not file.schema_arrow.equals(schema_):
+        file.close()
+        raise BadSignals(f"{path} does not have the columns of this version; build or download it again")
+    return file
+
+
+class Rows:
+    """A file whose rows are found by a key, in any order; a group of rows at a time is in memory."""
+
+    def __init__(self, path: Path, schema_: pa.Schema, key: str) -> None:
+        """Open.
+
+        Args:
+            path: the file.
+            schema_: what it must have.
+            key: name of the column that rows are found by.
+
+        Raises:
+            BadSignals: see `read_rows`.
+        """
+        self._file = _opened(path, schema_)
+        self._place: dict[str, tuple[int, int]] = {}
+        for group in range(self._file.num_row_groups):
+            keys = self._file.read_row_group(group, [key]).column(0).to_pylist()
+            self._place.update((name, (group, i)) for i, name in enumerate(keys))
+        self._group: tuple[int, pa.Table] | None = None
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """The row of that key."""
+        if name not in self._place:
+            return None
+        group, i = self._place[name]
+        if self._group is None or self._group[0] != group:
+            self._group = group, self._file.read_row_group(group)
+        row: dict[str, Any] = self._group[1].slice(i, 1).to_pylist()[0]
+        return row
+
+
+def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
+    """Write `verdicts.parquet`, from records or from a table of VERDICTS; returns the sha256 of the file."""
     buffer = io.BytesIO()
-    pq.write_table(schema.verdict_table(verdicts), buffer, compression="zstd")
+    table = verdicts if isinstance(verdicts, pa.Table) else schema.verdict_table(verdicts)
+    pq.write_table(table, buffer, compression="zstd")
     replace_file(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 

@@ -11,6 +11,7 @@ Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import schema, shards
@@ -63,6 +66,32 @@ def spectrum_of(clip: Clip) -> spectra.Spectrum:
     return spectra.spectrum(clip.waveform)
 
 
+@dataclasses.dataclass(frozen=True)
+class ClipLine:
+    """A clip without its sound; the fields are those of `schema.CLIPS`."""
+
+    clip_id: str
+    label: str | None
+    n_samples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalLine:
+    """A signal without its sound."""
+
+    signal_id: str
+    clip_id: str
+    family: str
+    truth: str | None
+    expected: str
+    n_samples: int
+    degenerate: bool
+    has_levels: bool
+    made_of: str
+    """Hash of its sound, mask, levels and class."""
+
+
 class Suite:
     """Clips, signals and references of one or more tasks, read as they are asked for."""
 
@@ -101,6 +130,8 @@ class Suite:
             raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
         self._checked: set[str] = set()
         self._contents: dict[str, str] = {}
+        self._open: dict[str, shards.Rows] = {}
+        self._last: tuple[tuple[str, str], Clip] | None = None
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -155,6 +186,50 @@ class Suite:
                     row["levels"] = hashlib.sha256(row["levels"]).hexdigest()
                 yield "\0".join(str(row[name]) for name in fields) + "\n"
 
+    def clip_lines(self, task: str) -> Iterator[ClipLine]:
+        """What is known of each clip of a task without its sound."""
+        names = [f.name for f in dataclasses.fields(ClipLine)]
+        for row in shards.read_rows(self._verified(clips_path(task)), schema.CLIPS, names):
+            yield ClipLine(**row)
+
+    def signal_lines(self, task: str, slug: str) -> Iterator[SignalLine]:
+        """What is known of each signal of a reference without its sound, degenerate ones included."""
+        plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "degenerate")
+        made_of = ("sha256", "mask", "levels")
+        path = self._verified(signals_path(task, slug))
+        for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
+            digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
+            digest.update(row["expected"].encode() + (row["levels"] or b""))
+            known = {name: row[name] for name in plain}
+            yield SignalLine(**known, has_levels=row["levels"] is not None, made_of=digest.hexdigest())
+
+    def clip(self, task: str, clip_id: str) -> Clip:
+        """One clip; the last one asked for is kept.
+
+        Raises:
+            BadSignals: there is none.
+        """
+        if self._last is None or self._last[0] != (task, clip_id):
+            row = self._rows(clips_path(task), schema.CLIPS, "clip_id").find(clip_id)
+            if row is None:
+                raise BadSignals(
+                    f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
+                )
+            self._last = (task, clip_id), schema.clip_of(row)
+        return self._last[1]
+
+    def signal(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, Waveform]:
+        """One signal of a reference with its waveform, as `signals` gives it.
+
+        Raises:
+            BadSignals: there is none.
+        """
+        path = signals_path(task, slug)
+        row = self._rows(path, schema.SIGNALS, "signal_id").find(signal_id)
+        if row is None:
+            raise BadSignals(f"{self.name} has no signal {signal_id} in {path}")
+        return self._signal(task, self.root / path, row)
+
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
         if task not in self._clips:
@@ -171,11 +246,7 @@ class Suite:
         """
         path = self._verified(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS):
-            try:
-                signal = schema.signal_of(row)
-            except ValueError as error:
-                raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
-            yield signal, self._waveform(task, signal, row["audio"])
+            yield self._signal(task, path, row)
 
     def causal_sets(self, task: str, slug: str) -> Iterator[CausalSet]:
         """Further sets of a reference, by clip, family and kind; none where none were looked for."""
@@ -207,15 +278,25 @@ class Suite:
     def _clips(self) -> dict[str, dict[str, Clip]]:
         return {}
 
+    def _rows(self, relative: str, columns: Any, key: str) -> shards.Rows:
+        if relative not in self._open:
+            self._open[relative] = shards.Rows(self._verified(relative), columns, key)
+        return self._open[relative]
+
+    def _signal(self, task: str, path: Path, row: dict[str, Any]) -> tuple[SufficientSignal, Waveform]:
+        try:
+            signal = schema.signal_of(row)
+        except ValueError as error:
+            raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
+        return signal, self._waveform(task, signal, row["audio"])
+
     def _waveform(self, task: str, signal: SufficientSignal, stored: dict[str, bytes] | None) -> Waveform:
         if stored is not None and stored["bytes"] is not None:
             waveform = audio.read(stored["bytes"], signal.signal_id)[0]
             if audio.sha256(waveform) != signal.sha256:
                 raise BadSignals(f"{self.name}: the audio of {signal.signal_id} is not what was certified")
             return waveform
-        clip = self.clips(task).get(signal.clip_id)
-        if clip is None:
-            raise BadSignals(f"{self.name}: signal {signal.signal_id} has neither audio nor a clip")
+        clip = self.clip(task, signal.clip_id)
         return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples)
 
     def _verified(self, relative: str) -> Path:

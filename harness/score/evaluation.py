@@ -1,27 +1,42 @@
 """One candidate on one task: from a loaded model to an entry with its verdicts.
 
-Public: evaluate.
+Public: evaluate, judge_shard, Progress.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from harness.dataset import schema
+import numpy as np
+
 from harness.dataset.signals import Suite
-from harness.journal import Journal
+from harness.errors import NotValid
 from harness.models import Classifier
 from harness.provenance import run_settings, versions
-from harness.records import PROTOCOL, Entry, LabelMap, Verdict
-from harness.score import transfer
+from harness.records import FAMILIES, PROOF_TOLERANCE, PROTOCOL, BatchProof, Entry, LabelMap, Waveform
+from harness.score import stimuli, transfer
+from harness.score.answers import Book
+from harness.score.live import Live
 from harness.score.scorecard import summarise
+from harness.score.units import Unit, shard_of, units_of, visits
+from harness.seeds import generator
 from harness.tasks import Task
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Kept = TypeVar("Kept")
+Progress = Callable[[int, int, Live | None], None]
+"""Told the units done since it was last called, those in all, and the estimates so far."""
+
+_PROVEN = 8
+"""Sounds of a batch proof."""
+
+_STEP = 1.05
+"""Factor by which the clips heard must grow before an early stop is thought of again."""
 
 
 def evaluate(
@@ -31,13 +46,14 @@ def evaluate(
     task: Task,
     out: Path,
     *,
-    keep: Callable[[Entry, Sequence[Verdict]], Kept],
-    sees: Callable[[int], None] = lambda n: None,
+    keep: Callable[[Entry, pa.Table], Kept],
+    until_width: float | None = None,
+    progress: Progress = lambda n, total, live: None,
 ) -> Kept:
-    """Judge every stimulus, sum up, and have the result kept.
+    """Judge every unit that was never judged before, sum up, and have the result kept.
 
-    Verdicts go to a journal below `out` as they come; a run that was cut off continues from it, and it goes
-    only when the result is kept.
+    Answers go to a book below `out` as they come, and stay there: a run that was cut off continues, shards of
+    it are merged, and a suite that has grown costs only what is new.
 
     Args:
         classifier: the candidate.
@@ -46,41 +62,173 @@ def evaluate(
         task: the task.
         out: folder of results.
         keep: given the entry, with its hash still missing, and the verdicts; writes them.
-        sees: told the number of units (`transfer.n_units` in all) after each batch.
+        until_width: stop when the interval of the lift is at most that to either side; only the headline
+            family is judged, and the entry is not complete.
+        progress: see `Progress`.
 
     Returns:
         What `keep` returned.
+
+    Raises:
+        NotValid: the batch size moves the logits of this model; nothing is kept.
     """
     started = time.monotonic()
-    signals = suite.ref(task.name)
-    journal = Journal(
-        out / f".{classifier.ref.slug}-{task.name}@{signals.sha256[:8]}.journal",
-        {
-            "protocol": PROTOCOL,
-            "model": dataclasses.asdict(classifier.ref),
-            "label map": list(label_map.canonical),
-            "signals": signals.sha256,
-            "dtype": classifier.dtype,
-            "device": classifier.device,
-            "frontend": classifier.frontend,
-            "versions": versions(),
-        },
-        "finish that run with the command that began it, delete that file, or choose another --out",
-    )
+    units = units_of(suite, task)
+    book = _book(classifier, task, out)
     try:
-        done = {item["key"]: [_verdict(row) for row in item["verdicts"]] for item in journal.items}
-        sees(len(done))
-        for units in transfer.judge(classifier, label_map, suite, task, done=done, sees=sees):
-            journal.append(*(_item(key, verdicts) for key, verdicts in units))
-            done.update(units)
-        verdicts = [verdict for rows in done.values() for verdict in rows]
-        entry = _entry(classifier, label_map, suite, task, verdicts, time.monotonic() - started)
-        kept = keep(entry, verdicts)
-    except BaseException:
-        journal.close()
-        raise
-    journal.remove()
-    return kept
+        wanted = units if until_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
+        live = Live(wanted, suite.counts(task.name), classifier.ref, label_map)
+        for unit in wanted:
+            if unit.content in book.known:
+                live.learn(unit, book.known[unit.content])
+        blocks = visits(wanted, task)
+        narrow = _Narrow(until_width)
+        _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow)
+        proof = _proof(classifier, suite, task, units, book)
+        judged = [unit for unit in units if unit.content in book.known] if until_width else units
+        table = transfer.verdict_table(judged, book.known, label_map, task)
+        seconds = time.monotonic() - started
+        complete = len(judged) == len(units)
+        return keep(_entry(classifier, label_map, suite, task, table, proof, complete, seconds), table)
+    finally:
+        book.close()
+
+
+def judge_shard(
+    classifier: Classifier,
+    suite: Suite,
+    task: Task,
+    out: Path,
+    shard: tuple[int, int],
+    *,
+    progress: Progress = lambda n, total, live: None,
+) -> int:
+    """Judge the units of one shard, (i, n) with 1 <= i <= n, into a book that `evaluate` merges.
+
+    Returns:
+        Number of its units.
+    """
+    units = units_of(suite, task)
+    blocks = [block for block in visits(units, task) if shard_of(block, shard[1]) == shard[0]]
+    n = sum(map(len, blocks))
+    book = _book(classifier, task, out, shard)
+    try:
+        _judge(classifier, suite, task, book, iter(blocks), n, progress, None, _Narrow(None))
+    finally:
+        book.close()
+    return n
+
+
+def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] | None = None) -> Book:
+    work = {
+        "protocol": PROTOCOL,
+        "weights": classifier.ref.weights_sha256,
+        "settings": classifier.settings_sha256,
+        "classes": list(classifier.class_names),
+        "dtype": classifier.dtype,
+        "device": classifier.device.split(":")[0],
+        "frontend": classifier.frontend,
+        "sample_rate_hz": task.sample_rate_hz,
+        "versions": versions(),
+    }
+    return Book(out, classifier.ref.slug, work, task.name, shard)
+
+
+class _Narrow:
+    """Whether the interval of the lift is narrow enough; looked at more rarely the more has been heard."""
+
+    def __init__(self, half_width: float | None) -> None:
+        self.half_width = half_width
+        self.next_look = 0.0
+
+    def enough(self, live: Live | None) -> bool:
+        if self.half_width is None or live is None:
+            return False
+        n_clips = live.n_clips
+        if n_clips < self.next_look:
+            return False
+        self.next_look = n_clips * _STEP
+        lift = live.now().lift
+        return lift.low is not None and lift.high is not None and lift.high - lift.low <= 2 * self.half_width
+
+
+def _judge(
+    classifier: Classifier,
+    suite: Suite,
+    task: Task,
+    book: Book,
+    blocks: Iterator[list[Unit]],
+    n_units: int,
+    progress: Progress,
+    live: Live | None,
+    narrow: _Narrow,
+) -> None:
+    def missing() -> Iterator[list[Unit]]:
+        """Blocks without what is known already; ends where enough is known."""
+        for block in blocks:
+            if narrow.enough(live):
+                return
+            new = [unit for unit in block if unit.content not in book.known]
+            if len(new) < len(block):
+                progress(len(block) - len(new), n_units, live)
+            if new:
+                yield new
+
+    for answered in transfer.judge(classifier, suite, task, missing()):
+        book.append(answered)
+        if live is not None:
+            for unit, said in answered:
+                live.learn(unit, said)
+        progress(len(answered), n_units, live)
+
+
+def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: Book) -> BatchProof:
+    """Some stimuli of the commonest length, scored one by one and together.
+
+    Raises:
+        NotValid: they differ.
+    """
+    proof = next((p for p in book.proofs if p.batch_size == classifier.batch_size), None)
+    if proof is None:
+        sounds = _sample(suite, task, units, classifier.ref.weights_sha256)
+        rate = task.sample_rate_hz
+        together = classifier.logits(sounds, rate)
+        alone = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
+        proof = BatchProof(
+            n=len(sounds),
+            batch_size=classifier.batch_size,
+            max_logit_difference=float(np.abs(together - alone).max()),
+            n_flips=int((together.argmax(axis=1) != alone.argmax(axis=1)).sum()),
+        )
+        book.prove(proof)
+    tolerance = PROOF_TOLERANCE[classifier.dtype]
+    if proof.n_flips or proof.max_logit_difference > tolerance:
+        raise NotValid(
+            f"{classifier.ref.repo_id}: of {proof.n} stimuli heard alone and in batches of"
+            f" {proof.batch_size} the logits differ by {proof.max_logit_difference:.2g} ({tolerance:g} is the"
+            f" most) and {proof.n_flips} classes do: its verdicts would depend on the batch; try"
+            " --batch-size 1"
+        )
+    return proof
+
+
+def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[Waveform]:
+    """Whole clips and `permuted` controls, in turn, all of one length."""
+    signals = [unit for unit in units if unit.signal_id is not None]
+    lengths = [unit.n_samples for unit in signals] or [unit.n_samples for unit in units]
+    common = max(set(lengths), key=lambda n: (lengths.count(n), n))
+    pool = [unit for unit in (signals or units) if unit.n_samples == common]
+    rng = generator("batch proof", task.name, seed)
+    sounds: list[Waveform] = []
+    for i in rng.permutation(len(pool))[:_PROVEN]:
+        unit = pool[i]
+        clip = suite.clip(task.name, unit.clip_id or "")
+        if unit.signal_id is None or len(sounds) % 2 == 0:
+            sounds.append(clip.waveform)
+        else:
+            signal, _ = suite.signal(task.name, unit.slug or "", unit.signal_id)
+            sounds.append(stimuli.control(signal, clip, "permuted"))
+    return sounds
 
 
 def _entry(
@@ -88,11 +236,12 @@ def _entry(
     label_map: LabelMap,
     suite: Suite,
     task: Task,
-    verdicts: Sequence[Verdict],
+    table: pa.Table,
+    proof: BatchProof,
+    complete: bool,
     seconds: float,
 ) -> Entry:
     references = suite.counts(task.name)
-    frame = schema.verdict_table(verdicts).to_pandas()
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -101,18 +250,12 @@ def _entry(
         signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
-        scorecard=summarise(frame, task, classifier.ref, references, label_map),
+        scorecard=summarise(table.to_pandas(), task, classifier.ref, references, label_map),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
-        n_verdicts=len(verdicts),
+        proof=proof,
+        complete=complete,
+        n_verdicts=table.num_rows,
         verdicts_sha256="",
     )
-
-
-def _item(key: str, verdicts: list[Verdict]) -> dict[str, Any]:
-    return {"key": key, "verdicts": [dataclasses.asdict(v) for v in verdicts]}
-
-
-def _verdict(row: dict[str, Any]) -> Verdict:
-    return Verdict(**{**row, "p": tuple(row["p"])})

@@ -24,6 +24,7 @@ from harness.records import (
     FAMILIES,
     MIN_COVERAGE,
     MIN_SIGNALS,
+    VISIBLE,
     Cell,
     FamilyScore,
     FloatArray,
@@ -53,6 +54,8 @@ class Panel:
     """1 where the candidate knows the class, 0 where not, NaN where there is no signal."""
     accepted: Mapping[str, FloatArray]
     """Acceptance of each stimulus, NaN where not applicable."""
+    visible: Any
+    """bool, where VISIBLE of the signal's energy reaches the candidate."""
 
     @property
     def applicable(self) -> Any:
@@ -203,15 +206,21 @@ def _family_score(
     panel = _panel(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
 
-    def rates(columns: dict[str, list[int]]) -> Rates:
+    def rates(columns: dict[str, list[int]], among: Any = True) -> Rates:
         return Rates(
             **{
-                name: clustered(values[name][:, columns[name]], (task.name, family, name), metric.kind)
+                name: clustered(
+                    np.where(among, values[name], np.nan)[:, columns[name]],
+                    (task.name, family, name),
+                    metric.kind,
+                )
                 for name, metric in METRICS.items()
             }
         )
 
     means = {name: _counting(panel, references, candidate, metric) for name, metric in METRICS.items()}
+    over_all = rates(means)
+    hidden = (panel.known == 1) & ~panel.visible
     transfer, expected = (some[:, means["transfer"]] for some in (values["transfer"], panel.expected))
     by_class = {
         label: clustered(
@@ -231,7 +240,8 @@ def _family_score(
         )
         for j, reference in enumerate(references)
     )
-    return FamilyScore(family, rates(means), by_class, cells)
+    visible = rates(means, panel.visible) if hidden.any() else over_all
+    return FamilyScore(family, over_all, visible, by_class, cells)
 
 
 def _panel(
@@ -276,7 +286,9 @@ def _panel(
         "whole": asked_once("whole", "clip_id", clip_ids),
         "silence": asked_once("silence", "n_samples", [length[c] for c in clip_ids]),
     }
-    return Panel(tuple(clip_ids), expected, known, accepted)
+    visible = spread("signal", "energy_seen")
+    visible = np.array([share is not None and share >= VISIBLE for share in visible.ravel()], dtype=bool)
+    return Panel(tuple(clip_ids), expected, known, accepted, visible.reshape(expected.shape))
 
 
 def _counting(

@@ -1,27 +1,31 @@
-"""Transfer: one candidate judges every stimulus of a suite.
+"""Transfer: one candidate judges units of a suite, and its answers become verdicts.
 
-A unit of work is a whole clip, a silence of one length, or a signal with its controls. Units are judged in
-batches and handed over as they come, so that a run that was cut off continues with those that are missing.
-Stimuli are made here and nowhere else: the signal as published, its controls and its further levels from the
-clip's own spectrum, the controls seeded by the signal's id. Degenerate signals are not judged.
+Units come clip by clip and are judged in batches of a bounded number of samples, so that memory does not grow
+with the suite. What sounds the same on one clip is asked once. Degenerate signals are not judged.
 
-Public: judge, n_units, controls, further_levels, Unit, Stimulus, Candidate.
+Answers are float32 (n_stimuli, n_classes + 2): the logits, seconds seen, share of energy seen.
+
+Public: judge, verdict_table, seen, Answers, Candidate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset.signals import Suite, spectrum_of
-from harness.records import N_LEVELS, Clip, LabelMap, ModelFacts, SufficientSignal, Verdict, Waveform
-from harness.seeds import generator
+from harness.dataset import schema
+from harness.dataset.signals import Suite
+from harness.records import LabelMap, ModelFacts, Waveform
+from harness.score import stimuli
+from harness.score.units import Unit
 from harness.tasks import Task
+
+Answers = NDArray[np.float32]
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of stimuli held at a time: 16 MiB of float32."""
@@ -40,161 +44,151 @@ class Candidate(Protocol):
         ...
 
 
-class Stimulus(NamedTuple):
-    """A sound to judge."""
-
-    name: str
-    """One of STIMULI."""
-    waveform: Waveform
-    level: int | None = None
-    """As in `records.Verdict`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """What is judged together and finished together."""
-
-    key: str
-    """`whole:<clip_id>`, `silence:<n_samples>` or `signal:<signal_id>`."""
-    stimuli: tuple[Stimulus, ...] = field(repr=False)
-    clip: Clip | None = None
-    signal: SufficientSignal | None = None
-
-
-def n_units(suite: Suite, task: Task) -> int:
-    """Number of units of a task: what a progress bar counts to."""
-    clips = suite.clips(task.name).values()
-    signals = sum(c.n_signals - c.n_degenerate for c in suite.counts(task.name))
-    return len(clips) + len({len(c.waveform) for c in clips}) + signals
-
-
 def judge(
-    candidate: Candidate,
-    label_map: LabelMap,
-    suite: Suite,
-    task: Task,
-    *,
-    done: Collection[str] = (),
-    sees: Callable[[int], None] = lambda n: None,
-) -> Iterator[list[tuple[str, list[Verdict]]]]:
-    """Verdicts of one candidate on one task, as they come.
+    candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]
+) -> Iterator[list[tuple[Unit, Answers]]]:
+    """Answers of one candidate, as they come.
 
     Args:
         candidate: the model.
-        label_map: how its classes are read.
         suite: clips and signals.
         task: the task.
-        done: keys of units that need no judging any more.
-        sees: told the number of units after each batch.
+        blocks: units that need judging; those of one clip in one block.
 
     Yields:
-        Finished units as (key, verdicts).
+        Finished units with their answers.
     """
-    batch: list[Unit] = []
-    n_samples = 0
-    for unit in _units(suite, task, done):
-        batch.append(unit)
-        n_samples += sum(len(stimulus.waveform) for stimulus in unit.stimuli)
-        if n_samples >= _SAMPLES_AT_ONCE:
-            yield _judged(candidate, label_map, task, batch)
-            sees(len(batch))
-            batch, n_samples = [], 0
-    if batch:
-        yield _judged(candidate, label_map, task, batch)
-        sees(len(batch))
+    batch = _Batch(candidate, task.sample_rate_hz)
+    for block in blocks:
+        batch.next_clip()
+        for unit in block:
+            _hear(batch, unit, suite, task)
+            if batch.n_samples >= _SAMPLES_AT_ONCE:
+                yield batch.answered()
+    if batch.units:
+        yield batch.answered()
 
 
-def _units(suite: Suite, task: Task, done: Collection[str]) -> Iterator[Unit]:
-    clips = suite.clips(task.name)
-    for clip in clips.values():
-        if (key := f"whole:{clip.clip_id}") not in done:
-            yield Unit(key, (Stimulus("whole", clip.waveform),), clip)
-    for length in sorted({len(c.waveform) for c in clips.values()}):
-        if (key := f"silence:{length}") not in done:
-            yield Unit(key, (Stimulus("silence", np.zeros(length, dtype=np.float32)),))
-    for reference in suite.references(task.name):
-        for signal, waveform in suite.signals(task.name, reference.model.slug):
-            key = f"signal:{signal.signal_id}"
-            if not signal.degenerate and key not in done:
-                clip = clips[signal.clip_id]
-                yield Unit(key, tuple(_stimuli(signal, waveform, clip)), clip, signal)
-
-
-def _stimuli(signal: SufficientSignal, waveform: Waveform, clip: Clip) -> Iterator[Stimulus]:
-    yield Stimulus("signal", waveform, 0 if signal.family == "minimal" else None)
-    for name, made in controls(signal, clip):
-        yield Stimulus(name, made)
-    for level, made in further_levels(signal, clip):
-        yield Stimulus("signal", made, level)
-
-
-def controls(signal: SufficientSignal, clip: Clip) -> Iterator[tuple[str, Waveform]]:
-    """The controls of a signal (definitions: Controls), all but silence, which needs no signal."""
-    X = spectrum_of(clip)
-    energy = spectra.bin_energy(X, signal.n_samples)
-    permuted = spectra.permuted(signal.mask, generator("permuted", signal.signal_id))
-    masks = np.stack([permuted, spectra.largest(energy, signal.n_kept), ~signal.mask])
-    kept = spectra.keep(X, masks, signal.n_samples)
-    yield "permuted", kept[0]
-    yield "largest", kept[1]
-    gain = spectra.equal_energy_gain(energy, signal.mask, permuted)
-    yield "permuted_equal_energy", (kept[0] * gain).astype(np.float32)
-    yield "complement", kept[2]
-
-
-def further_levels(signal: SufficientSignal, clip: Clip) -> Iterator[tuple[int, Waveform]]:
-    """Levels 1 and above of a signal (definitions: Levels); none where it has no levels."""
-    if signal.levels is None:
+def _hear(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
+    """Put the sounds of a unit into the batch."""
+    if unit.clip_id is None:
+        batch.add(unit, [b"silence%d" % unit.n_samples], lambda new: [np.zeros(unit.n_samples, np.float32)])
         return
-    steps = np.arange(1, N_LEVELS)
-    kept = spectra.keep(spectrum_of(clip), signal.levels <= steps[:, None], signal.n_samples)
-    yield from zip(steps.tolist(), kept, strict=True)
+    clip = suite.clip(task.name, unit.clip_id)
+    if unit.signal_id is None:
+        batch.add(unit, [b"whole"], lambda new: [clip.waveform])
+        return
+    signal, published = suite.signal(task.name, unit.slug or "", unit.signal_id)
+    made = stimuli.of_signal(signal, clip)
+
+    def sounds(new: Sequence[int]) -> list[Waveform]:
+        """The signal itself as it was published, the others as they are made."""
+        others = iter(stimuli.sounds([made[i] for i in new if i], clip))
+        return [next(others) if i else published for i in new]
+
+    batch.add(unit, [stimulus.sound for stimulus in made], sounds)
 
 
-def _judged(
-    candidate: Candidate, label_map: LabelMap, task: Task, units: Sequence[Unit]
-) -> list[tuple[str, list[Verdict]]]:
-    waveforms = [stimulus.waveform for unit in units for stimulus in unit.stimuli]
-    rows = iter(candidate.logits(waveforms, task.sample_rate_hz))
-    return [
-        (unit.key, [_verdict(candidate.facts, label_map, task, unit, s, next(rows)) for s in unit.stimuli])
-        for unit in units
+class _Batch:
+    """Sounds that are waiting to be heard, and what was heard on the clip at hand."""
+
+    def __init__(self, candidate: Candidate, sample_rate_hz: int) -> None:
+        self.candidate, self.sample_rate_hz = candidate, sample_rate_hz
+        self.units: list[Unit] = []
+        self.n_samples = 0
+        self._waveforms: list[Waveform] = []
+        self._slots: list[list[int | Answers]] = []
+        """For each unit and stimulus the number of its sound, or the answer to it."""
+        self._on_clip: dict[bytes, int | Answers] = {}
+
+    def next_clip(self) -> None:
+        self._on_clip = {}
+
+    def add(self, unit: Unit, names: Sequence[bytes], sounds: _Sounds) -> None:
+        """Take in a unit.
+
+        Args:
+            unit: the unit.
+            names: of its stimuli; the same for what sounds the same.
+            sounds: makes the waveforms of some of them, by index.
+        """
+        new = [i for i, name in enumerate(names) if name not in self._on_clip and name not in names[:i]]
+        for i, waveform in zip(new, sounds(new), strict=True):
+            self._on_clip[names[i]] = len(self._waveforms)
+            self._waveforms.append(waveform)
+            self.n_samples += len(waveform)
+        self.units.append(unit)
+        self._slots.append([self._on_clip[name] for name in names])
+
+    def answered(self) -> list[tuple[Unit, Answers]]:
+        """Hear everything that is waiting."""
+        rows: list[Answers] = []
+        if self._waveforms:
+            logits = self.candidate.logits(self._waveforms, self.sample_rate_hz)
+            facts = self.candidate.facts
+            received = np.array(
+                [seen(x, self.sample_rate_hz, facts) for x in self._waveforms], dtype=np.float32
+            )
+            rows = list(np.hstack([logits, received]).astype(np.float32))
+
+        def of(slot: int | Answers) -> Answers:
+            return rows[slot] if isinstance(slot, int) else slot
+
+        found = [
+            (unit, np.stack([of(slot) for slot in slots]))
+            for unit, slots in zip(self.units, self._slots, strict=True)
+        ]
+        self._on_clip = {name: of(slot) for name, slot in self._on_clip.items()}
+        self.units, self._slots, self._waveforms, self.n_samples = [], [], [], 0
+        return found
+
+
+class _Sounds(Protocol):
+    def __call__(self, new: Sequence[int], /) -> list[Waveform]: ...
+
+
+def verdict_table(
+    units: Sequence[Unit], answers: Mapping[str, Answers], label_map: LabelMap, task: Task
+) -> pa.Table:
+    """Answers as verdicts: a table of `schema.VERDICTS`.
+
+    Args:
+        units: in the order in which their verdicts are to stand; each has an answer.
+        answers: by content of the unit.
+        label_map: how the model's classes are read.
+        task: the task.
+    """
+    rows = [(unit, *stimulus) for unit in units for stimulus in unit.stimuli]
+    said = np.concatenate([answers[unit.content] for unit in units])
+    logits, received = said[:, :-2].astype(np.float64), said[:, -2:]
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p_raw = shifted / shifted.sum(axis=1, keepdims=True)
+    means = np.array([[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64)
+    p = (p_raw @ means).astype(np.float32)
+    top = logits.argmax(axis=1)
+    index = {label: i for i, label in enumerate(task.labels)}
+    p_expected = [
+        None if unit.expected is None else p[i, index[unit.expected]] for i, (unit, _, _) in enumerate(rows)
     ]
-
-
-def _verdict(
-    facts: ModelFacts,
-    label_map: LabelMap,
-    task: Task,
-    unit: Unit,
-    stimulus: Stimulus,
-    logits: NDArray[np.float32],
-) -> Verdict:
-    signal, clip = unit.signal, unit.clip
-    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
-    p_raw = shifted / shifted.sum()
-    canonical = np.array(label_map.canonical)
-    p = {label: float(p_raw[canonical == label].sum()) for label in task.labels}
-    top = int(np.argmax(logits))
-    seconds, energy = seen(stimulus.waveform, task.sample_rate_hz, facts)
-    return Verdict(
-        task=task.name,
-        reference=signal.reference if signal else None,
-        family=signal.family if signal else None,
-        level=stimulus.level,
-        clip_id=clip.clip_id if clip else None,
-        signal_id=signal.signal_id if signal else None,
-        stimulus=stimulus.name,
-        n_samples=len(stimulus.waveform),
-        truth=clip.label if clip else None,
-        expected=signal.expected if signal else None,
-        predicted_raw=label_map.names[top],
-        predicted=label_map.canonical[top],
-        p_expected=p[signal.expected] if signal else None,
-        p=tuple(p.values()),
-        seconds_seen=seconds,
-        energy_seen=energy,
-    )
+    columns = {
+        "task": [task.name] * len(rows),
+        "reference": [unit.reference for unit, _, _ in rows],
+        "family": [unit.family for unit, _, _ in rows],
+        "level": [level for _, _, level in rows],
+        "clip_id": [unit.clip_id for unit, _, _ in rows],
+        "signal_id": [unit.signal_id for unit, _, _ in rows],
+        "stimulus": [name for _, name, _ in rows],
+        "n_samples": [unit.n_samples for unit, _, _ in rows],
+        "truth": [unit.truth for unit, _, _ in rows],
+        "expected": [unit.expected for unit, _, _ in rows],
+        "predicted_raw": [label_map.names[i] for i in top],
+        "predicted": [label_map.canonical[i] for i in top],
+        "p_expected": p_expected,
+        "p": pa.ListArray.from_arrays(np.arange(len(rows) + 1, dtype=np.int32) * len(task.labels), p.ravel()),
+        "seconds_seen": received[:, 0],
+        "energy_seen": received[:, 1],
+    }
+    return pa.table(columns, schema=schema.VERDICTS)
 
 
 def seen(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:

@@ -168,6 +168,7 @@ def _verdicts(plan: Plan, step: Step, part: Path) -> None:
     label_map = labels.harmonise(classifier.class_names, task)
     suite = Suite(_panel(plan, task), NAME)
     evaluation.evaluate(classifier, label_map, suite, task, part, keep=partial(store.write, part))
+    shutil.rmtree(part / ".answers")
 
 
 _MAKE = MappingProxyType({"baseline": _baseline, "model": _model, "signals": _signals, "verdicts": _verdicts})

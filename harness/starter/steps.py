@@ -53,7 +53,8 @@ _CODE = MappingProxyType(
             *("extract.certify", "extract.run", "spectra"),
         ),
         "verdicts": (
-            *("score.transfer", "score.scorecard", "score.estimates", "score.whole_clips", "spectra"),
+            *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
+            *("score.estimates", "score.whole_clips", "records", "spectra"),
         ),
     }
 )

@@ -26,6 +26,7 @@ from harness.records import Entry, Verdict, from_json, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 ENTRY = "entry.json"
 VERDICTS = "verdicts.parquet"
@@ -34,13 +35,13 @@ _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f
 """What `Entry.path` may be: three folders, none of which can lead out of the root."""
 
 
-def write(root: Path, entry: Entry, verdicts: Sequence[Verdict]) -> Path:
+def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> Path:
     """Write an entry; its count and hash of the verdicts are set here.
 
     Args:
         root: a results folder.
         entry: with any `n_verdicts` and `verdicts_sha256`.
-        verdicts: the rows its scorecard was counted from.
+        verdicts: the rows its scorecard was counted from, as records or as a table of `schema.VERDICTS`.
 
     Returns:
         The folder of the entry.

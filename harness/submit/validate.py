@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset import shards
-from harness.records import FAMILIES, OTHER, PROTOCOL, Entry, LabelMap, from_json
+from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, Entry, LabelMap, from_json
 from harness.score.scorecard import summarise
 from harness.submit import rows, store, text
 from harness.tasks import Task
@@ -241,7 +241,8 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _facts(entry: Entry) -> list[str]:
-    facts, run = entry.facts, entry.run
+    facts, run, proof = entry.facts, entry.run, entry.proof
+    tolerance = PROOF_TOLERANCE.get(run.dtype, 0.0)
     window = 1.0 if facts.window_seconds is None else facts.window_seconds
     return _out_of_range(
         [
@@ -251,6 +252,17 @@ def _facts(entry: Entry) -> list[str]:
             ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
             ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
             ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
+            ("complete", entry.complete, entry.complete, "true: a run that was stopped early is no entry"),
+            ("run.dtype", run.dtype, run.dtype in PROOF_TOLERANCE, f"one of {', '.join(PROOF_TOLERANCE)}"),
+            ("proof.n", proof.n, 0 < proof.n <= 10**6, "1 to 1e6"),
+            ("proof.batch_size", proof.batch_size, proof.batch_size == run.batch_size, "that of the run"),
+            ("proof.n_flips", proof.n_flips, proof.n_flips == 0, "0: its verdicts depend on the batch"),
+            (
+                "proof.max_logit_difference",
+                proof.max_logit_difference,
+                0 <= proof.max_logit_difference <= tolerance,
+                f"0 to {tolerance:g}: its logits depend on the batch",
+            ),
         ]
     )
 

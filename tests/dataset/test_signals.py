@@ -85,9 +85,9 @@ def record_of(repo_id, families, n_clips=3, revision="a" * 64):
     )
 
 
-def add(root, repo_id="toys/a", families=FAMILIES, clips=range(3), levels=False, **options):
+def add(root, repo_id="toys/a", families=FAMILIES, clips=range(3), levels=False, seed=0, **options):
     made = [clip_of(i) for i in clips]
-    found = [signal_of(c, repo_id, f, levels=levels) for c in made for f in families]
+    found = [signal_of(c, repo_id, f, seed, levels=levels) for c in made for f in families]
     build.add_reference(root, TASK, record_of(repo_id, families, len(made)), made, found, **options)
     return made, found
 

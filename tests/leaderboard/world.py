@@ -21,6 +21,7 @@ from harness.records import (
     N_LEVELS,
     OTHER,
     PROTOCOL,
+    BatchProof,
     Clip,
     CorpusRef,
     DatasetRef,
@@ -258,6 +259,8 @@ def add_entry(
         label_map=known,
         scorecard=scorecard.summarise(frame, TASK, candidate, counts, known),
         run=replace(RUN, created=created),
+        proof=BatchProof(8, 16, 1e-6, 0),
+        complete=True,
         n_verdicts=0,
         verdicts_sha256="",
     )

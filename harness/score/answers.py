@@ -1,0 +1,88 @@
+"""A model's answers, kept beside the results: no unit is ever asked twice.
+
+    <out>/.answers/<org>__<model>/<key>/<task>.jsonl             one line per unit
+    <out>/.answers/<org>__<model>/<key>/<task>.<i>-of-<n>.jsonl  those of one shard of a run
+
+The key is a hash of all that answers depend on but the unit: weights, config, preprocessor, arithmetic,
+device, versions. A unit is known by its content (`units.Unit`), so that a suite with one reference more costs
+only its new signals. Lines are on disk before the next batch begins; a torn last line is dropped.
+
+Public: Book.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.journal import Journal, finished
+from harness.records import BatchProof
+from harness.score.transfer import Answers
+from harness.score.units import Unit
+
+
+class Book:
+    """The answers of one model on one task; or of one shard of a run, to be merged by another."""
+
+    def __init__(
+        self, out: Path, slug: str, work: Mapping[str, Any], task: str, shard: tuple[int, int] | None = None
+    ) -> None:
+        """Open or begin.
+
+        Args:
+            out: folder of results.
+            slug: of the model, for the name of its folder.
+            work: what answers depend on.
+            task: name of the task.
+            shard: (i, n), 1 <= i <= n; None for the whole.
+
+        Raises:
+            BadInput: another process is at work on it, or it cannot be written.
+        """
+        key = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
+        folder = out / ".answers" / slug / key
+        part = "" if shard is None else f".{shard[0]}-of-{shard[1]}"
+        self._journal = Journal(folder / f"{task}{part}.jsonl", dict(work), "delete that file")
+        self.known: dict[str, Answers] = {}
+        """Answers by content of the unit."""
+        self.proofs: list[BatchProof] = []
+        """Batch proofs of these answers."""
+        for other in sorted(folder.glob(f"{task}.*-of-*.jsonl")):
+            if re.fullmatch(rf"{re.escape(task)}\.\d+-of-\d+\.jsonl", other.name):
+                self._learn(finished(other, work))
+        self._learn(self._journal.items)
+        self._journal.items.clear()
+
+    def append(self, answered: Sequence[tuple[Unit, Answers]]) -> None:
+        """Keep the answers to some units."""
+        self._journal.append(*(_item(unit, said) for unit, said in answered))
+        self.known.update((unit.content, said) for unit, said in answered)
+
+    def prove(self, proof: BatchProof) -> None:
+        """Keep a batch proof."""
+        self._journal.append({"proof": vars(proof)})
+        self.proofs.append(proof)
+
+    def close(self) -> None:
+        """Let others at it."""
+        self._journal.close()
+
+    def _learn(self, items: Sequence[dict[str, Any]]) -> None:
+        for item in items:
+            if "proof" in item:
+                self.proofs.append(BatchProof(**item["proof"]))
+            else:
+                flat = np.frombuffer(base64.b64decode(item["said"]), dtype="<f4")
+                self.known[item["of"]] = flat.reshape(item["n"], -1)
+
+
+def _item(unit: Unit, said: Answers) -> dict[str, Any]:
+    packed = base64.b64encode(np.ascontiguousarray(said, dtype="<f4").tobytes()).decode()
+    return {"of": unit.content, "n": len(said), "said": packed}

@@ -1,0 +1,297 @@
+"""Evaluations: nothing asked twice, shards that add up, early stops that say so, batches that prove it."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from harness import cli
+from harness.dataset import signals
+from harness.errors import BadInput, NotValid
+from harness.records import FAMILIES, MIN_SIGNALS
+from harness.score import evaluation, transfer
+from harness.score.live import Live
+from harness.score.scorecard import summarise
+from harness.score.units import units_of, visits
+from harness.submit import store
+from harness.submit.validate import problems
+from tests.dataset.test_signals import TASK, add
+from tests.test_against import Candidate
+from tests.test_cli import make_corpus
+from tests.test_transfer import LABELS
+from tests.toys import ARCHITECTURES, save_model
+
+
+@pytest.fixture
+def suite(tmp_path):
+    add(tmp_path / "signals", levels=True)
+    add(tmp_path / "signals", "toys/b", seed=1)
+    return signals.load(str(tmp_path / "signals"))
+
+
+def evaluated(suite, out, candidate=None, **options):
+    """Entry and rows, and how many sounds were heard for them."""
+    candidate = candidate or Candidate()
+    keep = lambda entry, table: (entry, table.to_pylist())  # noqa: E731
+    entry, rows = evaluation.evaluate(candidate, LABELS, suite, TASK, out, keep=keep, **options)
+    return entry, rows, len(candidate.heard)
+
+
+PROOF = 2 * 8
+"""Sounds heard for a batch proof of eight."""
+
+
+def plain(entry):
+    return dataclasses.replace(entry, run=None)
+
+
+def test_what_was_judged_is_not_asked_again(suite, tmp_path):
+    entry, rows, n = evaluated(suite, tmp_path / "out")
+    assert n > PROOF
+    again, same, none = evaluated(suite, tmp_path / "out")
+    assert (plain(again), same, none) == (plain(entry), rows, 0)
+    assert (entry.complete, entry.proof.n_flips, entry.proof.n) == (True, 0, 8)
+
+
+def test_a_new_reference_costs_its_own_signals_alone(suite, tmp_path):
+    evaluated(suite, tmp_path / "out")
+    add(suite.root, "toys/c", seed=2)
+    grown = signals.load(str(suite.root))
+    entry, rows, n = evaluated(grown, tmp_path / "out")
+    assert n <= 3 * 2 * 5, "three clips, two families, a signal and four controls"
+    whole = evaluated(grown, tmp_path / "elsewhere")
+    assert (plain(entry), rows) == (plain(whole[0]), whole[1])
+
+
+@pytest.mark.parametrize("change", [{"settings_sha256": "0" * 64}, {"dtype": "bfloat16"}, {"device": "meta"}])
+def test_another_model_arithmetic_or_device_is_asked_anew(suite, tmp_path, change):
+    _, _, n = evaluated(suite, tmp_path / "out")
+    other = Candidate()
+    for name, value in change.items():
+        setattr(other, name, value)
+    assert evaluated(suite, tmp_path / "out", other)[2] == n
+    other = Candidate()
+    other.device = "cpu:0"
+    assert evaluated(suite, tmp_path / "out", other)[2] == 0, "which card it was does not matter"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_shards_add_up_to_one_run(suite, tmp_path, n):
+    entry, rows, heard = evaluated(suite, tmp_path / "whole")
+    parts = [Candidate() for _ in range(n)]
+    n_units = [
+        evaluation.judge_shard(part, suite, TASK, tmp_path / "out", (i, n)) for i, part in enumerate(parts, 1)
+    ]
+    assert sum(n_units) == len(units_of(suite, TASK))
+    assert sum(len(part.heard) for part in parts) == heard - PROOF
+    merged, same, left = evaluated(suite, tmp_path / "out")
+    assert (plain(merged), same, left) == (plain(entry), rows, PROOF)
+
+
+def test_a_shard_that_is_missing_or_torn_is_judged_by_the_merging_run(suite, tmp_path):
+    _, rows, heard = evaluated(suite, tmp_path / "whole")
+    parts = [Candidate() for _ in range(2)]
+    for i, part in enumerate(parts):
+        evaluation.judge_shard(part, suite, TASK, tmp_path / "out", (i + 1, 3))
+    torn = next((tmp_path / "out").rglob("*.1-of-3.jsonl"))
+    torn.write_bytes(torn.read_bytes()[:-9])
+    _, same, left = evaluated(suite, tmp_path / "out")
+    assert same == rows
+    assert PROOF < left < heard
+
+
+class Killed(Exception):
+    """A stand-in for a kill."""
+
+
+def test_an_evaluation_that_was_cut_off_loses_no_more_than_a_batch(suite, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 5_000)
+    _, rows, heard = evaluated(suite, tmp_path / "whole")
+
+    class Dying(Candidate):
+        def logits(self, waveforms, sample_rate_hz):
+            if len(self.heard) > heard // 2:
+                raise Killed
+            return super().logits(waveforms, sample_rate_hz)
+
+    dying = Dying()
+    with pytest.raises(Killed):
+        evaluated(suite, tmp_path / "out", dying)
+    _, same, left = evaluated(suite, tmp_path / "out")
+    assert same == rows
+    assert left <= heard - len(dying.heard) + 20
+
+
+def test_a_model_whose_logits_move_with_the_batch_is_not_valid(suite, tmp_path):
+    class Swaying(Candidate):
+        def logits(self, waveforms, sample_rate_hz):
+            return super().logits(waveforms, sample_rate_hz) + np.float32([0.01 * len(waveforms), 0, 0])
+
+    with pytest.raises(NotValid, match="would depend on the batch; try --batch-size 1"):
+        evaluated(suite, tmp_path / "out", Swaying())
+    assert not list((tmp_path / "out").rglob("entry.json"))
+    with pytest.raises(NotValid):  # not even when everything is known already
+        evaluated(suite, tmp_path / "out", Swaying())
+
+
+def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):
+    evaluated(suite, tmp_path / "out")
+    other = Candidate()
+    other.batch_size = 4
+    entry, _, n = evaluated(suite, tmp_path / "out", other)
+    assert (n, entry.proof.batch_size) == (PROOF, 4)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A suite of 240 clips and two references."""
+    root = tmp_path_factory.mktemp("large")
+    for name, seed in (("toys/a", 0), ("toys/b", 1)):
+        add(root, name, seed=seed, clips=range(240))
+    return signals.load(str(root))
+
+
+def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 20_000)
+    entry, rows, heard = evaluated(large, tmp_path / "full")
+    partial, some, n = evaluated(large, tmp_path / "out", until_width=0.15)
+    assert n < heard / 3
+    assert not partial.complete
+    lift = partial.scorecard.headline.rates.lift
+    assert lift.high - lift.low <= 0.3
+    assert lift.low <= entry.scorecard.headline.rates.lift.value <= lift.high
+    assert {row["family"] for row in some} == {None, FAMILIES[0]}
+    folder = store.write(tmp_path / "out", *_tabled(partial, some))
+    found = problems(folder, [TASK], strict_files=False)
+    assert any("stopped early" in line for line in found)
+    whole, every, left = evaluated(large, tmp_path / "out")
+    assert (plain(whole), every) == (plain(entry), rows)
+    assert left < heard
+
+
+def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suite, tmp_path):
+    entry, rows, _ = evaluated(suite, tmp_path / "out", until_width=0.01)
+    assert not entry.complete
+    assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 3 * 2
+
+
+def test_live_estimates_end_as_those_of_the_scorecard(large, tmp_path):
+    seen = []
+    entry, _, _ = evaluated(
+        large, tmp_path / "out", progress=lambda n, total, live: seen.append((n, total, live))
+    )
+    assert sum(n for n, _, _ in seen) == seen[-1][1] == len(units_of(large, TASK))
+    now, rates = seen[-1][2].now(), entry.scorecard.headline.rates
+    assert (now.transfer, now.floor, now.lift) == (rates.transfer, rates.floor, rates.lift)
+    assert now.n_clips == 240
+
+
+def test_live_estimates_wait_for_enough_signals(suite):
+    units = units_of(suite, TASK)
+    live = Live(units, suite.counts("deepfake"), Candidate.ref, LABELS)
+    assert live.now().transfer.value is None
+    for unit, said in next(iter(transfer.judge(Candidate(), suite, TASK, visits(units, TASK)))):
+        live.learn(unit, said)
+    assert live.now().transfer.n == 6
+    assert live.now().lift.value is None, f"below {MIN_SIGNALS} signals of a reference"
+
+
+def test_rates_over_visible_signals_leave_out_what_the_model_cannot_hear(suite, tmp_path):
+    entry, rows, _ = evaluated(suite, tmp_path / "out")
+    family = entry.scorecard.headline
+    assert family.visible == family.rates
+    for row in rows:
+        if row["clip_id"] == "c1":
+            row["energy_seen"] = 0.89
+    _, table = _tabled(entry, rows)
+    card = summarise(table.to_pandas(), TASK, entry.model, entry.references, LABELS)
+    assert card.headline.rates == family.rates
+    assert card.headline.visible.transfer.n == 2 * 2
+    assert card.headline.rates.transfer.n == 2 * 3
+
+
+def _tabled(entry, rows):
+    import pyarrow as pa
+
+    from harness.dataset.schema import VERDICTS
+
+    return entry, pa.Table.from_pylist(rows, VERDICTS)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Signals of clips of three lengths, and every architecture."""
+    root = tmp_path_factory.mktemp("evaluation")
+    rows = [(f"c{i}.wav", ("angry", "happy", "neutral", "sad")[i % 4]) for i in range(5)]
+    make_corpus(root / "corpus", *rows)
+    save_model(root / "reference", "wav2vec2", ("neu", "hap", "ang", "sad"))
+    command = ["extract", root / "reference", "--task", "emotion", "--corpus", root / "corpus"]
+    assert cli.run([str(a) for a in (*command, "--search", "minimal", "--out", root / "signals")]) == 0
+    return root
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_is_checked_and_judged_alike_in_any_batch(world, architecture, capsys):
+    model = save_model(world / architecture, architecture, ("neu", "hap", "ang", "sad"), seed=1)
+    assert cli.run(["check", str(model), "--json"]) == 0
+    capsys.readouterr()
+    rows = {}
+    for size in (1, 16):
+        out = world / f"{architecture}-{size}"
+        command = ["evaluate", str(model), "--signals", str(world / "signals"), "--out", str(out)]
+        assert cli.run([*command, "--batch-size", str(size), "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)["results"]
+        rows[size] = store.verdicts(store.find(out)[0])
+        assert found["proof"]["max_logit_difference"] <= 1e-4
+    alike(rows[1], rows[16])
+
+
+def alike(one, other):
+    """Two tables of verdicts say the same, with probabilities as near as rounding lets them be."""
+    for name in one:
+        if name in ("p", "p_expected"):
+            np.testing.assert_allclose(np.vstack(one[name]), np.vstack(other[name]), atol=1e-4)
+        else:
+            assert one[name].equals(other[name]), name
+
+
+def test_the_command_answers_from_what_it_knows_and_opens_no_model(world, tmp_path, capsys, monkeypatch):
+    model = save_model(tmp_path / "ear", "hubert", ("neu", "hap", "ang", "sad"))
+    command = ["evaluate", str(model), "--signals", str(world / "signals"), "--out", str(tmp_path / "out")]
+    assert cli.run(command) == 0
+    first = capsys.readouterr().out
+    monkeypatch.setattr("harness.models.open_checkpoint", None)
+    assert cli.run(command) == 0
+    second = capsys.readouterr()
+    assert second.out == first
+    assert "evaluated before, and nothing has changed since" in second.err
+
+
+def test_shards_of_the_command_are_merged_by_the_command(world, tmp_path, capsys):
+    model = save_model(tmp_path / "ear", "hubert", ("neu", "hap", "ang", "sad"))
+    command = ["evaluate", str(model), "--signals", str(world / "signals"), "--json", "--out"]
+    for i in (1, 2):
+        assert cli.run([*command, str(tmp_path / "out"), "--shard", f"{i}/2"]) == 0
+    assert not list((tmp_path / "out").rglob("entry.json"))
+    for out in ("out", "whole"):
+        assert cli.run([*command, str(tmp_path / out)]) == 0
+    alike(*(store.verdicts(store.find(tmp_path / out)[0]) for out in ("out", "whole")))
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/99999"])
+def test_a_shard_that_cannot_be_is_refused(shard, capsys):
+    assert cli.run(["evaluate", "m", "--shard", shard]) == 2
+    assert "expected i/n" in capsys.readouterr().err
+
+
+def test_two_ways_to_do_less_are_one_too_many(capsys):
+    assert cli.run(["evaluate", "m", "--shard", "1/2", "--until-width", "0.1"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+
+
+def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
+    book = evaluation._book(Candidate(), TASK, tmp_path)
+    with pytest.raises(BadInput, match="another run is at work"):
+        evaluation._book(Candidate(), TASK, tmp_path)
+    book.close()
