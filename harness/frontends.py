@@ -106,7 +106,7 @@ def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
     """A front end that slopes can pass, for waveforms of one length.
 
     Args:
-        extractor: of one of the kinds in `models.ARCHITECTURES`.
+        extractor: of one of the kinds in `extractors.ARCHITECTURES`.
         n_samples: length of the waveforms.
 
     Returns:

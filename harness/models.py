@@ -8,7 +8,7 @@ batch. AST and Whisper are the exception: their extractors bring everything to o
 Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and is that
 of one moment; and a head that would be filled with random numbers is refused.
 
-Public: ARCHITECTURES, DTYPES, Classifier, load, open_checkpoint.
+Public: DTYPES, Classifier, load, open_checkpoint.
 """
 
 from __future__ import annotations
@@ -16,36 +16,18 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import audio
-from harness.checkpoints import Checkpoint, config_of, preprocessor_of, resolve, settings_sha256
+from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
 from harness.errors import BadInput, BadModel
-from harness.frontends import differentiable, min_samples, quicken, window_seconds
+from harness.extractors import ARCHITECTURES, backend, one_line, open_extractor, quiet
+from harness.frontends import differentiable, min_samples, window_seconds
 from harness.records import Mask, ModelFacts, Waveform
-
-ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "audio-spectrogram-transformer": "ASTFeatureExtractor",
-        "data2vec-audio": "Wav2Vec2FeatureExtractor",
-        "hubert": "Wav2Vec2FeatureExtractor",
-        "sew": "Wav2Vec2FeatureExtractor",
-        "sew-d": "Wav2Vec2FeatureExtractor",
-        "unispeech": "Wav2Vec2FeatureExtractor",
-        "unispeech-sat": "Wav2Vec2FeatureExtractor",
-        "wav2vec2": "Wav2Vec2FeatureExtractor",
-        "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
-        "wav2vec2-conformer": "Wav2Vec2FeatureExtractor",
-        "wavlm": "Wav2Vec2FeatureExtractor",
-        "whisper": "WhisperFeatureExtractor",
-    }
-)
-"""Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Arithmetics of a model."""
@@ -71,7 +53,7 @@ class Classifier:
         """Of config and preprocessor, and of code where it brings its own."""
         self.batch_size = batch_size
         """Largest batch; halved when memory runs out."""
-        self.frontend = f"{type(extractor).__name__} ({_backend(extractor)})"
+        self.frontend = f"{type(extractor).__name__} ({backend(extractor)})"
         """Feature extractor, and what computes its features."""
         self.min_samples = min_samples(config)
         """Shortest waveform it can hear, at its own rate."""
@@ -297,7 +279,7 @@ def open_checkpoint(
     trusted = checkpoint.trusted
     _require_known_architecture(checkpoint)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
-    with _quiet():
+    with quiet():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
             _require_classes(name, config.id2label)
@@ -314,13 +296,13 @@ def open_checkpoint(
         except BadModel:
             raise
         except Exception as error:
-            raise BadModel(f"transformers cannot load {name}: {_one_line(error)}") from None
+            raise BadModel(f"transformers cannot load {name}: {one_line(error)}") from None
     _require_all_weights(name, loading)
-    extractor = _extractor(checkpoint, config)
+    extractor = open_extractor(checkpoint, config)
     try:
         model.to(device)
     except RuntimeError as error:
-        raise BadInput(f"{name} cannot be moved to {device} ({_one_line(error)}); try --device cpu") from None
+        raise BadInput(f"{name} cannot be moved to {device} ({one_line(error)}); try --device cpu") from None
     return Classifier(checkpoint, model.eval(), extractor, device, batch_size)
 
 
@@ -374,79 +356,6 @@ def _require_all_weights(name: str, loading: dict[str, Any]) -> None:
         )
 
 
-def _extractor(checkpoint: Checkpoint, config: Any) -> Any:
-    """The feature extractor, from the very file that the revision was computed from."""
-    import transformers
-
-    name, settings = checkpoint.ref.repo_id, preprocessor_of(checkpoint)
-    if config.model_type not in ARCHITECTURES:
-        return _own_extractor(checkpoint)
-    expected = ARCHITECTURES[config.model_type]
-    # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
-    if (found := settings.get("feature_extractor_type", expected)) != expected:
-        raise BadModel(
-            f"{name}: preprocessor_config.json is of a {found}, and {config.model_type} is fed by a"
-            f" {expected}; save the one of the base model:"
-            " AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
-        )
-    try:
-        with _quiet():
-            extractor = getattr(transformers, expected).from_dict(settings)
-    except Exception as error:
-        raise BadModel(f"{name}: no {expected} from preprocessor_config.json: {_one_line(error)}") from None
-    if getattr(extractor, "dither", 0.0):
-        extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
-    if _backend(extractor) == "numpy fbank":
-        quicken(extractor)
-    made, wanted = _shapes(config, extractor)
-    if made != wanted:
-        raise BadModel(
-            f"{name}: its feature extractor makes {made[0]} frames of {made[1]} mel bands, its config wants"
-            f" {wanted[0]} of {wanted[1]}; one of the two files is of another model"
-        )
-    return extractor
-
-
-def _own_extractor(checkpoint: Checkpoint) -> Any:
-    """The feature extractor of a model that brings its own code, which may be its own, too."""
-    from transformers import AutoFeatureExtractor
-
-    name = checkpoint.ref.repo_id
-    try:
-        with _quiet():
-            extractor = AutoFeatureExtractor.from_pretrained(
-                str(checkpoint.folder), local_files_only=True, trust_remote_code=True
-            )
-    except Exception as error:
-        raise BadModel(f"{name}: no feature extractor from its files: {_one_line(error)}") from None
-    if not isinstance(getattr(extractor, "sampling_rate", None), int):
-        raise BadModel(f"{name}: its feature extractor has no sampling_rate; expected one for sound")
-    return extractor
-
-
-def _shapes(config: Any, extractor: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Frames and mel bands the extractor makes, and those the model takes; (0, 0) twice for raw waves."""
-    if config.model_type == "whisper":
-        return (
-            (extractor.nb_max_frames, extractor.feature_size),
-            (2 * config.max_source_positions, config.num_mel_bins),
-        )
-    if config.model_type == "audio-spectrogram-transformer":
-        return (extractor.max_length, extractor.num_mel_bins), (config.max_length, config.num_mel_bins)
-    return (0, 0), (0, 0)
-
-
-def _backend(extractor: Any) -> str:
-    if type(extractor).__name__ == "ASTFeatureExtractor":
-        # It keeps filters of its own only when torchaudio is not there to make them.
-        return "numpy fbank" if hasattr(extractor, "mel_filters") else "torchaudio fbank"
-    return "torch" if type(extractor).__name__ == "WhisperFeatureExtractor" else "numpy"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
 def _exact(device: str) -> contextlib.AbstractContextManager[None]:
     """Convolutions in float32 proper: TF32, the default on NVIDIA cards, keeps 10 bits of each factor."""
     import torch
@@ -454,19 +363,3 @@ def _exact(device: str) -> contextlib.AbstractContextManager[None]:
     if device.startswith("cuda"):
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence: transformers reports on stderr what is checked here; its settings are put back."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

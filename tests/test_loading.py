@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from harness.checkpoints import resolve
 from harness.errors import BadInput, BadModel
-from harness.models import ARCHITECTURES, load, open_checkpoint
+from harness.extractors import ARCHITECTURES
+from harness.models import load, open_checkpoint
 from tests import toys
 
 NAMES = ("happy", "sad", "neu")

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from harness import audio
 from harness.checkpoints import Checkpoint, resolve
 from harness.errors import BadInput
-from harness.models import ARCHITECTURES, Classifier, load, open_checkpoint
+from harness.extractors import ARCHITECTURES
+from harness.models import Classifier, load, open_checkpoint
 from harness.records import ModelRef
 from tests import toys
 from tests.loopback_hub import LoopbackHub

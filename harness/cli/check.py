@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.terminal import Opening, label_map_for, model_options, open_suite
-from harness.records import OTHER, PROOF_TOLERANCE
 
 if TYPE_CHECKING:
     from harness.models import Classifier
@@ -98,6 +97,7 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
 
     import numpy as np
 
+    from harness.records import PROOF_TOLERANCE
     from harness.seeds import generator
 
     rng = generator("check", classifier.ref.repo_id)
@@ -149,6 +149,7 @@ def _duration(seconds: float) -> str:
 def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: bool) -> Finding:
     """How the model's class names are read for one task; only one that was asked for can fail."""
     from harness.errors import BadLabels
+    from harness.records import OTHER
 
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
