@@ -86,7 +86,7 @@ def window_seconds(config: Any, extractor: Any) -> float | None:
 
 
 def min_samples(config: Any) -> int:
-    """Shortest input that still gives every layer something to work on."""
+    """Shortest input that still gives every layer something to work on; 1 of a model that does not say."""
     if config.model_type == "whisper":
         return 1
     if config.model_type == "audio-spectrogram-transformer":
@@ -94,7 +94,8 @@ def min_samples(config: Any) -> int:
     if config.model_type == "wav2vec2-bert":
         return _FRAME + _HOP  # two frames: it divides by their standard deviation
     n = int(getattr(config, "squeeze_factor", 1))
-    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+    kernels, strides = getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ())
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         n = (n - 1) * stride + kernel
     return n
 

@@ -458,6 +458,38 @@ def test_check_fails_a_model_that_speaks_none_with_exit_code_1(
         assert said.err == ""
 
 
+def test_a_label_map_to_complete_is_proposed_and_then_taken(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", world / "mute", "--task", "emotion", "--json") == 1
+    assert "--task emotion --template > labels.json" in capsys.readouterr().out
+    assert run("check", world / "mute", "--task", "emotion", "--template") == 0
+    proposed = json.loads(capsys.readouterr().out)
+    assert proposed["labels"] == {f"LABEL_{i}": None for i in range(4)}
+    proposed["labels"] |= {"LABEL_0": "neutral", "LABEL_1": "happy"}
+    proposed |= {"reviewed_by": "me", "why": "the training script"}
+    (tmp_path / "labels.json").write_text(json.dumps(proposed))
+    assert run("check", world / "mute", "--task", "emotion", "--label-map", tmp_path / "labels.json") == 0
+
+
+@pytest.mark.parametrize("tasks", [[], ["--task", "emotion", "--task", "deepfake"]])
+def test_a_template_is_of_one_task(world: Path, tasks: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", world / "mute", *tasks, "--template") == 2
+    assert "--template is for one task" in capsys.readouterr().err
+
+
+def test_check_says_how_long_an_evaluation_takes_and_what_is_not_read(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = toys.save_model(tmp_path / "ear", "hubert", ("happy", "sad", "sarcastic"))
+    assert run("check", model, "--task", "emotion", "--signals", world / "signals", "--json") == 0
+    found = {f["what"]: f["detail"] for f in json.loads(capsys.readouterr().out)["findings"]}
+    read = found["labels of emotion"]
+    assert read.startswith("happy → happy, sad → sad; no label of the task, so never right: sarcastic; ")
+    assert "2 of 10 labels, without angry" in read
+    assert re.fullmatch(r"at most \d+ s for \d+ stimuli of local/signals", found["evaluation of emotion"])
+
+
 def test_extract_as_json_is_the_record_and_talk_goes_to_stderr(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

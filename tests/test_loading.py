@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,109 @@ def test_a_half_precision_checkpoint_is_scored_in_float32(tmp_path: Path) -> Non
     edit(folder, "config.json", dtype="float32")
     assert np.array_equal(load(str(folder), device="cpu").logits([clip], RATE), logits)
     assert model.dtype == "float32"
+
+
+@pytest.mark.parametrize("architecture", ["wav2vec2", "whisper", "audio-spectrogram-transformer"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_there_for_the_asking(tmp_path: Path, architecture: str, dtype: str) -> None:
+    folder = toy(tmp_path, architecture)
+    clips = toys.sounds(16_000, 16_000)
+    half = load(str(folder), device="cpu", dtype=dtype)
+    logits = half.logits(clips, RATE)
+    assert (half.dtype, logits.dtype) == (dtype, np.float32)
+    difference = np.abs(load(str(folder), device="cpu").logits(clips, RATE) - logits).max()
+    assert 0 < difference < 0.5
+
+
+def test_an_arithmetic_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no arithmetic 'int8'; expected one of float32, bfloat16, float16"):
+        load(str(toy(tmp_path)), device="cpu", dtype="int8")
+
+
+@pytest.mark.parametrize("normalisation", ["group", "layer"])
+@pytest.mark.parametrize("architecture", ["wav2vec2", "hubert", "wavlm", "unispeech-sat"])
+def test_either_normalisation_is_scored_alike_in_any_batch(
+    tmp_path: Path, architecture: str, normalisation: str
+) -> None:
+    settings = {"feat_extract_norm": normalisation, "do_stable_layer_norm": normalisation == "layer"}
+    folder = toys.save_model(tmp_path / "toy", architecture, NAMES, settings=settings)
+    clips = toys.sounds(16_000, 8_000, 16_000, 8_000)
+    model = load(str(folder), device="cpu", batch_size=4)
+    alone = np.concatenate([model.logits([clip], RATE) for clip in clips])
+    assert np.abs(model.logits(clips, RATE) - alone).max() < 1e-4
+
+
+OWN_CODE = """
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+class EarConfig(PretrainedConfig):
+    model_type = "ear"
+
+
+class EarForAudioClassification(PreTrainedModel):
+    config_class = EarConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = torch.nn.Linear(2, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_values):
+        heard = torch.stack([input_values.abs().mean(1), input_values.std(1)], 1)
+        return SequenceClassifierOutput(logits=self.classifier(heard))
+"""
+
+
+def own_code(folder: Path) -> Path:
+    """A model with a file of its own, which says so when it is run."""
+    folder.mkdir()
+    ran = folder.parent / "ran"
+    (folder / "ear.py").write_text(f"open({str(ran)!r}, 'w').close()\n{OWN_CODE}")
+    config = {
+        "model_type": "ear",
+        "auto_map": {
+            "AutoConfig": "ear.EarConfig",
+            "AutoModelForAudioClassification": "ear.EarForAudioClassification",
+        },
+        "id2label": dict(enumerate(NAMES)),
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = {"classifier.weight": torch.eye(3)[:, :2], "classifier.bias": torch.zeros(3)}
+    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    extractor = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "sampling_rate": RATE}
+    (folder / "preprocessor_config.json").write_text(json.dumps(extractor))
+    return folder
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is trusted is copied to a folder of the test."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+
+@pytest.mark.usefixtures("modules")
+def test_code_that_is_trusted_is_run_and_said_to_be(tmp_path: Path) -> None:
+    folder = own_code(tmp_path / "own")
+    assert "--trust-remote-code" in refusal(folder)
+    assert not (tmp_path / "ran").exists()
+    model = load(str(folder), device="cpu", trust_remote_code=True)
+    assert (tmp_path / "ran").exists()
+    assert model.facts.remote_code
+    clips = toys.sounds(16_000, 8_000)
+    assert model.logits(clips, RATE).shape == (2, 3)
+    before = model.ref.revision
+    (folder / "ear.py").write_text((folder / "ear.py").read_text() + "\n# another thought\n")
+    assert load(str(folder), device="cpu", trust_remote_code=True).ref.revision != before
+
+
+@pytest.mark.parametrize("revision", [None, "main", "abc123"])
+def test_code_of_the_hub_is_trusted_at_one_commit_only(revision: str | None) -> None:
+    with pytest.raises(BadModel, match="all 40 digits of the commit that you have read"):
+        load("org/name", revision, trust_remote_code=True)
 
 
 def test_weights_that_are_not_numbers_are_refused_when_they_speak(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def save_model(
     seed: int = 0,
     sample_rate_hz: int = 16_000,
     bias: Sequence[float] | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> Path:
     """Save a model and its feature extractor, as `save_pretrained` would.
 
@@ -111,6 +112,7 @@ def save_model(
         class_names: its classes, by index.
         seed: of its weights.
         sample_rate_hz: what its feature extractor expects.
+        settings: fields of its config that differ from those of the toys.
         bias: (n_classes,) logits of a model that says the same of everything; None for one that listens.
 
     Returns:
@@ -121,7 +123,7 @@ def save_model(
 
     config = AutoConfig.for_model(
         architecture,
-        **_SETTINGS.get(architecture, _RAW_WAVE),
+        **(_SETTINGS.get(architecture, _RAW_WAVE) | (settings or {})),
         id2label=dict(enumerate(class_names)),
         label2id={name: i for i, name in enumerate(class_names)},
     )

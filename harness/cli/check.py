@@ -12,6 +12,7 @@ import click
 from harness.cli.terminal import Opening, label_map_for, model_options, open_suite
 
 if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
     from harness.models import Classifier
     from harness.tasks import Task
 
@@ -29,11 +30,13 @@ class Finding:
 @click.command()
 @click.argument("model")
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@click.option("--template", is_flag=True, help="Print a label map to complete, of the one --task, and stop.")
 @click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
 @model_options
 def check(
     model: str,
     task_names: tuple[str, ...],
+    template: bool,
     signals: str | None,
     label_map: Path | None,
     opening: Opening,
@@ -50,7 +53,11 @@ def check(
 
     from harness import tasks
 
-    classifier = opening.open(opening.resolve(model))
+    checkpoint = opening.resolve(model)
+    if template:
+        _print_template(checkpoint, task_names)
+        return 0
+    classifier = opening.open(checkpoint)
     wanted = [tasks.find(name) for name in task_names] or list(tasks.TASKS.values())
     readings = [_reading(classifier, task, label_map, bool(task_names)) for task in wanted]
     hearing, seconds = _hearing(classifier)
@@ -73,6 +80,19 @@ def check(
     else:
         _show(classifier.ref.repo_id, findings)
     return 0 if passed else 1
+
+
+def _print_template(checkpoint: Checkpoint, task_names: tuple[str, ...]) -> None:
+    from harness import labels, tasks
+    from harness.checkpoints import class_names_of
+    from harness.errors import BadInput
+
+    if len(task_names) != 1:
+        raise BadInput(f"--template is for one task, and {len(task_names)} are given; name it with --task T")
+    class_names = class_names_of(checkpoint)
+    if not class_names:
+        raise BadInput(f"{checkpoint.ref.repo_id} has no id2label in config.json, so no classes to map")
+    click.echo(labels.template(class_names, tasks.find(task_names[0]), checkpoint.ref), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:

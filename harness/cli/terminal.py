@@ -110,10 +110,15 @@ def label_map_for(
         BadLabels: they cannot be mapped to the task.
     """
     from harness import labels
+    from harness.errors import BadLabels
 
     if label_map is not None:
         return labels.from_file(label_map, class_names, task, model)
-    return labels.harmonise(class_names, task)
+    try:
+        return labels.harmonise(class_names, task)
+    except BadLabels as error:
+        begin = f"goodenough check MODEL --task {task.name} --template > labels.json"
+        raise BadLabels(f"{error}; a file to begin with: {begin}") from None
 
 
 @contextmanager
