@@ -18,6 +18,7 @@ import leaderboard
 from harness.dataset.signals import VERDICTS, Suite
 from harness.errors import BadInput
 from harness.records import FAMILIES, Entry, LabelMap
+from harness.score.estimates import wilson
 from harness.submit import store
 from leaderboard import listen, report, site, table
 from leaderboard.table import Board, Ranking, Row
@@ -285,6 +286,22 @@ def test_a_report_is_small_and_tells_lift_interval_and_n(world: World, reported:
     assert f"n = {lift.n} signals" in text
     assert "Against the references" in text
     assert "lab/alpha" in text or "alpha" in text
+
+
+def test_a_report_tells_apart_what_a_model_cannot_hear_and_what_was_stopped(
+    world: World, reported: Path, tmp_path: Path
+) -> None:
+    entry, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
+    first, *others = entry.scorecard.families
+    heard = replace(first, visible=replace(first.rates, transfer=wilson(17, 171)))
+    card = replace(entry.scorecard, families=(heard, *others))
+    path = tmp_path / "report.html"
+    report.write(path, replace(entry, scorecard=card, complete=False), store.verdicts(folder), world.suite)
+    plain, told = (" ".join("".join(_page(p).text).split()) for p in (reported, path))
+    for words in ("of these, those it can hear", "n 171", "Partial: this evaluation was stopped early"):
+        assert words in told
+        assert words not in plain
+    assert f"{entry.proof.n} stimuli scored one by one and in batches" in plain
 
 
 def test_the_players_of_a_report_hold_sound_and_name_their_gain(reported: Path) -> None:
