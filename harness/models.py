@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from harness import audio
 from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
@@ -68,6 +69,8 @@ class Classifier:
         """What it is."""
         self._model, self._dtype = model, model.dtype
         self._extractor = extractor
+        # Threads of numpy's BLAS that spin while they wait take the cores from torch: thrice the time.
+        self._threads = ThreadpoolController()
         self._fixed_length = config.model_type in _FIXED_LENGTH
         self._front_ends: dict[int, Any] = {}
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
@@ -197,7 +200,8 @@ class Classifier:
         """(b, n_classes), or None when memory ran out."""
         import torch
 
-        features = self._extractor(batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt")
+        with self._threads.limit(limits=1, user_api="blas"):
+            features = self._extractor(batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt")
         try:
             with torch.inference_mode(), _exact(self.device):
                 inputs = {k: self._placed(v) for k, v in features.items() if k in self._inputs}
