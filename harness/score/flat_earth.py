@@ -169,7 +169,8 @@ def _p_ignored(
     found = ignored.sum(axis=0)
     rng = generator("flat earth own", *seed_names)
     judged = np.flatnonzero(own.any(axis=1))
-    mark, source, clip = ignored[judged].any(axis=1), panel.source[judged], panel.clip[judged]
+    source, clip = panel.source[judged], panel.clip[judged]
+    mark = np.asarray(ignored[judged].any(axis=1))
     order = np.argsort(clip, kind="stable")
     source, clip, mark = source[order], clip[order], mark[order]
     reached = np.ones(len(panel.models))

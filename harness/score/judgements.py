@@ -103,7 +103,7 @@ def gather(
         signal_ids=first["signal_id"].to_numpy(dtype=object),
         clip_ids=clip_ids,
         clip=clip.astype(np.int64),
-        source=first["reference"].map(index).to_numpy(dtype=np.int64),
+        source=np.array([index[name] for name in first["reference"]], dtype=np.int64),
         expected=first["expected"].to_numpy(dtype=object),
         accepted=accepted,
     )
