@@ -17,6 +17,7 @@ VERBS = {
     "check": "See in seconds whether a model can be evaluated, without any data.",
     "tasks": "List the tasks, their labels and spellings.",
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
+    "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
     "validate": "Report every problem of entries.",
     "submit": "Put a validated entry where submissions live.",
     "leaderboard": "Build or serve the leaderboard.",

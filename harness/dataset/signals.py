@@ -86,6 +86,7 @@ class SignalLine:
     truth: str | None
     expected: str
     n_samples: int
+    n_kept: int
     degenerate: bool
     has_levels: bool
     made_of: str
@@ -194,7 +195,7 @@ class Suite:
 
     def signal_lines(self, task: str, slug: str) -> Iterator[SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included."""
-        plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "degenerate")
+        plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "n_kept", "degenerate")
         made_of = ("sha256", "mask", "levels")
         path = self._verified(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):

@@ -10,12 +10,13 @@ p-values of a panel are adjusted together (Benjamini-Hochberg). A model is flagg
 ALPHA and the lower end of the 95 % interval of R(g) minus the median R of the others is above EXCESS; clips
 are resampled for it.
 
-Public: FlatEarth, Share, assess, ALPHA, EXCESS.
+Public: FlatEarth, Share, assess, benjamini_hochberg, ALPHA, EXCESS.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,7 @@ def assess(panel: Judgements, seed_names: tuple[str, ...] = ()) -> list[FlatEart
         kind: _shares(kind, among, hits & among, p, panel.clip, weights, enough)
         for kind, among, hits, p in kinds
     }
-    adjusted = _benjamini_hochberg([s for kind in shares.values() for s in kind])
+    adjusted = _adjusted([s for kind in shares.values() for s in kind])
     n = len(panel.models)
     return [FlatEarth(panel.models[j], adjusted[j], adjusted[n + j]) for j in range(n)]
 
@@ -214,14 +215,14 @@ def _shares(
     return found
 
 
-def _benjamini_hochberg(shares: list[Share]) -> list[Share]:
-    """The same with adjusted p-values (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57)."""
-    from dataclasses import replace
+def _adjusted(shares: list[Share]) -> list[Share]:
+    """The same with adjusted p-values."""
+    adjusted = iter(benjamini_hochberg([share.p for share in shares if share.p is not None]))
+    return [share if share.p is None else replace(share, p_adjusted=next(adjusted)) for share in shares]
 
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Adjusted p-values (Benjamini & Hochberg 1995, J. R. Stat. Soc. B 57)."""
     from scipy.stats import false_discovery_control
 
-    tested = [i for i, share in enumerate(shares) if share.p is not None]
-    adjusted = dict(
-        zip(tested, false_discovery_control([shares[i].p for i in tested]) if tested else (), strict=True)
-    )
-    return [replace(s, p_adjusted=float(adjusted[i])) if i in adjusted else s for i, s in enumerate(shares)]
+    return [float(q) for q in false_discovery_control(p)] if p else []

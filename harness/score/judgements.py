@@ -45,6 +45,8 @@ class Judgements:
     """(n,) class of each signal, text."""
     accepted: Mapping[str, FloatArray]
     """(n, n_models) for each of STIMULI."""
+    predicted: Any = None
+    """(n, n_models) canonical verdicts on the signals, text; None where there is none."""
 
     @property
     def foreign(self) -> FloatArray:
@@ -82,6 +84,7 @@ def gather(
     first = columns[0]
     n = len(first)
     accepted = {name: np.full((n, len(models)), np.nan) for name in STIMULI}
+    predicted = np.full((n, len(models)), None, dtype=object)
     for j, ((_, labels, frame), signals) in enumerate(zip(panel, columns, strict=True)):
         if not np.array_equal(signals["signal_id"], first["signal_id"]):
             raise ValueError(f"{models[j].repo_id} was asked other signals than {models[0].repo_id}")
@@ -96,6 +99,8 @@ def gather(
             answered = known & said.notna().to_numpy(dtype=bool)
             right = (said == signals["expected"]).to_numpy(dtype=bool)
             accepted[name][:, j] = np.where(answered, right.astype(np.float64), np.nan)
+            if name == "signal":
+                predicted[:, j] = said.to_numpy(dtype=object)
     clip_ids, clip = np.unique(first["clip_id"].to_numpy(dtype=str), return_inverse=True)
     return Judgements(
         models=models,
@@ -106,6 +111,7 @@ def gather(
         source=np.array([index[name] for name in first["reference"]], dtype=np.int64),
         expected=first["expected"].to_numpy(dtype=object),
         accepted=accepted,
+        predicted=predicted,
     )
 
 

@@ -1,0 +1,157 @@
+"""`goodenough study`: every model of a suite on every signal of it, and what follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.live import live_table
+from harness.cli.terminal import Opening, label_map_for, model_options, open_suite, say
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.dataset.signals import Suite
+    from harness.records import ModelRef
+    from harness.score.study import Answered
+    from harness.tasks import Task
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@click.option("--model", "models", multiple=True, metavar="M", help="A further model, repeatable.")
+@click.option("--recompute", is_flag=True, help="Ask the references again, in place of the suite's verdicts.")
+@click.option("--out", type=click.Path(path_type=Path), default="study", show_default=True, metavar="DIR")
+@model_options
+def study(
+    source: str | None,
+    task_names: tuple[str, ...],
+    models: tuple[str, ...],
+    recompute: bool,
+    out: Path,
+    label_map: Path | None,
+    opening: Opening,
+    as_json: bool,
+) -> None:
+    """Study a suite: transfer matrix, flat-earthers, information, price of agreement, figures, sounds.
+
+    SOURCE is a signals folder or a Hub dataset; without it the starter suite. Of the references the verdicts
+    that came with the suite are used, or those of --out/entries; what is missing is judged, and a run that
+    was cut off continues. Writes study.html, study.md, study.json and figures/ below --out.
+
+    Example: goodenough study --task emotion --out study/
+    """
+    from harness.records import to_json
+    from harness.score.study import study_of
+    from leaderboard import study as page
+
+    suite = open_suite(source)
+    tasks = [suite.task(name) for name in dict.fromkeys(task_names)] or list(suite.tasks)
+    further = [opening.resolve(name) for name in models]
+    done = []
+    for task in tasks:
+        answered = _answered(suite, task, further, recompute, out, label_map, opening)
+        say(f"{task.name}: {len(answered)} models, counting")
+        done.append((study_of(suite, task, answered), answered))
+    path = page.write(out, suite, done)
+    if as_json:
+        click.echo("[" + ",".join(to_json(found) for found, _ in done) + "]")
+        return
+    from leaderboard.findings import sentences
+
+    for found, _ in done:
+        for family in found.families:
+            click.echo(f"{found.task}, family {family.family}")
+            for sentence in sentences(found, family):
+                click.echo(f"  {sentence}")
+    say(f"report: {path}")
+
+
+def _answered(
+    suite: Suite,
+    task: Task,
+    further: list[Checkpoint],
+    recompute: bool,
+    out: Path,
+    label_map: Path | None,
+    opening: Opening,
+) -> list[Answered]:
+    """Every reference, and the further models that speak the task's labels, with their verdicts."""
+    from harness.errors import BadLabels
+    from harness.submit import store
+    from leaderboard import entries
+
+    own = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
+    found = []
+    for reference in suite.references(task.name):
+        folder = own.get(reference.model)
+        if folder is None:
+            checkpoint = _checkpoint_of(reference.model, further, suite)
+            folder = _judged(suite, task, checkpoint, out, label_map, opening)
+        found.append((store.read(folder), store.verdicts(folder)))
+    weights = {entry.model.weights_sha256 for entry, _ in found}
+    for checkpoint in further:
+        if checkpoint.ref.weights_sha256 in weights:
+            continue
+        try:
+            folder = _judged(suite, task, checkpoint, out, label_map, opening)
+        except BadLabels as error:
+            say(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
+            continue
+        found.append((store.read(folder), store.verdicts(folder)))
+    return found
+
+
+def _checkpoint_of(model: ModelRef, further: list[Checkpoint], suite: Suite) -> Checkpoint:
+    """The files of a reference: one of those given, one of the starter suite, or those of the Hub."""
+    from harness import checkpoints
+    from harness.errors import BadInput
+    from harness.starter import root
+
+    for checkpoint in further:
+        if checkpoint.ref.weights_sha256 == model.weights_sha256:
+            return checkpoint
+    if not model.repo_id.startswith("local/"):
+        return checkpoints.resolve(model.repo_id, model.revision)
+    name = model.repo_id.removeprefix("local/")
+    if (root.SUITE / "models" / name).is_dir():
+        return checkpoints.resolve(str(root.SUITE / "models" / name))
+    raise BadInput(
+        f"{suite.name} has no verdicts of its reference {model.repo_id}, which is a local folder; give it"
+        f" with --model path/to/{name}"
+    )
+
+
+def _judged(
+    suite: Suite, task: Task, checkpoint: Checkpoint, out: Path, label_map: Path | None, opening: Opening
+) -> Path:
+    """The folder of a model's entry below --out/entries; judged where it is not there yet."""
+    from functools import partial
+
+    from harness.checkpoints import class_names_of
+    from harness.errors import BadInput
+    from harness.score import evaluation
+    from harness.submit import store
+
+    labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
+    place = out / "entries"
+    content = suite.ref(task.name).sha256
+    folder = place / checkpoint.ref.slug / checkpoint.ref.revision[:12] / f"{task.name}@{content[:8]}"
+    try:
+        entry = store.read(folder)
+        if entry.complete and entry.model == checkpoint.ref and entry.label_map == labels:
+            return folder
+    except BadInput:
+        pass
+    with live_table(f"{task.name}: {checkpoint.ref.repo_id}") as progress:
+        return evaluation.evaluate(
+            opening.open(checkpoint),
+            labels,
+            suite,
+            task,
+            place,
+            keep=partial(store.write, place),
+            progress=progress,
+        )
