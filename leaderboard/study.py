@@ -31,8 +31,8 @@ from leaderboard.columns import interval, text
 from leaderboard.figures import FIGURES, draw
 from leaderboard.table import short_names
 
-HEAT_MAPS = ("transfer", "agreeing_transfer", "floor", "lift", "ceiling")
-"""Measures shown as heat maps."""
+HEAT_MAPS = ("transfer", "lift", "agreeing_transfer", "floor", "ceiling")
+"""Measures shown as heat maps; the first two at once."""
 
 METHODS = (
     "Rates: an unweighted mean over ordered pairs of a reference and another model; intervals are 95 % and"
@@ -147,11 +147,12 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     for model in study.models:
         name, whole = model.repo_id, study.whole[model.repo_id]
         portrait, backbone = portraits.get(name), study.backbones[name]
+        shared = " *" if same.count(backbone) > 1 else ""
         medians = None if portrait is None else portrait.medians
         rows.append(
             (
                 names[model],
-                backbone + (" *" if same.count(backbone) > 1 else ""),
+                backbone.partition("For")[0] + shared,
                 findings.told(whole.accuracy),
                 findings.told(whole.f1),
                 text(study.equal_error_rate[name], "rate") if name in study.equal_error_rate else "",

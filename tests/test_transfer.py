@@ -104,7 +104,7 @@ def test_units_are_visited_clip_by_clip_and_the_headline_comes_first(suite):
 
 def test_classes_are_spread_evenly_over_the_visits():
     def unit(i, truth):
-        return Unit(f"whole:{i}", str(i), (("whole", None),), 400, clip_id=f"{truth}{i:03}", truth=truth)
+        return Unit(str(i), (("whole", None),), 400, clip_id=f"{truth}{i:03}", truth=truth)
 
     units = [unit(i, "spoof") for i in range(60)] + [unit(i, "bonafide") for i in range(20)]
     truths = [block[0].truth for block in visits(units, TASK)]

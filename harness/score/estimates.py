@@ -66,10 +66,11 @@ def wilson(successes: float, n: int) -> Estimate:
 
 def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> FloatArray:
     """(draws, n_clips) how often each clip is drawn when n_clips are drawn with replacement."""
-    drawn = generator("clips", *seed_names).integers(max(n_clips, 1), size=(draws, n_clips))
-    drawn += n_clips * np.arange(draws)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=draws * n_clips)
-    return counts.reshape(draws, n_clips).astype(np.float64)
+    rng = generator("clips", *seed_names)
+    weights = np.empty((draws, n_clips))
+    for i in range(draws):  # one by one: all at once would take three times the memory
+        weights[i] = np.bincount(rng.integers(max(n_clips, 1), size=n_clips), minlength=n_clips)
+    return weights
 
 
 def mean_of_references(values: FloatArray) -> float | None:

@@ -242,6 +242,7 @@ def _entry(
     seconds: float,
 ) -> Entry:
     references = suite.counts(task.name)
+    frame = table.drop_columns(["p"]).to_pandas()
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -250,7 +251,7 @@ def _entry(
         signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
-        scorecard=summarise(table.to_pandas(), task, classifier.ref, references, label_map),
+        scorecard=summarise(frame, task, classifier.ref, references, label_map),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),

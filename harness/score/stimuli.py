@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Stimulus:
         return np.packbits(self.mask).tobytes() + np.float64(self.gain).tobytes()
 
 
+@cache
 def names_of(family: str, *, has_levels: bool) -> tuple[tuple[str, int | None], ...]:
     """Name and level of each stimulus of a signal, in the order of `of_signal`."""
     further = [("signal", level) for level in range(1, N_LEVELS)] if has_levels else []

@@ -11,7 +11,7 @@ Public: judge, verdict_table, seen, Answers, Candidate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -158,33 +158,40 @@ def verdict_table(
         label_map: how the model's classes are read.
         task: the task.
     """
-    rows = [(unit, *stimulus) for unit in units for stimulus in unit.stimuli]
+    counts = [len(unit.stimuli) for unit in units]
+    of_row = np.repeat(np.arange(len(units)), counts)
+
+    def each(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        """A value of each unit, as often as it has rows."""
+        return pa.array(values, kind).take(pa.array(of_row))
+
     said = np.concatenate([answers[unit.content] for unit in units])
     logits, received = said[:, :-2].astype(np.float64), said[:, -2:]
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     p_raw = shifted / shifted.sum(axis=1, keepdims=True)
     means = np.array([[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64)
     p = (p_raw @ means).astype(np.float32)
-    top = logits.argmax(axis=1)
+    top = pa.array(logits.argmax(axis=1))
     index = {label: i for i, label in enumerate(task.labels)}
-    p_expected = [
-        None if unit.expected is None else p[i, index[unit.expected]] for i, (unit, _, _) in enumerate(rows)
-    ]
+    expected = np.array([-1 if u.expected is None else index[u.expected] for u in units])[of_row]
+    p_expected = pa.array(p[np.arange(len(p)), expected], mask=expected < 0)
+    stimuli_ = [stimulus for unit in units for stimulus in unit.stimuli]
+    text = pa.string()
     columns = {
-        "task": [task.name] * len(rows),
-        "reference": [unit.reference for unit, _, _ in rows],
-        "family": [unit.family for unit, _, _ in rows],
-        "level": [level for _, _, level in rows],
-        "clip_id": [unit.clip_id for unit, _, _ in rows],
-        "signal_id": [unit.signal_id for unit, _, _ in rows],
-        "stimulus": [name for _, name, _ in rows],
-        "n_samples": [unit.n_samples for unit, _, _ in rows],
-        "truth": [unit.truth for unit, _, _ in rows],
-        "expected": [unit.expected for unit, _, _ in rows],
-        "predicted_raw": [label_map.names[i] for i in top],
-        "predicted": [label_map.canonical[i] for i in top],
+        "task": pa.repeat(pa.scalar(task.name), len(p)),
+        "reference": each([unit.reference for unit in units], text),
+        "family": each([unit.family for unit in units], text),
+        "level": pa.array([level for _, level in stimuli_], pa.int32()),
+        "clip_id": each([unit.clip_id for unit in units], text),
+        "signal_id": each([unit.signal_id for unit in units], text),
+        "stimulus": pa.array([name for name, _ in stimuli_], text),
+        "n_samples": each([unit.n_samples for unit in units], pa.int32()),
+        "truth": each([unit.truth for unit in units], text),
+        "expected": each([unit.expected for unit in units], text),
+        "predicted_raw": pa.array(label_map.names, text).take(top),
+        "predicted": pa.array(label_map.canonical, text).take(top),
         "p_expected": p_expected,
-        "p": pa.ListArray.from_arrays(np.arange(len(rows) + 1, dtype=np.int32) * len(task.labels), p.ravel()),
+        "p": pa.ListArray.from_arrays(np.arange(len(p) + 1, dtype=np.int32) * p.shape[1], p.ravel()),
         "seconds_seen": received[:, 0],
         "energy_seen": received[:, 1],
     }

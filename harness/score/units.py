@@ -25,12 +25,10 @@ from harness.seeds import generator
 from harness.tasks import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """What is judged together and kept together."""
 
-    key: str
-    """`whole:<clip_id>`, `silence:<n_samples>` or `signal:<signal_id>`."""
     content: str
     """Hash of what is asked, 32 hex digits."""
     stimuli: tuple[tuple[str, int | None], ...]
@@ -47,6 +45,13 @@ class Unit:
     signal_id: str | None = None
     expected: str | None = None
 
+    @property
+    def key(self) -> str:
+        """`whole:<clip_id>`, `silence:<n_samples>` or `signal:<signal_id>`."""
+        if self.clip_id is None:
+            return f"silence:{self.n_samples}"
+        return f"whole:{self.clip_id}" if self.signal_id is None else f"signal:{self.signal_id}"
+
 
 def units_of(suite: Suite, task: Task) -> list[Unit]:
     """All units of a task, in the order in which their verdicts are stored."""
@@ -58,7 +63,6 @@ def units_of(suite: Suite, task: Task) -> list[Unit]:
         content = _content("whole", clip.sha256)
         clips.append(
             Unit(
-                f"whole:{clip.clip_id}",
                 content,
                 (("whole", None),),
                 clip.n_samples,
@@ -66,12 +70,9 @@ def units_of(suite: Suite, task: Task) -> list[Unit]:
                 truth=clip.label,
             )
         )
-    silent = [
-        Unit(f"silence:{n}", _content("silence", str(n)), (("silence", None),), n) for n in sorted(silences)
-    ]
+    silent = [Unit(_content("silence", str(n)), (("silence", None),), n) for n in sorted(silences)]
     signals = [
         Unit(
-            f"signal:{line.signal_id}",
             # The id is part of it: it seeds the controls.
             _content("signal", line.signal_id, line.made_of, sha256.get(line.clip_id, "")),
             names_of(line.family, has_levels=line.has_levels),
