@@ -186,7 +186,7 @@ def _names(study: Study) -> Any:
 
 
 def _look(i: int) -> tuple[str, str]:
-    return _COLOURS[i % len(_COLOURS)], _STYLES[i // len(_COLOURS) % len(_STYLES)]
+    return _COLOURS[i % len(_COLOURS)], _STYLES[i % len(_STYLES)]
 
 
 def _ends(estimate: Estimate) -> Any:

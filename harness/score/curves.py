@@ -11,13 +11,12 @@ Public: Curve, curve_of.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Estimate, FloatArray
-from harness.score.estimates import LEVEL, clip_weights, clustered, wilson
+from harness.score.estimates import LEVEL, clustered, wilson
 
 MEDIAN = "clip bootstrap, percentile of the median"
 
@@ -35,14 +34,16 @@ class Curve:
     """Share of the signals that are never accepted, not even as the whole clip."""
 
 
-def curve_of(accepted: FloatArray, sizes: NDArray[np.int64], clip: Any, seed_names: tuple[str, ...]) -> Curve:
+def curve_of(
+    accepted: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, seed_names: tuple[str, ...]
+) -> Curve:
     """Curve and price of one pair.
 
     Args:
         accepted: (n_signals, n_levels) 1 accepted, 0 not.
         sizes: (n_signals, n_levels) bins of each level.
-        clip: (n_signals,) the clip of each, from 0, one signal each.
-        seed_names: what the numbers are about; seeds the resampling.
+        weights: (draws, n_signals) how often the clip of each stands in each bootstrap sample.
+        seed_names: what the numbers are about.
     """
     n, n_levels = accepted.shape
     transfer = tuple(clustered(accepted[:, [j]], (*seed_names, "level", str(j))) for j in range(n_levels))
@@ -50,15 +51,13 @@ def curve_of(accepted: FloatArray, sizes: NDArray[np.int64], clip: Any, seed_nam
     first = accepted.argmax(axis=1)
     rows = np.arange(n)
     price = np.where(ever, np.log2(sizes[rows, first] / np.maximum(sizes[:, 0], 1)), np.inf)
-    return Curve(transfer, _median(price, clip, seed_names), wilson(float((~ever).sum()), n))
+    return Curve(transfer, _median(price, weights), wilson(float((~ever).sum()), n))
 
 
-def _median(price: FloatArray, clip: Any, seed_names: tuple[str, ...]) -> Estimate:
+def _median(price: FloatArray, weights: FloatArray) -> Estimate:
     n = len(price)
     if n == 0:
         return Estimate(None, None, None, LEVEL, MEDIAN, 0)
-    _, at = np.unique(clip, return_inverse=True)
-    weights = clip_weights(int(at.max()) + 1, (*seed_names, "price"))[:, at]
     order = np.argsort(price, kind="stable")
     cumulative = np.cumsum(weights[:, order], axis=1)
     half = cumulative[:, -1:] / 2

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.records import Estimate, FloatArray, Mask
-from harness.score.estimates import LEVEL, clip_weights
+from harness.score.estimates import LEVEL
 
 N_MEL = 40
 """Bands of `mel_use`, evenly spaced in mel from 0 Hz to the Nyquist frequency."""
@@ -130,51 +130,36 @@ class Information:
     """H(c | g(s)) in bits: what the verdict leaves open."""
 
 
-def mutual_information(
-    classes: Any, said: Any, clip: NDArray[np.int64], seed_names: tuple[str, ...]
-) -> Information:
+def mutual_information(classes: Any, said: Any, weights: FloatArray) -> Information:
     """Corrected mutual information and conditional entropy, with intervals over clips.
 
     Args:
         classes: (n,) class of each signal.
         said: (n,) verdict on it.
-        clip: (n,) its clip, from 0.
-        seed_names: what the numbers are about; seeds the resampling.
+        weights: (draws, n) how often its clip stands in each bootstrap sample.
     """
     n = len(classes)
     if n == 0:
         nothing = Estimate(None, None, None, LEVEL, SHIFTED, 0)
         return Information(nothing, nothing)
-    c = np.unique(classes.astype(str), return_inverse=True)[1]
-    g = np.unique(said.astype(str), return_inverse=True)[1]
-    _, at = np.unique(clip, return_inverse=True)
-    n_clips = int(at.max()) + 1
-    weights = clip_weights(n_clips, (*seed_names, "information"))
-    drawn = weights[:, at]
-    joint = c * (g.max() + 1) + g
-    kinds = [(c.max() + 1, c), (g.max() + 1, g), (joint.max() + 1, joint)]
-    point = [_corrected(np.bincount(code, minlength=m)[None].astype(float))[0] for m, code in kinds]
-    draws = [_corrected(_tallies(drawn, code, int(m))) for m, code in kinds]
-
-    def estimate(value: float, samples: FloatArray, most: float) -> Estimate:
-        centred = samples - samples.mean() + value
-        low, high = np.quantile(centred, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        ends = (float(np.clip(end, 0.0, most)) for end in (low, high))
-        value = float(np.clip(value, 0.0, most))
-        lowest, highest = ends
-        return Estimate(value, min(lowest, value), max(highest, value), LEVEL, SHIFTED, n)
-
-    most = float(np.log2(max(c.max() + 1, 2)))
-    of_c, of_g, of_both = point
-    mutual = estimate(of_c + of_g - of_both, draws[0] + draws[1] - draws[2], most)
-    return Information(mutual, estimate(of_both - of_g, draws[2] - draws[1], most))
+    c, g = (np.unique(some.astype(str), return_inverse=True)[1] for some in (classes, said))
+    n_classes, n_said = int(c.max()) + 1, int(g.max()) + 1
+    # One table of classes by verdicts for the signals as they are, and one for each bootstrap sample.
+    joint = np.zeros((n, n_classes * n_said))
+    joint[np.arange(n), c * n_said + g] = 1
+    tables = np.concatenate([joint.sum(axis=0)[None], weights @ joint]).reshape(-1, n_classes, n_said)
+    of_c, of_g = _corrected(tables.sum(axis=2)), _corrected(tables.sum(axis=1))
+    of_both = _corrected(tables.reshape(len(tables), -1))
+    most = float(np.log2(max(n_classes, 2)))
+    return Information(_centred(of_c + of_g - of_both, most, n), _centred(of_both - of_g, most, n))
 
 
-def _tallies(drawn: FloatArray, code: Any, m: int) -> FloatArray:
-    """(draws, m) how often each kind stands in each bootstrap sample."""
-    one_hot = np.zeros((len(code), m))
-    one_hot[np.arange(len(code)), code] = 1
-    return drawn @ one_hot
+def _centred(values: FloatArray, most: float, n: int) -> Estimate:
+    """The first value, with the interval of the others around it, between 0 and `most`."""
+    value, samples = float(values[0]), values[1:]
+    ends = np.quantile(samples - samples.mean() + value, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value, low, high = (float(np.clip(x, 0.0, most)) for x in (value, *ends))
+    return Estimate(value, min(low, value), max(high, value), LEVEL, SHIFTED, n)
 
 
 def _corrected(counts: FloatArray) -> FloatArray:

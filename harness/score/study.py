@@ -4,17 +4,18 @@ Everything is counted from verdicts and signals; nothing is asked of a model her
 unweighted, their intervals resample clips jointly over all pairs; where many are tested, p-values are
 adjusted (Benjamini-Hochberg).
 
-Public: Answered, Study, FamilyStudy, PairStudy, Compared, Portrait, study_of.
+Public: Answered, Study, FamilyStudy, PairStudy, Compared, Portrait, study_of, family_study.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.dataset import schema
 from harness.dataset.signals import Suite, spectrum_of
@@ -26,11 +27,12 @@ from harness.records import (
     Estimate,
     FloatArray,
     ModelRef,
+    ReferenceCounts,
     WholeClipScore,
 )
 from harness.score import information
 from harness.score.curves import Curve, curve_of
-from harness.score.estimates import clip_weights, clustered, paired_difference
+from harness.score.estimates import clip_weights, clustered, from_draws, paired_difference
 from harness.score.flat_earth import FlatEarth, assess, benjamini_hochberg
 from harness.score.judgements import Judgements, gather
 from harness.tasks import Task
@@ -38,6 +40,7 @@ from harness.tasks import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+IntArray = NDArray[np.int64]
 Answered = tuple[Entry, "pd.DataFrame"]
 """A model's entry and its verdicts."""
 
@@ -165,7 +168,10 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
         backbones={entry.model.repo_id: entry.facts.architecture for entry, _ in in_order},
         whole={entry.model.repo_id: entry.scorecard.whole for entry, _ in in_order},
         equal_error_rate=_equal_error_rates(task, in_order),
-        families=tuple(_family(suite, task, in_order, family) for family in families),
+        families=tuple(
+            family_study(task, counts, in_order, family, _levels(suite, task.name, family))
+            for family in families
+        ),
         portraits=portraits,
         divergence={
             family: {
@@ -179,12 +185,23 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
     )
 
 
-def _family(suite: Suite, task: Task, answered: Sequence[Answered], family: str) -> FamilyStudy:
-    panel = gather(
-        [(entry.model, entry.label_map, frame) for entry, frame in answered],
-        suite.counts(task.name),
-        family,
-    )
+def family_study(
+    task: Task,
+    counts: Sequence[ReferenceCounts],
+    answered: Sequence[Answered],
+    family: str,
+    levels: Mapping[str, IntArray],
+) -> FamilyStudy:
+    """Everything about one family of signals.
+
+    Args:
+        task: the task.
+        counts: whose signals were asked.
+        answered: see `study_of`.
+        family: one of FAMILIES.
+        levels: by signal_id, (N_LEVELS,) bins of each level, where there are levels.
+    """
+    panel = gather([(entry.model, entry.label_map, frame) for entry, frame in answered], counts, family)
     seed = (task.name, family)
     names = [model.repo_id for model in panel.models]
     foreign = {name: _foreign(panel, values) for name, values in panel.accepted.items()}
@@ -202,8 +219,10 @@ def _family(suite: Suite, task: Task, answered: Sequence[Answered], family: str)
         return clustered(values[:, columns], (*seed, *what), of)
 
     signal, lift = by_clip["signal"], by_clip["signal"] - by_clip["permuted"]
+    weights = clip_weights(len(panel.clip_ids), seed)
+    at = {pair: i for i, pair in enumerate(pairs)}
     frames = {entry.model.repo_id: frame for entry, frame in answered}
-    levels = _levels(suite, task.name, panel) if family == "minimal" else {}
+    asked = {name: _by_level(frame) if levels else {} for name, frame in frames.items()}
     return FamilyStudy(
         family=family,
         n_signals=len(panel.signal_ids),
@@ -224,20 +243,15 @@ def _family(suite: Suite, task: Task, answered: Sequence[Answered], family: str)
             (
                 panel.models[a],
                 panel.models[b],
-                paired_difference(
-                    signal[:, [pairs.index((a, b))]],
-                    signal[:, [pairs.index((b, a))]],
-                    clip_weights(len(panel.clip_ids), (*seed, "asymmetry")),
-                ),
+                paired_difference(signal[:, [at[a, b]]], signal[:, [at[b, a]]], weights),
             )
             for a, b in combinations(range(panel.n_references), 2)
-            if (a, b) in pairs
+            if (a, b) in at
         ),
         pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, frames[names[g]], levels.get(f), task, family)
-            for f, g in pairs
+            _pair(panel, foreign["signal"], f, g, asked[names[g]], levels, weights, seed) for f, g in pairs
         ),
-        compared=_compared(panel, foreign["signal"], seed),
+        compared=_compared(panel, foreign["signal"], weights),
         flat_earth=tuple(assess(panel, seed)),
     )
 
@@ -262,78 +276,106 @@ def _pair(
     accepted: FloatArray,
     f: int,
     g: int,
-    frame: pd.DataFrame,
-    levels: tuple[FloatArray, Any] | None,
-    task: Task,
-    family: str,
+    asked: Mapping[str, FloatArray],
+    levels: Mapping[str, IntArray],
+    weights: FloatArray,
+    seed: tuple[str, ...],
 ) -> PairStudy:
-    rows = (panel.source == f) & ~np.isnan(accepted[:, g])
-    seed = (task.name, family, panel.models[f].repo_id, panel.models[g].repo_id)
-    verdict = panel.predicted[rows, g]
+    rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
+    drawn = weights[:, panel.clip[rows]]
+    told = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], drawn)
+    names = [panel.signal_ids[i] for i in rows]
+    with_levels = [i for i, name in enumerate(names) if name in levels and name in asked]
     curve = None
-    if levels is not None and rows.any():
-        curve = _curve(panel, rows, levels, frame, seed)
-    told = information.mutual_information(panel.expected[rows], verdict, panel.clip[rows], seed)
+    if with_levels:
+        some = [names[i] for i in with_levels]
+        sizes, said = (np.array([of[name] for name in some]) for of in (levels, asked))
+        place = (*seed, panel.models[f].repo_id, panel.models[g].repo_id)
+        curve = curve_of(said, sizes, drawn[:, with_levels], place)
     return PairStudy(panel.models[f], panel.models[g], told, curve)
 
 
-def _levels(suite: Suite, task: str, panel: Judgements) -> dict[int, tuple[Any, Any]]:
-    """By reference: ids of its signals that have levels, and (n, N_LEVELS) bins of each level."""
-    found = {}
-    for f, model in enumerate(panel.models[: panel.n_references]):
-        ids, sizes = [], []
-        for line in suite.signal_lines(task, model.slug):
-            if line.has_levels and not line.degenerate:
-                ids.append(line.signal_id)
-                sizes.append(schema.level_sizes(line.n_kept, line.n_samples // 2 + 1))
-        if ids:
-            found[f] = np.array(ids, dtype=object), np.array(sizes)
-    return found
+def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
+    """By signal_id: (N_LEVELS,) bins of each level, of those signals that have levels."""
+    return {
+        line.signal_id: schema.level_sizes(line.n_kept, line.n_samples // 2 + 1)
+        for reference in suite.references(task)
+        for line in suite.signal_lines(task, reference.model.slug)
+        if line.family == family and line.has_levels and not line.degenerate
+    }
 
 
-def _curve(
-    panel: Judgements, rows: Any, levels: tuple[Any, Any], frame: pd.DataFrame, seed: tuple[str, ...]
-) -> Curve | None:
-    ids, sizes = levels
-    of = {name: i for i, name in enumerate(ids)}
-    wanted = [i for i in np.flatnonzero(rows) if panel.signal_ids[i] in of]
-    if not wanted:
-        return None
-    asked = frame[(frame["stimulus"] == "signal") & frame["level"].notna()]
-    right = (asked["predicted"] == asked["expected"]).to_numpy(dtype=bool)
-    said = dict(zip(zip(asked["signal_id"], asked["level"].astype(int), strict=True), right, strict=True))
-    names = [panel.signal_ids[i] for i in wanted]
-    accepted = np.array([[said[name, level] for level in range(N_LEVELS)] for name in names], dtype=float)
-    return curve_of(accepted, sizes[[of[name] for name in names]], panel.clip[wanted], seed)
+def _by_level(frame: pd.DataFrame) -> dict[str, FloatArray]:
+    """By signal_id: (N_LEVELS,) acceptance of each level, of those signals of which all were asked."""
+    rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()]
+    right = (rows["predicted"] == rows["expected"]).astype(float)
+    wide = right.groupby([rows["signal_id"], rows["level"].astype(int)]).first().unstack()
+    wide = wide.dropna() if wide.shape[1] == N_LEVELS else wide.iloc[:0]
+    return dict(zip(wide.index, wide.to_numpy(), strict=True))
 
 
-def _compared(panel: Judgements, accepted: FloatArray, seed: tuple[str, ...]) -> tuple[Compared, ...]:
+def _compared(panel: Judgements, accepted: FloatArray, weights: FloatArray) -> tuple[Compared, ...]:
     """Every two judges, on the signals that both judged."""
     from scipy.stats import binomtest
 
-    weights = clip_weights(len(panel.clip_ids), (*seed, "compared"))
+    known = ~np.isnan(accepted)
+    right = known & (accepted == 1)
+    draws = [_draws(panel, accepted, f, weights) for f in range(panel.n_references)]
     found: list[Compared] = []
     for a, b in combinations(range(len(panel.models)), 2):
-        both = ~np.isnan(accepted[:, a]) & ~np.isnan(accepted[:, b])
-        if not both.any():
+        both = known[:, a] & known[:, b]
+        sources = [f for f in range(panel.n_references) if both[panel.source == f].any()]
+        if not sources:
             continue
-        one, other = (_of_both(panel, accepted[:, g], both) for g in (a, b))
-        only_one = int(((accepted[:, a] == 1) & (accepted[:, b] == 0)).sum())
-        only_other = int(((accepted[:, a] == 0) & (accepted[:, b] == 1)).sum())
-        n = only_one + only_other
-        p = float(binomtest(only_one, n).pvalue) if n else 1.0
-        apart = paired_difference(one, other, weights)
-        found.append(Compared(panel.models[a], panel.models[b], apart, only_one, only_other, p, p))
+        only_a, only_b = (int((right[both, g] & ~right[both, h]).sum()) for g, h in ((a, b), (b, a)))
+        n = only_a + only_b
+        p = float(binomtest(only_a, n).pvalue) if n else 1.0
+        found.append(
+            Compared(
+                panel.models[a],
+                panel.models[b],
+                _apart(panel, accepted, a, b, both, sources, draws, weights),
+                only_a,
+                only_b,
+                p,
+                p,
+            )
+        )
     adjusted = benjamini_hochberg([each.p for each in found])
     return tuple(replace(each, p_adjusted=q) for each, q in zip(found, adjusted, strict=True))
 
 
-def _of_both(panel: Judgements, accepted: FloatArray, both: Any) -> FloatArray:
-    """(n_clips, n_references) one judge's acceptance of the signals that two judged."""
-    columns = np.unique(panel.source[both])
-    values = np.full((len(panel.clip_ids), len(columns)), np.nan)
-    values[panel.clip[both], np.searchsorted(columns, panel.source[both])] = accepted[both]
-    return values
+def _draws(panel: Judgements, accepted: FloatArray, f: int, weights: FloatArray) -> FloatArray:
+    """(draws, n_models) mean acceptance of a reference's signals in each bootstrap sample."""
+    rows = panel.source == f
+    values, drawn = accepted[rows], weights[:, panel.clip[rows]]
+    counts = drawn @ (~np.isnan(values)).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(drawn @ np.nan_to_num(values) / counts)
+
+
+def _apart(
+    panel: Judgements,
+    accepted: FloatArray,
+    a: int,
+    b: int,
+    both: Any,
+    sources: list[int],
+    draws: Sequence[FloatArray],
+    weights: FloatArray,
+) -> Estimate:
+    """Transfer of one judge minus that of another, mean over the references whose signals both judged."""
+    used = np.isin(panel.source, sources)
+    n_clips = len(np.unique(panel.clip[both]))
+    means = [np.mean([accepted[both & (panel.source == f), g].mean() for f in sources]) for g in (a, b)]
+    value = float(means[0] - means[1])
+    if np.array_equal(np.isnan(accepted[used, a]), np.isnan(accepted[used, b])):
+        samples = np.mean([draws[f][:, a] - draws[f][:, b] for f in sources], axis=0)
+    else:  # they know other classes: the samples are those of the signals that both judged
+        masked = np.where(both[:, None], accepted[:, [a, b]], np.nan)
+        of_both = [_draws(panel, masked, f, weights) for f in sources]
+        samples = np.nanmean([d[:, 0] - d[:, 1] for d in of_both], axis=0)
+    return from_draws(value, samples, n_clips, int(both.sum()), (-1.0, 1.0))
 
 
 def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, float]:
