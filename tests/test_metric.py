@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.dataset.signals import VERDICTS, load
 from harness.errors import BadInput
 from harness.score import estimates
 from harness.score.estimates import wilson
+from harness.starter import root
+from harness.submit import store
 
 PATH = Path(estimates.__file__).with_name("metric.py")
 
@@ -64,6 +67,35 @@ def test_signals_of_one_clip_widen_the_interval(metric: Any) -> None:
     assert found["n"] == 120
     assert found["method"] == estimates.BOOTSTRAP
     assert found["high"] - found["low"] > 1.7 * (alone["high"] - alone["low"])
+
+
+@pytest.mark.parametrize("task", ["emotion", "music-genre"])
+def test_the_metric_gives_the_numbers_of_the_scorecard(metric: Any, task: str) -> None:
+    """Transfer and lift of every pair of a reference and another one of the starter suite."""
+    suite = load(str(root.embedded()))
+    for folder in store.find(suite.root / VERDICTS):
+        entry, rows = store.read(folder), store.verdicts(folder)
+        if entry.task != task:
+            continue
+        for cell in entry.scorecard.families[0].cells:
+            mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == "responsibility")]
+            said = {
+                name: mine[mine["stimulus"] == name].sort_values("signal_id")
+                for name in ("signal", "permuted")
+            }
+            found = metric.compute(
+                predictions=said["signal"]["predicted"].tolist(),
+                references=said["signal"]["expected"].tolist(),
+                controls=said["permuted"]["predicted"].tolist(),
+                clip_ids=said["signal"]["clip_id"].tolist(),
+            )
+            rates = cell.rates
+            assert (found["transfer"], found["low"], found["high"]) == pytest.approx(
+                (rates.transfer.value, rates.transfer.low, rates.transfer.high)
+            )
+            assert (found["lift"], found["lift_low"], found["lift_high"]) == pytest.approx(
+                (rates.lift.value, rates.lift.low, rates.lift.high)
+            )
 
 
 def test_no_signals_give_none(metric: Any) -> None:

@@ -26,6 +26,7 @@ _INPUTS = """
 Args:
     predictions: list of str, the candidate's class of each signal, as a canonical label.
     references: list of str, the class each signal has for its reference, as a canonical label.
+    controls: list of str, optional, the candidate's class of the `permuted` control of each signal.
     clip_ids: list, optional, the clip each signal is part of. Signals of one clip are dependent: where a clip
         stands more than once, clips are resampled. Without it every signal counts as a clip of its own.
 
@@ -34,6 +35,8 @@ Returns:
     low, high: 95 % interval.
     n: number of signals.
     method: how the interval was made.
+    lift, lift_low, lift_high, lift_method: transfer minus acceptance of the controls, paired by signal; where
+        controls are given.
 
 Examples:
     >>> metric = evaluate.load("harness/score/metric.py")
@@ -64,31 +67,49 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         )
 
     def _compute(
-        self, predictions: list[str], references: list[str], clip_ids: list[Any] | None = None
+        self,
+        predictions: list[str],
+        references: list[str],
+        controls: list[str] | None = None,
+        clip_ids: list[Any] | None = None,
     ) -> dict[str, Any]:
         import numpy as np
 
         from harness.errors import BadInput
-        from harness.score.estimates import clip_weights, from_draws, wilson
+        from harness.score.estimates import clip_weights, clustered, from_draws
 
         n = len(predictions)
-        accepted = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=float)
-        if clip_ids is not None and len(clip_ids) != n:
-            raise BadInput(
-                f"{len(clip_ids)} clip_ids for {n} predictions; expected one clip_id per prediction"
-            )
+        for name, given in (("clip_ids", clip_ids), ("controls", controls)):
+            if given is not None and len(given) != n:
+                raise BadInput(f"{len(given)} {name} for {n} predictions; expected one for each prediction")
         names = [str(c) for c in (range(n) if clip_ids is None else clip_ids)]
         clips, clip_of = np.unique(names, return_inverse=True)
-        if len(clips) == n:
-            found = wilson(accepted.sum(), n)
-        else:
-            weights = clip_weights(len(clips), ("metric", "transfer"))
-            draws = (weights @ np.bincount(clip_of, accepted)) / (weights @ np.bincount(clip_of))
-            found = from_draws(float(accepted.mean()), draws, len(clips), n, (0.0, 1.0))
-        return {
+
+        def estimate(values: Any, name: str, kind: Any, lowest: float) -> Any:
+            if len(clips) == n:
+                return clustered(values[:, None], ("metric", name), kind)
+            weights = clip_weights(len(clips), ("metric", name))
+            draws = (weights @ np.bincount(clip_of, values)) / (weights @ np.bincount(clip_of))
+            return from_draws(float(values.mean()), draws, len(clips), n, (lowest, 1.0))
+
+        def accepted(said: list[str]) -> Any:
+            return np.array([p == r for p, r in zip(said, references, strict=True)], dtype=float)
+
+        found = estimate(accepted(predictions), "transfer", "rate", 0.0)
+        told = {
             "transfer": found.value,
             "low": found.low,
             "high": found.high,
             "n": found.n,
             "method": found.method,
+        }
+        if controls is None:
+            return told
+        lift = estimate(accepted(predictions) - accepted(controls), "lift", "difference", -1.0)
+        return {
+            **told,
+            "lift": lift.value,
+            "lift_low": lift.low,
+            "lift_high": lift.high,
+            "lift_method": lift.method,
         }

@@ -1,0 +1,83 @@
+"""A study at full size: 60 references, 1,000 clips, 3.5 million verdicts on signals.
+
+    python -m tests.benchmarks.study     (from the root of the repository)
+
+Everything `score.study` counts of one family, from answers made up by chance; time and peak memory.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.records import Entry, LabelMap, ModelRef, ReferenceCounts
+from harness.score.study import family_study
+from harness.seeds import generator
+from harness.tasks import TASKS
+from tests.entries import make_entry
+
+TASK = TASKS["emotion"]
+N_REFERENCES, N_CLIPS = 60, 1000
+CLASSES = np.array(TASK.labels[:4], dtype=object)
+
+
+def answers(
+    judge: int, entry: Entry, models: list[ModelRef], frame: pd.DataFrame
+) -> tuple[Entry, pd.DataFrame]:
+    """One judge's verdicts: right in two thirds of the cases."""
+    rng = generator("benchmark", "study", str(judge))
+    expected = frame["expected"].fillna("angry").to_numpy(dtype=object)
+    said = np.where(rng.random(len(frame)) < 0.65, expected, rng.choice(CLASSES, len(frame)))
+    own = ((frame["reference"] == models[judge].repo_id) & (frame["stimulus"] == "signal")).to_numpy(
+        dtype=bool
+    )
+    said = np.where(own, expected, said)
+    return entry, frame.assign(predicted=pd.Series(said, dtype="str"))
+
+
+def main() -> None:
+    """Measure and print."""
+    template, _ = make_entry(n_clips=4, n_degenerate=0)
+    models = [ModelRef(f"toys/r{j:02}", f"{j:040x}", f"{j:064x}") for j in range(N_REFERENCES)]
+    counts = [ReferenceCounts(m, "responsibility", N_CLIPS, 0, "angry") for m in models]
+    classes = generator("benchmark", "classes").choice(CLASSES, N_CLIPS)
+    clips = [f"c{i:04}" for i in range(N_CLIPS)]
+    of_reference = [
+        pd.DataFrame(
+            {
+                "reference": m.repo_id,
+                "family": "responsibility",
+                "level": None,
+                "clip_id": clips,
+                "signal_id": [f"{c}:{m.slug}:responsibility" for c in clips],
+                "stimulus": stimulus,
+                "expected": classes,
+            }
+        )
+        for m in models
+        for stimulus in ("signal", "permuted", "largest")
+    ]
+    whole = pd.DataFrame({"clip_id": clips, "stimulus": "whole", "expected": None})
+    frame = pd.concat([*of_reference, whole], ignore_index=True)
+    labels = LabelMap(TASK.name, tuple(CLASSES), tuple(CLASSES), "names")
+    made = []
+    for j, model in enumerate(models):
+        entry = Entry(**{**vars(template), "model": model, "label_map": labels})
+        made.append(answers(j, entry, models, frame))
+    start = time.perf_counter()
+    found = family_study(TASK, counts, made, "responsibility", {})
+    seconds = time.perf_counter() - start
+    status = Path("/proc/self/status").read_text()
+    peak = int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 2**20
+    print(
+        f"{found.transfer.n:,} verdicts on signals, {len(found.pairs):,} pairs, {len(found.compared):,}"
+        f" comparisons: {seconds:.0f} s; peak {peak:.1f} GiB, verdicts included."
+    )
+
+
+if __name__ == "__main__":
+    main()
