@@ -235,3 +235,35 @@ def test_what_is_unknown_or_infinite_is_said_so() -> None:
 
     assert findings.bits(Estimate(None, 1.0, None, 0.95, "m", 9)) == "no finite number of bits [n = 9]"
     assert findings.bits(Estimate(1.0, 0.5, None, 0.95, "m", 9)) == "1.00 bits [0.50 to infinity, n = 9]"
+
+
+def test_a_candidate_is_judged_by_the_references_too(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = toys.save_model(tmp_path / "candidate", "hubert", ("neu", "hap", "ang", "sad"), seed=2)
+    command = ["evaluate", candidate, "--signals", own / "signals", "--out", tmp_path / "out", "--both-ways"]
+    assert run(*command) == 2
+    assert "give it with --reference path/to/one" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists(), "refused before anything is judged"
+    command += ["--reference", own / "one", "--reference", own / "two"]
+    assert run(*command) == 0
+    told = capsys.readouterr()
+    assert re.search(r"Own signals: 6 clips at about 250 queries each, some \d+ s on this device", told.err)
+    assert "its own signals" in told.out
+    (path,) = (tmp_path / "out").rglob("outgoing.json")
+    found = json.loads(path.read_text())
+    assert sorted(found) == ["local/one", "local/two"]
+    signals = load(str(path.parent))
+    lines = [s for s in signals.signal_lines(TASK, "local__candidate") if not s.degenerate]
+    for judge, cell in found.items():
+        assert cell["n_applicable"] == len(lines) > 0
+        (folder,) = (path.parent / "verdicts" / judge.replace("/", "__")).rglob("verdicts.parquet")
+        rows = pd.read_parquet(folder)
+        rows = rows[(rows["stimulus"] == "signal") & ~(rows["level"] > 0)]
+        assert cell["rates"]["transfer"]["value"] == pytest.approx(
+            (rows["predicted"] == rows["expected"]).mean()
+        )
+    before = path.read_bytes()
+    monkeypatch.setattr("harness.models.Classifier.slopes", None)
+    assert run(*command) == 0
+    assert path.read_bytes() == before

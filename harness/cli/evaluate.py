@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.live import live_table
-from harness.cli.terminal import Opening, label_map_for, model_options, open_suite, say, show
+from harness.cli.terminal import (
+    Opening,
+    checkpoint_of,
+    label_map_for,
+    model_options,
+    open_suite,
+    say,
+    show,
+    show_outgoing,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +59,17 @@ class _Shard(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--shard", type=_Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
 )
+@click.option("--both-ways", is_flag=True, help="Let the references judge the model's own signals, too.")
+@click.option(
+    "--search",
+    type=click.Choice(["minimal", "gradient", "responsibility"]),
+    default="minimal",
+    show_default=True,
+    help="Search for --both-ways.",
+)
+@click.option(
+    "--reference", "given", multiple=True, metavar="M", help="Folder of a local reference, for --both-ways."
+)
 @model_options
 def evaluate(
     model: str,
@@ -58,6 +78,9 @@ def evaluate(
     out: Path,
     until_width: float | None,
     shard: tuple[int, int] | None,
+    both_ways: bool,
+    search: str,
+    given: tuple[str, ...],
     label_map: Path | None,
     opening: Opening,
     as_json: bool,
@@ -86,9 +109,12 @@ def evaluate(
     if shard:
         _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
         return
+    judges = _judges(suite, [task for task, _ in chosen], given, opening) if both_ways else {}
     results = [
         _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
     ]
+    for task, labels in chosen if both_ways else ():
+        _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
         click.echo(json.dumps({"model": candidate.checkpoint.ref.repo_id, "results": entries}))
@@ -151,6 +177,41 @@ def _chosen(
             "name one with --task T to see why, or say how to read them with --label-map FILE"
         )
     return fitting
+
+
+def _judges(
+    suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: Opening
+) -> dict[str, list[Checkpoint]]:
+    """The references of each task, found before anything is computed."""
+    resolved = [opening.resolve(name) for name in given]
+
+    def of(task: Task) -> list[Checkpoint]:
+        references = suite.references(task.name)
+        return [checkpoint_of(r.model, resolved, suite, "--reference") for r in references]
+
+    return {task.name: of(task) for task in tasks}
+
+
+def _outgoing(
+    candidate: _Candidate,
+    labels: LabelMap,
+    suite: Suite,
+    task: Task,
+    judges: list[Checkpoint],
+    search: str,
+    out: Path,
+    quiet: bool,
+) -> None:
+    from harness.cli.both_ways import outgoing
+
+    ref = candidate.checkpoint.ref
+    others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
+    at = f"{task.name}@{suite.ref(task.name).sha256[:8]}"
+    place = out / ".own" / ref.slug / ref.revision[:12] / f"{at}-{search}"
+    found = outgoing(candidate.classifier, labels, suite, task, others, search, place, candidate.opening)
+    if not quiet:
+        show_outgoing(ref.repo_id, task.name, found)
+    say(f"own signals and verdicts on them: {place}")
 
 
 def _judge_shard(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.live import live_table
-from harness.cli.terminal import Opening, label_map_for, model_options, open_suite, say
+from harness.cli.terminal import Opening, checkpoint_of, label_map_for, model_options, open_suite, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
-    from harness.records import ModelRef
     from harness.score.study import Answered
     from harness.tasks import Task
 
@@ -88,7 +87,7 @@ def _answered(
     for reference in suite.references(task.name):
         folder = own.get(reference.model)
         if folder is None:
-            checkpoint = _checkpoint_of(reference.model, further, suite)
+            checkpoint = checkpoint_of(reference.model, further, suite, "--model")
             folder = _judged(suite, task, checkpoint, out, label_map, opening)
         found.append((store.read(folder), store.verdicts(folder)))
     weights = {entry.model.weights_sha256 for entry, _ in found}
@@ -102,26 +101,6 @@ def _answered(
             continue
         found.append((store.read(folder), store.verdicts(folder)))
     return found
-
-
-def _checkpoint_of(model: ModelRef, further: list[Checkpoint], suite: Suite) -> Checkpoint:
-    """The files of a reference: one of those given, one of the starter suite, or those of the Hub."""
-    from harness import checkpoints
-    from harness.errors import BadInput
-    from harness.starter import root
-
-    for checkpoint in further:
-        if checkpoint.ref.weights_sha256 == model.weights_sha256:
-            return checkpoint
-    if not model.repo_id.startswith("local/"):
-        return checkpoints.resolve(model.repo_id, model.revision)
-    name = model.repo_id.removeprefix("local/")
-    if (root.SUITE / "models" / name).is_dir():
-        return checkpoints.resolve(str(root.SUITE / "models" / name))
-    raise BadInput(
-        f"{suite.name} has no verdicts of its reference {model.repo_id}, which is a local folder; give it"
-        f" with --model path/to/{name}"
-    )
 
 
 def _judged(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Entry, Estimate, LabelMap, ModelRef, Rates, WholeClipScore
+    from harness.records import Cell, Entry, Estimate, LabelMap, ModelRef, Rates, WholeClipScore
     from harness.tasks import Task
 
 
@@ -121,6 +121,37 @@ def label_map_for(
         raise BadLabels(f"{error}; a file to begin with: {begin}") from None
 
 
+def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
+    """The files of a reference: one of those given, one of the starter suite, or those of the Hub.
+
+    Args:
+        model: the reference.
+        given: models that the user named.
+        suite: whose reference it is.
+        option: by which it could be named.
+
+    Raises:
+        BadInput: it is a local folder that was not named.
+        BadModel: it cannot be fetched.
+    """
+    from harness import checkpoints
+    from harness.errors import BadInput
+    from harness.starter import root
+
+    for checkpoint in given:
+        if checkpoint.ref.weights_sha256 == model.weights_sha256:
+            return checkpoint
+    if not model.repo_id.startswith("local/"):
+        return checkpoints.resolve(model.repo_id, model.revision)
+    name = model.repo_id.removeprefix("local/")
+    if (root.SUITE / "models" / name).is_dir():
+        return checkpoints.resolve(str(root.SUITE / "models" / name))
+    raise BadInput(
+        f"{suite.name} needs its reference {model.repo_id}, which is a local folder; give it"
+        f" with {option} path/to/{name}"
+    )
+
+
 @contextmanager
 def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and remaining time; yields a function of (steps, extra units) done since the last call.
@@ -192,3 +223,27 @@ def show(entry: Entry) -> None:
         click.echo(f"No label of the task, so never right: {', '.join(unread)}")
     if not card.ranked:
         click.echo(f"Not ranked: {card.unranked_because}")
+
+
+def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
+    """How the references take to a model's own signals, as a table on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from leaderboard.columns import interval, text
+
+    table = Table(title=f"{model} on {task}: its own signals", title_justify="left", box=SIMPLE_HEAD)
+    for header in ("judged by", "transfer", "95 % interval", "floor", "lift", "n"):
+        table.add_column(header, justify="right" if header != "judged by" else "left", no_wrap=True)
+    for name, cell in found.items():
+        rates = cell.rates
+        table.add_row(
+            name,
+            text(rates.transfer, "rate"),
+            interval(rates.transfer, "rate"),
+            text(rates.floor, "rate"),
+            text(rates.lift, "difference"),
+            f"{rates.transfer.n:,}",
+        )
+    Console().print(table)

@@ -1,0 +1,128 @@
+"""The other direction of `goodenough evaluate`: the candidate's own signals, judged by the references.
+
+Public: outgoing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.live import live_table
+from harness.cli.terminal import label_map_for, progress_bar, say
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.cli.terminal import Opening
+    from harness.dataset.corpora import Corpus
+    from harness.dataset.signals import Suite
+    from harness.models import Classifier
+    from harness.records import Cell, Clip, Entry, LabelMap
+    from harness.tasks import Task
+
+_QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
+"""Queries a clip, about, in the mean over the starter suite."""
+
+_PILOT = 8
+"""Clips whose time is measured for the estimate."""
+
+
+def outgoing(
+    classifier: Classifier,
+    labels: LabelMap,
+    suite: Suite,
+    task: Task,
+    judges: Sequence[Checkpoint],
+    search: str,
+    place: Path,
+    opening: Opening,
+) -> dict[str, Cell]:
+    """Extract the candidate's signals from the clips of a suite and let the references judge them.
+
+    Everything is kept below `place`, a signals folder of its own, and continued from there.
+
+    Args:
+        classifier: the candidate.
+        labels: how its classes are read.
+        suite: whose clips, and whose references.
+        task: the task.
+        judges: the references.
+        search: name of the search.
+        place: the folder.
+        opening: how models are opened.
+
+    Returns:
+        By repo_id of a reference: how it takes to the candidate's signals.
+    """
+    from harness.dataset.signals import load
+    from harness.extract import SEARCHES, reference
+
+    clips = list(suite.clips(task.name).values())
+    say(_estimate(classifier, clips, search))
+    with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
+        corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
+        reference.add(classifier, labels, task, corpus, searches, place, masks_only=True, progress=step)
+    own = load(str(place))
+    entries = [_judged(own, task, judge, place, opening) for judge in judges]
+    found = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
+    _write(place / "outgoing.json", found)
+    return found
+
+
+def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str:
+    some = clips[:_PILOT]
+    classifier.logits([some[0].waveform], some[0].sample_rate_hz)
+    started = time.monotonic()
+    classifier.logits([clip.waveform for clip in some], some[0].sample_rate_hz)
+    seconds = (time.monotonic() - started) / len(some) * _QUERIES[search] * len(clips)
+    spent = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
+    return (
+        f"Own signals: {len(clips)} clips at about {_QUERIES[search]} queries each, some {spent} on this"
+        " device; models differ."
+    )
+
+
+def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
+    from harness.dataset.corpora import Corpus, Row
+
+    def row(clip: Clip) -> Row:
+        return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
+
+    return Corpus(suite.name, suite.commit, None, [row(clip) for clip in clips])
+
+
+def _judged(own: Suite, task: Task, judge: Checkpoint, place: Path, opening: Opening) -> Entry:
+    from functools import partial
+
+    from harness.checkpoints import class_names_of
+    from harness.errors import BadInput
+    from harness.score import evaluation
+    from harness.submit import store
+
+    content = own.ref(task.name).sha256
+    folder = place / "verdicts" / judge.ref.slug / judge.ref.revision[:12] / f"{task.name}@{content[:8]}"
+    try:
+        entry = store.read(folder)
+        if entry.complete and entry.model == judge.ref:
+            return entry
+    except BadInput:
+        pass
+    labels = label_map_for(class_names_of(judge), judge.ref, task, None)
+    keep = partial(store.write, place / "verdicts")
+    with live_table(f"{task.name}: {judge.ref.repo_id} judges") as progress:
+        return store.read(
+            evaluation.evaluate(
+                opening.open(judge), labels, own, task, place / "verdicts", keep=keep, progress=progress
+            )
+        )
+
+
+def _write(path: Path, found: dict[str, Cell]) -> None:
+    from harness.journal import replace_file
+    from harness.records import to_json
+
+    content = {name: json.loads(to_json(cell)) for name, cell in found.items()}
+    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
