@@ -117,6 +117,19 @@ def test_judges_are_compared_on_the_signals_of_neither(
 
 
 @pytest.mark.parametrize("i", [0, 1])
+def test_p_values_are_those_of_statsmodels(study: dict[str, Any], i: int) -> None:
+    from statsmodels.stats.contingency_tables import mcnemar
+    from statsmodels.stats.multitest import multipletests
+
+    pairs = study["families"][i]["compared"]
+    for pair in pairs:
+        table = [[0, pair["only_first"]], [pair["only_second"], 0]]
+        assert pair["p"] == pytest.approx(mcnemar(table, exact=True).pvalue)
+    adjusted = multipletests([pair["p"] for pair in pairs], method="fdr_bh")[1]
+    assert [pair["p_adjusted"] for pair in pairs] == pytest.approx(adjusted.tolist())
+
+
+@pytest.mark.parametrize("i", [0, 1])
 def test_shares_of_flat_earthers_are_those_of_the_verdicts(
     study: dict[str, Any], rows: pd.DataFrame, i: int
 ) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,37 +149,49 @@ def _p_alone(
     """(n_models,) share of shuffles in which a model rejects at least as many alone.
 
     A signal counts when all accept it, wherever the verdicts go, or when one judge rejects it: then it counts
-    for the judge to whom the shuffle hands that rejection. So only those of one rejection are shuffled.
+    for the judge to whom the shuffle hands that rejection, each of m judges with a chance of 1 / m.
     """
-    alone = (qualifies & rejected).sum(axis=0)
     single = np.flatnonzero(rejected.sum(axis=1) == 1)
-    rng = generator("flat earth", *seed_names)
-    reached = np.ones(judged.shape[1])
     rows = judged[single]
     chance = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
-    edges = np.cumsum(chance, axis=1)
-    for _ in range(SHUFFLES):
-        to = (rng.random(len(rows))[:, None] < edges).argmax(axis=1)
-        reached += np.bincount(to, minlength=judged.shape[1]) >= alone
-    return reached / (SHUFFLES + 1)
+    return _reached(chance, (qualifies & rejected).sum(axis=0), "alone", seed_names)
 
 
 def _p_ignored(
     panel: Judgements, own: BoolArray, ignored: BoolArray, seed_names: tuple[str, ...]
 ) -> FloatArray:
-    """(n_models,) share of shuffles of "nobody accepts it" among the sources of a clip that reach as many."""
-    found = ignored.sum(axis=0)
-    rng = generator("flat earth own", *seed_names)
-    judged = np.flatnonzero(own.any(axis=1))
-    source, clip = panel.source[judged], panel.clip[judged]
-    mark = np.asarray(ignored[judged].any(axis=1))
-    order = np.argsort(clip, kind="stable")
-    source, clip, mark = source[order], clip[order], mark[order]
-    reached = np.ones(len(panel.models))
-    for _ in range(SHUFFLES):
-        shuffled = mark[np.lexsort((rng.random(len(mark)), clip))]
-        reached += np.bincount(source[shuffled], minlength=len(panel.models)) >= found
-    return reached / (SHUFFLES + 1)
+    """(n_models,) share of shuffles of "nobody accepts it" among the sources of a clip that reach as many.
+
+    Of s signals of a clip with m such marks each gets one with a chance of m / s.
+    """
+    n_clips = len(panel.clip_ids)
+    signals = np.bincount(panel.clip, own.any(axis=1), minlength=n_clips)
+    marks = np.bincount(panel.clip, ignored.any(axis=1), minlength=n_clips)
+    chance = own * (marks / np.maximum(signals, 1))[panel.clip, None]
+    return _reached(chance, ignored.sum(axis=0), "ignored", seed_names)
+
+
+def _reached(chance: FloatArray, found: Any, what: str, seed_names: tuple[str, ...]) -> FloatArray:
+    """(n_models,) share of shuffles that give a model at least what was found.
+
+    A shuffle deals with each signal by itself, so that what a model gets in it is a sum of independent draws:
+    those are drawn, and not the whole shuffle for all models.
+
+    Args:
+        chance: (n, n_models) that a shuffle gives a signal to a model.
+        found: (n_models,) how many it has.
+        what: which share; seeds the draws.
+        seed_names: what the panel is about.
+    """
+    p = np.ones(chance.shape[1])
+    for j in range(chance.shape[1]):
+        rng = generator("flat earth", what, str(j), *seed_names)
+        kinds, counts = np.unique(chance[chance[:, j] > 0, j], return_counts=True)
+        drawn = np.zeros(SHUFFLES, dtype=np.int64)
+        for kind, n in zip(kinds, counts, strict=True):
+            drawn += rng.binomial(n, min(kind, 1.0), SHUFFLES)
+        p[j] = (1 + (drawn >= found[j]).sum()) / (1 + SHUFFLES)
+    return p
 
 
 def _shares(

@@ -128,4 +128,6 @@ def _first_level(frame: pd.DataFrame) -> Any:
 
 
 def _said(rows: pd.DataFrame, key: str) -> dict[str, str]:
-    return dict(zip(rows[key], rows["predicted"], strict=True))
+    # As objects: iterating over Arrow strings would make each of them anew.
+    keys, said = (rows[name].to_numpy(dtype=object) for name in (key, "predicted"))
+    return dict(zip(keys, said, strict=True))

@@ -220,6 +220,7 @@ def family_study(
 
     signal, lift = by_clip["signal"], by_clip["signal"] - by_clip["permuted"]
     weights = clip_weights(len(panel.clip_ids), seed)
+    of_signals = _Weights(weights)
     at = {pair: i for i, pair in enumerate(pairs)}
     frames = {entry.model.repo_id: frame for entry, frame in answered}
     asked = {name: _by_level(frame) if levels else {} for name, frame in frames.items()}
@@ -249,7 +250,7 @@ def family_study(
             if (a, b) in at
         ),
         pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, asked[names[g]], levels, weights, seed) for f, g in pairs
+            _pair(panel, foreign["signal"], f, g, asked[names[g]], levels, of_signals, seed) for f, g in pairs
         ),
         compared=_compared(panel, foreign["signal"], weights),
         flat_earth=tuple(assess(panel, seed)),
@@ -271,6 +272,21 @@ def _by_clip(panel: Judgements, values: FloatArray, pairs: Sequence[tuple[int, i
     return found
 
 
+class _Weights:
+    """Bootstrap weights of clips, spread over signals; kept for the next judge of the same reference."""
+
+    def __init__(self, of_clips: FloatArray) -> None:
+        self._of_clips = of_clips
+        self._last: tuple[bytes, FloatArray] = b"", np.empty(0)
+
+    def of(self, clip: IntArray) -> FloatArray:
+        """(draws, n) for signals of these clips."""
+        key = clip.tobytes()
+        if self._last[0] != key:
+            self._last = key, self._of_clips[:, clip]
+        return self._last[1]
+
+
 def _pair(
     panel: Judgements,
     accepted: FloatArray,
@@ -278,11 +294,11 @@ def _pair(
     g: int,
     asked: Mapping[str, FloatArray],
     levels: Mapping[str, IntArray],
-    weights: FloatArray,
+    weights: _Weights,
     seed: tuple[str, ...],
 ) -> PairStudy:
     rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
-    drawn = weights[:, panel.clip[rows]]
+    drawn = weights.of(panel.clip[rows])
     told = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], drawn)
     names = [panel.signal_ids[i] for i in rows]
     with_levels = [i for i, name in enumerate(names) if name in levels and name in asked]
