@@ -36,4 +36,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results site .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis

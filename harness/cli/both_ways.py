@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.live import live_table
-from harness.cli.terminal import label_map_for, progress_bar, say
+from harness.cli.judging import judged
+from harness.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.dataset.corpora import Corpus
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Cell, Clip, Entry, LabelMap
+    from harness.records import Cell, Clip, LabelMap
     from harness.tasks import Task
 
 _QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
@@ -59,6 +59,7 @@ def outgoing(
     """
     from harness.dataset.signals import load
     from harness.extract import SEARCHES, reference
+    from harness.submit import store
 
     clips = list(suite.clips(task.name).values())
     say(_estimate(classifier, clips, search))
@@ -66,7 +67,8 @@ def outgoing(
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
         reference.add(classifier, labels, task, corpus, searches, place, masks_only=True, progress=step)
     own = load(str(place))
-    entries = [_judged(own, task, judge, place, opening) for judge in judges]
+    folders = [judged(judge, own, task, place / "verdicts", None, opening) for judge in judges]
+    entries = [store.read(folder) for folder in folders]
     found = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
     _write(place / "outgoing.json", found)
     return found
@@ -92,32 +94,6 @@ def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
         return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
 
     return Corpus(suite.name, suite.commit, None, [row(clip) for clip in clips])
-
-
-def _judged(own: Suite, task: Task, judge: Checkpoint, place: Path, opening: Opening) -> Entry:
-    from functools import partial
-
-    from harness.checkpoints import class_names_of
-    from harness.errors import BadInput
-    from harness.score import evaluation
-    from harness.submit import store
-
-    content = own.ref(task.name).sha256
-    folder = place / "verdicts" / judge.ref.slug / judge.ref.revision[:12] / f"{task.name}@{content[:8]}"
-    try:
-        entry = store.read(folder)
-        if entry.complete and entry.model == judge.ref:
-            return entry
-    except BadInput:
-        pass
-    labels = label_map_for(class_names_of(judge), judge.ref, task, None)
-    keep = partial(store.write, place / "verdicts")
-    with live_table(f"{task.name}: {judge.ref.repo_id} judges") as progress:
-        return store.read(
-            evaluation.evaluate(
-                opening.open(judge), labels, own, task, place / "verdicts", keep=keep, progress=progress
-            )
-        )
 
 
 def _write(path: Path, found: dict[str, Cell]) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.live import live_table
-from harness.cli.terminal import Opening, checkpoint_of, label_map_for, model_options, open_suite, say
+from harness.cli.judging import judged
+from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -88,49 +88,16 @@ def _answered(
         folder = own.get(reference.model)
         if folder is None:
             checkpoint = checkpoint_of(reference.model, further, suite, "--model")
-            folder = _judged(suite, task, checkpoint, out, label_map, opening)
+            folder = judged(checkpoint, suite, task, out / "entries", label_map, opening)
         found.append((store.read(folder), store.verdicts(folder)))
     weights = {entry.model.weights_sha256 for entry, _ in found}
     for checkpoint in further:
         if checkpoint.ref.weights_sha256 in weights:
             continue
         try:
-            folder = _judged(suite, task, checkpoint, out, label_map, opening)
+            folder = judged(checkpoint, suite, task, out / "entries", label_map, opening)
         except BadLabels as error:
             say(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
             continue
         found.append((store.read(folder), store.verdicts(folder)))
     return found
-
-
-def _judged(
-    suite: Suite, task: Task, checkpoint: Checkpoint, out: Path, label_map: Path | None, opening: Opening
-) -> Path:
-    """The folder of a model's entry below --out/entries; judged where it is not there yet."""
-    from functools import partial
-
-    from harness.checkpoints import class_names_of
-    from harness.errors import BadInput
-    from harness.score import evaluation
-    from harness.submit import store
-
-    labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
-    place = out / "entries"
-    content = suite.ref(task.name).sha256
-    folder = place / checkpoint.ref.slug / checkpoint.ref.revision[:12] / f"{task.name}@{content[:8]}"
-    try:
-        entry = store.read(folder)
-        if entry.complete and entry.model == checkpoint.ref and entry.label_map == labels:
-            return folder
-    except BadInput:
-        pass
-    with live_table(f"{task.name}: {checkpoint.ref.repo_id}") as progress:
-        return evaluation.evaluate(
-            opening.open(checkpoint),
-            labels,
-            suite,
-            task,
-            place,
-            keep=partial(store.write, place),
-            progress=progress,
-        )

@@ -28,6 +28,16 @@ class Ear:
         return np.array(rows, dtype=np.float32) * 10 + np.array([0, 0.5, 0], dtype=np.float32)
 
 
+class Choir(Ear):
+    """An ear that hears `high` at 3,000 and at 3,500 Hz: one of them is enough, both are more certain."""
+
+    def logits(self, waveforms, sample_rate_hz):
+        rows = super().logits(waveforms, sample_rate_hz)
+        for row, x in zip(rows, waveforms, strict=True):
+            row[2] += 10 * np.abs(np.fft.rfft(x))[round(3500 * len(x) / RATE)] / (len(x) / 2)
+        return rows
+
+
 def clip_of(clip_id, amplitudes, n_samples=800, seed=0):
     t = np.arange(n_samples) / RATE
     x = 0.01 * np.random.default_rng(seed).normal(size=n_samples)

@@ -18,7 +18,7 @@ from harness.extract.running import Limits, named
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
-from .conftest import RATE, TONES_HZ, Ear, clip_of
+from .conftest import RATE, TONES_HZ, Choir, Ear, clip_of
 
 SEARCHES = [Responsibility(repetitions=2, splits=3), Minimal()]
 
@@ -248,16 +248,6 @@ def test_the_white_box_search_is_certified_too(clips, label_map, journal, listen
         assert signal.family == "minimal"
         assert signal.guarantee == "one_minimal"
         assert signal.degenerate or signal.margin >= MIN_MARGIN
-
-
-class Choir(Ear):
-    """An ear that hears `high` in two tones: one is enough, both are more certain."""
-
-    def logits(self, waveforms, sample_rate_hz):
-        rows = super().logits(waveforms, sample_rate_hz)
-        for row, x in zip(rows, waveforms, strict=True):
-            row[2] += 10 * np.abs(np.fft.rfft(x))[round(3500 * len(x) / RATE)] / (len(x) / 2)
-        return rows
 
 
 def test_alpha_asks_for_a_share_of_the_confidence(label_map, journals):

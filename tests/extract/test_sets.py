@@ -18,21 +18,11 @@ from harness.records import MIN_MARGIN, SET_KINDS
 from tests.test_cli import make_corpus
 from tests.toys import save_model
 
-from .conftest import RATE, Ear, clip_of
+from .conftest import RATE, Choir, Ear, clip_of
 
 MINIMAL = (Minimal(),)
 ALL = Sets(max_signals=4, contrastive=True)
 IS_EXPECTED = np.array([False, True, False])
-
-
-class Choir(Ear):
-    """An ear that hears `high` at 3,000 and at 3,500 Hz: one of them is enough, both are more certain."""
-
-    def logits(self, waveforms, sample_rate_hz):
-        rows = super().logits(waveforms, sample_rate_hz)
-        for row, x in zip(rows, waveforms, strict=True):
-            row[2] += 10 * np.abs(np.fft.rfft(x))[round(3500 * len(x) / RATE)] / (len(x) / 2)
-        return rows
 
 
 def two_tones():

@@ -1,0 +1,54 @@
+"""A model's verdicts on a task: those that lie in a folder, or else made now and kept there.
+
+Public: judged.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.live import live_table
+from harness.cli.terminal import Opening, label_map_for
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.dataset.signals import Suite
+    from harness.tasks import Task
+
+
+def judged(
+    checkpoint: Checkpoint, suite: Suite, task: Task, place: Path, label_map: Path | None, opening: Opening
+) -> Path:
+    """The folder of a model's entry below `place`; the model is opened only where it is not there yet.
+
+    Args:
+        checkpoint: the model.
+        suite: what it judges.
+        task: the task.
+        place: folder of entries.
+        label_map: an explicit reading of its class names.
+        opening: how it is opened.
+
+    Raises:
+        BadLabels: its classes cannot be mapped to the task.
+    """
+    from harness.checkpoints import class_names_of
+    from harness.errors import BadInput
+    from harness.score import evaluation
+    from harness.submit import store
+
+    labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
+    content = suite.ref(task.name).sha256
+    folder = place / checkpoint.ref.slug / checkpoint.ref.revision[:12] / f"{task.name}@{content[:8]}"
+    try:
+        entry = store.read(folder)
+        if entry.complete and entry.model == checkpoint.ref and entry.label_map == labels:
+            return folder
+    except BadInput:
+        pass
+    with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
+        keep = partial(store.write, place)
+        classifier = opening.open(checkpoint)
+        return evaluation.evaluate(classifier, labels, suite, task, place, keep=keep, progress=progress)
