@@ -4,13 +4,13 @@ Everything is counted from verdicts and signals; nothing is asked of a model her
 unweighted, their intervals resample clips jointly over all pairs; where many are tested, p-values are
 adjusted (Benjamini-Hochberg).
 
-Public: Answered, Study, FamilyStudy, PairStudy, Compared, Portrait, study_of, family_study.
+Public: Answered, Study, FamilyStudy, PairStudy, study_of, family_study.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.dataset import schema
-from harness.dataset.signals import Suite, spectrum_of
+from harness.dataset.signals import Suite
 from harness.records import (
     FAMILIES,
     N_LEVELS,
@@ -31,10 +31,12 @@ from harness.records import (
     WholeClipScore,
 )
 from harness.score import information
+from harness.score.comparisons import Compared, compared
 from harness.score.curves import Curve, curve_of
-from harness.score.estimates import clip_weights, clustered, from_draws, paired_difference
-from harness.score.flat_earth import FlatEarth, assess, benjamini_hochberg
+from harness.score.estimates import clip_weights, clustered, paired_difference
+from harness.score.flat_earth import FlatEarth, assess
 from harness.score.judgements import Judgements, gather
+from harness.score.portraits import Portrait, portrait_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -55,24 +57,6 @@ class PairStudy:
     """What the judge's verdicts say of the classes of these signals."""
     curve: Curve | None
     """Over the levels; in family `minimal` alone, and where levels are published."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Two judges on the same signals, those of neither."""
-
-    first: ModelRef
-    second: ModelRef
-    transfer: Estimate
-    """Transfer of the first minus that of the second, both resampled over the same clips."""
-    only_first: int
-    """Signals that the first alone accepts."""
-    only_second: int
-    """Signals that the second alone accepts."""
-    p: float
-    """McNemar's test, exact; signals of one clip count as independent there, unlike in the interval."""
-    p_adjusted: float
-    """Benjamini-Hochberg over all pairs of judges."""
 
 
 @dataclass(frozen=True)
@@ -97,24 +81,6 @@ class FamilyStudy:
     pairs: tuple[PairStudy, ...]
     compared: tuple[Compared, ...]
     flat_earth: tuple[FlatEarth, ...]
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A reference as its signals of one family show it: medians over signals, and the use of mel bands."""
-
-    model: ModelRef
-    family: str
-    n: int
-    """Signals, degenerate ones left out."""
-    sizes: tuple[float, ...]
-    """Kept share of each signal."""
-    entropies: tuple[float, ...]
-    """Spectral entropy of each, in bits."""
-    medians: information.OfSignal | None
-    """Median of every measure."""
-    mel: tuple[float, ...]
-    """Distribution of kept bins over mel bands."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +121,7 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answered, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
     portraits = tuple(
-        _portrait(suite, task.name, r.model, family)
+        portrait_of(suite, task.name, r.model, family)
         for family in families
         for r in suite.references(task.name)
     )
@@ -252,7 +218,7 @@ def family_study(
         pairs=tuple(
             _pair(panel, foreign["signal"], f, g, asked[names[g]], levels, of_signals, seed) for f, g in pairs
         ),
-        compared=_compared(panel, foreign["signal"], weights),
+        compared=compared(panel, foreign["signal"], weights),
         flat_earth=tuple(assess(panel, seed)),
     )
 
@@ -330,70 +296,6 @@ def _by_level(frame: pd.DataFrame) -> dict[str, FloatArray]:
     return dict(zip(wide.index, wide.to_numpy(), strict=True))
 
 
-def _compared(panel: Judgements, accepted: FloatArray, weights: FloatArray) -> tuple[Compared, ...]:
-    """Every two judges, on the signals that both judged."""
-    from scipy.stats import binomtest
-
-    known = ~np.isnan(accepted)
-    right = known & (accepted == 1)
-    draws = [_draws(panel, accepted, f, weights) for f in range(panel.n_references)]
-    found: list[Compared] = []
-    for a, b in combinations(range(len(panel.models)), 2):
-        both = known[:, a] & known[:, b]
-        sources = [f for f in range(panel.n_references) if both[panel.source == f].any()]
-        if not sources:
-            continue
-        only_a, only_b = (int((right[both, g] & ~right[both, h]).sum()) for g, h in ((a, b), (b, a)))
-        n = only_a + only_b
-        p = float(binomtest(only_a, n).pvalue) if n else 1.0
-        found.append(
-            Compared(
-                panel.models[a],
-                panel.models[b],
-                _apart(panel, accepted, a, b, both, sources, draws, weights),
-                only_a,
-                only_b,
-                p,
-                p,
-            )
-        )
-    adjusted = benjamini_hochberg([each.p for each in found])
-    return tuple(replace(each, p_adjusted=q) for each, q in zip(found, adjusted, strict=True))
-
-
-def _draws(panel: Judgements, accepted: FloatArray, f: int, weights: FloatArray) -> FloatArray:
-    """(draws, n_models) mean acceptance of a reference's signals in each bootstrap sample."""
-    rows = panel.source == f
-    values, drawn = accepted[rows], weights[:, panel.clip[rows]]
-    counts = drawn @ (~np.isnan(values)).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(drawn @ np.nan_to_num(values) / counts)
-
-
-def _apart(
-    panel: Judgements,
-    accepted: FloatArray,
-    a: int,
-    b: int,
-    both: Any,
-    sources: list[int],
-    draws: Sequence[FloatArray],
-    weights: FloatArray,
-) -> Estimate:
-    """Transfer of one judge minus that of another, mean over the references whose signals both judged."""
-    used = np.isin(panel.source, sources)
-    n_clips = len(np.unique(panel.clip[both]))
-    means = [np.mean([accepted[both & (panel.source == f), g].mean() for f in sources]) for g in (a, b)]
-    value = float(means[0] - means[1])
-    if np.array_equal(np.isnan(accepted[used, a]), np.isnan(accepted[used, b])):
-        samples = np.mean([draws[f][:, a] - draws[f][:, b] for f in sources], axis=0)
-    else:  # they know other classes: the samples are those of the signals that both judged
-        masked = np.where(both[:, None], accepted[:, [a, b]], np.nan)
-        of_both = [_draws(panel, masked, f, weights) for f in sources]
-        samples = np.nanmean([d[:, 0] - d[:, 1] for d in of_both], axis=0)
-    return from_draws(value, samples, n_clips, int(both.sum()), (-1.0, 1.0))
-
-
 def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, float]:
     if len(task.labels) != 2:
         return {}
@@ -406,31 +308,3 @@ def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, fl
             if rate is not None:
                 found[entry.model.repo_id] = rate
     return found
-
-
-def _portrait(suite: Suite, task: str, model: ModelRef, family: str) -> Portrait:
-    measured, mel = [], np.zeros(information.N_MEL)
-    for line in suite.signal_lines(task, model.slug):
-        if line.family != family or line.degenerate:
-            continue
-        signal, _ = suite.signal(task, model.slug, line.signal_id)
-        X = spectrum_of(suite.clip(task, signal.clip_id))
-        if not signal.mask.any():
-            continue
-        of_one = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
-        measured.append(of_one)
-        mel += information.mel_use([signal.mask], signal.n_samples, signal.sample_rate_hz)
-    n = len(measured)
-    if not n:
-        return Portrait(model, family, 0, (), (), None, ())
-    names = list(vars(measured[0]))
-    medians = {name: float(np.median([getattr(m, name) for m in measured])) for name in names}
-    return Portrait(
-        model=model,
-        family=family,
-        n=n,
-        sizes=tuple(m.size for m in measured),
-        entropies=tuple(m.entropy_bits for m in measured),
-        medians=information.OfSignal(**medians),
-        mel=tuple(float(x) for x in mel / n),
-    )

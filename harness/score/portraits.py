@@ -1,0 +1,61 @@
+"""A reference as its signals show it: how much it needs, how rich that is, and where in the spectrum it lies.
+
+Public: Portrait, portrait_of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.dataset.signals import Suite, spectrum_of
+from harness.records import ModelRef
+from harness.score import information
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A reference as its signals of one family show it: medians over signals, and the use of mel bands."""
+
+    model: ModelRef
+    family: str
+    n: int
+    """Signals, degenerate ones left out."""
+    sizes: tuple[float, ...]
+    """Kept share of each signal."""
+    entropies: tuple[float, ...]
+    """Spectral entropy of each, in bits."""
+    medians: information.OfSignal | None
+    """Median of every measure."""
+    mel: tuple[float, ...]
+    """Distribution of kept bins over mel bands."""
+
+
+def portrait_of(suite: Suite, task: str, model: ModelRef, family: str) -> Portrait:
+    """Measure every signal of a reference and family."""
+    measured, mel = [], np.zeros(information.N_MEL)
+    for line in suite.signal_lines(task, model.slug):
+        if line.family != family or line.degenerate:
+            continue
+        signal, _ = suite.signal(task, model.slug, line.signal_id)
+        X = spectrum_of(suite.clip(task, signal.clip_id))
+        if not signal.mask.any():
+            continue
+        of_one = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
+        measured.append(of_one)
+        mel += information.mel_use([signal.mask], signal.n_samples, signal.sample_rate_hz)
+    n = len(measured)
+    if not n:
+        return Portrait(model, family, 0, (), (), None, ())
+    names = list(vars(measured[0]))
+    medians = {name: float(np.median([getattr(m, name) for m in measured])) for name in names}
+    return Portrait(
+        model=model,
+        family=family,
+        n=n,
+        sizes=tuple(m.size for m in measured),
+        entropies=tuple(m.entropy_bits for m in measured),
+        medians=information.OfSignal(**medians),
+        mel=tuple(float(x) for x in mel / n),
+    )
