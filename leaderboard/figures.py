@@ -105,7 +105,8 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
             continue
         colour, _ = _look(i)
         axes.errorbar(x.value, y.value, xerr=_ends(x), yerr=_ends(y), fmt="o", color=colour, ms=5, lw=1)
-        axes.annotate(names[model], (x.value, y.value), xytext=(5, 4), textcoords="offset points", fontsize=7)
+        beside = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
+        axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
     axes.set_title(f"{study.task}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals")
 

@@ -197,6 +197,7 @@ def _strata(panel: Judgements, family: FamilyStudy, names: Mapping[Any, str]) ->
     for each in family.flat_earth:
         if each.flagged:
             j = panel.models.index(each.model)
+            found.append((f"Accepted by {names[each.model]} alone", (accepted == 1) & (said[:, j] == 1)))
             found.append((f"Rejected by {names[each.model]} alone", (rejected == 1) & (said[:, j] == 0)))
     return found
 
