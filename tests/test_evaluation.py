@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from harness.score import evaluation, transfer
 from harness.score.live import Live
 from harness.score.scorecard import summarise
 from harness.score.units import units_of, visits
+from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
 from tests.dataset.test_signals import TASK, add
@@ -295,3 +297,22 @@ def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
     with pytest.raises(BadInput, match="another run is at work"):
         evaluation._book(Candidate(), TASK, tmp_path)
     book.close()
+
+
+def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model,) = (m for m in root.models("candidate") if "genre" in m.name)
+    command = ["evaluate", str(model), "--out", str(tmp_path)]
+    assert cli.run([*command, "--until-width", "0.2"]) == 0
+    assert "Partial: stopped early" in capsys.readouterr().out
+    assert store.find(tmp_path) == [], "nothing to submit"
+    assert cli.run(command) == 0
+    (folder,) = store.find(tmp_path)
+    assert cli.run(["validate", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert cli.run([*command, "--until-width", "0.2"]) == 0
+    assert "Partial" not in capsys.readouterr().out, "everything is known by now"
+    assert store.read(folder).complete
+    assert cli.run(command) == 0
+    assert "nothing has changed since" in capsys.readouterr().err

@@ -194,3 +194,10 @@ def test_submit_says_where_entries_go_when_it_is_not_told(tmp_path: Path, into: 
     assert isinstance(result.exception, BadInput)
     assert "submissions/" in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+def test_what_an_evaluation_keeps_for_itself_is_no_entry(tmp_path):
+    shown = store.write(tmp_path, *MADE)
+    store.write(tmp_path / ".own" / "verdicts", *MADE)
+    store.write(tmp_path / ".partial", *MADE)
+    assert store.find(tmp_path) == [shown]

@@ -300,13 +300,18 @@ def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelM
 
 
 def _kept(out: Path, suite: Suite, entry: Entry, verdicts: pa.Table) -> Path:
-    """Write an entry; that of a reference of a local suite goes beside the signals, too, for the matrix."""
+    """Write an entry; that of a reference of a local suite goes beside the signals, too, for the matrix.
+
+    One that was stopped early lies apart: it takes no place of a whole one.
+    """
     from harness.errors import BadInput
     from harness.submit import store
 
+    if not entry.complete:
+        return store.write(out / ".partial", entry, verdicts)
     folder = store.write(out, entry, verdicts)
     is_reference = entry.model in [r.model for r in suite.references(entry.task)]
-    if suite.commit is None and is_reference and entry.complete and entry.scorecard.known_answer == 1.0:
+    if suite.commit is None and is_reference and entry.scorecard.known_answer == 1.0:
         try:
             store.write(suite.root / "verdicts", entry, verdicts)
         except BadInput as error:

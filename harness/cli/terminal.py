@@ -221,6 +221,8 @@ def show(entry: Entry) -> None:
         n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
     ]:
         click.echo(f"No label of the task, so never right: {', '.join(unread)}")
+    if not entry.complete:
+        click.echo("Partial: stopped early, with the headline family alone; nothing to submit.")
     if not card.ranked:
         click.echo(f"Not ranked: {card.unranked_because}")
 

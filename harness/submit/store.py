@@ -57,9 +57,16 @@ def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> P
 
 
 def find(root: Path) -> list[Path]:
-    """Every folder at or below the root that holds an entry.json, sorted; symlinks are not followed."""
-    walk = os.walk(root, followlinks=False)
-    return sorted(Path(folder) for folder, folders, files in walk if ENTRY in (*folders, *files))
+    """Every folder at or below the root that holds an entry.json, sorted.
+
+    Symlinks are not followed, and hidden folders not opened: there lies what an evaluation keeps for itself.
+    """
+    found = []
+    for folder, folders, files in os.walk(root, followlinks=False):
+        if ENTRY in (*folders, *files):
+            found.append(Path(folder))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return sorted(found)
 
 
 def find_all(roots: Sequence[Path]) -> list[Path]:
