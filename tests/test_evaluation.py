@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from harness import cli
 from harness.dataset import signals
@@ -316,3 +317,33 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     assert store.read(folder).complete
     assert cli.run(command) == 0
     assert "nothing has changed since" in capsys.readouterr().err
+
+
+def test_a_task_at_48_khz_is_extracted_and_judged_by_models_of_either_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tones at 1 and 20 kHz: a model of 16 kHz says how much of a stimulus it never received."""
+    (tmp_path / "wide.yaml").write_text("name: wide\nlabels: {a: [], b: []}\nsample_rate_hz: 48000\n")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    t, rng = np.arange(12_000) / 48_000, np.random.default_rng(0)
+    lines = ["file_name,label"]
+    for i in range(6):
+        x = rng.uniform(0.1, 0.3) * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 20_000 * t)
+        soundfile.write(corpus / f"c{i}.wav", x + 0.01 * rng.normal(size=len(t)), 48_000, subtype="FLOAT")
+        lines.append(f"c{i}.wav,{'ab'[i % 2]}")
+    (corpus / "metadata.csv").write_text("\n".join(lines))
+    for name, rate in (("narrow", 16_000), ("wide", 48_000)):
+        save_model(tmp_path / name, "wav2vec2", ("a", "b"), sample_rate_hz=rate, seed=3)
+        command = ["extract", tmp_path / name, "--task", tmp_path / "wide.yaml", "--corpus", corpus]
+        command += ["--search", "minimal", "--out", tmp_path / "signals"]
+        assert cli.run([str(part) for part in command]) == 0
+    suite = signals.load(str(tmp_path / "signals"))
+    assert {line.n_samples for line in suite.clip_lines("wide")} == {12_000}
+    for name in ("narrow", "wide"):
+        out = tmp_path / f"{name}-results"
+        command = ["evaluate", tmp_path / name, "--signals", tmp_path / "signals", "--out", out]
+        assert cli.run([str(part) for part in command]) == 0
+        rows = store.verdicts(store.find(out)[0])
+        whole = rows[rows["stimulus"] == "whole"]["energy_seen"]
+        assert (whole == 1).all() if name == "wide" else whole.between(0.05, 0.8).all()
