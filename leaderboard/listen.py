@@ -116,11 +116,10 @@ def examples(
     Returns:
         In the order chosen; a signal the suite does not hold is left out.
     """
-    clips = suite.clips(task)
     n_bytes = BUDGET_BYTES * 3 // 4 // max(1, 3 * len(chosen))
     made = {}
     for signal, waveform in _found(suite, task, chosen):
-        clip = clips[signal.clip_id]
+        clip = suite.clip(task, signal.clip_id)
         control = stimuli.control(signal, clip, "permuted")
         sounds = (("Whole clip", clip.waveform), ("Signal", waveform), ("Control", control))
         made[signal.signal_id] = Example(
@@ -148,14 +147,13 @@ def kept(signal: SufficientSignal) -> str:
 
 
 def _found(suite: Suite, task: str, chosen: Mapping[str, str]) -> Iterator[tuple[SufficientSignal, Waveform]]:
-    missing = set(chosen)
     for reference in suite.references(task):
-        if not any(f":{reference.model.slug}:" in signal_id for signal_id in missing):
+        slug = reference.model.slug
+        if not any(f":{slug}:" in signal_id for signal_id in chosen):
             continue
-        for signal, waveform in suite.signals(task, reference.model.slug):
-            if signal.signal_id in missing:
-                missing.remove(signal.signal_id)
-                yield signal, waveform
+        for line in suite.signal_lines(task, slug):
+            if line.signal_id in chosen:
+                yield suite.signal(task, slug, line.signal_id)
 
 
 def _player(name: str, waveform: Waveform, sample_rate_hz: int, most: int) -> Player:

@@ -46,7 +46,7 @@ def problems(folder: Path, suite: Suite) -> list[str]:
             whole["clip_id"], whole["truth"], whole["n_samples"], strict=True
         )
     }
-    clips = {(c.clip_id, c.label, len(c.waveform)) for c in suite.clips(entry.task).values()}
+    clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
     if wrong := sorted({clip_id for clip_id, *_ in heard ^ clips}):
         found.append(f"verdicts: {len(wrong)} whole clips are not those of the suite, as {wrong[0]}")
     return found
