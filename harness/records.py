@@ -547,7 +547,12 @@ class Entry:
     @property
     def path(self) -> str:
         """Where it lives below `submissions/` or a results folder."""
-        return f"{self.model.slug}/{self.model.revision[:12]}/{self.task}@{self.signals.sha256[:8]}"
+        return entry_path(self.model, self.task, self.signals.sha256)
+
+
+def entry_path(model: ModelRef, task: str, signals_sha256: str) -> str:
+    """`<org>__<model>/<revision[:12]>/<task>@<signals[:8]>`."""
+    return f"{model.slug}/{model.revision[:12]}/{task}@{signals_sha256[:8]}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,19 +76,14 @@ def _turned(e: Estimate) -> Estimate:
 
 def _agreement(study: Study, family: FamilyStudy) -> Iterator[str]:
     names = short_names(list(study.models))
-    priced = [p for p in family.pairs if p.curve is not None]
-    finite = [p for p in priced if p.curve is not None and p.curve.price_bits.value is not None]
+    priced = [(p, p.curve) for p in family.pairs if p.curve is not None]
+    finite = [(c.price_bits.value, p, c) for p, c in priced if c.price_bits.value is not None]
     if finite:
-
-        def price(p: object) -> float:
-            return p.curve.price_bits.value  # type: ignore[attr-defined,no-any-return]
-
-        low, high = min(finite, key=price), max(finite, key=price)
-        for what, pair in (("least", low), ("most", high)):
-            assert pair.curve is not None  # noqa: S101 - chosen so
+        for what, pick in (("least", min), ("most", max)):
+            _, pair, curve = pick(finite, key=lambda each: each[0])
             yield (
                 f"Agreement costs {names[pair.judge]} {what} on signals of {names[pair.reference]}: in the"
-                f" median {bits(pair.curve.price_bits)}, never accepted {told(pair.curve.censored)}."
+                f" median {bits(curve.price_bits)}, never accepted {told(curve.censored)}."
             )
         if len(finite) < len(priced):
             yield (

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.journal import replace_file
 from harness.provenance import own_version, versions
-from harness.records import Entry, to_json
+from harness.records import Entry, Estimate, to_json
 from harness.score.judgements import Judgements, gather
 from harness.score.study import Answered, FamilyStudy, Study
 from harness.seeds import seed_of
@@ -148,22 +148,31 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
         name, whole = model.repo_id, study.whole[model.repo_id]
         portrait, backbone = portraits.get(name), study.backbones[name]
         shared = " *" if same.count(backbone) > 1 else ""
-        medians = None if portrait is None else portrait.medians
+        medians = {} if portrait is None else portrait.medians
         rows.append(
             (
                 names[model],
                 backbone.partition("For")[0] + shared,
                 findings.told(whole.accuracy),
                 findings.told(whole.f1),
-                text(study.equal_error_rate[name], "rate") if name in study.equal_error_rate else "",
+                findings.told(rate) if (rate := study.equal_error_rate.get(name)) else "",
                 findings.told(first.incoming[name]),
                 findings.told(first.outgoing[name]) if name in first.outgoing else "",
-                "" if medians is None else f"{medians.size:.2%}",
-                "" if medians is None else f"{medians.entropy_bits:.1f}",
-                "" if medians is None else f"{medians.centroid_hz:,.0f}",
+                *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
             )
         )
     return rows
+
+
+_MEASURES = (("size", "{:.3%}"), ("entropy_bits", "{:.1f}"), ("centroid_hz", "{:,.0f}"))
+"""Medians shown in the table of models."""
+
+
+def _median(estimate: Estimate, form: str) -> str:
+    if estimate.low is None:
+        return "" if estimate.value is None else f"{form.format(estimate.value)} [n = {estimate.n}]"
+    value, low, high = (form.format(x) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low} to {high}, n = {estimate.n}]"
 
 
 MODEL_COLUMNS = (

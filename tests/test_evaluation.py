@@ -41,8 +41,8 @@ def evaluated(suite, out, candidate=None, **options):
     return entry, rows, len(candidate.heard)
 
 
-PROOF = 2 * 8
-"""Sounds heard for a batch proof of eight."""
+PROOF = 8 + 16
+"""Sounds heard for a batch proof: eight alone, and a full batch of sixteen."""
 
 
 def plain(entry):
@@ -87,9 +87,9 @@ def test_shards_add_up_to_one_run(suite, tmp_path, n):
         evaluation.judge_shard(part, suite, TASK, tmp_path / "out", (i, n)) for i, part in enumerate(parts, 1)
     ]
     assert sum(n_units) == len(units_of(suite, TASK))
-    assert sum(len(part.heard) for part in parts) == heard - PROOF
+    assert sum(len(part.heard) for part in parts) == heard, "the proof of the first is that of all"
     merged, same, left = evaluated(suite, tmp_path / "out")
-    assert (plain(merged), same, left) == (plain(entry), rows, PROOF)
+    assert (plain(merged), same, left) == (plain(entry), rows, 0)
 
 
 def test_a_shard_that_is_missing_or_torn_is_judged_by_the_merging_run(suite, tmp_path):
@@ -101,7 +101,7 @@ def test_a_shard_that_is_missing_or_torn_is_judged_by_the_merging_run(suite, tmp
     torn.write_bytes(torn.read_bytes()[:-9])
     _, same, left = evaluated(suite, tmp_path / "out")
     assert same == rows
-    assert PROOF < left < heard
+    assert 0 < left < heard - PROOF
 
 
 class Killed(Exception):
@@ -134,8 +134,30 @@ def test_a_model_whose_logits_move_with_the_batch_is_not_valid(suite, tmp_path):
     with pytest.raises(NotValid, match="would depend on the batch; try --batch-size 1"):
         evaluated(suite, tmp_path / "out", Swaying())
     assert not list((tmp_path / "out").rglob("entry.json"))
-    with pytest.raises(NotValid):  # not even when everything is known already
+    with pytest.raises(NotValid):  # nor when it is asked again
         evaluated(suite, tmp_path / "out", Swaying())
+
+
+def test_what_a_swaying_batch_said_is_never_kept(suite, tmp_path):
+    """The advice of the refusal, another batch size, must not end with the answers of the first."""
+
+    class Swaying(Candidate):
+        def logits(self, waveforms, sample_rate_hz):
+            return super().logits(waveforms, sample_rate_hz) + np.float32([len(waveforms) - 1, 0, 0])
+
+    with pytest.raises(NotValid):
+        evaluated(suite, tmp_path / "out", Swaying())
+    with pytest.raises(NotValid):
+        evaluation.judge_shard(Swaying(), suite, TASK, tmp_path / "out", (1, 2))
+    honest, rows, _ = evaluated(suite, tmp_path / "elsewhere")
+    again, same, _ = evaluated(suite, tmp_path / "out", proofless(Candidate()))
+    assert (plain(again).scorecard, same) == (plain(honest).scorecard, rows)
+
+
+def proofless(candidate):
+    """The same in batches of one."""
+    candidate.batch_size = 1
+    return candidate
 
 
 def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):
@@ -143,7 +165,7 @@ def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):
     other = Candidate()
     other.batch_size = 4
     entry, _, n = evaluated(suite, tmp_path / "out", other)
-    assert (n, entry.proof.batch_size) == (PROOF, 4)
+    assert (n, entry.proof.batch_size) == (8 + 8, 4)
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +308,12 @@ def test_shards_of_the_command_are_merged_by_the_command(world, tmp_path, capsys
 def test_a_shard_that_cannot_be_is_refused(shard, capsys):
     assert cli.run(["evaluate", "m", "--shard", shard]) == 2
     assert "expected i/n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", [["--shard", "1/2"], ["--until-width", "0.1"]])
+def test_both_ways_is_for_a_whole_run(other, capsys):
+    assert cli.run(["evaluate", "m", "--both-ways", *other]) == 2
+    assert "leave out --shard and --until-width" in capsys.readouterr().err
 
 
 def test_two_ways_to_do_less_are_one_too_many(capsys):

@@ -278,5 +278,7 @@ def test_a_candidate_is_judged_by_the_references_too(
         )
     before = path.read_bytes()
     monkeypatch.setattr("harness.models.Classifier.slopes", None)
-    assert run(*command) == 0
+    assert run(*command, "--json") == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["outgoing"] == found
     assert path.read_bytes() == before

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 _QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
-"""Queries a clip, about, in the mean over the starter suite."""
+"""Queries a clip, about: the mean over the starter suite, of `responsibility` at its usual settings."""
 
 _PILOT = 8
 """Clips whose time is measured for the estimate."""

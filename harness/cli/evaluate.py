@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.models import Classifier
-    from harness.records import Entry, LabelMap
+    from harness.records import Cell, Entry, LabelMap
     from harness.tasks import Task
 
 
@@ -99,6 +99,8 @@ def evaluate(
 
     if shard and until_width:
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
+    if both_ways and (shard or until_width):
+        raise BadInput("--both-ways is for a whole run: leave out --shard and --until-width")
     if signals is None:
         say(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
@@ -113,10 +115,15 @@ def evaluate(
     results = [
         _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
     ]
-    for task, labels in chosen if both_ways else ():
-        _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
+    outgoing = {
+        task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
+        for task, labels in (chosen if both_ways else ())
+    }
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
+        for found in entries if both_ways else ():
+            cells = outgoing[found["task"]]
+            found["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
         click.echo(json.dumps({"model": candidate.checkpoint.ref.repo_id, "results": entries}))
     for entry, _ in results:
         if entry.scorecard.known_answer not in (None, 1.0):
@@ -201,17 +208,20 @@ def _outgoing(
     search: str,
     out: Path,
     quiet: bool,
-) -> None:
+) -> dict[str, Cell]:
+    """See `both_ways.outgoing`."""
     from harness.cli.both_ways import outgoing
+    from harness.records import entry_path
 
     ref = candidate.checkpoint.ref
     others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
-    at = f"{task.name}@{suite.ref(task.name).sha256[:8]}"
-    place = out / ".own" / ref.slug / ref.revision[:12] / f"{at}-{search}"
+    path = entry_path(ref, task.name, suite.ref(task.name).sha256)
+    place = out / ".own" / f"{path}-{search}"
     found = outgoing(candidate.classifier, labels, suite, task, others, search, place, candidate.opening)
     if not quiet:
         show_outgoing(ref.repo_id, task.name, found)
     say(f"own signals and verdicts on them: {place}")
+    return found
 
 
 def _judge_shard(
@@ -273,10 +283,11 @@ def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelM
     from harness.dataset.shards import sha256_of
     from harness.errors import BadInput
     from harness.provenance import own_version, versions
+    from harness.records import entry_path
     from harness.submit import store
 
     ref = candidate.checkpoint.ref
-    folder = out / ref.slug / ref.revision[:12] / f"{task.name}@{suite.ref(task.name).sha256[:8]}"
+    folder = out / entry_path(ref, task.name, suite.ref(task.name).sha256)
     try:
         entry = store.read(folder)
     except BadInput:

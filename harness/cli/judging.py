@@ -36,12 +36,12 @@ def judged(
     """
     from harness.checkpoints import class_names_of
     from harness.errors import BadInput
+    from harness.records import entry_path
     from harness.score import evaluation
     from harness.submit import store
 
     labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
-    content = suite.ref(task.name).sha256
-    folder = place / checkpoint.ref.slug / checkpoint.ref.revision[:12] / f"{task.name}@{content[:8]}"
+    folder = place / entry_path(checkpoint.ref, task.name, suite.ref(task.name).sha256)
     try:
         entry = store.read(folder)
         if entry.complete and entry.model == checkpoint.ref and entry.label_map == labels:

@@ -93,7 +93,7 @@ class Running:
             reference: its repo_id.
             limits: what the search is held to.
             kind: SIGNAL, or one of SET_KINDS.
-            ordinal: the how-manieth disjoint signal this is.
+            ordinal: 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it.
             allowed: see `Case`.
         """
         self.search, self.heard, self.limits = search, heard, limits

@@ -18,12 +18,13 @@ Intervals, by what was observed (`Estimate.method` names the one used):
 - several references and no variation between bootstrap samples: a clip unlike all those seen may be as
   frequent as Wilson's upper bound for 0 of n, and may count anything possible. Never of zero width.
 
-Public: wilson, clustered, from_draws, paired_difference, clip_weights, mean_of_references, draws_of,
+Public: wilson, median, clustered, from_draws, paired_difference, clip_weights, mean_of_references, draws_of,
 rank_intervals, tie_groups.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Literal
 
@@ -41,6 +42,7 @@ DRAWS = 2000
 WILSON = "wilson"
 ADJUSTED_WALD = "adjusted wald for paired proportions"
 BOOTSTRAP = "clip bootstrap, expanded percentile"
+ORDER = "order statistics"
 ALL_AGREE = "wilson on clips (all agree)"
 
 RANGE: dict[str, tuple[float, float]] = {"rate": (0.0, 1.0), "difference": (-1.0, 1.0)}
@@ -62,6 +64,19 @@ def wilson(successes: float, n: int) -> Estimate:
     low = max(0.0, min((centre - half) / scale, share))
     high = min(1.0, max((centre + half) / scale, share))
     return Estimate(share, low, high, LEVEL, WILSON, n)
+
+
+def median(values: Sequence[float]) -> Estimate:
+    """Lower median of independent values, with the interval between order statistics (exact, binomial)."""
+    from scipy.stats import binom
+
+    ordered, n = sorted(values), len(values)
+    if n == 0:
+        return Estimate(None, None, None, LEVEL, ORDER, 0)
+    below = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    # Of fewer than six values not even the outermost two hold it with that confidence.
+    low, high = (ordered[below - 1], ordered[n - below]) if below else (None, None)
+    return Estimate(ordered[(n - 1) // 2], low, high, LEVEL, ORDER, n)
 
 
 def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> FloatArray:

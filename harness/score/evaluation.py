@@ -70,7 +70,7 @@ def evaluate(
         What `keep` returned.
 
     Raises:
-        NotValid: the batch size moves the logits of this model; nothing is kept.
+        NotValid: the batch size moves the logits of this model; nothing is judged.
     """
     started = time.monotonic()
     units = units_of(suite, task)
@@ -83,6 +83,9 @@ def evaluate(
                 live.learn(unit, book.known[unit.content])
         blocks = visits(wanted, task)
         narrow = _Narrow(until_width)
+        # Before anything is asked, so that no answer of a batch that sways is ever kept; and again where
+        # memory ran out and the batch became smaller.
+        _proof(classifier, suite, task, units, book)
         _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow)
         proof = _proof(classifier, suite, task, units, book)
         judged = [unit for unit in units if unit.content in book.known] if until_width else units
@@ -107,12 +110,16 @@ def judge_shard(
 
     Returns:
         Number of its units.
+
+    Raises:
+        NotValid: see `evaluate`.
     """
     units = units_of(suite, task)
     blocks = [block for block in visits(units, task) if shard_of(block, shard[1]) == shard[0]]
     n = sum(map(len, blocks))
     book = _book(classifier, task, out, shard)
     try:
+        _proof(classifier, suite, task, units, book)
         _judge(classifier, suite, task, book, iter(blocks), n, progress, None, _Narrow(None))
     finally:
         book.close()
@@ -183,7 +190,7 @@ def _judge(
 
 
 def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: Book) -> BatchProof:
-    """Some stimuli of the commonest length, scored one by one and together.
+    """Some stimuli of the commonest length, scored one by one and in one full batch, in which they repeat.
 
     Raises:
         NotValid: they differ.
@@ -192,7 +199,8 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
     if proof is None:
         sounds = _sample(suite, task, units, classifier.ref.weights_sha256)
         rate = task.sample_rate_hz
-        together = classifier.logits(sounds, rate)
+        full = max(len(sounds), classifier.batch_size)
+        together = classifier.logits([sounds[i % len(sounds)] for i in range(full)], rate)[: len(sounds)]
         alone = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
         proof = BatchProof(
             n=len(sounds),
@@ -204,7 +212,7 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
     tolerance = PROOF_TOLERANCE[classifier.dtype]
     if proof.n_flips or proof.max_logit_difference > tolerance:
         raise NotValid(
-            f"{classifier.ref.repo_id}: of {proof.n} stimuli heard alone and in batches of"
+            f"{classifier.ref.repo_id}: of {proof.n} stimuli heard alone and in a batch of"
             f" {proof.batch_size} the logits differ by {proof.max_logit_difference:.2g} ({tolerance:g} is the"
             f" most) and {proof.n_flips} classes do: its verdicts would depend on the batch; try"
             " --batch-size 1"

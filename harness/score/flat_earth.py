@@ -34,6 +34,8 @@ EXCESS = 0.1
 """What the lower end of the interval of R(g) - median R(others) must pass."""
 
 SHUFFLES = 10_000
+"""Shuffles of a test."""
+
 MIN_MODELS = 4
 """Members of a panel below which nothing is assessed."""
 
@@ -63,7 +65,7 @@ class Share:
 
     @property
     def value(self) -> float | None:
-        """K / n."""
+        """Share, k / n."""
         return self.k / self.n if self.n else None
 
     @property
@@ -82,8 +84,11 @@ class FlatEarth:
     """What is said of one model."""
 
     model: ModelRef
+    """The model."""
     rejects_alone: Share
+    """Of the signals of others."""
     rejected_by_all: Share
+    """Of its own signals."""
 
     @property
     def flagged(self) -> bool:
@@ -101,8 +106,8 @@ class FlatEarth:
             parts.append(f"it alone rejects {_told(alone)} of the signals that all other judges accept")
         if ignored.p is not None:
             parts.append(f"{_told(ignored)} of its own signals are accepted by nobody else")
-        verdict = "A flat-earther" if self.flagged else "No flat-earther"
-        return f"{name}: {verdict.lower()}: {'; '.join(parts)}."
+        verdict = "a flat-earther" if self.flagged else "no flat-earther"
+        return f"{name}: {verdict}: {'; '.join(parts)}."
 
 
 def _told(share: Share) -> str:

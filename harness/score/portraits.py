@@ -5,13 +5,14 @@ Public: Portrait, portrait_of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from harness.dataset.signals import Suite, spectrum_of
-from harness.records import ModelRef
+from harness.records import Estimate, ModelRef
 from harness.score import information
+from harness.score.estimates import median
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Portrait:
     """Kept share of each signal."""
     entropies: tuple[float, ...]
     """Spectral entropy of each, in bits."""
-    medians: information.OfSignal | None
-    """Median of every measure."""
+    medians: dict[str, Estimate]
+    """Median of every measure, by field of `information.OfSignal`."""
     mel: tuple[float, ...]
     """Distribution of kept bins over mel bands."""
 
@@ -45,17 +46,13 @@ def portrait_of(suite: Suite, task: str, model: ModelRef, family: str) -> Portra
         of_one = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
         measured.append(of_one)
         mel += information.mel_use([signal.mask], signal.n_samples, signal.sample_rate_hz)
-    n = len(measured)
-    if not n:
-        return Portrait(model, family, 0, (), (), None, ())
-    names = list(vars(measured[0]))
-    medians = {name: float(np.median([getattr(m, name) for m in measured])) for name in names}
+    names = [field.name for field in fields(information.OfSignal)]
     return Portrait(
         model=model,
         family=family,
-        n=n,
+        n=len(measured),
         sizes=tuple(m.size for m in measured),
         entropies=tuple(m.entropy_bits for m in measured),
-        medians=information.OfSignal(**medians),
-        mel=tuple(float(x) for x in mel / n),
+        medians={name: median([getattr(m, name) for m in measured]) for name in names},
+        mel=tuple(float(x) for x in mel / max(len(measured), 1)),
     )

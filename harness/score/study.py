@@ -33,10 +33,11 @@ from harness.records import (
 from harness.score import information
 from harness.score.comparisons import Compared, compared
 from harness.score.curves import Curve, curve_of
-from harness.score.estimates import clip_weights, clustered, paired_difference
+from harness.score.estimates import DRAWS, clip_weights, clustered, from_draws, paired_difference
 from harness.score.flat_earth import FlatEarth, assess
 from harness.score.judgements import Judgements, gather
 from harness.score.portraits import Portrait, portrait_of
+from harness.seeds import generator
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -64,14 +65,19 @@ class FamilyStudy:
     """One family of signals."""
 
     family: str
+    """One of FAMILIES."""
     n_signals: int
     """Signals judged, of all references together."""
     transfer: Estimate
     """Mean over all ordered pairs of a reference and another one: the paper's figure of a task."""
     floor: Estimate
+    """The same mean of the acceptance of the `permuted` controls."""
     lift: Estimate
+    """The same mean of transfer minus floor, paired by signal."""
     agreeing_transfer: Estimate
+    """Transfer where both give the whole clip the class."""
     ceiling: Estimate
+    """Acceptance of the whole clips."""
     outgoing: dict[str, Estimate]
     """By repo_id of a reference: how the others accept its signals."""
     incoming: dict[str, Estimate]
@@ -79,8 +85,11 @@ class FamilyStudy:
     asymmetry: tuple[tuple[ModelRef, ModelRef, Estimate], ...]
     """For each two references: transfer from the first to the second minus the way back."""
     pairs: tuple[PairStudy, ...]
+    """Every reference with every other model."""
     compared: tuple[Compared, ...]
+    """Every two models as judges."""
     flat_earth: tuple[FlatEarth, ...]
+    """Every model, in the order of the panel."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class Study:
     """By repo_id: the architecture; models of one share more than a task."""
     whole: dict[str, WholeClipScore]
     """By repo_id: the usual measures on whole clips."""
-    equal_error_rate: dict[str, float]
+    equal_error_rate: dict[str, Estimate]
     """By repo_id, of a binary task: on whole clips of known truth, for its last label."""
     families: tuple[FamilyStudy, ...]
     portraits: tuple[Portrait, ...]
@@ -296,15 +305,20 @@ def _by_level(frame: pd.DataFrame) -> dict[str, FloatArray]:
     return dict(zip(wide.index, wide.to_numpy(), strict=True))
 
 
-def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, float]:
+def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, Estimate]:
     if len(task.labels) != 2:
         return {}
     found = {}
     for entry, frame in answered:
         whole = frame[(frame["stimulus"] == "whole") & frame["truth"].notna()]
-        if len(whole):
-            p = np.array([p[1] for p in whole["p"]], dtype=np.float64)
-            rate = information.equal_error_rate(p, (whole["truth"] == task.labels[1]).to_numpy(dtype=bool))
-            if rate is not None:
-                found[entry.model.repo_id] = rate
+        p = np.array([p[1] for p in whole["p"]], dtype=np.float64)
+        is_last = (whole["truth"] == task.labels[1]).to_numpy(dtype=bool)
+        rate, n = information.equal_error_rate(p, is_last), len(p)
+        if rate is None:
+            continue
+        rng = generator("equal error rate", task.name)
+        drawn = (rng.integers(n, size=n) for _ in range(DRAWS))
+        rates = [information.equal_error_rate(p[some], is_last[some]) for some in drawn]
+        draws = np.array([np.nan if each is None else each for each in rates])
+        found[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
     return found

@@ -36,14 +36,19 @@ class Unit:
     n_samples: int
     """Length of each."""
     clip_id: str | None = None
+    """The clip; None for a silence."""
     truth: str | None = None
+    """Canonical label of the clip, if known."""
     reference: str | None = None
     """repo_id of the signal's reference."""
     slug: str | None = None
     """Its form in file names."""
     family: str | None = None
+    """Family of the signal; this and what follows is None where there is no signal."""
     signal_id: str | None = None
+    """The signal."""
     expected: str | None = None
+    """Its class c."""
 
     @property
     def key(self) -> str:
@@ -107,11 +112,12 @@ def visits(units: Sequence[Unit], task: Task) -> Iterator[list[Unit]]:
     for clip_id, some in of_clip.items():
         by_truth[some[0].truth or ""].append(clip_id)
     place: dict[str, float] = {}
-    for truth, clip_ids in by_truth.items():
+    for truth, unsorted in by_truth.items():
+        clip_ids = sorted(unsorted)
         rng = generator("visits", task.name, truth)
         offset = rng.random()
         for rank, i in enumerate(rng.permutation(len(clip_ids))):
-            place[sorted(clip_ids)[i]] = (rank + offset) / len(clip_ids)
+            place[clip_ids[i]] = (rank + offset) / len(clip_ids)
     for clip_id in sorted(place, key=lambda c: (place[c], c)):
         yield sorted(of_clip[clip_id], key=_headline_first)
 
