@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.dataset.corpora import open_corpus
     from harness.dataset.signals import load as load_signals
+    from harness.documents import Entry, Scorecard, from_json, to_json
     from harness.errors import GoodenoughError
     from harness.extract import SEARCHES
     from harness.extract.reference import add as add_reference
     from harness.labels import harmonise
     from harness.models import load as load_model
-    from harness.records import Entry, Estimate, Scorecard, from_json, to_json
+    from harness.records import Estimate
     from harness.score.evaluation import evaluate
     from harness.score.scorecard import summarise
     from harness.submit.validate import problems
@@ -26,23 +27,23 @@ if TYPE_CHECKING:
     from harness.tasks import find as find_task
 
 _DOORS = {
-    "Entry": "harness.records:Entry",
+    "Entry": "harness.documents:Entry",
     "Estimate": "harness.records:Estimate",
     "GoodenoughError": "harness.errors:GoodenoughError",
     "SEARCHES": "harness.extract:SEARCHES",
-    "Scorecard": "harness.records:Scorecard",
+    "Scorecard": "harness.documents:Scorecard",
     "TASKS": "harness.tasks:TASKS",
     "add_reference": "harness.extract.reference:add",
     "evaluate": "harness.score.evaluation:evaluate",
     "find_task": "harness.tasks:find",
-    "from_json": "harness.records:from_json",
+    "from_json": "harness.documents:from_json",
     "harmonise": "harness.labels:harmonise",
     "load_model": "harness.models:load",
     "load_signals": "harness.dataset.signals:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
     "problems": "harness.submit.validate:problems",
     "summarise": "harness.score.scorecard:summarise",
-    "to_json": "harness.records:to_json",
+    "to_json": "harness.documents:to_json",
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ import datetime
 import platform
 from importlib.metadata import version
 
-from harness.records import RunSettings
+from harness.documents import RunSettings
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "soxr")
 

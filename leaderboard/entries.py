@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.dataset.signals import VERDICTS, Suite
-from harness.records import PROTOCOL, Entry
+from harness.documents import Entry
+from harness.records import PROTOCOL
 from harness.submit import against, store, validate
 
 Key = tuple[str, int]

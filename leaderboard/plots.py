@@ -17,7 +17,8 @@ from types import MappingProxyType
 import numpy as np
 
 from harness import spectra
-from harness.records import Cell, Estimate, Mask, ModelRef, Waveform
+from harness.documents import Cell
+from harness.records import Estimate, Mask, ModelRef, Waveform
 from harness.seeds import seed_of
 from leaderboard import columns
 from leaderboard.columns import Column

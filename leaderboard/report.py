@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from harness.dataset.signals import Suite
+from harness.documents import Entry
 from harness.journal import replace_file
-from harness.records import Entry
 from harness.submit import store
 from leaderboard import entries, listen, pages, plots, table
 

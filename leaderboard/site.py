@@ -25,8 +25,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from harness.dataset.signals import Suite
+from harness.documents import Cell, Entry, ReferenceRecord
 from harness.errors import BadInput
-from harness.records import FAMILIES, Cell, Entry, ModelRef, ReferenceRecord
+from harness.records import FAMILIES, ModelRef
 from harness.seeds import seed_of
 from leaderboard import pages, place, plots, table
 from leaderboard.table import Board, Ranking, Row

@@ -20,9 +20,10 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.dataset.signals import Suite
+from harness.documents import Entry, to_json
 from harness.journal import replace_file
 from harness.provenance import own_version, versions
-from harness.records import Entry, Estimate, to_json
+from harness.records import Estimate
 from harness.score.judgements import Judgements, gather
 from harness.score.study import Answered, FamilyStudy, Study
 from harness.seeds import seed_of

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset.signals import Suite
+from harness.documents import Cell, Entry, ReferenceCounts
 from harness.errors import BadInput
-from harness.records import FAMILIES, PROTOCOL, Cell, DatasetRef, Entry, ModelRef, ReferenceCounts
+from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import store
 from leaderboard import entries
 from leaderboard.entries import Found, Key

@@ -14,20 +14,8 @@ import numpy as np
 import pandas as pd
 
 from harness.dataset.schema import verdict_table
-from harness.records import (
-    FAMILIES,
-    OTHER,
-    PROTOCOL,
-    BatchProof,
-    DatasetRef,
-    Entry,
-    LabelMap,
-    ModelFacts,
-    ModelRef,
-    ReferenceCounts,
-    RunSettings,
-    Verdict,
-)
+from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings
+from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelFacts, ModelRef, Verdict
 from harness.score.scorecard import summarise
 from harness.seeds import generator
 from harness.tasks import TASKS, Task

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import ndtri
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.records import Estimate, FloatArray, from_json, to_json
+from harness.documents import from_json, to_json
+from harness.records import Estimate, FloatArray
 from harness.score import estimates
 from harness.score.estimates import (
     clip_weights,

@@ -14,18 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from harness.records import (
-    FAMILIES,
-    MIN_SIGNALS,
-    LabelMap,
-    ModelRef,
-    Rates,
-    ReferenceCounts,
-    Scorecard,
-    Verdict,
-    from_json,
-    to_json,
-)
+from harness.documents import Rates, ReferenceCounts, Scorecard, from_json, to_json
+from harness.records import FAMILIES, MIN_SIGNALS, LabelMap, ModelRef, Verdict
 from harness.score.estimates import clustered, wilson
 from harness.score.scorecard import METRICS, lift_by_clip, polarity_warning, summarise
 from harness.tasks import TASKS

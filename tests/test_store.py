@@ -13,8 +13,9 @@ from pandas.testing import assert_frame_equal
 
 from harness.cli.submit import submit
 from harness.dataset import shards
+from harness.documents import Entry, to_json
 from harness.errors import BadInput, NotValid
-from harness.records import Entry, Verdict, to_json
+from harness.records import Verdict
 from harness.submit import store
 from tests.entries import frame, make_entry
 

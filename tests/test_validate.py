@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from harness.cli.validate import validate
 from harness.dataset import schema
+from harness.documents import to_json
 from harness.errors import BadInput, NotValid
-from harness.records import OTHER, Verdict, to_json
+from harness.records import OTHER, Verdict
 from harness.score.scorecard import summarise
 from harness.submit import rows, store
 from harness.submit.text import one_line, shown

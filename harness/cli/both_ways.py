@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from harness.cli.terminal import Opening
     from harness.dataset.corpora import Corpus
     from harness.dataset.signals import Suite
+    from harness.documents import Cell
     from harness.models import Classifier
-    from harness.records import Cell, Clip, LabelMap
+    from harness.records import Clip, LabelMap
     from harness.tasks import Task
 
 _QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
@@ -97,8 +98,8 @@ def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
 
 
 def _write(path: Path, found: dict[str, Cell]) -> None:
+    from harness.documents import to_json
     from harness.journal import replace_file
-    from harness.records import to_json
 
     content = {name: json.loads(to_json(cell)) for name, cell in found.items()}
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
+    from harness.documents import Cell, Entry
     from harness.models import Classifier
-    from harness.records import Cell, Entry, LabelMap
+    from harness.records import LabelMap
     from harness.tasks import Task
 
 
@@ -94,8 +95,8 @@ def evaluate(
     """
     import json
 
+    from harness.documents import to_json
     from harness.errors import BadInput, NotValid
-    from harness.records import to_json
 
     if shard and until_width:
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
@@ -211,7 +212,7 @@ def _outgoing(
 ) -> dict[str, Cell]:
     """See `both_ways.outgoing`."""
     from harness.cli.both_ways import outgoing
-    from harness.records import entry_path
+    from harness.documents import entry_path
 
     ref = candidate.checkpoint.ref
     others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
@@ -281,9 +282,9 @@ def _evaluated(
 def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelMap, out: Path) -> Path | None:
     """The folder of a complete entry of the same model, signals, labels, versions and arithmetic."""
     from harness.dataset.shards import sha256_of
+    from harness.documents import entry_path
     from harness.errors import BadInput
     from harness.provenance import own_version, versions
-    from harness.records import entry_path
     from harness.submit import store
 
     ref = candidate.checkpoint.ref

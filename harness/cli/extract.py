@@ -75,9 +75,9 @@ def extract(
     """
     from harness import tasks
     from harness.dataset.corpora import open_corpus
+    from harness.documents import to_json
     from harness.extract import reference
     from harness.extract.running import Limits, Sets
-    from harness.records import to_json
 
     searches = _searches(search_name, repetitions)
     task = tasks.find(task_name)

@@ -35,8 +35,8 @@ def judged(
         BadLabels: its classes cannot be mapped to the task.
     """
     from harness.checkpoints import class_names_of
+    from harness.documents import entry_path
     from harness.errors import BadInput
-    from harness.records import entry_path
     from harness.score import evaluation
     from harness.submit import store
 

@@ -42,7 +42,7 @@ def study(
 
     Example: goodenough study --task emotion --out study/
     """
-    from harness.records import to_json
+    from harness.documents import to_json
     from harness.score.study import study_of
     from leaderboard import study as page
 

@@ -17,8 +17,9 @@ import click
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
+    from harness.documents import Cell, Entry, Rates, WholeClipScore
     from harness.models import Classifier
-    from harness.records import Cell, Entry, Estimate, LabelMap, ModelRef, Rates, WholeClipScore
+    from harness.records import Estimate, LabelMap, ModelRef
     from harness.tasks import Task
 
 

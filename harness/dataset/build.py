@@ -20,18 +20,10 @@ from filelock import FileLock
 from harness import spectra
 from harness.dataset import schema, shards
 from harness.dataset.signals import MANIFEST, Suite, clips_path, sets_path, signals_path, task_record
+from harness.documents import Manifest, ReferenceRecord, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
-from harness.records import (
-    FAMILIES,
-    PROTOCOL,
-    CausalSet,
-    Clip,
-    Manifest,
-    ReferenceRecord,
-    SufficientSignal,
-    to_json,
-)
+from harness.records import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
 from harness.tasks import Task
 
 _NEW = ".new"

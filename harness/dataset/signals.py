@@ -24,21 +24,9 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import schema, shards
+from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
 from harness.errors import BadSignals
-from harness.records import (
-    N_LEVELS,
-    PROTOCOL,
-    CausalSet,
-    Clip,
-    DatasetRef,
-    Manifest,
-    ReferenceCounts,
-    ReferenceRecord,
-    SufficientSignal,
-    TaskRecord,
-    Waveform,
-    from_json,
-)
+from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
 
 MANIFEST = "manifest.json"

@@ -18,6 +18,7 @@ from harness import audio
 from harness.dataset import build
 from harness.dataset.corpora import Corpus
 from harness.dataset.signals import task_record
+from harness.documents import ReferenceCounts, ReferenceRecord, SetCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
@@ -26,16 +27,7 @@ from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
-from harness.records import (
-    N_LEVELS,
-    PROTOCOL,
-    Clip,
-    LabelMap,
-    ReferenceCounts,
-    ReferenceRecord,
-    SetCounts,
-    SufficientSignal,
-)
+from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, SufficientSignal
 from harness.tasks import Task
 
 

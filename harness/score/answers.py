@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.documents import BatchProof
 from harness.journal import Journal, finished
-from harness.records import BatchProof
 from harness.score.transfer import Answers
 from harness.score.units import Unit
 

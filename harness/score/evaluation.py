@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from harness.dataset.signals import Suite
+from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
 from harness.models import Classifier
 from harness.provenance import run_settings, versions
-from harness.records import FAMILIES, PROOF_TOLERANCE, PROTOCOL, BatchProof, Entry, LabelMap, Waveform
+from harness.records import FAMILIES, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 from harness.score import stimuli, transfer
 from harness.score.answers import Book
 from harness.score.live import Live

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import FloatArray, LabelMap, ModelRef, ReferenceCounts
+from harness.documents import ReferenceCounts
+from harness.records import FloatArray, LabelMap, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef, ReferenceCounts
+from harness.documents import ReferenceCounts
+from harness.records import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
 from harness.score.estimates import clustered
 from harness.score.scorecard import METRICS
 from harness.score.transfer import Answers

@@ -20,20 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from harness.records import (
-    FAMILIES,
-    MIN_COVERAGE,
-    MIN_SIGNALS,
-    VISIBLE,
-    Cell,
-    FamilyScore,
-    FloatArray,
-    LabelMap,
-    ModelRef,
-    Rates,
-    ReferenceCounts,
-    Scorecard,
-)
+from harness.documents import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
+from harness.records import FAMILIES, MIN_COVERAGE, MIN_SIGNALS, VISIBLE, FloatArray, LabelMap, ModelRef
 from harness.score import whole_clips
 from harness.score.estimates import clustered, wilson
 from harness.tasks import Task
@@ -93,7 +81,7 @@ METRICS: MappingProxyType[str, Metric] = MappingProxyType({
     "silence": Metric("acceptance of silence", "rate", lambda p: p.accepted["silence"]),
     "ceiling": Metric("acceptance of the whole clips", "rate", lambda p: p.accepted["whole"]),
 })
-"""The fields of `records.Rates`, one line each."""
+"""The fields of `documents.Rates`, one line each."""
 # fmt: on
 
 

@@ -19,17 +19,8 @@ from numpy.typing import NDArray
 
 from harness.dataset import schema
 from harness.dataset.signals import Suite
-from harness.records import (
-    FAMILIES,
-    N_LEVELS,
-    DatasetRef,
-    Entry,
-    Estimate,
-    FloatArray,
-    ModelRef,
-    ReferenceCounts,
-    WholeClipScore,
-)
+from harness.documents import Entry, ReferenceCounts, WholeClipScore
+from harness.records import FAMILIES, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
 from harness.score import information
 from harness.score.comparisons import Compared, compared
 from harness.score.curves import Curve, curve_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.records import Estimate, FloatArray, WholeClipScore
+from harness.documents import WholeClipScore
+from harness.records import Estimate, FloatArray
 from harness.score.estimates import clip_weights, from_draws, wilson
 from harness.tasks import Task
 

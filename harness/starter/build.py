@@ -33,9 +33,10 @@ from harness import labels, models
 from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
 from harness.dataset.signals import VERDICTS, Suite
+from harness.documents import ReferenceRecord
 from harness.extract import reference
 from harness.journal import replace_file
-from harness.records import Clip, ReferenceRecord
+from harness.records import Clip
 from harness.score import evaluation
 from harness.starter import keys, richness, root
 from harness.starter.clips import CORPUS, clips

@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from harness.dataset.signals import VERDICTS, Suite
+from harness.documents import Entry
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.records import FAMILIES, Entry, Estimate, FloatArray
+from harness.records import FAMILIES, Estimate, FloatArray
 from harness.score import estimates
 from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME

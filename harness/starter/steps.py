@@ -54,7 +54,7 @@ _CODE = MappingProxyType(
         ),
         "verdicts": (
             *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
-            *("score.estimates", "score.whole_clips", "records", "spectra"),
+            *("score.estimates", "score.whole_clips", "documents", "records", "spectra"),
         ),
     }
 )

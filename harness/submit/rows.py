@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.dataset import schema
-from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, Entry
+from harness.documents import Entry
+from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI
 from harness.submit import text
 from harness.tasks import Task
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dataset import shards
+from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.records import Entry, Verdict, from_json, to_json
+from harness.records import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset import shards
-from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, Entry, LabelMap, from_json
+from harness.documents import Entry, from_json
+from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
 from harness.score.scorecard import summarise
 from harness.submit import rows, store, text
 from harness.tasks import Task

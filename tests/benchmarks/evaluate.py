@@ -31,18 +31,9 @@ import numpy as np
 from harness import models
 from harness.dataset import build
 from harness.dataset.signals import Suite, load
+from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord
 from harness.provenance import run_settings
-from harness.records import (
-    Clip,
-    CorpusRef,
-    LabelMap,
-    ModelFacts,
-    ModelRef,
-    ReferenceCounts,
-    ReferenceRecord,
-    SufficientSignal,
-    Waveform,
-)
+from harness.records import Clip, LabelMap, ModelFacts, ModelRef, SufficientSignal, Waveform
 from harness.score import evaluation, transfer
 from harness.score.units import units_of, visits
 from harness.seeds import generator

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.records import Entry, LabelMap, ModelRef, ReferenceCounts
+from harness.documents import Entry, ReferenceCounts
+from harness.records import LabelMap, ModelRef
 from harness.score.study import family_study
 from harness.seeds import generator
 from harness.tasks import TASKS

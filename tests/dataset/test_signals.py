@@ -9,20 +9,9 @@ import pytest
 
 from harness import audio, spectra
 from harness.dataset import build, schema, shards, signals
+from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
 from harness.errors import BadInput, BadSignals
-from harness.records import (
-    FAMILIES,
-    Clip,
-    CorpusRef,
-    LabelMap,
-    ModelFacts,
-    ModelRef,
-    ReferenceCounts,
-    ReferenceRecord,
-    RunSettings,
-    Skipped,
-    SufficientSignal,
-)
+from harness.records import FAMILIES, Clip, LabelMap, ModelFacts, ModelRef, Skipped, SufficientSignal
 from harness.tasks import TASKS
 
 TASK = TASKS["deepfake"]

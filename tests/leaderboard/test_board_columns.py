@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Estimate, Rates, WholeClipScore
+from harness.documents import Rates, WholeClipScore
+from harness.records import Estimate
 from leaderboard import columns
 from leaderboard.columns import COLUMNS, THIN, interval, text, told
 

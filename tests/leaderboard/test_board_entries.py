@@ -12,7 +12,7 @@ import pytest
 
 from harness.dataset import schema, shards
 from harness.dataset.signals import VERDICTS, Suite
-from harness.records import Entry, to_json
+from harness.documents import Entry, to_json
 from harness.score import scorecard
 from harness.submit import store
 from leaderboard import entries, table

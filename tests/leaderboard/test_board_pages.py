@@ -16,8 +16,9 @@ import soundfile
 
 import leaderboard
 from harness.dataset.signals import VERDICTS, Suite
+from harness.documents import Entry
 from harness.errors import BadInput
-from harness.records import FAMILIES, Entry, LabelMap
+from harness.records import FAMILIES, LabelMap
 from harness.score.estimates import wilson
 from harness.submit import store
 from leaderboard import listen, report, site, table

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.signals import VERDICTS, Suite
+from harness.documents import to_json
 from harness.errors import BadInput
-from harness.records import to_json
 from harness.submit import store
 from leaderboard import table
 from tests.leaderboard.conftest import World

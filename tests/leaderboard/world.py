@@ -16,29 +16,31 @@ import numpy as np
 from harness import audio, seeds, spectra
 from harness.dataset import schema, shards
 from harness.dataset.signals import MANIFEST, VERDICTS, Suite, clips_path, signals_path, task_record
+from harness.documents import (
+    BatchProof,
+    CorpusRef,
+    Entry,
+    Manifest,
+    ReferenceCounts,
+    ReferenceRecord,
+    RunSettings,
+    to_json,
+)
 from harness.records import (
     FAMILIES,
     N_LEVELS,
     OTHER,
     PROTOCOL,
-    BatchProof,
     Clip,
-    CorpusRef,
     DatasetRef,
-    Entry,
     FloatArray,
     LabelMap,
     Levels,
-    Manifest,
     Mask,
     ModelFacts,
     ModelRef,
-    ReferenceCounts,
-    ReferenceRecord,
-    RunSettings,
     SufficientSignal,
     Verdict,
-    to_json,
 )
 from harness.score import scorecard
 from harness.submit import store

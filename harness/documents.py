@@ -1,0 +1,357 @@
+"""What lies on disk as JSON: an entry and its scorecard, a manifest and its references; text and back.
+
+Conventions: as in `records`. Reading is strict: unknown fields, missing fields, wrong types, NaN and infinity
+are refused, all at once, each with its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from harness.records import FAMILIES, STRICT, DatasetRef, Estimate, LabelMap, ModelFacts, ModelRef, Skipped
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceCounts:
+    """What one reference offers in one family."""
+
+    __pydantic_config__ = STRICT
+
+    model: ModelRef
+    """The reference."""
+    family: str
+    """One of FAMILIES."""
+    n_signals: int
+    """Signals published, degenerate ones included."""
+    n_degenerate: int
+    """Of these, degenerate: never judged, in no rate."""
+    silence_class: str
+    """What the reference says of silence, as a canonical label or OTHER: the class that is degenerate."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rates:
+    """The rates of one candidate over one set of signals (definitions: Transfer)."""
+
+    __pydantic_config__ = STRICT
+
+    coverage: Estimate
+    """Share of signals whose class the candidate knows."""
+    transfer: Estimate
+    """Acceptance of the signals."""
+    agreeing_transfer: Estimate
+    """The same where the candidate gives the whole clip the class, too."""
+    floor: Estimate
+    """Acceptance of the `permuted` control."""
+    lift: Estimate
+    """Mean paired difference transfer - floor, in [-1, 1]."""
+    largest: Estimate
+    """Acceptance of the `largest` control: what energy alone buys."""
+    silence: Estimate
+    """Acceptance of silence: constant-class bias."""
+    ceiling: Estimate
+    """Acceptance of the whole clips."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One reference and the candidate: a cell of the matrix."""
+
+    __pydantic_config__ = STRICT
+
+    reference: ModelRef
+    """Whose signals."""
+    same_weights: bool
+    """The candidate is this reference: the cell is the known answer and counts in no mean."""
+    n_signals: int
+    """Signals published."""
+    n_degenerate: int
+    """Of these, degenerate."""
+    n_applicable: int
+    """Non-degenerate signals whose class the candidate knows: the denominator."""
+    rates: Rates
+    """Over the applicable signals."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FamilyScore:
+    """A candidate's score over one family of signals: unweighted means over the references."""
+
+    __pydantic_config__ = STRICT
+
+    family: str
+    """One of FAMILIES."""
+    rates: Rates
+    """Means over the references that are not the candidate itself; lift only over those with MIN_SIGNALS."""
+    visible: Rates
+    """The same over the signals that are visible to the candidate (VISIBLE): its ears are not its taste."""
+    by_class: dict[str, Estimate]
+    """Transfer for each class of signals."""
+    cells: tuple[Cell, ...]
+    """One per reference."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeClipScore:
+    """The usual measures, on whole clips of known truth whose label the candidate knows."""
+
+    __pydantic_config__ = STRICT
+
+    accuracy: Estimate
+    """Share of clips given their true label."""
+    precision: Estimate
+    """Macro mean over the true labels."""
+    recall: Estimate
+    """Macro mean over the true labels."""
+    f1: Estimate
+    """Macro mean over the true labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scorecard:
+    """Everything counted about one candidate on one task."""
+
+    __pydantic_config__ = STRICT
+
+    whole: WholeClipScore
+    """On whole clips."""
+    families: tuple[FamilyScore, ...]
+    """One per family published, headline first."""
+    known_answer: float | None
+    """A reference's acceptance of its own signals, which must be 1; None for other candidates."""
+    ranked: bool
+    """Whether the lift may stand on the leaderboard."""
+    unranked_because: str | None
+    """Why not, in a sentence."""
+
+    @property
+    def headline(self) -> FamilyScore | None:
+        """The family that ranks, if its signals are published."""
+        return next((f for f in self.families if f.family == FAMILIES[0]), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """How a result was made."""
+
+    __pydantic_config__ = STRICT
+
+    goodenough: str
+    """Version of this package."""
+    versions: dict[str, str]
+    """Versions of python, torch, transformers, numpy, scipy, soxr."""
+    platform: str
+    """Operating system and processor."""
+    device: str
+    """Where the model ran."""
+    dtype: str
+    """Its arithmetic."""
+    batch_size: int
+    """Largest batch."""
+    frontend: str
+    """Feature extractor and its backend."""
+    seconds: float
+    """Wall time of the evaluation."""
+    created: str
+    """UTC, ISO 8601 to the second."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchProof:
+    """A seeded sample of stimuli, scored one by one and in batches: neither may move a verdict."""
+
+    __pydantic_config__ = STRICT
+
+    n: int
+    """Stimuli scored both ways."""
+    batch_size: int
+    """Largest batch."""
+    max_logit_difference: float
+    """Between the two."""
+    n_flips: int
+    """Stimuli given another class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One model x task x signals revision x protocol: `entry.json`."""
+
+    __pydantic_config__ = STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    task: str
+    """Name of the task."""
+    model: ModelRef
+    """The candidate."""
+    facts: ModelFacts
+    """What it is."""
+    signals: DatasetRef
+    """What it was asked."""
+    references: tuple[ReferenceCounts, ...]
+    """Whose signals these are."""
+    label_map: LabelMap
+    """How its classes were read."""
+    scorecard: Scorecard
+    """The numbers; derived from the verdicts and nothing else."""
+    run: RunSettings
+    """How it was made."""
+    proof: BatchProof
+    """That the batch size does not matter to it."""
+    complete: bool
+    """Whether everything was asked; one that was stopped early shows something, and ranks nowhere."""
+    n_verdicts: int
+    """Rows of `verdicts.parquet`."""
+    verdicts_sha256: str
+    """Of that file."""
+
+    @property
+    def path(self) -> str:
+        """Where it lives below `submissions/` or a results folder."""
+        return entry_path(self.model, self.task, self.signals.sha256)
+
+
+def entry_path(model: ModelRef, task: str, signals_sha256: str) -> str:
+    """`<org>__<model>/<revision[:12]>/<task>@<signals[:8]>`."""
+    return f"{model.slug}/{model.revision[:12]}/{task}@{signals_sha256[:8]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusRef:
+    """Where a reference's clips came from, and what was done to them."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    """Hub id, or `local/<folder name>`."""
+    revision: str
+    """40-hex commit on the Hub; for a folder the sha256 over the waveforms of the clips used."""
+    licence: str | None
+    """As the corpus states it."""
+    n_clips: int
+    """Clips used."""
+    n_resampled: int
+    """Of these, brought to the task's rate."""
+    n_mixed: int
+    """Of these, averaged to mono."""
+    n_cut: int
+    """Of these, cut to a centred excerpt of the task's `max_seconds`."""
+    n_duplicates: int
+    """Clips left out because another one has the same samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SetCounts:
+    """How many further sets of one kind a search found."""
+
+    __pydantic_config__ = STRICT
+
+    family: str
+    """Family of the search."""
+    kind: str
+    """One of SET_KINDS."""
+    most: int
+    """Sets of this kind that were looked for in a clip."""
+    search: str
+    """The search, with its settings."""
+    n_sets: int
+    """Sets found in all clips."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceRecord:
+    """One reference of a signals folder: who it is and how its signals were made."""
+
+    __pydantic_config__ = STRICT
+
+    task: str
+    """Name of the task."""
+    model: ModelRef
+    """The reference."""
+    facts: ModelFacts
+    """What it is."""
+    label_map: LabelMap
+    """How its classes were read."""
+    corpus: CorpusRef
+    """Where the clips came from."""
+    searches: tuple[str, ...]
+    """The searches, with their settings."""
+    counts: tuple[ReferenceCounts, ...]
+    """Signals per family."""
+    skipped: tuple[Skipped, ...]
+    """Clips without signals."""
+    run: RunSettings
+    """How it was made."""
+    sets: tuple[SetCounts, ...] = ()
+    """Further sets that were looked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskRecord:
+    """A task as it stood when the signals were made, so that a user's own travels with them."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    """Name of the task."""
+    labels: dict[str, tuple[str, ...]]
+    """Canonical labels and their other spellings."""
+    sample_rate_hz: int
+    """Rate of every clip."""
+    max_seconds: float
+    """Longest clip."""
+    notes: str
+    """Sources and licences."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """`manifest.json` of a signals folder, written last: what is not in it is not there."""
+
+    __pydantic_config__ = STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    tasks: tuple[TaskRecord, ...]
+    """The tasks."""
+    references: tuple[ReferenceRecord, ...]
+    """One per task and reference."""
+    files: dict[str, str]
+    """sha256 of every file of clips and signals, by path below the folder."""
+
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any) -> str:
+    """A record as indented JSON with a newline at its end."""
+    text: bytes = _adapter(cast(Any, type(record))).dump_json(record, indent=2)
+    return text.decode() + "\n"
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """Read a record back.
+
+    Raises:
+        ValueError: one line per problem, `where: what`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        record: T = _adapter(cast(Any, kind)).validate_json(text)
+    except ValidationError as error:
+        lines = (
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}"
+            for e in error.errors(include_url=False, include_input=False, include_context=False)
+        )
+        raise ValueError("\n".join(lines)) from None
+    return record
