@@ -178,7 +178,8 @@ def _write_signals(
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
     old_rows = shards.read_rows(path, schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
-    shards.write_rows(_new(path), heapq.merge(kept_rows, new_rows, key=place), schema.SIGNALS)
+    rows = heapq.merge(kept_rows, new_rows, key=place)
+    shards.write_rows(_new(path), rows, schema.typed(schema.SIGNALS, task.sample_rate_hz))
 
 
 def _write_sets(
@@ -191,7 +192,8 @@ def _write_sets(
     path = sets_path(task.name, record.model.slug)
     if every or (suite is not None and path in suite.manifest.files):
         every.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        shards.write_rows(_new(root / path), map(schema.set_row, every), schema.SETS)
+        columns = schema.typed(schema.SETS, task.sample_rate_hz)
+        shards.write_rows(_new(root / path), map(schema.set_row, every), columns)
 
 
 def _new(path: Path) -> Path:
@@ -210,7 +212,8 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
     known = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     known.update((clip.clip_id, clip) for clip in clips)
     ordered = [known[clip_id] for clip_id in sorted(known)]
-    shards.write_rows(_new(root / path), (schema.clip_row(c) for c in ordered), schema.CLIPS)
+    columns = schema.typed(schema.CLIPS, task.sample_rate_hz)
+    shards.write_rows(_new(root / path), map(schema.clip_row, ordered), columns)
 
 
 def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
