@@ -5,7 +5,7 @@ that moment, whatever is pushed meanwhile. Whatever changes a repository looks f
 doing it again, here or by the same command, changes nothing twice. What models need of the Hub is in
 `checkpoints`.
 
-Public: Repository, Offer, commit_of, files_of, fetch, push, offer, tag, require_token, split.
+Public: Repository, Remote, Offer, commit_of, files_of, fetch, push, offer, tag, require_token, split.
 """
 
 from __future__ import annotations
@@ -47,6 +47,16 @@ class Repository:
 
     def __str__(self) -> str:
         return self.repo_id
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file of a repository."""
+
+    digest: str
+    """sha256 of a large file, git's hash of a small one."""
+    n_bytes: int
+    """Its size."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +113,8 @@ def commit_of(repository: Repository, revision: str | None) -> str:
         return _persistently(resolve)
 
 
-def files_of(repository: Repository, revision: str) -> dict[str, str]:
-    """What lies there: path -> hash, sha256 of large files and git's of small ones.
+def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
+    """What lies there, by path.
 
     Raises:
         BadInput: see `commit_of`.
@@ -112,11 +122,12 @@ def files_of(repository: Repository, revision: str) -> dict[str, str]:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    def ask() -> dict[str, str]:
+    def ask() -> dict[str, Remote]:
         tree = HfApi().list_repo_tree(
             repository.repo_id, repo_type=repository.kind, revision=revision, recursive=True
         )
-        return {f.path: f.lfs.sha256 if f.lfs else f.blob_id for f in tree if isinstance(f, RepoFile)}
+        files = (item for item in tree if isinstance(item, RepoFile))
+        return {f.path: Remote(f.lfs.sha256 if f.lfs else f.blob_id, f.size) for f in files}
 
     with refusals(repository, revision):
         return _persistently(ask)
@@ -278,15 +289,14 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
         return _persistently(open_one)
 
 
-def _is(content: Path | bytes, there: str | None) -> bool:
+def _is(content: Path | bytes, there: Remote | None) -> bool:
     """Whether a file is what lies there, by either of the Hub's hashes."""
-    if there is None:
-        return False
-    if len(there) == 64:
-        return _digest(hashlib.sha256(), content) == there
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if there is None or there.n_bytes != size:
+        return False
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    return _digest(git, content) == there
+    digest = hashlib.sha256() if len(there.digest) == 64 else git
+    return _digest(digest, content) == there.digest
 
 
 def _digest(digest: Any, content: Path | bytes) -> str:

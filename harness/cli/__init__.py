@@ -18,6 +18,7 @@ VERBS = {
     "tasks": "List the tasks, their labels and spellings.",
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
     "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
+    "download": "Fetch a suite of signals, verified.",
     "publish": "Publish a signals folder as a dataset of the Hub.",
     "validate": "Report every problem of entries.",
     "submit": "Put a validated entry where submissions live.",

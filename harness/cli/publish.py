@@ -148,8 +148,8 @@ def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:
         configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not set(configs) <= set(tasks):
             raise BadInput(
-                f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this folder"
-                f" has {', '.join(tasks)}"
+                f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
+                f" folder has {', '.join(tasks)}"
             )
         found |= dict.fromkeys(configs, text)
     for task in tasks:

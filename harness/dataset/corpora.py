@@ -4,7 +4,7 @@ A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,la
 `split`. A Hub dataset has one Audio column and a `label` column. Preparation (definitions: Signals): channels
 averaged, brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
 
-Public: open_corpus, Corpus.
+Public: open_corpus, sounds_below, Corpus.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from harness.errors import BadCorpus
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.tasks import Task
+
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,13 @@ def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
     return Corpus(name, commit, licence, _chosen(rows, limit))
+
+
+def sounds_below(folder: Path) -> list[Row]:
+    """Every sound file in or below a folder, without labels, by path; there need be no metadata.csv."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return [Row(name, None, _reader(path, name)) for path, name in zip(files, names, strict=True)]
 
 
 Listed = tuple[str, str | None, str | None, list[Row]]

@@ -1,9 +1,9 @@
 """A signals folder in the form in which it is published, beside it in `.published/`.
 
-What is stored as masks gets its audio, or what has audio loses it (masks only); the references' verdicts are
-put into tables that `datasets` can load, a card is written, and last a manifest with the sha256 of every file.
-A file whose source has not changed is not made again, so that a run that was cut off continues, and the same
-folder gives the same bytes.
+What is stored as masks gets its audio, or what has audio loses it (masks only); the references' verdicts
+become tables that `datasets` can load, a card is written, and last a manifest with the sha256 of every file.
+A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
+gives the same bytes.
 
 Public: prepare, problems, is_ours, Prepared, PLACE.
 """
@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from harness import audio
 from harness.dataset import card, licences, schema, shards
-from harness.dataset.signals import MANIFEST, VERDICTS, Suite, clips_path, sets_path, signals_path
+from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.signals import Suite
 from harness.documents import Entry, Manifest, ReferenceRecord, from_json, to_json
 from harness.errors import BadSignals
 from harness.journal import replace_file

@@ -1,21 +1,13 @@
 """A signals folder, built here or downloaded: the suite that models are evaluated on.
 
-    <root>/<task>/<org>__<model>.parquet    signals of one reference, both families
-    <root>/<task>_clips/clips.parquet       the clips they are parts of
-    <root>/<task>_sets/<org>__<model>.parquet   further sets of bins, where they were asked for
-    <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
-    <root>/manifest.json                    tasks, references, sha256 of every file; written last
-
-A published one has README.md, eval.yaml and `<task>_verdicts/` beside, all of them in the manifest, and is
-read file by file as it is needed: see `publish` and `download`.
-
-Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path, sets_path.
+Public: load, from_hub, Suite, spectrum_of, task_of, task_record.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
@@ -27,28 +19,11 @@ import numpy as np
 
 from harness import audio, hub, spectra
 from harness.dataset import schema, shards
+from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
 from harness.errors import BadInput, BadSignals
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
-
-MANIFEST = "manifest.json"
-VERDICTS = "verdicts"
-
-
-def clips_path(task: str) -> str:
-    """Path of the clips of a task below the root."""
-    return f"{task}_clips/clips.parquet"
-
-
-def signals_path(task: str, slug: str) -> str:
-    """Path of the signals of a reference below the root."""
-    return f"{task}/{slug}.parquet"
-
-
-def sets_path(task: str, slug: str) -> str:
-    """Path of the further sets of a reference below the root."""
-    return f"{task}_sets/{slug}.parquet"
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +82,11 @@ class Suite:
         self._last: tuple[tuple[str, str], Clip] | None = None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether its files are fetched as they are needed."""
+        return self._fetch is not None
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks of this suite."""
         return tuple(task_of(t) for t in self.manifest.tasks)
@@ -154,7 +134,7 @@ class Suite:
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
-            for row in shards.read_rows(self._verified(path), columns, fields):
+            for row in shards.read_rows(self.file(path), columns, fields):
                 if row.get("levels") is not None:
                     row["levels"] = hashlib.sha256(row["levels"]).hexdigest()
                 yield "\0".join(str(row[name]) for name in fields) + "\n"
@@ -162,14 +142,14 @@ class Suite:
     def clip_lines(self, task: str) -> Iterator[schema.ClipLine]:
         """What is known of each clip of a task without its sound."""
         names = [f.name for f in dataclasses.fields(schema.ClipLine)]
-        for row in shards.read_rows(self._verified(clips_path(task)), schema.CLIPS, names):
+        for row in shards.read_rows(self.file(clips_path(task)), schema.CLIPS, names):
             yield schema.ClipLine(**row)
 
     def signal_lines(self, task: str, slug: str) -> Iterator[schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included."""
         plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "n_kept", "degenerate")
         made_of = ("sha256", "mask", "levels")
-        path = self._verified(signals_path(task, slug))
+        path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))
@@ -206,14 +186,14 @@ class Suite:
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
         if task not in self._clips:
-            path = self._verified(clips_path(task))
+            path = self.file(clips_path(task))
             rows = shards.read_rows(path, schema.CLIPS)
             self._clips[task] = {row["clip_id"]: self._clip_of(row, task) for row in rows}
         return self._clips[task]
 
     def has_clips(self, task: str) -> bool:
         """Whether the clips of a task can be heard: where only masks are published they cannot."""
-        path = self._verified(clips_path(task))
+        path = self.file(clips_path(task))
         return all(row["audio"] is not None for row in shards.read_rows(path, schema.CLIPS, ["audio.path"]))
 
     def verdicts(self) -> list[Path]:
@@ -221,7 +201,7 @@ class Suite:
         if self._fetch is not None:
             for path in self.manifest.files:
                 if path.startswith(f"{VERDICTS}/"):
-                    self._verified(path)
+                    self.file(path)
         return sorted(path.parent for path in (self.root / VERDICTS).glob("*/*/*/entry.json"))
 
     def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
@@ -230,7 +210,7 @@ class Suite:
         The waveform is decoded from the published bytes; where only masks are stored it is rebuilt from the
         clip by `irfft`.
         """
-        path = self._verified(signals_path(task, slug))
+        path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS):
             yield self._signal(task, path, row)
 
@@ -239,7 +219,7 @@ class Suite:
         path = sets_path(task, slug)
         if path not in self.manifest.files:
             return
-        for row in shards.read_rows(self._verified(path), schema.SETS):
+        for row in shards.read_rows(self.file(path), schema.SETS):
             try:
                 yield schema.set_of(row)
             except ValueError as error:
@@ -252,7 +232,7 @@ class Suite:
         """
         found: set[tuple[str, int, str]] = set()
         for reference in self.references(task):
-            path = self._verified(signals_path(task, reference.model.slug))
+            path = self.file(signals_path(task, reference.model.slug))
             columns = ("signal_id", "expected", "degenerate", "levels")
             for row in shards.read_rows(path, schema.SIGNALS, columns):
                 if not row["degenerate"]:
@@ -275,7 +255,7 @@ class Suite:
 
     def _rows(self, relative: str, columns: Any, key: str) -> shards.Rows:
         if relative not in self._open:
-            self._open[relative] = shards.Rows(self._verified(relative), columns, key)
+            self._open[relative] = shards.Rows(self.file(relative), columns, key)
         return self._open[relative]
 
     def _signal(self, task: str, path: Path, row: dict[str, Any]) -> tuple[SufficientSignal, Waveform]:
@@ -294,8 +274,12 @@ class Suite:
         clip = self.clip(task, signal.clip_id)
         return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples)
 
-    def _verified(self, relative: str) -> Path:
-        """The path of a file that is there, and is what the manifest says."""
+    def file(self, relative: str) -> Path:
+        """The path of a file of the manifest: it is there, fetched if need be, and has its sha256.
+
+        Raises:
+            BadSignals: it is missing or differs.
+        """
         path = self.root / relative
         if relative not in self._checked:
             wanted = self.manifest.files.get(relative)
@@ -327,13 +311,24 @@ def load(source: str) -> Suite:
     """
     path = Path(source)
     if path.is_dir():
-        return Suite(path, f"local/{path.resolve().name}")
+        return Suite(path, *_origin(path))
     if path.exists():
         raise BadSignals(f"{source} is a file; expected a signals folder or a Hub dataset ORG/NAME")
     named = hub.split(source)
     if named is None:
         raise BadSignals(f"no signals folder at {source}, and it is not a Hub dataset ORG/NAME")
     return from_hub(*named)
+
+
+def _origin(root: Path) -> tuple[str, str | None]:
+    """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
+    try:
+        told = json.loads((root / SOURCE).read_text("utf-8"))
+        if told["manifest"] == shards.sha256_of(root / MANIFEST):
+            return str(told["source"]), told["commit"]
+    except (OSError, ValueError, KeyError):
+        pass
+    return f"local/{root.resolve().name}", None
 
 
 def from_hub(repo_id: str, revision: str | None) -> Suite:

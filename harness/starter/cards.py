@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from harness.dataset.card import markdown_table, told
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.journal import replace_file
