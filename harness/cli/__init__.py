@@ -19,6 +19,8 @@ VERBS = {
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
     "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
     "validate": "Report every problem of entries.",
+    "verify": "Ask the models of entries some of their verdicts again.",
+    "reproduce": "Ask the model of an entry everything again.",
     "submit": "Put a validated entry where submissions live.",
     "leaderboard": "Build or serve the leaderboard.",
 }

@@ -22,7 +22,7 @@ from harness.dataset import shards
 from harness.documents import Entry
 from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
 from harness.score.scorecard import summarise
-from harness.submit import hostile, rows, store, text
+from harness.submit import hostile, rows, store, text, verification
 from harness.submit.differences import differences
 from harness.tasks import Task
 
@@ -71,9 +71,9 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
 def strays(submissions: Path) -> list[str]:
     """What lies among the submissions without being part of an entry, by its path.
 
-    A README.md and hidden files may lie at the top.
+    A README.md and hidden files may lie at the top, and beside an entry its verification, if it is one.
     """
-    found: list[Path] = []
+    found: dict[Path, list[str]] = {}
     entries = set(store.find(submissions))
     for folder, folders, files in os.walk(submissions, followlinks=False):
         here = Path(folder)
@@ -82,8 +82,14 @@ def strays(submissions: Path) -> list[str]:
             continue
         links = [name for name in folders if (here / name).is_symlink()]
         at_top = [n for n in files if n == "README.md" or n.startswith(".")] if here == submissions else []
-        found += [here / name for name in (*files, *links) if name not in at_top]
-    return [text.one_line(f"{path}: belongs to no entry, expected entries alone") for path in sorted(found)]
+        for path in (here / name for name in (*files, *links) if name not in at_top):
+            beside = here / path.name.removesuffix(verification.SUFFIX)
+            if beside != path and beside in entries:
+                lines = verification.problems(path, beside)
+                found[path] = [f"{here}/{line}" for line in lines]
+            else:
+                found[path] = [f"{path}: belongs to no entry, expected entries alone"]
+    return [text.one_line(line) for path in sorted(found) for line in found[path]]
 
 
 def _files(folder: Path, strict: bool) -> list[str]:
