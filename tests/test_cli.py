@@ -524,7 +524,7 @@ def test_validate_gives_exit_code_1_for_an_entry_that_was_tampered_with(
     found = object_of(said.out)
     assert found["n_invalid"] == 1
     assert any("accuracy" in line for line in found["entries"][0]["problems"])
-    assert one_line(said.err) == "1 of 1 entries not valid, 0 files of no entry"
+    assert one_line(said.err) == "1 of 1 entries not valid, 0 problems beside them"
     assert run("submit", tmp_path, "--into", tmp_path) == 1
     assert "nothing was copied" in capsys.readouterr().err
 

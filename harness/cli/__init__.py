@@ -21,7 +21,10 @@ VERBS = {
     "download": "Fetch a suite of signals, verified.",
     "publish": "Publish a signals folder as a dataset of the Hub.",
     "validate": "Report every problem of entries.",
+    "verify": "Ask the models of entries some of their verdicts again.",
+    "reproduce": "Ask the model of an entry everything again.",
     "submit": "Put a validated entry where submissions live.",
+    "export": "Print an entry in the format of a model card, the Hub or Every Eval Ever.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 
