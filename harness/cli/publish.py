@@ -52,16 +52,17 @@ def publish(
 
     Exit code 0: published. 1: something stands against it, and nothing was sent. 2: bad input.
     """
-    from harness import hub
     from harness.dataset.signals import Suite
     from harness.errors import BadInput, NotValid
+    from harness.hub.pushing import require_token
+    from harness.hub.repository import split
 
-    if to is not None and (hub.split(to) is None or "@" in to):
+    if to is not None and (split(to) is None or "@" in to):
         raise BadInput(f"--to is {to!r}; expected the name of a dataset of the Hub, ORG/NAME")
     if to is None and (private or tag):
         raise BadInput("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
     if to is not None:
-        hub.require_token(
+        require_token(
             f"or look at it first, without --to: goodenough publish {folder} writes {folder}/.published"
         )
     suite = Suite(folder, f"local/{folder.resolve().name}")
@@ -159,11 +160,14 @@ def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:
 
 
 def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:
-    from harness import hub
     from harness.dataset.publish import is_ours
+    from harness.hub import pushing
+    from harness.hub.repository import Repository
 
-    repository = hub.Repository(to)
+    repository = Repository(to)
     with progress_bar(f"sending to {to}", len(prepared.files), "bytes") as step:
         message = f"{prepared.root.parent.name}: signals, verdicts and card"
-        commit = hub.push(repository, prepared.files, message, private=private, ours=is_ours, progress=step)
-    return commit, hub.tag(repository, commit, tag)
+        commit = pushing.push(
+            repository, prepared.files, message, private=private, ours=is_ours, progress=step
+        )
+    return commit, pushing.tag(repository, commit, tag)

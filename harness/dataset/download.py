@@ -21,13 +21,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import audio, hub
+from harness import audio
 from harness.dataset import folder, schema, shards
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
 from harness.documents import Manifest, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
+from harness.hub import fetching
+from harness.hub.repository import Repository
 from harness.journal import replace_file
 from harness.records import Clip
 from harness.tasks import Task
@@ -241,5 +243,5 @@ def sizes(suite: Suite) -> dict[str, int]:
     """Bytes of each file of a suite of the Hub, or of a local one, by path."""
     if suite.commit is None or not suite.is_remote:
         return {path: (suite.root / path).stat().st_size for path in suite.manifest.files}
-    there = hub.files_of(hub.Repository(suite.name), suite.commit)
+    there = fetching.files_of(Repository(suite.name), suite.commit)
     return {path: there[path].n_bytes for path in suite.manifest.files if path in there}

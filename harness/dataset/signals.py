@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, hub, spectra
+from harness import audio, spectra
 from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
 from harness.errors import BadInput, BadSignals
+from harness.hub import fetching
+from harness.hub.repository import Repository, split
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
 
@@ -314,7 +316,7 @@ def load(source: str) -> Suite:
         return Suite(path, *_origin(path))
     if path.exists():
         raise BadSignals(f"{source} is a file; expected a signals folder or a Hub dataset ORG/NAME")
-    named = hub.split(source)
+    named = split(source)
     if named is None:
         raise BadSignals(f"no signals folder at {source}, and it is not a Hub dataset ORG/NAME")
     return from_hub(*named)
@@ -337,16 +339,16 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
     Raises:
         BadSignals: it cannot be reached, or is none.
     """
-    repository = hub.Repository(repo_id)
+    repository = Repository(repo_id)
     try:
-        commit = hub.commit_of(repository, revision)
-        root = hub.fetch(repository, commit, MANIFEST).parent
+        commit = fetching.commit_of(repository, revision)
+        root = fetching.fetch(repository, commit, MANIFEST).parent
     except BadInput as error:
         raise BadSignals(str(error)) from None
 
     def fetch(path: str, sha256: str) -> None:
         for again in (False, True):
-            found = hub.fetch(repository, commit, path, again=again)
+            found = fetching.fetch(repository, commit, path, again=again)
             if shards.sha256_of(found) == sha256:
                 return
         raise BadSignals(
