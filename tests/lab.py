@@ -1,0 +1,116 @@
+"""A lab with a Hub of its own: a corpus, two reference models, a visitor, and the commands given to them.
+
+huggingface_hub reads HF_ENDPOINT when it is imported: commands run in a process of their own, several in one
+where nothing else is asked, since opening torch costs seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from tests import toys
+from tests.hub import LoopbackHub
+
+ROOT = Path(__file__).parent.parent
+REFERENCES = ("lab/ear", "lab/drum")
+VISITOR = "guest/nose"
+NAMES = ("neu", "hap", "ang", "sad")
+SIGNALS, SUBMISSIONS = "lab/emotion-signals", "board/submissions"
+TOKEN, GUEST = "hf_owner", "hf_guest"
+
+_PROGRAM = """
+import contextlib, io, json, sys
+from harness import cli
+from harness.hub import repository
+repository.WAITS = (0.0, 0.01, 0.02)
+said = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.run(arguments)
+    said.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(said))
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Lab:
+    """Folders and repositories; the models lie on the Hub, the signals are not made yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.hub = LoopbackHub(root / "hub")
+        self.hub.tokens |= {TOKEN: "owner", GUEST: "guest"}
+        self.hub.outsiders.add("guest")
+        self.corpus = root / "corpus"
+        self.signals = root / "signals"
+        self.cache = root / "cache"
+        _make_corpus(self.corpus)
+        for i, (name, architecture) in enumerate(
+            [(REFERENCES[0], "wav2vec2"), (REFERENCES[1], "hubert"), (VISITOR, "sew")]
+        ):
+            toys.save_model(root / "hub/models" / name, architecture, NAMES, seed=i)
+        (root / f"hub/datasets/{SUBMISSIONS}").mkdir(parents=True)
+        (root / f"hub/datasets/{SUBMISSIONS}/README.md").write_text("# Submissions\n")
+
+    def environment(self, token: str | None = TOKEN) -> dict[str, str]:
+        """Of a process that talks to this Hub."""
+        return {**self.hub.environment(self.cache, token), "GOODENOUGH_CACHE": str(self.root / "own")}
+
+    def run(self, *commands: Sequence[Any], token: str | None = TOKEN, **more: str) -> list[Said]:
+        """Give commands, one after the other, in one process."""
+        told = json.dumps([[str(word) for word in command] for command in commands])
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, told],
+            env=self.environment(token) | more,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+        return [Said(*each) for each in json.loads(done.stdout.splitlines()[-1])]
+
+    def make_signals(self) -> None:
+        """Two references, and what they say of each other's signals."""
+        corpus = ("--corpus", self.corpus, "--repetitions", 2, "--out", self.signals)
+        made = self.run(
+            *(("extract", name, "--task", "emotion", *corpus) for name in REFERENCES),
+            *(
+                ("evaluate", name, "--signals", self.signals, "--out", self.root / "own-results")
+                for name in REFERENCES
+            ),
+        )
+        assert [one.code for one in made] == [0] * 4, made
+
+
+def _make_corpus(folder: Path, n: int = 32) -> None:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with open(folder / "metadata.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "label", "licence"])
+        for i in range(n):
+            t = np.arange(3000 + 100 * (i % 2)) / 16_000
+            tones = zip(rng.uniform(0.02, 0.2, 4), rng.uniform(80, 6000, 4), strict=True)
+            x = sum(a * np.sin(2 * np.pi * hz * t) for a, hz in tones) + 0.01 * rng.normal(size=len(t))
+            soundfile.write(folder / f"c{i:02}.wav", x, 16_000)
+            writer.writerow([f"c{i:02}.wav", ("angry", "happy", "neutral", "sad")[i % 4], "cc-by-4.0"])
