@@ -6,11 +6,12 @@ where nothing else is asked, since opening torch costs seconds.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _PROGRAM = """
 import contextlib, io, json, sys
 from harness import cli
 from harness.hub import repository
+from huggingface_hub import constants
+constants.DOWNLOAD_CHUNK_SIZE = 1000  # so that what breaks off has a part that is there
 repository.WAITS = (0.0, 0.01, 0.02)
 said = []
 for arguments in json.loads(sys.argv[1]):
@@ -55,7 +58,7 @@ class Said:
 class Lab:
     """Folders and repositories; the models lie on the Hub, the signals are not made yet."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, n_clips: int = 32) -> None:
         self.root = root
         self.hub = LoopbackHub(root / "hub")
         self.hub.tokens |= {TOKEN: "owner", GUEST: "guest"}
@@ -63,13 +66,29 @@ class Lab:
         self.corpus = root / "corpus"
         self.signals = root / "signals"
         self.cache = root / "cache"
-        _make_corpus(self.corpus)
+        _make_corpus(self.corpus, n_clips)
         for i, (name, architecture) in enumerate(
             [(REFERENCES[0], "wav2vec2"), (REFERENCES[1], "hubert"), (VISITOR, "sew")]
         ):
             toys.save_model(root / "hub/models" / name, architecture, NAMES, seed=i)
         (root / f"hub/datasets/{SUBMISSIONS}").mkdir(parents=True)
         (root / f"hub/datasets/{SUBMISSIONS}/README.md").write_text("# Submissions\n")
+
+    @contextlib.contextmanager
+    def elsewhere(self, root: Path) -> Iterator[LoopbackHub]:
+        """While it is open commands go to another Hub, with empty caches; it has the models, no signals."""
+        (root / f"hub/datasets/{SUBMISSIONS}").mkdir(parents=True)
+        (root / f"hub/datasets/{SUBMISSIONS}/README.md").write_text("# Submissions\n")
+        (root / "hub/models").symlink_to(self.root / "hub/models")
+        before = self.hub, self.cache
+        self.hub, self.cache = LoopbackHub(root / "hub"), root / "cache"
+        self.hub.tokens |= before[0].tokens
+        self.hub.outsiders |= before[0].outsiders
+        try:
+            with self.hub:
+                yield self.hub
+        finally:
+            self.hub, self.cache = before
 
     def environment(self, token: str | None = TOKEN) -> dict[str, str]:
         """Of a process that talks to this Hub."""
@@ -102,7 +121,7 @@ class Lab:
         assert [one.code for one in made] == [0] * 4, made
 
 
-def _make_corpus(folder: Path, n: int = 32) -> None:
+def _make_corpus(folder: Path, n: int) -> None:
     folder.mkdir()
     rng = np.random.default_rng(0)
     with open(folder / "metadata.csv", "w", newline="") as file:

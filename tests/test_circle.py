@@ -169,7 +169,7 @@ def test_nothing_is_fetched_twice_and_the_cache_answers_offline(lab, pinned, tmp
 
 
 def test_only_what_a_task_needs_is_fetched(lab, pinned, tmp_path):
-    """An evaluation reads manifest, clips and signals, the report the references' entries; no card, no tables."""
+    """An evaluation reads clips and signals, its report the references' entries; none the card or a table."""
     before = len(lab.hub.requests)
     lab.cache, kept = tmp_path / "cache", lab.cache
     done = lab.run(("evaluate", VISITOR, "--signals", pinned, "--out", tmp_path / "results"), token=GUEST)

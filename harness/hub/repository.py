@@ -74,6 +74,8 @@ def _stumbled(error: Exception) -> bool:
         return error.response.status_code in _STUMBLES
     if isinstance(error, LocalEntryNotFoundError):  # what a failed download ends in: the network is its cause
         return isinstance(error.__cause__, Exception) and _stumbled(error.__cause__)
+    if type(error) is OSError and error.errno is None:  # a file that is shorter than was announced
+        return True
     # The client lets the errors of its HTTP library through.
     return type(error).__module__.startswith("httpx") or isinstance(error, TimeoutError)
 
@@ -93,8 +95,8 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
         raise BadInput(
             f"{what} has no revision {revision!r}; give a branch, a tag or all 40 digits of a commit"
         ) from None
-    except errors.RemoteEntryNotFoundError:
-        raise BadInput(f"{at} has no file {path}") from None
+    except errors.RemoteEntryNotFoundError as error:
+        raise BadInput(f"{at} has no file {path}" if path else _not_found(what, error)) from None
     except errors.GatedRepoError:
         raise BadInput(f"{what} is gated: ask for access on its page, then: hf auth login") from None
     except errors.RepositoryNotFoundError as error:
