@@ -51,7 +51,7 @@ def accept(rows: pd.DataFrame, i: int, label_map: LabelMap, labels: tuple[str, .
 
 
 def one_verdict(folder: Path, root: Path) -> tuple[Path, str]:
-    """One rejected signal of the headline family is said to be accepted; the entry, and the id of the signal."""
+    """One rejected signal of the headline family is said to be accepted; also returns its id."""
     entry, rows = store.read(folder), store.verdicts(folder)
     of_family = (rows["stimulus"] == "signal") & (rows["family"] == "responsibility")
     rejected = np.flatnonzero(of_family & (rows["predicted"] != rows["expected"]))
