@@ -17,6 +17,7 @@ from harness.errors import BadInput
 from harness.submit import store, verification
 from harness.submit.validate import strays
 from harness.submit.verification import Mismatch
+from leaderboard import entries
 from tests.entries import made_verification, make_entry
 
 MADE = make_entry(n_clips=6, n_degenerate=1)
@@ -185,6 +186,17 @@ def test_a_verification_beside_another_entry_or_none_is_a_stray(folder: Path, tm
     assert {line.split(": ")[1] for line in lines} == {"entry", "entry_sha256", "verdicts_sha256"}
     moved = moved.rename(folder.parent / "deepfake@00000000.verified.json")
     assert strays(tmp_path) == [f"{moved}: belongs to no entry, expected entries alone"]
+
+
+def test_the_leaderboard_finds_the_entries_and_does_not_trip_over_what_lies_beside(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = entries.find(tmp_path, None)
+    verification.write(folder, made_verification(folder))
+    assert [found.folder for found in before] == [folder]
+    assert entries.find(tmp_path, None) == before
+    assert store.file_into(folder, tmp_path / "elsewhere").parent.name == folder.parent.name
+    assert not list((tmp_path / "elsewhere").rglob("*.verified.json"))
 
 
 def test_a_stale_verification_is_found_when_the_entry_has_changed(folder: Path, tmp_path: Path) -> None:

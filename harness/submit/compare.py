@@ -112,12 +112,14 @@ class _Pairs:
 
     def mismatch(self, i: int, task: Task, column: str) -> Mismatch:
         """What differs in a row, told."""
+        told: list[str | None]
         if column == "p":
             label = int(np.abs(self.p_found[i] - self.p_again[i]).argmax())
             name = (*task.labels, "other")[label]
             told = [f"{name} {p[i, label]:.4f}" for p in (self.p_found, self.p_again)]
         else:
-            told = [str(rows[column].iloc[i]) for rows in (self.found, self.again)]
+            values = [rows[column].iloc[i] for rows in (self.found, self.again)]
+            told = [None if pd.isna(value) else str(value) for value in values]
         return _mismatch(self.again.iloc[i], column, *told)
 
     def _differ(self, column: str) -> NDArray[np.bool_]:

@@ -107,7 +107,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
     family = entry.scorecard.headline
     if not _on_hub(entry.signals):
         raise BadInput(
-            f"{entry.path} was asked {entry.signals.repo_id}, which is no dataset of the Hub, and .eval_results"
+            f"{entry.path} was asked {entry.signals.repo_id}, no dataset of the Hub, and .eval_results"
             " can name no other; export it --as model-index or --as every-eval-ever"
         )
     if not entry.scorecard.ranked or family is None or family.rates.lift.value is None:

@@ -63,9 +63,9 @@ class Mismatch:
     column: str
     """The first column that differs; `row` where one of the two has no such verdict."""
     found: str | None
-    """What the entry says; None where it has no such verdict."""
+    """What the entry says; None where it says nothing, or has no such verdict."""
     expected: str | None
-    """What the model said when it was asked again; None where it is not asked this."""
+    """What came out when it was asked again; None where that is nothing, or it is not asked this."""
 
 
 @dataclasses.dataclass(frozen=True)
