@@ -29,7 +29,7 @@ NAMES = ("neu", "hap", "ang", "sad")
 SIGNALS, SUBMISSIONS = "lab/emotion-signals", "board/submissions"
 TOKEN, GUEST = "hf_owner", "hf_guest"
 
-_PROGRAM = """
+PROGRAM = """
 import contextlib, io, json, sys
 from harness import cli
 from harness.hub import repository
@@ -98,7 +98,7 @@ class Lab:
         """Give commands, one after the other, in one process."""
         told = json.dumps([[str(word) for word in command] for command in commands])
         done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, told],
+            [sys.executable, "-c", PROGRAM, told],
             env=self.environment(token) | more,
             cwd=ROOT,
             capture_output=True,
