@@ -236,3 +236,29 @@ def test_the_lift_is_offered_to_the_page_of_the_model_beside_what_stands_there(l
     assert ours["value"] == entry.scorecard.headline.rates.lift.value
     page.unlink()
     page.parent.rmdir()
+
+
+def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(lab, pinned, tmp_path):
+    masks, here = "lab/masks", tmp_path / "here"
+    published, silent, deaf, rebuilt = lab.run(
+        ("publish", lab.signals, "--to", masks, "--masks-only"),
+        ("download", masks, "--to", tmp_path / "silent"),
+        ("evaluate", VISITOR, "--signals", masks, "--out", tmp_path / "deaf"),
+        ("download", masks, "--to", here, "--corpus", f"emotion={lab.corpus}", "--reference", REFERENCES[0]),
+    )
+    assert published.code == silent.code == rebuilt.code == 0, (published, silent, rebuilt)
+    assert not any(b"RIFF" in data or b"fLaC" in data for data in lab.hub.files(f"datasets/{masks}").values())
+    assert "emotion: masks only; with the corpus at hand: --corpus emotion=FOLDER --to DIR" in silent.err
+    assert deaf.code == 2
+    assert f"goodenough download {masks} --corpus emotion=FOLDER --to DIR" in deaf.err
+    assert "of 128 signals 128 are rebuilt to the last bit" in rebuilt.err
+    assert f"{REFERENCES[0]} accepts 16 of 16 of its signals" in rebuilt.err
+    done = lab.run(
+        ("evaluate", VISITOR, "--signals", here, "--out", tmp_path / "masks"),
+        ("evaluate", VISITOR, "--signals", pinned, "--out", tmp_path / "audio"),
+    )
+    assert [one.code for one in done] == [0, 0], done
+    first, second = (
+        next((tmp_path / name).glob("*/*/*/verdicts.parquet")).read_bytes() for name in ("masks", "audio")
+    )
+    assert first == second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     metavar="[T=]FOLDER",
     help="Your copy of the corpus, where only masks are published; repeatable.",
 )
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="M",
+    help="A reference, folder or Hub id, that must accept its own signals as they were rebuilt; repeatable.",
+)
 @click.option("--list", "only_list", is_flag=True, help="Say what is there, and fetch nothing of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def download(
@@ -35,6 +43,7 @@ def download(
     task_names: tuple[str, ...],
     to: Path | None,
     corpora: tuple[str, ...],
+    references: tuple[str, ...],
     only_list: bool,
     as_json: bool,
 ) -> None:
@@ -45,12 +54,17 @@ def download(
     the cache answers. Evaluating needs no download: --signals ORG/NAME@REVISION fetches what it needs.
 
     Of corpora that may not be passed on only masks are published. With --corpus, a folder of its sound
-    files, in any layout, the clips are found by the sha256 of their samples, and the signals rebuilt.
+    files, in any layout, the clips are found by the sha256 of their samples, and the signals rebuilt; where
+    this machine rounds otherwise than the one they were made on, a --reference tells whether it matters.
 
     Example: goodenough download my-lab/emotion-signals --task emotion --to signals/
     """
+    from harness.dataset.download import was_rebuilt
+    from harness.dataset.signals import load
     from harness.errors import BadInput
 
+    if references and not corpora:
+        raise BadInput("--reference tests signals that are rebuilt; give your copy of the corpus: --corpus")
     if corpora and to is None:
         raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --to DIR")
     suite = open_suite(source)
@@ -61,10 +75,14 @@ def download(
         return
     local = _fetched(suite, [task.name for task in tasks], to)
     told = []
-    for task in (t for t in tasks if not local.has_clips(t.name)):
-        if to is not None:
-            told += _rebuilt(local, task, given.get(task.name, []))
-        else:
+    for task in tasks if to is not None else ():
+        if not local.has_clips(task.name):
+            _rebuild(local, task, given.get(task.name, []))
+            local = load(str(to))
+        if was_rebuilt(local, task):
+            told.append(_compared(local, task, references))
+    for task in tasks:
+        if not local.has_clips(task.name):
             say(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
     if as_json:
         found = {"folder": str(local.root), "commit": suite.commit, "rebuilt": told}
@@ -106,33 +124,54 @@ def _fetched(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
     return suite
 
 
-def _rebuilt(local: Suite, task: Task, sources: list[str]) -> list[dict[str, int | str]]:
+def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
     """Clips from the user's copy of the corpus, or from the Hub where it lies there at a known commit."""
     from harness.dataset import download as room
-    from harness.errors import NotValid
 
     named = {r.corpus.name: r.corpus.revision for r in local.references(task.name)}
     if not sources:
-        sources = [
-            f"{name}@{at}" for name, at in named.items() if not name.startswith("local/") and len(at) == 40
-        ]
-    if not sources:
-        say(f"{task.name}: masks only, of {', '.join(named)}; with a copy of it: --corpus {task.name}=FOLDER")
-        return []
-    n_clips = sum(1 for _ in local.clip_lines(task.name))
-    with progress_bar(f"{task.name}: clips rebuilt", n_clips, "samples") as step:
-        found = room.rebuild(local, task, sources, step)
+        of_hub = [name for name, at in named.items() if not name.startswith("local/") and len(at) == 40]
+        sources = [f"{name}@{named[name]}" for name in of_hub]
+    if sources:
+        n_clips = sum(1 for _ in local.clip_lines(task.name))
+        with progress_bar(f"{task.name}: clips rebuilt", n_clips, "samples") as step:
+            room.rebuild(local, task, sources, step)
+
+
+def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
+    """What was rebuilt is what was certified, to the last bit or to the ears of a reference."""
+    from harness.dataset.download import compared
+    from harness.errors import NotValid
+
+    found = compared(local, task)
     say(
         f"{task.name}: {found.n_clips} clips have the samples they were published with; of"
         f" {found.n_signals} signals {found.n_signals - found.n_differing} are rebuilt to the last bit"
     )
-    if found.n_differing:
+    n_known = sum(_accepts_its_own(local, task, name) for name in references)
+    if found.n_differing and not n_known:
         raise NotValid(
             f"{found.n_differing} of {found.n_signals} signals of {task.name} differ in rounding from what"
-            " was certified: this machine computes otherwise; whether it matters, a reference tells:"
-            f" goodenough evaluate REFERENCE --task {task.name} --signals {local.root}"
+            " was certified: this machine computes otherwise; whether it matters, a reference tells, with"
+            f" the same command and --reference {local.references(task.name)[0].model.repo_id}"
         )
-    return [{"task": task.name, "clips": found.n_clips, "signals": found.n_signals}]
+    return {"task": task.name, **asdict(found)}
+
+
+def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
+    """Whether a model is a reference of the task; one that is must accept its own signals, or is NotValid."""
+    from harness import checkpoints, models
+    from harness.submit.verify import known_answer
+
+    checkpoint = checkpoints.resolve(model)
+    for record in suite.references(task.name):
+        if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
+            classifier = models.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
+            known = known_answer(suite, task, record, classifier)
+            if known is not None:
+                say(f"{task.name}: {model} accepts {known.n_accepted} of {known.n} of its signals")
+            return known is not None
+    return False
 
 
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:

@@ -7,7 +7,7 @@ Every file has the sha256 of the manifest before it counts; one that is there al
 only masks were published, clips are found in the user's own copy of the corpus by the sha256 of their
 samples.
 
-Public: into, rebuild, files_for, sizes, Rebuilt.
+Public: into, rebuild, was_rebuilt, compared, files_for, sizes, Rebuilt.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
     return load(str(to))
 
 
-def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress) -> Rebuilt:
+def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress) -> None:
     """Put the clips of a task into a downloaded folder, from copies of its corpora.
 
     Args:
@@ -137,11 +137,17 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
         replace_file(suite.root / SOURCE, json.dumps(source, indent=1).encode())
         replace_file(suite.root / folder.NEW_MANIFEST, told)
         folder.settle(suite.root)
-    return _compared(load(str(suite.root)), task, len(rows))
 
 
-def _compared(suite: Suite, task: Task, n_clips: int) -> Rebuilt:
-    """Whether masks give the signals that were certified."""
+def was_rebuilt(suite: Suite, task: Task) -> bool:
+    """Whether the clips of a task came from the user's own copy."""
+    path = suite.root / SOURCE
+    return path.is_file() and clips_path(task.name) in json.loads(path.read_text("utf-8"))["rebuilt"]
+
+
+def compared(suite: Suite, task: Task) -> Rebuilt:
+    """Whether the masks give, on the clips that were rebuilt, the signals that were certified."""
+    n_clips = sum(1 for _ in suite.clip_lines(task.name))
     same = [
         audio.sha256(waveform) == signal.sha256
         for record in suite.references(task.name)

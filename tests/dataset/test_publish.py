@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import yaml
 
-from harness import cli
+from harness import cli, spectra
 from harness.dataset import card, download, licences, publish, schema, shards, signals
 from harness.documents import Manifest, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
@@ -246,8 +246,8 @@ def test_masks_sound_again_with_the_users_own_copy_of_the_corpus(tmp_path):
     before = signals.load(str(here))
     with pytest.raises(BadSignals, match=r"goodenough download .* --corpus deepfake=FOLDER"):
         before.clip("deepfake", "c0")
-    found = download.rebuild(before, TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None)
-    assert found == download.Rebuilt(3, 6, 0)
+    download.rebuild(before, TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None)
+    assert download.compared(signals.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
     after, original = signals.load(str(here)), signals.load(str(tmp_path / "built"))
     assert after.ref("deepfake").sha256 == before.ref("deepfake").sha256 == original.ref("deepfake").sha256
     for clip in made:
@@ -355,3 +355,23 @@ def test_parquet_files_say_their_types_from_the_moment_they_are_built(tmp_path):
     add(tmp_path)
     for path in tmp_path.glob("*/*.parquet"):
         assert schema.FEATURES in pq.read_schema(path).metadata
+
+
+def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch, capsys):
+    here, made = masks_only_folder(tmp_path)
+    mine = copies_of(made, tmp_path / "mine")
+    exact = spectra.keep
+    monkeypatch.setattr(spectra, "keep", lambda *of: np.nextafter(exact(*of), np.float32(1)))
+    source = str(tmp_path / "built/.published")
+    command = ["download", source, "--to", str(here), "--corpus", f"deepfake={mine}"]
+    assert cli.run(command) == 1
+    said = capsys.readouterr().err
+    assert "6 of 6 signals of deepfake differ in rounding" in said
+    assert "the same command and --reference toys/a" in said
+    assert cli.run(command) == 1
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "harness.cli.download._accepts_its_own", lambda suite, task, model: asked.append(model) is None
+    )
+    assert cli.run([*command, "--reference", "toys/a"]) == 0
+    assert asked == ["toys/a"]
