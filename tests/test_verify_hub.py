@@ -11,7 +11,7 @@ import yaml
 
 from harness.starter.root import SUITE
 from harness.submit import store, verification
-from tests.loopback_hub import LoopbackHub
+from tests.hub import LoopbackHub
 
 ROOT = Path(__file__).parent.parent
 
