@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.cluster.door import Door, Hired, Lost
 from harness.cluster.room import Shape, Wishes, shape_of
-from harness.cluster.worker import own_build
+from harness.cluster.worker import Model, own_build
 from harness.errors import BadCluster
 
 DEATHS = 3
@@ -77,12 +77,15 @@ class Crew:
             self._shape = shape_of(self._wishes, self._door.nodes(), self._device)
         return self._shape
 
-    def run(self, method: str, context: tuple[Any, ...], pieces: Iterator[Piece]) -> Iterator[Any]:
+    def run(
+        self, method: str, model: Model, context: tuple[Any, ...], pieces: Iterator[Piece]
+    ) -> Iterator[Any]:
         """Have pieces worked on.
 
         Args:
             method: of `Worker`.
-            context: its first arguments; the last is a list of what is left of a piece.
+            model: its first argument; whoever is hired opens it at once.
+            context: its further arguments; the last is a list of what is left of a piece.
             pieces: taken when a worker is free, not before.
 
         Yields:
@@ -97,7 +100,7 @@ class Crew:
             return  # nobody is hired where there is nothing to do
         again = deque([first])
         try:
-            while self._deal(method, context, pieces, again):
+            while self._deal(method, model, context, pieces, again):
                 post = self._next()
                 if post is None:
                     continue
@@ -126,18 +129,23 @@ class Crew:
             self._door.close()
 
     def _deal(
-        self, method: str, context: tuple[Any, ...], pieces: Iterator[Piece], again: deque[Piece]
+        self,
+        method: str,
+        model: Model,
+        context: tuple[Any, ...],
+        pieces: Iterator[Piece],
+        again: deque[Piece],
     ) -> bool:
         """Give whoever is free a piece; whether anything is still to come."""
         while len(self._posts) < self.shape.workers:
-            self._hire()
+            self._hire(model)
         for post in [post for post in self._posts if post.worker.stream is None]:
             piece = again.popleft() if again else next(pieces, None)
             if piece is None:
                 break
             post.piece = piece
             try:
-                post.worker.begin(method, *context, list(piece.left.values()))
+                post.worker.begin(method, model, *context, list(piece.left.values()))
             except Lost as why:
                 self._mourn(post, str(why), again)
         return bool(again) or any(post.piece is not None for post in self._posts)
@@ -156,13 +164,13 @@ class Crew:
             )
         return None if found is None else at_work[id(found)]
 
-    def _hire(self) -> None:
+    def _hire(self, model: Model) -> None:
         shape = self.shape
         assert self._door is not None  # noqa: S101 - joined by `shape`
         post = _Post(self._door.hire(shape))
         self._posts.append(post)
         try:
-            post.worker.begin("greet", own_build())
+            post.worker.begin("greet", own_build(), model)
         except Lost as why:
             self._mourn(post, str(why), deque())
 

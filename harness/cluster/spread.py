@@ -102,8 +102,8 @@ class Spread:
         journal.items.clear()
         progress(len(done), 0)
         waiting = [clip for clip in clips if clip.clip_id not in done]
-        context = (listener.model, reference, label_map, tuple(searches), limits, sets)
-        for finished, said in self.crew.run("extract", context, self._chunks(waiting)):
+        context = (reference, label_map, tuple(searches), limits, sets)
+        for finished, said in self.crew.run("extract", listener.model, context, self._chunks(waiting)):
             if not finished:
                 progress(0, said)
                 continue
@@ -127,8 +127,8 @@ class Spread:
                 asked.update(piece.left)
                 yield piece
 
-        context = (candidate.model, signals, task.name)
-        for keys, (said, batch_size) in self.crew.run("judge", context, pieces()):
+        context = (signals, task.name)
+        for keys, (said, batch_size) in self.crew.run("judge", candidate.model, context, pieces()):
             candidate.batch_size = min(candidate.batch_size, batch_size)
             # Copied, or each would hold on to the memory that it came in.
             yield [(asked.pop(key), np.array(one)) for key, one in zip(keys, said, strict=True)]
@@ -148,7 +148,7 @@ class _Far(Classifier):
     def __init__(self, crew: Crew, model: Model) -> None:
         self.model = model
         self._crew = crew
-        about: About = self._ask("describe", (model,), model.ref.repo_id)
+        about: About = self._ask("describe", (), model.ref.repo_id)
         self.ref = model.ref
         self.class_names = about.class_names
         self.device = about.device
@@ -161,12 +161,14 @@ class _Far(Classifier):
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """See `Classifier.logits`; one worker hears them all, in batches as large as all may have them."""
-        context = (self.model, self.batch_size, sample_rate_hz)
+        context = (self.batch_size, sample_rate_hz)
         logits, batch_size = self._ask("hear", context, (self.ref.repo_id, list(waveforms)))
         self.batch_size = min(self.batch_size, batch_size)
         return np.array(logits)
 
     def _ask(self, method: str, context: tuple[Any, ...], item: Any) -> Any:
         """What some worker says of a single item."""
-        ((_, said),) = self._crew.run(method, context, iter([Piece({self.model.ref.repo_id: item})]))
+        ((_, said),) = self._crew.run(
+            method, self.model, context, iter([Piece({self.model.ref.repo_id: item})])
+        )
         return said

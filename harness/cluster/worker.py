@@ -144,11 +144,12 @@ class Worker:
         self._model: tuple[Model, Classifier] | None = None
         self._suite: tuple[Signals, Suite] | None = None
 
-    def greet(self, wanted: Build) -> Iterator[Message]:
-        """Say who and where it is, process id and host, if it may take part.
+    def greet(self, wanted: Build, model: Model) -> Iterator[Message]:
+        """Open a model, and say who and where it is, process id and host, if it may take part.
 
         Raises:
             BadCluster: it would compute something else.
+            BadModel: the model is not there, or another one.
         """
         here, host = own_build(), socket.gethostname()
         if here != wanted:
@@ -156,6 +157,7 @@ class Worker:
                 f"a worker on {host} has {_differing(here, wanted)}; its answers could be others: install the"
                 " same version of everything on each node of the cluster"
             )
+        self._opened(model)
         yield [], (os.getpid(), host)
 
     def describe(self, model: Model, what: Sequence[str]) -> Iterator[Message]:
