@@ -106,6 +106,8 @@ class Crew:
                     continue
                 try:
                     message = post.worker.next()
+                    if message is None and post.piece is not None and post.piece.left:
+                        raise Lost("it ended before its work was done")
                 except Lost as why:
                     self._mourn(post, str(why), again)
                     continue
@@ -148,7 +150,10 @@ class Crew:
                 post.worker.begin(method, model, *context, list(piece.left.values()))
             except Lost as why:
                 self._mourn(post, str(why), again)
-        return bool(again) or any(post.piece is not None for post in self._posts)
+        busy = any(post.piece is not None for post in self._posts)
+        if not busy and not again and (piece := next(pieces, None)) is not None:
+            again.append(piece)  # for whoever is hired in place of those who died
+        return busy or bool(again)
 
     def _next(self) -> _Post | None:
         """Someone who has something to say; None where that takes long, or nobody is at work."""
@@ -192,6 +197,7 @@ class Crew:
                 )
             return
         if not piece.left:
+            self._say(f"worker {who} died; it had done its work")
             return
         piece.deaths += 1
         named = ", ".join(list(piece.left)[:8]) + (", ..." if len(piece.left) > 8 else "")
