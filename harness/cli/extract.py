@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.engines import Engine, engine_options
 from harness.cli.terminal import Opening, label_map_for, model_options, progress_bar, say
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--contrastive", is_flag=True, help="Find a necessary and a complete set of each clip, too.")
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
+@engine_options
 @model_options
 def extract(
     model: str,
@@ -64,6 +66,7 @@ def extract(
     out: Path,
     label_map: Path | None,
     opening: Opening,
+    engine: Engine,
     as_json: bool,
 ) -> None:
     """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
@@ -81,22 +84,19 @@ def extract(
 
     searches = _searches(search_name, repetitions)
     task = tasks.find(task_name)
-    clips = open_corpus(corpus, task, split=split, limit=limit)
-    classifier = opening.open(opening.resolve(model))
-    labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
-    with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
-        record = reference.add(
-            classifier,
-            labels,
-            task,
-            clips,
-            searches,
-            out,
-            limits=Limits(budget, alpha),
-            sets=Sets(max_signals, contrastive),
-            masks_only=masks_only,
-            progress=step,
-        )
+    with engine.at_work(opening) as work:
+        clips = open_corpus(corpus, task, split=split, limit=limit)
+        classifier = work.open(opening.resolve(model))
+        labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
+        with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
+            record = reference.add(
+                *(classifier, labels, task, clips, searches, out),
+                limits=Limits(budget, alpha),
+                sets=Sets(max_signals, contrastive),
+                masks_only=masks_only,
+                engine=work.extract,
+                progress=step,
+            )
     for note in clips.notes():
         say(note)
     if as_json:

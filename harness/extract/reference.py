@@ -1,6 +1,6 @@
 """One reference into a signals folder: clips in, certified signals of every family out.
 
-Public: add.
+Public: add, Engine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from harness.documents import ReferenceCounts, ReferenceRecord, SetCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
+from harness.extract.oracle import Listener
 from harness.extract.run import Progress, extract
 from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets, named
 from harness.journal import Journal
@@ -29,6 +31,26 @@ from harness.models import Classifier
 from harness.provenance import run_settings
 from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, SufficientSignal
 from harness.tasks import Task
+
+
+class Engine(Protocol):
+    """What extracts the signals of clips: `run.extract`, or what does the same elsewhere."""
+
+    def __call__(
+        self,
+        listener: Listener,
+        reference: str,
+        label_map: LabelMap,
+        clips: Sequence[Clip],
+        searches: Sequence[Search],
+        journal: Journal,
+        *,
+        limits: Limits,
+        sets: Sets,
+        progress: Progress,
+    ) -> list[Extracted]:
+        """See `run.extract`."""
+        ...
 
 
 def add(
@@ -42,6 +64,7 @@ def add(
     limits: Limits = NO_LIMITS,
     sets: Sets = ONE_SIGNAL,
     masks_only: bool = False,
+    engine: Engine = extract,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:
     """Extract the signals of a reference and add it to a folder; what is there already is not done again.
@@ -56,6 +79,7 @@ def add(
         limits: see `run.extract`.
         sets: see `run.extract`.
         masks_only: store no audio of the signals.
+        engine: what extracts; here, unless it is said.
         progress: see `run.extract`.
 
     Raises:
@@ -96,7 +120,7 @@ def add(
                 return old
     journal = Journal(path, work, hint)
     try:
-        extracted = extract(
+        extracted = engine(
             classifier,
             classifier.ref.repo_id,
             label_map,
