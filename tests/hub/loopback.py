@@ -243,13 +243,16 @@ class LoopbackHub:
 
     def _readable(self, name: str, user: str | None) -> Repository:
         repository = self.store.open(name)
-        hidden = name in self.private and (user is None or user in self.outsiders)
-        if repository is None or hidden:
+        if repository is None or not self.shows(name, user):
             # The Hub does not tell a stranger whether something private is there.
             raise Refused(401 if user is None else 404, "Repository not found", "RepoNotFound")
         if name in self.gated:
             raise Refused(403, "Access to this repository is restricted", "GatedRepo")
         return repository
+
+    def shows(self, name: str, user: str | None) -> bool:
+        """Whether somebody may know that a repository is there."""
+        return name not in self.private or (user is not None and user not in self.outsiders)
 
     def may_write(self, user: str | None, *, pull_request: bool = False) -> str:
         """The user, who may write, or open pull requests and comment when that is all that is wanted.

@@ -47,7 +47,7 @@ def whoami(hub: LoopbackHub, asked: Asked) -> Answer:
 def listing(hub: LoopbackHub, asked: Asked) -> Answer:
     """Repositories of a kind, e.g. those with an author, or a word in their names."""
     wanted, author = asked.query.get("search", "").lower(), asked.query.get("author")
-    names = [n for n in hub.store.names(asked.parts[1]) if n not in hub.private or asked.user is not None]
+    names = [n for n in hub.store.names(asked.parts[1]) if hub.shows(n, asked.user)]
     names = [n for n in names if wanted in n.split("/", 1)[1].lower() and author in (None, n.split("/")[1])]
     opened = [r for r in map(hub.store.open, names) if r is not None]
     return told_json([_facts(hub, r, commit_of(r, "main"), blobs=False) for r in opened])

@@ -280,23 +280,25 @@ def discuss(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[
         opened.status = "draft" if base else "open"
         place = f"{hub.endpoint}/{repository.name.removeprefix('models/')}/discussions/{opened.number}"
         return told_json({"num": opened.number, "url": place, "pullRequest": base is not None})
-    one, action = discussion_of(repository, rest[0]), rest[1]
-    user = hub.may_write(asked.user, pull_request=action == "comment" or one.author == asked.user)
-    if action == "comment" and len(rest) == 2:
+    one, action = discussion_of(repository, rest[0]), "/".join(rest[1:])
+    is_own = one.author == asked.user and action in ("title", "status")
+    user = hub.may_write(asked.user, pull_request=is_own or action == "comment")
+    if action == "comment":
         return told_json({"newMessage": discussions.comment(hub.store, one, user, wanted["comment"])})
-    if wanted.get("comment"):
-        discussions.comment(hub.store, one, user, wanted["comment"])
     if action == "title":
         data = {"from": one.title, "to": wanted["title"]}
         one.title = wanted["title"]
         return told_json({"newTitle": discussions.add_event(hub.store, one, user, "title-change", data)})
+    told = {}
     if action == "status":
-        return told_json({"newStatus": discussions.set_status(hub.store, one, user, wanted["status"])})
-    if action == "merge":
-        hub.may_write(asked.user)
+        told = {"newStatus": discussions.set_status(hub.store, one, user, wanted["status"])}
+    elif action == "merge":
         merge(hub, repository, one, user)
-        return told_json({})
-    raise Refused(404, f"nothing is known of {action!r}")
+    else:
+        raise Refused(404, f"nothing is known of {action!r}")
+    if wanted.get("comment"):
+        discussions.comment(hub.store, one, user, wanted["comment"])
+    return told_json(told)
 
 
 def merge(hub: LoopbackHub, repository: Repository, one: discussions.Discussion, user: str) -> Commit:
