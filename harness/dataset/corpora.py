@@ -1,10 +1,10 @@
 """Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
-`split`. A Hub dataset has one Audio column and a `label` column. Preparation (definitions: Signals): channels
+`split`. A Hub dataset has one Audio column and a `label` column, unless `Columns` says otherwise. Preparation (definitions: Signals): channels
 averaged, brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
 
-Public: open_corpus, Corpus.
+Public: open_corpus, pinned, Corpus, Columns.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +36,24 @@ class Row:
     clip_id: str
     label: str | None
     decode: Callable[[], tuple[Waveform, int, int]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a corpus is read whose words are not the usual ones."""
+
+    audio: str | None = None
+    """Column of recordings of a Hub dataset; None for its first Audio column."""
+    label: str = "label"
+    """Column of class names of a Hub dataset."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Class names that the task does not understand -> canonical label."""
+    licence: str | None = None
+    """What is recorded where the corpus itself states none."""
+
+
+USUAL = Columns()
+"""As in the AudioFolder form."""
 
 
 class Corpus:
@@ -103,7 +121,14 @@ class Corpus:
         return [f"{n} of {len(self)} clips {said[k]}" for k, n in self._counted.items() if n]
 
 
-def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int | None = None) -> Corpus:
+def open_corpus(
+    source: str,
+    task: Task,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Columns = USUAL,
+) -> Corpus:
     """Open a folder or a Hub dataset.
 
     Args:
@@ -111,26 +136,47 @@ def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int
         task: whose labels the corpus speaks.
         split: which split; None takes `test` where the corpus has one, and all of it otherwise.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
+        columns: how it is read.
 
     Raises:
         BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is not there.
     """
     path = Path(source)
     if path.is_dir():
-        name, commit, licence, rows = _folder(path, task, split)
+        name, commit, licence, rows = _folder(path, task, split, columns)
     elif path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
     elif re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", source):
-        name, commit, licence, rows = _hub(source, task, split)
+        name, commit, licence, rows = _hub(source, task, split, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
-    return Corpus(name, commit, licence, _chosen(rows, limit))
+    return Corpus(name, commit, licence or columns.licence, _chosen(rows, limit))
+
+
+def pinned(source: str, revision: str | None = None) -> str:
+    """What a corpus is at this moment: a commit of a Hub dataset, or sha256 of the metadata of a folder.
+
+    Raises:
+        BadCorpus: it is not there, or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    metadata = Path(source) / "metadata.csv"
+    if metadata.is_file():
+        return hashlib.sha256(metadata.read_bytes()).hexdigest()
+    if revision is None:
+        raise BadCorpus(f"{source} has no metadata.csv; expected one with the columns file_name,label")
+    try:
+        return str(HfApi().dataset_info(source, revision=revision).sha)
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise BadCorpus(f"cannot pin dataset {source}: {str(error).strip().splitlines()[0]}") from None
 
 
 Listed = tuple[str, str | None, str | None, list[Row]]
 
 
-def _folder(folder: Path, task: Task, split: str | None) -> Listed:
+def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Listed:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
@@ -161,7 +207,7 @@ def _folder(folder: Path, task: Task, split: str | None) -> Listed:
         seen.add(clip_id)
         if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
-        label = _canonical(row["label"], task, f"{path}: {relative}")
+        label = _canonical(row["label"], task, f"{path}: {relative}", columns)
         rows.append(Row(clip_id, label, _reader(folder / relative, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows
@@ -171,7 +217,7 @@ def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
     return lambda: audio.read(path, name)
 
 
-def _hub(source: str, task: Task, split: str | None) -> Listed:
+def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed:
     import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -185,22 +231,25 @@ def _hub(source: str, task: Task, split: str | None) -> Listed:
     names = set(loaded)
     chosen = [n for n in loaded if _in_split(n, names, split, repo_id)]
     table = datasets.concatenate_datasets([loaded[n] for n in chosen])
-    column = next((n for n, f in table.features.items() if isinstance(f, datasets.Audio)), None)
-    if column is None or "label" not in table.features:
+    sounds = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
+    column = next((n for n in sounds if columns.audio in (None, n)), None)
+    if column is None or columns.label not in table.features:
+        wanted = f"an Audio column{f' `{columns.audio}`' if columns.audio else ''}"
         found = ", ".join(table.features)
-        raise BadCorpus(f"{repo_id} needs an Audio column and a column `label`; found: {found}")
+        raise BadCorpus(f"{repo_id} needs {wanted} and a column `{columns.label}`; found: {found}")
     table = table.cast_column(column, datasets.Audio(decode=False))
-    feature = table.features["label"]
+    feature = table.features[columns.label]
     names_of_rows = [f"{name}-{i:06d}" for name in chosen for i in range(len(loaded[name]))]
     rows = []
-    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table["label"], strict=True)):
+    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table[columns.label], strict=True)):
         where = f"{repo_id}: {clip_id}"
         text = raw
         if isinstance(feature, datasets.ClassLabel) and raw is not None:
             text = feature.int2str(raw) if raw >= 0 else None  # -1: not known
         if text is not None and not isinstance(text, str):
-            raise BadCorpus(f"{where}: label {text!r} is no text; expected class names in the column `label`")
-        rows.append(Row(clip_id, _canonical(text, task, where), _row_reader(table, i, column, where)))
+            raise BadCorpus(f"{where}: label {text!r} is no text; expected class names in `{columns.label}`")
+        label = _canonical(text, task, where, columns)
+        rows.append(Row(clip_id, label, _row_reader(table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
     return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
 
@@ -223,10 +272,10 @@ def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> b
     return of_row == wanted
 
 
-def _canonical(text: str | None, task: Task, where: str) -> str | None:
+def _canonical(text: str | None, task: Task, where: str, columns: Columns) -> str | None:
     if not text:
         return None
-    label = task.label_of(text)
+    label = columns.labels.get(text) or task.label_of(text)
     if label is None:
         known = ", ".join(task.labels)
         raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}: {known}")
