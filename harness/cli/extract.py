@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.recipe import recipe_options
 from harness.cli.terminal import Opening, label_map_for, model_options, progress_bar, say
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
-@click.option("--task", "task_name", required=True, metavar="T", help="Name of a task, or a YAML file.")
-@click.option("--corpus", required=True, metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
+@click.argument("model", required=False)
+@click.option("--task", "task_name", metavar="T", help="Name of a task, or a YAML file.")
+@click.option("--corpus", metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
 @click.option(
     "--search",
     "search_name",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
 @model_options
+@recipe_options
 def extract(
     model: str,
     task_name: str,
@@ -69,7 +71,8 @@ def extract(
     """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
 
     Another model into the same --out adds a reference. A run that was cut off is continued by
-    giving the same command again.
+    giving the same command again. With --recipe the models and corpora of a whole suite, in place of MODEL,
+    --task and --corpus; --dry-run tells beforehand what that will cost.
 
     Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
     """

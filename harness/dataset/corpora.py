@@ -1,8 +1,9 @@
 """Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
-`split`. A Hub dataset has one Audio column and a `label` column, unless `Columns` says otherwise. Preparation (definitions: Signals): channels
-averaged, brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
+`split`. A Hub dataset has one Audio column and a `label` column, unless `Columns` says otherwise. Preparation
+(definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
+`max_seconds`.
 
 Public: open_corpus, pinned, Corpus, Columns.
 """

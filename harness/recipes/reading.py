@@ -15,8 +15,8 @@
 
 Conventions: what is not known is left out, and is None. A revision is all 40 digits of a commit, or a
 placeholder, a branch name, which is pinned when the suite is built. A folder has no revision. Paths are
-relative to the recipe's own file. A model whose class names say nothing, and whose order nobody confirmed, stays
-in the recipe with what it needs, and is passed over until somebody supplies it: never guessed.
+relative to the recipe's own file. A model whose class names say nothing, and whose order nobody confirmed,
+stays in the recipe with what it needs, and is passed over until somebody supplies it: never guessed.
 
 Public: Recipe, RecipeCorpus, RecipeModel, read, shipped, is_folder, content_sha256.
 """
@@ -41,7 +41,8 @@ Seen = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
 
 Needs = Literal["label map", "safetensors"]
-"""What a model lacks before it can be used: an order of its classes that was confirmed, weights that are no pickle."""
+"""What a model lacks before it can be used: an order of its classes that was confirmed, weights that are no
+pickle."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,8 @@ class RecipeModel:
     sample_rate_hz: int = 16_000
     """The rate it expects."""
     labels: dict[str, str | None] | None = None
-    """Its class names -> canonical label, or null for none; None where the names can be read by themselves."""
+    """Its class names -> canonical label, or null for none; None where the names can be read by
+    themselves."""
     labels_from: str | None = None
     """Where that order was read, in a sentence; there if and only if `labels` is."""
     needs: Needs | None = None
@@ -201,7 +203,7 @@ def _yaml(path: Path) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses what SafeLoader lets pass: a key twice, of which the last would win, and keys that are no text."""
+        """Refuses what SafeLoader lets pass: a key that stands there twice, and keys that are no text."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
         found: dict[str, Any] = {}
