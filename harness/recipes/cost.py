@@ -1,16 +1,16 @@
 """What a recipe will cost, before anything is run: queries, seconds of audio, GPU hours, bytes.
 
-Pure arithmetic over three literal tables: what was measured (QUERIES, MASK_BYTES_PER_BIN, VERDICT_BYTES), what
-follows from how a model is built (ARCHITECTURES), and what is assumed (ASSUMED), each with its source. Nothing
-here was ever measured on a GPU: GPU hours are operations divided by a stated throughput, and good to a factor
-of two or three.
+Pure arithmetic over three literal tables: what was measured (QUERIES, MASK_BYTES_PER_BIN, VERDICT_BYTES),
+what follows from how a model is built (ARCHITECTURES), and what is assumed (ASSUMED), each with its source.
+Nothing here was ever measured on a GPU: GPU hours are operations divided by a stated throughput, and good to
+a factor of two or three.
 
-Conventions: seconds of audio are those a model computes on, so that a model with a fixed window pays for all of
-it; bytes are bytes, a TB is 10^12 of them; `likely` is the mean over clips, which is what adds up, `low` and
-`high` are as if every clip cost the median, or what 90 % of them stay within.
+Conventions: seconds of audio are those a model computes on, so that a model with a fixed window pays for all
+of it; bytes are bytes, a TB is 10^12 of them; `likely` is the mean over clips, which is what adds up, `low`
+and `high` are as if every clip cost the median, or what 90 % of them stay within.
 
-Public: Spent, Cost, ReferenceCost, Size, queries_of, heard_seconds, flops_of, gpu_hours, signal_bytes, mask_bytes,
-stimuli_of, families_of, judged_queries, cost_of.
+Public: Spent, Cost, ReferenceCost, Size, queries_of, heard_seconds, flops_of, gpu_hours, signal_bytes,
+mask_bytes, stimuli_of, families_of, judged_queries, cost_of.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
 from harness.records import FAMILIES, N_LEVELS, STIMULI
-from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
 from harness.tasks import Task
 
 
@@ -44,13 +44,11 @@ QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
         "gradient": Spent(33, 184, 258),
     }
 )
-"""Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json), with
-default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean of 253 on
-those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten times the bins,
-which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
-
-FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
-"""The family that each search finds a signal of."""
+"""Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
+with
+default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean of 253
+on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten times the
+bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
 
 _REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
 """Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""
@@ -69,8 +67,8 @@ class Architecture:
 
 
 _RAW_WAVE = Architecture(50.0, None, 4.9)
-"""Seven convolutions of 512 channels over the waveform, a position every 320 samples: 33 + 2,520 + 1,260 + 630 + 310
-+ 105 + 52 million operations a second of audio."""
+"""Seven convolutions of 512 channels over the waveform, a position every 320 samples: 33 + 2,520 + 1,260 +
+630 + 310 + 105 + 52 million operations a second of audio."""
 
 ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
     {
@@ -112,11 +110,13 @@ ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
     {
         "tflops_achieved": Assumption(
             30.0,
-            "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the tensor"
-            " cores, since models are scored in exact float32; an A100 (19.5) would take three to four times as long",
+            "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the"
+            " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to"
+            " four times as long",
         ),
         "inverse_fft_ms": Assumption(
-            0.075, "CPU milliseconds a second of audio and query, 0.1 to 0.2 for two seconds (tests/benchmarks)"
+            0.075,
+            "CPU milliseconds a second of audio and query, 0.1 to 0.2 for two seconds (tests/benchmarks)",
         ),
         "features_ms": Assumption(
             0.65,
@@ -124,17 +124,21 @@ ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
             " (tests/benchmarks); next to nothing for models of the raw wave",
         ),
         "usd_per_gpu_hour": Assumption(
-            2.5, "one H100 on demand; surveys of May 2026 say 2.0 to 3.5 with specialists, 3.5 to 5 with hyperscalers"
+            2.5,
+            "one H100 on demand; surveys of May 2026 say 2.0 to 3.5 with specialists, 3.5 to 5 with"
+            " hyperscalers",
         ),
         "usd_per_cpu_hour": Assumption(0.04, "one core on demand, list prices of large clouds, 2026"),
         "usd_per_tb_month": Assumption(23.0, "object storage, list price of the first tier, 2026"),
-        "usd_per_tb_egress": Assumption(90.0, "out of a large cloud, list price of the first tier, 2026; the Hub asks none"),
+        "usd_per_tb_egress": Assumption(
+            90.0, "out of a large cloud, list price of the first tier, 2026; the Hub asks none"
+        ),
     }
 )
 
 MASK_BYTES_PER_BIN = 0.034
-"""Measured over the 1,728 signals of the starter suite, levels included: 703 bytes a signal in the mean. Masks with
-many runs compress worse."""
+"""Measured over the 1,728 signals of the starter suite, levels included: 703 bytes a signal in the mean.
+Masks with many runs compress worse."""
 
 VERDICT_BYTES: MappingProxyType[str, float] = MappingProxyType(
     {"music-genre": 40.2, "emotion": 35.7, "deepfake": 17.2}
@@ -178,8 +182,9 @@ def heard_seconds(architecture: str, seconds: float) -> float:
 def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
     """Floating-point operations of one query.
 
-    Two for each parameter and position, those of the convolutions in front, and those of attention, which grow
-    with the square of the length: 4 x positions^2 x width x layers, with 12 x width^2 parameters a layer.
+    Two for each parameter and position, those of the convolutions in front, and those of attention, which
+    grow with the square of the length: 4 x positions^2 x width x layers, with 12 x width^2 parameters a
+    layer.
     """
     built = ARCHITECTURES[architecture]
     heard = heard_seconds(architecture, seconds)
@@ -226,7 +231,7 @@ def families_of(searches: Iterable[str]) -> tuple[str, ...]:
 
 
 def stimuli_of(searches: Iterable[str]) -> int:
-    """Sounds a judge hears of one clip of one reference: signals, controls, and levels where there is a ranking."""
+    """Sounds a judge hears of a clip of one reference: signals, controls, levels where there is a ranking."""
     families = families_of(searches)
     made = len(STIMULI) - 2  # without the whole clip and silence
     levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0
