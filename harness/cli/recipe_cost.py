@@ -113,7 +113,7 @@ def _table(found: Cost) -> None:
         table.add_section()
     sums = _totals(found)
     table.add_row(
-        *("all", "", _count(sums["queries"]), f"{sums['audio_hours']:,.0f} h", _hours(sums["gpu_hours"])),
+        *("all", "", _count(sums["queries"]), f"{_hours(sums['audio_hours'])} h", _hours(sums["gpu_hours"])),
         *(_hours(sums["cpu_hours"]), _count(sums["judged_queries"]), _hours(sums["judged_gpu_hours"])),
         *(_bytes(sums["audio_bytes"]), _bytes(sums["mask_bytes"]), _bytes(sums["verdict_bytes"])),
     )
@@ -128,9 +128,9 @@ def _cells(r: ReferenceCost) -> list[str]:
         return ["-"] * 10
     q, g = r.queries, r.gpu_hours
     return [
-        f"{r.clips:,} x {r.seconds:g} s",
+        f"{r.clips:,} x {r.seconds:.3g} s",
         f"{_count(q.likely)} [{_count(q.low)}, {_count(q.high)}]",
-        f"{r.audio_hours:,.0f} h",
+        f"{_hours(r.audio_hours)} h",
         "-" if g is None else f"{_hours(g.likely)} [{_hours(g.low)}, {_hours(g.high)}]",
         _hours(r.cpu_hours),
         _count(r.judged_queries or 0),

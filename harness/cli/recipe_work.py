@@ -140,7 +140,8 @@ class Bench:
         from harness.extract.running import Limits
 
         ref, told = ready.checkpoint.ref, ready.told
-        labels = label_map_for(class_names_of(ready.checkpoint), ref, self.task, ready.label_map)
+        class_names = class_names_of(ready.checkpoint) or work.open(ready.checkpoint).class_names
+        labels = label_map_for(class_names, ref, self.task, ready.label_map)
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         searches = _searches(self.recipe)
         if reference.is_there(self.place, self.task, ref, labels, searches, limits, identity):

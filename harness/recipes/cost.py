@@ -123,15 +123,11 @@ ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
             "CPU milliseconds a second of audio and query for spectrogram models, up to 1.3 for two seconds"
             " (tests/benchmarks); next to nothing for models of the raw wave",
         ),
-        "usd_per_gpu_hour": Assumption(
-            2.5,
-            "one H100 on demand; surveys of May 2026 say 2.0 to 3.5 with specialists, 3.5 to 5 with"
-            " hyperscalers",
-        ),
-        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, list prices of large clouds, 2026"),
-        "usd_per_tb_month": Assumption(23.0, "object storage, list price of the first tier, 2026"),
+        "usd_per_gpu_hour": Assumption(2.5, "one H100 on demand, taken in November 2026; 2 to 5 are asked"),
+        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, taken in November 2026"),
+        "usd_per_tb_month": Assumption(23.0, "object storage of a large cloud, taken in November 2026"),
         "usd_per_tb_egress": Assumption(
-            90.0, "out of a large cloud, list price of the first tier, 2026; the Hub asks none"
+            90.0, "out of a large cloud, taken in November 2026; the Hub asks nothing for downloads"
         ),
     }
 )

@@ -208,7 +208,7 @@ def _yaml(path: Path) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses what SafeLoader lets pass: a key twice, of which the last would win; keys that are no text."""
+        """Refuses what SafeLoader lets pass: a key twice, where the last would win; keys that are no text."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
         found: dict[str, Any] = {}
