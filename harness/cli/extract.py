@@ -166,7 +166,8 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
                 raise BadInput(f"{named[name].opts[0]} is of a recipe; name one with --recipe")
         for name in ("model", "task_name", "corpus"):
             if name not in given:
-                raise click.MissingParameter(ctx=context, param=named[name])
+                hint = "'MODEL'" if name == "model" else None
+                raise click.MissingParameter(ctx=context, param=named[name], param_hint=hint)
         return
     for name in _OF_ONE_MODEL:
         if name in given:
