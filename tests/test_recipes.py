@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import datasets
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from harness import cli
+from harness import audio, cli
 from harness.dataset import licences
 from harness.documents import Entry, Manifest, from_json
 from harness.errors import BadInput
@@ -505,13 +507,29 @@ def test_a_recipe_that_was_killed_is_continued_by_the_same_command(lab, tmp_path
 # ---- on a Hub ------------------------------------------------------------------------------------
 
 
-def test_a_recipe_stays_with_the_commits_it_was_begun_with(tmp_path):
-    from tests.dataset.test_hub import corpus_in
+def _calls_in(folder: Path) -> None:
+    """A Hub dataset whose columns and class names are its own: `sound` beside `copy`, `kind`."""
+    stored = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    features = datasets.Features({"copy": stored, "sound": stored, "kind": datasets.Value("string")})
+    rng = np.random.default_rng(0)
+    sounds = [(rng.integers(-9000, 9000, 1600) / 32_768).astype(np.float32) for _ in range(4)]
+    files = [{"bytes": audio.encode_exact(x, 16_000)[0], "path": f"{i}.flac"} for i, x in enumerate(sounds)]
+    kinds = ["machine", "real", "machine", None]
+    columns = {"copy": files[:1] * 4, "sound": files, "kind": kinds}
+    table = datasets.Dataset.from_dict(columns, features=features)
+    for name in ("copy", "sound"):
+        table = table.cast_column(name, datasets.Audio(decode=False))
+    (folder / "data").mkdir(parents=True)
+    table.to_parquet(folder / "data/test-00000-of-00001.parquet")
+    (folder / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
 
+
+def test_a_recipe_stays_with_the_commits_it_was_begun_with(tmp_path):
     lab = Lab(tmp_path, n_clips=4)
-    corpus_in(tmp_path / "hub/datasets/lab/calls")
+    _calls_in(tmp_path / "hub/datasets/lab/calls")
     toys.save_model(tmp_path / "hub/models/lab/spoof", "wav2vec2", ("fake", "real"), seed=4)
-    corpus = CORPUS | {"name": "calls", "source": "lab/calls", "revision": "main", "split": "test"}
+    columns = {"audio": "sound", "label": "kind", "labels": {"machine": "spoof"}}
+    corpus = CORPUS | {"name": "calls", "source": "lab/calls", "revision": "main", "split": "test"} | columns
     models = [
         EAR | {"source": "lab/spoof", "revision": "main"},
         EAR | {"source": "lab/gone", "revision": "main"},
@@ -546,6 +564,8 @@ def test_a_recipe_stays_with_the_commits_it_was_begun_with(tmp_path):
     found = {record.model.repo_id: record for record in records}
     assert found["lab/spoof"].model.revision == commits["models"]["lab/spoof"]
     assert {r.corpus.revision for r in records} == {commits["corpora"]["calls"]}
+    clips = pq.read_table(tmp_path / "out/deepfake_clips/clips.parquet")
+    assert clips["label"].to_pylist() == ["spoof", "bonafide", "spoof", None]
     # one verdict of each on what both found, none on what was there before
     entries = list((tmp_path / "out/verdicts").glob("*/*/*/entry.json"))
     assert len(entries) == len({from_json(Entry, e.read_bytes()).model.repo_id for e in entries}) == 2
