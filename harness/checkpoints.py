@@ -7,7 +7,7 @@ Conventions: an existing folder wins over a Hub id of the same spelling. Only sa
 unpickling a `.bin` file runs whatever its author put in it. Of a sharded model the weights are the shards its
 index names, in the order of their names.
 
-Public: Checkpoint, resolve, pinned, class_names_of, settings_sha256.
+Public: Checkpoint, resolve, class_names_of, settings_sha256.
 """
 
 from __future__ import annotations
@@ -84,20 +84,6 @@ def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool 
             " digits of the commit that you have read"
         )
     return _from_hub(model, revision, trust_remote_code)
-
-
-def pinned(model: str, revision: str | None = None) -> str:
-    """What `resolve` would find at this moment, without fetching it: a commit, or the sha256 of a folder.
-
-    Raises:
-        BadModel: as `resolve`.
-    """
-    from huggingface_hub import HfApi
-
-    if Path(model).is_dir():
-        return resolve(model).ref.revision
-    with _hub_refusals(model, revision):
-        return str(HfApi().resolve_revision(model, revision=revision).resolved)
 
 
 def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
     GoodenoughError            everything raised on purpose
     ├── BadInput               the user can fix it: one line on stderr, exit code 2
+    │   ├── BadCluster         a Ray cluster, or what is asked of it
     │   ├── BadCorpus          a folder of clips, its metadata or its audio
     │   ├── BadModel           a checkpoint that cannot be loaded or trusted
     │   ├── BadLabels          class names that cannot be mapped to the task
@@ -22,6 +23,10 @@ class GoodenoughError(Exception):
 
 class BadInput(GoodenoughError):
     """The user can fix it; the message is one line."""
+
+
+class BadCluster(BadInput):
+    """A Ray cluster, or what is asked of it."""
 
 
 class BadCorpus(BadInput):

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.records import PROTOCOL
 from harness.submit import against, store, validate
@@ -51,7 +51,7 @@ def find(submissions: Path, suite: Suite | None) -> list[Found]:
     Raises:
         BadInput: an entry that cannot be read.
     """
-    ours = [] if suite is None else [_of_suite(f, suite) for f in store.find(suite.root / VERDICTS)]
+    ours = [] if suite is None else [_of_suite(f, suite) for f in suite.verdicts()]
     taken = {name for found in ours for name in _names(found)}
     theirs = [Found(store.read(folder), folder) for folder in store.find(submissions)]
     standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
@@ -61,7 +61,7 @@ def find(submissions: Path, suite: Suite | None) -> list[Found]:
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
     """The references' own evaluations on the suite as it stands: folder and entry, by path."""
     key = (suite.ref(task).sha256, PROTOCOL)
-    found = (Found(store.read(folder), folder) for folder in store.find(suite.root / VERDICTS))
+    found = (Found(store.read(folder), folder) for folder in suite.verdicts())
     return [(f.folder, f.entry) for f in found if f.entry.task == task and f.key == key]
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from harness.dataset.schema import verdict_table
+from harness.dataset.shards import sha256_of
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings
 from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelFacts, ModelRef, Verdict
 from harness.score.scorecard import summarise
 from harness.seeds import generator
+from harness.submit import store
+from harness.submit.verification import KnownAnswer, Verification
 from harness.tasks import TASKS, Task
 
 CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
@@ -180,6 +184,30 @@ def make_entry(
         verdicts_sha256="",
     )
     return entry, verdicts
+
+
+def made_verification(folder: Path) -> Verification:
+    """A verification that speaks of the entry in a folder, and holds."""
+    entry = store.read(folder)
+    return Verification(
+        protocol=PROTOCOL,
+        kind="replayed",
+        entry=entry.path,
+        entry_sha256=sha256_of(folder / store.ENTRY),
+        verdicts_sha256=entry.verdicts_sha256,
+        base="0123456789" * 4,
+        n_asked=40,
+        n_same=40,
+        n_ties=1,
+        max_difference=1e-6,
+        tolerance=1e-3,
+        mismatches=(),
+        n_scorecard_differences=None,
+        known_answer=KnownAnswer(model_ref("toys/first"), 16, 16),
+        no_known_answer_because=None,
+        holds=True,
+        run=entry.run,
+    )
 
 
 def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.dataset.signals import VERDICTS, load
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import load
 from harness.records import MIN_SIGNALS, ModelRef
 from harness.score import flat_earth
 from harness.score.flat_earth import ALPHA, EXCESS, assess

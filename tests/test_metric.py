@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.dataset.signals import VERDICTS, load
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import load
 from harness.errors import BadInput
 from harness.score import estimates
 from harness.score.estimates import wilson

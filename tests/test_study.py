@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from harness import cli
-from harness.dataset.signals import VERDICTS, load
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import load
 from harness.records import N_LEVELS
 from harness.starter import root
 from harness.submit import store

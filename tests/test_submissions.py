@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.submit import store
+from harness.submit import store, verification
 from harness.submit.validate import problems, strays
 from harness.tasks import TASKS
-from tests.entries import make_entry
+from tests.entries import made_verification, make_entry
 
 SUBMISSIONS = Path(__file__).parent.parent / "submissions"
 
@@ -29,7 +29,7 @@ def check(submissions: Path) -> None:
         assert folder.relative_to(submissions).as_posix() == store.read(folder).path
     assert strays(submissions) == []
     n_files = sum(len(files) for folder, _, files in os.walk(submissions) if Path(folder) != submissions)
-    assert n_files == 2 * len(folders)
+    assert n_files == 2 * len(folders) + sum(verification.sidecar_of(folder).is_file() for folder in folders)
 
 
 def test_every_committed_entry_is_valid_and_lies_where_its_content_says() -> None:
@@ -38,13 +38,16 @@ def test_every_committed_entry_is_valid_and_lies_where_its_content_says() -> Non
 
 def test_the_check_passes_sound_entries(tmp_path: Path) -> None:
     for name in ("toys/one", "toys/two"):
-        store.write(tmp_path, *make_entry(repo_id=name, n_clips=4))
+        folder = store.write(tmp_path, *make_entry(repo_id=name, n_clips=4))
+    verification.write(folder, made_verification(folder))
     (tmp_path / "README.md").write_text("Entries.")
     check(tmp_path)
     assert len(committed(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("fault", ["report", "stray", "moved", "no entry.json", "changed"])
+@pytest.mark.parametrize(
+    "fault", ["report", "stray", "moved", "no entry.json", "changed", "forged verification", "orphan"]
+)
 def test_the_check_fails_when_an_entry_does_not_hold(tmp_path: Path, fault: str) -> None:
     folder = store.write(tmp_path, *make_entry(n_clips=4))
     if fault == "report":
@@ -53,6 +56,11 @@ def test_the_check_fails_when_an_entry_does_not_hold(tmp_path: Path, fault: str)
         (folder.parent / "run.sh").write_text("true")
     elif fault == "moved":
         folder.rename(folder.with_name("emotion@00000000"))
+    elif fault == "forged verification":
+        path = verification.write(folder, made_verification(folder))
+        path.write_text(path.read_text().replace('"n_asked": 40', '"n_asked": 41'))
+    elif fault == "orphan":
+        verification.write(folder, made_verification(folder)).rename(folder.parent / "emotion.verified.json")
     elif fault == "no entry.json":
         (folder / store.ENTRY).unlink()
     else:

@@ -812,7 +812,7 @@ def test_validate_reports_every_problem_of_every_entry(tmp_path: Path) -> None:
     with_json(broken, "protocol", 9)
     result = CliRunner().invoke(validate, [str(tmp_path)])
     assert isinstance(result.exception, NotValid)
-    assert str(result.exception) == "1 of 2 entries not valid, 0 files of no entry"
+    assert str(result.exception) == "1 of 2 entries not valid, 0 problems beside them"
     assert len(result.stdout.splitlines()) == 2
     assert all(line.startswith(f"{broken}: ") for line in result.stdout.splitlines())
     as_json = json.loads(CliRunner().invoke(validate, [str(tmp_path), "--json"]).stdout)

@@ -18,8 +18,13 @@ VERBS = {
     "tasks": "List the tasks, their labels and spellings.",
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
     "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
+    "download": "Fetch a suite of signals, verified.",
+    "publish": "Publish a signals folder as a dataset of the Hub.",
     "validate": "Report every problem of entries.",
+    "verify": "Ask the models of entries some of their verdicts again.",
+    "reproduce": "Ask the model of an entry everything again.",
     "submit": "Put a validated entry where submissions live.",
+    "export": "Print an entry in the format of a model card, the Hub or Every Eval Ever.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 

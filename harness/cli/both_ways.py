@@ -16,7 +16,7 @@ from harness.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.cli.terminal import Opening
+    from harness.cli.engines import AtWork
     from harness.dataset.corpora import Corpus
     from harness.dataset.signals import Suite
     from harness.documents import Cell
@@ -39,7 +39,7 @@ def outgoing(
     judges: Sequence[Checkpoint],
     search: str,
     place: Path,
-    opening: Opening,
+    work: AtWork,
 ) -> dict[str, Cell]:
     """Extract the candidate's signals from the clips of a suite and let the references judge them.
 
@@ -53,7 +53,7 @@ def outgoing(
         judges: the references.
         search: name of the search.
         place: the folder.
-        opening: how models are opened.
+        work: what opens models, and has them extract and judge.
 
     Returns:
         By repo_id of a reference: how it takes to the candidate's signals.
@@ -66,9 +66,14 @@ def outgoing(
     say(_estimate(classifier, clips, search))
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
-        reference.add(classifier, labels, task, corpus, searches, place, masks_only=True, progress=step)
+        reference.add(
+            *(classifier, labels, task, corpus, searches, place),
+            masks_only=True,
+            engine=work.extract,
+            progress=step,
+        )
     own = load(str(place))
-    folders = [judged(judge, own, task, place / "verdicts", None, opening) for judge in judges]
+    folders = [judged(judge, own, task, place / "verdicts", None, work) for judge in judges]
     entries = [store.read(folder) for folder in folders]
     found = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
     _write(place / "outgoing.json", found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.live import live_table
 from harness.cli.terminal import (
     Opening,
@@ -71,6 +72,7 @@ class _Shard(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--reference", "given", multiple=True, metavar="M", help="Folder of a local reference, for --both-ways."
 )
+@engine_options
 @model_options
 def evaluate(
     model: str,
@@ -84,6 +86,7 @@ def evaluate(
     given: tuple[str, ...],
     label_map: Path | None,
     opening: Opening,
+    engine: Engine,
     as_json: bool,
 ) -> None:
     """Score how often MODEL accepts the sufficient signals of the reference models.
@@ -93,39 +96,52 @@ def evaluate(
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
-    import json
-
-    from harness.documents import to_json
-    from harness.errors import BadInput, NotValid
+    from harness.errors import BadInput
 
     if shard and until_width:
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
     if both_ways and (shard or until_width):
         raise BadInput("--both-ways is for a whole run: leave out --shard and --until-width")
+    if shard and engine.is_remote:
+        raise BadInput("a cluster shares out the work by itself: leave out --shard, or --engine ray")
     if signals is None:
         say(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
     suite = open_suite(signals)
-    candidate = _Candidate(opening.resolve(model), opening)
-    chosen = _chosen(candidate, suite, task_names, label_map)
-    if shard:
-        _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
-        return
-    judges = _judges(suite, [task for task, _ in chosen], given, opening) if both_ways else {}
-    results = [
-        _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
-    ]
-    outgoing = {
-        task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
-        for task, labels in (chosen if both_ways else ())
-    }
+    with engine.at_work(opening) as work:
+        candidate = _Candidate(opening.resolve(model), opening, work)
+        chosen = _chosen(candidate, suite, task_names, label_map)
+        if shard:
+            _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
+            return
+        judges = _judges(suite, [task for task, _ in chosen], given, opening) if both_ways else {}
+        results = [
+            _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
+        ]
+        outgoing = {
+            task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
+            for task, labels in (chosen if both_ways else ())
+        }
+    _told(candidate.checkpoint.ref.repo_id, results, outgoing if both_ways else None, as_json)
+
+
+def _told(
+    model: str, results: list[tuple[Entry, Path]], outgoing: dict[str, dict[str, Cell]] | None, as_json: bool
+) -> None:
+    """Print what machines read, and refuse a reference that does not know its own signals."""
+    import json
+
+    from harness.documents import to_json
+    from harness.errors import NotValid
+
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
-        for found in entries if both_ways else ():
-            cells = outgoing[found["task"]]
-            found["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
-        click.echo(json.dumps({"model": candidate.checkpoint.ref.repo_id, "results": entries}))
+        if outgoing is not None:
+            for found in entries:
+                cells = outgoing[found["task"]]
+                found["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
+        click.echo(json.dumps({"model": model, "results": entries}))
     for entry, _ in results:
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
@@ -141,12 +157,13 @@ class _Candidate:
 
     checkpoint: Checkpoint
     opening: Opening
+    work: AtWork
     _loaded: Classifier | None = None
 
     @property
     def classifier(self) -> Classifier:
         if self._loaded is None:
-            self._loaded = self.opening.open(self.checkpoint)
+            self._loaded = self.work.open(self.checkpoint)
         return self._loaded
 
     @property
@@ -218,7 +235,7 @@ def _outgoing(
     others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
     path = entry_path(ref, task.name, suite.ref(task.name).sha256)
     place = out / ".own" / f"{path}-{search}"
-    found = outgoing(candidate.classifier, labels, suite, task, others, search, place, candidate.opening)
+    found = outgoing(candidate.classifier, labels, suite, task, others, search, place, candidate.work)
     if not quiet:
         show_outgoing(ref.repo_id, task.name, found)
     say(f"own signals and verdicts on them: {place}")
@@ -266,6 +283,7 @@ def _evaluated(
                 out,
                 keep=partial(_kept, out, suite),
                 until_width=until_width,
+                judge=candidate.work.judge,
                 progress=progress,
             )
     entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / "report.html"

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.live import live_table
-from harness.cli.terminal import Opening, label_map_for
+from harness.cli.terminal import label_map_for
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
+    from harness.cli.engines import AtWork
     from harness.dataset.signals import Suite
     from harness.tasks import Task
 
 
 def judged(
-    checkpoint: Checkpoint, suite: Suite, task: Task, place: Path, label_map: Path | None, opening: Opening
+    checkpoint: Checkpoint, suite: Suite, task: Task, place: Path, label_map: Path | None, work: AtWork
 ) -> Path:
     """The folder of a model's entry below `place`; the model is opened only where it is not there yet.
 
@@ -29,7 +30,7 @@ def judged(
         task: the task.
         place: folder of entries.
         label_map: an explicit reading of its class names.
-        opening: how it is opened.
+        work: what opens it, and has it judge.
 
     Raises:
         BadLabels: its classes cannot be mapped to the task.
@@ -40,7 +41,8 @@ def judged(
     from harness.score import evaluation
     from harness.submit import store
 
-    labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
+    class_names = class_names_of(checkpoint) or work.open(checkpoint).class_names
+    labels = label_map_for(class_names, checkpoint.ref, task, label_map)
     folder = place / entry_path(checkpoint.ref, task.name, suite.ref(task.name).sha256)
     try:
         entry = store.read(folder)
@@ -50,5 +52,7 @@ def judged(
         pass
     with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
         keep = partial(store.write, place)
-        classifier = opening.open(checkpoint)
-        return evaluation.evaluate(classifier, labels, suite, task, place, keep=keep, progress=progress)
+        classifier = work.open(checkpoint)
+        return evaluation.evaluate(
+            classifier, labels, suite, task, place, keep=keep, judge=work.judge, progress=progress
+        )

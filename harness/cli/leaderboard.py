@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _SUBMISSIONS = click.option(
     "--submissions",
-    type=click.Path(path_type=Path),
-    default=Path("submissions"),
+    metavar="SOURCE",
+    default="submissions",
     show_default=True,
-    help="Folder of entries.",
+    help="Folder of entries, or a Hub dataset ORG/NAME[@REVISION] that holds them.",
 )
 _SIGNALS = click.option(
     "--signals",
@@ -44,7 +44,7 @@ def leaderboard() -> None:
 @_SIGNALS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the site.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
-def build(submissions: Path, signals: str | None, out: Path, as_json: bool) -> None:
+def build(submissions: str, signals: str | None, out: Path, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
     The suite's own entries, one per reference, stand beside the submissions and are ranked with them. An
@@ -70,7 +70,7 @@ def build(submissions: Path, signals: str | None, out: Path, as_json: bool) -> N
     help="Folder of the site.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
-def serve(submissions: Path, signals: str | None, out: Path, port: int) -> None:
+def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
 
     Example: goodenough leaderboard serve --port 8000
@@ -95,11 +95,16 @@ def serve(submissions: Path, signals: str | None, out: Path, port: int) -> None:
             click.echo("", err=True)
 
 
-def _built(submissions: Path, signals: str | None, out: Path) -> tuple[Board, Path]:
+def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Path]:
+    from harness.hub.repository import split
+    from harness.submit import hub as room
     from leaderboard import site, table
 
     suite = open_suite(signals)
-    board = table.build(submissions, suite)
+    entries = Path(submissions)
+    if not entries.exists() and split(submissions):
+        entries = room.submissions(submissions)
+    board = table.build(entries, suite)
     return board, site.write(out, board, suite)
 
 

@@ -1,181 +1,175 @@
-"""`goodenough extract --recipe`: the options of a whole suite, and what of it can be worked with.
+"""`goodenough extract --recipe`: every model of a recipe extracts, then judges the signals of all the others.
 
-The work itself is in `following`, its price in `dry_run`.
+A recipe of one corpus makes a signals folder of --out itself; of several, one below it for each. What fails
+is reported, and the others go on; the same command again does what is not done yet.
 
-Public: recipe_options.
+Public: follow.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.recipe_work import Bench, Told, judged_by_all, source_of
 from harness.cli.terminal import Opening, say
-from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.extract.contract import Search
-    from harness.recipes.reading import Recipe, RecipeModel
+    from harness.cli.engines import Engine
+    from harness.recipes.reading import Recipe
+    from harness.tasks import Task
 
-_OF_A_RECIPE = {"recipe", "dry_run", "only", "corpus_folder"}
-_WITH_A_RECIPE = _OF_A_RECIPE | {"out", "as_json", "device", "batch_size", "dtype"}
-_WITHOUT = ("model", "task_name", "corpus")
-
-
-def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `extract` for a whole recipe, which take the place of MODEL, --task and --corpus."""
-
-    @wraps(command)
-    def either(**given: Any) -> Any:
-        context = click.get_current_context()
-        sources = {p: context.get_parameter_source(p.name or "") for p in context.command.params}
-        typed = [p for p, s in sources.items() if s is not None and s.name == "COMMANDLINE"]
-        name, dry_run = given.pop("recipe"), given.pop("dry_run")
-        only, folders = given.pop("only"), given.pop("corpus_folder")
-        if name is not None:
-            for parameter in typed:
-                if parameter.name not in _WITH_A_RECIPE:
-                    what = parameter.human_readable_name if parameter.name == "model" else parameter.opts[0]
-                    raise BadInput(
-                        f"{what} is what a recipe says itself; leave it out, or copy the recipe, change it"
-                        " there and give that file: --recipe mine.yaml"
-                    )
-            return _follow(name, only, folders, dry_run, given["out"], given["opening"], given["as_json"])
-        for parameter in typed:
-            if parameter.name in _OF_A_RECIPE:
-                raise BadInput(f"{parameter.opts[0]} goes with --recipe NAME")
-        for parameter in context.command.params:
-            if parameter.name in _WITHOUT and given[parameter.name] is None:
-                raise click.MissingParameter(ctx=context, param=parameter)
-        return command(**given)
-
-    for option in (
-        click.option(
-            "--corpus-folder",
-            multiple=True,
-            metavar="CORPUS=FOLDER",
-            help="Where a corpus of the recipe lies, with its metadata.csv; repeatable.",
-        ),
-        click.option("--only", multiple=True, metavar="MODEL", help="A model of the recipe, repeatable."),
-        click.option("--dry-run", is_flag=True, help="Say what the recipe will cost, and do nothing."),
-        click.option("--recipe", metavar="NAME", help="All models and corpora of a recipe, or a YAML file."),
-    ):
-        either = option(either)
-    return either
+_HELP = {
+    "label map": "needs a label map: copy the recipe, fill in its `labels` and `labels_from`, take `needs`"
+    " away",
+    "safetensors": "needs safetensors: convert it where you trust it, and name that copy in a recipe of"
+    " your own",
+}
+"""What to do about what a model needs."""
 
 
-def _follow(
+def follow(
     name: str,
-    only: Sequence[str],
-    given_folders: Sequence[str],
-    dry_run: bool,
     out: Path,
+    only: Sequence[str],
+    corpus_folders: Sequence[str],
+    dry_run: bool,
     opening: Opening,
+    engine: Engine,
     as_json: bool,
-) -> int:
-    """Everything; returns the exit code."""
-    from harness.cli import dry_run as dry
-    from harness.cli.following import Following
+) -> None:
+    """Do what a recipe says, or say what it would cost.
+
+    Args:
+        name: a shipped recipe, or a file.
+        out: the folder.
+        only: models of the recipe; empty for all.
+        corpus_folders: NAME=FOLDER of corpora that lie in one here.
+        dry_run: only say what it would cost; nothing is asked of a network, nothing is written.
+        opening: how models are opened.
+        engine: where they work.
+        as_json: JSON on stdout.
+
+    Raises:
+        BadInput: something given is not right, or nothing can be done at all.
+        NotValid: a model or a corpus failed; the others are done.
+    """
     from harness.recipes import reading
 
     recipe, task = reading.read(name)
-    searches = _searches(recipe)
-    folders = _folders(given_folders, recipe)
-    over = _passed_over(recipe, folders)
-    chosen = _chosen(only, recipe)
+    folders = _folders(recipe, corpus_folders)
+    chosen = _chosen(recipe, only)
+    passed_over = {m.source: _HELP[m.needs] for m in recipe.models if m.needs}
+    for corpus in recipe.corpora:
+        if corpus.obtain and corpus.name not in folders:
+            passed_over[corpus.name] = f"{corpus.obtain}; then --corpus-folder {corpus.name}=FOLDER"
+    for what, why in passed_over.items():
+        if what not in {m.source for m in recipe.models} - set(chosen):
+            say(f"passed over, {what}: {why}")
     if dry_run:
-        dry.show(recipe, task, chosen, folders, over, as_json)
-        return 0
-    for names, what in (([m.source for m in chosen], "model"), ([c.name for c in recipe.corpora], "corpus")):
-        if all(name in over for name in names):
-            raise BadInput(
-                f"recipe {recipe.name} leaves no {what} to work with; {names[0]}: {over[names[0]]}"
-            )
-    for what, why in over.items():
-        if what in {c.name for c in recipe.corpora} | {m.source for m in chosen}:
-            say(f"passed over {what}: {why}")
-    work = Following(recipe, task, searches, out, folders, opening, over)
-    work.pin(chosen)
-    for model in chosen:
-        work.extract(model)
-    if only:
-        say("judging is left to the run without --only, once all models are there")
-    else:
-        work.judge()
-    return work.report(as_json)
+        from harness.cli.recipe_cost import show
+
+        show(recipe, task, chosen, folders, passed_over, as_json)
+        return
+    _require_something(recipe, chosen, passed_over)
+    told = _made(recipe, task, out, chosen, folders, passed_over, opening, engine)
+    if as_json:
+        click.echo(json.dumps({"recipe": recipe.name, "references": [vars(each) for each in told]}, indent=2))
+    _end(told, out)
 
 
-# ---- what was given ------------------------------------------------------------------------------
+def _made(
+    recipe: Recipe,
+    task: Task,
+    out: Path,
+    chosen: Sequence[str],
+    folders: dict[str, str],
+    passed_over: dict[str, str],
+    opening: Opening,
+    engine: Engine,
+) -> list[Told]:
+    """What became of every reference."""
+    from harness.recipes.pins import pinned
+
+    pins, unpinned = pinned(recipe, task, out, {*passed_over, *folders})
+    told = []
+    with engine.at_work(opening) as work:
+        for corpus in recipe.corpora:
+            each = [Told(corpus.name, m, pins.models.get(m), "failed") for m in chosen]
+            for one in each:
+                one.why = unpinned.get(corpus.name) or unpinned.get(one.model)
+                if why := passed_over.get(corpus.name) or passed_over.get(one.model):
+                    one.state, one.why = "passed over", why
+                elif one.why is not None:
+                    say(f"failed, {one.model} on {corpus.name}: {one.why}")
+            told += each
+            source = folders.get(corpus.name) or source_of(corpus, pins)
+            place = out if len(recipe.corpora) == 1 else out / corpus.name
+            todo = [one for one in each if one.why is None]
+            if todo:
+                bench = Bench(recipe, task, corpus, source, place, out)
+                judged_by_all(bench, list(bench.extracted(todo, work)), work)
+    return told
 
 
-def _searches(recipe: Recipe) -> list[Search]:
-    from harness.extract import SEARCHES
-    from harness.extract.responsibility import Responsibility
+def _folders(recipe: Recipe, given: Sequence[str]) -> dict[str, str]:
+    """--corpus-folder NAME=FOLDER, read."""
+    from harness.errors import BadInput
 
-    for name in recipe.searches:
-        if name not in SEARCHES:
-            raise BadInput(f"recipe {recipe.name}: no search named {name!r}; known: {', '.join(SEARCHES)}")
-    chosen = [SEARCHES[name] for name in recipe.searches]
-    if len({search.family for search in chosen}) < len(chosen):
-        raise BadInput(f"recipe {recipe.name}: two searches of one family; keep one of {recipe.searches}")
-    return [
-        dataclasses.replace(search, repetitions=recipe.repetitions)
-        if isinstance(search, Responsibility) and recipe.repetitions is not None
-        else search
-        for search in chosen
-    ]
-
-
-def _folders(given: Sequence[str], recipe: Recipe) -> dict[str, Path]:
-    known = [corpus.name for corpus in recipe.corpora]
-    found: dict[str, Path] = {}
+    names = [corpus.name for corpus in recipe.corpora]
+    found: dict[str, str] = {}
     for text in given:
-        name, equals, folder = text.partition("=")
-        if not equals or not folder:
-            raise BadInput(f"--corpus-folder {text!r} is not of the form CORPUS=FOLDER")
-        if name not in known:
-            raise BadInput(f"recipe {recipe.name} has no corpus {name!r}; it has: {', '.join(known)}")
+        name, is_given, folder = text.partition("=")
+        if not is_given or not folder:
+            raise BadInput(f"--corpus-folder is {text!r}; expected NAME=FOLDER, as in {names[0]}=recordings/")
+        if name not in names:
+            raise BadInput(f"recipe {recipe.name} has no corpus {name!r}; it has {', '.join(names)}")
         if name in found:
-            raise BadInput(f"--corpus-folder gives {name} twice")
-        if not Path(folder).is_dir():
-            raise BadInput(f"--corpus-folder {name}: no folder at {folder}")
-        found[name] = Path(folder)
+            raise BadInput(f"--corpus-folder names {name} twice")
+        if not Path(folder).expanduser().is_dir():
+            raise BadInput(f"--corpus-folder {name}: there is no folder at {folder}")
+        found[name] = str(Path(folder).expanduser())
     return found
 
 
-def _chosen(only: Sequence[str], recipe: Recipe) -> list[RecipeModel]:
-    """The models asked for, in the order of the recipe; a folder by its path or its name."""
-    wanted = dict.fromkeys(only)
-    found = [m for m in recipe.models if not only or {m.source, *_names(m)} & set(wanted)]
-    known = {name for model in recipe.models for name in (model.source, *_names(model))}
-    if unknown := [name for name in wanted if name not in known]:
-        names = ", ".join(next(iter(_names(m)), m.source) for m in recipe.models)
-        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has: {names}")
-    return found
-
-
-def _names(model: RecipeModel) -> Iterator[str]:
+def _chosen(recipe: Recipe, only: Sequence[str]) -> list[str]:
+    """Models of the recipe, all or those that were named: by source, or by the last part of a folder's."""
+    from harness.errors import BadInput
     from harness.recipes.reading import is_folder
 
-    if is_folder(model.source):
-        yield Path(model.source).name
+    folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
+    by_name = folders | {m.source: m.source for m in recipe.models}
+    if unknown := [name for name in only if name not in by_name]:
+        known = ", ".join(m.source for m in recipe.models)
+        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has {known}")
+    wanted = {by_name[name] for name in only}
+    return [m.source for m in recipe.models if not only or m.source in wanted]
 
 
-def _passed_over(recipe: Recipe, folders: Mapping[str, Path]) -> dict[str, str]:
-    """Models and corpora that cannot be used as the recipe stands -> why, and what to do."""
-    lacks = {
-        "label map": "needs a label map: look its classes up, copy the recipe, and give `labels` and"
-        " `labels_from` there",
-        "safetensors": "needs safetensors: its weights are a pickle; load it where you trust it, save it"
-        " again with save_pretrained, and name that folder in a copy of the recipe",
-    }
-    over = {model.source: lacks[model.needs] for model in recipe.models if model.needs is not None}
-    for corpus in recipe.corpora:
-        if corpus.obtain is not None and corpus.name not in folders:
-            over[corpus.name] = f"{corpus.obtain}; then --corpus-folder {corpus.name}=FOLDER"
-    return over
+def _require_something(recipe: Recipe, chosen: Sequence[str], passed_over: dict[str, str]) -> None:
+    from harness.errors import BadInput
+
+    for what, names in (("model", chosen), ("corpus", [c.name for c in recipe.corpora])):
+        if all(name in passed_over for name in names):
+            raise BadInput(
+                f"nothing to do: no {what} of recipe {recipe.name} can be used as it is; the first,"
+                f" {names[0]}: {passed_over[names[0]]}"
+            )
+
+
+def _end(told: Sequence[Told], out: Path) -> None:
+    from harness.errors import NotValid
+
+    n = {state: sum(one.state == state for one in told) for state in ("extracted", "there", "passed over")}
+    failed = [one for one in told if one.state == "failed"]
+    say(f"{out}: {n['extracted']} extracted, {n['there']} there before, {n['passed over']} passed over")
+    if failed:
+        first = failed[0]
+        raise NotValid(
+            f"{len(failed)} of {len(told)} failed, the others are done; the first, {first.model} on"
+            f" {first.corpus}: {' '.join((first.why or '').split())}"
+        )

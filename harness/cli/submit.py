@@ -1,73 +1,184 @@
-"""`goodenough submit`: valid entries, copied to where a pull request can offer them."""
+"""`goodenough submit`: valid entries, offered by pull request, on the Hub or in a clone."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.terminal import say
 
+if TYPE_CHECKING:
+    from harness.submit.hub import Plan
+
 
 @click.command()
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
+@click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
 @click.option(
     "--into", metavar="DIR", type=click.Path(path_type=Path), help="The submissions/ folder of a clone."
 )
+@click.option("--model-card", is_flag=True, help="Offer the lift to the model's page on the Hub, too.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is sent.")
 @click.option(
     "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def submit(result_dir: Path, into: Path | None, task_files: tuple[str, ...], as_json: bool) -> None:
-    """File the entries at or below RESULT_DIR among the submissions, if all of them are valid.
+def submit(
+    result_dir: Path,
+    to: str | None,
+    into: Path | None,
+    model_card: bool,
+    yes: bool,
+    task_files: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Offer the entries at or below RESULT_DIR for the leaderboard, if all of them are valid.
 
-    entry.json and verdicts.parquet are copied, and nothing that lies beside them. An entry that is already
-    there stays as it is: entries are immutable.
+    entry.json and verdicts.parquet are sent, and nothing that lies beside them. What is there already
+    stays as it is: entries are immutable. With --to it is said what will be sent, and asked; then a pull
+    request is opened, once: the same command again finds it.
 
     \b
-    Example, in a clone of this repository:
+    Example: goodenough submit results/ --to ORG/NAME
+    In a clone of this repository:
       goodenough submit results/ --into submissions/
       git switch -c my-entry
       git add submissions/
       git commit -m "Add an entry"
     and open a pull request.
 
-    Exit code 0: filed. 1: an entry is not valid, and nothing was copied. 2: bad input.
+    Exit code 0: offered or filed. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
-    from harness.errors import BadInput, NotValid
+    from harness.errors import NotValid
+    from harness.hub.pushing import require_token
     from harness.submit import store
     from harness.submit.text import one_line
     from harness.submit.validate import problems
     from harness.tasks import TASKS, find
 
-    if into is None:
-        raise BadInput(
-            f"for now an entry is offered by pull request: in a clone of this repository run "
-            f"goodenough submit {result_dir} --into submissions/, then commit and open a pull request"
-        )
-    if not into.is_dir():
-        raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
+    _check_options(result_dir, to, into, model_card)
     folders = store.find_all([result_dir])
     tasks = [*TASKS.values(), *map(find, task_files)]
     found = {str(folder): problems(folder, tasks, strict_files=False) for folder in folders}
-    n_invalid = sum(map(bool, found.values()))
-    filed = []
-    for folder in () if n_invalid else folders:
-        there = (into / store.read(folder).path / store.ENTRY).exists()
-        place = store.file_into(folder, into)
-        filed.append({"from": str(folder), "to": str(place), "already_there": there})
-    if as_json:
-        entries = [{"path": path, "problems": lines} for path, lines in found.items()]
-        click.echo(json.dumps({"n_invalid": n_invalid, "entries": entries, "filed": filed}))
-    else:
+    told: dict[str, Any] = {
+        "n_invalid": sum(map(bool, found.values())),
+        "entries": [{"path": path, "problems": lines} for path, lines in found.items()],
+        "filed": [],
+        "offered": [],
+    }
+    if not as_json:
         for path, lines in found.items():
             for line in lines:
                 click.echo(one_line(f"{path}: {line}"))
-        for one in filed:
+    if not told["n_invalid"]:
+        if to is not None or model_card:
+            require_token(
+                f"or without one, in a clone of this repository: goodenough submit {result_dir} --into"
+                " submissions/, commit and open a pull request"
+            )
+        if into is not None:
+            told["filed"] = _filed(folders, into)
+        if to is not None:
+            told["offered"] += _offered(folders, to, yes)
+        if model_card:
+            told["offered"] += _offered_to_models(folders, yes)
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        for one in told["filed"]:
             click.echo(one["to"])
-            if one["already_there"]:
-                say(f"{one['to']} was there already, and is the same")
-    if n_invalid:
-        raise NotValid(f"{n_invalid} of {len(found)} entries not valid; nothing was copied")
-    say(f"Next: git add {into}, commit, and open a pull request.")
+        for one in told["offered"]:
+            click.echo(one["url"])
+    if told["n_invalid"]:
+        raise NotValid(f"{told['n_invalid']} of {len(found)} entries not valid; nothing was sent or copied")
+    if into is not None:
+        say(f"Next: git add {into}, commit, and open a pull request.")
+
+
+def _check_options(result_dir: Path, to: str | None, into: Path | None, model_card: bool) -> None:
+    from harness.errors import BadInput
+    from harness.hub.repository import split
+
+    if to is None and into is None and not model_card:
+        raise BadInput(
+            f"where to? --to ORG/NAME opens a pull request on the Hub (log in first: hf auth login); in a"
+            f" clone of this repository, goodenough submit {result_dir} --into submissions/ files it for one"
+            " of git"
+        )
+    if to is not None and into is not None:
+        raise BadInput("--to and --into are two ways to offer the same entry; give one of them")
+    if to is not None and (split(to) is None or "@" in to):
+        raise BadInput(f"--to is {to!r}; expected the name of a dataset of the Hub, ORG/NAME")
+    if into is not None and not into.is_dir():
+        raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
+
+
+def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
+    from harness.submit import store
+
+    filed = []
+    for folder in folders:
+        there = (into / store.read(folder).path / store.ENTRY).exists()
+        place = store.file_into(folder, into)
+        filed.append({"from": str(folder), "to": str(place), "already_there": there})
+        if there:
+            say(f"{place} was there already, and is the same")
+    return filed
+
+
+def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
+    """The pull request to the submissions; none where all is there or nobody agreed."""
+    from harness.submit import hub
+
+    planned = hub.plan(folders, to)
+    for path in planned.there:
+        say(f"{path} is in {to} already, and is the same")
+    if not planned.entries:
+        return []
+    _show(planned)
+    if not _agreed(f"Open a pull request on {to}?", yes):
+        return []
+    offer = hub.offer(planned)
+    say("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
+    return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
+
+
+def _offered_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
+    from harness.submit import hub, store
+
+    offered = []
+    for entry in map(store.read, folders):
+        if _agreed(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
+            offer = hub.offer_to_model(entry)
+            to = entry.model.repo_id
+            offered.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
+    return offered
+
+
+def _show(planned: Plan) -> None:
+    say(f"To {planned.repository} would go, {planned.n_bytes / 1e6:.2f} MB in all:")
+    for path, source in planned.files.items():
+        say(f"  {path}  {source.stat().st_size:,} bytes")
+
+
+def _agreed(question: str, yes: bool) -> bool:
+    """Whether the user wants it sent.
+
+    Raises:
+        BadInput: there is nobody to ask.
+    """
+    from harness.errors import BadInput
+
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise BadInput("nothing was sent: there is nobody to ask; to send without being asked add --yes")
+    if click.confirm(question, err=True):
+        return True
+    say("Nothing was sent.")
+    return False

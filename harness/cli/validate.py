@@ -26,13 +26,14 @@ def validate(
 
     A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. No model is
     run: the scorecard is counted again from the verdicts. A report.html beside an
-    entry is fine in a results folder; below a folder named submissions nothing may lie but entries.
+    entry is fine in a results folder; below a folder named submissions nothing may lie but entries, and
+    beside them their verifications.
 
     \b
     Example:
       goodenough validate results/
       results/org__model/0123456789ab/emotion@89abcdef: n_verdicts: 12, expected 774, as in the file
-      goodenough: 1 of 2 entries not valid, 0 files of no entry
+      goodenough: 1 of 2 entries not valid, 0 problems beside them
 
     Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
     """  # noqa: D301
@@ -65,7 +66,7 @@ def validate(
         for line in stray:
             click.echo(line)
     if n_invalid or stray:
-        raise NotValid(f"{n_invalid} of {len(found)} entries not valid, {len(stray)} files of no entry")
+        raise NotValid(f"{n_invalid} of {len(found)} entries not valid, {len(stray)} problems beside them")
     say(f"{len(found)} of {len(found)} entries valid")
 
 

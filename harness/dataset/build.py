@@ -7,30 +7,23 @@ Public: open_for, add_reference.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from harness import spectra
-from harness.dataset import schema, shards
-from harness.dataset.signals import MANIFEST, Suite, clips_path, sets_path, signals_path, task_record
+from harness.dataset import folder, schema, shards
+from harness.dataset.layout import MANIFEST, clips_path, sets_path, signals_path
+from harness.dataset.signals import Suite, task_record
 from harness.documents import Manifest, ReferenceRecord, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.records import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
 from harness.tasks import Task
-
-_NEW = ".new"
-"""Ending of a file that is written and not yet in its place."""
-
-NEW_MANIFEST = MANIFEST + _NEW
-"""Written when every new file is whole: from then on the new state holds, whatever happens."""
 
 
 def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> Suite | None:
@@ -40,52 +33,16 @@ def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Cl
         BadInput: the folder is a file, or holds something else, or cannot be written.
         BadSignals: a manifest that this version cannot read, or one that the reference does not fit.
     """
-    with _alone(root):
+    with folder.alone(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
     return suite
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold a folder against other processes, and finish what a killed one left half renamed."""
-    _refuse_foreign(root)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
-        lock.acquire()
-    except OSError as error:
-        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
-    try:
-        _settle(root)
-        yield
-    finally:
-        lock.release()
-
-
-def _settle(root: Path) -> None:
-    """Put new files in the place of the old ones: all of them, once the new manifest is there."""
-    if (root / NEW_MANIFEST).is_file():
-        for new in root.glob(f"*/*{_NEW}"):
-            new.replace(new.with_name(new.name.removesuffix(_NEW)))
-        (root / NEW_MANIFEST).replace(root / MANIFEST)
 
 
 def _existing(root: Path) -> Suite | None:
     if (root / MANIFEST).is_file():
         return Suite(root, f"local/{root.resolve().name}")
     return None
-
-
-def _refuse_foreign(root: Path) -> None:
-    """Before anything is written into it: a folder of something else, or a file."""
-    if root.exists() and not root.is_dir():
-        raise BadInput(f"{root} is a file; --out names a folder")
-    ours = any((root / name).is_file() for name in (MANIFEST, NEW_MANIFEST)) or any(root.glob(".*.journal"))
-    if not ours and any(not path.name.startswith(".") for path in root.glob("*")):
-        raise BadInput(
-            f"{root} holds files but no {MANIFEST}: it is no signals folder; name a new one with --out"
-        )
 
 
 def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> None:
@@ -140,7 +97,7 @@ def add_reference(
         BadSignals: see `open_for`.
         BadInput: the folder cannot be written.
     """
-    with _alone(root):
+    with folder.alone(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
         old = None
@@ -154,7 +111,7 @@ def add_reference(
         except OSError as error:
             raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
         _write_manifest(root, suite, task, record if old is None else _merged(old, record))
-        _settle(root)
+        folder.settle(root)
 
 
 def _write_signals(
@@ -178,7 +135,8 @@ def _write_signals(
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
     old_rows = shards.read_rows(path, schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
-    shards.write_rows(_new(path), heapq.merge(kept_rows, new_rows, key=place), schema.SIGNALS)
+    rows = heapq.merge(kept_rows, new_rows, key=place)
+    shards.write_rows(folder.new(path), rows, schema.typed(schema.SIGNALS, task.sample_rate_hz))
 
 
 def _write_sets(
@@ -191,11 +149,8 @@ def _write_sets(
     path = sets_path(task.name, record.model.slug)
     if every or (suite is not None and path in suite.manifest.files):
         every.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        shards.write_rows(_new(root / path), map(schema.set_row, every), schema.SETS)
-
-
-def _new(path: Path) -> Path:
-    return path.with_name(path.name + _NEW)
+        columns = schema.typed(schema.SETS, task.sample_rate_hz)
+        shards.write_rows(folder.new(root / path), map(schema.set_row, every), columns)
 
 
 def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
@@ -210,7 +165,8 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
     known = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     known.update((clip.clip_id, clip) for clip in clips)
     ordered = [known[clip_id] for clip_id in sorted(known)]
-    shards.write_rows(_new(root / path), (schema.clip_row(c) for c in ordered), schema.CLIPS)
+    columns = schema.typed(schema.CLIPS, task.sample_rate_hz)
+    shards.write_rows(folder.new(root / path), map(schema.clip_row, ordered), columns)
 
 
 def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
@@ -239,12 +195,12 @@ def _write_manifest(root: Path, suite: Suite | None, task: Task, record: Referen
     files = dict(suite.manifest.files) if suite else {}
     slug = record.model.slug
     for path in (clips_path(task.name), signals_path(task.name, slug), sets_path(task.name, slug)):
-        if _new(root / path).is_file():
-            files[path] = shards.sha256_of(_new(root / path))
+        if folder.new(root / path).is_file():
+            files[path] = shards.sha256_of(folder.new(root / path))
     manifest = Manifest(
         PROTOCOL,
         tuple(tasks[name] for name in sorted(tasks)),
         tuple(references[key] for key in sorted(references)),
         dict(sorted(files.items())),
     )
-    replace_file(root / NEW_MANIFEST, to_json(manifest).encode())
+    replace_file(root / folder.NEW_MANIFEST, to_json(manifest).encode())

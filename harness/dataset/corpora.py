@@ -1,11 +1,11 @@
 """Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
-`split`. A Hub dataset has one Audio column and a `label` column, unless `Columns` says otherwise. Preparation
+`split`. A Hub dataset has one Audio column and a `label` column, unless Columns name others. Preparation
 (definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
 `max_seconds`.
 
-Public: open_corpus, pinned, Corpus, Columns.
+Public: open_corpus, sounds_below, Corpus, Columns.
 """
 
 from __future__ import annotations
@@ -29,6 +29,24 @@ from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.tasks import Task
 
+_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a corpus keeps what is needed of it, where that is not as usual."""
+
+    audio: str | None = None
+    """Column of a Hub dataset that holds the recordings; None for the only one. A folder has files."""
+    label: str = "label"
+    """Column of a Hub dataset that holds the class names; that of a folder is `label`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Class names that the task does not understand -> canonical label."""
+
+
+AS_USUAL = Columns()
+"""What `open_corpus` expects unless it is told otherwise."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -39,24 +57,6 @@ class Row:
     decode: Callable[[], tuple[Waveform, int, int]]
 
 
-@dataclass(frozen=True)
-class Columns:
-    """How a corpus is read whose words are not the usual ones."""
-
-    audio: str | None = None
-    """Column of recordings of a Hub dataset; None for its first Audio column."""
-    label: str = "label"
-    """Column of class names of a Hub dataset."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Class names that the task does not understand -> canonical label."""
-    licence: str | None = None
-    """What is recorded where the corpus itself states none."""
-
-
-USUAL = Columns()
-"""As in the AudioFolder form."""
-
-
 class Corpus:
     """The recordings chosen for one task."""
 
@@ -64,7 +64,8 @@ class Corpus:
         """See `open_corpus`."""
         self.name = name
         self._commit = commit
-        self._licence = licence
+        self.licence = licence
+        """As the corpus states it; None where it does not."""
         self._rows = rows
         self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
         self.skipped: tuple[Skipped, ...] = ()
@@ -109,7 +110,7 @@ class Corpus:
         """What the record says of the corpus, after `clips` was read to its end."""
         digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
         revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
-        return CorpusRef(self.name, revision, self._licence, len(clips), **self._counted)
+        return CorpusRef(self.name, revision, self.licence, len(clips), **self._counted)
 
     def notes(self) -> list[str]:
         """What was done to the clips, in a line each; empty when nothing was."""
@@ -128,7 +129,7 @@ def open_corpus(
     *,
     split: str | None = None,
     limit: int | None = None,
-    columns: Columns = USUAL,
+    columns: Columns = AS_USUAL,
 ) -> Corpus:
     """Open a folder or a Hub dataset.
 
@@ -137,7 +138,7 @@ def open_corpus(
         task: whose labels the corpus speaks.
         split: which split; None takes `test` where the corpus has one, and all of it otherwise.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
-        columns: how it is read.
+        columns: where recordings and class names are, and how the latter are spelled.
 
     Raises:
         BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is not there.
@@ -151,27 +152,14 @@ def open_corpus(
         name, commit, licence, rows = _hub(source, task, split, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
-    return Corpus(name, commit, licence or columns.licence, _chosen(rows, limit))
+    return Corpus(name, commit, licence, _chosen(rows, limit))
 
 
-def pinned(source: str, revision: str | None = None) -> str:
-    """What a corpus is at this moment: a commit of a Hub dataset, or sha256 of the metadata of a folder.
-
-    Raises:
-        BadCorpus: it is not there, or cannot be reached.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    metadata = Path(source) / "metadata.csv"
-    if metadata.is_file():
-        return hashlib.sha256(metadata.read_bytes()).hexdigest()
-    if revision is None:
-        raise BadCorpus(f"{source} has no metadata.csv; expected one with the columns file_name,label")
-    try:
-        return str(HfApi().dataset_info(source, revision=revision).sha)
-    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        raise BadCorpus(f"cannot pin dataset {source}: {str(error).strip().splitlines()[0]}") from None
+def sounds_below(folder: Path) -> list[Row]:
+    """Every sound file in or below a folder, without labels, by path; there need be no metadata.csv."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return [Row(name, None, _reader(path, name)) for path, name in zip(files, names, strict=True)]
 
 
 Listed = tuple[str, str | None, str | None, list[Row]]
@@ -208,7 +196,7 @@ def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Li
         seen.add(clip_id)
         if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
-        label = _canonical(row["label"], task, f"{path}: {relative}", columns)
+        label = _canonical(row["label"], task, columns, f"{path}: {relative}")
         rows.append(Row(clip_id, label, _reader(folder / relative, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows
@@ -232,12 +220,13 @@ def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed
     names = set(loaded)
     chosen = [n for n in loaded if _in_split(n, names, split, repo_id)]
     table = datasets.concatenate_datasets([loaded[n] for n in chosen])
-    sounds = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
-    column = next((n for n in sounds if columns.audio in (None, n)), None)
+    sounding = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
+    column = next((n for n in sounding if columns.audio in (None, n)), None)
     if column is None or columns.label not in table.features:
-        wanted = f"an Audio column{f' `{columns.audio}`' if columns.audio else ''}"
-        found = ", ".join(table.features)
-        raise BadCorpus(f"{repo_id} needs {wanted} and a column `{columns.label}`; found: {found}")
+        found, audible = ", ".join(table.features), f" `{columns.audio}`" if columns.audio else ""
+        raise BadCorpus(
+            f"{repo_id} needs an Audio column{audible} and a column `{columns.label}`; found: {found}"
+        )
     table = table.cast_column(column, datasets.Audio(decode=False))
     feature = table.features[columns.label]
     names_of_rows = [f"{name}-{i:06d}" for name in chosen for i in range(len(loaded[name]))]
@@ -248,8 +237,10 @@ def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed
         if isinstance(feature, datasets.ClassLabel) and raw is not None:
             text = feature.int2str(raw) if raw >= 0 else None  # -1: not known
         if text is not None and not isinstance(text, str):
-            raise BadCorpus(f"{where}: label {text!r} is no text; expected class names in `{columns.label}`")
-        label = _canonical(text, task, where, columns)
+            raise BadCorpus(
+                f"{where}: label {text!r} is no text; expected class names in the column `{columns.label}`"
+            )
+        label = _canonical(text, task, columns, where)
         rows.append(Row(clip_id, label, _row_reader(table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
     return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
@@ -273,7 +264,7 @@ def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> b
     return of_row == wanted
 
 
-def _canonical(text: str | None, task: Task, where: str, columns: Columns) -> str | None:
+def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
     label = columns.labels.get(text) or task.label_of(text)

@@ -4,13 +4,14 @@ Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask
 [first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
 freezes these schemas.
 
-Public: CLIPS, SIGNALS, SETS, VERDICTS, clip_row, clip_of, signal_row, signal_of, set_row, set_of,
-level_sizes, verdict_table.
+Public: CLIPS, SIGNALS, SETS, VERDICTS, TOLD, ClipLine, SignalLine, typed, clip_row, clip_of, signal_row,
+signal_of, set_row, set_of, level_sizes, verdict_table.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,6 +112,60 @@ VERDICTS = pa.schema(
 )
 
 
+TOLD = pa.schema([("candidate", pa.string()), *VERDICTS])
+"""VERDICTS, with whose they are: the form in which those of many are published together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipLine:
+    """A clip without its sound; the fields are those of CLIPS."""
+
+    clip_id: str
+    label: str | None
+    n_samples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalLine:
+    """A signal without its sound."""
+
+    signal_id: str
+    clip_id: str
+    family: str
+    truth: str | None
+    expected: str
+    n_samples: int
+    n_kept: int
+    degenerate: bool
+    has_levels: bool
+    made_of: str
+    """Hash of its sound, mask, levels and class."""
+
+
+FEATURES = b"huggingface"
+"""Key of a file's metadata under which `datasets` looks for the types of its columns."""
+
+
+def typed(schema_: pa.Schema, sample_rate_hz: int) -> pa.Schema:
+    """A schema that tells `datasets` and the Hub's viewer which columns are sound.
+
+    Decoding is off: bytes arrive as they are stored, and nothing but soundfile is needed to hear them.
+    """
+    features = {field.name: _feature(field.type, sample_rate_hz) for field in schema_}
+    return schema_.with_metadata({FEATURES: json.dumps({"info": {"features": features}})})
+
+
+def _feature(kind: pa.DataType, sample_rate_hz: int) -> dict[str, Any]:
+    """One column in the words of `datasets.Features.to_dict`."""
+    if kind == _AUDIO:
+        return {"sampling_rate": sample_rate_hz, "decode": False, "_type": "Audio"}
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type, sample_rate_hz), "_type": "List"}
+    names = {pa.float32(): "float32", pa.float64(): "float64"}
+    return {"dtype": names.get(kind, str(kind)), "_type": "Value"}
+
+
 def clip_row(clip: Clip) -> dict[str, Any]:
     """A clip as a row of CLIPS; its audio in the smallest form that is exact."""
     data, ending = audio.encode_exact(clip.waveform, clip.sample_rate_hz)
@@ -126,7 +181,7 @@ def clip_row(clip: Clip) -> dict[str, Any]:
 
 
 def clip_of(row: dict[str, Any]) -> Clip:
-    """Inverse of `clip_row`."""
+    """Inverse of `clip_row`, for a row that has its audio."""
     waveform, rate, _ = audio.read(row["audio"]["bytes"], row["clip_id"])
     return Clip(row["clip_id"], row["corpus"], row["label"], waveform, rate)
 

@@ -1,20 +1,15 @@
 """A signals folder, built here or downloaded: the suite that models are evaluated on.
 
-    <root>/<task>/<org>__<model>.parquet    signals of one reference, both families
-    <root>/<task>_clips/clips.parquet       the clips they are parts of
-    <root>/<task>_sets/<org>__<model>.parquet   further sets of bins, where they were asked for
-    <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
-    <root>/manifest.json                    tasks, references, sha256 of every file; written last
-
-Public: load, Suite, spectrum_of, task_of, task_record, clips_path, signals_path, sets_path.
+Public: load, from_hub, Suite, spectrum_of, task_of, task_record.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -24,28 +19,13 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import schema, shards
+from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
-from harness.errors import BadSignals
+from harness.errors import BadInput, BadSignals
+from harness.hub import fetching
+from harness.hub.repository import Repository, split
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
-
-MANIFEST = "manifest.json"
-VERDICTS = "verdicts"
-
-
-def clips_path(task: str) -> str:
-    """Path of the clips of a task below the root."""
-    return f"{task}_clips/clips.parquet"
-
-
-def signals_path(task: str, slug: str) -> str:
-    """Path of the signals of a reference below the root."""
-    return f"{task}/{slug}.parquet"
-
-
-def sets_path(task: str, slug: str) -> str:
-    """Path of the further sets of a reference below the root."""
-    return f"{task}_sets/{slug}.parquet"
 
 
 @lru_cache(maxsize=1)
@@ -54,43 +34,23 @@ def spectrum_of(clip: Clip) -> spectra.Spectrum:
     return spectra.spectrum(clip.waveform)
 
 
-@dataclasses.dataclass(frozen=True)
-class ClipLine:
-    """A clip without its sound; the fields are those of `schema.CLIPS`."""
-
-    clip_id: str
-    label: str | None
-    n_samples: int
-    sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
-class SignalLine:
-    """A signal without its sound."""
-
-    signal_id: str
-    clip_id: str
-    family: str
-    truth: str | None
-    expected: str
-    n_samples: int
-    n_kept: int
-    degenerate: bool
-    has_levels: bool
-    made_of: str
-    """Hash of its sound, mask, levels and class."""
-
-
 class Suite:
     """Clips, signals and references of one or more tasks, read as they are asked for."""
 
-    def __init__(self, root: Path, name: str, commit: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        commit: str | None = None,
+        fetch: Callable[[str, str], None] | None = None,
+    ) -> None:
         """Open a folder.
 
         Args:
             root: the folder.
             name: what it is called in entries, e.g. `org/name`.
             commit: 40-hex commit when it came from the Hub.
+            fetch: brings a file, by path and sha256, where it is not there yet.
 
         Raises:
             BadSignals: no manifest, or one of another protocol, or files that differ from it.
@@ -98,6 +58,7 @@ class Suite:
         self.root = root
         self.name = name
         self.commit = commit
+        self._fetch = fetch
         path = root / MANIFEST
         if not path.is_file():
             raise BadSignals(
@@ -121,6 +82,11 @@ class Suite:
         self._contents: dict[str, str] = {}
         self._open: dict[str, shards.Rows] = {}
         self._last: tuple[tuple[str, str], Clip] | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its files are fetched as they are needed."""
+        return self._fetch is not None
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -170,27 +136,27 @@ class Suite:
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
-            for row in shards.read_rows(self._verified(path), columns, fields):
+            for row in shards.read_rows(self.file(path), columns, fields):
                 if row.get("levels") is not None:
                     row["levels"] = hashlib.sha256(row["levels"]).hexdigest()
                 yield "\0".join(str(row[name]) for name in fields) + "\n"
 
-    def clip_lines(self, task: str) -> Iterator[ClipLine]:
+    def clip_lines(self, task: str) -> Iterator[schema.ClipLine]:
         """What is known of each clip of a task without its sound."""
-        names = [f.name for f in dataclasses.fields(ClipLine)]
-        for row in shards.read_rows(self._verified(clips_path(task)), schema.CLIPS, names):
-            yield ClipLine(**row)
+        names = [f.name for f in dataclasses.fields(schema.ClipLine)]
+        for row in shards.read_rows(self.file(clips_path(task)), schema.CLIPS, names):
+            yield schema.ClipLine(**row)
 
-    def signal_lines(self, task: str, slug: str) -> Iterator[SignalLine]:
+    def signal_lines(self, task: str, slug: str) -> Iterator[schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included."""
         plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "n_kept", "degenerate")
         made_of = ("sha256", "mask", "levels")
-        path = self._verified(signals_path(task, slug))
+        path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))
             known = {name: row[name] for name in plain}
-            yield SignalLine(**known, has_levels=row["levels"] is not None, made_of=digest.hexdigest())
+            yield schema.SignalLine(**known, has_levels=row["levels"] is not None, made_of=digest.hexdigest())
 
     def clip(self, task: str, clip_id: str) -> Clip:
         """One clip; the last one asked for is kept.
@@ -204,7 +170,7 @@ class Suite:
                 raise BadSignals(
                     f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
                 )
-            self._last = (task, clip_id), schema.clip_of(row)
+            self._last = (task, clip_id), self._clip_of(row, task)
         return self._last[1]
 
     def signal(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, Waveform]:
@@ -222,10 +188,23 @@ class Suite:
     def clips(self, task: str) -> dict[str, Clip]:
         """Clips of a task by id."""
         if task not in self._clips:
-            path = self._verified(clips_path(task))
+            path = self.file(clips_path(task))
             rows = shards.read_rows(path, schema.CLIPS)
-            self._clips[task] = {row["clip_id"]: schema.clip_of(row) for row in rows}
+            self._clips[task] = {row["clip_id"]: self._clip_of(row, task) for row in rows}
         return self._clips[task]
+
+    def has_clips(self, task: str) -> bool:
+        """Whether the clips of a task can be heard: where only masks are published they cannot."""
+        path = self.file(clips_path(task))
+        return all(row["audio"] is not None for row in shards.read_rows(path, schema.CLIPS, ["audio.path"]))
+
+    def verdicts(self) -> list[Path]:
+        """Folders of the entries that came with the suite: of its references, in `verdicts/`."""
+        if self._fetch is not None:
+            for path in self.manifest.files:
+                if path.startswith(f"{VERDICTS}/"):
+                    self.file(path)
+        return sorted(path.parent for path in (self.root / VERDICTS).glob("*/*/*/entry.json"))
 
     def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
         """Signals of a reference with their waveforms, degenerate ones included.
@@ -233,7 +212,7 @@ class Suite:
         The waveform is decoded from the published bytes; where only masks are stored it is rebuilt from the
         clip by `irfft`.
         """
-        path = self._verified(signals_path(task, slug))
+        path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS):
             yield self._signal(task, path, row)
 
@@ -242,7 +221,7 @@ class Suite:
         path = sets_path(task, slug)
         if path not in self.manifest.files:
             return
-        for row in shards.read_rows(self._verified(path), schema.SETS):
+        for row in shards.read_rows(self.file(path), schema.SETS):
             try:
                 yield schema.set_of(row)
             except ValueError as error:
@@ -255,7 +234,7 @@ class Suite:
         """
         found: set[tuple[str, int, str]] = set()
         for reference in self.references(task):
-            path = self._verified(signals_path(task, reference.model.slug))
+            path = self.file(signals_path(task, reference.model.slug))
             columns = ("signal_id", "expected", "degenerate", "levels")
             for row in shards.read_rows(path, schema.SIGNALS, columns):
                 if not row["degenerate"]:
@@ -267,9 +246,18 @@ class Suite:
     def _clips(self) -> dict[str, dict[str, Clip]]:
         return {}
 
+    def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
+        if row["audio"] is None or row["audio"]["bytes"] is None:
+            corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
+            raise BadSignals(
+                f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
+                f" hand, goodenough download {self.name} --corpus {task}=FOLDER --to DIR rebuilds them"
+            )
+        return schema.clip_of(row)
+
     def _rows(self, relative: str, columns: Any, key: str) -> shards.Rows:
         if relative not in self._open:
-            self._open[relative] = shards.Rows(self._verified(relative), columns, key)
+            self._open[relative] = shards.Rows(self.file(relative), columns, key)
         return self._open[relative]
 
     def _signal(self, task: str, path: Path, row: dict[str, Any]) -> tuple[SufficientSignal, Waveform]:
@@ -288,24 +276,33 @@ class Suite:
         clip = self.clip(task, signal.clip_id)
         return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples)
 
-    def _verified(self, relative: str) -> Path:
+    def file(self, relative: str) -> Path:
+        """The path of a file of the manifest: it is there, fetched if need be, and has its sha256.
+
+        Raises:
+            BadSignals: it is missing or differs.
+        """
         path = self.root / relative
         if relative not in self._checked:
             wanted = self.manifest.files.get(relative)
-            if wanted is None or not path.is_file():
+            if wanted is not None and self._fetch is not None:
+                self._fetch(relative, wanted)
+            elif wanted is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
-            if shards.sha256_of(path) != wanted:
+            elif shards.sha256_of(path) != wanted:
                 raise BadSignals(f"{path} differs from {MANIFEST} (sha256); build or download it again")
             self._checked.add(relative)
         return path
 
 
 def _odd_name(manifest: Manifest) -> str | None:
-    """A task or reference whose name is no plain folder or file name."""
+    """A task, reference or file whose name is no plain path below the folder."""
     tasks = [*(t.name for t in manifest.tasks), *(r.task for r in manifest.references)]
     slugs = [r.model.slug for r in manifest.references]
     plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-    return next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
+    odd = next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
+    plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*(/[A-Za-z0-9_][A-Za-z0-9._@-]*){0,4}")
+    return odd or next((path for path in manifest.files if not plain.fullmatch(path)), None)
 
 
 def load(source: str) -> Suite:
@@ -316,12 +313,50 @@ def load(source: str) -> Suite:
     """
     path = Path(source)
     if path.is_dir():
-        return Suite(path, f"local/{path.resolve().name}")
+        return Suite(path, *_origin(path))
     if path.exists():
         raise BadSignals(f"{source} is a file; expected a signals folder or a Hub dataset ORG/NAME")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", source) or source.startswith("."):
+    named = split(source)
+    if named is None:
         raise BadSignals(f"no signals folder at {source}, and it is not a Hub dataset ORG/NAME")
-    return _from_hub(*source.split("@", 1))
+    return from_hub(*named)
+
+
+def _origin(root: Path) -> tuple[str, str | None]:
+    """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
+    try:
+        told = json.loads((root / SOURCE).read_text("utf-8"))
+        if told["manifest"] == shards.sha256_of(root / MANIFEST):
+            return str(told["source"]), told["commit"]
+    except (OSError, ValueError, KeyError):
+        pass
+    return f"local/{root.resolve().name}", None
+
+
+def from_hub(repo_id: str, revision: str | None) -> Suite:
+    """A published suite; its files are fetched when they are first needed, and never twice.
+
+    Raises:
+        BadSignals: it cannot be reached, or is none.
+    """
+    repository = Repository(repo_id)
+    try:
+        commit = fetching.commit_of(repository, revision)
+        root = fetching.fetch(repository, commit, MANIFEST).parent
+    except BadInput as error:
+        raise BadSignals(str(error)) from None
+
+    def fetch(path: str, sha256: str) -> None:
+        for again in (False, True):
+            found = fetching.fetch(repository, commit, path, again=again)
+            if shards.sha256_of(found) == sha256:
+                return
+        raise BadSignals(
+            f"{path} of {repo_id}@{commit} differs from its {MANIFEST} (sha256), fetched twice:"
+            " tell its authors"
+        )
+
+    return Suite(root, repo_id, commit, fetch)
 
 
 def task_of(record: TaskRecord) -> Task:
@@ -340,23 +375,3 @@ def task_record(task: Task) -> TaskRecord:
     """Inverse of `task_of`."""
     labels = {label: tuple(task.aliases.get(label, ())) for label in task.labels}
     return TaskRecord(task.name, labels, task.sample_rate_hz, task.max_seconds, task.notes)
-
-
-def _from_hub(repo_id: str, revision: str = "main") -> Suite:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        root = Path(snapshot_download(repo_id, repo_type="dataset", revision=revision))
-    except RepositoryNotFoundError:
-        raise BadSignals(
-            f"no dataset {repo_id} on the Hub, or it is private; log in with: hf auth login"
-        ) from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise BadSignals(f"cannot fetch {repo_id}@{revision}: {str(error).splitlines()[0]}") from None
-    # snapshot_download gives .../snapshots/<commit>
-    return Suite(root, repo_id, root.name)

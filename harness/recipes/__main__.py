@@ -1,9 +1,10 @@
-"""`python -m harness.recipes data_cards/scale.md`: put the computed numbers into the page."""
+"""`python -m harness.recipes`: write the numbers of data_cards/scale.md again."""
 
-import sys
 from pathlib import Path
 
-from harness.recipes import scale
+from harness.recipes.scale import renewed
+
+PAGE = Path(__file__).parents[2] / "data_cards" / "scale.md"
 
 if __name__ == "__main__":
-    scale.write(Path(sys.argv[1] if len(sys.argv) > 1 else "data_cards/scale.md"))
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
+from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
 from harness.records import FAMILIES, N_LEVELS, STIMULI
 from harness.tasks import Task
 
@@ -45,12 +45,10 @@ QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
     }
 )
 """Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
-with default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean
-of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten
-times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
-
-FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
-"""The family that each search finds a signal of."""
+with
+default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean of 253
+on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten times the
+bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
 
 _REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
 """Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""
@@ -113,8 +111,8 @@ ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
         "tflops_achieved": Assumption(
             30.0,
             "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the"
-            " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to four"
-            " times as long",
+            " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to"
+            " four times as long",
         ),
         "inverse_fft_ms": Assumption(
             0.075,
@@ -125,14 +123,11 @@ ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
             "CPU milliseconds a second of audio and query for spectrogram models, up to 1.3 for two seconds"
             " (tests/benchmarks); next to nothing for models of the raw wave",
         ),
-        "usd_per_gpu_hour": Assumption(
-            2.5,
-            "one H100 on demand; in May 2026 some 2.0 to 3.5 with specialists, 3.5 to 5 with large clouds",
-        ),
-        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, list prices of large clouds, 2026"),
-        "usd_per_tb_month": Assumption(23.0, "object storage, list price of the first tier, 2026"),
+        "usd_per_gpu_hour": Assumption(2.5, "one H100 on demand, taken in November 2026; 2 to 5 are asked"),
+        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, taken in November 2026"),
+        "usd_per_tb_month": Assumption(23.0, "object storage of a large cloud, taken in November 2026"),
         "usd_per_tb_egress": Assumption(
-            90.0, "out of a large cloud, list price of the first tier, 2026; the Hub asks none"
+            90.0, "out of a large cloud, taken in November 2026; the Hub asks nothing for downloads"
         ),
     }
 )
@@ -232,7 +227,7 @@ def families_of(searches: Iterable[str]) -> tuple[str, ...]:
 
 
 def stimuli_of(searches: Iterable[str]) -> int:
-    """Sounds that a judge hears of a clip and a reference: signals, controls, levels where it has them."""
+    """Sounds a judge hears of a clip of one reference: signals, controls, levels where there is a ranking."""
     families = families_of(searches)
     made = len(STIMULI) - 2  # without the whole clip and silence
     levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0

@@ -1,154 +1,125 @@
-"""What the names of a recipe stood for when its suite was begun: `<out>/.recipe.yaml`.
+"""The commits that a recipe was begun with, in `.recipe.json` of the folder it is made in.
 
-A branch moves on while a hundred models are extracted over weeks. Each is pinned once, before any work, and
-the same command continues with the same commits. A folder cannot be pinned, only recognised: another content
-under its name is refused.
+A recipe names branches; the first run asks the Hub what they stand for, writes it down, and every later run
+goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
+run.
 
-Public: Pins, keep.
+Public: Pins, pinned, PLACE.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from filelock import FileLock
 
-from harness.documents import from_json
-from harness.errors import BadInput, GoodenoughError
+from harness.documents import from_json, to_json
+from harness.errors import BadInput
+from harness.hub.fetching import commit_of
+from harness.hub.repository import Repository
 from harness.journal import replace_file
+from harness.recipes.reading import Recipe, content_sha256, is_folder
 from harness.records import STRICT
+from harness.tasks import Task
 
-LOCKFILE = ".recipe.yaml"
+PLACE = ".recipe.json"
+"""File of the pins, in the folder that a recipe is made in."""
 
-_HEAD = "# Which commit each name of the recipe was pinned to. Written by goodenough extract --recipe.\n"
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Pins:
-    """The lockfile."""
+    """What was decided when a recipe was begun."""
 
     __pydantic_config__ = STRICT
 
     recipe: str
-    """Name of the recipe."""
+    """Its name."""
     sha256: str
-    """Of its content."""
+    """Of its content: another recipe is not continued in the same folder."""
     models: dict[str, str]
-    """Hub id or folder name -> commit, or sha256 of a folder."""
+    """Hub id -> commit."""
     corpora: dict[str, str]
-    """Name in the recipe -> `ORG/NAME@commit`, or `folder@sha256` of its metadata.csv."""
+    """Name of a corpus -> commit."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Pinning:
-    """How one name is pinned."""
-
-    key: str
-    """Under which it is kept."""
-    is_folder: bool
-    """Whether it is looked at each time, and must not have changed."""
-    ask: Callable[[], str]
-    """What it stands for now; raises GoodenoughError where nobody can tell."""
-
-
-def keep(
-    out: Path, recipe: str, sha256: str, models: Mapping[str, Pinning], corpora: Mapping[str, Pinning]
-) -> tuple[Pins, dict[str, GoodenoughError]]:
-    """Pin what is not pinned yet, and write it down.
+def pinned(
+    recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]
+) -> tuple[Pins, dict[str, str]]:
+    """The pins of a recipe in a folder, made where they are not there yet.
 
     Args:
-        out: folder of the suite, made if need be.
-        recipe: name of the recipe.
-        sha256: of its content.
-        models: how each model is pinned, by its source.
-        corpora: how each corpus is pinned, by its name.
+        recipe: the recipe.
+        task: its task.
+        root: the folder, made if need be.
+        passed_over: models, and corpora by name, that need no commit.
 
     Returns:
-        The pins, and for each source or name without one, why.
+        The pins, and why a model, or a corpus by name, has none.
 
     Raises:
-        BadInput: the folder is of another recipe, or of something else, or cannot be written.
+        BadInput: the folder holds something else, or another recipe; it cannot be written; nothing at all can
+            be resolved.
     """
-    _refuse_foreign(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / f"{LOCKFILE}.lock")
-        lock.acquire()
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".recipe.lock"):
+            before = _begun(recipe, task, root)
+            pins, failed = _completed(before, recipe, passed_over)
+            if pins != before or not (root / PLACE).is_file():
+                replace_file(root / PLACE, to_json(pins).encode())
     except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
-    try:
-        old = _read(out / LOCKFILE)
-        if old is not None and old.sha256 != sha256:
-            raise BadInput(
-                f"{out} was begun with another recipe, or another state of it ({old.recipe}, content"
-                f" {old.sha256[:8]}; this is {recipe}, {sha256[:8]}); choose another --out"
-            )
-        failed: dict[str, GoodenoughError] = {}
-        pins = Pins(
-            recipe,
-            sha256,
-            _pinned(old.models if old else {}, models, out, failed),
-            _pinned(old.corpora if old else {}, corpora, out, failed),
-        )
-        if pins != old:
-            text = yaml.safe_dump(dataclasses.asdict(pins), sort_keys=False, width=200)
-            replace_file(out / LOCKFILE, (_HEAD + text).encode())
-    finally:
-        lock.release()
+        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
     return pins, failed
 
 
-def _pinned(
-    old: Mapping[str, str],
-    wanted: Mapping[str, Pinning],
-    out: Path,
-    failed: dict[str, GoodenoughError],
-) -> dict[str, str]:
-    found = dict(old)
-    for name, pinning in wanted.items():
-        known = old.get(pinning.key)
-        if known is not None and not pinning.is_folder and not known.startswith("folder@"):
-            continue
-        try:
-            now = pinning.ask()
-        except GoodenoughError as error:
-            failed[name] = error
-            continue
-        if known not in (None, now):
-            failed[name] = BadInput(
-                f"it is not what {out} was begun with ({_short(known)}; now {_short(now)});"
-                " put back what it was, or choose another --out"
-            )
-            continue
-        found[pinning.key] = now
-    return found
-
-
-def _short(pin: str | None) -> str:
-    source, at, revision = (pin or "").rpartition("@")
-    return f"{source}{at}{revision[:12]}"
-
-
-def _read(path: Path) -> Pins | None:
+def _begun(recipe: Recipe, task: Task, root: Path) -> Pins:
+    """What lies in the folder, or the beginning of it."""
+    path, sha256 = root / PLACE, content_sha256(recipe, task)
     if not path.is_file():
-        return None
+        if any(not entry.name.startswith(".") for entry in root.iterdir()):
+            raise BadInput(f"{root} holds files, and no recipe was begun in it; name a new folder with --out")
+        return Pins(recipe.name, sha256, {}, {})
     try:
-        return from_json(Pins, json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
-    except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
-        why = str(error).splitlines()[0]
+        pins = from_json(Pins, path.read_bytes())
+    except ValueError as error:
         raise BadInput(
-            f"{path} is damaged ({why}); delete it to pin again, or choose another --out"
+            f"{path} is not readable ({str(error).splitlines()[0]}); choose another --out, or delete it to"
+            " pin the recipe anew"
         ) from None
+    if pins.sha256 != sha256:
+        what = f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        raise BadInput(
+            f"{root} was begun with {what}; choose another --out, or give the recipe as it was: one folder,"
+            " one recipe"
+        )
+    return pins
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Before a file is left in it: a file, or a folder of something else."""
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; --out names a folder")
-    ours = any((out / name).is_file() for name in (LOCKFILE, "manifest.json", "manifest.json.new"))
-    if out.exists() and not ours and any(not path.name.startswith(".") for path in out.iterdir()):
-        raise BadInput(f"{out} holds files, but no suite of a recipe; name a new folder with --out")
+def _completed(before: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
+    failed: dict[str, str] = {}
+
+    def commit(key: str, repository: Repository, revision: str | None) -> str | None:
+        if re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+            return revision
+        try:
+            return commit_of(repository, revision)
+        except BadInput as error:
+            failed[key] = str(error)
+            return None
+
+    models, corpora = dict(before.models), dict(before.corpora)
+    for model in recipe.models:
+        name = model.source
+        if not is_folder(name) and name not in (*models, *passed_over):
+            models[name] = commit(name, Repository(name, "model"), model.revision) or ""
+    for corpus in recipe.corpora:
+        if not is_folder(corpus.source) and corpus.name not in (*corpora, *passed_over):
+            corpora[corpus.name] = commit(corpus.name, Repository(corpus.source), corpus.revision) or ""
+    models = {name: found for name, found in models.items() if found}
+    corpora = {name: found for name, found in corpora.items() if found}
+    if failed and not models and not corpora and not any(is_folder(m.source) for m in recipe.models):
+        raise BadInput(next(iter(failed.values())))
+    return replace(before, models=models, corpora=corpora), failed

@@ -18,7 +18,7 @@ placeholder, a branch name, which is pinned when the suite is built. A folder ha
 relative to the recipe's own file. A model whose class names say nothing, and whose order nobody confirmed,
 stays in the recipe with what it needs, and is passed over until somebody supplies it: never guessed.
 
-Public: Recipe, RecipeCorpus, RecipeModel, read, shipped, is_folder, content_sha256.
+Public: Recipe, RecipeCorpus, RecipeModel, read, shipped, is_folder, content_sha256, FAMILY_OF.
 """
 
 from __future__ import annotations
@@ -29,16 +29,21 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from harness import tasks
+from harness.dataset import licences
 from harness.documents import from_json
 from harness.errors import BadInput, BadTask
-from harness.records import STRICT
+from harness.records import FAMILIES, STRICT
 from harness.tasks import Task, normalised
 
 Seen = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
+
+FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
+"""The family that each search finds a signal of."""
 
 Needs = Literal["label map", "safetensors"]
 """What a model lacks before it can be used: an order of its classes that was confirmed, weights that are no
@@ -203,7 +208,7 @@ def _yaml(path: Path) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses what SafeLoader lets pass: a key that stands there twice, and keys that are no text."""
+        """Refuses what SafeLoader lets pass: a key twice, where the last would win; keys that are no text."""
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -279,6 +284,12 @@ def _of_searches(recipe: Recipe) -> list[str]:
         found.append(f"alpha is {recipe.alpha:g}; expected a share, 0 to 1")
     if not recipe.searches:
         found.append("`searches` is empty; responsibility and minimal are the usual ones")
+    for name in recipe.searches:
+        if name not in FAMILY_OF:
+            found.append(f"no search named {name!r}; known: {', '.join(FAMILY_OF)}")
+    families = [FAMILY_OF.get(name) for name in recipe.searches]
+    if len(set(families)) < len(families):
+        found.append(f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each")
     if recipe.repetitions is not None and "responsibility" not in recipe.searches:
         found.append("`repetitions` is of the search responsibility, which is not asked for")
     return found
@@ -290,8 +301,8 @@ def _of_corpus(corpus: RecipeCorpus, task: Task) -> list[str]:
         found.append("its name must be lower case letters, digits and hyphens")
     if corpus.redistributable == bool(corpus.masks_only_because):
         found.append("say either `redistributable: true`, or false and `masks_only_because`")
-    if corpus.redistributable and corpus.licence is None:
-        found.append("a corpus that states no licence is not redistributable")
+    if corpus.redistributable and (why := licences.problem(corpus.name, corpus.licence)):
+        found.append(f"it is not redistributable ({why.removeprefix(f'{corpus.name}: ')})")
     for field in ("clips", "seconds"):
         value = getattr(corpus, field)
         if value is not None and value <= 0:

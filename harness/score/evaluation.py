@@ -1,6 +1,6 @@
 """One candidate on one task: from a loaded model to an entry with its verdicts.
 
-Public: evaluate, judge_shard, Progress.
+Public: evaluate, judge_shard, Progress, Judge.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 Progress = Callable[[int, int, Live | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
+Judge = Callable[
+    [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, transfer.Answers]]]
+]
+"""What judges units: `transfer.judge`, or what does the same elsewhere."""
 
 _PROVEN = 8
 """Sounds of a batch proof."""
@@ -49,6 +53,7 @@ def evaluate(
     *,
     keep: Callable[[Entry, pa.Table], Kept],
     until_width: float | None = None,
+    judge: Judge = transfer.judge,
     progress: Progress = lambda n, total, live: None,
 ) -> Kept:
     """Judge every unit that was never judged before, sum up, and have the result kept.
@@ -65,6 +70,7 @@ def evaluate(
         keep: given the entry, with its hash still missing, and the verdicts; writes them.
         until_width: stop when the interval of the lift is at most that to either side; only the headline
             family is judged, and the entry is not complete.
+        judge: what judges; here, unless it is said.
         progress: see `Progress`.
 
     Returns:
@@ -87,7 +93,7 @@ def evaluate(
         # Before anything is asked, so that no answer of a batch that sways is ever kept; and again where
         # memory ran out and the batch became smaller.
         _proof(classifier, suite, task, units, book)
-        _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow)
+        _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow, judge)
         proof = _proof(classifier, suite, task, units, book)
         judged = [unit for unit in units if unit.content in book.known] if until_width else units
         table = transfer.verdict_table(judged, book.known, label_map, task)
@@ -170,6 +176,7 @@ def _judge(
     progress: Progress,
     live: Live | None,
     narrow: _Narrow,
+    judge: Judge = transfer.judge,
 ) -> None:
     def missing() -> Iterator[list[Unit]]:
         """Blocks without what is known already; ends where enough is known."""
@@ -182,7 +189,7 @@ def _judge(
             if new:
                 yield new
 
-    for answered in transfer.judge(classifier, suite, task, missing()):
+    for answered in judge(classifier, suite, task, missing()):
         book.append(answered)
         if live is not None:
             for unit, said in answered:
@@ -224,9 +231,10 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
 def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[Waveform]:
     """Whole clips and `permuted` controls, in turn, all of one length."""
     signals = [unit for unit in units if unit.signal_id is not None]
-    lengths = [unit.n_samples for unit in signals] or [unit.n_samples for unit in units]
+    sources = signals or [unit for unit in units if unit.clip_id is not None]
+    lengths = [unit.n_samples for unit in sources]
     common = max(set(lengths), key=lambda n: (lengths.count(n), n))
-    pool = [unit for unit in (signals or units) if unit.n_samples == common]
+    pool = [unit for unit in sources if unit.n_samples == common]
     rng = generator("batch proof", task.name, seed)
     sounds: list[Waveform] = []
     for i in rng.permutation(len(pool))[:_PROVEN]:

@@ -32,7 +32,8 @@ from rich.progress import (
 from harness import labels, models
 from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import ReferenceRecord
 from harness.extract import reference
 from harness.journal import replace_file

@@ -17,7 +17,9 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.card import markdown_table, told
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.journal import replace_file
@@ -75,8 +77,8 @@ def measured(task: str, suite: Path) -> str:
 
 def verdicts_of(signals: Suite, task: str) -> pd.DataFrame:
     """Verdicts of all references of a task, with a column `judge`: the repo_id of who said it."""
-    told = _entries(signals, task)
-    return pd.concat([rows.assign(judge=entry.model.repo_id) for entry, rows in told])
+    answered = _entries(signals, task)
+    return pd.concat([rows.assign(judge=entry.model.repo_id) for entry, rows in answered])
 
 
 def _entries(signals: Suite, task: str) -> list[tuple[Entry, pd.DataFrame]]:
@@ -103,14 +105,14 @@ def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]
                 _role(recipe),
                 recipe.architecture,
                 f"{training['parameters']:,}",
-                _told(examined),
-                _told(on_test.get(recipe.folder)),
+                told(examined),
+                told(on_test.get(recipe.folder)),
                 says.get(recipe.folder, "-"),
                 ", ".join(recipe.labels),
             ]
         )
     heads = ["model", "role", "architecture", "weights", "accuracy, held-out clips", "accuracy, test clips"]
-    return _table([*heads, "of silence it says", "its class names"], rows)
+    return markdown_table([*heads, "of silence it says", "its class names"], rows)
 
 
 def _role(recipe: Recipe) -> str:
@@ -126,8 +128,8 @@ def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
     each = [float(agree[:, i].mean()) for i in range(len(pairs))]
     agreement = estimates.clustered(agree, (task, "agreement"))
     return (
-        f"- Logistic regression on the time-averaged log-mel spectrum: {_told(linear)} of held-out clips.\n"
-        f"- References agree with each other on {_told(agreement)} of whole clips (mean of the pairs; "
+        f"- Logistic regression on the time-averaged log-mel spectrum: {told(linear)} of held-out clips.\n"
+        f"- References agree with each other on {told(agreement)} of whole clips (mean of the pairs; "
         f"{min(each):.2f} to {max(each):.2f})."
     )
 
@@ -141,11 +143,11 @@ def _transfer(frame: pd.DataFrame) -> str:
         agreeing = np.where(_pairs(frame, family, "whole") == 1, values["signal"], np.nan)
         shown = [estimates.clustered(values[name], (family, name)) for name in _STIMULI]
         shown[1:1] = [estimates.clustered(agreeing, (family, "agreeing"))]
-        rows.append([family, *map(_told, shown), _told(lift)])
+        rows.append([family, *map(told, shown), told(lift)])
     for name in range(7):
         level = _pairs(frame, "minimal", "signal", name + 1)
-        rows.append([f"level {name + 1}", _told(estimates.clustered(level, ("level", str(name)))), *[""] * 4])
-    return _table(["", "transfer", "agreeing transfer", "floor (permuted)", "largest", "lift"], rows)
+        rows.append([f"level {name + 1}", told(estimates.clustered(level, ("level", str(name)))), *[""] * 4])
+    return markdown_table(["", "transfer", "agreeing transfer", "floor (permuted)", "largest", "lift"], rows)
 
 
 def _pairs(frame: pd.DataFrame, family: str, stimulus: str, level: int = 0) -> FloatArray:
@@ -188,7 +190,7 @@ def _signals(suite: Suite, task: str) -> str:
                 ]
             )
     heads = ["reference", "family", "signals", "of these degenerate", "bins kept, median (range)"]
-    return _table([*heads, "share of the bins", "queries a clip", "budget spent"], rows)
+    return markdown_table([*heads, "share of the bins", "queries a clip", "budget spent"], rows)
 
 
 def rejected_alone(frame: pd.DataFrame) -> dict[str, Estimate]:
@@ -226,21 +228,7 @@ def _size(task: str, suite: Path) -> str:
 
 
 def _alone(shares: dict[str, Estimate]) -> str:
-    rows = [[name, _told(share)] for name, share in shares.items()]
-    return _table(["reference", "of the signals that every other reference accepts, it rejects"], rows)
-
-
-# ---- how it is said ------------------------------------------------------------------------------
-
-
-def _told(estimate: Estimate | None) -> str:
-    """An estimate with its interval and n, e.g. `.87 [.82, .91] (n = 240)`."""
-    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
-        return "-"
-    value, low, high = (f"{x:.2f}" for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}] (n = {estimate.n:,})"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [[name, told(share)] for name, share in shares.items()]
+    return markdown_table(
+        ["reference", "of the signals that every other reference accepts, it rejects"], rows
+    )

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 import re
-import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.dataset import shards
-from harness.documents import Entry, from_json
+from harness.documents import Entry
 from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
 from harness.score.scorecard import summarise
-from harness.submit import rows, store, text
+from harness.submit import hostile, rows, store, text, verification
+from harness.submit.differences import differences
 from harness.tasks import Task
 
 MAX_ENTRY_BYTES = 2**20
@@ -72,9 +71,9 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
 def strays(submissions: Path) -> list[str]:
     """What lies among the submissions without being part of an entry, by its path.
 
-    A README.md and hidden files may lie at the top.
+    A README.md and hidden files may lie at the top, and beside an entry its verification, if it is one.
     """
-    found: list[Path] = []
+    found: dict[Path, list[str]] = {}
     entries = set(store.find(submissions))
     for folder, folders, files in os.walk(submissions, followlinks=False):
         here = Path(folder)
@@ -83,8 +82,14 @@ def strays(submissions: Path) -> list[str]:
             continue
         links = [name for name in folders if (here / name).is_symlink()]
         at_top = [n for n in files if n == "README.md" or n.startswith(".")] if here == submissions else []
-        found += [here / name for name in (*files, *links) if name not in at_top]
-    return [text.one_line(f"{path}: belongs to no entry, expected entries alone") for path in sorted(found)]
+        for path in (here / name for name in (*files, *links) if name not in at_top):
+            beside = here / path.name.removesuffix(verification.SUFFIX)
+            if beside != path and beside in entries:
+                lines = verification.problems(path, beside)
+                found[path] = [f"{here}/{line}" for line in lines]
+            else:
+                found[path] = [f"{path}: belongs to no entry, expected entries alone"]
+    return [text.one_line(line) for path in sorted(found) for line in found[path]]
 
 
 def _files(folder: Path, strict: bool) -> list[str]:
@@ -104,41 +109,12 @@ def _files(folder: Path, strict: bool) -> list[str]:
 
 
 def _unusable(path: Path) -> str | None:
-    """Why a file must not be opened."""
-    try:
-        status = path.lstat()
-    except OSError as error:
-        return f"{path.name}: cannot be read ({error.strerror}), expected a file"
-    if stat.S_ISLNK(status.st_mode):
-        return f"{path.name}: a symlink, expected a file"
-    if not stat.S_ISREG(status.st_mode):
-        return f"{path.name}: neither file nor symlink, expected a file"
-    longest = _SIZES.get(path.name)
-    if longest is not None and status.st_size > longest:
-        return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
-    return None
+    """Why a file of an entry must not be opened."""
+    return hostile.unusable(path, _SIZES.get(path.name))
 
 
 def _entry(path: Path) -> tuple[Entry | None, list[str]]:
-    if _unusable(path):
-        return None, []
-    twice: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> None:
-        counted = Counter(name for name, _ in items)
-        twice.extend(name for name, n in counted.items() if n > 1)
-
-    try:
-        data = path.read_bytes()
-        entry = from_json(Entry, data)
-        json.loads(data, object_pairs_hook=pairs)
-    except OSError as error:
-        return None, [f"entry.json: cannot be read ({error.strerror}), expected a file"]
-    except (ValueError, RecursionError) as error:
-        return None, [f"entry.json: {line}" for line in str(error).split("\n")]
-    return entry, [
-        f"entry.json: field {text.shown(name)} stands there twice, expected once" for name in twice
-    ]
+    return (None, []) if _unusable(path) else hostile.record(Entry, path)
 
 
 def _place(folder: Path, entry: Entry) -> list[str]:
@@ -208,7 +184,7 @@ def _names(entry: Entry) -> list[str]:
     everything = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
     found += [
         f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in _strings(everything, "")
+        for where, value in hostile.strings(everything)
         if not text.is_plain(value, MAX_TEXT)
     ]
     if signals.config != entry.task:
@@ -226,19 +202,6 @@ def _names(entry: Entry) -> list[str]:
             f"run.created: {text.shown(entry.run.created)}, expected a time such as 2026-01-31T12:00:00Z"
         )
     return found
-
-
-def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every text below a value, the names of its fields included, with its path."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            path = f"{where}.{name}".lstrip(".")
-            yield from ((path, name), *_strings(inner, path))
-    elif isinstance(value, list | tuple):
-        for i, inner in enumerate(value):
-            yield from _strings(inner, f"{where}.{i}")
 
 
 def _facts(entry: Entry) -> list[str]:
@@ -342,7 +305,7 @@ def _scorecard(entry: Entry, task: Task, verdicts: Any) -> list[str]:
     except Exception as error:  # a fault of ours must not hide the problems of the other entries
         kind = type(error).__name__
         return [f"scorecard: cannot be counted from the verdicts ({kind}), expected verdicts that give one"]
-    differing = list(_differences(entry.scorecard, counted, "scorecard"))
+    differing = list(differences(entry.scorecard, counted, "scorecard"))
     found = [f"{line}, as counted from the verdicts" for line in differing[:5]]
     if len(differing) > 5:
         found.append(f"scorecard: {len(differing) - 5} more fields differ from what the verdicts give")
@@ -352,27 +315,3 @@ def _scorecard(entry: Entry, task: Task, verdicts: Any) -> list[str]:
             "accepts all of its own signals, so this run does not reproduce it"
         )
     return found
-
-
-def _differences(found: Any, expected: Any, where: str) -> Iterator[str]:
-    """`path: found, expected` for every field of two records of one type that is not equal."""
-    if dataclasses.is_dataclass(expected):
-        for field in dataclasses.fields(expected):
-            theirs, ours = getattr(found, field.name), getattr(expected, field.name)
-            yield from _differences(theirs, ours, f"{where}.{field.name}")
-    elif isinstance(expected, dict) and found.keys() == expected.keys():
-        for name in expected:
-            yield from _differences(found[name], expected[name], f"{where}.{name}")
-    elif isinstance(expected, tuple) and len(found) == len(expected):
-        for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
-            yield from _differences(theirs, ours, f"{where}.{i}")
-    elif isinstance(expected, float) and isinstance(found, float):
-        if abs(found - expected) > 1e-9:
-            yield f"{where}: {found:.12g}, expected {expected:.12g}"
-    elif found != expected:
-        described = (_described(value) for value in (found, expected))
-        yield f"{where}: {', expected '.join(described)}"
-
-
-def _described(value: Any) -> str:
-    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.shown(value, 120)

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.dataset import schema, shards
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
 from harness.score import scorecard
 from harness.submit import store

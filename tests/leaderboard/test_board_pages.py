@@ -15,7 +15,8 @@ import pytest
 import soundfile
 
 import leaderboard
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.records import FAMILIES, LabelMap

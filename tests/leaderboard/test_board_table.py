@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.signals import VERDICTS, Suite
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.errors import BadInput
 from harness.submit import store

@@ -15,7 +15,8 @@ import numpy as np
 
 from harness import audio, seeds, spectra
 from harness.dataset import schema, shards
-from harness.dataset.signals import MANIFEST, VERDICTS, Suite, clips_path, signals_path, task_record
+from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
+from harness.dataset.signals import Suite, task_record
 from harness.documents import (
     BatchProof,
     CorpusRef,

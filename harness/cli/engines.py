@@ -1,0 +1,158 @@
+"""Where models work: on this machine, or spread over a Ray cluster.
+
+    with engine.at_work(opening) as work:
+        classifier = work.open(checkpoint)
+        reference.add(classifier, ..., engine=work.extract)
+
+Public: Engine, engine_options, AtWork, Here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from harness.cli.terminal import Opening, say
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.extract import reference
+    from harness.models import Classifier
+    from harness.score import evaluation
+
+
+class AtWork(Protocol):
+    """What opens models, and has them extract and judge."""
+
+    def open(self, checkpoint: Checkpoint, /) -> Classifier:
+        """Load a model, here or elsewhere."""
+        ...
+
+    @property
+    def extract(self) -> reference.Engine:
+        """For `reference.add`."""
+        ...
+
+    @property
+    def judge(self) -> evaluation.Judge:
+        """For `evaluation.evaluate`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """Models at work in this process."""
+
+    opening: Opening
+    """How they are opened."""
+
+    def open(self, checkpoint: Checkpoint, /) -> Classifier:
+        """Load a model."""
+        return self.opening.open(checkpoint)
+
+    @property
+    def extract(self) -> reference.Engine:
+        """See `run.extract`."""
+        from harness.extract import run
+
+        return run.extract
+
+    @property
+    def judge(self) -> evaluation.Judge:
+        """See `transfer.judge`."""
+        from harness.score import transfer
+
+        return transfer.judge
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where models work: the options of every verb that can spread its work."""
+
+    engine: str
+    ray_address: str | None
+    workers: int | None
+    gpus_per_worker: float | None
+    cpus_per_worker: float | None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a cluster."""
+        return self.engine == "ray"
+
+    @contextmanager
+    def at_work(self, opening: Opening) -> Iterator[AtWork]:
+        """Models at work; a cluster is joined when the first is opened, and left at the end.
+
+        Raises:
+            BadInput: an option of a cluster without one.
+            BadCluster: ray is not installed.
+        """
+        from harness.errors import BadInput
+
+        if not self.is_remote:
+            for field in fields(self):
+                if field.name != "engine" and getattr(self, field.name) is not None:
+                    option = f"--{field.name.replace('_', '-')}"
+                    raise BadInput(f"{option} is of a cluster; add --engine ray, or leave it out")
+            yield Here(opening)
+            return
+        from harness.cluster.room import Wishes
+        from harness.cluster.spread import spread
+
+        wishes = Wishes(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
+        with spread(
+            wishes, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, say=say
+        ) as work:
+            yield work
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every verb that can spread its work; they reach it as one `engine`."""
+
+    @wraps(command)
+    def with_engine(**given: Any) -> Any:
+        names = [f.name for f in fields(Engine)]
+        engine = Engine(**{name: given.pop(name) for name in names})
+        return command(engine=engine, **given)
+
+    for option in (
+        click.option(
+            "--cpus-per-worker",
+            type=click.FloatRange(0, min_open=True),
+            metavar="C",
+            help="CPUs, and threads, of each worker; default: what there is, shared out.",
+        ),
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(0, 1),
+            metavar="F",
+            help="Share of a GPU for each worker; default: 1 where there are GPUs.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Processes of the cluster; default: one for each GPU, or for every two CPUs.",
+        ),
+        click.option(
+            "--ray-address",
+            metavar="ADDR",
+            help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or one on this machine, for"
+            " this run. Each node needs the same goodenough, and finds local folders under the same path.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Work in this process, or spread over a Ray cluster.",
+        ),
+    ):
+        with_engine = option(with_engine)
+    return with_engine

@@ -1,0 +1,60 @@
+"""`goodenough export`: an entry in the format of somebody else, on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["model-index", "eval-results", "every-eval-ever"]),
+    required=True,
+    help="Head of a model card; a file for .eval_results/; a record of Every Eval Ever.",
+)
+@click.option("--source-name", metavar="NAME", help="Who tells of the result.")
+@click.option("--source-url", metavar="URL", help="Where it can be read.")
+@click.option(
+    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
+)
+def export(
+    entry: Path, form: str, source_name: str | None, source_url: str | None, task_files: tuple[str, ...]
+) -> None:
+    """Print ENTRY, the folder of one valid entry, as YAML or JSON for the Hub and for others.
+
+    eval-results holds one number, the lift, and needs signals that are a dataset of the Hub. The others hold
+    transfer, floor, ceiling, accuracy and F1, too, with their intervals.
+
+    Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
+    """
+    import json
+    import time
+
+    import yaml
+
+    from harness.errors import BadInput, NotValid
+    from harness.submit import exports, store
+    from harness.submit.text import one_line
+    from harness.submit.validate import problems
+    from harness.tasks import TASKS, find
+
+    if source_name is not None and source_url is None:
+        raise BadInput(
+            "--source-name says who tells of the result; say where it can be read, too: --source-url"
+        )
+    folder, *others = store.find_all([entry])
+    if others:
+        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    if wrong := problems(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
+        raise NotValid(one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {folder}"))
+    record, source = store.read(folder), exports.Source(source_name, source_url)
+    if form == "every-eval-ever":
+        told = exports.every_eval_ever(record, source, created=int(time.time()))
+        click.echo(json.dumps(told, indent=2))
+        return
+    content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
+    click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)

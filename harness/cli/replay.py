@@ -1,0 +1,294 @@
+"""What `verify` and `reproduce` share: from an entry to its suite, its model and a tested machine.
+
+Nothing an entry names is run but weights: models are opened without their code, on the processor.
+
+Public: Desk, Unavailable, Outcome, base_of, told, finish.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.terminal import checkpoint_of, open_suite, say
+from harness.errors import BadInput, BadModel, BadSignals, NotValid
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.dataset.signals import Suite
+    from harness.documents import Entry, ReferenceRecord
+    from harness.models import Classifier
+    from harness.submit.verification import KnownAnswer, Mismatch, Verification
+    from harness.tasks import Task
+
+_MAX_BATCH = 64
+"""Largest batch that is made because an entry says so: what it says is not to fill the memory."""
+
+
+class Unavailable(BadInput):
+    """A model or signals that only its maker has, or code that is not run here: nobody's fault."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one entry."""
+
+    path: str
+    """As it was found."""
+    verification: Verification | None = None
+    """What came of it, if it was asked."""
+    problems: tuple[str, ...] = ()
+    """Why it was not, where something is wrong with it."""
+    refusal: str | None = None
+    """Why it could not be asked, in a line."""
+    possible: bool = True
+    """Whether someone with other means could not have done it either."""
+
+
+@dataclass
+class Desk:
+    """What the user named, and what was opened for one entry and serves the next."""
+
+    models: tuple[Checkpoint, ...]
+    """Candidates that are local folders."""
+    references: tuple[Checkpoint, ...]
+    """References that are local folders."""
+    signals: Suite | None
+    """A suite that was named."""
+    _suites: dict[str, Suite] = field(default_factory=dict)
+    _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, models: Sequence[str], references: Sequence[str], signals: str | None) -> Desk:
+        """Open what the user named."""
+        from harness import checkpoints
+
+        named, known = (
+            tuple(checkpoints.resolve(folder) for folder in some) for some in (models, references)
+        )
+        return cls(named, known, None if signals is None else open_suite(signals))
+
+    def problems(self, folder: Path) -> tuple[str, ...]:
+        """What is wrong with an entry before any model is asked."""
+        from harness.submit.validate import problems
+        from harness.tasks import TASKS
+
+        own = self.signals.tasks if self.signals else ()
+        tasks = {task.name: task for task in (*own, *TASKS.values())}
+        return tuple(problems(folder, list(tasks.values()), strict_files=False))
+
+    def suite_of(self, entry: Entry) -> Suite:
+        """The suite an entry was asked.
+
+        Raises:
+            Unavailable: a local folder that was not named.
+            BadSignals: it cannot be had, or holds other signals now.
+        """
+        named, given = entry.signals.repo_id, self.signals
+        if given is not None and _holds(given, entry):
+            return given
+        if named.startswith("local/"):
+            if given is not None:
+                raise BadSignals(
+                    f"{given.name} does not hold the signals of this entry; it was asked {named}"
+                )
+            raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{named[6:]}")
+        source = None if named.startswith("embedded/") else f"{named}@{entry.signals.revision}"
+        suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
+        if not _holds(suite, entry):
+            raise BadSignals(
+                f"{suite.name} holds other signals of {entry.task} than this entry was asked"
+                f" ({entry.signals.sha256[:12]}); it can be asked again with the version of goodenough it was"
+                " made with, or with --signals SOURCE"
+            )
+        return suite
+
+    def checkpoint_of(self, entry: Entry) -> Checkpoint:
+        """The model of an entry.
+
+        Raises:
+            Unavailable: a local folder that was not named, or a model with code of its own.
+            BadModel: it cannot be had, or is another one.
+        """
+        from harness import checkpoints
+
+        if entry.facts.remote_code:
+            raise Unavailable("its model runs code of its own, which is not run here")
+        wanted = entry.model
+        if not wanted.repo_id.startswith("local/"):
+            return _same(checkpoints.resolve(wanted.repo_id, wanted.revision), entry)
+        for checkpoint in self.models:
+            if _is(checkpoint, wanted.revision, wanted.weights_sha256):
+                return checkpoint
+        name = wanted.repo_id.removeprefix("local/")
+        for checkpoint in self.models:
+            if len(self.models) == 1 or checkpoint.ref.repo_id == wanted.repo_id:
+                return _same(checkpoint, entry)
+        if (starter := _starter(name)) is not None:
+            return _same(starter, entry)
+        raise Unavailable(f"its model is a local folder; give it with --model path/to/{name}")
+
+    def open(self, checkpoint: Checkpoint, entry: Entry) -> Classifier:
+        """The model of an entry, on the processor, in the arithmetic and batch size of the entry."""
+        from harness import models
+
+        batch_size = min(entry.run.batch_size, _MAX_BATCH)
+        return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
+
+    def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
+        """The known answer of this machine, once for each task; or why there is none.
+
+        Raises:
+            NotValid: it is wrong.
+        """
+        key = suite.ref(task.name).sha256
+        if key not in self._machines:
+            self._machines[key] = self._asked(suite, task, candidate)
+            if isinstance(missing := self._machines[key], str):
+                say(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
+        return self._machines[key]
+
+    def _asked(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
+        from harness import models
+        from harness.submit.verify import known_answer
+
+        def is_candidate(reference: ReferenceRecord) -> bool:
+            return _is(candidate, reference.model.revision, reference.model.weights_sha256)
+
+        def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
+            fetched = not reference.model.repo_id.startswith("local/")
+            return not is_candidate(reference), fetched, reference.facts.n_parameters
+
+        references = suite.references(task.name)
+        for reference in sorted(references, key=rank):
+            model = reference.model
+            try:
+                checkpoint = candidate
+                if not is_candidate(reference):
+                    checkpoint = checkpoint_of(model, self.references, suite, "--reference")
+                if not _is(checkpoint, model.revision, model.weights_sha256):
+                    continue
+                classifier = models.open_checkpoint(checkpoint, device="cpu")
+            except BadInput:
+                continue
+            if found := known_answer(suite, task, reference, classifier):
+                return found
+        return f"None of the {len(references)} references of the suite could be had here."
+
+
+def base_of(folder: Path) -> str:
+    """The commit that the work tree around a folder stands at; outside of one, a random number."""
+    import secrets
+    import subprocess
+
+    command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return secrets.token_hex(20)
+    return said if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", said) else secrets.token_hex(20)
+
+
+def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:
+    """Print what became of the entries, and end with the exit code that it calls for.
+
+    Raises:
+        NotValid: some do not hold, or are not valid.
+        BadInput: some could not be asked.
+    """
+    if as_json:
+        click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
+    else:
+        for outcome in outcomes:
+            for line in told(outcome):
+                click.echo(line)
+    n, broken = (
+        len(outcomes),
+        [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)],
+    )
+    refused = [o for o in outcomes if o.refusal and not (if_possible and not o.possible)]
+    n_left = sum(o.refusal is not None for o in outcomes)
+    if broken:
+        raise NotValid(f"{len(broken)} of {n} entries do not hold: {broken[0].path}")
+    if refused:
+        raise BadInput(
+            f"{len(refused)} of {n} entries could not be asked again: {refused[0].path}: {refused[0].refusal}"
+        )
+    left = f", {n_left} cannot be asked again here" if n_left else ""
+    say(f"{n - n_left} of {n} entries hold{left}")
+
+
+def told(outcome: Outcome) -> list[str]:
+    """An outcome in lines that are fit for a terminal, whatever an entry says."""
+    from harness.submit.text import one_line
+
+    if outcome.refusal is not None:
+        return [one_line(f"{outcome.path}: not asked again: {outcome.refusal}")]
+    if outcome.verification is None:
+        return [one_line(f"{outcome.path}: {problem}") for problem in outcome.problems]
+    v = outcome.verification
+    ties = f", {v.n_ties} of them ties" if v.n_ties else ""
+    card = f"; {v.n_scorecard_differences} numbers differ" if v.n_scorecard_differences else ""
+    known = v.known_answer
+    tested = f"{known.n_accepted} of {known.n} by {known.reference.repo_id}" if known else "none"
+    head = (
+        f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
+        f"{ties}, largest difference {v.max_difference:.2g}{card}; known answer: {tested}"
+    )
+    return [one_line(f"{outcome.path}: {line}") for line in (head, *map(_mismatch, v.mismatches))]
+
+
+def _mismatch(one: Mismatch) -> str:
+    where = one.signal_id or one.clip_id or f"{one.n_samples} samples"
+    level = "" if one.level is None else f", level {one.level}"
+    found, expected = ("no verdict" if value is None else repr(value) for value in (one.found, one.expected))
+    return f"{one.stimulus} of {where}{level}: {one.column} is {found}, expected {expected}"
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    from harness.documents import to_json
+
+    v = outcome.verification
+    return {
+        "path": outcome.path,
+        "holds": None if v is None else v.holds,
+        "problems": list(outcome.problems),
+        "refusal": outcome.refusal,
+        "possible": outcome.possible,
+        "verification": None if v is None else json.loads(to_json(v)),
+    }
+
+
+def _holds(suite: Suite, entry: Entry) -> bool:
+    known = entry.task in [task.name for task in suite.tasks]
+    return known and suite.ref(entry.task).sha256 == entry.signals.sha256
+
+
+def _is(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:
+    return (checkpoint.ref.revision, checkpoint.ref.weights_sha256) == (revision, weights_sha256)
+
+
+def _same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
+    """The checkpoint, if it is the model of the entry."""
+    found, wanted = checkpoint.ref, entry.model
+    if _is(checkpoint, wanted.revision, wanted.weights_sha256):
+        return checkpoint
+    what = "weights" if found.weights_sha256 != wanted.weights_sha256 else "config or preprocessor"
+    raise BadModel(
+        f"{found.repo_id} is not the model of this entry: other {what} (revision {found.revision[:12]},"
+        f" expected {wanted.revision[:12]}); was it trained or saved again since?"
+    )
+
+
+def _starter(name: str) -> Checkpoint | None:
+    from harness import checkpoints
+    from harness.starter import root
+
+    folder = root.SUITE / "models" / name
+    return checkpoints.resolve(str(folder)) if folder.is_dir() else None

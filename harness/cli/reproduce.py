@@ -1,0 +1,97 @@
+"""`goodenough reproduce`: every verdict of an entry asked again, and its scorecard counted from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.live import live_table
+
+if TYPE_CHECKING:
+    from harness.cli.replay import Desk
+    from harness.submit.verification import Verification
+
+
+@click.command()
+@click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
+@click.option("--signals", metavar="SOURCE", help="Signals folder, where the entry was asked a local one.")
+@click.option("--model", metavar="FOLDER", help="Model of the entry, where it is a local folder.")
+@click.option(
+    "--reference",
+    "references",
+    metavar="FOLDER",
+    multiple=True,
+    help="A local reference, to test this machine.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    metavar="DIR",
+    help="Where answers are kept until all are there.",
+)
+@click.option("--no-write", is_flag=True, help="Write no record, and heed none that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def reproduce(
+    entry: Path,
+    signals: str | None,
+    model: str | None,
+    references: tuple[str, ...],
+    out: Path,
+    no_write: bool,
+    as_json: bool,
+) -> None:
+    """Ask the model of ENTRY, the folder of one entry, everything again.
+
+    As goodenough verify, with all verdicts instead of some. None of the answers that an evaluation keeps is
+    taken. A run that was cut off is continued by giving the same command again.
+
+    Example: goodenough reproduce submissions/ORG__MODEL/0123456789ab/emotion@89abcdef
+
+    Exit code 0: it holds. 1: it does not, or is not valid, or this machine is at fault. 2: it could not be
+    asked.
+    """
+    from harness.cli.replay import Desk, Outcome, finish
+    from harness.errors import BadInput
+    from harness.submit import store, verification
+
+    folder, *others = store.find_all([entry])
+    if others:
+        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    desk = Desk.of([model] if model else [], references, signals)
+    problems = desk.problems(folder)
+    found = None if problems or no_write else verification.read(folder)
+    if not problems and (found is None or found.kind != "reproduced"):
+        problems, found = _asked(folder, desk, out, no_write)
+    finish([Outcome(str(folder), found, problems)], if_possible=False, as_json=as_json)
+
+
+def _asked(
+    folder: Path, desk: Desk, out: Path, no_write: bool
+) -> tuple[tuple[str, ...], Verification | None]:
+    import contextlib
+    import shutil
+
+    from harness.dataset.shards import sha256_of
+    from harness.submit import against, store, verification, verify
+
+    entry = store.read(folder)
+    checkpoint = desk.checkpoint_of(entry)
+    suite = desk.suite_of(entry)
+    if problems := against.problems(folder, suite):
+        return tuple(problems), None
+    machine = desk.machine(suite, suite.task(entry.task), checkpoint)
+    classifier = desk.open(checkpoint, entry)
+    # Answers of this entry and no other: those of another run would prove nothing.
+    work = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
+    with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
+        found = verify.reproduce(folder, suite, classifier, machine, out=work, progress=progress)
+    if not no_write:
+        verification.write(folder, found)
+    shutil.rmtree(work)
+    with contextlib.suppress(OSError):  # another entry is being reproduced
+        work.parent.rmdir()
+    return (), found

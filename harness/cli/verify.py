@@ -1,0 +1,120 @@
+"""`goodenough verify`: a few verdicts of an entry, drawn and asked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.live import live_table
+
+if TYPE_CHECKING:
+    from harness.cli.replay import Desk, Outcome
+    from harness.submit.verification import Verification
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--signals", metavar="SOURCE", help="Signals folder, where an entry was asked a local one.")
+@click.option(
+    "--model",
+    "models",
+    metavar="FOLDER",
+    multiple=True,
+    help="Model of an entry, where it is a local folder.",
+)
+@click.option(
+    "--reference",
+    "references",
+    metavar="FOLDER",
+    multiple=True,
+    help="A local reference, to test this machine.",
+)
+@click.option("--base", metavar="COMMIT", help="What the draw depends on; default: the commit checked out.")
+@click.option(
+    "-k", "k", type=click.IntRange(1), default=32, show_default=True, help="Verdicts to ask again, at least."
+)
+@click.option(
+    "--if-possible", is_flag=True, help="Pass over entries whose model or signals only their maker has."
+)
+@click.option("--no-write", is_flag=True, help="Write no record, and heed none that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(
+    paths: tuple[Path, ...],
+    signals: str | None,
+    models: tuple[str, ...],
+    references: tuple[str, ...],
+    base: str | None,
+    k: int,
+    if_possible: bool,
+    no_write: bool,
+    as_json: bool,
+) -> None:
+    """Ask the models of the entries at or below each PATH some of their verdicts again.
+
+    First a reference must accept its own signals on this machine. Then units are drawn, by the entry and by
+    --base, and asked on the processor; no code of a model is run. What came of it is written beside the
+    folder of the entry, as TASK@SIGNALS.verified.json; an entry whose record is of the same --base is not
+    asked again, nor is one that was reproduced or did not hold: for that there is goodenough reproduce.
+
+    Example: goodenough verify submissions/ -k 64
+
+    Exit code 0: all hold. 1: some do not, or are not valid, or this machine is at fault. 2: some could not be
+    asked.
+    """
+    import re
+
+    from harness.cli.replay import Desk, base_of, finish
+    from harness.errors import BadInput
+    from harness.submit import store
+
+    if base is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", base):
+        raise BadInput(
+            f"--base is {base!r}; expected all 40 hex digits of a commit, as git rev-parse HEAD prints"
+        )
+    folders = store.find_all(paths)
+    desk = Desk.of(models, references, signals)
+    outcomes = [_outcome(folder, desk, base or base_of(folder), k, no_write) for folder in folders]
+    finish(outcomes, if_possible=if_possible, as_json=as_json)
+
+
+def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Outcome:
+    from harness.cli.replay import Outcome, Unavailable
+    from harness.errors import BadInput
+    from harness.submit import verification
+
+    path = str(folder)
+    if problems := desk.problems(folder):
+        return Outcome(path, problems=problems)
+    try:
+        before = None if no_write else verification.read(folder)
+        if before is not None and _stands(before, base):
+            return Outcome(path, before)
+        problems, now = _asked(folder, desk, base, k)
+    except BadInput as error:
+        return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
+    if now is not None and not no_write:
+        verification.write(folder, now)
+    return Outcome(path, now, problems)
+
+
+def _stands(before: Verification, base: str) -> bool:
+    """Whether a record is not to be replaced: by the same, by a weaker one, or by a luckier draw."""
+    return before.base == base or before.kind == "reproduced" or not before.holds
+
+
+def _asked(folder: Path, desk: Desk, base: str, k: int) -> tuple[tuple[str, ...], Verification | None]:
+    """The verification of a valid entry; or what is wrong with it, by its suite."""
+    from harness.submit import against, store
+    from harness.submit.verify import rerun
+
+    entry = store.read(folder)
+    checkpoint = desk.checkpoint_of(entry)
+    suite = desk.suite_of(entry)
+    if problems := against.problems(folder, suite):
+        return tuple(problems), None
+    machine = desk.machine(suite, suite.task(entry.task), checkpoint)
+    classifier = desk.open(checkpoint, entry)
+    with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
+        return (), rerun(folder, suite, classifier, machine, base=base, k=k, progress=progress)

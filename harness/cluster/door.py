@@ -1,0 +1,222 @@
+"""The door to ray: a cluster is joined or started, workers are hired on it, and their messages come in.
+
+Ray is told to keep quiet: its own talk would end up among the data on stdout.
+
+Public: Door, Hired, Lost, require.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from harness.cluster.room import Node, Shape
+from harness.cluster.worker import Message, Worker
+from harness.errors import BadCluster, GoodenoughError
+
+_PATIENCE_S = 5
+"""For the first answer of a cluster: ray itself would wait for five minutes, and then end the process."""
+
+_STORE_BYTES = 1 << 29
+"""Memory for what is on its way between processes, where the cluster is ours: a few clips for each worker."""
+
+
+class Lost(Exception):
+    """A worker is gone, or cannot be reached; the text says why."""
+
+
+class Hired:
+    """A worker on the cluster: one piece of work at a time, message by message."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.stream: Any = None
+        """What is coming in; None when it has nothing to do."""
+
+    def begin(self, method: str, *arguments: Any) -> None:
+        """Have it work; its messages are taken with `next`."""
+        try:
+            self.stream = getattr(self._handle, method).options(num_returns="streaming").remote(*arguments)
+        except _lost() as error:
+            raise Lost(_reason(error)) from None
+
+    def next(self) -> Message | None:
+        """The next message, which is waited for; None when the work is done.
+
+        Raises:
+            Lost: the worker is gone.
+            GoodenoughError: what the worker raised on purpose.
+        """
+        import ray
+
+        try:
+            message: Message = ray.get(next(self.stream))
+        except StopIteration:
+            self.stream = None
+            return None
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, GoodenoughError):
+                raise error.cause from None
+            raise
+        except _lost() as error:
+            raise Lost(_reason(error)) from None
+        return message
+
+    def dismiss(self) -> None:
+        """Let it go, whatever it is doing."""
+        import ray
+
+        self.stream = None
+        with contextlib.suppress(Exception):
+            ray.kill(self._handle)
+
+
+class Door:
+    """A connection to a cluster; one that was open before stays open."""
+
+    def __init__(self, address: str | None) -> None:
+        """Join a cluster, or start one on this machine for as long as this lasts.
+
+        Args:
+            address: `host:port` or `auto`; None for $RAY_ADDRESS, and without it for a cluster of our own.
+
+        Raises:
+            BadCluster: there is none, or it is of another version.
+        """
+        import ray
+
+        self._own = not ray.is_initialized()
+        if self._own:
+            _join(address or os.environ.get("RAY_ADDRESS") or "local")
+
+    def nodes(self) -> list[Node]:
+        """The machines of the cluster."""
+        import ray
+
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return [Node(float(has.get("CPU", 0)), float(has.get("GPU", 0))) for has in alive]
+
+    def hire(self, shape: Shape) -> Hired:
+        """One worker more; it may have to wait for its place."""
+        import ray
+
+        threads = dict.fromkeys(
+            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(shape.threads)
+        )
+        options = ray.remote(Worker).options(
+            num_cpus=shape.cpus,
+            num_gpus=shape.gpus,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": threads},
+        )
+        return Hired(options.remote())
+
+    def ready(self, hired: Sequence[Hired], seconds: float) -> Hired | None:
+        """One of some workers at work that has a message, or is done; None when none has within the time."""
+        import ray
+
+        of_stream = {worker.stream: worker for worker in hired}
+        found, _ = ray.wait(list(of_stream), num_returns=1, timeout=seconds, fetch_local=False)
+        return of_stream[found[0]] if found else None
+
+    def close(self) -> None:
+        """Leave; a cluster that was started here ends."""
+        import ray
+
+        if self._own:
+            ray.shutdown()
+
+
+def require() -> None:
+    """See that ray is there.
+
+    Raises:
+        BadCluster: it is not.
+    """
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise BadCluster(
+            "--engine ray needs ray, which is not installed: pip install 'goodenough[ray]'"
+        ) from None
+
+
+def _join(address: str) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What ray will do in any case from some version on; without it, it says so.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if address.startswith("ray://"):
+        raise BadCluster(
+            f"{address} is of Ray Client, which cannot carry this; run the command on a node of the cluster"
+            " and give --ray-address auto, or hand it in with `ray job submit`"
+        )
+    own = {"object_store_memory": _STORE_BYTES} if address == "local" else {}
+    if address not in ("local", "auto"):
+        _require_reachable(address)
+    _hush(ray)
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            include_dashboard=False if own else None,
+            logging_level=logging.CRITICAL,
+            **own,
+        )
+    except (Exception, SystemExit) as error:
+        where = "no cluster could be started here" if own else f"no Ray cluster could be joined at {address}"
+        raise BadCluster(f"{where}: {_reason(error)}") from None
+    finally:
+        # Ray would have the end of this process by SIGTERM look like a success.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, terminated)
+
+
+def _require_reachable(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadCluster(
+            f"{address!r} is no address of a Ray cluster; expected HOST:PORT, as 10.0.0.1:6379, or auto"
+        )
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadCluster(
+            f"no Ray cluster answers at {address} ({error}); begin one with `ray start --head`, or leave out"
+            " --ray-address and unset RAY_ADDRESS"
+        ) from None
+
+
+def _hush(ray: Any) -> None:
+    """The death of a worker is ours to tell: ray would print it on stdout, whatever `log_to_driver` says."""
+    ray._private.worker.print_to_stdstream = lambda *told, **how: None
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    from ray import exceptions
+
+    return (
+        exceptions.RayActorError,
+        exceptions.WorkerCrashedError,
+        exceptions.ObjectLostError,
+        exceptions.NodeDiedError,
+        exceptions.RuntimeEnvSetupError,
+        exceptions.OutOfMemoryError,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The last line that says something, without colours."""
+    import re
+
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

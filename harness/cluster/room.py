@@ -1,0 +1,113 @@
+"""How many workers fit a cluster, and what each of them gets; pure, it knows no ray.
+
+Conventions: GPUs of a worker are a fraction of one card, 0 to 1: a model lies on one card, and several small
+ones may share it. CPUs of a worker are also the threads that it computes with.
+
+Public: Wishes, Node, Shape, shape_of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.errors import BadCluster
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user asks of a cluster; None leaves it to us."""
+
+    address: str | None = None
+    """Of the cluster; None for one of this machine, which lasts as long as the command."""
+    workers: int | None = None
+    """Number of workers."""
+    gpus_per_worker: float | None = None
+    """Share of a GPU that each of them gets."""
+    cpus_per_worker: float | None = None
+    """CPUs that each of them gets."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine of a cluster has."""
+
+    cpus: float
+    """CPUs."""
+    gpus: float
+    """GPUs."""
+
+    def fits(self, cpus: float, gpus: float) -> int:
+        """Workers of so many CPUs and GPUs that it has room for."""
+        by_cpu = math.floor(self.cpus / cpus + 1e-9) if cpus else None
+        # Each card is shared by itself: of two cards and workers of 0.6 there are two, not three.
+        by_gpu = int(self.gpus) * math.floor(1 / gpus + 1e-9) if gpus else None
+        return min(n for n in (by_cpu, by_gpu) if n is not None)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The workers of a run."""
+
+    workers: int
+    """How many."""
+    cpus: float
+    """CPUs of each."""
+    gpus: float
+    """GPUs of each, 0 to 1."""
+    device: str
+    """Where their models run, as torch names it."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that each computes with."""
+        return max(1, int(self.cpus))
+
+
+def shape_of(wishes: Wishes, nodes: Sequence[Node], device: str | None) -> Shape:
+    """The workers of a run on a cluster.
+
+    Args:
+        wishes: what the user asks.
+        nodes: what the cluster has.
+        device: where models run, if the user says it: `cpu`, `cuda` or `mps`.
+
+    Raises:
+        BadCluster: it has no room for them, or one wish contradicts another.
+    """
+    n_cpus, n_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    gpus = wishes.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if n_gpus >= 1 and device in (None, "cuda") else 0.0
+    if device not in (None, "cpu", "cuda", "mps"):
+        raise BadCluster(
+            f"the cluster deals its GPUs: with --engine ray --device is cuda or cpu, not {device}"
+        )
+    if device == "cuda" and gpus == 0:
+        raise BadCluster("--device cuda needs workers that have a GPU, and these have none")
+    if device in ("cpu", "mps") and gpus > 0:
+        raise BadCluster(f"--device {device} uses no GPU of the cluster: leave out --gpus-per-worker")
+
+    def room(cpus: float) -> int:
+        return sum(node.fits(cpus, gpus) for node in nodes if cpus or gpus)
+
+    if wishes.workers is not None:
+        workers = wishes.workers
+    elif gpus:
+        workers = max(1, room(0))
+    else:
+        workers = max(1, int(n_cpus) // 2 if wishes.cpus_per_worker is None else room(wishes.cpus_per_worker))
+    cpus = wishes.cpus_per_worker
+    if cpus is None:
+        # As many as fit, and the same for all: on a node of 8 and one of 4, four workers get 2 each.
+        most = range(int(n_cpus) // workers, 0, -1)
+        cpus = float(next((n for n in most if room(n) >= workers), 0 if gpus else 1))
+    if room(cpus) < workers:
+        cards = f" and {gpus:g} GPUs" if gpus else ""
+        raise BadCluster(
+            f"no room for {workers} workers of {cpus:g} CPUs{cards} each: the cluster has {n_cpus:g} CPUs and"
+            f" {n_gpus:g} GPUs, for {room(cpus)} of them; ask for fewer with --workers, or less for each with"
+            " --cpus-per-worker or --gpus-per-worker"
+        )
+    return Shape(workers, cpus, gpus, device or ("cuda" if gpus else "cpu"))

@@ -1,0 +1,232 @@
+"""The card of a published suite: README.md with its YAML head, and eval.yaml, counted from the suite itself.
+
+The words are in `card.md`, and in the data cards that the publisher gives; every number here comes from the
+files, the manifest and the references' own entries.
+
+Public: render, eval_yaml, told, markdown_table, FileFacts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from string import Template
+from typing import Any
+
+import yaml
+
+from harness.dataset import licences
+from harness.dataset.signals import Suite
+from harness.documents import Entry, ReferenceRecord
+from harness.records import Estimate
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_WHOLE = "Signals and clips carry their audio."
+_MASKS = (
+    "**Masks only**: the audio of these clips may not be passed on. `goodenough download` rebuilds clips and"
+    " signals from your own copy of the corpus and checks each against its sha256."
+)
+_HEARD = 'samples, rate_hz = soundfile.read(io.BytesIO(signals[0]["audio"]["bytes"]))'
+_UNHEARD = "# masks only: to hear a signal, rebuild the suite with goodenough download --corpus"
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a Parquet file without reading it."""
+
+    n_rows: int
+    """Its rows."""
+    n_bytes: int
+    """Its size."""
+    n_expanded: int
+    """Size of its columns, decompressed."""
+
+
+def render(
+    suite: Suite,
+    files: Mapping[str, FileFacts],
+    entries: Sequence[Entry],
+    cards: Mapping[str, str],
+    repo_id: str,
+    masks_only: bool,
+) -> str:
+    """README.md.
+
+    Args:
+        suite: what is published.
+        files: every Parquet file of clips, signals, sets and verdict tables, by path.
+        entries: of the references, on this suite.
+        cards: data card of a task, where there is one.
+        repo_id: where it will lie.
+        masks_only: whether the audio is left out.
+    """
+    stated = {r.corpus.name: licences.named(r.corpus.licence) for r in suite.manifest.references}
+    known = sorted({name for names in stated.values() for name in names if name in licences.LICENCES})
+    of_config = _configurations(files)
+    n_signals = sum(files[path].n_rows for t in suite.tasks for path in of_config[t.name])
+    n_references = len(suite.manifest.references)
+    head = {
+        "pretty_name": repo_id.split("/")[-1],
+        "license": known[0] if len(known) == 1 else (known or "other"),
+        "task_categories": ["audio-classification"],
+        "tags": ["goodenough", "sufficient-signals", "transferability", "benchmark", "audio"],
+        "size_categories": [next((name for most, name in _SIZES if n_signals < most), "n>1M")],
+        "configs": [
+            {
+                "config_name": config,
+                "data_files": [{"split": "test", "path": f"{config}/*.parquet"}],
+                **({"default": True} if config == suite.tasks[0].name else {}),
+            }
+            for config in of_config
+        ],
+        "dataset_info": [_info(config, [files[p] for p in paths]) for config, paths in of_config.items()],
+    }
+    body = Template((Path(__file__).parent / "card.md").read_text("utf-8")).substitute(
+        title=repo_id.split("/")[-1],
+        repo_id=repo_id,
+        first=suite.tasks[0].name,
+        how_many=f"{n_signals:,} signals of {n_references} references",
+        listen=_UNHEARD if masks_only else _HEARD,
+        configurations=", ".join(f"`{name}`" for name in of_config),
+        form=_MASKS if masks_only else _WHOLE,
+        tasks="\n\n".join(_task(suite, t.name, entries, cards.get(t.name)) for t in suite.tasks),
+        licence_words=_licence_words(stated),
+    )
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body}"
+
+
+def eval_yaml(suite: Suite, repo_id: str) -> str:
+    """What makes the dataset a benchmark of the Hub: one task per configuration."""
+    return yaml.safe_dump(
+        {
+            "name": repo_id.split("/")[-1],
+            "description": "Transferability of minimal sufficient signals between audio classifiers:"
+            " lift, higher is better.",
+            "evaluation_framework": "goodenough",
+            "tasks": [{"id": t.name, "config": t.name, "split": "test"} for t in suite.tasks],
+        },
+        sort_keys=False,
+    )
+
+
+def told(estimate: Estimate | None) -> str:
+    """An estimate with its interval and n, as `0.87 [0.82, 0.91] (n = 240)`."""
+    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
+        return "-"
+    value, low, high = (f"{x:.2f}" for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}] (n = {estimate.n:,})"
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _configurations(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(files):
+        found[path.split("/")[0]].append(path)
+    return dict(found)
+
+
+def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
+    n_expanded, n_bytes = sum(f.n_expanded for f in facts), sum(f.n_bytes for f in facts)
+    split = {"name": "test", "num_bytes": n_expanded, "num_examples": sum(f.n_rows for f in facts)}
+    return {
+        "config_name": config,
+        "splits": [split],
+        "download_size": n_bytes,
+        "dataset_size": n_expanded,
+    }
+
+
+def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None) -> str:
+    records = suite.references(task)
+    found = suite.task(task)
+    lines = (
+        f"Labels: {', '.join(found.labels)}. Clips at {found.sample_rate_hz:,} Hz, of at most"
+        f" {found.max_seconds:g} s."
+    )
+    who = [_who(record) for record in records]
+    heads = ["reference", "revision", "corpus", "its licence", "clips", "skipped", "of silence it says"]
+    parts = [f"## {task}", lines, *([_words(card)] if card else [])]
+    parts += ["### References and their signals", markdown_table(heads, who)]
+    kept = [row for record in records for row in _kept(suite, task, record)]
+    heads = ["reference", "family", "signals", "degenerate", "bins kept, median (range)", "share of the bins"]
+    parts.append(markdown_table(heads, kept))
+    mine = {e.model.repo_id: e for e in entries if e.task == task}
+    if mine:
+        heads = ["reference as a listener", "family", "transfer", "agreeing", "floor", "lift", "accuracy"]
+        rows = [row for name in sorted(mine) for row in _rates(mine[name])]
+        parts.append("### How the references take each other's signals: means over the others")
+        parts.append(markdown_table(heads, rows))
+    return "\n\n".join(parts)
+
+
+def _who(record: ReferenceRecord) -> list[str]:
+    corpus = record.corpus
+    return [
+        record.model.repo_id,
+        f"`{record.model.revision[:12]}`",
+        f"{corpus.name} `{corpus.revision[:12]}`",
+        corpus.licence or "not stated",
+        f"{corpus.n_clips:,}",
+        f"{len(record.skipped):,}",
+        record.counts[0].silence_class if record.counts else "-",
+    ]
+
+
+def _kept(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
+    by_family = defaultdict(list)
+    for line in suite.signal_lines(task, record.model.slug):
+        if not line.degenerate:
+            by_family[line.family].append((line.n_kept, line.n_kept / (line.n_samples // 2 + 1)))
+    rows = []
+    for count in record.counts:
+        bins = sorted(by_family[count.family])
+        kept = [n for n, _ in bins]
+        shown = f"{median(kept):,.0f} ({kept[0]:,} to {kept[-1]:,})" if kept else "-"
+        share = f"{median(s for _, s in bins):.2g}" if kept else "-"
+        counted = [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
+        rows.append([record.model.repo_id, count.family, *counted, shown, share])
+    return rows
+
+
+def _rates(entry: Entry) -> list[list[str]]:
+    accuracy = told(entry.scorecard.whole.accuracy)
+    return [
+        [
+            entry.model.repo_id,
+            score.family,
+            told(score.rates.transfer),
+            told(score.rates.agreeing_transfer),
+            told(score.rates.floor),
+            told(score.rates.lift),
+            accuracy,
+        ]
+        for score in entry.scorecard.families
+    ]
+
+
+def _words(card: str) -> str:
+    """A data card without its head, its title, its figures and what is counted here anew."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
+    body = re.sub(r"^## Measured\n.*?(?=^## |\Z)", "", body, flags=re.DOTALL | re.MULTILINE)
+    body = re.sub(r"^(# .*|!\[.*\]\(.*\))\n", "", body, flags=re.MULTILINE)
+    body = re.sub(r"^(#+) ", r"#\1 ", body, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", body).strip()
+
+
+def _licence_words(stated: Mapping[str, Sequence[str]]) -> str:
+    each = (f"{corpus}: {', '.join(names) or 'not stated'}" for corpus, names in sorted(stated.items()))
+    return (
+        "A signal is a derivative of its clip and is under the licence of its corpus ("
+        + "; ".join(each)
+        + ")."
+        " Masks, verdicts and this text are Apache-2.0."
+    )

@@ -1,0 +1,253 @@
+"""A suite on this machine: its files copied, verified, brought up to date; and masks made to sound again.
+
+    <to>/.source.json     where the files came from, and which clips were rebuilt
+    <to>/...              a signals folder
+
+Every file has the sha256 of the manifest before it counts; one that is there already is not fetched. Where
+only masks were published, clips are found in the user's own copy of the corpus by the sha256 of their
+samples.
+
+Public: into, rebuild, was_rebuilt, compared, files_for, sizes, Rebuilt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import audio
+from harness.dataset import folder, schema, shards
+from harness.dataset.corpora import Corpus, open_corpus, sounds_below
+from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
+from harness.dataset.signals import Suite, load
+from harness.documents import Manifest, from_json, to_json
+from harness.errors import BadCorpus, BadInput, BadSignals
+from harness.hub import fetching
+from harness.hub.repository import Repository
+from harness.journal import replace_file
+from harness.records import Clip
+from harness.tasks import Task
+
+Progress = Callable[[int, int], None]
+"""Told the files done and the bytes fetched or copied, since it was last called."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rebuilt:
+    """What came of rebuilding the clips of a task."""
+
+    n_clips: int
+    """Clips, each with the samples it was published with."""
+    n_signals: int
+    """Signals made of them by their masks."""
+    n_differing: int
+    """Of these, not to the last bit what was certified: this machine rounds otherwise."""
+
+
+def files_for(manifest: Manifest, tasks: Sequence[str]) -> list[str]:
+    """The files of some tasks, and those that are of none."""
+    every = [task.name for task in manifest.tasks]
+    return [path for path in manifest.files if _task_of(path, every) in (None, *tasks)]
+
+
+def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lambda n, n_bytes: None) -> Suite:
+    """Copy some tasks of a suite into a folder; what came there before, from the same source, stays current.
+
+    Args:
+        suite: of the Hub, or a local one.
+        tasks: names of tasks it has.
+        to: the folder, made if need be.
+        progress: see `Progress`.
+
+    Returns:
+        The suite in the folder.
+
+    Raises:
+        BadInput: the folder holds something else, or cannot be written.
+        BadSignals: a file cannot be fetched, or is not what the manifest says.
+    """
+    with folder.alone(to, "--to"):
+        source = _source(to, suite.name)
+        kept = _existing(to)
+        known = {task.name for task in suite.tasks}
+        wanted = sorted({*tasks, *(t.name for t in (kept.tasks if kept else ()) if t.name in known)})
+        manifest = _trimmed(suite.manifest, wanted)
+        rebuilt = source["rebuilt"]
+        for path in rebuilt:
+            if rebuilt[path]["from"] == manifest.files.get(path):
+                manifest.files[path] = rebuilt[path]["to"]
+        try:
+            told = to_json(manifest).encode()
+            source |= {"commit": suite.commit, "manifest": hashlib.sha256(told).hexdigest()}
+            replace_file(to / SOURCE, json.dumps(source, indent=1).encode())
+            for path, sha256 in manifest.files.items():
+                progress(1, _bring(suite, path, sha256, to))
+            replace_file(to / folder.NEW_MANIFEST, told)
+            folder.settle(to)
+            _remove_others(to, manifest)
+        except OSError as error:
+            raise BadInput(f"cannot write {to}: {error.strerror}; choose another --to") from None
+    return load(str(to))
+
+
+def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress) -> None:
+    """Put the clips of a task into a downloaded folder, from copies of its corpora.
+
+    Args:
+        suite: in a folder that `into` made.
+        task: one of which only masks are there.
+        sources: folders of sound files, or Hub datasets; a clip is known by its samples, not by its name.
+        progress: see `Progress`; told of clips.
+
+    Raises:
+        BadCorpus: a clip is in none of them.
+    """
+    path = clips_path(task.name)
+    rows = {r["sha256"]: r for r in shards.read_rows(suite.file(path), schema.CLIPS)}
+    missing = dict(rows)
+
+    def found() -> Iterator[dict[str, Any]]:
+        for clip in _clips(sources, task):
+            row = missing.pop(audio.sha256(clip.waveform), None)
+            if row is not None:
+                progress(1, len(clip.waveform))
+                named = dataclasses.replace(
+                    clip, clip_id=row["clip_id"], corpus=row["corpus"], label=row["label"]
+                )
+                yield schema.clip_row(named)
+
+    with folder.alone(suite.root, "--to"):
+        part = folder.new(suite.root / path)
+        shards.write_rows(part, found(), schema.typed(schema.CLIPS, task.sample_rate_hz))
+        if missing:
+            part.unlink()
+            raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))
+        sha256 = shards.sha256_of(part)
+        source = json.loads((suite.root / SOURCE).read_text("utf-8"))
+        source["rebuilt"][path] = {"from": suite.manifest.files[path], "to": sha256}
+        manifest = dataclasses.replace(suite.manifest, files={**suite.manifest.files, path: sha256})
+        told = to_json(manifest).encode()
+        source["manifest"] = hashlib.sha256(told).hexdigest()
+        replace_file(suite.root / SOURCE, json.dumps(source, indent=1).encode())
+        replace_file(suite.root / folder.NEW_MANIFEST, told)
+        folder.settle(suite.root)
+
+
+def was_rebuilt(suite: Suite, task: Task) -> bool:
+    """Whether the clips of a task came from the user's own copy."""
+    path = suite.root / SOURCE
+    return path.is_file() and clips_path(task.name) in json.loads(path.read_text("utf-8"))["rebuilt"]
+
+
+def compared(suite: Suite, task: Task) -> Rebuilt:
+    """Whether the masks give, on the clips that were rebuilt, the signals that were certified."""
+    n_clips = sum(1 for _ in suite.clip_lines(task.name))
+    same = [
+        audio.sha256(waveform) == signal.sha256
+        for record in suite.references(task.name)
+        for signal, waveform in suite.signals(task.name, record.model.slug)
+    ]
+    return Rebuilt(n_clips, len(same), same.count(False))
+
+
+def _clips(sources: Sequence[str], task: Task) -> Iterator[Clip]:
+    for source in sources:
+        if Path(source).is_dir():
+            corpus = Corpus(source, None, None, sounds_below(Path(source)))
+        else:
+            corpus = open_corpus(source, task)
+        yield from corpus.clips(task)
+
+
+def _not_found(
+    suite: Suite, task: Task, missing: Iterable[dict[str, Any]], n: int, sources: Sequence[str]
+) -> str:
+    lacking = sorted(row["clip_id"] for row in missing)
+    corpora = sorted({f"{r.corpus.name} at {r.corpus.revision[:12]}" for r in suite.references(task.name)})
+    return (
+        f"{len(lacking)} of {n} clips of {task.name} are not in {', '.join(sources)}, sample for sample, as"
+        f" {lacking[0]}; expected {' and '.join(corpora)}: is it another version, or was it converted?"
+    )
+
+
+def _task_of(path: str, tasks: Sequence[str]) -> str | None:
+    """The task a file is of; None for the card and its like."""
+    top, *rest = path.split("/")
+    if top == VERDICTS and rest:
+        return next((task for task in tasks if rest[-2].startswith(f"{task}@")), None)
+    return next(
+        (t for t in tasks if top in (t, *(f"{t}_{kind}" for kind in ("clips", "sets", VERDICTS)))), None
+    )
+
+
+def _trimmed(manifest: Manifest, tasks: Sequence[str]) -> Manifest:
+    return dataclasses.replace(
+        manifest,
+        tasks=tuple(t for t in manifest.tasks if t.name in tasks),
+        references=tuple(r for r in manifest.references if r.task in tasks),
+        files={path: manifest.files[path] for path in files_for(manifest, tasks)},
+    )
+
+
+def _existing(to: Path) -> Manifest | None:
+    path = to / MANIFEST
+    return from_json(Manifest, path.read_bytes()) if path.is_file() else None
+
+
+def _source(to: Path, name: str) -> dict[str, Any]:
+    """Where the folder's files came from.
+
+    Raises:
+        BadInput: from elsewhere.
+    """
+    if (to / SOURCE).is_file():
+        found: dict[str, Any] = json.loads((to / SOURCE).read_text("utf-8"))
+        if found["source"] == name:
+            return found
+        raise BadInput(f"{to} holds signals of {found['source']}, not of {name}; choose another --to")
+    if (to / MANIFEST).is_file():
+        raise BadInput(f"{to} holds signals that were not downloaded; choose another --to")
+    return {"source": name, "commit": None, "manifest": None, "rebuilt": {}}
+
+
+def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
+    """Have a file ready in the folder; returns the bytes that were moved for it."""
+    target = to / path
+    for place in (target, folder.new(target)):
+        if place.is_file() and shards.sha256_of(place) == sha256:
+            return 0
+    source = suite.file(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)  # the cache and the folder share what lies on one disk
+    except OSError:
+        shutil.copyfile(source, part)
+    if shards.sha256_of(part) != sha256:
+        raise BadSignals(f"{path} changed while it was copied; give the same command again")
+    part.replace(folder.new(target))
+    return source.stat().st_size
+
+
+def _remove_others(to: Path, manifest: Manifest) -> None:
+    """Files of an earlier version go; verdicts that were made here stay."""
+    for task in manifest.tasks:
+        for path in to.glob(f"{task.name}*/*.parquet"):
+            name = path.relative_to(to).as_posix()
+            if name not in manifest.files and _task_of(name, [task.name]):
+                path.unlink()
+
+
+def sizes(suite: Suite) -> dict[str, int]:
+    """Bytes of each file of a suite of the Hub, or of a local one, by path."""
+    if suite.commit is None or not suite.is_remote:
+        return {path: (suite.root / path).stat().st_size for path in suite.manifest.files}
+    there = fetching.files_of(Repository(suite.name), suite.commit)
+    return {path: there[path].n_bytes for path in suite.manifest.files if path in there}

@@ -1,0 +1,77 @@
+"""A signals folder as it changes: new files beside the old ones, all put in their place at once.
+
+A new file is `<path>.new` until the new manifest, `manifest.json.new`, is whole; from then on the new state
+holds, and whoever opens the folder next finishes the renaming. A kill at any moment leaves the folder as it
+was or as it will be.
+
+Public: alone, settle, new, NEW_MANIFEST.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.dataset.layout import MANIFEST, SOURCE
+from harness.errors import BadInput
+
+_NEW = ".new"
+"""Ending of a file that is written and not yet in its place."""
+
+NEW_MANIFEST = MANIFEST + _NEW
+"""Written when every new file is whole: from then on the new state holds, whatever happens."""
+
+
+def new(path: Path) -> Path:
+    """Where a file is written that will take the place of `path`."""
+    return path.with_name(path.name + _NEW)
+
+
+@contextlib.contextmanager
+def alone(root: Path, option: str) -> Iterator[None]:
+    """Hold a folder against other processes, and finish what a killed one left half renamed.
+
+    Args:
+        root: the folder, made if need be.
+        option: by which the user names it.
+
+    Raises:
+        BadInput: it is a file, holds something else, or cannot be written.
+    """
+    _refuse_foreign(root, option)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        lock.acquire()
+    except OSError as error:
+        raise BadInput(f"cannot write {root}: {error.strerror}; choose another {option}") from None
+    try:
+        settle(root)
+        yield
+    finally:
+        lock.release()
+
+
+def settle(root: Path) -> None:
+    """Put new files in the place of the old ones: all of them, once the new manifest is there."""
+    if (root / NEW_MANIFEST).is_file():
+        for path in root.glob(f"**/*{_NEW}"):
+            if path.name != NEW_MANIFEST:
+                path.replace(path.with_name(path.name.removesuffix(_NEW)))
+        (root / NEW_MANIFEST).replace(root / MANIFEST)
+
+
+def _refuse_foreign(root: Path, option: str) -> None:
+    """Before anything is written into it: a folder of something else, or a file."""
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"{root} is a file; {option} names a folder")
+    ours = any((root / name).is_file() for name in (MANIFEST, NEW_MANIFEST, SOURCE))
+    if ours or any(root.glob(".*.journal")):
+        return
+    if any(not path.name.startswith(".") for path in root.glob("*")):
+        raise BadInput(
+            f"{root} holds files but no {MANIFEST}: it is no signals folder; name a new one with {option}"
+        )

@@ -1,0 +1,50 @@
+"""Licences of corpora, and what they allow: a sufficient signal is a derivative of its clip.
+
+Conventions: names are those of the Hub's `license` field. A licence that is not in the table is unknown, and
+what is unknown is not passed on.
+
+Public: LICENCES, problem, named.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+
+_FREE = ("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "pddl", "odc-by", "odbl", "unlicense")
+_CC = ("cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nc-sa")
+_CC_AS_IT_IS = ("cc-by-nd", "cc-by-nc-nd")
+_VERSIONS = ("2.0", "2.5", "3.0", "4.0")
+
+LICENCES: MappingProxyType[str, bool] = MappingProxyType(
+    {
+        **dict.fromkeys(_FREE, True),
+        "cdla-permissive-1.0": True,
+        "cdla-permissive-2.0": True,
+        "cdla-sharing-1.0": True,
+        **{f"{name}-{version}": True for name in _CC for version in _VERSIONS},
+        **{f"{name}-{version}": False for name in _CC_AS_IT_IS for version in _VERSIONS},
+    }
+)
+"""Licence -> whether parts of a recording may be passed on under it."""
+
+
+def named(stated: str | None) -> tuple[str, ...]:
+    """The licences a corpus states, in the Hub's spelling; a folder states one per line of its metadata."""
+    parts = re.split(r"[;,]", stated or "")
+    return tuple(
+        dict.fromkeys(re.sub(r"[\s_]+", "-", part.strip().lower()) for part in parts if part.strip())
+    )
+
+
+def problem(corpus: str, stated: str | None) -> str | None:
+    """Why the audio of a corpus may not be published; None where it may."""
+    otherwise = "publish masks alone with --masks-only"
+    if not named(stated):
+        return f"{corpus}: its licence is not stated; state it with --licence, or {otherwise}"
+    for licence in named(stated):
+        if licence not in LICENCES:
+            return f"{corpus}: {licence!r} is no licence known here, as cc-by-4.0 is; {otherwise}"
+        if not LICENCES[licence]:
+            return f"{corpus}: {licence} allows no derivatives, and a signal is one; {otherwise}"
+    return None

@@ -1,0 +1,263 @@
+"""A signals folder in the form in which it is published, beside it in `.published/`.
+
+What is stored as masks gets its audio, or what has audio loses it (masks only); the references' verdicts
+become tables that `datasets` can load, a card is written, and last a manifest with the sha256 of every file.
+A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
+gives the same bytes.
+
+Public: prepare, problems, is_ours, Prepared, PLACE.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness import audio
+from harness.dataset import card, licences, schema, shards
+from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.signals import Suite
+from harness.documents import Entry, Manifest, ReferenceRecord, from_json, to_json
+from harness.errors import BadSignals
+from harness.journal import replace_file
+from harness.tasks import Task
+
+PLACE = ".published"
+"""Folder of the published form, below the signals folder."""
+
+README, EVAL = "README.md", "eval.yaml"
+
+_MADE = ".made.json"
+"""What each file in PLACE was made of."""
+
+_VERSION = "1"
+"""Raised when the published form of the same source changes."""
+
+MAX_FILE_BYTES = 50_000_000_000
+"""The most the Hub takes as one file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A folder that can be pushed, or loaded as it is."""
+
+    root: Path
+    """The folder."""
+    files: dict[str, Path]
+    """What belongs to it, by path below the root, the manifest last."""
+    n_bytes: int
+    """Of all of them."""
+
+
+def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
+    """Why the suite may not be published in this form, a line each; empty when it may.
+
+    Args:
+        suite: a local one.
+        licence: of the corpora that state none.
+        masks_only: whether the audio is left out.
+    """
+    if masks_only:
+        return []
+    stated = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
+    return [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file of a repository is of a published suite, and goes when a new one has it no more."""
+    return path in (README, EVAL, MANIFEST) or path.endswith((".parquet", "/entry.json"))
+
+
+def prepare(
+    suite: Suite,
+    entries: Sequence[Path],
+    *,
+    repo_id: str,
+    cards: Mapping[str, str],
+    licence: str | None = None,
+    masks_only: bool = False,
+    progress: Callable[[int], None] = lambda n: None,
+) -> Prepared:
+    """Write the published form below the suite's folder.
+
+    Args:
+        suite: a local one, without `problems`.
+        entries: folders of the references' entries on it, each valid.
+        repo_id: what it will be called.
+        cards: data card of a task, where there is one.
+        licence: of the corpora that state none.
+        masks_only: leave out the audio of clips and signals.
+        progress: told the files done since it was last called.
+
+    Raises:
+        BadSignals: a signal is not what was certified, or a file is too large for the Hub.
+        BadInput: the folder cannot be written.
+    """
+    bench = _Bench(suite.root / PLACE)
+    (bench.place / MANIFEST).unlink(missing_ok=True)
+    stated = tuple(_stated(record, licence) for record in suite.manifest.references)
+    suite.manifest = dataclasses.replace(suite.manifest, references=stated)
+    for part in _parts(suite, entries, masks_only):
+        bench.make(part)
+        progress(1)
+        if (bench.place / part.path).stat().st_size > MAX_FILE_BYTES:
+            raise BadSignals(
+                f"{part.path} has more than {MAX_FILE_BYTES:,} bytes, the most the Hub takes: --masks-only"
+            )
+    bench.remove_others()
+    facts = {path: _facts(bench.place / path) for path in bench.made if _is_table(path)}
+    read = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
+    text = card.render(suite, facts, read, cards, repo_id, masks_only)
+    replace_file(bench.place / README, text.encode())
+    replace_file(bench.place / EVAL, card.eval_yaml(suite, repo_id).encode())
+    names = sorted([*bench.made, README, EVAL])
+    hashes = {name: shards.sha256_of(bench.place / name) for name in names}
+    manifest: Manifest = dataclasses.replace(suite.manifest, files=hashes)
+    replace_file(bench.place / MANIFEST, to_json(manifest).encode())
+    files = {name: bench.place / name for name in (*names, MANIFEST)}
+    return Prepared(bench.place, files, sum(path.stat().st_size for path in files.values()))
+
+
+def _stated(record: ReferenceRecord, licence: str | None) -> ReferenceRecord:
+    """A reference whose corpus states its licence, if the publisher does."""
+    stated = record.corpus.licence or licence
+    return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=stated))
+
+
+def _is_table(path: str) -> bool:
+    return path.endswith(".parquet") and not path.startswith(f"{VERDICTS}/")
+
+
+def _facts(path: Path) -> card.FileFacts:
+    found = pq.read_metadata(path)
+    expanded = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
+    return card.FileFacts(found.num_rows, path.stat().st_size, expanded)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A file of the published form."""
+
+    path: str
+    """Below the root."""
+    of: str
+    """What decides its content."""
+    write: Callable[[Path], None]
+    """Makes it, at a path that is not there yet."""
+
+
+class _Bench:
+    """Where files are made, and what is known of those that were."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.made: dict[str, str] = {}
+        """Path -> what it was made of."""
+        try:
+            self._before: dict[str, str] = json.loads((place / _MADE).read_text("utf-8"))
+        except (OSError, ValueError):
+            self._before = {}
+
+    def make(self, part: _Part) -> None:
+        """Make a file, unless it was made of the same before."""
+        key, target = f"{part.of} {_VERSION}", self.place / part.path
+        if not (self._before.get(part.path) == key and target.is_file()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            part.write(target)
+            self._before[part.path] = key
+            replace_file(self.place / _MADE, json.dumps(self._before, indent=1).encode())
+        self.made[part.path] = key
+
+    def remove_others(self) -> None:
+        """Nothing of an earlier form stays."""
+        for path in sorted(self.place.rglob("*"), reverse=True):
+            name = path.relative_to(self.place).as_posix()
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif name not in (*self.made, _MADE):
+                path.unlink()
+        replace_file(self.place / _MADE, json.dumps(self.made, indent=1).encode())
+
+
+def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[_Part]:
+    """Every file but card and manifest."""
+    files, form = suite.manifest.files, "masks" if masks_only else "audio"
+    for task in suite.tasks:
+        clips = clips_path(task.name)
+        yield _Part(clips, f"{files[clips]} {form}", partial(_clips, suite, task, masks_only))
+        for record in suite.references(task.name):
+            slug = record.model.slug
+            path, sets = signals_path(task.name, slug), sets_path(task.name, slug)
+            # The audio of signals that are stored as masks is made of their clips.
+            of = f"{files[path]} {files[clips]} {form}"
+            yield _Part(path, of, partial(_signals, suite, task, slug, masks_only))
+            if sets in files:
+                yield _Part(sets, files[sets], partial(_sets, suite, task, slug))
+    for folder in entries:
+        entry = from_json(Entry, (folder / "entry.json").read_bytes())
+        told = f"{entry.task}_verdicts/{entry.model.slug}.parquet"
+        yield _Part(told, entry.verdicts_sha256, partial(_told, suite.task(entry.task), entry, folder))
+        for name in ("verdicts.parquet", "entry.json"):
+            source = folder / name
+            yield _Part(f"{VERDICTS}/{entry.path}/{name}", shards.sha256_of(source), partial(_same, source))
+
+
+def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
+    source = suite.root / clips_path(task.name)
+    if masks_only:
+        rows = ({**row, "audio": None} for row in shards.read_rows(source, schema.CLIPS))
+    else:
+        rows = (schema.clip_row(suite.clip(task.name, line.clip_id)) for line in suite.clip_lines(task.name))
+    shards.write_rows(to, rows, schema.typed(schema.CLIPS, task.sample_rate_hz))
+
+
+def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:
+    columns = schema.typed(schema.SIGNALS, task.sample_rate_hz)
+    if masks_only:
+        source = suite.root / signals_path(task.name, slug)
+        rows = ({**row, "audio": None} for row in shards.read_rows(source, schema.SIGNALS))
+        shards.write_rows(to, rows, columns)
+        return
+
+    def heard() -> Iterator[dict[str, Any]]:
+        for signal, waveform in suite.signals(task.name, slug):
+            if audio.sha256(waveform) != signal.sha256:
+                raise BadSignals(
+                    f"{signal.signal_id}, rebuilt from its mask, is not what was certified: this machine"
+                    " computes something else; publish from the one that extracted it, or extract again"
+                )
+            yield schema.signal_row(signal, waveform)
+
+    shards.write_rows(to, heard(), columns)
+
+
+def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
+    rows = map(schema.set_row, suite.causal_sets(task.name, slug))
+    shards.write_rows(to, rows, schema.typed(schema.SETS, task.sample_rate_hz))
+
+
+def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
+    """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
+    found = pq.read_table(folder / "verdicts.parquet")
+    names = pa.array([entry.model.repo_id] * found.num_rows, pa.string())
+    columns = schema.typed(schema.TOLD, task.sample_rate_hz)
+    table = found.add_column(0, "candidate", names).cast(columns)
+    part = to.with_name(to.name + ".part")
+    pq.write_table(table, part, compression="zstd")
+    part.replace(to)
+
+
+def _same(source: Path, to: Path) -> None:
+    part = to.with_name(to.name + ".part")
+    shutil.copyfile(source, part)
+    part.replace(to)

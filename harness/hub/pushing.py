@@ -1,0 +1,207 @@
+"""What is sent to the Hub: a whole repository in one commit, a tag, a pull request.
+
+Whatever changes a repository looks first at what is there, so that doing it again, here or by the same
+command, changes nothing twice.
+
+Public: Offer, require_token, push, tag, offer, same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+from harness.hub.fetching import commit_of, files_of
+from harness.hub.repository import Remote, Repository, persistently, refusals
+
+Progress = Callable[[int, int], None]
+"""Told the files done and the bytes they have, since it was last called."""
+
+_BLOCK = 1 << 20
+_AT_ONCE = 5
+"""Large files that are sent side by side."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A pull request."""
+
+    url: str
+    """Where people look at it."""
+    number: int
+    """Its number."""
+    was_open: bool
+    """It was there already, with the same content: nothing was sent."""
+
+
+def require_token(instead: str) -> None:
+    """Somebody is logged in.
+
+    Args:
+        instead: what can be done without; the end of a sentence.
+
+    Raises:
+        BadInput: nobody is.
+    """
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise BadInput(
+            f"not logged in to the Hub, and this needs a token that may write: hf auth login; {instead}"
+        )
+
+
+def push(
+    repository: Repository,
+    files: Mapping[str, Path],
+    message: str,
+    *,
+    private: bool = False,
+    ours: Callable[[str], bool] = lambda path: False,
+    progress: Progress = lambda n, n_bytes: None,
+) -> str:
+    """Make a repository hold these files, in one commit; large files go first, and each only once.
+
+    A push that is cut off changes nothing; the next one sends what is missing. A repository that has all of
+    it already keeps its commit.
+
+    Args:
+        repository: made if need be.
+        files: path in the repository -> file.
+        message: of the commit.
+        private: of a repository that is made.
+        ours: whether a path there that is not among the files is to go.
+        progress: see `Progress`.
+
+    Returns:
+        The commit that holds them.
+
+    Raises:
+        BadInput: it cannot be reached or written, or somebody else pushed meanwhile.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    api = HfApi()
+
+    def make() -> None:
+        api.create_repo(repository.repo_id, repo_type=repository.kind, private=private, exist_ok=True)
+
+    def send() -> str:
+        head = commit_of(repository, None)
+        there = files_of(repository, head)
+        changed = [name for name, path in files.items() if not same(path, there.get(name))]
+        gone = [name for name in there if name not in files and ours(name)]
+        if not changed and not gone:
+            return head
+        additions = [CommitOperationAdd(name, files[name]) for name in changed]
+        for i in range(0, len(additions), _AT_ONCE):
+            some = additions[i : i + _AT_ONCE]
+            api.preupload_lfs_files(repository.repo_id, some, repo_type=repository.kind, free_memory=False)
+            progress(len(some), sum(files[addition.path_in_repo].stat().st_size for addition in some))
+        operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in gone)]
+        done = api.create_commit(
+            repository.repo_id,
+            operations,
+            repo_type=repository.kind,
+            commit_message=message,
+            parent_commit=head,
+        )
+        return done.oid
+
+    with refusals(repository, None):
+        persistently(make)
+        return persistently(send)
+
+
+def tag(repository: Repository, commit: str, wanted: str | None) -> str:
+    """Give a commit a tag; the one it has is kept, and without a name it gets the next of `v1`, `v2`, ...
+
+    Raises:
+        BadInput: the tag stands for another commit.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+
+    def give() -> str:
+        refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
+        tags = {t.name: t.target_commit for t in refs.tags}
+        here = sorted(name for name, target in tags.items() if target == commit)
+        if here and wanted in (None, *here):
+            return wanted or here[-1]
+        if wanted in tags:
+            raise BadInput(
+                f"{repository} has a tag {wanted} for another commit, {tags[wanted][:12]}, and tags do not"
+                " move; choose another with --tag"
+            )
+        numbers = [int(name[1:]) for name in tags if re.fullmatch(r"v\d{1,6}", name)]
+        name = wanted or f"v{max(numbers, default=0) + 1}"
+        api.create_tag(repository.repo_id, repo_type=repository.kind, tag=name, revision=commit)
+        return name
+
+    with refusals(repository, commit):
+        return persistently(give)
+
+
+def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str, text: str) -> Offer:
+    """Open a pull request that adds files; one that is open, and adds the same, is left as it is.
+
+    Args:
+        repository: to whom.
+        files: path in the repository -> file or content.
+        title: of the pull request; by it, and by its content, an open one is recognised.
+        text: what it says of itself.
+
+    Raises:
+        BadInput: it cannot be reached, or takes no pull requests.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi()
+
+    def open_one() -> Offer:
+        known = api.get_repo_discussions(
+            repository.repo_id, repo_type=repository.kind, discussion_type="pull_request"
+        )
+        for found in known:
+            if found.title == title and found.status in ("open", "draft"):
+                there = files_of(repository, f"refs/pr/{found.num}")
+                if all(same(content, there.get(name)) for name, content in files.items()):
+                    return Offer(found.url, found.num, was_open=True)
+        done = api.create_commit(
+            repository.repo_id,
+            [CommitOperationAdd(name, content) for name, content in files.items()],
+            repo_type=repository.kind,
+            commit_message=title,
+            commit_description=text,
+            create_pr=True,
+        )
+        return Offer(str(done.pr_url), int(done.pr_num or 0), was_open=False)
+
+    with refusals(repository, None):
+        return persistently(open_one)
+
+
+def same(content: Path | bytes, there: Remote | None) -> bool:
+    """Whether a file is what lies there, by either of the Hub's hashes."""
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if there is None or there.n_bytes != size:
+        return False
+    git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    digest = hashlib.sha256() if len(there.digest) == 64 else git
+    return _digest(digest, content) == there.digest
+
+
+def _digest(digest: Any, content: Path | bytes) -> str:
+    if isinstance(content, bytes):
+        digest.update(content)
+        return str(digest.hexdigest())
+    with open(content, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return str(digest.hexdigest())

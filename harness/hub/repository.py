@@ -1,0 +1,148 @@
+"""Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
+
+Public: Repository, Remote, split, refusals, persistently, WAITS.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from harness.errors import BadInput
+
+T = TypeVar("T")
+
+WAITS = (1.0, 4.0, 15.0)
+"""Seconds before each further try when the Hub or the network stumbles."""
+
+_STUMBLES = (429, 500, 502, 503, 504)
+_REPO_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A dataset or a model of the Hub."""
+
+    repo_id: str
+    """`org/name`."""
+    kind: Literal["dataset", "model"] = "dataset"
+    """Which of the two."""
+
+    def __str__(self) -> str:
+        return self.repo_id
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file of a repository."""
+
+    digest: str
+    """sha256 of a large file, git's hash of a small one."""
+    n_bytes: int
+    """Its size."""
+
+
+def split(source: str) -> tuple[str, str | None] | None:
+    """`org/name[@revision]` as (repo_id, revision); None where it is no such thing."""
+    repo_id, at, revision = source.partition("@")
+    if not _REPO_ID.fullmatch(repo_id) or (at and not re.fullmatch(r"[\w./-]+", revision)):
+        return None
+    return repo_id, revision or None
+
+
+def persistently(do: Callable[[], T]) -> T:
+    """Do it, and again after a pause where the Hub or the network stumbled."""
+    for wait in WAITS:
+        try:
+            return do()
+        except Exception as error:
+            if not _stumbled(error):
+                raise
+        time.sleep(wait)
+    return do()
+
+
+def _stumbled(error: Exception) -> bool:
+    """Whether the same request may well succeed in a moment."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in _STUMBLES
+    if isinstance(error, LocalEntryNotFoundError):  # what a failed download ends in: the network is its cause
+        return isinstance(error.__cause__, Exception) and _stumbled(error.__cause__)
+    if type(error) is OSError and error.errno is None:  # a file that is shorter than was announced
+        return True
+    # The client lets the errors of its HTTP library through.
+    return type(error).__module__.startswith("httpx") or isinstance(error, TimeoutError)
+
+
+@contextmanager
+def refusals(repository: Repository, revision: str | None, path: str | None = None) -> Iterator[None]:
+    """What goes wrong between here and the Hub, each as a BadInput of one line."""
+    from huggingface_hub import errors
+
+    what = f"{repository.kind} {repository}"
+    at = f"{what}@{revision}" if revision else what
+    try:
+        yield
+    except BadInput:
+        raise
+    except errors.RevisionNotFoundError:
+        raise BadInput(
+            f"{what} has no revision {revision!r}; give a branch, a tag or all 40 digits of a commit"
+        ) from None
+    except errors.RemoteEntryNotFoundError as error:
+        raise BadInput(f"{at} has no file {path}" if path else _not_found(what, error)) from None
+    except errors.GatedRepoError:
+        raise BadInput(f"{what} is gated: ask for access on its page, then: hf auth login") from None
+    except errors.RepositoryNotFoundError as error:
+        raise BadInput(_not_found(what, error)) from None
+    except errors.HFValidationError:
+        raise BadInput(f"{repository} is no name of a {repository.kind}; expected ORG/NAME") from None
+    except errors.HfHubHTTPError as error:
+        raise BadInput(_refused(what, error)) from None
+    except (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, errors.OfflineModeIsEnabled):
+        raise BadInput(
+            f"the Hub cannot be reached, and {at} is not complete in the local cache; fetch it once with a"
+            f" network and without HF_HUB_OFFLINE: goodenough download {repository}"
+        ) from None
+    except Exception as error:
+        if not (_stumbled(error) or isinstance(error, OSError)):
+            raise
+        told = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"the Hub did not answer for {at} ({type(error).__name__}: {told}); the same command again goes"
+            " on where this one stopped"
+        ) from None
+
+
+def _not_found(what: str, error: Any) -> str:
+    from huggingface_hub import get_token
+
+    # Whoever is not logged in is told 401 of what is not there, too.
+    if error.response.status_code == 401 and get_token() is not None:
+        return (
+            f"no {what} for this login: check the spelling, or log in again, its token may have expired:"
+            " hf auth login"
+        )
+    return f"no {what} on the Hub, or it is private; check the spelling, or log in with: hf auth login"
+
+
+def _refused(what: str, error: Any) -> str:
+    """A line about a status that the client has no name for."""
+    status = error.response.status_code
+    said = " ".join((error.server_message or "").split())[:160]
+    because = f" ({said})" if said else ""
+    if status == 401:
+        return f"the Hub does not know the token{because}; log in again: hf auth login"
+    if status == 403:
+        return f"the token may not write to {what}{because}; log in as somebody who may: hf auth login"
+    if status in (409, 412):
+        return f"somebody pushed to {what} meanwhile{because}; look at it, then give the same command again"
+    if status in _STUMBLES:
+        return f"the Hub has trouble with {what} now (status {status}); the same command again goes on"
+    return f"the Hub refuses {what}: status {status}{because}"

@@ -1,0 +1,78 @@
+"""Files that strangers made: measured before they are opened, and read strictly.
+
+A problem is one line, `file: what was found, what was expected`; nothing in a file makes these raise.
+
+Public: unusable, record, strings.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.documents import from_json
+from harness.submit import text
+
+T = TypeVar("T")
+
+
+def unusable(path: Path, longest: int | None) -> str | None:
+    """Why a file must not be opened; None where it may.
+
+    Args:
+        path: the file.
+        longest: the most bytes it may have, if there is a limit.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return f"{path.name}: cannot be read ({error.strerror}), expected a file"
+    if stat.S_ISLNK(status.st_mode):
+        return f"{path.name}: a symlink, expected a file"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path.name}: neither file nor symlink, expected a file"
+    if longest is not None and status.st_size > longest:
+        return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
+    return None
+
+
+def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
+    """Read a record from a file that may be opened.
+
+    Returns:
+        The record, or None, and the problems: those of its shape, and fields that stand there twice.
+    """
+    twice: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> None:
+        counted = Counter(name for name, _ in items)
+        twice.extend(name for name, n in counted.items() if n > 1)
+
+    try:
+        data = path.read_bytes()
+        found = from_json(kind, data)
+        json.loads(data, object_pairs_hook=pairs)
+    except OSError as error:
+        return None, [f"{path.name}: cannot be read ({error.strerror}), expected a file"]
+    except (ValueError, RecursionError) as error:
+        return None, [f"{path.name}: {line}" for line in str(error).split("\n")]
+    return found, [
+        f"{path.name}: field {text.shown(name)} stands there twice, expected once" for name in twice
+    ]
+
+
+def strings(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every text below a value, the names of its fields included, with its path."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            path = f"{where}.{name}".lstrip(".")
+            yield from ((path, name), *strings(inner, path))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from strings(inner, f"{where}.{i}")

@@ -1,0 +1,157 @@
+"""Entries offered by pull request on the Hub: to the submissions, and to the page of the model.
+
+An offer is made once: an open pull request with the same content is found again, and what was merged already
+is not offered. Until a pull request is opened nothing has been changed anywhere.
+
+Public: Plan, plan, offer, offer_to_model, submissions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.documents import Entry
+from harness.errors import BadInput
+from harness.hub import fetching, pushing
+from harness.hub.pushing import Offer
+from harness.hub.repository import Repository, split
+from harness.submit import exports, store
+from harness.submit.exports import Source
+
+FOLDER = "submissions"
+"""Where entries lie in the repository, as they do in a clone of this one."""
+
+MODEL_RESULTS = ".eval_results/goodenough.yaml"
+"""Where the Hub looks for a model's results."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent."""
+
+    repository: Repository
+    """To whom."""
+    files: dict[str, Path]
+    """Path in the repository -> file, of the entries that are not there yet."""
+    there: tuple[str, ...]
+    """Paths of the entries that are there already, and the same."""
+    entries: tuple[Entry, ...]
+    """Those that would be sent."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all files."""
+        return sum(path.stat().st_size for path in self.files.values())
+
+
+def plan(folders: Sequence[Path], repo_id: str) -> Plan:
+    """Look what of some valid entries a submissions repository lacks.
+
+    Raises:
+        BadInput: it cannot be reached, or has another entry in the place of one: entries are immutable.
+    """
+    repository = Repository(repo_id)
+    there = fetching.files_of(repository, fetching.commit_of(repository, None))
+    files: dict[str, Path] = {}
+    known, entries = [], []
+    for folder in folders:
+        entry = store.read(folder)
+        lying = {f"{FOLDER}/{entry.path}/{name}": folder / name for name in (store.ENTRY, store.VERDICTS)}
+        differing = [path for path in lying if path in there and not pushing.same(lying[path], there[path])]
+        if differing:
+            raise BadInput(
+                f"{repo_id} already holds an entry with another {differing[0]}, and entries are immutable; a"
+                " new one needs a new revision of the model or of the signals"
+            )
+        if all(path in there for path in lying):
+            known.append(entry.path)
+        else:
+            files |= lying
+            entries.append(entry)
+    return Plan(repository, files, tuple(known), tuple(entries))
+
+
+def offer(planned: Plan) -> Offer:
+    """Open the pull request, or find it.
+
+    Raises:
+        BadInput: see `pushing.offer`.
+    """
+    names = sorted(entry.path for entry in planned.entries)
+    text = "\n".join(_line(entry) for entry in sorted(planned.entries, key=lambda e: e.path))
+    return pushing.offer(planned.repository, planned.files, _title(names), text)
+
+
+def offer_to_model(entry: Entry) -> Offer:
+    """Offer the lift of an entry to the page of its model; results of other benchmarks stay as they are.
+
+    Raises:
+        BadInput: model or signals are not of the Hub, or there is no lift; or see `pushing.offer`.
+    """
+    if entry.model.repo_id.startswith("local/"):
+        raise BadInput(f"{entry.model.repo_id} is a local folder: there is no page of it on the Hub")
+    repository = Repository(entry.model.repo_id, "model")
+    results = exports.eval_results(entry, Source())
+    head = fetching.commit_of(repository, None)
+    known: list[Any] = []
+    if MODEL_RESULTS in fetching.files_of(repository, head):
+        known = _read(repository, fetching.fetch(repository, head, MODEL_RESULTS))
+    asked = [result["dataset"] for result in results]
+    about = [(dataset["id"], dataset["task_id"]) for dataset in asked]
+    others = [r for r in known if (r.get("dataset", {}).get("id"), r["dataset"].get("task_id")) not in about]
+    content = yaml.safe_dump([*others, *results], sort_keys=False).encode()
+    title = f"goodenough: lift on {entry.task}, {entry.signals.repo_id}"
+    return pushing.offer(repository, {MODEL_RESULTS: content}, title, _line(entry))
+
+
+def _read(repository: Repository, path: Path) -> list[Any]:
+    """The results that a model's page has from before.
+
+    Raises:
+        BadInput: somebody else's file.
+    """
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(r, dict) and "dataset" in r for r in found):
+        raise BadInput(
+            f"{repository} has a {MODEL_RESULTS} that is no list of results; mend or delete it first"
+        )
+    return found
+
+
+def submissions(source: str) -> Path:
+    """The folder of entries of a repository `ORG/NAME[@REVISION]`; what is in the cache is not fetched.
+
+    Raises:
+        BadInput: no such repository, or it cannot be reached.
+    """
+    named = split(source)
+    if named is None:
+        raise BadInput(f"no folder at {source}, and it is no repository of submissions ORG/NAME on the Hub")
+    repository = Repository(named[0])
+    commit = fetching.commit_of(repository, named[1])
+    root = fetching.fetch_all(repository, commit, f"{FOLDER}/")
+    return root / FOLDER
+
+
+def _title(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"Entry {names[0]}"
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    return f"{len(names)} entries ({digest}), the first {names[0]}"
+
+
+def _line(entry: Entry) -> str:
+    lift = entry.scorecard.headline.rates.lift if entry.scorecard.headline else None
+    told = "no lift"
+    if lift is not None and lift.value is not None and lift.low is not None and lift.high is not None:
+        told = f"lift {lift.value:.3f} [{lift.low:.3f}, {lift.high:.3f}], n = {lift.n}"
+    return f"- {entry.model.repo_id} on {entry.task}: {told}"

@@ -1,0 +1,277 @@
+"""The record of asking an entry's model again: a sidecar beside the entry's folder, never inside it.
+
+    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                the entry, immutable
+    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.verified.json   what came of asking again
+
+Entries are made by those who submit, verifications by those who maintain the submissions; both are read as
+if a stranger had made them. A verification speaks of one entry, by the sha256 of its files: beside another it
+is a problem.
+
+Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, MAX_MISMATCHES, SUFFIX, sidecar_of, write,
+read, problems, holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.dataset.shards import sha256_of
+from harness.documents import RunSettings, to_json
+from harness.errors import BadInput
+from harness.journal import replace_file
+from harness.records import PROTOCOL, STRICT, ModelRef
+from harness.submit import hostile, store, text
+
+SUFFIX = ".verified.json"
+
+KINDS = ("replayed", "reproduced")
+"""Some verdicts asked again, or all."""
+
+TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.02}
+"""Largest difference of a probability between two machines, by arithmetic."""
+
+MAX_MISMATCHES = 20
+"""Mismatches that are told one by one."""
+
+MAX_BYTES = 2**17
+MAX_TEXT = 1000
+"""Characters of a text; the longest is the id of a signal."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_BASE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch:
+    """A verdict of the entry that did not come again."""
+
+    __pydantic_config__ = STRICT
+
+    stimulus: str
+    """One of STIMULI."""
+    signal_id: str | None
+    """The signal; None for `whole` and `silence`."""
+    clip_id: str | None
+    """The clip; None for `silence`."""
+    level: int | None
+    """Nested level, where there is one."""
+    n_samples: int
+    """Length of the stimulus."""
+    column: str
+    """The first column that differs; `row` where one of the two has no such verdict."""
+    found: str | None
+    """What the entry says; None where it says nothing, or has no such verdict."""
+    expected: str | None
+    """What came out when it was asked again; None where that is nothing, or it is not asked this."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownAnswer:
+    """A reference that was asked some of its own signals first: does this machine compute what it should?"""
+
+    __pydantic_config__ = STRICT
+
+    reference: ModelRef
+    """Which reference."""
+    n: int
+    """Signals it was asked, none of them degenerate."""
+    n_accepted: int
+    """Of these, given their class; all of them, or nothing is verified."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What came of asking the model of an entry again: `<task>@<signals[:8]>.verified.json`."""
+
+    __pydantic_config__ = STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    kind: str
+    """`replayed`: some verdicts, drawn; `reproduced`: all of them."""
+    entry: str
+    """Path of the entry below the submissions."""
+    entry_sha256: str
+    """Of its entry.json."""
+    verdicts_sha256: str
+    """Of its verdicts.parquet."""
+    base: str | None
+    """What the draw depends on beside the entry: a commit, or a random number as long as one; None where all
+    was asked."""
+    n_asked: int
+    """Verdicts compared."""
+    n_same: int
+    """Of these, the same: class, probabilities within the tolerance, and what was asked."""
+    n_ties: int
+    """Of the same, those of another class, the two most probable ones being as good as equal."""
+    max_difference: float
+    """Largest difference of a probability."""
+    tolerance: float
+    """Largest difference that counts as the same."""
+    mismatches: tuple[Mismatch, ...]
+    """The first MAX_MISMATCHES verdicts that are not the same."""
+    n_scorecard_differences: int | None
+    """Numbers of the scorecard that came out different; None where only some verdicts were asked."""
+    known_answer: KnownAnswer | None
+    """The test of the machine; None where no reference could be had."""
+    no_known_answer_because: str | None
+    """Why there was none, in a sentence."""
+    holds: bool
+    """Whether everything asked was the same."""
+    run: RunSettings
+    """How it was made."""
+
+
+def sidecar_of(folder: Path) -> Path:
+    """Where the verification of the entry in a folder lies."""
+    return folder.with_name(folder.name + SUFFIX)
+
+
+def write(folder: Path, verification: Verification) -> Path:
+    """Put a verification beside its entry.
+
+    Args:
+        folder: of the entry.
+        verification: of that entry.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    path = sidecar_of(folder)
+    replace_file(path, to_json(verification).encode())
+    return path
+
+
+def read(folder: Path) -> Verification | None:
+    """The verification beside an entry; None where there is none.
+
+    Raises:
+        BadInput: there is something else, or it is of another entry.
+    """
+    path = sidecar_of(folder)
+    if not path.exists() and not path.is_symlink():
+        return None
+    verification, found = _checked(path, folder)
+    if verification is None or found:
+        raise BadInput(
+            f"{path} is not a verification of the entry beside it ({found[0]}); delete it, and make it again"
+            f" with: goodenough verify {folder}"
+        )
+    return verification
+
+
+def problems(path: Path, folder: Path) -> list[str]:
+    """All that is wrong with a file that should be the verification of an entry.
+
+    Args:
+        path: the file.
+        folder: of the entry.
+    """
+    return _checked(path, folder)[1]
+
+
+def _checked(path: Path, folder: Path) -> tuple[Verification | None, list[str]]:
+    if unusable := hostile.unusable(path, MAX_BYTES):
+        return None, [unusable]
+    verification, found = hostile.record(Verification, path)
+    if verification is None:
+        return None, found
+    found += [f"{path.name}: {line}" for line in _shape(verification)]
+    found += [f"{path.name}: {line}" for line in _of_entry(verification, folder)]
+    return verification, found
+
+
+def _of_entry(verification: Verification, folder: Path) -> Iterator[str]:
+    """Whether it speaks of exactly this entry."""
+    try:
+        entry, sha256 = store.read(folder), sha256_of(folder / store.ENTRY)
+    except (BadInput, OSError):
+        yield "entry: not readable, expected the entry it speaks of"
+        return
+    v = verification
+    for where, found, expected in (
+        ("entry", v.entry, entry.path),
+        ("entry_sha256", v.entry_sha256, sha256),
+        ("verdicts_sha256", v.verdicts_sha256, entry.verdicts_sha256),
+    ):
+        if found != expected:
+            shown = ", expected ".join(text.shown(value, 200) for value in (found, expected))
+            yield f"{where}: {shown}, that of the entry"
+    if v.run.dtype != entry.run.dtype:
+        yield f"run.dtype: {text.shown(v.run.dtype)}, expected {text.shown(entry.run.dtype)}, as in the entry"
+    if v.holds and v.kind == "reproduced" and v.n_asked != entry.n_verdicts:
+        yield f"n_asked: {v.n_asked}, expected {entry.n_verdicts}, all verdicts of the entry"
+    if v.holds and v.n_asked > entry.n_verdicts:
+        yield f"n_asked: {v.n_asked}, expected at most {entry.n_verdicts}, the verdicts of the entry"
+
+
+def _shape(v: Verification) -> list[str]:
+    """Whether a verification holds together."""
+    tolerance = TOLERANCE.get(v.run.dtype)
+    told = min(MAX_MISMATCHES, v.n_asked - v.n_same)
+    known = v.known_answer
+    drawn = v.kind != "reproduced"
+    differing = v.n_scorecard_differences
+    rules: tuple[tuple[str, object, bool, str], ...] = (
+        ("protocol", v.protocol, v.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
+        ("kind", v.kind, v.kind in KINDS, f"one of {', '.join(KINDS)}"),
+        ("entry_sha256", v.entry_sha256, bool(_SHA256.fullmatch(v.entry_sha256)), "64 hex digits"),
+        (
+            "base",
+            v.base,
+            bool(_BASE.fullmatch(v.base or "")) if drawn else v.base is None,
+            "40 or 64 hex digits of a draw, and nothing where all was asked",
+        ),
+        ("n_asked", v.n_asked, v.n_asked > 0, "at least 1"),
+        ("n_same", v.n_same, 0 <= v.n_same <= v.n_asked, "0 to n_asked"),
+        ("n_ties", v.n_ties, 0 <= v.n_ties <= v.n_same, "0 to n_same"),
+        ("max_difference", v.max_difference, 0 <= v.max_difference <= 1, "0 to 1"),
+        ("tolerance", v.tolerance, v.tolerance == tolerance, f"{tolerance}, by the arithmetic"),
+        (
+            "mismatches",
+            len(v.mismatches),
+            len(v.mismatches) == told,
+            f"{told}, the first of those not the same",
+        ),
+        (
+            "n_scorecard_differences",
+            differing,
+            differing is None if drawn else differing is not None and differing >= 0,
+            "a count where all was asked, and nothing else",
+        ),
+        (
+            "known_answer",
+            known and f"{known.n_accepted} of {known.n}",
+            known is None or 0 < known.n == known.n_accepted,
+            "a reference that accepts all of its own signals",
+        ),
+        (
+            "no_known_answer_because",
+            v.no_known_answer_because,
+            (known is None) == bool(v.no_known_answer_because),
+            "a reason where there is no known answer, and nowhere else",
+        ),
+        ("holds", v.holds, v.holds == holds(v.n_asked, v.n_same, v.n_ties, differing), "what its counts say"),
+        (
+            "max_difference",
+            v.max_difference,
+            not v.holds or v.max_difference <= v.tolerance,
+            "at most the tolerance, where it holds",
+        ),
+    )
+    found = [
+        f"{where}: {text.shown(value)}, expected {what}" for where, value, sound, what in rules if not sound
+    ]
+    return found + [
+        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for where, value in hostile.strings(dataclasses.asdict(v))
+        if not text.is_plain(value, MAX_TEXT)
+    ]
+
+
+def holds(n_asked: int, n_same: int, n_ties: int, n_scorecard_differences: int | None) -> bool:
+    """Whether nothing differs; a tie that fell the other way may move the scorecard."""
+    return n_same == n_asked and (not n_scorecard_differences or n_ties > 0)

@@ -1,0 +1,447 @@
+"""Asking again: sound entries hold, forged ones are found out, and a machine at fault accuses nobody."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import cli
+from harness.cli.replay import base_of
+from harness.cli.terminal import open_suite
+from harness.documents import Entry
+from harness.models import Classifier
+from harness.score.units import Unit, units_of
+from harness.starter.root import SUITE, embedded
+from harness.submit import store, verification
+from harness.submit.validate import strays
+from harness.submit.verify import draw
+from tests import forgeries
+
+ROOT = Path(__file__).parent.parent
+(ENTRY,) = store.find(ROOT / "submissions" / "local__starter-emotion-wav2vec2")
+MODEL = SUITE / "models" / "starter-emotion-wav2vec2"
+BASE = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound entry among submissions of its own."""
+    return store.file_into(ENTRY, tmp_path / "submissions")
+
+
+def run(*arguments: object) -> int:
+    return cli.run([str(a) for a in arguments])
+
+
+def verified(folder: Path, *options: object) -> int:
+    return run("verify", folder, "--base", BASE, "-k", 8, *options)
+
+
+# The draw
+
+
+def units_named(*names: str) -> list[Unit]:
+    return [Unit(name, (("whole", None),), 100, clip_id=name) for name in names]
+
+
+def lots(units: Sequence[Unit], entry: str, base: str) -> list[str]:
+    """The order of a draw, by the book."""
+    return sorted(
+        (unit.key for unit in units),
+        key=lambda key: hashlib.sha256(f"{entry}\0{base}\0{key}".encode()).hexdigest(),
+    )
+
+
+def test_the_draw_is_this_one() -> None:
+    units = units_named(*"abcdefgh")
+    drawn = [unit.key for unit in draw(units, "e" * 64, "b" * 40, 4)]
+    assert drawn == lots(units, "e" * 64, "b" * 40)[:4]
+    assert drawn == ["whole:a", "whole:h", "whole:e", "whole:d"]
+
+
+def test_the_draw_depends_on_the_entry_and_on_the_base_and_on_nothing_else() -> None:
+    units = units_named(*(f"clip-{i}" for i in range(100)))
+    one = draw(units, "e" * 64, "b" * 40, 10)
+    shuffled = random.Random(0).sample(units, len(units))
+    assert draw(shuffled, "e" * 64, "b" * 40, 10) == one
+    assert draw(units, "e" * 64, "b" * 40, 20)[:10] == one
+    assert draw(units, "f" * 64, "b" * 40, 10) != one
+    assert draw(units, "e" * 64, "c" * 40, 10) != one
+    others = [draw(units, "e" * 64, f"{i:040x}", 10) for i in range(200)]
+    counts = np.bincount([int(unit.key.split("-")[1]) for drawn in others for unit in drawn], minlength=100)
+    # 20 expected for each; six standard deviations
+    assert counts.min() > 0
+    assert counts.max() < 47
+
+
+def test_a_draw_is_of_whole_units_and_ends_where_it_has_enough() -> None:
+    suite = open_suite(None)
+    units = units_of(suite, suite.task("emotion"))
+    for k in (1, 8, 100):
+        drawn = draw(units, "e" * 64, BASE, k)
+        sizes = [len(unit.stimuli) for unit in drawn]
+        assert sum(sizes) >= k > sum(sizes[:-1])
+    assert {u.key for u in draw(units, "e" * 64, BASE, 10**6)} == {u.key for u in units}
+
+
+def test_the_base_is_the_commit_checked_out_and_without_one_a_random_number(tmp_path: Path) -> None:
+    nonce, other = base_of(tmp_path), base_of(tmp_path)
+    assert len(nonce) == len(other) == 40
+    assert nonce != other
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    assert base_of(tmp_path) != base_of(tmp_path)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert base_of(tmp_path) == head.stdout.strip()
+    (tmp_path / "below").mkdir()
+    assert base_of(tmp_path / "below") == head.stdout.strip()
+
+
+# Entries that hold
+
+
+def test_a_sound_entry_holds_and_the_record_says_how_it_was_asked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    assert verified(folder) == 0
+    said = capsys.readouterr()
+    assert said.err == "1 of 1 entries hold\n"
+    v = verification.read(folder)
+    assert v is not None
+    assert said.out == (
+        f"{folder}: holds: replayed, {v.n_asked} of {v.n_asked} verdicts the same, largest difference "
+        f"{v.max_difference:.2g}; known answer: 16 of 16 by local/starter-emotion-ast\n"
+    )
+    assert (v.kind, v.base, v.holds, v.mismatches, v.n_scorecard_differences) == (
+        "replayed",
+        BASE,
+        True,
+        (),
+        None,
+    )
+    assert v.n_asked == v.n_same >= 8
+    assert v.max_difference < 1e-5
+    entry = store.read(folder)
+    assert (v.run.device, v.run.dtype, v.run.batch_size) == ("cpu", entry.run.dtype, entry.run.batch_size)
+    assert v.known_answer is not None
+    assert v.known_answer.reference in [r.model for r in entry.references]
+    assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == before
+    assert strays(tmp_path / "submissions") == []
+    assert run("validate", tmp_path / "submissions") == 0
+
+
+def test_an_entry_whose_record_is_of_the_same_base_is_not_asked_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verified(folder) == 0
+    record = verification.sidecar_of(folder).read_bytes()
+    said = capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "logits", None)
+        assert verified(folder) == 0
+        assert capsys.readouterr().out == said
+    assert verification.sidecar_of(folder).read_bytes() == record
+    assert run("verify", folder, "--base", BASE[::-1], "-k", 8) == 0
+    again = verification.read(folder)
+    assert again is not None
+    assert again.base == BASE[::-1]
+
+
+def test_without_writing_every_entry_is_asked_and_nothing_is_left(folder: Path) -> None:
+    before = sorted(folder.parent.rglob("*"))
+    assert verified(folder, "--no-write") == 0
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_a_reference_that_was_submitted_is_its_own_known_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own,) = [f for f in store.find(embedded() / "verdicts") if "emotion-whisper" in str(f)]
+    folder = store.file_into(own, tmp_path / "submissions")
+    assert verified(folder) == 0
+    assert "known answer: 16 of 16 by local/starter-emotion-whisper" in capsys.readouterr().out
+
+
+def test_everything_is_the_same_and_so_is_the_scorecard(folder: Path, tmp_path: Path) -> None:
+    assert verified(folder) == 0
+    arguments = ("reproduce", folder.parent, "--out", tmp_path / "results")
+    assert run(*arguments) == 0
+    v = verification.read(folder)
+    assert v is not None
+    n = store.read(folder).n_verdicts
+    assert (v.kind, v.base, v.holds) == ("reproduced", None, True)
+    assert (v.n_asked, v.n_same, v.n_ties, v.n_scorecard_differences) == (n, n, 0, 0)
+    assert list((tmp_path / "results").iterdir()) == []
+    record = verification.sidecar_of(folder).read_bytes()
+    assert run(*arguments) == 0
+    assert verified(folder) == 0
+    assert verification.sidecar_of(folder).read_bytes() == record
+
+
+# Entries that do not
+
+
+def holding(folder: Path, signal_id: str, suite: Any) -> str:
+    """A base by which the signal is drawn first."""
+    units = units_of(suite, suite.task("emotion"))
+    sha256 = hashlib.sha256((folder / store.ENTRY).read_bytes()).hexdigest()
+    bases = (f"{i:040x}" for i in range(100_000))
+    return next(base for base in bases if draw(units, sha256, base, 1)[0].signal_id == signal_id)
+
+
+def test_one_forged_verdict_is_found_when_it_is_drawn_and_not_before(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, signal_id = forgeries.one_verdict(folder, tmp_path / "forged" / "submissions")
+    sound, forged = (store.read(f).scorecard.headline for f in (folder, place))
+    assert sound is not None
+    assert forged is not None
+    assert (forged.rates.lift.value or 0) > (sound.rates.lift.value or 0)
+    base = holding(place, signal_id, open_suite(None))
+    assert run("verify", place, "--base", base, "-k", 1) == 1
+    said = capsys.readouterr()
+    assert said.err == f"goodenough: 1 of 1 entries do not hold: {place}\n"
+    head, line = said.out.splitlines()
+    assert head.startswith(f"{place}: does not hold: replayed, 4 of 5 verdicts the same")
+    assert line.startswith(f"{place}: signal of {signal_id}: predicted is ")
+    v = verification.read(place)
+    assert v is not None
+    assert (v.holds, v.n_asked - v.n_same, v.mismatches[0].signal_id) == (False, 1, signal_id)
+    # A luckier draw does not make up for it.
+    assert run("verify", place, "--base", "f" * 40, "-k", 1) == 1
+    assert verification.read(place) == v
+
+
+def test_one_forged_verdict_is_always_found_when_everything_is_asked(folder: Path, tmp_path: Path) -> None:
+    place, signal_id = forgeries.one_verdict(folder, tmp_path / "forged" / "submissions")
+    assert run("reproduce", place, "--out", tmp_path / "results") == 1
+    v = verification.read(place)
+    assert v is not None
+    assert (v.holds, v.n_asked - v.n_same) == (False, 1)
+    assert [m.signal_id for m in v.mismatches] == [signal_id]
+    assert v.n_scorecard_differences is not None
+    assert v.n_scorecard_differences > 0
+    assert strays(tmp_path / "forged" / "submissions") == []
+
+
+def test_classes_under_each_others_names_are_found_by_any_draw(folder: Path, tmp_path: Path) -> None:
+    place = forgeries.classes_renamed(folder, tmp_path / "forged")
+    assert verified(place) == 1
+    v = verification.read(place)
+    assert v is not None
+    assert v.n_same < v.n_asked
+
+
+def test_an_entry_that_is_not_valid_is_not_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / store.ENTRY
+    path.write_text(path.read_text().replace('"protocol": 1', '"protocol": 2'))
+    monkeypatch.setattr(Classifier, "logits", None)
+    for verb in ("verify", "reproduce"):
+        assert run(verb, folder) == 1
+        said = capsys.readouterr()
+        assert said.out == f"{folder}: protocol: 2, expected 1, that of this version\n"
+        assert said.err.count("\n") == 1
+    assert not verification.sidecar_of(folder).exists()
+
+
+def test_an_entry_that_leaves_signals_out_is_not_asked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry, rows = store.read(folder), store.verdicts(folder)
+    first = rows[rows["stimulus"] == "signal"].iloc[0]
+    counts = tuple(
+        dataclasses.replace(r, n_signals=r.n_signals - 1)
+        if (r.model.repo_id, r.family) == (first["reference"], first["family"])
+        else r
+        for r in entry.references
+    )
+    fewer = forgeries.entry_changed(
+        folder, tmp_path / "x", lambda e: dataclasses.replace(e, references=counts)
+    )
+    left_out = np.flatnonzero(rows["signal_id"] == first["signal_id"])
+    place = forgeries.forged(fewer, tmp_path / "y", lambda rows: rows.drop(index=left_out))
+    assert verified(place) == 1
+    said = capsys.readouterr().out
+    assert "references: not those of the suite" in said
+    assert "verdicts: none on 1 signals of the suite" in said
+
+
+# Models and signals that are not what they should be
+
+
+def test_a_changed_model_is_refused_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part, what in (("config.json", "config or preprocessor"), ("model.safetensors", "weights")):
+        changed = tmp_path / part / MODEL.name
+        shutil.copytree(MODEL, changed)
+        with open(changed / part, "r+b") as file:
+            data = file.read()
+            file.seek(0)
+            file.write(data[:-1] + bytes([data[-1] ^ 1]) if part != "config.json" else data + b"\n")
+        assert verified(folder, "--model", changed) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith("goodenough: 1 of 1 entries could not be asked again: ")
+        assert f"local/starter-emotion-wav2vec2 is not the model of this entry: other {what}" in said.err
+        assert said.err.count("\n") == 1
+    assert not verification.sidecar_of(folder).exists()
+
+
+def moved(folder: Path, root: Path, repo_id: str) -> Path:
+    def rename(entry: Entry) -> Entry:
+        return dataclasses.replace(entry, model=dataclasses.replace(entry.model, repo_id=repo_id))
+
+    return forgeries.entry_changed(folder, root, rename)
+
+
+def test_a_local_model_is_asked_where_it_is_given_and_else_passed_over(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = moved(folder, tmp_path / "submissions", "local/mine")
+    assert verified(place) == 2
+    assert "its model is a local folder; give it with --model path/to/mine" in capsys.readouterr().err
+    assert verified(place, "--if-possible") == 0
+    said = capsys.readouterr()
+    assert said.err == "0 of 1 entries hold, 1 cannot be asked again here\n"
+    assert said.out.startswith(f"{place}: not asked again: its model is a local folder")
+    assert not verification.sidecar_of(place).exists()
+    assert verified(tmp_path / "submissions", "--if-possible", "--json") == 0
+    found = {one["path"]: one for one in json.loads(capsys.readouterr().out)["entries"]}
+    assert (found[str(place)]["holds"], found[str(place)]["possible"]) == (None, False)
+    assert (found[str(folder)]["holds"], found[str(folder)]["refusal"]) == (True, None)
+    shutil.copytree(MODEL, tmp_path / "mine")
+    assert verified(place, "--model", tmp_path / "mine") == 0
+
+
+def test_a_model_with_code_of_its_own_is_never_asked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_code(entry: Entry) -> Entry:
+        return dataclasses.replace(entry, facts=dataclasses.replace(entry.facts, remote_code=True))
+
+    place = forgeries.entry_changed(folder, tmp_path / "x", with_code)
+    assert verified(place) == 2
+    assert "its model runs code of its own, which is not run here" in capsys.readouterr().err
+    assert verified(place, "--if-possible") == 0
+
+
+def test_other_signals_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def asked(repo_id: str, sha256: str | None = None) -> Path:
+        def change(entry: Entry) -> Entry:
+            sha = sha256 or entry.signals.sha256
+            signals = dataclasses.replace(entry.signals, repo_id=repo_id, revision=sha, sha256=sha)
+            return dataclasses.replace(entry, signals=signals)
+
+        return forgeries.entry_changed(folder, tmp_path / repo_id.replace("/", "-"), change)
+
+    assert verified(asked("embedded/starter", "0" * 64)) == 2
+    assert "embedded/starter holds other signals of emotion" in capsys.readouterr().err
+    local = asked("local/recordings")
+    assert verified(local) == 2
+    assert (
+        "its signals are a local folder; give it with --signals path/to/recordings" in capsys.readouterr().err
+    )
+    assert verified(local, "--if-possible") == 0
+    assert verified(local, "--signals", embedded()) == 0
+    capsys.readouterr()
+    other = asked("local/others", "0" * 64)
+    assert verified(other, "--signals", embedded(), "--if-possible") == 2
+    assert (
+        "local/signals does not hold the signals of this entry; it was asked local/others"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("base", ["main", "0123", "Z" * 40, "0" * 41])
+def test_a_base_must_be_a_whole_commit(folder: Path, base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", folder, "--base", base) == 2
+    assert "expected all 40 hex digits of a commit" in capsys.readouterr().err
+
+
+def test_only_one_entry_is_reproduced_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("reproduce", ROOT / "submissions") == 2
+    assert "holds 3 entries; give the folder of one" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_record_is_not_replaced_unasked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = verification.sidecar_of(folder)
+    path.write_text("{}")
+    assert verified(folder) == 2
+    assert "is not a verification of the entry beside it" in capsys.readouterr().err
+    assert path.read_text() == "{}"
+
+
+# The machine
+
+
+@pytest.mark.parametrize("verb", ["verify", "reproduce"])
+def test_a_machine_that_computes_something_else_accuses_nobody(
+    folder: Path,
+    tmp_path: Path,
+    verb: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    right = Classifier.logits
+
+    def shifted(self: Classifier, *arguments: Any) -> Any:
+        logits = right(self, *arguments)
+        logits[:, 0] += 5
+        return logits
+
+    monkeypatch.setattr(Classifier, "logits", shifted)
+    options = ("--out", tmp_path / "results") if verb == "reproduce" else ("-k", 8)
+    assert run(verb, folder, *options) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        "goodenough: the machine is at fault, not an entry: the reference local/starter-"
+    )
+    assert said.err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["entry.json", "verdicts.parquet"]
+
+
+def test_where_no_reference_can_be_had_the_record_and_the_command_say_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--signals", shutil.copytree(SUITE / "signals", tmp_path / "signals"), "--model", MODEL)
+    monkeypatch.setattr("harness.starter.root.SUITE", tmp_path / "nowhere")
+    assert verified(folder, *options) == 0
+    said = capsys.readouterr()
+    assert "emotion: this machine is not tested: None of the 4 references" in said.err
+    assert "--reference FOLDER" in said.err
+    assert said.out.endswith("; known answer: none\n")
+    v = verification.read(folder)
+    assert v is not None
+    assert v.no_known_answer_because == "None of the 4 references of the suite could be had here."
+    verification.sidecar_of(folder).unlink()
+    reference = SUITE / "models" / "starter-emotion-data2vec"
+    assert verified(folder, *options, "--reference", reference) == 0
+    assert "known answer: 16 of 16 by local/starter-emotion-data2vec" in capsys.readouterr().out
