@@ -23,6 +23,7 @@ from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.recipes import cost, reading, scale
 from harness.recipes.__main__ import PAGE
+from harness.submit import rows
 from harness.tasks import TASKS
 from tests import toys
 from tests.lab import NAMES, ROOT, Lab, _make_corpus
@@ -78,7 +79,7 @@ def test_a_shipped_recipe_reads_and_claims_no_more_than_was_seen(name):
     assert len({m.source for m in recipe.models}) == len(recipe.models) >= 5
     for entry in (*recipe.corpora, *recipe.models):
         # Nobody was at the Hub: a commit would be an invention.
-        assert entry.revision in ("main", "refs/pr/1")
+        assert entry.revision in ("main", "refs/pr/1", "refs/pr/2")
         assert not reading.is_folder(entry.source)
     for corpus in recipe.corpora:
         allowed = licences.problem(corpus.name, corpus.licence) is None
@@ -95,10 +96,14 @@ def test_the_recipes_are_those_of_the_built_in_tasks():
 
 def test_gtzan_states_no_licence_and_models_of_unknown_order_wait_for_a_label_map():
     genre, _ = reading.read("music-genre")
-    assert {c.name: c.redistributable for c in genre.corpora} == {"gtzan": False, "fma-commercial": True}
+    assert {c.name: c.redistributable for c in genre.corpora} == {
+        "gtzan": False,
+        "fma": False,
+        "fma-commercial": True,
+    }
     deepfake, _ = reading.read("deepfake")
     waiting = [m.source for m in deepfake.models if m.needs == "label map"]
-    assert waiting == ["DavidCombei/wavLM-base-Deepfake_V2", "Vansh180/deepfake-audio-wav2vec2"]
+    assert waiting == ["Vansh180/deepfake-audio-wav2vec2"]
     assert all(m.labels is None for m in deepfake.models)
 
 
@@ -325,6 +330,7 @@ def test_the_matrix_overtakes_the_extraction_where_it_is_said():
 
 def test_the_scale_page_says_what_is_computed():
     page = PAGE.read_text(encoding="utf-8")
+    assert scale.ENTRY_ROWS == rows.MAX_ROWS
     assert scale.renewed(page) == page
     assert f"from **{scale.overtaken_at()} references** on" in page
     with pytest.raises(ValueError, match="expected one"):
@@ -339,16 +345,16 @@ NO_NETWORK = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
 def test_a_dry_run_asks_no_network_and_writes_nothing(tmp_path):
     out, home = tmp_path / "out", tmp_path / "home"
     shown = said(
-        *("extract", "--recipe", "music-genre", "--out", out, "--dry-run"), **NO_NETWORK, HF_HOME=str(home)
+        *("extract", "--recipe", "deepfake", "--out", out, "--dry-run"), **NO_NETWORK, HF_HOME=str(home)
     )
     assert shown.returncode == 0, shown.stderr
-    assert "dima806/music_genres_classification" in shown.stdout
-    assert "passed over, gtzan: download data/genres.tar.gz" in shown.stderr
-    told = said("extract", "--recipe", "music-genre", "--dry-run", "--json", **NO_NETWORK, HF_HOME=str(home))
+    assert "WpythonW/ast-fakeaudio-detector" in shown.stdout
+    assert "passed over, in-the-wild: unzip release_in_the_wild.zip" in shown.stderr
+    told = said("extract", "--recipe", "deepfake", "--dry-run", "--json", **NO_NETWORK, HF_HOME=str(home))
     found = json.loads(told.stdout)
-    by_model = {r["model"]: r for r in found["references"] if r["corpus"] == "gtzan"}
-    assert by_model["dima806/music_genres_classification"]["queries"]["likely"] == 400 * (1417 + 165)
-    assert by_model["m3hrdadfi/wav2vec2-base-100k-gtzan-music-genres"]["passed_over"] == "passed over"
+    by_model = {r["model"]: r for r in found["references"] if r["corpus"] == "voices"}
+    assert by_model["WpythonW/ast-fakeaudio-detector"]["queries"]["likely"] == 600 * (1417 + 165)
+    assert by_model["Vansh180/deepfake-audio-wav2vec2"]["passed_over"] == "passed over"
     assert found["assumed"]["tflops_achieved"]["value"] == 30
     assert not out.exists()
     assert not home.exists()

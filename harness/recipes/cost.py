@@ -45,10 +45,9 @@ QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
     }
 )
 """Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
-with
-default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean of 253
-on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten times the
-bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
+with default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean
+of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten
+times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
 
 _REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
 """Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""

@@ -5,7 +5,7 @@
 Conventions: as in `cost`; every model is a wav2vec2 of base size unless its line says otherwise; the mean of
 queries, not the median, since a sum is meant.
 
-Public: computed, renewed, N_MODELS, N_CLIPS.
+Public: computed, renewed, overtaken_at, N_MODELS, N_CLIPS, ENTRY_ROWS.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ OTHERS = (
 SEARCHES = ("responsibility", "minimal")
 _FEW_REPETITIONS = 3
 _SOME_CLIPS = 1_000
+ENTRY_ROWS = 1_000_000
+"""Verdicts that validation takes in one entry."""
+WHISPERS = 5
+"""Of the hundred, to show what a fixed window costs."""
 _HUB_FILE_BYTES = 50e9
 """The most the Hub takes as one file."""
 
@@ -85,6 +89,8 @@ def _by_task() -> list[str]:
     lines = [
         f"### {N_MODELS} models x {N_CLIPS:,} clips",
         "",
+        "Every model is taken to be a wav2vec2 of base size, in float32, unless its line says otherwise.",
+        "",
         "| | " + " | ".join(SECONDS) + " |",
         "| --- |" + " --- |" * len(SECONDS),
     ]
@@ -111,6 +117,9 @@ def _by_task() -> list[str]:
         put("audio through the models, hours", _n(n * seconds / 3600))
         put("**GPU hours of extraction**", _n(hours))
         put("price of that, USD", _n(hours * _price("usd_per_gpu_hour")))
+        whisper = cost.gpu_hours(n * cost.flops_of("whisper", 637.0, seconds))
+        mixed = ((N_MODELS - WHISPERS) * hours + WHISPERS * whisper) / N_MODELS
+        put(f"the same, where {WHISPERS} of the models are large Whispers", _n(mixed))
         put("queries of the full matrix", _n(_judging()))
         put("**GPU hours of the matrix**", _n(judging))
         put("price of the matrix, USD", _n(judging * _price("usd_per_gpu_hour")))
@@ -152,6 +161,7 @@ def overtaken_at() -> int:
 
 
 def _limits() -> list[str]:
+    stimuli = cost.stimuli_of(SEARCHES)
     families = len(cost.families_of(SEARCHES))
     memory = N_MODELS * N_CLIPS * families * cost.EVALUATION_BYTES / 1e9
     genre = cost.signal_bytes(SECONDS["music-genre"], 16_000)
@@ -164,6 +174,8 @@ def _limits() -> list[str]:
         f"- The matrix grows with the square of the references: from **{overtaken_at()} references** on it"
         f" asks more than the extraction did ({cost.stimuli_of(SEARCHES)} stimuli a clip and reference,"
         f" against {_n(_queries())} queries a clip).",
+        f"- An entry may hold {ENTRY_ROWS:,} verdicts: {ENTRY_ROWS // (N_MODELS * stimuli + 1):,} clips of"
+        f" {N_MODELS} references. An entry of the full matrix would be refused.",
         f"- A judge keeps {cost.EVALUATION_BYTES:,} bytes a signal in memory: {_n(memory)} GB for all of"
         f" them, {_n(memory / N_MODELS)} GB for those of one reference.",
         f"- The clips of a task are in memory while a model extracts: {_n(N_CLIPS * genre / 1e9)} GB of"
