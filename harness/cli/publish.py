@@ -169,11 +169,6 @@ def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tupl
     with progress_bar(f"sending to {to}", len(prepared.files), "bytes") as step:
         message = f"{prepared.root.parent.name}: signals, verdicts and card"
         commit = pushing.push(
-            repository,
-            prepared.files,
-            message,
-            private=private,
-            ours=published_before(repository),
-            progress=step,
+            repository, prepared.files, message, private=private, ours=before, progress=step
         )
     return commit, pushing.tag(repository, commit, tag)
