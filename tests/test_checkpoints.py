@@ -14,7 +14,7 @@ import pytest
 
 from harness.checkpoints import Checkpoint, resolve
 from harness.errors import BadModel
-from tests.loopback_hub import LoopbackHub
+from tests.hub import LoopbackHub
 
 PARTS = {"config.json": b'{"a": 1}', "preprocessor_config.json": b"{}", "model.safetensors": b"weights"}
 

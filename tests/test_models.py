@@ -22,7 +22,7 @@ from harness.extractors import ARCHITECTURES
 from harness.models import Classifier, load, open_checkpoint
 from harness.records import ModelRef
 from tests import toys
-from tests.loopback_hub import LoopbackHub
+from tests.hub import LoopbackHub
 
 NAMES = ("happy", "sad", "neu")
 RATE = 16_000

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness import audio
 from tests.dataset.test_signals import add
-from tests.loopback_hub import LoopbackHub
+from tests.hub import LoopbackHub
 
 ASK = """
 import json
