@@ -51,6 +51,8 @@ _OF_NO_REPOSITORY = {
     ("POST", "api/repos/create"): writes.create,
     ("DELETE", "api/repos/delete"): writes.delete,
 }
+_OF_THE_CLIENT = "/api/agent-harnesses"
+"""What huggingface_hub asks for itself, depending on who calls it; it is neither noted nor spoilt."""
 
 
 class LoopbackHub:
@@ -82,7 +84,7 @@ class LoopbackHub:
         self.fired: list[tuple[Fault, str]] = []
         """Faults that happened, and to which request."""
         self.broken: list[BaseException] = []
-        """What went wrong in the Hub itself; the context ends with the first of them."""
+        """Faults of the Hub itself, or of its use; the context ends with the first of them."""
         self.store = Store(root)
         self.uploads: dict[str, writes.Upload] = {}
         self._faults: list[Fault] = []
@@ -167,6 +169,8 @@ class LoopbackHub:
     def answer(self, asked: Asked) -> Answer:
         """Carry out a request, or what a fault makes of it."""
         path = asked.headers["target"]
+        if path == _OF_THE_CLIENT:
+            return Refused(404, "not served here").answer
         with self._lock:
             self.requests.append(f"{asked.method} {path}")
             if "range" in asked.headers:
@@ -175,11 +179,12 @@ class LoopbackHub:
             if fault is None:
                 return self._carry_out(asked)
             self.fired.append((fault, f"{asked.method} {path}"))
-            answer = Answer() if fault.prevents(asked.method) else self._carry_out(asked)
+            answer = None if fault.prevents(asked.method) else self._carry_out(asked)
+            spoilt = fault.spoil(answer, asked.method)
+            if spoilt == answer and fault.kind != "slow":
+                self.broken.append(ValueError(f"{fault} can do nothing to {asked.method} {path}"))
         time.sleep(fault.seconds)
-        if fault.kind == "drop" and fault.prevents(asked.method):
-            return replace(answer, cut_at=-1)
-        return fault.spoil(answer)
+        return spoilt
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for i, fault in enumerate(self._faults):
