@@ -73,6 +73,7 @@ def test_how_downloads_meet_faults(hub):
     def right(name):
         return [True, 10_000, hashes[name][:6]]
 
+    assert {fault.path for fault, _ in hub.fired} == {f"/resolve/main/{name}$" for name in faults}
     n_fired = Counter(request.rpartition("/")[2] for _, request in hub.fired)
     assert n_fired == {name: fault.get("times", 1) for name, fault in faults.items()}
     assert told == {

@@ -87,7 +87,7 @@ class LoopbackHub:
         """Faults of the Hub itself, or of its use; the context ends with the first of them."""
         self.store = Store(root)
         self.uploads: dict[str, writes.Upload] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[Fault] = []  # each as often as it is still to happen
         self._lock = threading.RLock()
         self._server = Server(self.answer)
         self.endpoint = self._server.endpoint
@@ -156,7 +156,7 @@ class LoopbackHub:
     def fail(self, fault: Fault) -> None:
         """Let something go wrong; faults that were asked for earlier go first."""
         with self._lock:
-            self._faults.append(fault)
+            self._faults += [fault] * fault.times
 
     def _open(self, name: str) -> Repository:
         found = self.store.open(name)
@@ -189,9 +189,7 @@ class LoopbackHub:
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for i, fault in enumerate(self._faults):
             if fault.fits(method, path):
-                left = replace(fault, times=fault.times - 1)
-                self._faults[i : i + 1] = [left] if left.times else []
-                return fault
+                return self._faults.pop(i)
         return None
 
     def _carry_out(self, asked: Asked) -> Answer:
