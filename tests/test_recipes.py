@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -484,8 +485,19 @@ MOMENTS = [
 """What is there when the run is killed: the first reference, half of one, some answers, one entry."""
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in the process that is killed: another number of threads moves the last bit of a probability."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("there", MOMENTS)
-def test_a_recipe_that_was_killed_is_continued_by_the_same_command(lab, tmp_path, there):
+def test_a_recipe_that_was_killed_is_continued_by_the_same_command(lab, tmp_path, there, one_thread):
     done = [tmp_path / name for name in ("undisturbed", "killed")]
     recipe = written(
         lab / "kill",
