@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-all: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from harness.dataset import shards
+from harness.documents import Manifest, from_json
 from tests import toys
 from tests.hub import LoopbackHub
 
@@ -108,6 +111,17 @@ class Lab:
         assert done.returncode == 0, done.stderr
         return [Said(*each) for each in json.loads(done.stdout.splitlines()[-1])]
 
+    def put_signals_on(self, hub: LoopbackHub) -> None:
+        """What was published here, on another Hub."""
+        shutil.copytree(self.signals / ".published", hub.root / "datasets" / SIGNALS)
+
+    def published(self, folder: Path) -> bool:
+        """Whether a folder is what was published here: every file, and none beside."""
+        manifest = from_json(Manifest, (self.signals / ".published/manifest.json").read_bytes())
+        here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        same = all(shards.sha256_of(folder / path) == sha256 for path, sha256 in manifest.files.items())
+        return same and here == {*manifest.files, "manifest.json", ".lock", ".source.json"}
+
     def make_signals(self) -> None:
         """Two references, and what they say of each other's signals."""
         corpus = ("--corpus", self.corpus, "--repetitions", 2, "--out", self.signals)
@@ -119,6 +133,20 @@ class Lab:
             ),
         )
         assert [one.code for one in made] == [0] * 4, made
+
+
+@contextlib.contextmanager
+def a_published_suite_and_a_result(root: Path) -> Iterator[Lab]:
+    """A small lab whose signals lie on its Hub; the visitor's entry is in `results/`."""
+    lab = Lab(root, n_clips=6)
+    with lab.hub:
+        lab.make_signals()
+        done = lab.run(
+            ("publish", lab.signals, "--to", SIGNALS),
+            ("evaluate", VISITOR, "--signals", lab.signals, "--out", root / "results"),
+        )
+        assert [one.code for one in done] == [0, 0], done
+        yield lab
 
 
 def _make_corpus(folder: Path, n: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from packaging.requirements import Requirement
 
 from harness.dataset import shards
 from harness.dataset.signals import load
-from harness.documents import Entry, Manifest, from_json
+from harness.documents import Entry, Manifest, from_json, to_json
 from tests.lab import GUEST, REFERENCES, SIGNALS, SUBMISSIONS, VISITOR, Lab
 
 LOAD = """
@@ -262,3 +264,33 @@ def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(
         next((tmp_path / name).glob("*/*/*/verdicts.parquet")).read_bytes() for name in ("masks", "audio")
     )
     assert first == second
+
+
+def test_a_new_version_leaves_what_is_not_of_the_suite_and_takes_away_what_was(lab, pinned, tmp_path):
+    name = "lab/shared"
+    repository = f"datasets/{name}"
+    place = lab.root / "hub" / repository
+    place.mkdir(parents=True)
+    (place / "NOTES.md").write_text("ours")
+    (place / "other.parquet").write_bytes(b"not a suite's")
+    grown = tmp_path / "grown"
+    shutil.copytree(lab.signals, grown, ignore=shutil.ignore_patterns(".published"))
+    [first] = lab.run(("publish", grown, "--to", name))
+    before = set(lab.hub.files(repository))
+    shutil.rmtree(grown / ".published")
+    manifest = from_json(Manifest, (grown / "manifest.json").read_bytes())
+    kept = tuple(r for r in manifest.references if r.model.repo_id == REFERENCES[0])
+    gone = f"emotion/{REFERENCES[1].replace('/', '__')}.parquet"
+    files = {path: sha256 for path, sha256 in manifest.files.items() if path != gone}
+    smaller = dataclasses.replace(manifest, references=kept, files=files)
+    (grown / "manifest.json").write_text(to_json(smaller))
+    shutil.rmtree(grown / "verdicts")
+    judged, second = lab.run(
+        ("evaluate", REFERENCES[0], "--signals", grown, "--out", tmp_path / "own"),
+        ("publish", grown, "--to", name),
+    )
+    assert first.code == judged.code == second.code == 0, (first, judged, second)
+    after = set(lab.hub.files(repository))
+    assert {"NOTES.md", "other.parquet"} <= before & after
+    assert gone in before - after
+    assert set(lab.hub.tags(repository)) == {"v1", "v2"}

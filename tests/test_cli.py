@@ -154,7 +154,12 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         (["check", "m", "--label-map", "no.json"], "File 'no.json' does not exist"),
         (["validate"], "Missing argument 'PATH...'"),
         (["validate", "nowhere"], "nowhere does not exist"),
-        (["submit", "r"], "an entry is offered by pull request"),
+        (["submit", "r"], "goodenough submit r --into submissions/ files it for one of git"),
+        (["submit", "r", "--to", "name"], "expected the name of a dataset of the Hub, ORG/NAME"),
+        (["submit", "r", "--to", "a/b", "--into", "."], "give one of them"),
+        (["download", "--corpus", "."], "name it with --to DIR"),
+        (["download", "--to", "d", "--reference", "a/b"], "give your copy of the corpus"),
+        (["download", "--to", "d", "--corpus", "drums=."], "no task 'drums' is downloaded"),
     ],
 )
 def test_a_slip_is_one_line_and_exit_code_2(
@@ -526,7 +531,7 @@ def test_validate_gives_exit_code_1_for_an_entry_that_was_tampered_with(
     assert any("accuracy" in line for line in found["entries"][0]["problems"])
     assert one_line(said.err) == "1 of 1 entries not valid, 0 problems beside them"
     assert run("submit", tmp_path, "--into", tmp_path) == 1
-    assert "nothing was copied" in capsys.readouterr().err
+    assert "nothing was sent or copied" in capsys.readouterr().err
 
 
 def test_a_task_of_the_users_own_goes_the_whole_way(

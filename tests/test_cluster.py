@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -44,7 +45,7 @@ EMOTIONS = ("neu", "hap", "ang", "sad")
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """A cluster of two CPUs; commands in this process find it open, others join it."""
+    """A cluster of this machine; commands in this process find it open, others join it."""
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
@@ -58,7 +59,9 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus, a model, and what extraction and evaluation make of them here."""
+    """A corpus, a model, and what extraction and evaluation make of them here, with one thread."""
+    import torch
+
     root = tmp_path_factory.mktemp("cluster")
     (root / "corpus").mkdir()
     rng = np.random.default_rng(0)
@@ -72,10 +75,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             soundfile.write(root / "corpus" / f"c{i}.wav", x, 16_000)
             writer.writerow([f"c{i}.wav", ("angry", "happy", "neutral", "sad")[i % 4]])
     toys.save_model(root / "ear", "wav2vec2", EMOTIONS)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     assert cli.run(extracting(root, root / "extract")) == 0
     # Apart: the verdicts of a reference are put beside the signals that it judges.
     shutil.copytree(root / "extract", root / "signals")
     assert cli.run(evaluating(root, root / "evaluate")) == 0
+    torch.set_num_threads(n_threads)
     return root
 
 
@@ -91,8 +97,8 @@ def evaluating(world: Path, out: Path, *further: str) -> list[str]:
 
 
 def spent(address: str) -> tuple[str, ...]:
-    """The options of a command that joins the cluster."""
-    return ("--engine", "ray", "--workers", "2", "--ray-address", address)
+    """The options of a command that joins the cluster; each worker computes with one thread."""
+    return ("--engine", "ray", "--workers", "2", "--cpus-per-worker", "0.5", "--ray-address", address)
 
 
 def started(command: list[str], program: str = "") -> subprocess.Popen[str]:
@@ -110,6 +116,20 @@ def started(command: list[str], program: str = "") -> subprocess.Popen[str]:
 def verdicts(out: Path) -> list[dict[str, Any]]:
     (path,) = out.glob("*/*/*/entry.json")
     return store.verdicts(path.parent).to_dict("records")
+
+
+def assert_same_signals(out: Path, wanted: Path) -> None:
+    """All is the same but the last bits of probabilities, which depend on who was killed over what."""
+    found, here = left_behind("extract", out), left_behind("extract", wanted)
+    for content in (found, here):
+        assert content["manifest.json"].pop("files")
+        del content["emotion/local__ear.parquet"]
+    assert found == here
+    both = (pq.read_table(root / "emotion" / "local__ear.parquet").to_pylist() for root in (out, wanted))
+    for far, near in zip(*both, strict=True):
+        for name in ("p_whole", "p_signal", "margin"):
+            assert far.pop(name) == pytest.approx(near.pop(name), abs=1e-5)
+        assert far == near
 
 
 # On the cluster
@@ -169,7 +189,7 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
 ) -> None:
     said: list[str] = []
     with spread(
-        Wishes(address, workers=2), device=None, batch_size=16, dtype="float32", say=said.append
+        Wishes(address, 2, cpus_per_worker=0.5), device=None, batch_size=16, dtype="float32", say=said.append
     ) as team:
         append, killed = Journal.append, set()
 
@@ -184,7 +204,7 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
         add(team, world, tmp_path / "out")
         assert killed
         assert not killed & set(team.crew.pids)
-    assert left_behind("extract", tmp_path / "out") == left_behind("extract", world / "extract")
+    assert_same_signals(tmp_path / "out", world / "extract")
     assert said
     assert all(" died; c" in line or line.endswith(" died; it had done its work") for line in said)
 
@@ -223,7 +243,7 @@ def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_wo
     assert kept is not None
     assert 3 <= kept < N_CLIPS
     deadline = time.monotonic() + 60
-    while ray.available_resources().get("CPU", 0) < 2:
+    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
         assert time.monotonic() < deadline, "its workers went with it"
         time.sleep(0.1)
     appended: list[dict[str, Any]] = []
@@ -236,7 +256,7 @@ def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_wo
     monkeypatch.setattr(Journal, "append", counted)
     assert cli.run(extracting(world, tmp_path)) == 0, "here: it needs no cluster to continue"
     assert len(appended) == N_CLIPS - kept
-    assert left_behind("extract", tmp_path) == left_behind("extract", world / "extract")
+    assert_same_signals(tmp_path, world / "extract")
 
 
 def test_what_a_worker_raises_on_purpose_is_one_line(
@@ -291,7 +311,7 @@ def test_a_piece_over_which_workers_keep_dying_is_named_and_what_came_before_is_
         def work(self, model: Any, letters: list[str]) -> Iterator[Any]:
             for letter in letters:
                 if letter == "x":
-                    time.sleep(0.3)  # until what was said before is out
+                    time.sleep(0.6)  # until what was said before is out
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield [letter], letter.upper()
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from harness import cli
-from harness.dataset import signals
+from harness.dataset import build, signals
 from harness.errors import BadInput, NotValid
 from harness.records import FAMILIES, MIN_SIGNALS
 from harness.score import evaluation, transfer
@@ -19,7 +19,7 @@ from harness.score.units import units_of, visits
 from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
-from tests.dataset.test_signals import TASK, add
+from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
 from tests.test_against import Candidate
 from tests.test_cli import make_corpus
 from tests.test_transfer import LABELS
@@ -158,6 +158,15 @@ def proofless(candidate):
     """The same in batches of one."""
     candidate.batch_size = 1
     return candidate
+
+
+def test_a_suite_of_degenerate_signals_alone_is_proven_on_its_clips(tmp_path):
+    made = [clip_of(i) for i in range(3)]
+    found = [dataclasses.replace(signal_of(c, "toys/a", f), degenerate=True) for c in made for f in FAMILIES]
+    build.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), made, found)
+    entry, rows, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
+    assert {row["stimulus"] for row in rows} == {"whole", "silence"}
+    assert entry.proof.n == 3
 
 
 def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.dataset import shards
-from harness.documents import Manifest, from_json
-from tests.hub import Fault, LoopbackHub
-from tests.lab import GUEST, SIGNALS, SUBMISSIONS, VISITOR, Lab
+from tests.hub import Fault
+from tests.lab import GUEST, SIGNALS, SUBMISSIONS, VISITOR, Lab, a_published_suite_and_a_result
 
 PARQUET = r"/resolve/.*emotion/.*\.parquet"
 
@@ -82,27 +78,8 @@ def sampled(faults: Sequence[Fault], always: int) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Signals are made and published once, and a result is at hand."""
-    lab = Lab(tmp_path_factory.mktemp("lab"), n_clips=6)
-    with lab.hub:
-        lab.make_signals()
-        done = lab.run(
-            ("publish", lab.signals, "--to", SIGNALS),
-            ("evaluate", VISITOR, "--signals", lab.signals, "--out", lab.root / "results"),
-        )
-        assert [one.code for one in done] == [0, 0], done
+    with a_published_suite_and_a_result(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
-
-
-def put_signals_on(hub: LoopbackHub, lab: Lab) -> None:
-    shutil.copytree(lab.signals / ".published", hub.root / "datasets" / SIGNALS)
-
-
-def is_the_published_folder(folder: Path, lab: Lab) -> bool:
-    manifest = from_json(Manifest, (lab.signals / ".published/manifest.json").read_bytes())
-    here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    same = all(shards.sha256_of(folder / path) == sha256 for path, sha256 in manifest.files.items())
-    return same and here == {*manifest.files, "manifest.json", ".lock", ".source.json"}
 
 
 @pytest.mark.parametrize("fault", sampled(PUSHING, 3))
@@ -125,7 +102,7 @@ def test_publishing_ends_in_one_commit_and_one_tag_whatever_stumbles(lab, tmp_pa
 @pytest.mark.parametrize("fault", sampled(PULLING, 3))
 def test_downloading_ends_in_the_same_files_whatever_stumbles(lab, tmp_path, fault):
     with lab.elsewhere(tmp_path) as hub:
-        put_signals_on(hub, lab)
+        lab.put_signals_on(hub)
         hub.fail(fault)
         done, _, offline = lab.run(
             ("download", SIGNALS, "--to", tmp_path / "here"),
@@ -134,24 +111,24 @@ def test_downloading_ends_in_the_same_files_whatever_stumbles(lab, tmp_path, fau
         )
         assert [one for one, _ in hub.fired] == [fault]
     assert (done.code, offline.code) == (0, 0), (done, offline)
-    assert is_the_published_folder(tmp_path / "here", lab)
-    assert is_the_published_folder(tmp_path / "there", lab)
+    assert lab.published(tmp_path / "here")
+    assert lab.published(tmp_path / "there")
 
 
 def test_a_file_that_breaks_off_is_continued_where_it_broke(lab, tmp_path):
     path = max((lab.signals / ".published/emotion").iterdir(), key=lambda p: p.stat().st_size)
     with lab.elsewhere(tmp_path) as hub:
-        put_signals_on(hub, lab)
+        lab.put_signals_on(hub)
         hub.fail(Fault("drop", "GET", f"/resolve/.*{path.name}", keep=path.stat().st_size // 2))
         [done] = lab.run(("download", SIGNALS, "--to", tmp_path / "here"))
         assert hub.ranges, "the rest was asked for, not the whole"
     assert done.code == 0, done
-    assert is_the_published_folder(tmp_path / "here", lab)
+    assert lab.published(tmp_path / "here")
 
 
 def test_a_file_that_is_wrong_for_good_is_refused_and_nothing_is_half_there(lab, tmp_path):
     with lab.elsewhere(tmp_path) as hub:
-        put_signals_on(hub, lab)
+        lab.put_signals_on(hub)
         hub.fail(Fault("corrupt", "GET", "/resolve/.*/clips.parquet", times=9))
         wrong, right = lab.run(
             ("download", SIGNALS, "--to", tmp_path / "here"), ("evaluate", VISITOR, "--signals", SIGNALS)
@@ -162,7 +139,7 @@ def test_a_file_that_is_wrong_for_good_is_refused_and_nothing_is_half_there(lab,
         hub.heal()
         [done] = lab.run(("download", SIGNALS, "--to", tmp_path / "here"))
     assert done.code == 0, done
-    assert is_the_published_folder(tmp_path / "here", lab)
+    assert lab.published(tmp_path / "here")
 
 
 @pytest.mark.parametrize("fault", sampled(OFFERING, 2))

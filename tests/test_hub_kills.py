@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from tests.hub import LoopbackHub
-from tests.lab import GUEST, PROGRAM, ROOT, SIGNALS, SUBMISSIONS, TOKEN, VISITOR, Lab
-from tests.test_hub_faults import is_the_published_folder, put_signals_on
+from tests.lab import GUEST, PROGRAM, ROOT, SIGNALS, SUBMISSIONS, TOKEN, Lab, a_published_suite_and_a_result
 
 N_REQUESTS = {"publish": 27, "download": 25, "submit": 8}
 """That an undisturbed run makes: the latest moment of a kill."""
@@ -25,14 +24,7 @@ MOMENTS = [pytest.param(i, marks=() if i < 1 else pytest.mark.slow) for i in ran
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"), n_clips=6)
-    with lab.hub:
-        lab.make_signals()
-        done = lab.run(
-            ("publish", lab.signals, "--to", SIGNALS),
-            ("evaluate", VISITOR, "--signals", lab.signals, "--out", lab.root / "results"),
-        )
-        assert [one.code for one in done] == [0, 0], done
+    with a_published_suite_and_a_result(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 
@@ -98,11 +90,11 @@ def test_the_published_form_is_whole_whenever_its_making_was_killed(lab, tmp_pat
 def test_download_killed_at_any_moment_ends_in_the_same_files(lab, tmp_path, moment):
     command = ("download", SIGNALS, "--to", tmp_path / "here")
     with lab.elsewhere(tmp_path) as hub:
-        put_signals_on(hub, lab)
+        lab.put_signals_on(hub)
         disturbed(lab, hub, command, TOKEN, f"download {moment}", N_REQUESTS["download"])
         [done] = lab.run(command)
         assert done.code == 0, done
-    assert is_the_published_folder(tmp_path / "here", lab)
+    assert lab.published(tmp_path / "here")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -1,4 +1,4 @@
-"""`goodenough extract`: signals of a reference model from a corpus."""
+"""`goodenough extract`: signals of a reference model from a corpus, or of all models of a recipe."""
 
 from __future__ import annotations
 
@@ -16,9 +16,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
-@click.option("--task", "task_name", required=True, metavar="T", help="Name of a task, or a YAML file.")
-@click.option("--corpus", required=True, metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
+@click.argument("model", required=False)
+@click.option("--task", "task_name", metavar="T", help="Name of a task, or a YAML file.")
+@click.option("--corpus", metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    help="Instead of MODEL, task and corpus: music-genre, emotion, deepfake, or a YAML file.",
+)
+@click.option("--dry-run", is_flag=True, help="Of a recipe: only say what it would cost.")
+@click.option("--only", multiple=True, metavar="MODEL", help="Of a recipe: this model alone, repeatable.")
+@click.option(
+    "--corpus-folder",
+    "corpus_folders",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Of a recipe: where a corpus lies, repeatable.",
+)
 @click.option(
     "--search",
     "search_name",
@@ -50,10 +64,16 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
 @engine_options
 @model_options
+@click.pass_context
 def extract(
-    model: str,
-    task_name: str,
-    corpus: str,
+    context: click.Context,
+    model: str | None,
+    task_name: str | None,
+    corpus: str | None,
+    recipe: str | None,
+    dry_run: bool,
+    only: tuple[str, ...],
+    corpus_folders: tuple[str, ...],
     search_name: str | None,
     limit: int | None,
     split: str | None,
@@ -74,8 +94,21 @@ def extract(
     Another model into the same --out adds a reference. A run that was cut off is continued by
     giving the same command again.
 
+    With --recipe all models of a recipe extract, and then judge each other's signals; what their names stand
+    for on the Hub is settled once, in DIR/.recipe.json.
+
     Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
+
+    Example: goodenough extract --recipe emotion --out signals/ --dry-run
     """
+    _require_one_of_two_ways(context, recipe)
+    if recipe is not None:
+        from harness.cli.recipe import follow
+
+        follow(recipe, out, only, corpus_folders, dry_run, opening, engine, as_json)
+        return
+    assert model is not None and task_name is not None  # noqa: S101, PT018 - just asked for
+    assert corpus is not None  # noqa: S101 - the same
     from harness import tasks
     from harness.dataset.corpora import open_corpus
     from harness.documents import to_json
@@ -110,6 +143,39 @@ def extract(
     for skipped in record.skipped:
         say(f"skipped {skipped.clip_id}: {skipped.why}")
     say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {out}")
+
+
+_OF_A_RECIPE = ("dry_run", "only", "corpus_folders")
+_OF_ONE_MODEL = (
+    *("model", "task_name", "corpus", "search_name", "limit", "split", "repetitions", "budget", "alpha"),
+    *("max_signals", "contrastive", "masks_only", "label_map", "revision", "trust_remote_code"),
+)
+
+
+def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None:
+    """One model and what it needs, or a recipe, which says all that itself."""
+    from click.core import ParameterSource
+
+    from harness.errors import BadInput
+
+    named = {parameter.name: parameter for parameter in context.command.params}
+    given = {name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if recipe is None:
+        for name in _OF_A_RECIPE:
+            if name in given:
+                raise BadInput(f"{named[name].opts[0]} is of a recipe; name one with --recipe")
+        for name in ("model", "task_name", "corpus"):
+            if name not in given:
+                hint = "'MODEL'" if name == "model" else None
+                raise click.MissingParameter(ctx=context, param=named[name], param_hint=hint)
+        return
+    for name in _OF_ONE_MODEL:
+        if name in given:
+            shown = "MODEL" if name == "model" else named[name].opts[0]
+            raise BadInput(
+                f"{shown} goes with one model, and --recipe {recipe} says all that itself; leave one of the"
+                " two out, or change a copy of the recipe"
+            )
 
 
 def _searches(name: str | None, repetitions: int | None) -> list[Search]:

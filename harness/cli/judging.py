@@ -41,7 +41,8 @@ def judged(
     from harness.score import evaluation
     from harness.submit import store
 
-    labels = label_map_for(class_names_of(checkpoint), checkpoint.ref, task, label_map)
+    class_names = class_names_of(checkpoint) or work.open(checkpoint).class_names
+    labels = label_map_for(class_names, checkpoint.ref, task, label_map)
     folder = place / entry_path(checkpoint.ref, task.name, suite.ref(task.name).sha256)
     try:
         entry = store.read(folder)

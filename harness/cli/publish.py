@@ -160,14 +160,15 @@ def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:
 
 
 def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:
-    from harness.dataset.publish import is_ours
+    from harness.dataset.publish import published_before
     from harness.hub import pushing
     from harness.hub.repository import Repository
 
     repository = Repository(to)
+    before = published_before(repository)
     with progress_bar(f"sending to {to}", len(prepared.files), "bytes") as step:
         message = f"{prepared.root.parent.name}: signals, verdicts and card"
         commit = pushing.push(
-            repository, prepared.files, message, private=private, ours=is_ours, progress=step
+            repository, prepared.files, message, private=private, ours=before, progress=step
         )
     return commit, pushing.tag(repository, commit, tag)

@@ -26,8 +26,9 @@ from harness.cluster.crew import Crew, Piece
 from harness.cluster.door import require
 from harness.cluster.room import Wishes
 from harness.cluster.worker import About, Model, Signals, folder_of
+from harness.dataset.layout import MANIFEST
 from harness.dataset.shards import sha256_of
-from harness.dataset.signals import MANIFEST, Suite
+from harness.dataset.signals import Suite
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
 from harness.extract.lines import from_item
@@ -118,7 +119,8 @@ class Spread:
         """See `transfer.judge`; the candidate was opened here."""
         assert isinstance(candidate, _Far)  # noqa: S101
         folder, sha256 = folder_of(suite.root), sha256_of(suite.root / MANIFEST)
-        signals = Signals(suite.name, suite.commit, folder, sha256)
+        commit = suite.commit if suite.is_remote else None
+        signals = Signals(suite.name, commit, folder, sha256)
         asked: dict[str, Unit] = {}
 
         def pieces() -> Iterator[Piece]:

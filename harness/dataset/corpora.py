@@ -1,10 +1,11 @@
 """Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
-`split`. A Hub dataset has one Audio column and a `label` column. Preparation (definitions: Signals): channels
-averaged, brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
+`split`. A Hub dataset has one Audio column and a `label` column, unless Columns name others. Preparation
+(definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
+`max_seconds`.
 
-Public: open_corpus, sounds_below, Corpus.
+Public: open_corpus, sounds_below, Corpus, Columns.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,6 +30,22 @@ from harness.seeds import seed_of
 from harness.tasks import Task
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a corpus keeps what is needed of it, where that is not as usual."""
+
+    audio: str | None = None
+    """Column of a Hub dataset that holds the recordings; None for the only one. A folder has files."""
+    label: str = "label"
+    """Column of a Hub dataset that holds the class names; that of a folder is `label`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Class names that the task does not understand -> canonical label."""
+
+
+AS_USUAL = Columns()
+"""What `open_corpus` expects unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,8 @@ class Corpus:
         """See `open_corpus`."""
         self.name = name
         self._commit = commit
-        self._licence = licence
+        self.licence = licence
+        """As the corpus states it; None where it does not."""
         self._rows = rows
         self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
         self.skipped: tuple[Skipped, ...] = ()
@@ -92,7 +110,7 @@ class Corpus:
         """What the record says of the corpus, after `clips` was read to its end."""
         digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
         revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
-        return CorpusRef(self.name, revision, self._licence, len(clips), **self._counted)
+        return CorpusRef(self.name, revision, self.licence, len(clips), **self._counted)
 
     def notes(self) -> list[str]:
         """What was done to the clips, in a line each; empty when nothing was."""
@@ -105,7 +123,14 @@ class Corpus:
         return [f"{n} of {len(self)} clips {said[k]}" for k, n in self._counted.items() if n]
 
 
-def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int | None = None) -> Corpus:
+def open_corpus(
+    source: str,
+    task: Task,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    columns: Columns = AS_USUAL,
+) -> Corpus:
     """Open a folder or a Hub dataset.
 
     Args:
@@ -113,17 +138,18 @@ def open_corpus(source: str, task: Task, *, split: str | None = None, limit: int
         task: whose labels the corpus speaks.
         split: which split; None takes `test` where the corpus has one, and all of it otherwise.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
+        columns: where recordings and class names are, and how the latter are spelled.
 
     Raises:
         BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is not there.
     """
     path = Path(source)
     if path.is_dir():
-        name, commit, licence, rows = _folder(path, task, split)
+        name, commit, licence, rows = _folder(path, task, split, columns)
     elif path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
     elif re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", source):
-        name, commit, licence, rows = _hub(source, task, split)
+        name, commit, licence, rows = _hub(source, task, split, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
     return Corpus(name, commit, licence, _chosen(rows, limit))
@@ -139,7 +165,7 @@ def sounds_below(folder: Path) -> list[Row]:
 Listed = tuple[str, str | None, str | None, list[Row]]
 
 
-def _folder(folder: Path, task: Task, split: str | None) -> Listed:
+def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Listed:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
@@ -170,7 +196,7 @@ def _folder(folder: Path, task: Task, split: str | None) -> Listed:
         seen.add(clip_id)
         if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
-        label = _canonical(row["label"], task, f"{path}: {relative}")
+        label = _canonical(row["label"], task, columns, f"{path}: {relative}")
         rows.append(Row(clip_id, label, _reader(folder / relative, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows
@@ -180,7 +206,7 @@ def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
     return lambda: audio.read(path, name)
 
 
-def _hub(source: str, task: Task, split: str | None) -> Listed:
+def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed:
     import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -194,22 +220,28 @@ def _hub(source: str, task: Task, split: str | None) -> Listed:
     names = set(loaded)
     chosen = [n for n in loaded if _in_split(n, names, split, repo_id)]
     table = datasets.concatenate_datasets([loaded[n] for n in chosen])
-    column = next((n for n, f in table.features.items() if isinstance(f, datasets.Audio)), None)
-    if column is None or "label" not in table.features:
-        found = ", ".join(table.features)
-        raise BadCorpus(f"{repo_id} needs an Audio column and a column `label`; found: {found}")
+    sounding = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
+    column = next((n for n in sounding if columns.audio in (None, n)), None)
+    if column is None or columns.label not in table.features:
+        found, audible = ", ".join(table.features), f" `{columns.audio}`" if columns.audio else ""
+        raise BadCorpus(
+            f"{repo_id} needs an Audio column{audible} and a column `{columns.label}`; found: {found}"
+        )
     table = table.cast_column(column, datasets.Audio(decode=False))
-    feature = table.features["label"]
+    feature = table.features[columns.label]
     names_of_rows = [f"{name}-{i:06d}" for name in chosen for i in range(len(loaded[name]))]
     rows = []
-    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table["label"], strict=True)):
+    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table[columns.label], strict=True)):
         where = f"{repo_id}: {clip_id}"
         text = raw
         if isinstance(feature, datasets.ClassLabel) and raw is not None:
             text = feature.int2str(raw) if raw >= 0 else None  # -1: not known
         if text is not None and not isinstance(text, str):
-            raise BadCorpus(f"{where}: label {text!r} is no text; expected class names in the column `label`")
-        rows.append(Row(clip_id, _canonical(text, task, where), _row_reader(table, i, column, where)))
+            raise BadCorpus(
+                f"{where}: label {text!r} is no text; expected class names in the column `{columns.label}`"
+            )
+        label = _canonical(text, task, columns, where)
+        rows.append(Row(clip_id, label, _row_reader(table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
     return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
 
@@ -232,10 +264,10 @@ def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> b
     return of_row == wanted
 
 
-def _canonical(text: str | None, task: Task, where: str) -> str | None:
+def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
-    label = task.label_of(text)
+    label = columns.labels.get(text) or task.label_of(text)
     if label is None:
         known = ", ".join(task.labels)
         raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}: {known}")

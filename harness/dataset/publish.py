@@ -5,7 +5,7 @@ become tables that `datasets` can load, a card is written, and last a manifest w
 A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
 gives the same bytes.
 
-Public: prepare, problems, is_ours, Prepared, PLACE.
+Public: prepare, problems, published_before, Prepared, PLACE.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from harness.dataset import card, licences, schema, shards
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.signals import Suite
 from harness.documents import Entry, Manifest, ReferenceRecord, from_json, to_json
-from harness.errors import BadSignals
+from harness.errors import BadInput, BadSignals
+from harness.hub import fetching
+from harness.hub.repository import Repository
 from harness.journal import replace_file
 from harness.tasks import Task
 
@@ -71,9 +73,16 @@ def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
     return [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
 
 
-def is_ours(path: str) -> bool:
-    """Whether a file of a repository is of a published suite, and goes when a new one has it no more."""
-    return path in (README, EVAL, MANIFEST) or path.endswith((".parquet", "/entry.json"))
+def published_before(repository: Repository) -> frozenset[str]:
+    """The files of the suite that a repository holds; none where there is no repository, or no suite."""
+    try:
+        head = fetching.commit_of(repository, None)
+        if MANIFEST not in fetching.files_of(repository, head):
+            return frozenset()
+        manifest = from_json(Manifest, fetching.fetch(repository, head, MANIFEST).read_bytes())
+    except (BadInput, ValueError):
+        return frozenset()
+    return frozenset({*manifest.files, MANIFEST})
 
 
 def prepare(

@@ -274,7 +274,8 @@ class Suite:
                 raise BadSignals(f"{self.name}: the audio of {signal.signal_id} is not what was certified")
             return waveform
         clip = self.clip(task, signal.clip_id)
-        return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples)
+        # Adding zero makes -0.0 into 0.0, as encoding and decoding does.
+        return spectra.keep(spectrum_of(clip), signal.mask, signal.n_samples) + np.float32(0)
 
     def file(self, relative: str) -> Path:
         """The path of a file of the manifest: it is there, fetched if need be, and has its sha256.

@@ -1,6 +1,6 @@
 """One reference into a signals folder: clips in, certified signals of every family out.
 
-Public: add, Engine.
+Public: add, is_there, Engine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +18,9 @@ import numpy as np
 from harness import audio
 from harness.dataset import build
 from harness.dataset.corpora import Corpus
-from harness.dataset.signals import task_record
-from harness.documents import ReferenceCounts, ReferenceRecord, SetCounts
+from harness.dataset.layout import MANIFEST
+from harness.dataset.signals import Suite, task_record
+from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, SetCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
@@ -29,7 +30,7 @@ from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
-from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, SufficientSignal
+from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
 from harness.tasks import Task
 
 
@@ -108,7 +109,7 @@ def add(
         sets=_looked_for(searches, limits, sets),
     )
     suite = build.open_for(root, task, record, clips)
-    path, work = root / f".{task.name}-{classifier.ref.slug}.journal", _work(record, task, clips)
+    path, work = _journal(root, task, classifier.ref), _work(record, task, clips)
     hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
         for old in suite.references(task.name):
@@ -144,6 +145,40 @@ def add(
         raise
     journal.remove()
     return record
+
+
+def is_there(
+    root: Path,
+    task: Task,
+    model: ModelRef,
+    label_map: LabelMap,
+    searches: Sequence[Search],
+    limits: Limits,
+    corpus: Callable[[], CorpusRef],
+) -> bool:
+    """Whether a folder has the signals of a reference already: `add` would find nothing to do.
+
+    Args:
+        root: the signals folder.
+        task: the task.
+        model: the reference.
+        label_map: how its classes are read.
+        searches: one per family.
+        limits: see `run.extract`.
+        corpus: tells what the clips are; called only where all else is as it should be.
+    """
+    if not (root / MANIFEST).is_file() or _journal(root, task, model).exists():
+        return False
+    wanted = {named(search, limits) for search in searches}
+    for old in Suite(root, f"local/{root.resolve().name}").references(task.name):
+        if old.model == model and old.label_map == label_map and wanted <= set(old.searches):
+            return old.corpus == corpus()
+    return False
+
+
+def _journal(root: Path, task: Task, model: ModelRef) -> Path:
+    """What is found before it is all found."""
+    return root / f".{task.name}-{model.slug}.journal"
 
 
 def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:

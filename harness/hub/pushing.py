@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def push(
     message: str,
     *,
     private: bool = False,
-    ours: Callable[[str], bool] = lambda path: False,
+    ours: Collection[str] = (),
     progress: Progress = lambda n, n_bytes: None,
 ) -> str:
     """Make a repository hold these files, in one commit; large files go first, and each only once.
@@ -75,7 +75,7 @@ def push(
         files: path in the repository -> file.
         message: of the commit.
         private: of a repository that is made.
-        ours: whether a path there that is not among the files is to go.
+        ours: paths that are to go where they are not among the files.
         progress: see `Progress`.
 
     Returns:
@@ -95,7 +95,7 @@ def push(
         head = commit_of(repository, None)
         there = files_of(repository, head)
         changed = [name for name, path in files.items() if not same(path, there.get(name))]
-        gone = [name for name in there if name not in files and ours(name)]
+        gone = [name for name in ours if name not in files and name in there]
         if not changed and not gone:
             return head
         additions = [CommitOperationAdd(name, files[name]) for name in changed]

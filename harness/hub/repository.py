@@ -121,7 +121,10 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
 
 
 def _not_found(what: str, error: Any) -> str:
-    if error.response.status_code == 401:
+    from huggingface_hub import get_token
+
+    # Whoever is not logged in is told 401 of what is not there, too.
+    if error.response.status_code == 401 and get_token() is not None:
         return (
             f"no {what} for this login: check the spelling, or log in again, its token may have expired:"
             " hf auth login"

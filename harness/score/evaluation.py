@@ -231,9 +231,10 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
 def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[Waveform]:
     """Whole clips and `permuted` controls, in turn, all of one length."""
     signals = [unit for unit in units if unit.signal_id is not None]
-    lengths = [unit.n_samples for unit in signals] or [unit.n_samples for unit in units]
+    sources = signals or [unit for unit in units if unit.clip_id is not None]
+    lengths = [unit.n_samples for unit in sources]
     common = max(set(lengths), key=lambda n: (lengths.count(n), n))
-    pool = [unit for unit in (signals or units) if unit.n_samples == common]
+    pool = [unit for unit in sources if unit.n_samples == common]
     rng = generator("batch proof", task.name, seed)
     sounds: list[Waveform] = []
     for i in rng.permutation(len(pool))[:_PROVEN]:

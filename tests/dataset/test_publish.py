@@ -14,11 +14,11 @@ import pytest
 import soundfile
 import yaml
 
-from harness import cli, spectra
-from harness.dataset import card, download, licences, publish, schema, shards, signals
+from harness import audio, cli, spectra
+from harness.dataset import build, card, download, licences, publish, schema, shards, signals
 from harness.documents import Manifest, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
-from tests.dataset.test_signals import TASK, add
+from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
 
 CARD = """---
 configs: [deepfake]
@@ -90,6 +90,24 @@ def test_the_same_folder_gives_the_same_bytes_and_nothing_is_made_twice(tmp_path
     monkeypatch.setattr(shards, "write_rows", lambda path, *rest: written.append(path))
     assert contents(prepared(tmp_path).root) == first
     assert written == []
+
+
+def test_a_signal_of_no_bins_is_the_same_whether_stored_or_rebuilt(tmp_path):
+    """An inverse FFT of nothing has zeros of either sign at some lengths; what is decoded has none."""
+    noise = np.random.default_rng(0).normal(size=18_680)
+    clip = dataclasses.replace(clip_of(0), waveform=(0.1 * noise).astype(np.float32))
+    mask = np.zeros(9_341, dtype=bool)
+    silent = spectra.keep(spectra.spectrum(clip.waveform), mask, 18_680)
+    assert np.signbit(silent).any()
+    certified = audio.sha256(audio.read(audio.encode(silent, 16_000))[0])
+    signal = dataclasses.replace(
+        signal_of(clip_of(0), "toys/a", "minimal"), mask=mask, n_samples=18_680, degenerate=True
+    )
+    signal = dataclasses.replace(signal, sha256=certified)
+    record = record_of("toys/a", ("minimal",), 1)
+    build.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
+    assert download.compared(signals.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
+    prepared(tmp_path)
 
 
 def test_a_form_leaves_nothing_of_another_behind(tmp_path):

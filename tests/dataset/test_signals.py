@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import audio, spectra
-from harness.dataset import build, schema, shards, signals
+from harness.dataset import build, folder, schema, shards, signals
 from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
 from harness.errors import BadInput, BadSignals
 from harness.records import FAMILIES, Clip, LabelMap, ModelFacts, ModelRef, Skipped, SufficientSignal
@@ -242,25 +242,25 @@ def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_pat
     add(tmp_path / "whole")
     add(tmp_path / "whole", "toys/b", clips=range(1, 6))
     wanted = (tmp_path / "whole" / "manifest.json").read_bytes()
-    steps = ("_write_clips", "_write_signals", "_write_manifest", "_settle")
-    for i, name in enumerate(steps):
+    steps = [(build, f"_write_{what}") for what in ("clips", "signals", "manifest")]
+    for i, (room, name) in enumerate([*steps, (folder, "settle")]):
         root = tmp_path / str(i)
         add(root)
         before = signals.load(str(root)).ref("deepfake").sha256
-        step, calls = getattr(build, name), []
+        step, calls = getattr(room, name), []
 
         def dies(*arguments, step=step, calls=calls, name=name):
             calls.append(1)
-            if name != "_settle" or len(calls) == 2:
-                if name != "_settle":
+            if name != "settle" or len(calls) == 2:
+                if name != "settle":
                     step(*arguments)
                 raise KeyboardInterrupt
             step(*arguments)
 
-        monkeypatch.setattr(build, name, dies)
+        monkeypatch.setattr(room, name, dies)
         with pytest.raises(KeyboardInterrupt):
             add(root, "toys/b", clips=range(1, 6))
-        monkeypatch.setattr(build, name, step)
+        monkeypatch.setattr(room, name, step)
         assert signals.load(str(root)).ref("deepfake").sha256 == before, name
         assert len(list(signals.load(str(root)).signals("deepfake", "toys__a"))) == 6, name
         add(root, "toys/b", clips=range(1, 6))

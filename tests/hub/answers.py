@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+UNANSWERED = -1
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -50,7 +52,7 @@ class Answer:
     body: bytes = b""
     """Left away when the request was HEAD, though its length is told."""
     cut_at: int | None = None
-    """Bytes of the body after which the connection closes, None for all."""
+    """Bytes of the body after which the connection closes; None for all, UNANSWERED for not even a status."""
 
 
 class Refused(Exception):

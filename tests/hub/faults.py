@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
-from tests.hub.answers import Answer, refusal
+from tests.hub.answers import UNANSWERED, Answer, refusal
 
 KINDS = ("status", "drop", "truncate", "etag", "corrupt", "slow")
 _WORDS = {401: "Invalid credentials in Authorization header", 403: "Forbidden", 404: "Entry not found"}
@@ -61,21 +62,38 @@ class Fault:
             return False
         return self.kind == "status" or (self.kind == "drop" and method not in ("GET", "HEAD"))
 
-    def spoil(self, answer: Answer) -> Answer:
-        """What arrives in the place of an answer."""
-        if self.kind == "status":
+    def spoil(self, answer: Answer | None, method: str) -> Answer:
+        """What arrives in the place of an answer.
+
+        Args:
+            answer: None where the request was not carried out.
+            method: of the request.
+
+        Returns:
+            The answer itself when there is nothing in it to be spoilt.
+        """
+        if self.kind == "drop":
+            return self._dropped(answer, method)
+        if answer is None or self.kind == "status":
             extra = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
             said = refusal(self.status, _WORDS.get(self.status, "Internal Error"), _CODES.get(self.status))
             return replace(said, headers={**said.headers, **extra})
-        if self.kind == "drop":
-            return replace(answer, cut_at=self.keep)
         if self.kind == "truncate":
             return replace(answer, body=answer.body[: self.keep])
         if self.kind == "etag":
-            wrong = {name: f'"{"0" * 40}"' for name in answer.headers if name.lower().endswith("etag")}
+            tags = {name: tag for name, tag in answer.headers.items() if name.lower().endswith("etag")}
+            other = {n: sha256(tag.encode()).hexdigest()[: len(tag) - 2] for n, tag in tags.items()}
+            wrong = {name: f'"{tag}"' for name, tag in other.items()}
             return replace(answer, headers={**answer.headers, **wrong})
-        if self.kind == "corrupt":
+        if self.kind == "corrupt" and answer.body and method != "HEAD":
             body = bytearray(answer.body)
             body[len(body) // 2] ^= 1
             return replace(answer, body=bytes(body))
         return answer
+
+    def _dropped(self, answer: Answer | None, method: str) -> Answer:
+        if answer is not None and self.keep < len(answer.body) and method != "HEAD":
+            return replace(answer, cut_at=self.keep)
+        if answer is not None and method == "GET":
+            return answer
+        return Answer(cut_at=UNANSWERED)

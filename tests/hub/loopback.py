@@ -51,6 +51,8 @@ _OF_NO_REPOSITORY = {
     ("POST", "api/repos/create"): writes.create,
     ("DELETE", "api/repos/delete"): writes.delete,
 }
+_OF_THE_CLIENT = "/api/agent-harnesses"
+"""What huggingface_hub asks for itself, depending on who calls it; it is neither noted nor spoilt."""
 
 
 class LoopbackHub:
@@ -82,10 +84,10 @@ class LoopbackHub:
         self.fired: list[tuple[Fault, str]] = []
         """Faults that happened, and to which request."""
         self.broken: list[BaseException] = []
-        """What went wrong in the Hub itself; the context ends with the first of them."""
+        """Faults of the Hub itself, or of its use; the context ends with the first of them."""
         self.store = Store(root)
         self.uploads: dict[str, writes.Upload] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[Fault] = []  # each as often as it is still to happen
         self._lock = threading.RLock()
         self._server = Server(self.answer)
         self.endpoint = self._server.endpoint
@@ -159,7 +161,7 @@ class LoopbackHub:
     def fail(self, fault: Fault) -> None:
         """Let something go wrong; faults that were asked for earlier go first."""
         with self._lock:
-            self._faults.append(fault)
+            self._faults += [fault] * fault.times
 
     def heal(self) -> None:
         """Nothing goes wrong any more."""
@@ -177,6 +179,8 @@ class LoopbackHub:
     def answer(self, asked: Asked) -> Answer:
         """Carry out a request, or what a fault makes of it."""
         path = asked.headers["target"]
+        if path == _OF_THE_CLIENT:
+            return Refused(404, "not served here").answer
         with self._lock:
             self.requests.append(f"{asked.method} {path}")
             if "range" in asked.headers:
@@ -185,18 +189,17 @@ class LoopbackHub:
             if fault is None:
                 return self._carry_out(asked)
             self.fired.append((fault, f"{asked.method} {path}"))
-            answer = Answer() if fault.prevents(asked.method) else self._carry_out(asked)
+            answer = None if fault.prevents(asked.method) else self._carry_out(asked)
+            spoilt = fault.spoil(answer, asked.method)
+            if spoilt == answer and fault.kind != "slow":
+                self.broken.append(ValueError(f"{fault} can do nothing to {asked.method} {path}"))
         time.sleep(fault.seconds)
-        if fault.kind == "drop" and fault.prevents(asked.method):
-            return replace(answer, cut_at=-1)
-        return fault.spoil(answer)
+        return spoilt
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for i, fault in enumerate(self._faults):
             if fault.fits(method, path):
-                left = replace(fault, times=fault.times - 1)
-                self._faults[i : i + 1] = [left] if left.times else []
-                return fault
+                return self._faults.pop(i)
         return None
 
     def _carry_out(self, asked: Asked) -> Answer:

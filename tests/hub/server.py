@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.hub.answers import Answer, Asked
+from tests.hub.answers import UNANSWERED, Answer, Asked
 
 
 class Server:
@@ -85,7 +85,7 @@ def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:
         def _send(self, told: Answer) -> None:
             if told.cut_at is not None:
                 self.close_connection = True
-            if told.cut_at == -1 or (told.cut_at is not None and self.command == "HEAD"):
+            if told.cut_at == UNANSWERED:
                 return
             self.send_response(told.status)
             for name, value in {**told.headers, "Content-Length": str(len(told.body))}.items():

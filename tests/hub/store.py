@@ -24,29 +24,10 @@ if TYPE_CHECKING:
     from tests.hub.discussions import Discussion
 
 KINDS = ("models", "datasets", "spaces")
-LFS_SUFFIXES = frozenset(
-    [
-        ".arrow",
-        ".bin",
-        ".flac",
-        ".gz",
-        ".h5",
-        ".mp3",
-        ".npy",
-        ".npz",
-        ".ogg",
-        ".onnx",
-        ".parquet",
-        ".png",
-        ".pt",
-        ".pth",
-        ".safetensors",
-        ".tar",
-        ".wav",
-        ".zip",
-        ".zst",
-    ]
-)
+_AUDIO = (".flac", ".mp3", ".ogg", ".wav")
+_TABLES = (".arrow", ".npy", ".npz", ".parquet")
+_WEIGHTS = (".bin", ".h5", ".onnx", ".pt", ".pth", ".safetensors")
+LFS_SUFFIXES = frozenset([*_AUDIO, *_TABLES, *_WEIGHTS, ".gz", ".png", ".tar", ".zip", ".zst"])
 LFS_FROM_BYTES = 5 << 20
 """Larger files of any name are stored by LFS."""
 

@@ -172,6 +172,7 @@ def commit(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[s
         raise Refused(412, "A commit has happened since. Please refresh and try again.")
     tree = _changed(hub, repository, head, lines)
     if not opens:
+        hub.may_write(user, pull_request=_owns(repository, rest[0], user))
         added = hub.store.add(repository, head, tree, user, title, message, _target(repository, rest[0]))
         if rest[0].startswith("refs/pr/"):
             pull = discussion_of(repository, rest[0].removeprefix("refs/pr/"))
@@ -187,6 +188,12 @@ def commit(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[s
 
 def _for_pull_request(asked: Asked, revision: str) -> bool:
     return asked.query.get("create_pr") == "1" or revision.startswith("refs/pr/")
+
+
+def _owns(repository: Repository, revision: str, user: str) -> bool:
+    """Whether a revision is a pull request that the user opened."""
+    number = revision.removeprefix("refs/pr/")
+    return number != revision and discussion_of(repository, number).author == user
 
 
 def _target(repository: Repository, revision: str) -> str:

@@ -1,0 +1,159 @@
+"""`goodenough extract --recipe NAME --dry-run`: what a recipe will cost, as a table or as JSON.
+
+Public: show.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from harness.recipes.cost import Cost, ReferenceCost, Size
+    from harness.recipes.reading import Recipe, RecipeCorpus
+    from harness.tasks import Task
+
+_SAMPLED = 16
+"""Recordings of a folder whose lengths are looked at, where the recipe does not say."""
+
+
+def show(
+    recipe: Recipe,
+    task: Task,
+    chosen: Sequence[str],
+    folders: Mapping[str, str],
+    passed_over: Mapping[str, str],
+    as_json: bool,
+) -> None:
+    """Print the cost of a recipe; nothing is asked of a network, nothing is written.
+
+    Args:
+        recipe: the recipe.
+        task: its task.
+        chosen: models that will be run.
+        folders: of corpora that lie here, by name.
+        passed_over: what will not be run as it is; of a corpus that has yet to be obtained the cost is shown.
+        as_json: as JSON.
+
+    Raises:
+        BadCorpus: a folder of recordings that cannot be read.
+    """
+    from harness.recipes import cost
+
+    sizes = {corpus.name: _size(recipe, corpus, folders.get(corpus.name), task) for corpus in recipe.corpora}
+    names = {corpus.name for corpus in recipe.corpora}
+    models = {what: "passed over" for what in passed_over if what not in names}
+    found = cost.cost_of(recipe, task, sizes, models)
+    found = dataclasses.replace(found, references=tuple(r for r in found.references if r.model in chosen))
+    if as_json:
+        assumed = {name: dataclasses.asdict(a) for name, a in cost.ASSUMED.items()}
+        told = {**dataclasses.asdict(found), "totals": _totals(found), "assumed": assumed}
+        click.echo(json.dumps(told, indent=2))
+        return
+    _table(found)
+    if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in found.references):
+        click.echo("-: not known, and in no sum: a corpus of unknown length, or a model of unknown size.")
+    click.echo(
+        "Queries and GPU hours: the mean, in brackets as if every clip cost the median, and what 90 % of"
+        " clips stay within; measured on models and clips far smaller than these."
+    )
+    for name in ("tflops_achieved", "inverse_fft_ms", "features_ms"):
+        click.echo(f"Assumed, {name}: {cost.ASSUMED[name].value:g}: {cost.ASSUMED[name].why}.")
+
+
+def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:
+    """Of a folder what is there, otherwise what the recipe expects."""
+    from harness.dataset.corpora import Columns, open_corpus
+    from harness.recipes.cost import Size
+    from harness.recipes.reading import is_folder
+
+    folder = folder or (corpus.source if is_folder(corpus.source) else None)
+    clips, seconds = corpus.clips, corpus.seconds
+    if folder is not None:
+        columns = Columns(labels=corpus.labels)
+        opened = open_corpus(folder, task, split=corpus.split, limit=recipe.limit, columns=columns)
+        clips = len(opened)
+        if seconds is None:
+            some = zip(range(_SAMPLED), opened.clips(task), strict=False)
+            seconds = statistics.median(clip.seconds for _, clip in some)
+    if clips is None or seconds is None:
+        return None
+    return Size(min(clips, recipe.limit or clips), min(seconds, task.max_seconds))
+
+
+_SUMMED = (
+    *("queries", "audio_hours", "gpu_hours", "cpu_hours", "audio_bytes", "mask_bytes"),
+    *("judged_queries", "judged_gpu_hours", "verdict_bytes"),
+)
+
+
+def _totals(found: Cost) -> dict[str, float]:
+    return {field: found.total(field) for field in _SUMMED}
+
+
+def _table(found: Cost) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{found.recipe}: what it will cost", title_justify="left", box=SIMPLE_HEAD)
+    headers = ("reference", "clips", "queries", "audio", "GPU h", "CPU h")
+    for header in (*headers, "judged", "its GPU h", "signals", "as masks", "verdicts"):
+        table.add_column(header, justify="left" if header == "reference" else "right", no_wrap=True)
+    for corpus in dict.fromkeys(r.corpus for r in found.references):
+        table.add_row(corpus, style="bold")
+        for r in found.references:
+            if r.corpus == corpus:
+                table.add_row(f"  {r.model}", *_cells(r))
+        table.add_section()
+    sums = _totals(found)
+    table.add_row(
+        *("all", "", _count(sums["queries"]), f"{_hours(sums['audio_hours'])} h", _hours(sums["gpu_hours"])),
+        *(_hours(sums["cpu_hours"]), _count(sums["judged_queries"]), _hours(sums["judged_gpu_hours"])),
+        *(_bytes(sums["audio_bytes"]), _bytes(sums["mask_bytes"]), _bytes(sums["verdict_bytes"])),
+    )
+    # Wide enough for every cell: what a pipe is given must not depend on a terminal.
+    Console(width=400).print(table)
+
+
+def _cells(r: ReferenceCost) -> list[str]:
+    if r.passed_over is not None:
+        return ["", r.passed_over]
+    if r.queries is None:
+        return ["-"] * 10
+    q, g = r.queries, r.gpu_hours
+    return [
+        f"{r.clips:,} x {r.seconds:.3g} s",
+        f"{_count(q.likely)} [{_count(q.low)}, {_count(q.high)}]",
+        f"{_hours(r.audio_hours)} h",
+        "-" if g is None else f"{_hours(g.likely)} [{_hours(g.low)}, {_hours(g.high)}]",
+        _hours(r.cpu_hours),
+        _count(r.judged_queries or 0),
+        _hours(r.judged_gpu_hours),
+        _bytes(r.audio_bytes or 0) if r.audio_bytes else "none",
+        _bytes(r.mask_bytes or 0),
+        _bytes(r.verdict_bytes or 0),
+    ]
+
+
+def _count(n: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= size:
+            return f"{n / size:.3g} {unit}"
+    return f"{n:.3g}"
+
+
+def _hours(n: float | None) -> str:
+    return "-" if n is None else "< 0.01" if 0 < n < 0.01 else f"{n:,.2f}" if n < 10 else f"{n:,.0f}"
+
+
+def _bytes(n: float) -> str:
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if n >= size:
+            return f"{n / size:,.3g} {unit}"
+    return f"{n / 1e3:,.3g} kB"

@@ -1,0 +1,10 @@
+"""`python -m harness.recipes`: write the numbers of data_cards/scale.md again."""
+
+from pathlib import Path
+
+from harness.recipes.scale import renewed
+
+PAGE = Path(__file__).parents[2] / "data_cards" / "scale.md"
+
+if __name__ == "__main__":
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,353 @@
+"""What a recipe will cost, before anything is run: queries, seconds of audio, GPU hours, bytes.
+
+Pure arithmetic over three literal tables: what was measured (QUERIES, MASK_BYTES_PER_BIN, VERDICT_BYTES),
+what follows from how a model is built (ARCHITECTURES), and what is assumed (ASSUMED), each with its source.
+Nothing here was ever measured on a GPU: GPU hours are operations divided by a stated throughput, and good to
+a factor of two or three.
+
+Conventions: seconds of audio are those a model computes on, so that a model with a fixed window pays for all
+of it; bytes are bytes, a TB is 10^12 of them; `likely` is the mean over clips, which is what adds up, `low`
+and `high` are as if every clip cost the median, or what 90 % of them stay within.
+
+Public: Spent, Cost, ReferenceCost, Size, queries_of, heard_seconds, flops_of, gpu_hours, signal_bytes,
+mask_bytes, stimuli_of, families_of, judged_queries, cost_of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
+from harness.records import FAMILIES, N_LEVELS, STIMULI
+from harness.tasks import Task
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Queries of one search on one clip."""
+
+    low: float
+    """Median."""
+    likely: float
+    """Mean."""
+    high: float
+    """90 % of the clips stay within."""
+
+
+QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
+    {
+        "responsibility": Spent(1419, 1417, 1448),
+        "minimal": Spent(35, 165, 228),
+        "gradient": Spent(33, 184, 258),
+    }
+)
+"""Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
+with default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean
+of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten
+times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
+
+_REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
+"""Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How much a model type computes."""
+
+    tokens_per_second: float
+    """Positions its transformer works on, for a second of audio."""
+    window_seconds: float | None
+    """What every sound is padded or cut to; None where a model hears all of it."""
+    front_gflop: float
+    """Operations of the convolutions before the transformer, for a second of audio, in 10^9."""
+
+
+_RAW_WAVE = Architecture(50.0, None, 4.9)
+"""Seven convolutions of 512 channels over the waveform, a position every 320 samples: 33 + 2,520 + 1,260 +
+630 + 310 + 105 + 52 million operations a second of audio."""
+
+ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
+    {
+        "wav2vec2": _RAW_WAVE,
+        "hubert": _RAW_WAVE,
+        "wavlm": _RAW_WAVE,
+        "unispeech": _RAW_WAVE,
+        "unispeech-sat": _RAW_WAVE,
+        "data2vec-audio": _RAW_WAVE,
+        "wav2vec2-conformer": _RAW_WAVE,
+        # squeezed by two before the transformer
+        "sew": Architecture(25.0, None, 4.9),
+        "sew-d": Architecture(25.0, None, 4.9),
+        "wav2vec2-bert": Architecture(50.0, None, 0.0),
+        # 12 x 101 patches and two tokens of a spectrogram of 1,024 frames
+        "audio-spectrogram-transformer": Architecture(1214 / 10.24, 10.24, 0.0),
+        # the encoder alone: the classifier has no decoder
+        "whisper": Architecture(50.0, 30.0, 0.0),
+    }
+)
+"""From the published configurations of the base sizes."""
+
+
+_SPECTROGRAMS = ("audio-spectrogram-transformer", "whisper", "wav2vec2-bert")
+"""Fed by features that are made on the processor."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A number that nobody measured here."""
+
+    value: float
+    """In the unit that its name says."""
+    why: str
+    """Where it comes from."""
+
+
+ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
+    {
+        "tflops_achieved": Assumption(
+            30.0,
+            "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the"
+            " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to"
+            " four times as long",
+        ),
+        "inverse_fft_ms": Assumption(
+            0.075,
+            "CPU milliseconds a second of audio and query, 0.1 to 0.2 for two seconds (tests/benchmarks)",
+        ),
+        "features_ms": Assumption(
+            0.65,
+            "CPU milliseconds a second of audio and query for spectrogram models, up to 1.3 for two seconds"
+            " (tests/benchmarks); next to nothing for models of the raw wave",
+        ),
+        "usd_per_gpu_hour": Assumption(2.5, "one H100 on demand, taken in November 2026; 2 to 5 are asked"),
+        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, taken in November 2026"),
+        "usd_per_tb_month": Assumption(23.0, "object storage of a large cloud, taken in November 2026"),
+        "usd_per_tb_egress": Assumption(
+            90.0, "out of a large cloud, taken in November 2026; the Hub asks nothing for downloads"
+        ),
+    }
+)
+
+MASK_BYTES_PER_BIN = 0.034
+"""Measured over the 1,728 signals of the starter suite, levels included: 703 bytes a signal in the mean.
+Masks with many runs compress worse."""
+
+VERDICT_BYTES: MappingProxyType[str, float] = MappingProxyType(
+    {"music-genre": 40.2, "emotion": 35.7, "deepfake": 17.2}
+)
+"""Bytes a row of verdicts.parquet, measured on the starter suite; more labels, more probabilities."""
+
+EVALUATION_BYTES = 8_000
+"""Of memory for each signal that a judge is asked about, measured (tests/benchmarks)."""
+
+_SAMPLE_BYTES = 4
+"""A sample of WAV FLOAT."""
+
+
+# ---- one query, one signal -----------------------------------------------------------------------
+
+
+def queries_of(search: str, repetitions: int | None = None, budget: int | None = None) -> Spent:
+    """Queries of a search on a clip.
+
+    Args:
+        search: one of QUERIES.
+        repetitions: of `responsibility`; its queries grow with them, those for the shortest prefix do not.
+        budget: at most this many.
+    """
+    spent = QUERIES[search]
+    numbers = [spent.low, spent.likely, spent.high]
+    if search == "responsibility" and repetitions is not None:
+        fewer = (_REPETITIONS - repetitions) * _SPLITS * _UNIONS
+        numbers = [max(1.0, n - fewer) for n in numbers]
+    if budget is not None:
+        numbers = [min(n, budget) for n in numbers]
+    return Spent(*numbers)
+
+
+def heard_seconds(architecture: str, seconds: float) -> float:
+    """Seconds of audio that a model computes on when it hears so many."""
+    built = ARCHITECTURES.get(architecture)
+    return seconds if built is None or built.window_seconds is None else built.window_seconds
+
+
+def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
+    """Floating-point operations of one query.
+
+    Two for each parameter and position, those of the convolutions in front, and those of attention, which
+    grow with the square of the length: 4 x positions^2 x width x layers, with 12 x width^2 parameters a
+    layer.
+    """
+    built = ARCHITECTURES[architecture]
+    heard = heard_seconds(architecture, seconds)
+    tokens = built.tokens_per_second * heard
+    parameters = parameters_m * 1e6
+    attention = tokens**2 * parameters / (3 * _width(parameters_m))
+    return 2 * parameters * tokens + built.front_gflop * 1e9 * heard + attention
+
+
+def _width(parameters_m: float) -> int:
+    """Of the transformers of this size: base, large, and larger."""
+    return 768 if parameters_m < 150 else 1024 if parameters_m < 500 else 1280
+
+
+def gpu_hours(flops: float) -> float:
+    """At the assumed throughput."""
+    return flops / (ASSUMED["tflops_achieved"].value * 1e12) / 3600
+
+
+def cpu_hours(architecture: str, seconds: float, queries: float) -> float:
+    """Core hours of making masked signals and features, where they are made on the processor."""
+    per_query = ASSUMED["inverse_fft_ms"].value * seconds
+    if architecture in _SPECTROGRAMS:
+        per_query += ASSUMED["features_ms"].value * heard_seconds(architecture, seconds)
+    return per_query * queries / 1e3 / 3600
+
+
+def signal_bytes(seconds: float, sample_rate_hz: int) -> float:
+    """One signal, or one clip, as WAV FLOAT."""
+    return seconds * sample_rate_hz * _SAMPLE_BYTES
+
+
+def mask_bytes(seconds: float, sample_rate_hz: int) -> float:
+    """One signal as its mask."""
+    return MASK_BYTES_PER_BIN * (seconds * sample_rate_hz // 2 + 1)
+
+
+# ---- judging -------------------------------------------------------------------------------------
+
+
+def families_of(searches: Iterable[str]) -> tuple[str, ...]:
+    """Families that these searches find signals of: as many signals has a clip."""
+    return tuple(dict.fromkeys(FAMILY_OF[name] for name in searches))
+
+
+def stimuli_of(searches: Iterable[str]) -> int:
+    """Sounds a judge hears of a clip of one reference: signals, controls, levels where there is a ranking."""
+    families = families_of(searches)
+    made = len(STIMULI) - 2  # without the whole clip and silence
+    levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0
+    return made * len(families) + levels
+
+
+def judged_queries(n_references: int, n_clips: int, searches: Sequence[str]) -> int:
+    """What one judge is asked: every clip, and the stimuli of every reference."""
+    return n_clips + n_references * n_clips * stimuli_of(searches)
+
+
+# ---- a recipe ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of a corpus there is."""
+
+    clips: int
+    """Clips that will be used."""
+    seconds: float
+    """Their median length, at most the task's longest."""
+
+
+@dataclass(frozen=True)
+class ReferenceCost:
+    """One model and one corpus; None where what it depends on is not known."""
+
+    model: str
+    """The reference."""
+    corpus: str
+    """The corpus."""
+    passed_over: str | None
+    """Why it will not be run; None where it will."""
+    clips: int | None = None
+    """Clips."""
+    seconds: float | None = None
+    """Their median length."""
+    queries: Spent | None = None
+    """Of all searches on all clips."""
+    audio_hours: float | None = None
+    """Hours of audio that the model computes on, likely."""
+    gpu_hours: Spent | None = None
+    """At the assumed throughput."""
+    cpu_hours: float | None = None
+    """Core hours of signals and features, likely."""
+    audio_bytes: float | None = None
+    """Its signals as WAV FLOAT; 0 where the corpus allows masks alone."""
+    mask_bytes: float | None = None
+    """Its signals as masks."""
+    judged_queries: int | None = None
+    """What it is asked as a judge of every reference's signals."""
+    judged_gpu_hours: float | None = None
+    """For these."""
+    verdict_bytes: float | None = None
+    """What it answers."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A recipe."""
+
+    recipe: str
+    """Its name."""
+    references: tuple[ReferenceCost, ...]
+    """One per corpus and model."""
+
+    def total(self, field: str) -> float:
+        """Sum of a number over the references for which it is known; of a Spent, what is likely."""
+        values = (getattr(r, field) for r in self.references)
+        return math.fsum(v.likely if isinstance(v, Spent) else v for v in values if v is not None)
+
+
+def cost_of(
+    recipe: Recipe, task: Task, sizes: Mapping[str, Size | None], passed_over: Mapping[str, str]
+) -> Cost:
+    """The cost of every reference of a recipe.
+
+    Args:
+        recipe: the recipe.
+        task: its task.
+        sizes: by name of the corpus; None where it is not known.
+        passed_over: model, or corpus by name -> why it will not be run.
+    """
+    n_references = sum(model.source not in passed_over for model in recipe.models)
+    references = []
+    for corpus in recipe.corpora:
+        for model in recipe.models:
+            why = passed_over.get(corpus.name) or passed_over.get(model.source)
+            size = None if why else sizes[corpus.name]
+            if size is None:
+                references.append(ReferenceCost(model.source, corpus.name, why))
+            else:
+                references.append(_reference(recipe, task, model, corpus, size, n_references))
+    return Cost(recipe.name, tuple(references))
+
+
+def _reference(
+    recipe: Recipe, task: Task, model: RecipeModel, corpus: RecipeCorpus, size: Size, n_references: int
+) -> ReferenceCost:
+    each = [queries_of(name, recipe.repetitions, recipe.budget) for name in recipe.searches]
+    queries = Spent(*(size.clips * sum(getattr(s, f) for s in each) for f in ("low", "likely", "high")))
+    judged = judged_queries(n_references, size.clips, recipe.searches)
+    n_signals = size.clips * len(families_of(recipe.searches))
+    known = model.parameters_m is not None and model.architecture in ARCHITECTURES
+    flops = flops_of(model.architecture, model.parameters_m or 0, size.seconds) if known else None
+    return ReferenceCost(
+        model.source,
+        corpus.name,
+        None,
+        clips=size.clips,
+        seconds=size.seconds,
+        queries=queries,
+        audio_hours=queries.likely * heard_seconds(model.architecture, size.seconds) / 3600,
+        gpu_hours=None
+        if flops is None
+        else Spent(*(gpu_hours(flops * n) for n in (queries.low, queries.likely, queries.high))),
+        cpu_hours=cpu_hours(model.architecture, size.seconds, queries.likely + judged),
+        audio_bytes=n_signals * signal_bytes(size.seconds, task.sample_rate_hz) * corpus.redistributable,
+        mask_bytes=n_signals * mask_bytes(size.seconds, task.sample_rate_hz),
+        judged_queries=judged,
+        judged_gpu_hours=None if flops is None else gpu_hours(flops * judged),
+        verdict_bytes=judged * VERDICT_BYTES.get(task.name, max(VERDICT_BYTES.values())),
+    )

@@ -1,0 +1,125 @@
+"""The commits that a recipe was begun with, in `.recipe.json` of the folder it is made in.
+
+A recipe names branches; the first run asks the Hub what they stand for, writes it down, and every later run
+goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
+run.
+
+Public: Pins, pinned, PLACE.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.documents import from_json, to_json
+from harness.errors import BadInput
+from harness.hub.fetching import commit_of
+from harness.hub.repository import Repository
+from harness.journal import replace_file
+from harness.recipes.reading import Recipe, content_sha256, is_folder
+from harness.records import STRICT
+from harness.tasks import Task
+
+PLACE = ".recipe.json"
+"""File of the pins, in the folder that a recipe is made in."""
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What was decided when a recipe was begun."""
+
+    __pydantic_config__ = STRICT
+
+    recipe: str
+    """Its name."""
+    sha256: str
+    """Of its content: another recipe is not continued in the same folder."""
+    models: dict[str, str]
+    """Hub id -> commit."""
+    corpora: dict[str, str]
+    """Name of a corpus -> commit."""
+
+
+def pinned(
+    recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]
+) -> tuple[Pins, dict[str, str]]:
+    """The pins of a recipe in a folder, made where they are not there yet.
+
+    Args:
+        recipe: the recipe.
+        task: its task.
+        root: the folder, made if need be.
+        passed_over: models, and corpora by name, that need no commit.
+
+    Returns:
+        The pins, and why a model, or a corpus by name, has none.
+
+    Raises:
+        BadInput: the folder holds something else, or another recipe; it cannot be written; nothing at all can
+            be resolved.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".recipe.lock"):
+            before = _begun(recipe, task, root)
+            pins, failed = _completed(before, recipe, passed_over)
+            if pins != before or not (root / PLACE).is_file():
+                replace_file(root / PLACE, to_json(pins).encode())
+    except OSError as error:
+        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
+    return pins, failed
+
+
+def _begun(recipe: Recipe, task: Task, root: Path) -> Pins:
+    """What lies in the folder, or the beginning of it."""
+    path, sha256 = root / PLACE, content_sha256(recipe, task)
+    if not path.is_file():
+        if any(not entry.name.startswith(".") for entry in root.iterdir()):
+            raise BadInput(f"{root} holds files, and no recipe was begun in it; name a new folder with --out")
+        return Pins(recipe.name, sha256, {}, {})
+    try:
+        pins = from_json(Pins, path.read_bytes())
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not readable ({str(error).splitlines()[0]}); choose another --out, or delete it to"
+            " pin the recipe anew"
+        ) from None
+    if pins.sha256 != sha256:
+        what = f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        raise BadInput(
+            f"{root} was begun with {what}; choose another --out, or give the recipe as it was: one folder,"
+            " one recipe"
+        )
+    return pins
+
+
+def _completed(before: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
+    failed: dict[str, str] = {}
+
+    def commit(key: str, repository: Repository, revision: str | None) -> str | None:
+        if re.fullmatch(r"[0-9a-f]{40}", revision or ""):
+            return revision
+        try:
+            return commit_of(repository, revision)
+        except BadInput as error:
+            failed[key] = str(error)
+            return None
+
+    models, corpora = dict(before.models), dict(before.corpora)
+    for model in recipe.models:
+        name = model.source
+        if not is_folder(name) and name not in (*models, *passed_over):
+            models[name] = commit(name, Repository(name, "model"), model.revision) or ""
+    for corpus in recipe.corpora:
+        if not is_folder(corpus.source) and corpus.name not in (*corpora, *passed_over):
+            corpora[corpus.name] = commit(corpus.name, Repository(corpus.source), corpus.revision) or ""
+    models = {name: found for name, found in models.items() if found}
+    corpora = {name: found for name, found in corpora.items() if found}
+    if failed and not models and not corpora and not any(is_folder(m.source) for m in recipe.models):
+        raise BadInput(next(iter(failed.values())))
+    return replace(before, models=models, corpora=corpora), failed

@@ -1,0 +1,349 @@
+"""A recipe: the models, corpora and searches of one suite, read strictly from YAML.
+
+    name: instrument
+    task: instrument.yaml             # a built-in task, or a file beside this one
+    about: One line.
+    searches: [responsibility, minimal]
+    limit: 400                        # clips of each corpus at most
+    corpora:
+      - name: studio
+        source: ./recordings          # a Hub id, or a folder that begins with ., / or ~
+        ...
+    models:
+      - source: org/name
+        ...
+
+Conventions: what is not known is left out, and is None. A revision is all 40 digits of a commit, or a
+placeholder, a branch name, which is pinned when the suite is built. A folder has no revision. Paths are
+relative to the recipe's own file. A model whose class names say nothing, and whose order nobody confirmed,
+stays in the recipe with what it needs, and is passed over until somebody supplies it: never guessed.
+
+Public: Recipe, RecipeCorpus, RecipeModel, read, shipped, is_folder, content_sha256, FAMILY_OF.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from harness import tasks
+from harness.dataset import licences
+from harness.documents import from_json
+from harness.errors import BadInput, BadTask
+from harness.records import FAMILIES, STRICT
+from harness.tasks import Task, normalised
+
+Seen = Literal["docs", "second-hand", "no"]
+"""How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
+
+FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
+"""The family that each search finds a signal of."""
+
+Needs = Literal["label map", "safetensors"]
+"""What a model lacks before it can be used: an order of its classes that was confirmed, weights that are no
+pickle."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeCorpus:
+    """Recordings of one origin."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    """What it is called on the command line, and its folder: lower case letters, digits and hyphens."""
+    source: str
+    """Hub id, or a folder with metadata.csv."""
+    licence: str | None
+    """As the corpus states it; None where it states none."""
+    redistributable: bool
+    """Whether parts of its recordings may be passed on, under its licence, to anybody."""
+    seen: Seen
+    """How all of this was checked."""
+    checked: str
+    """What was seen where, in a sentence."""
+    masks_only_because: str | None = None
+    """Why audio may not be passed on; there if and only if it may not."""
+    revision: str | None = None
+    """Of a Hub dataset: a branch, pinned at build time, or a commit."""
+    split: str | None = None
+    """Which split; None takes `test` where there is one."""
+    audio: str | None = None
+    """Its column of recordings; None for the only one."""
+    label: str = "label"
+    """Its column of class names."""
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Class names that the task does not understand -> canonical label."""
+    obtain: str | None = None
+    """How to make a folder of it, where the Hub's copy cannot be loaded; None where it can."""
+    clips: int | None = None
+    """Recordings expected in the split."""
+    seconds: float | None = None
+    """Their median length, expected."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeModel:
+    """A reference to be."""
+
+    __pydantic_config__ = STRICT
+
+    source: str
+    """Hub id, or a folder."""
+    architecture: str
+    """Its model type in transformers."""
+    seen: Seen
+    """How all of this was checked."""
+    note: str
+    """What is known of it, and from where, in a sentence."""
+    revision: str | None = None
+    """Of a Hub model: a branch, pinned at build time, or a commit."""
+    parameters_m: float | None = None
+    """Parameters that a query passes through, in millions."""
+    sample_rate_hz: int = 16_000
+    """The rate it expects."""
+    labels: dict[str, str | None] | None = None
+    """Its class names -> canonical label, or null for none; None where the names can be read by
+    themselves."""
+    labels_from: str | None = None
+    """Where that order was read, in a sentence; there if and only if `labels` is."""
+    needs: Needs | None = None
+    """What has to be supplied before it can be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One suite: every model extracts its signals from every corpus, then judges those of the others."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    """Lower case letters, digits and hyphens."""
+    task: str
+    """A built-in task, or a YAML file."""
+    about: str
+    """One line."""
+    searches: tuple[str, ...]
+    """Names of searches, one for each family."""
+    corpora: tuple[RecipeCorpus, ...]
+    """Recordings; each makes a signals folder of its own."""
+    models: tuple[RecipeModel, ...]
+    """References."""
+    limit: int | None = None
+    """Clips of each corpus at most, the classes in turn."""
+    repetitions: int | None = None
+    """Random partitions of the search `responsibility`; None for its default."""
+    budget: int | None = None
+    """Queries that a search may spend on a clip."""
+    alpha: float = 0.0
+    """Share of the original confidence that a signal has to keep."""
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
+def read(name: str) -> tuple[Recipe, Task]:
+    """A shipped recipe by name, or a user's own from a YAML file; with its task.
+
+    Raises:
+        BadInput: no such recipe, or one that does not say what it must.
+    """
+    path = Path(name)
+    if name in shipped():
+        path = Path(__file__).parent / f"{name}.yaml"
+    elif not name.endswith((".yaml", ".yml")):
+        raise BadInput(
+            f"no recipe named {name!r}; known: {', '.join(shipped())}; a recipe of your own is a file:"
+            " --recipe path/to/recipe.yaml"
+        )
+    elif not path.is_file():
+        raise BadInput(f"no recipe file at {name}; known without a file: {', '.join(shipped())}")
+    try:
+        recipe = from_json(Recipe, json.dumps(_yaml(path)))
+    except (ValueError, TypeError) as error:
+        first, *others = str(error).splitlines()
+        more = f" (and {len(others)} more)" if others else ""
+        raise BadInput(f"{path} is no recipe: {first}{more}") from None
+    recipe = _located(recipe, path.parent)
+    try:
+        task = tasks.find(recipe.task)
+    except BadTask as error:
+        raise BadInput(f"{path}: {error}") from None
+    for problem in _problems(recipe, task):
+        raise BadInput(f"{path}: {problem}")
+    return recipe, task
+
+
+def is_folder(source: str) -> bool:
+    """Whether a model or corpus of a recipe is a folder, not a name on the Hub."""
+    return source.startswith((".", "/", "~"))
+
+
+def content_sha256(recipe: Recipe, task: Task) -> str:
+    """Hash of what a recipe asks for: notes and expectations do not count, nor where a folder lies."""
+    content = dataclasses.asdict(recipe)
+    for entry in (*content["corpora"], *content["models"]):
+        for told in ("note", "checked", "seen", "clips", "seconds", "parameters_m", "obtain", "labels_from"):
+            entry.pop(told, None)
+        if is_folder(entry["source"]):
+            entry["source"] = Path(entry["source"]).name
+    content.pop("about")
+    spellings = {label: task.aliases.get(label, ()) for label in task.labels}
+    content["task"] = [task.name, spellings, task.sample_rate_hz, task.max_seconds]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# ---- YAML, without its surprises -----------------------------------------------------------------
+
+
+def _yaml(path: Path) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses what SafeLoader lets pass: a key twice, where the last would win; keys that are no text."""
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                raise BadInput(f"{path}, line {line}: {key!r} must be text (quote yes, no and numbers)")
+            if key in found:
+                raise BadInput(f"{path}, line {line}: {key!r} stands there twice")
+            found[key] = loader.construct_object(value_node, deep=True)
+        return found
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BadInput(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+
+
+def _located(recipe: Recipe, base: Path) -> Recipe:
+    """The same with its folders and files found from where its own file lies."""
+
+    def located(source: str) -> str:
+        return str((base / Path(source).expanduser()).resolve()) if is_folder(source) else source
+
+    task = recipe.task
+    if task.endswith((".yaml", ".yml")):
+        task = str(base / Path(task).expanduser())
+    return dataclasses.replace(
+        recipe,
+        task=task,
+        corpora=tuple(dataclasses.replace(c, source=located(c.source)) for c in recipe.corpora),
+        models=tuple(dataclasses.replace(m, source=located(m.source)) for m in recipe.models),
+    )
+
+
+# ---- what must hold ------------------------------------------------------------------------------
+
+
+def _problems(recipe: Recipe, task: Task) -> list[str]:
+    """Everything that does not hold, one line each."""
+    found = [*_of_searches(recipe)]
+    for what, names in (
+        ("corpora", [c.name for c in recipe.corpora]),
+        ("models", [m.source for m in recipe.models]),
+    ):
+        if not names:
+            found.append(f"`{what}` is empty; a suite needs at least one")
+        found += [f"{what} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
+    if not _PLAIN.fullmatch(recipe.name):
+        found.append(f"name {recipe.name!r} must be lower case letters, digits and hyphens")
+    for corpus in recipe.corpora:
+        found += [f"corpus {corpus.name}: {line}" for line in _of_corpus(corpus, task)]
+    for model in recipe.models:
+        found += [f"model {model.source}: {line}" for line in _of_model(model, task)]
+    return found
+
+
+_PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PLACEHOLDER = re.compile(r"[A-Za-z][\w.-]*(/[\w.-]+)*")
+_FEWEST = 2
+"""Canonical labels that a label map has to name."""
+
+
+def _of_searches(recipe: Recipe) -> list[str]:
+    found = []
+    for field in ("limit", "repetitions", "budget"):
+        value = getattr(recipe, field)
+        if value is not None and value < 1:
+            found.append(f"{field} is {value}; expected at least 1")
+    if not 0 <= recipe.alpha <= 1:
+        found.append(f"alpha is {recipe.alpha:g}; expected a share, 0 to 1")
+    if not recipe.searches:
+        found.append("`searches` is empty; responsibility and minimal are the usual ones")
+    for name in recipe.searches:
+        if name not in FAMILY_OF:
+            found.append(f"no search named {name!r}; known: {', '.join(FAMILY_OF)}")
+    families = [FAMILY_OF.get(name) for name in recipe.searches]
+    if len(set(families)) < len(families):
+        found.append(f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each")
+    if recipe.repetitions is not None and "responsibility" not in recipe.searches:
+        found.append("`repetitions` is of the search responsibility, which is not asked for")
+    return found
+
+
+def _of_corpus(corpus: RecipeCorpus, task: Task) -> list[str]:
+    found = [*_of_source(corpus.source, corpus.revision), *_of_labels(corpus.labels, task)]
+    if not _PLAIN.fullmatch(corpus.name):
+        found.append("its name must be lower case letters, digits and hyphens")
+    if corpus.redistributable == bool(corpus.masks_only_because):
+        found.append("say either `redistributable: true`, or false and `masks_only_because`")
+    if corpus.redistributable and (why := licences.problem(corpus.name, corpus.licence)):
+        found.append(f"it is not redistributable ({why.removeprefix(f'{corpus.name}: ')})")
+    for field in ("clips", "seconds"):
+        value = getattr(corpus, field)
+        if value is not None and value <= 0:
+            found.append(f"{field} is {value}; expected more than 0")
+    return found
+
+
+def _of_model(model: RecipeModel, task: Task) -> list[str]:
+    found = [*_of_source(model.source, model.revision)]
+    if (model.labels is None) != (model.labels_from is None):
+        found.append("`labels` and `labels_from`, where their order was read, go together")
+    if model.labels is not None:
+        found += _of_labels({k: v for k, v in model.labels.items() if v is not None}, task, names_may_be=True)
+        if len({v for v in model.labels.values() if v is not None}) < _FEWEST:
+            found.append(f"`labels` must name at least {_FEWEST} labels of {task.name}")
+        if model.needs == "label map":
+            found.append("it has `labels` and yet needs a label map")
+    if model.parameters_m is not None and model.parameters_m <= 0:
+        found.append(f"parameters_m is {model.parameters_m:g}; expected more than 0")
+    return found
+
+
+def _of_source(source: str, revision: str | None) -> list[str]:
+    if is_folder(source):
+        return [] if revision is None else [f"a folder has no revision {revision!r}; leave it out"]
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source):
+        return [f"{source!r} is no Hub id (org/name), and no folder either: that begins with ., / or ~"]
+    if revision is None:
+        return ["a Hub id needs a revision; `main` is pinned when the suite is built"]
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return []
+    if re.fullmatch(r"[0-9a-fA-F]{7,}", revision) or not _PLACEHOLDER.fullmatch(revision):
+        return [f"revision {revision!r} is neither all 40 digits of a commit nor a branch"]
+    return []
+
+
+def _of_labels(labels: dict[str, str], task: Task, *, names_may_be: bool = False) -> Sequence[str]:
+    found = []
+    for name, label in labels.items():
+        if label not in task.labels:
+            found.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}")
+        elif not names_may_be and normalised(name) == normalised(label):
+            found.append(f"{name!r} is mapped to itself; leave it out")
+    return found
