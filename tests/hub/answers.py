@@ -32,9 +32,7 @@ class Asked:
         return json.loads(self.body) if self.body else {}
 
     def form(self) -> dict[str, list[str]]:
-        """The body, read as JSON or as a form, whichever was sent."""
-        if self.headers.get("content-type", "").startswith("application/json"):
-            return dict(self.json())
+        """The body, read as a form: values by name."""
         found: dict[str, list[str]] = {}
         for name, value in parse_qsl(self.body.decode(), keep_blank_values=True):
             found.setdefault(name, []).append(value)

@@ -29,7 +29,6 @@ _READS = {
     "discussions": reads.discussion,
     "auth-check": reads.auth_check,
     "resolve": reads.resolve,
-    "raw": reads.resolve,
 }
 _WRITES = {
     ("POST", "paths-info"): reads.paths_info,
@@ -229,7 +228,7 @@ class LoopbackHub:
         repository = self._readable(name, asked.user)
         is_read = asked.method in ("GET", "HEAD")
         found = _READS.get(verb) if is_read else _WRITES.get((asked.method, verb))
-        if found is None or (is_read and is_api == (verb in ("resolve", "raw"))):
+        if found is None or (is_read and is_api == (verb == "resolve")):
             raise Refused(404, f"{asked.method} {'/'.join(asked.parts)} is not known to the Hub of the tests")
         return found(self, repository, asked, rest)
 

@@ -72,15 +72,7 @@ def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:
             self._send(answer(Asked(self.command, parts, query, headers, self._body())))
 
         def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            chunks = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                chunks.append(self.rfile.read(size))
-                self.rfile.readline()
-            while self.rfile.readline().strip():
-                pass
-            return b"".join(chunks)
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
         def _send(self, told: Answer) -> None:
             if told.cut_at is not None:

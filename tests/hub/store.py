@@ -217,7 +217,7 @@ class Store:
         author: str,
         title: str,
         message: str,
-        ref: str | None,
+        ref: str,
     ) -> Commit:
         """Add a commit, and move a branch or a pull request (`refs/...`) to it."""
         before = parent.oid if parent else repository.name
@@ -226,9 +226,9 @@ class Store:
         commit = Commit(oid, parent.oid if parent else None, dict(tree), author, self.now(), title, message)
         repository.commits[oid] = commit
         repository.objects |= {entry.sha256 for entry in tree.values() if entry.is_lfs}
-        if ref is not None and ref.startswith("refs/heads/"):
+        if ref.startswith("refs/heads/"):
             repository.branches[ref.removeprefix("refs/heads/")] = oid
-        elif ref is not None:
+        else:
             repository.discussions[int(ref.removeprefix("refs/pr/")) - 1].head = oid
         if ref == "refs/heads/main":
             self._write(repository, commit)

@@ -45,7 +45,7 @@ def create(hub: LoopbackHub, asked: Asked) -> Answer:
         words = f"You already created this {kind[:-1]} repo"
         return told_json({"error": words, "url": url}, 409, {"X-Error-Message": words})
     hub.store.create(name, user)
-    if wanted.get("visibility") == "private" or wanted.get("private"):
+    if wanted.get("visibility") == "private":
         hub.private.add(name)
     return told_json({"url": url, "name": name.split("/", 1)[1], "id": name})
 
@@ -111,15 +111,15 @@ def lfs_batch(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tupl
         if thing["oid"] not in repository.objects:
             key = secrets.token_hex(8)
             hub.uploads[key] = Upload(repository, thing["oid"])
-            line["actions"] = _actions(hub, key, thing["size"], "multipart" in wanted["transfers"])
+            line["actions"] = _actions(hub, key, thing["size"])
         lines.append(line)
     return told_json({"transfer": "basic", "objects": lines})
 
 
-def _actions(hub: LoopbackHub, key: str, size: int, multipart: bool) -> dict[str, Any]:
+def _actions(hub: LoopbackHub, key: str, size: int) -> dict[str, Any]:
     url = f"{hub.endpoint}/lfs/{key}"
     verify = {"href": f"{url}/verify", "header": {}}
-    if size <= hub.part_size or not multipart:
+    if size <= hub.part_size:
         return {"upload": {"href": url, "header": {}}, "verify": verify}
     numbers = range(1, -(-size // hub.part_size) + 1)
     header = {"chunk_size": str(hub.part_size), **{f"{n:05d}": f"{url}/{n}" for n in numbers}}
@@ -129,8 +129,6 @@ def _actions(hub: LoopbackHub, key: str, size: int, multipart: bool) -> dict[str
 def upload(hub: LoopbackHub, asked: Asked) -> Answer:
     """Take an object, or a part of one, or the word that all has come."""
     _, key, *step = asked.parts
-    if key not in hub.uploads:
-        raise Refused(403, "This place for an upload is not known")
     place = hub.uploads[key]
     if step == ["verify"]:
         told = asked.json()
@@ -224,14 +222,13 @@ def _changed(
             if value["oid"] not in repository.objects:
                 raise Refused(400, f"LFS pointer of {path} points to a file that was not uploaded")
             tree[path] = hub.store.keep(hub.store.blobs[value["oid"]], is_lfs=True)
-        elif key in ("deletedFile", "deletedFolder"):
-            prefix = f"{path.rstrip('/')}/"
-            gone = [p for p in tree if (p.startswith(prefix) if key == "deletedFolder" else p == path)]
-            if not gone:
-                raise Refused(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
-            tree = {p: e for p, e in tree.items() if p not in gone}
         else:
-            raise Refused(400, f"no operation {key!r}")
+            below = f"{path.rstrip('/')}/"
+            goes = {"deletedFile": path.__eq__, "deletedFolder": lambda p, below=below: p.startswith(below)}
+            kept = {p: e for p, e in tree.items() if not goes[key](p)}
+            if len(kept) == len(tree):
+                raise Refused(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
+            tree = kept
     return tree
 
 
