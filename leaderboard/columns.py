@@ -184,15 +184,123 @@ COLUMNS: tuple[Column, ...] = (
         "rate",
         True,
     ),
+    Column(
+        "rank_low",
+        "Best place",
+        "Best place within the 95 % interval of the rank.",
+        lambda row: row.rank_low,
+        "count",
+        False,
+    ),
+    Column(
+        "rank_high",
+        "Worst place",
+        "Worst place within the 95 % interval of the rank.",
+        lambda row: row.rank_high,
+        "count",
+        False,
+    ),
+    Column(
+        "tie",
+        "Tie group",
+        "Models of one group cannot be told from the best of it by these clips.",
+        lambda row: row.tie,
+        "count",
+        False,
+    ),
+    Column(
+        "status",
+        "Status",
+        "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; "
+        "verified, all did; failed, they did not; stale, of other signals; invalidated, with a reason.",
+        lambda row: row.status.name,
+        "text",
+        None,
+    ),
+    Column(
+        "status_note",
+        "Why",
+        "What the status rests on, told in a sentence.",
+        lambda row: row.status.note,
+        "text",
+        None,
+    ),
+    Column(
+        "role",
+        "Role",
+        "A reference is a model whose own signals are part of the suite.",
+        lambda row: "reference" if row.reference else "candidate",
+        "text",
+        None,
+    ),
+    Column(
+        "architecture",
+        "Architecture",
+        "Class of the model, as transformers calls it.",
+        lambda row: row.entry.facts.architecture,
+        "text",
+        None,
+    ),
+    Column(
+        "parameters",
+        "Size",
+        "Parameters of the model, head and encoder together.",
+        lambda row: row.entry.facts.n_parameters,
+        "count",
+        None,
+    ),
+    Column(
+        "licence",
+        "Licence",
+        "Licence of the model, as the head of its card states it.",
+        lambda row: row.entry.facts.licence,
+        "text",
+        None,
+    ),
+    Column(
+        "revision",
+        "Revision",
+        "Commit of the model, or the sha256 of a local folder.",
+        lambda row: row.entry.model.revision,
+        "text",
+        None,
+    ),
+    Column(
+        "signals",
+        "Signals",
+        "What was judged; entries of other signals are never ranked together.",
+        lambda row: f"{row.entry.signals.repo_id}@{row.entry.signals.revision}",
+        "text",
+        None,
+    ),
+    Column(
+        "protocol",
+        "Protocol",
+        "Version of the definitions; entries of two protocols are never ranked together.",
+        lambda row: row.entry.protocol,
+        "count",
+        None,
+    ),
+    Column(
+        "date",
+        "Evaluated",
+        "Day on which the evaluation ended, in UTC.",
+        lambda row: row.entry.run.created[:10],
+        "text",
+        None,
+    ),
 )
 
-BOARD = tuple(c for c in COLUMNS if c.key not in ("precision", "recall", "f1"))
+_OF_RATES = ("coverage", "transfer", "agreeing_transfer", "floor", "lift", "largest", "silence", "ceiling")
+_OF_WHOLE = ("accuracy", "precision", "recall", "f1")
+
+BOARD = tuple(c for c in COLUMNS if c.key in ("rank", "model", *_OF_RATES, "accuracy"))
 """The columns of the overview."""
 
-RATES = tuple(c for c in COLUMNS if c.key not in ("rank", "model", "accuracy", "precision", "recall", "f1"))
+RATES = tuple(c for c in COLUMNS if c.key in _OF_RATES)
 """The columns that are fields of `Rates`."""
 
-WHOLE = tuple(c for c in COLUMNS if c.key in ("accuracy", "precision", "recall", "f1"))
+WHOLE = tuple(c for c in COLUMNS if c.key in _OF_WHOLE)
 """The columns that are fields of `WholeClipScore`."""
 
 

@@ -12,7 +12,7 @@ Public: Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_json.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from harness.dataset.signals import Suite
 from harness.documents import Cell, Entry, ReferenceCounts
 from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
-from harness.submit import store
-from leaderboard import entries
+from harness.submit import notices, store
+from harness.submit.notices import Decline
+from leaderboard import entries, status
 from leaderboard.entries import Found, Key
+from leaderboard.status import SELF_REPORTED, Status
 
 _OTHERS = "Its references and their numbers of signals are not those of the suite it names."
 
@@ -44,6 +46,8 @@ class Row:
     """Worst place within the 95 % interval."""
     tie: int | None = None
     """Group of models the data do not tell from its best one, from 1 in order of rank."""
+    status: Status = SELF_REPORTED
+    """How far it is to be believed."""
 
     @property
     def name(self) -> str:
@@ -90,6 +94,8 @@ class Ranking:
     """One per family, headline first."""
     note: str = ""
     """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
+    declined: tuple[Decline, ...] = ()
+    """Models that stay away from the task; on its current ranking alone."""
 
     @property
     def all_rows(self) -> tuple[Row, ...]:
@@ -155,6 +161,11 @@ def build(submissions: Path, suite: Suite | None) -> Board:
                 named, counts = offered[task], suite.counts(task)
             told = note if key == now or now is None else ""
             rankings.append(_ranking(task, named, by_key[key], counts, stale=key != now, note=told))
+    declined = notices.declines_below(submissions)
+    rankings = [
+        r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
+        for r in rankings
+    ]
     return Board(tuple(rankings))
 
 
@@ -212,6 +223,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "tie": row.tie,
         "model": asdict(row.entry.model),
         "role": "reference" if row.reference else "",
+        "status": asdict(row.status),
         "unranked_because": card.unranked_because,
         "rates": None if card.headline is None else asdict(card.headline.rates),
         "whole": asdict(card.whole),
@@ -236,11 +248,13 @@ def _ranking(
     # What an entry says of its references is its own word: who left some out is not compared with the others.
     usual = counts or Counter(f.entry.references for f in group).most_common(1)[0][0]
     weights = {count.model.weights_sha256 for count in usual}
-    judged = [f if f.apart or f.entry.references == usual else replace(f, apart=_OTHERS) for f in group]
+    statuses = {f.folder: status.of(f.folder, stale=stale) for f in group}
+    believed = [f if statuses[f.folder].ranks else replace(f, apart=statuses[f.folder].note) for f in group]
+    judged = [f if f.apart or f.entry.references == usual else replace(f, apart=_OTHERS) for f in believed]
     sound = [f for f in judged if f.apart is None]
     apart = [_set_apart(f, f.apart) for f in judged if f.apart is not None]
     counted = [f for f in sound if f.entry.scorecard.ranked]
-    rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)), weights)
+    rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)), weights, statuses)
     rest = [f for f in sound if not f.entry.scorecard.ranked]
     judging = [*(row.entry for row in rows), *(f.entry for f in rest)]
     below = sorted([*rest, *apart], key=lambda f: f.entry.path)
@@ -250,7 +264,9 @@ def _ranking(
         group[0].entry.protocol,
         stale,
         rows,
-        tuple(Row(f.entry, f.entry.model.weights_sha256 in weights) for f in below),
+        tuple(
+            Row(f.entry, f.entry.model.weights_sha256 in weights, status=statuses[f.folder]) for f in below
+        ),
         tuple(matrix_of(judging, family) for family in FAMILIES if family in {c.family for c in usual}),
         note,
     )
@@ -273,7 +289,9 @@ def _lift(entry: Entry) -> float:
     return value
 
 
-def _ranked(task: str, group: Sequence[Found], references: Set[str]) -> tuple[Row, ...]:
+def _ranked(
+    task: str, group: Sequence[Found], references: Set[str], statuses: Mapping[Path, Status]
+) -> tuple[Row, ...]:
     """Places with their intervals: all models are scored again on the same resampled clips."""
     if not group:
         return ()
@@ -308,6 +326,7 @@ def _ranked(task: str, group: Sequence[Found], references: Set[str]) -> tuple[Ro
             min(low, rank),
             max(high, rank),
             tie,
+            statuses[found.folder],
         )
         for found, rank, (low, high), tie in zip(group, ranks.tolist(), intervals, ties, strict=True)
     )

@@ -25,6 +25,8 @@ VERBS = {
     "reproduce": "Ask the model of an entry everything again.",
     "submit": "Put a validated entry where submissions live.",
     "export": "Print an entry in the format of a model card, the Hub or Every Eval Ever.",
+    "invalidate": "Say of an entry that it must not be believed, and why.",
+    "decline": "Say that a model stays away from a task, and why.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 

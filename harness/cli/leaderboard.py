@@ -18,6 +18,7 @@ import click
 from harness.cli.terminal import open_suite
 
 if TYPE_CHECKING:
+    from harness.dataset.signals import Suite
     from leaderboard.table import Board
 
 _SUBMISSIONS = click.option(
@@ -63,6 +64,40 @@ def build(submissions: str, signals: str | None, out: Path, as_json: bool) -> No
 @_SUBMISSIONS
 @_SIGNALS
 @click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["csv", "parquet", "json", "latex", "bibtex", "badges"]),
+    required=True,
+    help="What for.",
+)
+@click.option("--task", metavar="T", help="Only that task.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File; default: stdout.")
+def export(submissions: str, signals: str | None, kind: str, task: str | None, out: Path | None) -> None:
+    """Give the board to other programs, papers and pages.
+
+    csv, parquet and json hold every row and number, as fractions, with intervals and n; latex a table of
+    booktabs per task; bibtex the paper and the ranked models; badges a line per model to embed its badge.
+
+    Example: goodenough leaderboard export --as csv --task emotion --out emotion.csv
+    """
+    from harness.errors import BadInput
+    from harness.journal import replace_file
+    from leaderboard import exports
+
+    board = _board(submissions, open_suite(signals))
+    if task is not None and task not in board.tasks:
+        raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}")
+    data = exports.export(board, kind, task)
+    if out is not None:
+        replace_file(out, data)
+    else:
+        click.echo(data, nl=False)
+
+
+@leaderboard.command()
+@_SUBMISSIONS
+@_SIGNALS
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("site"),
@@ -96,16 +131,22 @@ def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
 
 
 def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Path]:
-    from harness.hub.repository import split
-    from harness.submit import hub as room
-    from leaderboard import site, table
+    from leaderboard import site
 
     suite = open_suite(signals)
+    board = _board(submissions, suite)
+    return board, site.write(out, board, suite)
+
+
+def _board(submissions: str, suite: Suite) -> Board:
+    from harness.hub.repository import split
+    from harness.submit import hub as room
+    from leaderboard import table
+
     entries = Path(submissions)
     if not entries.exists() and split(submissions):
         entries = room.submissions(submissions)
-    board = table.build(entries, suite)
-    return board, site.write(out, board, suite)
+    return table.build(entries, suite)
 
 
 def _tell(board: Board) -> None:

@@ -22,7 +22,7 @@ from harness.dataset import shards
 from harness.documents import Entry
 from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
 from harness.score.scorecard import summarise
-from harness.submit import hostile, rows, store, text, verification
+from harness.submit import hostile, notices, rows, store, text, verification
 from harness.submit.differences import differences
 from harness.tasks import Task
 
@@ -71,7 +71,8 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
 def strays(submissions: Path) -> list[str]:
     """What lies among the submissions without being part of an entry, by its path.
 
-    A README.md and hidden files may lie at the top, and beside an entry its verification, if it is one.
+    A README.md and hidden files may lie at the top, beside an entry its verification and what is said against
+    it, and in the folder of a revision what its model declines, each if it is that.
     """
     found: dict[Path, list[str]] = {}
     entries = set(store.find(submissions))
@@ -84,7 +85,9 @@ def strays(submissions: Path) -> list[str]:
         at_top = [n for n in files if n == "README.md" or n.startswith(".")] if here == submissions else []
         for path in (here / name for name in (*files, *links) if name not in at_top):
             beside = here / path.name.removesuffix(verification.SUFFIX)
-            if beside != path and beside in entries:
+            if notices.is_notice(path, entries):
+                found[path] = [f"{here}/{line}" for line in notices.found_in(path, submissions)]
+            elif beside != path and beside in entries:
                 lines = verification.problems(path, beside)
                 found[path] = [f"{here}/{line}" for line in lines]
             else:

@@ -1,0 +1,32 @@
+"""`goodenough invalidate`: an entry must not be believed, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.terminal import say
+
+
+@click.command()
+@click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
+@click.option("--author", required=True, metavar="NAME", help="Who says so.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
+def invalidate(entry: Path, author: str, reason: str) -> None:
+    """Say of ENTRY, the folder of one entry, that it must not be believed.
+
+    The entry stays; it is ranked no more, and the board says why and who said so. What was said is never
+    taken back: TASK@SIGNALS.invalidated.json beside the entry only grows.
+
+    Example: goodenough invalidate submissions/ORG__MODEL/0123456789ab/emotion@89abcdef --author Ada --reason
+    "Its weights were trained on the test clips."
+    """
+    from harness.errors import BadInput
+    from harness.submit import notices, store
+
+    folder, *others = store.find_all([entry])
+    if others:
+        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    click.echo(str(notices.invalidate(folder, author, reason)))
+    say("Commit it; the board says it from its next build on.")

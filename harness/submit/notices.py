@@ -1,0 +1,227 @@
+"""What is said of an entry, or in the place of one, by name and with a reason; it is never taken back.
+
+    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.invalidated.json   an entry that must not be believed
+    <org>__<model>/<revision[:12]>/<task>.declined.json                    a task that a model stays away from
+
+A list of invalidations only grows. A decline is as good as an entry: it says that a model was not evaluated
+on a task, and why, for example because it was trained on the corpus.
+
+Public: Invalidation, Decline, INVALIDATED, DECLINED, invalidations_of, invalidate, declines_below, decline,
+new_decline, problems, decline_problems, is_notice, found_in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.dataset.shards import sha256_of
+from harness.documents import to_json
+from harness.errors import BadInput
+from harness.journal import replace_file
+from harness.records import STRICT
+from harness.submit import hostile, store, text
+
+INVALIDATED, DECLINED = ".invalidated.json", ".declined.json"
+
+MAX_BYTES = 2**16
+MAX_TEXT = 500
+"""Characters of a reason."""
+MAX_NAME = 100
+"""Characters of an author's name."""
+
+_PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Invalidation:
+    """Why an entry must not be believed."""
+
+    __pydantic_config__ = STRICT
+
+    author: str
+    """Who says so."""
+    reason: str
+    """In a sentence."""
+    date: str
+    """YYYY-MM-DD."""
+    entry_sha256: str
+    """Of the entry.json that is meant."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Invalidations:
+    """A file of them, the oldest first."""
+
+    __pydantic_config__ = STRICT
+
+    invalidations: tuple[Invalidation, ...]
+    """At least one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decline:
+    """A model that stays away from a task."""
+
+    __pydantic_config__ = STRICT
+
+    repo_id: str
+    """The model."""
+    revision: str
+    """Its commit, or the sha256 of a folder."""
+    task: str
+    """Name of the task."""
+    author: str
+    """Who says so."""
+    reason: str
+    """In a sentence."""
+    date: str
+    """YYYY-MM-DD."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies among the submissions."""
+        return f"{self.repo_id.replace('/', '__')}/{self.revision[:12]}/{self.task}{DECLINED}"
+
+
+def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
+    """What is said against the entry in a folder, the oldest first; nothing where there is no such file.
+
+    Raises:
+        BadInput: there is something else.
+    """
+    path = folder.with_name(folder.name + INVALIDATED)
+    if not path.exists() and not path.is_symlink():
+        return ()
+    if found := problems(path, folder):
+        raise BadInput(f"{path} is no list of invalidations of the entry beside it: {found[0]}")
+    read, _ = hostile.record(Invalidations, path)
+    return () if read is None else read.invalidations
+
+
+def invalidate(folder: Path, author: str, reason: str) -> Path:
+    """Say of an entry that it must not be believed; what was said before stays.
+
+    Raises:
+        BadInput: the same was said before, or author or reason are no plain text.
+    """
+    before = invalidations_of(folder)
+    new = Invalidation(author, reason, _today(), sha256_of(folder / store.ENTRY))
+    if any((i.author, i.reason) == (author, reason) for i in before):
+        raise BadInput(f"{author} said so of {folder} before: there is nothing to add")
+    _require_plain(author, reason)
+    path = folder.with_name(folder.name + INVALIDATED)
+    replace_file(path, to_json(Invalidations((*before, new))).encode())
+    return path
+
+
+def declines_below(submissions: Path) -> list[Decline]:
+    """Every decline among the submissions, by path; what is none is left to `validate`."""
+    found = []
+    for path in sorted(submissions.glob(f"*/*/*{DECLINED}")):
+        if not decline_problems(path, submissions):
+            read, _ = hostile.record(Decline, path)
+            found += [read] if read else []
+    return found
+
+
+def decline(submissions: Path, refusal: Decline) -> Path:
+    """File a decline; one that is there stays.
+
+    Raises:
+        BadInput: another one is there, or it is no plain text, or its names make no path.
+    """
+    _require_plain(refusal.author, refusal.reason)
+    if not _PLACE.fullmatch(refusal.path.removesuffix(DECLINED)):
+        raise BadInput(
+            f"the decline would lie at {refusal.path!r}; expected <org>__<model>/<12 hex digits>/<task>"
+        )
+    path = submissions / refusal.path
+    if path.exists():
+        there, _ = hostile.record(Decline, path)
+        if there is not None and dataclasses.replace(there, date="") == dataclasses.replace(refusal, date=""):
+            return path
+        raise BadInput(f"{path} is there already, and says something else; declines are not changed")
+    replace_file(path, to_json(refusal).encode())
+    return path
+
+
+def new_decline(repo_id: str, revision: str, task: str, author: str, reason: str) -> Decline:
+    """A decline as of today."""
+    return Decline(repo_id, revision, task, author, reason, _today())
+
+
+def problems(path: Path, folder: Path) -> list[str]:
+    """All that is wrong with a file that should be the invalidations of an entry."""
+    if unusable := hostile.unusable(path, MAX_BYTES):
+        return [unusable]
+    read, found = hostile.record(Invalidations, path)
+    if read is None or found:
+        return found
+    lines = [] if read.invalidations else ["invalidations: none, expected at least one"]
+    sha256 = sha256_of(folder / store.ENTRY)
+    for i, one in enumerate(read.invalidations):
+        lines += _said(f"invalidations.{i}", one.author, one.reason, one.date)
+        if one.entry_sha256 != sha256:
+            lines.append(f"invalidations.{i}.entry_sha256: of another entry, expected {sha256}")
+    dates = [one.date for one in read.invalidations]
+    if dates != sorted(dates):
+        lines.append("invalidations: out of order, expected the oldest first")
+    return [f"{path.name}: {line}" for line in lines]
+
+
+def decline_problems(path: Path, submissions: Path) -> list[str]:
+    """All that is wrong with a file that should be a decline."""
+    if unusable := hostile.unusable(path, MAX_BYTES):
+        return [unusable]
+    read, found = hostile.record(Decline, path)
+    if read is None or found:
+        return found
+    lines = list(_said("", read.author, read.reason, read.date))
+    lies = path.relative_to(submissions).as_posix()
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", read.revision):
+        lines.append(f"revision: {text.shown(read.revision)}, expected 40 or 64 hex digits")
+    if lies != read.path or not _PLACE.fullmatch(lies.removesuffix(DECLINED)):
+        lines.append(
+            f"lies at {text.shown(lies, 200)}, expected {text.shown(read.path, 200)}, by its content"
+        )
+    return [f"{path.name}: {line}" for line in lines]
+
+
+def found_in(path: Path, submissions: Path) -> list[str]:
+    """All that is wrong with a file that `is_notice`."""
+    if path.name.endswith(DECLINED):
+        return decline_problems(path, submissions)
+    return problems(path, path.with_name(path.name.removesuffix(INVALIDATED)))
+
+
+def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
+    """Whether a file has the name of a notice and lies where one may."""
+    beside = path.with_name(path.name.removesuffix(INVALIDATED))
+    return (path.name.endswith(INVALIDATED) and beside in entries) or path.name.endswith(DECLINED)
+
+
+def _said(where: str, author: str, reason: str, date: str) -> Iterator[str]:
+    at = f"{where}." if where else ""
+    for name, value, longest in (("author", author, MAX_NAME), ("reason", reason, MAX_TEXT)):
+        if not value.strip() or not text.is_plain(value, longest):
+            yield (
+                f"{at}{name}: {text.shown(value)}, expected plain text without < and >, 1 to {longest}"
+                " characters"
+            )
+    try:
+        datetime.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        yield f"{at}date: {text.shown(date)}, expected YYYY-MM-DD"
+
+
+def _require_plain(author: str, reason: str) -> None:
+    if wrong := list(_said("", author, reason, _today())):
+        raise BadInput(wrong[0])
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,232 @@
+"""The board for other programs, papers and pages: CSV, Parquet, JSON, LaTeX, BibTeX, badges.
+
+Conventions: numbers are fractions, except in LaTeX and on badges, which are for reading. Names come from
+strangers: they are escaped for what they are put into, and a cell that a spreadsheet would take for a formula
+begins with an apostrophe.
+
+Public: FORMATS, export, badge, snippet, write_all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from harness.journal import replace_file
+from harness.records import Estimate
+from leaderboard import columns
+from leaderboard.frame import frame
+from leaderboard.table import Board, Ranking, Row, short_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LATEX = MappingProxyType(
+    {
+        **{c: f"\\{c}" for c in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
+_PAPER = """@article{kelly2026goodenough,
+  title   = {If It's Good Enough for You, It's Good Enough for Me: Transferability of Audio Sufficiencies across Models},
+  author  = {Kelly, David A. and Chockler, Hana},
+  journal = {arXiv preprint arXiv:2604.02937},
+  year    = {2026}
+}
+"""  # noqa: E501 - a title
+
+
+def export(board: Board, kind: str, task: str | None = None) -> bytes:
+    """The board in one of FORMATS.
+
+    Args:
+        board: the board.
+        kind: one of FORMATS.
+        task: only that one.
+    """
+    return FORMATS[kind](board, task)
+
+
+def _csv(board: Board, task: str | None) -> bytes:
+    table = frame(board, task)
+    texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256"]
+    for name in texts:
+        table[name] = table[name].map(_no_formula)
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _no_formula(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and re.match(r"[=+\-@\t\r]", value) else value
+
+
+def _parquet(board: Board, task: str | None) -> bytes:
+    data: bytes = _typed(frame(board, task)).to_parquet(None, index=False)
+    return data
+
+
+def _json(board: Board, task: str | None) -> bytes:
+    text: str = _typed(frame(board, task)).to_json(orient="records", indent=1, force_ascii=True)
+    return text.encode() + b"\n"
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Counts as integers that may be missing, not as floats."""
+    counts = [c.key for c in columns.COLUMNS if c.kind == "count"]
+    estimates = [f"{c.key}_n" for c in columns.COLUMNS if c.kind in ("rate", "difference")]
+    return table.astype(dict.fromkeys([*counts, *estimates], "Int64"))
+
+
+def _latex(board: Board, task: str | None) -> bytes:
+    tables = [_table(r) for r in board.current if task in (None, r.task)]
+    return "\n".join(tables).encode()
+
+
+def _table(ranking: Ranking) -> str:
+    """One ranking as a table of booktabs."""
+    names = short_names([row.entry.model for row in ranking.all_rows])
+    shown = [c for c in columns.BOARD if c.key in ("lift", "transfer", "floor", "ceiling", "accuracy")]
+    lines = [
+        f"% {_plain(ranking.task)}, signals {ranking.signals.sha256[:12]}, protocol {ranking.protocol};"
+        " percent, lift in percentage points",
+        r"\begin{tabular}{rl" + "r" * len(shown) + "}",
+        r"\toprule",
+        " & ".join(["Rank", "Model", *(c.header for c in shown)]) + r" \\",
+        r"\midrule",
+    ]
+    for row in ranking.rows:
+        rank = f"{row.rank} ({row.rank_low}--{row.rank_high})"
+        cells = [_cell(column.read(row), column.kind) for column in shown]
+        lines.append(" & ".join([rank, _tex(names[row.entry.model]), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _cell(value: columns.Value, kind: columns.Kind) -> str:
+    if not isinstance(value, Estimate) or value.value is None:
+        return "--"
+    said = _bare(value.value, kind)
+    if value.low is None or value.high is None:
+        return f"${said}$"
+    return f"${said}$ $[{_bare(value.low, kind)}, {_bare(value.high, kind)}]$"
+
+
+def _bare(value: float, kind: columns.Kind) -> str:
+    """A number as a reader sees it, without its unit."""
+    return columns.text(value, kind).split(columns.THIN)[0].replace("−", "-")
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in _plain(text))
+
+
+def _plain(text: str) -> str:
+    """Without what would end a line or a comment."""
+    return re.sub(r"[^\x20-\x7e]", "?", text)
+
+
+def _bibtex(board: Board, task: str | None) -> bytes:
+    models = dict.fromkeys(row.entry.model for _, row in _ranked(board, task))
+    entries = []
+    for model in models:
+        key = re.sub(r"[^A-Za-z0-9]+", "-", model.slug).strip("-").lower()
+        where = f"  url   = {{https://huggingface.co/{model.repo_id}}},\n"
+        if model.repo_id.startswith("local/") or not re.fullmatch(r"[\w.-]+/[\w.-]+", model.repo_id):
+            where = ""
+        entries.append(
+            f"@misc{{{key}-{model.revision[:7]},\n  title = {{{_tex(model.repo_id)}}},\n{where}"
+            f"  note  = {{revision {_tex(model.revision)}}}\n}}\n"
+        )
+    return "\n".join([_PAPER, *entries]).encode()
+
+
+def _ranked(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:
+    """The rows of the current rankings."""
+    shown = [ranking for ranking in board.current if task in (None, ranking.task)]
+    return [(ranking, row) for ranking in shown for row in ranking.rows]
+
+
+def _badges(board: Board, task: str | None) -> bytes:
+    """Snippets of all badges, one a line."""
+    lines = [snippet(row, ranking) for ranking, row in _ranked(board, task)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
+    {
+        "csv": _csv,
+        "parquet": _parquet,
+        "json": _json,
+        "latex": _latex,
+        "bibtex": _bibtex,
+        "badges": _badges,
+    }
+)
+"""Name -> what makes it."""
+
+
+def badge(row: Row, ranking: Ranking) -> str:
+    """A small picture for the model's page: its lift, and its place."""
+    headline = row.entry.scorecard.headline
+    lift = None if headline is None else headline.rates.lift
+    value = columns.text(lift, "difference")
+    place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
+    left, right = f"goodenough {ranking.task}", f"{value} lift, {place}"
+    widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
+    title = escape(f"{row.name}: {left}, {right}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{sum(widths)}" height="20" role="img" '
+        f'aria-label="{title}"><title>{title}</title>'
+        f'<rect width="{sum(widths)}" height="20" rx="3" fill="#29659b"/>'
+        f'<path d="M3 0h{widths[0] - 3}v20H3a3 3 0 0 1-3-3V3a3 3 0 0 1 3-3z" fill="#3a444e"/>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{widths[0] / 2}" y="14">{escape(left)}</text>'
+        f'<text x="{widths[0] + widths[1] / 2}" y="14">{escape(right)}</text></g></svg>\n'
+    )
+
+
+def _span(row: Row) -> str:
+    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
+
+
+def snippet(row: Row, ranking: Ranking, base: str = "SITE") -> str:
+    """What embeds a badge in a model card, in Markdown.
+
+    Args:
+        row: the entry.
+        ranking: where it stands.
+        base: address of the site.
+    """
+    name = re.sub(r"[\[\]()<>`\\]", "", _plain(row.name))
+    return f"[![goodenough: {name} on {ranking.task}]({base}/{badge_path(row, ranking)})]({base}/index.html)"
+
+
+def badge_path(row: Row, ranking: Ranking) -> str:
+    """Where the badge of an entry lies below the root of the site."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{row.entry.model.slug}-{row.entry.model.revision[:12]}")
+    task = re.sub(r"[^a-z0-9-]+", "-", ranking.task.lower())
+    return f"badges/{plain.strip('.-')[:150]}-{task}.svg"
+
+
+def write_all(root: Path, board: Board) -> list[str]:
+    """Write data and badges below the root of a site.
+
+    Returns:
+        Their paths below the root.
+    """
+    written: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
+    for task in board.tasks:
+        name = re.sub(r"[^a-z0-9-]+", "-", task.lower())
+        for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
+            written[f"data/{name}.{ending}"] = export(board, kind, task)
+    for ranking, row in _ranked(board, None):
+        written[badge_path(row, ranking)] = badge(row, ranking).encode()
+    for path, data in written.items():
+        replace_file(root / path, data)
+    return sorted(written)

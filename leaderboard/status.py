@@ -1,0 +1,69 @@
+"""How far an entry is to be believed, in one word and a sentence: derived in this place and nowhere else.
+
+Conventions: `self-reported` is what every entry is at first; `replayed` when some of its verdicts came again,
+`verified` when all did; `failed` when they did not. `stale` answered other signals or another protocol.
+`invalidated` is what somebody said by name and with a reason; it outweighs all others.
+
+Public: Status, STATUSES, SELF_REPORTED, of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.submit import notices, verification
+
+STATUSES = ("verified", "replayed", "self-reported", "failed", "stale", "invalidated", "declined")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One of STATUSES, and why."""
+
+    name: str
+    """The word."""
+    note: str
+    """A sentence."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether an entry of this status may stand in a ranking."""
+        return self.name not in ("failed", "invalidated", "declined")
+
+
+SELF_REPORTED = Status("self-reported", "Nobody has asked its model again.")
+
+
+def of(folder: Path, *, stale: bool) -> Status:
+    """The status of the entry in a folder.
+
+    Args:
+        folder: of a valid entry.
+        stale: whether it answered other signals than the current ones.
+    """
+    try:
+        against = notices.invalidations_of(folder)
+    except BadInput as error:
+        return Status("invalidated", f"What is said against it cannot be read: {error}")
+    if against:
+        last = against[-1]
+        return Status("invalidated", f"Invalidated by {last.author} on {last.date}: {last.reason}")
+    try:
+        found = verification.read(folder)
+    except BadInput:
+        found = None
+    if found is not None and not found.holds:
+        return Status(
+            "failed",
+            f"Asked again on {found.run.created[:10]}: {found.n_same} of {found.n_asked} verdicts the same.",
+        )
+    if stale:
+        return Status("stale", "Answered other signals, or under another protocol, than the current ones.")
+    if found is None:
+        return SELF_REPORTED
+    told = f"on {found.run.created[:10]} its model was asked {found.n_asked:,} of its verdicts again"
+    if found.kind == "reproduced":
+        return Status("verified", f"All of it: {told}, and all were the same.")
+    return Status("replayed", f"A sample: {told}, and all were the same.")

@@ -1,0 +1,139 @@
+"""The board for other programs: every row and number comes out as it is, and names do no harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from harness.records import Estimate
+from harness.submit import notices, store
+from leaderboard import exports, status, table
+from leaderboard.columns import COLUMNS
+from leaderboard.frame import frame
+
+HOSTILE = "org/=HYPERLINK(1)&50%_#$^{\\}~"
+
+
+def renamed(board, name):
+    """The board with its first row under another name."""
+    ranking = board.current[0]
+    row = ranking.rows[0]
+    entry = replace(row.entry, model=replace(row.entry.model, repo_id=name))
+    rows = (replace(row, entry=entry), *ranking.rows[1:])
+    return table.Board((replace(ranking, rows=rows), *board.rankings[1:]))
+
+
+def test_every_entry_of_the_board_is_a_row_with_the_numbers_of_its_scorecard(world):
+    found = frame(world.board)
+    assert len(found) == sum(len(r.all_rows) for r in world.board.rankings)
+    assert found.columns.is_unique
+    for ranking in world.board.rankings:
+        for row in ranking.all_rows:
+            one = found[
+                (found["revision"] == row.entry.model.revision)
+                & (found["model"] == row.name)
+                & (found["signals_sha256"] == ranking.signals.sha256)
+                & (found["protocol"] == ranking.protocol)
+            ]
+            assert len(one) == 1
+            for column in COLUMNS:
+                value = column.read(row)
+                if isinstance(value, Estimate):
+                    told = one[[column.key, f"{column.key}_low", f"{column.key}_high", f"{column.key}_n"]]
+                    wanted = [value.value, value.low, value.high, value.n]
+                    assert [None if pd.isna(x) else x for x in told.iloc[0]] == wanted
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+def test_what_is_written_is_read_back(world, kind):
+    data = io.BytesIO(exports.export(world.board, kind))
+    read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[kind](data)
+    wanted = frame(world.board)
+    assert list(read.columns) == list(wanted.columns)
+    assert list(read["model"]) == list(wanted["model"])
+    for name in ("lift", "lift_low", "transfer", "accuracy_n", "rank"):
+        left, right = (pd.to_numeric(t[name]).astype(float) for t in (read, wanted))
+        pd.testing.assert_series_equal(left, right, check_names=False, rtol=1e-9)
+
+
+def test_one_task_is_one_task(world):
+    task = world.board.tasks[0]
+    assert set(frame(world.board, task)["task"]) == {task}
+    assert frame(world.board, "no such task").empty
+
+
+def test_a_name_is_no_formula_and_no_command(world):
+    board = renamed(world.board, "=cmd|' /C calc'!A0")
+    csv = pd.read_csv(io.BytesIO(exports.export(board, "csv")))
+    assert "'=cmd|' /C calc'!A0" in set(csv["model"])
+    latex = exports.export(renamed(world.board, HOSTILE), "latex").decode()
+    [line] = [line for line in latex.splitlines() if "HYPERLINK" in line]
+    cell = line.split(" & ")[1]
+    assert cell.endswith(r"=HYPERLINK(1)\&50\%\_\#\$\textasciicircum{}\{\textbackslash{}\}\textasciitilde{}")
+    assert not re.search(r"(?<!\\)[&%$#_]", cell)
+    bibtex = exports.export(renamed(world.board, "org/x},\n@misc{y"), "bibtex").decode()
+    assert bibtex.count("\n@misc{") == len({r.entry.model for k in world.board.current for r in k.rows})
+
+
+def test_a_badge_is_a_picture_that_says_lift_and_place(world):
+    ranking = world.board.current[0]
+    row = ranking.rows[0]
+    picture = ET.fromstring(exports.badge(row, ranking))  # noqa: S314 - our own
+    said = " ".join(picture.itertext())
+    assert f"goodenough {ranking.task}" in said
+    assert f"of {len(ranking.rows)}" in said
+    hostile = renamed(world.board, "org/<script>alert(1)</script>\"'")
+    ranking = hostile.current[0]
+    text = exports.badge(ranking.rows[0], ranking)
+    assert "<script" not in text
+    ET.fromstring(text)  # noqa: S314 - our own
+    line = exports.snippet(ranking.rows[0], ranking)
+    assert "<" not in line
+    assert line.count("](") == 2
+
+
+def test_a_site_gets_data_and_badges(world, tmp_path):
+    written = exports.write_all(tmp_path, world.board)
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")) == written
+    task = world.board.tasks[0]
+    assert {f"data/{task}.{ending}" for ending in ("csv", "json", "parquet", "tex")} <= set(written)
+    ranked = sum(len(r.rows) for r in world.board.current)
+    assert sum(path.startswith("badges/") for path in written) == ranked
+
+
+def test_an_invalidated_entry_is_never_ranked_and_says_why(world, tmp_path):
+    submissions = tmp_path / "submissions"
+    shutil.copytree(world.submissions, submissions)
+    ranked = {row.entry.path for r in world.board.current for row in r.rows}
+    folder = next(f for f in store.find(submissions) if store.read(f).path in ranked)
+    notices.invalidate(folder, "Ada", "Trained on the test clips.")
+    board = table.build(submissions, world.suite)
+    path = store.read(folder).path
+    assert path not in {row.entry.path for r in board.current for row in r.rows}
+    [row] = [row for r in board.current for row in r.unranked if row.entry.path == path]
+    assert row.status.name == "invalidated"
+    assert "Ada" in row.entry.scorecard.unranked_because
+    assert "Trained on the test clips." in row.status.note
+    # Nothing beside it brings it back, not even a file that cannot be read.
+    folder.with_name(folder.name + ".invalidated.json").write_text("{}")
+    assert status.of(folder, stale=False).name == "invalidated"
+
+
+def test_a_decline_is_a_row_without_numbers(world, tmp_path):
+    submissions = tmp_path / "submissions"
+    shutil.copytree(world.submissions, submissions)
+    task = world.board.tasks[0]
+    notices.decline(submissions, notices.new_decline("org/shy", "a" * 40, task, "Ada", "Trained on it."))
+    found = frame(table.build(submissions, world.suite))
+    [row] = found[found["status"] == "declined"].to_dict("records")
+    assert (row["model"], row["task"]) == ("org/shy", task)
+    assert row["status_note"] == "Declined by Ada: Trained on it."
+    assert pd.isna(row["lift"])
+    assert json.loads(exports.export(table.build(submissions, world.suite), "json"))
