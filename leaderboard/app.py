@@ -87,7 +87,7 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
     return page
 
 
-def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits | None = None) -> None:
+def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits) -> None:
     """Start the app and keep it until Ctrl-C; then everything it keeps for visitors is removed.
 
     Args:
@@ -102,7 +102,7 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
     rooms = Rooms()
     page = None
     try:
-        page = build(shelf, rooms, limits or Limits())
+        page = build(shelf, rooms, limits)
         announce(launch(page, port, on_space=shelf.on_space))
         threading.Event().wait()
     except KeyboardInterrupt:
@@ -135,8 +135,8 @@ def launch(page: Any, port: int, *, on_space: bool) -> str:
             head=f"<style>{skin.rules()}</style>",
             app_kwargs={"middleware": [_middleware()]},
         )
-    except OSError as error:
-        raise BadInput(f"cannot listen on port {number}: {error}; choose another with --port") from None
+    except OSError:
+        raise BadInput(f"cannot listen on port {number}: it is in use; choose another with --port") from None
     return str(address)
 
 
@@ -228,8 +228,10 @@ def _trying(desk: _Desk, tasks: list[str]) -> None:
     where = desk.where
     _ours(pages.render("app_try.html.j2", {"where": where, "limits": desk.limits}))
     with gr.Row(equal_height=True):
-        model = gr.Textbox(label="Model", placeholder=where, max_lines=1, max_length=500, scale=3)
-        task = gr.Dropdown(tasks, value=tasks[0], label="Task", scale=1)
+        model = gr.Textbox(
+            label="Model", placeholder=where, max_lines=1, max_length=500, scale=3, min_width=260
+        )
+        task = gr.Dropdown(tasks, value=tasks[0], label="Task", scale=1, min_width=180)
     with gr.Row():
         quick = gr.Button("Try it", variant="primary")
         fully = gr.Button("Evaluate fully")
@@ -360,8 +362,8 @@ def _theme() -> Any:
     base = gr.themes.Base(
         primary_hue="blue",
         neutral_hue="slate",
-        radius_size="sm",
+        radius_size="md",
         font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
     )
-    return base.set(**colours)
+    return base.set(input_border_width="1px", **colours)

@@ -30,4 +30,6 @@ def rules() -> str:
     text = _DARK.sub(r".dark & { color-scheme: dark;\1}", _STYLE.read_text(encoding="utf-8"))
     text = text.replace("color-scheme: light dark;", "color-scheme: light;", 1)
     text = re.sub(r"^(:root|html|body) \{", "& {", text, flags=re.MULTILINE)
-    return f".{CLASS} {{\n{text}\n}}\n{_OWN.read_text(encoding='utf-8')}"
+    # Gradio knows one accent for light and dark.
+    accent = f".dark, .dark * {{ --color-accent: {palette(dark=True)['accent']} !important; }}"
+    return f".{CLASS} {{\n{text}\n}}\n{accent}\n{_OWN.read_text(encoding='utf-8')}"

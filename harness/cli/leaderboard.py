@@ -35,6 +35,9 @@ _SIGNALS = click.option(
     help="Current signals: a folder or a Hub dataset ORG/NAME[@REVISION]; the embedded suite if not given.",
 )
 
+_WIDTH = 0.1
+"""Of a try in the app, if not given."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def leaderboard() -> None:
@@ -83,7 +86,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
     from harness.errors import BadInput
 
     if as_app:
-        _start_app(submissions, signals, port)
+        _start_app(submissions, signals, port, _WIDTH)
         return
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
@@ -107,7 +110,15 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
 @_SUBMISSIONS
 @_SIGNALS
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any.")
-def app(submissions: str, signals: str | None, port: int) -> None:
+@click.option(
+    "--until-width",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=_WIDTH,
+    show_default=True,
+    metavar="W",
+    help="A model is tried until its lift is known to plus or minus W.",
+)
+def app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
     """Start the leaderboard as an app, to sort, to listen and to try a model, until Ctrl-C.
 
     It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody, and then no
@@ -115,11 +126,12 @@ def app(submissions: str, signals: str | None, port: int) -> None:
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    _start_app(submissions, signals, port)
+    _start_app(submissions, signals, port, until_width)
 
 
-def _start_app(submissions: str, signals: str | None, port: int) -> None:
+def _start_app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
     import os
+    import signal
     from importlib.util import find_spec
 
     from harness.errors import BadInput
@@ -129,7 +141,7 @@ def _start_app(submissions: str, signals: str | None, port: int) -> None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
     from leaderboard import app as room
     from leaderboard import table
-    from leaderboard.trial import Shelf
+    from leaderboard.trial import Limits, Shelf
 
     suite, entries = open_suite(signals), _entries(submissions)
     named = None if Path(submissions).exists() else split(submissions)
@@ -141,11 +153,14 @@ def _start_app(submissions: str, signals: str | None, port: int) -> None:
         on_space="SPACE_ID" in os.environ,
     )
 
+    # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
     def announce(address: str) -> None:
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    room.serve(shelf, port, announce)
+    room.serve(shelf, port, announce, Limits(width=until_width))
 
 
 def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Path]:

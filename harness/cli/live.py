@@ -63,7 +63,7 @@ def _lines(title: str) -> Progress:
     from harness.cli.terminal import say
     from leaderboard.columns import interval, text
 
-    looked, counted = time.monotonic(), 0
+    looked, counted = 0.0, 0
 
     def step(n: int, total: int, live: Live | None) -> None:
         nonlocal looked, counted
