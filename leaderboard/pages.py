@@ -4,7 +4,7 @@ Conventions: every text is escaped by jinja (autoescape, and no template marks a
 markup that enters from Python is the SVG of `plots`, which escapes its own text. A page is one file: style
 and script stand in it, and its Content-Security-Policy lets it fetch nothing and run no other script.
 
-Public: render.
+Public: render, source.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def render(template: str, context: dict[str, Any]) -> str:
         context: what it speaks of.
     """
     return _environment().get_template(template).render(context)
+
+
+def source(name: str) -> str:
+    """A file of templates/ as it stands."""
+    environment = _environment()
+    text: str = environment.loader.get_source(environment, name)[0] if environment.loader else ""
+    return text
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,7 @@ sample_rate_hz: 16000
 """
 LOCK = ".lock"
 """Empty, and stays in a folder that was ever looked at to be written."""
-SUBCOMMANDS = [(verb,) for verb in cli.VERBS] + [("leaderboard", "build"), ("leaderboard", "serve")]
+SUBCOMMANDS = [(verb,) for verb in cli.VERBS] + [("leaderboard", name) for name in ("build", "serve", "app")]
 
 
 def make_corpus(folder: Path, *rows: tuple[str, str], head: str = "file_name,label") -> Path:

@@ -1,4 +1,4 @@
-"""`goodenough leaderboard`: the static site of all entries, built or built and served.
+"""`goodenough leaderboard`: the static site of all entries, built or built and served, and the app.
 
 Convention: data goes to stdout (the path of the site, or the ranking as JSON), talk to stderr.
 
@@ -26,13 +26,18 @@ _SUBMISSIONS = click.option(
     metavar="SOURCE",
     default="submissions",
     show_default=True,
+    envvar="GOODENOUGH_SUBMISSIONS",
     help="Folder of entries, or a Hub dataset ORG/NAME[@REVISION] that holds them.",
 )
 _SIGNALS = click.option(
     "--signals",
     metavar="SOURCE",
+    envvar="GOODENOUGH_SIGNALS",
     help="Current signals: a folder or a Hub dataset ORG/NAME[@REVISION]; the embedded suite if not given.",
 )
+
+_WIDTH = 0.1
+"""Of a try in the app, if not given."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,9 +87,9 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     """
     from harness.errors import BadInput
     from harness.journal import replace_file
-    from leaderboard import exports
+    from leaderboard import exports, table
 
-    board = _board(submissions, open_suite(signals))
+    board = table.build(_entries(submissions), open_suite(signals))
     if task is not None and task not in board.tasks:
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}")
     data = exports.export(board, kind, task)
@@ -105,13 +110,19 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     help="Folder of the site.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
-def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
+@click.option("--app", "as_app", is_flag=True, help="Start the app instead, as `leaderboard app` does.")
+def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: bool) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
+
+    With --app no site is built: the app starts, which shows the same and lets a model be tried.
 
     Example: goodenough leaderboard serve --port 8000
     """
     from harness.errors import BadInput
 
+    if as_app:
+        _start_app(submissions, signals, port, _WIDTH)
+        return
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -130,23 +141,80 @@ def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
             click.echo("", err=True)
 
 
+@leaderboard.command()
+@_SUBMISSIONS
+@_SIGNALS
+@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any.")
+@click.option(
+    "--until-width",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=_WIDTH,
+    show_default=True,
+    metavar="W",
+    help="A model is tried until its lift is known to plus or minus W.",
+)
+def app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
+    """Start the leaderboard as an app, to sort, to listen and to try a model, until Ctrl-C.
+
+    It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody, and then no
+    folder of the machine can be named as a model. Needs gradio: pip install 'goodenough[app]'
+
+    Example: goodenough leaderboard app --submissions submissions
+    """
+    _start_app(submissions, signals, port, until_width)
+
+
+def _start_app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
+    import os
+    import signal
+    from importlib.util import find_spec
+
+    from harness.errors import BadInput
+    from harness.hub.repository import split
+
+    if find_spec("gradio") is None:
+        raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
+    from leaderboard import app as room
+    from leaderboard import table
+    from leaderboard.trial import Limits, Shelf
+
+    suite, entries = open_suite(signals), _entries(submissions)
+    named = None if Path(submissions).exists() else split(submissions)
+    shelf = Shelf(
+        board=table.build(entries, suite),
+        suite=suite,
+        submissions=entries,
+        submissions_name=named[0] if named else None,
+        on_space="SPACE_ID" in os.environ,
+    )
+
+    # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def announce(address: str) -> None:
+        click.echo(address)
+        click.echo("Ctrl-C ends it.", err=True)
+
+    room.serve(shelf, port, announce, Limits(width=until_width))
+
+
 def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Path]:
-    from leaderboard import site
+    from leaderboard import site, table
 
     suite = open_suite(signals)
-    board = _board(submissions, suite)
+    board = table.build(_entries(submissions), suite)
     return board, site.write(out, board, suite)
 
 
-def _board(submissions: str, suite: Suite) -> Board:
+def _entries(submissions: str) -> Path:
+    """The folder of entries, which is fetched where it is one of the Hub."""
     from harness.hub.repository import split
     from harness.submit import hub as room
-    from leaderboard import table
 
-    entries = Path(submissions)
-    if not entries.exists() and split(submissions):
-        entries = room.submissions(submissions)
-    return table.build(entries, suite)
+    folder = Path(submissions)
+    if not folder.exists() and split(submissions):
+        return room.submissions(submissions)
+    return folder
 
 
 def _tell(board: Board) -> None:

@@ -1,10 +1,13 @@
 """Progress of an evaluation on a terminal, with the estimates as they stand; talk, so on stderr.
 
+Whoever reads stderr from a pipe gets nothing, or with GOODENOUGH_PROGRESS=lines a plain line now and then.
+
 Public: live_table.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 _SECONDS = 1.0
 """Between two looks at the estimates."""
+
+_LINES = "GOODENOUGH_PROGRESS"
+"""Variable that asks for plain lines."""
 
 
 @contextmanager
@@ -32,7 +38,7 @@ def live_table(title: str) -> Iterator[Progress]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda n, total, live: None
+        yield _lines(title) if os.environ.get(_LINES) == "lines" else lambda n, total, live: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Bar(*columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=console)
@@ -50,6 +56,27 @@ def live_table(title: str) -> Iterator[Progress]:
                 looked = time.monotonic()
 
         yield step
+
+
+def _lines(title: str) -> Progress:
+    """Now and then a line: how far it is, and the lift as it stands."""
+    from harness.cli.terminal import say
+    from leaderboard.columns import interval, text
+
+    looked, counted = 0.0, 0
+
+    def step(n: int, total: int, live: Live | None) -> None:
+        nonlocal looked, counted
+        counted += n
+        if time.monotonic() - looked < _SECONDS and counted < total:
+            return
+        line = f"{title}: {counted:,} of {total:,} units"
+        if live is not None and (lift := live.now().lift).value is not None:
+            line += f", lift {text(lift, 'difference')} ({interval(lift, 'difference')})"
+        say(line)
+        looked = time.monotonic()
+
+    return step
 
 
 def _estimates(now: Now) -> Any:

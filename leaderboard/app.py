@@ -1,0 +1,369 @@
+"""The door to gradio: the leaderboard as an app, with signals to listen to, and a model to try.
+
+The app shows what the static site shows, and gives commands of `goodenough` for its visitors: it opens no
+model itself (`asking`, `errands`, `trial`). It starts here with `goodenough leaderboard app`, and on a Space
+from `leaderboard/space`.
+
+Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
+from anywhere else, which a policy in the head of every answer enforces; nothing is told to anybody. One trial
+runs at a time, the others wait.
+
+Public: build, serve.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+
+from harness.errors import BadInput
+from leaderboard import evidence, pages, plots, skin
+from leaderboard.columns import RATES
+from leaderboard.errands import Rooms
+from leaderboard.table import Ranking
+from leaderboard.trial import Limits, Shelf, View, trial
+
+FIGURES = ("lift", "transfer")
+"""Measures shown as heat maps of the headline family."""
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
+    "worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+"""Content-Security-Policy of every answer: nothing from anywhere else."""
+
+_BETWEEN_S = 0.25
+"""Between two views of a trial on a page."""
+
+
+def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
+    """The page.
+
+    Args:
+        shelf: what it shows.
+        rooms: where its visitors' files lie.
+        limits: what they may ask.
+
+    Returns:
+        A `gradio.Blocks`.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Where gradio keeps what it hands out: a file that lies there already, as one of a room, is not copied.
+    os.environ["GRADIO_TEMP_DIR"] = str(rooms.root)
+    desk = _Desk(shelf, rooms, limits)
+    tasks = [task.name for task in shelf.suite.tasks]
+    names = list(dict.fromkeys([*shelf.board.tasks, *tasks])) or ["no task"]
+    with gr.Blocks(title="goodenough", analytics_enabled=False, fill_width=True) as page:
+        _ours(pages.render("app_head.html.j2", {}))
+        with gr.Tabs():
+            with gr.Tab("Leaderboard", id="board"):
+                task = gr.Radio(names, value=names[0], label="Task")
+                board = _ours(desk.board(names[0]), js_on_load=pages.source("app.js"))
+            with gr.Tab("Evidence", id="evidence") as tab:
+                models = desk.models(names[0])
+                with gr.Row():
+                    heard = gr.Radio(names, value=names[0], label="Task")
+                    by = gr.Dropdown(models, value=next(iter(models), None), label="Judged by")
+                sounds = _ours("")
+            with gr.Tab("Try a model", id="try"):
+                _trying(desk, tasks or names)
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        task.change(desk.board, task, board, **quiet)
+        heard.change(desk.judges, heard, by, **quiet).then(desk.listen, [heard, by], sounds, **quiet)
+        by.input(desk.listen, [heard, by], sounds, **quiet)
+        tab.select(desk.listen, [heard, by], sounds, **quiet)
+        page.unload(desk.leave)
+    page.queue(max_size=limits.waiting, api_open=False)
+    return page
+
+
+def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits) -> None:
+    """Start the app and keep it until Ctrl-C; then everything it keeps for visitors is removed.
+
+    Args:
+        shelf: what it shows.
+        port: 0 takes any that is free.
+        announce: told the address once it answers.
+        limits: what visitors may ask.
+
+    Raises:
+        BadInput: the port is taken.
+    """
+    rooms = Rooms()
+    page = None
+    try:
+        page = build(shelf, rooms, limits)
+        announce(launch(page, port, on_space=shelf.on_space))
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if page is not None:
+            page.close(verbose=False)
+        rooms.close()
+
+
+def launch(page: Any, port: int, *, on_space: bool) -> str:
+    """Have a page answer; returns its address."""
+    host = "0.0.0.0" if on_space else "127.0.0.1"  # noqa: S104 - a Space is reached from outside
+    number = port or _free_port(host)
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=number,
+            prevent_thread_lock=True,
+            share=False,
+            quiet=True,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            run_history=False,
+            footer_links=[],
+            enable_monitoring=False,
+            max_file_size="1kb",
+            theme=_theme(),
+            head=f"<style>{skin.rules()}</style>",
+            app_kwargs={"middleware": [_middleware()]},
+        )
+    except OSError:
+        raise BadInput(f"cannot listen on port {number}: it is in use; choose another with --port") from None
+    return str(address)
+
+
+class _Desk:
+    """What answers the page."""
+
+    def __init__(self, shelf: Shelf, rooms: Rooms, limits: Limits) -> None:
+        self._shelf, self._rooms, self._limits = shelf, rooms, limits
+        self.limits = limits
+        """What visitors may ask."""
+        self.where = "org/name" if shelf.on_space else "org/name or /path/to/a/folder"
+        """What a visitor may name."""
+        self._judges = lru_cache(maxsize=64)(self._find_judges)
+
+    def board(self, task: str) -> str:
+        """The ranking of a task, with its heat maps."""
+        ranking = self._shelf.board.current_of(task)
+        stale = self._shelf.board.stale(task)
+        context = {
+            "ranking": ranking,
+            "note": stale[0].note if ranking is None and stale else "",
+            "n_stale": sum(len(old.all_rows) for old in stale),
+            "figures": [] if ranking is None else _figures(ranking),
+        }
+        return pages.render("app_board.html.j2", context)
+
+    def models(self, task: str) -> list[str]:
+        """Whose answers can be listened to."""
+        return [model.repo_id for model in self._judges(task)]
+
+    def judges(self, task: str) -> Any:
+        """The same as a menu of another task."""
+        models = self.models(task)
+        return gr.update(choices=models, value=next(iter(models), None))
+
+    def listen(self, task: str, by: str | None) -> str:
+        """A few signals, drawn by the answers of one model."""
+        folders = self._judges(task)
+        model = next((model for model in folders if model.repo_id == by), None)
+        examples = [] if model is None else evidence.examples(self._shelf.suite, task, folders, model)
+        return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": ""})
+
+    def wait(self, request: gr.Request) -> list[Any]:
+        """A trial was asked for: at once, before its turn comes."""
+        self._rooms.of(_visitor(request)).wanted = True
+        free, busy = gr.update(interactive=True), gr.update(interactive=False)
+        return [_state("Waiting for its turn"), "", "", gr.update(visible=False), busy, busy, free]
+
+    def quick(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
+        """Check a model and evaluate it until its lift is known well enough."""
+        yield from self._tried(model, task, _visitor(request), fully=False)
+
+    def fully(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
+        """Check a model and evaluate it to the end."""
+        yield from self._tried(model, task, _visitor(request), fully=True)
+
+    def rest(self) -> list[Any]:
+        """Nothing runs."""
+        free, busy = gr.update(interactive=True), gr.update(interactive=False)
+        return [free, free, busy]
+
+    def cancel(self, request: gr.Request) -> None:
+        """End what runs for this visitor."""
+        self._rooms.cancel(_visitor(request))
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self._rooms.leave(_visitor(request))
+
+    def _tried(self, model: str, task: str, visitor: str, *, fully: bool) -> Iterator[list[Any]]:
+        room, last, shown = self._rooms.of(visitor), None, 0.0
+        for view in trial(room, model, task, self._shelf, self._limits, fully=fully):
+            last = view
+            if time.monotonic() - shown > _BETWEEN_S:
+                yield _seen(view)
+                shown = time.monotonic()
+        if last is not None:
+            yield _seen(last)
+
+    def _find_judges(self, task: str) -> Any:
+        ranking = self._shelf.board.current_of(task)
+        if ranking is None or task not in {known.name for known in self._shelf.suite.tasks}:
+            return {}
+        return evidence.judges(self._shelf.submissions, self._shelf.suite, ranking)
+
+
+def _trying(desk: _Desk, tasks: list[str]) -> None:
+    """The tab where a model is tried."""
+    where = desk.where
+    _ours(pages.render("app_try.html.j2", {"where": where, "limits": desk.limits}))
+    with gr.Row(equal_height=True):
+        model = gr.Textbox(
+            label="Model", placeholder=where, max_lines=1, max_length=500, scale=3, min_width=260
+        )
+        task = gr.Dropdown(tasks, value=tasks[0], label="Task", scale=1, min_width=180)
+    with gr.Row():
+        quick = gr.Button("Try it", variant="primary")
+        fully = gr.Button("Evaluate fully")
+        cancel = gr.Button("Cancel", variant="stop", interactive=False)
+    state = _ours(_state(""))
+    log = gr.Textbox(
+        label="What the commands say", lines=6, max_lines=10, interactive=False, elem_classes="progress-lines"
+    )
+    package = gr.DownloadButton("Download the entry", visible=False)
+    result = _ours("")
+    buttons = [quick, fully, cancel]
+    shown = [state, log, result, package]
+    silent = {"show_progress": "hidden", "api_visibility": "private"}
+    turn = {"concurrency_limit": 1, "concurrency_id": "trial", **silent}
+    for button, run in ((quick, desk.quick), (fully, desk.fully)):
+        asked = button.click(desk.wait, None, [*shown, *buttons], queue=False, **silent)
+        asked.then(run, [model, task], shown, **turn).then(desk.rest, None, buttons, **silent)
+    model.submit(desk.wait, None, [*shown, *buttons], queue=False, **silent).then(
+        desk.quick, [model, task], shown, **turn
+    ).then(desk.rest, None, buttons, **silent)
+    cancel.click(desk.cancel, queue=False, **silent)
+
+
+def _seen(view: View) -> list[Any]:
+    """A view as the page shows it: state, lines, result, download."""
+    context = {
+        "error": view.error,
+        "answer": view.answer,
+        "entry": view.entry,
+        "standing": view.standing,
+        "commands": view.commands if view.status in ("Done", "Ended") else (),
+    }
+    download = gr.update(visible=False)
+    if view.package is not None:
+        download = gr.update(value=str(view.package), visible=True)
+    result = pages.render("app_result.html.j2", context)
+    return [_state(view.status), "\n".join(view.lines), result, download]
+
+
+def _state(words: str) -> str:
+    return pages.render("app_state.html.j2", {"words": words})
+
+
+def _ours(text: str, js_on_load: str | None = None) -> Any:
+    """A piece of the site's markup in its own style."""
+    return gr.HTML(text, elem_classes=skin.CLASS, apply_default_css=False, js_on_load=js_on_load)
+
+
+def _figures(ranking: Ranking) -> list[tuple[str, str]]:
+    """Heat maps as images, which can run nothing: what they show and their SVG in base64."""
+    titles = {column.key: column.header for column in RATES}
+    matrix = next((m for m in ranking.matrices if m.references), None)
+    if matrix is None:
+        return []
+    return [
+        (
+            f"{titles[measure]} by reference and judge, {ranking.task}, family {matrix.family}",
+            base64.b64encode(plots.heatmap(matrix, measure).encode()).decode(),
+        )
+        for measure in FIGURES
+    ]
+
+
+def _visitor(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
+def _middleware() -> Any:
+    from starlette.middleware import Middleware
+
+    return Middleware(_Policed)
+
+
+class _Policed:
+    """Every answer carries the policy."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def policed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), (b"content-security-policy", POLICY.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, policed)
+
+
+def _theme() -> Any:
+    """The site's colours and fonts; none of these is fetched."""
+    light, dark = skin.palette(dark=False), skin.palette(dark=True)
+    of = {
+        "body_background_fill": "paper",
+        "background_fill_primary": "paper",
+        "background_fill_secondary": "panel",
+        "block_background_fill": "panel",
+        "input_background_fill": "panel",
+        "body_text_color": "ink",
+        "body_text_color_subdued": "mute",
+        "block_label_text_color": "mute",
+        "block_title_text_color": "mute",
+        "border_color_primary": "rule",
+        "block_border_color": "rule",
+        "input_border_color": "strong",
+        "link_text_color": "accent",
+        "color_accent": "accent",
+        "button_primary_background_fill": "accent",
+        "button_primary_background_fill_hover": "accent",
+        "button_primary_text_color": "panel",
+        "button_secondary_background_fill": "tint",
+        "button_secondary_background_fill_hover": "band",
+        "button_secondary_text_color": "ink",
+        "checkbox_label_background_fill": "panel",
+        "checkbox_label_background_fill_hover": "band",
+        "checkbox_label_background_fill_selected": "tint",
+        "checkbox_background_color_selected": "accent",
+        "checkbox_border_color_selected": "accent",
+    }
+    colours = {name: light[colour] for name, colour in of.items()}
+    colours |= {f"{name}_dark": dark[colour] for name, colour in of.items() if name != "color_accent"}
+    base = gr.themes.Base(
+        primary_hue="blue",
+        neutral_hue="slate",
+        radius_size="md",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
+    )
+    return base.set(input_border_width="1px", **colours)

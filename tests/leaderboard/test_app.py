@@ -1,0 +1,485 @@
+"""What the app asks for its visitors: checked words, commands that end, answers read, places by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.documents import Entry, to_json
+from harness.errors import BadInput
+from harness.records import Estimate
+from harness.starter import root as starter
+from harness.submit import store
+from leaderboard import asking, errands, evidence, skin
+from leaderboard.errands import Errand, Room, Rooms
+from leaderboard.table import Ranking, Row
+from leaderboard.trial import Limits, Shelf, View, packed, trial
+from tests.leaderboard.conftest import World
+
+TASKS = ("tone",)
+HERE = asking.Asked("org/name", "emotion", is_folder=False)
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    (tmp_path / "rooms").mkdir()
+    made = Rooms(tmp_path / "rooms")
+    yield made
+    made.close()
+
+
+def shelf(world: World, *, on_space: bool = False) -> Shelf:
+    return Shelf(world.board, world.suite, world.submissions, None, on_space)
+
+
+# What a visitor typed
+
+
+@pytest.mark.parametrize("name", ["org/name", "superb/hubert-large-superb-er", "wav2vec2", " a/b.c_d-1 "])
+def test_a_hub_id_is_taken_as_it_is(name: str) -> None:
+    assert asking.read(name, "tone", TASKS, folders=False) == asking.Asked(name.strip(), "tone", False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "--trust-remote-code",
+        "-h",
+        "--out=/tmp",
+        "a/b; rm -rf /",
+        "a/b && id",
+        "$(id)",
+        "`id`",
+        "a/b\n--trust-remote-code",
+        "a/b\x00",
+        "../../nowhere",
+        "a/../b",
+        "/etc/passwd",
+        "~nobody-here",
+        "https://huggingface.co/a/b",
+        "a/b/c",
+        "a/-b",
+        "a--b/c",
+        "ä/b",
+        "a/b@main",
+        "<script>alert(1)</script>",
+        "x" * 5000,
+        "/" + "x" * 5000,
+    ],
+)
+@pytest.mark.parametrize("folders", [True, False])
+def test_what_is_neither_a_hub_id_nor_a_folder_is_refused_in_a_line(name: str, folders: bool) -> None:
+    with pytest.raises(BadInput) as refused:
+        asking.read(name, "tone", TASKS, folders=folders)
+    said = str(refused.value)
+    assert "as in org/name" in said
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 200
+
+
+def test_a_folder_is_named_by_its_absolute_path_and_on_a_space_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "--out").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert asking.read("--out", "tone", TASKS, folders=True).model == str(tmp_path / "--out")
+    for name in ("--out", str(tmp_path), "."):
+        with pytest.raises(BadInput):
+            asking.read(name, "tone", TASKS, folders=False)
+
+
+def test_a_task_the_suite_has_not_is_refused_whatever_a_browser_sends() -> None:
+    with pytest.raises(BadInput, match="choose one of tone"):
+        asking.read("a/b", "--label-map", TASKS, folders=False)
+
+
+# Commands
+
+
+def test_the_model_is_the_last_word_behind_the_end_of_the_options() -> None:
+    check = asking.check(HERE, None)
+    assert check[:4] == [sys.executable, "-P", "-m", "harness"]
+    assert check[4:] == ["check", "--json", "--task", "emotion", "--", "org/name"]
+    quick = asking.evaluate(HERE, "org/signals@main", Path("/r"), 0.1)
+    assert quick[4:] == [
+        *("evaluate", "--json", "--task", "emotion", "--signals", "org/signals@main"),
+        *("--until-width", "0.1", "--out", "/r", "--", "org/name"),
+    ]
+    assert "--until-width" not in asking.evaluate(HERE, None, Path("/r"), None)
+    assert "--trust-remote-code" not in [*check, *quick]
+    own = asking.check(asking.Asked("org/name", "tone", is_folder=False), None)
+    assert own[4:] == ["check", "--json", "--", "org/name"]
+
+
+def test_the_same_at_home_can_be_pasted_whatever_the_folder_is_called() -> None:
+    asked = asking.Asked("/a b/$(id)", "emotion", is_folder=True)
+    assert asking.at_home(asked, None, None, "f" * 40) == [
+        "goodenough check '/a b/$(id)' --task emotion",
+        "goodenough evaluate '/a b/$(id)' --task emotion --out results",
+        "goodenough submit results/ --into submissions/",
+    ]
+    hub = asking.at_home(HERE, None, "org/entries", "f" * 40)
+    assert hub[1] == f"goodenough evaluate org/name --revision {'f' * 40} --task emotion --out results"
+    assert hub[2] == "goodenough submit results/ --to org/entries"
+
+
+def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
+    around = {"PATH": "/bin", "HF_TOKEN": "t", "MY_SECRET": "s", "AWS_ACCESS_KEY_ID": "k", "db_password": "p"}
+    there = asking.environment(around, on_space=True)
+    assert there["PATH"] == "/bin"
+    assert there.get("HF_HUB_DISABLE_IMPLICIT_TOKEN") == "1"
+    assert not {"t", "s", "k", "p"} & set(there.values())
+    assert set(around.items()) <= set(asking.environment(around, on_space=False).items())
+
+
+# Answers
+
+
+def test_what_the_check_printed_is_read_and_what_it_did_not_is_refused() -> None:
+    said = {"passed": False, "findings": [{"what": "labels", "passed": False, "detail": "none"}]}
+    answer = asking.findings_of(json.dumps(said))
+    assert answer == asking.Answer(False, (asking.Finding("labels", False, "none"),))
+    for text in ("", "[]", "{", '{"passed": true}', '{"passed": true, "findings": [1]}'):
+        with pytest.raises(BadInput, match="cannot read"):
+            asking.findings_of(text)
+
+
+def test_an_entry_is_read_strictly_and_only_from_the_folder_it_was_to_be_written_to(
+    world: World, tmp_path: Path
+) -> None:
+    entry = world.board.current[0].rows[0].entry
+
+    def printed(folder: Path) -> str:
+        return json.dumps({"results": [{**json.loads(to_json(entry)), "folder": str(folder)}]})
+
+    inside = tmp_path / "results" / "x"
+    assert asking.entry_of(printed(inside), tmp_path / "results") == (entry, inside)
+    with pytest.raises(BadInput, match="another folder"):
+        asking.entry_of(printed(tmp_path / "results" / ".." / "y"), tmp_path / "results")
+    for text in ("", '{"results": []}', '{"results": [{"folder": "x"}]}', '{"results": [1]}'):
+        with pytest.raises(BadInput, match="cannot read"):
+            asking.entry_of(text, tmp_path)
+
+
+def _with_lift(entry: Entry, weights: str, value: float, low: float | None, high: float | None) -> Entry:
+    card = entry.scorecard
+    assert card.headline is not None
+    lift = Estimate(value, low, high, 0.95, "made up", 30)
+    rates = dataclasses.replace(card.headline.rates, lift=lift)
+    family = dataclasses.replace(card.headline, rates=rates)
+    model = dataclasses.replace(entry.model, weights_sha256=weights)
+    score = dataclasses.replace(card, families=(family, *card.families[1:]))
+    return dataclasses.replace(entry, model=model, scorecard=score)
+
+
+def _ranking(world: World, *lifts: tuple[float, float, float]) -> Ranking:
+    now = world.board.current[0]
+    first = now.rows[0].entry
+    rows = tuple(
+        Row(_with_lift(first, f"{i}", *lift), reference=False, rank=i + 1) for i, lift in enumerate(lifts)
+    )
+    return dataclasses.replace(now, rows=rows, unranked=())
+
+
+def test_a_provisional_place_is_that_of_the_lift_and_its_ends_those_of_disjoint_intervals(
+    world: World,
+) -> None:
+    ranking = _ranking(world, (0.5, 0.4, 0.6), (0.3, 0.2, 0.4), (0.1, 0.0, 0.2), (-0.2, -0.3, -0.1))
+    entry = world.board.current[0].rows[0].entry
+
+    def place(value: float, low: float, high: float) -> tuple[int, int, int, int]:
+        found = asking.standing(_with_lift(entry, "new", value, low, high), ranking)
+        assert found is not None
+        assert found.there is None
+        return found.place, found.best, found.worst, found.n
+
+    assert place(0.25, 0.15, 0.35) == (3, 2, 4, 5)  # surely behind the first, surely ahead of the last
+    assert place(0.9, 0.8, 1.0) == (1, 1, 1, 5)
+    assert place(-0.9, -1.0, -0.8) == (5, 5, 5, 5)
+    assert place(0.2, -1.0, 1.0) == (3, 1, 5, 5)
+    assert place(0.5, 0.39, 0.61) == (1, 1, 3, 5)  # equal values share the better place
+
+
+def test_weights_that_are_on_the_board_are_compared_with_the_others_and_other_signals_with_nothing(
+    world: World,
+) -> None:
+    ranking = _ranking(world, (0.5, 0.4, 0.6), (0.3, 0.2, 0.4))
+    entry = world.board.current[0].rows[0].entry
+    again = asking.standing(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
+    assert again is not None
+    assert (again.place, again.n, again.there) == (2, 2, ranking.rows[1])
+    signals = dataclasses.replace(entry.signals, sha256="0" * 64)
+    assert asking.standing(dataclasses.replace(entry, signals=signals), ranking) is None
+    assert asking.standing(entry, None) is None
+    assert asking.standing(_with_lift(entry, "new", 0.3, None, None), ranking) is None
+
+
+# Processes
+
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
+print(child.pid, file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_a_cancelled_command_ends_with_all_that_it_started(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "GRACE_S", 0.2)
+    room = rooms.of("a")
+    room.wanted = True
+    lines = room.run([sys.executable, "-c", STUBBORN], os.environ, 600)
+    child = int(next(line for line in lines if line is not None))
+    assert room.errand is not None
+    parent = room.errand._process.pid
+    assert _alive(child)
+    rooms.cancel("a")
+    assert [line for line in lines if line is not None] == []
+    assert (room.errand.end, room.errand.code) == ("cancelled", -signal.SIGKILL)
+    assert not _alive(parent)
+    until = time.monotonic() + 20
+    while _alive(child) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _alive(child)
+    assert not room.wanted
+
+
+def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_more_too(rooms: Rooms) -> None:
+    room = rooms.of("a")
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    assert list(filter(None, room.run(sleep, os.environ, 0.1))) == []
+    assert room.errand is not None
+    assert (room.errand.end, room.errand.code) == ("late", -signal.SIGTERM)
+    lines = room.run(sleep, os.environ, 600)
+    next(lines)
+    lines.close()  # type: ignore[attr-defined]
+    assert room.errand.code is not None
+
+
+def test_what_a_command_says_comes_as_plain_lines_of_bounded_length(rooms: Rooms) -> None:
+    code = "import sys; print('{}'); sys.stderr.write('a\\x1b[31m\\rb\\n' + 'x' * 9999 + '\\n'); sys.exit(3)"
+    room = rooms.of("a")
+    errand = Errand([sys.executable, "-c", code], room.folder, os.environ, 60)
+    said = [line for line in errand.lines() if line is not None]
+    assert said == ["a [31m", "b", "x" * 300]
+    assert (errand.code, errand.end, errand.answer) == (3, "done", "{}\n")
+
+
+def test_a_room_is_removed_when_its_visitor_leaves_when_it_was_left_alone_and_at_the_end(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rooms").mkdir()
+    rooms = Rooms(tmp_path / "rooms")
+    first, second, third = (rooms.of(name) for name in "abc")
+    assert rooms.of("a") is first
+    assert len({first.folder, second.folder, third.folder}) == 3
+    (first.folder / "answer.json").write_text("{}")
+    rooms.leave("a")
+    rooms.leave("nobody")
+    assert not first.folder.exists()
+    second.used -= errands.IDLE_S + 1
+    third.used -= errands.IDLE_S + 1
+    third.wanted = True
+    rooms.of("d")
+    assert not second.folder.exists()
+    assert third.folder.exists()
+    rooms.close()
+    assert not rooms.root.exists()
+
+
+# Trials
+
+STUB = """
+import json, pathlib, shutil, sys, time
+words = sys.argv[1:]
+made = pathlib.Path({made!r})
+print("on the way", file=sys.stderr, flush=True)
+if words[0] == "check":
+    print(json.dumps({{"passed": words[-1] != "bad/labels", "findings": []}}))
+    sys.exit(words[-1] == "bad/labels")
+if words[-1] == "no/memory":
+    print("goodenough: out of memory; try --batch-size 1", file=sys.stderr)
+    sys.exit(2)
+entry = json.loads((made / "entry.json").read_text())
+entry["complete"] = "--until-width" not in words
+out = pathlib.Path(words[words.index("--out") + 1]) / "there"
+shutil.copytree(made, out, dirs_exist_ok=True)
+print(json.dumps({{"model": words[-1], "results": [{{**entry, "folder": str(out)}}]}}))
+"""
+
+
+@pytest.fixture
+def stub(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of `goodenough`: any model passes, and has the entry of acme/echo."""
+    (made,) = [
+        folder
+        for folder in store.find(world.submissions)
+        if store.read(folder) == world.board.current[0].rows[0].entry
+    ]
+    script = tmp_path / "stub.py"
+    script.write_text(STUB.format(made=str(made)))
+    monkeypatch.setattr(asking, "_COMMAND", (sys.executable, "-P", str(script)))
+    return made
+
+
+def _views(room: Room, model: str, where: Shelf, *, fully: bool = False) -> list[View]:
+    room.wanted = True
+    return list(trial(room, model, "tone", where, Limits(), fully=fully))
+
+
+def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
+    world: World, rooms: Rooms, stub: Path
+) -> None:
+    room = rooms.of("a")
+    *_, last = _views(room, "acme/echo", shelf(world))
+    assert (last.status, last.error, last.package) == ("Done", None, None)
+    assert last.entry is not None
+    assert not last.entry.complete
+    assert last.standing is not None
+    assert last.standing.place == 1
+    assert last.commands[1].startswith(
+        f"goodenough evaluate acme/echo --revision {last.entry.model.revision}"
+    )
+    assert last.lines.count("on the way") == 2
+    assert not room.wanted
+
+
+def test_a_full_trial_offers_the_two_files_of_the_entry_at_their_place(
+    world: World, rooms: Rooms, stub: Path
+) -> None:
+    *_, last = _views(rooms.of("a"), "acme/echo", shelf(world), fully=True)
+    assert last.entry is not None
+    assert last.package is not None
+    with zipfile.ZipFile(last.package) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found == {f"{last.entry.path}/{n}": (stub / n).read_bytes() for n in (store.ENTRY, store.VERDICTS)}
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ("bad/labels", "it does not pass the check"),
+        ("no/memory", "out of memory; try --batch-size 1"),
+        ("--help", "no model '--help'; expected a Hub id, as in org/name, or an existing folder"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_the_command_s_own_line(
+    world: World, rooms: Rooms, stub: Path, model: str, line: str
+) -> None:
+    *_, last = _views(rooms.of("a"), model, shelf(world))
+    assert (last.status, last.error, last.entry) == ("Ended", line, None)
+
+
+def test_a_trial_that_was_cancelled_while_it_waited_starts_no_command(
+    world: World, rooms: Rooms, stub: Path
+) -> None:
+    room = rooms.of("a")
+    room.wanted = True
+    rooms.cancel("a")
+    (view,) = trial(room, "acme/echo", "tone", shelf(world), Limits(), fully=False)
+    assert view.error == "cancelled"
+    assert room.errand is None
+
+
+def test_on_a_space_downloads_lie_in_the_room_and_a_folder_cannot_be_named(
+    world: World, rooms: Rooms, stub: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "stub.py").write_text("import os, sys; print(os.environ['HF_HUB_CACHE'], file=sys.stderr)")
+    room = rooms.of("a")
+    *_, last = _views(room, "acme/echo", shelf(world, on_space=True))
+    assert str(room.folder / "hub") in last.lines
+    *_, last = _views(room, str(tmp_path), shelf(world, on_space=True))
+    assert last.error is not None
+    assert last.error.endswith("expected a Hub id, as in org/name")
+
+
+def test_a_model_that_is_not_there_is_the_real_command_s_line(
+    world: World, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    *_, last = _views(rooms.of("a"), "nobody/has-this", shelf(world))
+    assert last.error is not None
+    assert "nobody/has-this" in last.error
+    assert "\n" not in last.error
+    assert "Traceback" not in " ".join(last.lines)
+
+
+def test_a_real_model_is_checked_and_evaluated_with_progress(rooms: Rooms, world: World) -> None:
+    from harness.dataset.signals import Suite
+
+    model = next(folder for folder in starter.models("candidate") if "deepfake" in folder.name)
+    suite = Suite(starter.embedded(), "embedded/starter")
+    where = Shelf(world.board, suite, world.submissions, None, on_space=False)
+    room = rooms.of("a")
+    room.wanted = True
+    views = list(trial(room, str(model), "deepfake", where, Limits(width=0.3), fully=False))
+    last = views[-1]
+    assert (last.status, last.error) == ("Done", None)
+    assert last.answer is not None
+    assert last.answer.passed
+    assert last.entry is not None
+    assert last.entry.model.repo_id == f"local/{model.name}"
+    assert last.standing is None  # this board has no such task
+    assert any(line.startswith("deepfake: ") and " units" in line for line in last.lines)
+    assert len({view.status for view in views}) > 2
+
+
+# The page
+
+
+def test_importing_the_app_opens_neither_torch_nor_transformers() -> None:
+    code = "import sys, leaderboard.app; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_colours_are_those_of_the_site_in_light_and_dark() -> None:
+    light, dark = skin.palette(dark=False), skin.palette(dark=True)
+    assert set(light) == set(dark) >= {"paper", "panel", "ink", "mute", "rule", "strong", "accent", "tint"}
+    assert light != dark
+    rules = skin.rules()
+    assert "prefers-color-scheme" not in rules
+    assert ":root" not in rules
+    assert "http" not in rules
+
+
+def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: World) -> None:
+    ranking = world.board.current[0]
+    folders = evidence.judges(world.submissions, world.suite, ranking)
+    assert [m.repo_id for m in folders] == [row.name for row in ranking.all_rows]
+    by = ranking.rows[1].entry.model
+    found = evidence.examples(world.suite, ranking.task, folders, by)
+    assert 0 < len(found) <= 4
+    for example in found:
+        assert example.signal.reference != by.repo_id
+        assert len(example.players) == 3
+        assert example.judges[0][0] == by.repo_id.split("/")[1]
+        assert len(example.judges) == len(ranking.all_rows)
+
+
+def test_a_package_is_named_after_its_entry(world: World, tmp_path: Path, stub: Path) -> None:
+    entry = store.read(stub)
+    assert packed(entry, stub, tmp_path).name == f"{entry.path.replace('/', '-')}.zip"
