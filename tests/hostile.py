@@ -41,7 +41,7 @@ MARKUP: Mapping[str, str] = {
     "details that open": f"<details open ontoggle={RUN}>",
     "body that loads": f"<body onload={RUN}>",
     "input in focus": f"<input autofocus onfocus={RUN}>",
-    "style that animates": f"<style>@keyframes x{{}}</style><b style=animation-name:x onanimationstart={RUN}>",
+    "style that animates": f"<style>@keyframes x{{}}</style><b style=animation:x onanimationend={RUN}>",
     "frame": f'<iframe src="javascript:parent.{RUN[7:]}"></iframe>',
     "object": "<object data=https://evil.invalid/o></object><embed src=https://evil.invalid/e>",
     "refresh": '<meta http-equiv=refresh content="0;url=https://evil.invalid/">',
@@ -74,7 +74,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "half an entity": "&lt &amp &#x3c &",
     "json": '"}]}];window.__pwned=1;//',
     "json script": "</script><script>window.__pwned=1</script>",
-    "backslash": "\\\"};window.__pwned=1//\\u003cscript\\u003e\\x3cscript>",
+    "backslash": '\\"};window.__pwned=1//\\u003cscript\\u003e\\x3cscript>',
     "percent": "%3Cscript%3Ewindow.__pwned=1%3C/script%3E",
     "utf-7": "+ADw-script+AD4-window.__pwned=1+ADw-/script+AD4-",
 }
@@ -181,7 +181,10 @@ UNSEEN: Mapping[str, str] = {
 }
 """Shows other than it reads, or spoils what stands beside it."""
 
-SURROGATES: Mapping[str, str] = {"lone surrogate": "a\ud800b", "surrogates in the wrong order": "\udc00\ud800"}
+SURROGATES: Mapping[str, str] = {
+    "lone surrogate": "a\ud800b",
+    "surrogates in the wrong order": "\udc00\ud800",
+}
 """No text at all; no UTF-8 file can hold it."""
 
 ODD: Mapping[str, str] = {
@@ -264,7 +267,7 @@ def _spoiled(value: Any, text: str, keep: frozenset[str]) -> Any:
     if isinstance(value, tuple):
         return tuple(_spoiled(inner, text, keep) for inner in value)
     if isinstance(value, dict):
-        return {text: _spoiled(inner, text, keep) for inner in list(value.values())[:1]}
+        return dict.fromkeys((text,), _spoiled(next(iter(value.values())), text, keep)) if value else {}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.name not in keep]
         changed = {name: _spoiled(getattr(value, name), text, keep) for name in names}
@@ -291,7 +294,7 @@ def _placed(content: Any, text: str, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def things(path: Path) -> Iterator[str]:
-    """Put one thing after the other at a path, none of them a file; each is gone when the next is asked for."""
+    """Put one thing after the other at a path, none of them a file; each is gone when the next comes."""
     for name, make in (
         ("a link to a file without end", lambda: path.symlink_to("/dev/zero")),
         ("a link to a folder", lambda: path.symlink_to("/")),

@@ -136,7 +136,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
         )
         return [*found, *_references(entry)]
     unread, table = _verdicts(folder / store.VERDICTS, entry, task)
-    counted = [*_references(entry), *_label_map(entry.label_map, task)]
+    counted = [*_references(entry), *_silence(entry, task), *_label_map(entry.label_map, task)]
     if table is not None and not counted:
         counted = rows.problems(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
@@ -263,6 +263,21 @@ def _references(entry: Entry) -> list[str]:
             if n > 1
         ),
     ]
+
+
+def _silence(entry: Entry, task: Task) -> list[str]:
+    known = (*task.labels, OTHER)
+    return _out_of_range(
+        [
+            (
+                f"references.{i}.silence_class",
+                r.silence_class,
+                r.silence_class in known,
+                f"a label of {task.name} or {OTHER}",
+            )
+            for i, r in enumerate(entry.references[:MAX_REFERENCES])
+        ]
+    )
 
 
 Rule = tuple[str, Any, bool, str]
