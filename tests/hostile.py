@@ -152,7 +152,6 @@ PATHS: Mapping[str, str] = {
     "query": "toys/a?b=1#c",
     "two slashes": "toys//a",
     "stream of Windows": "a.html::$DATA",
-    "underscores": "a__b/c",
 }
 """Becomes part of a path."""
 

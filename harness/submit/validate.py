@@ -36,7 +36,7 @@ MAX_TEXT = 200
 REPORT = "report.html"
 
 _SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
-_REPO_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REPO_ID = re.compile(r"(?!.*\.(\.|/|\Z))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TASK = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
