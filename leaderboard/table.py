@@ -44,6 +44,8 @@ class Row:
     """Worst place within the 95 % interval."""
     tie: int | None = None
     """Group of models the data do not tell from its best one, from 1 in order of rank."""
+    folder: Path | None = None
+    """Holds the entry and its verdicts."""
 
     @property
     def name(self) -> str:
@@ -250,7 +252,7 @@ def _ranking(
         group[0].entry.protocol,
         stale,
         rows,
-        tuple(Row(f.entry, f.entry.model.weights_sha256 in weights) for f in below),
+        tuple(Row(f.entry, f.entry.model.weights_sha256 in weights, folder=f.folder) for f in below),
         tuple(matrix_of(judging, family) for family in FAMILIES if family in {c.family for c in usual}),
         note,
     )
@@ -308,6 +310,7 @@ def _ranked(task: str, group: Sequence[Found], references: Set[str]) -> tuple[Ro
             min(low, rank),
             max(high, rank),
             tie,
+            found.folder,
         )
         for found, rank, (low, high), tie in zip(group, ranks.tolist(), intervals, ties, strict=True)
     )

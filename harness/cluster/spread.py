@@ -26,8 +26,8 @@ from harness.cluster.crew import Crew, Piece
 from harness.cluster.door import require
 from harness.cluster.room import Wishes
 from harness.cluster.worker import About, Model, Signals, folder_of
-from harness.dataset.shards import sha256_of
 from harness.dataset.layout import MANIFEST
+from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search

@@ -29,8 +29,8 @@ import numpy as np
 
 from harness import models
 from harness.checkpoints import resolve
-from harness.dataset.shards import sha256_of
 from harness.dataset.layout import MANIFEST
+from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite, load
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.extract import run
