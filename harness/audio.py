@@ -103,11 +103,17 @@ def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
     return encode(waveform, sample_rate_hz), "wav"
 
 
-def encode_listenable(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, float]:
-    """WAV PCM 16 for a player on a page, raised to a peak of 0.5, with the gain that was applied in dB."""
+def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = "WAV") -> tuple[bytes, float]:
+    """PCM 16 for a player on a page, raised to a peak of 0.5, with the gain that was applied in dB.
+
+    Args:
+        waveform: the sound.
+        sample_rate_hz: its rate.
+        container: WAV, or FLAC, which takes a half to a third of the room.
+    """
     peak = float(np.abs(waveform).max(initial=0.0))
     gain = 0.5 / peak if peak > 0 else 1.0
-    data = _encoded((waveform * gain).astype(np.float32), sample_rate_hz, "WAV", "PCM_16")
+    data = _encoded((waveform * gain).astype(np.float32), sample_rate_hz, container, "PCM_16")
     return data, float(20 * np.log10(gain))
 
 

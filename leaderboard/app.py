@@ -25,7 +25,7 @@ from typing import Any
 import gradio as gr
 
 from harness.errors import BadInput
-from leaderboard import evidence, pages, plots, skin
+from leaderboard import auditions, pages, plots, skin
 from leaderboard.columns import RATES
 from leaderboard.errands import Rooms
 from leaderboard.table import Ranking
@@ -176,7 +176,7 @@ class _Desk:
         """A few signals, drawn by the answers of one model."""
         folders = self._judges(task)
         model = next((model for model in folders if model.repo_id == by), None)
-        examples = [] if model is None else evidence.examples(self._shelf.suite, task, folders, model)
+        examples = [] if model is None else auditions.examples(self._shelf.suite, task, folders, model)
         return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": ""})
 
     def wait(self, request: gr.Request) -> list[Any]:
@@ -220,7 +220,7 @@ class _Desk:
         ranking = self._shelf.board.current_of(task)
         if ranking is None or task not in {known.name for known in self._shelf.suite.tasks}:
             return {}
-        return evidence.judges(self._shelf.submissions, self._shelf.suite, ranking)
+        return auditions.judges(self._shelf.submissions, self._shelf.suite, ranking)
 
 
 def _trying(desk: _Desk, tasks: list[str]) -> None:

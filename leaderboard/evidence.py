@@ -1,50 +1,212 @@
-"""Signals to listen to beside the board: drawn by what one model says of them, with the answers of all.
+"""The sounds of a task: a seeded choice of clips, the signals of some references in each, who accepts them.
 
-Public: examples, judges.
+Conventions: sounds stand on the page as FLAC, cut to an excerpt where they are long, because a page must stay
+small. None is published unless the licence of every corpus allows it.
+
+Public: N_CLIPS, Heard, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from harness.dataset import licences
 from harness.dataset.signals import Suite
 from harness.records import FAMILIES, ModelRef
+from harness.score import stimuli
+from harness.seeds import seed_of
 from harness.submit import store
-from leaderboard import entries, listen
-from leaderboard.table import Ranking, short_names
+from leaderboard import listen, paths, plots, spectrogram
+from leaderboard.table import Matrix, Row
+
+N_CLIPS = 12
+"""Clips of a page."""
+
+BUDGET_BYTES = 6_000_000
+"""What all sounds of a page may take together, as base64."""
 
 
-def judges(submissions: Path, suite: Suite, ranking: Ranking) -> dict[ModelRef, Path]:
-    """Where the verdicts of each model of a ranking lie, in its order."""
-    key = (ranking.signals.sha256, ranking.protocol)
-    found = {
-        f.entry.model: f.folder
-        for f in entries.find(submissions, suite)
-        if f.entry.task == ranking.task and f.key == key
-    }
-    return {row.entry.model: found[row.entry.model] for row in ranking.all_rows if row.entry.model in found}
+@dataclass(frozen=True)
+class Heard:
+    """A signal that was chosen."""
+
+    clip_id: str
+    """Its clip."""
+    reference: ModelRef
+    """Whose it is."""
+    signal_id: str
+    """Its id."""
 
 
-def examples(
-    suite: Suite, task: str, folders: Mapping[ModelRef, Path], by: ModelRef, n: int = 4
-) -> list[listen.Example]:
-    """A few signals of other models, drawn by the answers of one: accepted and rejected, with its control.
+@dataclass(frozen=True)
+class SignalCard:
+    """A signal, its control, and who accepts it."""
+
+    id: str
+    """Anchor; empty where an earlier signal of the reference has it."""
+    reference: ModelRef
+    """Whose signal."""
+    expected: str
+    """The class it stands for."""
+    kept: str
+    """How much of the spectrum it keeps, in words."""
+    picture: Markup
+    """Spectrum with the kept bins."""
+    players: tuple[listen.Player, ...]
+    """Signal, control."""
+    accepts: tuple[ModelRef, ...]
+    """Models that give the signal its class, in the order of the heat map."""
+    rejects: tuple[ModelRef, ...]
+    """Those that do not."""
+    n_controls: int
+    """How many of both accept the control."""
+
+
+@dataclass(frozen=True)
+class ClipCard:
+    """A clip and signals of it."""
+
+    clip_id: str
+    """Its id."""
+    truth: str | None
+    """Its label, if known."""
+    picture: str
+    """Spectrogram, as a data: URI."""
+    player: listen.Player
+    """The whole clip."""
+    signals: tuple[SignalCard, ...]
+    """Of some references."""
+
+
+def why_silent(suite: Suite, task: str) -> str | None:
+    """Why no sound of a task may stand on a page, in a sentence; None where all may."""
+    for reference in suite.references(task):
+        corpus = reference.corpus
+        if licences.problem(corpus.name, corpus.licence) is not None:
+            stated = f"its licence, {corpus.licence}," if corpus.licence else "it states no licence, which"
+            return (
+                f"The clips are from {corpus.name}: {stated} does not allow that parts of it are passed on."
+            )
+    if not suite.references(task):
+        return "There are no references yet."
+    if not suite.has_clips(task):
+        return "These signals are published as masks alone: without the clips there is nothing to hear."
+    return None
+
+
+def choose(suite: Suite, task: str) -> tuple[Heard, ...]:
+    """Clips of every class in turn, in an order drawn from their ids; in each the references least heard yet.
 
     Args:
-        suite: where they are.
-        task: its name.
-        folders: of `judges`.
-        by: one of them.
-        n: at most this many.
+        suite: the signals.
+        task: one of its tasks.
     """
-    chosen = listen.choose(store.verdicts(folders[by]), FAMILIES[0], leave_out=by.repo_id, n=n)
-    names = short_names([*folders])
-    first = [by, *(model for model in folders if model != by)]
-    return listen.examples(suite, task, chosen, [(names[m], _accepted(folders[m])) for m in first])
+    of_clip: dict[str, list[Heard]] = defaultdict(list)
+    truths: dict[str, str] = {}
+    references = suite.references(task)
+    for reference in references:
+        for line in suite.signal_lines(task, reference.model.slug):
+            if line.family == FAMILIES[0] and not line.degenerate:
+                of_clip[line.clip_id].append(Heard(line.clip_id, reference.model, line.signal_id))
+                truths[line.clip_id] = line.truth or ""
+    places: Counter[str] = Counter()
+    in_turn: list[tuple[int, int, str]] = []
+    for clip_id in sorted(of_clip, key=lambda c: seed_of("evidence", task, c)):
+        in_turn.append((places[truths[clip_id]], len(in_turn), clip_id))
+        places[truths[clip_id]] += 1
+    each = 3 if len(references) <= 3 * N_CLIPS else 5
+    heard: Counter[ModelRef] = Counter()
+    chosen: list[Heard] = []
+    for _, _, clip_id in sorted(in_turn)[:N_CLIPS]:
+        some = sorted(of_clip[clip_id], key=lambda h: (heard[h.reference], seed_of("evidence", h.signal_id)))
+        chosen += some[:each]
+        heard.update(h.reference for h in some[:each])
+    return tuple(chosen)
 
 
-@lru_cache(maxsize=256)
-def _accepted(folder: Path) -> Mapping[str, bool]:
-    return listen.accepted(store.verdicts(folder), "signal")
+def anchor_of(reference: ModelRef) -> str:
+    """Of the first signal of a reference."""
+    return paths.pair_anchor("of", reference)
+
+
+def cards(
+    suite: Suite, task: str, chosen: Sequence[Heard], matrix: Matrix, rows: Sequence[Row]
+) -> list[ClipCard]:
+    """The chosen clips with everything that stands on the page.
+
+    Args:
+        suite: the signals.
+        task: one of its tasks.
+        chosen: by `choose`.
+        matrix: of the headline family, `heat.trimmed`: its models are asked what they accept.
+        rows: of the ranking, with the folders of the entries.
+    """
+    answers = _answers({h.signal_id for h in chosen}, matrix, rows)
+    clips = list(dict.fromkeys(h.clip_id for h in chosen))
+    most = BUDGET_BYTES * 3 // 4 // max(1, len(clips) + 2 * len(chosen))
+    seen: set[ModelRef] = set()
+    made = []
+    for clip_id in clips:
+        clip = suite.clip(task, clip_id)
+        signals = []
+        for h in (h for h in chosen if h.clip_id == clip_id):
+            first = h.reference not in seen
+            seen.add(h.reference)
+            signals.append(_signal(suite, task, h, anchor_of(h.reference) if first else "", answers, most))
+        made.append(
+            ClipCard(
+                clip_id=clip_id,
+                truth=clip.label,
+                picture=spectrogram.data_uri(clip.waveform, clip.sample_rate_hz),
+                player=listen.player("Whole clip", clip.waveform, clip.sample_rate_hz, most, "FLAC"),
+                signals=tuple(signals),
+            )
+        )
+    return made
+
+
+Answers = Mapping[ModelRef, Mapping[tuple[str, str], bool]]
+"""By model: whether it accepts a signal or its control, by signal_id and stimulus."""
+
+
+def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answers:
+    folders = {row.entry.model: row.folder for row in rows}
+    found: dict[ModelRef, dict[tuple[str, str], bool]] = {}
+    for model in matrix.models:
+        folder = folders.get(model)
+        if folder is None:
+            continue
+        frame = store.verdicts(folder)
+        frame = frame[frame["signal_id"].isin(list(signal_ids))]
+        found[model] = {
+            (signal_id, stimulus): accepts
+            for stimulus in ("signal", "permuted")
+            for signal_id, accepts in listen.accepted(frame, stimulus).items()
+        }
+    return found
+
+
+def _signal(suite: Suite, task: str, heard: Heard, id: str, answers: Answers, most: int) -> SignalCard:
+    signal, waveform = suite.signal(task, heard.reference.slug, heard.signal_id)
+    clip = suite.clip(task, heard.clip_id)
+    control = stimuli.control(signal, clip, "permuted")
+    rate = clip.sample_rate_hz
+    said = {m: a[heard.signal_id, "signal"] for m, a in answers.items() if (heard.signal_id, "signal") in a}
+    return SignalCard(
+        id=id,
+        reference=heard.reference,
+        expected=signal.expected,
+        kept=listen.kept(signal),
+        picture=Markup(plots.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
+        players=(
+            listen.player("Signal", waveform, rate, most, "FLAC"),
+            listen.player("Control", control, rate, most, "FLAC"),
+        ),
+        accepts=tuple(m for m, yes in said.items() if yes),
+        rejects=tuple(m for m, yes in said.items() if not yes),
+        n_controls=sum(answers[m].get((heard.signal_id, "permuted"), False) for m in said),
+    )

@@ -4,7 +4,7 @@ Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a h
 all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
 stay small. The control is the one that was judged, made by `score.stimuli`.
 
-Public: Example, Player, choose, examples.
+Public: Example, Player, choose, accepted, examples, kept, player.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def examples(
             picture=Markup(  # noqa: S704 - numbers only
                 plots.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
             ),
-            players=tuple(_player(name, w, clip.sample_rate_hz, n_bytes // 2) for name, w in sounds),
+            players=tuple(player(name, w, clip.sample_rate_hz, n_bytes) for name, w in sounds),
             judges=tuple((n, a[signal.signal_id]) for n, a in judges if signal.signal_id in a),
         )
     return [made[signal_id] for signal_id in chosen if signal_id in made]
@@ -156,13 +156,30 @@ def _found(suite: Suite, task: str, chosen: Mapping[str, str]) -> Iterator[tuple
                 yield suite.signal(task, slug, line.signal_id)
 
 
-def _player(name: str, waveform: Waveform, sample_rate_hz: int, most: int) -> Player:
-    start = max(0, (len(waveform) - most) // 2)
-    part = waveform[start : start + most]
-    data, gain_db = audio.encode_listenable(part, sample_rate_hz)
+def player(
+    name: str, waveform: Waveform, sample_rate_hz: int, n_bytes: int, container: str = "WAV"
+) -> Player:
+    """A sound for a page, cut to an excerpt around its middle where it is too long.
+
+    Args:
+        name: what it is called.
+        waveform: the sound.
+        sample_rate_hz: its rate.
+        n_bytes: what it may take, before base64.
+        container: see `audio.encode_listenable`.
+    """
+    most = len(waveform) if container == "FLAC" else n_bytes // 2
+    while True:
+        start = max(0, (len(waveform) - most) // 2)
+        part = waveform[start : start + most]
+        data, gain_db = audio.encode_listenable(part, sample_rate_hz, container)
+        if container == "WAV" or len(data) <= n_bytes or len(part) < sample_rate_hz // 4:
+            break
+        most = int(len(part) * 0.9 * n_bytes / len(data))
     note = f"played at {gain_db:+.1f} dB".replace("-", "−")
     if len(part) < len(waveform):
         seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
         whole = len(waveform) / sample_rate_hz
         note += f"; {seconds:.1f} s from {first:.1f} s of {whole:.1f} s"
-    return Player(name, f"data:audio/wav;base64,{base64.b64encode(data).decode()}", note)
+    source = f"data:audio/{container.lower()};base64,{base64.b64encode(data).decode()}"
+    return Player(name, source, note)

@@ -1,17 +1,21 @@
 """Templates to pages: the one door to jinja2.
 
-Conventions: every text is escaped by jinja (autoescape, and no template marks anything as safe); the only
-markup that enters from Python is the SVG of `plots`, which escapes its own text. A page is one file: style
-and script stand in it, and its Content-Security-Policy lets it fetch nothing and run no other script.
+Conventions: every text is escaped by jinja (autoescape, and no template marks anything as safe), and what
+turns the direction of writing round is shown as a mark; the only markup that enters from Python is the SVG of
+`plots`, the rows of `profiles`, which escape their own text, and data for a script (`embed`). A page is one
+file: style and script stand in it, and its Content-Security-Policy lets it fetch nothing and run no other
+script.
 
-Public: render, source.
+Public: render, source, embed, version.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +23,12 @@ from markupsafe import Markup
 
 from harness.records import Estimate
 from leaderboard import columns, plots
+from leaderboard.texts import neutral
+
+SCRIPTS = ("table.js", "board.js")
+"""Each page carries one of them."""
+
+_IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render(template: str, context: dict[str, Any]) -> str:
@@ -38,15 +48,35 @@ def source(name: str) -> str:
     return text
 
 
+def embed(data: Any) -> Markup:
+    """Data for a script of the page, as JSON that cannot end the element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(neutral(text).translate(_IN_SCRIPT))  # noqa: S704 - nothing in it opens or ends a tag
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """A hash of the code and the templates of this room: with another one every page is made again."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in (".py", ".js", ".css", ".j2"):
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     loader = PackageLoader("leaderboard")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
-    script = loader.get_source(environment, "table.js")[0]
-    digest = hashlib.sha256(script.encode()).digest()
     environment.filters["value"] = columns.text
+    environment.filters["plain"] = _plain
     environment.filters["interval"] = columns.interval
     environment.filters["told"] = columns.told
     environment.filters["compact"] = columns.compact
@@ -55,12 +85,28 @@ def _environment() -> Environment:
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,
-        script=Markup(script),  # noqa: S704 - our own file, byte for byte what the policy allows
-        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
+        scripts={name: _script(loader.get_source(environment, name)[0]) for name in SCRIPTS},
     )
     return environment
 
 
-def _bar(estimate: Estimate | None, kind: str) -> Markup:
-    low = -1.0 if kind == "difference" else 0.0
-    return Markup(plots.interval_bar(estimate, low))  # noqa: S704 - numbers only
+def _script(text: str) -> dict[str, Any]:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {
+        "text": Markup(text),  # noqa: S704 - our own file, byte for byte what the policy allows
+        "hash": f"sha256-{digest}",
+    }
+
+
+def _shown(value: Any) -> Any:
+    return neutral(value) if type(value) is str else value
+
+
+def _plain(value: Any, kind: columns.Kind) -> str:
+    """A number without its unit, where a column has but one."""
+    return columns.text(value, kind).partition(columns.THIN)[0]
+
+
+def _bar(estimate: Estimate | None, kind: str, axis: tuple[float, float] | None = None) -> Markup:
+    low, high = axis or (-1.0 if kind == "difference" else 0.0, 1.0)
+    return Markup(plots.interval_bar(estimate, low, high))  # noqa: S704 - numbers only

@@ -11,7 +11,6 @@ Public: heatmap, interval_bar, spectrum_picture, MEASURES.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from types import MappingProxyType
 
 import numpy as np
@@ -23,12 +22,13 @@ from harness.seeds import seed_of
 from leaderboard import columns
 from leaderboard.columns import Column
 from leaderboard.table import Matrix, short_names
+from leaderboard.texts import escaped
 
 MEASURES: Mapping[str, Column] = MappingProxyType({c.key: c for c in columns.RATES})
 """What a heat map can show, by field of `Rates`."""
 
-_RATES = ("#f4f7f5", "#d3e6e4", "#a5cfd6", "#6eb0c8", "#3f8bb4", "#29659b", "#1f4278", "#172650")
-_DIFFERENCES = (
+RATE_COLOURS = ("#f4f7f5", "#d3e6e4", "#a5cfd6", "#6eb0c8", "#3f8bb4", "#29659b", "#1f4278", "#172650")
+DIFFERENCE_COLOURS = (
     *("#7a3208", "#b3591a", "#dd8f4c", "#f2c79d", "#f7f6f2"),
     *("#bcd8e0", "#6eb0c8", "#2f75a6", "#1b3c70"),
 )
@@ -78,14 +78,14 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     hatch = f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}"
     parts = [
         f'<svg class="gh" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escape(title)}">',
+        f'width="{width}" height="{height}" role="img" aria-label="{escaped(title)}">',
         f"<style>{_STYLE}</style>",
         f'<rect class="card" width="{width}" height="{height}" rx="8"/>',
         f'<defs><pattern id="{hatch}" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect class="none" width="7" height="7"/>'
         '<line class="hatch" x1="0" y1="0" x2="0" y2="7" stroke-width="1.4"/></pattern></defs>',
-        f'<text class="ink" x="18" y="28" font-size="15" font-weight="600">{escape(column.header)}</text>',
-        f'<text class="mute" x="18" y="47" font-size="12">family {escape(matrix.family)}</text>',
+        f'<text class="ink" x="18" y="28" font-size="15" font-weight="600">{escaped(column.header)}</text>',
+        f'<text class="mute" x="18" y="47" font-size="12">family {escaped(matrix.family)}</text>',
         *(
             f'<text class="mute" x="{left - 14}" y="{y}" font-size="12" text-anchor="end">{words}</text>'
             for y, words in ((top - 30, "judged by →"), (top - 12, "signals of ↓"))
@@ -98,7 +98,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
             "</text></g>"
         )
         href = (links or {}).get(model)
-        parts.append(label if href is None else f'<a href="{escape(href)}">{label}</a>')
+        parts.append(label if href is None else f'<a href="{escaped(href)}">{label}</a>')
     for j, reference in enumerate(matrix.references):
         y = top + j * _CELL_H
         parts.append(
@@ -189,7 +189,7 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
 
 def colour(value: float, kind: str) -> str:
     """Colour of a value on the scale of its kind, as #rrggbb."""
-    stops, place = (_DIFFERENCES, (value + 1) / 2) if kind == "difference" else (_RATES, value)
+    stops, place = (DIFFERENCE_COLOURS, (value + 1) / 2) if kind == "difference" else (RATE_COLOURS, value)
     position = min(max(place, 0.0), 1.0) * (len(stops) - 1)
     i = min(int(position), len(stops) - 2)
     below, above = _rgb(stops[i]), _rgb(stops[i + 1])
@@ -243,7 +243,7 @@ def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch:
             ink = f'class="num" {mute}'
     middle = x + w / 2
     return (
-        f"<g><title>{escape(f'{said}: {told}')}</title>"
+        f"<g><title>{escaped(f'{said}: {told}')}</title>"
         f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4" {fill}/>{plate}'
         f'<text {ink} x="{middle}" y="{y + 22}" text-anchor="middle" font-weight="600">{value}</text>'
         f'<text {mute} x="{middle}" y="{y + 37}" text-anchor="middle" font-size="11">{below}</text></g>'
@@ -271,7 +271,7 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
 
 
 def _name(name: str, model: ModelRef) -> str:
-    return f"{escape(_cut(name))}<title>{escape(f'{model.repo_id} at {model.revision[:12]}')}</title>"
+    return f"{escaped(_cut(name))}<title>{escaped(f'{model.repo_id} at {model.revision[:12]}')}</title>"
 
 
 def _cut(name: str, longest: int = 24) -> str:

@@ -1,80 +1,77 @@
-"""The leaderboard as a static site: an overview, a page per model, figures; no server, no requests.
+"""The leaderboard as a static site: an overview, a page per task and model, sounds; no server, no requests.
 
     <out>/index.html                        written last: where it stands the site is whole
+    <out>/tasks/<task>.html                 every entry in one table, and the matrix
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
+    <out>/evidence/<task>.html              sounds, where the licences of the clips allow it
     <out>/figures/<task>-<measure>.svg      the matrix of the headline family, for a README
-    <out>/.goodenough-site                  what of this a build made (`place`)
+    <out>/.goodenough-site                  what of this a build made, and from what (`place`)
 
-Conventions: made in a fresh folder beside `out`, then moved in file by file. Pages of models that are gone
-are removed; a folder that holds anything no build made is refused.
+Conventions: made in a fresh folder beside `out`, then moved in file by file. A page's key is a hash of
+everything that its text follows from; a page that stands there under the same key is not made again. Pages
+of models that are gone are removed; a folder that holds anything no build made is refused.
 
-Public: write, page_of.
+Public: write, page_of, command, FIGURES.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
+import hashlib
 import shutil
 import tempfile
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-from markupsafe import Markup
+from typing import Any
 
 from harness.dataset.signals import Suite
-from harness.documents import Cell, Entry, ReferenceRecord
+from harness.documents import to_json
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
-from harness.seeds import seed_of
-from leaderboard import pages, place, plots, table
+from leaderboard import (
+    evidence,
+    heat,
+    overview,
+    pages,
+    paths,
+    place,
+    plots,
+    profiles,
+    rankings,
+    table,
+    traits,
+)
+from leaderboard.evidence import Heard
+from leaderboard.paths import page_of as page_of
+from leaderboard.profiles import Profile
+from leaderboard.profiles import command as command
 from leaderboard.table import Board, Ranking, Row
+from leaderboard.traits import Traits
 
 FIGURES = ("lift", "transfer")
-"""Measures shown as heat maps."""
+"""Measures drawn as figures for a README."""
 
 
 @dataclass(frozen=True)
-class Section:
-    """What a page shows of one task."""
+class Page:
+    """A file of the site."""
 
-    task: str
-    """Its name."""
-    ranking: Ranking | None
-    """The current one; None where nothing tells which that is."""
-    figures: tuple[tuple[str, tuple[Markup, ...]], ...]
-    """Heat maps by family."""
-    references: tuple[ReferenceRecord, ...]
-    """Whose signals, where the suite is at hand."""
-    stale: tuple[Ranking, ...]
-    """The task's other rankings."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What a model's page shows of one entry."""
-
-    row: Row
-    """Entry and place."""
-    ranking: Ranking
-    """Where it stands."""
-    judged: tuple[tuple[str, tuple[tuple[ModelRef, Cell], ...]], ...]
-    """By family: each reference whose signals it judged (its column of the matrix)."""
-    judges: tuple[tuple[str, tuple[tuple[ModelRef, Cell], ...]], ...]
-    """By family: each model that judged its own signals (its row of the matrix)."""
-    command: str
-    """What makes the entry again."""
+    path: str
+    """Below its folder."""
+    key: str
+    """Of everything that its text follows from."""
+    make: Callable[[], str]
+    """Makes the text."""
 
 
 def write(out: Path, board: Board, suite: Suite | None) -> Path:
     """Write the site.
 
     Args:
-        out: its folder; an earlier site there is replaced.
+        out: its folder; an earlier site there is replaced, page by page where something changed.
         board: what stands on it.
-        suite: the current signals, for what is told of the references; None leaves that out.
+        suite: the current signals, for sounds and what is told of the references; None leaves that out.
 
     Returns:
         Path of index.html.
@@ -89,8 +86,15 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     try:
-        _fill(fresh, board, suite)
-        place.move(fresh, out, ours)
+        wanted: dict[str, str | None] = {}
+        for page in _Site(board, suite).pages():
+            wanted[page.path] = page.key
+            if not place.standing(out, page.path, ours.get(page.path), page.key):
+                path = fresh / page.path
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(page.make(), encoding="utf-8")
+        # MAINTAINER: exports go here, once there are any: exports.write_all(fresh, board)
+        place.move(fresh, out, ours, wanted)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     finally:
@@ -98,104 +102,179 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
     return out / "index.html"
 
 
-def page_of(model: ModelRef) -> str:
-    """File name of a model's page: letters, digits, `.`, `_` and `-` alone, whatever the model is called."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{model.slug}-{model.revision[:12]}").strip(".-")
-    changed = plain != f"{model.slug}-{model.revision[:12]}" or len(plain) > 150
-    # A name that had to be changed could meet another: the page is told apart by a hash.
-    return f"{plain[:150]}-{seed_of('page', repr(model)):x}.html" if changed else f"{plain}.html"
+class _Site:
+    """Everything the pages share, each thing counted once and when it is needed."""
 
+    def __init__(self, board: Board, suite: Suite | None) -> None:
+        self.board = board
+        self.suite = suite
+        self.profiles = profiles.of_board(board)
+        judged = {m: None for r in board.rankings for matrix in r.matrices for m in matrix.references}
+        self.names = table.short_names([*{**dict.fromkeys(self.profiles), **judged}])
+        self.beside = {model: page_of(model) for model in self.profiles}
+        self.below = {model: f"models/{page}" for model, page in self.beside.items()}
+        self.across = {model: f"../models/{page}" for model, page in self.beside.items()}
+        self.chosen = dict(self._chosen())
+        self.traits = cache(self._traits)
+        self.traits_key = cache(self._traits_key)
+        self._digests: dict[tuple[Any, ...], str] = {}
 
-def _fill(root: Path, board: Board, suite: Suite | None) -> None:
-    (root / "models").mkdir()
-    (root / "figures").mkdir()
-    models = {row.entry.model: None for r in board.rankings for row in r.all_rows}
-    from_index = {model: f"models/{page_of(model)}" for model in models}
-    beside = {model: page_of(model) for model in models}
-    for ranking in board.current:
-        for measure in FIGURES:
-            if _shown(ranking) and ranking.matrices[0].family == FAMILIES[0]:
-                figure = plots.heatmap(ranking.matrices[0], measure)
-                _put(root / "figures" / f"{_anchor(ranking.task)}-{measure}.svg", figure)
-    judged = {m: None for r in board.rankings for matrix in r.matrices for m in matrix.references}
-    names = table.short_names([*{**models, **judged}])
-    profiles = _profiles(board)
-    for model, found in profiles.items():
-        context = {
-            "model": model,
-            "profiles": found,
-            "links": beside,
-            "names": names,
-            "home": "../index.html",
+    def pages(self) -> Iterator[Page]:
+        """Every page of the site, the overview last."""
+        for task in self.board.tasks:
+            ranking = self.board.current_of(task)
+            if ranking is not None:
+                yield from self._figures(ranking)
+            if task in self.chosen and ranking is not None:
+                yield self._evidence(task, ranking)
+            yield self._task(task)
+        for model, found in self.profiles.items():
+            yield self._model(model, found)
+        yield self._index()
+
+    def _index(self) -> Page:
+        sounds = {task: f"evidence/{paths.task_page(task)}" for task in self.chosen}
+
+        def make() -> str:
+            context = overview.context(self.board, self.suite, self.below, sounds)
+            return pages.render("index.html.j2", context)
+
+        return Page("index.html", _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
+
+    def _task(self, task: str) -> Page:
+        sounds = f"../evidence/{paths.task_page(task)}" if task in self.chosen else None
+
+        def make() -> str:
+            context = rankings.context(self.board, task, self.suite, self.across, sounds)
+            return pages.render("task.html.j2", context)
+
+        of_task = [self._ranking_key(r) for r in self.board.rankings if r.task == task]
+        records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
+        return Page(f"tasks/{paths.task_page(task)}", _key("task", of_task, records, sounds), make)
+
+    def _model(self, model: ModelRef, found: list[Profile]) -> Page:
+        parts: list[Any] = []
+        named: dict[ModelRef, None] = {}
+        for profile in found:
+            judges = profiles.judges_of(profile)
+            named.update(dict.fromkeys(judges))
+            named.update((f, None) for m in profile.ranking.matrices for f in m.references)
+            by_model = self._rows_of(profile.ranking)
+            told = [self._digest(by_model[g]) for g in judges if g in by_model]
+            parts.append(profiles.content(profile, self._digest(profile.row), told))
+            if profile.row.reference and not profile.ranking.stale:
+                parts.append(self.traits_key(profile.ranking.task))
+        called = [(self.names[m], self.beside.get(m)) for m in named]
+        sounds = {
+            (task, h.reference): f"../evidence/{paths.task_page(task)}#{evidence.anchor_of(h.reference)}"
+            for task, heard in self.chosen.items()
+            if any(p.ranking.task == task for p in found)
+            for h in heard
         }
-        _put(root / "models" / page_of(model), pages.render("model.html.j2", context))
-    context = {
-        "sections": [_section(board, task, suite, from_index) for task in board.tasks],
-        "links": from_index,
-        "anchor": _anchor,
-        "home": "index.html",
-        "n_models": len(models),
-    }
-    _put(root / "index.html", pages.render("index.html.j2", context))
 
+        def make() -> str:
+            told: dict[tuple[str, ModelRef], Traits] = {}
+            for p in found:
+                if p.row.reference and not p.ranking.stale:
+                    told |= {(p.ranking.task, m): t for m, t in self.traits(p.ranking.task).items()}
+            context = profiles.context(model, found, self.beside, self.names, told, sounds)
+            return pages.render("model.html.j2", context)
 
-def _section(board: Board, task: str, suite: Suite | None, links: Mapping[ModelRef, str]) -> Section:
-    ranking = board.current_of(task)
-    figures = tuple(
-        (
-            matrix.family,
-            tuple(Markup(plots.heatmap(matrix, m, links)) for m in FIGURES),  # noqa: S704 - escaped there
+        key = _key("model", model, parts, called, sorted(sounds.values()))
+        return Page(f"models/{self.beside[model]}", key, make)
+
+    def _evidence(self, task: str, ranking: Ranking) -> Page:
+        matrix = heat.trimmed(ranking)[0]
+        by_model = self._rows_of(ranking)
+        judges = [
+            (m, self.names[m], by_model[m].entry.verdicts_sha256) for m in matrix.models if m in by_model
+        ]
+
+        def make() -> str:
+            assert self.suite is not None  # noqa: S101 - nothing is chosen without one
+            rows = ranking.all_rows
+            context = {
+                "task": task,
+                "page": f"../tasks/{paths.task_page(task)}",
+                "cards": evidence.cards(self.suite, task, self.chosen[task], matrix, rows),
+                "n_judges": len(judges),
+                "n_models": len(rows),
+                "references": set(matrix.references),
+                "links": self.across,
+                "names": self.names,
+                "home": "../index.html",
+                "corpora": sorted(
+                    {(r.corpus.name, r.corpus.licence) for r in self.suite.references(task)}, key=repr
+                ),
+            }
+            return pages.render("evidence.html.j2", context)
+
+        key = _key("evidence", ranking.signals, self.chosen[task], judges, len(ranking.all_rows))
+        return Page(f"evidence/{paths.task_page(task)}", key, make)
+
+    def _figures(self, ranking: Ranking) -> Iterator[Page]:
+        shown = heat.trimmed(ranking)
+        if not shown or shown[0].family != FAMILIES[0]:
+            return
+        by_model = self._rows_of(ranking)
+        told = [self._digest(by_model[m]) for m in shown[0].models if m in by_model]
+        for measure in FIGURES:
+            path = f"figures/{paths.anchor(ranking.task)}-{measure}.svg"
+            key = _key("figure", measure, shown[0].references, told)
+            yield Page(path, key, lambda measure=measure: plots.heatmap(shown[0], measure))  # type: ignore[misc]
+
+    def _chosen(self) -> Iterator[tuple[str, tuple[Heard, ...]]]:
+        """What is heard of each task that may be heard."""
+        for task in () if self.suite is None else self.suite.tasks:
+            ranking = self.board.current_of(task.name)
+            if self.suite is None or ranking is None or not heat.trimmed(ranking):
+                continue
+            if evidence.why_silent(self.suite, task.name) is None:
+                heard = evidence.choose(self.suite, task.name)
+                if heard:
+                    yield task.name, heard
+
+    def _traits(self, task: str) -> Mapping[ModelRef, Traits]:
+        return {} if self.suite is None else traits.of_task(self.suite, task, self._standing(task))
+
+    def _traits_key(self, task: str) -> str:
+        if self.suite is None or all(t.name != task for t in self.suite.tasks):
+            return ""
+        return _key(traits.evidence_key(self.suite, task), sorted(map(repr, self._standing(task))))
+
+    def _standing(self, task: str) -> frozenset[ModelRef]:
+        """References of the suite whose entries stand in its heat map."""
+        ranking = self.board.current_of(task)
+        if ranking is None or self.suite is None or all(t.name != task for t in self.suite.tasks):
+            return frozenset()
+        return frozenset(m for matrix in ranking.matrices for m in matrix.models[: matrix.n_references])
+
+    def _rows_of(self, ranking: Ranking) -> Mapping[ModelRef, Row]:
+        return {row.entry.model: row for row in ranking.all_rows}
+
+    def _ranking_key(self, ranking: Ranking) -> str:
+        rows = [
+            (self._digest(r), r.rank, r.rank_low, r.rank_high, r.tie, r.reference, r.entry.scorecard.ranked)
+            for r in ranking.all_rows
+        ]
+        return _key(ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note, rows)
+
+    def _digest(self, row: Row) -> str:
+        entry = row.entry
+        name = (
+            entry.model,
+            entry.task,
+            entry.signals.sha256,
+            entry.protocol,
+            entry.scorecard.unranked_because,
         )
-        for matrix in (() if ranking is None else _shown(ranking))
-    )
-    references = () if suite is None else suite.references(task)
-    return Section(task, ranking, figures, references, board.stale(task))
+        if name not in self._digests:
+            self._digests[name] = _key(to_json(entry))
+        return self._digests[name]
 
 
-def _shown(ranking: Ranking) -> list[table.Matrix]:
-    return [matrix for matrix in ranking.matrices if matrix.references]
-
-
-def _profiles(board: Board) -> dict[ModelRef, list[Profile]]:
-    profiles: dict[ModelRef, list[Profile]] = defaultdict(list)
-    for ranking in board.rankings:
-        for row in ranking.all_rows:
-            model = row.entry.model
-            judged = tuple(
-                (m.family, tuple((r, m.cells[r, model]) for r in m.references if (r, model) in m.cells))
-                for m in ranking.matrices
-            )
-            judges = tuple(
-                (m.family, tuple((g, c) for g in m.models if (c := m.cells.get((model, g)))))
-                for m in ranking.matrices
-            )
-            profiles[model].append(Profile(row, ranking, judged, judges, command(row.entry)))
-    return profiles
-
-
-def command(entry: Entry) -> str:
-    """What evaluates the same model on the same signals again."""
-    parts = ["goodenough", "evaluate", _source(entry.model.repo_id)]
-    if not entry.model.repo_id.startswith("local/"):
-        parts += ["--revision", entry.model.revision]
-    parts += ["--task", entry.task]
-    if entry.signals.repo_id.startswith("local/"):
-        parts += ["--signals", _source(entry.signals.repo_id)]
-    elif not entry.signals.repo_id.startswith("embedded/"):
-        parts += ["--signals", f"{entry.signals.repo_id}@{entry.signals.revision}"]
-    if entry.label_map.source == "file":
-        parts += ["--label-map", "FILE"]
-    return shlex.join(parts)
-
-
-def _source(repo_id: str) -> str:
-    """A Hub id as it is; a local folder by its name, wherever it lies."""
-    return repo_id.removeprefix("local/")
-
-
-def _anchor(task: str) -> str:
-    return re.sub(r"[^a-z0-9-]+", "-", task.lower())
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _key(*parts: Any) -> str:
+    digest = hashlib.sha256(pages.version().encode())
+    for part in parts:
+        digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()[:32]

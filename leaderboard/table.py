@@ -46,6 +46,8 @@ class Row:
     """Worst place within the 95 % interval."""
     tie: int | None = None
     """Group of models the data do not tell from its best one, from 1 in order of rank."""
+    folder: Path | None = None
+    """Holds the entry and its verdicts."""
     status: Status = SELF_REPORTED
     """How far it is to be believed."""
 
@@ -265,7 +267,8 @@ def _ranking(
         stale,
         rows,
         tuple(
-            Row(f.entry, f.entry.model.weights_sha256 in weights, status=statuses[f.folder]) for f in below
+            Row(f.entry, f.entry.model.weights_sha256 in weights, folder=f.folder, status=statuses[f.folder])
+            for f in below
         ),
         tuple(matrix_of(judging, family) for family in FAMILIES if family in {c.family for c in usual}),
         note,
@@ -326,6 +329,7 @@ def _ranked(
             min(low, rank),
             max(high, rank),
             tie,
+            found.folder,
             statuses[found.folder],
         )
         for found, rank, (low, high), tie in zip(group, ranks.tolist(), intervals, ties, strict=True)

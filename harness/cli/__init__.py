@@ -11,6 +11,7 @@ import sys
 import click
 
 from harness.errors import GoodenoughError
+from harness.submit.text import one_line
 
 VERBS = {
     "evaluate": "Score a model's transferability on a suite of sufficient signals.",
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> int:
         result = goodenough.main(arguments, prog_name="goodenough", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GoodenoughError as error:
-        return _fail(" ".join(str(error).split("\n")), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
@@ -93,5 +94,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"goodenough: {message}", err=True)
+    # A path or a file of a stranger may be what a message tells of.
+    click.echo(f"goodenough: {one_line(message, 10_000)}", err=True)
     return code

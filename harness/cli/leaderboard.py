@@ -18,7 +18,6 @@ import click
 from harness.cli.terminal import open_suite
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
     from leaderboard.table import Board
 
 _SUBMISSIONS = click.option(

@@ -97,7 +97,7 @@ def read(folder: Path) -> Entry:
     Raises:
         BadInput: there is none, or it is not an entry of this version.
     """
-    path = folder / ENTRY
+    path = _file(folder / ENTRY)
     try:
         return from_json(Entry, path.read_bytes())
     except OSError as error:
@@ -114,9 +114,9 @@ def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.schema.VERDICTS`.
 
     Raises:
-        BadSignals: not there, not Parquet, or not of this schema.
+        BadInput: no file, not Parquet, or not of this schema.
     """
-    return shards.read_verdicts(folder / VERDICTS)
+    return shards.read_verdicts(_file(folder / VERDICTS))
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
@@ -154,8 +154,15 @@ def _folder_in(root: Path, entry: Entry) -> Path:
     return root / entry.path
 
 
+def _file(path: Path) -> Path:
+    """The path, unless there lies what could be read for ever: a pipe, a device, or a link to one."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no file; expected one that goodenough evaluate wrote: delete it")
+    return path
+
+
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return _file(path).read_bytes()
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None

@@ -11,10 +11,22 @@ from typing import Any
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control characters, invisible and direction-changing ones, halves of characters, private, line ends."""
 
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters, signs and marks that show nothing: two names that differ in them look the same."""
+
+_MOST_MARKS = 4
+"""Combining marks on one letter; more climb over what stands above and below."""
+
 
 def is_plain(value: str, longest: int) -> bool:
-    """Printable text of bounded length that cannot open a tag."""
-    return len(value) <= longest and not any(c in "<>" or unicodedata.category(c) in _REFUSED for c in value)
+    """Printable text of bounded length that cannot open a tag, nor hide, nor cover what stands beside it."""
+    if len(value) > longest or {"<", ">"} & {*value}:
+        return False
+    if value.isascii():
+        return value.isprintable()
+    kinds = [unicodedata.category(c) for c in value]
+    marks = "".join("m" if kind in ("Mn", "Me") else " " for kind in kinds)
+    return _REFUSED.isdisjoint(kinds) and _BLANK.isdisjoint(value) and "m" * (_MOST_MARKS + 1) not in marks
 
 
 def shown(value: Any, longest: int = 60) -> str:

@@ -36,7 +36,7 @@ MAX_TEXT = 200
 REPORT = "report.html"
 
 _SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
-_REPO_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REPO_ID = re.compile(r"(?!.*\.(\.|/|\Z))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TASK = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
@@ -139,7 +139,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
         )
         return [*found, *_references(entry)]
     unread, table = _verdicts(folder / store.VERDICTS, entry, task)
-    counted = [*_references(entry), *_label_map(entry.label_map, task)]
+    counted = [*_references(entry), *_silence(entry, task), *_label_map(entry.label_map, task)]
     if table is not None and not counted:
         counted = rows.problems(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
@@ -266,6 +266,21 @@ def _references(entry: Entry) -> list[str]:
             if n > 1
         ),
     ]
+
+
+def _silence(entry: Entry, task: Task) -> list[str]:
+    known = (*task.labels, OTHER)
+    return _out_of_range(
+        [
+            (
+                f"references.{i}.silence_class",
+                r.silence_class,
+                r.silence_class in known,
+                f"a label of {task.name} or {OTHER}",
+            )
+            for i, r in enumerate(entry.references[:MAX_REFERENCES])
+        ]
+    )
 
 
 Rule = tuple[str, Any, bool, str]

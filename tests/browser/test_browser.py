@@ -33,6 +33,8 @@ class Visit:
 @dataclass(frozen=True)
 class Pages:
     index: Path
+    task: Path
+    sounds: Path
     profile: Path
     report: Path
 
@@ -46,7 +48,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     row = board.current[0].rows[0]
     (folder,) = [f for f in store.find(submissions) if store.read(f) == row.entry]
     report.write(root / "report.html", row.entry, store.verdicts(folder), suite)
-    return Pages(index, index.parent / "models" / site.page_of(row.entry.model), root / "report.html")
+    return Pages(
+        index,
+        index.parent / "tasks" / "tone.html",
+        index.parent / "evidence" / "tone.html",
+        index.parent / "models" / site.page_of(row.entry.model),
+        root / "report.html",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +88,7 @@ def _names(page: Page) -> list[str]:
 
 
 def test_a_click_and_a_key_sort_the_table_and_say_so(browser: Browser, pages: Pages) -> None:
-    visit = _visit(browser, pages.index)
+    visit = _visit(browser, pages.task)
     page = visit.page
     ranked = _names(page)
     assert ranked[0] == "acme/echo"
@@ -89,9 +97,9 @@ def test_a_click_and_a_key_sort_the_table_and_say_so(browser: Browser, pages: Pa
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert page.locator("#board-tone th.rank").get_attribute("aria-sort") is None
-    cells = page.locator("#board-tone tbody").first.locator("td.transfer")
-    values = [float(cells.nth(i).get_attribute("data-value") or "nan") for i in range(cells.count())]
+    values = [float(text) for text in page.locator("#board-tone td.transfer").all_inner_texts()][:6]
     assert values == sorted(values, reverse=True)
+    assert page.get_by_role("status").first.inner_text() == "7 of 7 models, by transfer"
     assert _names(page) != ranked
     head.locator("button").press("Enter")
     assert head.get_attribute("aria-sort") == "ascending"
@@ -102,10 +110,13 @@ def test_a_click_and_a_key_sort_the_table_and_say_so(browser: Browser, pages: Pa
 
 
 def test_the_filter_leaves_what_matches_and_counts_it(browser: Browser, pages: Pages) -> None:
-    page = _visit(browser, pages.index).page
+    page = _visit(browser, pages.task).page
+    page.get_by_label("Show").first.select_option("references")
+    assert _names(page) == ["lab/beta", "lab/alpha", "lab/gamma"]
+    assert page.get_by_role("status").first.inner_text() == "3 of 7 models"
+    page.get_by_label("Show").first.select_option("all models")
     page.get_by_label("Filter").first.fill("reference")
     assert _names(page) == ["lab/beta", "lab/alpha", "lab/gamma"]
-    assert page.locator(".filter output").first.inner_text() == "3 of 7"
     assert not page.locator("#board-tone tr.divider").is_visible()
     page.get_by_label("Filter").first.fill("ECHO acme")
     assert _names(page) == ["acme/echo"]
@@ -114,7 +125,7 @@ def test_the_filter_leaves_what_matches_and_counts_it(browser: Browser, pages: P
 
 
 def test_a_reader_of_the_screen_hears_which_models_are_references(browser: Browser, pages: Pages) -> None:
-    page = _visit(browser, pages.index).page
+    page = _visit(browser, pages.task).page
     rows = page.locator("#board-tone").get_by_role("row")
     heard = [rows.nth(i).get_by_role("cell").nth(1).aria_snapshot() for i in range(1, 5)]
     assert ["reference" in text for text in heard] == [False, True, True, True]
@@ -124,10 +135,12 @@ def test_a_reader_of_the_screen_hears_which_models_are_references(browser: Brows
 
 def test_a_model_name_leads_to_its_page_and_back(browser: Browser, pages: Pages) -> None:
     visit = _visit(browser, pages.index)
+    visit.page.get_by_role("link", name="Full ranking").click()
+    assert visit.page.url == pages.task.as_uri()
     visit.page.locator("#board-tone td.model > a").first.click()
     assert visit.page.url == pages.profile.as_uri()
     assert visit.page.locator("h1").inner_text() == "acme/echo"
-    visit.page.get_by_role("link", name="All models").click()
+    visit.page.get_by_role("link", name="All tasks").click()
     assert visit.page.url == pages.index.as_uri()
     assert all(url.startswith("file:") or url == "data:," for url in visit.requests)
     assert visit.complaints == []
@@ -147,7 +160,7 @@ def test_the_report_asks_for_nothing_says_nothing_and_its_players_hold_sound(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index", "profile", "report"])
+@pytest.mark.parametrize("name", ["index", "task", "sounds", "profile", "report"])
 def test_a_phone_shows_a_page_without_sideways_scrolling_in_its_own_colours(
     browser: Browser, pages: Pages, name: str, scheme: str
 ) -> None:
@@ -160,12 +173,61 @@ def test_a_phone_shows_a_page_without_sideways_scrolling_in_its_own_colours(
     assert visit.complaints == []
 
 
-def test_the_overview_is_walked_by_keyboard(browser: Browser, pages: Pages) -> None:
-    page = _visit(browser, pages.index).page
+def test_a_cell_of_the_heat_map_leads_to_the_pair_and_from_there_to_its_sounds(
+    browser: Browser, pages: Pages
+) -> None:
+    visit = _visit(browser, pages.task)
+    page = visit.page
+    cell = page.locator(".grid tbody tr").nth(1).locator("td a").nth(3)
+    told = cell.get_attribute("aria-label") or ""
+    assert told.startswith("signals of beta, judged by echo: transfer ")
+    cell.hover()
+    assert page.locator(".readout").inner_text() == told
+    page.get_by_role("button", name="Lift", exact=True).last.click()
+    assert "judged by echo: lift +" in (cell.get_attribute("aria-label") or "")
+    page.get_by_role("button", name="minimal", exact=True).click()
+    page.locator(".grid tbody td a").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/models/*")
+    assert page.url == f"{pages.profile.as_uri()}#pair-tone-lab__beta"
+    row = page.locator("tr:target")
+    assert row.get_by_role("rowheader").inner_text().startswith("beta")
+    row.get_by_role("link", name="listen").click()
+    assert page.url == f"{pages.sounds.as_uri()}#pair-of-lab__beta"
+    assert page.locator("article:target h3").inner_text().startswith("Signal of beta")
+    assert visit.complaints == []
+
+
+def test_the_sounds_of_a_task_can_be_played(browser: Browser, pages: Pages) -> None:
+    page = _visit(browser, pages.sounds).page
+    length_of = """(audio) => new Promise((tell) => {
+        audio.onloadedmetadata = () => tell(audio.duration);
+        audio.onerror = () => tell(audio.error.message);
+        audio.preload = "metadata";
+        audio.load();
+    })"""
+    seconds = [audio.evaluate(length_of) for audio in page.locator("audio").all()]
+    assert len(seconds) == 12 * (1 + 3 * 2)
+    assert all(s == pytest.approx(0.5) for s in seconds)
+
+
+def test_without_a_script_the_first_rows_are_there(browser: Browser, pages: Pages) -> None:
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(pages.task.as_uri())
+    assert len(_names(page)) == 7
+    assert not page.get_by_label("Filter").first.is_visible()
+    context.close()
+
+
+def test_the_page_of_a_task_is_walked_by_keyboard(browser: Browser, pages: Pages) -> None:
+    page = _visit(browser, pages.task).page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     seen = set()
-    for _ in range(28):
+    for _ in range(50):
         page.keyboard.press("Tab")
         seen.add(page.evaluate("document.activeElement.tagName"))
     assert {"A", "BUTTON", "INPUT", "SUMMARY"} <= seen

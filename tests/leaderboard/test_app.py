@@ -20,7 +20,7 @@ from harness.errors import BadInput
 from harness.records import Estimate
 from harness.starter import root as starter
 from harness.submit import store
-from leaderboard import asking, errands, evidence, skin
+from leaderboard import asking, auditions, errands, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
@@ -468,10 +468,10 @@ def test_the_colours_are_those_of_the_site_in_light_and_dark() -> None:
 
 def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: World) -> None:
     ranking = world.board.current[0]
-    folders = evidence.judges(world.submissions, world.suite, ranking)
+    folders = auditions.judges(world.submissions, world.suite, ranking)
     assert [m.repo_id for m in folders] == [row.name for row in ranking.all_rows]
     by = ranking.rows[1].entry.model
-    found = evidence.examples(world.suite, ranking.task, folders, by)
+    found = auditions.examples(world.suite, ranking.task, folders, by)
     assert 0 < len(found) <= 4
     for example in found:
         assert example.signal.reference != by.repo_id

@@ -88,19 +88,19 @@ def _entry(world: World, name: str) -> tuple[Entry, Path]:
 
 
 def test_every_entry_stands_on_the_site_with_a_page_of_its_own(world: World, built: Path) -> None:
-    index = _page(built / "index.html")
+    of_task = _page(built / "tasks" / "tone.html")
     folders = [*store.find(world.submissions), *store.find(world.suite.root / VERDICTS)]
     assert len(folders) == 8
     for folder in folders:
         entry = store.read(folder)
         page = f"models/{site.page_of(entry.model)}"
-        assert page in index.values("href")
+        assert f"../{page}" in of_task.values("href")
         assert entry.signals.sha256 in (built / page).read_text(encoding="utf-8")
 
 
 def test_every_page_is_balanced_html_with_unique_ids_and_live_links(built: Path) -> None:
     pages = list(built.rglob("*.html"))
-    assert len(pages) == 8
+    assert len(pages) == 7 + 3
     for path in pages:
         page = _page(path)
         ids = page.values("id")
@@ -108,21 +108,25 @@ def test_every_page_is_balanced_html_with_unique_ids_and_live_links(built: Path)
         for href in page.values("href"):
             if href.startswith("#"):
                 assert href[1:] in ids
-            elif href != "data:,":
-                assert (path.parent / href).is_file()
+            elif href != "data:," and not href.startswith("https://huggingface.co/"):
+                name, _, place = href.partition("#")
+                assert (path.parent / name).is_file()
+                assert not place or place in _page(path.parent / name).values("id")
 
 
 def test_no_page_names_another_host_or_carries_any_script_but_ours(built: Path, reported: Path) -> None:
-    script = (Path(leaderboard.__file__).parent / "templates" / "table.js").read_bytes()
-    allowed = f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
     for path in [*built.rglob("*.html"), reported]:
+        name = "board.js" if path.parent.name == "tasks" else "table.js"
+        script = (Path(leaderboard.__file__).parent / "templates" / name).read_bytes()
+        allowed = f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         text = path.read_text(encoding="utf-8")
         page = Page(text)
-        assert [tag for tag, _ in page.tags].count("script") == 1
+        assert [a.get("type") for tag, a in page.tags if tag == "script"].count(None) == 1
         assert f"<script>{script.decode()}</script>" in text
         assert allowed in text
         addresses = re.findall(r"https?://[^\s\"'<]+", text)
-        assert set(addresses) <= {"http://www.w3.org/2000/svg"}
+        on_the_hub = re.compile(r"https://huggingface\.co/[a-z]+/[a-z0-9-]+/tree/[0-9a-f]{40}")
+        assert all(a == "http://www.w3.org/2000/svg" or on_the_hub.fullmatch(a) for a in addresses)
 
 
 def test_the_figures_for_a_readme_are_written(built: Path) -> None:
@@ -134,8 +138,11 @@ def test_a_site_without_a_suite_leaves_the_references_out_and_still_stands(
 ) -> None:
     index = site.write(tmp_path / "site", table.build(world.submissions, None), None)
     text = index.read_text(encoding="utf-8")
-    assert "The references and their signals" not in text
+    of_task = (index.parent / "tasks" / "tone.html").read_text(encoding="utf-8")
+    assert "The references and their signals" not in of_task
+    assert not (index.parent / "evidence").exists()
     assert "acme/echo" in text
+    assert "acme/echo" in of_task
 
 
 def test_an_empty_board_is_a_page_too(tmp_path: Path) -> None:
@@ -190,9 +197,9 @@ def _spoiled(entry: Entry) -> Entry:
 def test_a_reference_is_marked_in_words_and_one_sentence_says_what_its_rates_are(
     world: World, built: Path, tmp_path: Path
 ) -> None:
-    text = (built / "index.html").read_text(encoding="utf-8")
+    text = (built / "tasks" / "tone.html").read_text(encoding="utf-8")
     for row in world.board.current[0].all_rows:
-        marked = f'>{row.name}</a> <span class="badge">reference</span>' in text
+        marked = f'>{row.name}</a><small><span class="badge">reference</span>' in text
         assert marked == row.reference
     sentence = "its rates are means over the <em>other</em> references"
     assert text.count(sentence) == 1
@@ -200,7 +207,7 @@ def test_a_reference_is_marked_in_words_and_one_sentence_says_what_its_rates_are
         world.board.current[0], rows=tuple(r for r in world.board.current[0].rows if not r.reference)
     )
     index = site.write(tmp_path / "site", Board((alone,)), None)
-    assert sentence not in index.read_text(encoding="utf-8")
+    assert sentence not in (index.parent / "tasks" / "tone.html").read_text(encoding="utf-8")
 
 
 def test_rankings_of_which_none_is_current_are_all_shown_with_the_reason(
@@ -211,7 +218,8 @@ def test_rankings_of_which_none_is_current_are_all_shown_with_the_reason(
             shutil.copytree(folder, tmp_path / "in" / folder.relative_to(world.submissions))
     board = table.build(tmp_path / "in", None)
     path = site.write(tmp_path / "site", board, None)
-    page = _page(path)
+    assert any("none is the current one." in text for text in _page(path).text)
+    page = _page(path.parent / "tasks" / "tone.html")
     assert len(page.values("id")) == len(set(page.values("id")))
     assert any("none is the current one." in text for text in page.text)
     assert not any("Stale:" in text for text in page.text)
@@ -243,10 +251,14 @@ def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> No
     named = replace(bad, task=entry.task)
     report.write(tmp_path / "report.html", named, store.verdicts(folder), world.suite)
     (profile,) = (index.parent / "models").iterdir()
+    (of_task,) = (index.parent / "tasks").iterdir()
     assert re.fullmatch(r"[A-Za-z0-9._-]+\.html", profile.name)
-    for path in (index, profile, tmp_path / "report.html"):
+    assert re.fullmatch(r"[A-Za-z0-9._-]+\.html", of_task.name)
+    for path in (index, profile, of_task, tmp_path / "report.html"):
         page = _page(path)
-        assert [tag for tag, _ in page.tags].count("script") == 1
+        scripts = [a.get("type") for tag, a in page.tags if tag == "script"]
+        assert scripts.count(None) == 1
+        assert set(scripts) <= {None, "application/json"}
         assert not [tag for tag, _ in page.tags if tag == "img"]
         assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
         assert any("alert(1)" in text for text in page.text)

@@ -1,0 +1,116 @@
+"""The matrix of a task as data for the grid of its page, and as a small picture for the overview.
+
+Conventions: rows are references; columns are the references in the same order, then the best candidates, at
+most N_CANDIDATES of them. Numbers are tenths of a percent or of a percentage point.
+
+Public: N_CANDIDATES, MEASURES, trimmed, grid, thumbnail, tenths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os.path import commonprefix
+from typing import Any
+
+from harness.records import Estimate, ModelRef
+from leaderboard import paths, plots
+from leaderboard.plots import MEASURES as ALL
+from leaderboard.table import Matrix, Ranking, short_names
+
+N_CANDIDATES = 40
+"""Candidates a heat map shows, the best ones."""
+
+MEASURES = ("transfer", "lift", "floor", "ceiling")
+"""What the grid can show; the first at once."""
+
+
+def trimmed(ranking: Ranking) -> tuple[Matrix, ...]:
+    """The matrices of a ranking that have rows, each with its references and its best candidates."""
+    return tuple(
+        replace(m, models=m.models[: m.n_references + N_CANDIDATES]) for m in ranking.matrices if m.references
+    )
+
+
+def grid(matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str]) -> dict[str, Any] | None:
+    """What the script of a task's page draws the heat map from.
+
+    Args:
+        matrices: by family, `trimmed`; all with the same models.
+        place: anchor of the task.
+        links: page of a model, where it has one.
+    """
+    if not matrices:
+        return None
+    first = matrices[0]
+    names = short_names([*dict.fromkeys((*first.references, *first.models))])
+    shared = _shared_beginning(list(names.values()))
+    return {
+        "measures": [{"key": k, "header": ALL[k].header, "kind": ALL[k].kind} for k in MEASURES],
+        "rates": plots.RATE_COLOURS,
+        "differences": plots.DIFFERENCE_COLOURS,
+        "shared": shared,
+        "rows": [[names[m], paths.pair_anchor(place, m)] for m in first.references],
+        "columns": [[names[m], links.get(m, "")] for m in first.models],
+        "n_references": first.n_references,
+        "families": [
+            {
+                "family": m.family,
+                "cells": [_cell(m, f, g) for f in first.references for g in first.models],
+            }
+            for m in matrices
+        ],
+    }
+
+
+def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
+    """The matrix as colours alone, an SVG for a card."""
+    column, side, gap = ALL[measure], 10, 1
+    apart = 4 if 0 < matrix.n_references < len(matrix.models) else 0
+    squares = []
+    for j, reference in enumerate(matrix.references):
+        for i, model in enumerate(matrix.models):
+            cell = matrix.cells.get((reference, model))
+            value = None if cell is None else getattr(cell.rates, measure).value
+            x = i * side + (apart if i >= matrix.n_references else 0)
+            look = 'class="th-none"'
+            if cell is not None and cell.same_weights:
+                look = 'class="th-own"'
+            elif value is not None:
+                look = f'fill="{plots.colour(value, column.kind)}"'
+            squares.append(
+                f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {look}/>'
+            )
+    width, height = len(matrix.models) * side + apart, len(matrix.references) * side
+    said = f"{len(matrix.references)} references judged by {len(matrix.models)} models: {column.header}"
+    return (
+        f'<svg class="th" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{said}">{"".join(squares)}</svg>'
+    )
+
+
+def tenths(estimate: Estimate | None) -> list[int | None]:
+    """Value, low and high in tenths of a percent, rounded as `columns` rounds them."""
+    if estimate is None:
+        return [None, None, None]
+    return [_tenth(estimate.value), _tenth(estimate.low), _tenth(estimate.high)]
+
+
+def _shared_beginning(names: Sequence[str]) -> str:
+    """What all names begin with, up to a hyphen, a line or a stroke; empty where that saves little."""
+    common = commonprefix(names)
+    end = max(common.rfind(mark) for mark in "-_/") + 1
+    return common[:end] if end >= 6 and len(names) > 1 else ""
+
+
+def _tenth(value: float | None) -> int | None:
+    return None if value is None else round(10 * round(100 * value, 1))
+
+
+def _cell(matrix: Matrix, reference: ModelRef, model: ModelRef) -> list[Any] | int:
+    """[own, n applicable, then value, low, high of each measure]; 0 for a pair nobody evaluated."""
+    cell = matrix.cells.get((reference, model))
+    if cell is None:
+        return 0
+    numbers = [x for key in MEASURES for x in tenths(getattr(cell.rates, key))]
+    return [int(cell.same_weights), cell.n_applicable, *numbers]

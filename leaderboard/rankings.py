@@ -1,0 +1,163 @@
+"""The page of a task: every entry in a table that is sorted and filtered in the reader's browser, the matrix.
+
+Conventions: the table stands on the page twice: its first rows as markup, for readers without a script, and
+all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
+`heat.tenths` makes them.
+
+Public: COLUMNS, FIRST, Shown, context, table_data, status.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from harness.dataset.signals import Suite
+from harness.records import Estimate, ModelRef
+from leaderboard import columns, heat, pages, paths
+from leaderboard.columns import Column
+from leaderboard.table import Board, Ranking, Row
+
+FIRST = 50
+"""Rows that stand on the page as markup, and that the script shows at a time."""
+
+
+def status(row: Row) -> str:
+    """One or two words on what the entry is worth."""
+    return "ranked" if row.entry.scorecard.ranked else "not ranked"
+
+
+COLUMNS: tuple[Column, ...] = (
+    *(c for c in columns.BOARD if c.key != "largest"),
+    Column("size", "Size", "Number of weights.", lambda row: row.entry.facts.n_parameters, "count", None),
+    Column(
+        "licence",
+        "Licence",
+        "As the model's own card states it.",
+        lambda row: row.entry.facts.licence or columns.UNKNOWN,
+        "text",
+        None,
+    ),
+    Column(
+        "revision",
+        "Revision",
+        "Commit of the model, or the sha256 of a local folder: its first seven digits.",
+        lambda row: row.entry.model.revision[:7],
+        "text",
+        None,
+    ),
+    Column("status", "Status", "Whether the entry is ranked, and if not, why.", status, "text", None),
+)
+"""The columns of the table."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A ranking as it stands on the page."""
+
+    ranking: Ranking
+    """What it is."""
+    id: str
+    """Of its table."""
+    rows: tuple[Row, ...]
+    """The first ones."""
+    axis: tuple[float, float]
+    """Ends of the bars of the lift."""
+    data: Markup
+    """All rows, for the script."""
+
+
+def context(
+    board: Board, task: str, suite: Suite | None, links: Mapping[ModelRef, str], evidence: str | None
+) -> dict[str, Any]:
+    """What the page of a task speaks of.
+
+    Args:
+        board: the board.
+        task: name of the task.
+        suite: whose signals, for what is told of the references; None leaves that out.
+        links: page of each model as seen from this page.
+        evidence: path of the task's sounds, where there are any.
+    """
+    ranking = board.current_of(task)
+    place = paths.anchor(task)
+    matrices = () if ranking is None else heat.trimmed(ranking)
+    grid = heat.grid(matrices, place, links)
+    return {
+        "task": task,
+        "home": "../index.html",
+        "current": None if ranking is None else _shown(ranking, f"board-{place}", links),
+        "stale": [
+            _shown(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
+        ],
+        "columns": COLUMNS,
+        "links": links,
+        "status": status,
+        "grid": None if grid is None else pages.embed(grid),
+        "n_candidates": heat.N_CANDIDATES,
+        "n_left_out": 0 if not matrices or ranking is None else _left_out(ranking),
+        "figure": f"../figures/{place}-transfer.svg",
+        "references": () if suite is None or task not in _tasks(suite) else suite.references(task),
+        "evidence": evidence,
+    }
+
+
+def table_data(rows: tuple[Row, ...], links: Mapping[ModelRef, str]) -> dict[str, Any]:
+    """All rows as the script reads them.
+
+    A row is [page, is a reference, best place, worst place, tie, note, architecture], then a value for each
+    column: a number, a text, or [value, low, high, n] of an estimate.
+    """
+    return {
+        "first": FIRST,
+        "axis": [round(1000 * end) for end in axis_of(rows)],
+        "columns": [[c.key, c.header, c.kind] for c in COLUMNS],
+        "rows": [_row(row, links) for row in rows],
+    }
+
+
+def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
+    """The ends of an axis that holds every interval of the lift, and 0; in tenths."""
+    found = [row.entry.scorecard.headline for row in rows]
+    lifts = [score.rates.lift for score in found if score is not None]
+    ends = [end for e in lifts for end in (e.low, e.high, e.value) if end is not None]
+    return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
+        math.ceil(10 * max(ends, default=0.0)), 1
+    ) / 10
+
+
+def architecture(name: str) -> str:
+    """What a class of transformers is called without what all of them share."""
+    return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
+
+
+def _row(row: Row, links: Mapping[ModelRef, str]) -> list[Any]:
+    entry = row.entry
+    note = entry.scorecard.unranked_because or ""
+    head = [links.get(entry.model, ""), int(row.reference), row.rank_low, row.rank_high, row.tie, note]
+    return [*head, architecture(entry.facts.architecture), *(_value(c, row) for c in COLUMNS)]
+
+
+def _value(column: Column, row: Row) -> Any:
+    value = column.read(row)
+    if isinstance(value, Estimate):
+        return [*heat.tenths(value), value.n]
+    return value
+
+
+def _shown(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> Shown:
+    rows = ranking.all_rows
+    return Shown(ranking, id, rows[:FIRST], axis_of(rows), pages.embed(table_data(rows, links)))
+
+
+def _left_out(ranking: Ranking) -> int:
+    matrix = ranking.matrices[0]
+    return max(0, len(matrix.models) - matrix.n_references - heat.N_CANDIDATES)
+
+
+def _tasks(suite: Suite) -> set[str]:
+    return {task.name for task in suite.tasks}
