@@ -98,7 +98,7 @@ def tenths(estimate: Estimate | None) -> list[int | None]:
 
 def _shared_beginning(names: Sequence[str]) -> str:
     """What all names begin with, up to a hyphen, a line or a stroke; empty where that saves little."""
-    common = commonprefix(names)
+    common = commonprefix(names)  # noqa: RUF071 - characters are meant
     end = max(common.rfind(mark) for mark in "-_/") + 1
     return common[:end] if end >= 6 and len(names) > 1 else ""
 

@@ -4,7 +4,7 @@ Conventions: the table stands on the page twice: its first rows as markup, for r
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heat.tenths` makes them.
 
-Public: COLUMNS, FIRST, Shown, context, table_data, status.
+Public: COLUMNS, FIRST, Shown, context, table_data, note.
 """
 
 from __future__ import annotations
@@ -26,31 +26,9 @@ FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""
 
 
-def status(row: Row) -> str:
-    """One or two words on what the entry is worth."""
-    return "ranked" if row.entry.scorecard.ranked else "not ranked"
-
-
 COLUMNS: tuple[Column, ...] = (
     *(c for c in columns.BOARD if c.key != "largest"),
-    Column("size", "Size", "Number of weights.", lambda row: row.entry.facts.n_parameters, "count", None),
-    Column(
-        "licence",
-        "Licence",
-        "As the model's own card states it.",
-        lambda row: row.entry.facts.licence or columns.UNKNOWN,
-        "text",
-        None,
-    ),
-    Column(
-        "revision",
-        "Revision",
-        "Commit of the model, or the sha256 of a local folder: its first seven digits.",
-        lambda row: row.entry.model.revision[:7],
-        "text",
-        None,
-    ),
-    Column("status", "Status", "Whether the entry is ranked, and if not, why.", status, "text", None),
+    *(c for c in columns.COLUMNS if c.key in ("parameters", "licence", "revision", "status")),
 )
 """The columns of the table."""
 
@@ -96,7 +74,7 @@ def context(
         ],
         "columns": COLUMNS,
         "links": links,
-        "status": status,
+        "note": note,
         "grid": None if grid is None else pages.embed(grid),
         "n_candidates": heat.N_CANDIDATES,
         "n_left_out": 0 if not matrices or ranking is None else _left_out(ranking),
@@ -104,6 +82,13 @@ def context(
         "references": () if suite is None or task not in _tasks(suite) else suite.references(task),
         "evidence": evidence,
     }
+
+
+def note(row: Row) -> str:
+    """Why an entry is not ranked, or is to be looked at twice; empty where neither is so."""
+    told = row.entry.scorecard.unranked_because or ""
+    odd = row.status.name in ("failed", "invalidated", "stale")
+    return row.status.note if odd and row.status.note not in told else told
 
 
 def table_data(rows: tuple[Row, ...], links: Mapping[ModelRef, str]) -> dict[str, Any]:
@@ -137,8 +122,8 @@ def architecture(name: str) -> str:
 
 def _row(row: Row, links: Mapping[ModelRef, str]) -> list[Any]:
     entry = row.entry
-    note = entry.scorecard.unranked_because or ""
-    head = [links.get(entry.model, ""), int(row.reference), row.rank_low, row.rank_high, row.tie, note]
+    places = (row.rank_low, row.rank_high, row.tie)
+    head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
     return [*head, architecture(entry.facts.architecture), *(_value(c, row) for c in COLUMNS)]
 
 
@@ -146,7 +131,7 @@ def _value(column: Column, row: Row) -> Any:
     value = column.read(row)
     if isinstance(value, Estimate):
         return [*heat.tenths(value), value.n]
-    return value
+    return value[:7] if column.key == "revision" and isinstance(value, str) else value
 
 
 def _shown(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> Shown:

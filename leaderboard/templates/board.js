@@ -81,7 +81,7 @@ function board(place) {
     } else if (key === "status") {
       td.append(value);
       if (row[NOTE]) td.append(make("small", {}, row[NOTE]));
-    } else if (key === "size") {
+    } else if (key === "parameters") {
       td.append(value === null ? UNKNOWN : compact(value));
     } else if (kind === "text" || kind === "count") {
       td.append(value === null ? UNKNOWN : String(value));
