@@ -13,9 +13,11 @@ standing.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ _HUB_ID = re.compile(rf"{_PART}(/{_PART})?")
 
 _COMMAND = (sys.executable, "-P", "-m", "harness")
 """`goodenough` of this very installation; -P: nothing is imported from the folder it works in."""
+
+_ROOT = Path(__file__).parents[1]
+"""Where this code lies."""
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY", re.IGNORECASE)
 
@@ -167,6 +172,8 @@ def environment(around: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
     """
     kept = {k: v for k, v in around.items() if not (on_space and _SECRET.search(k))}
     kept |= {"GOODENOUGH_PROGRESS": "lines", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    if Path(sysconfig.get_path("purelib")) != _ROOT:  # a checkout: its commands are those of this code
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH"))))
     if on_space:
         kept |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     return kept

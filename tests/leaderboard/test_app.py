@@ -141,7 +141,9 @@ def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
     assert there["PATH"] == "/bin"
     assert there.get("HF_HUB_DISABLE_IMPLICIT_TOKEN") == "1"
     assert not {"t", "s", "k", "p"} & set(there.values())
-    assert set(around.items()) <= set(asking.environment(around, on_space=False).items())
+    at_home = asking.environment(around, on_space=False)
+    assert set(around.items()) <= set(at_home.items())
+    assert at_home["PYTHONPATH"].split(os.pathsep)[0] == str(Path(asking.__file__).parents[1])
 
 
 # Answers
