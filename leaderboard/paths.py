@@ -56,5 +56,5 @@ def hub_page(repo_id: str, revision: str | None = None, kind: str = "model") -> 
 
 def _plain(name: str, whole: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
-    changed = plain != name or len(plain) > 150
+    changed = plain != name or not 0 < len(plain) <= 150
     return f"{plain[:150]}-{seed_of('page', whole):x}" if changed else plain
