@@ -9,6 +9,7 @@ Public: FIGURES, draw.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def transfer_curves(study: Study, axes: Any) -> None:
         axes.plot(range(N_LEVELS), means, color=colour, linestyle=style, marker="o", ms=3, label=names[judge])
     axes.set(xlabel="level (0: the signal, 7: the whole clip)", ylabel="accepted", ylim=(-0.02, 1.02))
     axes.set_title(
-        f"{study.task}: transfer over the levels, mean over references, {family.n_signals} signals"
+        f"{_plain(study.task)}: transfer over the levels, mean over references, {family.n_signals} signals"
     )
     axes.legend(frameon=False, fontsize=7)
 
@@ -64,7 +65,7 @@ def band_use(study: Study, axes: Any) -> None:
         label = f"{names[portrait.model]} (n = {portrait.n})"
         axes.plot(np.arange(N_MEL), portrait.mel, color=colour, linestyle=style, label=label)
     axes.set(xlabel="mel band, low to high", ylabel="share of kept bins", ylim=(0, None))
-    axes.set_title(f"{study.task}: where the kept bins lie, family {study.families[0].family}")
+    axes.set_title(f"{_plain(study.task)}: where the kept bins lie, family {study.families[0].family}")
     axes.legend(frameon=False, fontsize=7)
 
 
@@ -91,7 +92,7 @@ def flat_earth(study: Study, axes: Any) -> None:
     axes.set(
         xlabel=f"share minus the median of the others, lower end of its interval; beyond {EXCESS}: dotted"
     )
-    axes.set_title(f"{study.task}: who hears what nobody else hears, {family.n_signals} signals")
+    axes.set_title(f"{_plain(study.task)}: who hears what nobody else hears, {family.n_signals} signals")
     axes.legend(frameon=False, fontsize=7)
 
 
@@ -108,7 +109,7 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
         beside = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
         axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
-    axes.set_title(f"{study.task}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals")
+    axes.set_title(f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals")
 
 
 FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
@@ -153,7 +154,9 @@ def _canvas() -> Iterator[tuple[Any, Any]]:
     from matplotlib import pyplot as plt
 
     settings = {"svg.hashsalt": "goodenough", "font.size": 9, "axes.titlesize": 9, "svg.fonttype": "path"}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         figure, axes = plt.subplots(figsize=(7.2, 4.2), constrained_layout=True)
         try:
             yield figure, axes
@@ -175,7 +178,7 @@ def _spread(study: Study, axes: Any, field: str, label: str, *, log: bool) -> No
     if log:
         axes.set_xscale("log")
     axes.set_xlabel(f"{label}; bar: median")
-    axes.set_title(f"{study.task}: {label.split(';')[0]}")
+    axes.set_title(f"{_plain(study.task)}: {label.split(';')[0]}")
 
 
 def _family(study: Study, name: str) -> FamilyStudy:
@@ -183,7 +186,12 @@ def _family(study: Study, name: str) -> FamilyStudy:
 
 
 def _names(study: Study) -> Any:
-    return short_names(list(study.models))
+    return {model: _plain(name) for model, name in short_names(list(study.models)).items()}
+
+
+def _plain(text: str) -> str:
+    """Text that is drawn as it is: what stands between dollar signs is mathematics to matplotlib."""
+    return text.replace("$", r"\$")
 
 
 def _look(i: int) -> tuple[str, str]:

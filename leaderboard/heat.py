@@ -66,13 +66,14 @@ def grid(matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str]) 
 def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
     """The matrix as colours alone, an SVG for a card."""
     column, side, gap = ALL[measure], 10, 1
-    apart = 4 if 0 < matrix.n_references < len(matrix.models) else 0
+    n_references = matrix.n_references
+    apart = 4 if 0 < n_references < len(matrix.models) else 0
     squares = []
     for j, reference in enumerate(matrix.references):
         for i, model in enumerate(matrix.models):
             cell = matrix.cells.get((reference, model))
             value = None if cell is None else getattr(cell.rates, measure).value
-            x = i * side + (apart if i >= matrix.n_references else 0)
+            x = i * side + (apart if i >= n_references else 0)
             look = 'class="th-none"'
             if cell is not None and cell.same_weights:
                 look = 'class="th-own"'

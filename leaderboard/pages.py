@@ -50,8 +50,8 @@ def source(name: str) -> str:
 
 def embed(data: Any) -> Markup:
     """Data for a script of the page, as JSON that cannot end the element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(neutral(text).translate(_IN_SCRIPT))  # noqa: S704 - nothing in it opens or ends a tag
+    text = json.dumps(_calm(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate(_IN_SCRIPT))  # noqa: S704 - nothing in it opens or ends a tag
 
 
 @lru_cache(maxsize=1)
@@ -96,6 +96,15 @@ def _script(text: str) -> dict[str, Any]:
         "text": Markup(text),  # noqa: S704 - our own file, byte for byte what the policy allows
         "hash": f"sha256-{digest}",
     }
+
+
+def _calm(data: Any) -> Any:
+    """Data with every text in it as it may stand on a page."""
+    if isinstance(data, str):
+        return neutral(data)
+    if isinstance(data, dict):
+        return {neutral(key): _calm(value) for key, value in data.items()}
+    return [_calm(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _shown(value: Any) -> Any:

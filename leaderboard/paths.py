@@ -10,6 +10,7 @@ Public: page_of, task_page, evidence_page, anchor, pair_anchor, hub_page.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.hub import repository
 from harness.records import ModelRef
@@ -54,7 +55,8 @@ def hub_page(repo_id: str, revision: str | None = None, kind: str = "model") -> 
     return f"https://huggingface.co/{place}{repo_id}{commit}"
 
 
+@lru_cache(maxsize=2**16)
 def _plain(name: str, whole: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
-    changed = plain != name or len(plain) > 150
+    changed = plain != name or not 0 < len(plain) <= 150
     return f"{plain[:150]}-{seed_of('page', whole):x}" if changed else plain

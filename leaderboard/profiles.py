@@ -3,7 +3,7 @@
 Conventions: the tables of pairs are long and made in Python as compact rows, every text in them escaped; all
 else is the template's. What an entry that was set apart says of pairs is not shown, as it is in no heat map.
 
-Public: Profile, Pairs, of_board, context, content, judges_of, command.
+Public: Profile, Pairs, of_board, context, content, command.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.documents import Cell, Entry
+from harness.documents import Cell, Entry, Rates
 from harness.records import Estimate, ModelRef
 from leaderboard import heat, paths, profile_plots
-from leaderboard.columns import RATES, THIN, UNKNOWN
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.columns import RATES, THIN, UNKNOWN, Column
+from leaderboard.table import Board, Matrix, Ranking, Row
 from leaderboard.texts import escaped
 from leaderboard.traits import Traits
 
@@ -47,6 +47,14 @@ class Profile:
     """Where it stands."""
     place: str
     """Anchor of the task, or of a ranking that is not current."""
+    shown: tuple[Matrix, ...]
+    """Its matrices as they are shown, with the best candidates."""
+
+    @property
+    def judges(self) -> tuple[ModelRef, ...]:
+        """The models whose verdicts on this model's own signals are shown."""
+        model = self.row.entry.model
+        return tuple(dict.fromkeys(g for m in self.shown for g in m.models if (model, g) in m.cells))
 
 
 def of_board(board: Board) -> dict[ModelRef, list[Profile]]:
@@ -56,8 +64,9 @@ def of_board(board: Board) -> dict[ModelRef, list[Profile]]:
         place = paths.anchor(ranking.task)
         if ranking.stale:
             place = f"{place}-{ranking.signals.sha256[:8]}-{ranking.protocol}"
+        shown = heat.trimmed(ranking)
         for row in ranking.all_rows:
-            profiles[row.entry.model].append(Profile(row, ranking, place))
+            profiles[row.entry.model].append(Profile(row, ranking, place, shown))
     return profiles
 
 
@@ -115,14 +124,6 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
     return profile.place, digest, places, card.unranked_because, of_ranking, tuple(judges)
 
 
-def judges_of(profile: Profile) -> tuple[ModelRef, ...]:
-    """The models whose verdicts on this model's own signals are shown."""
-    model = profile.row.entry.model
-    return tuple(
-        dict.fromkeys(g for m in heat.trimmed(profile.ranking) for g in m.models if (model, g) in m.cells)
-    )
-
-
 def command(entry: Entry) -> str:
     """What evaluates the same model on the same signals again."""
     parts = ["goodenough", "evaluate", _source(entry.model.repo_id)]
@@ -168,12 +169,11 @@ def _judged(
 def _judges(profile: Profile, links: Mapping[ModelRef, str], names: Mapping[ModelRef, str]) -> list[Pairs]:
     """By family: each model that judged its own signals (its row of the matrix)."""
     model, found = profile.row.entry.model, []
-    for whole, m in zip(
-        (m for m in profile.ranking.matrices if m.references), heat.trimmed(profile.ranking), strict=True
-    ):
+    all_of = {m.family: len(m.models) for m in profile.ranking.matrices}
+    for m in profile.shown:
         rows = [_pair(g, cell, links, names) for g in m.models if (cell := m.cells.get((model, g)))]
         if rows:
-            found.append(Pairs(m.family, _markup(rows), len(whole.models) - len(m.models)))
+            found.append(Pairs(m.family, _markup(rows), all_of[m.family] - len(m.models)))
     return found
 
 
@@ -191,32 +191,52 @@ def _pair(
     own = ' <span class="badge">own</span>' if cell.same_weights else ""
     heard = f' <a class="hear" href="{escaped(sound)}">listen</a>' if sound else ""
     of_which = f", {cell.n_degenerate} degenerate" if cell.n_degenerate else ""
-    numbers = "".join(_number(getattr(cell.rates, c.key), c.kind, c.key in _TOLD) for c in RATES)
     return (
         f'<tr{id}><th class="text" scope="row">{name}{own}{heard}'
-        f"<small>{cell.n_applicable} of {cell.n_signals} apply{of_which}</small></th>{numbers}</tr>"
+        f"<small>{cell.n_applicable} of {cell.n_signals} apply{of_which}</small></th>"
+        f"{_numbers(cell.rates)}</tr>"
     )
 
 
 _TOLD = ("lift", "transfer")
-"""Rates whose intervals stand in the table; the others tell theirs when pointed at."""
+"""Rates whose interval stands below them; the others tell it when pointed at."""
+
+_CELLS = tuple(
+    (
+        "<td>%+.1f<small>%+.1f to %+.1f</small></td>"
+        if column.kind == "difference"
+        else "<td>%.1f<small>%.1f to %.1f</small></td>"
+        if column.key in _TOLD
+        else '<td title="%.1f to %.1f">%.1f</td>'
+    )
+    for column in RATES
+)
+_WHOLE_ROW = "".join(_CELLS)
 
 
-def _number(estimate: Estimate, kind: str, told: bool) -> str:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    if value is None:
+def _numbers(rates: Rates) -> str:
+    """The cells of a row; all at once where every number has its interval, which is the rule."""
+    found: list[list[float]] = []
+    for column in RATES:
+        estimate = getattr(rates, column.key)
+        value, low, high = estimate.value, estimate.low, estimate.high
+        if value is None or low is None or high is None:
+            return "".join(map(_number, (getattr(rates, c.key) for c in RATES), RATES))
+        told = column.key in _TOLD
+        found.append([value, low, high] if told else [low, high, value])
+    return _plain(_WHOLE_ROW % tuple([100 * x for three in found for x in three]))
+
+
+def _number(estimate: Estimate, column: Column) -> str:
+    if estimate.value is None:
         return f"<td>{UNKNOWN}</td>"
-    signed = kind == "difference"
-    written = _written(value, signed)
-    if low is None or high is None:
-        return f"<td>{written}</td>"
-    between = f"{_written(low, signed)} to {_written(high, signed)}"
-    return f"<td>{written}<small>{between}</small></td>" if told else f'<td title="{between}">{written}</td>'
+    sign = "+" if column.kind == "difference" else ""
+    return _plain(f"<td>{100 * estimate.value:{sign}.1f}</td>")
 
 
-def _written(value: float, signed: bool) -> str:
-    text = f"{round(100 * value, 1) + 0.0:{'+' if signed else ''}.1f}"
-    return text.replace("-", "−").replace("+0.0", "0.0")
+def _plain(numbers: str) -> str:
+    """No sign before a zero, and a minus for a hyphen."""
+    return numbers.replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "−")
 
 
 def _markup(rows: list[str]) -> Markup:

@@ -29,6 +29,7 @@ from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
+from harness.submit import store
 from leaderboard import (
     evidence,
     heat,
@@ -117,6 +118,7 @@ class _Site:
         self.chosen = dict(self._chosen())
         self.traits = cache(self._traits)
         self.traits_key = cache(self._traits_key)
+        self._rows: dict[int, dict[ModelRef, Row]] = {}
         self._digests: dict[tuple[Any, ...], str] = {}
 
     def pages(self) -> Iterator[Page]:
@@ -156,7 +158,7 @@ class _Site:
         parts: list[Any] = []
         named: dict[ModelRef, None] = {}
         for profile in found:
-            judges = profiles.judges_of(profile)
+            judges = profile.judges
             named.update(dict.fromkeys(judges))
             named.update((f, None) for m in profile.ranking.matrices for f in m.references)
             by_model = self._rows_of(profile.ranking)
@@ -250,7 +252,10 @@ class _Site:
         return frozenset(m for matrix in ranking.matrices for m in matrix.models[: matrix.n_references])
 
     def _rows_of(self, ranking: Ranking) -> Mapping[ModelRef, Row]:
-        return {row.entry.model: row for row in ranking.all_rows}
+        found = self._rows.get(id(ranking))
+        if found is None:
+            found = self._rows[id(ranking)] = {row.entry.model: row for row in ranking.all_rows}
+        return found
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
@@ -269,7 +274,8 @@ class _Site:
             entry.scorecard.unranked_because,
         )
         if name not in self._digests:
-            self._digests[name] = _key(to_json(entry))
+            text = to_json(entry).encode() if row.folder is None else (row.folder / store.ENTRY).read_bytes()
+            self._digests[name] = hashlib.sha256(text).hexdigest()
         return self._digests[name]
 
 

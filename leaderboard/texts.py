@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from html import escape
 
-_UNSEEN = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u206f\ufeff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 """Characters that turn the direction of writing round, break a line unseen or take no room."""
 
 
 def neutral(text: str) -> str:
     """The text with a mark in place of whatever turns the direction of writing round, or hides."""
-    return text if text.isascii() else _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    plain = text.isascii() and text.isprintable()
+    return text if plain else _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def escaped(text: str) -> str:

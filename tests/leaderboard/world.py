@@ -205,7 +205,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
 
     for clip in clips():
         rows.append(answer(clip.label or "", manner.whole, "whole", clip.clip_id, clip_id=clip.clip_id))
-    rows.append(replace(answer("low", 1.0, "silence"), truth=None))
+    rows.append(replace(answer(LABELS[0], 1.0, "silence"), truth=None))
     for reference in suite.references(TASK.name):
         own = reference.model == candidate
         for signal in signals(reference.model):

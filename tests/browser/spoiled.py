@@ -1,0 +1,166 @@
+"""A board whose every text a stranger wrote, though every check was passed: what the pages stand on alone.
+
+Conventions: labels, clips, corpora, references' facts and searches, and every text of every entry are from
+`tests.hostile`; nothing that a record must hold to be read at all (families, hashes of signals) is changed.
+
+Public: made, Spoiled.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from harness.dataset.layout import VERDICTS
+from harness.dataset.signals import Suite
+from harness.documents import CorpusRef, Entry, ReferenceRecord, to_json
+from harness.records import Clip, Skipped
+from harness.score.study import study_of
+from harness.submit import against, store, validate, verification
+from harness.tasks import Task
+from leaderboard import report, site, study, table
+from leaderboard.table import Board, Ranking
+from tests import hostile
+from tests.entries import made_verification
+from tests.leaderboard import world as making
+
+LABELS = (
+    '"><img src=x onerror=window.__pwned=1>{{7*7}}',
+    "</script><script>window.__pwned=1</script>",
+    "$\\frac{1}{$' onmouseover='window.__pwned=1",
+)
+"""Lower case, as the world reads them."""
+
+WORST = "</title></style></script><script>window.__pwned=1</script><img src=x onerror=window.__pwned=1>'\"`&"
+
+_KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256"})
+"""What must be so that an entry is ranked and its cells are found."""
+
+_ALONE = frozenset({"reference", "verdicts_sha256"})
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """What was written."""
+
+    root: Path
+    """Of everything: site/, report.html, study/."""
+    site: Path
+    """Folder of the site."""
+    board: Board
+    """What stands on it."""
+    texts: tuple[str, ...]
+    """Names of the models on it."""
+
+
+def made(root: Path) -> Spoiled:
+    """Write the site, a report and a study."""
+    with pytest.MonkeyPatch.context() as patch:
+        _spoil(patch)
+        suite, submissions = making.make_suite(root / "signals"), root / "submissions"
+        for repo_id in making.REFERENCES:
+            making.add_entry(suite.root / VERDICTS, suite, repo_id, making.Manner(0.6, 0.3))
+        sound = making.add_entry(root / "sound", suite, "acme/echo", making.Manner(0.9, 0.1))
+        folders = _strangers(sound, submissions)
+        board = table.build(submissions, suite)
+        board = Board((*board.rankings, *_further(board)))
+        site.write(root / "site", board, suite)
+        entry = store.read(folders[0])
+        report.write(root / "report" / "report.html", entry, store.verdicts(folders[0]), suite)
+        named = dict(zip(hostile.TEXTS, folders, strict=True))
+        asked = [named["template: mathematics"], named["attribute: all quotes"]]
+        _study(root / "study", suite, [*suite.verdicts(), *asked])
+    _forget()
+    return Spoiled(root, root / "site", board, tuple(hostile.TEXTS.values()))
+
+
+def _spoil(patch: pytest.MonkeyPatch) -> None:
+    """A world of hostile words, and no check that refuses them."""
+    _forget()
+    texts = [*hostile.MARKUP.values(), *hostile.ATTRIBUTES.values()]
+    clips: list[Clip] = making.clips()
+    named = [
+        replace(
+            c,
+            clip_id=f"{c.clip_id} {texts[i].replace(':', ';')}",
+            corpus=texts[-i - 1],
+            label=LABELS[i % 3],
+        )
+        for i, c in enumerate(clips)
+    ]
+    making.signals.cache_clear()
+    patch.setattr(making, "clips", lambda: named)
+    patch.setattr(making, "LABELS", LABELS)
+    patch.setattr(making.label_map, "__defaults__", (LABELS,))
+    defaults = (LABELS, *(making.add_entry.__defaults__ or ())[1:])
+    patch.setattr(making.add_entry, "__defaults__", defaults)
+    task = Task("tone", LABELS, MappingProxyType(dict.fromkeys(LABELS, ())), 8000, 5.0, WORST)
+    patch.setattr(making, "TASK", task)
+    patch.setattr(making, "FACTS", hostile.everywhere(making.FACTS, WORST))
+    patch.setattr(making, "RUN", hostile.everywhere(making.RUN, WORST))
+    patch.setattr(making, "CorpusRef", _corpus)
+    patch.setattr(making, "ReferenceRecord", _record)
+    patch.setattr(validate, "problems", lambda *_, **__: [])
+    patch.setattr(against, "problems", lambda *_, **__: [])
+    patch.setattr(verification, "_shape", lambda _: [])
+    patch.setattr(verification, "_of_entry", lambda *_: [])
+
+
+def _corpus(name: str, revision: str, licence: str, *counts: int) -> CorpusRef:
+    # The licence stays: sounds are shown under one that is known, and no other.
+    return CorpusRef(WORST, WORST, licence, *counts)
+
+
+def _record(*fields: Any) -> ReferenceRecord:
+    made = ReferenceRecord(*fields)
+    return replace(made, searches=(WORST, "{{7*7}}"), skipped=(Skipped(WORST, WORST),))
+
+
+def _forget() -> None:
+    making.signals.cache_clear()
+
+
+def _strangers(sound: Path, submissions: Path) -> list[Path]:
+    """An entry for each hostile text, half of them ranked, with its verification beside."""
+    folders = []
+    for i, text in enumerate(hostile.TEXTS.values()):
+        entry = _spoiled(store.read(sound), text, _KEPT)
+        if i % 2:
+            card = replace(entry.scorecard, ranked=False, unranked_because=text)
+            entry = replace(entry, scorecard=card)
+        folder = submissions / f"stranger{i:03}" / "r" / "tone@0"
+        folder.mkdir(parents=True)
+        os.link(sound / store.VERDICTS, folder / store.VERDICTS)
+        (folder / store.ENTRY).write_text(to_json(entry), encoding="utf-8")
+        told = hostile.everywhere(made_verification(folder), text, keep=frozenset({"entry_sha256"}))
+        verification.write(folder, told)
+        folders.append(folder)
+    return folders
+
+
+def _spoiled(entry: Entry, text: str, kept: frozenset[str]) -> Entry:
+    spoiled = hostile.everywhere(entry, text, keep=kept)
+    names = tuple(f"{text}{i}" for i in range(len(spoiled.label_map.names)))
+    return replace(spoiled, label_map=replace(spoiled.label_map, names=names))
+
+
+def _further(board: Board) -> list[Ranking]:
+    """Rankings of tasks, on signals and with a note that a stranger named."""
+    row = board.current[0].rows[0]
+    made = []
+    for i, text in enumerate((*hostile.PATHS.values(), *hostile.ATTRIBUTES.values(), WORST)):
+        spoiled = _spoiled(replace(row.entry, task=text), text, _ALONE)
+        cells = tuple(table.matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
+        rows = (replace(row, entry=spoiled),)
+        made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))
+    return made
+
+
+def _study(out: Path, suite: Suite, folders: list[Path]) -> None:
+    answered = [(store.read(folder), store.verdicts(folder)) for folder in folders]
+    study.write(out, suite, [(study_of(suite, suite.task("tone"), answered), answered)])
