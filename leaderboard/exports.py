@@ -4,7 +4,7 @@ Conventions: numbers are fractions, except in LaTeX and on badges, which are for
 strangers: they are escaped for what they are put into, and a cell that a spreadsheet would take for a formula
 begins with an apostrophe.
 
-Public: FORMATS, export, badge, snippet, write_all.
+Public: FORMATS, export, badge, badge_path, snippet, files.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from html import escape
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.journal import replace_file
 from harness.records import Estimate
-from leaderboard import columns
+from leaderboard import columns, paths
 from leaderboard.frame import frame
 from leaderboard.table import Board, Ranking, Row, short_names
 
@@ -209,24 +207,18 @@ def snippet(row: Row, ranking: Ranking, base: str = "SITE") -> str:
 
 def badge_path(row: Row, ranking: Ranking) -> str:
     """Where the badge of an entry lies below the root of the site."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{row.entry.model.slug}-{row.entry.model.revision[:12]}")
-    task = re.sub(r"[^a-z0-9-]+", "-", ranking.task.lower())
-    return f"badges/{plain.strip('.-')[:150]}-{task}.svg"
+    model = paths.page_of(row.entry.model).removesuffix(".html")
+    task = paths.anchor(ranking.task)
+    return f"badges/{model}-{task}.svg"
 
 
-def write_all(root: Path, board: Board) -> list[str]:
-    """Write data and badges below the root of a site.
-
-    Returns:
-        Their paths below the root.
-    """
+def files(board: Board) -> dict[str, bytes]:
+    """Data and badges of a site, by path below its root."""
     written: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
     for task in board.tasks:
-        name = re.sub(r"[^a-z0-9-]+", "-", task.lower())
+        name = paths.anchor(task)
         for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
             written[f"data/{name}.{ending}"] = export(board, kind, task)
     for ranking, row in _ranked(board, None):
         written[badge_path(row, ranking)] = badge(row, ranking).encode()
-    for path, data in written.items():
-        replace_file(root / path, data)
-    return sorted(written)
+    return written

@@ -109,7 +109,9 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
         beside = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
         axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
-    axes.set_title(f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals")
+    axes.set_title(
+        f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals"
+    )
 
 
 FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(

@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records import Estimate
-from leaderboard import columns, plots
+from leaderboard import columns, exports, plots
 from leaderboard.texts import neutral
 
 SCRIPTS = ("table.js", "board.js")
@@ -85,6 +85,8 @@ def _environment() -> Environment:
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,
+        badge_path=exports.badge_path,
+        snippet=exports.snippet,
         scripts={name: _script(loader.get_source(environment, name)[0]) for name in SCRIPTS},
     )
     return environment

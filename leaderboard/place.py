@@ -30,7 +30,7 @@ _BESIDE = re.compile(r"CNAME|\..*")
 _NAME = r"(?!\.)[A-Za-z0-9._-]+"
 _MADE = re.compile(
     rf"index\.html|(models|tasks|evidence)/{_NAME}\.html|figures/{_NAME}\.svg"
-    rf"|badges/{_NAME}\.(svg|json)|data/{_NAME}\.(csv|json|md|parquet|yaml)"
+    rf"|badges/{_NAME}\.svg|data/{_NAME}\.(csv|json|parquet|tex|bib)"
 )
 """What a build makes; a marker that lists anything else is none of ours."""
 _LINE = re.compile(r"(\S+)(?: ([0-9a-f]{32}|-) ([0-9]+))?")

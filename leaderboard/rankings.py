@@ -79,6 +79,7 @@ def context(
         "n_candidates": heat.N_CANDIDATES,
         "n_left_out": 0 if not matrices or ranking is None else _left_out(ranking),
         "figure": f"../figures/{place}-transfer.svg",
+        "data": f"../data/{place}",
         "references": () if suite is None or task not in _tasks(suite) else suite.references(task),
         "evidence": evidence,
     }

@@ -5,6 +5,8 @@
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
     <out>/evidence/<task>.html              sounds, where the licences of the clips allow it
     <out>/figures/<task>-<measure>.svg      the matrix of the headline family, for a README
+    <out>/data/<task>.<csv|json|parquet|tex>  every number; and goodenough.bib
+    <out>/badges/<model>-<task>.svg         lift and place, for a model's own page
     <out>/.goodenough-site                  what of this a build made, and from what (`place`)
 
 Conventions: made in a fresh folder beside `out`, then moved in file by file. A page's key is a hash of
@@ -32,6 +34,7 @@ from harness.records import FAMILIES, ModelRef
 from harness.submit import store
 from leaderboard import (
     evidence,
+    exports,
     heat,
     overview,
     pages,
@@ -94,7 +97,11 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
                 path = fresh / page.path
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(page.make(), encoding="utf-8")
-        # MAINTAINER: exports go here, once there are any: exports.write_all(fresh, board)
+        for name, data in exports.files(board).items():
+            key = wanted[name] = hashlib.sha256(data).hexdigest()[:32]
+            if not place.standing(out, name, ours.get(name), key):
+                (fresh / name).parent.mkdir(exist_ok=True)
+                (fresh / name).write_bytes(data)
         place.move(fresh, out, ours, wanted)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
@@ -262,7 +269,8 @@ class _Site:
             (self._digest(r), r.rank, r.rank_low, r.rank_high, r.tie, r.reference, r.entry.scorecard.ranked)
             for r in ranking.all_rows
         ]
-        return _key(ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note, rows)
+        of = (ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note, ranking.declined)
+        return _key(*of, rows)
 
     def _digest(self, row: Row) -> str:
         entry = row.entry
@@ -272,10 +280,11 @@ class _Site:
             entry.signals.sha256,
             entry.protocol,
             entry.scorecard.unranked_because,
+            row.status,
         )
         if name not in self._digests:
             text = to_json(entry).encode() if row.folder is None else (row.folder / store.ENTRY).read_bytes()
-            self._digests[name] = hashlib.sha256(text).hexdigest()
+            self._digests[name] = hashlib.sha256(repr(row.status).encode() + text).hexdigest()
         return self._digests[name]
 
 

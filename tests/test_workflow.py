@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.submit import store, verification
+from harness.submit import notices, store, verification
 from tests import forgeries
 from tests.entries import made_verification
 
@@ -151,6 +151,10 @@ def add_an_odd_verification(request: PullRequest) -> None:
     (request.submissions / 'ö"\n.verified.json').write_text("{}")
 
 
+def add_an_invalidation(request: PullRequest) -> None:
+    notices.invalidate(request.filed, "A rival", "It is better than mine.")
+
+
 def add_a_script(request: PullRequest) -> None:
     store.file_into(EMOTION, request.submissions)
     (request.submissions / "run.sh").write_text("true")
@@ -166,8 +170,17 @@ def add_a_forged_entry(request: PullRequest) -> None:
         (change_an_entry, "Only", "entries are immutable; found:"),
         (remove_an_entry, "Only", "entries are immutable; found:"),
         (change_a_verification, "Only", "entries are immutable; found:"),
-        (add_a_verification, "No", "verifications are written by maintainers after the merge; found:"),
-        (add_an_odd_verification, "No", "verifications are written by maintainers after the merge; found:"),
+        (
+            add_a_verification,
+            "No",
+            "are written by maintainers after the merge; found:",
+        ),
+        (
+            add_an_odd_verification,
+            "No",
+            "are written by maintainers after the merge; found:",
+        ),
+        (add_an_invalidation, "No", "are written by maintainers after the merge; found:"),
         (add_a_script, "Validate", "run.sh: belongs to no entry, expected entries alone"),
         (add_a_forged_entry, "Ask", "does not hold: replayed, "),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 from harness.records import Estimate
 from harness.submit import notices, store
-from leaderboard import exports, status, table
+from leaderboard import exports, site, status, table
 from leaderboard.columns import COLUMNS
 from leaderboard.frame import frame
 
@@ -100,8 +100,13 @@ def test_a_badge_is_a_picture_that_says_lift_and_place(world):
 
 
 def test_a_site_gets_data_and_badges(world, tmp_path):
-    written = exports.write_all(tmp_path, world.board)
-    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")) == written
+    written = exports.files(world.board)
+    site.write(tmp_path / "site", world.board, world.suite)
+    assert {path: (tmp_path / "site" / path).read_bytes() for path in written} == written
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "site").rglob("*.*") if p.is_file()}
+    site.write(tmp_path / "site", world.board, world.suite)
+    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "site").rglob("*.*") if p.is_file()}
+    assert [p.name for p in after if after[p] != before.get(p)] == [".goodenough-site"]
     task = world.board.tasks[0]
     assert {f"data/{task}.{ending}" for ending in ("csv", "json", "parquet", "tex")} <= set(written)
     ranked = sum(len(r.rows) for r in world.board.current)
