@@ -52,10 +52,11 @@ def _row(row: Row) -> dict[str, Any]:
     for column in COLUMNS:
         value = column.read(row)
         if isinstance(value, Estimate):
-            parts = (value.value, value.low, value.high, value.n)
+            parts = (value.value, value.low, value.high, min(value.n, 2**63 - 1))
             line |= dict(zip(_names(column), parts, strict=True))
         else:
-            line[column.key] = value
+            # A count without measure is a stranger's joke, and no column of integers could hold it.
+            line[column.key] = None if isinstance(value, int) and abs(value) >= 2**63 else value
     return line
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from harness.starter import root as starter
 from tests.leaderboard import world as making
@@ -89,18 +89,6 @@ def app(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -
     assert code == 0, errors
     assert "Traceback" not in errors
     assert list(temporary.glob("goodenough-app-*")) == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        try:
-            begun = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        except Error as error:
-            pytest.skip(f"{CHROMIUM} does not start: {error.message.splitlines()[0]}")
-        yield begun
-        begun.close()
 
 
 @pytest.fixture
