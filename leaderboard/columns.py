@@ -338,6 +338,7 @@ def told(estimate: Estimate | None, kind: Kind) -> str:
 
 def compact(count: int) -> str:
     """A large count in three digits: `41.5 k`, `94.6 M`."""
+    count = min(count, 10**18)  # what is larger is no count, and no float
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size:
             return f"{count / size:.1f}{THIN}{unit}"

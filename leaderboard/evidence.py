@@ -74,7 +74,7 @@ class ClipCard:
     """Its id."""
     truth: str | None
     """Its label, if known."""
-    picture: str
+    picture: Markup
     """Spectrogram, as a data: URI."""
     player: listen.Player
     """The whole clip."""

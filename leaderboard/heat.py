@@ -105,7 +105,8 @@ def _shared_beginning(names: Sequence[str]) -> str:
 
 
 def _tenth(value: float | None) -> int | None:
-    return None if value is None else round(10 * round(100 * value, 1))
+    # No share lies beyond 1; what a stranger claims may.
+    return None if value is None else round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
 
 
 def _cell(matrix: Matrix, reference: ModelRef, model: ModelRef) -> list[Any] | int:

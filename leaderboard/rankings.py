@@ -116,7 +116,7 @@ def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
     """The ends of an axis that holds every interval of the lift, and 0; in tenths."""
     found = [row.entry.scorecard.headline for row in rows]
     lifts = [score.rates.lift for score in found if score is not None]
-    ends = [end for e in lifts for end in (e.low, e.high, e.value) if end is not None]
+    ends = [min(max(end, -1.0), 1.0) for e in lifts for end in (e.low, e.high, e.value) if end is not None]
     return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
         math.ceil(10 * max(ends, default=0.0)), 1
     ) / 10

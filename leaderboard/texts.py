@@ -1,6 +1,6 @@
 """Texts that a stranger wrote, as they may stand on a page.
 
-Public: neutral, escaped.
+Public: neutral, escaped, LONGEST.
 """
 
 from __future__ import annotations
@@ -15,8 +15,14 @@ _UNSEEN = re.compile(
 """Characters that turn the direction of writing round, break a line unseen or take no room."""
 
 
+LONGEST = 2000
+"""Characters of a text on a page; more are a mistake, or made to fill a disk."""
+
+
 def neutral(text: str) -> str:
-    """The text with a mark in place of whatever turns the direction of writing round, or hides."""
+    """The text with a mark in place of whatever turns the direction of writing round, or hides; not long."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 1]}…"
     plain = text.isascii() and text.isprintable()
     return text if plain else _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 

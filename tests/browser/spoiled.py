@@ -3,7 +3,7 @@
 Conventions: labels, clips, corpora, references' facts and searches, and every text of every entry are from
 `tests.hostile`; nothing that a record must hold to be read at all (families, hashes of signals) is changed.
 
-Public: made, Spoiled.
+Public: made, spoil, KEPT, Spoiled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LABELS = (
 
 WORST = "</title></style></script><script>window.__pwned=1</script><img src=x onerror=window.__pwned=1>'\"`&"
 
-_KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256"})
+KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256"})
 """What must be so that an entry is ranked and its cells are found."""
 
 _ALONE = frozenset({"reference", "verdicts_sha256"})
@@ -129,7 +129,7 @@ def _strangers(sound: Path, submissions: Path) -> list[Path]:
     """An entry for each hostile text, half of them ranked, with its verification beside."""
     folders = []
     for i, text in enumerate(hostile.TEXTS.values()):
-        entry = _spoiled(store.read(sound), text, _KEPT)
+        entry = spoil(store.read(sound), text, KEPT)
         if i % 2:
             card = replace(entry.scorecard, ranked=False, unranked_because=text)
             entry = replace(entry, scorecard=card)
@@ -143,7 +143,8 @@ def _strangers(sound: Path, submissions: Path) -> list[Path]:
     return folders
 
 
-def _spoiled(entry: Entry, text: str, kept: frozenset[str]) -> Entry:
+def spoil(entry: Entry, text: str, kept: frozenset[str]) -> Entry:
+    """An entry whose every text is this one, but for the fields named; its classes differ in a digit."""
     spoiled = hostile.everywhere(entry, text, keep=kept)
     names = tuple(f"{text}{i}" for i in range(len(spoiled.label_map.names)))
     return replace(spoiled, label_map=replace(spoiled.label_map, names=names))
@@ -154,7 +155,7 @@ def _further(board: Board) -> list[Ranking]:
     row = board.current[0].rows[0]
     made = []
     for i, text in enumerate((*hostile.PATHS.values(), *hostile.ATTRIBUTES.values(), WORST)):
-        spoiled = _spoiled(replace(row.entry, task=text), text, _ALONE)
+        spoiled = spoil(replace(row.entry, task=text), text, _ALONE)
         cells = tuple(table.matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
         rows = (replace(row, entry=spoiled),)
         made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))

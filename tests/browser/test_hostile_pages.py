@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from harness.documents import Entry
+from harness.submit import store
+from leaderboard import report, site, table
+from leaderboard.table import Board
 from leaderboard.texts import neutral
+from tests import hostile
 from tests.browser import spoiled, visits
 from tests.browser.spoiled import Spoiled
 from tests.leaderboard import world as making
@@ -107,3 +114,102 @@ def test_a_name_turns_no_text_beside_it_round(browser: Browser, world: Spoiled) 
     turning = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
     for path in visits.pages_of(world.site):
         assert not turning.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("markup", "fault"),
+    [
+        ("<img src=x onerror=window.__pwned=1>", "onerror"),
+        ("<img src=x onerror=window.__pwned=1>", "tried to break the policy"),
+        ("<script>window.__pwned=1</script>", "holds a script that its policy does not name"),
+        ("<a href='https://huggingface.co@evil.invalid/'>x</a>", "leads elsewhere"),
+        ("<a href='javascript:1'>x</a>", "leads elsewhere"),
+        ("<a href='nowhere.html'>x</a>", "leads elsewhere"),
+        ("<iframe></iframe>", "holds <iframe>"),
+        ("<meta http-equiv=refresh content='99;url=x'>", "holds meta refresh"),
+        ("<b style='background:url(https://evil.invalid/)'>x</b>", "fetches"),
+    ],
+)
+def test_a_page_that_was_broken_into_would_be_found_out(
+    browser: Browser, world: Spoiled, tmp_path: Path, markup: str, fault: str
+) -> None:
+    text = (world.root / "report" / "report.html").read_text(encoding="utf-8")
+    path = tmp_path / "report.html"
+    path.write_text(text.replace("</main>", f"{markup}</main>"), encoding="utf-8")
+    with visits.opened(browser) as visit:
+        visit.open(path)
+        assert any(fault in line for line in visits.faults(visit, tmp_path))
+
+
+def test_without_its_policy_a_page_that_was_broken_into_would_have_run_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<title>x</title><img src=x onerror=window.__pwned=1>")
+    with visits.opened(browser) as visit:
+        visit.open(path).wait_for_function("'__pwned' in window")
+        assert "ran what a stranger wrote" in visits.faults(visit, tmp_path)
+
+
+def _board(suite_board: Board, entry: Entry) -> Board:
+    """The board with an entry of a stranger as its best."""
+    ranking = suite_board.current[0]
+    first, *others = ranking.rows
+    rows = (replace(first, entry=entry), *others)
+    entries = [row.entry for row in rows]
+    matrices = tuple(table.matrix_of(entries, m.family) for m in ranking.matrices)
+    return Board((replace(ranking, rows=rows, matrices=matrices),))
+
+
+def test_texts_of_a_megabyte_make_no_page_large(tmp_path_factory: pytest.TempPathFactory) -> None:
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
+    board = table.build(submissions, suite)
+    (folder,) = (f for f in store.find(submissions) if store.read(f) == board.current[0].rows[0].entry)
+    entry = spoiled.spoil(store.read(folder), hostile.GIANT, spoiled.KEPT)
+    root = tmp_path_factory.mktemp("giant")
+    site.write(root / "plain", Board(board.current), suite)
+    site.write(root / "site", _board(board, entry), suite)
+    report.write(root / "plain.html", store.read(folder), store.verdicts(folder), suite)
+    report.write(root / "report.html", entry, store.verdicts(folder), suite)
+    for name in ("index.html", "tasks/tone.html", "evidence/tone.html"):
+        assert (root / "site" / name).stat().st_size < (root / "plain" / name).stat().st_size + 200_000
+    assert (root / "report.html").stat().st_size < (root / "plain.html").stat().st_size + 300_000
+    assert all(path.stat().st_size < 3_000_000 for path in (root / "site").rglob("*.html"))
+    assert sum(path.stat().st_size for path in (root / "site").rglob("*.svg")) < 200_000
+
+
+@pytest.mark.parametrize(
+    "number",
+    [1.7e308, -1.7e308, 5e-324, -0.0, 10**400],
+    ids=["largest", "its negative", "smallest", "minus zero", "whole"],
+)
+def test_numbers_without_measure_break_no_page(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, number: float
+) -> None:
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
+    board = table.build(submissions, suite)
+    entry = _counted(board.current[0].rows[0].entry, number)
+    root = tmp_path_factory.mktemp("numbers")
+    site.write(root, _board(board, entry), suite)
+    with visits.opened(browser) as visit:
+        for path in visits.pages_of(root):
+            if path.parent.name in (root.name, "tasks") or "acme__echo" in path.name:
+                visit.open(path)
+                assert visits.faults(visit, root) == [], path
+
+
+def _counted(value: Any, number: float) -> Any:
+    """A record with a number in place of each of its own kind; whole ones stay whole."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return number if isinstance(number, int) else value
+    if isinstance(value, float):
+        return value if isinstance(number, int) else number
+    if isinstance(value, tuple):
+        return tuple(_counted(inner, number) for inner in value)
+    if isinstance(value, dict):
+        return {key: _counted(inner, number) for key, inner in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _counted(getattr(value, f.name), number) for f in fields(value)})
+    return value
