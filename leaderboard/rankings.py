@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from harness.dataset.signals import Suite
 from harness.records import Estimate, ModelRef
-from leaderboard import columns, heat, pages, paths
+from leaderboard import columns, evidence, heat, pages, paths
 from leaderboard.columns import Column
 from leaderboard.table import Board, Ranking, Row
 
@@ -72,7 +72,11 @@ class Shown:
 
 
 def context(
-    board: Board, task: str, suite: Suite | None, links: Mapping[ModelRef, str], evidence: str | None
+    board: Board,
+    task: str,
+    suite: Suite | None,
+    links: Mapping[ModelRef, str],
+    sounds: str | None,
 ) -> dict[str, Any]:
     """What the page of a task speaks of.
 
@@ -81,11 +85,12 @@ def context(
         task: name of the task.
         suite: whose signals, for what is told of the references; None leaves that out.
         links: page of each model as seen from this page.
-        evidence: path of the task's sounds, where there are any.
+        sounds: path of the page of the task's sounds, where there is one.
     """
     ranking = board.current_of(task)
     place = paths.anchor(task)
     matrices = () if ranking is None else heat.trimmed(ranking)
+    references = () if suite is None or task not in _tasks(suite) else suite.references(task)
     grid = heat.grid(matrices, place, links)
     return {
         "task": task,
@@ -101,8 +106,9 @@ def context(
         "n_candidates": heat.N_CANDIDATES,
         "n_left_out": 0 if not matrices or ranking is None else _left_out(ranking),
         "figure": f"../figures/{place}-transfer.svg",
-        "references": () if suite is None or task not in _tasks(suite) else suite.references(task),
-        "evidence": evidence,
+        "references": references,
+        "evidence": sounds,
+        "why_silent": evidence.why_silent(suite, task) if references and suite is not None else None,
     }
 
 

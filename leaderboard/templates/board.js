@@ -90,7 +90,7 @@ function board(place) {
       td.append(x === null ? UNKNOWN : tenths(x, kind === "difference"));
       td.title = told(x, low, high, n, kind);
       if (key === "lift" && x !== null) {
-        const small = make("small", {}, interval(low, high, kind), " ", make("span", {}, `n ${thousands(n)}`));
+        const small = make("small", {}, interval(low, high, kind).replace(unit(kind), ""), " ", make("span", {}, `n ${thousands(n)}`));
         td.append(bar(x, low, high, axis), small);
       }
     }
@@ -129,14 +129,21 @@ function board(place) {
   };
 
   // Ranked entries first, whatever the column; what is unknown comes last either way.
-  const sort = () => {
-    const i = HEAD + order.column;
-    const kind = columns[order.column][2];
+  const unranked = rows.map((row) => (row[at.rank] === null ? 1 : 0));
+  const known = new Map();
+  const keysOf = (column) => {
     const plain = (value) => (Array.isArray(value) ? value[0] : value);
-    const keys = rows.map((row) => (kind === "text" ? String(row[i] ?? "").toLowerCase() : plain(row[i])));
-    const low = rows.map((row) => (row[at.rank] === null ? 1 : 0));
+    const text = columns[column][2] === "text";
+    return rows.map((row) => {
+      const value = row[HEAD + column];
+      return text ? String(value ?? "").toLowerCase() : plain(value);
+    });
+  };
+  const sort = () => {
+    if (!known.has(order.column)) known.set(order.column, keysOf(order.column));
+    const keys = known.get(order.column);
     found.sort((a, b) => {
-      if (low[a] !== low[b]) return low[a] - low[b];
+      if (unranked[a] !== unranked[b]) return unranked[a] - unranked[b];
       const [x, y] = [keys[a], keys[b]];
       if (x === y) return a - b;
       if (x === null || x === "") return 1;
@@ -147,8 +154,8 @@ function board(place) {
 
   const filter = () => {
     texts ??= rows.map((row) => {
-      const known = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status]];
-      return [...known, row[REFERENCE] ? "reference" : "candidate"].join(" ").toLowerCase();
+      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status]];
+      return [...said, row[REFERENCE] ? "reference" : "candidate"].join(" ").toLowerCase();
     });
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = {
