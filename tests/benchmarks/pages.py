@@ -1,0 +1,84 @@
+"""The page of a task with 10,000 models, in a browser: when it is painted, how long a sort and a filter take.
+
+    python -m tests.benchmarks.pages     (from the root of the repository)
+
+Medians over fresh visits; a sort and a filter are timed with the layout of the page that follows them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from leaderboard import pages, paths, rankings
+from leaderboard.table import Board
+from tests.benchmarks.leaderboard import made_up
+from tests.browser.conftest import CHROMIUM, OPTIONS
+
+N_ROWS = 10_000
+N_VISITS = 9
+
+_PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+_LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+_SORT = """(key) => {
+    const button = document.querySelector(`table.board th.${key} button`);
+    const start = performance.now();
+    button.click();
+    document.body.offsetHeight;
+    return performance.now() - start;
+}"""
+_FILTER = """(text) => {
+    const field = document.querySelector("input[type=search]");
+    const start = performance.now();
+    field.value = text;
+    field.dispatchEvent(new Event("input"));
+    document.body.offsetHeight;
+    return performance.now() - start;
+}"""
+
+
+def write(path: Path, board: Board) -> None:
+    """The page of the first task of a board, alone."""
+    task = board.tasks[0]
+    models = [row.entry.model for ranking in board.rankings for row in ranking.all_rows]
+    links = {model: f"../models/{paths.page_of(model)}" for model in models}
+    context = rankings.context(board, task, None, links, None)
+    path.write_text(pages.render("task.html.j2", context), encoding="utf-8")
+
+
+def main() -> None:
+    """Measure and print."""
+    told: dict[str, Callable[[Page], float]] = {
+        "first paint": lambda page: page.evaluate(_PAINTED),
+        "loaded, table and heat map shown": lambda page: page.evaluate(_LOADED),
+        "sort by transfer": lambda page: page.evaluate(_SORT, "transfer"),
+        "sort by model": lambda page: page.evaluate(_SORT, "model"),
+        "filter, first letter": lambda page: page.evaluate(_FILTER, "m"),
+        "filter, whole name": lambda page: page.evaluate(_FILTER, "model-09999"),
+    }
+    times: dict[str, list[float]] = {name: [] for name in told}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        path = Path(folder) / "task.html"
+        write(path, made_up(N_ROWS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS])
+        for _ in range(N_VISITS):
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(path.as_uri())
+            page.wait_for_function(f"{_LOADED} > 0")
+            for name, measure in told.items():
+                times[name].append(measure(page))
+            n_elements = page.evaluate("document.querySelectorAll('*').length")
+            page.close()
+        size = path.stat().st_size / 1e6
+        browser.close()
+    print(f"{N_ROWS:,} rows, {size:.1f} MB, {n_elements:,} elements on the page; median and largest:")
+    for name, values in times.items():
+        print(f"| {name} | {statistics.median(values):.0f} ms | {max(values):.0f} ms |")
+
+
+if __name__ == "__main__":
+    main()
