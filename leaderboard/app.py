@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from harness.errors import BadInput
 from leaderboard import auditions, pages, plots, skin
@@ -289,7 +290,7 @@ def _figures(ranking: Ranking) -> list[tuple[str, str]]:
     return [
         (
             f"{titles[measure]} by reference and judge, {ranking.task}, family {matrix.family}",
-            base64.b64encode(plots.heatmap(matrix, measure).encode()).decode(),
+            Markup(base64.b64encode(plots.heatmap(matrix, measure).encode()).decode()),  # noqa: S704 - base64
         )
         for measure in FIGURES
     ]

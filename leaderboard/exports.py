@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.records import Estimate
-from leaderboard import columns, paths
+from harness.seeds import seed_of
+from leaderboard import columns, paths, texts
 from leaderboard.frame import frame
 from leaderboard.table import Board, Ranking, Row, short_names
 
@@ -33,6 +34,10 @@ _LATEX = MappingProxyType(
         ">": r"\textgreater{}",
     }
 )
+_FILE_NAME = 180
+"""Characters of a file's name; with more a disk might refuse it."""
+_NAME = 200
+"""Characters of a name on a badge."""
 _PAPER = """@article{kelly2026goodenough,
   title   = {If It's Good Enough for You, It's Good Enough for Me: Transferability of Audio Sufficiencies across Models},
   author  = {Kelly, David A. and Chockler, Hana},
@@ -121,7 +126,7 @@ def _bare(value: float, kind: columns.Kind) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in _plain(text))
+    return "".join(_LATEX.get(c, c) for c in _plain(text)[:_NAME])
 
 
 def _plain(text: str) -> str:
@@ -177,7 +182,7 @@ def badge(row: Row, ranking: Ranking) -> str:
     place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
     left, right = f"goodenough {ranking.task}", f"{value} lift, {place}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
-    title = escape(f"{row.name}: {left}, {right}")
+    title = escape(f"{texts.neutral(row.name)[:_NAME]}: {left}, {right}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{sum(widths)}" height="20" role="img" '
         f'aria-label="{title}"><title>{title}</title>'
@@ -201,15 +206,16 @@ def snippet(row: Row, ranking: Ranking, base: str = "SITE") -> str:
         ranking: where it stands.
         base: address of the site.
     """
-    name = re.sub(r"[\[\]()<>`\\]", "", _plain(row.name))
+    name = re.sub(r"[\[\]()<>`\\]", "", _plain(row.name))[:_NAME]
     return f"[![goodenough: {name} on {ranking.task}]({base}/{badge_path(row, ranking)})]({base}/index.html)"
 
 
 def badge_path(row: Row, ranking: Ranking) -> str:
     """Where the badge of an entry lies below the root of the site."""
-    model = paths.page_of(row.entry.model).removesuffix(".html")
-    task = paths.anchor(ranking.task)
-    return f"badges/{model}-{task}.svg"
+    name = f"{paths.page_of(row.entry.model).removesuffix('.html')}-{paths.anchor(ranking.task)}"
+    if len(name) > _FILE_NAME:
+        name = f"{name[:_FILE_NAME]}-{seed_of('badge', name):x}"
+    return f"badges/{name}.svg"
 
 
 def files(board: Board) -> dict[str, bytes]:

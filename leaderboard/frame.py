@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.records import Estimate
+from leaderboard import texts
 from leaderboard.columns import COLUMNS, Column
 from leaderboard.table import Board, Ranking, Row
 
@@ -38,7 +39,7 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
         "task": ranking.task,
         "signals_sha256": ranking.signals.sha256,
         "current": not ranking.stale,
-        "protocol": ranking.protocol,
+        "protocol": _bounded(ranking.protocol),
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
     for one in ranking.declined:
@@ -55,9 +56,15 @@ def _row(row: Row) -> dict[str, Any]:
             parts = (value.value, value.low, value.high, min(value.n, 2**63 - 1))
             line |= dict(zip(_names(column), parts, strict=True))
         else:
-            # A count without measure is a stranger's joke, and no column of integers could hold it.
-            line[column.key] = None if isinstance(value, int) and abs(value) >= 2**63 else value
+            line[column.key] = _bounded(value)
     return line
+
+
+def _bounded(value: Any) -> Any:
+    """A count that no column of integers could hold, which only a stranger makes up, is unknown."""
+    if isinstance(value, str):
+        return texts.neutral(value)
+    return None if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def _names(column: Column) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
-from leaderboard import place, site
+from leaderboard import exports, place, site
 from leaderboard.table import Board
 from tests.leaderboard.conftest import World
 
@@ -114,7 +114,7 @@ def test_a_build_that_was_cut_off_can_be_made_again(
     assert not (out / "index.html").exists()
     assert len([*out.glob("*/*.html")]) == 2
     _empty(out)
-    assert _files(out).keys() == {place.MARKER, "index.html"}
+    assert _files(out).keys() == {place.MARKER, "index.html", "data/goodenough.bib"}
 
 
 def _times(out: Path) -> dict[str, int]:
@@ -140,7 +140,9 @@ def test_a_build_touches_only_the_pages_of_what_changed(world: World, tmp_path: 
     site.write(out, Board((moved, stale)), world.suite)
     changed = {name for name, at in _times(out).items() if before[name] != at}
     page = f"models/{site.page_of(last.entry.model)}"
-    assert changed == {page, "tasks/tone.html", place.MARKER}
+    data = {name for name in exports.files(Board((moved, stale))) if name.startswith("data/tone.")}
+    badge = exports.badge_path(last, ranking)
+    assert changed == {page, "tasks/tone.html", place.MARKER, badge, *data}
     (out / page).write_text("half a page")
     site.write(out, Board((moved, stale)), world.suite)
     assert "half a page" not in (out / page).read_text()
@@ -153,4 +155,7 @@ def test_pages_of_another_version_of_the_code_are_made_again(
     keys = {name: made.key for name, made in place.owned(out).items()}
     monkeypatch.setattr("leaderboard.pages.version", lambda: "another")
     site.write(out, world.board, None)
-    assert all(made.key not in (None, keys[name]) for name, made in place.owned(out).items())
+    data = exports.files(world.board)
+    pages = {name: made for name, made in place.owned(out).items() if name not in data}
+    assert len(pages) > 8
+    assert all(made.key not in (None, keys[name]) for name, made in pages.items())
