@@ -63,7 +63,8 @@ def _csv(board: Board, task: str | None) -> bytes:
     texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256"]
     for name in texts:
         table[name] = table[name].map(_no_formula)
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    # With \n alone a bare \r in a text would stand unquoted, and split its row.
+    return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 
 def _no_formula(value: object) -> object:
@@ -97,8 +98,8 @@ def _table(ranking: Ranking) -> str:
     names = short_names([row.entry.model for row in ranking.all_rows])
     shown = [c for c in columns.BOARD if c.key in ("lift", "transfer", "floor", "ceiling", "accuracy")]
     lines = [
-        f"% {_plain(ranking.task)}, signals {ranking.signals.sha256[:12]}, protocol {ranking.protocol};"
-        " percent, lift in percentage points",
+        f"% {_plain(ranking.task)}, signals {_plain(ranking.signals.sha256[:12])}, protocol"
+        f" {ranking.protocol}; percent, lift in percentage points",
         r"\begin{tabular}{rl" + "r" * len(shown) + "}",
         r"\toprule",
         " & ".join(["Rank", "Model", *(c.header for c in shown)]) + r" \\",

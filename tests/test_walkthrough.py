@@ -120,7 +120,7 @@ def test_results_become_submissions_and_submissions_a_leaderboard(world, capsys)
     )
     said = capsys.readouterr()
     assert code == 0, said.err
-    page = (world / "site" / "index.html").read_text()
+    page = (world / "site" / "tasks" / "emotion.html").read_text()
     for name in ("eye", "wall", "ear", "nose"):
         assert f"local/{name}" in page
 

@@ -38,8 +38,8 @@ def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_
         page.get_by_role("button", name="Next").click()
         assert few()
         assert name.first.inner_text() == f"org-{FIRST}/model-{FIRST:05}"
-        page.locator("th.size button").click()
-        page.locator("th.size button").click()
+        page.locator("th.parameters button").click()
+        page.locator("th.parameters button").click()
         assert few()
         assert name.first.inner_text() == f"org-{(N - 1) % 97}/model-{N - 1:05}"
         page.get_by_role("searchbox").fill("model-04")
