@@ -3,8 +3,8 @@
 Conventions: every text is escaped by jinja (autoescape, and no template marks anything as safe), and what
 turns the direction of writing round is shown as a mark, what is far too long is cut (`texts`); the only
 markup that enters from Python is the SVG of `plots`, the rows of `profiles`, which escape their own text,
-data for a script (`embed`) and base64. A page is one file: style and script stand in it, and its Content-
-Security-Policy lets it fetch nothing and run no other script.
+data for a script (`embed`) and base64. A page is one file: style and script stand in it, and its
+Content-Security-Policy lets it fetch nothing and run no other script.
 
 Public: render, source, embed, version.
 """

@@ -1,7 +1,8 @@
 """What must hold of the verdicts of an entry: the file, every row, and the rows together.
 
-The file may be made to hurt. What it claims is read first, and against the amplification that a dictionary
-allows (one long text, a million references to it) strings are measured before they are expanded.
+The file may be made to hurt. What it claims is read first and held against the headers of its pages, and
+against the amplification that a dictionary allows (one long text, a million references to it) strings are
+measured before they are expanded.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from harness.dataset import schema
 from harness.documents import Entry
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI
-from harness.submit import text
+from harness.submit import parquet_pages, text
 from harness.tasks import Task
 
 MAX_ROWS = 1_000_000
@@ -135,7 +136,8 @@ def _claims(path: Path, n_labels: int) -> list[str]:
                     f"verdicts.parquet: {column.num_values} values of {column.path_in_schema} in "
                     f"{group.num_rows} rows, expected {per_row} per row"
                 ]
-    return []
+    found = parquet_pages.problems(path.read_bytes(), claimed, MAX_EXPANDED_BYTES)
+    return [f"verdicts.parquet: {line}, expected a file written by goodenough" for line in found]
 
 
 def _schema_problem(found: pa.Schema) -> str:
