@@ -5,6 +5,7 @@ Public: write_rows, read_rows, Rows, write_verdicts, read_verdicts, sha256_of.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -128,6 +129,12 @@ def read_verdicts(path: Path) -> pd.DataFrame:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, read in pieces."""
+    """Of a file, read in pieces.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device, which could be read for ever.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no file", str(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@
 A results folder and `submissions/` have the same shape; a results folder may hold a report beside, which
 never leaves it. A filed entry is immutable. Nothing here judges an entry: `validate` does.
 
-Public: write, find, find_all, read, verdicts, file_into, ENTRY, VERDICTS.
+Public: write, find, find_all, read, verdicts, file_into, regular, ENTRY, VERDICTS.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def read(folder: Path) -> Entry:
     Raises:
         BadInput: there is none, or it is not an entry of this version.
     """
-    path = _file(folder / ENTRY)
+    path = regular(folder / ENTRY)
     try:
         return from_json(Entry, path.read_bytes())
     except OSError as error:
@@ -116,7 +116,18 @@ def verdicts(folder: Path) -> pd.DataFrame:
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
-    return shards.read_verdicts(_file(folder / VERDICTS))
+    return shards.read_verdicts(regular(folder / VERDICTS))
+
+
+def regular(path: Path) -> Path:
+    """The path, unless there lies what could be read for ever.
+
+    Raises:
+        BadInput: a pipe, a device, a folder, or a link to one.
+    """
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no file; expected one that goodenough evaluate wrote: delete it")
+    return path
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
@@ -154,15 +165,8 @@ def _folder_in(root: Path, entry: Entry) -> Path:
     return root / entry.path
 
 
-def _file(path: Path) -> Path:
-    """The path, unless there lies what could be read for ever: a pipe, a device, or a link to one."""
-    if path.exists() and not path.is_file():
-        raise BadInput(f"{path} is no file; expected one that goodenough evaluate wrote: delete it")
-    return path
-
-
 def _bytes(path: Path) -> bytes:
     try:
-        return _file(path).read_bytes()
+        return regular(path).read_bytes()
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
