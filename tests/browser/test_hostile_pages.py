@@ -43,7 +43,7 @@ def some(pages: list[Path], n: int) -> list[Path]:
 
 
 def test_no_page_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: Spoiled) -> None:
-    _look(browser, world, some(visits.pages_of(world.root), 24))
+    _look(browser, world, some(visits.pages_of(world.root), 12))
 
 
 @pytest.mark.slow
@@ -86,13 +86,13 @@ def test_the_name_of_a_model_is_the_heading_of_its_page_letter_by_letter(
     wanted = {folded(as_read(text)) for text in world.texts}
     shown = set()
     with visits.opened(browser, java_script_enabled=False) as visit:
-        for path in some(visits.pages_of(world.site / "models"), 24):
+        for path in some(visits.pages_of(world.site / "models"), 30):
             page = visit.open(path)
             heading = folded(page.locator("h1").text_content() or "")
             assert heading in wanted or heading in making.REFERENCES
             assert folded(page.title()) == folded(heading)
             shown.add(heading)
-    assert len(shown) > 20
+    assert len(shown) > 25
 
 
 def test_the_table_of_a_task_shows_every_name_as_it_is(browser: Browser, world: Spoiled) -> None:
@@ -180,8 +180,8 @@ def test_texts_of_a_megabyte_make_no_page_large(tmp_path_factory: pytest.TempPat
 
 @pytest.mark.parametrize(
     "number",
-    [1.7e308, -1.7e308, 5e-324, -0.0, 10**400],
-    ids=["largest", "its negative", "smallest", "minus zero", "whole"],
+    [1.7e308, -1.7e308, 10**400],
+    ids=["largest", "its negative", "whole"],
 )
 def test_numbers_without_measure_break_no_page(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, number: float
