@@ -96,6 +96,20 @@ def test_a_file_that_must_not_be_opened_is_not(folder, submissions, kind):
     assert len(strays(submissions)) == 1
 
 
+@pytest.mark.parametrize("kind", ["folder", "endless", "gone"])
+def test_what_is_said_of_an_entry_that_cannot_be_read_is_a_problem_and_no_crash(folder, submissions, kind):
+    path = notices.invalidate(folder, "Ada", "Because.")
+    entry = folder / "entry.json"
+    entry.unlink()
+    if kind == "folder":
+        entry.mkdir()
+    elif kind == "endless":
+        entry.symlink_to("/dev/zero")
+    assert any(path.name in line for line in strays(submissions))
+    with pytest.raises(BadInput):
+        notices.invalidations_of(folder)
+
+
 def test_a_decline_is_filed_once_under_its_model_and_task(submissions):
     refusal = notices.new_decline("org/ear", "a" * 40, "emotion", "Ada", "Trained on these clips.")
     path = notices.decline(submissions, refusal)

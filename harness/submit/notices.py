@@ -17,6 +17,7 @@ import datetime
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from harness.dataset.shards import sha256_of
 from harness.documents import to_json
@@ -33,6 +34,7 @@ MAX_TEXT = 500
 MAX_NAME = 100
 """Characters of an author's name."""
 
+T = TypeVar("T")
 _PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+")
 
 
@@ -96,10 +98,10 @@ def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
     path = folder.with_name(folder.name + INVALIDATED)
     if not path.exists() and not path.is_symlink():
         return ()
-    if found := problems(path, folder):
+    read, found = _checked(path, folder)
+    if read is None or found:
         raise BadInput(f"{path} is no list of invalidations of the entry beside it: {found[0]}")
-    read, _ = hostile.record(Invalidations, path)
-    return () if read is None else read.invalidations
+    return read.invalidations
 
 
 def invalidate(folder: Path, author: str, reason: str) -> Path:
@@ -156,13 +158,18 @@ def new_decline(repo_id: str, revision: str, task: str, author: str, reason: str
 
 def problems(path: Path, folder: Path) -> list[str]:
     """All that is wrong with a file that should be the invalidations of an entry."""
-    if unusable := hostile.unusable(path, MAX_BYTES):
-        return [unusable]
-    read, found = hostile.record(Invalidations, path)
+    return _checked(path, folder)[1]
+
+
+def _checked(path: Path, folder: Path) -> tuple[Invalidations | None, list[str]]:
+    read, found = _read(Invalidations, path)
     if read is None or found:
-        return found
+        return None, found
     lines = [] if read.invalidations else ["invalidations: none, expected at least one"]
-    sha256 = sha256_of(folder / store.ENTRY)
+    try:
+        sha256 = sha256_of(folder / store.ENTRY)
+    except OSError as error:
+        return None, [f"{path.name}: of an entry that cannot be read ({error.strerror})"]
     for i, one in enumerate(read.invalidations):
         lines += _said(f"invalidations.{i}", one.author, one.reason, one.date)
         if one.entry_sha256 != sha256:
@@ -170,14 +177,18 @@ def problems(path: Path, folder: Path) -> list[str]:
     dates = [one.date for one in read.invalidations]
     if dates != sorted(dates):
         lines.append("invalidations: out of order, expected the oldest first")
-    return [f"{path.name}: {line}" for line in lines]
+    return read, [f"{path.name}: {line}" for line in lines]
+
+
+def _read(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
+    if unusable := hostile.unusable(path, MAX_BYTES):
+        return None, [unusable]
+    return hostile.record(kind, path)
 
 
 def decline_problems(path: Path, submissions: Path) -> list[str]:
     """All that is wrong with a file that should be a decline."""
-    if unusable := hostile.unusable(path, MAX_BYTES):
-        return [unusable]
-    read, found = hostile.record(Decline, path)
+    read, found = _read(Decline, path)
     if read is None or found:
         return found
     lines = list(_said("", read.author, read.reason, read.date))
