@@ -20,13 +20,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from harness.errors import BadInput
-from leaderboard import auditions, pages, plots, skin
+from harness.records import FAMILIES, ModelRef
+from harness.submit import store
+from leaderboard import evidence, heat, listen, pages, plots, skin
 from leaderboard.columns import RATES
 from leaderboard.errands import Rooms
 from leaderboard.table import Ranking
@@ -42,6 +45,9 @@ POLICY = (
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
 """Content-Security-Policy of every answer: nothing from anywhere else."""
+
+_SOUNDS = 4
+"""Signals that are heard at a time."""
 
 _BETWEEN_S = 0.25
 """Between two views of a trial on a page."""
@@ -174,11 +180,17 @@ class _Desk:
         return gr.update(choices=models, value=next(iter(models), None))
 
     def listen(self, task: str, by: str | None) -> str:
-        """A few signals, drawn by the answers of one model."""
-        folders = self._judges(task)
-        model = next((model for model in folders if model.repo_id == by), None)
-        examples = [] if model is None else auditions.examples(self._shelf.suite, task, folders, model)
-        return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": ""})
+        """A few signals, drawn by the answers of one model; on a Space only where licences allow it."""
+        folders, suite = self._judges(task), self._shelf.suite
+        first = next((model for model in folders if model.repo_id == by), None)
+        note, examples = "", []
+        if first is not None:
+            note = evidence.why_silent(suite, task) or ""
+            if not note or (suite.has_clips(task) and not self._shelf.on_space):
+                order = [first, *(model for model in folders if model != first)]
+                judges = [(model, store.verdicts(folders[model])) for model in order]
+                examples = listen.drawn(suite, task, FAMILIES[0], judges, n=_SOUNDS)
+        return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
 
     def wait(self, request: gr.Request) -> list[Any]:
         """A trial was asked for: at once, before its turn comes."""
@@ -217,11 +229,14 @@ class _Desk:
         if last is not None:
             yield _seen(last)
 
-    def _find_judges(self, task: str) -> Any:
+    def _find_judges(self, task: str) -> dict[ModelRef, Path]:
+        """The references and the best candidates, with the folders of their verdicts."""
         ranking = self._shelf.board.current_of(task)
         if ranking is None or task not in {known.name for known in self._shelf.suite.tasks}:
             return {}
-        return auditions.judges(self._shelf.submissions, self._shelf.suite, ranking)
+        shown = {model for matrix in heat.trimmed(ranking) for model in matrix.models}
+        rows = [row for row in ranking.all_rows if row.entry.model in shown]
+        return {row.entry.model: row.folder for row in rows if row.folder is not None}
 
 
 def _trying(desk: _Desk, tasks: list[str]) -> None:

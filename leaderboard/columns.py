@@ -3,7 +3,7 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, interval, told, compact.
+Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, share, interval, told, compact, architecture.
 """
 
 from __future__ import annotations
@@ -317,6 +317,11 @@ def text(value: Value | float, kind: Kind) -> str:
     return f"{value:,}" if kind == "count" else str(value)
 
 
+def share(value: float) -> str:
+    """A share in two digits, however small: `86 %`, `0.012 %`."""
+    return f"{100 * value:.2g}{THIN}%"
+
+
 def interval(estimate: Estimate, kind: Kind) -> str:
     """The interval in words: `55.0 to 72.1 %`; a dash where there is none."""
     if estimate.low is None or estimate.high is None:
@@ -334,6 +339,11 @@ def told(estimate: Estimate | None, kind: Kind) -> str:
     bounds = f"{level} interval {interval(estimate, kind)}, "
     known = "" if estimate.low is None else bounds
     return f"{text(estimate, kind)} ({known}n = {estimate.n:,}; {estimate.method})"
+
+
+def architecture(name: str) -> str:
+    """What a class of transformers is called without what all of them share."""
+    return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
 
 
 def compact(count: int) -> str:

@@ -59,7 +59,7 @@ class SignalCard:
     players: tuple[listen.Player, ...]
     """Signal, control."""
     accepts: tuple[ModelRef, ...]
-    """Models that give the signal its class, in the order of the heat map."""
+    """Models that give the signal its class, its own among them, in the order of the heat map."""
     rejects: tuple[ModelRef, ...]
     """Those that do not."""
     n_controls: int

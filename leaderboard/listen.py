@@ -4,7 +4,7 @@ Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a h
 all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
 stay small. The control is the one that was judged, made by `score.stimuli`.
 
-Public: Example, Player, choose, accepted, examples, kept, player.
+Public: Example, Player, drawn, choose, accepted, examples, kept, player.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from markupsafe import Markup
 
 from harness import audio
 from harness.dataset.signals import Suite
-from harness.records import SufficientSignal, Waveform
+from harness.records import ModelRef, SufficientSignal, Waveform
 from harness.score import stimuli
 from harness.seeds import seed_of
 from leaderboard import columns, plots
+from leaderboard.table import short_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +93,24 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
         for place, signal_id in enumerate(group)
     )
     return {s: STRATA[key] for _, _, s, key in sorted(in_turn[:n], key=lambda t: t[1])}
+
+
+def drawn(
+    suite: Suite, task: str, family: str, judges: Sequence[tuple[ModelRef, pd.DataFrame]], n: int = 6
+) -> list[Example]:
+    """Signals of other models, drawn by the answers of the first judge, with the answers of all.
+
+    Args:
+        suite: where they are.
+        task: its name.
+        family: one of FAMILIES.
+        judges: models and their verdicts; at least one.
+        n: at most this many.
+    """
+    first, verdicts = judges[0]
+    chosen = choose(verdicts, family, leave_out=first.repo_id, n=n)
+    names = short_names([model for model, _ in judges])
+    return examples(suite, task, chosen, [(names[m], accepted(v, "signal")) for m, v in judges])
 
 
 def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
@@ -177,7 +196,7 @@ def player(
             break
         most = int(len(part) * 0.9 * n_bytes / len(data))
     note = f"played at {gain_db:+.1f} dB".replace("-", "−")
-    if len(part) < len(waveform):
+    if sample_rate_hz // 10 <= len(waveform) - len(part):
         seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
         whole = len(waveform) / sample_rate_hz
         note += f"; {seconds:.1f} s from {first:.1f} s of {whole:.1f} s"

@@ -80,6 +80,7 @@ def _environment() -> Environment:
     environment.filters["interval"] = columns.interval
     environment.filters["told"] = columns.told
     environment.filters["compact"] = columns.compact
+    environment.filters["architecture"] = columns.architecture
     environment.globals.update(
         bar=_bar,
         board_columns=columns.BOARD,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.records import Estimate
+from leaderboard import columns
 from leaderboard.traits import Traits
 
 _W, _H = 440, 150
@@ -34,7 +35,7 @@ def band_use(traits: Traits) -> str:
         )
         line = f'<polyline class="pp-others" points="{points}"/>'
     said = "Distribution of the kept bins over frequency; the line is the mean of the other references"
-    return _svg(said, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, most), most, "{:.0%}"))
+    return _svg(said, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, most), most))
 
 
 def curve(traits: Traits) -> str:
@@ -64,7 +65,7 @@ def curve(traits: Traits) -> str:
         )
     )
     said = "Acceptance of minimal signals that grow over eight levels to the whole clip"
-    return _svg(said, _grid((0.0, 0.5, 1.0), 1.0, "{:.0%}") + shade + others + line + dots + labels)
+    return _svg(said, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
 
 
 def _svg(said: str, inside: str) -> str:
@@ -84,10 +85,10 @@ def _end(estimate: Estimate, end: float | None) -> float:
     return (estimate.value or 0.0) if end is None else end
 
 
-def _grid(values: Sequence[float], most: float, form: str) -> str:
+def _grid(values: Sequence[float], most: float) -> str:
     return "".join(
         f'<path class="pp-grid" d="M{_LEFT} {_y(v / most):.1f}h{_W}"/>'
-        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{form.format(v)}</text>'
+        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{columns.share(v)}</text>'
         for v in values
     )
 

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from harness.documents import Cell, Entry, Rates
 from harness.records import Estimate, ModelRef
 from leaderboard import heat, paths, profile_plots
-from leaderboard.columns import RATES, THIN, UNKNOWN, Column
+from leaderboard.columns import RATES, THIN, UNKNOWN, Column, share
 from leaderboard.table import Board, Matrix, Ranking, Row
 from leaderboard.texts import escaped
 from leaderboard.traits import Traits
@@ -259,8 +259,8 @@ def _share(estimate: Estimate) -> str:
     if value is None:
         return UNKNOWN
     if low is None or high is None:
-        return f"{100 * value:.2g}{THIN}%"
-    return f"{100 * value:.2g}{THIN}% (95{THIN}% interval {100 * low:.2g} to {100 * high:.2g}{THIN}%)"
+        return share(value)
+    return f"{share(value)} (95{THIN}% interval {share(low)} to {share(high)})"
 
 
 def _source(repo_id: str) -> str:

@@ -122,16 +122,11 @@ def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
     ) / 10
 
 
-def architecture(name: str) -> str:
-    """What a class of transformers is called without what all of them share."""
-    return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
-
-
 def _row(row: Row, links: Mapping[ModelRef, str]) -> list[Any]:
     entry = row.entry
     places = (row.rank_low, row.rank_high, row.tie)
     head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
-    return [*head, architecture(entry.facts.architecture), *(_value(c, row) for c in COLUMNS)]
+    return [*head, columns.architecture(entry.facts.architecture), *(_value(c, row) for c in COLUMNS)]
 
 
 def _value(column: Column, row: Row) -> Any:

@@ -64,10 +64,6 @@ def _examples(
 ) -> list[listen.Example]:
     if not entry.scorecard.families:
         return []
+    others = [(other.model, store.verdicts(folder)) for folder, other in beside]
     family = entry.scorecard.families[0].family
-    chosen = listen.choose(verdicts, family, leave_out=entry.model.repo_id)
-    names = table.short_names([entry.model, *(other.model for _, other in beside)])
-    judges = [(names[entry.model], listen.accepted(verdicts, "signal"))]
-    for folder, other in beside:
-        judges.append((names[other.model], listen.accepted(store.verdicts(folder), "signal")))
-    return listen.examples(suite, entry.task, chosen, judges)
+    return listen.drawn(suite, entry.task, family, [(entry.model, verdicts), *others])

@@ -4,7 +4,7 @@ Conventions: `self-reported` is what every entry is at first; `replayed` when so
 `verified` when all did; `failed` when they did not. `stale` answered other signals or another protocol.
 `invalidated` is what somebody said by name and with a reason; it outweighs all others.
 
-Public: Status, STATUSES, SELF_REPORTED, of.
+Public: Status, SELF_REPORTED, of.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from pathlib import Path
 from harness.errors import BadInput
 from harness.submit import notices, verification
 
-STATUSES = ("verified", "replayed", "self-reported", "failed", "stale", "invalidated", "declined")
-
 
 @dataclass(frozen=True)
 class Status:
-    """One of STATUSES, and why."""
+    """A word of the conventions above, and why."""
 
     name: str
     """The word."""

@@ -55,8 +55,6 @@ class Shelf:
     """What stands on the leaderboard."""
     suite: Suite
     """The current signals."""
-    submissions: Path
-    """Folder of the entries."""
     submissions_name: str | None
     """Where entries are sent on the Hub; None: into a clone."""
     on_space: bool

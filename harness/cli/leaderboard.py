@@ -177,12 +177,11 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     from leaderboard import table
     from leaderboard.trial import Limits, Shelf
 
-    suite, entries = open_suite(signals), _entries(submissions)
+    suite = open_suite(signals)
     named = None if Path(submissions).exists() else split(submissions)
     shelf = Shelf(
-        board=table.build(entries, suite),
+        board=table.build(_entries(submissions), suite),
         suite=suite,
-        submissions=entries,
         submissions_name=named[0] if named else None,
         on_space="SPACE_ID" in os.environ,
     )
@@ -208,11 +207,11 @@ def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Pat
 def _entries(submissions: str) -> Path:
     """The folder of entries, which is fetched where it is one of the Hub."""
     from harness.hub.repository import split
-    from harness.submit import hub as room
+    from harness.submit import offers
 
     folder = Path(submissions)
     if not folder.exists() and split(submissions):
-        return room.submissions(submissions)
+        return offers.submissions(submissions)
     return folder
 
 

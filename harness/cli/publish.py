@@ -93,18 +93,21 @@ def _examined(
 
     found = form.problems(suite, licence, masks_only)
     entries = []
-    known = {(store.read(path).task, store.read(path).model): path for path in suite.verdicts()}
+    read = [(path, store.read(path)) for path in suite.verdicts()]
+    known = {(entry.task, entry.model, entry.signals.sha256): (path, entry) for path, entry in read}
     for record in suite.manifest.references:
-        name, path = record.model.repo_id, known.get((record.task, record.model))
+        name = record.model.repo_id
+        its = known.get((record.task, record.model, suite.ref(record.task).sha256))
         judge = f"goodenough evaluate {name.removeprefix('local/')} --signals {folder} --task {record.task}"
-        if path is None or store.read(path).signals.sha256 != suite.ref(record.task).sha256:
+        if its is None:
             found.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it: {judge}"
             )
             continue
+        path, entry = its
         lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
         found += [f"{path}: {line}" for line in lines]
-        if not lines and store.read(path).scorecard.known_answer != 1.0:
+        if not lines and entry.scorecard.known_answer != 1.0:
             found.append(f"{name}, {record.task}: does not accept all of its own signals; extract them again")
         entries.append(path)
     return found, sorted(entries)

@@ -13,7 +13,7 @@ import click
 from harness.cli.terminal import say
 
 if TYPE_CHECKING:
-    from harness.submit.hub import Plan
+    from harness.submit.offers import Plan
 
 
 @click.command()
@@ -133,9 +133,9 @@ def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
 
 def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
     """The pull request to the submissions; none where all is there or nobody agreed."""
-    from harness.submit import hub
+    from harness.submit import offers
 
-    planned = hub.plan(folders, to)
+    planned = offers.plan(folders, to)
     for path in planned.there:
         say(f"{path} is in {to} already, and is the same")
     if not planned.entries:
@@ -143,18 +143,18 @@ def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]
     _show(planned)
     if not _agreed(f"Open a pull request on {to}?", yes):
         return []
-    offer = hub.offer(planned)
+    offer = offers.offer(planned)
     say("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
     return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
 
 
 def _offered_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
-    from harness.submit import hub, store
+    from harness.submit import offers, store
 
     offered = []
     for entry in map(store.read, folders):
         if _agreed(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
-            offer = hub.offer_to_model(entry)
+            offer = offers.offer_to_model(entry)
             to = entry.model.repo_id
             offered.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
     return offered

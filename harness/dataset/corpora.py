@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import numpy as np
 from harness import audio
 from harness.documents import CorpusRef
 from harness.errors import BadCorpus
+from harness.hub import repository
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.tasks import Task
@@ -148,7 +148,7 @@ def open_corpus(
         name, commit, licence, rows = _folder(path, task, split, columns)
     elif path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
-    elif re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", source):
+    elif repository.split(source):
         name, commit, licence, rows = _hub(source, task, split, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")

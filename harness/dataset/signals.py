@@ -345,7 +345,8 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
         commit = fetching.commit_of(repository, revision)
         root = fetching.fetch(repository, commit, MANIFEST).parent
     except BadInput as error:
-        raise BadSignals(str(error)) from None
+        made = "; expected a suite as goodenough publish makes it" if MANIFEST in str(error) else ""
+        raise BadSignals(f"{error}{made}") from None
 
     def fetch(path: str, sha256: str) -> None:
         for again in (False, True):

@@ -17,10 +17,10 @@ import pytest
 
 from harness.documents import Entry, to_json
 from harness.errors import BadInput
-from harness.records import Estimate
+from harness.records import FAMILIES, Estimate
 from harness.starter import root as starter
 from harness.submit import store
-from leaderboard import asking, auditions, errands, skin
+from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
@@ -39,7 +39,7 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
 
 
 def shelf(world: World, *, on_space: bool = False) -> Shelf:
-    return Shelf(world.board, world.suite, world.submissions, None, on_space)
+    return Shelf(world.board, world.suite, None, on_space)
 
 
 # What a visitor typed
@@ -434,7 +434,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(rooms: Rooms, world
 
     model = next(folder for folder in starter.models("candidate") if "deepfake" in folder.name)
     suite = Suite(starter.embedded(), "embedded/starter")
-    where = Shelf(world.board, suite, world.submissions, None, on_space=False)
+    where = Shelf(world.board, suite, None, on_space=False)
     room = rooms.of("a")
     room.wanted = True
     views = list(trial(room, str(model), "deepfake", where, Limits(width=0.3), fully=False))
@@ -470,16 +470,38 @@ def test_the_colours_are_those_of_the_site_in_light_and_dark() -> None:
 
 def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: World) -> None:
     ranking = world.board.current[0]
-    folders = auditions.judges(world.submissions, world.suite, ranking)
-    assert [m.repo_id for m in folders] == [row.name for row in ranking.all_rows]
-    by = ranking.rows[1].entry.model
-    found = auditions.examples(world.suite, ranking.task, folders, by)
+    rows = [ranking.rows[1], *(row for row in ranking.all_rows if row is not ranking.rows[1])]
+    judges = [(row.entry.model, store.verdicts(row.folder)) for row in rows if row.folder]
+    by = judges[0][0]
+    found = listen.drawn(world.suite, ranking.task, FAMILIES[0], judges, n=4)
     assert 0 < len(found) <= 4
     for example in found:
         assert example.signal.reference != by.repo_id
         assert len(example.players) == 3
         assert example.judges[0][0] == by.repo_id.split("/")[1]
         assert len(example.judges) == len(ranking.all_rows)
+
+
+@pytest.mark.parametrize("licence", ["CC0-1.0", "all rights reserved"])
+@pytest.mark.parametrize("on_space", [False, True])
+def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
+    rooms: Rooms, world: World, licence: str, on_space: bool
+) -> None:
+    from harness.dataset.signals import Suite
+
+    suite = Suite(world.suite.root, "local/tones")
+    stated = [
+        dataclasses.replace(r, corpus=dataclasses.replace(r.corpus, licence=licence))
+        for r in suite.manifest.references
+    ]
+    suite.manifest = dataclasses.replace(suite.manifest, references=tuple(stated))
+    desk = app._Desk(Shelf(world.board, suite, None, on_space), rooms, Limits())
+    task = world.board.current[0].task
+    assert desk.models(task) == [row.name for row in world.board.current[0].all_rows]
+    page = desk.listen(task, desk.models(task)[0])
+    silent = on_space and licence != "CC0-1.0"
+    assert ("<audio" in page) != silent
+    assert ("does not allow that parts of it are passed on" in page) == silent
 
 
 def test_a_package_is_named_after_its_entry(world: World, tmp_path: Path, stub: Path) -> None:
