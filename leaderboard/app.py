@@ -29,7 +29,7 @@ from markupsafe import Markup
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
 from harness.submit import store
-from leaderboard import evidence, heat, listen, pages, plots, skin
+from leaderboard import evidence, listen, pages, plots, skin
 from leaderboard.columns import RATES
 from leaderboard.errands import Rooms
 from leaderboard.table import Ranking
@@ -234,7 +234,7 @@ class _Desk:
         ranking = self._shelf.board.current_of(task)
         if ranking is None or task not in {known.name for known in self._shelf.suite.tasks}:
             return {}
-        shown = {model for matrix in heat.trimmed(ranking) for model in matrix.models}
+        shown = {model for matrix in ranking.matrices for model in matrix.models}
         rows = [row for row in ranking.all_rows if row.entry.model in shown]
         return {row.entry.model: row.folder for row in rows if row.folder is not None}
 
@@ -299,9 +299,9 @@ def _ours(text: str, js_on_load: str | None = None) -> Any:
 def _figures(ranking: Ranking) -> list[tuple[str, str]]:
     """Heat maps as images, which can run nothing: what they show and their SVG in base64."""
     titles = {column.key: column.header for column in RATES}
-    matrix = next((m for m in ranking.matrices if m.references), None)
-    if matrix is None:
+    if not ranking.matrices:
         return []
+    matrix = ranking.matrices[0]
     return [
         (
             f"{titles[measure]} by reference and judge, {ranking.task}, family {matrix.family}",

@@ -10,13 +10,16 @@ Public: Key, Found, find, references_of, current.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.records import PROTOCOL
 from harness.submit import against, store, validate
+from leaderboard import reading
+from leaderboard.crowd import Progress
+from leaderboard.reading import Read
 
 Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
@@ -27,9 +30,11 @@ class Found:
     """An entry and where it lies."""
 
     entry: Entry
-    """As it was read."""
+    """Without the cells of its scorecard."""
     folder: Path
     """Holds it and its verdicts."""
+    read: Read = field(repr=False, compare=False)
+    """Everything that was read of it."""
     apart: str | None = None
     """Why it stands in no ranking and no heat map, whatever its scorecard says; None where it may."""
 
@@ -39,7 +44,9 @@ class Found:
         return self.entry.signals.sha256, self.entry.protocol
 
 
-def find(submissions: Path, suite: Suite | None) -> list[Found]:
+def find(
+    submissions: Path, suite: Suite | None, progress: Progress = lambda what, n, total: None
+) -> list[Found]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
     A submission is of such a reference when it has its weights, or its name and revision.
@@ -47,13 +54,20 @@ def find(submissions: Path, suite: Suite | None) -> list[Found]:
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
+        progress: told of what is read.
 
     Raises:
         BadInput: an entry that cannot be read.
     """
-    ours = [] if suite is None else [_of_suite(f, suite) for f in suite.verdicts()]
+    came = [] if suite is None else suite.verdicts()
+    folders = store.find(submissions)
+    everything = [*came, *folders]
+    found = [
+        Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
+    ]
+    ours = [] if suite is None else [replace(f, apart=_apart(f, suite)) for f in found[: len(came)]]
     taken = {name for found in ours for name in _names(found)}
-    theirs = [Found(store.read(folder), folder) for folder in store.find(submissions)]
+    theirs = found[len(came) :]
     standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
     return sorted(standing, key=lambda found: found.entry.path)
 
@@ -61,8 +75,8 @@ def find(submissions: Path, suite: Suite | None) -> list[Found]:
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
     """The references' own evaluations on the suite as it stands: folder and entry, by path."""
     key = (suite.ref(task).sha256, PROTOCOL)
-    found = (Found(store.read(folder), folder) for folder in suite.verdicts())
-    return [(f.folder, f.entry) for f in found if f.entry.task == task and f.key == key]
+    found = ((folder, store.read(folder)) for folder in suite.verdicts())
+    return [(f, e) for f, e in found if e.task == task and (e.signals.sha256, e.protocol) == key]
 
 
 def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
@@ -105,15 +119,15 @@ def _names(found: Found) -> set[tuple[Key, str]]:
     return {(found.key, entry.path), (found.key, f"{entry.model.weights_sha256} {entry.task}")}
 
 
-def _of_suite(folder: Path, suite: Suite) -> Found:
-    entry = store.read(folder)
-    found = Found(entry, folder)
+def _apart(found: Found, suite: Suite) -> str | None:
+    """Why an entry that came with the suite is set apart."""
+    entry, folder = found.entry, found.folder
     if entry.task not in {task.name for task in suite.tasks}:
-        return found
+        return None
     if found.key != (suite.ref(entry.task).sha256, PROTOCOL):
-        return found  # of signals that were: stale, as such submissions are
+        return None  # of signals that were: stale, as such submissions are
     weights = {reference.model.weights_sha256 for reference in suite.references(entry.task)}
     if entry.model.weights_sha256 not in weights:
-        return Found(entry, folder, "It lies among the suite's own entries and is of none of its references.")
+        return "It lies among the suite's own entries and is of none of its references."
     lines = validate.problems(folder, suite.tasks, strict_files=False) or against.problems(folder, suite)
-    return Found(entry, folder, f"The suite's own entry of it is not valid: {lines[0]}." if lines else None)
+    return f"The suite's own entry of it is not valid: {lines[0]}." if lines else None

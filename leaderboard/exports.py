@@ -15,6 +15,7 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from harness.documents import Entry
 from harness.records import Estimate
 from harness.seeds import seed_of
 from leaderboard import columns, paths, texts
@@ -158,7 +159,7 @@ def _ranked(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:
 
 def _badges(board: Board, task: str | None) -> bytes:
     """Snippets of all badges, one a line."""
-    lines = [snippet(row, ranking) for ranking, row in _ranked(board, task)]
+    lines = [snippet(row.entry) for _, row in _ranked(board, task)]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -199,21 +200,20 @@ def _span(row: Row) -> str:
     return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
 
 
-def snippet(row: Row, ranking: Ranking, base: str = "SITE") -> str:
-    """What embeds a badge in a model card, in Markdown.
+def snippet(entry: Entry, base: str = "SITE") -> str:
+    """What embeds the badge of an entry in a model card, in Markdown.
 
     Args:
-        row: the entry.
-        ranking: where it stands.
+        entry: the entry.
         base: address of the site.
     """
-    name = re.sub(r"[\[\]()<>`\\]", "", _plain(row.name))[:_NAME]
-    return f"[![goodenough: {name} on {ranking.task}]({base}/{badge_path(row, ranking)})]({base}/index.html)"
+    name = re.sub(r"[\[\]()<>`\\]", "", _plain(entry.model.repo_id))[:_NAME]
+    return f"[![goodenough: {name} on {entry.task}]({base}/{badge_path(entry)})]({base}/index.html)"
 
 
-def badge_path(row: Row, ranking: Ranking) -> str:
+def badge_path(entry: Entry) -> str:
     """Where the badge of an entry lies below the root of the site."""
-    name = f"{paths.page_of(row.entry.model).removesuffix('.html')}-{paths.anchor(ranking.task)}"
+    name = f"{paths.page_of(entry.model).removesuffix('.html')}-{paths.anchor(entry.task)}"
     if len(name) > _FILE_NAME:
         name = f"{name[:_FILE_NAME]}-{seed_of('badge', name):x}"
     return f"badges/{name}.svg"
@@ -227,5 +227,5 @@ def files(board: Board) -> dict[str, bytes]:
         for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
             written[f"data/{name}.{ending}"] = export(board, kind, task)
     for ranking, row in _ranked(board, None):
-        written[badge_path(row, ranking)] = badge(row, ranking).encode()
+        written[badge_path(row.entry)] = badge(row, ranking).encode()
     return written

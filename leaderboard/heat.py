@@ -1,42 +1,31 @@
 """The matrix of a task as data for the grid of its page, and as a small picture for the overview.
 
-Conventions: rows are references; columns are the references in the same order, then the best candidates, at
-most N_CANDIDATES of them. Numbers are tenths of a percent or of a percentage point.
+Conventions: rows are references; columns are the references in the same order, then the best candidates.
+Numbers are tenths of a percent or of a percentage point.
 
-Public: N_CANDIDATES, MEASURES, trimmed, grid, thumbnail, tenths.
+Public: MEASURES, grid, thumbnail, tenths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from os.path import commonprefix
 from typing import Any
 
 from harness.records import Estimate, ModelRef
 from leaderboard import paths, plots
 from leaderboard.plots import MEASURES as ALL
-from leaderboard.table import Matrix, Ranking, short_names
-
-N_CANDIDATES = 40
-"""Candidates a heat map shows, the best ones."""
+from leaderboard.table import Matrix, short_names
 
 MEASURES = ("transfer", "lift", "floor", "ceiling")
 """What the grid can show; the first at once."""
-
-
-def trimmed(ranking: Ranking) -> tuple[Matrix, ...]:
-    """The matrices of a ranking that have rows, each with its references and its best candidates."""
-    return tuple(
-        replace(m, models=m.models[: m.n_references + N_CANDIDATES]) for m in ranking.matrices if m.references
-    )
 
 
 def grid(matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str]) -> dict[str, Any] | None:
     """What the script of a task's page draws the heat map from.
 
     Args:
-        matrices: by family, `trimmed`; all with the same models.
+        matrices: by family; all with the same models.
         place: anchor of the task.
         links: page of a model, where it has one.
     """

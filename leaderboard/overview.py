@@ -71,7 +71,7 @@ def context(
 def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) -> Card:
     ranking, stale = board.current_of(task), board.stale(task)
     rows = () if ranking is None else ranking.rows[:BEST]
-    matrices = () if ranking is None else heat.trimmed(ranking)
+    matrices = () if ranking is None else ranking.matrices
     n_references = len(matrices[0].references) if matrices else 0
     n_clips = None
     if suite is not None and any(t.name == task for t in suite.tasks):

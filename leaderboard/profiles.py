@@ -1,9 +1,9 @@
 """The page of a model: what its entries say, pair by pair, and how to make them again.
 
-Conventions: the tables of pairs are long and made in Python as compact rows, every text in them escaped; all
-else is the template's. What an entry that was set apart says of pairs is not shown, as it is in no heat map.
+Conventions: a job holds all that a page is made of, little enough to be handed to another process. What an
+entry that was set apart says of pairs is not shown, as it is in no heat map.
 
-Public: Profile, Pairs, of_board, context, content, command.
+Public: Profile, Job, of_board, place_of, content, text, command.
 """
 
 from __future__ import annotations
@@ -14,99 +14,84 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
-from harness.documents import Cell, Entry, Rates
+from harness.documents import Entry
 from harness.records import Estimate, ModelRef
-from leaderboard import heat, paths, profile_plots
-from leaderboard.columns import RATES, THIN, UNKNOWN, Column, share
-from leaderboard.table import Board, Matrix, Ranking, Row
-from leaderboard.texts import escaped
+from leaderboard import pages, pairs, paths, profile_plots
+from leaderboard.columns import THIN, UNKNOWN, share
+from leaderboard.pairs import Named
+from leaderboard.reading import Cells
+from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """One table of pairs."""
-
-    family: str
-    """One of FAMILIES."""
-    rows: Markup
-    """Its body."""
-    n_left_out: int = 0
-    """Judges that are not in it."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """An entry and where it stands."""
 
     row: Row
     """Entry and place."""
-    ranking: Ranking
-    """Where it stands."""
+    task: str
+    """Name of the task."""
     place: str
     """Anchor of the task, or of a ranking that is not current."""
-    shown: tuple[Matrix, ...]
-    """Its matrices as they are shown, with the best candidates."""
+    stale: bool
+    """Not in the current ranking of the task."""
+    n_ranked: int
+    """How many have a place in it."""
+    references: Mapping[str, tuple[ModelRef, ...]]
+    """By family: models whose signals are told of, in this order."""
+    judges: tuple[Cells, ...]
+    """By family: how its own signals are judged, by the models of the matrix."""
+    n_left_out: int
+    """Candidates that are not among these."""
 
-    @property
-    def judges(self) -> tuple[ModelRef, ...]:
-        """The models whose verdicts on this model's own signals are shown."""
-        model = self.row.entry.model
-        return tuple(dict.fromkeys(g for m in self.shown for g in m.models if (model, g) in m.cells))
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything the page of a model is made of."""
+
+    model: ModelRef
+    """The model."""
+    profiles: tuple[Profile, ...]
+    """Its entries."""
+    named: Named
+    """What models are called, and where their pages are as seen from this one."""
+    traits: Mapping[str, Traits]
+    """By task, of a reference where the suite is at hand."""
+    sounds: Mapping[str, Mapping[ModelRef, str]]
+    """By task: where signals of a reference can be heard."""
 
 
-def of_board(board: Board) -> dict[ModelRef, list[Profile]]:
+def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
     """Every model with its entries, the current ones first."""
     profiles: dict[ModelRef, list[Profile]] = defaultdict(list)
     for ranking in board.rankings:
-        place = paths.anchor(ranking.task)
-        if ranking.stale:
-            place = f"{place}-{ranking.signals.sha256[:8]}-{ranking.protocol}"
-        shown = heat.trimmed(ranking)
+        place = place_of(ranking)
+        references = {m.family: m.references for m in ranking.matrices}
+        judges = _judges(ranking)
+        n_left_out = max((m.n_left_out for m in ranking.matrices), default=0)
         for row in ranking.all_rows:
-            profiles[row.entry.model].append(Profile(row, ranking, place, shown))
-    return profiles
+            found = Profile(
+                row=row,
+                task=ranking.task,
+                place=place,
+                stale=ranking.stale,
+                n_ranked=len(ranking.rows),
+                references=references,
+                judges=judges.get(row.entry.model, ()),
+                n_left_out=n_left_out,
+            )
+            profiles[row.entry.model].append(found)
+    return {model: tuple(found) for model, found in profiles.items()}
 
 
-def context(
-    model: ModelRef,
-    profiles: Iterable[Profile],
-    links: Mapping[ModelRef, str],
-    names: Mapping[ModelRef, str],
-    traits: Mapping[tuple[str, ModelRef], Traits],
-    sounds: Mapping[tuple[str, ModelRef], str],
-) -> dict[str, Any]:
-    """What the page of a model speaks of.
-
-    Args:
-        model: the model.
-        profiles: its entries.
-        links: page of each model as seen from this page.
-        names: short names.
-        traits: by task and reference, where the suite is at hand.
-        sounds: by task and reference, where its signals can be heard.
-    """
-    return {
-        "model": model,
-        "hub": paths.hub_page(model.repo_id, model.revision),
-        "home": "../index.html",
-        "profiles": [
-            {
-                "place": p.place,
-                "row": p.row,
-                "ranking": p.ranking,
-                "page": f"../tasks/{paths.task_page(p.ranking.task)}",
-                "judged": _judged(p, links, names, {} if p.ranking.stale else sounds),
-                "judges": _judges(p, links, names),
-                "traits": None if p.ranking.stale else _pictured(traits.get((p.ranking.task, model))),
-                "sounds": None if p.ranking.stale else sounds.get((p.ranking.task, model)),
-                "command": command(p.row.entry),
-            }
-            for p in profiles
-        ],
-    }
+def place_of(ranking: Ranking) -> str:
+    """An anchor for the rows of a ranking: that of its task, or one of its own where it is not current."""
+    place = paths.anchor(ranking.task)
+    return f"{place}-{ranking.signals.sha256[:8]}-{ranking.protocol}" if ranking.stale else place
 
 
 def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, ...]:
@@ -117,11 +102,34 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
         digest: of its entry.
         judges: digests of the entries that judged its signals.
     """
-    row, ranking = profile.row, profile.ranking
+    row = profile.row
     places = (row.rank, row.rank_low, row.rank_high, row.tie, row.reference)
-    card = row.entry.scorecard
-    of_ranking = (repr(ranking.signals), ranking.protocol, ranking.stale, len(ranking.rows))
-    return profile.place, digest, places, card.unranked_because, of_ranking, tuple(judges)
+    of_ranking = (profile.stale, profile.n_ranked, profile.n_left_out if profile.judges else 0)
+    because = row.entry.scorecard.unranked_because
+    return profile.place, digest, places, because, of_ranking, tuple(judges)
+
+
+def text(job: Job) -> str:
+    """The page of a model."""
+    model, told = job.model, []
+    for p in job.profiles:
+        sounds = {} if p.stale else job.sounds.get(p.task, {})
+        cells = [of.of(p.references[of.family]) for of in p.row.cells if of.family in p.references]
+        told.append(
+            {
+                "of": p,
+                "row": p.row,
+                "page": f"../tasks/{paths.task_page(p.task)}",
+                "judged": pairs.judged(cells, p.place, job.named, sounds),
+                "judges": pairs.judges(p.judges, job.named),
+                "traits": None if p.stale else _pictured(job.traits.get(p.task)),
+                "sounds": sounds.get(model),
+                "command": command(p.row.entry),
+            }
+        )
+    hub = paths.hub_page(model.repo_id, model.revision)
+    context = {"model": model, "hub": hub, "home": "../index.html", "profiles": told}
+    return pages.render("model.html.j2", context)
 
 
 def command(entry: Entry) -> str:
@@ -139,108 +147,25 @@ def command(entry: Entry) -> str:
     return shlex.join(parts)
 
 
-def _judged(
-    profile: Profile,
-    links: Mapping[ModelRef, str],
-    names: Mapping[ModelRef, str],
-    sounds: Mapping[tuple[str, ModelRef], str],
-) -> list[Pairs]:
-    """By family: each reference whose signals it judged (its column of the matrix)."""
-    model, task, found = profile.row.entry.model, profile.ranking.task, []
-    for i, m in enumerate(profile.ranking.matrices):
-        rows = [
-            _pair(
-                f,
-                m.cells[f, model],
-                links,
-                names,
-                # One id a pair: the first family has it.
-                f' id="{paths.pair_anchor(profile.place, f)}"' if i == 0 else "",
-                sounds.get((task, f)),
-            )
-            for f in m.references
-            if (f, model) in m.cells
-        ]
-        if rows:
-            found.append(Pairs(m.family, _markup(rows)))
-    return found
-
-
-def _judges(profile: Profile, links: Mapping[ModelRef, str], names: Mapping[ModelRef, str]) -> list[Pairs]:
-    """By family: each model that judged its own signals (its row of the matrix)."""
-    model, found = profile.row.entry.model, []
-    all_of = {m.family: len(m.models) for m in profile.ranking.matrices}
-    for m in profile.shown:
-        rows = [_pair(g, cell, links, names) for g in m.models if (cell := m.cells.get((model, g)))]
-        if rows:
-            found.append(Pairs(m.family, _markup(rows), all_of[m.family] - len(m.models)))
-    return found
-
-
-def _pair(
-    model: ModelRef,
-    cell: Cell,
-    links: Mapping[ModelRef, str],
-    names: Mapping[ModelRef, str],
-    id: str = "",
-    sound: str | None = None,
-) -> str:
-    name = escaped(names[model])
-    if model in links:
-        name = f'<a href="{escaped(links[model])}">{name}</a>'
-    own = ' <span class="badge">own</span>' if cell.same_weights else ""
-    heard = f' <a class="hear" href="{escaped(sound)}">listen</a>' if sound else ""
-    of_which = f", {cell.n_degenerate} degenerate" if cell.n_degenerate else ""
-    return (
-        f'<tr{id}><th class="text" scope="row">{name}{own}{heard}'
-        f"<small>{cell.n_applicable} of {cell.n_signals} apply{of_which}</small></th>"
-        f"{_numbers(cell.rates)}</tr>"
-    )
-
-
-_TOLD = ("lift", "transfer")
-"""Rates whose interval stands below them; the others tell it when pointed at."""
-
-_CELLS = tuple(
-    (
-        "<td>%+.1f<small>%+.1f to %+.1f</small></td>"
-        if column.kind == "difference"
-        else "<td>%.1f<small>%.1f to %.1f</small></td>"
-        if column.key in _TOLD
-        else '<td title="%.1f to %.1f">%.1f</td>'
-    )
-    for column in RATES
-)
-_WHOLE_ROW = "".join(_CELLS)
-
-
-def _numbers(rates: Rates) -> str:
-    """The cells of a row; all at once where every number has its interval, which is the rule."""
-    found: list[list[float]] = []
-    for column in RATES:
-        estimate = getattr(rates, column.key)
-        value, low, high = estimate.value, estimate.low, estimate.high
-        if value is None or low is None or high is None:
-            return "".join(map(_number, (getattr(rates, c.key) for c in RATES), RATES))
-        told = column.key in _TOLD
-        found.append([value, low, high] if told else [low, high, value])
-    return _plain(_WHOLE_ROW % tuple([100 * x for three in found for x in three]))
-
-
-def _number(estimate: Estimate, column: Column) -> str:
-    if estimate.value is None:
-        return f"<td>{UNKNOWN}</td>"
-    sign = "+" if column.kind == "difference" else ""
-    return _plain(f"<td>{100 * estimate.value:{sign}.1f}</td>")
-
-
-def _plain(numbers: str) -> str:
-    """No sign before a zero, and a minus for a hyphen."""
-    return numbers.replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "−")
-
-
-def _markup(rows: list[str]) -> Markup:
-    return Markup("\n".join(rows))  # noqa: S704 - escaped in _pair
+def _judges(ranking: Ranking) -> dict[ModelRef, tuple[Cells, ...]]:
+    """By reference, and for each family: how its signals are judged (its row of the matrix)."""
+    found: dict[ModelRef, list[Cells]] = defaultdict(list)
+    cells = {row.entry.model: row.cells for row in ranking.all_rows}
+    for matrix in ranking.matrices:
+        of_family = {g: c for g in matrix.models for c in cells.get(g, ()) if c.family == matrix.family}
+        at = {g: {f: i for i, f in enumerate(c.models)} for g, c in of_family.items()}
+        for f in matrix.references:
+            there = [(g, of_family[g], at[g][f]) for g in of_family if f in at[g]]
+            if there:
+                found[f].append(
+                    Cells(
+                        matrix.family,
+                        tuple(g for g, _, _ in there),
+                        np.stack([c.counts[i] for _, c, i in there]),
+                        np.stack([c.rates[i] for _, c, i in there]),
+                    )
+                )
+    return {f: tuple(of_families) for f, of_families in found.items()}
 
 
 def _pictured(traits: Traits | None) -> dict[str, Any] | None:

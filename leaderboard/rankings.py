@@ -20,7 +20,7 @@ from harness.dataset.signals import Suite
 from harness.records import Estimate, ModelRef
 from leaderboard import columns, evidence, heat, pages, paths
 from leaderboard.columns import Column
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.table import SHOWN, Board, Ranking, Row
 
 FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""
@@ -67,7 +67,7 @@ def context(
     """
     ranking = board.current_of(task)
     place = paths.anchor(task)
-    matrices = () if ranking is None else heat.trimmed(ranking)
+    matrices = () if ranking is None else ranking.matrices
     references = () if suite is None or task not in _tasks(suite) else suite.references(task)
     grid = heat.grid(matrices, place, links)
     return {
@@ -81,8 +81,8 @@ def context(
         "links": links,
         "note": note,
         "grid": None if grid is None else pages.embed(grid),
-        "n_candidates": heat.N_CANDIDATES,
-        "n_left_out": 0 if not matrices or ranking is None else _left_out(ranking),
+        "n_candidates": SHOWN,
+        "n_left_out": matrices[0].n_left_out if matrices else 0,
         "figure": f"../figures/{place}-transfer.svg",
         "data": f"../data/{place}",
         "references": references,
@@ -139,11 +139,6 @@ def _value(column: Column, row: Row) -> Any:
 def _shown(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> Shown:
     rows = ranking.all_rows
     return Shown(ranking, id, rows[:FIRST], axis_of(rows), pages.embed(table_data(rows, links)))
-
-
-def _left_out(ranking: Ranking) -> int:
-    matrix = ranking.matrices[0]
-    return max(0, len(matrix.models) - matrix.n_references - heat.N_CANDIDATES)
 
 
 def _tasks(suite: Suite) -> set[str]:

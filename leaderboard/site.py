@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,11 +31,10 @@ from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
-from harness.submit import store
 from leaderboard import (
+    crowd,
     evidence,
     exports,
-    heat,
     overview,
     pages,
     paths,
@@ -46,9 +45,11 @@ from leaderboard import (
     table,
     traits,
 )
+from leaderboard.crowd import Progress
 from leaderboard.evidence import Heard
+from leaderboard.pairs import Named
 from leaderboard.paths import page_of as page_of
-from leaderboard.profiles import Profile
+from leaderboard.profiles import Job, Profile
 from leaderboard.profiles import command as command
 from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
@@ -65,17 +66,20 @@ class Page:
     """Below its folder."""
     key: str
     """Of everything that its text follows from."""
-    make: Callable[[], str]
-    """Makes the text."""
+    make: Callable[[], str | Job]
+    """Makes the text, or what the text of a model's page is made of."""
 
 
-def write(out: Path, board: Board, suite: Suite | None) -> Path:
+def write(
+    out: Path, board: Board, suite: Suite | None, progress: Progress = lambda what, n, total: None
+) -> Path:
     """Write the site.
 
     Args:
         out: its folder; an earlier site there is replaced, page by page where something changed.
         board: what stands on it.
         suite: the current signals, for sounds and what is told of the references; None leaves that out.
+        progress: told of the pages of models.
 
     Returns:
         Path of index.html.
@@ -91,12 +95,19 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     try:
         wanted: dict[str, str | None] = {}
+        jobs: list[tuple[Path, Job]] = []
         for page in _Site(board, suite).pages():
             wanted[page.path] = page.key
             if not place.standing(out, page.path, ours.get(page.path), page.key):
                 path = fresh / page.path
                 path.parent.mkdir(exist_ok=True)
-                path.write_text(page.make(), encoding="utf-8")
+                made = page.make()
+                if isinstance(made, Job):
+                    jobs.append((path, made))
+                else:
+                    path.write_text(made, encoding="utf-8")
+        for n in crowd.batches(_write_some, jobs):
+            progress("Writing pages", n, len(jobs))
         for name, data in exports.files(board).items():
             key = wanted[name] = hashlib.sha256(data).hexdigest()[:32]
             if not place.standing(out, name, ours.get(name), key):
@@ -110,6 +121,12 @@ def write(out: Path, board: Board, suite: Suite | None) -> Path:
     return out / "index.html"
 
 
+def _write_some(jobs: Sequence[tuple[Path, Job]]) -> int:
+    for path, job in jobs:
+        path.write_text(profiles.text(job), encoding="utf-8")
+    return len(jobs)
+
+
 class _Site:
     """Everything the pages share, each thing counted once and when it is needed."""
 
@@ -117,7 +134,8 @@ class _Site:
         self.board = board
         self.suite = suite
         self.profiles = profiles.of_board(board)
-        judged = {m: None for r in board.rankings for matrix in r.matrices for m in matrix.references}
+        matrices = [matrix for r in board.rankings for matrix in r.matrices]
+        judged = {m: None for matrix in matrices for m in (*matrix.references, *matrix.models)}
         self.names = table.short_names([*{**dict.fromkeys(self.profiles), **judged}])
         self.beside = {model: page_of(model) for model in self.profiles}
         self.below = {model: f"models/{page}" for model, page in self.beside.items()}
@@ -125,7 +143,17 @@ class _Site:
         self.chosen = dict(self._chosen())
         self.traits = cache(self._traits)
         self.traits_key = cache(self._traits_key)
-        self._rows: dict[int, dict[ModelRef, Row]] = {}
+        self.named = cache(self._named)
+        self.sounds = {
+            task: {
+                h.reference: f"../evidence/{paths.task_page(task)}#{evidence.anchor_of(h.reference)}"
+                for h in heard
+            }
+            for task, heard in self.chosen.items()
+        }
+        self.by_place = {
+            profiles.place_of(r): {row.entry.model: row for row in r.all_rows} for r in board.rankings
+        }
         self._digests: dict[tuple[Any, ...], str] = {}
 
     def pages(self) -> Iterator[Page]:
@@ -161,40 +189,29 @@ class _Site:
         records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
         return Page(f"tasks/{paths.task_page(task)}", _key("task", of_task, records, sounds), make)
 
-    def _model(self, model: ModelRef, found: list[Profile]) -> Page:
+    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page:
         parts: list[Any] = []
-        named: dict[ModelRef, None] = {}
-        for profile in found:
-            judges = profile.judges
-            named.update(dict.fromkeys(judges))
-            named.update((f, None) for m in profile.ranking.matrices for f in m.references)
-            by_model = self._rows_of(profile.ranking)
+        for p in found:
+            judges = dict.fromkeys(g for of in p.judges for g in of.models)
+            by_model = self.by_place[p.place]
             told = [self._digest(by_model[g]) for g in judges if g in by_model]
-            parts.append(profiles.content(profile, self._digest(profile.row), told))
-            if profile.row.reference and not profile.ranking.stale:
-                parts.append(self.traits_key(profile.ranking.task))
-        called = [(self.names[m], self.beside.get(m)) for m in named]
-        sounds = {
-            (task, h.reference): f"../evidence/{paths.task_page(task)}#{evidence.anchor_of(h.reference)}"
-            for task, heard in self.chosen.items()
-            if any(p.ranking.task == task for p in found)
-            for h in heard
-        }
+            parts.append(profiles.content(p, self._digest(p.row), told))
+            if p.row.reference and not p.stale:
+                parts.append(self.traits_key(p.task))
+        named, named_key = self.named(tuple(dict.fromkeys(p.place for p in found)))
+        sounds = {p.task: self.sounds[p.task] for p in found if p.task in self.sounds}
 
-        def make() -> str:
-            told: dict[tuple[str, ModelRef], Traits] = {}
-            for p in found:
-                if p.row.reference and not p.ranking.stale:
-                    told |= {(p.ranking.task, m): t for m, t in self.traits(p.ranking.task).items()}
-            context = profiles.context(model, found, self.beside, self.names, told, sounds)
-            return pages.render("model.html.j2", context)
+        def job() -> Job:
+            of = {p.task: self.traits(p.task) for p in found if p.row.reference and not p.stale}
+            told = {task: traits[model] for task, traits in of.items() if model in traits}
+            return Job(model, found, named, told, sounds)
 
-        key = _key("model", model, parts, called, sorted(sounds.values()))
-        return Page(f"models/{self.beside[model]}", key, make)
+        key = _key("model", model, parts, named_key, [sorted(s.values()) for s in sounds.values()])
+        return Page(f"models/{self.beside[model]}", key, job)
 
     def _evidence(self, task: str, ranking: Ranking) -> Page:
-        matrix = heat.trimmed(ranking)[0]
-        by_model = self._rows_of(ranking)
+        matrix = ranking.matrices[0]
+        by_model = self.by_place[profiles.place_of(ranking)]
         judges = [
             (m, self.names[m], by_model[m].entry.verdicts_sha256) for m in matrix.models if m in by_model
         ]
@@ -222,10 +239,10 @@ class _Site:
         return Page(f"evidence/{paths.task_page(task)}", key, make)
 
     def _figures(self, ranking: Ranking) -> Iterator[Page]:
-        shown = heat.trimmed(ranking)
+        shown = ranking.matrices
         if not shown or shown[0].family != FAMILIES[0]:
             return
-        by_model = self._rows_of(ranking)
+        by_model = self.by_place[profiles.place_of(ranking)]
         told = [self._digest(by_model[m]) for m in shown[0].models if m in by_model]
         for measure in FIGURES:
             path = f"figures/{paths.anchor(ranking.task)}-{measure}.svg"
@@ -236,7 +253,7 @@ class _Site:
         """What is heard of each task that may be heard."""
         for task in () if self.suite is None else self.suite.tasks:
             ranking = self.board.current_of(task.name)
-            if self.suite is None or ranking is None or not heat.trimmed(ranking):
+            if self.suite is None or ranking is None or not ranking.matrices:
                 continue
             if evidence.why_silent(self.suite, task.name) is None:
                 heard = evidence.choose(self.suite, task.name)
@@ -258,11 +275,16 @@ class _Site:
             return frozenset()
         return frozenset(m for matrix in ranking.matrices for m in matrix.models[: matrix.n_references])
 
-    def _rows_of(self, ranking: Ranking) -> Mapping[ModelRef, Row]:
-        found = self._rows.get(id(ranking))
-        if found is None:
-            found = self._rows[id(ranking)] = {row.entry.model: row for row in ranking.all_rows}
-        return found
+    def _named(self, places: tuple[str, ...]) -> tuple[Named, str]:
+        """Names and links of the models that pages of some rankings name, and a hash of both."""
+        models: dict[ModelRef, None] = {}
+        for ranking in self.board.rankings:
+            if profiles.place_of(ranking) in places:
+                for matrix in ranking.matrices:
+                    models.update(dict.fromkeys((*matrix.references, *matrix.models)))
+        names = {model: self.names[model] for model in models}
+        links = {model: self.beside[model] for model in models if model in self.beside}
+        return Named(names, links), _key(names, links)
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
@@ -283,8 +305,8 @@ class _Site:
             row.status,
         )
         if name not in self._digests:
-            text = to_json(entry).encode() if row.folder is None else (row.folder / store.ENTRY).read_bytes()
-            self._digests[name] = hashlib.sha256(repr(row.status).encode() + text).hexdigest()
+            of_entry = row.sha256 or to_json(entry)
+            self._digests[name] = hashlib.sha256(f"{row.status!r} {of_entry}".encode()).hexdigest()
         return self._digests[name]
 
 

@@ -4,15 +4,17 @@ Conventions: entries are comparable when they answered the same signals under th
 the key. Each task has one current key, that of the suite (where it has no such task: `entries.current`);
 entries with another are stale and are never ranked among the current ones. References and candidates share
 one ranking: a rate of a reference is a mean over the other references. Nothing a scorecard holds is
-computed again: what is made here is places, their intervals and the arrangement.
+computed again: what is made here is places, their intervals and the arrangement. A board may have ten
+thousand rows: their entries are without the cells of their scorecards, of which `Row.cells` tells what a page
+says; the matrices have all of them, for the references and the best candidates.
 
-Public: Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_json.
+Public: SHOWN, Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_json.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,14 @@ from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import notices, store
 from harness.submit.notices import Decline
-from leaderboard import entries, status
+from leaderboard import entries, places, reading, status
+from leaderboard.crowd import Progress
 from leaderboard.entries import Found, Key
+from leaderboard.reading import Cells
 from leaderboard.status import SELF_REPORTED, Status
+
+SHOWN = 40
+"""Candidates in a matrix, beside the references: the best, then those that are not ranked."""
 
 _OTHERS = "Its references and their numbers of signals are not those of the suite it names."
 
@@ -35,7 +42,7 @@ class Row:
     """One entry and its place."""
 
     entry: Entry
-    """The record; every number is read from its scorecard."""
+    """The record, without the cells of its scorecard; every number is read from it."""
     reference: bool
     """Its own signals are among those judged, known by its weights; its scorecard leaves them out."""
     rank: int | None = None
@@ -50,6 +57,10 @@ class Row:
     """Holds the entry and its verdicts."""
     status: Status = SELF_REPORTED
     """How far it is to be believed."""
+    cells: tuple[Cells, ...] = ()
+    """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
+    sha256: str | None = None
+    """Of its entry.json; None where it lies in no folder."""
 
     @property
     def name(self) -> str:
@@ -69,6 +80,8 @@ class Matrix:
     """Columns: the references in the same order, then the candidates as ranked."""
     cells: dict[tuple[ModelRef, ModelRef], Cell]
     """By reference and model; a pair nobody evaluated is not there."""
+    n_left_out: int = 0
+    """Further candidates, which are not among the columns."""
 
     @property
     def n_references(self) -> int:
@@ -93,7 +106,7 @@ class Ranking:
     unranked: tuple[Row, ...]
     """Not ranked, by name; the scorecard says why."""
     matrices: tuple[Matrix, ...]
-    """One per family, headline first."""
+    """One per family of which there are cells, headline first."""
     note: str = ""
     """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
     declined: tuple[Decline, ...] = ()
@@ -131,12 +144,13 @@ class Board:
         return tuple(r for r in self.rankings if r.stale and r.task == task)
 
 
-def build(submissions: Path, suite: Suite | None) -> Board:
+def build(submissions: Path, suite: Suite | None, progress: Progress = lambda what, n, total: None) -> Board:
     """Read every entry and rank what is comparable.
 
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now; the verdicts below its root are those of its references.
+        progress: told of what is read.
 
     Raises:
         BadInput: no such folder, or an entry or its verdicts that cannot be read.
@@ -147,7 +161,7 @@ def build(submissions: Path, suite: Suite | None) -> Board:
             "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
         )
     groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
-    for found in entries.find(submissions, suite):
+    for found in entries.find(submissions, suite, progress):
         groups[found.entry.task][found.key].append(found)
     offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
     rankings: list[Ranking] = []
@@ -248,31 +262,54 @@ def _ranking(
     note: str,
 ) -> Ranking:
     # What an entry says of its references is its own word: who left some out is not compared with the others.
-    usual = counts or Counter(f.entry.references for f in group).most_common(1)[0][0]
+    # Where they are equal they are one object (`reading`), and need not be compared again.
+    named_by = Counter(id(f.entry.references) for f in group)
+    told = {id(f.entry.references): f.entry.references for f in group}
+    usual = counts or told[max(told, key=named_by.__getitem__)]
+    alike = {name for name, references in told.items() if references == usual}
     weights = {count.model.weights_sha256 for count in usual}
     statuses = {f.folder: status.of(f.folder, stale=stale) for f in group}
     believed = [f if statuses[f.folder].ranks else replace(f, apart=statuses[f.folder].note) for f in group]
-    judged = [f if f.apart or f.entry.references == usual else replace(f, apart=_OTHERS) for f in believed]
+    judged = [
+        f if f.apart or id(f.entry.references) in alike else replace(f, apart=_OTHERS) for f in believed
+    ]
     sound = [f for f in judged if f.apart is None]
     apart = [_set_apart(f, f.apart) for f in judged if f.apart is not None]
     counted = [f for f in sound if f.entry.scorecard.ranked]
-    rows = _ranked(task, sorted(counted, key=lambda f: (-_lift(f.entry), f.entry.path)), weights, statuses)
+    counted.sort(key=lambda f: (-_lift(f.entry), f.entry.path))
     rest = [f for f in sound if not f.entry.scorecard.ranked]
-    judging = [*(row.entry for row in rows), *(f.entry for f in rest)]
+
+    def row(found: Found) -> Row:
+        return Row(
+            found.entry,
+            reference=found.entry.model.weights_sha256 in weights,
+            folder=found.folder,
+            status=statuses[found.folder],
+            cells=() if found.apart else found.read.cells,
+            sha256=found.read.sha256,
+        )
+
     below = sorted([*rest, *apart], key=lambda f: f.entry.path)
+    judging = [*map(row, counted), *map(row, rest)]
     return Ranking(
         task,
         named,
         group[0].entry.protocol,
         stale,
-        rows,
-        tuple(
-            Row(f.entry, f.entry.model.weights_sha256 in weights, folder=f.folder, status=statuses[f.folder])
-            for f in below
-        ),
-        tuple(matrix_of(judging, family) for family in FAMILIES if family in {c.family for c in usual}),
+        _placed(task, counted, judging),
+        tuple(map(row, below)),
+        _matrices(judging),
         note,
     )
+
+
+def _matrices(judging: Sequence[Row]) -> tuple[Matrix, ...]:
+    """Of the references and the first of the candidates, with what is read of them for it."""
+    candidates = [row for row in judging if not row.reference]
+    left_out = {row.folder for row in candidates[SHOWN:]}
+    shown = [store.read(row.folder) for row in judging if row.folder and row.folder not in left_out]
+    made = (replace(matrix_of(shown, family), n_left_out=len(left_out)) for family in FAMILIES)
+    return tuple(matrix for matrix in made if matrix.references)
 
 
 def _set_apart(found: Found, because: str) -> Found:
@@ -292,45 +329,16 @@ def _lift(entry: Entry) -> float:
     return value
 
 
-def _ranked(
-    task: str, group: Sequence[Found], references: Set[str], statuses: Mapping[Path, Status]
-) -> tuple[Row, ...]:
-    """Places with their intervals: all models are scored again on the same resampled clips."""
+def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows of a group, in its order, with their places and the intervals of these."""
     if not group:
         return ()
     import numpy as np
 
-    from harness.score import estimates, scorecard
-
-    lifts = []
-    for found in group:
-        entry = found.entry
-        lifts.append(
-            scorecard.lift_by_clip(
-                store.verdicts(found.folder),
-                FAMILIES[0],
-                entry.references,
-                entry.model,
-                entry.label_map.covered,
-            )
-        )
-    clips = sorted(set().union(*(frame.index for frame in lifts)))
-    weights = estimates.clip_weights(len(clips), ("rank", task, group[0].entry.signals.sha256))
-    draws = np.stack([estimates.draws_of(frame.reindex(clips).to_numpy(float), weights) for frame in lifts])
-    values = np.array([_lift(found.entry) for found in group])
-    ranks = 1 + (values > values[:, None] + 1e-12).sum(axis=1)
-    intervals = estimates.rank_intervals(draws)
-    ties = estimates.tie_groups(draws, values)
+    lifts = [f.read.lifts or reading.paired(f.folder / store.VERDICTS, f.entry) for f in group]
+    values = np.array([_lift(f.entry) for f in group])
+    found = places.places(lifts, values, ("rank", task, group[0].entry.signals.sha256))
     return tuple(
-        Row(
-            found.entry,
-            found.entry.model.weights_sha256 in references,
-            rank,
-            min(low, rank),
-            max(high, rank),
-            tie,
-            found.folder,
-            statuses[found.folder],
-        )
-        for found, rank, (low, high), tie in zip(group, ranks.tolist(), intervals, ties, strict=True)
+        replace(row, rank=place.rank, rank_low=place.low, rank_high=place.high, tie=place.tie)
+        for row, place in zip(rows, found, strict=False)
     )

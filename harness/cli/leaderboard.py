@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import open_suite
+from harness.cli.terminal import open_suite, progress_bars
 
 if TYPE_CHECKING:
     from leaderboard.table import Board
@@ -88,7 +88,8 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     from harness.journal import replace_file
     from leaderboard import exports, table
 
-    board = table.build(_entries(submissions), open_suite(signals))
+    with progress_bars() as progress:
+        board = table.build(_entries(submissions), open_suite(signals), progress)
     if task is not None and task not in board.tasks:
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}")
     data = exports.export(board, kind, task)
@@ -179,8 +180,10 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
 
     suite = open_suite(signals)
     named = None if Path(submissions).exists() else split(submissions)
+    with progress_bars() as progress:
+        board = table.build(_entries(submissions), suite, progress)
     shelf = Shelf(
-        board=table.build(_entries(submissions), suite),
+        board=board,
         suite=suite,
         submissions_name=named[0] if named else None,
         on_space="SPACE_ID" in os.environ,
@@ -200,8 +203,10 @@ def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Pat
     from leaderboard import site, table
 
     suite = open_suite(signals)
-    board = table.build(_entries(submissions), suite)
-    return board, site.write(out, board, suite)
+    entries = _entries(submissions)
+    with progress_bars() as progress:
+        board = table.build(entries, suite, progress)
+        return board, site.write(out, board, suite, progress)
 
 
 def _entries(submissions: str) -> Path:

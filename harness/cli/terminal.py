@@ -190,6 +190,38 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
         yield step
 
 
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars of work in parts; yields a function of (part, steps done since the last call, steps in all).
+
+    A part has its bar from the first time it is named on, and none is left when all are done.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    parts: dict[str, TaskID] = {}
+
+    def step(part: str, n_done: int, total: int) -> None:
+        if part not in parts:
+            parts[part] = bars.add_task(part, total=total, rate="")
+        speed = bars.tasks[parts[part]].speed
+        bars.update(parts[part], advance=n_done, rate="" if speed is None else f"{speed:,.0f}/s")
+
+    with bars:
+        yield step
+
+
 def show(entry: Entry) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
     from rich.box import SIMPLE_HEAD

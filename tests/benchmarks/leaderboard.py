@@ -1,82 +1,90 @@
-"""The site of a large board: 10, 1,000 and 10,000 candidates, 60 references; time and peak memory.
+"""The leaderboard of many entries: 10, 1,000 and 10,000 candidates, 60 references; time and peak memory.
 
-    python -m tests.benchmarks.leaderboard [N ...]     (from the root of the repository)
+    python -m tests.benchmarks.leaderboard [N ...] [--keep DIR]     (from the root of the repository)
 
-Times the pages alone, in seconds of a processor, of a board made up in memory: candidates share the cells of
-one scorecard, which costs no less to write. Each size runs in a process of its own, builds the site, builds
-it again unchanged, and once more with one candidate's place moved.
+Each size: `synthetic` makes a suite and entries, then in processes of their own the board is read and the
+site written, twice, the second time with nothing changed, and once more with one entry gone. Wall time, and
+the largest resident memory of any process. The entries of 10,000 candidates take some 6 GB of disk.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from harness.records import ModelRef
-from leaderboard import site, table
-from leaderboard.table import Board, Ranking, Row
-from tests.entries import make_entry
-
 SIZES = (10, 1000, 10_000)
-N_REFERENCES, N_CLIPS = 60, 24
+N_REFERENCES, N_CLIPS = 60, 40
 
 
-def made_up(n: int) -> Board:
-    """A board of n candidates and the references, none of which has an entry of its own."""
-    names = [f"toys/reference-{j:02}" for j in range(N_REFERENCES)]
-    entry, _ = make_entry(references=names, n_clips=N_CLIPS)
-    rows = []
-    for i in range(n):
-        model = ModelRef(f"org-{i % 97}/model-{i:05}", f"{i:040x}", f"{i + 1:064x}")
-        facts = replace(entry.facts, n_parameters=10**6 + i)
-        rows.append(
-            Row(replace(entry, model=model, facts=facts), False, i + 1, max(1, i - 3), i + 5, 1 + i // 9)
+def build(root: Path) -> None:
+    """One build, and what it took as JSON."""
+    from harness.dataset.signals import Suite
+    from leaderboard import site, table
+
+    start = time.perf_counter()
+    suite = Suite(root / "signals", "local/synthetic")
+    board = table.build(root / "submissions", suite)
+    read = time.perf_counter()
+    site.write(root / "site", board, suite)
+    done = time.perf_counter()
+    peaks = [resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    took = {"board": read - start, "site": done - read, "mib": max(peaks) / 1024}
+    took["rows"] = sum(len(r.all_rows) for r in board.rankings)
+    print(json.dumps(took))
+
+
+def measure(n: int, root: Path) -> None:
+    """One size, printed as rows of a table."""
+    from tests.benchmarks import synthetic
+
+    if not (root / "submissions").is_dir():
+        synthetic.make(root, n, N_REFERENCES, N_CLIPS, 0)
+    shutil.rmtree(root / "site", ignore_errors=True)
+    for what in ("from nothing", "unchanged", "one entry gone"):
+        if what == "one entry gone":
+            last = sorted((root / "submissions").iterdir())[-1]
+            last.rename(root / "gone")
+        said = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.leaderboard", "--build", str(root)],
+            capture_output=True,
+            text=True,
+            check=True,
         )
-    matrices = tuple(table.matrix_of([row.entry for row in rows], f) for f in ("responsibility", "minimal"))
-    return Board((Ranking(entry.task, entry.signals, entry.protocol, False, tuple(rows), (), matrices),))
+        if what == "one entry gone":
+            (root / "gone").rename(last)
+        took = json.loads(said.stdout)
+        pages = list((root / "site").rglob("*.html"))
+        size = sum(p.stat().st_size for p in pages) / 1e6
+        print(
+            f"| {n:,} | {what} | {took['board']:.1f} s | {took['site']:.1f} s | {took['mib']:,.0f} MiB "
+            f"| {len(pages):,} pages, {size:,.0f} MB |",
+            flush=True,
+        )
 
 
-def measure(n: int) -> None:
-    """One size, printed as a row of a table."""
-    board = made_up(n)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "site"
-        times = [_timed(out, board), _timed(out, board)]
-        ranking = board.rankings[0]
-        *others, last = ranking.rows
-        moved = replace(ranking, rows=(*others, replace(last, rank_low=1)))
-        times.append(_timed(out, Board((moved,))))
-        size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    first, again, one = (f"{t:.2f} s" for t in times)
-    print(
-        f"| {n:,} | {first} | {1000 * times[0] / n:.2f} ms | {again} | {one} | {size / 1e6:.0f} MB "
-        f"| {before / 1024:.0f} MiB | {peak / 1024:.0f} MiB |"
-    )
-
-
-def _timed(out: Path, board: Board) -> float:
-    start = time.process_time()
-    site.write(out, board, None)
-    return time.process_time() - start
-
-
-def main(sizes: list[int]) -> None:
-    """Each size in a process of its own, for its peak of memory."""
-    print("| candidates | site | per candidate | again | one moved | size | board in memory | peak |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    for n in sizes:
-        subprocess.run([sys.executable, "-m", "tests.benchmarks.leaderboard", f"--one={n}"], check=True)
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sizes", nargs="*", type=int)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--build", type=Path)
+    asked = parser.parse_args()
+    if asked.build:
+        build(asked.build)
+        return
+    print("| candidates | build | board | site | peak | made |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for n in asked.sizes or SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(n, (asked.keep or Path(folder)) / str(n))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1].startswith("--one="):
-        measure(int(sys.argv[1].removeprefix("--one=")))
-    else:
-        main([int(a) for a in sys.argv[1:]] or list(SIZES))
+    main()

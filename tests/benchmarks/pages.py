@@ -10,14 +10,16 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from leaderboard import pages, paths, rankings
-from leaderboard.table import Board
-from tests.benchmarks.leaderboard import made_up
+from harness.records import FAMILIES, ModelRef
+from leaderboard import pages, paths, rankings, table
+from leaderboard.table import Board, Ranking, Row
 from tests.browser.conftest import CHROMIUM, OPTIONS
+from tests.entries import make_entry
 
 N_ROWS = 10_000
 N_VISITS = 9
@@ -39,6 +41,21 @@ _FILTER = """(text) => {
     document.body.offsetHeight;
     return performance.now() - start;
 }"""
+
+
+def made_up(n: int, n_references: int = 60) -> Board:
+    """A board of n candidates with the numbers of one, and references without entries of their own."""
+    names = [f"toys/reference-{j:02}" for j in range(n_references)]
+    entry, _ = make_entry(references=names, n_clips=24)
+    rows = []
+    for i in range(n):
+        model = ModelRef(f"org-{i % 97}/model-{i:05}", f"{i:040x}", f"{i + 1:064x}")
+        facts = replace(entry.facts, n_parameters=10**6 + i)
+        candidate = replace(entry, model=model, facts=facts)
+        rows.append(Row(candidate, False, i + 1, max(1, i - 3), i + 5, 1 + i // 9))
+    shown = [row.entry for row in rows[: table.SHOWN]]
+    matrices = tuple(table.matrix_of(shown, family) for family in FAMILIES)
+    return Board((Ranking(entry.task, entry.signals, entry.protocol, False, tuple(rows), (), matrices),))
 
 
 def write(path: Path, board: Board) -> None:

@@ -23,7 +23,7 @@ from harness.records import Clip, Skipped
 from harness.score.study import study_of
 from harness.submit import against, store, validate, verification
 from harness.tasks import Task
-from leaderboard import report, site, study, table
+from leaderboard import reading, report, site, study, table
 from leaderboard.table import Board, Ranking
 from tests import hostile
 from tests.entries import made_verification
@@ -153,11 +153,13 @@ def spoil(entry: Entry, text: str, kept: frozenset[str]) -> Entry:
 def _further(board: Board) -> list[Ranking]:
     """Rankings of tasks, on signals and with a note that a stranger named."""
     row = board.current[0].rows[0]
+    assert row.folder is not None
+    entry = store.read(row.folder)
     made = []
     for i, text in enumerate((*hostile.PATHS.values(), *hostile.ATTRIBUTES.values(), WORST)):
-        spoiled = spoil(replace(row.entry, task=text), text, _ALONE)
+        spoiled = spoil(replace(entry, task=text), text, _ALONE)
         cells = tuple(table.matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
-        rows = (replace(row, entry=spoiled),)
+        rows = (replace(row, entry=spoiled, cells=reading.packed(spoiled)),)
         made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))
     return made
 

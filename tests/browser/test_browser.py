@@ -38,8 +38,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     board = table.build(submissions, suite)
     index = site.write(root / "site", board, suite)
     row = board.current[0].rows[0]
-    (folder,) = [f for f in store.find(submissions) if store.read(f) == row.entry]
-    report.write(root / "report.html", row.entry, store.verdicts(folder), suite)
+    assert row.folder is not None
+    report.write(root / "report.html", store.read(row.folder), store.verdicts(row.folder), suite)
     return Pages(
         index,
         index.parent / "tasks" / "tone.html",

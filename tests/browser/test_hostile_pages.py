@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from harness.documents import Entry
 from harness.submit import store
-from leaderboard import report, site, table
+from leaderboard import reading, report, site, table
 from leaderboard.table import Board
 from leaderboard.texts import neutral
 from tests import hostile
@@ -155,8 +155,8 @@ def _board(suite_board: Board, entry: Entry) -> Board:
     """The board with an entry of a stranger as its best."""
     ranking = suite_board.current[0]
     first, *others = ranking.rows
-    rows = (replace(first, entry=entry), *others)
-    entries = [row.entry for row in rows]
+    rows = (replace(first, entry=entry, cells=reading.packed(entry)), *others)
+    entries = [entry, *(store.read(row.folder) for row in others if row.folder)]
     matrices = tuple(table.matrix_of(entries, m.family) for m in ranking.matrices)
     return Board((replace(ranking, rows=rows, matrices=matrices),))
 
@@ -164,7 +164,7 @@ def _board(suite_board: Board, entry: Entry) -> Board:
 def test_texts_of_a_megabyte_make_no_page_large(tmp_path_factory: pytest.TempPathFactory) -> None:
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     board = table.build(submissions, suite)
-    (folder,) = (f for f in store.find(submissions) if store.read(f) == board.current[0].rows[0].entry)
+    (folder,) = (f for f in store.find(submissions) if f == board.current[0].rows[0].folder)
     entry = spoiled.spoil(store.read(folder), hostile.GIANT, spoiled.KEPT)
     root = tmp_path_factory.mktemp("giant")
     site.write(root / "plain", Board(board.current), suite)
@@ -188,7 +188,7 @@ def test_numbers_without_measure_break_no_page(
 ) -> None:
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     board = table.build(submissions, suite)
-    entry = _counted(board.current[0].rows[0].entry, number)
+    entry = _counted(store.read(board.current[0].rows[0].folder), number)
     root = tmp_path_factory.mktemp("numbers")
     site.write(root, _board(board, entry), suite)
     with visits.opened(browser) as visit:

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser
 
 from leaderboard.rankings import FIRST
-from tests.benchmarks import leaderboard, pages
+from tests.benchmarks import pages
 from tests.browser import visits
 
 N = 10_000
 
 
 def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_document(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(leaderboard, "N_REFERENCES", 3)
     path = tmp_path / "task.html"
-    pages.write(path, leaderboard.made_up(N))
+    pages.write(path, pages.made_up(N, 3))
     assert path.stat().st_size < 5_000_000
     with visits.opened(browser) as visit:
         page = visit.open(path)

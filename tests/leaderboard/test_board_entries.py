@@ -18,6 +18,7 @@ from harness.score import scorecard
 from harness.submit import store
 from leaderboard import entries, table
 from leaderboard.entries import Found
+from leaderboard.reading import Read
 from leaderboard.table import Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry
@@ -51,7 +52,7 @@ def test_a_suite_alone_ranks_its_references_over_each_other(own: Suite) -> None:
     assert {row.name for row in ranking.rows} == set(REFERENCES)
     for row in ranking.rows:
         assert row.reference
-        headline = row.entry.scorecard.headline
+        headline = store.read(row.folder).scorecard.headline
         others = [cell.rates.lift.value for cell in headline.cells if not cell.same_weights]
         assert len(others) == 2
         assert headline.rates.lift.value == pytest.approx(sum(others) / 2)
@@ -72,7 +73,8 @@ def test_a_submission_under_the_name_of_a_reference_cannot_replace_it_with_other
     place = own.root.parent / "submissions" / entry.path
     shutil.copytree(_folder(own), place)
     _rewrite(place, model=replace(entry.model, weights_sha256="e" * 64))
-    assert [r.entry for r in _built(own).rows if r.name == "lab/beta"] == [entry]
+    (row,) = (r for r in _built(own).rows if r.name == "lab/beta")
+    assert store.read(row.folder) == entry
 
 
 def test_a_reference_submitted_where_the_suite_has_no_entries_is_marked_by_its_weights(own: Suite) -> None:
@@ -194,7 +196,8 @@ def _answering(entry: Entry, sha256: str, protocol: int = 1, *names: str) -> lis
     made = []
     for name in names:
         model = replace(entry.model, repo_id=name)
-        made.append(Found(replace(entry, signals=signals, protocol=protocol, model=model), Path(name)))
+        answered = replace(entry, signals=signals, protocol=protocol, model=model)
+        made.append(Found(answered, Path(name), Read(answered, (), None, "")))
     return made
 
 

@@ -94,7 +94,7 @@ def test_a_badge_is_a_picture_that_says_lift_and_place(world):
     text = exports.badge(ranking.rows[0], ranking)
     assert "<script" not in text
     ET.fromstring(text)  # noqa: S314 - our own
-    line = exports.snippet(ranking.rows[0], ranking)
+    line = exports.snippet(ranking.rows[0].entry)
     assert "<" not in line
     assert line.count("](") == 2
 

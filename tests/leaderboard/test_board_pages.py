@@ -22,7 +22,7 @@ from harness.errors import BadInput
 from harness.records import FAMILIES, LabelMap
 from harness.score.estimates import wilson
 from harness.submit import store
-from leaderboard import listen, report, site, table
+from leaderboard import listen, reading, report, site, table
 from leaderboard.table import Board, Ranking, Row
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import TASK, model
@@ -246,7 +246,9 @@ def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> No
     entry, folder = _entry(world, "acme/echo")
     bad = _spoiled(entry)
     matrices = tuple(table.matrix_of([bad], f.family) for f in bad.scorecard.families)
-    ranking = Ranking(EVIL, bad.signals, 1, False, (), (Row(bad, False),), matrices)
+    ranking = Ranking(
+        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=reading.packed(bad)),), matrices
+    )
     index = site.write(tmp_path / "site", Board((ranking,)), None)
     named = replace(bad, task=entry.task)
     report.write(tmp_path / "report.html", named, store.verdicts(folder), world.suite)

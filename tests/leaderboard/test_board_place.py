@@ -141,7 +141,7 @@ def test_a_build_touches_only_the_pages_of_what_changed(world: World, tmp_path: 
     changed = {name for name, at in _times(out).items() if before[name] != at}
     page = f"models/{site.page_of(last.entry.model)}"
     data = {name for name in exports.files(Board((moved, stale))) if name.startswith("data/tone.")}
-    badge = exports.badge_path(last, ranking)
+    badge = exports.badge_path(last.entry)
     assert changed == {page, "tasks/tone.html", place.MARKER, badge, *data}
     (out / page).write_text("half a page")
     site.write(out, Board((moved, stale)), world.suite)

@@ -16,7 +16,21 @@ from harness.dataset.layout import MANIFEST
 from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.records import FAMILIES, ModelRef
-from leaderboard import columns, evidence, heat, pages, paths, profiles, rankings, site, spectrogram, traits
+from harness.submit import store
+from leaderboard import (
+    columns,
+    evidence,
+    heat,
+    pages,
+    pairs,
+    paths,
+    rankings,
+    site,
+    spectrogram,
+    table,
+    traits,
+)
+from leaderboard.pairs import Named
 from leaderboard.table import Board
 from leaderboard.texts import neutral
 from tests.leaderboard.conftest import World
@@ -76,12 +90,13 @@ def test_the_cells_of_a_heat_map_lead_to_pairs_that_are_on_the_pages(world: Worl
 def test_a_heat_map_of_many_candidates_keeps_the_references_and_the_best(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heat, "N_CANDIDATES", 2)
-    (ranking, *_) = world.board.current
-    for matrix in heat.trimmed(ranking):
+    monkeypatch.setattr(table, "SHOWN", 2)
+    board = table.build(world.submissions, world.suite)
+    (ranking, *_) = board.current
+    for matrix in ranking.matrices:
         assert [m.repo_id for m in matrix.models[:3]] == list(REFERENCES)
         assert [m.repo_id for m in matrix.models[3:]] == [r.name for r in ranking.rows if not r.reference][:2]
-    context = rankings.context(world.board, TASK.name, None, {}, None)
+    context = rankings.context(board, TASK.name, None, {}, None)
     assert context["n_left_out"] == 2
 
 
@@ -170,15 +185,19 @@ def test_a_page_tells_every_pair_in_both_directions(world: World, built: Path) -
 
 
 def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -> None:
-    for matrix in world.board.current[0].matrices:
-        for cell in matrix.cells.values():
-            row = profiles._numbers(cell.rates)
-            for column in columns.RATES:
-                estimate = getattr(cell.rates, column.key)
-                plain = columns.text(estimate, column.kind).partition(columns.THIN)[0]
-                assert f">{plain}<" in row
-                if estimate.low is not None:
-                    assert columns.interval(estimate, column.kind).partition(columns.THIN)[0] in row
+    for of_row in world.board.current[0].rows:
+        named = Named({m: m.repo_id for of in of_row.cells for m in of.models}, {})
+        assert of_row.folder is not None
+        families = store.read(of_row.folder).scorecard.families
+        for family, found in zip(families, pairs.judged(of_row.cells, "tone", named, {}), strict=True):
+            assert found.family == family.family
+            for cell, row in zip(family.cells, found.rows.split("\n"), strict=True):
+                for column in columns.RATES:
+                    estimate = getattr(cell.rates, column.key)
+                    plain = columns.text(estimate, column.kind).partition(columns.THIN)[0]
+                    assert f">{plain}<" in row
+                    if estimate.low is not None:
+                        assert columns.interval(estimate, column.kind).partition(columns.THIN)[0] in row
 
 
 def test_a_reference_is_described_by_its_signals_and_by_what_it_makes_of_others(world: World) -> None:
@@ -217,7 +236,7 @@ def test_clips_to_hear_come_from_every_class_and_every_reference(world: World) -
 def test_a_page_of_sounds_says_who_accepts_what(world: World, built: Path) -> None:
     (ranking, *_) = world.board.current
     heard = evidence.choose(world.suite, TASK.name)
-    cards = evidence.cards(world.suite, TASK.name, heard, heat.trimmed(ranking)[0], ranking.all_rows)
+    cards = evidence.cards(world.suite, TASK.name, heard, ranking.matrices[0], ranking.all_rows)
     signals = [s for card in cards for s in card.signals]
     assert len(signals) == len(heard)
     for signal in signals:

@@ -102,7 +102,7 @@ def test_the_matrix_has_references_as_rows_and_first_among_the_columns(world: Wo
     assert matrix.cells[model("lab/beta"), model("lab/beta")].same_weights
     cell = matrix.cells[model("lab/beta"), model("acme/echo")]
     (row,) = (r for r in world.board.current[0].rows if r.name == "acme/echo")
-    assert cell in row.entry.scorecard.headline.cells
+    assert cell in store.read(row.folder).scorecard.headline.cells
 
 
 def test_the_same_entries_give_the_same_board(world: World) -> None:
