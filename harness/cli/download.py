@@ -49,9 +49,10 @@ def download(
 ) -> None:
     """Fetch the signals of SOURCE, a Hub dataset ORG/NAME[@REVISION]; every file is verified by its sha256.
 
-    Without SOURCE the starter suite that comes with the package. What is in the cache or in --to
-    already is not fetched again; a fetch that was cut off continues. Without a network (HF_HUB_OFFLINE=1)
-    the cache answers. Evaluating needs no download: --signals ORG/NAME@REVISION fetches what it needs.
+    Without SOURCE the starter suite that comes with the package. With the signals of a task come its
+    references' own verdicts on them. What is in the cache or in --to already is not fetched again; a fetch
+    that was cut off continues. Without a network (HF_HUB_OFFLINE=1) the cache answers. Evaluating needs no
+    download: --signals ORG/NAME@REVISION fetches what it needs.
 
     Of corpora that may not be passed on only masks are published. With --corpus, a folder of its sound
     files, in any layout, the clips are found by the sha256 of their samples, and the signals rebuilt; where
@@ -115,12 +116,12 @@ def _given(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
 def _fetched(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
     from harness.dataset import download as room
 
-    paths = room.files_for(suite.manifest, tasks)
-    with progress_bar(f"{suite.name}", len(paths), "bytes") as step:
+    files = room.files_for(suite, tasks)
+    with progress_bar(f"{suite.name}", len(files), "bytes") as step:
         if to is not None:
             return room.into(suite, tasks, to, step)
-        for path in paths:
-            step(1, suite.file(path).stat().st_size)
+        for path in files:
+            step(1, room.found(suite, path).stat().st_size)
     return suite
 
 
@@ -179,7 +180,8 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     from harness.dataset import download as room
     from harness.dataset.layout import signals_path
 
-    sizes = room.sizes(suite)
+    wanted = room.files_for(suite, [task.name for task in tasks])
+    sizes = room.sizes(suite, wanted)
     found: list[dict[str, Any]] = [
         {
             "task": task.name,
@@ -194,8 +196,7 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
         for task in tasks
         for record in suite.references(task.name)
     ]
-    wanted = room.files_for(suite.manifest, [task.name for task in tasks])
-    n_bytes = sum(sizes.get(path, 0) for path in wanted)
+    n_bytes = sum(sizes.values())
     if as_json:
         said = {"source": suite.name, "commit": suite.commit, "bytes": n_bytes, "references": found}
         click.echo(json.dumps(said))

@@ -3,11 +3,11 @@
     <to>/.source.json     where the files came from, and which clips were rebuilt
     <to>/...              a signals folder
 
-Every file has the sha256 of the manifest before it counts; one that is there already is not fetched. Where
-only masks were published, clips are found in the user's own copy of the corpus by the sha256 of their
-samples.
+Every file has the sha256 of the manifest before it counts; one that is there already is not fetched. The
+references' own entries come too, listed in the manifest or not. Where only masks were published, clips are
+found in the user's own copy of the corpus by the sha256 of their samples.
 
-Public: into, rebuild, was_rebuilt, compared, files_for, sizes, Rebuilt.
+Public: into, rebuild, was_rebuilt, compared, files_for, found, sizes, Rebuilt.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from harness.dataset import folder, schema, shards
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
-from harness.documents import Manifest, from_json, to_json
+from harness.documents import Entry, Manifest, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
@@ -50,10 +50,25 @@ class Rebuilt:
     """Of these, not to the last bit what was certified: this machine rounds otherwise."""
 
 
-def files_for(manifest: Manifest, tasks: Sequence[str]) -> list[str]:
-    """The files of some tasks, and those that are of none."""
-    every = [task.name for task in manifest.tasks]
-    return [path for path in manifest.files if _task_of(path, every) in (None, *tasks)]
+def files_for(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
+    """The files of some tasks, their references' entries among them, and those of none: sha256 by path.
+
+    Raises:
+        BadSignals: an entry cannot be read, or does not have the verdicts it tells of.
+    """
+    every = [task.name for task in suite.tasks]
+    listed = suite.manifest.files.items()
+    own = {path: sha256 for path, sha256 in listed if _task_of(path, every) in (None, *tasks)}
+    return _entries(suite, tasks) | own
+
+
+def found(suite: Suite, path: str) -> Path:
+    """Where a file that `files_for` named lies.
+
+    Raises:
+        BadSignals: it is missing, or differs from the manifest.
+    """
+    return suite.file(path) if path in suite.manifest.files else suite.root / path
 
 
 def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lambda n, n_bytes: None) -> Suite:
@@ -77,16 +92,16 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
         kept = _existing(to)
         known = {task.name for task in suite.tasks}
         wanted = sorted({*tasks, *(t.name for t in (kept.tasks if kept else ()) if t.name in known)})
-        manifest = _trimmed(suite.manifest, wanted)
-        rebuilt = source["rebuilt"]
+        files, rebuilt = files_for(suite, wanted), source["rebuilt"]
         for path in rebuilt:
-            if rebuilt[path]["from"] == manifest.files.get(path):
-                manifest.files[path] = rebuilt[path]["to"]
+            if rebuilt[path]["from"] == files.get(path):
+                files[path] = rebuilt[path]["to"]
+        manifest = _trimmed(suite.manifest, wanted, files)
         try:
             told = to_json(manifest).encode()
             source |= {"commit": suite.commit, "manifest": hashlib.sha256(told).hexdigest()}
             replace_file(to / SOURCE, json.dumps(source, indent=1).encode())
-            for path, sha256 in manifest.files.items():
+            for path, sha256 in files.items():
                 progress(1, _bring(suite, path, sha256, to))
             replace_file(to / folder.NEW_MANIFEST, told)
             folder.settle(to)
@@ -186,12 +201,39 @@ def _task_of(path: str, tasks: Sequence[str]) -> str | None:
     )
 
 
-def _trimmed(manifest: Manifest, tasks: Sequence[str]) -> Manifest:
+def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
+    """Files of the references' entries on the signals as they stand; a manifest lists them once published."""
+    if suite.is_remote:
+        return {}
+    records = [record for record in suite.manifest.references if record.task in tasks]
+    wanted = {(record.task, record.model, suite.ref(record.task).sha256) for record in records}
+    files = {}
+    for place in suite.verdicts():
+        try:
+            told = (place / "entry.json").read_bytes()
+            entry = from_json(Entry, told)
+            if (entry.task, entry.model, entry.signals.sha256) not in wanted:
+                continue
+            is_whole = shards.sha256_of(place / "verdicts.parquet") == entry.verdicts_sha256
+        except (OSError, ValueError):
+            is_whole = False
+        if not is_whole:
+            raise BadSignals(
+                f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
+                f" let its model judge again: goodenough evaluate MODEL --signals {suite.root}"
+            )
+        path = place.relative_to(suite.root).as_posix()
+        files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256
+        files[f"{path}/entry.json"] = hashlib.sha256(told).hexdigest()
+    return files
+
+
+def _trimmed(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str]) -> Manifest:
     return dataclasses.replace(
         manifest,
         tasks=tuple(t for t in manifest.tasks if t.name in tasks),
         references=tuple(r for r in manifest.references if r.task in tasks),
-        files={path: manifest.files[path] for path in files_for(manifest, tasks)},
+        files={path: files[path] for path in manifest.files if path in files},
     )
 
 
@@ -222,7 +264,7 @@ def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
     for place in (target, folder.new(target)):
         if place.is_file() and shards.sha256_of(place) == sha256:
             return 0
-    source = suite.file(path).resolve()
+    source = found(suite, path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
@@ -245,9 +287,9 @@ def _remove_others(to: Path, manifest: Manifest) -> None:
                 path.unlink()
 
 
-def sizes(suite: Suite) -> dict[str, int]:
-    """Bytes of each file of a suite of the Hub, or of a local one, by path."""
+def sizes(suite: Suite, paths: Iterable[str]) -> dict[str, int]:
+    """Bytes of files of a suite of the Hub, or of a local one, by path."""
     if suite.commit is None or not suite.is_remote:
-        return {path: (suite.root / path).stat().st_size for path in suite.manifest.files}
+        return {path: (suite.root / path).stat().st_size for path in paths}
     there = fetching.files_of(Repository(suite.name), suite.commit)
-    return {path: there[path].n_bytes for path in suite.manifest.files if path in there}
+    return {path: there[path].n_bytes for path in paths if path in there}

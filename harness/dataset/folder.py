@@ -56,9 +56,12 @@ def alone(root: Path, option: str) -> Iterator[None]:
 
 
 def settle(root: Path) -> None:
-    """Put new files in the place of the old ones: all of them, once the new manifest is there."""
+    """Put new files in the place of the old ones: all of them, once the new manifest is there.
+
+    In reverse order of their names: the verdicts of an entry come before its entry.json, which tells of them.
+    """
     if (root / NEW_MANIFEST).is_file():
-        for path in root.glob(f"**/*{_NEW}"):
+        for path in sorted(root.glob(f"**/*{_NEW}"), reverse=True):
             if path.name != NEW_MANIFEST:
                 path.replace(path.with_name(path.name.removesuffix(_NEW)))
         (root / NEW_MANIFEST).replace(root / MANIFEST)

@@ -18,6 +18,9 @@ from harness import audio, cli, spectra
 from harness.dataset import build, card, download, licences, publish, schema, shards, signals
 from harness.documents import Manifest, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
+from harness.starter.root import embedded
+from harness.submit import store
+from tests import entries
 from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
 
 CARD = """---
@@ -316,6 +319,104 @@ def test_a_new_version_takes_the_place_of_the_old_one_and_leaves_nothing_of_it(t
     found = {k: v for k, v in contents(tmp_path / "here").items() if not k.startswith(".")}
     assert found == wanted
     assert moved.count(0) >= 1  # the clips are the same
+
+
+def judged_by(root: Path, repo_id: str) -> set[str]:
+    """Files of an entry of a model on the signals in a folder as they stand, made beside them."""
+    entry, verdicts = entries.make_entry(repo_id=repo_id, references=("toys/a",), task="deepfake", n_clips=3)
+    model, asked = record_of(repo_id, ()).model, signals.load(str(root)).ref("deepfake")
+    entry = dataclasses.replace(entry, model=model, signals=asked)
+    place = store.write(root / "verdicts", entry, verdicts).relative_to(root)
+    return {f"{place}/entry.json", f"{place}/verdicts.parquet"}
+
+
+def test_the_references_own_entries_on_the_signals_as_they_stand_come_too(tmp_path):
+    add(tmp_path / "built")
+    stale = judged_by(tmp_path / "built", "toys/a")
+    add(tmp_path / "built", "toys/b")
+    guests = judged_by(tmp_path / "built", "guests/c")
+    judged_by(tmp_path / "built", "toys/a")
+    judged_by(tmp_path / "built", "toys/b")
+    built = contents(tmp_path / "built")
+    wanted = {path: built[path] for path in built if path not in (*stale, *guests, ".lock")}
+    assert len([path for path in wanted if path.startswith("verdicts/")]) == 4
+    moved: list[int] = []
+    for source, to in (("built", "here"), ("here", "there")):
+        suite = signals.load(str(tmp_path / source))
+        download.into(suite, ["deepfake"], tmp_path / to)
+        found = contents(tmp_path / to)
+        assert {path: found[path] for path in found if path not in (".lock", ".source.json")} == wanted
+        moved.clear()
+        download.into(suite, ["deepfake"], tmp_path / to, lambda n, n_bytes: moved.append(n_bytes))
+        assert not any(moved)
+        assert contents(tmp_path / to) == found
+
+
+@pytest.mark.parametrize("damage", ["other verdicts", "no verdicts", "no entry"])
+def test_an_entry_that_is_not_what_it_says_is_not_passed_on(tmp_path, damage):
+    add(tmp_path / "built")
+    entry, verdicts = (tmp_path / "built" / path for path in sorted(judged_by(tmp_path / "built", "toys/a")))
+    if damage == "other verdicts":
+        verdicts.write_bytes(b"PAR1")
+    elif damage == "no verdicts":
+        verdicts.unlink()
+    else:
+        entry.write_text("{}")
+    with pytest.raises(BadSignals, match="let its model judge again: goodenough evaluate MODEL"):
+        download.into(signals.load(str(tmp_path / "built")), ["deepfake"], tmp_path / "here")
+    assert not (tmp_path / "here/manifest.json").exists()
+
+
+def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
+    add(tmp_path / "built")
+    judged_by(tmp_path / "built", "toys/a")
+    suite, step = signals.load(str(tmp_path / "built")), Path.replace
+    steps: list[Path] = []
+
+    def counted(path: Path, target: Path) -> Path:
+        steps.append(path)
+        if len(steps) == last:
+            raise KeyboardInterrupt
+        return step(path, target)
+
+    monkeypatch.setattr(Path, "replace", counted)
+    last = 0
+    download.into(suite, ["deepfake"], tmp_path / "here")
+    whole = contents(tmp_path / "here")
+    assert len([path for path in whole if path.startswith("verdicts/")]) == 2
+    for last in range(1, len(steps) + 1):
+        steps.clear()
+        here = tmp_path / f"killed at {last}"
+        with pytest.raises(KeyboardInterrupt):
+            download.into(suite, ["deepfake"], here)
+        assert not (here / "manifest.json").exists()
+        for place in store.find(here):
+            assert store.read(place).verdicts_sha256 == shards.sha256_of(place / "verdicts.parquet")
+        steps.clear()
+        last = 0
+        download.into(suite, ["deepfake"], here)
+        assert contents(here) == whole
+
+
+def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys):
+    here = tmp_path / "here"
+    command = ["download", "--task", "emotion", "--to", str(here)]
+    assert cli.run([*command[:3], "--list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert cli.run(command) == 0
+    own = {path: data for path, data in contents(here).items() if path.startswith("verdicts/")}
+    assert own == {
+        path: data
+        for path, data in contents(embedded()).items()
+        if path.startswith("verdicts/") and "/emotion@" in path
+    }
+    n_bytes = sum(
+        len(data) for path, data in contents(here).items() if path.endswith((".parquet", "entry.json"))
+    )
+    assert listed["bytes"] == n_bytes
+    assert cli.run(["publish", str(here)]) == 0
+    published = contents(here / ".published")
+    assert {path: published[path] for path in published if path.startswith("verdicts/")} == own
 
 
 @pytest.mark.parametrize(
