@@ -28,8 +28,9 @@ TOGETHER = 50
 """Things in a batch; for fewer than four batches no process is started."""
 
 
-def batches(work: Callable[[Sequence[T]], R], things: Sequence[T]) -> Iterator[R]:
-    """What each batch comes to, in order.
+@contextmanager
+def batches(work: Callable[[Sequence[T]], R], things: Sequence[T]) -> Iterator[Iterator[R]]:
+    """What each batch comes to, in order; other processes go to work at once.
 
     Args:
         work: a function of a module, called with up to TOGETHER of the things.
@@ -40,17 +41,24 @@ def batches(work: Callable[[Sequence[T]], R], things: Sequence[T]) -> Iterator[R
     """
     parts = [things[i : i + TOGETHER] for i in range(0, len(things), TOGETHER)]
     if len(parts) < 4:
-        yield from map(work, parts)
+        yield map(work, parts)
         return
-    with ProcessPoolExecutor(None, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(None, get_context("spawn"), _alone) as pool:
         try:
             with _uninterrupted():
                 made = pool.map(work, parts)
-            yield from made
+            yield made
         except BrokenProcessPool:
             raise BadInput("a process of this command was killed, most likely as memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alone() -> None:
+    """One of many: the others are on the other processors."""
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
 
 
 @contextmanager

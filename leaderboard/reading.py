@@ -99,9 +99,10 @@ def read_all(folders: Sequence[Path], progress: Progress = lambda what, n, total
     """
     found: list[Read] = []
     known: dict[Any, Any] = {}
-    for batch in crowd.batches(_read_some, folders):
-        found += (_sharing(read, known) for read in batch)
-        progress("Reading entries", len(batch), len(folders))
+    with crowd.batches(_read_some, folders) as batches:
+        for batch in batches:
+            found += (_sharing(read, known) for read in batch)
+            progress("Reading entries", len(batch), len(folders))
     return found
 
 

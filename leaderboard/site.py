@@ -106,13 +106,14 @@ def write(
                     jobs.append((path, made))
                 else:
                     path.write_text(made, encoding="utf-8")
-        for n in crowd.batches(_write_some, jobs):
-            progress("Writing pages", n, len(jobs))
-        for name, data in exports.files(board).items():
-            key = wanted[name] = hashlib.sha256(data).hexdigest()[:32]
-            if not place.standing(out, name, ours.get(name), key):
-                (fresh / name).parent.mkdir(exist_ok=True)
-                (fresh / name).write_bytes(data)
+        with crowd.batches(_write_some, jobs) as batches:
+            for name, data in exports.files(board).items():
+                key = wanted[name] = hashlib.sha256(data).hexdigest()[:32]
+                if not place.standing(out, name, ours.get(name), key):
+                    (fresh / name).parent.mkdir(exist_ok=True)
+                    (fresh / name).write_bytes(data)
+            for n in batches:
+                progress("Writing pages", n, len(jobs))
         place.move(fresh, out, ours, wanted)
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None

@@ -196,8 +196,9 @@ from tests.leaderboard.test_board_reading import slowly
 
 if __name__ == "__main__":
     try:
-        for done in crowd.batches(slowly, list(range(400))):
-            print("begun", flush=True)
+        with crowd.batches(slowly, list(range(400))) as batches:
+            for done in batches:
+                print("begun", flush=True)
     except KeyboardInterrupt:
         print("stopped", flush=True)
         sys.exit(130)
