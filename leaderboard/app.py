@@ -1,8 +1,8 @@
 """The door to gradio: the leaderboard as an app, with signals to listen to, and a model to try.
 
-The app shows what the static site shows, and gives commands of `goodenough` for its visitors: it opens no
-model itself (`asking`, `errands`, `trial`). It starts here with `goodenough leaderboard app`, and on a Space
-from `leaderboard/space`.
+The app holds the static site, which it hands out below `site/`, and gives commands of `goodenough` for its
+visitors: it opens no model itself (`asking`, `errands`, `trial`). It starts here with `goodenough leaderboard
+app`, and on a Space from `leaderboard/space`.
 
 Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
 from anywhere else, which a policy in the head of every answer enforces; nothing is told to anybody. One trial
@@ -13,7 +13,6 @@ Public: build, serve.
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import threading
@@ -24,19 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
 from harness.submit import store
-from leaderboard import evidence, listen, pages, plots, skin
-from leaderboard.columns import RATES
+from leaderboard import evidence, listen, pages, site, skin
 from leaderboard.errands import Rooms
-from leaderboard.table import Ranking
 from leaderboard.trial import Limits, Shelf, View, trial
 
-FIGURES = ("lift", "transfer")
-"""Measures shown as heat maps of the headline family."""
+SITE = "site"
+"""Path below which the site is handed out."""
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -74,8 +70,7 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
         _ours(pages.render("app_head.html.j2", {}))
         with gr.Tabs():
             with gr.Tab("Leaderboard", id="board"):
-                task = gr.Radio(names, value=names[0], label="Task")
-                board = _ours(desk.board(names[0]), js_on_load=pages.source("app.js"))
+                _ours(pages.render("app_board.html.j2", {"board": f"{SITE}/index.html"}))
             with gr.Tab("Evidence", id="evidence") as tab:
                 models = desk.models(names[0])
                 with gr.Row():
@@ -85,7 +80,6 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
             with gr.Tab("Try a model", id="try"):
                 _trying(desk, tasks or names)
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        task.change(desk.board, task, board, **quiet)
         heard.change(desk.judges, heard, by, **quiet).then(desk.listen, [heard, by], sounds, **quiet)
         by.input(desk.listen, [heard, by], sounds, **quiet)
         tab.select(desk.listen, [heard, by], sounds, **quiet)
@@ -109,8 +103,9 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
     rooms = Rooms()
     page = None
     try:
+        index = site.write(rooms.root / SITE, shelf.board, shelf.suite)
         page = build(shelf, rooms, limits)
-        announce(launch(page, port, on_space=shelf.on_space))
+        announce(launch(page, port, index.parent, on_space=shelf.on_space))
         threading.Event().wait()
     except KeyboardInterrupt:
         pass
@@ -120,12 +115,15 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
         rooms.close()
 
 
-def launch(page: Any, port: int, *, on_space: bool) -> str:
-    """Have a page answer; returns its address."""
+def launch(page: Any, port: int, board: Path, *, on_space: bool) -> str:
+    """Have a page answer, and the site in a folder below it; returns its address."""
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
     host = "0.0.0.0" if on_space else "127.0.0.1"  # noqa: S104 - a Space is reached from outside
     number = port or _free_port(host)
     try:
-        _, address, _ = page.launch(
+        app, address, _ = page.launch(
             server_name=host,
             server_port=number,
             prevent_thread_lock=True,
@@ -144,6 +142,7 @@ def launch(page: Any, port: int, *, on_space: bool) -> str:
         )
     except OSError:
         raise BadInput(f"cannot listen on port {number}: it is in use; choose another with --port") from None
+    app.router.routes.insert(0, Mount(f"/{SITE}", StaticFiles(directory=board)))
     return str(address)
 
 
@@ -157,18 +156,6 @@ class _Desk:
         self.where = "org/name" if shelf.on_space else "org/name or /path/to/a/folder"
         """What a visitor may name."""
         self._judges = lru_cache(maxsize=64)(self._find_judges)
-
-    def board(self, task: str) -> str:
-        """The ranking of a task, with its heat maps."""
-        ranking = self._shelf.board.current_of(task)
-        stale = self._shelf.board.stale(task)
-        context = {
-            "ranking": ranking,
-            "note": stale[0].note if ranking is None and stale else "",
-            "n_stale": sum(len(old.all_rows) for old in stale),
-            "figures": [] if ranking is None else _figures(ranking),
-        }
-        return pages.render("app_board.html.j2", context)
 
     def models(self, task: str) -> list[str]:
         """Whose answers can be listened to."""
@@ -291,24 +278,9 @@ def _state(words: str) -> str:
     return pages.render("app_state.html.j2", {"words": words})
 
 
-def _ours(text: str, js_on_load: str | None = None) -> Any:
+def _ours(text: str) -> Any:
     """A piece of the site's markup in its own style."""
-    return gr.HTML(text, elem_classes=skin.CLASS, apply_default_css=False, js_on_load=js_on_load)
-
-
-def _figures(ranking: Ranking) -> list[tuple[str, str]]:
-    """Heat maps as images, which can run nothing: what they show and their SVG in base64."""
-    titles = {column.key: column.header for column in RATES}
-    if not ranking.matrices:
-        return []
-    matrix = ranking.matrices[0]
-    return [
-        (
-            f"{titles[measure]} by reference and judge, {ranking.task}, family {matrix.family}",
-            Markup(base64.b64encode(plots.heatmap(matrix, measure).encode()).decode()),  # noqa: S704 - base64
-        )
-        for measure in FIGURES
-    ]
+    return gr.HTML(text, elem_classes=skin.CLASS, apply_default_css=False)
 
 
 def _visitor(request: gr.Request) -> str:

@@ -41,13 +41,6 @@ def render(template: str, context: dict[str, Any]) -> str:
     return _environment().get_template(template).render(context)
 
 
-def source(name: str) -> str:
-    """A file of templates/ as it stands."""
-    environment = _environment()
-    text: str = environment.loader.get_source(environment, name)[0] if environment.loader else ""
-    return text
-
-
 def embed(data: Any) -> Markup:
     """Data for a script of the page, as JSON that cannot end the element it stands in."""
     text = json.dumps(_calm(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))

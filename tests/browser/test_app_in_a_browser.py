@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from harness.starter import root as starter
 from tests.leaderboard import world as making
@@ -116,12 +117,16 @@ def _opened(context: BrowserContext, app: App) -> Visit:
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     visit.page.on("request", lambda request: visit.requests.append(request.url))
     visit.page.goto(app.address)
-    visit.page.locator("table.board").wait_for(timeout=60_000)
+    _board(visit.page).locator("h1").wait_for(timeout=60_000)
     return visit
 
 
+def _board(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe.board")
+
+
 def _names(page: Page) -> list[str]:
-    return page.locator("td.model > b:visible").all_inner_texts()
+    return _board(page).locator("td.model > a").all_inner_texts()
 
 
 def _candidate(task: str) -> Path:
@@ -142,26 +147,29 @@ def _nobody_home(app: App) -> bool:
     return not app.rooms()
 
 
-def test_the_board_is_sorted_filtered_and_changed_to_another_task(visit: Visiting, app: App) -> None:
-    page = visit(app).page
-    ranked = _names(page)
-    assert ranked[0] == "local/starter-deepfake-sew"
-    page.locator("th.transfer button").click()
-    assert page.locator("th.transfer").get_attribute("aria-sort") == "descending"
-    shares = page.locator("tbody td.transfer").evaluate_all(
-        "(all) => all.map((c) => Number(c.dataset.value))"
-    )
-    assert shares == sorted(shares, reverse=True)
-    assert _names(page) != ranked
-    page.locator("th.transfer button").press("Enter")
-    assert page.locator("th.transfer").get_attribute("aria-sort") == "ascending"
-    page.get_by_label("Filter").fill("wavlm")
+def test_the_board_is_the_site_with_its_tables_models_and_sounds(visit: Visiting, app: App) -> None:
+    seen = visit(app)
+    page, board = seen.page, _board(seen.page)
+    board.get_by_role("link", name="deepfake").first.click()
+    board.locator("td.model > a").first.wait_for()
+    assert _names(page)[0] == "local/starter-deepfake-sew"
+    board.get_by_role("searchbox").fill("wavlm")
     assert _names(page) == ["local/starter-deepfake-wavlm"]
-    page.get_by_label("emotion").first.check()
-    expect(page.locator("td.model > b").first).to_have_text("local/starter-emotion-data2vec", timeout=60_000)
-    figures = page.locator(".figure img")
-    assert figures.count() == 2
-    assert all(figures.evaluate_all("(all) => all.map((i) => i.complete && i.naturalWidth > 300)"))
+    board.locator("td.model > a").first.click()
+    expect(board.locator("h1")).to_have_text("local/starter-deepfake-wavlm")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="In a tab of its own").click()
+    alone = opened.value
+    alone.get_by_role("link", name="emotion").first.click()
+    alone.wait_for_url(f"{app.address}site/tasks/emotion.html")
+    alone.goto(f"{app.address}site/evidence/emotion.html")
+    assert alone.locator("audio").first.evaluate("(a) => a.play().then(() => a.duration)") > 0
+    with urllib.request.urlopen(f"{app.address}site/index.html", timeout=20) as answer:  # noqa: S310 - here
+        assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+    for path in ("site/../room", "site/%2e%2e/answer.json", "site/.goodenough-site/../.."):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{app.address}{path}", timeout=20)  # noqa: S310 - on this machine
+    assert seen.complaints == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -170,7 +178,7 @@ def test_every_tab_fits_asks_nobody_else_and_has_the_site_s_colours(
 ) -> None:
     seen = visit(app, width, scheme)
     page = seen.page
-    for tab, there in (("Leaderboard", "table.board"), ("Evidence", "audio"), ("Try a model", "textarea")):
+    for tab, there in (("Leaderboard", "iframe"), ("Evidence", "audio"), ("Try a model", "textarea")):
         page.get_by_role("tab", name=tab).click()
         page.locator(f"{there}:visible").first.wait_for(timeout=60_000)
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -271,9 +279,12 @@ def test_names_that_look_like_markup_are_text_on_the_page_and_a_service_can_end_
     options = ("serve", "--app", "--port", "0", "--submissions", str(entries), "--signals", str(suite.root))
     running = started(tmp_path / "tmp", environment, *options)
     seen = visit(running)
+    board = _board(seen.page)
+    board.get_by_role("link", name="tone").first.click()
+    board.locator("td.model > a").first.wait_for()
     assert hostile in _names(seen.page)
-    assert seen.page.evaluate("window.mine") is None
-    assert seen.page.locator("td.model img").count() == 0
+    assert [frame.evaluate("window.mine") for frame in seen.page.frames] == [None, None]
+    assert board.locator("td.model img").count() == 0
     assert seen.complaints == []
     seen.page.context.close()
     code, errors = ended(running, signal.SIGTERM)
