@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections import Counter
 
 import pytest
@@ -168,3 +169,12 @@ def test_a_fault_that_cannot_happen_is_no_fault(tmp_path):
     run(hub, "hf_hub_download('org/name', 'a.txt')")
     with pytest.raises(ValueError, match=r"can do nothing to GET /org/name/resolve/main/a\.txt"):
         hub.__exit__(None, None, None)
+
+
+def test_a_request_whose_body_never_came_is_as_if_it_was_not_made(hub):
+    host, _, port = hub.endpoint.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"POST /lfs/key/verify HTTP/1.1\r\nHost: hub\r\nContent-Length: 90\r\n\r\n{")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    assert hub.broken == []

@@ -69,10 +69,11 @@ def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             headers |= {"target": self.path, "path": split.path}
             query = dict(parse_qsl(split.query, keep_blank_values=True))
-            self._send(answer(Asked(self.command, parts, query, headers, self._body())))
-
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if len(body) < int(self.headers.get("Content-Length", 0)):  # who asked was killed meanwhile
+                self.close_connection = True
+                return
+            self._send(answer(Asked(self.command, parts, query, headers, body)))
 
         def _send(self, told: Answer) -> None:
             if told.cut_at is not None:
