@@ -16,6 +16,7 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,8 +26,13 @@ from harness.records import Estimate
 from leaderboard import columns, exports, plots
 from leaderboard.texts import neutral
 
-SCRIPTS = ("table.js", "board.js")
-"""Each page carries one of them."""
+SCRIPTS = MappingProxyType(
+    {
+        "table": ("table.js",),
+        "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js"),
+    }
+)
+"""Each page carries one of them, made of these files."""
 
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -81,7 +87,10 @@ def _environment() -> Environment:
         whole_columns=columns.WHOLE,
         badge_path=exports.badge_path,
         snippet=exports.snippet,
-        scripts={name: _script(loader.get_source(environment, name)[0]) for name in SCRIPTS},
+        scripts={
+            name: _script("".join(loader.get_source(environment, part)[0] for part in parts))
+            for name, parts in SCRIPTS.items()
+        },
     )
     return environment
 

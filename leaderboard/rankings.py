@@ -4,7 +4,7 @@ Conventions: the table stands on the page twice: its first rows as markup, for r
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heat.tenths` makes them.
 
-Public: COLUMNS, FIRST, Shown, context, table_data, note.
+Public: COLUMNS, SHY, FIRST, BOTH_FAMILIES, Shown, context, table_data, note.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.dataset.signals import Suite
-from harness.records import Estimate, ModelRef
+from harness.documents import FamilyScore
+from harness.records import FAMILIES, Estimate, ModelRef
 from leaderboard import columns, evidence, heat, pages, paths
 from leaderboard.columns import Column
 from leaderboard.table import SHOWN, Board, Ranking, Row
@@ -28,9 +29,15 @@ FIRST = 50
 
 COLUMNS: tuple[Column, ...] = (
     *(c for c in columns.BOARD if c.key != "largest"),
-    *(c for c in columns.COLUMNS if c.key in ("parameters", "licence", "revision", "status")),
+    *(c for c in columns.COLUMNS if c.key in ("parameters", "licence", "revision", "date", "status")),
 )
 """The columns of the table."""
+
+SHY = ("silence", "licence", "revision", "date")
+"""Columns that a script hides at first where a screen is narrow."""
+
+BOTH_FAMILIES = 2000
+"""Rows up to which the table has the rates of every family; beyond, those of the headline alone."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ def context(
         "columns": COLUMNS,
         "links": links,
         "note": note,
+        "hub_page": paths.hub_page,
         "grid": None if grid is None else pages.embed(grid),
         "n_candidates": SHOWN,
         "n_left_out": matrices[0].n_left_out if matrices else 0,
@@ -101,14 +109,16 @@ def note(row: Row) -> str:
 def table_data(rows: tuple[Row, ...], links: Mapping[ModelRef, str]) -> dict[str, Any]:
     """All rows as the script reads them.
 
-    A row is [page, is a reference, best place, worst place, tie, note, architecture], then a value for each
-    column: a number, a text, or [value, low, high, n] of an estimate.
+    A row is [page, is a reference, best place, worst place, tie, note, architecture, is on the Hub], then a
+    value for each column: a number, a text, or [value, low, high, n] of an estimate. Each further family has
+    a row for each of these, with values of the columns it names.
     """
     return {
         "first": FIRST,
         "axis": [round(1000 * end) for end in axis_of(rows)],
-        "columns": [[c.key, c.header, c.kind] for c in COLUMNS],
+        "columns": [[c.key, c.header, c.kind, int(c.key in SHY)] for c in COLUMNS],
         "rows": [_row(row, links) for row in rows],
+        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows)],
     }
 
 
@@ -126,7 +136,27 @@ def _row(row: Row, links: Mapping[ModelRef, str]) -> list[Any]:
     entry = row.entry
     places = (row.rank_low, row.rank_high, row.tie)
     head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
-    return [*head, columns.architecture(entry.facts.architecture), *(_value(c, row) for c in COLUMNS)]
+    on_hub = int(paths.hub_page(row.name) is not None)
+    of_model = (columns.architecture(entry.facts.architecture), on_hub)
+    return [*head, *of_model, *(_value(c, row) for c in COLUMNS)]
+
+
+def _others(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
+    """The rates of the families that are not the headline."""
+    if len(rows) > BOTH_FAMILIES:
+        return []
+    keys = [c.key for c in columns.RATES if c in COLUMNS]
+    found = []
+    for family in FAMILIES[1:]:
+        scores = [{f.family: f for f in row.entry.scorecard.families}.get(family) for row in rows]
+        if any(scores):
+            found.append({"family": family, "at": keys, "rows": [_rates(score, keys) for score in scores]})
+    return found
+
+
+def _rates(score: FamilyScore | None, keys: Iterable[str]) -> list[Any]:
+    estimates = [None if score is None else getattr(score.rates, key) for key in keys]
+    return [None if e is None else [*heat.tenths(e), e.n] for e in estimates]
 
 
 def _value(column: Column, row: Row) -> Any:

@@ -1,83 +1,70 @@
-"use strict";
-// The page of a task. Data comes from the page's own JSON; all of it is written as text, never as markup.
-const SVG = "http://www.w3.org/2000/svg";
-const UNKNOWN = "–";
-const THIN = "\u202f";
-const HEAD = 7; // page, reference, best place, worst place, tie, note, architecture; then a value per column
-const [PAGE, REFERENCE, LOW, HIGH, TIE, NOTE, ARCHITECTURE] = [0, 1, 2, 3, 4, 5, 6];
+// The table of a ranking: sorted, filtered, paged, compared and saved in the reader's browser.
+const HEAD = 8; // page, reference, best place, worst place, tie, note, architecture, on the Hub; then the columns
+const [PAGE, REFERENCE, LOW, HIGH, TIE, NOTE, ARCHITECTURE, HUB] = [0, 1, 2, 3, 4, 5, 6, 7];
+const SIZES = [["1 M", 1e6], ["10 M", 1e7], ["100 M", 1e8], ["1 G", 1e9]];
+const NOT_STATED = "not stated";
+const MENU = 40; // values of a menu, the most frequent ones; the others are found by name
 
-const make = (name, properties = {}, ...inside) => {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in element) element[key] = value;
-    else element.setAttribute(key, value);
-  }
-  element.append(...inside);
-  return element;
-};
-const thousands = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
-const tenths = (n, signed) => `${n < 0 ? "−" : signed && n > 0 ? "+" : ""}${(Math.abs(n) / 10).toFixed(1)}`;
-const unit = (kind) => THIN + (kind === "difference" ? "pp" : "%");
-const compact = (n) => {
-  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (n >= size) return (n / size).toFixed(1) + THIN + letter;
-  }
-  return String(n);
-};
-const interval = (low, high, kind) => {
-  const signed = kind === "difference";
-  return low === null || high === null ? UNKNOWN : `${tenths(low, signed)} to ${tenths(high, signed)}${unit(kind)}`;
-};
-const told = (value, low, high, n, kind) => {
-  if (value === null) return "nothing to count (n = 0)";
-  const bounds = low === null ? "" : `95${THIN}% interval ${interval(low, high, kind)}, `;
-  return `${tenths(value, kind === "difference")}${unit(kind)} (${bounds}n = ${thousands(n)})`;
+const ROLES = {
+  reference: (row) => row[REFERENCE],
+  candidate: (row) => !row[REFERENCE],
+  ranked: (row, rank) => row[rank] !== null,
+  unranked: (row, rank) => row[rank] === null,
 };
 
-// An estimate as a dot on its interval: what plots.interval_bar draws.
-const bar = (value, low, high, axis) => {
-  const at = (x) => 4 + (80 * (Math.min(Math.max(x, axis[0]), axis[1]) - axis[0])) / (axis[1] - axis[0]);
-  const svg = document.createElementNS(SVG, "svg");
-  const add = (name, attributes) => {
-    const shape = document.createElementNS(SVG, name);
-    for (const [key, x] of Object.entries(attributes)) shape.setAttribute(key, x);
-    svg.append(shape);
-  };
-  const outer = { class: "ib", viewBox: "0 0 88 14", width: 88, height: 14, "aria-hidden": "true" };
-  for (const [key, x] of Object.entries(outer)) svg.setAttribute(key, x);
-  add("line", { x1: 4, x2: 84, y1: 7, y2: 7, class: "ib-axis" });
-  add("line", { x1: at(0), x2: at(0), y1: 2, y2: 12, class: "ib-zero" });
-  if (low !== null && high !== null) add("line", { x1: at(low), x2: at(high), y1: 7, y2: 7, class: "ib-bar" });
-  add("circle", { cx: at(value), cy: 7, r: 3.4, class: "ib-dot" });
-  return svg;
-};
+const places = (row) => (row[LOW] === row[HIGH] ? String(row[LOW]) : `${row[LOW]}–${row[HIGH]}`);
 
-function board(place) {
-  const { columns, rows, first, axis } = JSON.parse(place.querySelector("script").textContent);
-  const table = place.querySelector("table");
+function board(place, main) {
+  const data = JSON.parse(place.querySelector("script").textContent);
+  const { columns, rows, first, axis, families } = data;
+  const table = place.querySelector("table.board");
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
   const at = Object.fromEntries(columns.map(([key], i) => [key, HEAD + i]));
-  const [input, role] = [place.querySelector("input"), place.querySelector("select")];
+  const [input, tools, help] = ["input", ".tools", ".help"].map((name) => place.querySelector(name));
   const [count, pager] = [place.querySelector("output"), place.querySelector(".pager")];
-  const hidden = new Set();
+  const recall = (key) => (main && chosen.get(key)) || "";
+  const keep = (key, value) => main && remember(key, value);
+
+  // Rates are those of the headline family until the other one is asked for; places are never its own.
+  let family = Math.max(0, families.findIndex(({ family }) => family === recall("family")));
+  const valueOf = (index, i) => {
+    const other = family ? families[family].at.indexOf(columns[i][0]) : -1;
+    return other < 0 ? rows[index][HEAD + i] : families[family].rows[index][other];
+  };
+
+  const narrow = matchMedia("(max-width: 100rem)").matches;
+  const atFirst = columns.filter(([, , , shy]) => !(shy === 2 || (shy === 1 && narrow))).map(([key]) => key);
+  const asked = recall("columns").split(".").filter((key) => Object.hasOwn(at, key));
+  const shownKeys = new Set(asked.length || recall("columns") === "none" ? ["rank", "model", ...asked] : atFirst);
+
+  const sorted = recall("sort").match(/^(-?)(\w+)$/);
+  let order = sorted && Object.hasOwn(at, sorted[2])
+    ? { column: at[sorted[2]] - HEAD, sign: sorted[1] ? -1 : 1 }
+    : { column: 0, sign: 1 };
+  let page = Math.max(0, Math.trunc(Number(recall("page")) || 1) - 1);
   let texts = null;
   let found = rows.map((_, i) => i);
-  let order = { column: 0, sign: 1 };
-  let page = 0;
+  const picked = new Set(rows.flatMap((row, i) => (recall("with").split(" ").includes(fileOf(row)) ? [i] : [])).slice(0, MOST));
 
-  const cell = (row, i) => {
+  const cell = (index, i) => {
+    const row = rows[index];
     const [key, , kind] = columns[i];
-    const value = row[HEAD + i];
+    const value = valueOf(index, i);
     const td = make("td", { className: key });
     if (key === "rank") {
-      if (value === null) return td.append(UNKNOWN), td;
-      td.append(make("b", {}, String(value)));
-      td.append(make("small", {}, row[LOW] === row[HIGH] ? String(row[LOW]) : `${row[LOW]}–${row[HIGH]}`));
+      if (value === null) td.append(UNKNOWN);
+      else td.append(make("b", {}, String(value)), make("small", {}, places(row)));
     } else if (key === "model") {
-      td.append(make("a", { href: row[PAGE] }, value));
-      const mark = row[REFERENCE] ? [make("span", { className: "badge" }, "reference"), " "] : [];
-      td.append(make("small", {}, ...mark, row[ARCHITECTURE]));
+      const small = make("small");
+      if (row[REFERENCE]) small.append(make("span", { className: "badge" }, "reference"), " ");
+      small.append(row[ARCHITECTURE]);
+      if (row[HUB]) {
+        const hub = { href: `https://huggingface.co/${value}`, target: "_top", rel: "noopener noreferrer" };
+        small.append(" · ", make("a", { ...hub, "aria-label": `${value} on the Hub` }, "Hub"));
+      }
+      if (pick) small.append(" · ", pick(index));
+      td.append(make("a", { href: row[PAGE] }, value), small);
     } else if (key === "status") {
       td.append(value);
       if (row[NOTE]) td.append(make("small", {}, row[NOTE]));
@@ -86,7 +73,7 @@ function board(place) {
     } else if (kind === "text" || kind === "count") {
       td.append(value === null ? UNKNOWN : String(value));
     } else {
-      const [x, low, high, n] = value === null ? [null, null, null, 0] : value;
+      const [x, low, high, n] = value ?? [null, null, null, 0];
       td.append(x === null ? UNKNOWN : tenths(x, kind === "difference"));
       td.title = told(x, low, high, n, kind);
       if (key === "lift" && x !== null) {
@@ -98,8 +85,10 @@ function board(place) {
   };
 
   const show = () => {
-    const shown = columns.map((_, i) => i).filter((i) => !hidden.has(i));
-    heads.forEach((head, i) => (head.hidden = hidden.has(i)));
+    const shown = columns.map((_, i) => i).filter((i) => shownKeys.has(columns[i][0]));
+    heads.forEach((head, i) => (head.hidden = !shownKeys.has(columns[i][0])));
+    const pages = Math.max(1, Math.ceil(found.length / first));
+    page = Math.min(page, pages - 1);
     const lines = [];
     const part = found.slice(page * first, (page + 1) * first);
     let divided = page > 0 && rows[found[page * first - 1]]?.[at.rank] === null;
@@ -110,22 +99,23 @@ function board(place) {
         divided = true;
       }
       const line = make("tr", { className: row[TIE] === null ? "" : row[TIE] % 2 ? "odd" : "even" });
-      line.append(...shown.map((i) => cell(row, i)));
+      line.append(...shown.map((i) => cell(index, i)));
       lines.push(line);
     }
     body.replaceChildren(...lines);
-    const pages = Math.max(1, Math.ceil(found.length / first));
     pager.hidden = pages === 1;
     pager.querySelector("span").textContent = found.length
       ? `${thousands(page * first + 1)} to ${thousands(page * first + part.length)} of ${thousands(found.length)}`
       : "";
     const [back, on] = pager.querySelectorAll("button");
     [back.disabled, on.disabled] = [page === 0, page >= pages - 1];
+    keep("page", page ? String(page + 1) : "");
   };
 
   const say = () => {
     const by = order.column ? `, by ${columns[order.column][1].toLowerCase()}` : "";
-    count.textContent = `${thousands(found.length)} of ${thousands(rows.length)} models${by}`;
+    const rates = family ? `; rates of family ${families[family].family}, places of family ${families[0].family}` : "";
+    count.textContent = `${thousands(found.length)} of ${thousands(rows.length)} models${by}${rates}`;
   };
 
   // Ranked entries first, whatever the column; what is unknown comes last either way.
@@ -134,62 +124,86 @@ function board(place) {
   const keysOf = (column) => {
     const plain = (value) => (Array.isArray(value) ? value[0] : value);
     const text = columns[column][2] === "text";
-    return rows.map((row) => {
-      const value = row[HEAD + column];
+    return rows.map((_, index) => {
+      const value = valueOf(index, column);
       return text ? String(value ?? "").toLowerCase() : plain(value);
     });
   };
   const sort = () => {
-    if (!known.has(order.column)) known.set(order.column, keysOf(order.column));
-    const keys = known.get(order.column);
+    const { column, sign } = order;
+    heads.forEach((head, i) => {
+      if (i === column) head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+    if (!known.has(column)) known.set(column, keysOf(column));
+    const keys = known.get(column);
     found.sort((a, b) => {
       if (unranked[a] !== unranked[b]) return unranked[a] - unranked[b];
       const [x, y] = [keys[a], keys[b]];
       if (x === y) return a - b;
       if (x === null || x === "") return 1;
       if (y === null || y === "") return -1;
-      return (x < y ? -1 : 1) * order.sign;
+      return (x < y ? -1 : 1) * sign;
     });
+    keep("sort", column || sign < 0 ? `${sign < 0 ? "-" : ""}${columns[column][0]}` : "");
   };
 
-  const filter = () => {
+  // Menus of what there is; one that would leave no choice is not there.
+  const menus = {};
+  const menu = (key, label, options, fits) => {
+    if (options.length < 2 && key !== "show") return;
+    const select = make("select", { id: `${key}-${table.id}` }, make("option", { value: "" }, key === "show" ? "all models" : "any"));
+    for (const [value, name] of options) select.append(make("option", { value }, name));
+    if (options.some(([value]) => value === recall(key))) select.value = recall(key);
+    select.addEventListener("change", () => filter(true));
+    menus[key] = { select, fits };
+    count.before(make("span", { className: "choice" }, make("label", { htmlFor: select.id }, label), " ", select));
+  };
+  const frequent = (values) => {
+    const n = new Map();
+    for (const value of values) n.set(value, (n.get(value) ?? 0) + 1);
+    const most = [...n].sort(([, a], [, b]) => b - a).slice(0, MENU).map(([value]) => value);
+    return most.sort().map((value) => [value, value]);
+  };
+  const stated = (row) => row[at.licence] ?? NOT_STATED;
+
+  const filter = (afresh) => {
     texts ??= rows.map((row) => {
-      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status]];
+      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status], row[at.task]];
       return [...said, row[REFERENCE] ? "reference" : "candidate"].join(" ").toLowerCase();
     });
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = {
-      "": () => true,
-      reference: (row) => row[REFERENCE],
-      candidate: (row) => !row[REFERENCE],
-      ranked: (row) => row[at.rank] !== null,
-      unranked: (row) => row[at.rank] === null,
-    }[role.value];
+    const asked = Object.values(menus).filter(({ select }) => select.value);
     found = [];
     rows.forEach((row, i) => {
-      if (wanted(row) && words.every((word) => texts[i].includes(word))) found.push(i);
+      const fits = asked.every(({ select, fits }) => fits(row, select.value));
+      if (fits && words.every((word) => texts[i].includes(word))) found.push(i);
     });
-    page = 0;
+    keep("q", input.value.trim());
+    for (const [key, { select }] of Object.entries(menus)) keep(key, select.value);
+    if (afresh) page = 0;
     sort();
     show();
     say();
   };
 
   heads.forEach((head, i) => {
-    head.querySelector("button").addEventListener("click", () => {
+    const button = head.querySelector("button");
+    button.addEventListener("click", () => {
       const now = head.getAttribute("aria-sort");
       const down = now ? now === "ascending" : columns[i][2] === "rate" || columns[i][2] === "difference";
-      for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
       order = { column: i, sign: down ? -1 : 1 };
       page = 0;
       sort();
       show();
       say();
     });
+    // A title is for who can point; the same line is for fingers and keys.
+    button.addEventListener("focus", () => (help.textContent = `${columns[i][1]}: ${button.title}`));
+    button.addEventListener("blur", () => (help.textContent = ""));
   });
-  input.addEventListener("input", filter);
-  role.addEventListener("change", filter);
+  input.value = recall("q");
+  input.addEventListener("input", () => filter(true));
   for (const button of pager.querySelectorAll("button")) {
     button.addEventListener("click", () => {
       page += Number(button.dataset.step);
@@ -197,168 +211,128 @@ function board(place) {
       table.parentElement.scrollTop = 0;
     });
   }
+
+  const roles = [["candidate", "candidates"], ["reference", "references"], ["ranked", "ranked"], ["unranked", "not ranked"]];
+  menu("show", "Show", roles, (row, value) => ROLES[value](row, at.rank));
+  if (at.task) menu("task", "Task", frequent(rows.map((row) => row[at.task])), (row, value) => row[at.task] === value);
+  menu("architecture", "Architecture", frequent(rows.map((row) => row[ARCHITECTURE])), (row, value) => row[ARCHITECTURE] === value);
+  menu("licence", "Licence", frequent(rows.map(stated)), (row, value) => stated(row) === value);
+  const sizes = SIZES.filter(([, most]) => rows.some((row) => row[at.parameters] > most) && rows.some((row) => row[at.parameters] <= most));
+  menu("size", "Size", sizes.length ? [...sizes.map(([name, most]) => [String(most), `at most ${name}`]), [`-${sizes.at(-1)[1]}`, `over ${sizes.at(-1)[0]}`]] : [], (row, value) => {
+    const most = Number(value);
+    return row[at.parameters] !== null && (most < 0 ? row[at.parameters] > -most : row[at.parameters] <= most);
+  });
+
   const chooser = place.querySelector(".chooser > div");
-  columns.forEach(([key, header], i) => {
+  columns.forEach(([key, header]) => {
     if (key === "rank" || key === "model") return;
-    const box = make("input", { type: "checkbox", checked: true });
+    const box = make("input", { type: "checkbox", checked: shownKeys.has(key) });
     box.addEventListener("change", () => {
-      if (box.checked) hidden.delete(i);
-      else hidden.add(i);
+      if (box.checked) shownKeys.add(key);
+      else shownKeys.delete(key);
+      const now = columns.map(([name]) => name).filter((name) => shownKeys.has(name));
+      keep("columns", String(now) === String(atFirst) ? "" : now.slice(2).join(".") || "none");
       show();
     });
     chooser.append(make("label", {}, box, " ", header));
   });
-  place.querySelector(".filter").hidden = false;
-  show();
-  say();
-}
 
-// Colours of a scale between its stops, and black or white ink on them.
-const mix = (stops, share) => {
-  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
-  const i = Math.min(Math.floor(place), stops.length - 2);
-  const part = (stop, k) => parseInt(stop.slice(1 + 2 * k, 3 + 2 * k), 16);
-  return [0, 1, 2].map((k) => Math.round(part(stops[i], k) + (part(stops[i + 1], k) - part(stops[i], k)) * (place - i)));
-};
-const isLight = (rgb) => {
-  const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
-};
-
-function matrix(place) {
-  const data = JSON.parse(place.querySelector("script").textContent);
-  const [switches, readout, area] = [".switches", ".readout", ".grid"].map((name) => place.querySelector(name));
-  const { rows, columns, measures, families, shared } = data;
-  const short = (name) => name.slice(shared.length);
-  const large = rows.length * columns.length <= 240;
-  const state = { measure: 0, family: 0 };
-  const at = (r, c) => families[state.family].cells[r * columns.length + c];
-  const number = (cell) => cell && cell.slice(2 + 3 * state.measure, 5 + 3 * state.measure);
-
-  const sentence = (r, c) => {
-    const cell = at(r, c);
-    const { header, kind } = measures[state.measure];
-    const pair = `signals of ${rows[r][0]}, judged by ${columns[c][0]}`;
-    if (!cell) return `${pair}: not evaluated`;
-    const own = cell[0] ? "; the model’s own signals, in no mean" : "";
-    return `${pair}: ${header.toLowerCase()} ${told(...number(cell), cell[1], kind)}${own}`;
+  const tool = (name, act) => {
+    const button = make("button", { type: "button" }, name);
+    button.addEventListener("click", () => act(button));
+    tools.append(button);
+    return button;
   };
-  const paint = (td, r, c) => {
-    const cell = at(r, c);
-    const { kind } = measures[state.measure];
-    const value = cell ? number(cell)[0] : null;
-    td.className = cell && cell[0] ? "own" : value === null ? "none" : "";
-    td.style.background = td.style.color = "";
-    if (value !== null && !td.className) {
-      const share = kind === "difference" ? (value / 1000 + 1) / 2 : value / 1000;
-      const rgb = mix(kind === "difference" ? data.differences : data.rates, share);
-      td.style.background = `rgb(${rgb})`;
-      td.style.color = isLight(rgb) ? "#000" : "#fff";
-    }
-    const signed = kind === "difference";
-    const text = value === null ? UNKNOWN : large ? tenths(value, signed) : tenths(Math.round(value / 10) * 10, signed).slice(0, -2);
-    td.firstChild.textContent = text;
-    td.firstChild.setAttribute("aria-label", sentence(r, c));
-  };
-
-  const table = make("table", { role: "grid", "aria-label": "Who accepts whose signals" });
-  table.classList.toggle("small", !large);
-  const head = make("tr", {}, make("th", { className: "corner", scope: "col" }));
-  if (shared) head.firstChild.append(make("small", {}, `${shared}…`));
-  head.firstChild.append("signals of ↓ judged by →");
-  columns.forEach(([name, href], c) => {
-    const label = href ? make("a", { href, tabIndex: -1 }, short(name)) : make("span", {}, short(name));
-    head.append(make("th", { scope: "col", title: name, className: c === data.n_references ? "apart" : "" }, label));
-  });
-  table.append(make("thead", {}, head));
-  const body = make("tbody");
-  const cells = rows.map(([name, anchor], r) => {
-    const line = make("tr", {}, make("th", { scope: "row", title: name }, short(name)));
-    const made = columns.map(([, href], c) => {
-      const inside = href ? make("a", { href: `${href}#${anchor}` }) : make("span");
-      inside.append("");
-      inside.tabIndex = -1;
-      [inside.dataset.r, inside.dataset.c] = [r, c];
-      const td = make("td", {}, inside);
-      if (c === data.n_references) td.classList.add("apart");
-      line.append(td);
-      return td;
-    });
-    body.append(line);
-    return made;
-  });
-  table.append(body);
-  const draw = () => cells.forEach((line, r) => line.forEach((td, c) => {
-    paint(td, r, c);
-    td.classList.toggle("apart", c === data.n_references && c > 0);
-  }));
-
-  // One stop for the Tab key; arrows move within.
-  let [row, column] = [0, 0];
-  const stop = (r, c) => {
-    cells[row][column].firstChild.tabIndex = -1;
-    [row, column] = [r, c];
-    cells[r][c].firstChild.tabIndex = 0;
-  };
-  const where = (event) => {
-    const inside = event.target.closest("td")?.firstChild;
-    return inside ? [Number(inside.dataset.r), Number(inside.dataset.c)] : null;
-  };
-  body.addEventListener("keydown", (event) => {
-    const place = where(event);
-    if (!place) return;
-    const [r, c] = place;
-    const to = {
-      ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c],
-      Home: [r, 0], End: [r, columns.length - 1],
-    }[event.key];
-    if (!to || !cells[to[0]]?.[to[1]]) return;
-    event.preventDefault();
-    stop(...to);
-    cells[to[0]][to[1]].firstChild.focus();
-  });
-  for (const name of ["mouseover", "focusin"]) {
-    body.addEventListener(name, (event) => {
-      const place = where(event);
-      if (!place) return;
-      readout.textContent = sentence(...place);
-      if (name === "focusin") stop(...place);
+  if (main && navigator.clipboard) {
+    tool("Copy link", async (button) => {
+      await navigator.clipboard.writeText(location.href);
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy link"), 1500);
     });
   }
-
-  const choice = (label, names, key) => {
-    const group = make("div", { className: "switch", role: "group", "aria-label": label });
-    const buttons = names.map((name, i) => {
-      const button = make("button", { type: "button", "aria-pressed": String(i === 0) }, name);
+  tool("CSV of this view", () => {
+    const shown = columns.map((_, i) => i).filter((i) => shownKeys.has(columns[i][0]));
+    saved(`${table.id}.csv`, sheet(columns, shown, found.map((index) => [rows[index], shown.map((i) => valueOf(index, i))])));
+  });
+  if (families.length > 1) {
+    const group = make("div", { className: "switch", role: "group", "aria-label": "Family of signals whose rates are shown" });
+    families.forEach(({ family: name }, i) => {
+      const button = make("button", { type: "button", "aria-pressed": String(i === family) }, name);
       button.addEventListener("click", () => {
-        state[key] = i;
-        buttons.forEach((other, j) => other.setAttribute("aria-pressed", String(i === j)));
-        draw();
-        scale();
+        family = i;
+        [...group.children].forEach((other, j) => other.setAttribute("aria-pressed", String(i === j)));
+        keep("family", i ? name : "");
+        known.clear();
+        sort();
+        show();
+        say();
+        compare();
       });
-      return button;
+      group.append(button);
     });
-    group.append(...buttons);
-    if (names.length > 1) switches.append(group);
+    tools.prepend(group);
+  }
+
+  const panel = place.querySelector(".comparison");
+  const compare = () => {
+    if (!panel) return;
+    keep("with", [...picked].map((index) => fileOf(rows[index])).join(" "));
+    comparison(panel, [...picked].map((index) => ({
+      index,
+      row: rows[index],
+      name: rows[index][at.model],
+      rank: rows[index][at.rank],
+      values: columns.flatMap(([, header, kind], i) => (kind === "rate" || kind === "difference" ? [{ header, kind, value: valueOf(index, i) }] : [])),
+    })), axis, family, (index) => {
+      picked.delete(index);
+      compare();
+      show();
+    });
   };
-  const legend = make("span", { className: "legend" });
-  const scale = () => {
-    const { kind } = measures[state.measure];
-    const stops = kind === "difference" ? data.differences : data.rates;
-    const ends = kind === "difference" ? ["−100", "+100 pp"] : ["0", "100 %"];
-    const ramp = make("i");
-    ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
-    legend.replaceChildren(ends[0], ramp, ends[1]);
-  };
-  choice("Measure", measures.map((m) => m.header), "measure");
-  choice("Family of signals", families.map((f) => f.family), "family");
-  switches.append(legend);
-  draw();
-  scale();
-  stop(0, 0);
-  area.append(table);
-  place.hidden = false;
+  const pick = panel && ((index) => {
+    const on = picked.has(index);
+    const button = make("button", { type: "button", className: "pick", "aria-pressed": String(on), "aria-label": `Compare ${rows[index][at.model]}` }, on ? "compared" : "compare");
+    button.disabled = !on && picked.size >= MOST;
+    button.addEventListener("click", () => {
+      if (!picked.delete(index)) picked.add(index);
+      compare();
+      show();
+      [...body.querySelectorAll(".pick")].find((other) => other.getAttribute("aria-label") === button.getAttribute("aria-label"))?.focus();
+    });
+    return button;
+  });
+
+  for (const hidden of place.querySelectorAll(".filter, .tools")) hidden.hidden = false;
+  filter(false);
+  compare();
 }
 
-for (const place of document.querySelectorAll("[data-board]")) board(place);
-for (const place of document.querySelectorAll("[data-matrix]")) matrix(place);
+// A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula.
+const sheet = (columns, shown, lines) => {
+  const quoted = (value) => {
+    const text = value === null ? "" : String(value);
+    const calm = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(calm) ? `"${calm.replaceAll('"', '""')}"` : calm;
+  };
+  const wide = (kind) => kind === "rate" || kind === "difference";
+  const head = shown.flatMap((i) => {
+    const [key, , kind] = columns[i];
+    if (key === "rank") return ["rank", "rank_low", "rank_high"];
+    return wide(kind) ? [key, `${key}_low`, `${key}_high`, `${key}_n`] : [key];
+  });
+  const fraction = (x) => (x === null ? null : x / 1000);
+  const made = lines.map(([row, values]) => shown.flatMap((i, j) => {
+    const [key, , kind] = columns[i];
+    if (key === "rank") return [values[j], row[LOW], row[HIGH]];
+    if (!wide(kind)) return [values[j]];
+    const [x, low, high, n] = values[j] ?? [null, null, null, 0];
+    return [fraction(x), fraction(low), fraction(high), n];
+  }));
+  return [head, ...made].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+};
+
+const saved = (name, text) => {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+};

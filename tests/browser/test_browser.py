@@ -165,7 +165,7 @@ def test_a_cell_of_the_heat_map_leads_to_the_pair_and_from_there_to_its_sounds(
     assert page.locator(".readout").inner_text() == told
     page.get_by_role("button", name="Lift", exact=True).last.click()
     assert "judged by echo: lift +" in (cell.get_attribute("aria-label") or "")
-    page.get_by_role("button", name="minimal", exact=True).click()
+    page.get_by_role("button", name="minimal", exact=True).last.click()
     page.locator(".grid tbody td a").first.focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)

@@ -1,0 +1,214 @@
+"""What a reader makes of a table: a view that a link shows again, models side by side, a sheet of a view."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from leaderboard import site, table
+from leaderboard.table import Board
+from tests.browser import visits
+from tests.leaderboard import world as making
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
+    made = table.build(submissions, suite)
+    return made, site.write(tmp_path_factory.mktemp("views") / "site", made, suite).parent
+
+
+def _names(page: Page) -> list[str]:
+    return page.locator("#board-tone td.model > a").all_inner_texts()
+
+
+def _query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    task = board[1] / "tasks" / "tone.html"
+    with visits.opened(browser) as visit:
+        page = visit.open(task)
+        assert _query(page) == {}
+        page.get_by_role("searchbox").fill("lab")
+        page.locator("#board-tone th.transfer button").click()
+        page.get_by_label("Show").first.select_option("references")
+        page.locator(".ranking .switch button", has_text="minimal").first.click()
+        page.get_by_text("Columns", exact=True).first.click()
+        page.get_by_label("Accuracy").first.uncheck()
+        page.locator(".matrix .switch button", has_text="Lift").click()
+        names, told = _names(page), page.locator("#board-tone td.transfer").all_inner_texts()
+        assert len(names) == 3
+        found = _query(page)
+        assert found.pop("columns")[0].split(".")[:3] == ["lift", "transfer", "agreeing_transfer"]
+        assert found == {
+            "q": ["lab"],
+            "show": ["reference"],
+            "sort": ["-transfer"],
+            "family": ["minimal"],
+            "measure": ["lift"],
+        }
+        address = page.url
+        assert visit.said == []
+        with visits.opened(browser) as other:
+            again = other.page
+            again.goto(address)
+            assert _names(again) == names
+            assert again.locator("#board-tone td.transfer").all_inner_texts() == told
+            assert again.locator("#board-tone th.accuracy").is_hidden()
+            assert again.get_by_role("searchbox").input_value() == "lab"
+            assert again.locator(".matrix button[aria-pressed=true]").all_inner_texts()[0] == "Lift"
+            assert again.url == address
+            again.get_by_role("searchbox").fill("")
+            assert "q" not in _query(again)
+
+
+def test_the_rates_of_the_other_family_are_those_of_the_entries(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal")
+        rows = board[0].current[0].rows
+        shown = page.locator("#board-tone td.transfer").all_inner_texts()
+        for row, text in zip(rows, shown, strict=False):
+            (score,) = (f for f in row.entry.scorecard.families if f.family == "minimal")
+            assert float(text) == pytest.approx(100 * score.rates.transfer.value, abs=0.051)
+        assert "places of family responsibility" in page.get_by_role("status").first.inner_text()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?sort=__proto__&page=1e9&columns=constructor.__proto__&show=toString&with=../../x&family=%00&measure=no",
+        "?q="
+        + quote("<img src=x onerror=alert(1)>")
+        + "&page=-3&sort=--lift&architecture=<b>&size=NaN&licence=[",
+        "?" + "&".join(f"{k}={'9' * 2000}" for k in ("q", "page", "sort", "with", "columns", "size")),
+    ],
+)
+def test_an_address_that_means_harm_or_nothing_does_nothing(
+    browser: Browser, board: tuple[Board, Path], query: str
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", query)
+        assert visit.said == []
+        page.get_by_role("searchbox").fill("")
+        assert len(_names(page)) == 7
+        assert page.locator(".comparison").first.is_hidden()
+        assert page.evaluate("document.querySelectorAll('img').length") == 0
+
+
+def test_models_stand_side_by_side_with_their_places_in_words(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    ranking = board[0].current[0]
+    first, *_, last = ranking.rows
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html")
+        for row in (first, last):
+            page.get_by_role("button", name=f"Compare {row.name}", exact=True).click()
+        panel = page.locator(".comparison").first
+        told = panel.inner_text()
+        overlap = first.rank_high >= last.rank_low
+        assert ("overlap: not told apart" in told) == overlap
+        assert ("do not overlap" in told) != overlap
+        line = panel.locator("tr", has=page.get_by_role("rowheader", name="Lift", exact=True))
+        lifts = [row.entry.scorecard.headline.rates.lift for row in (first, last)]
+        for text, lift in zip(line.locator("td").all_inner_texts(), lifts, strict=True):
+            assert f"{100 * abs(lift.value):.1f}" in text
+            assert f"n {lift.n}" in text
+        panel.get_by_text("Reference by reference").click()
+        of_pair = ranking.matrices[0].cells[ranking.matrices[0].references[0], first.entry.model]
+        cell = panel.locator("details tbody tr").first.locator("td").first
+        assert f"{100 * abs(of_pair.rates.lift.value):.1f}" in cell.inner_text()
+        assert len(_query(page)["with"][0].split()) == 2
+        page.reload()
+        assert panel.inner_text().splitlines()[:3] == told.splitlines()[:3]
+        page.get_by_role("button", name=f"Compare {first.name} no more").click()
+        page.get_by_role("button", name=f"Compare {last.name} no more").click()
+        assert panel.is_hidden()
+        assert _query(page) == {}
+        assert visit.said == []
+
+
+def test_the_sheet_of_a_view_has_its_rows_and_columns_with_intervals(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path
+) -> None:
+    with visits.opened(browser, accept_downloads=True) as visit:
+        page = visit.open(
+            board[1] / "tasks" / "tone.html", "?show=reference&columns=lift.parameters&sort=model"
+        )
+        with page.expect_download() as fetched:
+            page.get_by_role("button", name="CSV of this view").click()
+        fetched.value.save_as(tmp_path / "view.csv")
+        names = _names(page)
+    with (tmp_path / "view.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["model"] for line in lines] == names
+    assert list(lines[0]) == [
+        *("rank", "rank_low", "rank_high", "model", "lift", "lift_low", "lift_high", "lift_n", "parameters")
+    ]
+    rows = {row.name: row for row in board[0].current[0].rows}
+    for line in lines:
+        lift = rows[line["model"]].entry.scorecard.headline.rates.lift
+        assert [float(line["lift"]), float(line["lift_low"])] == pytest.approx(
+            [lift.value, lift.low], abs=6e-4
+        )
+        assert int(line["lift_n"]) == lift.n
+
+
+LINES = (
+    """[[[0, 0, 1, 2], [1, "=HYPERLINK(1)", "@x\\r\\ny,\\"z\\""]], [[0, 0, 1, 2], [null, "-2", "plain"]]]"""
+)
+
+
+def test_a_sheet_holds_no_formula(browser: Browser, board: tuple[Board, Path]) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html")
+        columns = '[["rank", "", "count"], ["model", "", "text"], ["status", "", "text"]]'
+        made = page.evaluate(f"() => sheet({columns}, [0, 1, 2], {LINES})")
+    assert list(csv.reader(made.splitlines(keepends=True))) == [
+        ["rank", "rank_low", "rank_high", "model", "status"],
+        ["1", "1", "2", "'=HYPERLINK(1)", '\'@x\r\ny,"z"'],
+        ["", "1", "2", "'-2", "plain"],
+    ]
+
+
+def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path
+) -> None:
+    current, *others = board[0].rankings
+    facts = [("mit", 10**5), (None, 2 * 10**6), ("=cc-by", 5 * 10**6), ("mit", 3 * 10**9)]
+    rows = tuple(
+        replace(
+            row, entry=replace(row.entry, facts=replace(row.entry.facts, licence=licence, n_parameters=n))
+        )
+        for row, (licence, n) in zip(current.rows, facts, strict=False)
+    )
+    made = replace(current, rows=rows, unranked=())
+    index = site.write(tmp_path / "site", Board((made, *others)), None)
+    with visits.opened(browser) as visit:
+        page = visit.open(index.parent / "tasks" / "tone.html")
+        page.locator("#board-tone th.floor button").focus()
+        expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
+        ranking = page.locator(".ranking").first
+        licence, size = (ranking.locator(f"#{key}-board-tone") for key in ("licence", "size"))
+        assert licence.locator("option").all_inner_texts() == ["any", "=cc-by", "mit", "not stated"]
+        assert ranking.locator("#architecture-board-tone").count() == 0
+        for option in ("=cc-by", "mit", "not stated"):
+            licence.select_option(option)
+            assert _names(page) == [r.name for r in rows if (r.entry.facts.licence or "not stated") == option]
+        licence.select_option("any")
+        size.select_option("at most 10 M")
+        assert _names(page) == [row.name for row in rows[:3]]
+        size.select_option("over 1 G")
+        assert _names(page) == [rows[3].name]
+        assert visit.said == []
