@@ -4,7 +4,7 @@ Conventions: numbers are fractions, except in LaTeX and on badges, which are for
 strangers: they are escaped for what they are put into, and a cell that a spreadsheet would take for a formula
 begins with an apostrophe.
 
-Public: FORMATS, export, badge, badge_path, snippet, files.
+Public: PAPER, FORMATS, export, badge, badge_path, snippet, files.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ _FILE_NAME = 180
 """Characters of a file's name; with more a disk might refuse it."""
 _NAME = 200
 """Characters of a name on a badge."""
-_PAPER = """@article{kelly2026goodenough,
+
+PAPER = """@article{kelly2026goodenough,
   title   = {If It's Good Enough for You, It's Good Enough for Me: Transferability of Audio Sufficiencies across Models},
   author  = {Kelly, David A. and Chockler, Hana},
   journal = {arXiv preprint arXiv:2604.02937},
   year    = {2026}
 }
 """  # noqa: E501 - a title
+"""The method, to be cited."""
 
 
 def export(board: Board, kind: str, task: str | None = None) -> bytes:
@@ -148,7 +150,7 @@ def _bibtex(board: Board, task: str | None) -> bytes:
             f"@misc{{{key}-{model.revision[:7]},\n  title = {{{_tex(model.repo_id)}}},\n{where}"
             f"  note  = {{revision {_tex(model.revision)}}}\n}}\n"
         )
-    return "\n".join([_PAPER, *entries]).encode()
+    return "\n".join([PAPER, *entries]).encode()
 
 
 def _ranked(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:

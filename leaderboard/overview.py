@@ -1,6 +1,6 @@
 """The first page: what this is in three sentences, a card for each task, what the numbers mean, how to join.
 
-Public: BEST, Card, context.
+Public: BEST, NEWS, Card, context.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from markupsafe import Markup
 
 from harness.dataset.signals import Suite
 from harness.records import ModelRef
-from leaderboard import heat, paths, rankings
+from leaderboard import exports, heat, news, paths, rankings
 from leaderboard.table import Board, Ranking, Row
 
 BEST = 5
 """Models of a card."""
+
+NEWS = 6
+"""Events that are told."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ def context(
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
         "links": links,
         "home": "index.html",
+        "newest": news.newest(board.rankings),
+        "news": news.events(board.rankings, NEWS),
+        "models_page": paths.DIRECTORY,
+        "paper": exports.PAPER,
+        "signals": [r.signals for r in board.current],
     }
 
 

@@ -4,7 +4,7 @@ Conventions: every path and anchor is made of letters, digits, `.`, `_` and `-` 
 task is called; a name that had to be changed for that is told apart by a hash. An address outside is that of
 a repository of the Hub whose id is one, and no other.
 
-Public: page_of, task_page, evidence_page, anchor, pair_anchor, hub_page.
+Public: DIRECTORY, page_of, task_page, evidence_page, anchor, pair_anchor, hub_page.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from harness.seeds import seed_of
 
 _HERE = ("local", "embedded")
 """Owners of repositories that are folders of somebody's machine."""
+
+DIRECTORY = "models.html"
+"""Page of all models, below the site."""
 
 
 def page_of(model: ModelRef) -> str:

@@ -29,7 +29,7 @@ _FOLDERS = ("models", "tasks", "evidence", "figures", "badges", "data")
 _BESIDE = re.compile(r"CNAME|\..*")
 _NAME = r"(?!\.)[A-Za-z0-9._-]+"
 _MADE = re.compile(
-    rf"index\.html|(models|tasks|evidence)/{_NAME}\.html|figures/{_NAME}\.svg"
+    rf"(index|models)\.html|(models|tasks|evidence)/{_NAME}\.html|figures/{_NAME}\.svg"
     rf"|badges/{_NAME}\.svg|data/{_NAME}\.(csv|json|parquet|tex|bib)"
 )
 """What a build makes; a marker that lists anything else is none of ours."""

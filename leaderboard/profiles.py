@@ -3,7 +3,7 @@
 Conventions: a job holds all that a page is made of, little enough to be handed to another process. What an
 entry that was set apart says of pairs is not shown, as it is in no heat map.
 
-Public: Profile, Job, of_board, place_of, content, text, command.
+Public: LOAD, Profile, Job, of_board, place_of, content, text, command.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ from leaderboard.pairs import Named
 from leaderboard.reading import Cells
 from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
+
+LOAD = """from transformers import pipeline
+
+classify = pipeline("audio-classification", "{repo_id}", revision="{revision}")
+classify("clip.wav")"""
+"""What opens a model of the Hub that brings no code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +69,8 @@ class Job:
     """By task, of a reference where the suite is at hand."""
     sounds: Mapping[str, Mapping[ModelRef, str]]
     """By task: where signals of a reference can be heard."""
+    verdicts: Mapping[str, str]
+    """By path of an entry: address of its folder, where it is known."""
 
 
 def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
@@ -125,10 +133,13 @@ def text(job: Job) -> str:
                 "traits": None if p.stale else _pictured(job.traits.get(p.task)),
                 "sounds": sounds.get(model),
                 "command": command(p.row.entry),
+                "verdicts": job.verdicts.get(p.row.entry.path),
             }
         )
     hub = paths.hub_page(model.repo_id, model.revision)
-    context = {"model": model, "hub": hub, "home": "../index.html", "profiles": told}
+    remote_code = any(p.row.entry.facts.remote_code for p in job.profiles)
+    load = None if hub is None or remote_code else LOAD.format(repo_id=model.repo_id, revision=model.revision)
+    context = {"model": model, "hub": hub, "load": load, "home": "../index.html", "profiles": told}
     return pages.render("model.html.j2", context)
 
 

@@ -4,7 +4,8 @@ Conventions: the table stands on the page twice: its first rows as markup, for r
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heat.tenths` makes them.
 
-Public: COLUMNS, SHY, FIRST, BOTH_FAMILIES, Shown, context, table_data, note.
+Public: COLUMNS, SHY, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown,
+table_data, axis_of, note.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
@@ -19,7 +21,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import FamilyScore
 from harness.records import FAMILIES, Estimate, ModelRef
-from leaderboard import columns, evidence, heat, pages, paths
+from leaderboard import columns, evidence, heat, news, pages, paths
 from leaderboard.columns import Column
 from leaderboard.table import SHOWN, Board, Ranking, Row
 
@@ -42,14 +44,20 @@ BOTH_FAMILIES = 2000
 
 @dataclass(frozen=True)
 class Shown:
-    """A ranking as it stands on the page."""
+    """Rows as they stand on a page."""
 
-    ranking: Ranking
-    """What it is."""
     id: str
     """Of its table."""
+    caption: str
+    """What it is."""
+    columns: tuple[Column, ...]
+    """Its columns; the first two are rank and model."""
+    by: str
+    """Key of the column by which it is sorted at first."""
     rows: tuple[Row, ...]
     """The first ones."""
+    n_rows: int
+    """How many there are."""
     axis: tuple[float, float]
     """Ends of the bars of the lift."""
     data: Markup
@@ -80,14 +88,14 @@ def context(
     return {
         "task": task,
         "home": "../index.html",
-        "current": None if ranking is None else _shown(ranking, f"board-{place}", links),
+        "current": None if ranking is None else _board(ranking, f"board-{place}", links),
         "stale": [
-            _shown(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
+            _board(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
         ],
         "columns": COLUMNS,
         "links": links,
-        "note": note,
-        "hub_page": paths.hub_page,
+        "newest": None if ranking is None else news.newest([ranking]),
+        **HELPERS,
         "grid": None if grid is None else pages.embed(grid),
         "n_candidates": SHOWN,
         "n_left_out": matrices[0].n_left_out if matrices else 0,
@@ -106,7 +114,38 @@ def note(row: Row) -> str:
     return row.status.note if odd and row.status.note not in told else told
 
 
-def table_data(rows: tuple[Row, ...], links: Mapping[ModelRef, str]) -> dict[str, Any]:
+HELPERS: Mapping[str, Any] = MappingProxyType({"note": note, "hub_page": paths.hub_page})
+"""What the template of a table asks."""
+
+
+def shown(
+    rows: tuple[Row, ...],
+    id: str,
+    caption: str,
+    links: Mapping[ModelRef, str],
+    shown_columns: tuple[Column, ...] = COLUMNS,
+    by: str = "rank",
+) -> Shown:
+    """Rows as a table of a page.
+
+    Args:
+        rows: all of them, in the order in which they stand at first.
+        id: of the table.
+        caption: what it is.
+        links: page of each model as seen from this page.
+        shown_columns: its columns, rank and model first.
+        by: key of the column that the rows are sorted by.
+    """
+    data = pages.embed(table_data(rows, links, shown_columns, by))
+    return Shown(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis_of(rows), data)
+
+
+def table_data(
+    rows: tuple[Row, ...],
+    links: Mapping[ModelRef, str],
+    shown_columns: tuple[Column, ...] = COLUMNS,
+    by: str = "rank",
+) -> dict[str, Any]:
     """All rows as the script reads them.
 
     A row is [page, is a reference, best place, worst place, tie, note, architecture, is on the Hub], then a
@@ -115,10 +154,11 @@ def table_data(rows: tuple[Row, ...], links: Mapping[ModelRef, str]) -> dict[str
     """
     return {
         "first": FIRST,
+        "by": by,
         "axis": [round(1000 * end) for end in axis_of(rows)],
-        "columns": [[c.key, c.header, c.kind, int(c.key in SHY)] for c in COLUMNS],
-        "rows": [_row(row, links) for row in rows],
-        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows)],
+        "columns": [[c.key, c.header, c.kind, int(c.key in SHY)] for c in shown_columns],
+        "rows": [_row(row, links, shown_columns) for row in rows],
+        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, shown_columns)],
     }
 
 
@@ -132,20 +172,20 @@ def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
     ) / 10
 
 
-def _row(row: Row, links: Mapping[ModelRef, str]) -> list[Any]:
+def _row(row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, ...]) -> list[Any]:
     entry = row.entry
     places = (row.rank_low, row.rank_high, row.tie)
     head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
     on_hub = int(paths.hub_page(row.name) is not None)
     of_model = (columns.architecture(entry.facts.architecture), on_hub)
-    return [*head, *of_model, *(_value(c, row) for c in COLUMNS)]
+    return [*head, *of_model, *(_value(c, row) for c in shown_columns)]
 
 
-def _others(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
+def _others(rows: tuple[Row, ...], shown_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     """The rates of the families that are not the headline."""
     if len(rows) > BOTH_FAMILIES:
         return []
-    keys = [c.key for c in columns.RATES if c in COLUMNS]
+    keys = [c.key for c in columns.RATES if c in shown_columns]
     found = []
     for family in FAMILIES[1:]:
         scores = [{f.family: f for f in row.entry.scorecard.families}.get(family) for row in rows]
@@ -166,9 +206,10 @@ def _value(column: Column, row: Row) -> Any:
     return value[:7] if column.key == "revision" and isinstance(value, str) else value
 
 
-def _shown(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> Shown:
-    rows = ranking.all_rows
-    return Shown(ranking, id, rows[:FIRST], axis_of(rows), pages.embed(table_data(rows, links)))
+def _board(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> tuple[Ranking, Shown]:
+    which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
+    caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals"
+    return ranking, shown(ranking.all_rows, id, caption, links)
 
 
 def _tasks(suite: Suite) -> set[str]:

@@ -1,6 +1,7 @@
 """The leaderboard as a static site: an overview, a page per task and model, sounds; no server, no requests.
 
     <out>/index.html                        written last: where it stands the site is whole
+    <out>/models.html                       every entry of every task in one table, by name
     <out>/tasks/<task>.html                 every entry in one table, and the matrix
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
     <out>/evidence/<task>.html              sounds, where the licences of the clips allow it
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from harness.dataset.signals import Suite
 from harness.documents import to_json
@@ -33,6 +35,7 @@ from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
 from leaderboard import (
     crowd,
+    directory,
     evidence,
     exports,
     overview,
@@ -71,7 +74,11 @@ class Page:
 
 
 def write(
-    out: Path, board: Board, suite: Suite | None, progress: Progress = lambda what, n, total: None
+    out: Path,
+    board: Board,
+    suite: Suite | None,
+    progress: Progress = lambda what, n, total: None,
+    entries: str | None = None,
 ) -> Path:
     """Write the site.
 
@@ -80,6 +87,7 @@ def write(
         board: what stands on it.
         suite: the current signals, for sounds and what is told of the references; None leaves that out.
         progress: told of the pages of models.
+        entries: address of the folder of submissions, for links to their verdicts.
 
     Returns:
         Path of index.html.
@@ -96,7 +104,7 @@ def write(
     try:
         wanted: dict[str, str | None] = {}
         jobs: list[tuple[Path, Job]] = []
-        for page in _Site(board, suite).pages():
+        for page in _Site(board, suite, entries).pages():
             wanted[page.path] = page.key
             if not place.standing(out, page.path, ours.get(page.path), page.key):
                 path = fresh / page.path
@@ -131,9 +139,11 @@ def _write_some(jobs: Sequence[tuple[Path, Job]]) -> int:
 class _Site:
     """Everything the pages share, each thing counted once and when it is needed."""
 
-    def __init__(self, board: Board, suite: Suite | None) -> None:
+    def __init__(self, board: Board, suite: Suite | None, entries: str | None) -> None:
         self.board = board
         self.suite = suite
+        self.entries = entries
+        self.own = frozenset(() if suite is None else suite.verdicts())
         self.profiles = profiles.of_board(board)
         matrices = [matrix for r in board.rankings for matrix in r.matrices]
         judged = {m: None for matrix in matrices for m in (*matrix.references, *matrix.models)}
@@ -168,6 +178,7 @@ class _Site:
             yield self._task(task)
         for model, found in self.profiles.items():
             yield self._model(model, found)
+        yield self._directory()
         yield self._index()
 
     def _index(self) -> Page:
@@ -190,6 +201,12 @@ class _Site:
         records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
         return Page(f"tasks/{paths.task_page(task)}", _key("task", of_task, records, sounds), make)
 
+    def _directory(self) -> Page:
+        def make() -> str:
+            return pages.render("directory.html.j2", directory.context(self.board, self.below))
+
+        return Page(paths.DIRECTORY, _key("directory", *map(self._ranking_key, self.board.rankings)), make)
+
     def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page:
         parts: list[Any] = []
         for p in found:
@@ -202,13 +219,23 @@ class _Site:
         named, named_key = self.named(tuple(dict.fromkeys(p.place for p in found)))
         sounds = {p.task: self.sounds[p.task] for p in found if p.task in self.sounds}
 
+        verdicts = self._verdicts(found)
+
         def job() -> Job:
             of = {p.task: self.traits(p.task) for p in found if p.row.reference and not p.stale}
             told = {task: traits[model] for task, traits in of.items() if model in traits}
-            return Job(model, found, named, told, sounds)
+            return Job(model, found, named, told, sounds, verdicts)
 
-        key = _key("model", model, parts, named_key, [sorted(s.values()) for s in sounds.values()])
+        told_of = [sorted(s.values()) for s in sounds.values()]
+        key = _key("model", model, parts, named_key, told_of, sorted(verdicts.values()))
         return Page(f"models/{self.beside[model]}", key, job)
+
+    def _verdicts(self, found: tuple[Profile, ...]) -> dict[str, str]:
+        """By path of an entry that was submitted: address of its folder."""
+        if self.entries is None:
+            return {}
+        theirs = [p.row.entry for p in found if p.row.folder not in self.own]
+        return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in theirs}
 
     def _evidence(self, task: str, ranking: Ranking) -> Page:
         matrix = ranking.matrices[0]

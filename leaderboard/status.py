@@ -24,6 +24,8 @@ class Status:
     """The word."""
     note: str
     """A sentence."""
+    date: str | None = None
+    """YYYY-MM-DD, the day on which somebody gave it; None for what nobody did."""
 
     @property
     def ranks(self) -> bool:
@@ -47,21 +49,21 @@ def of(folder: Path, *, stale: bool) -> Status:
         return Status("invalidated", f"What is said against it cannot be read: {error}")
     if against:
         last = against[-1]
-        return Status("invalidated", f"Invalidated by {last.author} on {last.date}: {last.reason}")
+        return Status("invalidated", f"Invalidated by {last.author} on {last.date}: {last.reason}", last.date)
     try:
         found = verification.read(folder)
     except BadInput:
         found = None
+    date = None if found is None else found.run.created[:10]
     if found is not None and not found.holds:
         return Status(
-            "failed",
-            f"Asked again on {found.run.created[:10]}: {found.n_same} of {found.n_asked} verdicts the same.",
+            "failed", f"Asked again on {date}: {found.n_same} of {found.n_asked} verdicts the same.", date
         )
     if stale:
         return Status("stale", "Answered other signals, or under another protocol, than the current ones.")
     if found is None:
         return SELF_REPORTED
-    told = f"on {found.run.created[:10]} its model was asked {found.n_asked:,} of its verdicts again"
+    told = f"on {date} its model was asked {found.n_asked:,} of its verdicts again"
     if found.kind == "reproduced":
-        return Status("verified", f"All of it: {told}, and all were the same.")
-    return Status("replayed", f"A sample: {told}, and all were the same.")
+        return Status("verified", f"All of it: {told}, and all were the same.", date)
+    return Status("replayed", f"A sample: {told}, and all were the same.", date)

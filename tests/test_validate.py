@@ -256,6 +256,14 @@ def test_a_field_that_cannot_be_is_named(folder: Path, path: str, value: Any, ex
     assert any(expected in line for line in lines), lines
 
 
+def test_a_submission_does_not_come_from_the_future(folder: Path) -> None:
+    with_json(folder, "run.created", "2999-01-01T00:00:00Z")
+    assert found(folder) == []
+    assert found(folder, strict=True) == [
+        "run.created: '2999-01-01T00:00:00Z' lies ahead, expected the time its run ended"
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [

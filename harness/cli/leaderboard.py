@@ -38,6 +38,9 @@ _SIGNALS = click.option(
 _WIDTH = 0.1
 """Of a try in the app, if not given."""
 
+_TOLD = 25
+"""Rows of a ranking that a terminal is shown."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def leaderboard() -> None:
@@ -48,8 +51,13 @@ def leaderboard() -> None:
 @_SUBMISSIONS
 @_SIGNALS
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the site.")
+@click.option(
+    "--entries-url",
+    metavar="URL",
+    help="Where the folder of entries can be read, for links to them; a Hub dataset's is known.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
-def build(submissions: str, signals: str | None, out: Path, as_json: bool) -> None:
+def build(submissions: str, signals: str | None, out: Path, entries_url: str | None, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
     The suite's own entries, one per reference, stand beside the submissions and are ranked with them. An
@@ -59,7 +67,7 @@ def build(submissions: str, signals: str | None, out: Path, as_json: bool) -> No
     """
     from leaderboard import table
 
-    board, index = _built(submissions, signals, out)
+    board, index = _built(submissions, signals, out, entries_url)
     _tell(board)
     click.echo(json.dumps({"rankings": table.as_json(board)}, indent=2) if as_json else str(index))
 
@@ -199,14 +207,39 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     room.serve(shelf, port, announce, Limits(width=until_width))
 
 
-def _built(submissions: str, signals: str | None, out: Path) -> tuple[Board, Path]:
+def _built(
+    submissions: str, signals: str | None, out: Path, entries_url: str | None = None
+) -> tuple[Board, Path]:
     from leaderboard import site, table
+
+    address = _address(submissions, entries_url)
 
     suite = open_suite(signals)
     entries = _entries(submissions)
     with progress_bars() as progress:
         board = table.build(entries, suite, progress)
-        return board, site.write(out, board, suite, progress)
+        return board, site.write(out, board, suite, progress, address)
+
+
+def _address(submissions: str, given: str | None) -> str | None:
+    """Where entries can be read: as given, or in the Hub dataset that they come from."""
+    import re
+
+    from harness.errors import BadInput
+    from harness.hub.repository import split
+    from harness.submit import offers
+
+    if given is not None:
+        if not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%@+-]+)*/?", given, re.ASCII):
+            raise BadInput(
+                f"--entries-url {given!r} is no plain https address; "
+                "expected one such as https://github.com/org/name/tree/main/submissions"
+            )
+        return given.rstrip("/")
+    named = None if Path(submissions).exists() else split(submissions)
+    if named is None:
+        return None
+    return f"https://huggingface.co/datasets/{named[0]}/tree/{named[1] or 'main'}/{offers.FOLDER}"
 
 
 def _entries(submissions: str) -> Path:
@@ -241,7 +274,7 @@ def _tell(board: Board) -> None:
         for header in ("Lift", "95 % interval", "Transfer", "Accuracy"):
             table.add_column(header, justify="right", no_wrap=True)
         names = short_names([row.entry.model for row in ranking.all_rows])
-        for row in ranking.all_rows:
+        for row in ranking.all_rows[:_TOLD]:
             name = names[row.entry.model] + (" *" if row.reference else "")
             numbers = [text(by_key[key].read(row), by_key[key].kind) for key in ("transfer", "accuracy")]
             estimate = lift.read(row)
@@ -249,6 +282,8 @@ def _tell(board: Board) -> None:
             cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
             table.add_row(*map(Text, cells))
         console.print(table)
+        if len(ranking.all_rows) > _TOLD:
+            console.print(Text(f"and {len(ranking.all_rows) - _TOLD:,} more"))
     for task in board.tasks:
         if board.current_of(task) is None:
             console.print(Text(f"{task}: {board.stale(task)[0].note}"))

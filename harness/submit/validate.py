@@ -54,7 +54,7 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
     Args:
         folder: holds entry.json and verdicts.parquet.
         tasks: those an entry may be of.
-        strict_files: a report may not lie beside them: the rule among submissions.
+        strict_files: the rules among submissions: no report lies beside them, and no date ahead.
     """
     found = _files(folder, strict_files)
     entry, unread = _entry(folder / store.ENTRY)
@@ -62,6 +62,7 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
     if entry is not None:
         found += _place(folder, entry)
         found += _contents(folder, entry, tasks)
+        found += _ahead(entry) if strict_files else []
     lines = [text.one_line(line) for line in dict.fromkeys(found)]
     if len(lines) > MAX_PROBLEMS:
         lines[MAX_PROBLEMS:] = [f"entry: {len(lines) - MAX_PROBLEMS} more problems are not shown"]
@@ -198,13 +199,29 @@ def _names(entry: Entry) -> list[str]:
         found.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:
         found.append(f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}")
-    try:
-        datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
+    if _ended(entry) is None:
         found.append(
             f"run.created: {text.shown(entry.run.created)}, expected a time such as 2026-01-31T12:00:00Z"
         )
     return found
+
+
+def _ahead(entry: Entry) -> list[str]:
+    """A time that has not come: it would stand as the newest for as long as it has not."""
+    ended = _ended(entry)
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
+    if ended is None or ended <= tomorrow:
+        return []
+    return [f"run.created: {text.shown(entry.run.created)} lies ahead, expected the time its run ended"]
+
+
+def _ended(entry: Entry) -> datetime.datetime | None:
+    """When its run ended; None where that is no time."""
+    try:
+        ended = datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return ended.replace(tzinfo=datetime.UTC)
 
 
 def _facts(entry: Entry) -> list[str]:

@@ -16,7 +16,7 @@ const places = (row) => (row[LOW] === row[HIGH] ? String(row[LOW]) : `${row[LOW]
 
 function board(place, main) {
   const data = JSON.parse(place.querySelector("script").textContent);
-  const { columns, rows, first, axis, families } = data;
+  const { columns, rows, first, by, axis, families } = data;
   const table = place.querySelector("table.board");
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -38,10 +38,10 @@ function board(place, main) {
   const asked = recall("columns").split(".").filter((key) => Object.hasOwn(at, key));
   const shownKeys = new Set(asked.length || recall("columns") === "none" ? ["rank", "model", ...asked] : atFirst);
 
-  const sorted = recall("sort").match(/^(-?)(\w+)$/);
-  let order = sorted && Object.hasOwn(at, sorted[2])
-    ? { column: at[sorted[2]] - HEAD, sign: sorted[1] ? -1 : 1 }
-    : { column: 0, sign: 1 };
+  const wanted = recall("sort").match(/^(-?)(\w+)$/);
+  let order = wanted && Object.hasOwn(at, wanted[2])
+    ? { column: at[wanted[2]] - HEAD, sign: wanted[1] ? -1 : 1 }
+    : { column: at[by] - HEAD, sign: 1 };
   let page = Math.max(0, Math.trunc(Number(recall("page")) || 1) - 1);
   let texts = null;
   let found = rows.map((_, i) => i);
@@ -112,10 +112,11 @@ function board(place, main) {
     keep("page", page ? String(page + 1) : "");
   };
 
+  const what = Object.hasOwn(at, "task") ? "entries" : "models";
   const say = () => {
-    const by = order.column ? `, by ${columns[order.column][1].toLowerCase()}` : "";
+    const sorted = columns[order.column][0] === by ? "" : `, by ${columns[order.column][1].toLowerCase()}`;
     const rates = family ? `; rates of family ${families[family].family}, places of family ${families[0].family}` : "";
-    count.textContent = `${thousands(found.length)} of ${thousands(rows.length)} models${by}${rates}`;
+    count.textContent = `${thousands(found.length)} of ${thousands(rows.length)} ${what}${sorted}${rates}`;
   };
 
   // Ranked entries first, whatever the column; what is unknown comes last either way.
@@ -145,7 +146,7 @@ function board(place, main) {
       if (y === null || y === "") return -1;
       return (x < y ? -1 : 1) * sign;
     });
-    keep("sort", column || sign < 0 ? `${sign < 0 ? "-" : ""}${columns[column][0]}` : "");
+    keep("sort", columns[column][0] !== by || sign < 0 ? `${sign < 0 ? "-" : ""}${columns[column][0]}` : "");
   };
 
   // Menus of what there is; one that would leave no choice is not there.

@@ -57,9 +57,15 @@ def _look(browser: Browser, world: Spoiled, pages: list[Path]) -> None:
         for path in pages:
             root = world.site if path.is_relative_to(world.site) else path.parent
             page = visit.open(path)
-            page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+            # The menu of columns would lie above the heads.
+            page.evaluate(
+                "document.querySelectorAll('details:not(.chooser)').forEach((d) => (d.open = true))"
+            )
             for button in page.locator("thead button:visible").all()[:3]:
                 button.click()
+            for pick in page.locator(".pick:visible").all()[:2]:
+                pick.click()
+            page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
             for field in page.locator("input[type=search]:visible").all()[:2]:
                 field.fill("<script>\"'`]),")
                 field.fill("")

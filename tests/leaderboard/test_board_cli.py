@@ -121,3 +121,22 @@ def test_serve_answers_and_ends_cleanly_on_an_interrupt(world: World, tmp_path: 
     assert "acme/echo" in page
     assert server.returncode == 0, errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://here.org/x", "https://a.org/?q=1", 'https://a.org/"><b>', "https://", "javascript:1", ""],
+)
+def test_an_address_of_entries_that_is_none_is_refused(world: World, tmp_path: Path, address: str) -> None:
+    options = [*_options(world, tmp_path / "site"), "--entries-url", address]
+    result = CliRunner().invoke(leaderboard, ["build", *options])
+    assert isinstance(result.exception, BadInput)
+    assert "https" in str(result.exception)
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_terminal_is_shown_the_best_of_many(world: World, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("harness.cli.leaderboard._TOLD", 2)
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
+    assert "and 5 more" in result.stderr
+    assert "half-deaf" not in result.stderr

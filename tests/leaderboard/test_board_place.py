@@ -112,9 +112,9 @@ def test_a_build_that_was_cut_off_can_be_made_again(
         site.write(out, world.board, None)
     monkeypatch.undo()
     assert not (out / "index.html").exists()
-    assert len([*out.glob("*/*.html")]) == 2
+    assert len([*out.rglob("*.html")]) == 2
     _empty(out)
-    assert _files(out).keys() == {place.MARKER, "index.html", "data/goodenough.bib"}
+    assert _files(out).keys() == {place.MARKER, "index.html", "models.html", "data/goodenough.bib"}
 
 
 def _times(out: Path) -> dict[str, int]:
@@ -142,7 +142,7 @@ def test_a_build_touches_only_the_pages_of_what_changed(world: World, tmp_path: 
     page = f"models/{site.page_of(last.entry.model)}"
     data = {name for name in exports.files(Board((moved, stale))) if name.startswith("data/tone.")}
     badge = exports.badge_path(last.entry)
-    assert changed == {page, "tasks/tone.html", place.MARKER, badge, *data}
+    assert changed == {page, "models.html", "tasks/tone.html", place.MARKER, badge, *data}
     (out / page).write_text("half a page")
     site.write(out, Board((moved, stale)), world.suite)
     assert "half a page" not in (out / page).read_text()
