@@ -1,9 +1,9 @@
 """The matrix of a task as data for the grid of its page, and as a small picture for the overview.
 
-Conventions: rows are references; columns are the references in the same order, then the best candidates.
-Numbers are tenths of a percent or of a percentage point.
+Conventions: rows are references, or the classes of their signals; columns are the references in the same
+order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
 
-Public: MEASURES, grid, thumbnail, tenths.
+Public: MEASURES, CLASSES, grid, thumbnail, tenths.
 """
 
 from __future__ import annotations
@@ -15,23 +15,32 @@ from typing import Any
 from harness.records import Estimate, ModelRef
 from leaderboard import paths, plots
 from leaderboard.plots import MEASURES as ALL
-from leaderboard.table import Matrix, short_names
+from leaderboard.table import Matrix, Row, short_names
 
 MEASURES = ("transfer", "lift", "floor", "ceiling")
-"""What the grid can show; the first at once."""
+"""What the grid can show; the first at once, and the one that there is by class."""
+
+CLASSES = 60
+"""Classes that the grid can show."""
 
 
-def grid(matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str]) -> dict[str, Any] | None:
+def grid(
+    matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str], rows: Sequence[Row] = ()
+) -> dict[str, Any] | None:
     """What the script of a task's page draws the heat map from.
 
     Args:
         matrices: by family; all with the same models.
         place: anchor of the task.
         links: page of a model, where it has one.
+        rows: entries of these models, for their transfer by class of the signal.
     """
     if not matrices:
         return None
     first = matrices[0]
+    by_class = {m.family: _by_class(m.family, rows) for m in matrices}
+    told = [by_class[m.family].get(g, {}) for m in matrices for g in first.models]
+    classes = sorted({label for of_model in told for label in of_model})[:CLASSES]
     names = short_names([*dict.fromkeys((*first.references, *first.models))])
     shared = _shared_beginning(list(names.values()))
     return {
@@ -42,10 +51,16 @@ def grid(matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str]) 
         "rows": [[names[m], paths.pair_anchor(place, m)] for m in first.references],
         "columns": [[names[m], links.get(m, "")] for m in first.models],
         "n_references": first.n_references,
+        "classes": [[label, paths.class_anchor(place)] for label in classes],
         "families": [
             {
                 "family": m.family,
                 "cells": [_cell(m, f, g) for f in first.references for g in first.models],
+                "classes": [
+                    _estimate(by_class[m.family].get(g, {}).get(label))
+                    for label in classes
+                    for g in first.models
+                ],
             }
             for m in matrices
         ],
@@ -84,6 +99,20 @@ def tenths(estimate: Estimate | None) -> list[int | None]:
     if estimate is None:
         return [None, None, None]
     return [_tenth(estimate.value), _tenth(estimate.low), _tenth(estimate.high)]
+
+
+def _by_class(family: str, rows: Sequence[Row]) -> dict[ModelRef, dict[str, Estimate]]:
+    return {
+        row.entry.model: score.by_class
+        for row in rows
+        for score in row.entry.scorecard.families
+        if score.family == family
+    }
+
+
+def _estimate(estimate: Estimate | None) -> list[Any] | int:
+    """As `_cell`, for a class and its transfer alone; 0 where there is none."""
+    return 0 if estimate is None else [0, estimate.n, *tenths(estimate)]
 
 
 def _shared_beginning(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ Conventions: every path and anchor is made of letters, digits, `.`, `_` and `-` 
 task is called; a name that had to be changed for that is told apart by a hash. An address outside is that of
 a repository of the Hub whose id is one, and no other.
 
-Public: DIRECTORY, page_of, task_page, evidence_page, anchor, pair_anchor, hub_page.
+Public: DIRECTORY, page_of, task_page, evidence_page, anchor, class_anchor, pair_anchor, hub_page.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ def task_page(task: str) -> str:
 def anchor(name: str) -> str:
     """A name as an id on a page."""
     return _plain(name, name)
+
+
+def class_anchor(place: str) -> str:
+    """Where a model's page tells what it makes of each class of signals.
+
+    Args:
+        place: anchor of the task, or of a ranking of it that is not current.
+    """
+    return f"classes-{place}"
 
 
 def pair_anchor(place: str, reference: ModelRef) -> str:

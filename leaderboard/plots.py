@@ -5,7 +5,7 @@ light and dark, no script, no font file, no reference to anything outside. All t
 coloured from 0 (pale) to 1 (dark blue), differences around a white 0 from -1 (rust) to 1 (blue); both scales
 are ordered in lightness and keep their order for colour-blind readers.
 
-Public: heatmap, interval_bar, spectrum_picture, MEASURES.
+Public: heatmap, interval_bar, spectrum_picture, MEASURES, STYLE.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INKS = "#000000", "#ffffff"
 _CELL_W, _CELL_H, _GAP = 84, 50, 3
 _APART = 18
 """Between the columns of the references and those of the candidates."""
-_STYLE = """
+STYLE = """
 .gh{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px}
 .gh .card{fill:#fff}.gh .ink{fill:#1b232c}.gh .mute{fill:#5b6672}.gh .rule{stroke:#c3cad1}
 .gh .none{fill:#eef1f3}.gh .hatch{stroke:#8b97a3}.gh .num{font-variant-numeric:tabular-nums}
@@ -46,6 +46,7 @@ _STYLE = """
 @media (prefers-color-scheme:dark){.gh .card{fill:#151b21}.gh .ink{fill:#e8ecf0}.gh .mute{fill:#9aa6b2}
 .gh .rule{stroke:#3a444e}.gh .none{fill:#1e262d}.gh .hatch{stroke:#66727e}}
 """
+"""Rules of every picture that stands alone."""
 
 
 def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, str] | None = None) -> str:
@@ -79,7 +80,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     parts = [
         f'<svg class="gh" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" aria-label="{escaped(title)}">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect class="card" width="{width}" height="{height}" rx="8"/>',
         f'<defs><pattern id="{hatch}" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect class="none" width="7" height="7"/>'

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import FamilyScore
 from harness.records import FAMILIES, Estimate, ModelRef
-from leaderboard import columns, evidence, heat, news, pages, paths
+from leaderboard import columns, evidence, heat, news, pages, paths, scatter
 from leaderboard.columns import Column
 from leaderboard.table import SHOWN, Board, Ranking, Row
 
@@ -84,7 +84,7 @@ def context(
     place = paths.anchor(task)
     matrices = () if ranking is None else ranking.matrices
     references = () if suite is None or task not in _tasks(suite) else suite.references(task)
-    grid = heat.grid(matrices, place, links)
+    grid = heat.grid(matrices, place, links, () if ranking is None else ranking.all_rows)
     return {
         "task": task,
         "home": "../index.html",
@@ -94,12 +94,16 @@ def context(
         ],
         "columns": COLUMNS,
         "links": links,
+        "by_size": None if ranking is None else _drawn(ranking, links),
+        "n_sized": 0 if ranking is None else len(scatter.points(ranking.rows)),
+        "most_sized": scatter.MOST,
         "newest": None if ranking is None else news.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else pages.embed(grid),
         "n_candidates": SHOWN,
         "n_left_out": matrices[0].n_left_out if matrices else 0,
         "figure": f"../figures/{place}-transfer.svg",
+        "figure_name": place,
         "data": f"../data/{place}",
         "references": references,
         "evidence": sounds,
@@ -210,6 +214,11 @@ def _board(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> tuple[Ra
     which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
     caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals"
     return ranking, shown(ranking.all_rows, id, caption, links)
+
+
+def _drawn(ranking: Ranking, links: Mapping[ModelRef, str]) -> Markup | None:
+    picture = scatter.by_size(ranking.rows, links)
+    return None if picture is None else Markup(picture)  # noqa: S704 - its texts are escaped
 
 
 def _tasks(suite: Suite) -> set[str]:

@@ -6,6 +6,7 @@
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
     <out>/evidence/<task>.html              sounds, where the licences of the clips allow it
     <out>/figures/<task>-<measure>.svg      the matrix of the headline family, for a README
+    <out>/figures/<task>-size.svg           lift over size
     <out>/data/<task>.<csv|json|parquet|tex>  every number; and goodenough.bib
     <out>/badges/<model>-<task>.svg         lift and place, for a model's own page
     <out>/.goodenough-site                  what of this a build made, and from what (`place`)
@@ -45,6 +46,7 @@ from leaderboard import (
     plots,
     profiles,
     rankings,
+    scatter,
     table,
     traits,
 )
@@ -173,6 +175,8 @@ class _Site:
             ranking = self.board.current_of(task)
             if ranking is not None:
                 yield from self._figures(ranking)
+                if len(scatter.points(ranking.rows)) > 1:
+                    yield self._scatter(ranking)
             if task in self.chosen and ranking is not None:
                 yield self._evidence(task, ranking)
             yield self._task(task)
@@ -276,6 +280,11 @@ class _Site:
             path = f"figures/{paths.anchor(ranking.task)}-{measure}.svg"
             key = _key("figure", measure, shown[0].references, told)
             yield Page(path, key, lambda measure=measure: plots.heatmap(shown[0], measure))  # type: ignore[misc]
+
+    def _scatter(self, ranking: Ranking) -> Page:
+        path = f"figures/{paths.anchor(ranking.task)}-size.svg"
+        key = _key("size", self._ranking_key(ranking))
+        return Page(path, key, lambda: scatter.by_size(ranking.rows) or "")
 
     def _chosen(self) -> Iterator[tuple[str, tuple[Heard, ...]]]:
         """What is heard of each task that may be heard."""

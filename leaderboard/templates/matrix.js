@@ -13,25 +13,36 @@ const isLight = (rgb) => {
 function matrix(place) {
   const data = JSON.parse(place.querySelector("script").textContent);
   const [switches, readout, area] = [".switches", ".readout", ".grid"].map((name) => place.querySelector(name));
-  const { rows, columns, measures, families, shared } = data;
+  const { columns, families, shared } = data;
   const short = (name) => name.slice(shared.length);
-  const large = rows.length * columns.length <= 240;
-  const known = { measure: measures.map(({ key }) => key), signals: families.map(({ family }) => family) };
+  const known = {
+    measure: data.measures.map(({ key }) => key),
+    signals: families.map(({ family }) => family),
+    rows: data.classes.length ? ["reference", "class"] : ["reference"],
+  };
   const state = Object.fromEntries(Object.entries(known).map(([key, names]) => [key, Math.max(0, names.indexOf(chosen.get(key)))]));
-  const at = (r, c) => families[state.signals].cells[r * columns.length + c];
-  const number = (cell) => cell && cell.slice(2 + 3 * state.measure, 5 + 3 * state.measure);
+  // Rows are references with every measure, or classes with the first one alone.
+  const byClass = () => state.rows === 1;
+  const rows = () => (byClass() ? data.classes : data.rows);
+  const measure = () => data.measures[byClass() ? 0 : state.measure];
+  const large = () => rows().length * columns.length <= 240;
+  const at = (r, c) => families[state.signals][byClass() ? "classes" : "cells"][r * columns.length + c];
+  const number = (cell) => {
+    const first = 2 + 3 * (byClass() ? 0 : state.measure);
+    return cell && cell.slice(first, first + 3);
+  };
 
   const sentence = (r, c) => {
     const cell = at(r, c);
-    const { header, kind } = measures[state.measure];
-    const pair = `signals of ${rows[r][0]}, judged by ${columns[c][0]}`;
+    const { header, kind } = measure();
+    const pair = `signals of ${byClass() ? "class " : ""}${rows()[r][0]}, judged by ${columns[c][0]}`;
     if (!cell) return `${pair}: not evaluated`;
     const own = cell[0] ? "; the model’s own signals, in no mean" : "";
     return `${pair}: ${header.toLowerCase()} ${told(...number(cell), cell[1], kind)}${own}`;
   };
   const paint = (td, r, c) => {
     const cell = at(r, c);
-    const { kind } = measures[state.measure];
+    const { kind } = measure();
     const value = cell ? number(cell)[0] : null;
     td.className = cell && cell[0] ? "own" : value === null ? "none" : "";
     td.style.background = td.style.color = "";
@@ -42,37 +53,42 @@ function matrix(place) {
       td.style.color = isLight(rgb) ? "#000" : "#fff";
     }
     const signed = kind === "difference";
-    const text = value === null ? UNKNOWN : large ? tenths(value, signed) : tenths(Math.round(value / 10) * 10, signed).slice(0, -2);
+    const text = value === null ? UNKNOWN : large() ? tenths(value, signed) : tenths(Math.round(value / 10) * 10, signed).slice(0, -2);
     td.firstChild.textContent = text;
     td.firstChild.setAttribute("aria-label", sentence(r, c));
   };
 
   const table = make("table", { role: "grid", "aria-label": "Who accepts whose signals" });
-  table.classList.toggle("small", !large);
   const head = make("tr", {}, make("th", { className: "corner", scope: "col" }));
   if (shared) head.firstChild.append(make("small", {}, `${shared}…`));
-  head.firstChild.append("signals of ↓ judged by →");
+  const corner = make("span");
+  head.firstChild.append(corner);
   columns.forEach(([name, href], c) => {
     const label = href ? make("a", { href, tabIndex: -1 }, short(name)) : make("span", {}, short(name));
     head.append(make("th", { scope: "col", title: name, className: c === data.n_references ? "apart" : "" }, label));
   });
   table.append(make("thead", {}, head));
   const body = make("tbody");
-  const cells = rows.map(([name, anchor], r) => {
-    const line = make("tr", {}, make("th", { scope: "row", title: name }, short(name)));
-    const made = columns.map(([, href], c) => {
-      const inside = href ? make("a", { href: `${href}#${anchor}` }) : make("span");
-      inside.append("");
-      inside.tabIndex = -1;
-      [inside.dataset.r, inside.dataset.c] = [r, c];
-      const td = make("td", {}, inside);
-      if (c === data.n_references) td.classList.add("apart");
-      line.append(td);
-      return td;
+  let cells = [];
+  const build = () => {
+    corner.textContent = byClass() ? "signals of class ↓ judged by →" : "signals of ↓ judged by →";
+    table.classList.toggle("small", !large());
+    body.replaceChildren();
+    cells = rows().map(([name, anchor], r) => {
+      const line = make("tr", {}, make("th", { scope: "row", title: name }, byClass() ? name : short(name)));
+      body.append(line);
+      return columns.map(([, href], c) => {
+        const inside = href ? make("a", { href: `${href}#${anchor}` }) : make("span");
+        inside.append("");
+        inside.tabIndex = -1;
+        [inside.dataset.r, inside.dataset.c] = [r, c];
+        const td = make("td", {}, inside);
+        line.append(td);
+        return td;
+      });
     });
-    body.append(line);
-    return made;
-  });
+    stop(0, 0);
+  };
   table.append(body);
   const draw = () => cells.forEach((line, r) => line.forEach((td, c) => {
     paint(td, r, c);
@@ -82,7 +98,7 @@ function matrix(place) {
   // One stop for the Tab key; arrows move within.
   let [row, column] = [0, 0];
   const stop = (r, c) => {
-    cells[row][column].firstChild.tabIndex = -1;
+    if (cells[row]?.[column]) cells[row][column].firstChild.tabIndex = -1;
     [row, column] = [r, c];
     cells[r][c].firstChild.tabIndex = 0;
   };
@@ -115,11 +131,12 @@ function matrix(place) {
   const choice = (label, key, names) => {
     const group = make("div", { className: "switch", role: "group", "aria-label": label });
     const buttons = names.map((name, i) => {
-      const button = make("button", { type: "button", "aria-pressed": String(i === state[key]) }, name);
+      const button = make("button", { type: "button", "aria-pressed": String(i === state[key]), "data-of": key }, name);
       button.addEventListener("click", () => {
         state[key] = i;
         remember(key, i ? known[key][i] : "");
         buttons.forEach((other, j) => other.setAttribute("aria-pressed", String(i === j)));
+        if (key === "rows") build();
         draw();
         scale();
       });
@@ -130,19 +147,21 @@ function matrix(place) {
   };
   const legend = make("span", { className: "legend" });
   const scale = () => {
-    const { kind } = measures[state.measure];
+    const { kind } = measure();
+    for (const button of switches.querySelectorAll("[data-of=measure]")) button.disabled = byClass() && button.textContent !== measure().header;
     const stops = kind === "difference" ? data.differences : data.rates;
     const ends = kind === "difference" ? ["−100", "+100 pp"] : ["0", "100 %"];
     const ramp = make("i");
     ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
     legend.replaceChildren(ends[0], ramp, ends[1]);
   };
-  choice("Measure", "measure", measures.map(({ header }) => header));
+  choice("Measure", "measure", data.measures.map(({ header }) => header));
   choice("Family of signals", "signals", known.signals);
+  choice("Rows", "rows", known.rows.map((name) => `by ${name}`));
   switches.append(legend);
+  build();
   draw();
   scale();
-  stop(0, 0);
   area.append(table);
   place.hidden = false;
 }

@@ -212,3 +212,34 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
         size.select_option("over 1 G")
         assert _names(page) == [rows[3].name]
         assert visit.said == []
+
+
+def test_the_heat_map_by_class_has_the_numbers_of_the_entries_and_leads_to_them(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    ranking = board[0].current[0]
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", "?measure=lift")
+        page.get_by_role("button", name="by class").click()
+        assert page.get_by_role("button", name="Floor", exact=True).last.is_disabled()
+        assert _query(page) == {"measure": ["lift"], "rows": ["class"]}
+        first = ranking.matrices[0].models[0]
+        (row,) = (row for row in ranking.all_rows if row.entry.model == first)
+        classes = row.entry.scorecard.headline.by_class
+        heads = page.locator(".grid tbody th").all_inner_texts()
+        assert heads == sorted(classes)
+        for name, line in zip(heads, page.locator(".grid tbody tr").all(), strict=True):
+            cell = line.locator("td a").first
+            told = cell.get_attribute("aria-label") or ""
+            assert told.startswith(f"signals of class {name}, judged by alpha: transfer ")
+            assert f"n = {classes[name].n})" in told
+            assert float(cell.inner_text()) == pytest.approx(100 * classes[name].value, abs=0.051)
+        page.locator(".grid tbody td a").first.click()
+        assert page.url.endswith("#classes-tone")
+        assert page.locator("#classes-tone").is_visible()
+        page.go_back()
+        assert page.locator(".grid tbody th").all_inner_texts() == heads
+        page.get_by_role("button", name="by reference").click()
+        assert page.locator(".grid tbody th").all_inner_texts() == ["alpha", "beta", "gamma"]
+        assert "lift" in (page.locator(".grid tbody td a").nth(1).get_attribute("aria-label") or "")
+        assert visit.said == []
