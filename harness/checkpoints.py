@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.errors import BadModel
-from harness.records import ModelRef
+from harness.records import MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo
@@ -33,6 +33,7 @@ CONFIG, PREPROCESSOR, CARD = "config.json", "preprocessor_config.json", "README.
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, CARD]
+_DATASET = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
 
@@ -49,6 +50,8 @@ class Checkpoint:
     """As the head of its model card states it."""
     trusted: bool = False
     """Whether the Python files beside it may be run."""
+    trained_on: tuple[str, ...] | None = None
+    """Datasets that this head names, if any."""
 
 
 def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Checkpoint:
@@ -123,7 +126,8 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
             lines.append(f"{_sha256([folder / part])}  {part}")
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     ref = ModelRef(f"local/{name}", revision, weights_sha256)
-    return _checked(Checkpoint(ref, folder, _licence(folder), trusted))
+    card = _card(folder)
+    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card)))
 
 
 def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
@@ -140,7 +144,8 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
     _require_files(model, {entry.name for entry in folder.iterdir()})
     ref = ModelRef(info.id if info else model, commit, _sha256(_weight_files(model, folder)))
-    return _checked(Checkpoint(ref, folder, _licence(folder), trusted))
+    card = _card(folder)
+    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card)))
 
 
 def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:
@@ -264,19 +269,30 @@ def _read_json(model: str, path: Path) -> dict[str, Any]:
     return content
 
 
-def _licence(folder: Path) -> str | None:
-    """`license` in the YAML head of the model card; its name where it is `other`."""
+def _card(folder: Path) -> dict[Any, Any]:
+    """The YAML head of the model card; empty where there is none."""
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return None
+        return {}
     head = re.match(r"\A---\s*\n(.*?)\n---", text, re.DOTALL)
     try:
         card = yaml.safe_load(head[1]) if head else None
     except yaml.YAMLError:
-        return None
-    if not isinstance(card, dict):
-        return None
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _trained_on(card: dict[Any, Any]) -> tuple[str, ...] | None:
+    """`datasets`, as far as they are names."""
+    stated = card.get("datasets")
+    named = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    names = [name for name in named if isinstance(name, str) and _DATASET.fullmatch(name)]
+    return tuple(dict.fromkeys(names))[:MAX_DATASETS] or None
+
+
+def _licence(card: dict[Any, Any]) -> str | None:
+    """`license`; its name where it is `other`."""
     stated = card.get("license")
     if stated == "other":
         stated = card.get("license_name") or stated

@@ -156,6 +156,10 @@ class RunSettings:
     """Wall time of the evaluation."""
     created: str
     """UTC, ISO 8601 to the second."""
+    n_asked: int | None = None
+    """Stimuli that the model was asked in these seconds; None in entries that do not say."""
+    n_known: int | None = None
+    """Further ones, whose answers an earlier run had kept."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Classifier:
             window_seconds=window_seconds(config, extractor),
             licence=checkpoint.licence,
             remote_code=checkpoint.trusted,
+            trained_on=checkpoint.trained_on,
         )
         """What it is."""
         self._model, self._dtype = model, model.dtype

@@ -21,7 +21,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}}
 
 
-def run_settings(device: str, dtype: str, batch_size: int, frontend: str, seconds: float) -> RunSettings:
+def run_settings(
+    device: str,
+    dtype: str,
+    batch_size: int,
+    frontend: str,
+    seconds: float,
+    n_asked: int | None = None,
+    n_known: int | None = None,
+) -> RunSettings:
     """The settings of a run that just ended.
 
     Args:
@@ -30,6 +38,8 @@ def run_settings(device: str, dtype: str, batch_size: int, frontend: str, second
         batch_size: largest batch.
         frontend: feature extractor and its backend.
         seconds: wall time.
+        n_asked: stimuli that were asked in it.
+        n_known: further ones, whose answers were known.
     """
     return RunSettings(
         goodenough=own_version(),
@@ -41,4 +51,6 @@ def run_settings(device: str, dtype: str, batch_size: int, frontend: str, second
         frontend=frontend,
         seconds=round(seconds, 3),
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        n_asked=n_asked,
+        n_known=n_known,
     )

@@ -49,6 +49,8 @@ N_LEVELS = 8
 MIN_MARGIN = 1e-3
 """Logit lead a class must have over the best other in search and certificate (definitions: Signals)."""
 
+MAX_DATASETS = 50
+"""Datasets that a model is said to be trained on, at most."""
 MIN_SIGNALS = 20
 """Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
 
@@ -346,6 +348,8 @@ class ModelFacts:
     """As the model card states it."""
     remote_code: bool = False
     """Whether it ran code of its own."""
+    trained_on: tuple[str, ...] | None = None
+    """Datasets that the model card names; None where it names none. Its author's word, and seldom all."""
 
 
 @dataclasses.dataclass(frozen=True)

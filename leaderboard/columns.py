@@ -60,6 +60,20 @@ def _whole(key: str) -> Callable[[Row], Value]:
     return read
 
 
+def _trained_on(row: Row) -> str | None:
+    stated = row.entry.facts.trained_on
+    if row.overlap:
+        return f"overlap: {', '.join(row.overlap)}"
+    return ", ".join(stated) if stated else None
+
+
+def _speed(row: Row) -> int | None:
+    run = row.entry.run
+    if run.n_asked is None or run.n_asked <= (run.n_known or 0) or run.seconds <= 0:
+        return None
+    return round(run.n_asked / run.seconds)
+
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "rank",
@@ -254,6 +268,32 @@ COLUMNS: tuple[Column, ...] = (
         "Licence",
         "Licence of the model, as the head of its card states it.",
         lambda row: row.entry.facts.licence,
+        "text",
+        None,
+    ),
+    Column(
+        "trained_on",
+        "Trained on",
+        "Datasets that the head of the model card names; overlap: the clips of this task come from one of "
+        "them. A card is its author's word: no overlap stated is not no overlap.",
+        _trained_on,
+        "text",
+        None,
+    ),
+    Column(
+        "speed",
+        "Stimuli/s",
+        "Stimuli that the model was asked in a second of its evaluation, making them included. Not ranked, "
+        "and not to be compared between devices; unknown where most answers were known.",
+        _speed,
+        "count",
+        None,
+    ),
+    Column(
+        "device",
+        "Device",
+        "Where the model ran: cpu, or the kind of card.",
+        lambda row: row.entry.run.device,
         "text",
         None,
     ),

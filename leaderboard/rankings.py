@@ -4,7 +4,7 @@ Conventions: the table stands on the page twice: its first rows as markup, for r
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heat.tenths` makes them.
 
-Public: COLUMNS, SHY, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown,
+Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown,
 table_data, axis_of, note.
 """
 
@@ -29,14 +29,19 @@ FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""
 
 
+_FURTHER = ("parameters", "licence", "trained_on", "speed", "device", "revision", "date", "status")
+
 COLUMNS: tuple[Column, ...] = (
     *(c for c in columns.BOARD if c.key != "largest"),
-    *(c for c in columns.COLUMNS if c.key in ("parameters", "licence", "revision", "date", "status")),
+    *(c for c in columns.COLUMNS if c.key in _FURTHER),
 )
 """The columns of the table."""
 
 SHY = ("silence", "licence", "revision", "date")
 """Columns that a script hides at first where a screen is narrow."""
+
+LATER = ("trained_on", "speed", "device")
+"""Columns that it hides at first."""
 
 BOTH_FAMILIES = 2000
 """Rows up to which the table has the rates of every family; beyond, those of the headline alone."""
@@ -160,7 +165,9 @@ def table_data(
         "first": FIRST,
         "by": by,
         "axis": [round(1000 * end) for end in axis_of(rows)],
-        "columns": [[c.key, c.header, c.kind, int(c.key in SHY)] for c in shown_columns],
+        "columns": [
+            [c.key, c.header, c.kind, 2 if c.key in LATER else int(c.key in SHY)] for c in shown_columns
+        ],
         "rows": [_row(row, links, shown_columns) for row in rows],
         "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, shown_columns)],
     }

@@ -343,7 +343,9 @@ class _Site:
         )
         if name not in self._digests:
             of_entry = row.sha256 or to_json(entry)
-            self._digests[name] = hashlib.sha256(f"{row.status!r} {of_entry}".encode()).hexdigest()
+            self._digests[name] = hashlib.sha256(
+                f"{row.status!r} {row.overlap} {of_entry}".encode()
+            ).hexdigest()
         return self._digests[name]
 
 

@@ -14,7 +14,7 @@ Public: SHOWN, Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_js
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import notices, store
 from harness.submit.notices import Decline
-from leaderboard import entries, places, reading, status
+from leaderboard import entries, places, reading, status, training
 from leaderboard.crowd import Progress
 from leaderboard.entries import Found, Key
 from leaderboard.reading import Cells
@@ -61,6 +61,8 @@ class Row:
     """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
     sha256: str | None = None
     """Of its entry.json; None where it lies in no folder."""
+    overlap: tuple[str, ...] = ()
+    """Of the datasets its card names: those that the clips of its task come from."""
 
     @property
     def name(self) -> str:
@@ -173,10 +175,12 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
             rankings.append(Ranking(task, offered[task], PROTOCOL, False, (), (), ()))
         for key in sorted(by_key, key=lambda k: (k != now, -sizes[k], k)):
             named, counts = by_key[key][0].entry.signals, None
+            corpora: frozenset[str] = frozenset()
             if suite is not None and task in offered and key == now:
                 named, counts = offered[task], suite.counts(task)
+                corpora = training.corpora(suite, task)
             told = note if key == now or now is None else ""
-            rankings.append(_ranking(task, named, by_key[key], counts, stale=key != now, note=told))
+            rankings.append(_ranking(task, named, by_key[key], counts, corpora, stale=key != now, note=told))
     declined = notices.declines_below(submissions)
     rankings = [
         r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
@@ -257,6 +261,7 @@ def _ranking(
     named: DatasetRef,
     group: Sequence[Found],
     counts: tuple[ReferenceCounts, ...] | None,
+    corpora: Collection[str],
     *,
     stale: bool,
     note: str,
@@ -287,6 +292,7 @@ def _ranking(
             status=statuses[found.folder],
             cells=() if found.apart else found.read.cells,
             sha256=found.read.sha256,
+            overlap=training.overlap(found.entry.facts.trained_on, corpora),
         )
 
     below = sorted([*rest, *apart], key=lambda f: f.entry.path)

@@ -121,6 +121,25 @@ def test_the_licence_is_what_the_model_card_states(tmp_path: Path, card: str, li
     assert resolve(str(tmp_path)).licence == licence
 
 
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("datasets:\n- org/speech\n- superb\n- org/speech", ("org/speech", "superb")),
+        ("datasets: org/speech", ("org/speech",)),
+        ("datasets: [1, null, {a: b}, 'two words', '<b>', fine]", ("fine",)),
+        ("datasets: []", None),
+        ("datasets: {a: b}", None),
+        ("license: mit", None),
+        (f"datasets: {[f'org/{i}' for i in range(900)]}", tuple(f"org/{i}" for i in range(50))),
+    ],
+)
+def test_what_it_was_trained_on_is_what_the_model_card_names(
+    tmp_path: Path, head: str, named: tuple[str, ...] | None
+) -> None:
+    folder_of(tmp_path, {**PARTS, "README.md": f"---\n{head}\n---\n".encode()})
+    assert resolve(str(tmp_path)).trained_on == named
+
+
 def without(name: str, **more: bytes) -> dict[str, bytes]:
     return {key: content for key, content in PARTS.items() if key != name} | more
 

@@ -54,6 +54,8 @@ def test_what_was_judged_is_not_asked_again(suite, tmp_path):
     assert n > PROOF
     again, same, none = evaluated(suite, tmp_path / "out")
     assert (plain(again), same, none) == (plain(entry), rows, 0)
+    assert entry.run.n_known == 0
+    assert (again.run.n_asked, again.run.n_known) == (0, entry.run.n_asked)
     assert (entry.complete, entry.proof.n_flips, entry.proof.n) == (True, 0, 8)
 
 

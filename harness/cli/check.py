@@ -103,6 +103,7 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
         Finding("hears", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
         Finding("licence", None, facts.licence or "not stated"),
+        Finding("trained on", None, ", ".join(facts.trained_on or ()) or "not stated"),
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
     ]
 

@@ -84,6 +84,7 @@ def evaluate(
     book = _book(classifier, task, out)
     try:
         wanted = units if until_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
+        n_known = sum(unit.content in book.known for unit in wanted)
         live = Live(wanted, suite.counts(task.name), classifier.ref, label_map)
         for unit in wanted:
             if unit.content in book.known:
@@ -97,9 +98,10 @@ def evaluate(
         proof = _proof(classifier, suite, task, units, book)
         judged = [unit for unit in units if unit.content in book.known] if until_width else units
         table = transfer.verdict_table(judged, book.known, label_map, task)
-        seconds = time.monotonic() - started
+        asked = (time.monotonic() - started, len(judged) - n_known, n_known)
         complete = len(judged) == len(units)
-        return keep(_entry(classifier, label_map, suite, task, table, proof, complete, seconds), table)
+        entry = _entry(classifier, label_map, suite, task, table, proof, complete, asked)
+        return keep(entry, table)
     finally:
         book.close()
 
@@ -256,7 +258,7 @@ def _entry(
     table: pa.Table,
     proof: BatchProof,
     complete: bool,
-    seconds: float,
+    asked: tuple[float, int, int],
 ) -> Entry:
     references = suite.counts(task.name)
     frame = table.drop_columns(["p"]).to_pandas()
@@ -270,7 +272,7 @@ def _entry(
         label_map=label_map,
         scorecard=summarise(frame, task, classifier.ref, references, label_map),
         run=run_settings(
-            classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
+            classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *asked
         ),
         proof=proof,
         complete=complete,

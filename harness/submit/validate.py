@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.dataset import shards
 from harness.documents import Entry
-from harness.records import FAMILIES, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
+from harness.records import FAMILIES, MAX_DATASETS, OTHER, PROOF_TOLERANCE, PROTOCOL, LabelMap
 from harness.score.scorecard import summarise
 from harness.submit import hostile, notices, rows, store, text, verification
 from harness.submit.differences import differences
@@ -228,6 +228,7 @@ def _facts(entry: Entry) -> list[str]:
     facts, run, proof = entry.facts, entry.run, entry.proof
     tolerance = PROOF_TOLERANCE.get(run.dtype, 0.0)
     window = 1.0 if facts.window_seconds is None else facts.window_seconds
+    asked, known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
     return _out_of_range(
         [
             ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
@@ -235,6 +236,9 @@ def _facts(entry: Entry) -> list[str]:
             ("facts.sample_rate_hz", facts.sample_rate_hz, 0 < facts.sample_rate_hz <= 10**6, "1 to 1e6"),
             ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
             ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
+            ("run.n_asked", asked, 0 <= asked <= 10**9, "0 to 1e9"),
+            ("run.n_known", known, 0 <= known <= 10**9, "0 to 1e9"),
+            ("facts.trained_on", n_datasets, n_datasets <= MAX_DATASETS, f"at most {MAX_DATASETS} names"),
             ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
             ("complete", entry.complete, entry.complete, "true: a run that was stopped early is no entry"),
             ("run.dtype", run.dtype, run.dtype in PROOF_TOLERANCE, f"one of {', '.join(PROOF_TOLERANCE)}"),

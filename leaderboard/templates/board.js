@@ -170,7 +170,7 @@ function board(place, main) {
 
   const filter = (afresh) => {
     texts ??= rows.map((row) => {
-      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status], row[at.task]];
+      const said = [row[at.model], row[ARCHITECTURE], row[at.licence], row[at.revision], row[at.status], row[at.task], row[at.trained_on]];
       return [...said, row[REFERENCE] ? "reference" : "candidate"].join(" ").toLowerCase();
     });
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
