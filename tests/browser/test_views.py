@@ -270,3 +270,35 @@ def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
         assert rank["x"] == pytest.approx(area["x"] + 1, abs=1)
         assert name["x"] == pytest.approx(rank["x"] + rank["width"], abs=1)
         assert name["x"] + name["width"] < area["x"] + area["width"] - 60
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path, width: int
+) -> None:
+    current, *others = board[0].rankings
+    rows = tuple(
+        replace(
+            row,
+            entry=replace(row.entry, model=replace(row.entry.model, repo_id=f"{'org' * 9}/{i}-{'m' * 40}")),
+        )
+        for i, row in enumerate(current.rows)
+    )
+    index = site.write(tmp_path / "site", Board((replace(current, rows=rows), *others)), None)
+    with visits.opened(browser, width=width) as visit:
+        page = visit.open(index.parent / "tasks" / "tone.html")
+        for i in range(4):
+            page.locator("#board-tone td.model .pick").nth(i).click()
+        panel = page.locator(".comparison").first
+        heads = panel.locator("thead").first.locator("th")
+        assert heads.count() == 4
+        cut = "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length"
+        assert heads.evaluate_all(cut) == 0
+        area = panel.locator(".scroll").first
+        area.evaluate("area => (area.scrollLeft = 9999)")
+        outer, label = area.bounding_box(), panel.locator("th[scope=row]").first.bounding_box()
+        assert outer is not None
+        assert label is not None
+        assert label["x"] == pytest.approx(outer["x"] + 1, abs=1)
+        assert panel.locator("td .ib").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
