@@ -190,17 +190,19 @@ function board(place, main) {
 
   heads.forEach((head, i) => {
     const button = head.querySelector("button");
+    // A title is for who can point; the same line is for keys, and for fingers, whose tap is not always a focus.
+    const explain = () => (help.textContent = `${columns[i][1]}: ${button.title}`);
     button.addEventListener("click", () => {
       const now = head.getAttribute("aria-sort");
       const down = now ? now === "ascending" : columns[i][2] === "rate" || columns[i][2] === "difference";
+      explain();
       order = { column: i, sign: down ? -1 : 1 };
       page = 0;
       sort();
       show();
       say();
     });
-    // A title is for who can point; the same line is for fingers and keys.
-    button.addEventListener("focus", () => (help.textContent = `${columns[i][1]}: ${button.title}`));
+    button.addEventListener("focus", explain);
     button.addEventListener("blur", () => (help.textContent = ""));
   });
   input.value = recall("q");

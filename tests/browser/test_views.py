@@ -302,3 +302,15 @@ def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
         assert label["x"] == pytest.approx(outer["x"] + 1, abs=1)
         assert panel.locator("td .ib").first.is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_tap_that_is_no_focus_tells_what_a_column_means(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html")
+        page.locator("#board-tone th.floor button").evaluate("button => button.click()")
+        assert page.evaluate("document.activeElement === document.body")
+        expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
+        page.locator("#board-tone th.lift button").evaluate("button => button.click()")
+        expect(page.locator(".help").first).to_contain_text("Lift: Ranking number")
