@@ -255,7 +255,9 @@ function board(place, main) {
   }
   tool("CSV of this view", () => {
     const shown = columns.map((_, i) => i).filter((i) => shownKeys.has(columns[i][0]));
-    saved(`${table.id}.csv`, sheet(columns, shown, found.map((index) => [rows[index], shown.map((i) => valueOf(index, i))])));
+    const name = family ? families[family].family : "";
+    const lines = found.map((index) => [rows[index], shown.map((i) => valueOf(index, i))]);
+    saved(`${table.id}${name && `-${name}`}.csv`, sheet(columns, shown, lines, name));
   });
   if (families.length > 1) {
     const group = make("div", { className: "switch", role: "group", "aria-label": "Family of signals whose rates are shown" });
@@ -310,8 +312,9 @@ function board(place, main) {
   compare();
 }
 
-// A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula.
-const sheet = (columns, shown, lines) => {
+// A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula. Rates that are
+// not of the headline family are followed by the name of theirs; places never are of another.
+const sheet = (columns, shown, lines, family = "") => {
   const quoted = (value) => {
     const text = value === null ? "" : String(value);
     const calm = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -324,13 +327,14 @@ const sheet = (columns, shown, lines) => {
     return wide(kind) ? [key, `${key}_low`, `${key}_high`, `${key}_n`] : [key];
   });
   const fraction = (x) => (x === null ? null : x / 1000);
-  const made = lines.map(([row, values]) => shown.flatMap((i, j) => {
+  if (family) head.push("family");
+  const made = lines.map(([row, values]) => [...shown.flatMap((i, j) => {
     const [key, , kind] = columns[i];
     if (key === "rank") return [values[j], row[LOW], row[HIGH]];
     if (!wide(kind)) return [values[j]];
     const [x, low, high, n] = values[j] ?? [null, null, null, 0];
     return [fraction(x), fraction(low), fraction(high), n];
-  }));
+  }), ...(family ? [family] : [])]);
   return [head, ...made].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 };
 

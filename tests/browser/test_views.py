@@ -314,3 +314,23 @@ def test_a_tap_that_is_no_focus_tells_what_a_column_means(
         expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
         page.locator("#board-tone th.lift button").evaluate("button => button.click()")
         expect(page.locator(".help").first).to_contain_text("Lift: Ranking number")
+
+
+def test_a_sheet_of_another_family_says_so(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path
+) -> None:
+    with visits.opened(browser, accept_downloads=True) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal&columns=transfer")
+        with page.expect_download() as fetched:
+            page.get_by_role("button", name="CSV of this view").click()
+        assert fetched.value.suggested_filename == "board-tone-minimal.csv"
+        fetched.value.save_as(tmp_path / "view.csv")
+    with (tmp_path / "view.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["family"] for line in lines} == {"minimal"}
+    rows = {row.name: row for row in board[0].current[0].rows}
+    ranked = [line for line in lines if line["rank"]]
+    assert [line["rank"] for line in ranked] == [str(rows[line["model"]].rank) for line in ranked]
+    for line in ranked:
+        (score,) = (f for f in rows[line["model"]].entry.scorecard.families if f.family == "minimal")
+        assert float(line["transfer"]) == pytest.approx(score.rates.transfer.value, abs=6e-4)
