@@ -152,7 +152,7 @@ function board(place, main) {
   // Menus of what there is; one that would leave no choice is not there.
   const menus = {};
   const menu = (key, label, options, fits) => {
-    if (options.length < 2 && key !== "show") return;
+    if (options.length < 2 && key !== "show") return keep(key, "");
     const select = make("select", { id: `${key}-${table.id}` }, make("option", { value: "" }, key === "show" ? "all models" : "any"));
     for (const [value, name] of options) select.append(make("option", { value }, name));
     if (options.some(([value]) => value === recall(key))) select.value = recall(key);
@@ -226,6 +226,10 @@ function board(place, main) {
     return row[at.parameters] !== null && (most < 0 ? row[at.parameters] > -most : row[at.parameters] <= most);
   });
 
+  const keepColumns = () => {
+    const now = columns.map(([key]) => key).filter((key) => shownKeys.has(key));
+    keep("columns", String(now) === String(atFirst) ? "" : now.slice(2).join(".") || "none");
+  };
   const chooser = place.querySelector(".chooser > div");
   columns.forEach(([key, header]) => {
     if (key === "rank" || key === "model") return;
@@ -233,8 +237,7 @@ function board(place, main) {
     box.addEventListener("change", () => {
       if (box.checked) shownKeys.add(key);
       else shownKeys.delete(key);
-      const now = columns.map(([name]) => name).filter((name) => shownKeys.has(name));
-      keep("columns", String(now) === String(atFirst) ? "" : now.slice(2).join(".") || "none");
+      keepColumns();
       show();
     });
     chooser.append(make("label", {}, box, " ", header));
@@ -310,6 +313,9 @@ function board(place, main) {
   for (const hidden of place.querySelectorAll(".filter, .tools")) hidden.hidden = false;
   filter(false);
   compare();
+  // What was asked for and is not there is in no link either.
+  keepColumns();
+  keep("family", family ? families[family].family : "");
 }
 
 // A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula. Rates that are

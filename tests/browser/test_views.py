@@ -334,3 +334,24 @@ def test_a_sheet_of_another_family_says_so(
     for line in ranked:
         (score,) = (f for f in rows[line["model"]].entry.scorecard.families if f.family == "minimal")
         assert float(line["transfer"]) == pytest.approx(score.rates.transfer.value, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?family=__proto__",
+        "?columns=constructor",
+        "?licence=[",
+        "?sort=",
+        "?sort=rank&page=1&with=",
+        "?page=7",
+    ],
+)
+def test_what_an_address_asks_for_in_vain_is_not_passed_on(
+    browser: Browser, board: tuple[Board, Path], query: str
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", query)
+        assert urlsplit(page.url).query == ""
+        assert len(_names(page)) == 7
+        assert visit.said == []
