@@ -152,7 +152,7 @@ function board(place, main) {
   // Menus of what there is; one that would leave no choice is not there.
   const menus = {};
   const menu = (key, label, options, fits) => {
-    if (options.length < 2 && key !== "show") return;
+    if (options.length < 2 && key !== "show") return keep(key, "");
     const select = make("select", { id: `${key}-${table.id}` }, make("option", { value: "" }, key === "show" ? "all models" : "any"));
     for (const [value, name] of options) select.append(make("option", { value }, name));
     if (options.some(([value]) => value === recall(key))) select.value = recall(key);
@@ -190,17 +190,19 @@ function board(place, main) {
 
   heads.forEach((head, i) => {
     const button = head.querySelector("button");
+    // A title is for who can point; the same line is for keys, and for fingers, whose tap is not always a focus.
+    const explain = () => (help.textContent = `${columns[i][1]}: ${button.title}`);
     button.addEventListener("click", () => {
       const now = head.getAttribute("aria-sort");
       const down = now ? now === "ascending" : columns[i][2] === "rate" || columns[i][2] === "difference";
+      explain();
       order = { column: i, sign: down ? -1 : 1 };
       page = 0;
       sort();
       show();
       say();
     });
-    // A title is for who can point; the same line is for fingers and keys.
-    button.addEventListener("focus", () => (help.textContent = `${columns[i][1]}: ${button.title}`));
+    button.addEventListener("focus", explain);
     button.addEventListener("blur", () => (help.textContent = ""));
   });
   input.value = recall("q");
@@ -224,6 +226,10 @@ function board(place, main) {
     return row[at.parameters] !== null && (most < 0 ? row[at.parameters] > -most : row[at.parameters] <= most);
   });
 
+  const keepColumns = () => {
+    const now = columns.map(([key]) => key).filter((key) => shownKeys.has(key));
+    keep("columns", String(now) === String(atFirst) ? "" : now.slice(2).join(".") || "none");
+  };
   const chooser = place.querySelector(".chooser > div");
   columns.forEach(([key, header]) => {
     if (key === "rank" || key === "model") return;
@@ -231,8 +237,7 @@ function board(place, main) {
     box.addEventListener("change", () => {
       if (box.checked) shownKeys.add(key);
       else shownKeys.delete(key);
-      const now = columns.map(([name]) => name).filter((name) => shownKeys.has(name));
-      keep("columns", String(now) === String(atFirst) ? "" : now.slice(2).join(".") || "none");
+      keepColumns();
       show();
     });
     chooser.append(make("label", {}, box, " ", header));
@@ -253,7 +258,9 @@ function board(place, main) {
   }
   tool("CSV of this view", () => {
     const shown = columns.map((_, i) => i).filter((i) => shownKeys.has(columns[i][0]));
-    saved(`${table.id}.csv`, sheet(columns, shown, found.map((index) => [rows[index], shown.map((i) => valueOf(index, i))])));
+    const name = family ? families[family].family : "";
+    const lines = found.map((index) => [rows[index], shown.map((i) => valueOf(index, i))]);
+    saved(`${table.id}${name && `-${name}`}.csv`, sheet(columns, shown, lines, name));
   });
   if (families.length > 1) {
     const group = make("div", { className: "switch", role: "group", "aria-label": "Family of signals whose rates are shown" });
@@ -306,10 +313,14 @@ function board(place, main) {
   for (const hidden of place.querySelectorAll(".filter, .tools")) hidden.hidden = false;
   filter(false);
   compare();
+  // What was asked for and is not there is in no link either.
+  keepColumns();
+  keep("family", family ? families[family].family : "");
 }
 
-// A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula.
-const sheet = (columns, shown, lines) => {
+// A sheet of numbers as fractions, each with its interval and n; no cell of it is a formula. Rates that are
+// not of the headline family are followed by the name of theirs; places never are of another.
+const sheet = (columns, shown, lines, family = "") => {
   const quoted = (value) => {
     const text = value === null ? "" : String(value);
     const calm = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
@@ -322,13 +333,14 @@ const sheet = (columns, shown, lines) => {
     return wide(kind) ? [key, `${key}_low`, `${key}_high`, `${key}_n`] : [key];
   });
   const fraction = (x) => (x === null ? null : x / 1000);
-  const made = lines.map(([row, values]) => shown.flatMap((i, j) => {
+  if (family) head.push("family");
+  const made = lines.map(([row, values]) => [...shown.flatMap((i, j) => {
     const [key, , kind] = columns[i];
     if (key === "rank") return [values[j], row[LOW], row[HIGH]];
     if (!wide(kind)) return [values[j]];
     const [x, low, high, n] = values[j] ?? [null, null, null, 0];
     return [fraction(x), fraction(low), fraction(high), n];
-  }));
+  }), ...(family ? [family] : [])]);
   return [head, ...made].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
 };
 

@@ -53,7 +53,7 @@ const bar = (value, low, high, axis) => {
 // What the reader chose stands in the address, where it differs from the beginning: a link shows it again.
 const chosen = new URLSearchParams(location.search);
 const remember = (key, value) => {
-  if ((chosen.get(key) ?? "") === value) return;
+  if (value ? chosen.get(key) === value : !chosen.has(key)) return;
   if (value) chosen.set(key, value);
   else chosen.delete(key);
   const query = String(chosen);

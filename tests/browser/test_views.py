@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from leaderboard import site, table
 from leaderboard.table import Board
+from tests.benchmarks import pages as benchmark
 from tests.browser import visits
 from tests.leaderboard import world as making
 
@@ -242,4 +243,115 @@ def test_the_heat_map_by_class_has_the_numbers_of_the_entries_and_leads_to_them(
         page.get_by_role("button", name="by reference").click()
         assert page.locator(".grid tbody th").all_inner_texts() == ["alpha", "beta", "gamma"]
         assert "lift" in (page.locator(".grid tbody td a").nth(1).get_attribute("aria-label") or "")
+        assert visit.said == []
+
+
+@pytest.mark.parametrize("width", [360, 700])
+def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    path = tmp_path / "task.html"
+    benchmark.write(path, benchmark.made_up(10_000, 3))
+    with visits.opened(browser, width=width) as visit:
+        page = visit.open(path, "?page=200")
+        ranks = page.locator("td.rank")
+        assert ranks.last.inner_text().split() == ["10000", "9996–10004"]
+        page.locator(".ranking .scroll").evaluate("area => (area.scrollLeft = 9999)")
+        assert page.locator(".ranking .scroll").evaluate("area => area.scrollLeft") > 100
+        wide = ranks.evaluate_all("all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length")
+        assert wide == 0
+        area, rank, name = (
+            place.bounding_box()
+            for place in (page.locator(".ranking .scroll"), ranks.last, page.locator("td.model").last)
+        )
+        assert area is not None
+        assert rank is not None
+        assert name is not None
+        assert rank["x"] == pytest.approx(area["x"] + 1, abs=1)
+        assert name["x"] == pytest.approx(rank["x"] + rank["width"], abs=1)
+        assert name["x"] + name["width"] < area["x"] + area["width"] - 60
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path, width: int
+) -> None:
+    current, *others = board[0].rankings
+    rows = tuple(
+        replace(
+            row,
+            entry=replace(row.entry, model=replace(row.entry.model, repo_id=f"{'org' * 9}/{i}-{'m' * 40}")),
+        )
+        for i, row in enumerate(current.rows)
+    )
+    index = site.write(tmp_path / "site", Board((replace(current, rows=rows), *others)), None)
+    with visits.opened(browser, width=width) as visit:
+        page = visit.open(index.parent / "tasks" / "tone.html")
+        for i in range(4):
+            page.locator("#board-tone td.model .pick").nth(i).click()
+        panel = page.locator(".comparison").first
+        heads = panel.locator("thead").first.locator("th")
+        assert heads.count() == 4
+        cut = "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length"
+        assert heads.evaluate_all(cut) == 0
+        area = panel.locator(".scroll").first
+        area.evaluate("area => (area.scrollLeft = 9999)")
+        outer, label = area.bounding_box(), panel.locator("th[scope=row]").first.bounding_box()
+        assert outer is not None
+        assert label is not None
+        assert label["x"] == pytest.approx(outer["x"] + 1, abs=1)
+        assert panel.locator("td .ib").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_tap_that_is_no_focus_tells_what_a_column_means(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html")
+        page.locator("#board-tone th.floor button").evaluate("button => button.click()")
+        assert page.evaluate("document.activeElement === document.body")
+        expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
+        page.locator("#board-tone th.lift button").evaluate("button => button.click()")
+        expect(page.locator(".help").first).to_contain_text("Lift: Ranking number")
+
+
+def test_a_sheet_of_another_family_says_so(
+    browser: Browser, board: tuple[Board, Path], tmp_path: Path
+) -> None:
+    with visits.opened(browser, accept_downloads=True) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal&columns=transfer")
+        with page.expect_download() as fetched:
+            page.get_by_role("button", name="CSV of this view").click()
+        assert fetched.value.suggested_filename == "board-tone-minimal.csv"
+        fetched.value.save_as(tmp_path / "view.csv")
+    with (tmp_path / "view.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["family"] for line in lines} == {"minimal"}
+    rows = {row.name: row for row in board[0].current[0].rows}
+    ranked = [line for line in lines if line["rank"]]
+    assert [line["rank"] for line in ranked] == [str(rows[line["model"]].rank) for line in ranked]
+    for line in ranked:
+        (score,) = (f for f in rows[line["model"]].entry.scorecard.families if f.family == "minimal")
+        assert float(line["transfer"]) == pytest.approx(score.rates.transfer.value, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?family=__proto__",
+        "?columns=constructor",
+        "?licence=[",
+        "?sort=",
+        "?sort=rank&page=1&with=",
+        "?page=7",
+    ],
+)
+def test_what_an_address_asks_for_in_vain_is_not_passed_on(
+    browser: Browser, board: tuple[Board, Path], query: str
+) -> None:
+    with visits.opened(browser) as visit:
+        page = visit.open(board[1] / "tasks" / "tone.html", query)
+        assert urlsplit(page.url).query == ""
+        assert len(_names(page)) == 7
         assert visit.said == []
