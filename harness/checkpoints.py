@@ -52,6 +52,8 @@ class Checkpoint:
     """Whether the Python files beside it may be run."""
     trained_on: tuple[str, ...] | None = None
     """Datasets that this head names, if any."""
+    released: str | None = None
+    """YYYY-MM-DD on which the Hub first had it; None where the Hub was not asked."""
 
 
 def resolve(model: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Checkpoint:
@@ -145,7 +147,9 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     _require_files(model, {entry.name for entry in folder.iterdir()})
     ref = ModelRef(info.id if info else model, commit, _sha256(_weight_files(model, folder)))
     card = _card(folder)
-    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card)))
+    created = info.created_at if info else None
+    released = f"{created:%Y-%m-%d}" if created else None
+    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card), released))
 
 
 def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:

@@ -66,6 +66,7 @@ class Classifier:
             licence=checkpoint.licence,
             remote_code=checkpoint.trusted,
             trained_on=checkpoint.trained_on,
+            released=checkpoint.released,
         )
         """What it is."""
         self._model, self._dtype = model, model.dtype

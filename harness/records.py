@@ -350,6 +350,9 @@ class ModelFacts:
     """Whether it ran code of its own."""
     trained_on: tuple[str, ...] | None = None
     """Datasets that the model card names; None where it names none. Its author's word, and seldom all."""
+    released: str | None = None
+    """YYYY-MM-DD on which the Hub first had it, by the Hub; None for a folder. What is older than the Hub's
+    own record of such days bears the day when that began, 2022-03-02."""
 
 
 @dataclasses.dataclass(frozen=True)

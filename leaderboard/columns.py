@@ -281,6 +281,14 @@ COLUMNS: tuple[Column, ...] = (
         None,
     ),
     Column(
+        "released",
+        "Released",
+        "Day on which the Hub first had the model, by the Hub; unknown for a folder of somebody's machine.",
+        lambda row: row.entry.facts.released,
+        "text",
+        None,
+    ),
+    Column(
         "speed",
         "Stimuli/s",
         "Stimuli that the model was asked in a second of its evaluation, making them included. Not ranked, "

@@ -11,10 +11,10 @@ table_data, axis_of, note.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from markupsafe import Markup
 
@@ -29,7 +29,17 @@ FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""
 
 
-_FURTHER = ("parameters", "licence", "trained_on", "speed", "device", "revision", "date", "status")
+_FURTHER = (
+    "parameters",
+    "licence",
+    "trained_on",
+    "released",
+    "speed",
+    "device",
+    "revision",
+    "date",
+    "status",
+)
 
 COLUMNS: tuple[Column, ...] = (
     *(c for c in columns.BOARD if c.key != "largest"),
@@ -40,7 +50,7 @@ COLUMNS: tuple[Column, ...] = (
 SHY = ("silence", "licence", "revision", "date")
 """Columns that a script hides at first where a screen is narrow."""
 
-LATER = ("trained_on", "speed", "device")
+LATER = ("trained_on", "released", "speed", "device")
 """Columns that it hides at first."""
 
 BOTH_FAMILIES = 2000
@@ -99,9 +109,8 @@ def context(
         ],
         "columns": COLUMNS,
         "links": links,
-        "by_size": None if ranking is None else _drawn(ranking, links),
-        "n_sized": 0 if ranking is None else len(scatter.points(ranking.rows)),
-        "most_sized": scatter.MOST,
+        "scatters": [] if ranking is None else list(_scatters(ranking, links)),
+        "n_drawn": scatter.MOST,
         "newest": None if ranking is None else news.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else pages.embed(grid),
@@ -223,9 +232,13 @@ def _board(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> tuple[Ra
     return ranking, shown(ranking.all_rows, id, caption, links)
 
 
-def _drawn(ranking: Ranking, links: Mapping[ModelRef, str]) -> Markup | None:
-    picture = scatter.by_size(ranking.rows, links)
-    return None if picture is None else Markup(picture)  # noqa: S704 - its texts are escaped
+def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple[scatter.Kind, int, Markup]]:
+    """What lies below, how many models could be drawn, and the picture."""
+    for kind in get_args(scatter.Kind):
+        picture = scatter.drawn(ranking.rows, kind, links)
+        if picture is not None:
+            n = len(scatter.points(ranking.rows, kind))
+            yield kind, n, Markup(picture)  # noqa: S704 - its texts are escaped
 
 
 def _tasks(suite: Suite) -> set[str]:

@@ -1,16 +1,19 @@
-"""Lift against size: what a larger model buys, as SVG text.
+"""Lift against size and against time: what larger and newer models buy, as SVG text.
 
-Conventions: as in `plots`. The frontier is a step line over models in order of size; it rises only where the
-place of a model is told apart from that of the best smaller one, so that it says no more than the intervals.
+Conventions: as in `plots`. The frontier is a step line over models in that order; it rises only where the
+place of a model is told apart from that of the best one before it: it says no more than the intervals do.
 
-Public: MOST, Point, points, frontier, by_size.
+Public: MOST, Kind, Point, points, frontier, drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Literal
 
 from harness.records import Estimate, ModelRef
 from leaderboard import columns, plots
@@ -32,124 +35,149 @@ _STYLE = """
 """
 
 
+Kind = Literal["size", "time"]
+"""What lies below: parameters, on a logarithmic axis, or the day on which the Hub first had the model."""
+
+_SAID = {"size": "Lift over number of parameters", "time": "Lift over day of release"}
+
+
 @dataclass(frozen=True)
 class Point:
-    """A ranked model of known size."""
+    """A ranked model of which it is known where it lies."""
 
     row: Row
     """Its row."""
-    size: int
-    """Parameters."""
+    x: float
+    """Logarithm to base 10 of its parameters, or days since year 1."""
+    said: str
+    """The same in words."""
     lift: Estimate
     """With a value."""
 
 
-def points(rows: Sequence[Row]) -> list[Point]:
-    """What can be drawn: ranked models of known size, the best first.
+def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
+    """What can be drawn, the best first.
 
     Args:
         rows: of a ranking, best first.
+        kind: what lies below.
     """
     found = []
     for row in rows:
-        headline, size = row.entry.scorecard.headline, row.entry.facts.n_parameters
-        if (
-            row.rank is not None
-            and headline is not None
-            and headline.rates.lift.value is not None
-            and size > 0
-        ):
-            found.append(Point(row, min(size, 10**15), headline.rates.lift))
+        headline = row.entry.scorecard.headline
+        where = _size(row) if kind == "size" else _day(row)
+        if row.rank is not None and headline is not None and headline.rates.lift.value is not None and where:
+            found.append(Point(row, *where, headline.rates.lift))
     return found
 
 
 def frontier(found: Sequence[Point]) -> list[Point]:
-    """Models with whose size the best place improves beyond doubt, from the smallest.
+    """Models with which the best place improves beyond doubt, from the smallest or oldest.
 
     Args:
         found: the points.
     """
     steps: list[Point] = []
-    for point in sorted(found, key=lambda p: (p.size, p.row.rank)):
+    for point in sorted(found, key=lambda p: (p.x, p.row.rank)):
         best = steps[-1].row if steps else None
         if best is None or (point.row.rank_high or 0) < (best.rank_low or 0):
-            if steps and steps[-1].size == point.size:
+            if steps and steps[-1].x == point.x:
                 steps.pop()
             steps.append(point)
     return steps
 
 
-def by_size(rows: Sequence[Row], links: Mapping[ModelRef, str] | None = None) -> str | None:
-    """Lift with its interval over the number of parameters, on a logarithmic axis.
+def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
+    """Lift with its interval over size or time.
 
     Args:
         rows: of a ranking, best first.
+        kind: what lies below.
         links: page of a model, where it has one.
 
     Returns:
         A standalone SVG document; None where fewer than two models can be drawn.
     """
-    found = points(rows)
+    found = points(rows, kind)
     if len(found) < 2:
         return None
     steps = frontier(found)
-    drawn = [*found[:MOST], *(p for p in steps if p not in found[:MOST])]
-    names = short_names([p.row.entry.model for p in drawn])
-    x, y = _Size([p.size for p in drawn]), _Lift([p.lift for p in drawn])
-    last = x.at(max(p.size for p in drawn))
-    said = f"Lift over number of parameters, {len(drawn)} models"
+    shown = [*found[:MOST], *(p for p in steps if p not in found[:MOST])]
+    names = short_names([p.row.entry.model for p in shown])
+    x, y = _Axis([p.x for p in shown], kind), _Lift([p.lift for p in shown])
     parts = [
         f'<svg class="gh gs" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{said}">',
+        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_SAID[kind]}, {len(shown)} models">',
         f"<style>{plots.STYLE}{_STYLE}</style>",
         f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
         *x.drawn(),
         *y.drawn(),
-        _stairs([(x.at(p.size), y.at(p.lift.value or 0.0)) for p in steps], last),
+        _stairs([(x.at(p.x), y.at(p.lift.value or 0.0)) for p in steps], x.at(max(p.x for p in shown))),
         *(
-            _mark(p, x.at(p.size), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model))
-            for p in drawn
+            _mark(p, x.at(p.x), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model))
+            for p in shown
         ),
-        *_labels([(x.at(p.size), y.at(p.lift.value or 0.0), names[p.row.entry.model]) for p in drawn]),
+        *_labels([(x.at(p.x), y.at(p.lift.value or 0.0), names[p.row.entry.model]) for p in shown]),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-class _Size:
-    """The axis of sizes."""
+def _size(row: Row) -> tuple[float, str] | None:
+    n = min(row.entry.facts.n_parameters, 10**15)
+    return (math.log10(n), f"{columns.compact(n)} parameters") if n > 0 else None
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        logs = [math.log10(size) for size in sizes]
-        pad = max(0.08 * (max(logs) - min(logs)), 0.06)
-        self.low, self.high = min(logs) - pad, max(logs) + pad
-        wide = self.high - self.low
-        by = range(1, 10) if wide < 0.8 else (1, 2, 5) if wide < 2.5 else (1,)
-        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-        self.ticks = [
-            k * 10**d
-            for d in decades
-            for k in by
-            if d >= 0 and self.low <= math.log10(k * 10**d) <= self.high
-        ]
 
-    def at(self, size: int) -> float:
-        share = (math.log10(size) - self.low) / (self.high - self.low)
+def _day(row: Row) -> tuple[float, str] | None:
+    released = row.entry.facts.released
+    try:
+        return None if released is None else (date.fromisoformat(released).toordinal(), f"of {released}")
+    except ValueError:
+        return None
+
+
+class _Axis:
+    """The axis below."""
+
+    def __init__(self, found: Sequence[float], kind: Kind) -> None:
+        least, self._ticks, self._label = _BELOW[kind]
+        pad = max(0.08 * (max(found) - min(found)), least)
+        self.low, self.high = min(found) - pad, max(found) + pad
+
+    def at(self, x: float) -> float:
+        share = (x - self.low) / (self.high - self.low)
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def drawn(self) -> list[str]:
-        base = _HEIGHT - _BOTTOM
-        return [
-            f'<line class="gs-axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{base}" y2="{base}"/>',
-            *(
-                f'<line class="gs-axis" x1="{self.at(t)}" x2="{self.at(t)}" y1="{base}" y2="{base + 5}"/>'
-                f'<text class="mute num" x="{self.at(t)}" y="{base + 20}" text-anchor="middle">'
-                f"{columns.compact(t).replace('.0', '')}</text>"
-                for t in self.ticks
-            ),
-            f'<text class="mute" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 10}" text-anchor="end">'
-            "parameters</text>",
+        base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
+        marks = [
+            f'<line class="gs-axis" x1="{self.at(x)}" x2="{self.at(x)}" y1="{base}" y2="{base + 5}"/>'
+            f'<text class="mute num" x="{self.at(x)}" y="{base + 20}" text-anchor="middle">{words}</text>'
+            for x, words in self._ticks(self.low, self.high)
         ]
+        label = f'<text class="mute" x="{right}" y="{_HEIGHT - 10}" text-anchor="end">{self._label}</text>'
+        return [f'<line class="gs-axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>', *marks, label]
+
+
+def _sizes(low: float, high: float) -> list[tuple[float, str]]:
+    by = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
+    decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
+    sizes = [k * 10**d for d in decades for k in by if low <= math.log10(k * 10**d) <= high]
+    return [(math.log10(size), columns.compact(size).replace(".0", "")) for size in sizes]
+
+
+def _days(low: float, high: float) -> list[tuple[float, str]]:
+    step = next((s for s in (1, 3, 6, 12, 24, 60, 120) if (high - low) / 30 / s <= 9), 1200)
+    first, last = (date.fromordinal(min(max(int(end), 1), date.max.toordinal())) for end in (low, high))
+    days = [date(m // 12, m % 12 + 1, 1) for m in range(12 * first.year, 12 * last.year + 12, step)]
+    words = "%Y" if step >= 12 else "%Y-%m"
+    return [(d.toordinal(), d.strftime(words)) for d in days if low <= d.toordinal() <= high]
+
+
+_BELOW: Mapping[Kind, tuple[float, Callable[[float, float], list[tuple[float, str]]], str]] = (
+    MappingProxyType({"size": (0.06, _sizes, "parameters"), "time": (20.0, _days, "released")})
+)
+"""Room beside the outermost points, the ticks between two ends, and what stands below."""
 
 
 class _Lift:
@@ -187,7 +215,7 @@ def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
 
 def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None) -> str:
     lift = point.lift
-    told = f"{name}, {columns.compact(point.size)} parameters: lift {columns.told(lift, 'difference')}"
+    told = f"{name}, {point.said}: lift {columns.told(lift, 'difference')}"
     bar = ""
     if lift.low is not None and lift.high is not None:
         bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'

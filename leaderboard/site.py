@@ -6,7 +6,7 @@
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
     <out>/evidence/<task>.html              sounds, where the licences of the clips allow it
     <out>/figures/<task>-<measure>.svg      the matrix of the headline family, for a README
-    <out>/figures/<task>-size.svg           lift over size
+    <out>/figures/<task>-<size|time>.svg    lift over size, and over the day of release
     <out>/data/<task>.<csv|json|parquet|tex>  every number; and goodenough.bib
     <out>/badges/<model>-<task>.svg         lift and place, for a model's own page
     <out>/.goodenough-site                  what of this a build made, and from what (`place`)
@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 from harness.dataset.signals import Suite
@@ -175,8 +175,7 @@ class _Site:
             ranking = self.board.current_of(task)
             if ranking is not None:
                 yield from self._figures(ranking)
-                if len(scatter.points(ranking.rows)) > 1:
-                    yield self._scatter(ranking)
+                yield from self._scatters(ranking)
             if task in self.chosen and ranking is not None:
                 yield self._evidence(task, ranking)
             yield self._task(task)
@@ -281,10 +280,12 @@ class _Site:
             key = _key("figure", measure, shown[0].references, told)
             yield Page(path, key, lambda measure=measure: plots.heatmap(shown[0], measure))  # type: ignore[misc]
 
-    def _scatter(self, ranking: Ranking) -> Page:
-        path = f"figures/{paths.anchor(ranking.task)}-size.svg"
-        key = _key("size", self._ranking_key(ranking))
-        return Page(path, key, lambda: scatter.by_size(ranking.rows) or "")
+    def _scatters(self, ranking: Ranking) -> Iterator[Page]:
+        for kind in get_args(scatter.Kind):
+            if len(scatter.points(ranking.rows, kind)) > 1:
+                path = f"figures/{paths.anchor(ranking.task)}-{kind}.svg"
+                key = _key(kind, self._ranking_key(ranking))
+                yield Page(path, key, lambda kind=kind: scatter.drawn(ranking.rows, kind) or "")  # type: ignore[misc]
 
     def _chosen(self) -> Iterator[tuple[str, tuple[Heard, ...]]]:
         """What is heard of each task that may be heard."""

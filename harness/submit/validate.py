@@ -229,6 +229,7 @@ def _facts(entry: Entry) -> list[str]:
     tolerance = PROOF_TOLERANCE.get(run.dtype, 0.0)
     window = 1.0 if facts.window_seconds is None else facts.window_seconds
     asked, known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
+    released = facts.released or "2026-01-31"
     return _out_of_range(
         [
             ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
@@ -236,6 +237,7 @@ def _facts(entry: Entry) -> list[str]:
             ("facts.sample_rate_hz", facts.sample_rate_hz, 0 < facts.sample_rate_hz <= 10**6, "1 to 1e6"),
             ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
             ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
+            ("facts.released", released, _is_day(released), "a day such as 2026-01-31"),
             ("run.n_asked", asked, 0 <= asked <= 10**9, "0 to 1e9"),
             ("run.n_known", known, 0 <= known <= 10**9, "0 to 1e9"),
             ("facts.trained_on", n_datasets, n_datasets <= MAX_DATASETS, f"at most {MAX_DATASETS} names"),
@@ -253,6 +255,13 @@ def _facts(entry: Entry) -> list[str]:
             ),
         ]
     )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return len(text) == 10 and bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _references(entry: Entry) -> list[str]:

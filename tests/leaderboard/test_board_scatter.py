@@ -38,23 +38,23 @@ def test_the_line_rises_only_where_places_do_not_overlap(world: World) -> None:
         _row(world, 4, 4, 5, 10**6, 0.1),  # the smallest: where the line begins
         _row(world, 5, 4, 5, 10**6, 0.05),
     ]
-    steps = scatter.frontier(scatter.points(rows))
+    steps = scatter.frontier(scatter.points(rows, "size"))
     assert [point.row.rank for point in steps] == [4, 2]
     apart = replace(rows[0], rank_low=1, rank_high=1)
     others = [replace(rows[1], rank_low=2), *rows[2:]]
-    assert [p.row.rank for p in scatter.frontier(scatter.points([apart, *others]))] == [4, 2, 1]
+    assert [p.row.rank for p in scatter.frontier(scatter.points([apart, *others], "size"))] == [4, 2, 1]
 
 
 def test_a_model_of_the_same_size_that_is_better_beyond_doubt_takes_the_step(world: World) -> None:
     rows = [_row(world, 1, 1, 1, 10**6, 0.5), _row(world, 2, 2, 2, 10**6, 0.1)]
-    assert [point.row.rank for point in scatter.frontier(scatter.points(rows))] == [1]
+    assert [point.row.rank for point in scatter.frontier(scatter.points(rows, "size"))] == [1]
 
 
 def test_what_has_no_size_or_no_place_is_not_drawn(world: World) -> None:
     rows = [_row(world, 1, 1, 2, 10**6, 0.3), _row(world, 2, 1, 2, 0, 0.2)]
     unranked = replace(_row(world, 3, 3, 3, 10**6, 0.1), rank=None)
-    assert [point.row.rank for point in scatter.points([*rows, unranked])] == [1]
-    assert scatter.by_size(rows) is None
+    assert [point.row.rank for point in scatter.points([*rows, unranked], "size")] == [1]
+    assert scatter.drawn(rows, "size") is None
 
 
 @pytest.mark.parametrize("n", [2, 12, 400])
@@ -64,9 +64,9 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
         for i in range(n)
     ]
     links = {row.entry.model: f"../models/{i}.html" for i, row in enumerate(rows)}
-    picture = ET.fromstring(scatter.by_size(rows, links) or "")  # noqa: S314 - our own
+    picture = ET.fromstring(scatter.drawn(rows, "size", links) or "")  # noqa: S314 - our own
     dots = picture.findall(f".//{SVG}circle")
-    found = scatter.points(rows)
+    found = scatter.points(rows, "size")
     beyond = [point for point in scatter.frontier(found) if point not in found[: scatter.MOST]]
     assert len(dots) == min(n, scatter.MOST) + len(beyond)
     anchors = picture.findall(f"{SVG}a")
@@ -91,10 +91,30 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
 def test_names_of_strangers_are_text(world: World) -> None:
     for text in (*hostile.ATTRIBUTES.values(), hostile.GIANT):
         rows = [_row(world, 1, 1, 1, 10**30, 0.5, text), _row(world, 2, 2, 2, 7, 0.1, f"{text}2")]
-        made = scatter.by_size(rows, {row.entry.model: "x.html" for row in rows}) or ""
+        made = scatter.drawn(rows, "size", {row.entry.model: "x.html" for row in rows}) or ""
         picture = ET.fromstring(made)  # noqa: S314 - our own
         assert {e.tag.removeprefix(SVG) for e in picture.iter()} <= {
             *("svg", "style", "rect", "line", "text", "path", "circle", "a", "g", "title"),
         }
         assert not [name for e in picture.iter() for name in e.attrib if name.startswith("on")]
         assert len(made) < 40_000
+
+
+def test_over_time_stand_the_models_whose_day_is_known(world: World) -> None:
+    days = ("2022-03-02", "2024-11-30", None, "2024-02-30", "soon")
+    rows = []
+    for i, day in enumerate(days):
+        row = _row(world, i + 1, i + 1, i + 1, 10**6, 0.5 - 0.1 * i, f"a/model-{i}")
+        facts = replace(row.entry.facts, released=day)
+        rows.append(replace(row, entry=replace(row.entry, facts=facts)))
+    found = scatter.points(rows, "time")
+    assert [point.row.rank for point in found] == [1, 2]
+    assert [point.row.rank for point in scatter.frontier(found)] == [1]  # the older one was better already
+    picture = ET.fromstring(scatter.drawn(rows, "time") or "")  # noqa: S314 - our own
+    titles = [title.text or "" for title in picture.iter(f"{SVG}title")]
+    assert [title.startswith(f"model-{i}, of {days[i]}: lift +") for i, title in enumerate(titles)] == [
+        True
+    ] * 2
+    words = [text.text for text in picture.iter(f"{SVG}text")]
+    assert {"2023-01", "2024-01", "released"} <= set(words)
+    assert scatter.drawn(rows[:1], "time") is None
