@@ -1,28 +1,19 @@
-"""What stands on the leaderboard: one column after the other, and how its numbers are written.
+"""What stands on the leaderboard: one column after the other, what it means and where it is read.
 
-Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
-here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
-
-Public: Column, COLUMNS, BOARD, RATES, WHOLE, text, share, interval, told, compact, architecture.
+Public: Column, COLUMNS, BOARD, RATES, WHOLE.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.records import Estimate
+from leaderboard.wording import Kind, Value
 
 if TYPE_CHECKING:
     from leaderboard.table import Row
-
-Kind = Literal["rate", "difference", "count", "text"]
-Value = Estimate | int | str | None
-
-UNKNOWN = "–"
-THIN = "\u202f"
-"""Narrow no-break space, between a number and its unit."""
 
 
 @dataclass(frozen=True)
@@ -350,59 +341,3 @@ RATES = tuple(c for c in COLUMNS if c.key in _OF_RATES)
 
 WHOLE = tuple(c for c in COLUMNS if c.key in _OF_WHOLE)
 """The columns that are fields of `WholeClipScore`."""
-
-
-def text(value: Value | float, kind: Kind) -> str:
-    """A value in words: `64.2 %`, `+31.0 pp`, `1,024`; a dash where it is unknown."""
-    if isinstance(value, Estimate):
-        value = value.value
-    if value is None:
-        return UNKNOWN
-    if kind == "rate":
-        return f"{_number(float(value), signed=False)}{THIN}%"
-    if kind == "difference":
-        return f"{_number(float(value), signed=True)}{THIN}pp"
-    return f"{value:,}" if kind == "count" else str(value)
-
-
-def share(value: float) -> str:
-    """A share in two digits, however small: `86 %`, `0.012 %`."""
-    return f"{100 * value:.2g}{THIN}%"
-
-
-def interval(estimate: Estimate, kind: Kind) -> str:
-    """The interval in words: `55.0 to 72.1 %`; a dash where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return UNKNOWN
-    signed = kind == "difference"
-    low = _number(estimate.low, signed=signed)
-    return f"{low} to {text(estimate.high, kind)}"
-
-
-def told(estimate: Estimate | None, kind: Kind) -> str:
-    """Value, interval, n and method in one line: what a number says when it is asked."""
-    if estimate is None or estimate.value is None:
-        return "nothing to count (n = 0)"
-    level = text(estimate.level, "rate").replace(".0", "")
-    bounds = f"{level} interval {interval(estimate, kind)}, "
-    known = "" if estimate.low is None else bounds
-    return f"{text(estimate, kind)} ({known}n = {estimate.n:,}; {estimate.method})"
-
-
-def architecture(name: str) -> str:
-    """What a class of transformers is called without what all of them share."""
-    return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
-
-
-def compact(count: int) -> str:
-    """A large count in three digits: `41.5 k`, `94.6 M`."""
-    count = min(count, 10**18)  # what is larger is no count, and no float
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            return f"{count / size:.1f}{THIN}{unit}"
-    return str(count)
-
-
-def _number(value: float, *, signed: bool) -> str:
-    rounded = round(100 * value, 1) + 0.0  # no negative zero
-    return f"{rounded:{'+' if signed and rounded else ''}.1f}".replace("-", "−")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.documents import Entry
 from harness.records import Estimate
 from harness.seeds import seed_of
-from leaderboard import columns, paths, texts
+from leaderboard import columns, paths, texts, wording
 from leaderboard.frame import frame
 from leaderboard.table import Board, Ranking, Row, short_names
 
@@ -87,7 +87,7 @@ def _json(board: Board, task: str | None) -> bytes:
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """Counts as integers that may be missing, not as floats."""
     counts = [c.key for c in columns.COLUMNS if c.kind == "count"]
-    estimates = [f"{c.key}_n" for c in columns.COLUMNS if c.kind in ("rate", "difference")]
+    estimates = [name for name in table.columns if name.endswith("_n")]
     return table.astype(dict.fromkeys([*counts, *estimates], "Int64"))
 
 
@@ -115,7 +115,7 @@ def _table(ranking: Ranking) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _cell(value: columns.Value, kind: columns.Kind) -> str:
+def _cell(value: wording.Value, kind: wording.Kind) -> str:
     if not isinstance(value, Estimate) or value.value is None:
         return "--"
     said = _bare(value.value, kind)
@@ -124,9 +124,9 @@ def _cell(value: columns.Value, kind: columns.Kind) -> str:
     return f"${said}$ $[{_bare(value.low, kind)}, {_bare(value.high, kind)}]$"
 
 
-def _bare(value: float, kind: columns.Kind) -> str:
+def _bare(value: float, kind: wording.Kind) -> str:
     """A number as a reader sees it, without its unit."""
-    return columns.text(value, kind).split(columns.THIN)[0].replace("−", "-")
+    return wording.text(value, kind).split(wording.THIN)[0].replace("−", "-")
 
 
 def _tex(text: str) -> str:
@@ -182,7 +182,7 @@ def badge(row: Row, ranking: Ranking) -> str:
     """A small picture for the model's page: its lift, and its place."""
     headline = row.entry.scorecard.headline
     lift = None if headline is None else headline.rates.lift
-    value = columns.text(lift, "difference")
+    value = wording.text(lift, "difference")
     place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
     left, right = f"goodenough {ranking.task}", f"{value} lift, {place}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]

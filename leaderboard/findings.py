@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from harness.records import Estimate
 from harness.score.study import FamilyStudy, Study
-from leaderboard.columns import Kind, interval, text
 from leaderboard.table import short_names
+from leaderboard.wording import Kind, interval, text
 
 
 def told(estimate: Estimate, kind: Kind = "rate") -> str:

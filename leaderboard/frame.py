@@ -1,14 +1,17 @@
 """The board as one table, through COLUMNS and nothing else.
 
 Conventions: a row per entry, the current ranking of a task first; shares are fractions; an estimate has four
-columns, `lift`, `lift_low`, `lift_high`, `lift_n`. Two rows are comparable when `task`, `signals_sha256` and
+columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline family's transfer for each class
+of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
 `protocol` are the same, and no others are. What is unknown is empty.
 
-Public: frame.
+Public: CLASSES, frame.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.records import Estimate
@@ -18,6 +21,9 @@ from leaderboard.table import Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CLASSES = 60
+"""Classes of a task with columns of their own: those that most entries tell."""
 
 
 def frame(board: Board, task: str | None = None) -> pd.DataFrame:
@@ -29,9 +35,29 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [line for ranking in board.rankings if task in (None, ranking.task) for line in _ranking(ranking)]
+    rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
+    rows = [line for ranking in rankings for line in _ranking(ranking)]
     names = ["task", "signals_sha256", "current", *(name for column in COLUMNS for name in _names(column))]
-    return pd.DataFrame(rows, columns=names)
+    classes = [name for label in _classes(rankings) for name in _four(_of_class(label))]
+    return pd.DataFrame(rows, columns=[*names, *classes])
+
+
+def _classes(rankings: Sequence[Ranking]) -> list[str]:
+    """The classes of each task, by name; a stranger's own come behind those that many tell."""
+    told: dict[str, Counter[str]] = {}
+    for ranking in rankings:
+        counts = told.setdefault(ranking.task, Counter())
+        for row in ranking.all_rows:
+            counts.update(_by_class(row).keys())
+    of_tasks = [
+        sorted(sorted(counts), key=lambda label: -counts[label])[:CLASSES] for counts in told.values()
+    ]
+    return sorted({label for labels in of_tasks for label in labels})
+
+
+def _by_class(row: Row) -> dict[str, Estimate]:
+    headline = row.entry.scorecard.headline
+    return {} if headline is None else {texts.neutral(k): value for k, value in headline.by_class.items()}
 
 
 def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
@@ -53,11 +79,17 @@ def _row(row: Row) -> dict[str, Any]:
     for column in COLUMNS:
         value = column.read(row)
         if isinstance(value, Estimate):
-            parts = (value.value, value.low, value.high, min(value.n, 2**63 - 1))
-            line |= dict(zip(_names(column), parts, strict=True))
+            line |= _parts(column.key, value)
         else:
             line[column.key] = _bounded(value)
+    for label, value in _by_class(row).items():
+        line |= _parts(_of_class(label), value)
     return line
+
+
+def _parts(name: str, estimate: Estimate) -> dict[str, Any]:
+    parts = (estimate.value, estimate.low, estimate.high, min(estimate.n, 2**63 - 1))
+    return dict(zip(_four(name), parts, strict=True))
 
 
 def _bounded(value: Any) -> Any:
@@ -69,5 +101,14 @@ def _bounded(value: Any) -> Any:
 
 def _names(column: Column) -> tuple[str, ...]:
     if column.kind in ("rate", "difference"):
-        return (column.key, f"{column.key}_low", f"{column.key}_high", f"{column.key}_n")
+        return _four(column.key)
     return (column.key,)
+
+
+def _of_class(label: str) -> str:
+    # The bracket keeps a class that is called `low` apart from the end of an interval.
+    return f"transfer[{label}]"
+
+
+def _four(name: str) -> tuple[str, ...]:
+    return (name, f"{name}_low", f"{name}_high", f"{name}_n")

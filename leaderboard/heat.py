@@ -8,6 +8,7 @@ Public: MEASURES, CLASSES, grid, thumbnail, tenths.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
@@ -39,8 +40,9 @@ def grid(
         return None
     first = matrices[0]
     by_class = {m.family: _by_class(m.family, rows) for m in matrices}
-    told = [by_class[m.family].get(g, {}) for m in matrices for g in first.models]
-    classes = sorted({label for of_model in told for label in of_model})[:CLASSES]
+    told = Counter(label for m in matrices for g in first.models for label in by_class[m.family].get(g, {}))
+    # Those that most report, so that a stranger's own push none of them out.
+    classes = sorted(label for label, _ in told.most_common(CLASSES))
     names = short_names([*dict.fromkeys((*first.references, *first.models))])
     shared = _shared_beginning(list(names.values()))
     return {

@@ -22,7 +22,7 @@ from harness.dataset.signals import Suite
 from harness.records import ModelRef, SufficientSignal, Waveform
 from harness.score import stimuli
 from harness.seeds import seed_of
-from leaderboard import columns, plots
+from leaderboard import plots, wording
 from leaderboard.table import short_names
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def examples(
 
 def kept(signal: SufficientSignal) -> str:
     """`12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`."""
-    share = columns.text(signal.n_kept / len(signal.mask), "rate")
+    share = wording.text(signal.n_kept / len(signal.mask), "rate")
     text = f"{signal.n_kept:,} of {len(signal.mask):,} bins ({share})"
     bins = np.flatnonzero(signal.mask)
     if len(bins) == 0:

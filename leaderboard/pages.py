@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records import Estimate
-from leaderboard import columns, exports, plots
+from leaderboard import columns, exports, plots, wording
 from leaderboard.texts import neutral
 
 SCRIPTS = MappingProxyType(
@@ -74,12 +74,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters["value"] = columns.text
+    environment.filters["value"] = wording.text
     environment.filters["plain"] = _plain
-    environment.filters["interval"] = columns.interval
-    environment.filters["told"] = columns.told
-    environment.filters["compact"] = columns.compact
-    environment.filters["architecture"] = columns.architecture
+    environment.filters["interval"] = wording.interval
+    environment.filters["told"] = wording.told
+    environment.filters["compact"] = wording.compact
+    environment.filters["architecture"] = wording.architecture
     environment.globals.update(
         bar=_bar,
         board_columns=columns.BOARD,
@@ -116,9 +116,9 @@ def _shown(value: Any) -> Any:
     return neutral(value) if type(value) is str else value
 
 
-def _plain(value: Any, kind: columns.Kind) -> str:
+def _plain(value: Any, kind: wording.Kind) -> str:
     """A number without its unit, where a column has but one."""
-    return columns.text(value, kind).partition(columns.THIN)[0]
+    return wording.text(value, kind).partition(wording.THIN)[0]
 
 
 def _bar(estimate: Estimate | None, kind: str, axis: tuple[float, float] | None = None) -> Markup:

@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from harness.records import ModelRef
 from leaderboard import paths
-from leaderboard.columns import RATES, UNKNOWN
+from leaderboard.columns import RATES
 from leaderboard.reading import Cells
 from leaderboard.texts import escaped
+from leaderboard.wording import UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

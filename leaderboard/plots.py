@@ -19,7 +19,7 @@ from harness import spectra
 from harness.documents import Cell
 from harness.records import Estimate, Mask, ModelRef, Waveform
 from harness.seeds import seed_of
-from leaderboard import columns
+from leaderboard import columns, wording
 from leaderboard.columns import Column
 from leaderboard.table import Matrix, short_names
 from leaderboard.texts import escaped
@@ -230,10 +230,10 @@ def _bracket(words: str, x: int, n: int, y: int) -> str:
 def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch: str) -> str:
     w, h = _CELL_W - _GAP, _CELL_H - _GAP
     estimate: Estimate | None = None if cell is None else getattr(cell.rates, column.key)
-    value, below, told = columns.text(estimate, column.kind), "", "not evaluated"
+    value, below, told = wording.text(estimate, column.kind), "", "not evaluated"
     fill, ink, mute, plate = 'class="none"', 'class="mute num"', 'class="mute"', ""
     if cell is not None and estimate is not None:
-        told, below = columns.told(estimate, column.kind), f"n {estimate.n:,}"
+        told, below = wording.told(estimate, column.kind), f"n {estimate.n:,}"
         if cell.same_weights:
             told, below = f"{told}; the model's own signals, in no mean", "own"
             fill, ink = f'fill="url(#{hatch})"', 'class="ink num"'
@@ -260,7 +260,7 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
     )
     ends = "".join(
         f'<text class="mute num" x="{x + steps * step_w * share:.0f}" y="{y + 25}" font-size="11" '
-        f'text-anchor="middle">{columns.text(low + (1 - low) * share, column.kind).replace(".0", "")}</text>'
+        f'text-anchor="middle">{wording.text(low + (1 - low) * share, column.kind).replace(".0", "")}</text>'
         for share in (0.0, 0.5, 1.0)
     )
     return (

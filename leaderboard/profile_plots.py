@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.records import Estimate
-from leaderboard import columns
+from leaderboard import wording
 from leaderboard.traits import Traits
 
 _W, _H = 440, 150
@@ -88,7 +88,7 @@ def _end(estimate: Estimate, end: float | None) -> float:
 def _grid(values: Sequence[float], most: float) -> str:
     return "".join(
         f'<path class="pp-grid" d="M{_LEFT} {_y(v / most):.1f}h{_W}"/>'
-        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{columns.share(v)}</text>'
+        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{wording.share(v)}</text>'
         for v in values
     )
 

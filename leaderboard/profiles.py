@@ -20,11 +20,11 @@ from markupsafe import Markup
 from harness.documents import Entry
 from harness.records import Estimate, ModelRef
 from leaderboard import pages, pairs, paths, profile_plots
-from leaderboard.columns import THIN, UNKNOWN, share
 from leaderboard.pairs import Named
 from leaderboard.reading import Cells
 from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
+from leaderboard.wording import THIN, UNKNOWN, share
 
 LOAD = """from transformers import pipeline
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import FamilyScore
 from harness.records import FAMILIES, Estimate, ModelRef
-from leaderboard import columns, evidence, heat, news, pages, paths, scatter
+from leaderboard import columns, evidence, heat, news, pages, paths, scatter, wording
 from leaderboard.columns import Column
 from leaderboard.table import SHOWN, Board, Ranking, Row
 
@@ -197,7 +197,7 @@ def _row(row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, .
     places = (row.rank_low, row.rank_high, row.tie)
     head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
     on_hub = int(paths.hub_page(row.name) is not None)
-    of_model = (columns.architecture(entry.facts.architecture), on_hub)
+    of_model = (wording.architecture(entry.facts.architecture), on_hub)
     return [*head, *of_model, *(_value(c, row) for c in shown_columns)]
 
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.records import Estimate, ModelRef
-from leaderboard import columns, plots
+from leaderboard import plots, wording
 from leaderboard.table import Row, short_names
 from leaderboard.texts import escaped
 
@@ -24,6 +24,8 @@ MOST = 200
 """Models that are drawn, beside those of the frontier: the best."""
 
 _LABELS = 14
+_STOPS = 20
+"""Models that the Tab key stops at; the others are in the table."""
 _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 26, 34, 52
 _STYLE = """
@@ -103,6 +105,7 @@ def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None 
         return None
     steps = frontier(found)
     shown = [*found[:MOST], *(p for p in steps if p not in found[:MOST])]
+    by_weight = sorted(shown, key=lambda p: p not in steps)
     names = short_names([p.row.entry.model for p in shown])
     x, y = _Axis([p.x for p in shown], kind), _Lift([p.lift for p in shown])
     parts = [
@@ -114,10 +117,10 @@ def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None 
         *y.drawn(),
         _stairs([(x.at(p.x), y.at(p.lift.value or 0.0)) for p in steps], x.at(max(p.x for p in shown))),
         *(
-            _mark(p, x.at(p.x), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model))
-            for p in shown
+            _mark(p, x.at(p.x), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model), i < _STOPS)
+            for i, p in enumerate(shown)
         ),
-        *_labels([(x.at(p.x), y.at(p.lift.value or 0.0), names[p.row.entry.model]) for p in shown]),
+        *_labels([(x.at(p.x), y.at(p.lift.value or 0.0), names[p.row.entry.model]) for p in by_weight]),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -125,7 +128,7 @@ def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None 
 
 def _size(row: Row) -> tuple[float, str] | None:
     n = min(row.entry.facts.n_parameters, 10**15)
-    return (math.log10(n), f"{columns.compact(n)} parameters") if n > 0 else None
+    return (math.log10(n), f"{wording.compact(n)} parameters") if n > 0 else None
 
 
 def _day(row: Row) -> tuple[float, str] | None:
@@ -163,7 +166,7 @@ def _sizes(low: float, high: float) -> list[tuple[float, str]]:
     by = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
     decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
     sizes = [k * 10**d for d in decades for k in by if low <= math.log10(k * 10**d) <= high]
-    return [(math.log10(size), columns.compact(size).replace(".0", "")) for size in sizes]
+    return [(math.log10(size), wording.compact(size).replace(".0", "")) for size in sizes]
 
 
 def _days(low: float, high: float) -> list[tuple[float, str]]:
@@ -199,7 +202,7 @@ class _Lift:
         made = []
         for value in (self.low + i * self.step for i in range(n + 1)):
             y, look = self.at(value), "gs-zero" if abs(value) < 1e-9 else "gs-grid"
-            words = columns.text(value, "difference").partition(columns.THIN)[0].replace(".0", "")
+            words = wording.text(value, "difference").partition(wording.THIN)[0].replace(".0", "")
             made.append(
                 f'<line class="{look}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
                 f'<text class="mute num" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{words}</text>'
@@ -213,9 +216,9 @@ def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
     return f'<path class="gs-step" d="{path}"/>'
 
 
-def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None) -> str:
+def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None, stop: bool) -> str:
     lift = point.lift
-    told = f"{name}, {point.said}: lift {columns.told(lift, 'difference')}"
+    told = f"{name}, {point.said}: lift {wording.told(lift, 'difference')}"
     bar = ""
     if lift.low is not None and lift.high is not None:
         bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'
@@ -224,11 +227,12 @@ def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None) -> s
     mark = f"<title>{escaped(told)}</title>{bar}{dot}"
     if href is None:
         return f"<g>{mark}</g>"
-    return f'<a href="{escaped(href)}" aria-label="{escaped(told)}">{mark}</a>'
+    skipped = "" if stop else ' tabindex="-1"'
+    return f'<a href="{escaped(href)}"{skipped} aria-label="{escaped(told)}">{mark}</a>'
 
 
 def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Names of the best ones, each where it hides no other name and no dot; of the others none."""
+    """Names of the first ones, each where it hides no other name and no dot; of the others none."""
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
     made = []
     for x, y, name in marks:

@@ -28,9 +28,9 @@ from harness.score.judgements import Judgements, gather
 from harness.score.study import Answered, FamilyStudy, Study
 from harness.seeds import seed_of
 from leaderboard import findings, listen, pages, plots, table
-from leaderboard.columns import interval, text
 from leaderboard.figures import FIGURES, draw
 from leaderboard.table import short_names
+from leaderboard.wording import interval, text
 
 HEAT_MAPS = ("transfer", "lift", "agreeing_transfer", "floor", "ceiling")
 """Measures shown as heat maps; the first two at once."""

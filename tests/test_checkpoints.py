@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -285,6 +286,23 @@ def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
     assert "org/gated is gated" in gated
     assert "pytorch_model.bin, a pickle" in pickled
     assert not any(request.startswith("GET /org/pickled/resolve") for request in hub.requests)
+
+
+def test_the_day_of_a_model_is_that_on_which_the_hub_first_had_it(hub: LoopbackHub) -> None:
+    code = "from harness.checkpoints import resolve; print(resolve('org/toy').released)"
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=hub.environment(hub.root / "cache") | variables,
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for variables in ({}, {"HF_HUB_OFFLINE": "1"})
+    ]
+    assert re.fullmatch(r"2\d{3}-\d\d-\d\d", said[0])
+    assert said[1] == "None"  # nobody to ask
 
 
 def test_without_a_network_the_snapshot_in_the_cache_is_used(hub: LoopbackHub) -> None:

@@ -261,8 +261,9 @@ def _tell(board: Board) -> None:
     from rich.text import Text
 
     from harness.records import Estimate
-    from leaderboard.columns import BOARD, interval, text
+    from leaderboard.columns import BOARD
     from leaderboard.table import short_names
+    from leaderboard.wording import interval, text
 
     by_key = {column.key: column for column in BOARD}
     lift = by_key["lift"]

@@ -61,7 +61,7 @@ def live_table(title: str) -> Iterator[Progress]:
 def _lines(title: str) -> Progress:
     """Now and then a line: how far it is, and the lift as it stands."""
     from harness.cli.terminal import say
-    from leaderboard.columns import interval, text
+    from leaderboard.wording import interval, text
 
     looked, counted = 0.0, 0
 
@@ -82,7 +82,7 @@ def _lines(title: str) -> Progress:
 def _estimates(now: Now) -> Any:
     from rich.table import Table
 
-    from leaderboard.columns import Kind, interval, text
+    from leaderboard.wording import Kind, interval, text
 
     table = Table.grid(padding=(0, 2))
     kinds: dict[str, Kind] = {"transfer": "rate", "floor": "rate", "lift": "difference"}

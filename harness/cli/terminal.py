@@ -229,7 +229,8 @@ def show(entry: Entry) -> None:
     from rich.table import Table
 
     from harness.records import OTHER
-    from leaderboard.columns import RATES, WHOLE, Column, interval, text
+    from leaderboard.columns import RATES, WHOLE, Column
+    from leaderboard.wording import interval, text
 
     card = entry.scorecard
     table = Table(title=f"{entry.model.repo_id} on {entry.task}", title_justify="left", box=SIMPLE_HEAD)
@@ -266,7 +267,7 @@ def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboard.columns import interval, text
+    from leaderboard.wording import interval, text
 
     table = Table(title=f"{model} on {task}: its own signals", title_justify="left", box=SIMPLE_HEAD)
     for header in ("judged by", "transfer", "95 % interval", "floor", "lift", "n"):

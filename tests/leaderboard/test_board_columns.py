@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from harness.documents import Rates, WholeClipScore
 from harness.records import Estimate
 from leaderboard import columns
-from leaderboard.columns import COLUMNS, THIN, interval, text, told
+from leaderboard.columns import COLUMNS
+from leaderboard.wording import THIN, interval, text, told
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from harness.records import Estimate
 from harness.submit import notices, store
 from leaderboard import exports, site, status, table
 from leaderboard.columns import COLUMNS
-from leaderboard.frame import frame
+from leaderboard.frame import CLASSES, frame
 
 HOSTILE = "org/=HYPERLINK(1)&50%_#$^{\\}~"
 
@@ -61,6 +61,49 @@ def test_what_is_written_is_read_back(world, kind):
     for name in ("lift", "lift_low", "transfer", "accuracy_n", "rank"):
         left, right = (pd.to_numeric(t[name]).astype(float) for t in (read, wanted))
         pd.testing.assert_series_equal(left, right, check_names=False, rtol=1e-9)
+
+
+def _told(world, row, by_class):
+    """The board of one row, whose headline family has these rates by class."""
+    card = row.entry.scorecard
+    families = tuple(
+        replace(f, by_class=by_class) if f.family == card.headline.family else f for f in card.families
+    )
+    entry = replace(row.entry, scorecard=replace(card, families=families))
+    ranking = replace(world.board.current[0], rows=(replace(row, entry=entry),), unranked=(), declined=())
+    return table.Board((ranking,))
+
+
+def test_transfer_by_class_is_four_columns_a_class(world):
+    row = world.board.current[0].rows[0]
+    one, other = (Estimate(value, value - 0.1, value + 0.1, 0.95, "x", 7) for value in (0.25, 0.75))
+    nothing = Estimate(None, None, None, 0.95, "x", 0)
+    # A class may be called as the end of an interval, and a stranger may call one as he likes.
+    labels = {"dog": one, "dog_low": other, "=1\r2": one, "low": other, "unheard": nothing}
+    board = _told(world, row, labels)
+    found = frame(board)
+    assert found.columns.is_unique
+    assert list(found)[-20:-12] == [
+        f"transfer[{k}]{e}" for k in ("=1\r2", "dog") for e in ("", "_low", "_high", "_n")
+    ]
+    for kind, read in (("csv", pd.read_csv), ("json", pd.read_json), ("parquet", pd.read_parquet)):
+        [line] = read(io.BytesIO(exports.export(board, kind))).to_dict("records")
+        assert [line[f"transfer[dog]{end}"] for end in ("", "_low", "_high", "_n")] == pytest.approx(
+            [0.25, 0.15, 0.35, 7]
+        )
+        assert [line[f"transfer[{k}]"] for k in ("dog_low", "low")] == [0.75, 0.75]
+        assert (pd.isna(line["transfer[unheard]"]), line["transfer[unheard]_n"]) == (True, 0)
+        assert line["transfer_low"] == pytest.approx(row.entry.scorecard.headline.rates.transfer.low)
+
+
+def test_many_classes_of_one_stranger_push_out_none_that_all_tell(world):
+    row = world.board.current[0].rows[0]
+    value = Estimate(0.5, 0.4, 0.6, 0.95, "x", 7)
+    alone = _told(world, row, {f"a{i}": value for i in range(1000)} | {"zebra": value}).rankings[0]
+    both = replace(alone, rows=(*alone.rows, *_told(world, row, {"zebra": value}).rankings[0].rows))
+    found = frame(table.Board((both,)))
+    assert "transfer[zebra]" in found
+    assert sum(name.startswith("transfer[") for name in found) == 4 * CLASSES
 
 
 def test_one_task_is_one_task(world):

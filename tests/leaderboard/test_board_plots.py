@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Estimate, ModelRef
-from leaderboard import columns, plots
+from leaderboard import plots, wording
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import model
 
@@ -37,8 +37,8 @@ def test_the_heat_map_holds_every_value_with_its_interval_and_n(world: World, me
     for (reference, judge), (title, texts) in zip(pairs, squares, strict=True):
         cell = matrix.cells[reference, judge]
         estimate = getattr(cell.rates, measure)
-        assert texts == [columns.text(estimate, kind), "own" if cell.same_weights else f"n {estimate.n}"]
-        assert columns.told(estimate, kind) in title
+        assert texts == [wording.text(estimate, kind), "own" if cell.same_weights else f"n {estimate.n}"]
+        assert wording.told(estimate, kind) in title
 
 
 def _across(svg: str) -> list[float]:

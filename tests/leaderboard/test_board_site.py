@@ -29,6 +29,7 @@ from leaderboard import (
     spectrogram,
     table,
     traits,
+    wording,
 )
 from leaderboard.pairs import Named
 from leaderboard.table import Board
@@ -64,7 +65,7 @@ def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world:
         value, _, _, n = row[at["lift"]]
         assert n == lift.n
         if lift.value is not None:
-            assert columns.text(lift, "difference").startswith(
+            assert wording.text(lift, "difference").startswith(
                 f"{value / 10:+.1f}".replace("-", "−") if value else "0.0"
             )
     assert rows[-1][5] == world.board.current[0].unranked[0].entry.scorecard.unranked_because  # type: ignore
@@ -180,8 +181,8 @@ def test_a_page_tells_every_pair_in_both_directions(world: World, built: Path) -
         assert judged_by.count(f'.html">{name.split("/")[1]}</a>') == 2  # one for each family
     cell = world.board.current[0].matrices[0].cells[reference, model("acme/echo")]
     transfer, lift = cell.rates.transfer, cell.rates.lift
-    assert columns.interval(transfer, "rate").partition(columns.THIN)[0] in judged_by
-    assert columns.interval(lift, "difference").partition(columns.THIN)[0] in judged_by
+    assert wording.interval(transfer, "rate").partition(wording.THIN)[0] in judged_by
+    assert wording.interval(lift, "difference").partition(wording.THIN)[0] in judged_by
 
 
 def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -> None:
@@ -194,10 +195,10 @@ def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -
             for cell, row in zip(family.cells, found.rows.split("\n"), strict=True):
                 for column in columns.RATES:
                     estimate = getattr(cell.rates, column.key)
-                    plain = columns.text(estimate, column.kind).partition(columns.THIN)[0]
+                    plain = wording.text(estimate, column.kind).partition(wording.THIN)[0]
                     assert f">{plain}<" in row
                     if estimate.low is not None:
-                        assert columns.interval(estimate, column.kind).partition(columns.THIN)[0] in row
+                        assert wording.interval(estimate, column.kind).partition(wording.THIN)[0] in row
 
 
 def test_a_reference_is_described_by_its_signals_and_by_what_it_makes_of_others(world: World) -> None:
