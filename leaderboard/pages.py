@@ -28,8 +28,8 @@ from leaderboard.texts import neutral
 
 SCRIPTS = MappingProxyType(
     {
-        "table": ("table.js",),
-        "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js"),
+        "table": ("table.js", "scheme.js"),
+        "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js", "scheme.js"),
     }
 )
 """Each page carries one of them, made of these files."""

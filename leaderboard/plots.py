@@ -39,12 +39,16 @@ _CELL_W, _CELL_H, _GAP = 84, 50, 3
 _APART = 18
 """Between the columns of the references and those of the candidates."""
 STYLE = """
+svg:root{color-scheme:light dark}
 .gh{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px}
-.gh .card{fill:#fff}.gh .ink{fill:#1b232c}.gh .mute{fill:#5b6672}.gh .rule{stroke:#c3cad1}
-.gh .none{fill:#eef1f3}.gh .hatch{stroke:#8b97a3}.gh .num{font-variant-numeric:tabular-nums}
+.gh .card{fill:#fff;fill:light-dark(#fff,#151b21)}
+.gh .ink{fill:#1b232c;fill:light-dark(#1b232c,#e8ecf0)}
+.gh .mute{fill:#5b6672;fill:light-dark(#5b6672,#9aa6b2)}
+.gh .rule{stroke:#c3cad1;stroke:light-dark(#c3cad1,#3a444e)}
+.gh .none{fill:#eef1f3;fill:light-dark(#eef1f3,#1e262d)}
+.gh .hatch{stroke:#8b97a3;stroke:light-dark(#8b97a3,#66727e)}
+.gh .num{font-variant-numeric:tabular-nums}
 .gh a:hover .ink,.gh a:focus .ink{text-decoration:underline}
-@media (prefers-color-scheme:dark){.gh .card{fill:#151b21}.gh .ink{fill:#e8ecf0}.gh .mute{fill:#9aa6b2}
-.gh .rule{stroke:#3a444e}.gh .none{fill:#1e262d}.gh .hatch{stroke:#66727e}}
 """
 """Rules of every picture that stands alone."""
 

@@ -29,11 +29,16 @@ _STOPS = 20
 _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 26, 34, 52
 _STYLE = """
-.gs{font-size:12px}.gs-axis{stroke:#c3cad1}.gs-grid{stroke:#e8ebee}.gs-zero{stroke:#8b97a3}.gs-bar{stroke:#1d5a97;stroke-width:1.6;opacity:.45}
-.gs-dot{fill:#1d5a97;stroke:#1d5a97;stroke-width:2}.gs-hollow{fill:#fff}.gs-step{fill:none;stroke:#9a4310;stroke-width:1.6}
+.gs{font-size:12px}
+.gs-axis{stroke:#c3cad1;stroke:light-dark(#c3cad1,#3a444e)}
+.gs-grid{stroke:#e8ebee;stroke:light-dark(#e8ebee,#222b33)}
+.gs-zero{stroke:#8b97a3;stroke:light-dark(#8b97a3,#66727e)}
+.gs-bar{stroke:#1d5a97;stroke:light-dark(#1d5a97,#7cb8e4);stroke-width:1.6;opacity:.45}
+.gs-dot{fill:#1d5a97;fill:light-dark(#1d5a97,#7cb8e4);stroke:#1d5a97;
+stroke:light-dark(#1d5a97,#7cb8e4);stroke-width:2}
+.gs-hollow{fill:#fff;fill:light-dark(#fff,#151b21)}
+.gs-step{fill:none;stroke:#9a4310;stroke:light-dark(#9a4310,#e9a06c);stroke-width:1.6}
 .gh a:hover .gs-dot,.gh a:focus .gs-dot{stroke:#9a4310}
-@media (prefers-color-scheme:dark){.gs-axis{stroke:#3a444e}.gs-grid{stroke:#222b33}.gs-zero{stroke:#66727e}
-.gs-bar{stroke:#7cb8e4}.gs-dot{fill:#7cb8e4;stroke:#7cb8e4}.gs-hollow{fill:#151b21}.gs-step{stroke:#e9a06c}}
 """
 
 

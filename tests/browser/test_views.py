@@ -355,3 +355,33 @@ def test_what_an_address_asks_for_in_vain_is_not_passed_on(
         assert urlsplit(page.url).query == ""
         assert len(_names(page)) == 7
         assert visit.said == []
+
+
+def _colours(page: Page) -> tuple[str, str]:
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return paper, page.evaluate("getComputedStyle(document.querySelector('.gh .card')).fill")
+
+
+def test_a_reader_s_choice_of_dark_or_light_outweighs_the_system_s_and_stays(
+    browser: Browser, board: tuple[Board, Path]
+) -> None:
+    light, dark = (
+        ("rgb(251, 251, 250)", "rgb(255, 255, 255)"),
+        ("rgb(15, 20, 24)", "rgb(21, 27, 33)"),
+    )
+    for system_is_dark, first, second in ((False, light, dark), (True, dark, light)):
+        with visits.opened(browser, dark=system_is_dark) as visit:
+            page = visit.open(board[1] / "tasks" / "tone.html")
+            button = page.locator("button.scheme")
+            assert button.inner_text() == ("Light" if system_is_dark else "Dark")
+            assert _colours(page) == first
+            button.click()
+            assert _colours(page) == second
+            page.reload()
+            assert _colours(page) == second
+            other = visit.open(board[1] / "index.html")
+            assert other.evaluate("getComputedStyle(document.body).backgroundColor") == second[0]
+            other.locator("button.scheme").click()
+            assert visit.open(board[1] / "tasks" / "tone.html").evaluate("localStorage.length") == 0
+            assert _colours(page) == first
+            assert visit.said == []
