@@ -5,25 +5,21 @@ columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline fami
 of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
 `protocol` are the same, and no others are. What is unknown is empty.
 
-Public: CLASSES, frame.
+Public: frame.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.records import Estimate
-from leaderboard import texts
+from leaderboard import classes, texts
 from leaderboard.columns import COLUMNS, Column
 from leaderboard.table import Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CLASSES = 60
-"""Classes of a task with columns of their own: those that most entries tell."""
 
 
 def frame(board: Board, task: str | None = None) -> pd.DataFrame:
@@ -38,21 +34,17 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
     rows = [line for ranking in rankings for line in _ranking(ranking)]
     names = ["task", "signals_sha256", "current", *(name for column in COLUMNS for name in _names(column))]
-    classes = [name for label in _classes(rankings) for name in _four(_of_class(label))]
-    return pd.DataFrame(rows, columns=[*names, *classes])
+    names += (name for label in _classes(rankings) for name in _four(_of_class(label)))
+    return pd.DataFrame(rows, columns=names)
 
 
 def _classes(rankings: Sequence[Ranking]) -> list[str]:
-    """The classes of each task, by name; a stranger's own come behind those that many tell."""
-    told: dict[str, Counter[str]] = {}
+    """The classes of all tasks, by name."""
+    stated: dict[str, list[str]] = {}
     for ranking in rankings:
-        counts = told.setdefault(ranking.task, Counter())
-        for row in ranking.all_rows:
-            counts.update(_by_class(row).keys())
-    of_tasks = [
-        sorted(sorted(counts), key=lambda label: -counts[label])[:CLASSES] for counts in told.values()
-    ]
-    return sorted({label for labels in of_tasks for label in labels})
+        of_task = stated.setdefault(ranking.task, [])
+        of_task += (label for row in ranking.all_rows for label in _by_class(row))
+    return sorted({label for of_task in stated.values() for label in classes.common(of_task)})
 
 
 def _by_class(row: Row) -> dict[str, Estimate]:

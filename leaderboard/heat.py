@@ -3,26 +3,22 @@
 Conventions: rows are references, or the classes of their signals; columns are the references in the same
 order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
 
-Public: MEASURES, CLASSES, grid, thumbnail, tenths.
+Public: MEASURES, grid, thumbnail, tenths.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
 
 from harness.records import Estimate, ModelRef
-from leaderboard import paths, plots
+from leaderboard import classes, paths, plots
 from leaderboard.plots import MEASURES as ALL
 from leaderboard.table import Matrix, Row, short_names
 
 MEASURES = ("transfer", "lift", "floor", "ceiling")
 """What the grid can show; the first at once, and the one that there is by class."""
-
-CLASSES = 60
-"""Classes that the grid can show."""
 
 
 def grid(
@@ -40,9 +36,7 @@ def grid(
         return None
     first = matrices[0]
     by_class = {m.family: _by_class(m.family, rows) for m in matrices}
-    told = Counter(label for m in matrices for g in first.models for label in by_class[m.family].get(g, {}))
-    # Those that most report, so that a stranger's own push none of them out.
-    classes = sorted(label for label, _ in told.most_common(CLASSES))
+    labels = classes.common(g for m in matrices for f in first.models for g in by_class[m.family].get(f, {}))
     names = short_names([*dict.fromkeys((*first.references, *first.models))])
     shared = _shared_beginning(list(names.values()))
     return {
@@ -53,14 +47,14 @@ def grid(
         "rows": [[names[m], paths.pair_anchor(place, m)] for m in first.references],
         "columns": [[names[m], links.get(m, "")] for m in first.models],
         "n_references": first.n_references,
-        "classes": [[label, paths.class_anchor(place)] for label in classes],
+        "classes": [[label, paths.class_anchor(place)] for label in labels],
         "families": [
             {
                 "family": m.family,
                 "cells": [_cell(m, f, g) for f in first.references for g in first.models],
                 "classes": [
                     _estimate(by_class[m.family].get(g, {}).get(label))
-                    for label in classes
+                    for label in labels
                     for g in first.models
                 ],
             }

@@ -111,6 +111,8 @@ def context(
         "links": links,
         "scatters": [] if ranking is None else list(_scatters(ranking, links)),
         "n_drawn": scatter.MOST,
+        "both_families": BOTH_FAMILIES,
+        "headline_family": FAMILIES[0],
         "newest": None if ranking is None else news.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else pages.embed(grid),

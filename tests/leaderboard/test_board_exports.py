@@ -14,9 +14,9 @@ import pytest
 
 from harness.records import Estimate
 from harness.submit import notices, store
-from leaderboard import exports, site, status, table
+from leaderboard import classes, exports, site, status, table
 from leaderboard.columns import COLUMNS
-from leaderboard.frame import CLASSES, frame
+from leaderboard.frame import frame
 
 HOSTILE = "org/=HYPERLINK(1)&50%_#$^{\\}~"
 
@@ -103,7 +103,7 @@ def test_many_classes_of_one_stranger_push_out_none_that_all_tell(world):
     both = replace(alone, rows=(*alone.rows, *_told(world, row, {"zebra": value}).rankings[0].rows))
     found = frame(table.Board((both,)))
     assert "transfer[zebra]" in found
-    assert sum(name.startswith("transfer[") for name in found) == 4 * CLASSES
+    assert sum(name.startswith("transfer[") for name in found) == 4 * classes.MOST
 
 
 def test_one_task_is_one_task(world):
