@@ -156,7 +156,7 @@ def examples(
 
 def kept(signal: SufficientSignal) -> str:
     """`12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`."""
-    share = wording.text(signal.n_kept / len(signal.mask), "rate")
+    share = wording.share(signal.n_kept / len(signal.mask))
     text = f"{signal.n_kept:,} of {len(signal.mask):,} bins ({share})"
     bins = np.flatnonzero(signal.mask)
     if len(bins) == 0:

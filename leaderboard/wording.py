@@ -34,8 +34,9 @@ def text(value: Value | float, kind: Kind) -> str:
 
 
 def share(value: float) -> str:
-    """A share in two digits, however small: `86 %`, `0.012 %`."""
-    return f"{100 * value:.2g}{THIN}%"
+    """A share in two digits, however small: `100 %`, `86 %`, `0.012 %`."""
+    digits = float(f"{100 * value:.2g}")
+    return f"{digits:g}{THIN}%"
 
 
 def interval(estimate: Estimate, kind: Kind) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.documents import Rates, WholeClipScore
 from harness.records import Estimate
-from leaderboard import columns
+from leaderboard import columns, wording
 from leaderboard.columns import COLUMNS
 from leaderboard.wording import THIN, interval, text, told
 
@@ -49,6 +49,22 @@ def test_a_difference_carries_its_sign_and_never_a_hyphen(value: float) -> None:
     written = text(value, "difference")
     assert "-" not in written
     assert written.startswith(("+", "−", f"0.0{THIN}"))
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1.0, "100"),
+        (0.999, "100"),
+        (0.856, "86"),
+        (0.0, "0"),
+        (0.000125, "0.013"),
+        (0.5, "50"),
+        (0.0101, "1"),
+    ],
+)
+def test_a_share_has_two_digits_and_no_exponent(value: float, written: str) -> None:
+    assert wording.share(value) == f"{written}{THIN}%"
 
 
 def test_keys_and_headers_are_unique_and_every_column_is_explained() -> None:
