@@ -60,9 +60,9 @@ def _trained_on(row: Row) -> str | None:
 
 def _speed(row: Row) -> int | None:
     run = row.entry.run
-    if run.n_asked is None or run.n_asked <= (run.n_known or 0) or run.seconds <= 0:
+    if run.n_asked is None or run.n_asked <= (run.n_known or 0) or run.seconds < 0.001:
         return None
-    return round(run.n_asked / run.seconds)
+    return round(min(run.n_asked, 10**15) / run.seconds)
 
 
 COLUMNS: tuple[Column, ...] = (

@@ -80,7 +80,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _parts(name: str, estimate: Estimate) -> dict[str, Any]:
-    parts = (estimate.value, estimate.low, estimate.high, min(estimate.n, 2**63 - 1))
+    parts = (estimate.value, estimate.low, estimate.high, min(estimate.n, 2**53))  # a float holds it, too
     return dict(zip(_four(name), parts, strict=True))
 
 

@@ -68,6 +68,8 @@ def test_the_board_says_what_a_model_was_trained_on_and_where_that_is_the_suite_
         (1000, 1000, 4.0, None),
         (0, 0, 1.0, None),
         (1000, 0, 0.0, None),
+        (1000, 0, 5e-324, None),
+        (10**400, 0, 1.0, 10**15),
     ],
 )
 def test_a_speed_is_that_of_what_was_asked_where_that_was_most(
