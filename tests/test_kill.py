@@ -127,6 +127,8 @@ def left_behind(verb: str, out: Path) -> dict[str, Any]:
             for timed in [content] if verb == "evaluate" else content["references"]:
                 assert timed["run"].pop("seconds") > 0
                 assert timed["run"].pop("created")
+                # A run that continues another asks fewer and knows as many more.
+                timed["run"]["n"] = sum(timed["run"].pop(name) or 0 for name in ("n_asked", "n_known"))
         found[path.relative_to(out).as_posix()] = content
     return found
 
