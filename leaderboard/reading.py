@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
 _COLUMNS = (*_TEXT, "level")
 _COUNTS = ("same_weights", "n_signals", "n_degenerate", "n_applicable")
 _MOST = 2**31 - 1
+_NAMES = itemgetter("repo_id", "revision", "weights_sha256")
+_COUNTED = itemgetter(*_COUNTS)
+_RATES = itemgetter(*(column.key for column in RATES))
+_ESTIMATE = itemgetter("value", "low", "high")
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,11 +264,12 @@ def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
     """
     models, counts, rates = [], [], []
     for cell in family["cells"]:
-        named = tuple(cell["reference"][name] for name in ("repo_id", "revision", "weights_sha256"))
-        models.append(same.setdefault(named, ModelRef(*named)))
-        counts.append([min(cell[name], _MOST) for name in _COUNTS])
-        of = cell["rates"]
-        rates.append([(rate["value"], rate["low"], rate["high"]) for rate in (of[c.key] for c in RATES)])
+        named = _NAMES(cell["reference"])
+        if named not in same:
+            same[named] = ModelRef(*named)
+        models.append(same[named])
+        counts.append([min(n, _MOST) for n in _COUNTED(cell)])
+        rates.append([_ESTIMATE(rate) for rate in _RATES(cell["rates"])])
     size = (len(models), len(RATES), 3)
     # None becomes NaN. No share lies beyond 1; what a stranger claims may.
     percent = (100 * np.clip(np.array(rates, dtype=np.float64).reshape(size), -1e4, 1e4)).round(1)
