@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
 from harness.dataset.signals import Suite
@@ -59,19 +59,21 @@ from leaderboard.profiles import command as command
 from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
 
+T = TypeVar("T")
+
 FIGURES = ("lift", "transfer")
 """Measures drawn as figures for a README."""
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[T]):
     """A file of the site."""
 
     path: str
     """Below its folder."""
     key: str
     """Of everything that its text follows from."""
-    make: Callable[[], str | Job]
+    make: Callable[[], T]
     """Makes the text, or what the text of a model's page is made of."""
 
 
@@ -105,23 +107,25 @@ def write(
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
     try:
         wanted: dict[str, str | None] = {}
-        jobs: list[tuple[Path, Job]] = []
-        for page in _Site(board, suite, entries).pages():
-            wanted[page.path] = page.key
-            if not place.standing(out, page.path, ours.get(page.path), page.key):
-                path = fresh / page.path
-                path.parent.mkdir(exist_ok=True)
-                made = page.make()
-                if isinstance(made, Job):
-                    jobs.append((path, made))
-                else:
-                    path.write_text(made, encoding="utf-8")
+
+        def new(name: str, key: str) -> Path | None:
+            """Where to make a file, unless it stands there already."""
+            wanted[name] = key
+            if place.standing(out, name, ours.get(name), key):
+                return None
+            (fresh / name).parent.mkdir(exist_ok=True)
+            return fresh / name
+
+        site = _Site(board, suite, entries)
+        jobs = [(path, page.make()) for page in site.models() if (path := new(page.path, page.key))]
+        # Everything else is made here while other processes write these.
         with crowd.batches(_write_some, jobs) as batches:
+            for page in site.others():
+                if path := new(page.path, page.key):
+                    path.write_text(page.make(), encoding="utf-8")
             for name, data in exports.files(board).items():
-                key = wanted[name] = hashlib.sha256(data).hexdigest()[:32]
-                if not place.standing(out, name, ours.get(name), key):
-                    (fresh / name).parent.mkdir(exist_ok=True)
-                    (fresh / name).write_bytes(data)
+                if path := new(name, hashlib.sha256(data).hexdigest()[:32]):
+                    path.write_bytes(data)
             for n in batches:
                 progress("Writing pages", n, len(jobs))
         place.move(fresh, out, ours, wanted)
@@ -169,8 +173,13 @@ class _Site:
         }
         self._digests: dict[tuple[Any, ...], str] = {}
 
-    def pages(self) -> Iterator[Page]:
-        """Every page of the site, the overview last."""
+    def models(self) -> Iterator[Page[Job]]:
+        """The pages of models."""
+        for model, found in self.profiles.items():
+            yield self._model(model, found)
+
+    def others(self) -> Iterator[Page[str]]:
+        """Every other page."""
         for task in self.board.tasks:
             ranking = self.board.current_of(task)
             if ranking is not None:
@@ -179,12 +188,10 @@ class _Site:
             if task in self.chosen and ranking is not None:
                 yield self._evidence(task, ranking)
             yield self._task(task)
-        for model, found in self.profiles.items():
-            yield self._model(model, found)
         yield self._directory()
         yield self._index()
 
-    def _index(self) -> Page:
+    def _index(self) -> Page[str]:
         sounds = {task: f"evidence/{paths.task_page(task)}" for task in self.chosen}
 
         def make() -> str:
@@ -193,7 +200,7 @@ class _Site:
 
         return Page("index.html", _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
 
-    def _task(self, task: str) -> Page:
+    def _task(self, task: str) -> Page[str]:
         sounds = f"../evidence/{paths.task_page(task)}" if task in self.chosen else None
 
         def make() -> str:
@@ -204,13 +211,13 @@ class _Site:
         records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
         return Page(f"tasks/{paths.task_page(task)}", _key("task", of_task, records, sounds), make)
 
-    def _directory(self) -> Page:
+    def _directory(self) -> Page[str]:
         def make() -> str:
             return pages.render("directory.html.j2", directory.context(self.board, self.below))
 
         return Page(paths.DIRECTORY, _key("directory", *map(self._ranking_key, self.board.rankings)), make)
 
-    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page:
+    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page[Job]:
         parts: list[Any] = []
         for p in found:
             judges = dict.fromkeys(g for of in p.judges for g in of.models)
@@ -240,7 +247,7 @@ class _Site:
         theirs = [p.row.entry for p in found if p.row.folder not in self.own]
         return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in theirs}
 
-    def _evidence(self, task: str, ranking: Ranking) -> Page:
+    def _evidence(self, task: str, ranking: Ranking) -> Page[str]:
         matrix = ranking.matrices[0]
         by_model = self.by_place[profiles.place_of(ranking)]
         judges = [
@@ -269,7 +276,7 @@ class _Site:
         key = _key("evidence", ranking.signals, self.chosen[task], judges, len(ranking.all_rows))
         return Page(f"evidence/{paths.task_page(task)}", key, make)
 
-    def _figures(self, ranking: Ranking) -> Iterator[Page]:
+    def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:
         shown = ranking.matrices
         if not shown or shown[0].family != FAMILIES[0]:
             return
@@ -280,7 +287,7 @@ class _Site:
             key = _key("figure", measure, shown[0].references, told)
             yield Page(path, key, lambda measure=measure: plots.heatmap(shown[0], measure))  # type: ignore[misc]
 
-    def _scatters(self, ranking: Ranking) -> Iterator[Page]:
+    def _scatters(self, ranking: Ranking) -> Iterator[Page[str]]:
         for kind in get_args(scatter.Kind):
             if len(scatter.points(ranking.rows, kind)) > 1:
                 path = f"figures/{paths.anchor(ranking.task)}-{kind}.svg"
