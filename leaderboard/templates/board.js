@@ -218,6 +218,8 @@ function board(place, main) {
   const roles = [["candidate", "candidates"], ["reference", "references"], ["ranked", "ranked"], ["unranked", "not ranked"]];
   menu("show", "Show", roles, (row, value) => ROLES[value](row, at.rank));
   if (at.task) menu("task", "Task", frequent(rows.map((row) => row[at.task])), (row, value) => row[at.task] === value);
+  const owner = (row) => row[at.model].split("/")[0];
+  menu("organisation", "Organisation", frequent(rows.map(owner)), (row, value) => owner(row) === value);
   menu("architecture", "Architecture", frequent(rows.map((row) => row[ARCHITECTURE])), (row, value) => row[ARCHITECTURE] === value);
   menu("licence", "Licence", frequent(rows.map(stated)), (row, value) => stated(row) === value);
   const sizes = SIZES.filter(([, most]) => rows.some((row) => row[at.parameters] > most) && rows.some((row) => row[at.parameters] <= most));

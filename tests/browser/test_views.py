@@ -210,6 +210,11 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
         licence.select_option("any")
         size.select_option("at most 10 M")
         assert _names(page) == [row.name for row in rows[:3]]
+        organisation = ranking.locator("#organisation-board-tone")
+        assert organisation.locator("option").all_inner_texts()[0] == "any"
+        organisation.select_option("lab")
+        assert _names(page) == [row.name for row in rows[:3] if row.name.startswith("lab/")]
+        organisation.select_option("any")
         size.select_option("over 1 G")
         assert _names(page) == [rows[3].name]
         assert visit.said == []
