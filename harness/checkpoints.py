@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.errors import BadModel
-from harness.records import MAX_DATASETS, ModelRef
+from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo
@@ -33,7 +33,7 @@ CONFIG, PREPROCESSOR, CARD = "config.json", "preprocessor_config.json", "README.
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, CARD]
-_DATASET = re.compile(r"[\w./+-]{1,100}", re.ASCII)
+_NAME = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
 
@@ -52,6 +52,8 @@ class Checkpoint:
     """Whether the Python files beside it may be run."""
     trained_on: tuple[str, ...] | None = None
     """Datasets that this head names, if any."""
+    base_models: tuple[str, ...] | None = None
+    """Models that this head says it was made from, if any."""
     released: str | None = None
     """YYYY-MM-DD on which the Hub first had it; None where the Hub was not asked."""
 
@@ -129,7 +131,7 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     ref = ModelRef(f"local/{name}", revision, weights_sha256)
     card = _card(folder)
-    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card)))
+    return _checked(Checkpoint(ref, folder, _licence(card), trusted, *_named_in(card)))
 
 
 def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
@@ -149,7 +151,7 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     card = _card(folder)
     created = info.created_at if info else None
     released = f"{created:%Y-%m-%d}" if created else None
-    return _checked(Checkpoint(ref, folder, _licence(card), trusted, _trained_on(card), released))
+    return _checked(Checkpoint(ref, folder, _licence(card), trusted, *_named_in(card), released))
 
 
 def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:
@@ -287,12 +289,16 @@ def _card(folder: Path) -> dict[Any, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _trained_on(card: dict[Any, Any]) -> tuple[str, ...] | None:
-    """`datasets`, as far as they are names."""
-    stated = card.get("datasets")
+def _named_in(card: dict[Any, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """The datasets and the base models that a card names."""
+    return _names(card.get("datasets"), MAX_DATASETS), _names(card.get("base_model"), MAX_BASE_MODELS)
+
+
+def _names(stated: Any, most: int) -> tuple[str, ...] | None:
+    """A text or a list of them, as far as they are names; each once, and not more than so many."""
     named = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    names = [name for name in named if isinstance(name, str) and _DATASET.fullmatch(name)]
-    return tuple(dict.fromkeys(names))[:MAX_DATASETS] or None
+    names = [name for name in named if isinstance(name, str) and _NAME.fullmatch(name)]
+    return tuple(dict.fromkeys(names))[:most] or None
 
 
 def _licence(card: dict[Any, Any]) -> str | None:

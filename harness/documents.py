@@ -10,7 +10,20 @@ import dataclasses
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from harness.records import FAMILIES, STRICT, DatasetRef, Estimate, LabelMap, ModelFacts, ModelRef, Skipped
+from harness.records import (
+    FAMILIES,
+    MIN_SIGNALS,
+    NEAR_COPY_CORRELATION,
+    NEAR_COPY_SHARE,
+    SAME_CORRELATION,
+    STRICT,
+    DatasetRef,
+    Estimate,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    Skipped,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +42,12 @@ class ReferenceCounts:
     """Of these, degenerate: never judged, in no rate."""
     silence_class: str
     """What the reference says of silence, as a canonical label or OTHER: the class that is degenerate."""
+    bands: int | None = None
+    """Bands, evenly spaced in log frequency, that its signals are made of; None for single bins."""
+    seed: int = 0
+    """What the extraction was seeded with."""
+    n_draws: int = 1
+    """Independent extractions of each clip; all are judged, and count together as one signal of the clip."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +62,21 @@ class Rates:
     """Acceptance of the signals."""
     agreeing_transfer: Estimate
     """The same where the candidate gives the whole clip the class, too."""
-    floor: Estimate
-    """Acceptance of the `permuted` control."""
+    swap: Estimate
+    """Acceptance of the `swap` control: the same bins and energy, of clips of another class."""
     lift: Estimate
-    """Mean paired difference transfer - floor, in [-1, 1]."""
+    """Mean paired difference transfer - swap, in [-1, 1]: the ranking number."""
+    matched: Estimate
+    """Acceptance of the `matched` control: as loud a place elsewhere in the clip; where there is one."""
+    placement: Estimate
+    """Mean paired difference transfer - matched, in [-1, 1], over signals that can be matched."""
     largest: Estimate
     """Acceptance of the `largest` control: what energy alone buys."""
+    beyond_largest: Estimate
+    """Mean paired difference transfer - largest, in [-1, 1]."""
     silence: Estimate
     """Acceptance of silence: constant-class bias."""
-    ceiling: Estimate
+    agreement: Estimate
     """Acceptance of the whole clips."""
 
 
@@ -65,14 +90,25 @@ class Cell:
     """Whose signals."""
     same_weights: bool
     """The candidate is this reference: the cell is the known answer and counts in no mean."""
+    near_copy: bool
+    """It counts as this reference, whose weights it does not have (definitions: Near copy): in no mean."""
     n_signals: int
     """Signals published."""
     n_degenerate: int
     """Of these, degenerate."""
     n_applicable: int
     """Non-degenerate signals whose class the candidate knows: the denominator."""
+    n_unswapped: int
+    """Of these, without a `swap` control: the reference gives no other clip another class."""
+    n_unmatched: int
+    """Of these, without a `matched` control: too broad to lie elsewhere in their clip."""
     rates: Rates
-    """Over the applicable signals."""
+    """Over the applicable signals; differences are None below MIN_SIGNALS."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is in no mean, because the candidate counts as this reference."""
+        return self.same_weights or self.near_copy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +125,8 @@ class FamilyScore:
     """The same over the signals that are visible to the candidate (VISIBLE): its ears are not its taste."""
     by_class: dict[str, Estimate]
     """Transfer for each class of signals."""
+    as_silence: dict[str, Estimate]
+    """By stimulus (`signal`, `swap`, `matched`, `largest`): answers that are the candidate's to silence."""
     cells: tuple[Cell, ...]
     """One per reference."""
 
@@ -179,6 +217,42 @@ class BatchProof:
 
 
 @dataclasses.dataclass(frozen=True)
+class NearCopy:
+    """How like a reference a candidate answers (definitions: Near copy)."""
+
+    __pydantic_config__ = STRICT
+
+    reference: ModelRef
+    """The reference."""
+    n_signals: int
+    """Its signals that the candidate was asked, of the headline family."""
+    n_accepted: int
+    """Of these, accepted."""
+    n_clips: int
+    """Whole clips that the reference gave a class."""
+    n_agreed: int
+    """Of these, given the same class by the candidate."""
+    correlation: float | None
+    """Of the two models' log-probabilities of the labels that both know, over these clips; None where there
+    is nothing to correlate."""
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the candidate counts as the reference itself.
+
+        Signals lie at the edge of what their reference accepts: rounding its weights to bfloat16 alone loses
+        more of them than NEAR_COPY_SHARE allows, so that over MIN_SIGNALS clips a correlation of
+        SAME_CORRELATION is enough.
+        """
+        if self.correlation is None or self.n_agreed < NEAR_COPY_SHARE * self.n_clips:
+            return False
+        if self.n_clips >= MIN_SIGNALS and self.correlation >= SAME_CORRELATION:
+            return True
+        accepts = self.n_signals > 0 and self.n_accepted >= NEAR_COPY_SHARE * self.n_signals
+        return accepts and self.correlation >= NEAR_COPY_CORRELATION
+
+
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """One model x task x signals revision x protocol: `entry.json`."""
 
@@ -204,6 +278,8 @@ class Entry:
     """How it was made."""
     proof: BatchProof
     """That the batch size does not matter to it."""
+    likeness: tuple[NearCopy, ...]
+    """How like each reference it answers, in order of `references`."""
     complete: bool
     """Whether everything was asked; one that was stopped early shows something, and ranks nowhere."""
     n_verdicts: int

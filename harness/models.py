@@ -66,6 +66,7 @@ class Classifier:
             licence=checkpoint.licence,
             remote_code=checkpoint.trusted,
             trained_on=checkpoint.trained_on,
+            base_models=checkpoint.base_models,
             released=checkpoint.released,
         )
         """What it is."""

@@ -20,7 +20,7 @@ Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Levels = NDArray[np.uint8]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
 
 OTHER = "other"
@@ -32,16 +32,17 @@ FAMILIES = ("responsibility", "minimal")
 SET_KINDS = ("disjoint", "necessary", "complete")
 """Further sets of a clip, stored beside its signals and in no rate (definitions: necessary, complete)."""
 
-STIMULI = (
-    "whole",
-    "signal",
-    "permuted",
-    "largest",
-    "silence",
-    "permuted_equal_energy",
-    "complement",
-)
+STIMULI = ("whole", "signal", "swap", "matched", "largest", "silence", "complement")
 """What a model is asked to judge (definitions: Controls)."""
+
+N_SWAPS = 3
+"""Other clips whose bins stand in for those of a signal, where there are so many (definitions: swap)."""
+
+N_MATCHED = 4
+"""Other places of its clip for a signal's runs, where there are so many (definitions: matched)."""
+
+DEFAULT_BANDS = 128
+"""Bands, evenly spaced in log frequency, that `responsibility` works on (definitions: Resolution)."""
 
 N_LEVELS = 8
 """Nested levels of a minimal signal, itself and the whole clip among them (definitions: Levels)."""
@@ -51,8 +52,22 @@ MIN_MARGIN = 1e-3
 
 MAX_DATASETS = 50
 """Datasets that a model is said to be trained on, at most."""
+
+MAX_BASE_MODELS = 20
+"""Models that a model is said to be made from, at most."""
+
 MIN_SIGNALS = 20
 """Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
+
+NEAR_COPY_SHARE = 0.98
+"""Share of a reference's signals accepted, and of whole clips agreed on, from which on a candidate may be a
+near copy of it (definitions: Near copy)."""
+
+NEAR_COPY_CORRELATION = 0.99
+"""Correlation of log-probabilities on whole clips from which on it may be one."""
+
+SAME_CORRELATION = 0.999
+"""Correlation from which on it is one, however many of the signals it accepts."""
 
 VISIBLE = 0.9
 """Share of a signal's energy inside a model's window and band from which on it is visible to it (ours)."""
@@ -150,17 +165,21 @@ class SufficientSignal:
     """A part of a clip's spectrum that alone makes the reference say what it says of the whole clip."""
 
     signal_id: str
-    """`<clip_id>:<reference slug>:<family>`."""
+    """`signal_id(clip_id, reference slug, family, seed, draw)`."""
     clip_id: str
     """The clip it is part of."""
     family: str
     """One of FAMILIES."""
+    draw: int
+    """Which of the independent extractions of the clip it is, from 1."""
     reference: str
     """repo_id of the model it was extracted from."""
     truth: str | None
     """The clip's canonical label, if known."""
     expected: str
     """The class c: what the reference says of the whole clip, as a canonical label."""
+    p_clip: tuple[float, ...]
+    """Probability the reference gives each label it knows, in alphabetical order, on the whole clip."""
     n_samples: int
     """Samples of the clip and of the signal."""
     sample_rate_hz: int
@@ -195,6 +214,19 @@ class SufficientSignal:
     def n_kept(self) -> int:
         """Number of kept bins, k."""
         return int(self.mask.sum())
+
+
+def signal_id(clip_id: str, slug: str, family: str, seed: int, draw: int) -> str:
+    """`<clip_id>:<slug>:<family>:<seed>.<draw>`: what a signal is called.
+
+    Args:
+        clip_id: the clip.
+        slug: of its reference.
+        family: one of FAMILIES.
+        seed: of the extraction, as the user gave it.
+        draw: from 1.
+    """
+    return f"{clip_id}:{slug}:{family}:{seed}.{draw}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -282,6 +314,8 @@ class Verdict:
     """repo_id of the signal's reference; None for `whole` and `silence`."""
     family: str | None
     """Family of the signal; None for `whole` and `silence`."""
+    draw: int | None
+    """Which extraction of its clip the signal is, from 1; None for `whole` and `silence`."""
     level: int | None
     """Nested level (definitions: Levels), 0 for a minimal signal itself; None where there is none."""
     clip_id: str | None
@@ -290,8 +324,12 @@ class Verdict:
     """The signal; None for `whole` and `silence`."""
     stimulus: str
     """One of STIMULI."""
+    replicate: int | None
+    """Which of several controls of one kind, from 0: of `swap` and `matched`; None for all else."""
+    other_clip: str | None
+    """The clip that a `swap` was made of; None for all else."""
     n_samples: int
-    """Length of the stimulus at the task's rate."""
+    """Length of the stimulus at the task's rate; a `swap` is as long as the clip it was made of."""
     truth: str | None
     """Canonical label of the clip, if known."""
     expected: str | None
@@ -348,6 +386,8 @@ class ModelFacts:
     """As the model card states it."""
     remote_code: bool = False
     """Whether it ran code of its own."""
+    base_models: tuple[str, ...] | None = None
+    """Models that the card says it was made from; None where it names none."""
     trained_on: tuple[str, ...] | None = None
     """Datasets that the model card names; None where it names none. Its author's word, and seldom all."""
     released: str | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def seed_of(*names: str) -> int:
-    """63-bit seed of an item, e.g. `seed_of("permuted", signal_id)`."""
+    """63-bit seed of an item, e.g. `seed_of("matched", signal_id)`."""
     digest = hashlib.sha256("\x1f".join(names).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

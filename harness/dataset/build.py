@@ -60,6 +60,7 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
             raise BadSignals(
                 f"{root} has signals of {record.model.repo_id} from {what}; choose another --out"
             )
+        _check_same_bands(root, old, record)
     known = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
     for clip in clips:
         old_clip = known.get(clip.clip_id, clip)
@@ -69,6 +70,20 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
             raise BadSignals(
                 f"{root} has clip {clip.clip_id!r} as {old_clip.label!r}, the corpus says {clip.label!r}; "
                 "choose another --out"
+            )
+
+
+def _check_same_bands(root: Path, old: ReferenceRecord, record: ReferenceRecord) -> None:
+    """Signals of two resolutions are never in one rate (definitions: Resolution)."""
+    if old.model.repo_id == record.model.repo_id:
+        return
+    bands = {counts.family: counts.bands for counts in old.counts}
+    for counts in record.counts:
+        if bands.get(counts.family, counts.bands) != counts.bands:
+            theirs, ours = (n or "all" for n in (bands[counts.family], counts.bands))
+            raise BadSignals(
+                f"{root} has {counts.family} signals of {old.model.repo_id} at --bands {theirs}, these are at"
+                f" --bands {ours}; give --bands {theirs}, or choose another --out"
             )
 
 
@@ -128,10 +143,10 @@ def _write_signals(
     by_id = {clip.clip_id: clip for clip in clips}
     families = {c.family for c in record.counts}
 
-    def place(row: dict[str, Any]) -> tuple[str, str]:
-        return row["clip_id"], row["family"]
+    def place(row: dict[str, Any]) -> tuple[str, str, int]:
+        return row["clip_id"], row["family"], row["draw"]
 
-    in_order = sorted(signals, key=lambda s: (s.clip_id, s.family))
+    in_order = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
     old_rows = shards.read_rows(path, schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)

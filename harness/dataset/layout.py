@@ -4,6 +4,7 @@
     <root>/<task>_clips/clips.parquet       the clips they are parts of
     <root>/<task>_sets/<org>__<model>.parquet   further sets of bins, where they were asked for
     <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
+    <root>/anchors/<name>/<entry path>/     models that others are read against, where the suite brings some
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
 
 A published one has README.md, eval.yaml and `<task>_verdicts/` beside, all of them in the manifest, and is
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 MANIFEST = "manifest.json"
 VERDICTS = "verdicts"
+ANCHORS = "anchors"
 SOURCE = ".source.json"
 """In a folder that was downloaded: where from, at which commit, and the manifest it came with."""
 

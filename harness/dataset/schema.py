@@ -41,9 +41,11 @@ SIGNALS = pa.schema(
         ("signal_id", pa.string()),
         ("clip_id", pa.string()),
         ("family", pa.string()),
+        ("draw", pa.int32()),
         ("reference", pa.string()),
         ("truth", pa.string()),
         ("expected", pa.string()),
+        ("p_clip", pa.list_(pa.float32())),
         ("audio", _AUDIO),
         ("n_samples", pa.int32()),
         ("sample_rate_hz", pa.int32()),
@@ -95,10 +97,13 @@ VERDICTS = pa.schema(
         ("task", pa.string()),
         ("reference", pa.string()),
         ("family", pa.string()),
+        ("draw", pa.int32()),
         ("level", pa.int32()),
         ("clip_id", pa.string()),
         ("signal_id", pa.string()),
         ("stimulus", pa.string()),
+        ("replicate", pa.int32()),
+        ("other_clip", pa.string()),
         ("n_samples", pa.int32()),
         ("truth", pa.string()),
         ("expected", pa.string()),
@@ -133,8 +138,11 @@ class SignalLine:
     signal_id: str
     clip_id: str
     family: str
+    draw: int
     truth: str | None
     expected: str
+    p_clip: tuple[float, ...]
+    """As in `records.SufficientSignal`."""
     n_samples: int
     n_kept: int
     degenerate: bool
@@ -206,6 +214,7 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
         ValueError: a mask or levels that cannot be.
     """
     known = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
+    known["p_clip"] = tuple(row["p_clip"])
     rows = np.asarray(row["mask"], dtype=np.int64)
     known["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
     if row["levels"] is not None:

@@ -9,8 +9,9 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,8 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import schema, shards
-from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.layout import ANCHORS, MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.recent import Recent
 from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
@@ -27,11 +29,16 @@ from harness.hub.repository import Repository, split
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
 
+_spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
 
-@lru_cache(maxsize=1)
+
 def spectrum_of(clip: Clip) -> spectra.Spectrum:
-    """(N,) spectrum of a clip; the last is kept, because the signals of a clip come one after another."""
-    return spectra.spectrum(clip.waveform)
+    """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
+    return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))
+
+
+_DECODED = 1 << 23
+"""Samples of decoded clips that are kept: 32 MiB."""
 
 
 class Suite:
@@ -81,7 +88,8 @@ class Suite:
         self._checked: set[str] = set()
         self._contents: dict[str, str] = {}
         self._open: dict[str, shards.Rows] = {}
-        self._last: tuple[tuple[str, str], Clip] | None = None
+        self._decoded: OrderedDict[tuple[str, str], Clip] = OrderedDict()
+        self._n_decoded = 0
 
     @property
     def is_remote(self) -> bool:
@@ -131,7 +139,7 @@ class Suite:
     def _lines(self, task: str) -> Iterator[str]:
         """What identifies each clip and each signal."""
         clip_fields = ("clip_id", "label", "sha256")
-        signal_fields = ("signal_id", "expected", "degenerate", "n_kept", "sha256", "levels")
+        signal_fields = ("signal_id", "expected", "resolution", "degenerate", "n_kept", "sha256", "levels")
         paths: list[tuple[str, Any, tuple[str, ...]]] = [(clips_path(task), schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
@@ -149,29 +157,34 @@ class Suite:
 
     def signal_lines(self, task: str, slug: str) -> Iterator[schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included."""
-        plain = ("signal_id", "clip_id", "family", "truth", "expected", "n_samples", "n_kept", "degenerate")
+        plain = tuple(f.name for f in dataclasses.fields(schema.SignalLine))[:-2]
         made_of = ("sha256", "mask", "levels")
         path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))
-            known = {name: row[name] for name in plain}
+            known = {name: row[name] for name in plain} | {"p_clip": tuple(row["p_clip"])}
             yield schema.SignalLine(**known, has_levels=row["levels"] is not None, made_of=digest.hexdigest())
 
     def clip(self, task: str, clip_id: str) -> Clip:
-        """One clip; the last one asked for is kept.
+        """One clip; the last ones asked for are kept, the same objects.
 
         Raises:
             BadSignals: there is none.
         """
-        if self._last is None or self._last[0] != (task, clip_id):
+        key = (task, clip_id)
+        if key not in self._decoded:
             row = self._rows(clips_path(task), schema.CLIPS, "clip_id").find(clip_id)
             if row is None:
                 raise BadSignals(
                     f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
                 )
-            self._last = (task, clip_id), self._clip_of(row, task)
-        return self._last[1]
+            self._decoded[key] = self._clip_of(row, task)
+            self._n_decoded += len(self._decoded[key].waveform)
+            while self._n_decoded > _DECODED and len(self._decoded) > 1:
+                self._n_decoded -= len(self._decoded.popitem(last=False)[1].waveform)
+        self._decoded.move_to_end(key)
+        return self._decoded[key]
 
     def signal(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, Waveform]:
         """One signal of a reference with its waveform, as `signals` gives it.
@@ -205,6 +218,13 @@ class Suite:
                 if path.startswith(f"{VERDICTS}/"):
                     self.file(path)
         return sorted(path.parent for path in (self.root / VERDICTS).glob("*/*/*/entry.json"))
+
+    def anchors(self, name: str) -> list[Path]:
+        """Folders of the entries of an anchor; none where the suite brings none of that name.
+
+        They are neither references nor candidates, and are not published.
+        """
+        return sorted(path.parent for path in (self.root / ANCHORS / name).glob("*/*/*/entry.json"))
 
     def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
         """Signals of a reference with their waveforms, degenerate ones included.

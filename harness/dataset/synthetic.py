@@ -1,0 +1,45 @@
+"""Which suites are made of synthetic clips, and what every page and export of them says first.
+
+Public: SYNTHETIC, EMBEDDED, is_synthetic, of_synthetic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.records import DatasetRef
+
+if TYPE_CHECKING:
+    from harness.dataset.signals import Suite
+
+SYNTHETIC = "Synthetic suite: says nothing about real recordings or about models of these architectures."
+"""What stands on everything that shows numbers of a synthetic suite."""
+
+EMBEDDED = "embedded/starter"
+"""Name of the suite that comes with the package, whose clips are synthetic."""
+
+_CORPUS = "starter"
+"""Name of the corpus of synthetic clips."""
+
+
+def is_synthetic(suite: Suite | None) -> bool:
+    """Whether every clip of a suite is synthetic.
+
+    Args:
+        suite: the suite; None for one that is not at hand.
+    """
+    if suite is None:
+        return False
+    corpora = {reference.corpus.name for reference in suite.manifest.references}
+    return suite.name == EMBEDDED or corpora == {_CORPUS}
+
+
+def of_synthetic(signals: DatasetRef, suite: Suite | None = None) -> bool:
+    """Whether some signals are of synthetic clips.
+
+    Args:
+        signals: what was judged.
+        suite: where they may come from.
+    """
+    same = suite is not None and signals.repo_id == suite.name
+    return signals.repo_id == EMBEDDED or (same and is_synthetic(suite))
