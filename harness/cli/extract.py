@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,24 @@ from harness.cli.terminal import Opening, label_map_for, model_options, progress
 
 if TYPE_CHECKING:
     from harness.extract.contract import Search
+
+
+MAX_DRAWS = 100
+"""Extractions of a clip."""
+
+
+class _Bands(click.ParamType):  # type: ignore[type-arg]
+    """A number of bands, or `all`."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        text = str(value)
+        if text == "all":
+            return text
+        if not (text.isascii() and text.isdigit()) or not 2 <= int(text) <= 10**7:
+            self.fail(f"{text!r} is no number of bands; expected 2 or more, or all", param, ctx)
+        return int(text)
 
 
 @click.command()
@@ -43,6 +61,20 @@ if TYPE_CHECKING:
 @click.option("--split", metavar="S", help="Split of the corpus; default: test, if it has one.")
 @click.option(
     "--repetitions", type=click.IntRange(1), metavar="N", help="Random partitions of responsibility [20]."
+)
+@click.option(
+    "--bands",
+    type=_Bands(),
+    metavar="N|all",
+    help="Bands in log frequency that responsibility works on; all: single bins [128].",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, metavar="S", help="Seed of the searches [0].")
+@click.option(
+    "--draws",
+    type=click.IntRange(1, MAX_DRAWS),
+    default=1,
+    metavar="K",
+    help="Independent extractions of each clip, to see how stable a signal is [1].",
 )
 @click.option("--budget", type=click.IntRange(1), metavar="N", help="Queries a search may spend on a clip.")
 @click.option(
@@ -78,6 +110,9 @@ def extract(
     limit: int | None,
     split: str | None,
     repetitions: int | None,
+    bands: int | str | None,
+    seed: int,
+    draws: int,
     budget: int | None,
     alpha: float,
     max_signals: int,
@@ -113,9 +148,9 @@ def extract(
     from harness.dataset.corpora import open_corpus
     from harness.documents import to_json
     from harness.extract import reference
-    from harness.extract.running import Limits, Sets
+    from harness.extract.running import Draws, Limits, Sets
 
-    searches = _searches(search_name, repetitions)
+    searches = _searches(search_name, repetitions, bands)
     task = tasks.find(task_name)
     with engine.at_work(opening) as work:
         clips = open_corpus(corpus, task, split=split, limit=limit)
@@ -126,6 +161,7 @@ def extract(
                 *(classifier, labels, task, clips, searches, out),
                 limits=Limits(budget, alpha),
                 sets=Sets(max_signals, contrastive),
+                draws=Draws(seed, draws),
                 masks_only=masks_only,
                 engine=work.extract,
                 progress=step,
@@ -148,6 +184,7 @@ def extract(
 _OF_A_RECIPE = ("dry_run", "only", "corpus_folders")
 _OF_ONE_MODEL = (
     *("model", "task_name", "corpus", "search_name", "limit", "split", "repetitions", "budget", "alpha"),
+    *("bands", "seed", "draws"),
     *("max_signals", "contrastive", "masks_only", "label_map", "revision", "trust_remote_code"),
 )
 
@@ -178,7 +215,7 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
             )
 
 
-def _searches(name: str | None, repetitions: int | None) -> list[Search]:
+def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
     """The search asked for, or the usual ones."""
     from harness.errors import BadInput
     from harness.extract import DEFAULT, SEARCHES
@@ -187,11 +224,12 @@ def _searches(name: str | None, repetitions: int | None) -> list[Search]:
     if name is not None and name not in SEARCHES:
         raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}")
     chosen = [SEARCHES[each] for each in ((name,) if name else DEFAULT)]
-    if repetitions is None:
-        return chosen
-    if not any(isinstance(search, Responsibility) for search in chosen):
-        raise BadInput(f"--repetitions is of the search responsibility, not of {name}")
+    changes = {"repetitions": repetitions, "n_bands": bands}
+    for option, value in (("--repetitions", repetitions), ("--bands", bands)):
+        if value is not None and not any(isinstance(search, Responsibility) for search in chosen):
+            raise BadInput(f"{option} is of the search responsibility, not of {name}")
+    changed: dict[str, Any] = {k: None if v == "all" else v for k, v in changes.items() if v is not None}
     return [
-        dataclasses.replace(search, repetitions=repetitions) if isinstance(search, Responsibility) else search
+        dataclasses.replace(search, **changed) if isinstance(search, Responsibility) else search
         for search in chosen
     ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.terminal import label_map_for, progress_bar, say
 
@@ -137,14 +137,15 @@ class Bench:
         from harness.checkpoints import class_names_of
         from harness.dataset import licences
         from harness.extract import reference
-        from harness.extract.running import Limits
+        from harness.extract.running import Draws, Limits
 
         ref, told = ready.checkpoint.ref, ready.told
         class_names = class_names_of(ready.checkpoint) or work.open(ready.checkpoint).class_names
         labels = label_map_for(class_names, ref, self.task, ready.label_map)
         limits = Limits(self.recipe.budget, self.recipe.alpha)
+        draws = Draws(self.recipe.seed, self.recipe.draws)
         searches = _searches(self.recipe)
-        if reference.is_there(self.place, self.task, ref, labels, searches, limits, identity):
+        if reference.is_there(self.place, self.task, ref, labels, searches, limits, draws, identity):
             told.state = "there"
             return
         classifier = work.open(ready.checkpoint)
@@ -156,6 +157,7 @@ class Bench:
             record = reference.add(
                 *(classifier, labels, self.task, corpus, searches, self.place),
                 limits=limits,
+                draws=draws,
                 masks_only=bool(locked),
                 engine=work.extract,
                 progress=step,
@@ -215,7 +217,17 @@ def _searches(recipe: Recipe) -> list[Search]:
     found = []
     for name in recipe.searches:
         search = SEARCHES[name]
-        if recipe.repetitions is not None and isinstance(search, Responsibility):
-            search = replace(search, repetitions=recipe.repetitions)
+        if isinstance(search, Responsibility):
+            search = replace(search, **_settings(recipe))
         found.append(search)
     return found
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says of the search `responsibility`."""
+    settings: dict[str, Any] = {}
+    if recipe.repetitions is not None:
+        settings["repetitions"] = recipe.repetitions
+    if recipe.bands is not None:
+        settings["n_bands"] = None if recipe.bands == "all" else recipe.bands
+    return settings

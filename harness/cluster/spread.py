@@ -34,7 +34,7 @@ from harness.extract.contract import Search
 from harness.extract.lines import from_item
 from harness.extract.oracle import Listener
 from harness.extract.run import Progress
-from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets
+from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.records import Clip, LabelMap, Waveform
@@ -95,6 +95,7 @@ class Spread:
         *,
         limits: Limits = NO_LIMITS,
         sets: Sets = ONE_SIGNAL,
+        draws: Draws = ONE_DRAW,
         progress: Progress = lambda clips, queries: None,
     ) -> list[Extracted]:
         """See `run.extract`; the listener was opened here."""
@@ -103,7 +104,7 @@ class Spread:
         journal.items.clear()
         progress(len(done), 0)
         waiting = [clip for clip in clips if clip.clip_id not in done]
-        context = (reference, label_map, tuple(searches), limits, sets)
+        context = (reference, label_map, tuple(searches), limits, sets, draws)
         for finished, said in self.crew.run("extract", listener.model, context, self._chunks(waiting)):
             if not finished:
                 progress(0, said)
@@ -133,7 +134,10 @@ class Spread:
         for keys, (said, batch_size) in self.crew.run("judge", candidate.model, context, pieces()):
             candidate.batch_size = min(candidate.batch_size, batch_size)
             # Copied, or each would hold on to the memory that it came in.
-            yield [(asked.pop(key), np.array(one)) for key, one in zip(keys, said, strict=True)]
+            yield [
+                (asked.pop(key), Answers(one.stimuli, np.array(one.logits), np.array(one.seen)))
+                for key, one in zip(keys, said, strict=True)
+            ]
 
     def _chunks(self, clips: Sequence[Clip]) -> Iterator[Piece]:
         start = 0

@@ -35,7 +35,7 @@ from harness.dataset.signals import Suite, load
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.extract import run
 from harness.extract.contract import Search
-from harness.extract.running import Limits, Sets
+from harness.extract.running import Draws, Limits, Sets
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import own_version, versions
@@ -184,6 +184,7 @@ class Worker:
         searches: Sequence[Search],
         limits: Limits,
         sets: Sets,
+        draws: Draws,
         clips: Sequence[Clip],
     ) -> Iterator[Message]:
         """What comes of some clips, as `run.extract` finds it: lines of the journal, and queries in between.
@@ -203,7 +204,11 @@ class Worker:
             try:
                 journal = _Sent(said)
                 run.extract(
-                    opened, reference, labels, own, searches, journal, limits=limits, sets=sets, progress=tell
+                    *(opened, reference, labels, own, searches, journal),
+                    limits=limits,
+                    sets=sets,
+                    draws=draws,
+                    progress=tell,
                 )
                 said.put(None)
             except BaseException as error:

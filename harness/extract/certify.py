@@ -19,7 +19,17 @@ from harness.extract.aims import Logits, lead, probability
 from harness.extract.levels import nested
 from harness.extract.oracle import Listener
 from harness.extract.running import SIGNAL, Running, named
-from harness.records import CausalSet, Clip, FloatArray, Levels, Mask, Skipped, SufficientSignal, Waveform
+from harness.records import (
+    CausalSet,
+    Clip,
+    FloatArray,
+    Levels,
+    Mask,
+    Skipped,
+    SufficientSignal,
+    Waveform,
+    signal_id,
+)
 
 _QUERIES_BESIDE = 2
 """Beside those of the search and of the certificate: the whole clip, all bins kept."""
@@ -52,7 +62,6 @@ def certified(
         signals: list[SufficientSignal] = []
         sets: list[CausalSet] = []
         skipped: list[Skipped] = []
-        ranking = _ranking(runs)
         for run in runs:
             if run.found is None:
                 continue
@@ -62,9 +71,11 @@ def certified(
             if not (run.heard.degenerate or _holds(run, said)):
                 skipped.append(Skipped(clip.clip_id, _failed(run, said)))
             elif run.kind == SIGNAL:
+                ranking = _ranking(runs, run.draws[1])
                 signals.append(_signal(run, audio.sha256(decoded[0]), said[0], ranking))
             else:
                 sets.append(_set(run, said))
+        signals.sort(key=lambda s: (s.family, s.draw))
         sets.sort(key=lambda s: (s.family, s.kind, s.ordinal))
         yield clip, Extracted(tuple(signals), tuple(skipped), tuple(sets))
 
@@ -92,10 +103,11 @@ def _failed(run: Running, said: Logits) -> str:
     return f"{named(run.search, run.limits)}: not {aim.name} as decoded: {alone}{rest}"
 
 
-def _ranking(runs: Sequence[Running]) -> FloatArray | None:
-    """(n_bins,) responsibility of the band of each bin, if a search for a signal came to rank its bands."""
+def _ranking(runs: Sequence[Running], draw: int) -> FloatArray | None:
+    """(n_bins,) responsibility of the band of each bin, if a search of that draw came to rank its bands."""
     for run in runs:
-        if run.kind == SIGNAL and run.found is not None and run.found.ranking is not None:
+        ranked = run.kind == SIGNAL and run.draws[1] == draw
+        if ranked and run.found is not None and run.found.ranking is not None:
             return np.repeat(run.found.ranking, np.diff(run.case.bands.edges))
     return None
 
@@ -110,12 +122,14 @@ def _signal(run: Running, sha256: str, said: Logits, ranking: FloatArray | None)
     assert run.found is not None  # noqa: S101 - certified only when found
     clip, mask, is_expected = run.case.clip, run.mask, run.heard.is_expected
     return SufficientSignal(
-        signal_id=_id(run),
+        signal_id=signal_id(clip.clip_id, _slug(run), run.search.family, *run.draws),
         clip_id=clip.clip_id,
         family=run.search.family,
+        draw=run.draws[1],
         reference=run.reference,
         truth=clip.label,
         expected=run.heard.expected,
+        p_clip=run.heard.p_clip,
         n_samples=len(clip.waveform),
         sample_rate_hz=clip.sample_rate_hz,
         mask=mask,
@@ -137,7 +151,7 @@ def _set(run: Running, said: Logits) -> CausalSet:
     assert run.found is not None  # noqa: S101 - certified only when found
     clip, is_expected = run.case.clip, run.heard.is_expected
     return CausalSet(
-        set_id=f"{_id(run)}:{run.kind}:{run.ordinal}",
+        set_id=f"{clip.clip_id}:{_slug(run)}:{run.search.family}:{run.kind}:{run.ordinal}",
         clip_id=clip.clip_id,
         family=run.search.family,
         kind=run.kind,
@@ -161,5 +175,5 @@ def _set(run: Running, said: Logits) -> CausalSet:
     )
 
 
-def _id(run: Running) -> str:
-    return f"{run.case.clip.clip_id}:{run.reference.replace('/', '__')}:{run.search.family}"
+def _slug(run: Running) -> str:
+    return run.reference.replace("/", "__")

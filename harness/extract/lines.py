@@ -33,7 +33,8 @@ def from_item(item: dict[str, Any]) -> Extracted:
     signals = []
     for fields in item["signals"]:
         levels = None if fields["levels"] is None else _unpacked(fields["levels"])
-        signals.append(SufficientSignal(**{**fields, "mask": _mask(fields), "levels": levels}))
+        arrays = {"mask": _mask(fields), "levels": levels, "p_clip": tuple(fields["p_clip"])}
+        signals.append(SufficientSignal(**{**fields, **arrays}))
     sets = (CausalSet(**{**fields, "mask": _mask(fields)}) for fields in item["sets"])
     return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]), tuple(sets))
 

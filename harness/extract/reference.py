@@ -26,7 +26,7 @@ from harness.extract.certify import Extracted
 from harness.extract.contract import Search
 from harness.extract.oracle import Listener
 from harness.extract.run import Progress, extract
-from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Limits, Sets, named
+from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.provenance import run_settings
@@ -48,6 +48,7 @@ class Engine(Protocol):
         *,
         limits: Limits,
         sets: Sets,
+        draws: Draws,
         progress: Progress,
     ) -> list[Extracted]:
         """See `run.extract`."""
@@ -64,6 +65,7 @@ def add(
     *,
     limits: Limits = NO_LIMITS,
     sets: Sets = ONE_SIGNAL,
+    draws: Draws = ONE_DRAW,
     masks_only: bool = False,
     engine: Engine = extract,
     progress: Progress = lambda clips, queries: None,
@@ -79,6 +81,7 @@ def add(
         root: the signals folder, made if need be.
         limits: see `run.extract`.
         sets: see `run.extract`.
+        draws: see `run.extract`.
         masks_only: store no audio of the signals.
         engine: what extracts; here, unless it is said.
         progress: see `run.extract`.
@@ -100,8 +103,11 @@ def add(
         facts=classifier.facts,
         label_map=label_map,
         corpus=corpus.ref(clips),
-        searches=tuple(named(search, limits) for search in searches),
-        counts=(),
+        searches=tuple(named(search, limits, draws) for search in searches),
+        counts=tuple(
+            ReferenceCounts(classifier.ref, s.family, 0, 0, "", s.n_bands, draws.seed, draws.n_of(s.family))
+            for s in searches
+        ),
         skipped=corpus.skipped,
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, 0.0
@@ -130,10 +136,11 @@ def add(
             journal,
             limits=limits,
             sets=sets,
+            draws=draws,
             progress=progress,
         )
         silent = _silence_class(classifier, label_map, clips[0])
-        record = _finished(record, extracted, searches, silent, time.monotonic() - started)
+        record = _finished(record, extracted, silent, time.monotonic() - started)
         signals = [signal for e in extracted for signal in e.signals]
         if not signals:
             why = record.skipped[0].why if record.skipped else "no clip was given"
@@ -154,6 +161,7 @@ def is_there(
     label_map: LabelMap,
     searches: Sequence[Search],
     limits: Limits,
+    draws: Draws,
     corpus: Callable[[], CorpusRef],
 ) -> bool:
     """Whether a folder has the signals of a reference already: `add` would find nothing to do.
@@ -165,11 +173,12 @@ def is_there(
         label_map: how its classes are read.
         searches: one per family.
         limits: see `run.extract`.
+        draws: see `run.extract`.
         corpus: tells what the clips are; called only where all else is as it should be.
     """
     if not (root / MANIFEST).is_file() or _journal(root, task, model).exists():
         return False
-    wanted = {named(search, limits) for search in searches}
+    wanted = {named(search, limits, draws) for search in searches}
     for old in Suite(root, f"local/{root.resolve().name}").references(task.name):
         if old.model == model and old.label_map == label_map and wanted <= set(old.searches):
             return old.corpus == corpus()
@@ -200,15 +209,13 @@ def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[st
 def _finished(
     record: ReferenceRecord,
     extracted: Sequence[Extracted],
-    searches: Sequence[Search],
     silent: str,
     seconds: float,
 ) -> ReferenceRecord:
     signals = [signal for e in extracted for signal in e.signals]
-    counts = (_counts(record, search.family, signals, silent) for search in searches)
     return dataclasses.replace(
         record,
-        counts=tuple(counts),
+        counts=tuple(_counted_signals(counts, signals, silent) for counts in record.counts),
         skipped=(*record.skipped, *(s for e in extracted for s in e.skipped)),
         sets=tuple(_counted(counts, extracted) for counts in record.sets),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
@@ -252,9 +259,13 @@ def _silence_class(classifier: Classifier, label_map: LabelMap, clip: Clip) -> s
     return label_map.canonical[int(np.argmax(logits))]
 
 
-def _counts(
-    record: ReferenceRecord, family: str, signals: Sequence[SufficientSignal], silent: str
+def _counted_signals(
+    counts: ReferenceCounts, signals: Sequence[SufficientSignal], silent: str
 ) -> ReferenceCounts:
-    of_family = [s for s in signals if s.family == family]
-    n_degenerate = sum(s.degenerate for s in of_family)
-    return ReferenceCounts(record.model, family, len(of_family), n_degenerate, silent)
+    of_family = [s for s in signals if s.family == counts.family]
+    return dataclasses.replace(
+        counts,
+        n_signals=len(of_family),
+        n_degenerate=sum(s.degenerate for s in of_family),
+        silence_class=silent,
+    )

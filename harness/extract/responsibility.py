@@ -23,7 +23,7 @@ import numpy as np
 
 from harness.extract.contract import Asking, Found, Searching, mask_of
 from harness.extract.shrink import shortest_prefix
-from harness.records import FloatArray, Mask
+from harness.records import DEFAULT_BANDS, FloatArray, Mask
 
 Interval = tuple[int, int]
 
@@ -39,7 +39,7 @@ class Responsibility:
     """Fresh random partitions."""
     splits: int = 5
     """Intervals cut in a repetition, 14 queries each."""
-    n_bands: int | None = None
+    n_bands: int | None = DEFAULT_BANDS
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:

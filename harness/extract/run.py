@@ -21,7 +21,17 @@ from harness.extract.certify import Extracted, certified
 from harness.extract.contract import Search
 from harness.extract.lines import from_item, item
 from harness.extract.oracle import Listener, ask
-from harness.extract.running import NO_LIMITS, ONE_SIGNAL, Heard, Limits, Running, Sets, begun
+from harness.extract.running import (
+    NO_LIMITS,
+    ONE_DRAW,
+    ONE_SIGNAL,
+    Draws,
+    Heard,
+    Limits,
+    Running,
+    Sets,
+    begun,
+)
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, OTHER, Clip, LabelMap, Mask, Skipped
 
@@ -48,6 +58,7 @@ def extract(
     *,
     limits: Limits = NO_LIMITS,
     sets: Sets = ONE_SIGNAL,
+    draws: Draws = ONE_DRAW,
     progress: Progress = lambda clips, queries: None,
 ) -> list[Extracted]:
     """Extract the signals of one reference from all clips, in the order of the clips.
@@ -61,6 +72,7 @@ def extract(
         journal: where finished clips are kept; those it holds already are not done again.
         limits: what every search is held to.
         sets: what every search looks for beside its signal.
+        draws: independent extractions of each clip, and their seed.
         progress: told of clips and queries as they go.
     """
     done = {line["clip_id"]: from_item(line) for line in journal.items}
@@ -69,7 +81,7 @@ def extract(
     waiting = [clip for clip in clips if clip.clip_id not in done]
 
     def start(clip: Clip, heard: Heard) -> list[Running]:
-        return [run for s in searches for run in begun(s, heard, clip, reference, limits, sets)]
+        return [run for s in searches for run in begun(s, heard, clip, reference, limits, sets, draws)]
 
     for clip, extracted in _stream(listener, label_map, waiting, start, sets, progress):
         journal.append(item(clip, extracted))
@@ -155,10 +167,16 @@ def _heard(clip: Clip, whole: Logits, kept: Logits, label_map: LabelMap, silent:
     if expected == OTHER:
         said = label_map.names[int(np.argmax(whole))]
         return Skipped(clip.clip_id, f"the reference says {said!r}, which is no label of the task")
-    is_expected: Mask = np.array([canonical == expected for canonical in label_map.canonical])
+    is_expected = _classes(expected, label_map)
     if lead(kept, is_expected) < MIN_MARGIN:
         return Skipped(clip.clip_id, f"the reference leads by less than {MIN_MARGIN} on the whole clip")
-    return Heard(expected, is_expected, probability(whole, is_expected), silent == expected)
+    p_clip = tuple(probability(whole, _classes(label, label_map)) for label in sorted(label_map.covered))
+    return Heard(expected, is_expected, probability(whole, is_expected), p_clip, silent == expected)
+
+
+def _classes(label: str, label_map: LabelMap) -> Mask:
+    """(n_classes,) which of the model's classes mean a label."""
+    return np.array([canonical == label for canonical in label_map.canonical])
 
 
 def _top(logits: Logits, label_map: LabelMap) -> str:

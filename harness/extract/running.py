@@ -4,7 +4,7 @@ Several signals of a clip are found one after the other, each in what is left wi
 as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
 means). They share no band; nothing says that they are all there are.
 
-Public: Running, Heard, Limits, NO_LIMITS, Sets, ONE_SIGNAL, named, begun.
+Public: Running, Heard, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, named, begun.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Heard:
     expected: str
     is_expected: Mask
     p_whole: float
+    p_clip: tuple[float, ...]
+    """As in `records.SufficientSignal`."""
     degenerate: bool
 
 
@@ -48,6 +50,25 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Independent extractions: what a search finds is one draw of many (definitions: A signal)."""
+
+    seed: int = 0
+    """What all randomness is drawn from, beside the names of clip, reference and search."""
+    n: int = 1
+    """Extractions of each clip."""
+    by_family: tuple[tuple[str, int], ...] = ()
+    """Families of which there are more or fewer, with their number."""
+
+    def n_of(self, family: str) -> int:
+        """Extractions of each clip in a family."""
+        return dict(self.by_family).get(family, self.n)
+
+
+ONE_DRAW = Draws()
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,8 @@ class Running:
         kind: str = SIGNAL,
         ordinal: int = 1,
         allowed: Order | None = None,
+        seed: int = 0,
+        draw: int = 1,
     ) -> None:
         """Begin.
 
@@ -95,12 +118,15 @@ class Running:
             kind: SIGNAL, or one of SET_KINDS.
             ordinal: 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it.
             allowed: see `Case`.
+            seed: of the extraction.
+            draw: which of the independent extractions it is, from 1.
         """
+        self.draws = seed, draw
         self.search, self.heard, self.limits = search, heard, limits
         self.reference, self.kind, self.ordinal = reference, kind, ordinal
         self.case = Case(clip, heard.is_expected, _bands(search, clip), _aim(kind, heard, limits), allowed)
         further = () if kind == SIGNAL else (kind, str(ordinal))
-        self.seed = seed_of("search", reference, repr(search), clip.clip_id, *further)
+        self.seed = seed_of("search", reference, repr(search), clip.clip_id, str(seed), str(draw), *further)
         self.found: Found | None = None
         self.done = False
         if heard.degenerate:
@@ -140,7 +166,8 @@ class Running:
 
     def next_disjoint(self, sets: Sets) -> Running | None:
         """The run for one signal more, in what this one and those before it left."""
-        if self.found is None or self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals:
+        ends = self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals
+        if self.found is None or ends or self.draws[1] > 1:
             return None
         return Running(
             self.search,
@@ -151,6 +178,7 @@ class Running:
             kind="disjoint",
             ordinal=self.ordinal + 1,
             allowed=self.case.allowed[~self.found.mask],
+            seed=self.draws[0],
         )
 
     @property
@@ -162,18 +190,30 @@ class Running:
 
 
 def begun(
-    search: Search, heard: Heard, clip: Clip, reference: str, limits: Limits, sets: Sets
+    search: Search,
+    heard: Heard,
+    clip: Clip,
+    reference: str,
+    limits: Limits,
+    sets: Sets,
+    draws: Draws = ONE_DRAW,
 ) -> list[Running]:
-    """The runs of one search on a clip that need not wait for another."""
-    kinds = [SIGNAL, *(k for k, _ in sets.kinds if k != "disjoint" and not heard.degenerate)]
-    return [Running(search, heard, clip, reference, limits, kind=kind) for kind in kinds]
+    """The runs of one search on a clip that need not wait for another; further sets are of the first draw."""
+    kinds = [k for k, _ in sets.kinds if k != "disjoint" and not heard.degenerate]
+    about = (search, heard, clip, reference, limits)
+    return [
+        *(Running(*about, seed=draws.seed, draw=i + 1) for i in range(draws.n_of(search.family))),
+        *(Running(*about, kind=kind, seed=draws.seed) for kind in kinds),
+    ]
 
 
-def named(search: Search, limits: Limits) -> str:
-    """A search with its settings and limits, as every record names it."""
+def named(search: Search, limits: Limits, draws: Draws = ONE_DRAW) -> str:
+    """A search with its settings, limits and draws, as every record names it."""
     within = "" if limits.budget is None else f" within {limits.budget} queries"
     confident = "" if limits.alpha == 0 else f" at alpha {limits.alpha:g}"
-    return f"{search!r}{within}{confident}"
+    seeded = f", seed {draws.seed}" if draws.seed else ""
+    n = draws.n_of(search.family)
+    return f"{search!r}{within}{confident}{seeded}{f', {n} draws' if n > 1 else ''}"
 
 
 def _if_there_is_one(everything: Mask, searching: Any) -> Generator[Any, Any, Found | None]:

@@ -19,15 +19,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
-from harness.records import FAMILIES, N_LEVELS, STIMULI
+from harness.records import DEFAULT_BANDS, FAMILIES, N_LEVELS, N_MATCHED, N_SWAPS
 from harness.tasks import Task
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Queries of one search on one clip."""
+    """Queries of one search for one signal."""
 
     low: float
     """Median."""
@@ -45,9 +46,18 @@ QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
     }
 )
 """Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
-with default settings. Hard models, and clips on which many bins are needed, cost more: `minimal` has a mean
-of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s has ten
-times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a toy)."""
+at single bins, one draw of each. Hard models, and clips on which many bins are needed, cost more: `minimal`
+has a mean of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s
+has ten times the bins, which costs the searches a few steps, not ten times the queries (9 against 8 on a
+toy)."""
+
+ON_BANDS = Spent(901, 877, 957)
+"""`responsibility` on DEFAULT_BANDS, its default, measured on 10 of these pairs alone
+(tests/benchmarks/results/bands.json): a third less than at single bins, since an interval is soon a single
+band, which is not cut. Taken for fewer bands, too; for more of them, the figures of single bins."""
+
+_BESIDE = 12
+"""Queries of `responsibility` beside its partitions: the shortest prefix of a ranking, the certificate."""
 
 _REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
 """Of the search `responsibility`: by default 20 partitions, of 5 splits, of 14 queries each."""
@@ -150,18 +160,26 @@ _SAMPLE_BYTES = 4
 # ---- one query, one signal -----------------------------------------------------------------------
 
 
-def queries_of(search: str, repetitions: int | None = None, budget: int | None = None) -> Spent:
+def queries_of(
+    search: str,
+    repetitions: int | None = None,
+    budget: int | None = None,
+    bands: int | Literal["all"] | None = None,
+) -> Spent:
     """Queries of a search on a clip.
 
     Args:
         search: one of QUERIES.
         repetitions: of `responsibility`; its queries grow with them, those for the shortest prefix do not.
         budget: at most this many.
+        bands: of `responsibility`; None for its default, `all` for single bins.
     """
-    spent = QUERIES[search]
+    of_bands = search == "responsibility" and bands != "all" and (bands or DEFAULT_BANDS) <= DEFAULT_BANDS
+    spent = ON_BANDS if of_bands else QUERIES[search]
     numbers = [spent.low, spent.likely, spent.high]
     if search == "responsibility" and repetitions is not None:
-        fewer = (_REPETITIONS - repetitions) * _SPLITS * _UNIONS
+        each = (ON_BANDS.likely - _BESIDE) / _REPETITIONS if of_bands else _SPLITS * _UNIONS
+        fewer = (_REPETITIONS - repetitions) * each
         numbers = [max(1.0, n - fewer) for n in numbers]
     if budget is not None:
         numbers = [min(n, budget) for n in numbers]
@@ -226,16 +244,16 @@ def families_of(searches: Iterable[str]) -> tuple[str, ...]:
 
 
 def stimuli_of(searches: Iterable[str]) -> int:
-    """Sounds a judge hears of a clip of one reference: signals, controls, levels where there is a ranking."""
+    """Sounds of a clip of one reference and draw, at most; levels where there is a ranking."""
     families = families_of(searches)
-    made = len(STIMULI) - 2  # without the whole clip and silence
+    made = 3 + N_SWAPS + N_MATCHED  # the signal, its largest bins and its complement, and the two controls
     levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0
     return made * len(families) + levels
 
 
-def judged_queries(n_references: int, n_clips: int, searches: Sequence[str]) -> int:
-    """What one judge is asked: every clip, and the stimuli of every reference."""
-    return n_clips + n_references * n_clips * stimuli_of(searches)
+def judged_queries(n_references: int, n_clips: int, searches: Sequence[str], n_draws: int = 1) -> int:
+    """What one judge is asked: every clip, and the stimuli of every reference and draw."""
+    return n_clips + n_references * n_clips * n_draws * stimuli_of(searches)
 
 
 # ---- a recipe ------------------------------------------------------------------------------------
@@ -327,10 +345,11 @@ def cost_of(
 def _reference(
     recipe: Recipe, task: Task, model: RecipeModel, corpus: RecipeCorpus, size: Size, n_references: int
 ) -> ReferenceCost:
-    each = [queries_of(name, recipe.repetitions, recipe.budget) for name in recipe.searches]
-    queries = Spent(*(size.clips * sum(getattr(s, f) for s in each) for f in ("low", "likely", "high")))
-    judged = judged_queries(n_references, size.clips, recipe.searches)
-    n_signals = size.clips * len(families_of(recipe.searches))
+    each = [queries_of(name, recipe.repetitions, recipe.budget, recipe.bands) for name in recipe.searches]
+    n_extractions = size.clips * recipe.draws
+    queries = Spent(*(n_extractions * sum(getattr(s, f) for s in each) for f in ("low", "likely", "high")))
+    judged = judged_queries(n_references, size.clips, recipe.searches, recipe.draws)
+    n_signals = n_extractions * len(families_of(recipe.searches))
     known = model.parameters_m is not None and model.architecture in ARCHITECTURES
     flops = flops_of(model.architecture, model.parameters_m or 0, size.seconds) if known else None
     return ReferenceCost(

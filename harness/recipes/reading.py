@@ -45,6 +45,9 @@ Seen = Literal["docs", "second-hand", "no"]
 FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
 """The family that each search finds a signal of."""
 
+MAX_DRAWS = 100
+"""Extractions of a clip."""
+
 Needs = Literal["label map", "safetensors"]
 """What a model lacks before it can be used: an order of its classes that was confirmed, weights that are no
 pickle."""
@@ -143,6 +146,12 @@ class Recipe:
     """Queries that a search may spend on a clip."""
     alpha: float = 0.0
     """Share of the original confidence that a signal has to keep."""
+    bands: int | Literal["all"] | None = None
+    """Bands that the search `responsibility` works on; None for its default, `all` for single bins."""
+    seed: int = 0
+    """Of the searches."""
+    draws: int = 1
+    """Independent extractions of each clip."""
 
 
 def shipped() -> list[str]:
@@ -276,7 +285,7 @@ _FEWEST = 2
 
 def _of_searches(recipe: Recipe) -> list[str]:
     found = []
-    for field in ("limit", "repetitions", "budget"):
+    for field in ("limit", "repetitions", "budget", "draws"):
         value = getattr(recipe, field)
         if value is not None and value < 1:
             found.append(f"{field} is {value}; expected at least 1")
@@ -292,6 +301,14 @@ def _of_searches(recipe: Recipe) -> list[str]:
         found.append(f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each")
     if recipe.repetitions is not None and "responsibility" not in recipe.searches:
         found.append("`repetitions` is of the search responsibility, which is not asked for")
+    if recipe.bands is not None and "responsibility" not in recipe.searches:
+        found.append("`bands` is of the search responsibility, which is not asked for")
+    if isinstance(recipe.bands, int) and recipe.bands < 2:
+        found.append(f"bands is {recipe.bands}; expected 2 or more, or all")
+    if recipe.draws > MAX_DRAWS:
+        found.append(f"draws is {recipe.draws}; expected at most {MAX_DRAWS}")
+    if recipe.seed < 0:
+        found.append(f"seed is {recipe.seed}; expected 0 or more")
     return found
 
 

@@ -89,7 +89,8 @@ def _by_task() -> list[str]:
     lines = [
         f"### {N_MODELS} models x {N_CLIPS:,} clips",
         "",
-        "Every model is taken to be a wav2vec2 of base size, in float32, unless its line says otherwise.",
+        "Every model is taken to be a wav2vec2 of base size, in float32, unless its line says otherwise. One"
+        " draw of each clip; K draws cost K times as much.",
         "",
         "| | " + " | ".join(SECONDS) + " |",
         "| --- |" + " --- |" * len(SECONDS),

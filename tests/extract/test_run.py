@@ -14,7 +14,7 @@ from harness.extract.contract import Slope
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.oracle import SLOPE_QUERIES, Case, ask
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits, named
+from harness.extract.running import Draws, Limits, named
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
@@ -44,7 +44,7 @@ def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, 
     ear = Ear()
     by_id = {clip.clip_id: clip for clip in clips}
     for result in extracted(clips, label_map, journal):
-        assert [s.family for s in result.signals] == ["responsibility", "minimal"]
+        assert [s.family for s in result.signals] == ["minimal", "responsibility"]
         for signal in result.signals:
             if signal.degenerate:
                 continue
@@ -59,7 +59,7 @@ def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, 
 
 def test_the_minimal_signal_of_a_tone_is_the_bin_of_the_tone(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal)
-    minimal = result.signals[1]
+    minimal = result.signals[0]
     assert spectra.runs(minimal.mask).tolist() == [[TONES_HZ["high"] // 10, 1]]
     assert minimal.guarantee == "one_minimal"
     assert minimal.resolution == 401
@@ -88,7 +88,7 @@ def test_the_band_that_matters_comes_early_among_the_levels(label_map, journal):
     # The low tone is louder than the noise around the high one, but speaks for another class.
     clip = clip_of("a", [0.1, 0.1, 0.9])
     (result,) = extracted([clip], label_map, journal, searches=[Responsibility(), Minimal()])
-    levels = result.signals[1].levels
+    levels = result.signals[0].levels
     at = {name: hz // 10 for name, hz in TONES_HZ.items()}
     assert levels[at["high"]] == 0
     assert levels[at["high"] - 1] < levels[at["low"]]
@@ -203,7 +203,8 @@ def test_questions_asked_before_are_neither_asked_nor_counted_again(label_map, j
 
 def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
-    assert [s.search for s in result.signals] == [f"{search!r} within 9000 queries" for search in SEARCHES]
+    names = {s.family: s.search for s in result.signals}
+    assert names == {search.family: f"{search!r} within 9000 queries" for search in SEARCHES}
     assert named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
 
 
@@ -276,3 +277,138 @@ def test_a_long_clip_costs_hardly_more_queries_than_a_short_one(label_map, journ
         of[n_samples] = [signal.n_queries for signal in result.signals]
         assert [s.guarantee for s in result.signals] == ["one_minimal", "prefix_minimal"]
     assert of[seconds * RATE][0] <= 1.5 * of[RATE][0]
+
+
+# --- seeds and draws
+
+THREE = Draws(seed=7, n=3)
+
+
+def by_draw(result, family):
+    return {s.draw: s for s in result.signals if s.family == family}
+
+
+def test_draws_carry_seed_and_number_and_stand_in_order(clips, label_map, journal):
+    results = extracted(clips[:4], label_map, journal, draws=THREE)
+    for result in results:
+        assert [(s.family, s.draw) for s in result.signals] == [
+            (family, draw) for family in ("minimal", "responsibility") for draw in (1, 2, 3)
+        ]
+        for s in result.signals:
+            assert s.signal_id == f"{s.clip_id}:toys__ear:{s.family}:7.{s.draw}"
+        assert len({s.signal_id for s in result.signals}) == len({s.seed for s in result.signals}) == 6
+
+
+def test_draws_are_independent_and_the_first_is_what_one_draw_gives(clips, label_map, journals):
+    draws = extracted(clips, label_map, journals(), draws=THREE)
+    one = extracted(clips, label_map, journals(), draws=Draws(seed=7))
+    two = extracted(clips, label_map, journals(), draws=Draws(seed=7, n=2))
+    other_seed = extracted(clips, label_map, journals(), draws=Draws(seed=8))
+    differing = seeds_differing = 0
+    for many, few, single, other in zip(draws, two, one, other_seed, strict=True):
+        for family in ("responsibility", "minimal"):
+            of = by_draw(many, family)
+            for fewer in (few, single):
+                for draw, signal in by_draw(fewer, family).items():
+                    np.testing.assert_array_equal(signal.mask, of[draw].mask)
+                    np.testing.assert_array_equal(signal.levels, of[draw].levels)
+                    assert (signal.signal_id, signal.seed) == (of[draw].signal_id, of[draw].seed)
+            # The mask is the tone in every draw; what lies around it is ranked by other partitions.
+            differing += not np.array_equal(of[1].levels, of[2].levels)
+            alone = by_draw(other, family)[1]
+            seeds_differing += not np.array_equal(of[1].levels, alone.levels)
+            assert alone.seed != of[1].seed
+    assert differing >= 10
+    assert seeds_differing >= 10
+
+
+def test_neither_order_nor_batch_nor_a_restart_changes_a_draw(
+    clips, label_map, journals, journal, tmp_path, monkeypatch
+):
+    whole = extracted(clips[:6], label_map, journals(), draws=THREE)
+    assert same(whole, extracted(clips[5::-1], label_map, journals(), draws=THREE)[::-1])
+    monkeypatch.setattr(run, "_POOL", 2)
+    monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 1)
+    assert same(whole, extracted(clips[:6], label_map, journals(), Ear(batch_size=3), draws=THREE))
+    cut = Journal(tmp_path / "cut", {}, "")
+    extracted(clips[:3], label_map, cut, draws=THREE)
+    cut.close()
+    again = Journal(tmp_path / "cut", {}, "")
+    assert len(again.items) == 3
+    assert same(whole, extracted(clips[:6], label_map, again, draws=THREE))
+    again.close()
+
+
+def test_levels_are_of_the_ranking_of_their_own_draw(clips, label_map, journals):
+    """A run of that draw alone gives the same levels: no other draw has a part in them."""
+    searches = [Minimal(), Responsibility(repetitions=1, splits=3)]
+    n_differing = 0
+    for clip, result in zip(
+        clips, extracted(clips, label_map, journals(), searches=searches, draws=Draws(n=2)), strict=True
+    ):
+        one, two = by_draw(result, "minimal").values()
+        if one.degenerate:
+            continue
+        for signal in (one, two):
+            np.testing.assert_array_equal(signal.levels == 0, signal.mask)
+        n_differing += not np.array_equal(one.levels, two.levels)
+        (alone,) = extracted([clip], label_map, journals(), searches=searches)
+        np.testing.assert_array_equal(by_draw(alone, "minimal")[1].levels, one.levels)
+    assert n_differing >= 10
+
+
+def test_families_can_have_different_numbers_of_draws(clips, label_map, journal):
+    draws = Draws(n=1, by_family=(("responsibility", 2),))
+    (result,) = extracted(clips[:1], label_map, journal, draws=draws)
+    assert [(s.family, s.draw) for s in result.signals] == [
+        *(("minimal", 1), ("responsibility", 1), ("responsibility", 2)),
+    ]
+    assert named(SEARCHES[0], Limits(), draws).endswith(", 2 draws")
+    assert named(SEARCHES[1], Limits(), draws) == repr(SEARCHES[1])
+
+
+def test_seed_and_draws_are_part_of_the_name_of_a_search():
+    names = [
+        named(SEARCHES[1], Limits(), draws)
+        for draws in (Draws(), Draws(3), Draws(n=2), Draws(3, 2), Draws(0, 1))
+    ]
+    assert names == [
+        repr(SEARCHES[1]),
+        f"{SEARCHES[1]!r}, seed 3",
+        f"{SEARCHES[1]!r}, 2 draws",
+        f"{SEARCHES[1]!r}, seed 3, 2 draws",
+        repr(SEARCHES[1]),
+    ]
+
+
+def test_the_probabilities_of_a_clip_are_of_the_labels_in_alphabetical_order(journal):
+    label_map = LabelMap("toy", ("LOW", "MID", "HIGH"), ("zebra", OTHER, "ape"), "names")
+    clip, ear = clip_of("a", [0.2, 0.1, 0.9]), Ear()
+    (result,) = extracted([clip], label_map, journal, ear)
+    logits = ear.logits([clip.waveform], RATE)[0].astype(float)
+    p = np.exp(logits) / np.exp(logits).sum()
+    for signal in result.signals:
+        assert signal.p_clip == pytest.approx((p[2], p[0]), rel=1e-5)
+        assert signal.p_whole == pytest.approx(signal.p_clip[0])
+
+
+def test_the_probabilities_of_a_clip_sum_to_one_where_every_class_is_a_label(clips, label_map, journal):
+    for result in extracted(clips, label_map, journal):
+        for signal in result.signals:
+            assert len(signal.p_clip) == 3
+            assert sum(signal.p_clip) == pytest.approx(1.0)
+            labels = sorted(label_map.covered)
+            assert signal.p_clip[labels.index(signal.expected)] == pytest.approx(signal.p_whole)
+            assert max(signal.p_clip) == pytest.approx(signal.p_whole)
+
+
+def test_responsibility_works_on_128_bands_unless_it_is_told_otherwise(label_map, journal):
+    assert Responsibility().n_bands == 128
+    clip = clip_of("a", [0.1, 0.1, 0.9])
+    (result,) = extracted([clip], label_map, journal, searches=[Responsibility(repetitions=1, splits=2)])
+    (signal,) = result.signals
+    assert signal.resolution == 128
+    edges = spectra.log_bands(signal.n_samples, RATE, 128).edges
+    whole = np.logical_and.reduceat(signal.mask, edges[:-1])
+    some = np.logical_or.reduceat(signal.mask, edges[:-1])
+    np.testing.assert_array_equal(whole, some)
