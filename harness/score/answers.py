@@ -79,10 +79,13 @@ class Book:
             if "proof" in item:
                 self.proofs.append(BatchProof(**item["proof"]))
             else:
-                flat = np.frombuffer(base64.b64decode(item["said"]), dtype="<f4")
-                self.known[item["of"]] = flat.reshape(item["n"], -1)
+                flat = np.frombuffer(base64.b64decode(item["answers"]), dtype="<f4")
+                rows = flat.reshape(len(item["stimuli"]), -1)
+                keys = tuple((name, level, replicate) for name, level, replicate in item["stimuli"])
+                self.known[item["of"]] = Answers(keys, rows[:, :-2], rows[:, -2:])
 
 
-def _item(unit: Unit, said: Answers) -> dict[str, Any]:
-    packed = base64.b64encode(np.ascontiguousarray(said, dtype="<f4").tobytes()).decode()
-    return {"of": unit.content, "n": len(said), "said": packed}
+def _item(unit: Unit, answers: Answers) -> dict[str, Any]:
+    rows = np.hstack([answers.logits, answers.seen]).astype("<f4")
+    packed = base64.b64encode(rows.tobytes()).decode()
+    return {"of": unit.content, "stimuli": answers.stimuli, "answers": packed}

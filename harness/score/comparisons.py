@@ -1,20 +1,22 @@
-"""Two judges on the same signals, those of neither: who accepts more, and is that more than chance.
+"""Two judges over the references that both are judged on: which accepts more of the same signals.
+
+A reference counts where both judges have MIN_SIGNALS clips of it, neither counts as it, and both know the
+classes; only signals that both judged count. The intervals resample clips, the same for both (paired). Each
+holds by itself: of many comparisons one in twenty is expected to miss.
 
 Public: Compared, compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from harness.records import Estimate, FloatArray, ModelRef
-from harness.score.estimates import from_draws
-from harness.score.flat_earth import benjamini_hochberg
+from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
+from harness.score.estimates import from_draws, mean_of_references
 from harness.score.judgements import Judgements
 
 
@@ -24,83 +26,68 @@ class Compared:
 
     first: ModelRef
     second: ModelRef
+    n_references: int
+    """References that both are judged on."""
     transfer: Estimate
-    """Transfer of the first minus that of the second, both resampled over the same clips."""
-    only_first: int
-    """Signals that the first alone accepts."""
-    only_second: int
-    """Signals that the second alone accepts."""
-    p: float
-    """McNemar's test, exact; signals of one clip count as independent there, unlike in the interval."""
-    p_adjusted: float
-    """Benjamini-Hochberg over all pairs of judges."""
+    """Transfer of the first minus that of the second, in [-1, 1]; n counts signals."""
+    lift: Estimate
+    """The same of the lift, in [-2, 2]; None where there are too few `swap` controls."""
 
 
-def compared(panel: Judgements, accepted: FloatArray, weights: FloatArray) -> tuple[Compared, ...]:
-    """Every two judges of a panel.
+def compared(
+    panel: Judgements, values: Mapping[str, FloatArray], weights: FloatArray
+) -> tuple[Compared, ...]:
+    """Every two judges of a panel that have a reference in common.
 
     Args:
         panel: the panel.
-        accepted: (n, n_models) acceptance of the signals of others.
-        weights: (draws, n_clips) of the bootstrap.
+        values: `transfer` and `lift`, each (n, n_models), NaN where not applicable.
+        weights: (draws, n_clips) of the task.
     """
-    from scipy.stats import binomtest
-
-    known = ~np.isnan(accepted)
-    right = known & (accepted == 1)
-    draws = [_draws(panel, accepted, f, weights) for f in range(panel.n_references)]
-    found: list[Compared] = []
+    tables = {name: _Table(panel, some, weights) for name, some in values.items()}
+    pairs: list[Compared] = []
     for a, b in combinations(range(len(panel.models)), 2):
-        both = known[:, a] & known[:, b]
-        sources = [f for f in range(panel.n_references) if both[panel.source == f].any()]
-        if not sources:
-            continue
-        only_a, only_b = (int((right[both, g] & ~right[both, h]).sum()) for g, h in ((a, b), (b, a)))
-        n = only_a + only_b
-        p = float(binomtest(only_a, n).pvalue) if n else 1.0
-        found.append(
-            Compared(
-                panel.models[a],
-                panel.models[b],
-                _apart(panel, accepted, a, b, both, sources, draws, weights),
-                only_a,
-                only_b,
-                p,
-                p,
-            )
-        )
-    adjusted = benjamini_hochberg([each.p for each in found])
-    return tuple(replace(each, p_adjusted=q) for each, q in zip(found, adjusted, strict=True))
+        transfer, n_references = tables["transfer"].apart(a, b, (-1.0, 1.0))
+        if n_references:
+            lift, _ = tables["lift"].apart(a, b, (-2.0, 2.0))
+            pairs.append(Compared(panel.models[a], panel.models[b], n_references, transfer, lift))
+    return tuple(pairs)
 
 
-def _draws(panel: Judgements, accepted: FloatArray, f: int, weights: FloatArray) -> FloatArray:
-    """(draws, n_models) mean acceptance of a reference's signals in each bootstrap sample."""
-    rows = panel.source == f
-    values, drawn = accepted[rows], weights[:, panel.clip[rows]]
-    counts = drawn @ (~np.isnan(values)).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(drawn @ np.nan_to_num(values) / counts)
+class _Table:
+    """Values of each model by clip and reference, and their means in each sample of clips."""
+
+    def __init__(self, panel: Judgements, values: FloatArray, weights: FloatArray) -> None:
+        """Spread (n, n_models) values over clips and references."""
+        self._weights = weights
+        self._of = np.full((len(panel.models), len(panel.clip_ids), panel.n_references), np.nan)
+        self._of[:, panel.clip, panel.source] = values.T
+        self._draws = [_means(table, weights) for table in self._of]
+
+    def apart(self, a: int, b: int, possible: tuple[float, float]) -> tuple[Estimate, int]:
+        """Mean over the common references of one judge minus that of another, and how many there are."""
+        seen = [~np.isnan(self._of[j]) for j in (a, b)]
+        both = seen[0] & seen[1]
+        columns = both.sum(axis=0) >= MIN_SIGNALS
+        both = both[:, columns]
+        n = int(both.sum())
+        if n == 0:
+            return from_draws(None, np.empty(0), 0, 0, possible), 0
+        difference = np.where(both, self._of[a][:, columns] - self._of[b][:, columns], np.nan)
+        if all(np.array_equal(some[:, columns], both) for some in seen):
+            draws = self._draws[a][:, columns] - self._draws[b][:, columns]
+        else:  # they know other classes: the samples are those of the signals that both judged
+            draws = _means(difference, self._weights)
+        known = ~np.isnan(draws)
+        sums = np.where(known, draws, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        samples = np.where(known.any(axis=1), sums, np.nan)
+        n_clips = int(both.any(axis=1).sum())
+        return from_draws(mean_of_references(difference), samples, n_clips, n, possible), int(columns.sum())
 
 
-def _apart(
-    panel: Judgements,
-    accepted: FloatArray,
-    a: int,
-    b: int,
-    both: Any,
-    sources: list[int],
-    draws: Sequence[FloatArray],
-    weights: FloatArray,
-) -> Estimate:
-    """Transfer of one judge minus that of another, mean over the references whose signals both judged."""
-    used = np.isin(panel.source, sources)
-    n_clips = len(np.unique(panel.clip[both]))
-    means = [np.mean([accepted[both & (panel.source == f), g].mean() for f in sources]) for g in (a, b)]
-    value = float(means[0] - means[1])
-    if np.array_equal(np.isnan(accepted[used, a]), np.isnan(accepted[used, b])):
-        samples = np.mean([draws[f][:, a] - draws[f][:, b] for f in sources], axis=0)
-    else:  # they know other classes: the samples are those of the signals that both judged
-        masked = np.where(both[:, None], accepted[:, [a, b]], np.nan)
-        of_both = [_draws(panel, masked, f, weights) for f in sources]
-        samples = np.nanmean([d[:, 0] - d[:, 1] for d in of_both], axis=0)
-    return from_draws(value, samples, n_clips, int(both.sum()), (-1.0, 1.0))
+def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """(draws, n_references) mean over clips in each sample; NaN where nothing is seen in it."""
+    seen = ~np.isnan(values)
+    counts = weights @ seen.astype(np.float64)
+    out = np.full(counts.shape, np.nan)
+    return np.asarray(np.divide(weights @ np.where(seen, values, 0.0), counts, out=out, where=counts > 0))

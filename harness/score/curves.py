@@ -1,11 +1,14 @@
 """The transfer curve over the nested levels, and the price of agreement (definitions: Levels).
 
 A signal of k bins grows over the levels to the whole clip. The curve says how many a judge accepts at each
-level; the price of one signal is log2(k_g / k) bits, k_g being the bins of the smallest level that the judge
-accepts: 0 where it accepts the signal itself, one bit more for each doubling. Never accepted counts as
-+infinity in the median, and the share of those is told beside it.
+level. The price of a signal is log2(k_g / k) bits, k_g being the bins of its stable level: the smallest from
+which on the judge accepts all levels. It is 0 where all are accepted, and one bit more for each doubling. A
+judge that gives the whole clip, the last level, another class has no such level; those clips are counted and
+have no price.
 
-Public: Curve, curve_of.
+Draws of a clip are averaged, or share its weight, and count once.
+
+Public: Curve, curve_of, stable_level, median_over_clips.
 """
 
 from __future__ import annotations
@@ -16,57 +19,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.records import Estimate, FloatArray
-from harness.score.estimates import LEVEL, clustered, wilson
+from harness.score.estimates import LEVEL, clustered
 
 MEDIAN = "clip bootstrap, percentile of the median"
+
+MIN_CLIPS = 6
+"""Clips below which a median has no interval: not even the outermost two hold it with 95 % confidence."""
+
+_SAME = 1e-9  # differences of cumulative weights below this are rounding
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One reference's minimal signals, and how one judge takes to them."""
+    """One reference's minimal signals, and at which level one judge accepts them."""
 
     transfer: tuple[Estimate, ...]
-    """Acceptance at each level."""
+    """Acceptance at each level, over all signals."""
     price_bits: Estimate
-    """Median price of agreement; None where half of the signals or more are never accepted. An upper end of
-    None is +infinity."""
-    censored: Estimate
-    """Share of the signals that are never accepted, not even as the whole clip."""
+    """Median price of agreement over the clips on which both agree; its n counts these clips."""
+    disagreeing: Estimate
+    """Share of the clips that the judge gives another class as a whole."""
+    n_disagreeing: int
+    """How many these are; they have no price."""
 
 
 def curve_of(
-    accepted: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, seed_names: tuple[str, ...]
+    accepted: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
 ) -> Curve:
     """Curve and price of one pair.
 
     Args:
         accepted: (n_signals, n_levels) 1 accepted, 0 not.
         sizes: (n_signals, n_levels) bins of each level.
-        weights: (draws, n_signals) how often the clip of each stands in each bootstrap sample.
-        seed_names: what the numbers are about.
+        weights: (draws, n_clips) of the task, see `estimates.clip_weights`.
+        clip: (n_signals,) the clip of each, an index into those of the weights.
     """
-    n, n_levels = accepted.shape
-    transfer = tuple(clustered(accepted[:, [j]], (*seed_names, "level", str(j))) for j in range(n_levels))
-    ever = accepted.any(axis=1)
-    first = accepted.argmax(axis=1)
-    rows = np.arange(n)
-    price = np.where(ever, np.log2(sizes[rows, first] / np.maximum(sizes[:, 0], 1)), np.inf)
-    return Curve(transfer, _median(price, weights), wilson(float((~ever).sum()), n))
+    n_levels = accepted.shape[1]
+    stable = stable_level(accepted)
+    agreed = stable < n_levels
+    rows = np.flatnonzero(agreed)
+    price = np.log2(sizes[rows, stable[rows]] / np.maximum(sizes[rows, 0], 1))
+    disagreeing = _by_clip((~agreed).astype(np.float64), clip, weights.shape[1])
+    return Curve(
+        transfer=tuple(
+            clustered(_by_clip(accepted[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
+        ),
+        price_bits=median_over_clips(price, clip[rows], weights),
+        disagreeing=clustered(disagreeing, weights),
+        n_disagreeing=int((disagreeing > 0).sum()),
+    )
 
 
-def _median(price: FloatArray, weights: FloatArray) -> Estimate:
-    n = len(price)
-    if n == 0:
+def stable_level(accepted: FloatArray) -> NDArray[np.int64]:
+    """(n_signals,) the smallest level from which on all are accepted; n_levels where the last is not.
+
+    Args:
+        accepted: (n_signals, n_levels) 1 accepted, 0 not.
+    """
+    to_the_end = np.logical_and.accumulate((accepted == 1)[:, ::-1], axis=1)
+    return np.asarray(accepted.shape[1] - to_the_end.sum(axis=1), dtype=np.int64)
+
+
+def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: FloatArray) -> Estimate:
+    """Lower median of values, with its interval over clips; those of one clip share its weight.
+
+    Args:
+        values: (n,) finite.
+        clip: (n,) the clip of each, an index.
+        weights: (draws, n_clips).
+
+    Returns:
+        The estimate; its n counts clips.
+    """
+    if len(values) == 0:
         return Estimate(None, None, None, LEVEL, MEDIAN, 0)
-    order = np.argsort(price, kind="stable")
-    cumulative = np.cumsum(weights[:, order], axis=1)
-    half = cumulative[:, -1:] / 2
-    medians = np.sort(price[order][(cumulative >= half).argmax(axis=1)])
+    share = 1 / np.bincount(clip)[clip]
+    order = np.argsort(values, kind="stable")
+    ordered, share, of_clip = values[order], share[order], clip[order]
+    value = float(_medians(ordered, share[None])[0])
+    n = len(np.unique(clip))
+    if n < MIN_CLIPS:
+        return Estimate(value, None, None, LEVEL, MEDIAN, n)
+    resampled = weights[:, of_clip] * share
+    medians = _medians(ordered, resampled[resampled.any(axis=1)])
     tail = (1 - LEVEL) / 2
-    low, high = (medians[round(q * (len(medians) - 1))] for q in (tail, 1 - tail))
-    value = np.sort(price)[(n - 1) // 2]
+    low = float(np.quantile(medians, tail, method="lower"))
+    high = float(np.quantile(medians, 1 - tail, method="higher"))
+    return Estimate(value, min(low, value), max(high, value), LEVEL, MEDIAN, n)
 
-    def finite(x: float) -> float | None:
-        return float(x) if np.isfinite(x) else None
 
-    return Estimate(finite(value), finite(min(low, value)), finite(max(high, value)), LEVEL, MEDIAN, n)
+def _medians(ordered: FloatArray, weights: FloatArray) -> FloatArray:
+    """(rows,) the first of the rising values up to which half of the weight lies."""
+    cumulative = np.cumsum(weights, axis=1)
+    return np.asarray(ordered[(cumulative >= cumulative[:, -1:] / 2 - _SAME).argmax(axis=1)])
+
+
+def _by_clip(values: FloatArray, clip: NDArray[np.int64], n_clips: int) -> FloatArray:
+    """(n_clips, 1) means over the signals of each clip; NaN for none."""
+    counts = np.bincount(clip, minlength=n_clips)
+    out = np.full(n_clips, np.nan)
+    np.divide(np.bincount(clip, values, n_clips), counts, out=out, where=counts > 0)
+    return out[:, None]

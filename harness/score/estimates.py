@@ -1,13 +1,15 @@
-"""Rates, paired differences and ranks with their 95 % intervals. Pure arrays; clips are resampled.
+"""Rates and paired differences with their 95 % intervals. Pure arrays; clips are resampled.
 
-Conventions: `values` is float (n_clips, n_references): what each clip says about each reference, 0 or 1 for
-a rate, -1, 0 or 1 for a paired difference, NaN where it says nothing. The number made of it is the unweighted
-mean over references of the means over clips. `weights` is float (draws, n_clips): how often each clip stands
-in each bootstrap sample; what is compared shares its weights. Nothing observed gives `None`.
+Conventions: `values` is float (n_clips, n_references): what each clip says about each reference, in [0, 1]
+for a rate, in [-1, 1] for a paired difference, NaN where it says nothing. The number made of it is the
+unweighted mean over references of the means over clips. `weights` is float (draws, n_clips): how often each
+clip stands in each bootstrap sample; all numbers of a task share one set. Nothing observed gives `None`.
 
 Intervals, by what was observed (`Estimate.method` names the one used):
 
-- one reference, rate: Wilson's score interval (Wilson 1927, JASA 22).
+- one reference, rate: Wilson's score interval (Wilson 1927, JASA 22). Where values are means over several
+  controls, and so vary less than 0 and 1 do, for an effective number of clips (as Korn and Graubard 1998,
+  Survey Methodology 24): that of as many answers of 0 or 1 as give the mean the same variance.
 - one reference, difference: the adjusted Wald interval for paired proportions (Bonett and Price 2012,
   J. Educ. Behav. Stat. 37): one clip of +1 and one of -1 are added.
 - several references: clips are resampled with all their references (cluster bootstrap: Field and Welsh 2007,
@@ -18,13 +20,13 @@ Intervals, by what was observed (`Estimate.method` names the one used):
 - several references and no variation between bootstrap samples: a clip unlike all those seen may be as
   frequent as Wilson's upper bound for 0 of n, and may count anything possible. Never of zero width.
 
-Public: wilson, median, clustered, from_draws, paired_difference, clip_weights, mean_of_references, draws_of,
-rank_intervals, tie_groups.
+Public: wilson, median, clustered, from_draws, paired_difference, clip_weights, mean_of_references, draws_of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -56,10 +58,14 @@ def wilson(successes: float, n: int) -> Estimate:
     """A share of independent trials with Wilson's score interval; all None when n is 0."""
     if n == 0:
         return Estimate(None, None, None, LEVEL, WILSON, 0)
-    share = float(successes) / n
-    centre = share + _Z**2 / (2 * n)
-    half = _Z * float(np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)))
-    scale = 1 + _Z**2 / n
+    return _wilson(float(successes) / n, n, n)
+
+
+def _wilson(share: float, size: float, n: int) -> Estimate:
+    """Wilson's interval of a share of n observations that tell as much as `size` independent trials."""
+    centre = share + _Z**2 / (2 * size)
+    half = _Z * float(np.sqrt(share * (1 - share) / size + _Z**2 / (4 * size**2)))
+    scale = 1 + _Z**2 / size
     # The ends are exact where the share is 0 or 1; rounding must not push them past it.
     low = max(0.0, min((centre - half) / scale, share))
     high = min(1.0, max((centre + half) / scale, share))
@@ -79,12 +85,18 @@ def median(values: Sequence[float]) -> Estimate:
     return Estimate(ordered[(n - 1) // 2], low, high, LEVEL, ORDER, n)
 
 
+@lru_cache(maxsize=2)
 def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) -> FloatArray:
-    """(draws, n_clips) how often each clip is drawn when n_clips are drawn with replacement."""
+    """(draws, n_clips) how often each clip is drawn when n_clips are drawn with replacement; read-only.
+
+    All numbers of a task are made of one such set, that of `(task,)` over its clips in order of their ids, so
+    that numbers over the same clips move together. The last sets are kept.
+    """
     rng = generator("clips", *seed_names)
     weights = np.empty((draws, n_clips))
     for i in range(draws):  # one by one: all at once would take three times the memory
         weights[i] = np.bincount(rng.integers(max(n_clips, 1), size=n_clips), minlength=n_clips)
+    weights.flags.writeable = False
     return weights
 
 
@@ -111,25 +123,26 @@ def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 def clustered(
     values: FloatArray,
-    seed_names: tuple[str, ...],
+    weights: FloatArray,
     kind: Literal["rate", "difference"] = "rate",
 ) -> Estimate:
     """`mean_of_references` with its interval.
 
     Args:
         values: (n_clips, n_references), NaN where not applicable.
-        seed_names: what the number is about; seeds the resampling.
-        kind: `rate` for values 0 or 1, `difference` for values in [-1, 1].
+        weights: (draws, n_clips) of the task, see `clip_weights`.
+        kind: `rate` for values in [0, 1], `difference` for values in [-1, 1].
 
     Returns:
         The estimate; its n counts the values that are not NaN.
     """
     seen = ~np.isnan(values)
-    values = values[np.ix_(seen.any(axis=1), seen.any(axis=0))]
+    rows = seen.any(axis=1)
+    values = values[np.ix_(rows, seen.any(axis=0))]
     n_clips, n_references = values.shape
     if n_references <= 1:
-        return wilson(values.sum(), n_clips) if kind == "rate" else _adjusted_wald(values.ravel())
-    draws = draws_of(values, clip_weights(n_clips, seed_names))
+        return _mean_share(values.ravel()) if kind == "rate" else _adjusted_wald(values.ravel())
+    draws = draws_of(values, weights if rows.all() else weights[:, rows])
     value, n = mean_of_references(values), int(seen.sum())
     return from_draws(value, draws, n_clips, n, RANGE[kind])
 
@@ -166,64 +179,43 @@ def from_draws(
     return Estimate(value, min(low, value), max(high, value), LEVEL, BOOTSTRAP, n)
 
 
-def paired_difference(a_values: FloatArray, b_values: FloatArray, weights: FloatArray) -> Estimate:
+def paired_difference(
+    a_values: FloatArray,
+    b_values: FloatArray,
+    weights: FloatArray,
+    possible: tuple[float, float] = (-2.0, 2.0),
+) -> Estimate:
     """Number of a minus number of b, both resampled over the same clips.
 
     Args:
         a_values: (n_clips, n_references of a), each in [-1, 1].
         b_values: (n_clips, n_references of b), over the same clips in the same order.
         weights: (draws, n_clips).
+        possible: lowest and highest difference there can be: [-2, 2] of two differences, [-1, 1] of two
+            rates.
 
     Returns:
-        The difference, in [-2, 2]; its n counts the clips on which both have a value.
+        The difference; its n counts the clips on which both have a value.
     """
     a, b = mean_of_references(a_values), mean_of_references(b_values)
     a_seen, b_seen = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))
     n, n_clips = int((a_seen & b_seen).sum()), int((a_seen | b_seen).sum())
     value = None if a is None or b is None else a - b
     draws = draws_of(a_values, weights) - draws_of(b_values, weights)
-    return from_draws(value, draws, n_clips, n, (-2.0, 2.0))
+    return from_draws(value, draws, n_clips, n, possible)
 
 
-def rank_intervals(draws: FloatArray) -> list[tuple[int, int]]:
-    """95 % interval of each model's rank.
+def _mean_share(values: FloatArray) -> Estimate:
+    """Wilson's interval of a mean of values in [0, 1]; for values of 0 and 1 that of their share.
 
-    Args:
-        draws: (n_models, draws) the ranking number of each model in the same bootstrap samples.
-
-    Returns:
-        (best, worst) rank of each model; rank 1 is the highest number, ties share the best rank.
+    For the variances a clip of 0 and one of 1 are added, so that neither is 0.
     """
-    from scipy.stats import rankdata
-
-    ranks = rankdata(-np.round(draws, 12), method="min", axis=0)
-    tail = (1 - LEVEL) / 2
-    best = np.quantile(ranks, tail, axis=1, method="lower")
-    worst = np.quantile(ranks, 1 - tail, axis=1, method="higher")
-    return [(int(b), int(w)) for b, w in zip(best, worst, strict=True)]
-
-
-def tie_groups(draws: FloatArray, values: FloatArray) -> list[int]:
-    """Groups of models that the data do not tell from the best of their group.
-
-    From the highest value down, a model stays in the group while the 95 % interval of the paired difference
-    between the group's best and it includes 0; the first that does not opens the next group.
-
-    Args:
-        draws: (n_models, draws) as for `rank_intervals`.
-        values: (n_models,) the ranking numbers.
-
-    Returns:
-        Number of the group of each model, 1 for that of the highest value.
-    """
-    tail = (1 - LEVEL) / 2
-    groups = [0] * len(values)
-    group, best = 0, -1
-    for model in np.argsort(-np.asarray(values), kind="stable"):
-        if group == 0 or np.quantile(draws[best] - draws[model], tail) > _SAME:
-            group, best = group + 1, int(model)
-        groups[int(model)] = group
-    return groups
+    n = len(values)
+    if ((values == 0) | (values == 1)).all():
+        return wilson(values.sum(), n)
+    centre = (float(values.sum()) + 1) / (n + 2)
+    variance = (float((values**2).sum()) + 1) / (n + 2) - centre**2
+    return _wilson(float(values.mean()), n * centre * (1 - centre) / variance, n)
 
 
 def _adjusted_wald(differences: FloatArray) -> Estimate:

@@ -20,6 +20,7 @@ from harness.provenance import run_settings, versions
 from harness.records import FAMILIES, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 from harness.score import stimuli, transfer
 from harness.score.answers import Book
+from harness.score.likeness import copies, likeness_of
 from harness.score.live import Live
 from harness.score.scorecard import summarise
 from harness.score.units import Unit, shard_of, units_of, visits
@@ -194,8 +195,8 @@ def _judge(
     for answered in judge(classifier, suite, task, missing()):
         book.append(answered)
         if live is not None:
-            for unit, said in answered:
-                live.learn(unit, said)
+            for unit, answers in answered:
+                live.learn(unit, answers)
         progress(len(answered), n_units, live)
 
 
@@ -231,7 +232,7 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
 
 
 def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[Waveform]:
-    """Whole clips and `permuted` controls, in turn, all of one length."""
+    """Whole clips and `largest` controls, in turn, all of one length."""
     signals = [unit for unit in units if unit.signal_id is not None]
     sources = signals or [unit for unit in units if unit.clip_id is not None]
     lengths = [unit.n_samples for unit in sources]
@@ -246,7 +247,8 @@ def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[
             sounds.append(clip.waveform)
         else:
             signal, _ = suite.signal(task.name, unit.slug or "", unit.signal_id)
-            sounds.append(stimuli.control(signal, clip, "permuted"))
+            largest = stimuli.control(signal, clip, (), "largest")
+            sounds.append(clip.waveform if largest is None else largest)
     return sounds
 
 
@@ -261,7 +263,8 @@ def _entry(
     asked: tuple[float, int, int],
 ) -> Entry:
     references = suite.counts(task.name)
-    frame = table.drop_columns(["p"]).to_pandas()
+    frame = table.to_pandas()
+    likeness = likeness_of(frame, task, label_map, suite)
     return Entry(
         protocol=PROTOCOL,
         task=task.name,
@@ -270,11 +273,12 @@ def _entry(
         signals=suite.ref(task.name),
         references=references,
         label_map=label_map,
-        scorecard=summarise(frame, task, classifier.ref, references, label_map),
+        scorecard=summarise(frame, task, classifier.ref, references, label_map, copies(likeness)),
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *asked
         ),
         proof=proof,
+        likeness=likeness,
         complete=complete,
         n_verdicts=table.num_rows,
         verdicts_sha256="",

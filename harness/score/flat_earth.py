@@ -1,37 +1,50 @@
-"""Flat-earthers: models that hear what nobody else hears (definitions: Flat-earther).
+"""Flat-earthers: models that reject what all others accept, or whose signals nobody else accepts.
 
 `rejects_alone`, R_in(g): of the signals of others that every other member of the panel accepts, the share
-that g rejects. `rejected_by_all`, R_out(g): of g's own signals, the share that no other member accepts.
+that g rejects. `rejected_by_all`, R_out(g): of g's own signals, the share that no other member accepts
+(definitions: Flat-earther). Counted on the first draw of each clip, because "all accept" has no mean.
+
+Panels. References are judged among the references alone; each other model in the panel of the references and
+itself, so that no other model changes a finding about a reference. The shares of the others, to which g's is
+compared, are counted in the panel without g: a model that rejects everything would empty their denominators.
 
 Tests. R_in: within each signal the verdicts of all members but its source are shuffled, SHUFFLES times. Such
 a shuffle leaves R_out as it is, because how many accept a signal does not change; there the mark "nobody
-accepts it" is shuffled among the signals of one clip instead, that is among their sources (ours). All
-p-values of a panel are adjusted together (Benjamini-Hochberg). A model is flagged when an adjusted p is below
-ALPHA and the lower end of the 95 % interval of R(g) minus the median R of the others is above EXCESS; clips
-are resampled for it.
+accepts it" is shuffled among the signals of one clip instead, that is among their sources (ours). The
+p-values of the references are adjusted together, those of the other models together (Benjamini-Hochberg). A
+model is flagged when an adjusted p is below ALPHA and the lower end of the 95 % interval of R(g) minus the
+median R of the others is above EXCESS; clips are resampled for it.
 
-Public: FlatEarth, Share, assess, benjamini_hochberg, ALPHA, EXCESS.
+Sparse sound (ours). Beside each share stands the same share on `matched` controls: equally loud places of the
+same clips, which carry no signal. A flag says something about signals only where the share is larger on them:
+where the lower end of the interval of the difference is at most SPARSE, the words are "rejects sparse sound".
+
+Public: FlatEarth, Share, assess, benjamini_hochberg, ALPHA, EXCESS, MIN_MODELS, SPARSE, FLAT_EARTHER,
+SPARSE_SOUND.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import MIN_SIGNALS, FloatArray, ModelRef
-from harness.score.estimates import clip_weights
-from harness.score.judgements import Judgements
+from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
+from harness.score.estimates import from_draws
+from harness.score.judgements import BoolArray, Judgements, Single
 from harness.seeds import generator
 
 ALPHA = 0.05
 """Adjusted p below which a model may be flagged."""
 
-EXCESS = 0.1
+EXCESS = 0.25
 """What the lower end of the interval of R(g) - median R(others) must pass."""
+
+SPARSE = 0.1
+"""What the lower end of the interval of a share minus that on `matched` controls must pass, for the share to
+say something of signals."""
 
 SHUFFLES = 10_000
 """Shuffles of a test."""
@@ -39,7 +52,10 @@ SHUFFLES = 10_000
 MIN_MODELS = 4
 """Members of a panel below which nothing is assessed."""
 
-BoolArray = NDArray[np.bool_]
+FLAT_EARTHER = "a flat-earther"
+SPARSE_SOUND = "rejects sparse sound"
+
+_POSSIBLE = (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -52,16 +68,24 @@ class Share:
     """Signals counted."""
     n: int
     """Signals that qualify; below MIN_SIGNALS nothing is assessed."""
+    n_others: int
+    """Other models with as many, counted without this one: those to whose median it is compared."""
     p: float | None
     """Of the shuffles, before adjustment; None where not assessed."""
     p_adjusted: float | None
-    """Benjamini-Hochberg, over all shares of the panel."""
-    excess: float | None
-    """Share minus the median share of the other models that are assessed."""
-    low: float | None
-    """Lower end of its 95 % interval."""
+    """Benjamini-Hochberg, over all shares of the references, or of the other models."""
+    excess: Estimate | None
+    """Share minus the median share of the others, in [-1, 1]; None where not assessed."""
     robust_z: float | None
-    """Excess in units of 1.4826 times the median absolute deviation of the panel; None where that is 0."""
+    """Excess in units of 1.4826 times the median absolute deviation of the others; None where that is 0."""
+    k_matched: int
+    """`matched` controls counted in the same way."""
+    n_matched: int
+    """`matched` controls that qualify."""
+    beyond_matched: Estimate | None
+    """Share minus that on `matched` controls, in [-1, 1]; None where fewer than MIN_SIGNALS qualify."""
+    not_assessed_because: str | None
+    """Why not, in a clause; None where assessed."""
 
     @property
     def value(self) -> float | None:
@@ -70,18 +94,25 @@ class Share:
 
     @property
     def flagged(self) -> bool:
-        """Whether this makes the model a flat-earther."""
+        """Whether the test singles the model out."""
         return (
             self.p_adjusted is not None
-            and self.low is not None
+            and self.excess is not None
+            and self.excess.low is not None
             and self.p_adjusted < ALPHA
-            and self.low > EXCESS
+            and self.excess.low > EXCESS
         )
+
+    @property
+    def sparse(self) -> bool:
+        """Whether `matched` controls are treated alike: then the share says nothing of signals."""
+        beyond = self.beyond_matched
+        return beyond is not None and beyond.low is not None and beyond.low <= SPARSE
 
 
 @dataclass(frozen=True)
 class FlatEarth:
-    """What is said of one model."""
+    """What is known of one model."""
 
     model: ModelRef
     """The model."""
@@ -95,142 +126,232 @@ class FlatEarth:
         """By either share."""
         return self.rejects_alone.flagged or self.rejected_by_all.flagged
 
+    @property
+    def is_flat_earther(self) -> bool:
+        """Flagged by a share that `matched` controls do not explain."""
+        return any(s.flagged and not s.sparse for s in (self.rejects_alone, self.rejected_by_all))
+
+    @property
+    def verdict(self) -> str:
+        """`a flat-earther`, `rejects sparse sound`, `no flat-earther` or `not assessed`."""
+        if self.flagged:
+            return FLAT_EARTHER if self.is_flat_earther else SPARSE_SOUND
+        assessed = self.rejects_alone.p is not None or self.rejected_by_all.p is not None
+        return "no flat-earther" if assessed else "not assessed"
+
     def sentence(self, name: str) -> str:
-        """The evidence in words; with n, interval and p."""
+        """The evidence in words; with n, interval and p, and which share was not tested."""
         alone, ignored = self.rejects_alone, self.rejected_by_all
-        if alone.p is None and ignored.p is None:
-            n = f"{alone.n} and {ignored.n} signals qualify, {MIN_SIGNALS} are needed"
-            return f"{name}: not assessed ({n})."
-        parts = []
-        if alone.p is not None:
-            parts.append(f"it alone rejects {_told(alone)} of the signals that all other judges accept")
-        if ignored.p is not None:
-            parts.append(f"{_told(ignored)} of its own signals are accepted by nobody else")
-        verdict = "a flat-earther" if self.flagged else "no flat-earther"
-        return f"{name}: {verdict}: {'; '.join(parts)}."
+        parts = (
+            _clause(alone, f"it alone rejects {_counted(alone)} of the signals that all other judges accept"),
+            _clause(ignored, f"{_counted(ignored)} of its own signals are accepted by nobody else"),
+        )
+        return f"{name}: {self.verdict}: {'; '.join(parts)}."
 
 
-def _told(share: Share) -> str:
-    low = "" if share.low is None else f", excess {share.excess:+.2f} [from {share.low:+.2f}]"
-    return f"{share.k} of {share.n} (adjusted p = {share.p_adjusted:.2g}{low})"
+def _counted(share: Share) -> str:
+    return f"{share.k:,} of {share.n:,}"
 
 
-def assess(panel: Judgements, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
-    """Both shares of every model of a panel.
+def _clause(share: Share, words: str) -> str:
+    if share.not_assessed_because is not None:
+        what = "R_in, what it alone rejects," if share.kind == "rejects alone" else "R_out, its own signals,"
+        return f"{what} was not tested ({share.not_assessed_because})"
+    e = share.excess
+    excess = "" if e is None or e.low is None else f", excess {e.value:+.2f} [from {e.low:+.2f}]"
+    z = "" if share.robust_z is None else f", robust z = {share.robust_z:.1f}"
+    evidence = f"{words} (adjusted p = {share.p_adjusted:.2g}{excess}{z})"
+    if not share.flagged:
+        return evidence
+    beside = f"{share.k_matched:,} of {share.n_matched:,} matched controls"
+    if share.beyond_matched is None:
+        return f"{evidence}, and {beside}, which are too few to compare"
+    alike = (
+        "as often or nearly so: sparse sound, not the signals, explains it" if share.sparse else "less often"
+    )
+    return f"{evidence}, and {beside}, {alike}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Sound:
+    """Stimuli of one kind, answered by the members of one panel."""
+
+    clip: NDArray[np.int64]
+    """(n,) the clip of each."""
+    own: BoolArray
+    """(n, n_members) whether a member is its source."""
+    judged: BoolArray
+    """(n, n_members) whether a member that is not its source has a verdict on it."""
+    accepted: BoolArray
+    """(n, n_members)."""
+
+    @property
+    def rejected(self) -> BoolArray:
+        return self.judged & ~self.accepted
+
+    def without(self, g: int) -> _Sound:
+        """The panel without a member and its stimuli."""
+        rows, members = ~self.own[:, g], np.arange(self.own.shape[1]) != g
+        return _Sound(
+            self.clip[rows],
+            *(some[rows][:, members] for some in (self.own, self.judged, self.accepted)),
+        )
+
+    def counts(self, kind: str) -> tuple[BoolArray, BoolArray]:
+        """(n, n_members) what qualifies for each member's share, and what of it counts."""
+        if kind == "rejects alone":
+            rejected, n_judges = self.rejected, self.judged.sum(axis=1, keepdims=True)
+            qualifies = self.judged & (n_judges > 1)
+            qualifies &= (rejected.sum(axis=1, keepdims=True) - rejected) == 0
+            return qualifies, qualifies & rejected
+        own = self.own & self.judged.any(axis=1, keepdims=True)
+        return own, own & ~self.accepted.any(axis=1, keepdims=True)
+
+
+def assess(panel: Judgements, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
+    """Both shares of every model of a panel, in its order.
 
     Args:
         panel: its judgements.
-        seed_names: what the panel is about; seeds shuffles and resampling.
+        weights: (draws, n_clips) of the task.
+        seed_names: what the panel is about; seeds the shuffles.
     """
-    said = panel.foreign
-    judged = ~np.isnan(said)
-    rejected = judged & (said == 0)
-    weights = clip_weights(len(panel.clip_ids), (*seed_names, "flat earth"))
-    qualifies = judged & ((rejected.sum(axis=1)[:, None] - rejected) == 0) & (judged.sum(axis=1)[:, None] > 1)
-    own, ignored = _own(panel, judged, said)
-    enough = len(panel.models) >= MIN_MODELS
-    kinds = (
-        ("rejects alone", qualifies, rejected, _p_alone(judged, rejected, qualifies, seed_names)),
-        ("rejected by all", own, ignored, _p_ignored(panel, own, ignored, seed_names)),
+    references = list(range(panel.n_references))
+    among = _assess_each(panel, references, references, weights, seed_names)
+    candidates = []
+    for g in range(panel.n_references, len(panel.models)):
+        candidates += _assess_each(panel, [*references, g], [g], weights, seed_names)
+    shares = [*_adjusted(among), *_adjusted(candidates)]
+    return [FlatEarth(panel.models[j], *shares[2 * j : 2 * j + 2]) for j in range(len(panel.models))]
+
+
+def _assess_each(
+    panel: Judgements,
+    members: list[int],
+    of: list[int],
+    weights: FloatArray,
+    seed_names: tuple[str, ...],
+) -> list[Share]:
+    """Both shares, p not adjusted, of some members of a panel made of these members."""
+    sounds = [_sound(panel, some, members) for some in (panel.signals, panel.matched)]
+    tests = {"rejects alone": _chance_alone(sounds[0]), "rejected by all": _chance_ignored(sounds[0])}
+    shares = []
+    for g in of:
+        without = sounds[0].without(members.index(g))
+        for kind, chance in tests.items():
+            seed = (*seed_names, kind, panel.models[g].repo_id)
+            shares.append(_share(kind, members.index(g), sounds, without, chance, weights, seed))
+    return shares
+
+
+def _sound(panel: Judgements, single: Single, members: list[int]) -> _Sound:
+    values = panel.of_others(single.source, single.accepted)[:, members]
+    own = single.source[:, None] == np.array(members)
+    return _Sound(single.clip, own, ~np.isnan(values), values == 1)
+
+
+def _share(
+    kind: str,
+    g: int,
+    sounds: Sequence[_Sound],
+    without: _Sound,
+    chance: FloatArray,
+    weights: FloatArray,
+    seed: tuple[str, ...],
+) -> Share:
+    """A share of one member, compared to those of the others in the panel without it."""
+    (among, hits), (among_matched, hits_matched) = (
+        tuple(some[:, g] for some in sound.counts(kind)) for sound in sounds
     )
-    shares = {
-        kind: _shares(kind, among, hits & among, p, panel.clip, weights, enough)
-        for kind, among, hits, p in kinds
-    }
-    adjusted = _adjusted([s for kind in shares.values() for s in kind])
-    n = len(panel.models)
-    return [FlatEarth(panel.models[j], adjusted[j], adjusted[n + j]) for j in range(n)]
+    others, hits_of_others = without.counts(kind)
+    enough = others.sum(axis=0) >= MIN_SIGNALS
+    k, n = int(hits.sum()), int(among.sum())
+    k_matched, n_matched = int(hits_matched.sum()), int(among_matched.sum())
+    counts = (kind, k, n, int(enough.sum()))
+    of_matched = (k_matched, n_matched)
+    has_any = kind == "rejects alone" or bool(sounds[0].own[:, g].any())
+    reason = _not_assessed(chance.shape[1], n, int(enough.sum())) if has_any else "it offers none"
+    if reason is not None:
+        return Share(*counts, None, None, None, None, *of_matched, None, reason)
+    values = hits_of_others.sum(axis=0)[enough] / others.sum(axis=0)[enough]
+    middle = float(np.median(values))
+    draws = _draws(sounds[0].clip, among[:, None], hits[:, None], weights)[:, 0]
+    of_others = _draws(without.clip, others[:, enough], hits_of_others[:, enough], weights)
+    with np.errstate(invalid="ignore"):
+        apart = draws - np.nanmedian(of_others, axis=1)
+    n_clips = len(np.unique(sounds[0].clip[among]))
+    excess = from_draws(k / n - middle, apart, n_clips, n, _POSSIBLE)
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    beyond = None
+    if n_matched >= MIN_SIGNALS:
+        on_matched = _draws(sounds[1].clip, among_matched[:, None], hits_matched[:, None], weights)[:, 0]
+        difference = k / n - k_matched / n_matched
+        beyond = from_draws(difference, draws - on_matched, n_clips, n, _POSSIBLE)
+    p = _reached(chance[:, g], k, seed)
+    z = (k / n - middle) / spread if spread > 0 else None
+    return Share(*counts, p, None, excess, z, *of_matched, beyond, None)
 
 
-def _own(panel: Judgements, judged: BoolArray, said: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """(n, n_models) whether a signal is the model's own and another judged it; whether nobody accepts it."""
-    own = (panel.source[:, None] == np.arange(len(panel.models))) & judged.any(axis=1, keepdims=True)
-    return own, own & ~(said == 1).any(axis=1, keepdims=True)
+def _not_assessed(n_models: int, n: int, n_others: int) -> str | None:
+    if n_models < MIN_MODELS:
+        return f"the panel has {n_models} models, and {MIN_MODELS} are needed"
+    if n < MIN_SIGNALS:
+        return f"{n} signals qualify, and {MIN_SIGNALS} are needed"
+    if n_others == 0:
+        return f"{n} signals qualify, but fewer than {MIN_SIGNALS} for each other model"
+    return None
 
 
-def _p_alone(
-    judged: BoolArray, rejected: BoolArray, qualifies: BoolArray, seed_names: tuple[str, ...]
-) -> FloatArray:
-    """(n_models,) share of shuffles in which a model rejects at least as many alone.
+def _draws(clip: NDArray[np.int64], among: BoolArray, hits: BoolArray, weights: FloatArray) -> FloatArray:
+    """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
+    n_clips = weights.shape[1]
+    below, above = (
+        np.stack([np.bincount(clip, column, n_clips) for column in some.T.astype(np.float64)], axis=1)
+        for some in (among, hits)
+    )
+    counts, out = weights @ below, np.full((len(weights), among.shape[1]), np.nan)
+    return np.asarray(np.divide(weights @ above, counts, out=out, where=counts > 0))
+
+
+def _chance_alone(sound: _Sound) -> FloatArray:
+    """(n, n_members) that a shuffle gives a signal to a member's count.
 
     A signal counts when all accept it, wherever the verdicts go, or when one judge rejects it: then it counts
     for the judge to whom the shuffle hands that rejection, each of m judges with a chance of 1 / m.
     """
-    single = np.flatnonzero(rejected.sum(axis=1) == 1)
-    rows = judged[single]
-    chance = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
-    return _reached(chance, (qualifies & rejected).sum(axis=0), "alone", seed_names)
+    single = sound.rejected.sum(axis=1, keepdims=True) == 1
+    n_judges = sound.judged.sum(axis=1, keepdims=True)
+    several = n_judges > 1
+    return np.asarray((sound.judged & single & several) / np.maximum(n_judges, 1))
 
 
-def _p_ignored(
-    panel: Judgements, own: BoolArray, ignored: BoolArray, seed_names: tuple[str, ...]
-) -> FloatArray:
-    """(n_models,) share of shuffles of "nobody accepts it" among the sources of a clip that reach as many.
+def _chance_ignored(sound: _Sound) -> FloatArray:
+    """(n, n_members) that a shuffle of "nobody accepts it" among the sources of a clip marks a signal.
 
     Of s signals of a clip with m such marks each gets one with a chance of m / s.
     """
-    n_clips = len(panel.clip_ids)
-    signals = np.bincount(panel.clip, own.any(axis=1), minlength=n_clips)
-    marks = np.bincount(panel.clip, ignored.any(axis=1), minlength=n_clips)
-    chance = own * (marks / np.maximum(signals, 1))[panel.clip, None]
-    return _reached(chance, ignored.sum(axis=0), "ignored", seed_names)
+    own, ignored = sound.counts("rejected by all")
+    n_clips = int(sound.clip.max(initial=-1)) + 1
+    signals, marks = (np.bincount(sound.clip, some.any(axis=1), n_clips) for some in (own, ignored))
+    return np.asarray(own * (marks / np.maximum(signals, 1))[sound.clip, None])
 
 
-def _reached(chance: FloatArray, found: Any, what: str, seed_names: tuple[str, ...]) -> FloatArray:
-    """(n_models,) share of shuffles that give a model at least what was found.
+def _reached(chance: FloatArray, k: int, seed: tuple[str, ...]) -> float:
+    """Share of shuffles that give a member at least k.
 
-    A shuffle deals with each signal by itself, so that what a model gets in it is a sum of independent draws:
-    those are drawn, and not the whole shuffle for all models.
+    A shuffle deals with each signal by itself, so that what a member gets in it is a sum of independent
+    draws: those are drawn, and not the whole shuffle for all.
 
     Args:
-        chance: (n, n_models) that a shuffle gives a signal to a model.
-        found: (n_models,) how many it has.
-        what: which share; seeds the draws.
-        seed_names: what the panel is about.
+        chance: (n,) that a shuffle gives a signal to the member.
+        k: how many it has.
+        seed: names that seed the draws.
     """
-    p = np.ones(chance.shape[1])
-    for j in range(chance.shape[1]):
-        rng = generator("flat earth", what, str(j), *seed_names)
-        kinds, counts = np.unique(chance[chance[:, j] > 0, j], return_counts=True)
-        drawn = np.zeros(SHUFFLES, dtype=np.int64)
-        for kind, n in zip(kinds, counts, strict=True):
-            drawn += rng.binomial(n, min(kind, 1.0), SHUFFLES)
-        p[j] = (1 + (drawn >= found[j]).sum()) / (1 + SHUFFLES)
-    return p
-
-
-def _shares(
-    kind: str,
-    among: BoolArray,
-    hits: BoolArray,
-    p: FloatArray,
-    clip: NDArray[np.int64],
-    weights: FloatArray,
-    enough: bool,
-) -> list[Share]:
-    n, k = among.sum(axis=0), hits.sum(axis=0)
-    assessed = enough & (n >= MIN_SIGNALS)
-    n_clips = weights.shape[1]
-    by_clip = [
-        np.stack([np.bincount(clip, some[:, j], minlength=n_clips) for j in range(some.shape[1])], axis=1)
-        for some in (hits, among)
-    ]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(assessed, k / n, np.nan)
-        draws = (weights @ by_clip[0]) / (weights @ by_clip[1])
-    found = []
-    for j in range(len(n)):
-        others = assessed & (np.arange(len(n)) != j)
-        if not assessed[j] or not others.any():
-            found.append(Share(kind, int(k[j]), int(n[j]), None, None, None, None, None))
-            continue
-        excess = value[j] - np.median(value[others])
-        apart = draws[:, j] - np.nanmedian(draws[:, others], axis=1)
-        low = float(np.nanquantile(apart, 0.025))
-        spread = 1.4826 * float(np.median(np.abs(value[assessed] - np.median(value[assessed]))))
-        z = float(excess / spread) if spread > 0 else None
-        found.append(Share(kind, int(k[j]), int(n[j]), float(p[j]), None, float(excess), low, z))
-    return found
+    rng = generator("flat earth", *seed)
+    counts = np.zeros(SHUFFLES, dtype=np.int64)
+    for kind, n in zip(*np.unique(chance[chance > 0], return_counts=True), strict=True):
+        counts += rng.binomial(n, min(kind, 1.0), SHUFFLES)
+    return float((1 + (counts >= k).sum()) / (1 + SHUFFLES))
 
 
 def _adjusted(shares: list[Share]) -> list[Share]:

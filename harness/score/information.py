@@ -1,9 +1,8 @@
 """What accuracy hides: how much of a clip a model needs, where it lies, and what its verdicts tell.
 
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
-mutual information of 0 a verdict that says nothing of the class. Entropies of counts are corrected for their
-bias, which is upward for information and downward for entropy in small samples (Miller 1955: an entropy of m
-kinds seen in n trials is too small by about (m - 1) / 2n nats).
+mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased
+upward and entropy downward: both are corrected, see `mutual_information`.
 
 Public: OfSignal, of_signal, mask_bits, mel_use, divergence, entropy, mutual_information, Information,
 equal_error_rate.
@@ -12,6 +11,8 @@ equal_error_rate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.records import Estimate, FloatArray, Mask
-from harness.score.estimates import LEVEL
+from harness.score.estimates import ALL_AGREE, LEVEL, wilson
+from harness.seeds import generator
 
 N_MEL = 40
 """Bands of `mel_use`, evenly spaced in mel from 0 Hz to the Nyquist frequency."""
@@ -27,8 +29,22 @@ N_MEL = 40
 OCCUPIED = 0.99
 """Share of the power inside the occupied bandwidth (ITU-R SM.328)."""
 
-SHIFTED = "clip bootstrap, percentile, centred"
-"""Resampled information is biased upward once more: the samples are moved so that their mean is the value."""
+JACKKNIFE = "jackknife over clips, noncentral chi-squared or logarithm of what is left"
+"""How intervals of information are made, see `mutual_information`."""
+
+N_SHUFFLES = 1000
+"""Shuffles of the classes."""
+
+MIN_PER_CELL = 5
+"""Clips needed for each cell of a table of K classes by K verdicts."""
+
+MIN_PER_CLASS = 10
+"""Clips that two classes at least must have each."""
+
+_Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+_SAME = 1e-12  # differences below this are rounding
+_LARGE = 500.0  # chi-squared is normal from here on
+_AT_ONCE = 1 << 16  # clips of all shuffles in memory at a time
 
 
 @dataclass(frozen=True)
@@ -125,50 +141,242 @@ class Information:
     """What a model's verdicts say of the classes of a reference's signals."""
 
     mutual: Estimate
-    """I(c; g(s)) in bits."""
+    """I(c; g(s)) in bits, 0 to log2 K; None where not shown. Its n counts clips."""
     left: Estimate
-    """H(c | g(s)) in bits: what the verdict leaves open."""
+    """H(c | g(s)) in bits, what the verdict leaves open; None where not shown."""
+    p: float | None
+    """Permutation p of "the verdict says nothing of the class"; None where not shown."""
+    not_shown_because: str | None
+    """In a sentence; None where shown."""
 
 
-def mutual_information(classes: Any, said: Any, weights: FloatArray) -> Information:
-    """Corrected mutual information and conditional entropy, with intervals over clips.
+def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
+    """Mutual information and conditional entropy, corrected for bias, with intervals over clips.
+
+    Signals of one clip are dependent: they count once together (n signals of a clip 1 / n each), are left out
+    together, and have one class, which is shuffled among clips. Nothing is shown for fewer than
+    MIN_PER_CELL K^2 clips, K being the number of different classes or of different verdicts (`other` is one),
+    whichever is larger, or where fewer than two classes have MIN_PER_CLASS clips each.
+
+    The value is the jackknife estimate (Miller 1974, Biometrika 61) minus its mean over N_SHUFFLES shuffles
+    of the classes, and not below 0. To subtract the mean of plain information instead is right where the
+    truth is 0, and takes .08 bits too much where the table of classes by verdicts is sparse (K = 4, n = 80,
+    truth 1 bit).
+
+    The interval (ours): near 0, information in units of its noise is chi-squared, noncentral where the truth
+    is not 0 (Kullback 1959, Information Theory and Statistics); its scale and degrees of freedom are those of
+    the shuffles, its spread that of the jackknife. A truth that not even a value of 0 would exclude can only
+    be missed from below, and has all of the 5 % there; 0 itself is never excluded where p is above .05. Where
+    the verdict leaves less than half of the entropy of the classes open, the interval is that of the
+    logarithm of what is left. Where there is no variation, a clip unlike all those seen may be as frequent as
+    Wilson's upper bound for 0 of n. A bootstrap of clips in
+    place of the jackknife covered 77-95 %, less where nothing varies.
 
     Args:
         classes: (n,) class of each signal.
-        said: (n,) verdict on it.
-        weights: (draws, n) how often its clip stands in each bootstrap sample.
+        predicted: (n,) verdict on it.
+        clip: (n,) clip of it; any numbers or names.
+
+    Raises:
+        ValueError: signals of one clip with different classes.
     """
-    n = len(classes)
-    if n == 0:
-        nothing = Estimate(None, None, None, LEVEL, SHIFTED, 0)
-        return Information(nothing, nothing)
-    c, g = (np.unique(some.astype(str), return_inverse=True)[1] for some in (classes, said))
-    n_classes, n_said = int(c.max()) + 1, int(g.max()) + 1
-    # One table of classes by verdicts for the signals as they are, and one for each bootstrap sample.
-    joint = np.zeros((n, n_classes * n_said))
-    joint[np.arange(n), c * n_said + g] = 1
-    tables = np.concatenate([joint.sum(axis=0)[None], weights @ joint]).reshape(-1, n_classes, n_said)
-    of_c, of_g = _corrected(tables.sum(axis=2)), _corrected(tables.sum(axis=1))
-    of_both = _corrected(tables.reshape(len(tables), -1))
-    most = float(np.log2(max(n_classes, 2)))
-    return Information(_centred(of_c + of_g - of_both, most, n), _centred(of_both - of_g, most, n))
+    of_clip, verdicts = _by_clip(*(np.asarray(some) for some in (classes, predicted, clip)))
+    n = len(of_clip)
+    reason = _too_few(of_clip, verdicts)
+    if reason is not None:
+        nothing = Estimate(None, None, None, LEVEL, JACKKNIFE, n)
+        return Information(nothing, nothing, None, reason)
+    profiles, profile_of = np.unique(verdicts, axis=0, return_inverse=True)
+    profile_of = profile_of.reshape(-1)
+    n_classes, n_verdicts = _kinds(of_clip, verdicts)
+    counts = _counts(of_clip[None], profile_of, n_classes, len(profiles))
+    table = (counts @ profiles)[0]
+    entropy_of_classes, entropy_spread = _entropy(table.sum(axis=1))
+    most, unlike = float(np.log2(n_classes)), wilson(0, n).high or 0.0
+    open_at_most = min(most, _binary_entropy(unlike) + unlike * float(np.log2(max(n_classes - 1, 1))))
+    settled = (table > 0).sum(axis=0).max() == 1
+    method, p = ALL_AGREE, 1.0
+    if len(profiles) == 1:
+        value, low, high = 0.0, 0.0, _binary_entropy(unlike)
+    else:
+        plain, corrected, spread = (float(x[0]) for x in _jackknife(counts, profiles))
+        of_orders = (
+            _jackknife(_counts(of_clip[orders], profile_of, n_classes, len(profiles)), profiles)
+            for orders in np.array_split(_orders(n), max(1, n * N_SHUFFLES // _AT_ONCE))
+        )
+        shuffled, shuffled_corrected, _ = (np.concatenate(x) for x in zip(*of_orders, strict=True))
+        p = float((1 + (shuffled >= plain - _SAME).sum()) / (1 + N_SHUFFLES))
+        value = corrected - float(shuffled_corrected.mean())
+        # Each cell of the table is a parameter: what is spread around it has so many degrees of freedom less.
+        spread *= n / (n - n_classes * n_verdicts)
+        left = max(entropy_of_classes - value, _SAME)
+        if settled:
+            low, high = entropy_of_classes - open_at_most, most
+        elif value < entropy_of_classes / 2:
+            noise = _Noise.of(shuffled, (n_classes - 1) * (n_verdicts - 1))
+            method, (low, high) = JACKKNIFE, noise.interval(value, spread, plain)
+        else:
+            factor = float(np.exp(_Z * np.sqrt(spread) / left))
+            method = JACKKNIFE
+            low, high = entropy_of_classes - left * factor, entropy_of_classes - left / factor
+        if p > 1 - LEVEL:
+            low = 0.0
+    value, low, high = (float(np.clip(x, 0.0, most)) for x in (value, low, high))
+    low, high = min(low, value), max(high, value)
+    left = max(0.0, min(entropy_of_classes, most) - value)
+    if settled:
+        left_low, left_high = 0.0, max(left, open_at_most)
+    else:  # of a difference, from the intervals of both (Zou and Donner 2008, Stat. Med. 27)
+        half = _Z * np.sqrt(entropy_spread)
+        left_low = max(0.0, left - float(np.hypot(half, high - value)))
+        left_high = max(left, min(most, left + float(np.hypot(half, value - low))))
+    return Information(
+        Estimate(value, low, high, LEVEL, method, n),
+        Estimate(left, left_low, left_high, LEVEL, method, n),
+        p,
+        None,
+    )
 
 
-def _centred(values: FloatArray, most: float, n: int) -> Estimate:
-    """The first value, with the interval of the others around it, between 0 and `most`."""
-    value, samples = float(values[0]), values[1:]
-    ends = np.quantile(samples - samples.mean() + value, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value, low, high = (float(np.clip(x, 0.0, most)) for x in (value, *ends))
-    return Estimate(value, min(low, value), max(high, value), LEVEL, SHIFTED, n)
+def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp], FloatArray]:
+    """(n_clips,) class of each clip, a number; (n_clips, n_verdicts) share of each verdict on its signals."""
+    if not len(classes):
+        return np.empty(0, dtype=np.intp), np.empty((0, 0))
+    _, clip_of = np.unique(clip, return_inverse=True)
+    c, g = (np.unique(some.astype(str), return_inverse=True)[1] for some in (classes, predicted))
+    shares = np.zeros((int(clip_of.max()) + 1, int(g.max()) + 1))
+    np.add.at(shares, (clip_of, g), 1.0)
+    of_clip = np.zeros(len(shares), dtype=np.intp)
+    of_clip[clip_of] = c
+    if (of_clip[clip_of] != c).any():
+        raise ValueError("signals of one clip and reference have different classes")
+    return of_clip, shares / shares.sum(axis=1, keepdims=True)
 
 
-def _corrected(counts: FloatArray) -> FloatArray:
-    """(rows,) entropy in bits of counts (rows, kinds), with Miller's correction."""
-    n = counts.sum(axis=1, keepdims=True)
-    p = counts / np.maximum(n, 1)
-    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
-    seen = (counts > 0).sum(axis=1)
-    return np.asarray(-(p * logs).sum(axis=1) + (seen - 1) / (2 * np.log(2) * np.maximum(n[:, 0], 1)))
+def _kinds(of_clip: NDArray[np.intp], verdicts: FloatArray) -> tuple[int, int]:
+    return (int(of_clip.max()) + 1 if len(of_clip) else 0), verdicts.shape[1]
+
+
+def _too_few(of_clip: NDArray[np.intp], verdicts: FloatArray) -> str | None:
+    n, kinds = len(of_clip), max(_kinds(of_clip, verdicts))
+    enough = int((np.bincount(of_clip) >= MIN_PER_CLASS).sum()) if n else 0
+    if enough < 2:
+        which = "Only one class has" if enough else "No class has"
+        return f"{which} signals of {MIN_PER_CLASS} clips or more; two such classes are needed."
+    if n < (needed := MIN_PER_CELL * kinds**2):
+        return f"There are signals of {n} clips; with {kinds} classes or verdicts {needed} are needed."
+    return None
+
+
+def _counts(
+    of_clip: NDArray[np.intp], profile_of: NDArray[np.intp], n_classes: int, n_profiles: int
+) -> FloatArray:
+    """(rows, n_classes, n_profiles) clips of each class and profile; of_clip is (rows, n_clips)."""
+    n_rows, size = len(of_clip), n_classes * n_profiles
+    cells = of_clip * n_profiles + profile_of + np.arange(n_rows)[:, None] * size
+    counts = np.bincount(cells.ravel(), minlength=n_rows * size)
+    return counts.astype(np.float64).reshape(n_rows, n_classes, n_profiles)
+
+
+def _jackknife(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Information in bits of clips by class and profile of verdicts.
+
+    Args:
+        counts: (rows, n_classes, n_profiles) clips.
+        profiles: (n_profiles, n_verdicts) share of each verdict.
+
+    Returns:
+        (rows,) plain information, its jackknife estimate, and the variance of that.
+    """
+    n = counts[0].sum()
+    tables = counts @ profiles
+    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
+    cells, in_rows, in_columns = _xlogx(tables), _xlogx(rows), _xlogx(columns)
+    sums = cells.sum(axis=(1, 2)) - in_rows.sum(axis=1) - in_columns.sum(axis=1)
+    # What changes without one clip of each class and profile.
+    change = (_xlogx(tables[:, :, None] - profiles) - cells[:, :, None]).sum(axis=3)
+    change -= (_xlogx(rows - 1) - in_rows)[:, :, None]
+    change -= (_xlogx(columns[:, None] - profiles) - in_columns[:, None]).sum(axis=2)[:, None]
+    plain = (sums + n * np.log2(n)) / n
+    without = (sums[:, None, None] + change + (n - 1) * np.log2(n - 1)) / (n - 1)
+    mean = (counts * without).sum(axis=(1, 2)) / n
+    variance = (counts * (without - mean[:, None, None]) ** 2).sum(axis=(1, 2)) * (n - 1) / n
+    return plain, n * plain - (n - 1) * mean, variance
+
+
+@lru_cache(maxsize=8)
+def _orders(n: int) -> NDArray[np.intp]:
+    """(N_SHUFFLES, n) orders of n clips, the same for all pairs of models; read-only."""
+    rng = generator("shuffles of classes", str(n))
+    orders = rng.permuted(np.tile(np.arange(n), (N_SHUFFLES, 1)), axis=1)
+    orders.flags.writeable = False
+    return np.asarray(orders)
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Plain information under no dependence: `scale` times chi-squared."""
+
+    scale: float
+    """Bits for each unit of chi-squared."""
+    freedom: float
+    """Its degrees of freedom."""
+
+    @staticmethod
+    def of(shuffled: FloatArray, n_free: int) -> _Noise:
+        """The chi-squared of the same mean and variance, its degrees near those of a full table."""
+        mean, variance = float(shuffled.mean()), float(shuffled.var())
+        freedom = float(np.clip(2 * mean**2 / max(variance, 1e-300), 0.5, 2 * n_free))
+        return _Noise(mean / freedom, freedom)
+
+    def interval(self, value: float, spread: float, plain: float) -> tuple[float, float]:
+        """Ends in bits.
+
+        Args:
+            value: corrected information.
+            spread: variance of it over clips.
+            plain: uncorrected information; of noncentral chi-squared the variance grows with it.
+        """
+        scale = self.scale * float(np.clip(spread / max(4 * self.scale * plain, 1e-300), 1e-3, 1e3))
+        outer, all_of_it = (1 - LEVEL) / 2, 1 - LEVEL
+        observed = max(value, 0.0) / scale + self.freedom
+        from_zero = self._truth(self.freedom, 1 - outer)
+        low = self._truth(observed, all_of_it)
+        if low >= from_zero:
+            low = max(from_zero, self._truth(observed, outer))
+        return low * scale, self._truth(observed, 1 - outer) * scale
+
+    def _truth(self, observed: float, above: float) -> float:
+        """The noncentrality under which `observed` or more has probability `above`; 0 where none has."""
+        from scipy.special import chdtrc, chndtrinc
+
+        if chdtrc(self.freedom, observed) >= above:
+            return 0.0
+        if observed < _LARGE:
+            return float(chndtrinc(observed, self.freedom, 1 - above))
+        # Normal from there on: observed = freedom + x + z sqrt(2 freedom + 4 x), solved for x.
+        z = -NormalDist().inv_cdf(above)
+        root = np.sqrt(observed - self.freedom / 2 + z**2)
+        return max(0.0, float((root - z) ** 2 - self.freedom / 2))
+
+
+def _xlogx(x: FloatArray) -> FloatArray:
+    """X log2 x, 0 at 0 (and below, where rounding leads)."""
+    return np.asarray(x * np.log2(x, out=np.zeros_like(x), where=x > _SAME))
+
+
+def _entropy(counts: FloatArray) -> tuple[float, float]:
+    """Jackknife estimate in bits of the entropy of counts (Zahl 1977, Ecology 58), and its variance."""
+    n = float(counts.sum())
+    total = float(_xlogx(counts).sum())
+    without = np.log2(n - 1) - (total + _xlogx(counts - 1) - _xlogx(counts)) / (n - 1)
+    mean = float((counts * without).sum()) / n
+    variance = float((counts * (without - mean) ** 2).sum()) * (n - 1) / n
+    return n * np.log2(n) - total - (n - 1) * mean, variance
+
+
+def _binary_entropy(p: float) -> float:
+    return entropy(np.array([p, 1 - p]))
 
 
 def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> float | None:

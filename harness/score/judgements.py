@@ -1,29 +1,50 @@
 """All answers of a panel to one family of signals, as arrays: what studies and flat-earther tests count on.
 
-Conventions: rows are signals, ordered by reference and clip; columns are models, the references first. 1
-accepted, 0 not, NaN where the model does not know the class or was not asked. A reference's answers to its
-own signals are there, and are left out by whoever counts transfer.
+Conventions: a row is what one reference has of one clip, ordered by reference and clip; columns are models,
+the references first. Acceptance is 1 for accepted, 0 for not, NaN where the model does not know the class,
+was not asked, or there is no such control. Where a clip was extracted several times (draws), or a signal has
+several controls of a kind, a row holds their mean. What asks whether all accept or nobody does cannot be
+answered by a mean: it is decided on the first draw alone (ours), stimulus by stimulus (`Single`).
+A reference's answers to its own signals are there, and are left out by whoever counts transfer.
 
-Public: Judgements, gather.
+Public: Judgements, Single, gather.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.documents import ReferenceCounts
-from harness.records import FloatArray, LabelMap, ModelRef
+from harness.records import N_MATCHED, FloatArray, LabelMap, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STIMULI = ("signal", "permuted", "largest", "whole")
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+STIMULI = ("signal", "swap", "matched", "largest", "whole")
 """What is gathered."""
+
+_NO_COPIES: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Single:
+    """Stimuli one by one, of the first draw of each clip."""
+
+    clip: IntArray
+    """(m,) the clip of each, an index into `Judgements.clip_ids`."""
+    source: IntArray
+    """(m,) the reference of each, an index into `Judgements.models`."""
+    accepted: FloatArray
+    """(m, n_models) 1, 0 or NaN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,35 +55,48 @@ class Judgements:
     """The panel: the references, by name, then the others."""
     n_references: int
     """How many of them are references."""
-    signal_ids: Any
-    """(n,) text."""
     clip_ids: Any
-    """(n_clips,) text, sorted."""
-    clip: NDArray[np.int64]
-    """(n,) the clip of each signal, an index into `clip_ids`."""
-    source: NDArray[np.int64]
-    """(n,) the reference of each signal, an index into `models`."""
+    """(n_clips,) text, sorted: every whole clip of the task, as in the weights of its resampled clips."""
+    signal_ids: Any
+    """(n,) text: the first draw of each row."""
+    clip: IntArray
+    """(n,) the clip of each row, an index into `clip_ids`."""
+    source: IntArray
+    """(n,) the reference of each row, an index into `models`."""
     expected: Any
-    """(n,) class of each signal, text."""
+    """(n,) class of each row, text; the draws of a clip have one class."""
     accepted: Mapping[str, FloatArray]
     """(n, n_models) for each of STIMULI."""
+    itself: BoolArray
+    """(n_models, n_models) whether the model of a column counts as that of the row: by its weights, or as a
+    near copy."""
+    signals: Single
+    """The signals, (n,) rows in the same order."""
+    matched: Single
+    """Their `matched` controls."""
     predicted: Any = None
-    """(n, n_models) canonical verdicts on the signals, text; None where there is none."""
+    """(n, n_models) canonical verdicts on the signals of the first draw, text; None where there is none."""
 
     @property
     def foreign(self) -> FloatArray:
-        """(n, n_models) acceptance of the signals, NaN on each reference's own."""
-        found = self.accepted["signal"].copy()
-        for j, model in enumerate(self.models):
-            same = [k for k, other in enumerate(self.models) if other.weights_sha256 == model.weights_sha256]
-            found[np.isin(self.source, same), j] = np.nan
-        return found
+        """(n, n_models) acceptance of the signals, NaN on those that count as the judge's own."""
+        return self.of_others(self.source, self.accepted["signal"])
+
+    def of_others(self, source: IntArray, values: FloatArray) -> FloatArray:
+        """Values of models, NaN where a stimulus counts as the judge's own.
+
+        Args:
+            source: (m,) reference of each row.
+            values: (m, n_models).
+        """
+        return np.where(self.itself[source], np.nan, values)
 
 
 def gather(
     answers: Sequence[tuple[ModelRef, LabelMap, pd.DataFrame]],
     references: Sequence[ReferenceCounts],
     family: str,
+    copies: Mapping[str, Collection[str]] = _NO_COPIES,
 ) -> Judgements:
     """Put the verdicts of a panel side by side.
 
@@ -70,57 +104,88 @@ def gather(
         answers: each model with its label map and verdicts on the same suite.
         references: whose signals were asked; those of other families are passed over.
         family: one of FAMILIES.
+        copies: by repo_id of a model, those of the references that it is a near copy of.
 
     Raises:
-        ValueError: the models were not asked the same signals.
+        ValueError: the models were not asked the same signals and controls, or not the whole clips.
     """
     names = [r.model.repo_id for r in references if r.family == family]
     by_name = {model.repo_id: (model, labels, frame) for model, labels, frame in answers}
     others = [name for name in by_name if name not in names]
     panel = [by_name[name] for name in (*(n for n in sorted(names) if n in by_name), *sorted(others))]
     models = tuple(model for model, _, _ in panel)
-    n_references = sum(model.repo_id in names for model in models)
     index = {model.repo_id: j for j, model in enumerate(models)}
-    columns = [_signals(frame, family, index) for _, _, frame in panel]
-    first = columns[0]
-    n = len(first)
-    accepted = {name: np.full((n, len(models)), np.nan) for name in STIMULI}
-    predicted = np.full((n, len(models)), None, dtype=object)
-    for j, ((_, labels, frame), signals) in enumerate(zip(panel, columns, strict=True)):
-        if not np.array_equal(signals["signal_id"], first["signal_id"]):
-            raise ValueError(f"{models[j].repo_id} was asked other signals than {models[0].repo_id}")
-        known = signals["expected"].isin(labels.covered).to_numpy(dtype=bool)
-        whole = _said(frame[frame["stimulus"] == "whole"], "clip_id")
+    first_frame = panel[0][2]
+    clip_ids = np.sort(first_frame["clip_id"][first_frame["stimulus"] == "whole"].to_numpy(dtype=str))
+    asked = _asked(first_frame, family, index)
+    rows = asked.drop_duplicates(["reference", "clip_id"]).reset_index(drop=True)
+    at_clip = {clip_id: i for i, clip_id in enumerate(clip_ids)}
+    if missing := sorted(set(rows["clip_id"]) - set(at_clip)):
+        raise ValueError(f"clip {missing[0]!r} has a signal and was not asked whole")
+    clip = rows["clip_id"].map(at_clip).to_numpy(dtype=np.int64)
+    source = np.array([index[name] for name in rows["reference"]], dtype=np.int64)
+    # Every signal, further draws included, with its row; of the first draws the `matched` controls.
+    at_row = {key: i for i, key in enumerate(zip(rows["reference"], rows["clip_id"], strict=True))}
+    row_of = np.array(
+        [at_row[key] for key in zip(asked["reference"], asked["clip_id"], strict=True)], np.int64
+    )
+    at_signal = {signal_id: i for i, signal_id in enumerate(asked["signal_id"])}
+    at_first = {signal_id: i for i, signal_id in enumerate(rows["signal_id"])}
+    n, n_models = len(rows), len(models)
+    keys = np.sort(_matched(first_frame, family, at_first)[0])
+    accepted = {name: np.full((n, n_models), np.nan) for name in STIMULI}
+    single = np.full((n, n_models), np.nan)
+    of_matched = np.full((len(keys), n_models), np.nan)
+    predicted = np.full((n, n_models), None, dtype=object)
+    for j, (model, labels, frame) in enumerate(panel):
+        of_family = frame[(frame["family"] == family) & _first_level(frame)]
+        if not np.array_equal(_asked(of_family, family, index)["signal_id"], asked["signal_id"]):
+            raise ValueError(f"{model.repo_id} was asked other signals than {models[0].repo_id}")
+        known = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
         for name in STIMULI:
             if name == "whole":
-                said = signals["clip_id"].map(whole)
+                right = _right(rows, "clip_id", frame[frame["stimulus"] == "whole"])[1]
             else:
-                rows = frame[(frame["stimulus"] == name) & (frame["family"] == family) & _first_level(frame)]
-                said = signals["signal_id"].map(_said(rows, "signal_id"))
-            answered = known & said.notna().to_numpy(dtype=bool)
-            right = (said == signals["expected"]).to_numpy(dtype=bool)
-            accepted[name][:, j] = np.where(answered, right.astype(np.float64), np.nan)
-            if name == "signal":
-                predicted[:, j] = said.to_numpy(dtype=object)
-    clip_ids, clip = np.unique(first["clip_id"].to_numpy(dtype=str), return_inverse=True)
+                right = _mean_by_row(of_family[of_family["stimulus"] == name], at_signal, row_of, n)
+            accepted[name][:, j] = np.where(known, right, np.nan)
+        signals = of_family[of_family["stimulus"] == "signal"]
+        predicted[:, j], right = _right(rows, "signal_id", signals)
+        single[:, j] = np.where(known, right, np.nan)
+        asked_keys, right = _matched(of_family, family, at_first)
+        if not np.array_equal(np.sort(asked_keys), keys):
+            raise ValueError(f"{model.repo_id} was asked other `matched` controls than {models[0].repo_id}")
+        places = np.searchsorted(keys, asked_keys)
+        of_matched[places, j] = np.where(known[keys[places] // N_MATCHED], right, np.nan)
+    row_of_matched = keys // N_MATCHED
     return Judgements(
         models=models,
-        n_references=n_references,
-        signal_ids=first["signal_id"].to_numpy(dtype=object),
+        n_references=sum(model.repo_id in names for model in models),
         clip_ids=clip_ids,
-        clip=clip.astype(np.int64),
-        source=np.array([index[name] for name in first["reference"]], dtype=np.int64),
-        expected=first["expected"].to_numpy(dtype=object),
+        signal_ids=rows["signal_id"].to_numpy(dtype=object),
+        clip=clip,
+        source=source,
+        expected=rows["expected"].to_numpy(dtype=object),
         accepted=accepted,
+        itself=_itself(models, copies),
+        signals=Single(clip, source, single),
+        matched=Single(clip[row_of_matched], source[row_of_matched], of_matched),
         predicted=predicted,
     )
 
 
-def _signals(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
-    """The signals of the panel's references that a model was asked, in order."""
+def _itself(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) -> BoolArray:
+    weights = np.array([model.weights_sha256 for model in models])
+    same = weights[:, None] == weights[None, :]
+    for j, model in enumerate(models):
+        same[:, j] |= np.array([other.repo_id in copies.get(model.repo_id, ()) for other in models])
+    return np.asarray(same, dtype=bool)
+
+
+def _asked(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
+    """The signals of the panel's references that a model was asked, in order; the first draw first."""
     rows = frame[(frame["stimulus"] == "signal") & (frame["family"] == family) & _first_level(frame)]
     rows = rows[rows["reference"].isin(list(index))]
-    ordered: pd.DataFrame = rows.sort_values(["reference", "clip_id"], ignore_index=True)
+    ordered: pd.DataFrame = rows.sort_values(["reference", "clip_id", "draw"], ignore_index=True)
     return ordered
 
 
@@ -128,7 +193,51 @@ def _first_level(frame: pd.DataFrame) -> Any:
     return (frame["level"].isna() | (frame["level"] == 0)).to_numpy(dtype=bool)
 
 
-def _said(rows: pd.DataFrame, key: str) -> dict[str, str]:
+def _right(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
+    """Verdict on each row, None where there is none, and whether it is the expected class, NaN there.
+
+    Args:
+        rows: with the key and `expected`.
+        key: `clip_id` or `signal_id`.
+        verdicts: one for each key.
+    """
     # As objects: iterating over Arrow strings would make each of them anew.
-    keys, said = (rows[name].to_numpy(dtype=object) for name in (key, "predicted"))
-    return dict(zip(keys, said, strict=True))
+    keys, answers = (verdicts[name].to_numpy(dtype=object) for name in (key, "predicted"))
+    of = dict(zip(keys, answers, strict=True))
+    verdict = np.array([of.get(each) for each in rows[key].to_numpy(dtype=object)], dtype=object)
+    right = (verdict == rows["expected"].to_numpy(dtype=object)).astype(np.float64)
+    return verdict, np.where(verdict == None, np.nan, right)  # noqa: E711 - by element
+
+
+def _mean_by_row(
+    verdicts: pd.DataFrame, at_signal: Mapping[str, int], row_of: IntArray, n: int
+) -> FloatArray:
+    """(n,) mean acceptance over the stimuli of each row: over the controls of a draw, then over the draws.
+
+    Args:
+        verdicts: on stimuli of one kind.
+        at_signal: by signal_id, its index.
+        row_of: (n_signals,) the row of each signal.
+        n: rows.
+    """
+    places = np.array([at_signal.get(s, -1) for s in verdicts["signal_id"].to_numpy(dtype=object)], np.int64)
+    right = np.asarray(verdicts["predicted"] == verdicts["expected"], dtype=np.float64)
+    per_signal = _means(places, right, len(row_of))
+    return _means(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
+
+
+def _means(places: IntArray, values: FloatArray, n: int) -> FloatArray:
+    """(n,) mean of the values at each place, NaN for none; what has place -1 counts nowhere."""
+    places, values = places[places >= 0], values[places >= 0]
+    counts, out = np.bincount(places, minlength=n), np.full(n, np.nan)
+    np.divide(np.bincount(places, values, n), counts, out=out, where=counts > 0)
+    return out
+
+
+def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -> tuple[IntArray, FloatArray]:
+    """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; 1 if accepted."""
+    some = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
+    rows = np.array([at_first.get(s, -1) for s in some["signal_id"].to_numpy(dtype=object)], dtype=np.int64)
+    right = np.asarray(some["predicted"] == some["expected"], dtype=np.float64)
+    replicates = some["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
+    return rows[rows >= 0] * N_MATCHED + replicates, right[rows >= 0]

@@ -2,7 +2,12 @@
 
     import evaluate
     metric = evaluate.load("harness/score/metric.py")
-    metric.compute(predictions=["jazz", "rock"], references=["jazz", "jazz"], clip_ids=["a", "b"])
+    metric.compute(
+        predictions=["jazz", "rock"],
+        references=["jazz", "jazz"],
+        controls=[["rock", "rock", "jazz"], ["rock", "rock", "rock"]],
+        clip_ids=["a", "b"],
+    )
 
 `evaluate` copies this file elsewhere before it opens it, so the package is imported where it is used; and it
 reads import lines one by one, so none may name two modules.
@@ -26,7 +31,9 @@ _INPUTS = """
 Args:
     predictions: list of str, the candidate's class of each signal, as a canonical label.
     references: list of str, the class each signal has for its reference, as a canonical label.
-    controls: list of str, optional, the candidate's class of the `permuted` control of each signal.
+    controls: list of list of str, optional, the candidate's class of the `swap` controls of each signal: the
+        same frequencies of clips that the reference gives another class. Where each signal has one control, a
+        list of str will do. A signal whose list is empty is left out of swap and lift.
     clip_ids: list, optional, the clip each signal is part of. Signals of one clip are dependent: where a clip
         stands more than once, clips are resampled. Without it every signal counts as a clip of its own.
 
@@ -35,13 +42,19 @@ Returns:
     low, high: 95 % interval.
     n: number of signals.
     method: how the interval was made.
-    lift, lift_low, lift_high, lift_method: transfer minus acceptance of the controls, paired by signal; where
-        controls are given.
+    swap: acceptance of the controls, the mean over those of a signal, then over signals; with controls.
+    lift, lift_low, lift_high, lift_n, lift_method: transfer minus swap, paired by signal; lift_n counts the
+        signals that have a control. With fewer than 20 of them no scorecard shows a lift.
 
 Examples:
     >>> metric = evaluate.load("harness/score/metric.py")
-    >>> metric.compute(predictions=["jazz", "rock"], references=["jazz", "jazz"])["transfer"]
-    0.5
+    >>> found = metric.compute(
+    ...     predictions=["jazz", "rock"],
+    ...     references=["jazz", "jazz"],
+    ...     controls=[["rock", "jazz"], ["rock", "rock"]],
+    ... )
+    >>> found["transfer"], found["swap"], found["lift"]
+    (0.5, 0.25, 0.25)
 """
 
 _CITATION = """
@@ -70,7 +83,7 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         self,
         predictions: list[str],
         references: list[str],
-        controls: list[str] | None = None,
+        controls: list[str] | list[list[str]] | None = None,
         clip_ids: list[Any] | None = None,
     ) -> dict[str, Any]:
         import numpy as np
@@ -84,32 +97,42 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
                 raise BadInput(f"{len(given)} {name} for {n} predictions; expected one for each prediction")
         names = [str(c) for c in (range(n) if clip_ids is None else clip_ids)]
         clips, clip_of = np.unique(names, return_inverse=True)
+        weights = clip_weights(len(clips), ("metric",))
 
-        def estimate(values: Any, name: str, kind: Any, lowest: float) -> Any:
-            if len(clips) == n:
-                return clustered(values[:, None], ("metric", name), kind)
-            weights = clip_weights(len(clips), ("metric", name))
-            draws = (weights @ np.bincount(clip_of, values)) / (weights @ np.bincount(clip_of))
-            return from_draws(float(values.mean()), draws, len(clips), n, (lowest, 1.0))
+        def estimate(values: Any, kind: Any, lowest: float) -> Any:
+            """Over the signals that have a value; signals of one clip are resampled together."""
+            has = ~np.isnan(values)
+            if len(clips) == n or not has.any():
+                return clustered(values[:, None], weights, kind)
+            sums = weights @ np.bincount(clip_of[has], values[has], len(clips))
+            counts = weights @ np.bincount(clip_of[has], minlength=len(clips))
+            draws = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+            n_clips = len(np.unique(clip_of[has]))
+            return from_draws(float(values[has].mean()), draws, n_clips, int(has.sum()), (lowest, 1.0))
 
-        def accepted(said: list[str]) -> Any:
-            return np.array([p == r for p, r in zip(said, references, strict=True)], dtype=float)
-
-        found = estimate(accepted(predictions), "transfer", "rate", 0.0)
-        told = {
-            "transfer": found.value,
-            "low": found.low,
-            "high": found.high,
-            "n": found.n,
-            "method": found.method,
+        accepted = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=float)
+        transfer = estimate(accepted, "rate", 0.0)
+        numbers = {
+            "transfer": transfer.value,
+            "low": transfer.low,
+            "high": transfer.high,
+            "n": transfer.n,
+            "method": transfer.method,
         }
         if controls is None:
-            return told
-        lift = estimate(accepted(predictions) - accepted(controls), "lift", "difference", -1.0)
+            return numbers
+        swap = np.full(n, np.nan)
+        for i, (each, r) in enumerate(zip(controls, references, strict=True)):
+            answers = [each] if isinstance(each, str) else each
+            if len(answers) > 0:
+                swap[i] = np.mean([answer == r for answer in answers])
+        lift = estimate(accepted - swap, "difference", -1.0)
         return {
-            **told,
+            **numbers,
+            "swap": estimate(swap, "rate", 0.0).value,
             "lift": lift.value,
             "lift_low": lift.low,
             "lift_high": lift.high,
+            "lift_n": lift.n,
             "lift_method": lift.method,
         }

@@ -1,88 +1,40 @@
 """From verdicts to a scorecard: every rate of definitions.md, "Transfer", and the usual measures beside them.
 
 Conventions: verdicts are a DataFrame, one row per `records.Verdict`, in any order; rows of level 1 and above
-belong to other questions and are passed over. A panel holds one candidate's answers to one family of signals
-as arrays (n_clips, n_references): 1 accepted, 0 not, NaN where there is no signal or the candidate does not
-know its class. Every rate is a mean over references (`estimates.mean_of_references`); a cell is the same over
-one.
-Nothing here is random: bootstrap samples are seeded by task, family and metric.
+belong to other questions and are passed over. What comes of them (`panels.Panel.table`) is (n_clips,
+n_references), with a row for each whole clip of the task. Every rate is a mean over references
+(`estimates.mean_of_references`); a cell is the same over one.
+Nothing here is random: all numbers of a task are resampled by one set of clips (`estimates.clip_weights`).
 
-Public: METRICS, summarise, lift_by_clip, polarity_warning.
+Public: summarise, rates_of, lift_by_clip, resampled, polarity_warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.documents import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
-from harness.records import FAMILIES, MIN_COVERAGE, MIN_SIGNALS, VISIBLE, FloatArray, LabelMap, ModelRef
+from harness.records import (
+    FAMILIES,
+    MIN_COVERAGE,
+    MIN_SIGNALS,
+    Estimate,
+    FloatArray,
+    LabelMap,
+    ModelRef,
+)
 from harness.score import whole_clips
-from harness.score.estimates import clustered, wilson
+from harness.score.estimates import clip_weights, clustered, wilson
+from harness.score.panels import JUDGED, METRICS, Metric, clip_ids, level_zero, panel_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """One candidate's answers to one family; every array is (n_clips, n_references)."""
-
-    clip_ids: tuple[str, ...]
-    """Clips with a signal of any reference, sorted."""
-    expected: Any
-    """Class of each signal; None where there is no signal."""
-    known: FloatArray
-    """1 where the candidate knows the class, 0 where not, NaN where there is no signal."""
-    accepted: Mapping[str, FloatArray]
-    """Acceptance of each stimulus, NaN where not applicable."""
-    visible: Any
-    """bool, where VISIBLE of the signal's energy reaches the candidate."""
-
-    @property
-    def applicable(self) -> Any:
-        """(n_references,) signals whose class the candidate knows."""
-        return (self.known == 1).sum(axis=0)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One rate: what it means and how a panel gives it."""
-
-    meaning: str
-    kind: Literal["rate", "difference"]
-    of: Callable[[Panel], FloatArray]
-    min_signals: int = 0
-    """Applicable signals below which a reference stays out of the mean."""
-
-
-def _agreeing(panel: Panel) -> FloatArray:
-    return np.where(panel.accepted["whole"] == 1, panel.accepted["signal"], np.nan)
-
-
-def _lift(panel: Panel) -> FloatArray:
-    return panel.accepted["signal"] - panel.accepted["permuted"]
-
-
-# fmt: off
-METRICS: MappingProxyType[str, Metric] = MappingProxyType({
-    "coverage": Metric("share of signals whose class the candidate knows", "rate", lambda p: p.known),
-    "transfer": Metric("acceptance of the signals", "rate", lambda p: p.accepted["signal"]),
-    "agreeing_transfer": Metric("the same where the whole clip is given the class, too", "rate", _agreeing),
-    "floor": Metric("acceptance of the permuted control", "rate", lambda p: p.accepted["permuted"]),
-    "lift": Metric("transfer - floor, paired by signal", "difference", _lift, MIN_SIGNALS),
-    "largest": Metric("acceptance of the largest bins", "rate", lambda p: p.accepted["largest"]),
-    "silence": Metric("acceptance of silence", "rate", lambda p: p.accepted["silence"]),
-    "ceiling": Metric("acceptance of the whole clips", "rate", lambda p: p.accepted["whole"]),
-})
-"""The fields of `documents.Rates`, one line each."""
-# fmt: on
 
 
 def summarise(
@@ -91,6 +43,7 @@ def summarise(
     candidate: ModelRef,
     references: Sequence[ReferenceCounts],
     label_map: LabelMap,
+    copies: Collection[str] = (),
 ) -> Scorecard:
     """Everything counted about one candidate on one task.
 
@@ -100,24 +53,31 @@ def summarise(
         candidate: who answered.
         references: whose signals were asked, one per reference and family.
         label_map: how the candidate's classes were read.
+        copies: repo_ids of references that the candidate is a near copy of.
 
     Raises:
-        ValueError: a stimulus with two verdicts.
+        ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
+    weights = resampled(verdicts, task)
     families = tuple(
-        _family_score(verdicts, task, family, candidate, offered, label_map.covered)
+        _family_score(verdicts, task, family, candidate, offered, label_map.covered, copies, weights)
         for family in FAMILIES
         if (offered := [r for r in references if r.family == family])
     )
     known_answer = _known_answer(verdicts, candidate, references)
     reason = _unranked_because(families, known_answer) or _lopsided(references, task)
     return Scorecard(
-        whole=whole_clips.score(verdicts, task, label_map.covered),
+        whole=whole_clips.score(verdicts, task, label_map.covered, weights),
         families=families,
         known_answer=known_answer,
         ranked=reason is None,
         unranked_because=reason,
     )
+
+
+def resampled(verdicts: pd.DataFrame, task: Task) -> FloatArray:
+    """(draws, n_clips) the set of resampled clips that all numbers of a task are made of."""
+    return clip_weights(int((verdicts["stimulus"] == "whole").sum()), (task.name,))
 
 
 def lift_by_clip(
@@ -126,6 +86,7 @@ def lift_by_clip(
     references: Sequence[ReferenceCounts],
     candidate: ModelRef,
     covered: frozenset[str],
+    copies: Collection[str] = (),
 ) -> pd.DataFrame:
     """The paired differences behind the lift, for comparing candidates over the same clips.
 
@@ -135,20 +96,23 @@ def lift_by_clip(
         references: whose signals were asked; those of other families are passed over.
         candidate: who answered.
         covered: canonical labels it knows.
+        copies: repo_ids of references that it is a near copy of.
 
     Returns:
-        Index clip_id, sorted; one column per reference that counts in the lift, named by its repo_id;
-        accepted(signal) - accepted(permuted) in -1, 0, 1, NaN where not applicable.
+        Index clip_id, every whole clip, sorted; one column per reference that counts in the lift, named by
+        its repo_id; acceptance of the signal minus that of its `swap` controls, in [-1, 1], NaN where not
+        applicable.
     """
     import pandas as pd
 
     offered = [r for r in references if r.family == family]
     metric = METRICS["lift"]
-    panel = _panel(verdicts, family, offered, covered)
-    columns = _counting(panel, offered, candidate, metric)
+    panel = panel_of(verdicts, family, offered, covered)
+    table = panel.table(metric.of(panel))
+    columns = _counting(table, offered, candidate, metric, copies)
     return pd.DataFrame(
-        metric.of(panel)[:, columns],
-        index=pd.Index(panel.clip_ids, name="clip_id", dtype="str"),
+        table[:, columns],
+        index=pd.Index(clip_ids(verdicts), name="clip_id", dtype="str"),
         columns=[offered[j].model.repo_id for j in columns],
     )
 
@@ -190,120 +154,106 @@ def _family_score(
     candidate: ModelRef,
     references: list[ReferenceCounts],
     covered: frozenset[str],
+    copies: Collection[str],
+    weights: FloatArray,
 ) -> FamilyScore:
-    panel = _panel(verdicts, family, references, covered)
+    panel = panel_of(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
-
-    def rates(columns: dict[str, list[int]], among: Any = True) -> Rates:
-        return Rates(
-            **{
-                name: clustered(
-                    np.where(among, values[name], np.nan)[:, columns[name]],
-                    (task.name, family, name),
-                    metric.kind,
-                )
-                for name, metric in METRICS.items()
-            }
-        )
-
-    means = {name: _counting(panel, references, candidate, metric) for name, metric in METRICS.items()}
-    over_all = rates(means)
+    applicable = panel.applicable
+    tables = {name: panel.table(some) for name, some in values.items()}
+    means = {n: _counting(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
+    over_all = rates_of(tables, means, weights)
     hidden = (panel.known == 1) & ~panel.visible
-    transfer, expected = (some[:, means["transfer"]] for some in (values["transfer"], panel.expected))
-    by_class = {
-        label: clustered(
-            np.where(expected == label, transfer, np.nan), (task.name, family, "by_class", label)
-        )
-        for label in task.labels
-        if (~np.isnan(transfer) & (expected == label)).any()
-    }
+    visible = over_all
+    if hidden.any():
+        seen = {n: panel.table(np.where(panel.visible, some, np.nan)) for n, some in values.items()}
+        visible = rates_of(seen, means, weights)
+
+    def of_others(per_signal: FloatArray) -> Estimate:
+        return clustered(panel.table(per_signal)[:, means["transfer"]], weights)
+
+    def of_class(label: str) -> FloatArray:
+        return np.where(panel.expected == label, values["transfer"], np.nan)
+
+    def without(stimulus: str) -> NDArray[np.intp]:
+        missing = np.isnan(panel.accepted[stimulus])
+        return np.asarray((panel.table(np.where(panel.known == 1, missing, np.nan)) == 1).sum(axis=0))
+
+    others = np.isin(panel.reference, means["transfer"]) & (panel.known == 1)
+    unswapped, unmatched = without("swap"), without("matched")
     cells = tuple(
         Cell(
             reference=reference.model,
-            same_weights=reference.model.weights_sha256 == candidate.weights_sha256,
+            same_weights=_is_itself(reference, candidate),
+            near_copy=not _is_itself(reference, candidate) and reference.model.repo_id in copies,
             n_signals=reference.n_signals,
             n_degenerate=reference.n_degenerate,
-            n_applicable=int(panel.applicable[j]),
-            rates=rates({name: [j] for name in METRICS}),
+            n_applicable=int(applicable[j]),
+            n_unswapped=int(unswapped[j]),
+            n_unmatched=int(unmatched[j]),
+            rates=rates_of(
+                tables,
+                {name: [j] if _enough(tables[name], m)[j] else [] for name, m in METRICS.items()},
+                weights,
+            ),
         )
         for j, reference in enumerate(references)
     )
-    visible = rates(means, panel.visible) if hidden.any() else over_all
-    return FamilyScore(family, over_all, visible, by_class, cells)
+    return FamilyScore(
+        family=family,
+        rates=over_all,
+        visible=visible,
+        by_class={
+            label: of_others(of_class(label))
+            for label in task.labels
+            if (others & (panel.expected == label)).any()
+        },
+        as_silence={name: of_others(panel.as_silence[name]) for name in JUDGED},
+        cells=cells,
+    )
 
 
-def _panel(
-    verdicts: pd.DataFrame,
-    family: str,
-    references: Sequence[ReferenceCounts],
-    covered: frozenset[str],
-) -> Panel:
-    names = [reference.model.repo_id for reference in references]
-    rows = verdicts[
-        (verdicts["family"] == family) & verdicts["reference"].isin(names) & _level_zero(verdicts)
-    ]
-    signals = rows[rows["stimulus"] == "signal"]
-    clip_ids = sorted(set(signals["clip_id"]))
+def rates_of(
+    tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: FloatArray
+) -> Rates:
+    """The rates over some references.
 
-    def spread(stimulus: str, column: str) -> Any:
-        """(n_clips, n_references) text; None where there is no row."""
-        some = rows[rows["stimulus"] == stimulus]
-        wide = some.pivot(index="clip_id", columns="reference", values=column)
-        wide = wide.reindex(index=clip_ids, columns=names).astype(object)
-        return wide.where(wide.notna(), None).to_numpy()
+    Args:
+        tables: by name of a metric, (n_clips, n_references).
+        columns: by name, the references that count.
+        weights: (draws, n_clips).
+    """
+    return Rates(
+        **{
+            name: clustered(tables[name][:, list(columns[name])], weights, metric.kind)
+            for name, metric in METRICS.items()
+        }
+    )
 
-    expected = spread("signal", "expected")
-    known = np.array([np.nan if c is None else float(c in covered) for c in expected.ravel()])
-    known = known.reshape(expected.shape)
 
-    def acceptance(predicted: Any) -> FloatArray:
-        answered = (known == 1) & (predicted != None)  # noqa: E711 - by element
-        return np.where(answered, (predicted == expected).astype(np.float64), np.nan)
-
-    def asked_once(stimulus: str, key: str, keys: Sequence[Any]) -> FloatArray:
-        """Acceptance of a stimulus that has one answer for all references."""
-        answers = _answers(verdicts, stimulus, key)
-        said = np.array([answers.get(k) for k in keys], dtype=object)
-        return acceptance(np.broadcast_to(said[:, None], expected.shape))
-
-    length = dict(zip(signals["clip_id"], signals["n_samples"], strict=True))
-    accepted = {
-        "signal": acceptance(spread("signal", "predicted")),
-        "permuted": acceptance(spread("permuted", "predicted")),
-        "largest": acceptance(spread("largest", "predicted")),
-        "whole": asked_once("whole", "clip_id", clip_ids),
-        "silence": asked_once("silence", "n_samples", [length[c] for c in clip_ids]),
-    }
-    visible = spread("signal", "energy_seen")
-    visible = np.array([share is not None and share >= VISIBLE for share in visible.ravel()], dtype=bool)
-    return Panel(tuple(clip_ids), expected, known, accepted, visible.reshape(expected.shape))
+def _is_itself(reference: ReferenceCounts, candidate: ModelRef) -> bool:
+    return reference.model.weights_sha256 == candidate.weights_sha256
 
 
 def _counting(
-    panel: Panel, references: Sequence[ReferenceCounts], candidate: ModelRef, metric: Metric
+    table: FloatArray,
+    references: Sequence[ReferenceCounts],
+    candidate: ModelRef,
+    metric: Metric,
+    copies: Collection[str],
 ) -> list[int]:
-    """Columns of the references that count in the mean: other weights, enough applicable signals."""
+    """Columns of the references that count in the mean: other models, with enough signals."""
+    enough = _enough(table, metric)
     return [
         j
         for j, reference in enumerate(references)
-        if reference.model.weights_sha256 != candidate.weights_sha256
-        and panel.applicable[j] >= metric.min_signals
+        if not _is_itself(reference, candidate) and reference.model.repo_id not in copies and enough[j]
     ]
 
 
-def _level_zero(verdicts: pd.DataFrame) -> Any:
-    import pandas as pd
-
-    return ~(pd.to_numeric(verdicts["level"]).astype("Float64") >= 1).fillna(False).astype(bool)
-
-
-def _answers(verdicts: pd.DataFrame, stimulus: str, key: str) -> dict[Any, str]:
-    """Predicted class of the stimulus by clip_id or n_samples."""
-    rows = verdicts[verdicts["stimulus"] == stimulus]
-    if rows[key].duplicated().any():
-        twice = rows[key][rows[key].duplicated()].iloc[0]
-        raise ValueError(f"two {stimulus} verdicts for {key} {twice!r}")
-    return dict(zip(rows[key], rows["predicted"], strict=True))
+def _enough(table: FloatArray, metric: Metric) -> NDArray[np.bool_]:
+    """(n_references,) whether a reference has as many values as a metric needs."""
+    return np.asarray((~np.isnan(table)).sum(axis=0) >= metric.min_signals)
 
 
 def _known_answer(
@@ -313,7 +263,7 @@ def _known_answer(
     own = {
         (r.model.repo_id, r.family) for r in references if r.model.weights_sha256 == candidate.weights_sha256
     }
-    rows = verdicts[(verdicts["stimulus"] == "signal") & _level_zero(verdicts)]
+    rows = verdicts[(verdicts["stimulus"] == "signal") & level_zero(verdicts)]
     mine = [key in own for key in zip(rows["reference"], rows["family"], strict=True)]
     rows = rows[mine]
     return float((rows["predicted"] == rows["expected"]).mean()) if len(rows) else None
@@ -342,7 +292,7 @@ def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | N
 
 
 def _lopsided(references: Sequence[ReferenceCounts], task: Task) -> str | None:
-    """A panel of a binary task needs two references of either silence class (definitions: Floor)."""
+    """A panel of a binary task needs two references of either silence class (definitions: Lift)."""
     if len(task.labels) != 2:
         return None
     says = [r.silence_class for r in references if r.family == FAMILIES[0]]

@@ -1,26 +1,46 @@
 """The sounds made of a signal: the signal itself, its controls, its further levels (definitions: Controls).
 
-A stimulus is a mask over the bins of the clip, and a gain; sounds are made of them here and nowhere else, so
-that two stimuli of one mask and gain are one sound, which a model is asked about once. The controls are
+A stimulus is a mask over the bins of a clip, and a gain; sounds are made of them here and nowhere else, so
+that two stimuli of one clip, mask and gain are one sound, which a model is asked about once. The controls are
 seeded by the signal's id.
 
-Public: Stimulus, of_signal, names_of, sounds, control.
+    swap        the bins of the signal, of another clip that the reference gives another class; at the
+                signal's energy. A clip that has nothing at these bins gives silence
+    matched     the runs of the signal at other places of the occupied band of its clip; at its energy
+    largest     as many of the loudest bins of the clip
+    complement  all other bins of the clip
+
+Public: Stimulus, Key, of_signal, sounds, swap_clips, control.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import spectra
+from harness.dataset.recent import Recent
 from harness.dataset.signals import spectrum_of
-from harness.records import N_LEVELS, Clip, Mask, SufficientSignal, Waveform
-from harness.seeds import generator
+from harness.records import N_LEVELS, N_MATCHED, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
+from harness.seeds import generator, seed_of
 
-_CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
+Key = tuple[str, int | None, int | None]
+"""Name, level and replicate of a stimulus, as in `records.Verdict`."""
+
+_DRAWS = 256
+"""Places that are drawn for a `matched` control."""
+
+_OVERLAP = 0.1
+"""Share of the signal's bins that a `matched` control may hold."""
+
+_TOO_MUCH = 0.5
+"""Share from which on it is no control; up to there those that hold least are taken where all hold more."""
+
+_NOTHING = 1e-12
+"""Share of a clip's energy below which some of its bins hold rounding, and no sound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,58 +49,140 @@ class Stimulus:
 
     name: str
     """One of STIMULI."""
-    level: int | None
-    """As in `records.Verdict`."""
+    clip: Clip
+    """The clip that it is part of."""
     mask: Mask
-    """(N,) the bins of the clip that it keeps."""
+    """(N,) the bins of that clip that it keeps."""
+    level: int | None = None
+    """As in `records.Verdict`."""
+    replicate: int | None = None
+    """The same."""
     gain: float = 1.0
     """What it is multiplied by."""
 
     @property
+    def key(self) -> Key:
+        """Name, level and replicate."""
+        return self.name, self.level, self.replicate
+
+    @property
     def sound(self) -> bytes:
-        """The same for stimuli of a clip that sound the same."""
-        return np.packbits(self.mask).tobytes() + np.float64(self.gain).tobytes()
+        """The same for stimuli that sound the same."""
+        if not self.mask.any():
+            return b"silence%d" % len(self.clip.waveform)
+        return b"\0".join(
+            (self.clip.clip_id.encode(), np.packbits(self.mask).tobytes(), np.float64(self.gain).tobytes())
+        )
 
 
-@cache
-def names_of(family: str, *, has_levels: bool) -> tuple[tuple[str, int | None], ...]:
-    """Name and level of each stimulus of a signal, in the order of `of_signal`."""
-    further = [("signal", level) for level in range(1, N_LEVELS)] if has_levels else []
-    own = ("signal", 0 if family == "minimal" else None)
-    return (own, *((name, None) for name in _CONTROLS), *further)
+def swap_clips(signal_id: str, eligible: Sequence[str]) -> tuple[str, ...]:
+    """The clips that stand in for a signal's own: N_SWAPS of those eligible, or all where there are fewer.
 
-
-def of_signal(signal: SufficientSignal, clip: Clip) -> list[Stimulus]:
-    """The stimuli of a signal.
-
-    The signal; `permuted`, its runs and gaps in random order; `largest`, as many of the loudest bins;
-    `permuted_equal_energy`, the permuted ones with the energy of the signal; `complement`, all other bins;
-    the levels 1 and above, where it has any.
+    Args:
+        signal_id: the signal; it seeds the draw.
+        eligible: clip_ids, sorted, of clips that the reference gives another class.
     """
-    energy = spectra.bin_energy(spectrum_of(clip), signal.n_samples)
-    permuted = spectra.permuted(signal.mask, generator("permuted", signal.signal_id))
-    gain = spectra.equal_energy_gain(energy, signal.mask, permuted)
-    masks = [signal.mask, permuted, spectra.largest(energy, signal.n_kept), permuted, ~signal.mask]
+    left = list(eligible)
+    return tuple(
+        left.pop(seed_of("swap", signal_id, str(k)) % len(left)) for k in range(min(N_SWAPS, len(left)))
+    )
+
+
+def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> list[Stimulus]:
+    """The stimuli of a signal: itself, `swap`, `matched`, `largest`, `complement`, the levels 1 and above.
+
+    Args:
+        signal: the signal.
+        clip: its clip.
+        others: the clips of `swap_clips`.
+    """
+    energy = _energy(clip)
+    wanted = float(energy[signal.mask].sum())
+    own = Stimulus("signal", clip, signal.mask, level=0 if signal.family == "minimal" else None)
+    further = []
     if signal.levels is not None:
-        masks += list(signal.levels <= np.arange(1, N_LEVELS)[:, None])
-    names = names_of(signal.family, has_levels=signal.levels is not None)
+        further = [
+            Stimulus("signal", clip, signal.levels <= level, level=level) for level in range(1, N_LEVELS)
+        ]
     return [
-        Stimulus(name, level, mask, gain if name == "permuted_equal_energy" else 1.0)
-        for (name, level), mask in zip(names, masks, strict=True)
+        own,
+        *(replace(_swapped(other, signal.mask, wanted), replicate=i) for i, other in enumerate(others)),
+        *(
+            Stimulus("matched", clip, mask, replicate=i, gain=gain)
+            for i, (mask, gain) in enumerate(_matched(signal.mask, energy, wanted, signal.signal_id))
+        ),
+        Stimulus("largest", clip, spectra.largest(energy, signal.n_kept)),
+        Stimulus("complement", clip, ~signal.mask),
+        *further,
     ]
 
 
-def sounds(stimuli: Sequence[Stimulus], clip: Clip) -> list[Waveform]:
-    """Stimuli of a clip as (n_samples,) waveforms."""
-    if not stimuli:
+def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
+    """Stimuli as (n_samples,) waveforms; those of one clip are made together."""
+    made: list[Waveform | None] = [None] * len(stimuli)
+    by_clip: dict[str, list[int]] = {}
+    for i, stimulus in enumerate(stimuli):
+        by_clip.setdefault(stimulus.clip.clip_id, []).append(i)
+    for rows in by_clip.values():
+        clip = stimuli[rows[0]].clip
+        masks = np.stack([stimuli[i].mask for i in rows])
+        for i, x in zip(rows, spectra.keep(spectrum_of(clip), masks, len(clip.waveform)), strict=True):
+            gain = stimuli[i].gain
+            made[i] = x if gain == 1.0 else (x * gain).astype(np.float32)
+    return [x for x in made if x is not None]
+
+
+def control(signal: SufficientSignal, clip: Clip, others: Sequence[Clip], name: str) -> Waveform | None:
+    """The first control of a kind of a signal, as a waveform; None where it has none."""
+    found = [s for s in of_signal(signal, clip, others) if s.name == name]
+    return sounds(found[:1])[0] if found else None
+
+
+_energies: Recent[FloatArray] = Recent(1 << 22)
+
+
+def _energy(clip: Clip) -> FloatArray:
+    """(N,) energy of each bin; that of the last clips is kept, because clips stand in for each other."""
+    return _energies.of(clip, lambda: spectra.bin_energy(spectrum_of(clip), len(clip.waveform)))
+
+
+def _swapped(other: Clip, mask: Mask, wanted: float) -> Stimulus:
+    energy = _energy(other)
+    there = spectra.carried(mask, len(energy))
+    found = float(energy[there].sum())
+    if found <= _NOTHING * float(energy.sum()):
+        return Stimulus("swap", other, np.zeros_like(there))
+    return Stimulus("swap", other, there, gain=spectra.gain_to(wanted, found))
+
+
+def _matched(mask: Mask, energy: FloatArray, wanted: float, signal_id: str) -> list[tuple[Mask, float]]:
+    """Up to N_MATCHED masks and their gains.
+
+    Of _DRAWS places of the runs those that hold at most _OVERLAP of the mask, the nearest in energy first;
+    where there are none, those that hold less than _TOO_MUCH of it, the least first.
+    """
+    total = float(energy.sum())
+    if total <= 0 or not mask.any():
         return []
-    masks = np.stack([stimulus.mask for stimulus in stimuli])
-    kept = spectra.keep(spectrum_of(clip), masks, len(clip.waveform))
-    return [
-        x if s.gain == 1.0 else (x * s.gain).astype(np.float32) for s, x in zip(stimuli, kept, strict=True)
-    ]
+    drawn = spectra.elsewhere(mask, spectra.occupied_band(energy), _DRAWS, generator("matched", signal_id))
+    if drawn is None:
+        return []
+    drawn = np.unique(drawn, axis=0)
+    held = _summed(mask.astype(np.float64), drawn) / mask.sum()
+    found = _summed(energy, drawn)
+    distance = np.abs(np.log(np.maximum(found, 1e-300) / max(wanted, 1e-300)))
+    audible = found > _NOTHING * total
+    few = np.flatnonzero(audible & (held <= _OVERLAP))
+    if len(few):
+        chosen = few[np.argsort(distance[few], kind="stable")]
+    else:
+        some = np.flatnonzero(audible & (held < _TOO_MUCH))
+        chosen = some[np.lexsort((distance[some], held[some]))]
+    masks = [spectra.from_runs(drawn[i], len(mask)) for i in chosen[:N_MATCHED]]
+    return [(m, spectra.gain_to(wanted, float(energy[m].sum()))) for m in masks]
 
 
-def control(signal: SufficientSignal, clip: Clip, name: str) -> Waveform:
-    """One control of a signal, as a waveform."""
-    return sounds([s for s in of_signal(signal, clip) if s.name == name and not s.level], clip)[0]
+def _summed(per_bin: FloatArray, drawn: NDArray[np.int64]) -> FloatArray:
+    """(n,) sum of a quantity over the bins of each draw, (n, r, 2)."""
+    below = np.concatenate([[0.0], np.cumsum(per_bin)])
+    return np.asarray((below[drawn.sum(axis=2)] - below[drawn[:, :, 0]]).sum(axis=1))

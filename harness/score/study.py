@@ -1,8 +1,9 @@
 """One study: all models of a panel on all signals of a task, and what follows from it.
 
 Everything is counted from verdicts and signals; nothing is asked of a model here. Means over pairs are
-unweighted, their intervals resample clips jointly over all pairs; where many are tested, p-values are
-adjusted (Benjamini-Hochberg).
+unweighted, and hold for this panel of references; all intervals of a task resample its whole clips, with one
+set of weights (`estimates.clip_weights`), jointly over all pairs. A model that is a near copy of a reference
+counts as that reference. Differences need MIN_SIGNALS signals of a pair, as in a scorecard.
 
 Public: Answered, Study, FamilyStudy, PairStudy, study_of, family_study.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,15 @@ from numpy.typing import NDArray
 from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.documents import Entry, ReferenceCounts, WholeClipScore
-from harness.records import FAMILIES, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
-from harness.score import information
+from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
+from harness.score import information, likeness
 from harness.score.comparisons import Compared, compared
 from harness.score.curves import Curve, curve_of
-from harness.score.estimates import DRAWS, clip_weights, clustered, from_draws, paired_difference
+from harness.score.estimates import clip_weights, clustered, from_draws, paired_difference
 from harness.score.flat_earth import FlatEarth, assess
 from harness.score.judgements import Judgements, gather
 from harness.score.portraits import Portrait, portrait_of
-from harness.seeds import generator
+from harness.score.stability import Stability, stability_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -61,24 +62,35 @@ class FamilyStudy:
     """Signals judged, of all references together."""
     transfer: Estimate
     """Mean over all ordered pairs of a reference and another one: the paper's figure of a task."""
-    floor: Estimate
-    """The same mean of the acceptance of the `permuted` controls."""
+    swap: Estimate
+    """The same mean of the acceptance of the `swap` controls."""
     lift: Estimate
-    """The same mean of transfer minus floor, paired by signal."""
+    """The same mean of transfer minus swap, paired by signal."""
+    matched: Estimate
+    """The same mean of the acceptance of the `matched` controls."""
+    placement: Estimate
+    """The same mean of transfer minus matched, paired by signal, where there is such a control."""
+    largest: Estimate
+    """The same mean of the acceptance of the `largest` controls."""
+    beyond_largest: Estimate
+    """The same mean of transfer minus largest, paired by signal."""
     agreeing_transfer: Estimate
     """Transfer where both give the whole clip the class."""
-    ceiling: Estimate
+    agreement: Estimate
     """Acceptance of the whole clips."""
     outgoing: dict[str, Estimate]
     """By repo_id of a reference: how the others accept its signals."""
     incoming: dict[str, Estimate]
     """By repo_id of a model: how it accepts those of the others."""
     asymmetry: tuple[tuple[ModelRef, ModelRef, Estimate], ...]
-    """For each two references: transfer from the first to the second minus the way back."""
+    """For each two references with MIN_SIGNALS clips that both are judged on: transfer from the first to the
+    second minus the way back, in [-1, 1]."""
+    n_asymmetry_left_out: int
+    """Further two references, with fewer."""
     pairs: tuple[PairStudy, ...]
     """Every reference with every other model."""
     compared: tuple[Compared, ...]
-    """Every two models as judges."""
+    """Every two models as judges, over the references that both are judged on."""
     flat_earth: tuple[FlatEarth, ...]
     """Every model, in the order of the panel."""
 
@@ -100,6 +112,8 @@ class Study:
     equal_error_rate: dict[str, Estimate]
     """By repo_id, of a binary task: on whole clips of known truth, for its last label."""
     families: tuple[FamilyStudy, ...]
+    stability: tuple[Stability, ...]
+    """Every reference in every family: how alike its independent extractions of a clip are."""
     portraits: tuple[Portrait, ...]
     divergence: dict[str, dict[str, float]]
     """By family and `a|b`: Jensen-Shannon divergence of the band use of two references, in bits."""
@@ -117,6 +131,7 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
         ValueError: the models were not asked the same signals.
     """
     counts = suite.counts(task.name)
+    weights = clip_weights(sum(1 for _ in suite.clip_lines(task.name)), (task.name,))
     families = [f for f in FAMILIES if any(c.family == f for c in counts)]
     names = {r.model.repo_id for r in suite.references(task.name)}
     in_order = sorted(answered, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
@@ -125,6 +140,8 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
         for family in families
         for r in suite.references(task.name)
     )
+    copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in in_order}
+    judges = [(entry.model, entry.label_map, frame) for entry, frame in in_order]
     return Study(
         task=task.name,
         signals=suite.ref(task.name),
@@ -133,10 +150,22 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
         n_clips=sum(1 for _ in suite.clip_lines(task.name)),
         backbones={entry.model.repo_id: entry.facts.architecture for entry, _ in in_order},
         whole={entry.model.repo_id: entry.scorecard.whole for entry, _ in in_order},
-        equal_error_rate=_equal_error_rates(task, in_order),
+        equal_error_rate=_equal_error_rates(task, in_order, weights),
         families=tuple(
             family_study(task, counts, in_order, family, _levels(suite, task.name, family))
             for family in families
+        ),
+        stability=tuple(
+            stability_of(
+                suite,
+                task.name,
+                r.model,
+                family,
+                [judge for judge in judges if r.model.repo_id not in copies[judge[0].repo_id]],
+                weights,
+            )
+            for family in families
+            for r in suite.references(task.name)
         ),
         portraits=portraits,
         divergence={
@@ -167,64 +196,63 @@ def family_study(
         family: one of FAMILIES.
         levels: by signal_id, (N_LEVELS,) bins of each level, where there are levels.
     """
-    panel = gather([(entry.model, entry.label_map, frame) for entry, frame in answered], counts, family)
-    seed = (task.name, family)
+    copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answered}
+    judges = [(entry.model, entry.label_map, frame) for entry, frame in answered]
+    panel = gather(judges, counts, family, copies)
+    weights = clip_weights(len(panel.clip_ids), (task.name,))
     names = [model.repo_id for model in panel.models]
-    foreign = {name: _foreign(panel, values) for name, values in panel.accepted.items()}
-    pairs = [
-        (f, g)
-        for f in range(panel.n_references)
-        for g in range(len(names))
-        if panel.models[f].weights_sha256 != panel.models[g].weights_sha256
-    ]
+    foreign = {name: panel.of_others(panel.source, values) for name, values in panel.accepted.items()}
+    pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.itself[f, g]]
     by_clip = {name: _by_clip(panel, values, pairs) for name, values in foreign.items()}
     among = [i for i, (_, g) in enumerate(pairs) if g < panel.n_references]
     agreeing = np.where(by_clip["whole"] == 1, by_clip["signal"], np.nan)
+    signal = by_clip["signal"]
 
-    def mean(values: FloatArray, columns: list[int], *what: str, of: Any = "rate") -> Estimate:
-        return clustered(values[:, columns], (*seed, *what), of)
+    def rate(values: FloatArray, columns: list[int] = among) -> Estimate:
+        return clustered(values[:, columns], weights)
 
-    signal, lift = by_clip["signal"], by_clip["signal"] - by_clip["permuted"]
-    weights = clip_weights(len(panel.clip_ids), seed)
-    of_signals = _Weights(weights)
+    def beyond(control: str) -> Estimate:
+        values = (signal - by_clip[control])[:, among]
+        enough = (~np.isnan(values)).sum(axis=0) >= MIN_SIGNALS
+        return clustered(values[:, enough], weights, "difference")
+
     at = {pair: i for i, pair in enumerate(pairs)}
-    frames = {entry.model.repo_id: frame for entry, frame in answered}
-    asked = {name: _by_level(frame) if levels else {} for name, frame in frames.items()}
+    asymmetry = [
+        (
+            panel.models[a],
+            panel.models[b],
+            paired_difference(signal[:, [at[a, b]]], signal[:, [at[b, a]]], weights, (-1.0, 1.0)),
+        )
+        for a, b in combinations(range(panel.n_references), 2)
+        if (a, b) in at and (b, a) in at
+    ]
+    of_each = {"transfer": foreign["signal"], "lift": foreign["signal"] - foreign["swap"]}
+    grown = {entry.model.repo_id: _by_level(frame, levels) for entry, frame in answered}
     return FamilyStudy(
         family=family,
         n_signals=len(panel.signal_ids),
-        transfer=mean(signal, among, "transfer"),
-        floor=mean(by_clip["permuted"], among, "floor"),
-        lift=mean(lift, among, "lift", of="difference"),
-        agreeing_transfer=mean(agreeing, among, "agreeing"),
-        ceiling=mean(by_clip["whole"], among, "ceiling"),
+        transfer=rate(signal),
+        swap=rate(by_clip["swap"]),
+        lift=beyond("swap"),
+        matched=rate(by_clip["matched"]),
+        placement=beyond("matched"),
+        largest=rate(by_clip["largest"]),
+        beyond_largest=beyond("largest"),
+        agreeing_transfer=rate(agreeing),
+        agreement=rate(by_clip["whole"]),
         outgoing={
-            names[f]: mean(signal, [i for i in among if pairs[i][0] == f], "outgoing", names[f])
-            for f in range(panel.n_references)
+            names[f]: rate(signal, [i for i in among if pairs[i][0] == f]) for f in range(panel.n_references)
         },
         incoming={
-            names[g]: mean(signal, [i for i, pair in enumerate(pairs) if pair[1] == g], "incoming", names[g])
+            names[g]: rate(signal, [i for i, pair in enumerate(pairs) if pair[1] == g])
             for g in range(len(names))
         },
-        asymmetry=tuple(
-            (
-                panel.models[a],
-                panel.models[b],
-                paired_difference(signal[:, [at[a, b]]], signal[:, [at[b, a]]], weights),
-            )
-            for a, b in combinations(range(panel.n_references), 2)
-            if (a, b) in at
-        ),
-        pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, asked[names[g]], levels, of_signals, seed) for f, g in pairs
-        ),
-        compared=compared(panel, foreign["signal"], weights),
-        flat_earth=tuple(assess(panel, seed)),
+        asymmetry=tuple(each for each in asymmetry if each[2].n >= MIN_SIGNALS),
+        n_asymmetry_left_out=sum(each[2].n < MIN_SIGNALS for each in asymmetry),
+        pairs=tuple(_pair(panel, foreign["signal"], f, g, grown[names[g]], weights) for f, g in pairs),
+        compared=compared(panel, of_each, weights),
+        flat_earth=tuple(assess(panel, weights, (task.name, family))),
     )
-
-
-def _foreign(panel: Judgements, values: FloatArray) -> FloatArray:
-    return np.where(np.isnan(panel.foreign), np.nan, values)
 
 
 def _by_clip(panel: Judgements, values: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
@@ -238,43 +266,33 @@ def _by_clip(panel: Judgements, values: FloatArray, pairs: Sequence[tuple[int, i
     return found
 
 
-class _Weights:
-    """Bootstrap weights of clips, spread over signals; kept for the next judge of the same reference."""
-
-    def __init__(self, of_clips: FloatArray) -> None:
-        self._of_clips = of_clips
-        self._last: tuple[bytes, FloatArray] = b"", np.empty(0)
-
-    def of(self, clip: IntArray) -> FloatArray:
-        """(draws, n) for signals of these clips."""
-        key = clip.tobytes()
-        if self._last[0] != key:
-            self._last = key, self._of_clips[:, clip]
-        return self._last[1]
-
-
 def _pair(
-    panel: Judgements,
-    accepted: FloatArray,
-    f: int,
-    g: int,
-    asked: Mapping[str, FloatArray],
-    levels: Mapping[str, IntArray],
-    weights: _Weights,
-    seed: tuple[str, ...],
+    panel: Judgements, accepted: FloatArray, f: int, g: int, grown: Mapping[str, _Grown], weights: FloatArray
 ) -> PairStudy:
     rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
-    drawn = weights.of(panel.clip[rows])
-    told = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], drawn)
-    names = [panel.signal_ids[i] for i in rows]
-    with_levels = [i for i, name in enumerate(names) if name in levels and name in asked]
+    clip = panel.clip[rows]
+    informed = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
     curve = None
-    if with_levels:
-        some = [names[i] for i in with_levels]
-        sizes, said = (np.array([of[name] for name in some]) for of in (levels, asked))
-        place = (*seed, panel.models[f].repo_id, panel.models[g].repo_id)
-        curve = curve_of(said, sizes, drawn[:, with_levels], place)
-    return PairStudy(panel.models[f], panel.models[g], told, curve)
+    of = grown.get(panel.models[f].repo_id)
+    if of is not None:
+        at = dict(zip(panel.clip_ids[clip].tolist(), clip.tolist(), strict=True))
+        known = [i for i, clip_id in enumerate(of.clip_ids) if clip_id in at]
+        if known:
+            clips = np.array([at[of.clip_ids[i]] for i in known], dtype=np.int64)
+            curve = curve_of(of.accepted[known], of.sizes[known], weights, clips)
+    return PairStudy(panel.models[f], panel.models[g], informed, curve)
+
+
+@dataclass(frozen=True, eq=False)
+class _Grown:
+    """What one judge says of one reference's signals with levels; every draw."""
+
+    clip_ids: tuple[str, ...]
+    """(n,) the clip of each."""
+    accepted: FloatArray
+    """(n, N_LEVELS) acceptance of each level."""
+    sizes: IntArray
+    """(n, N_LEVELS) bins of each level."""
 
 
 def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
@@ -287,29 +305,37 @@ def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
     }
 
 
-def _by_level(frame: pd.DataFrame) -> dict[str, FloatArray]:
-    """By signal_id: (N_LEVELS,) acceptance of each level, of those signals of which all were asked."""
-    rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()]
+def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, _Grown]:
+    """By repo_id of a reference: its signals of which all levels were asked."""
+    rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()] if levels else frame.iloc[:0]
+    rows = rows[rows["signal_id"].isin(list(levels))]
     right = (rows["predicted"] == rows["expected"]).astype(float)
-    wide = right.groupby([rows["signal_id"], rows["level"].astype(int)]).first().unstack()
-    wide = wide.dropna() if wide.shape[1] == N_LEVELS else wide.iloc[:0]
-    return dict(zip(wide.index, wide.to_numpy(), strict=True))
+    keys = [rows["reference"], rows["clip_id"], rows["signal_id"], rows["level"].astype(int)]
+    wide = right.groupby(keys).first().unstack()
+    if wide.shape[1] != N_LEVELS:
+        return {}
+    found = {}
+    for reference, some in wide.dropna().groupby(level="reference"):
+        sizes = np.array([levels[signal_id] for signal_id in some.index.get_level_values("signal_id")])
+        clip_ids = tuple(some.index.get_level_values("clip_id"))
+        found[str(reference)] = _Grown(clip_ids, some.to_numpy(dtype=np.float64), sizes)
+    return found
 
 
-def _equal_error_rates(task: Task, answered: Sequence[Answered]) -> dict[str, Estimate]:
+def _equal_error_rates(task: Task, answered: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:
     if len(task.labels) != 2:
         return {}
     found = {}
     for entry, frame in answered:
-        whole = frame[(frame["stimulus"] == "whole") & frame["truth"].notna()]
-        p = np.array([p[1] for p in whole["p"]], dtype=np.float64)
-        is_last = (whole["truth"] == task.labels[1]).to_numpy(dtype=bool)
+        clips = frame[frame["stimulus"] == "whole"].sort_values("clip_id")
+        known = clips["truth"].notna().to_numpy(dtype=bool)
+        p = np.array([p[1] for p in clips["p"][known]], dtype=np.float64)
+        is_last = (clips["truth"][known] == task.labels[1]).to_numpy(dtype=bool)
         rate, n = information.equal_error_rate(p, is_last), len(p)
         if rate is None:
             continue
-        rng = generator("equal error rate", task.name)
-        drawn = (rng.integers(n, size=n) for _ in range(DRAWS))
-        rates = [information.equal_error_rate(p[some], is_last[some]) for some in drawn]
+        samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, known])
+        rates = [information.equal_error_rate(p[some], is_last[some]) for some in samples]
         draws = np.array([np.nan if each is None else each for each in rates])
         found[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
     return found

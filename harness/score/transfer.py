@@ -3,14 +3,13 @@
 Units come clip by clip and are judged in batches of a bounded number of samples, so that memory does not grow
 with the suite. What sounds the same on one clip is asked once. Degenerate signals are not judged.
 
-Answers are float32 (n_stimuli, n_classes + 2): the logits, seconds seen, share of energy seen.
-
 Public: judge, verdict_table, seen, Answers, Candidate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +24,19 @@ from harness.score import stimuli
 from harness.score.units import Unit
 from harness.tasks import Task
 
-Answers = NDArray[np.float32]
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model answered to the stimuli of a unit."""
+
+    stimuli: tuple[stimuli.Key, ...]
+    """Each stimulus, in the order in which its verdict is to stand."""
+    logits: NDArray[np.float32]
+    """(n_stimuli, n_classes)."""
+    seen: NDArray[np.float32]
+    """(n_stimuli, 2) seconds inside the model's window; share of the energy inside it and below the model's
+    Nyquist frequency."""
+
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of stimuli held at a time: 16 MiB of float32."""
@@ -72,21 +83,22 @@ def judge(
 def _hear(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
     """Put the sounds of a unit into the batch."""
     if unit.clip_id is None:
-        batch.add(unit, [b"silence%d" % unit.n_samples], lambda new: [np.zeros(unit.n_samples, np.float32)])
+        silence = np.zeros(unit.n_samples, np.float32)
+        batch.add(unit, [("silence", None, None)], [b"silence%d" % unit.n_samples], lambda new: [silence])
         return
     clip = suite.clip(task.name, unit.clip_id)
     if unit.signal_id is None:
-        batch.add(unit, [b"whole"], lambda new: [clip.waveform])
+        batch.add(unit, [("whole", None, None)], [b"whole"], lambda new: [clip.waveform])
         return
     signal, published = suite.signal(task.name, unit.slug or "", unit.signal_id)
-    made = stimuli.of_signal(signal, clip)
+    made = stimuli.of_signal(signal, clip, [suite.clip(task.name, other) for other in unit.others])
 
     def sounds(new: Sequence[int]) -> list[Waveform]:
         """The signal itself as it was published, the others as they are made."""
-        others = iter(stimuli.sounds([made[i] for i in new if i], clip))
+        others = iter(stimuli.sounds([made[i] for i in new if i]))
         return [next(others) if i else published for i in new]
 
-    batch.add(unit, [stimulus.sound for stimulus in made], sounds)
+    batch.add(unit, [stimulus.key for stimulus in made], [stimulus.sound for stimulus in made], sounds)
 
 
 class _Batch:
@@ -97,18 +109,20 @@ class _Batch:
         self.units: list[Unit] = []
         self.n_samples = 0
         self._waveforms: list[Waveform] = []
-        self._slots: list[list[int | Answers]] = []
+        self._keys: list[Sequence[stimuli.Key]] = []
+        self._slots: list[list[int | _Row]] = []
         """For each unit and stimulus the number of its sound, or the answer to it."""
-        self._on_clip: dict[bytes, int | Answers] = {}
+        self._on_clip: dict[bytes, int | _Row] = {}
 
     def next_clip(self) -> None:
         self._on_clip = {}
 
-    def add(self, unit: Unit, names: Sequence[bytes], sounds: _Sounds) -> None:
+    def add(self, unit: Unit, keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
         """Take in a unit.
 
         Args:
             unit: the unit.
+            keys: of its stimuli.
             names: of its stimuli; the same for what sounds the same.
             sounds: makes the waveforms of some of them, by index.
         """
@@ -118,29 +132,38 @@ class _Batch:
             self._waveforms.append(waveform)
             self.n_samples += len(waveform)
         self.units.append(unit)
+        self._keys.append(keys)
         self._slots.append([self._on_clip[name] for name in names])
 
     def answered(self) -> list[tuple[Unit, Answers]]:
         """Hear everything that is waiting."""
-        rows: list[Answers] = []
+        rows: list[_Row] = []
         if self._waveforms:
             logits = self.candidate.logits(self._waveforms, self.sample_rate_hz)
             facts = self.candidate.facts
             received = np.array(
                 [seen(x, self.sample_rate_hz, facts) for x in self._waveforms], dtype=np.float32
             )
-            rows = list(np.hstack([logits, received]).astype(np.float32))
+            rows = list(zip(logits.astype(np.float32), received, strict=True))
 
-        def of(slot: int | Answers) -> Answers:
+        def of(slot: int | _Row) -> _Row:
             return rows[slot] if isinstance(slot, int) else slot
 
-        found = [
-            (unit, np.stack([of(slot) for slot in slots]))
-            for unit, slots in zip(self.units, self._slots, strict=True)
+        def answers(keys: Sequence[stimuli.Key], slots: Sequence[int | _Row]) -> Answers:
+            logits, received = zip(*map(of, slots), strict=True)
+            return Answers(tuple(keys), np.stack(logits), np.stack(received))
+
+        answered = [
+            (unit, answers(keys, slots))
+            for unit, keys, slots in zip(self.units, self._keys, self._slots, strict=True)
         ]
         self._on_clip = {name: of(slot) for name, slot in self._on_clip.items()}
-        self.units, self._slots, self._waveforms, self.n_samples = [], [], [], 0
-        return found
+        self.units, self._keys, self._slots, self._waveforms, self.n_samples = [], [], [], [], 0
+        return answered
+
+
+_Row = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Logits of one sound, and what was seen of it."""
 
 
 class _Sounds(Protocol):
@@ -158,34 +181,44 @@ def verdict_table(
         label_map: how the model's classes are read.
         task: the task.
     """
-    counts = [len(unit.stimuli) for unit in units]
-    of_row = np.repeat(np.arange(len(units)), counts)
+    of_units = [answers[unit.content] for unit in units]
+    of_row = np.repeat(np.arange(len(units)), [len(of_unit.stimuli) for of_unit in of_units])
+    unit_of = [units[i] for i in of_row.tolist()]
 
     def each(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         """A value of each unit, as often as it has rows."""
         return pa.array(values, kind).take(pa.array(of_row))
 
-    said = np.concatenate([answers[unit.content] for unit in units])
-    logits, received = said[:, :-2].astype(np.float64), said[:, -2:]
+    logits = np.concatenate([of_unit.logits for of_unit in of_units]).astype(np.float64)
+    received = np.concatenate([of_unit.seen for of_unit in of_units])
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     p_raw = shifted / shifted.sum(axis=1, keepdims=True)
     means = np.array([[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64)
-    p = (p_raw @ means).astype(np.float32)
+    p = _rounded((p_raw @ means).astype(np.float32))
     top = pa.array(logits.argmax(axis=1))
     index = {label: i for i, label in enumerate(task.labels)}
     expected = np.array([-1 if u.expected is None else index[u.expected] for u in units])[of_row]
     p_expected = pa.array(p[np.arange(len(p)), expected], mask=expected < 0)
-    stimuli_ = [stimulus for unit in units for stimulus in unit.stimuli]
+    names, levels, replicates = zip(*(key for of_unit in of_units for key in of_unit.stimuli), strict=True)
+    swapped = [
+        (unit.others[k or 0], unit.other_n_samples[k or 0]) if name == "swap" else None
+        for unit, name, k in zip(unit_of, names, replicates, strict=True)
+    ]
+    others = [None if swap is None else swap[0] for swap in swapped]
+    n_samples = [unit.n_samples if s is None else s[1] for unit, s in zip(unit_of, swapped, strict=True)]
     text = pa.string()
     columns = {
         "task": pa.repeat(pa.scalar(task.name), len(p)),
         "reference": each([unit.reference for unit in units], text),
         "family": each([unit.family for unit in units], text),
-        "level": pa.array([level for _, level in stimuli_], pa.int32()),
+        "draw": each([unit.draw for unit in units], pa.int32()),
+        "level": pa.array(levels, pa.int32()),
         "clip_id": each([unit.clip_id for unit in units], text),
         "signal_id": each([unit.signal_id for unit in units], text),
-        "stimulus": pa.array([name for name, _ in stimuli_], text),
-        "n_samples": each([unit.n_samples for unit in units], pa.int32()),
+        "stimulus": pa.array(names, text),
+        "replicate": pa.array(replicates, pa.int32()),
+        "other_clip": pa.array(others, text),
+        "n_samples": pa.array(n_samples, pa.int32()),
         "truth": each([unit.truth for unit in units], text),
         "expected": each([unit.expected for unit in units], text),
         "predicted_raw": pa.array(label_map.names, text).take(top),
@@ -196,6 +229,13 @@ def verdict_table(
         "energy_seen": received[:, 1],
     }
     return pa.table(columns, schema=schema.VERDICTS)
+
+
+def _rounded(p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities to twelve bits after the leading one: further ones are a machine's own."""
+    bits = p.view(np.uint32)
+    rounded = (bits + np.uint32(1 << 10)) & np.uint32(0xFFFFF800)
+    return np.asarray(rounded.view(np.float32))
 
 
 def seen(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:

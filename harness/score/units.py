@@ -1,8 +1,8 @@
 """What a candidate is asked about a task, known without touching any sound: units of work and their order.
 
 A unit is a whole clip, a silence of one length, or a signal with its controls and levels; it is judged and
-kept whole. Its content is a hash of everything that its answers depend on but the model: equal content,
-equal answers, in whatever suite it stands.
+kept whole. Which clips stand in for its own in its `swap` controls is settled here. Its content is a hash
+of everything that its answers depend on but the model: equal content, equal answers, in whatever suite.
 
 The order is drawn once, by the clips and the task: clip after clip, each class of truth spread evenly, so
 that whatever has been judged is a fair sample of the rest. All units of a clip stand together, those of
@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from harness.dataset.schema import ClipLine
 from harness.dataset.signals import Suite
-from harness.records import FAMILIES
-from harness.score.stimuli import names_of
+from harness.documents import ReferenceRecord
+from harness.records import FAMILIES, N_LEVELS, N_MATCHED
+from harness.score.stimuli import swap_clips
 from harness.seeds import generator
 from harness.tasks import Task
 
@@ -31,10 +34,8 @@ class Unit:
 
     content: str
     """Hash of what is asked, 32 hex digits."""
-    stimuli: tuple[tuple[str, int | None], ...]
-    """Name and level of each stimulus."""
     n_samples: int
-    """Length of each."""
+    """Length of its clip or silence."""
     clip_id: str | None = None
     """The clip; None for a silence."""
     truth: str | None = None
@@ -45,10 +46,18 @@ class Unit:
     """Its form in file names."""
     family: str | None = None
     """Family of the signal; this and what follows is None where there is no signal."""
+    draw: int | None = None
+    """Which extraction of its clip the signal is."""
     signal_id: str | None = None
     """The signal."""
     expected: str | None = None
     """Its class c."""
+    others: tuple[str, ...] = ()
+    """clip_ids of its `swap` controls, in order; empty where the reference gives all clips one class."""
+    other_n_samples: tuple[int, ...] = ()
+    """Length of each."""
+    n_stimuli: int = 1
+    """What it asks, at most: of a signal that cannot be matched less."""
 
     @property
     def key(self) -> str:
@@ -60,41 +69,53 @@ class Unit:
 
 def units_of(suite: Suite, task: Task) -> list[Unit]:
     """All units of a task, in the order in which their verdicts are stored."""
-    clips, silences = [], set()
-    sha256 = {}
-    for clip in suite.clip_lines(task.name):
-        sha256[clip.clip_id] = clip.sha256
-        silences.add(clip.n_samples)
-        content = _content("whole", clip.sha256)
-        clips.append(
-            Unit(
-                content,
-                (("whole", None),),
-                clip.n_samples,
-                clip_id=clip.clip_id,
-                truth=clip.label,
-            )
-        )
-    silent = [Unit(_content("silence", str(n)), (("silence", None),), n) for n in sorted(silences)]
-    signals = [
-        Unit(
+    clips = {clip.clip_id: clip for clip in suite.clip_lines(task.name)}
+    whole = [
+        Unit(_content("whole", c.sha256), c.n_samples, clip_id=c.clip_id, truth=c.label)
+        for c in clips.values()
+    ]
+    lengths = sorted({clip.n_samples for clip in clips.values()})
+    silent = [Unit(_content("silence", str(n)), n) for n in lengths]
+    units = [*whole, *silent]
+    for reference in suite.references(task.name):
+        units += _signals(suite, task, reference, clips)
+    return units
+
+
+def _signals(
+    suite: Suite, task: Task, reference: ReferenceRecord, clips: Mapping[str, ClipLine]
+) -> Iterator[Unit]:
+    """The units of one reference's signals."""
+    lines = list(suite.signal_lines(task.name, reference.model.slug))
+    class_of = {line.clip_id: line.expected for line in lines if line.clip_id in clips}
+
+    @cache
+    def eligible(expected: str, n_samples: int) -> list[str]:
+        """Clips that the reference gives another class, sorted; those of a length, where there are any."""
+        others = sorted(clip_id for clip_id, other in class_of.items() if other != expected)
+        return [clip_id for clip_id in others if clips[clip_id].n_samples == n_samples] or others
+
+    for line in lines:
+        if line.degenerate:
+            continue
+        others = swap_clips(line.signal_id, eligible(line.expected, line.n_samples))
+        sources = [clips[clip_id].sha256 for clip_id in (line.clip_id, *others) if clip_id in clips]
+        yield Unit(
             # The id is part of it: it seeds the controls.
-            _content("signal", line.signal_id, line.made_of, sha256.get(line.clip_id, "")),
-            names_of(line.family, has_levels=line.has_levels),
+            _content("signal", line.signal_id, line.made_of, *sources),
             line.n_samples,
             clip_id=line.clip_id,
             truth=line.truth,
             reference=reference.model.repo_id,
             slug=reference.model.slug,
             family=line.family,
+            draw=line.draw,
             signal_id=line.signal_id,
             expected=line.expected,
+            others=others,
+            other_n_samples=tuple(clips[other].n_samples for other in others),
+            n_stimuli=3 + len(others) + N_MATCHED + (N_LEVELS - 1 if line.has_levels else 0),
         )
-        for reference in suite.references(task.name)
-        for line in suite.signal_lines(task.name, reference.model.slug)
-        if not line.degenerate
-    ]
-    return [*clips, *silent, *signals]
 
 
 def visits(units: Sequence[Unit], task: Task) -> Iterator[list[Unit]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.documents import WholeClipScore
 from harness.records import Estimate, FloatArray
-from harness.score.estimates import clip_weights, from_draws, wilson
+from harness.score.estimates import from_draws, wilson
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ def known(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.DataFrame:
     return rows.sort_values("clip_id")
 
 
-def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str]) -> WholeClipScore:
+def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: FloatArray) -> WholeClipScore:
     """Accuracy, and macro precision, recall and F1 over the true labels; OTHER is simply wrong.
 
     Args:
         verdicts: the candidate's answers.
         task: the task.
         covered: canonical labels the candidate knows.
+        weights: (draws, n_clips) of all whole clips, in order of their ids.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -45,7 +46,9 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str]) -> WholeC
         truth, predicted, labels=labels, average="macro", zero_division=0
     )
     is_label, says_label = (some[:, None] == np.array(labels) for some in (truth, predicted))
-    draws = _macro(is_label, says_label, clip_weights(n, (task.name, "whole")))
+    every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
+    columns = np.searchsorted(every, clips["clip_id"].to_numpy(dtype=str))
+    draws = _macro(is_label, says_label, weights[:, columns])
     macro: list[Estimate] = [
         from_draws(float(point), drawn, n, n, (0.0, 1.0))
         for point, drawn in zip(points[:3], draws, strict=True)
@@ -54,7 +57,7 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str]) -> WholeC
 
 
 def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArray]:
-    """Macro precision, recall and F1 of each bootstrap sample, over the labels that stand in it.
+    """Macro precision, recall and F1 of each bootstrap sample, over the labels in it; NaN where it has none.
 
     Args:
         is_label: bool (n_clips, n_labels) truth.
@@ -71,6 +74,9 @@ def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArr
 
     def mean(above: FloatArray, below: FloatArray) -> FloatArray:
         share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        return np.asarray(np.where(standing, share, 0.0).sum(axis=1) / standing.sum(axis=1))
+        n_labels = standing.sum(axis=1)
+        out = np.full(len(n_labels), np.nan)
+        np.divide(np.where(standing, share, 0.0).sum(axis=1), n_labels, out=out, where=n_labels > 0)
+        return out
 
     return [mean(hits, said), mean(hits, true), mean(2 * hits, true + said)]

@@ -1,0 +1,196 @@
+"""Anchor rows, from stored verdicts: what a rate is worth is seen beside them (definitions: Anchor rows).
+
+    consensus               on each reference's signals the mean of what the other references answer
+    best single reference   the reference of the highest lift
+
+Conventions: entries are those of the references of one task on one suite, each with its verdicts as a
+DataFrame (`records.Verdict`, one row each). Nothing is asked of a model.
+
+Public: Consensus, consensus, best_reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.documents import Cell, Entry, FamilyScore, ReferenceCounts
+from harness.records import FAMILIES, OTHER, Estimate, FloatArray
+from harness.score import whole_clips
+from harness.score.estimates import clustered, wilson
+from harness.score.likeness import copies
+from harness.score.panels import JUDGED, METRICS, Panel, panel_of
+from harness.score.scorecard import rates_of, resampled
+from harness.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KEY = ["stimulus", "clip_id", "n_samples", "signal_id", "replicate"]
+"""What tells the rows of one reference's signals apart."""
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """How the mean of a panel does."""
+
+    score: FamilyScore
+    """On the signals of each reference the mean of the others; headline family."""
+    accuracy: Estimate
+    """Of the mean of all references, on whole clips of known truth."""
+
+
+def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Consensus | None:
+    """What likeness to the panel buys: the mean of the other references as a candidate.
+
+    On what is made of a reference's signals, and on the whole clips and the silence beside them, the answer
+    is the class of the highest mean probability, over the references other than that one and its near copies,
+    each with the same weight. What is missing to 1 is the probability of OTHER, which can win, and then
+    rejects. The intervals come of the same resampled clips as all others of the task.
+
+    Args:
+        answers: entries of references, with their verdicts.
+        task: the task.
+
+    Returns:
+        None where no reference has another one beside it.
+
+    Raises:
+        ValueError: they were not asked the same.
+    """
+    entries = [entry for entry, _ in answers]
+    scored: list[tuple[ReferenceCounts, Panel]] = []
+    for reference in _offered(entries):
+        others = [answers[i] for i in _others(entries, reference)]
+        if others:
+            covered = _covered([entry for entry, _ in others])
+            mean = _mean([_about(frame, reference) for _, frame in others], task)
+            scored.append((reference, panel_of(mean, FAMILIES[0], [reference], covered)))
+    if not scored:
+        return None
+    weights = resampled(answers[0][1], task)
+    everyone = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
+    clips = whole_clips.known(everyone, _covered(entries))
+    n_right = int((clips["truth"] == clips["predicted"]).sum())
+    return Consensus(_family_score(scored, task, weights), wilson(n_right, len(clips)))
+
+
+def best_reference(entries: Sequence[Entry]) -> Entry | None:
+    """The reference of the highest lift, the first by name of equal ones; None where none has a lift."""
+    lifts: dict[str, tuple[float, Entry]] = {}
+    for entry in entries:
+        headline = entry.scorecard.headline
+        if entry.scorecard.ranked and headline is not None and headline.rates.lift.value is not None:
+            lifts[entry.model.repo_id] = headline.rates.lift.value, entry
+    return min(lifts.items(), key=lambda item: (-item[1][0], item[0]))[1][1] if lifts else None
+
+
+def _offered(entries: Sequence[Entry]) -> list[ReferenceCounts]:
+    """The references whose signals of the headline family were asked."""
+    return [r for r in (entries[0].references if entries else ()) if r.family == FAMILIES[0]]
+
+
+def _others(entries: Sequence[Entry], reference: ReferenceCounts) -> list[int]:
+    """Those of the entries that are of other models than a reference, and of no near copy of it."""
+    name, weights = reference.model.repo_id, reference.model.weights_sha256
+    own = [entry for entry in entries if entry.model.weights_sha256 == weights]
+    like = {copy for entry in own for copy in copies(entry.likeness)}
+    return [
+        i
+        for i, entry in enumerate(entries)
+        if entry.model.weights_sha256 != weights
+        and entry.model.repo_id not in like
+        and name not in copies(entry.likeness)
+    ]
+
+
+def _covered(entries: Sequence[Entry]) -> frozenset[str]:
+    return frozenset(label for entry in entries for label in entry.label_map.covered)
+
+
+def _about(frame: pd.DataFrame, reference: ReferenceCounts) -> pd.DataFrame:
+    """Rows about the signals of a reference, its whole clips and silence."""
+    plain = frame["stimulus"].isin(["whole", "silence"])
+    mine = (frame["reference"] == reference.model.repo_id) & (frame["family"] == FAMILIES[0])
+    return frame[plain | (mine & frame["stimulus"].isin(JUDGED))]
+
+
+def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
+    """The rows of a mean of models, as if it were one.
+
+    Its `energy_seen` is the lowest of theirs; columns that are about one model's own classes are those of the
+    first.
+
+    Raises:
+        ValueError: the frames are not about the same stimuli.
+    """
+    ordered = [frame.sort_values(_KEY, ignore_index=True) for frame in frames]
+    if any(not frame[_KEY].equals(ordered[0][_KEY]) for frame in ordered):
+        raise ValueError("the references were not asked the same stimuli")
+    each = np.stack([np.stack(frame["p"].to_list()) for frame in ordered])
+    p: FloatArray = np.asarray(each.mean(axis=0, dtype=np.float64))
+    beyond = np.maximum(1 - p.sum(axis=1, keepdims=True), 0)
+    classes = np.array([*task.labels, OTHER], dtype=object)
+    energy = np.min([frame["energy_seen"].to_numpy(dtype=np.float64) for frame in ordered], axis=0)
+    return ordered[0].assign(
+        predicted=classes[np.hstack([p, beyond]).argmax(axis=1)], p=p.tolist(), energy_seen=energy
+    )
+
+
+def _family_score(
+    scored: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: FloatArray
+) -> FamilyScore:
+    """The score of a candidate that has a panel of its own for each reference."""
+    panels = [panel for _, panel in scored]
+
+    def table(some: Sequence[FloatArray]) -> FloatArray:
+        """(n_clips, n_references) of values for each signal of each panel."""
+        return np.hstack([panel.table(of) for panel, of in zip(panels, some, strict=True)])
+
+    values = {name: [metric.of(panel) for panel in panels] for name, metric in METRICS.items()}
+    tables = {name: table(some) for name, some in values.items()}
+    enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
+    columns = {name: np.flatnonzero(some).tolist() for name, some in enough.items()}
+    seen = {
+        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, some, strict=True)])
+        for name, some in values.items()
+    }
+
+    def of_class(label: str) -> FloatArray:
+        of_signals = zip(panels, values["transfer"], strict=True)
+        return table([np.where(panel.expected == label, x, np.nan) for panel, x in of_signals])
+
+    def without(panel: Panel, stimulus: str) -> int:
+        missing = np.where(panel.known == 1, np.isnan(panel.accepted[stimulus]), np.nan)
+        return int((panel.table(missing) == 1).sum())
+
+    def only(j: int) -> Mapping[str, list[int]]:
+        return {name: [j] if some[j] else [] for name, some in enough.items()}
+
+    classes: set[str] = {str(c) for p in panels for c in p.expected[p.known == 1]}
+    return FamilyScore(
+        family=FAMILIES[0],
+        rates=rates_of(tables, columns, weights),
+        visible=rates_of(seen, columns, weights),
+        by_class={label: clustered(of_class(label), weights) for label in task.labels if label in classes},
+        as_silence={
+            name: clustered(table([panel.as_silence[name] for panel in panels]), weights) for name in JUDGED
+        },
+        cells=tuple(
+            Cell(
+                reference=reference.model,
+                same_weights=False,
+                near_copy=False,
+                n_signals=reference.n_signals,
+                n_degenerate=reference.n_degenerate,
+                n_applicable=int(panel.applicable.sum()),
+                n_unswapped=without(panel, "swap"),
+                n_unmatched=without(panel, "matched"),
+                rates=rates_of(tables, only(j), weights),
+            )
+            for j, (reference, panel) in enumerate(scored)
+        ),
+    )

@@ -1,0 +1,124 @@
+"""Lift on published signals beside lift on signals that are not: was a model fitted to the published ones?
+
+The two suites have the same references and no clip in common, so that their bootstrap samples are
+independent: the difference is taken draw by draw, the clips of the held-back suite being resampled by a set
+of their own. Hesterberg's expanded percentiles (see `estimates`) take the number of clips; that of a
+difference is one more than its degrees of freedom by Welch (1947, Biometrika 34) and Satterthwaite.
+
+Public: compare, lifts_of, Asked, Lifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.documents import Entry
+from harness.records import FAMILIES, STRICT, Estimate, FloatArray
+from harness.score.estimates import clip_weights, clustered, draws_of, from_draws
+from harness.score.likeness import copies
+from harness.score.scorecard import lift_by_clip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NONE = 1e-24
+"""Variances below it are rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a candidate answered to one of the two suites."""
+
+    entry: Entry
+    """The entry."""
+    verdicts: pd.DataFrame
+    """Its verdicts."""
+
+
+@dataclass(frozen=True)
+class Lifts:
+    """The lift of a candidate on published and on held-back signals."""
+
+    __pydantic_config__ = STRICT
+
+    references: tuple[str, ...]
+    """repo_ids of the references that count in both, sorted."""
+    n_clips: int
+    """Whole clips of the published suite."""
+    n_held_back_clips: int
+    """Whole clips of the held-back suite."""
+    lift: Estimate
+    """On the published signals of these references."""
+    held_back_lift: Estimate
+    """On their held-back signals."""
+    difference: Estimate
+    """lift - held_back_lift, in [-2, 2]: above 0 where a model was fitted to the published signals."""
+
+
+def compare(public: Asked, held_back: Asked) -> Lifts | None:
+    """Compare the answers of one candidate to the two suites, over the references that count in both.
+
+    Args:
+        public: to the published signals.
+        held_back: to the held-back ones, of the same task.
+
+    Returns:
+        The two lifts and their difference; None where no reference counts in both.
+    """
+    alike = copies(public.entry.likeness) | copies(held_back.entry.likeness)
+    tables = [
+        lift_by_clip(
+            asked.verdicts,
+            FAMILIES[0],
+            asked.entry.references,
+            asked.entry.model,
+            asked.entry.label_map.covered,
+            alike,
+        )
+        for asked in (public, held_back)
+    ]
+    shared = sorted({*tables[0].columns} & {*tables[1].columns})
+    if not shared:
+        return None
+    one, other = (table[shared].to_numpy(dtype=np.float64) for table in tables)
+    return lifts_of(one, other, shared, public.entry.task)
+
+
+def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> Lifts:
+    """The two lifts of a candidate and their difference.
+
+    Args:
+        one: (n_clips, n_references) acceptance of each published signal minus that of its `swap` controls, in
+            [-1, 1], NaN where there is none; every reference has some.
+        other: (n_held_back_clips, n_references) the same of the held-back ones.
+        references: repo_ids, by column.
+        task: name of the task.
+    """
+    values = (one, other)
+    # Not one set for both: of as many clips it would have the same samples, and they would move together.
+    weights = [clip_weights(len(one), (task,)), clip_weights(len(other), (task, "held back"))]
+    estimates = [clustered(some, w, "difference") for some, w in zip(values, weights, strict=True)]
+    draws = [draws_of(some, w) for some, w in zip(values, weights, strict=True)]
+    a, b = estimates[0].value, estimates[1].value
+    n_clips = [int((~np.isnan(some)).any(axis=1).sum()) for some in values]
+    difference = from_draws(
+        None if a is None or b is None else a - b,
+        draws[0] - draws[1],
+        _effective_clips(draws, n_clips),
+        sum(e.n for e in estimates),
+        (-2.0, 2.0),
+    )
+    return Lifts(tuple(references), len(one), len(other), estimates[0], estimates[1], difference)
+
+
+def _effective_clips(draws: Sequence[FloatArray], n_clips: Sequence[int]) -> int:
+    """Clips that a difference of two independent samples is worth: its degrees of freedom and one."""
+    variances = [float(np.nanvar(some)) for some in draws]
+    if sum(variances) < _NONE:
+        return min(n_clips)
+    below = sum(v**2 / max(n - 1, 1) for v, n in zip(variances, n_clips, strict=True))
+    return max(2, int(sum(variances) ** 2 / below) + 1)

@@ -1,0 +1,200 @@
+"""One candidate's answers to one family of signals, and what each rate makes of them, signal by signal.
+
+Conventions: verdicts are a DataFrame, one row per `records.Verdict`, in any order; rows of level 1 and above
+belong to other questions and are passed over. A panel holds an array with a value for each signal: in [0, 1]
+for acceptance (of several controls of a kind the mean), NaN where it does not apply. Independent draws of a
+clip and reference are averaged and count once.
+
+Public: JUDGED, Panel, Metric, METRICS, panel_of, clip_ids, level_zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.documents import ReferenceCounts
+from harness.records import MIN_SIGNALS, VISIBLE, FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JUDGED = ("signal", "swap", "matched", "largest")
+"""Stimuli made of a signal that a rate is about."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One candidate's answers to one family; every array has a value for each signal."""
+
+    n_clips: int
+    """Whole clips of the task."""
+    n_references: int
+    """References that offer signals of the family."""
+    clip: NDArray[np.intp]
+    """Clip of each signal, an index in order of the ids of all clips of the task."""
+    reference: NDArray[np.intp]
+    """Reference of each signal, an index."""
+    expected: Any
+    """Class of each signal, text."""
+    known: FloatArray
+    """1 where the candidate knows the class, 0 where not."""
+    accepted: Mapping[str, FloatArray]
+    """Acceptance of each of JUDGED, `whole` and `silence`; NaN where not applicable."""
+    as_silence: Mapping[str, FloatArray]
+    """For each of JUDGED, whether the answer is that to silence; NaN where not applicable."""
+    visible: NDArray[np.bool_]
+    """Where VISIBLE of the signal's energy reaches the candidate."""
+
+    def table(self, values: FloatArray) -> FloatArray:
+        """(n_clips, n_references) means over the signals that a reference has of a clip; NaN for none."""
+        cells = self.clip * self.n_references + self.reference
+        seen = ~np.isnan(values)
+        size = self.n_clips * self.n_references
+        sums = np.bincount(cells[seen], values[seen], size)
+        counts = np.bincount(cells[seen], minlength=size)
+        out = np.full(size, np.nan)
+        np.divide(sums, counts, out=out, where=counts > 0)
+        return out.reshape(self.n_clips, self.n_references)
+
+    @property
+    def applicable(self) -> NDArray[np.intp]:
+        """(n_references,) clips with a signal whose class the candidate knows."""
+        return np.asarray((self.table(self.known) == 1).sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One rate: what it means and how a panel gives it, signal by signal."""
+
+    meaning: str
+    kind: Literal["rate", "difference"]
+    of: Callable[[Panel], FloatArray]
+
+    @property
+    def min_signals(self) -> int:
+        """Signals below which a reference stays out of the mean, and its cell is empty."""
+        return MIN_SIGNALS if self.kind == "difference" else 0
+
+
+def _agreeing(panel: Panel) -> FloatArray:
+    return np.where(panel.accepted["whole"] == 1, panel.accepted["signal"], np.nan)
+
+
+def _rate(stimulus: str) -> Callable[[Panel], FloatArray]:
+    return lambda panel: panel.accepted[stimulus]
+
+
+def _beyond(control: str) -> Callable[[Panel], FloatArray]:
+    return lambda panel: panel.accepted["signal"] - panel.accepted[control]
+
+
+# fmt: off
+METRICS: MappingProxyType[str, Metric] = MappingProxyType({
+    "coverage": Metric("share of signals whose class the candidate knows", "rate", lambda p: p.known),
+    "transfer": Metric("acceptance of the signals", "rate", _rate("signal")),
+    "agreeing_transfer": Metric("the same where the whole clip is given the class, too", "rate", _agreeing),
+    "swap": Metric("acceptance of the same bins of clips of another class", "rate", _rate("swap")),
+    "lift": Metric("transfer - swap, paired by signal", "difference", _beyond("swap")),
+    "matched": Metric("acceptance of an equally loud place elsewhere", "rate", _rate("matched")),
+    "placement": Metric("transfer - matched, paired by signal", "difference", _beyond("matched")),
+    "largest": Metric("acceptance of the largest bins", "rate", _rate("largest")),
+    "beyond_largest": Metric("transfer - largest, paired by signal", "difference", _beyond("largest")),
+    "silence": Metric("acceptance of silence", "rate", _rate("silence")),
+    "agreement": Metric("acceptance of the whole clips", "rate", _rate("whole")),
+})
+"""The fields of `documents.Rates`, one line each."""
+# fmt: on
+
+
+def panel_of(
+    verdicts: pd.DataFrame,
+    family: str,
+    references: Sequence[ReferenceCounts],
+    covered: frozenset[str],
+) -> Panel:
+    """A candidate's answers to the signals of some references of one family.
+
+    Raises:
+        ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
+    """
+    column = {reference.model.repo_id: j for j, reference in enumerate(references)}
+    rows = verdicts[
+        (verdicts["family"] == family) & verdicts["reference"].isin(list(column)) & level_zero(verdicts)
+    ]
+    _require_once(rows, ["signal_id", "stimulus", "replicate"])
+    by_stimulus = {name: rows[rows["stimulus"] == name] for name in JUDGED}
+    signals = by_stimulus["signal"]
+    at = {signal_id: i for i, signal_id in enumerate(signals["signal_id"])}
+    whole, silent = _answers(verdicts, "whole", "clip_id"), _answers(verdicts, "silence", "n_samples")
+    clip_at = {clip_id: i for i, clip_id in enumerate(clip_ids(verdicts))}
+    if missing := sorted(set(signals["clip_id"]) - set(clip_at)):
+        raise ValueError(f"signals of the clip {missing[0]!r}, which has no verdict as a whole")
+    expected = signals["expected"].to_numpy(dtype=object)
+    known = signals["expected"].isin(sorted(covered)).to_numpy(dtype=np.float64)
+
+    def per_signal(some: pd.DataFrame, holds: Any) -> FloatArray:
+        """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
+        index = some["signal_id"].map(at)
+        there = index.notna().to_numpy(dtype=bool)
+        places = index[there].to_numpy(dtype=np.intp)
+        counts = np.bincount(places, minlength=len(at))
+        sums = np.bincount(places, np.asarray(holds, dtype=np.float64)[there], len(at))
+        out = np.full(len(at), np.nan)
+        np.divide(sums, counts, out=out, where=(counts > 0) & (known == 1))
+        return out
+
+    def said_once(answers: Mapping[Any, str], keys: Any) -> FloatArray:
+        """Acceptance of a stimulus that has one answer for all references."""
+        said = np.array([answers.get(key) for key in keys], dtype=object)
+        return np.where((known == 1) & (said != None), said == expected, np.nan)  # noqa: E711 - by element
+
+    return Panel(
+        n_clips=len(clip_at),
+        n_references=len(references),
+        clip=np.array([clip_at[c] for c in signals["clip_id"]], dtype=np.intp),
+        reference=np.array([column[name] for name in signals["reference"]], dtype=np.intp),
+        expected=expected,
+        known=known,
+        accepted={
+            **{n: per_signal(some, some["predicted"] == some["expected"]) for n, some in by_stimulus.items()},
+            "whole": said_once(whole, signals["clip_id"]),
+            "silence": said_once(silent, signals["n_samples"]),
+        },
+        as_silence={
+            n: per_signal(some, some["predicted"] == some["n_samples"].map(silent))
+            for n, some in by_stimulus.items()
+        },
+        visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
+    )
+
+
+def clip_ids(verdicts: pd.DataFrame) -> list[str]:
+    """clip_id of every whole clip, sorted."""
+    return sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
+
+
+def level_zero(verdicts: pd.DataFrame) -> Any:
+    """(n,) whether a verdict is of no level, or of level 0."""
+    import pandas as pd
+
+    return ~(pd.to_numeric(verdicts["level"]).astype("Float64") >= 1).fillna(False).astype(bool)
+
+
+def _require_once(rows: pd.DataFrame, key: list[str]) -> None:
+    twice = rows.duplicated(key)
+    if twice.any():
+        first = rows[twice].iloc[0]
+        raise ValueError(f"two {first['stimulus']} verdicts for {key[0]} {first[key[0]]!r}")
+
+
+def _answers(verdicts: pd.DataFrame, stimulus: str, key: str) -> dict[Any, str]:
+    """Predicted class of the stimulus by clip_id or n_samples."""
+    rows = verdicts[verdicts["stimulus"] == stimulus]
+    _require_once(rows, [key])
+    return dict(zip(rows[key], rows["predicted"], strict=True))

@@ -1,0 +1,161 @@
+"""A signal, never the signal: what changes when a signal is extracted anew (definitions: A signal).
+
+A reference that was extracted with several draws has several signals of a clip, each certified. Two of them
+can share hardly a bin. Each pair of draws of a clip is compared; pairs of one clip are averaged, or share its
+weight, and count once, and clips are resampled. Degenerate signals stay out, as everywhere.
+
+Public: Stability, stability_of, jaccard.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dataset.signals import Suite
+from harness.records import Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.score.curves import median_over_clips
+from harness.score.estimates import clustered, draws_of, from_draws, mean_of_references
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How much the signals of one reference and family depend on the draw."""
+
+    reference: ModelRef
+    """Whose signals."""
+    family: str
+    """One of FAMILIES."""
+    n_draws: int
+    """Draws of the clip that has most; 0 where there are no signals."""
+    n_clips: int
+    """Clips with two draws or more."""
+    jaccard: Estimate
+    """Mean over pairs of draws: bins that both masks keep over bins that either keeps, in [0, 1]."""
+    size_ratio: Estimate
+    """Median over pairs of draws: bins of the larger mask over bins of the smaller, at least 1."""
+    verdicts_changed: Estimate
+    """Share of other models' verdicts, accepted or not, that differ between two draws of a clip: mean over
+    models, in [0, 1]."""
+    transfer: tuple[Estimate, ...]
+    """Transfer of draw 1, 2, ...: mean over the other models of the share of signals accepted."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether any clip has two draws; if not, only `transfer` has a value."""
+        return self.n_clips > 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """One signal of a clip."""
+
+    signal_id: str
+    """The signal."""
+    draw: int
+    """Which extraction it is, from 1."""
+    n_kept: int
+    """Bins it keeps."""
+
+
+def stability_of(
+    suite: Suite,
+    task: str,
+    reference: ModelRef,
+    family: str,
+    judges: Sequence[tuple[ModelRef, LabelMap, pd.DataFrame]],
+    weights: FloatArray,
+) -> Stability:
+    """Compare the draws of each clip of a reference.
+
+    Args:
+        suite: the signals.
+        task: name of the task.
+        reference: whose signals.
+        family: one of FAMILIES.
+        judges: models with their label maps and verdicts on this suite; those with the weights of the
+            reference are passed over, near copies are for the caller to leave out.
+        weights: (draws, n_clips) of the task, over all of its clips in order of their ids.
+    """
+    clip_ids = sorted(line.clip_id for line in suite.clip_lines(task))
+    of_clip = _draws_by_clip(suite, task, reference, family)
+    at = {clip_id: i for i, clip_id in enumerate(clip_ids)}
+    others = [judge for judge in judges if judge[0].weights_sha256 != reference.weights_sha256]
+    accepted = [_accepted(frame, labels, family, reference.repo_id) for _, labels, frame in others]
+    n_draws = max((draw.draw for draws in of_clip.values() for draw in draws), default=0)
+    several = {clip_id: draws for clip_id, draws in of_clip.items() if len(draws) > 1}
+
+    similarity = np.full((len(clip_ids), 1), np.nan)
+    changed = np.full((len(clip_ids), len(others)), np.nan)
+    by_draw = np.full((n_draws, len(clip_ids), len(others)), np.nan)
+    ratios: list[float] = []
+    ratio_clips: list[int] = []
+    for clip_id, draws in several.items():
+        pairs = list(combinations(draws, 2))
+        masks = {d.draw: suite.signal(task, reference.slug, d.signal_id)[0].mask for d in draws}
+        similarity[at[clip_id]] = np.mean([jaccard(masks[a.draw], masks[b.draw]) for a, b in pairs])
+        sizes = [sorted((a.n_kept, b.n_kept)) for a, b in pairs]
+        ratios += [larger / max(smaller, 1) for smaller, larger in sizes]
+        ratio_clips += [at[clip_id]] * len(pairs)
+        for j, of_judge in enumerate(accepted):
+            both = [(of_judge.get(a.signal_id), of_judge.get(b.signal_id)) for a, b in pairs]
+            differ = [a != b for a, b in both if a is not None and b is not None]
+            if differ:
+                changed[at[clip_id], j] = np.mean(differ)
+    for clip_id, draws in of_clip.items():
+        for draw in draws:
+            for j, of_judge in enumerate(accepted):
+                by_draw[draw.draw - 1, at[clip_id], j] = of_judge.get(draw.signal_id, np.nan)
+    value, draws_of_it = mean_of_references(similarity), draws_of(similarity, weights)
+    return Stability(
+        reference=reference,
+        family=family,
+        n_draws=n_draws,
+        n_clips=len(several),
+        jaccard=from_draws(value, draws_of_it, len(several), len(several), (0.0, 1.0)),
+        size_ratio=median_over_clips(np.array(ratios), np.array(ratio_clips, dtype=np.int64), weights),
+        verdicts_changed=clustered(changed, weights),
+        transfer=tuple(clustered(values, weights) for values in by_draw),
+    )
+
+
+def jaccard(a: Mask, b: Mask) -> float:
+    """Bins that both keep over bins that either keeps; 1 where neither keeps any.
+
+    Args:
+        a: (n_bins,) kept bins.
+        b: the same of another mask.
+    """
+    either = int((a | b).sum())
+    return float((a & b).sum() / either) if either else 1.0
+
+
+def _draws_by_clip(suite: Suite, task: str, reference: ModelRef, family: str) -> Mapping[str, list[_Draw]]:
+    """The signals of each clip that are not degenerate, by draw."""
+    of_clip: dict[str, list[_Draw]] = defaultdict(list)
+    for line in suite.signal_lines(task, reference.slug):
+        if line.family == family and not line.degenerate:
+            of_clip[line.clip_id].append(_Draw(line.signal_id, line.draw, line.n_kept))
+    return {clip_id: sorted(draws, key=lambda d: d.draw) for clip_id, draws in of_clip.items()}
+
+
+def _accepted(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:
+    """By signal_id: 1 accepted, 0 not, of the signals of a reference whose class a judge knows."""
+    level_zero = (frame["level"].isna() | (frame["level"] == 0)).to_numpy(dtype=bool)
+    rows = frame[
+        (frame["stimulus"] == "signal")
+        & (frame["family"] == family)
+        & (frame["reference"] == reference)
+        & level_zero
+        & frame["expected"].isin(sorted(labels.covered))
+    ]
+    right = (rows["predicted"] == rows["expected"]).to_numpy(dtype=np.float64)
+    return dict(zip(rows["signal_id"].to_numpy(dtype=object), right, strict=True))
