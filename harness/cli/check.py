@@ -103,6 +103,7 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
         Finding("hears", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
         Finding("licence", None, facts.licence or "not stated"),
+        Finding("made from", None, ", ".join(facts.base_models or ()) or "not stated"),
         Finding("trained on", None, ", ".join(facts.trained_on or ()) or "not stated"),
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
     ]
@@ -154,8 +155,8 @@ def _estimates(source: str | None, tasks: list[Task], seconds: float) -> Iterato
     suite = open_suite(source)
     for task in (each for each in suite.tasks if each.name in [t.name for t in tasks]):
         units = units_of(suite, task)
-        sound = sum(len(unit.stimuli) * unit.n_samples for unit in units) / task.sample_rate_hz
-        n = sum(len(unit.stimuli) for unit in units)
+        sound = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
+        n = sum(unit.n_stimuli for unit in units)
         detail = f"at most {_duration(sound * seconds)} for {n:,} stimuli of {suite.name}"
         yield Finding(f"evaluation of {task.name}", None, detail)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.engines import AtWork, Engine, engine_options
+from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.live import live_table
 from harness.cli.terminal import (
     Opening,
@@ -61,6 +62,11 @@ class _Shard(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--shard", type=_Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
 )
+@click.option(
+    "--held-back",
+    metavar="PRIVATE",
+    help="Held-back signals of the same references: evaluate on them, too, and compare the lifts.",
+)
 @click.option("--both-ways", is_flag=True, help="Let the references judge the model's own signals, too.")
 @click.option(
     "--search",
@@ -81,6 +87,7 @@ def evaluate(
     out: Path,
     until_width: float | None,
     shard: tuple[int, int] | None,
+    held_back: str | None,
     both_ways: bool,
     search: str,
     given: tuple[str, ...],
@@ -94,6 +101,10 @@ def evaluate(
     MODEL is a Hub id or a folder. Writes entry.json, verdicts.parquet and report.html below --out. A
     run that was cut off is continued by giving the same command again; nothing is asked twice.
 
+    With --held-back the model is evaluated on signals that are not published, too (what goodenough publish
+    --hold-back made): a model that was fitted to the public ones has a higher lift there. These entries lie
+    in DIR/.held-back, and are not submitted.
+
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
     from harness.errors import BadInput
@@ -102,6 +113,8 @@ def evaluate(
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
     if both_ways and (shard or until_width):
         raise BadInput("--both-ways is for a whole run: leave out --shard and --until-width")
+    if held_back is not None and (shard or until_width):
+        raise BadInput("--held-back is for a whole run: leave out --shard and --until-width")
     if shard and engine.is_remote:
         raise BadInput("a cluster shares out the work by itself: leave out --shard, or --engine ray")
     if signals is None:
@@ -109,25 +122,38 @@ def evaluate(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
     suite = open_suite(signals)
+    private = None if held_back is None else open_suite(held_back)
     with engine.at_work(opening) as work:
         candidate = _Candidate(opening.resolve(model), opening, work)
         chosen = _chosen(candidate, suite, task_names, label_map)
         if shard:
             _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
             return
+        if private is not None:
+            for task, _ in chosen:
+                require_held_back(suite, private, task.name)
         judges = _judges(suite, [task for task, _ in chosen], given, opening) if both_ways else {}
         results = [
             _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
+        ]
+        unpublished = [
+            _evaluated(candidate, private, task, labels, out / ".held-back", None, quiet=True)
+            for task, labels in chosen
+            if private is not None
         ]
         outgoing = {
             task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
             for task, labels in (chosen if both_ways else ())
         }
-    _told(candidate.checkpoint.ref.repo_id, results, outgoing if both_ways else None, as_json)
+    _told(candidate.checkpoint.ref.repo_id, results, unpublished, outgoing if both_ways else None, as_json)
 
 
 def _told(
-    model: str, results: list[tuple[Entry, Path]], outgoing: dict[str, dict[str, Cell]] | None, as_json: bool
+    model: str,
+    results: list[tuple[Entry, Path]],
+    unpublished: list[tuple[Entry, Path]],
+    outgoing: dict[str, dict[str, Cell]] | None,
+    as_json: bool,
 ) -> None:
     """Print what machines read, and refuse a reference that does not know its own signals."""
     import json
@@ -135,14 +161,26 @@ def _told(
     from harness.documents import to_json
     from harness.errors import NotValid
 
+    private = {entry.task: (entry, folder) for entry, folder in unpublished}
+    lifts = {
+        entry.task: lifts_of((entry, folder), private[entry.task])
+        for entry, folder in results
+        if entry.task in private
+    }
+    if not as_json:
+        for task, compared in lifts.items():
+            show_lifts(model, task, compared)
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
+        for found in entries:
+            if (task := found["task"]) in private:
+                found["held_back"] = lifts_as_json(lifts[task], private[task][0].signals)
         if outgoing is not None:
             for found in entries:
                 cells = outgoing[found["task"]]
                 found["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
         click.echo(json.dumps({"model": model, "results": entries}))
-    for entry, _ in results:
+    for entry, _ in (*results, *unpublished):
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
                 f"{entry.model.repo_id} does not accept all of its own signals on {entry.task} "

@@ -27,7 +27,7 @@ def export(
     """Print ENTRY, the folder of one valid entry, as YAML or JSON for the Hub and for others.
 
     eval-results holds one number, the lift, and needs signals that are a dataset of the Hub. The others hold
-    transfer, floor, ceiling, accuracy and F1, too, with their intervals.
+    placement, transfer, swap, agreement on whole clips, accuracy and F1, too, with their intervals.
 
     Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
     """

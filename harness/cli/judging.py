@@ -38,6 +38,7 @@ def judged(
     from harness.checkpoints import class_names_of
     from harness.documents import entry_path
     from harness.errors import BadInput
+    from harness.records import PROTOCOL
     from harness.score import evaluation
     from harness.submit import store
 
@@ -46,7 +47,8 @@ def judged(
     folder = place / entry_path(checkpoint.ref, task.name, suite.ref(task.name).sha256)
     try:
         entry = store.read(folder)
-        if entry.complete and entry.model == checkpoint.ref and entry.label_map == labels:
+        current = entry.complete and entry.protocol == PROTOCOL
+        if current and entry.model == checkpoint.ref and entry.label_map == labels:
             return folder
     except BadInput:
         pass

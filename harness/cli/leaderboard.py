@@ -260,29 +260,41 @@ def _tell(board: Board) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from harness.dataset.synthetic import SYNTHETIC
     from harness.records import Estimate
+    from leaderboard import remarks
     from leaderboard.columns import BOARD
     from leaderboard.table import short_names
     from leaderboard.wording import interval, text
 
     by_key = {column.key: column for column in BOARD}
-    lift = by_key["lift"]
+    lift, further = by_key["lift"], ("placement", "transfer", "swap")
     console = Console(stderr=True)
     for ranking in board.current:
         table = Table(title=Text(ranking.task), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("Rank", justify="right", no_wrap=True)
         table.add_column("Model", overflow="fold")
-        for header in ("Lift", "95 % interval", "Transfer", "Accuracy"):
+        for header in ("Lift", "95 % interval", "Placement", "Transfer", "Swap"):
             table.add_column(header, justify="right", no_wrap=True)
         names = short_names([row.entry.model for row in ranking.all_rows])
         for row in ranking.all_rows[:_TOLD]:
             name = names[row.entry.model] + (" *" if row.reference else "")
-            numbers = [text(by_key[key].read(row), by_key[key].kind) for key in ("transfer", "accuracy")]
+            numbers = [text(by_key[key].read(row), by_key[key].kind) for key in further]
             estimate = lift.read(row)
             bounds = interval(estimate, lift.kind) if isinstance(estimate, Estimate) else ""
             cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
             table.add_row(*map(Text, cells))
+        if ranking.anchors:
+            table.add_section()
+        for anchor in ranking.anchors:
+            rates = anchor.score.rates
+            numbers = [text(getattr(rates, key), by_key[key].kind) for key in further]
+            cells = ("", anchor.name, text(rates.lift, lift.kind), interval(rates.lift, lift.kind), *numbers)
+            table.add_row(*map(Text, cells), style="italic")
         console.print(table)
+        console.print(Text(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked."))
+        if ranking.synthetic:
+            console.print(Text(SYNTHETIC))
         if len(ranking.all_rows) > _TOLD:
             console.print(Text(f"and {len(ranking.all_rows) - _TOLD:,} more"))
     for task in board.tasks:

@@ -85,7 +85,7 @@ def _estimates(now: Now) -> Any:
     from leaderboard.wording import Kind, interval, text
 
     table = Table.grid(padding=(0, 2))
-    kinds: dict[str, Kind] = {"transfer": "rate", "floor": "rate", "lift": "difference"}
+    kinds: dict[str, Kind] = {"transfer": "rate", "swap": "rate", "lift": "difference"}
     for name, kind in kinds.items():
         estimate = getattr(now, name)
         table.add_row(name, text(estimate, kind), interval(estimate, kind), f"{now.n_clips:,} clips")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,25 @@ import click
 from harness.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
+    from harness.dataset.hold_back import Halves
     from harness.dataset.publish import Prepared
     from harness.dataset.signals import Suite
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A suite, and the dataset it goes to."""
+
+    suite: Suite
+    """The suite, a local one."""
+    to: str | None
+    """`ORG/NAME` of the Hub; None where it is only prepared."""
+    private: bool
+    """Whether a dataset that is made is visible to its owners alone."""
+    note: str = ""
+    """A section of its card."""
+    results: Path | None = None
+    """Where an evaluation of its references keeps its results, if not in the usual folder."""
 
 
 @click.command()
@@ -29,6 +47,17 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Data card of a task, repeatable: what you say of its corpus.",
 )
+@click.option(
+    "--hold-back",
+    "share",
+    type=float,
+    metavar="SHARE",
+    help="Keep this share of the clips of each class, with all of their signals, out of the dataset.",
+)
+@click.option("--private-to", metavar="ORG/NAME", help="Private dataset of the Hub for what is held back.")
+@click.option(
+    "--hold-back-seed", "seed", type=int, metavar="N", help="Which clips are held back; default: 0."
+)
 @click.option("--tag", metavar="TAG", help="Tag of the new version; default: the next of v1, v2, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def publish(
@@ -38,6 +67,9 @@ def publish(
     masks_only: bool,
     licence: str | None,
     cards: tuple[Path, ...],
+    share: float | None,
+    private_to: str | None,
+    seed: int | None,
     tag: str | None,
     as_json: bool,
 ) -> None:
@@ -48,60 +80,175 @@ def publish(
     published form is written to DIR/.published, a folder that loads as it is, and then sent; what is there
     already is not sent again, and a run that was cut off is continued by giving the same command again.
 
+    With --hold-back some clips and everything of them stay unpublished, to tell later whether a model was
+    fitted to the signals that are public (goodenough evaluate MODEL --signals PUBLIC --held-back PRIVATE).
+    DIR is split into two suites below DIR/.hold-back; every reference is evaluated on both, by the commands
+    that are printed, and then the same command publishes both.
+
     Example: goodenough publish signals/ --to my-lab/emotion-signals --card data_cards/starter-emotion.md
 
     Exit code 0: published. 1: something stands against it, and nothing was sent. 2: bad input.
     """
     from harness.dataset.signals import Suite
-    from harness.errors import BadInput, NotValid
+    from harness.errors import NotValid
     from harness.hub.pushing import require_token
-    from harness.hub.repository import split
 
-    if to is not None and (split(to) is None or "@" in to):
-        raise BadInput(f"--to is {to!r}; expected the name of a dataset of the Hub, ORG/NAME")
-    if to is None and (private or tag):
-        raise BadInput("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+    _check_options(folder, to, private, share, private_to, seed, tag)
     if to is not None:
         require_token(
             f"or look at it first, without --to: goodenough publish {folder} writes {folder}/.published"
         )
     suite = Suite(folder, f"local/{folder.resolve().name}")
-    against, entries = _examined(suite, folder, licence, masks_only)
-    if against:
+    if share is None:
+        targets = [_Target(suite, to, private)]
+    else:
+        targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
+    examined = [_examined(target, licence, masks_only) for target in targets]
+    if against := list(dict.fromkeys(line for lines, _ in examined for line in lines)):
         for line in against:
             click.echo(line)
         raise NotValid(f"{len(against)} things stand against publishing {folder}; nothing was sent")
-    prepared = _prepared(suite, entries, to, cards, licence, masks_only)
-    say(f"{prepared.root}: {len(prepared.files)} files, {prepared.n_bytes / 1e6:,.1f} MB")
+    made = [
+        _prepared(target, entries, cards, licence, masks_only)
+        for target, (_, entries) in zip(targets, examined, strict=True)
+    ]
+    for prepared in made:
+        say(f"{prepared.root}: {len(prepared.files)} files, {prepared.n_bytes / 1e6:,.1f} MB")
     if to is None:
-        told = {"folder": str(prepared.root), "files": len(prepared.files), "bytes": prepared.n_bytes}
-        click.echo(json.dumps(told) if as_json else str(prepared.root))
+        told = [{"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in made]
+        _print(told, "folder", as_json)
         say(f"Look at its README.md; then: goodenough publish {folder} --to ORG/NAME")
         return
-    commit, name = _pushed(prepared, to, private, tag)
-    pinned = f"{to}@{commit}"
-    click.echo(json.dumps({"published": pinned, "tag": name}) if as_json else pinned)
-    say(f"Tag {name}. To evaluate a model on it: goodenough evaluate MODEL --signals {pinned}")
+    if share is not None:
+        _require_hidden(targets, made[0])
+    # What is held back goes first: once the public suite is there, so is what it is compared to.
+    sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(made[::-1], targets[::-1], strict=True)]
+    told = [
+        {"published": f"{target.to}@{commit}", "tag": name}
+        for target, (commit, name) in zip(targets, sent[::-1], strict=True)
+    ]
+    _print(told, "published", as_json)
 
 
-def _examined(
-    suite: Suite, folder: Path, licence: str | None, masks_only: bool
-) -> tuple[list[str], list[Path]]:
+def _check_options(
+    folder: Path,
+    to: str | None,
+    private: bool,
+    share: float | None,
+    private_to: str | None,
+    seed: int | None,
+    tag: str | None,
+) -> None:
+    """Refuse what cannot be meant, before anything is read or written."""
+    from harness.dataset.hold_back import split_of
+    from harness.errors import BadInput
+    from harness.hub.repository import split
+
+    for option, name in (("--to", to), ("--private-to", private_to)):
+        if name is not None and (split(name) is None or "@" in name):
+            raise BadInput(f"{option} is {name!r}; expected the name of a dataset of the Hub, ORG/NAME")
+    if to is None and (private or tag):
+        raise BadInput("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+    if share is not None and not 0 < share < 1:
+        raise BadInput(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
+    if share is not None and private_to is None:
+        raise BadInput("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
+    if share is None and (private_to is not None or seed is not None):
+        raise BadInput(
+            "--private-to and --hold-back-seed are of clips that are held back; say how many with"
+            " --hold-back SHARE"
+        )
+    if to is not None and private_to is not None and to.lower() == private_to.lower():
+        raise BadInput(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
+    if to is not None and share is None and (before := split_of(folder)) is not None:
+        n = sum(map(len, before.held_back.values()))
+        raise BadInput(
+            f"{n} clips of {folder} are held back, and this would publish them; give --hold-back"
+            f" {before.share:g} --hold-back-seed {before.seed} --private-to ORG/NAME, too"
+        )
+
+
+def _split(suite: Suite, share: float, seed: int) -> Halves:
+    from harness.dataset import hold_back
+
+    n_files = 2 * sum(path.endswith(".parquet") for path in suite.manifest.files)
+    with progress_bar("splitting the suite", n_files, "files") as step:
+        halves = hold_back.split(suite, share, seed, progress=lambda n: step(n, n))
+    for task, held in halves.split.held_back.items():
+        n = len(held) + len(halves.split.public[task])
+        say(f"{task}: {len(held)} of {n} clips are held back")
+    return halves
+
+
+def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[_Target]:
+    """The public suite, and the one that is held back."""
+    from harness.dataset.signals import Suite
+
+    results = halves.public.parent / "results"
+    notes = (
+        "## Held-back signals\n\n"
+        f"A share of the clips, {halves.split.share:g} of each class, is not in this dataset, nor is any"
+        " signal of them. A model that was fitted to the signals published here has a lower lift on those.",
+        "## Held-back signals\n\n"
+        f"The clips of this dataset are held back from {to or 'a public one'}: keep it private. With it"
+        " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals.",
+    )
+    places = (halves.public, halves.held_back)
+    sides = ((to, private), (private_to, True))
+    return [
+        _Target(Suite(place, f"local/{place.resolve().name}"), name, is_private, note, results)
+        for place, (name, is_private), note in zip(places, sides, notes, strict=True)
+    ]
+
+
+def _require_hidden(targets: list[_Target], public: Prepared) -> None:
+    """Refuse a private dataset that everybody sees, and a public one that has what is to be held back."""
+    from harness.dataset.publish import exposed
+    from harness.errors import BadInput
+    from harness.hub.fetching import is_private
+    from harness.hub.repository import Repository
+
+    ours, theirs = targets
+    if is_private(Repository(theirs.to or "")) is False:
+        raise BadInput(
+            f"{theirs.to} is public; make it private in its settings, or choose another --private-to"
+        )
+    if shown := exposed(Repository(ours.to or ""), theirs.suite, public):
+        raise BadInput(
+            f"{ours.to} has {len(shown)} clips that are to be held back, as {shown[0]}: they were published"
+            " before; choose another --to"
+        )
+
+
+def _print(told: list[dict[str, object]], key: str, as_json: bool) -> None:
+    """Print what became of a suite, and of what is held back from it."""
+    first, *rest = told
+    if as_json:
+        click.echo(json.dumps({**first, "held_back": rest[0]} if rest else first))
+        return
+    for each in told:
+        click.echo(str(each[key]))
+
+
+def _examined(target: _Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
     """What stands against publishing, and the entries of the references, by path."""
     from harness.dataset import publish as form
     from harness.submit import against, store, validate
 
+    suite = target.suite
     found = form.problems(suite, licence, masks_only)
+    out = "" if target.results is None else f" --out {target.results}"
     entries = []
     read = [(path, store.read(path)) for path in suite.verdicts()]
     known = {(entry.task, entry.model, entry.signals.sha256): (path, entry) for path, entry in read}
     for record in suite.manifest.references:
         name = record.model.repo_id
         its = known.get((record.task, record.model, suite.ref(record.task).sha256))
-        judge = f"goodenough evaluate {name.removeprefix('local/')} --signals {folder} --task {record.task}"
+        judge = f"goodenough evaluate {name.removeprefix('local/')} --signals {suite.root}{out}"
         if its is None:
             found.append(
-                f"{name}, {record.task}: has not judged these signals, its own among them; let it: {judge}"
+                f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
+                f" {judge} --task {record.task}"
             )
             continue
         path, entry = its
@@ -114,24 +261,25 @@ def _examined(
 
 
 def _prepared(
-    suite: Suite,
+    target: _Target,
     entries: list[Path],
-    to: str | None,
     cards: tuple[Path, ...],
     licence: str | None,
     masks_only: bool,
 ) -> Prepared:
     from harness.dataset import publish as form
 
+    suite = target.suite
     tables = [path for path in suite.manifest.files if path.endswith(".parquet")]
     with progress_bar("writing the published form", len(tables) + 3 * len(entries), "files") as step:
         return form.prepare(
             suite,
             entries,
-            repo_id=to or "ORG/NAME",
+            repo_id=target.to or "ORG/NAME",
             cards=_cards(cards, [task.name for task in suite.tasks]),
             licence=licence,
             masks_only=masks_only,
+            note=target.note,
             progress=lambda n: step(n, n),
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.dataset.signals import Suite
     from harness.documents import Entry, ReferenceRecord
     from harness.models import Classifier
+    from harness.submit.held_back import HeldBack
     from harness.submit.verification import KnownAnswer, Mismatch, Verification
     from harness.tasks import Task
 
@@ -49,6 +50,8 @@ class Outcome:
     """Why it could not be asked, in a line."""
     possible: bool = True
     """Whether someone with other means could not have done it either."""
+    held_back: HeldBack | None = None
+    """Its lift on held-back signals, where they were given."""
 
 
 @dataclass
@@ -227,6 +230,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 def told(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
     from harness.submit.text import one_line
+    from leaderboard import wording
 
     if outcome.refusal is not None:
         return [one_line(f"{outcome.path}: not asked again: {outcome.refusal}")]
@@ -241,14 +245,20 @@ def told(outcome: Outcome) -> list[str]:
         f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
         f"{ties}, largest difference {v.max_difference:.2g}{card}; known answer: {tested}"
     )
-    return [one_line(f"{outcome.path}: {line}") for line in (head, *map(_mismatch, v.mismatches))]
+    lines = [head, *map(_mismatch, v.mismatches)]
+    if (held := outcome.held_back) is not None:
+        rates = (held.lift, held.held_back_lift, held.difference)
+        lift, other, difference = (wording.told(rate, "difference") for rate in rates)
+        lines.append(f"held-back lift {other}; public lift {lift}; difference {difference}")
+    return [one_line(f"{outcome.path}: {line}") for line in lines]
 
 
 def _mismatch(one: Mismatch) -> str:
     where = one.signal_id or one.clip_id or f"{one.n_samples} samples"
     level = "" if one.level is None else f", level {one.level}"
+    which = "" if one.replicate is None else f" {one.replicate}"
     found, expected = ("no verdict" if value is None else repr(value) for value in (one.found, one.expected))
-    return f"{one.stimulus} of {where}{level}: {one.column} is {found}, expected {expected}"
+    return f"{one.stimulus}{which} of {where}{level}: {one.column} is {found}, expected {expected}"
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:
@@ -262,6 +272,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
         "refusal": outcome.refusal,
         "possible": outcome.possible,
         "verification": None if v is None else json.loads(to_json(v)),
+        "held_back": None if outcome.held_back is None else json.loads(to_json(outcome.held_back)),
     }
 
 

@@ -228,9 +228,11 @@ def show(entry: Entry) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.dataset.synthetic import SYNTHETIC, of_synthetic
     from harness.records import OTHER
+    from leaderboard import remarks
     from leaderboard.columns import RATES, WHOLE, Column
-    from leaderboard.wording import interval, text
+    from leaderboard.wording import TOO_FEW, interval, text, told
 
     card = entry.scorecard
     table = Table(title=f"{entry.model.repo_id} on {entry.task}", title_justify="left", box=SIMPLE_HEAD)
@@ -248,9 +250,24 @@ def show(entry: Entry) -> None:
     for score in card.families:
         section(f"{score.family} signals", RATES, score.rates)
         if score.visible != score.rates:
-            section(f"{score.family} signals it can hear", RATES[:1] + RATES[-1:], score.visible)
+            some = [c for c in RATES if c.key in ("lift", "transfer", "swap")]
+            section(f"{score.family} signals within its window and band", some, score.visible)
     section("whole clips", WHOLE, card.whole)
     Console().print(table)
+    panel = remarks.n_panel(entry)
+    click.echo(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
+    if of_synthetic(entry.signals):
+        click.echo(SYNTHETIC)
+    for line in (*remarks.likenesses(entry), remarks.silence_classes(entry)):
+        if line is not None:
+            click.echo(line)
+    for share in remarks.as_silence(entry):
+        click.echo(
+            f"Answered as silence: of its answers to {share.stimulus} of family {share.family},"
+            f" {told(share.estimate, 'rate')} are the class that it gives to silence."
+        )
+    if any(score.rates.lift.value is None for score in card.families):
+        click.echo(f"A lift or placement without a value is {TOO_FEW} of any reference.")
     if unread := [
         n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
     ]:
@@ -270,7 +287,7 @@ def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
     from leaderboard.wording import interval, text
 
     table = Table(title=f"{model} on {task}: its own signals", title_justify="left", box=SIMPLE_HEAD)
-    for header in ("judged by", "transfer", "95 % interval", "floor", "lift", "n"):
+    for header in ("judged by", "transfer", "95 % interval", "swap", "lift", "placement", "n"):
         table.add_column(header, justify="right" if header != "judged by" else "left", no_wrap=True)
     for name, cell in found.items():
         rates = cell.rates
@@ -278,8 +295,9 @@ def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
             name,
             text(rates.transfer, "rate"),
             interval(rates.transfer, "rate"),
-            text(rates.floor, "rate"),
+            text(rates.swap, "rate"),
             text(rates.lift, "difference"),
+            text(rates.placement, "difference"),
             f"{rates.transfer.n:,}",
         )
     Console().print(table)

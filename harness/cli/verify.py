@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 )
 @click.option("--base", metavar="COMMIT", help="What the draw depends on; default: the commit checked out.")
 @click.option(
-    "-k", "k", type=click.IntRange(1), default=32, show_default=True, help="Verdicts to ask again, at least."
+    "-k", "k", type=click.IntRange(1), default=64, show_default=True, help="Verdicts to ask again, at least."
+)
+@click.option(
+    "--held-back",
+    metavar="PRIVATE",
+    help="Held-back signals, to ask the models of entries that hold; writes TASK@SIGNALS.held-back.json.",
 )
 @click.option(
     "--if-possible", is_flag=True, help="Pass over entries whose model or signals only their maker has."
@@ -47,6 +52,7 @@ def verify(
     references: tuple[str, ...],
     base: str | None,
     k: int,
+    held_back: str | None,
     if_possible: bool,
     no_write: bool,
     as_json: bool,
@@ -58,6 +64,10 @@ def verify(
     folder of the entry, as TASK@SIGNALS.verified.json; an entry whose record is of the same --base is not
     asked again, nor is one that was reproduced or did not hold: for that there is goodenough reproduce.
 
+    With --held-back the model of each entry that holds is asked the signals that its maintainers keep
+    unpublished, too. Its lift on them, beside the lift on the public ones, is written as
+    TASK@SIGNALS.held-back.json: numbers alone, nothing of the clips.
+
     Example: goodenough verify submissions/ -k 64
 
     Exit code 0: all hold. 1: some do not, or are not valid, or this machine is at fault. 2: some could not be
@@ -65,6 +75,7 @@ def verify(
     """
     import re
 
+    from harness.cli.held_back import with_held_back
     from harness.cli.replay import Desk, base_of, finish
     from harness.errors import BadInput
     from harness.submit import store
@@ -76,6 +87,8 @@ def verify(
     folders = store.find_all(paths)
     desk = Desk.of(models, references, signals)
     outcomes = [_outcome(folder, desk, base or base_of(folder), k, no_write) for folder in folders]
+    if held_back is not None:
+        outcomes = with_held_back(outcomes, desk, held_back, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 

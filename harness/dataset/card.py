@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from string import Template
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -53,6 +54,7 @@ def render(
     cards: Mapping[str, str],
     repo_id: str,
     masks_only: bool,
+    stability: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """README.md.
 
@@ -63,6 +65,7 @@ def render(
         cards: data card of a task, where there is one.
         repo_id: where it will lie.
         masks_only: whether the audio is left out.
+        stability: by task, a table of how alike two extractions of a clip are, where it was measured.
     """
     stated = {r.corpus.name: licences.named(r.corpus.licence) for r in suite.manifest.references}
     known = sorted({name for names in stated.values() for name in names if name in licences.LICENCES})
@@ -93,7 +96,9 @@ def render(
         listen=_UNHEARD if masks_only else _HEARD,
         configurations=", ".join(f"`{name}`" for name in of_config),
         form=_MASKS if masks_only else _WHOLE,
-        tasks="\n\n".join(_task(suite, t.name, entries, cards.get(t.name)) for t in suite.tasks),
+        tasks="\n\n".join(
+            _task(suite, t.name, entries, cards.get(t.name), stability.get(t.name)) for t in suite.tasks
+        ),
         licence_words=_licence_words(stated),
     )
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body}"
@@ -145,7 +150,7 @@ def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
     }
 
 
-def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None) -> str:
+def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, stability: str | None) -> str:
     records = suite.references(task)
     found = suite.task(task)
     lines = (
@@ -157,13 +162,17 @@ def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None) -
     parts = [f"## {task}", lines, *([_words(card)] if card else [])]
     parts += ["### References and their signals", markdown_table(heads, who)]
     kept = [row for record in records for row in _kept(suite, task, record)]
-    heads = ["reference", "family", "signals", "degenerate", "bins kept, median (range)", "share of the bins"]
-    parts.append(markdown_table(heads, kept))
+    heads = ["reference", "family", "bands", "draws", "signals", "degenerate", "bins kept, median (range)"]
+    parts.append(markdown_table([*heads, "share of the bins"], kept))
+    parts.append("### Stability: two extractions of one clip")
+    parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
     mine = {e.model.repo_id: e for e in entries if e.task == task}
     if mine:
-        heads = ["reference as a listener", "family", "transfer", "agreeing", "floor", "lift", "accuracy"]
+        heads = ["reference as a judge", "family", "transfer", "agreeing", "swap", "lift", "placement"]
+        heads += ["agreement on whole clips", "accuracy"]
         rows = [row for name in sorted(mine) for row in _rates(mine[name])]
-        parts.append("### How the references take each other's signals: means over the others")
+        n = len(records)
+        parts.append(f"### Transfer among the references, for this panel of {n}: means over the others")
         parts.append(markdown_table(heads, rows))
     return "\n\n".join(parts)
 
@@ -192,7 +201,8 @@ def _kept(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
         kept = [n for n, _ in bins]
         shown = f"{median(kept):,.0f} ({kept[0]:,} to {kept[-1]:,})" if kept else "-"
         share = f"{median(s for _, s in bins):.2g}" if kept else "-"
-        counted = [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
+        counted = [str(count.bands or "single bins"), str(count.n_draws)]
+        counted += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
         rows.append([record.model.repo_id, count.family, *counted, shown, share])
     return rows
 
@@ -205,8 +215,10 @@ def _rates(entry: Entry) -> list[list[str]]:
             score.family,
             told(score.rates.transfer),
             told(score.rates.agreeing_transfer),
-            told(score.rates.floor),
+            told(score.rates.swap),
             told(score.rates.lift),
+            told(score.rates.placement),
+            told(score.rates.agreement),
             accuracy,
         ]
         for score in entry.scorecard.families

@@ -5,7 +5,7 @@ become tables that `datasets` can load, a card is written, and last a manifest w
 A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
 gives the same bytes.
 
-Public: prepare, problems, published_before, Prepared, PLACE.
+Public: prepare, problems, published_before, exposed, Prepared, PLACE.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from harness import audio
 from harness.dataset import card, licences, schema, shards
+from harness.dataset.hold_back import shared_clips
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
-from harness.dataset.signals import Suite
+from harness.dataset.signals import Suite, from_hub
 from harness.documents import Entry, Manifest, ReferenceRecord, from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
@@ -85,6 +86,29 @@ def published_before(repository: Repository) -> frozenset[str]:
     return frozenset({*manifest.files, MANIFEST})
 
 
+def exposed(repository: Repository, held_back: Suite, public: Prepared) -> list[str]:
+    """Clips that are to be held back, and that a repository holds now.
+
+    Args:
+        repository: the one that the public suite goes to.
+        held_back: the suite that does not.
+        public: what is to be sent there; what has the same clips is not fetched.
+    """
+    try:
+        there = from_hub(repository.repo_id, None)
+    except BadSignals:
+        return []
+    ours = from_json(Manifest, public.files[MANIFEST].read_bytes()).files
+    theirs = {task.name for task in there.tasks}
+    changed = [
+        task.name
+        for task in held_back.tasks
+        if task.name in theirs
+        and there.manifest.files.get(clips_path(task.name)) != ours[clips_path(task.name)]
+    ]
+    return [clip_id for task in changed for clip_id in shared_clips(held_back, there, task)]
+
+
 def prepare(
     suite: Suite,
     entries: Sequence[Path],
@@ -93,6 +117,7 @@ def prepare(
     cards: Mapping[str, str],
     licence: str | None = None,
     masks_only: bool = False,
+    note: str = "",
     progress: Callable[[int], None] = lambda n: None,
 ) -> Prepared:
     """Write the published form below the suite's folder.
@@ -104,6 +129,7 @@ def prepare(
         cards: data card of a task, where there is one.
         licence: of the corpora that state none.
         masks_only: leave out the audio of clips and signals.
+        note: a section of Markdown for the end of the card.
         progress: told the files done since it was last called.
 
     Raises:
@@ -125,7 +151,7 @@ def prepare(
     facts = {path: _facts(bench.place / path) for path in bench.made if _is_table(path)}
     read = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
     text = card.render(suite, facts, read, cards, repo_id, masks_only)
-    replace_file(bench.place / README, text.encode())
+    replace_file(bench.place / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(bench.place / EVAL, card.eval_yaml(suite, repo_id).encode())
     names = sorted([*bench.made, README, EVAL])
     hashes = {name: shards.sha256_of(bench.place / name) for name in names}

@@ -1,7 +1,8 @@
 """An entry held against the suite it names: was everything asked, and nothing else?
 
 `validate` can only count what an entry brings. Who leaves out the signals it rejects, or a whole reference,
-brings a sound entry of another question: that shows here.
+brings a sound entry of another question: that shows here. So does who takes `swap` controls of other clips
+than the suite calls for, and who says to be a near copy of a reference that is hard, or hides that he is one.
 
 Public: problems.
 """
@@ -10,9 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.dataset.signals import Suite
+from harness.records import PROTOCOL
+from harness.score.likeness import likeness_of
+from harness.score.units import units_of
 from harness.submit import store
+from harness.submit.differences import likeness_differences
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.tasks import Task
+
+CORRELATION_TOLERANCE = 1e-6
+"""Largest difference of a correlation that is counted twice from the same verdicts."""
 
 
 def problems(folder: Path, suite: Suite) -> list[str]:
@@ -22,15 +36,26 @@ def problems(folder: Path, suite: Suite) -> list[str]:
         folder: of an entry in which `validate.problems` found nothing.
         suite: what it should have been asked.
     """
-    entry, verdicts = store.read(folder), store.verdicts(folder)
+    entry = store.read(folder)
+    if entry.protocol != PROTOCOL:
+        return [
+            f"protocol: {entry.protocol}, expected {PROTOCOL}; evaluate again with: goodenough evaluate MODEL"
+        ]
+    verdicts = store.verdicts(folder)
     if entry.task not in [task.name for task in suite.tasks]:
         return [f"task: {entry.task}, expected one of {suite.name}"]
     wanted = suite.ref(entry.task)
     if entry.signals.sha256 != wanted.sha256:
-        return [f"signals.sha256: {entry.signals.sha256[:12]}, expected {wanted.sha256[:12]} of {suite.name}"]
+        return [
+            f"signals.sha256: {entry.signals.sha256[:12]}, expected {wanted.sha256[:12]} of {suite.name};"
+            " give the suite it was asked with --signals, or evaluate again with: goodenough evaluate MODEL"
+        ]
     found = []
     if entry.references != suite.counts(entry.task):
-        found.append("references: not those of the suite, or with other numbers of signals")
+        found.append(
+            "references: not those of the suite, or with other numbers, bands, seeds or draws of signals,"
+            f" expected those of {suite.name}; evaluate again with: goodenough evaluate MODEL"
+        )
     asked = verdicts[verdicts["stimulus"] == "signal"]
     levels = asked["level"].fillna(0).astype(int)
     answered = set(zip(asked["signal_id"], levels, asked["expected"], strict=True))
@@ -39,6 +64,7 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     found += [
         f"verdicts: some on {some} that the suite has not, as {one}" for some, one in _told(answered - due)
     ]
+    found += _swaps(verdicts, suite, suite.task(entry.task))
     whole = verdicts[verdicts["stimulus"] == "whole"]
     heard = {
         (str(clip_id), truth if isinstance(truth, str) else None, int(n_samples))
@@ -49,7 +75,30 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
     if wrong := sorted({clip_id for clip_id, *_ in heard ^ clips}):
         found.append(f"verdicts: {len(wrong)} whole clips are not those of the suite, as {wrong[0]}")
+    if not found:
+        counted = likeness_of(verdicts, suite.task(entry.task), entry.label_map, suite)
+        lines = likeness_differences(entry.likeness, counted, CORRELATION_TOLERANCE)
+        found += [f"{line}, as counted from the verdicts and the suite" for line in lines]
     return found
+
+
+def _swaps(verdicts: pd.DataFrame, suite: Suite, task: Task) -> Iterator[str]:
+    """`swap` controls are of the clips, in the order, that the suite settles for each signal."""
+    due: dict[str, tuple[str, ...]] = {
+        unit.signal_id: unit.others for unit in units_of(suite, task) if unit.signal_id is not None
+    }
+    rows = verdicts[verdicts["stimulus"] == "swap"].sort_values(["signal_id", "replicate"])
+    asked: dict[str, tuple[str, ...]] = {
+        str(signal_id): tuple(of_signal) for signal_id, of_signal in rows.groupby("signal_id")["other_clip"]
+    }
+    # What is asked of signals that the suite has not is told already.
+    wrong = sorted(signal_id for signal_id, others in due.items() if asked.get(signal_id, ()) != others)
+    if wrong:
+        found, expected = (", ".join(of.get(wrong[0], ())) or "no clip" for of in (asked, due))
+        yield (
+            f"verdicts: swap controls of {len(wrong)} signals are not those of the suite, as of {wrong[0]}:"
+            f" {found}, expected {expected}"
+        )
 
 
 def _told(rows: set[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:

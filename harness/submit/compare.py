@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from harness.submit.verification import MAX_MISMATCHES, Mismatch
 from harness.tasks import Task
 
-_KEY = ("stimulus", "signal_id", "clip_id", "level", "n_samples")
+_KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")
 """What identifies a verdict of an entry."""
 
-_ASKED = ("task", "reference", "family", "truth", "expected")
+_ASKED = ("task", "reference", "family", "other_clip", "truth", "expected")
 """What was asked, beside the key: equal, letter by letter."""
 
 _SEEN = ("seconds_seen", "energy_seen")
@@ -152,14 +152,17 @@ def _mismatch(row: pd.Series[Any], column: str, found: str | None, expected: str
     def text(name: str) -> str | None:
         return row[name] if isinstance(row[name], str) else None
 
-    level = None if pd.isna(row["level"]) else int(row["level"])
+    def number(name: str) -> int | None:
+        return None if pd.isna(row[name]) else int(row[name])
+
     return Mismatch(
         str(row["stimulus"]),
         text("signal_id"),
         text("clip_id"),
-        level,
+        number("level"),
         int(row["n_samples"]),
         column,
         found,
         expected,
+        number("replicate"),
     )

@@ -1,14 +1,15 @@
 """How two records of one type differ, field by field.
 
-Public: differences.
+Public: differences, likeness_differences.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.documents import NearCopy
 from harness.submit import text
 
 
@@ -30,6 +31,26 @@ def differences(found: Any, expected: Any, where: str) -> Iterator[str]:
     elif found != expected:
         described = (_described(value) for value in (found, expected))
         yield f"{where}: {', expected '.join(described)}"
+
+
+def likeness_differences(
+    found: Sequence[NearCopy], expected: Sequence[NearCopy], tolerance: float
+) -> Iterator[str]:
+    """`path: found, expected` for every field of two counts of likeness that is not equal.
+
+    Args:
+        found: one for each reference.
+        expected: the same, counted again.
+        tolerance: largest difference of a correlation; all else must be equal.
+    """
+    if len(found) != len(expected):
+        yield f"likeness: {len(found)} parts, expected {len(expected)}, one per reference"
+        return
+    for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
+        r, counted = theirs.correlation, ours.correlation
+        if r is not None and counted is not None and abs(r - counted) <= tolerance:
+            theirs = dataclasses.replace(theirs, correlation=counted)
+        yield from differences(theirs, ours, f"likeness.{i}")
 
 
 def _described(value: Any) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.documents import Entry, FamilyScore
 from harness.errors import BadInput
 from harness.records import DatasetRef, Estimate
@@ -53,20 +54,29 @@ class _Number:
 
 
 _RATES = (
+    _Number("lift", "Lift", -1.0, False, "Transfer minus swap, paired signal by signal; the ranking number."),
     _Number(
-        "lift", "Lift", -1.0, False, "Transfer minus floor, paired signal by signal; the ranking number."
+        "placement",
+        "Placement",
+        -1.0,
+        False,
+        "Transfer minus acceptance of equally loud places elsewhere in the clip, paired; never ranked by.",
     ),
+    _Number("transfer", "Transfer", 0.0, False, "Share of sufficient signals of other models accepted."),
     _Number(
-        "transfer", "Transfer", 0.0, False, "Share of minimal sufficient signals of other models accepted."
-    ),
-    _Number(
-        "floor",
-        "Floor",
+        "swap",
+        "Swap",
         0.0,
         True,
-        "Acceptance of as many bins in the same texture elsewhere in the spectrum.",
+        "Acceptance of the same bins at the same energy of clips that the reference gives another class.",
     ),
-    _Number("ceiling", "Ceiling", 0.0, False, "Acceptance of the whole clips."),
+    _Number(
+        "agreement",
+        "Agreement on whole clips",
+        0.0,
+        False,
+        "Acceptance of the whole clips; no upper bound of the transfer.",
+    ),
 )
 """Of the headline family."""
 
@@ -84,6 +94,8 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
     if not _on_hub(signals):
         # A name with a slash would lead to a dataset of the Hub that has nothing to do with it.
         dataset["type"] = "goodenough-" + signals.repo_id.split("/")[-1]
+    if of_synthetic(signals):
+        dataset["name"] = f"{signals.repo_id} ({SYNTHETIC})"
     dataset |= {"config": signals.config, "split": signals.split, "revision": signals.revision}
     result: dict[str, Any] = {
         "task": {"type": "audio-classification", "name": f"{entry.task} (goodenough)"},
@@ -120,6 +132,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
         result["source"] = {"url": source.url, "name": source.name or "goodenough"}
     result["notes"] = (
         f"lift, signals of family {family.family}; {_interval(lift)} ({lift.method});"
+        f" for this panel of {_n_panel(family)} references;"
         f" goodenough {entry.run.goodenough}, protocol {entry.protocol}"
     )
     return [result]
@@ -184,7 +197,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         "source_data": _source_data(entry.signals),
         "evaluation_timestamp": entry.run.created,
         "metric_config": {
-            "evaluation_description": number.what,
+            "evaluation_description": _described(entry, number, family),
             "metric_id": f"goodenough.{number.key}"
             if family
             else {"f1": "f1_macro"}.get(number.key, number.key),
@@ -199,6 +212,17 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         },
         "score_details": score,
     }
+
+
+def _described(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
+    """What a number is, for which panel, and that the suite is synthetic where it is."""
+    panel = "" if family is None else f" Mean over {_n_panel(family)} references, for this panel alone."
+    return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
+
+
+def _n_panel(family: FamilyScore) -> int:
+    """References that the rates are means over."""
+    return sum(not cell.own for cell in family.cells)
 
 
 def _source_data(signals: DatasetRef) -> dict[str, Any]:

@@ -21,12 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from harness.dataset import schema
 from harness.documents import Entry
-from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI
-from harness.submit import parquet_pages, text
+from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
+from harness.submit import controls, parquet_pages, text
+from harness.submit.checks import MADE, Checks, of_names, where
 from harness.tasks import Task
 
 MAX_ROWS = 1_000_000
@@ -38,8 +38,8 @@ TOLERANCE = 1e-3
 """Of probabilities, which are stored as float32."""
 
 _STRINGS = [field.name for field in schema.VERDICTS if field.type == pa.string()]
-_MADE = tuple(s for s in STIMULI if s not in ("whole", "silence"))
-"""The stimuli made of a signal: each signal has each of them."""
+_ONCE = ("signal", "largest", "complement")
+"""Those that each signal has once, levels apart."""
 
 
 def load(path: Path, n_labels: int) -> tuple[pa.Table | None, list[str]]:
@@ -75,40 +75,13 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
         task: of the entry.
     """
     rows = table.drop_columns(["p"]).to_pandas(ignore_metadata=True)
-    rows["level"] = rows["level"].astype("Int64")
-    checks = _Checks(rows)
+    for name in ("level", "draw", "replicate"):
+        rows[name] = rows[name].astype("Int64")
+    checks = Checks(rows)
     _identity(checks, entry, task)
     _answers(checks, entry, task)
     _probabilities(checks, table["p"], entry, task)
     return [*checks.found, *_together(rows, entry)]
-
-
-class _Checks:
-    """Rows, and the problems found in them."""
-
-    def __init__(self, rows: pd.DataFrame) -> None:
-        self.rows = rows
-        self.found: list[str] = []
-        self.made: NDArray[np.bool_] = rows["stimulus"].isin(_MADE).to_numpy(dtype=bool)
-        """Rows about a signal, as against `whole` and `silence`."""
-
-    def require(self, holds: Any, column: str, expected: str) -> None:
-        """Report the rows where a column is not what it must be, as one problem."""
-        wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
-        if len(wrong):
-            value = text.shown(self.rows[column].iloc[wrong[0]])
-            self.found.append(f"{_where(wrong)}: {column} is {value}, expected {expected}")
-
-    def require_only_of_signals(self, column: str, holds: Any, expected: str) -> None:
-        """The same for a column that is empty for `whole` and `silence`."""
-        empty = self.rows[column].isna().to_numpy(dtype=bool)
-        self.require(~self.made | np.asarray(holds, dtype=bool), column, expected)
-        self.require(self.made | empty, column, "nothing for whole clips and silence")
-
-
-def _where(wrong: NDArray[np.intp]) -> str:
-    others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-    return f"verdicts.parquet: row {wrong[0]}{others}"
 
 
 def _claims(path: Path, n_labels: int) -> list[str]:
@@ -162,16 +135,21 @@ def _oversized(table: pa.Table) -> list[str]:
     return []
 
 
-def _identity(checks: _Checks, entry: Entry, task: Task) -> None:
+def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     """Which stimulus a row is about."""
     rows = checks.rows
-    offered = {(r.model.repo_id, r.family): r.model.slug for r in entry.references}
+    offered = {(r.model.repo_id, r.family): r for r in entry.references}
     checks.require(rows["task"] == entry.task, "task", f"{entry.task!r}")
     checks.require(rows["stimulus"].isin(STIMULI), "stimulus", f"one of {', '.join(STIMULI)}")
     checks.require_only_of_signals("family", rows["family"].isin(FAMILIES), f"one of {', '.join(FAMILIES)}")
-    pairs = zip(rows["reference"], rows["family"], strict=True)
+    asked = [offered.get(pair) for pair in zip(rows["reference"], rows["family"], strict=True)]
     checks.require_only_of_signals(
-        "reference", [pair in offered for pair in pairs], "a reference the entry lists with this family"
+        "reference", [r is not None for r in asked], "a reference the entry lists with this family"
+    )
+    most = np.array([0 if r is None else r.n_draws for r in asked])
+    drawn = rows["draw"].fillna(0).to_numpy(dtype=np.int64)
+    checks.require_only_of_signals(
+        "draw", (drawn >= 1) & (drawn <= most), "1 to n_draws of the reference in this family"
     )
     levelled = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
     in_range = rows["level"].between(0, N_LEVELS - 1).fillna(False).to_numpy(dtype=bool)
@@ -186,10 +164,13 @@ def _identity(checks: _Checks, entry: Entry, task: Task) -> None:
         np.where(silence, rows["clip_id"].isna(), named), "clip_id", "plain text; nothing for silence"
     )
     ids = [
-        f"{clip}:{offered.get((reference, family))}:{family}"
-        for clip, reference, family in zip(rows["clip_id"], rows["reference"], rows["family"], strict=True)
+        None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, int(draw))
+        for clip, r, draw in zip(rows["clip_id"], asked, drawn, strict=True)
     ]
-    checks.require_only_of_signals("signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>")
+    checks.require_only_of_signals(
+        "signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>:<seed>.<draw>"
+    )
+    controls.check(checks)
     longest = int(task.max_seconds * task.sample_rate_hz)
     checks.require(
         rows["n_samples"].between(1, longest), "n_samples", f"1 to {longest}, the most {task.name} allows"
@@ -199,7 +180,7 @@ def _identity(checks: _Checks, entry: Entry, task: Task) -> None:
     checks.require_only_of_signals("expected", rows["expected"].isin(task.labels), f"a label of {task.name}")
 
 
-def _answers(checks: _Checks, entry: Entry, task: Task) -> None:
+def _answers(checks: Checks, entry: Entry, task: Task) -> None:
     """What the model said, and what it saw."""
     rows = checks.rows
     read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
@@ -217,14 +198,14 @@ def _answers(checks: _Checks, entry: Entry, task: Task) -> None:
     checks.require(rows["energy_seen"].between(0, 1 + 1e-6), "energy_seen", "a share, 0 to 1")
 
 
-def _probabilities(checks: _Checks, column: Any, entry: Entry, task: Task) -> None:
+def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> None:
     """`p` and `p_expected`; the argmax is taken before merging, so `predicted` need not be the largest."""
     rows, n_labels = checks.rows, len(task.labels)
     lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy()
     if wrong := np.flatnonzero(lengths != n_labels).tolist():
         found = "nothing" if lengths[wrong[0]] < 0 else f"{lengths[wrong[0]]} values"
         checks.found.append(
-            f"{_where(np.array(wrong))}: p has {found}, expected {n_labels}, one per label of {task.name}"
+            f"{where(np.array(wrong))}: p has {found}, expected {n_labels}, one per label of {task.name}"
         )
         return
     flat = pc.fill_null(pc.list_flatten(column), np.nan).to_numpy()
@@ -235,7 +216,7 @@ def _probabilities(checks: _Checks, column: Any, entry: Entry, task: Task) -> No
         wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
         if len(wrong):
             found = ", ".join(f"{value:.4g}" for value in p[wrong[0]])
-            checks.found.append(f"{_where(wrong)}: p is {text.shown(found)}, expected {expected}")
+            checks.found.append(f"{where(wrong)}: p is {text.shown(found)}, expected {expected}")
 
     require(sound, "probabilities, 0 to 1")
     total = p.sum(axis=1)
@@ -264,21 +245,23 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
     found: list[str] = []
 
     def report(names: Sequence[Any], what: str) -> None:
-        if len(names):
-            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            found.append(f"verdicts.parquet: {text.shown(names[0])}{others} {what}")
+        found.extend(of_names(names, what))
 
     def twice(some: pd.DataFrame, key: list[str], what: str) -> None:
         report(some[key[0]][some.duplicated(key)].tolist(), what)
 
     whole, silence = (rows[rows["stimulus"] == s] for s in ("whole", "silence"))
-    made = rows[rows["stimulus"].isin(_MADE)]
-    twice(made, ["signal_id", "stimulus", "level"], "has two rows of one stimulus and level, expected one")
+    made = rows[rows["stimulus"].isin(MADE)]
+    twice(
+        made,
+        ["signal_id", "stimulus", "level", "replicate"],
+        "has two rows of one stimulus, level and replicate, expected one",
+    )
     twice(whole, ["clip_id"], "has two rows of the whole clip, expected one")
     twice(silence, ["n_samples"], "samples of silence have two rows, expected one")
     first = made[made["level"].fillna(0) == 0]
     signals = set(first["signal_id"].dropna())
-    for stimulus in _MADE:
+    for stimulus in _ONCE:
         there = set(first["signal_id"][first["stimulus"] == stimulus].dropna())
         missing = signals - there
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
@@ -293,11 +276,18 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
     heard = rows[rows["stimulus"] != "silence"]
     lengths = set(heard["n_samples"].dropna()) - set(silence["n_samples"])
     report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
-    for column in ("truth", "n_samples"):
-        kinds = heard.groupby("clip_id")[column].nunique(dropna=False)
+    swapped = heard["stimulus"] == "swap"
+    for column, some in (("truth", heard), ("n_samples", heard[~swapped])):
+        kinds = some.groupby("clip_id")[column].nunique(dropna=False)
         report(list(kinds.index[kinds > 1]), f"has rows with different {column}, expected one")
     kinds = made.groupby("signal_id")["expected"].nunique(dropna=False)
     report(list(kinds.index[kinds > 1]), "has rows with different expected, expected one")
+    kinds = made.groupby(["reference", "clip_id"])["expected"].nunique(dropna=False)
+    report(
+        [clip for _, clip in kinds.index[kinds > 1]],
+        "is given different classes by one reference, expected one: that of the whole clip",
+    )
+    found += controls.problems(made, whole)
     n_clips = heard["clip_id"].nunique()
     if n_clips > MAX_CLIPS:
         found.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")

@@ -7,7 +7,9 @@
 A results folder and `submissions/` have the same shape; a results folder may hold a report beside, which
 never leaves it. A filed entry is immutable. Nothing here judges an entry: `validate` does.
 
-Public: write, find, find_all, read, verdicts, file_into, regular, ENTRY, VERDICTS.
+Entries of protocol 1 are read, too (`protocol1`), and never written.
+
+Public: write, find, find_all, parse, read, verdicts, file_into, regular, ENTRY, VERDICTS.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.records import Verdict
+from harness.submit import protocol1
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,17 +95,17 @@ def find_all(roots: Sequence[Path]) -> list[Path]:
 
 
 def read(folder: Path) -> Entry:
-    """The entry of a folder.
+    """The entry of a folder; one of protocol 1 in today's form, unranked.
 
     Raises:
-        BadInput: there is none, or it is not an entry of this version.
+        BadInput: there is none, or it is not an entry of this version or of protocol 1.
     """
     path = regular(folder / ENTRY)
     try:
-        return from_json(Entry, path.read_bytes())
+        return parse(path.read_bytes())
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(
             f"{path} is not an entry of this version ({first}); "
@@ -110,13 +113,34 @@ def read(folder: Path) -> Entry:
         ) from None
 
 
+def parse(text: bytes) -> Entry:
+    """The entry that an entry.json holds; one of protocol 1 in today's form, unranked.
+
+    Raises:
+        ValueError: it is neither; one line per problem.
+    """
+    try:
+        entry = from_json(Entry, text)
+    except ValueError:
+        if not protocol1.stated_in(text):
+            raise
+        return protocol1.entry_of(text)
+    if entry.protocol == protocol1.PROTOCOL_1:
+        raise ValueError("protocol: 1, and fields that protocol 1 did not have")
+    return entry
+
+
 def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.schema.VERDICTS`.
+
+    Those of protocol 1 are given these columns (`protocol1.read_verdicts`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
-    return shards.read_verdicts(regular(folder / VERDICTS))
+    path = regular(folder / VERDICTS)
+    old = protocol1.read_verdicts(path)
+    return shards.read_verdicts(path) if old is None else old
 
 
 def regular(path: Path) -> Path:

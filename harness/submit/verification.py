@@ -66,6 +66,8 @@ class Mismatch:
     """What the entry says; None where it says nothing, or has no such verdict."""
     expected: str | None
     """What came out when it was asked again; None where that is nothing, or it is not asked this."""
+    replicate: int | None = None
+    """Which of several controls of one kind, from 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,8 @@ class Verification:
     mismatches: tuple[Mismatch, ...]
     """The first MAX_MISMATCHES verdicts that are not the same."""
     n_scorecard_differences: int | None
-    """Numbers of the scorecard that came out different; None where only some verdicts were asked."""
+    """Numbers of the scorecard, and of the likeness to the references, that came out different; None where
+    only some verdicts were asked."""
     known_answer: KnownAnswer | None
     """The test of the machine; None where no reference could be had."""
     no_known_answer_because: str | None
@@ -193,6 +196,7 @@ def _of_entry(verification: Verification, folder: Path) -> Iterator[str]:
         return
     v = verification
     for where, found, expected in (
+        ("protocol", v.protocol, entry.protocol),
         ("entry", v.entry, entry.path),
         ("entry_sha256", v.entry_sha256, sha256),
         ("verdicts_sha256", v.verdicts_sha256, entry.verdicts_sha256),
@@ -216,7 +220,7 @@ def _shape(v: Verification) -> list[str]:
     drawn = v.kind != "reproduced"
     differing = v.n_scorecard_differences
     rules: tuple[tuple[str, object, bool, str], ...] = (
-        ("protocol", v.protocol, v.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
+        ("protocol", v.protocol, 1 <= v.protocol <= PROTOCOL, f"1 to {PROTOCOL}, that of this version"),
         ("kind", v.kind, v.kind in KINDS, f"one of {', '.join(KINDS)}"),
         ("entry_sha256", v.entry_sha256, bool(_SHA256.fullmatch(v.entry_sha256)), "64 hex digits"),
         (

@@ -6,13 +6,14 @@ in the arithmetic and batch size of its entry, through the same path as in an ev
 
 What is drawn are units (`score.units`): a whole clip, a silence, or a signal with its controls and levels, in
 the order of the sha256 of the entry, of a base that its maker could not foresee (a commit made after the
-entry, a random number), and of the unit. A draw deters and does not prove. To lift the 202 signals of starter
-emotion by .05, 10 of its 465 units must be forged: 32 verdicts find that in 8 draws of 100, 256 in 53, and
-`reproduce` always.
+entry, a random number), and of the unit. All that the entry has of a unit is compared, so that a control too
+many shows as well. A draw deters and does not prove. To lift 400 signals of one family by .05, where 120
+clips and 4 references of both families make 920 units, 20 units must be forged: 64 verdicts find that in 13
+draws of 100, 256 in 38, 512 in 62 (4,000 simulated draws), and `reproduce` always.
 
 The class names are read off the model itself: an entry that has them in another order is found out.
 
-Public: known_answer, rerun, reproduce, draw, N_DRAWN, N_KNOWN.
+Public: known_answer, rerun, reproduce, draw, label_map_of, N_DRAWN, N_KNOWN.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ from harness.errors import NotValid
 from harness.provenance import run_settings
 from harness.records import OTHER, PROTOCOL, LabelMap
 from harness.score import evaluation, transfer
+from harness.score.likeness import copies
+from harness.score.scorecard import summarise
 from harness.score.units import Unit, units_of
 from harness.seeds import generator
 from harness.submit import store
 from harness.submit.compare import Compared, compare
-from harness.submit.differences import differences
+from harness.submit.differences import differences, likeness_differences
 from harness.submit.verification import TOLERANCE, KnownAnswer, Verification, holds
 from harness.tasks import Task
 
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
     from harness.models import Classifier
 
-N_DRAWN = 32
+N_DRAWN = 64
 """Verdicts that are asked again, at least."""
 
 N_KNOWN = 16
@@ -110,7 +113,7 @@ def draw(units: Sequence[Unit], entry_sha256: str, base: str, k: int) -> list[Un
         if n >= k:
             break
         drawn.append(unit)
-        n += len(unit.stimuli)
+        n += unit.n_stimuli
     return drawn
 
 
@@ -146,8 +149,12 @@ def rerun(
     for answered in transfer.judge(classifier, suite, task, blocks.values()):
         answers.update((unit.content, said) for unit, said in answered)
         progress(len(answered), len(drawn), None)
-    table = transfer.verdict_table(drawn, answers, _label_map(entry, classifier), task)
-    compared = compare(store.verdicts(folder), _frame(table), task, TOLERANCE[entry.run.dtype], whole=False)
+    table = transfer.verdict_table(drawn, answers, label_map_of(entry, classifier), task)
+    # All that the entry has of these units, so that a row too many shows as well as one too few.
+    verdicts = store.verdicts(folder)
+    keys = {unit.key for unit in drawn}
+    theirs = verdicts[[key in keys for key in _unit_keys(verdicts)]].reset_index(drop=True)
+    compared = compare(theirs, _frame(table), task, TOLERANCE[entry.run.dtype], whole=True)
     return _verification(folder, entry, classifier, machine, compared, base, None, started)
 
 
@@ -160,7 +167,7 @@ def reproduce(
     out: Path,
     progress: evaluation.Progress = lambda n, total, live: None,
 ) -> Verification:
-    """Ask the model of an entry everything again, and count its scorecard from the answers.
+    """Ask the model of an entry everything again, and count its scorecard and likeness from the answers.
 
     Args:
         folder: as for `rerun`.
@@ -180,18 +187,36 @@ def reproduce(
     def both(again: Entry, table: pa.Table) -> tuple[Entry, pa.Table]:
         return again, table
 
-    labels = _label_map(entry, classifier)
+    labels = label_map_of(entry, classifier)
     again, table = evaluation.evaluate(classifier, labels, suite, task, out, keep=both, progress=progress)
-    compared = compare(store.verdicts(folder), _frame(table), task, TOLERANCE[entry.run.dtype], whole=True)
-    n_different = len(list(differences(entry.scorecard, again.scorecard, "scorecard")))
+    tolerance = TOLERANCE[entry.run.dtype]
+    compared = compare(store.verdicts(folder), _frame(table), task, tolerance, whole=True)
+    unlike = list(likeness_differences(entry.likeness, again.likeness, tolerance))
+    card = again.scorecard
+    if not unlike and copies(entry.likeness) != copies(again.likeness):
+        # A correlation on either side of the bound, and as good as the same: no number is to hang on it.
+        references, as_said = entry.references, copies(entry.likeness)
+        card = summarise(_frame(table), task, entry.model, references, labels, as_said)
+    n_different = len(unlike) + len(list(differences(entry.scorecard, card, "scorecard")))
     return _verification(folder, entry, classifier, machine, compared, None, n_different, started)
 
 
-def _label_map(entry: Entry, classifier: Classifier) -> LabelMap:
+def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
     """How the entry reads the classes of the model, which are named by the model."""
     read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     names = classifier.class_names
     return LabelMap(entry.task, names, tuple(read.get(name, OTHER) for name in names), entry.label_map.source)
+
+
+def _unit_keys(verdicts: pd.DataFrame) -> list[str]:
+    """`Unit.key` of the unit that each verdict belongs to."""
+    columns = (verdicts[name] for name in ("stimulus", "signal_id", "clip_id", "n_samples"))
+    return [
+        f"{stimulus}:{n_samples if stimulus == 'silence' else clip_id}"
+        if stimulus in ("silence", "whole")
+        else f"signal:{signal_id}"
+        for stimulus, signal_id, clip_id, n_samples in zip(*columns, strict=True)
+    ]
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

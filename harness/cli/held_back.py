@@ -1,0 +1,153 @@
+"""What `evaluate` and `verify` do with held-back signals: the same model on both suites, and the difference.
+
+Public: require_held_back, lifts_of, show_lifts, lifts_as_json, with_held_back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.live import live_table
+from harness.cli.terminal import say
+
+if TYPE_CHECKING:
+    from harness.cli.replay import Desk, Outcome
+    from harness.dataset.signals import Suite
+    from harness.documents import Entry
+    from harness.records import DatasetRef
+    from harness.score.held_back import Lifts
+    from harness.submit.held_back import HeldBack
+
+
+def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
+    """Refuse two suites of which the second is not held back from the first.
+
+    Raises:
+        BadSignals: it does not have the task.
+        BadInput: they share clips, or no reference whose signals are made alike.
+    """
+    from harness.dataset.hold_back import shared_clips
+    from harness.errors import BadInput
+
+    held_back.task(task)
+    if shared := shared_clips(held_back, public, task):
+        raise BadInput(
+            f"{len(shared)} {task} clips of {held_back.name} are in {public.name}, too, as {shared[0]}:"
+            " signals that are held back have no clip in common with those that are public"
+        )
+    ours, theirs = (
+        {(r.model, tuple((c.family, c.bands) for c in r.counts)) for r in suite.references(task)}
+        for suite in (public, held_back)
+    )
+    if not ours & theirs:
+        raise BadInput(
+            f"{held_back.name} and {public.name} have no reference of {task} in common whose signals were"
+            " extracted alike; give the two datasets that one goodenough publish --hold-back made"
+        )
+
+
+def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts | None:
+    """The lifts of one candidate by its two entries, with their folders; None where none can be compared."""
+    from harness.score.held_back import Asked, compare
+    from harness.submit import store
+
+    return compare(*(Asked(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
+
+
+def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
+    """The two lifts and their difference, as a table on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.records import MIN_SIGNALS
+    from leaderboard.wording import interval, text
+
+    if lifts is None:
+        click.echo(f"{task}: no reference has {MIN_SIGNALS} signals in both suites: no lifts to compare")
+        return
+    table = Table(title=f"{model} on {task}: public and held back", title_justify="left", box=SIMPLE_HEAD)
+    for header in ("", "lift", "95 % interval", "n", "clips"):
+        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+    clips = (f"{lifts.n_clips:,}", f"{lifts.n_held_back_clips:,}", "")
+    rows = (lifts.lift, lifts.held_back_lift, lifts.difference)
+    for name, e, n_clips in zip(("public", "held back", "difference"), rows, clips, strict=True):
+        table.add_row(name, text(e, "difference"), interval(e, "difference"), f"{e.n:,}", n_clips)
+    Console().print(table)
+    n = len(lifts.references)
+    click.echo(f"For this panel of {n} reference{'s' if n > 1 else ''}: {', '.join(lifts.references)}")
+
+
+def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | None:
+    """What `--json` prints of them; None where none can be compared."""
+    from harness.documents import to_json
+
+    if lifts is None:
+        return None
+    return {"signals": dataclasses.asdict(signals), **json.loads(to_json(lifts))}
+
+
+def with_held_back(outcomes: Sequence[Outcome], desk: Desk, source: str, *, no_write: bool) -> list[Outcome]:
+    """Ask the models of entries that hold the held-back signals, too, and write what came of it.
+
+    Args:
+        outcomes: of `verify`; those that do not hold are left as they are.
+        desk: what the user named.
+        source: the held-back signals.
+        no_write: write no record, and heed none that is there.
+    """
+    from harness.cli.replay import Unavailable
+    from harness.cli.terminal import open_suite
+    from harness.errors import BadInput
+    from harness.submit import held_back as records
+
+    suite, done = open_suite(source), []
+    for outcome in outcomes:
+        if outcome.verification is None or not outcome.verification.holds:
+            done.append(outcome)
+            continue
+        folder = Path(outcome.path)
+        try:
+            record = _record(folder, desk, suite, no_write)
+        except BadInput as error:
+            refused = not isinstance(error, Unavailable)
+            done.append(dataclasses.replace(outcome, refusal=str(error), possible=refused))
+            continue
+        if not no_write:
+            records.write(folder, record)
+        done.append(dataclasses.replace(outcome, held_back=record))
+    return done
+
+
+def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
+    """What the model of an entry makes of the held-back signals; not asked again where it is known."""
+    import shutil
+
+    from harness.dataset.shards import sha256_of
+    from harness.errors import BadInput
+    from harness.starter.root import cache
+    from harness.submit import held_back, store
+
+    entry = store.read(folder)
+    before = None if no_write else held_back.read(folder)
+    require_held_back(desk.suite_of(entry), suite, entry.task)
+    if before is not None and before.signals.sha256 == suite.ref(entry.task).sha256:
+        return before
+    checkpoint = desk.checkpoint_of(entry)
+    desk.machine(suite, suite.task(entry.task), checkpoint)
+    classifier = desk.open(checkpoint, entry)
+    # Answers of this entry and no other: a kill costs only what was not answered.
+    work = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
+    with live_table(f"{entry.model.repo_id} on held-back {entry.task}") as progress:
+        record = held_back.measure(folder, suite, classifier, out=work, progress=progress)
+    shutil.rmtree(work, ignore_errors=True)
+    if record is None:
+        raise BadInput(f"no reference of {suite.name} counts in both lifts: too few signals are held back")
+    say(f"{folder}: asked the held-back signals of {suite.name}")
+    return record

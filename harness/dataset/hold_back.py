@@ -1,0 +1,364 @@
+"""Clips that stay unpublished, with all of their signals: a signals folder split into two suites.
+
+    <root>/.hold-back/<name>.public/       a suite of the clips that are published
+    <root>/.hold-back/<name>.held-back/    one of the clips that are not, of the same form
+    <root>/.hold-back/split.json           which clips are held back; written last
+
+A clip takes everything of it along: every reference, family and draw, and its further sets. The same clip in
+two tasks, by its id or its samples, is on one side in both. Classes of truth are split alike: of each class
+the share is held back, and at least one clip stays on either side where it has two. Within a class clips go
+in the order of a hash of seed and id. What was once held back or published stays so when clips join.
+
+The controls of a suite are made of its own clips alone, so verdicts on the whole are verdicts on neither
+half: the references are evaluated on each. Who has the corpus sees which clips are missing, and no more.
+
+Public: split, split_of, chosen, shared_clips, Halves, Split, FOLDER.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from harness.dataset import folder, schema, shards
+from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.signals import Suite
+from harness.documents import CorpusRef, ReferenceRecord, from_json, to_json
+from harness.errors import BadInput, BadSignals
+from harness.journal import replace_file
+from harness.records import FAMILIES, MIN_SIGNALS, STRICT
+from harness.seeds import seed_of
+from harness.tasks import Task
+
+FOLDER = ".hold-back"
+"""Folder of the two suites, below the signals folder."""
+
+_RECORD = "split.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """`split.json`: which clips are held back."""
+
+    __pydantic_config__ = STRICT
+
+    share: float
+    """Share of the clips of each class, in (0, 1)."""
+    seed: int
+    """What the choice was drawn from."""
+    source_sha256: str
+    """Of the manifest that was split."""
+    manifests: tuple[str, str]
+    """sha256 of the manifests of the two suites, the public one first."""
+    public: dict[str, tuple[str, ...]]
+    """By task, the ids of the clips that are published, sorted."""
+    held_back: dict[str, tuple[str, ...]]
+    """By task, the ids of those that are not, sorted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Halves:
+    """The two suites of a split."""
+
+    public: Path
+    """Folder of the suite that is published."""
+    held_back: Path
+    """Folder of the suite that is not."""
+    split: Split
+    """Which clips are where."""
+
+
+def split_of(root: Path) -> Split | None:
+    """How a signals folder was split; None where it never was.
+
+    Raises:
+        BadInput: the record of it cannot be read.
+    """
+    path = root / FOLDER / _RECORD
+    if not path.is_file():
+        return None
+    try:
+        return from_json(Split, path.read_bytes())
+    except ValueError:
+        raise BadInput(
+            f"{path} does not say which clips are held back; restore it: without it clips that were held back"
+            " could be published"
+        ) from None
+
+
+def split(
+    suite: Suite, share: float, seed: int, *, progress: Callable[[int], None] = lambda n: None
+) -> Halves:
+    """Write the two suites of a signals folder, or find them as they were written before.
+
+    A kill at any moment leaves the record of the last whole split, or none; the same call then makes anew
+    what the record does not speak of, with the same bytes.
+
+    Args:
+        suite: a local one that was not downloaded, and has its clips.
+        share: of the clips of each class, in (0, 1).
+        seed: what the choice is drawn from.
+        progress: told the files written since it was last called.
+
+    Raises:
+        BadInput: the share is none, or the folder was split otherwise before, or cannot be written.
+        BadSignals: the suite was published already, or has no audio, or is too small.
+    """
+    if not 0 < share < 1:
+        raise BadInput(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
+    _require_splittable(suite)
+    root = suite.root
+    before = split_of(root)
+    if before is not None and (before.share, before.seed) != (share, seed):
+        raise BadInput(
+            f"{root} was split with --hold-back {before.share:g} --hold-back-seed {before.seed}, and another"
+            " split would publish clips that were held back; give the same again"
+        )
+    with folder.alone(root, "DIR"):
+        name = root.resolve().name
+        places = (root / FOLDER / f"{name}.public", root / FOLDER / f"{name}.held-back")
+        halves = Halves(*places, before) if before is not None else None
+        source = shards.sha256_of(root / MANIFEST)
+        if halves is not None and halves.split.source_sha256 == source and _are_whole(halves):
+            return halves
+        held = chosen(
+            {task.name: list(suite.clip_lines(task.name)) for task in suite.tasks}, share, seed, before
+        )
+        _require_large_enough(suite, held)
+        try:
+            return _written(suite, share, seed, source, held, places, progress)
+        except OSError as error:
+            raise BadInput(f"cannot write {root / FOLDER}: {error.strerror}") from None
+
+
+def chosen(
+    clips: Mapping[str, Sequence[schema.ClipLine]], share: float, seed: int, before: Split | None = None
+) -> dict[str, frozenset[str]]:
+    """The clips to hold back.
+
+    Args:
+        clips: of each task, in any order.
+        share: of the clips of each class, in (0, 1).
+        seed: what the choice is drawn from.
+        before: an earlier split, of fewer clips: what it says stands.
+
+    Returns:
+        By task, ids of the clips that are held back.
+    """
+    lines = [(task, line) for task in sorted(clips) for line in clips[task]]
+    group_of = _groups([(line.clip_id, line.sha256) for _, line in lines])
+    members: dict[str, list[tuple[str, schema.ClipLine]]] = defaultdict(list)
+    for group, (task, line) in zip(group_of, lines, strict=True):
+        members[group].append((task, line))
+    strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    for group, some in members.items():
+        strata[tuple(sorted({(task, line.label or "") for task, line in some}))].append(group)
+    published = _pairs(before.public) if before else set()
+    unpublished = _pairs(before.held_back) if before else set()
+    held: dict[str, set[str]] = {task: set() for task in clips}
+    for groups in strata.values():
+        pairs = {g: {(task, line.clip_id) for task, line in members[g]} for g in groups}
+        public = {g for g in groups if pairs[g] & published}
+        kept = {g for g in groups if pairs[g] & unpublished} - public
+        n = len(groups)
+        wanted = min(max(int(share * n + 0.5), 1), n - 1)
+        new = sorted({*groups} - public - kept, key=lambda g: (seed_of("hold back", str(seed), g), g))
+        for group in (*kept, *new[: max(0, wanted - len(kept))]):
+            for task, line in members[group]:
+                held[task].add(line.clip_id)
+    return {task: frozenset(ids) for task, ids in held.items()}
+
+
+def shared_clips(one: Suite, other: Suite, task: str) -> list[str]:
+    """Clips of a task in one suite that are in the other, too, by their ids or their samples, sorted."""
+    theirs = {value for line in other.clip_lines(task) for value in (line.clip_id, line.sha256)}
+    return sorted(line.clip_id for line in one.clip_lines(task) if {line.clip_id, line.sha256} & theirs)
+
+
+def _pairs(ids: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
+    return {(task, clip_id) for task, some in ids.items() for clip_id in some}
+
+
+def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
+    """For each clip the least id among those it is one with: by id, by samples, or through others."""
+    parent: dict[str, str] = {}
+
+    def root_of(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    for clip_id, sha256 in names:
+        one, other = root_of(f"id {clip_id}"), root_of(f"samples {sha256}")
+        parent[max(one, other)] = min(one, other)
+    return [root_of(f"id {clip_id}") for clip_id, _ in names]
+
+
+def _require_splittable(suite: Suite) -> None:
+    """Of signals that are public nothing can be held back, and what cannot be heard cannot be judged."""
+    if suite.commit is not None or (suite.root / SOURCE).is_file():
+        raise BadSignals(f"{suite.root} was downloaded: its signals are known, and none can be held back")
+    for task in suite.tasks:
+        if not suite.has_clips(task.name):
+            raise BadSignals(
+                f"{suite.root} has masks only for {task.name}: its references cannot be evaluated on the two"
+                " halves; hold back from the folder that was extracted, which has its clips"
+            )
+
+
+def _require_large_enough(suite: Suite, held: Mapping[str, Collection[str]]) -> None:
+    """A lift needs MIN_SIGNALS signals of a reference, on either side."""
+    for task in suite.tasks:
+        least: dict[str, tuple[int, int]] = {}
+        for record in suite.references(task.name):
+            lines = suite.signal_lines(task.name, record.model.slug)
+            clips = {line.clip_id for line in lines if line.family == FAMILIES[0] and not line.degenerate}
+            n = len(clips & {*held[task.name]})
+            least[record.model.repo_id] = (n, len(clips) - n)
+        if not any(min(counts) >= MIN_SIGNALS for counts in least.values()):
+            name, (n, others) = max(least.items(), key=lambda item: (min(item[1]), item[0]))
+            raise BadSignals(
+                f"{task.name} is too small to split: {n} clips with a {FAMILIES[0]} signal of {name} would be"
+                f" held back and {others} published, and a lift needs {MIN_SIGNALS} of each; extract more"
+                " clips, or choose a share nearer to 0.5"
+            )
+
+
+def _are_whole(halves: Halves) -> bool:
+    paths = (halves.public / MANIFEST, halves.held_back / MANIFEST)
+    return all(
+        path.is_file() and shards.sha256_of(path) == sha256
+        for path, sha256 in zip(paths, halves.split.manifests, strict=True)
+    )
+
+
+def _written(
+    suite: Suite,
+    share: float,
+    seed: int,
+    source: str,
+    held: Mapping[str, frozenset[str]],
+    places: tuple[Path, Path],
+    progress: Callable[[int], None],
+) -> Halves:
+    """Each suite is written beside, and takes its place as a whole; the record of both comes last."""
+    every = {task.name: {line.clip_id for line in suite.clip_lines(task.name)} for task in suite.tasks}
+    public = {task: frozenset(ids - held[task]) for task, ids in every.items()}
+    for place, clips in zip(places, (public, held), strict=True):
+        part = place.with_name(place.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _write_half(suite, clips, part, with_unread=clips is public, progress=progress)
+        # Entries on a task that did not change stay good; `old` is there where a kill came between two lines.
+        old = place.with_name(place.name + ".old")
+        for before in (old, place):
+            if (before / VERDICTS).is_dir():
+                shutil.copytree(before / VERDICTS, part / VERDICTS, dirs_exist_ok=True)
+        if place.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+            place.replace(old)
+        part.replace(place)
+        shutil.rmtree(old, ignore_errors=True)
+    manifests = (shards.sha256_of(places[0] / MANIFEST), shards.sha256_of(places[1] / MANIFEST))
+    record = Split(share, seed, source, manifests, _sorted(public), _sorted(held))
+    replace_file(places[0].parent / _RECORD, to_json(record).encode())
+    return Halves(places[0], places[1], record)
+
+
+def _sorted(ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    return {task: tuple(sorted(some)) for task, some in sorted(ids.items())}
+
+
+def _write_half(
+    suite: Suite,
+    clips: Mapping[str, frozenset[str]],
+    root: Path,
+    *,
+    with_unread: bool,
+    progress: Callable[[int], None],
+) -> None:
+    """A suite of some clips: rows as they were, counted anew.
+
+    Args:
+        suite: the whole.
+        clips: ids by task.
+        root: an empty folder.
+        with_unread: whether recordings of the corpus that are no clips are listed among the skipped.
+        progress: as of `split`.
+    """
+    files: dict[str, str] = {}
+    records = []
+    for task in suite.tasks:
+
+        def keep(path: str, columns: pa.Schema, task: Task = task) -> None:
+            rows = shards.read_rows(suite.file(path), columns)
+            some = (row for row in rows if row["clip_id"] in clips[task.name])
+            shards.write_rows(root / path, some, schema.typed(columns, task.sample_rate_hz))
+            files[path] = shards.sha256_of(root / path)
+            progress(1)
+
+        keep(clips_path(task.name), schema.CLIPS)
+        for record in suite.references(task.name):
+            slug = record.model.slug
+            keep(signals_path(task.name, slug), schema.SIGNALS)
+            if sets_path(task.name, slug) in suite.manifest.files:
+                keep(sets_path(task.name, slug), schema.SETS)
+            records.append(_record_of_half(suite, record, clips[task.name], root, with_unread))
+    manifest = dataclasses.replace(
+        suite.manifest, references=tuple(records), files=dict(sorted(files.items()))
+    )
+    replace_file(root / MANIFEST, to_json(manifest).encode())
+
+
+def _record_of_half(
+    suite: Suite, record: ReferenceRecord, clips: frozenset[str], root: Path, with_unread: bool
+) -> ReferenceRecord:
+    """A reference with the counts of some clips."""
+    task, slug = record.task, record.model.slug
+    every = {line.clip_id: line.sha256 for line in suite.clip_lines(task)}
+    rows = list(_rows(root / signals_path(task, slug), schema.SIGNALS, ("clip_id", "family", "degenerate")))
+    n_signals = Counter(row["family"] for row in rows)
+    n_degenerate = Counter(row["family"] for row in rows if row["degenerate"])
+    path = root / sets_path(task, slug)
+    sets = _rows(path, schema.SETS, ("family", "kind")) if path.is_file() else iter(())
+    n_sets = Counter((row["family"], row["kind"]) for row in sets)
+    skipped = tuple(
+        s for s in record.skipped if s.clip_id in clips or (with_unread and s.clip_id not in every)
+    )
+    used = {row["clip_id"] for row in rows} | {s.clip_id for s in skipped if s.clip_id in clips}
+    return dataclasses.replace(
+        record,
+        corpus=_corpus_of_half(record.corpus, {clip_id: every[clip_id] for clip_id in sorted(used)}),
+        counts=tuple(
+            dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
+            for c in record.counts
+        ),
+        sets=tuple(dataclasses.replace(s, n_sets=n_sets[s.family, s.kind]) for s in record.sets),
+        skipped=skipped,
+    )
+
+
+def _corpus_of_half(corpus: CorpusRef, used: Mapping[str, str]) -> CorpusRef:
+    """The corpus of some clips; what was done to clips is known of all together, so at most to so many."""
+    n = len(used)
+    digests = "".join(f"{clip_id}\0{sha256}\n" for clip_id, sha256 in used.items())
+    is_folder = len(corpus.revision) == 64
+    return dataclasses.replace(
+        corpus,
+        revision=hashlib.sha256(digests.encode()).hexdigest() if is_folder else corpus.revision,
+        n_clips=n,
+        n_resampled=min(n, corpus.n_resampled),
+        n_mixed=min(n, corpus.n_mixed),
+        n_cut=min(n, corpus.n_cut),
+    )
+
+
+def _rows(path: Path, columns: pa.Schema, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    yield from shards.read_rows(path, columns, names)

@@ -1,0 +1,331 @@
+"""What an entry states that can be judged by itself: names, numbers, references, classes, likeness.
+
+Only `counted_likeness` is given the verdicts, too. A problem is one line, `where: what was found, what was
+expected`.
+
+Public: problems, of_references, of_task, counted_likeness, ahead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from harness.documents import Entry
+from harness.records import (
+    FAMILIES,
+    MAX_BASE_MODELS,
+    MAX_DATASETS,
+    OTHER,
+    PROOF_TOLERANCE,
+    PROTOCOL,
+    LabelMap,
+)
+from harness.submit import hostile, rows, text
+from harness.tasks import Task
+
+MAX_REFERENCES = 200
+MAX_DRAWS = 100
+MAX_BANDS = 10**6
+MAX_TEXT = 200
+"""Characters of a name."""
+
+_REPO_ID = re.compile(r"(?!.*\.(\.|/|\Z))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TASK = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
+_WHAT = {
+    _REPO_ID: "org/name in letters, digits, '.', '_' and '-'",
+    _COMMIT: "40 hex digits (a commit) or 64 (a sha256)",
+    _SHA256: "64 hex digits (a sha256)",
+    _TASK: "lower case letters, digits and hyphens",
+}
+
+Rule = tuple[str, Any, bool, str]
+"""Where, what was found, whether it holds, what was expected."""
+
+
+def problems(entry: Entry) -> list[str]:
+    """What is wrong with the names and the numbers of an entry, whatever its task is."""
+    return [*_names(entry), *_numbers(entry)]
+
+
+def of_task(entry: Entry, task: Task) -> list[str]:
+    """What is wrong with its references, its label map and its likeness to the references.
+
+    Args:
+        entry: any that is of the task.
+        task: of the entry.
+    """
+    return [
+        *of_references(entry),
+        *_silence(entry, task),
+        *_label_map(entry.label_map, task),
+        *_likeness(entry),
+    ]
+
+
+def of_references(entry: Entry) -> list[str]:
+    """What is wrong with the references that an entry lists, whatever its task is."""
+    offered = entry.references
+    if not 0 < len(offered) <= MAX_REFERENCES:
+        return [f"references: {len(offered)}, expected 1 to {MAX_REFERENCES}"]
+    rules: list[Rule] = []
+    for i, r in enumerate(offered):
+        most = rows.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
+        in_range = 0 <= r.n_signals <= most
+        bands = 2 if r.bands is None else r.bands
+        rules += [
+            (f"references.{i}.family", r.family, r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
+            (f"references.{i}.n_signals", r.n_signals, in_range, f"0 to {most}"),
+            (
+                f"references.{i}.bands",
+                bands,
+                2 <= bands <= MAX_BANDS,
+                f"2 to {MAX_BANDS}, or nothing for single bins",
+            ),
+            (f"references.{i}.seed", r.seed, 0 <= r.seed < 2**63, "0 to 2^63 - 1"),
+            (f"references.{i}.n_draws", r.n_draws, 1 <= r.n_draws <= MAX_DRAWS, f"1 to {MAX_DRAWS}"),
+            (
+                f"references.{i}.n_degenerate",
+                r.n_degenerate,
+                0 <= r.n_degenerate <= r.n_signals,
+                "0 to n_signals",
+            ),
+        ]
+    families = Counter((r.model.repo_id, r.family) for r in offered)
+    slugs = Counter(slug for slug, _ in {(r.model.slug, r.model) for r in offered})
+    return [
+        *_out_of_range(rules),
+        *(
+            f"references: {text.shown(name)} stands {n} times with family {text.shown(family)}, expected once"
+            for (name, family), n in families.items()
+            if n > 1
+        ),
+        *(
+            f"references: {text.shown(slug)} stands for {n} different models, expected one"
+            for slug, n in slugs.items()
+            if n > 1
+        ),
+    ]
+
+
+def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
+    """Whether the likeness is what the verdicts give, as far as they do without the suite.
+
+    Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
+    """
+    signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["level"].fillna(0) == 0)]
+    known = signals["expected"].isin(sorted(entry.label_map.covered))
+    headline = signals[(signals["family"] == FAMILIES[0]) & known]
+    whole = verdicts[verdicts["stimulus"] == "whole"]
+    said = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
+    rules: list[Rule] = []
+    for i, near in enumerate(entry.likeness):
+        asked = headline[headline["reference"] == near.reference.repo_id]
+        n_accepted = int((asked["predicted"] == asked["expected"]).sum())
+        clips = signals[signals["reference"] == near.reference.repo_id].drop_duplicates("clip_id")
+        n = len(clips)
+        n_agreed = int((clips["clip_id"].map(said) == clips["expected"]).sum())
+        most = n_agreed + near.n_clips - n
+        counted = "as counted from the verdicts"
+        in_clips = n <= near.n_clips <= len(whole)
+        rules += [
+            (
+                f"likeness.{i}.n_signals",
+                near.n_signals,
+                near.n_signals == len(asked),
+                f"{len(asked)}, {counted}",
+            ),
+            (
+                f"likeness.{i}.n_accepted",
+                near.n_accepted,
+                near.n_accepted == n_accepted,
+                f"{n_accepted}, {counted}",
+            ),
+            (f"likeness.{i}.n_clips", near.n_clips, in_clips, f"{n} to {len(whole)}, {counted}"),
+            (
+                f"likeness.{i}.n_agreed",
+                near.n_agreed,
+                not in_clips or n_agreed <= near.n_agreed <= most,
+                f"{n_agreed} to {most}, {counted}",
+            ),
+        ]
+    return _out_of_range(rules)
+
+
+def ahead(entry: Entry) -> list[str]:
+    """A time that has not come: it would stand as the newest for as long as it has not."""
+    ended = _ended(entry)
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
+    if ended is None or ended <= tomorrow:
+        return []
+    return [f"run.created: {text.shown(entry.run.created)} lies ahead, expected the time its run ended"]
+
+
+def _names(entry: Entry) -> list[str]:
+    model, signals = entry.model, entry.signals
+    rules: list[tuple[str, str, re.Pattern[str]]] = [
+        ("model.repo_id", model.repo_id, _REPO_ID),
+        ("model.revision", model.revision, _COMMIT),
+        ("model.weights_sha256", model.weights_sha256, _SHA256),
+        ("task", entry.task, _TASK),
+        ("signals.revision", signals.revision, _COMMIT),
+        ("signals.sha256", signals.sha256, _SHA256),
+    ]
+    for i, reference in enumerate(entry.references[:MAX_REFERENCES]):
+        rules += [
+            (f"references.{i}.model.repo_id", reference.model.repo_id, _REPO_ID),
+            (f"references.{i}.model.revision", reference.model.revision, _COMMIT),
+            (f"references.{i}.model.weights_sha256", reference.model.weights_sha256, _SHA256),
+        ]
+    found = [
+        f"{where}: {text.shown(value)}, expected {_WHAT[pattern]}"
+        for where, value, pattern in rules
+        if not pattern.fullmatch(value)
+    ]
+    # The scorecard is left out: it is counted again, text and all.
+    everything = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
+    found += [
+        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for where, value in hostile.strings(everything)
+        if not text.is_plain(value, MAX_TEXT)
+    ]
+    if signals.config != entry.task:
+        found.append(
+            f"signals.config: {text.shown(signals.config)}, expected the task, {text.shown(entry.task)}"
+        )
+    if signals.split != "test":
+        found.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
+    if entry.label_map.task != entry.task:
+        found.append(f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}")
+    if _ended(entry) is None:
+        found.append(
+            f"run.created: {text.shown(entry.run.created)}, expected a time such as 2026-01-31T12:00:00Z"
+        )
+    return found
+
+
+def _ended(entry: Entry) -> datetime.datetime | None:
+    """When its run ended; None where that is no time."""
+    try:
+        ended = datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return ended.replace(tzinfo=datetime.UTC)
+
+
+def _numbers(entry: Entry) -> list[str]:
+    facts, run, proof = entry.facts, entry.run, entry.proof
+    tolerance = PROOF_TOLERANCE.get(run.dtype, 0.0)
+    window = 1.0 if facts.window_seconds is None else facts.window_seconds
+    asked, known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
+    n_bases = len(facts.base_models or ())
+    released = facts.released or "2026-01-31"
+    return _out_of_range(
+        [
+            ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
+            ("facts.n_parameters", facts.n_parameters, 0 <= facts.n_parameters <= 10**15, "0 to 1e15"),
+            ("facts.sample_rate_hz", facts.sample_rate_hz, 0 < facts.sample_rate_hz <= 10**6, "1 to 1e6"),
+            ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
+            ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
+            ("facts.released", released, _is_day(released), "a day such as 2026-01-31"),
+            ("run.n_asked", asked, 0 <= asked <= 10**9, "0 to 1e9"),
+            ("run.n_known", known, 0 <= known <= 10**9, "0 to 1e9"),
+            ("facts.base_models", n_bases, n_bases <= MAX_BASE_MODELS, f"at most {MAX_BASE_MODELS} names"),
+            ("facts.trained_on", n_datasets, n_datasets <= MAX_DATASETS, f"at most {MAX_DATASETS} names"),
+            ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
+            ("complete", entry.complete, entry.complete, "true: a run that was stopped early is no entry"),
+            ("run.dtype", run.dtype, run.dtype in PROOF_TOLERANCE, f"one of {', '.join(PROOF_TOLERANCE)}"),
+            ("proof.n", proof.n, 0 < proof.n <= 10**6, "1 to 1e6"),
+            ("proof.batch_size", proof.batch_size, proof.batch_size == run.batch_size, "that of the run"),
+            ("proof.n_flips", proof.n_flips, proof.n_flips == 0, "0: its verdicts depend on the batch"),
+            (
+                "proof.max_logit_difference",
+                proof.max_logit_difference,
+                0 <= proof.max_logit_difference <= tolerance,
+                f"0 to {tolerance:g}: its logits depend on the batch",
+            ),
+        ]
+    )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return len(text) == 10 and bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _silence(entry: Entry, task: Task) -> list[str]:
+    known = (*task.labels, OTHER)
+    return _out_of_range(
+        [
+            (
+                f"references.{i}.silence_class",
+                r.silence_class,
+                r.silence_class in known,
+                f"a label of {task.name} or {OTHER}",
+            )
+            for i, r in enumerate(entry.references[:MAX_REFERENCES])
+        ]
+    )
+
+
+def _label_map(label_map: LabelMap, task: Task) -> list[str]:
+    names, canonical = label_map.names, label_map.canonical
+    found = []
+    if len(names) != len(canonical):
+        found.append(f"label_map: {len(names)} names and {len(canonical)} labels, expected as many")
+    if len(set(names)) != len(names):
+        found.append("label_map.names: a class stands there twice, expected different names")
+    if label_map.source not in ("names", "file"):
+        found.append(f"label_map.source: {text.shown(label_map.source)}, expected 'names' or 'file'")
+    for i, (name, label) in enumerate(zip(names, canonical, strict=False)):
+        where = f"label_map.canonical.{i}: {text.shown(label)} for class {text.shown(name)}"
+        if label not in (*task.labels, OTHER):
+            found.append(f"{where}, expected a label of {task.name} or {OTHER}")
+        elif label_map.source == "names" and label != (read := task.label_of(name) or OTHER):
+            found.append(
+                f"{where}, expected {read!r}, as it reads by name; a reviewed map has the source 'file'"
+            )
+    n = len(label_map.covered & set(task.labels))
+    if n < 2:
+        found.append(f"label_map: {n} labels of {task.name}, expected at least 2")
+    return found
+
+
+def _likeness(entry: Entry) -> list[str]:
+    """Whether the likeness to the references can be, whatever the verdicts are."""
+    references = tuple(dict.fromkeys(r.model for r in entry.references[: 2 * MAX_REFERENCES]))
+    if tuple(near.reference for near in entry.likeness) != references:
+        return [
+            f"likeness: {len(entry.likeness)} references, expected the {len(references)} of the entry, each"
+            " once, in their order"
+        ]
+    rules: list[Rule] = []
+    for i, near in enumerate(entry.likeness):
+        r = 0.0 if near.correlation is None else near.correlation
+        most = rows.MAX_CLIPS
+        rules += [
+            (
+                f"likeness.{i}.n_accepted",
+                near.n_accepted,
+                0 <= near.n_accepted <= near.n_signals,
+                "0 to n_signals",
+            ),
+            (f"likeness.{i}.n_clips", near.n_clips, 0 <= near.n_clips <= most, f"0 to {most}"),
+            (f"likeness.{i}.n_agreed", near.n_agreed, 0 <= near.n_agreed <= near.n_clips, "0 to n_clips"),
+            (f"likeness.{i}.correlation", r, -1 <= r <= 1, "-1 to 1, or nothing"),
+        ]
+    return _out_of_range(rules)
+
+
+def _out_of_range(rules: Sequence[Rule]) -> list[str]:
+    return [
+        f"{where}: {text.shown(value)}, expected {what}" for where, value, holds, what in rules if not holds
+    ]

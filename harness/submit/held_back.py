@@ -1,0 +1,283 @@
+"""The record of an entry's model on signals that are not published: a sidecar beside the entry's folder.
+
+    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                 the entry, immutable
+    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.held-back.json   its lift on held-back signals
+
+Those who maintain the submissions make it, with the private dataset that `goodenough publish --hold-back`
+made. It has numbers, and names of models that the entry names, too: nothing of a held-back clip. It speaks of
+one entry, by the sha256 of its files, and is read as if a stranger had made it.
+
+Public: HeldBack, SUFFIX, measure, record_of, sidecar_of, write, read, problems.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from math import isclose
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.dataset.shards import sha256_of
+from harness.dataset.signals import Suite
+from harness.documents import Entry, RunSettings, to_json
+from harness.errors import BadInput
+from harness.journal import replace_file
+from harness.records import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
+from harness.score import evaluation
+from harness.score.held_back import Asked, Lifts, compare
+from harness.submit import hostile, store, text
+from harness.submit.verify import label_map_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harness.models import Classifier
+
+SUFFIX = ".held-back.json"
+
+MAX_BYTES = 2**16
+MAX_TEXT = 200
+"""Characters of a text."""
+MAX_CLIPS = 10**7
+
+_TOLERANCE = 1e-9
+"""Largest difference of a number and what is counted from others."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldBack:
+    """The lift of an entry's model on held-back signals: `<task>@<signals[:8]>.held-back.json`."""
+
+    __pydantic_config__ = STRICT
+
+    protocol: int
+    """PROTOCOL at the time."""
+    entry: str
+    """Path of the entry below the submissions."""
+    entry_sha256: str
+    """Of its entry.json."""
+    verdicts_sha256: str
+    """Of its verdicts.parquet."""
+    signals: DatasetRef
+    """The held-back signals: a private dataset of the Hub, or a folder."""
+    references: tuple[str, ...]
+    """repo_ids of the references that count in both lifts, sorted."""
+    n_clips: int
+    """Whole clips of the entry's signals."""
+    n_held_back_clips: int
+    """Whole clips that are held back."""
+    lift: Estimate
+    """On the entry's signals of these references, from the entry's verdicts."""
+    held_back_lift: Estimate
+    """On the held-back signals of these references."""
+    difference: Estimate
+    """lift - held_back_lift, in [-2, 2]."""
+    run: RunSettings
+    """How the held-back signals were judged."""
+
+
+def measure(
+    folder: Path,
+    suite: Suite,
+    classifier: Classifier,
+    *,
+    out: Path,
+    progress: evaluation.Progress = lambda n, total, live: None,
+) -> HeldBack | None:
+    """Ask the model of an entry the held-back signals.
+
+    Args:
+        folder: of a valid entry.
+        suite: the held-back signals.
+        classifier: its model, in the arithmetic of the entry.
+        out: folder for the answers, of this entry alone; a run that was cut off continues there.
+        progress: as of `evaluation.evaluate`.
+
+    Returns:
+        The record; None where no reference counts in both lifts.
+
+    Raises:
+        NotValid: the batch size moves the logits of this model.
+    """
+    entry = store.read(folder)
+
+    def both(asked: Entry, table: pa.Table) -> tuple[Entry, pa.Table]:
+        return asked, table
+
+    labels, task = label_map_of(entry, classifier), suite.task(entry.task)
+    private, table = evaluation.evaluate(classifier, labels, suite, task, out, keep=both, progress=progress)
+    verdicts = table.to_pandas(ignore_metadata=True)
+    lifts = compare(Asked(entry, store.verdicts(folder)), Asked(private, verdicts))
+    return None if lifts is None else record_of(folder, private, lifts)
+
+
+def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:
+    """The record of an entry.
+
+    Args:
+        folder: of the entry.
+        private: what the same model makes of the held-back signals; nothing of its verdicts is taken.
+        lifts: of the two.
+    """
+    entry = store.read(folder)
+    return HeldBack(
+        protocol=PROTOCOL,
+        entry=entry.path,
+        entry_sha256=sha256_of(folder / store.ENTRY),
+        verdicts_sha256=entry.verdicts_sha256,
+        signals=private.signals,
+        run=private.run,
+        **{field.name: getattr(lifts, field.name) for field in dataclasses.fields(Lifts)},
+    )
+
+
+def sidecar_of(folder: Path) -> Path:
+    """Where the record of the entry in a folder lies."""
+    return folder.with_name(folder.name + SUFFIX)
+
+
+def write(folder: Path, record: HeldBack) -> Path:
+    """Put a record beside its entry.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    path = sidecar_of(folder)
+    replace_file(path, to_json(record).encode())
+    return path
+
+
+def read(folder: Path) -> HeldBack | None:
+    """The record beside an entry; None where there is none.
+
+    Raises:
+        BadInput: there is something else, or it is of another entry.
+    """
+    path = sidecar_of(folder)
+    if not path.exists() and not path.is_symlink():
+        return None
+    record, found = _checked(path, folder)
+    if record is None or found:
+        raise BadInput(
+            f"{path} is no record of the entry beside it on held-back signals ({found[0]}); delete it, and"
+            f" make it again with: goodenough verify {folder} --held-back PRIVATE"
+        )
+    return record
+
+
+def problems(path: Path, folder: Path) -> list[str]:
+    """All that is wrong with a file that should be the record of an entry.
+
+    Args:
+        path: the file.
+        folder: of the entry.
+    """
+    return _checked(path, folder)[1]
+
+
+def _checked(path: Path, folder: Path) -> tuple[HeldBack | None, list[str]]:
+    if unusable := hostile.unusable(path, MAX_BYTES):
+        return None, [unusable]
+    record, found = hostile.record(HeldBack, path)
+    if record is None:
+        return None, found
+    found += [f"{path.name}: {line}" for line in _shape(record)]
+    found += [f"{path.name}: {line}" for line in _of_entry(record, folder)]
+    return record, found
+
+
+def _shape(record: HeldBack) -> Iterator[str]:
+    """Whether a record holds together."""
+    r = record
+    names = r.references
+    rules: list[tuple[str, object, bool, str]] = [
+        ("protocol", r.protocol, r.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
+        ("signals.repo_id", r.signals.repo_id, bool(_REPO_ID.fullmatch(r.signals.repo_id)), "org/name"),
+        (
+            "signals.revision",
+            r.signals.revision,
+            bool(_COMMIT.fullmatch(r.signals.revision)),
+            "40 hex digits (a commit) or 64 (a sha256)",
+        ),
+        ("signals.sha256", r.signals.sha256, bool(_SHA256.fullmatch(r.signals.sha256)), "64 hex digits"),
+        ("signals.split", r.signals.split, r.signals.split == "test", "'test'"),
+        ("references", len(names), 0 < len(names) == len({*names}), "at least 1, each once"),
+        ("n_clips", r.n_clips, 0 < r.n_clips <= MAX_CLIPS, f"1 to {MAX_CLIPS}"),
+        ("n_held_back_clips", r.n_held_back_clips, 0 < r.n_held_back_clips <= MAX_CLIPS, f"1 to {MAX_CLIPS}"),
+        (
+            "difference.n",
+            r.difference.n,
+            r.difference.n == r.lift.n + r.held_back_lift.n,
+            f"{r.lift.n + r.held_back_lift.n}, those of the two lifts",
+        ),
+    ]
+    for name, n_clips, most in (("lift", r.n_clips, 1.0), ("held_back_lift", r.n_held_back_clips, 1.0)):
+        least = MIN_SIGNALS * len(names)
+        n = getattr(r, name).n
+        rules.append(
+            (f"{name}.n", n, least <= n <= n_clips * len(names), f"{least} to {n_clips * len(names)}")
+        )
+        rules.append(_interval(name, getattr(r, name), most))
+    rules.append(_interval("difference", r.difference, 2.0))
+    yield from (f"{where}: {text.shown(v)}, expected {what}" for where, v, sound, what in rules if not sound)
+    a, b, c = r.lift.value, r.held_back_lift.value, r.difference.value
+    if a is not None and b is not None and c is not None and not isclose(a - b, c, abs_tol=_TOLERANCE):
+        yield f"difference.value: {c:.6g}, expected {a - b:.6g}, that of the two lifts"
+    yield from (
+        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for where, value in hostile.strings(dataclasses.asdict(r))
+        if not text.is_plain(value, MAX_TEXT)
+    )
+
+
+def _interval(where: str, e: Estimate, most: float) -> tuple[str, object, bool, str]:
+    shown = f"{e.value} [{e.low}, {e.high}] at {e.level}"
+    if e.value is None or e.low is None or e.high is None:
+        return where, shown, False, "a number with its interval"
+    sound = -most <= e.low <= e.value <= e.high <= most and e.level == 0.95
+    return where, shown, sound, f"a number in its 95 % interval, from -{most:g} to {most:g}"
+
+
+def _of_entry(record: HeldBack, folder: Path) -> Iterator[str]:
+    """Whether it speaks of exactly this entry, and of the lift that stands there."""
+    try:
+        entry, sha256 = store.read(folder), sha256_of(folder / store.ENTRY)
+    except (BadInput, OSError):
+        yield "entry: not readable, expected the entry it speaks of"
+        return
+    r = record
+    for where, found, expected in (
+        ("entry", r.entry, entry.path),
+        ("entry_sha256", r.entry_sha256, sha256),
+        ("verdicts_sha256", r.verdicts_sha256, entry.verdicts_sha256),
+        ("signals.config", r.signals.config, entry.task),
+        ("run.dtype", r.run.dtype, entry.run.dtype),
+    ):
+        if found != expected:
+            shown = ", expected ".join(text.shown(value, 200) for value in (found, expected))
+            yield f"{where}: {shown}, that of the entry"
+    if r.signals.sha256 == entry.signals.sha256:
+        yield "signals.sha256: that of the entry's own signals, expected others, which are held back"
+    yield from _same_lift(record, entry)
+
+
+def _same_lift(record: HeldBack, entry: Entry) -> Iterator[str]:
+    """The lift over some references is the mean of those of their cells."""
+    headline = entry.scorecard.headline
+    cells = {c.reference.repo_id: c for c in (headline.cells if headline else ()) if not c.own}
+    known = [cells[name].rates.lift for name in record.references if name in cells]
+    values = [lift.value for lift in known if lift.value is not None]
+    if not len(values) == len(record.references) > 0:
+        yield "references: not all of them count in the lift of the entry, expected such references alone"
+        return
+    mean, n = sum(values) / len(values), sum(lift.n for lift in known)
+    if record.lift.value is None or not isclose(record.lift.value, mean, abs_tol=_TOLERANCE):
+        yield f"lift.value: {text.shown(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
+    if record.lift.n != n:
+        yield f"lift.n: {record.lift.n}, expected {n}, by the cells of the entry"

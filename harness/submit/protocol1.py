@@ -1,0 +1,153 @@
+"""Entries of protocol 1, read in today's form: what they do not say is unknown, and they are not ranked.
+
+Protocol 1 ranked by transfer minus the `permuted` control, called floor; lift is another number now, so that
+neither of the two is carried over. What was counted alike keeps its value: coverage, transfer, agreeing
+transfer, `largest`, silence, and acceptance of whole clips, then called ceiling. A rate that was not measured
+has n = 0. No swap and no matched control was asked: all applicable signals are without them.
+
+Public: REASON, PROTOCOL_1, converted, entry_of, stated_in, read_verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harness.dataset import schema
+from harness.documents import Entry, from_json
+from harness.records import STIMULI
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROTOCOL_1 = 1
+"""What such an entry says its protocol is."""
+
+REASON = "Evaluated under protocol 1, which ranked by another number: evaluate the model again."
+"""Why none of them is ranked."""
+
+_NOT_MEASURED = {
+    "value": None,
+    "low": None,
+    "high": None,
+    "level": 0.95,
+    "method": "not measured under protocol 1",
+    "n": 0,
+}
+_UNKNOWN = ("swap", "lift", "matched", "placement", "beyond_largest")
+
+_ADDED = ("draw", "replicate", "other_clip")
+"""Columns of VERDICTS that protocol 1 did not have."""
+
+_VERDICTS = pa.schema([field for field in schema.VERDICTS if field.name not in _ADDED])
+
+
+def converted(data: Any) -> dict[str, Any]:
+    """The content of an entry.json of protocol 1 in the form of today's; the content itself stays as it is.
+
+    What is not known to protocol 1 stays where it is, for the strict reading to refuse.
+
+    Args:
+        data: parsed JSON.
+
+    Raises:
+        ValueError: it is no entry of protocol 1.
+    """
+    try:
+        scorecard = data["scorecard"]
+        return {
+            **data,
+            "scorecard": {
+                **scorecard,
+                "families": [_family(family) for family in scorecard["families"]],
+                "ranked": False,
+                "unranked_because": REASON,
+            },
+            "likeness": [],
+        }
+    except LookupError as error:
+        raise ValueError(f"{error} is missing, expected an entry of protocol 1") from None
+    except (TypeError, AttributeError):
+        raise ValueError("a list or a text in place of fields, expected an entry of protocol 1") from None
+
+
+def entry_of(text: bytes) -> Entry:
+    """An entry of protocol 1 as a record.
+
+    Args:
+        text: content of its entry.json.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return from_json(Entry, json.dumps(converted(json.loads(text))))
+
+
+def stated_in(text: bytes) -> bool:
+    """Whether the content of an entry.json says that it is of protocol 1."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    stated = data.get("protocol") if isinstance(data, dict) else None
+    return stated == PROTOCOL_1 and type(stated) is int
+
+
+def read_verdicts(path: Path) -> pd.DataFrame | None:
+    """A verdicts.parquet of protocol 1 with today's columns; None for any other file.
+
+    Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
+    controls, which no rate knows any more, are left out.
+
+    Args:
+        path: the file.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.schema_arrow.equals(_VERDICTS):
+                return None
+            table = file.read()
+        table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
+        first = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
+        nothing = {name: pa.nulls(len(table), schema.VERDICTS.field(name).type) for name in _ADDED}
+        columns = {**nothing, "draw": first, **{name: table[name] for name in _VERDICTS.names}}
+        frame: pd.DataFrame = pa.table(
+            {name: columns[name] for name in schema.VERDICTS.names}, schema=schema.VERDICTS
+        ).to_pandas(ignore_metadata=True)
+    except (OSError, pa.ArrowException):
+        return None
+    return frame
+
+
+def _family(old: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **old,
+        "rates": _rates(old["rates"]),
+        "visible": _rates(old["visible"]),
+        "as_silence": {},
+        "cells": [_cell(cell) for cell in old["cells"]],
+    }
+
+
+def _cell(old: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **old,
+        "near_copy": False,
+        "n_unswapped": old["n_applicable"],
+        "n_unmatched": old["n_applicable"],
+        "rates": _rates(old["rates"]),
+    }
+
+
+def _rates(old: Mapping[str, Any]) -> dict[str, Any]:
+    rates = dict(old)
+    for retired in ("floor", "lift"):
+        del rates[retired]
+    agreement = rates.pop("ceiling")
+    return {**rates, "agreement": agreement, **dict.fromkeys(_UNKNOWN, _NOT_MEASURED)}
