@@ -27,7 +27,7 @@ import gradio as gr
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
 from harness.submit import store
-from leaderboard import evidence, listen, pages, site, skin
+from leaderboard import evidence, listen, pages, site, skin, texts
 from leaderboard.errands import Rooms
 from leaderboard.trial import Limits, Shelf, View, trial
 
@@ -67,7 +67,7 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
     tasks = [task.name for task in shelf.suite.tasks]
     names = list(dict.fromkeys([*shelf.board.tasks, *tasks])) or ["no task"]
     with gr.Blocks(title="goodenough", analytics_enabled=False, fill_width=True) as page:
-        _ours(pages.render("app_head.html.j2", {}))
+        _ours(pages.render("app_head.html.j2", {"synthetic": texts.is_synthetic(shelf.suite)}))
         with gr.Tabs():
             with gr.Tab("Leaderboard", id="board"):
                 _ours(pages.render("app_board.html.j2", {"board": f"{SITE}/index.html"}))

@@ -6,10 +6,11 @@ Public: Column, COLUMNS, BOARD, RATES, WHOLE.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from harness.records import Estimate
+from harness.documents import Rates, WholeClipScore
+from harness.records import MIN_SIGNALS, Estimate
 from leaderboard.wording import Kind, Value
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ COLUMNS: tuple[Column, ...] = (
         "rank",
         "Rank",
         "Place by lift and, below it, the 95 % interval of that place when all models are scored "
-        "again on the same resampled clips. Models the data do not tell from the best of their group "
-        "share a shade.",
+        "again on the same resampled clips; in brackets the range of places when any one reference is left "
+        "out of the panel. Models the data do not tell from the best of their group share a shade.",
         lambda row: row.rank,
         "count",
         False,
@@ -88,10 +89,20 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "lift",
         "Lift",
-        "Ranking number: transfer minus floor, paired signal by signal, then an unweighted mean over "
-        "the references with at least 20 applicable signals. Percentage points; 0 for a model that "
-        "always gives the same class.",
+        "The ranking number: transfer minus swap, paired signal by signal, then an unweighted mean over "
+        f"the references with at least {MIN_SIGNALS} applicable signals. It says whether what a clip has at "
+        "the kept frequencies carries the class. In percentage points; 0 for a constant-class model.",
         _rate("lift"),
+        "difference",
+        True,
+    ),
+    Column(
+        "placement",
+        "Placement",
+        "Transfer minus matched, paired signal by signal, over signals that can be matched: does it matter "
+        "which frequencies the reference relied on, or would an equally loud place of the clip do? In "
+        "percentage points. It stands beside the lift, and nothing is ranked by it.",
+        _rate("placement"),
         "difference",
         True,
     ),
@@ -114,11 +125,22 @@ COLUMNS: tuple[Column, ...] = (
         True,
     ),
     Column(
-        "floor",
-        "Floor",
-        "Acceptance of the permuted control: as many bins of the same clip in the same texture, but "
-        "elsewhere in the spectrum. What is accepted here was not carried by the signal.",
-        _rate("floor"),
+        "swap",
+        "Swap",
+        "Acceptance of the swap control: the same frequencies at the same energy, but of another clip, one "
+        "that the reference gives another class; the mean over three such clips a signal. What is accepted "
+        "here was not carried by what the clip has at these frequencies.",
+        _rate("swap"),
+        "rate",
+        None,
+    ),
+    Column(
+        "matched",
+        "Matched",
+        "Acceptance of the matched control: as many bins of the same shape and energy elsewhere in the "
+        "occupied band of the same clip; the mean over up to four such places a signal. A signal too broad "
+        "to lie elsewhere has none and is left out.",
+        _rate("matched"),
         "rate",
         None,
     ),
@@ -132,6 +154,15 @@ COLUMNS: tuple[Column, ...] = (
         None,
     ),
     Column(
+        "beyond_largest",
+        "Beyond largest",
+        "Transfer minus largest, paired signal by signal, in percentage points: do the signals convince "
+        "the model more often than as many of the loudest bins do?",
+        _rate("beyond_largest"),
+        "difference",
+        True,
+    ),
+    Column(
         "silence",
         "Silence",
         "Share of signals whose class the model also gives to pure silence: constant-class bias.",
@@ -140,11 +171,12 @@ COLUMNS: tuple[Column, ...] = (
         None,
     ),
     Column(
-        "ceiling",
-        "Ceiling",
-        "Acceptance of the whole clips: how often the model agrees with the reference when nothing is "
-        "removed.",
-        _rate("ceiling"),
+        "agreement",
+        "Agreement",
+        "Agreement on whole clips: acceptance of the clips with nothing removed, that is how often the "
+        "model and the reference give the whole clip the same class. It is no upper bound of the transfer: "
+        "a model can accept signals of clips on which the two disagree.",
+        _rate("agreement"),
         "rate",
         True,
     ),
@@ -155,6 +187,15 @@ COLUMNS: tuple[Column, ...] = (
         "denominator; below one half a model is not ranked.",
         _rate("coverage"),
         "rate",
+        True,
+    ),
+    Column(
+        "held_back",
+        "Held back",
+        "Lift on clips whose signals are not published, measured by its maintainers. A model that "
+        "was fitted to the published signals has a lower one than its lift. Empty where nobody measured.",
+        lambda row: None if row.held_back is None else row.held_back.held_back_lift,
+        "difference",
         True,
     ),
     Column(
@@ -206,6 +247,22 @@ COLUMNS: tuple[Column, ...] = (
         False,
     ),
     Column(
+        "panel_low",
+        "Best place, other panels",
+        "Best place when any one reference is left out of the panel.",
+        lambda row: row.panel_low,
+        "count",
+        False,
+    ),
+    Column(
+        "panel_high",
+        "Worst place, other panels",
+        "Worst place when any one reference is left out of the panel.",
+        lambda row: row.panel_high,
+        "count",
+        False,
+    ),
+    Column(
         "tie",
         "Tie group",
         "Models of one group cannot be told from the best of it by these clips.",
@@ -233,7 +290,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "role",
         "Role",
-        "A reference is a model whose own signals are part of the suite.",
+        "A reference is a model whose own signals are part of the suite; an anchor is a rule or a trivial "
+        "model that stands there for comparison alone and is never ranked.",
         lambda row: "reference" if row.reference else "candidate",
         "text",
         None,
@@ -330,8 +388,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 
-_OF_RATES = ("coverage", "transfer", "agreeing_transfer", "floor", "lift", "largest", "silence", "ceiling")
-_OF_WHOLE = ("accuracy", "precision", "recall", "f1")
+_OF_RATES = tuple(field.name for field in fields(Rates))
 
 BOARD = tuple(c for c in COLUMNS if c.key in ("rank", "model", *_OF_RATES, "accuracy"))
 """The columns of the overview."""
@@ -339,5 +396,5 @@ BOARD = tuple(c for c in COLUMNS if c.key in ("rank", "model", *_OF_RATES, "accu
 RATES = tuple(c for c in COLUMNS if c.key in _OF_RATES)
 """The columns that are fields of `Rates`."""
 
-WHOLE = tuple(c for c in COLUMNS if c.key in _OF_WHOLE)
+WHOLE = tuple(c for c in COLUMNS if c.key in {field.name for field in fields(WholeClipScore)})
 """The columns that are fields of `WholeClipScore`."""

@@ -16,7 +16,7 @@ from leaderboard import columns, paths, rankings
 from leaderboard.columns import Column
 from leaderboard.table import Board
 
-_KEYS = ("rank", "model", "lift", "transfer", "status", "parameters", "licence", "date")
+_KEYS = ("rank", "model", "lift", "placement", "transfer", "swap", "status", "parameters", "licence", "date")
 _TASK = Column("task", "Task", "What was judged.", lambda row: row.entry.task, "text", None)
 _RANK, _MODEL, *_OTHERS = (column for column in columns.COLUMNS if column.key in _KEYS)
 
@@ -39,6 +39,7 @@ def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
         "tasks": [(task, f"tasks/{paths.task_page(task)}") for task in board.tasks],
         "n_models": len({row.entry.model for row in rows}),
         "links": links,
+        "synthetic": any(ranking.synthetic for ranking in board.rankings),
         "shown": rankings.shown(ordered, "all-models", "All entries by name", links, COLUMNS, by="model"),
         **rankings.HELPERS,
     }

@@ -16,8 +16,7 @@ from markupsafe import Markup
 
 from harness.dataset import licences
 from harness.dataset.signals import Suite
-from harness.records import FAMILIES, ModelRef
-from harness.score import stimuli
+from harness.records import FAMILIES, Clip, ModelRef
 from harness.seeds import seed_of
 from harness.submit import store
 from leaderboard import listen, paths, plots, spectrogram
@@ -44,7 +43,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class SignalCard:
-    """A signal, its control, and who accepts it."""
+    """A signal, its controls, and who accepts them."""
 
     id: str
     """Anchor; empty where an earlier signal of the reference has it."""
@@ -57,13 +56,13 @@ class SignalCard:
     picture: Markup
     """Spectrum with the kept bins."""
     players: tuple[listen.Player, ...]
-    """Signal, control."""
+    """Signal, and the controls it has."""
     accepts: tuple[ModelRef, ...]
     """Models that give the signal its class, its own among them, in the order of the heat map."""
     rejects: tuple[ModelRef, ...]
     """Those that do not."""
-    n_controls: int
-    """How many of both accept the control."""
+    controls: tuple[tuple[str, int, int], ...]
+    """By control that it has: its name, how many of both accept it, and how many were asked."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +144,11 @@ def cards(
         matrix: of the headline family, `heat.trimmed`: its models are asked what they accept.
         rows: of the ranking, with the folders of the entries.
     """
-    answers = _answers({h.signal_id for h in chosen}, matrix, rows)
+    signal_ids = {h.signal_id for h in chosen}
+    answers = _answers(signal_ids, matrix, rows)
+    others = listen.other_clips(suite, task, signal_ids)
     clips = list(dict.fromkeys(h.clip_id for h in chosen))
-    most = BUDGET_BYTES * 3 // 4 // max(1, len(clips) + 2 * len(chosen))
+    most = BUDGET_BYTES * 3 // 4 // max(1, len(clips) + (1 + len(listen.CONTROLS)) * len(chosen))
     seen: set[ModelRef] = set()
     made = []
     for clip_id in clips:
@@ -156,7 +157,8 @@ def cards(
         for h in (h for h in chosen if h.clip_id == clip_id):
             first = h.reference not in seen
             seen.add(h.reference)
-            signals.append(_signal(suite, task, h, anchor_of(h.reference) if first else "", answers, most))
+            anchor = anchor_of(h.reference) if first else ""
+            signals.append(_signal(suite, task, h, anchor, answers, others.get(h.signal_id), most))
         made.append(
             ClipCard(
                 clip_id=clip_id,
@@ -170,7 +172,7 @@ def cards(
 
 
 Answers = Mapping[ModelRef, Mapping[tuple[str, str], bool]]
-"""By model: whether it accepts a signal or its control, by signal_id and stimulus."""
+"""By model: whether it accepts a signal or its first control of a kind, by signal_id and stimulus."""
 
 
 def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answers:
@@ -184,16 +186,17 @@ def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answe
         frame = frame[frame["signal_id"].isin(list(signal_ids))]
         found[model] = {
             (signal_id, stimulus): accepts
-            for stimulus in ("signal", "permuted")
+            for stimulus in ("signal", *listen.CONTROLS)
             for signal_id, accepts in listen.accepted(frame, stimulus).items()
         }
     return found
 
 
-def _signal(suite: Suite, task: str, heard: Heard, id: str, answers: Answers, most: int) -> SignalCard:
+def _signal(
+    suite: Suite, task: str, heard: Heard, id: str, answers: Answers, other: Clip | None, most: int
+) -> SignalCard:
     signal, waveform = suite.signal(task, heard.reference.slug, heard.signal_id)
     clip = suite.clip(task, heard.clip_id)
-    control = stimuli.control(signal, clip, "permuted")
     rate = clip.sample_rate_hz
     said = {m: a[heard.signal_id, "signal"] for m, a in answers.items() if (heard.signal_id, "signal") in a}
     return SignalCard(
@@ -204,9 +207,13 @@ def _signal(suite: Suite, task: str, heard: Heard, id: str, answers: Answers, mo
         picture=Markup(plots.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
         players=(
             listen.player("Signal", waveform, rate, most, "FLAC"),
-            listen.player("Control", control, rate, most, "FLAC"),
+            *listen.controls(signal, clip, other, most, "FLAC"),
         ),
         accepts=tuple(m for m, yes in said.items() if yes),
         rejects=tuple(m for m, yes in said.items() if not yes),
-        n_controls=sum(answers[m].get((heard.signal_id, "permuted"), False) for m in said),
+        controls=tuple(
+            (name.lower(), sum(asked), len(asked))
+            for kind, name in listen.CONTROLS.items()
+            if (asked := [answers[m][key] for m in said if (key := (heard.signal_id, kind)) in answers[m]])
+        ),
     )

@@ -4,7 +4,7 @@ Conventions: numbers are fractions, except in LaTeX and on badges, which are for
 strangers: they are escaped for what they are put into, and a cell that a spreadsheet would take for a formula
 begins with an apostrophe.
 
-Public: PAPER, FORMATS, export, badge, badge_path, snippet, files.
+Public: PAPER, FORMATS, export, of_anchor, badge, badge_path, snippet, files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from harness.documents import Entry
 from harness.records import Estimate
 from harness.seeds import seed_of
-from leaderboard import columns, paths, texts, wording
+from leaderboard import columns, paths, remarks, texts, wording
+from leaderboard.anchors import Anchor
 from leaderboard.frame import frame
 from leaderboard.table import Board, Ranking, Row, short_names
 
@@ -35,6 +36,8 @@ _LATEX = MappingProxyType(
         ">": r"\textgreater{}",
     }
 )
+_IN_LATEX = ("lift", "placement", "transfer", "swap", "agreement", "accuracy")
+"""Columns of a table of LaTeX."""
 _FILE_NAME = 180
 """Characters of a file's name; with more a disk might refuse it."""
 _NAME = 200
@@ -63,7 +66,7 @@ def export(board: Board, kind: str, task: str | None = None) -> bytes:
 
 def _csv(board: Board, task: str | None) -> bytes:
     table = frame(board, task)
-    texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256"]
+    texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256", "suite_note"]
     for name in texts:
         table[name] = table[name].map(_no_formula)
     # With \n alone a bare \r in a text would stand unquoted, and split its row.
@@ -99,10 +102,12 @@ def _latex(board: Board, task: str | None) -> bytes:
 def _table(ranking: Ranking) -> str:
     """One ranking as a table of booktabs."""
     names = short_names([row.entry.model for row in ranking.all_rows])
-    shown = [c for c in columns.BOARD if c.key in ("lift", "transfer", "floor", "ceiling", "accuracy")]
+    shown = [c for c in columns.BOARD if c.key in _IN_LATEX]
     lines = [
         f"% {_plain(ranking.task)}, signals {_plain(ranking.signals.sha256[:12])}, protocol"
-        f" {ranking.protocol}; percent, lift in percentage points",
+        f" {ranking.protocol}; percent, lift and placement in percentage points, with 95 % intervals,"
+        f" {remarks.panel(ranking.n_references)}",
+        *([f"% {texts.SYNTHETIC}"] if ranking.synthetic else []),
         r"\begin{tabular}{rl" + "r" * len(shown) + "}",
         r"\toprule",
         " & ".join(["Rank", "Model", *(c.header for c in shown)]) + r" \\",
@@ -112,7 +117,20 @@ def _table(ranking: Ranking) -> str:
         rank = f"{row.rank} ({row.rank_low}--{row.rank_high})"
         cells = [_cell(column.read(row), column.kind) for column in shown]
         lines.append(" & ".join([rank, _tex(names[row.entry.model]), *cells]) + r" \\")
+    if ranking.anchors:
+        lines += [r"\midrule", rf"\multicolumn{{{2 + len(shown)}}}{{l}}{{For comparison, not ranked}} \\"]
+    for anchor in ranking.anchors:
+        cells = [_cell(of_anchor(anchor, column.key), column.kind) for column in shown]
+        lines.append(" & ".join(["--", _tex(anchor.name), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def of_anchor(anchor: Anchor, key: str) -> Estimate | None:
+    """What an anchor has in a column; None where that is nothing."""
+    if key == "accuracy":
+        return anchor.accuracy
+    value: Estimate | None = getattr(anchor.score.rates, key, None)
+    return value
 
 
 def _cell(value: wording.Value, kind: wording.Kind) -> str:
@@ -184,9 +202,12 @@ def badge(row: Row, ranking: Ranking) -> str:
     lift = None if headline is None else headline.rates.lift
     value = wording.text(lift, "difference")
     place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
-    left, right = f"goodenough {ranking.task}", f"{value} lift, {place}"
+    suite = " (synthetic suite)" if ranking.synthetic else ""
+    left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {place}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
-    title = escape(f"{texts.neutral(row.name)[:_NAME]}: {left}, {right}")
+    note = f". {texts.SYNTHETIC}" if ranking.synthetic else ""
+    panel = remarks.panel(remarks.n_panel(row.entry))
+    title = escape(f"{texts.neutral(row.name)[:_NAME]}: {left}, {right}, {panel}{note}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{sum(widths)}" height="20" role="img" '
         f'aria-label="{title}"><title>{title}</title>'

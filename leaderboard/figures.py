@@ -22,6 +22,7 @@ from harness.records import N_LEVELS, Estimate
 from harness.score.flat_earth import EXCESS
 from harness.score.information import N_MEL
 from harness.score.study import FamilyStudy, Study
+from leaderboard.remarks import panel
 from leaderboard.table import short_names
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A7A7A")
@@ -41,7 +42,8 @@ def transfer_curves(study: Study, axes: Any) -> None:
         axes.plot(range(N_LEVELS), means, color=colour, linestyle=style, marker="o", ms=3, label=names[judge])
     axes.set(xlabel="level (0: the signal, 7: the whole clip)", ylabel="accepted", ylim=(-0.02, 1.02))
     axes.set_title(
-        f"{_plain(study.task)}: transfer over the levels, mean over references, {family.n_signals} signals"
+        f"{_plain(study.task)}: transfer over the levels, {family.n_signals} signals,\n"
+        f"means {panel(study.n_references)}"
     )
     axes.legend(frameon=False, fontsize=7)
 
@@ -78,11 +80,12 @@ def flat_earth(study: Study, axes: Any) -> None:
             (each.rejects_alone, -0.15, _COLOURS[0]),
             (each.rejected_by_all, 0.15, _COLOURS[1]),
         ):
-            if share.excess is None or share.low is None:
+            if share.excess is None or share.excess.value is None or share.excess.low is None:
                 continue
             fill = colour if share.flagged else "white"
-            axes.plot([share.low, share.excess], [row + offset] * 2, color=colour, lw=1.5)
-            axes.plot(share.excess, row + offset, "o", color=colour, mfc=fill, ms=6)
+            ends = [share.excess.low, share.excess.value]
+            axes.plot(ends, [row + offset] * 2, color=colour, lw=1.5)
+            axes.plot(share.excess.value, row + offset, "o", color=colour, mfc=fill, ms=6)
     axes.axvline(EXCESS, color="#7A7A7A", lw=1, linestyle=":")
     axes.plot([], [], "o-", color=_COLOURS[0], mfc="white", label="rejects alone")
     axes.plot([], [], "o-", color=_COLOURS[1], mfc="white", label="rejected by all")
@@ -92,12 +95,15 @@ def flat_earth(study: Study, axes: Any) -> None:
     axes.set(
         xlabel=f"share minus the median of the others, lower end of its interval; beyond {EXCESS}: dotted"
     )
-    axes.set_title(f"{_plain(study.task)}: who hears what nobody else hears, {family.n_signals} signals")
+    axes.set_title(
+        f"{_plain(study.task)}: rejects alone, or is rejected by all, {family.n_signals} signals,\n"
+        f"{panel(study.n_references)}"
+    )
     axes.legend(frameon=False, fontsize=7)
 
 
 def accuracy_and_transfer(study: Study, axes: Any) -> None:
-    """Accuracy on whole clips against acceptance of the others' signals: one does not tell the other."""
+    """Accuracy on whole clips against acceptance of the others' signals: neither follows from the other."""
     names = _names(study)
     family = study.families[0]
     for i, model in enumerate(study.models):
@@ -110,7 +116,8 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
         axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
     axes.set_title(
-        f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals"
+        f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals,\n"
+        f"{panel(study.n_references)}"
     )
 
 
@@ -136,6 +143,12 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
         png: where to save it as a picture of points, too.
     """
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
+        return None
+    if name == "flat-earth" and all(
+        share.excess is None
+        for each in study.families[0].flat_earth
+        for share in (each.rejects_alone, each.rejected_by_all)
+    ):
         return None
     with _canvas() as (figure, axes):
         FIGURES[name](study, axes)

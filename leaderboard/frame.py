@@ -3,7 +3,8 @@
 Conventions: a row per entry, the current ranking of a task first; shares are fractions; an estimate has four
 columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline family's transfer for each class
 of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
-`protocol` are the same, and no others are. What is unknown is empty.
+`protocol` are the same, and no others are. What is unknown is empty. Anchors, which are no entries, stand at
+the end of a ranking with the role `anchor`.
 
 Public: frame.
 """
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.records import Estimate
 from leaderboard import classes, texts
-from leaderboard.columns import COLUMNS, Column
+from leaderboard.anchors import Anchor
+from leaderboard.columns import COLUMNS, RATES, Column
 from leaderboard.table import Board, Ranking, Row
 
 if TYPE_CHECKING:
@@ -33,7 +35,13 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
 
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
     rows = [line for ranking in rankings for line in _ranking(ranking)]
-    names = ["task", "signals_sha256", "current", *(name for column in COLUMNS for name in _names(column))]
+    names = [
+        "task",
+        "signals_sha256",
+        "current",
+        "suite_note",
+        *(name for column in COLUMNS for name in _names(column)),
+    ]
     names += (name for label in _classes(rankings) for name in _four(_of_class(label)))
     return pd.DataFrame(rows, columns=names)
 
@@ -57,13 +65,23 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
         "task": ranking.task,
         "signals_sha256": ranking.signals.sha256,
         "current": not ranking.stale,
+        "suite_note": texts.SYNTHETIC if ranking.synthetic else "",
         "protocol": _bounded(ranking.protocol),
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
     for one in ranking.declined:
         said = {"model": one.repo_id, "revision": one.revision, "status": "declined", "date": one.date}
         lines.append({**said, "status_note": f"Declined by {one.author}: {one.reason}", **key})
-    return lines
+    return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
+
+
+def _anchor(anchor: Anchor) -> dict[str, Any]:
+    line: dict[str, Any] = {"model": anchor.name, "role": "anchor", "status_note": anchor.meaning}
+    for column in RATES:
+        line |= _parts(column.key, getattr(anchor.score.rates, column.key))
+    if anchor.accuracy is not None:
+        line |= _parts("accuracy", anchor.accuracy)
+    return line
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from leaderboard import classes, paths, plots
 from leaderboard.plots import MEASURES as ALL
 from leaderboard.table import Matrix, Row, short_names
 
-MEASURES = ("transfer", "lift", "floor", "ceiling")
+MEASURES = ("transfer", "lift", "placement", "swap", "agreement")
 """What the grid can show; the first at once, and the one that there is by class."""
 
 
@@ -75,7 +75,7 @@ def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
             value = None if cell is None else getattr(cell.rates, measure).value
             x = i * side + (apart if i >= n_references else 0)
             look = 'class="th-none"'
-            if cell is not None and cell.same_weights:
+            if cell is not None and cell.own:
                 look = 'class="th-own"'
             elif value is not None:
                 look = f'fill="{plots.colour(value, column.kind)}"'
@@ -124,9 +124,9 @@ def _tenth(value: float | None) -> int | None:
 
 
 def _cell(matrix: Matrix, reference: ModelRef, model: ModelRef) -> list[Any] | int:
-    """[own, n applicable, then value, low, high of each measure]; 0 for a pair nobody evaluated."""
+    """[own or near copy, n applicable, value, low, high of each measure]; 0 where nothing was evaluated."""
     cell = matrix.cells.get((reference, model))
     if cell is None:
         return 0
     numbers = [x for key in MEASURES for x in tenths(getattr(cell.rates, key))]
-    return [int(cell.same_weights), cell.n_applicable, *numbers]
+    return [int(cell.own), cell.n_applicable, *numbers]

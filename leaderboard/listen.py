@@ -2,16 +2,17 @@
 
 Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a handful of bins can be heard at
 all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
-stay small. The control is the one that was judged, made by `score.stimuli`.
+stay small. The controls are the first `swap` and the first `matched` that were judged, made by
+`score.stimuli`; a signal may lack either.
 
-Public: Example, Player, drawn, choose, accepted, examples, kept, player.
+Public: CONTROLS, Example, Player, drawn, choose, accepted, examples, kept, other_clips, controls, player.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,9 @@ from markupsafe import Markup
 
 from harness import audio
 from harness.dataset.signals import Suite
-from harness.records import ModelRef, SufficientSignal, Waveform
+from harness.records import Clip, ModelRef, SufficientSignal, Waveform
 from harness.score import stimuli
+from harness.score.units import units_of
 from harness.seeds import seed_of
 from leaderboard import plots, wording
 from leaderboard.table import short_names
@@ -31,13 +33,16 @@ if TYPE_CHECKING:
 BUDGET_BYTES = 2_300_000
 """What all players of a page may take together, as base64."""
 
+CONTROLS: Mapping[str, str] = {"swap": "Swap", "matched": "Matched"}
+"""What the controls that can be heard are called."""
+
 STRATA: Mapping[tuple[bool, bool], str] = {
-    (True, False): "Signal accepted, control rejected",
-    (False, False): "Signal rejected, control rejected",
-    (True, True): "Signal accepted, control accepted too",
-    (False, True): "Signal rejected, control accepted",
+    (True, False): "Signal accepted, swap rejected",
+    (False, False): "Signal rejected, swap rejected",
+    (True, True): "Signal accepted, swap accepted too",
+    (False, True): "Signal rejected, swap accepted",
 }
-"""By (signal accepted, control accepted); examples are drawn from each in turn."""
+"""By (signal accepted, swap accepted); examples are drawn from each in turn."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,11 @@ class Player:
     """One sound."""
 
     name: str
-    """Whole clip, signal or control."""
+    """Whole clip, signal, or the name of a control."""
     source: Markup
     """data: URI."""
     note: str
-    """Gain and excerpt, in words."""
+    """Gain and excerpt, in words; of a swap the clip that it was made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ class Example:
     picture: Markup
     """Spectrum with the kept bins, as SVG."""
     players: tuple[Player, ...]
-    """Whole clip, signal, control."""
+    """Whole clip, signal, and the controls it has."""
     judges: tuple[tuple[str, bool], ...]
     """Who accepts the signal: name and answer."""
 
@@ -83,7 +88,7 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
         signal_id -> stratum in words, in the order of STRATA.
     """
     rows = verdicts[(verdicts["family"] == family) & (verdicts["reference"] != leave_out)]
-    signal, control = accepted(rows, "signal"), accepted(rows, "permuted")
+    signal, control = accepted(rows, "signal"), accepted(rows, "swap")
     groups: dict[tuple[bool, bool], list[str]] = {key: [] for key in STRATA}
     for signal_id in sorted(set(signal) & set(control), key=lambda s: seed_of("report", s)):
         groups[signal[signal_id], control[signal_id]].append(signal_id)
@@ -114,8 +119,12 @@ def drawn(
 
 
 def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
-    """Whether each signal was given its class, by signal_id; nested levels are passed over."""
+    """Whether each signal, or its first control of a kind, was given its class, by signal_id.
+
+    Nested levels and further controls are passed over.
+    """
     first = verdicts["level"].isna() | (verdicts["level"] == 0)
+    first &= verdicts["replicate"].isna() | (verdicts["replicate"] == 0)
     rows = verdicts[(verdicts["stimulus"] == stimulus) & first]
     answers = rows["predicted"] == rows["expected"]
     return dict(zip(rows["signal_id"], answers.tolist(), strict=True))
@@ -135,12 +144,13 @@ def examples(
     Returns:
         In the order chosen; a signal the suite does not hold is left out.
     """
-    n_bytes = BUDGET_BYTES * 3 // 4 // max(1, 3 * len(chosen))
+    n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(chosen))
+    others = other_clips(suite, task, chosen)
     made = {}
     for signal, waveform in _found(suite, task, chosen):
         clip = suite.clip(task, signal.clip_id)
-        control = stimuli.control(signal, clip, "permuted")
-        sounds = (("Whole clip", clip.waveform), ("Signal", waveform), ("Control", control))
+        rate = clip.sample_rate_hz
+        sounds = (("Whole clip", clip.waveform), ("Signal", waveform))
         made[signal.signal_id] = Example(
             signal=signal,
             title=chosen[signal.signal_id],
@@ -148,10 +158,45 @@ def examples(
             picture=Markup(  # noqa: S704 - numbers only
                 plots.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
             ),
-            players=tuple(player(name, w, clip.sample_rate_hz, n_bytes) for name, w in sounds),
+            players=(
+                *(player(name, w, rate, n_bytes) for name, w in sounds),
+                *controls(signal, clip, others.get(signal.signal_id), n_bytes),
+            ),
             judges=tuple((n, a[signal.signal_id]) for n, a in judges if signal.signal_id in a),
         )
     return [made[signal_id] for signal_id in chosen if signal_id in made]
+
+
+def other_clips(suite: Suite, task: str, signal_ids: Collection[str]) -> dict[str, Clip]:
+    """By signal: the clip that its first `swap` control is made of, where it has one."""
+    return {
+        unit.signal_id: suite.clip(task, unit.others[0])
+        for unit in units_of(suite, suite.task(task))
+        if unit.signal_id in signal_ids and unit.signal_id is not None and unit.others
+    }
+
+
+def controls(
+    signal: SufficientSignal, clip: Clip, other: Clip | None, n_bytes: int, container: str = "WAV"
+) -> Iterator[Player]:
+    """The first control of each kind that a signal has.
+
+    Args:
+        signal: the signal.
+        clip: its clip.
+        other: of `other_clips`.
+        n_bytes: as in `player`.
+        container: as in `player`.
+    """
+    others = () if other is None else (other,)
+    for kind, name in CONTROLS.items():
+        waveform = stimuli.control(signal, clip, others, kind)
+        if waveform is None:
+            continue
+        sound = player(name, waveform, clip.sample_rate_hz, n_bytes, container)
+        if kind == "swap" and other is not None:
+            sound = replace(sound, note=f"of {other.clip_id}; {sound.note}")
+        yield sound
 
 
 def kept(signal: SufficientSignal) -> str:

@@ -44,7 +44,7 @@ class Card:
     n_models: int
     """Models with an entry in the current ranking."""
     n_references: int
-    """Models whose signals are judged."""
+    """Models whose signals are judged: the panel."""
     n_clips: int | None
     """Clips they are from, where the suite is at hand."""
     n_stale: int
@@ -65,6 +65,7 @@ def context(
         evidence: by task, path of the page of sounds, where there is one.
     """
     return {
+        "synthetic": any(ranking.synthetic for ranking in board.rankings),
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
         "links": links,
         "home": "index.html",

@@ -22,9 +22,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.records import Estimate
-from leaderboard import columns, exports, plots, wording
-from leaderboard.texts import neutral
+from harness.records import PROTOCOL, Estimate
+from leaderboard import columns, exports, plots, remarks, wording
+from leaderboard.texts import SYNTHETIC, neutral
 
 SCRIPTS = MappingProxyType(
     {
@@ -85,6 +85,10 @@ def _environment() -> Environment:
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,
+        synthetic_text=SYNTHETIC,
+        too_few=wording.TOO_FEW,
+        remarks=remarks,
+        protocol=PROTOCOL,
         badge_path=exports.badge_path,
         snippet=exports.snippet,
         scripts={

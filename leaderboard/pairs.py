@@ -19,7 +19,7 @@ from leaderboard import paths
 from leaderboard.columns import RATES
 from leaderboard.reading import Cells
 from leaderboard.texts import escaped
-from leaderboard.wording import UNKNOWN
+from leaderboard.wording import TOO_FEW, UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def _table(cells: Cells, named: Named, place: str | None, sounds: Mapping[ModelR
         if model in named.links:
             name = f'<a href="{escaped(named.links[model])}">{name}</a>'
         if own:
-            name += ' <span class="badge">own</span>'
+            name += f' <span class="badge">{"own" if own == 1 else "near copy"}</span>'
         if model in sounds:
             name += f' <a class="hear" href="{escaped(sounds[model])}">listen</a>'
         id = "" if place is None else f' id="{paths.pair_anchor(place, model)}"'
@@ -86,37 +86,43 @@ def _table(cells: Cells, named: Named, place: str | None, sounds: Mapping[ModelR
     return Pairs(cells.family, Markup("\n".join(rows)))  # noqa: S704 - escaped above
 
 
-_TOLD = ("lift", "transfer")
-"""Rates whose interval stands below them; the others tell it when pointed at."""
+_BELOW = ("lift", "transfer")
+"""Rates whose interval stands below them; the others show it when pointed at."""
 
-_CELLS = tuple(
-    (
-        "<td>%+.1f<small>%+.1f to %+.1f</small></td>"
-        if column.kind == "difference"
-        else "<td>%.1f<small>%.1f to %.1f</small></td>"
-        if column.key in _TOLD
-        else '<td title="%.1f to %.1f">%.1f</td>'
-    )
-    for column in RATES
-)
+
+def _cell_of(kind: str, *, below: bool) -> str:
+    """A cell with room for value, low and high, or where nothing stands below for low, high and value."""
+    number = "%+.1f" if kind == "difference" else "%.1f"
+    if below:
+        return f"<td>{number}<small>{number} to {number}</small></td>"
+    return f'<td title="{number} to {number}">{number}</td>'
+
+
+_CELLS = tuple(_cell_of(column.kind, below=column.key in _BELOW) for column in RATES)
 _WHOLE_ROW = "".join(_CELLS)
 
 
 def _numbers(rates: Sequence[Sequence[float]]) -> str:
     """The cells of a row, all at once: every number has its interval, which is the rule."""
-    said: list[float] = []
+    values: list[float] = []
     for column, (value, low, high) in zip(RATES, rates, strict=True):
-        said += (value, low, high) if column.key in _TOLD else (low, high, value)
-    return _plain(_WHOLE_ROW % tuple(said))
+        values += (value, low, high) if column.key in _BELOW else (low, high, value)
+    return _plain(_WHOLE_ROW % tuple(values))
 
 
 def _each(rates: Sequence[Sequence[float]]) -> str:
-    """The cells of a row of which some numbers are unknown; without intervals."""
-    said = []
-    for column, (value, _, _) in zip(RATES, rates, strict=True):
-        sign = "+" if column.kind == "difference" else ""
-        said.append(f"<td>{UNKNOWN if value != value else _plain(f'{value:{sign}.1f}')}</td>")
-    return "".join(said)
+    """The cells of a row of which some numbers are unknown."""
+    cells = []
+    for column, cell, (value, low, high) in zip(RATES, _CELLS, rates, strict=True):
+        if np.isnan(value):
+            why = TOO_FEW if column.kind == "difference" else "nothing to count"
+            cells.append(f'<td title="{why}">{UNKNOWN}</td>')
+        elif np.isnan(low) or np.isnan(high):
+            sign = "+" if column.kind == "difference" else ""
+            cells.append(f"<td>{_plain(f'{value:{sign}.1f}')}</td>")
+        else:
+            cells.append(_plain(cell % ((value, low, high) if column.key in _BELOW else (low, high, value))))
+    return "".join(cells)
 
 
 def _plain(numbers: str) -> str:

@@ -156,7 +156,7 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
     Returns:
         An SVG for a page: the largest bin of each of 240 log bands in dB below the clip's largest bin.
     """
-    width, height, floor_db = 480, 120, 80.0
+    width, height, range_db = 480, 120, 80.0
     n = len(waveform)
     energy = spectra.bin_energy(spectra.spectrum(waveform), n)
     bands = spectra.log_bands(n, sample_rate_hz, 240)
@@ -171,7 +171,7 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
 
     def up(power: float) -> float:
         level = 10 * np.log10(max(power / peak, 1e-30))
-        return round(float(height * max(0.0, 1 + level / floor_db)), 1)
+        return round(float(height * max(0.0, 1 + level / range_db)), 1)
 
     outline = "".join(f"L{x[i]:.1f} {height - up(float(p)):.1f}H{x[i + 1]:.1f}" for i, p in enumerate(whole))
     bars = "".join(
@@ -238,8 +238,9 @@ def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch:
     fill, ink, mute, plate = 'class="none"', 'class="mute num"', 'class="mute"', ""
     if cell is not None and estimate is not None:
         told, below = wording.told(estimate, column.kind), f"n {estimate.n:,}"
-        if cell.same_weights:
-            told, below = f"{told}; the model's own signals, in no mean", "own"
+        if cell.own:
+            whose = "the model's own signals" if cell.same_weights else "it counts as this reference"
+            told, below = f"{told}; {whose}, in no mean", "own" if cell.same_weights else "near copy"
             fill, ink = f'fill="url(#{hatch})"', 'class="ink num"'
             plate = f'<rect x="{x + 9}" y="{y + 5}" width="{w - 18}" height="{h - 10}" rx="3" class="none"/>'
         elif estimate.value is not None:
@@ -271,7 +272,7 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
         f"{swatches}{ends}"
         f'<rect x="{x}" y="{y + 38}" width="22" height="14" rx="3" fill="url(#{hatch})"/>'
         f'<text class="mute" x="{x + 30}" y="{y + 49}" font-size="11">'
-        "a model on its own signals: in no mean</text>"
+        "a model on its own signals, or of one it is a near copy of: in no mean</text>"
     )
 
 

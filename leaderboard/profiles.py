@@ -53,6 +53,8 @@ class Profile:
     """By family: how its own signals are judged, by the models of the matrix."""
     n_left_out: int
     """Candidates that are not among these."""
+    synthetic: bool
+    """The clips are synthetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
                 references=references,
                 judges=judges.get(row.entry.model, ()),
                 n_left_out=n_left_out,
+                synthetic=ranking.synthetic,
             )
             profiles[row.entry.model].append(found)
     return {model: tuple(found) for model, found in profiles.items()}
@@ -111,8 +114,9 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
         judges: digests of the entries that judged its signals.
     """
     row = profile.row
-    places = (row.rank, row.rank_low, row.rank_high, row.tie, row.reference)
-    of_ranking = (profile.stale, profile.n_ranked, profile.n_left_out if profile.judges else 0)
+    places = (row.rank, row.rank_low, row.rank_high, row.tie, row.panel_low, row.panel_high, row.reference)
+    n_left_out = profile.n_left_out if profile.judges else 0
+    of_ranking = (profile.stale, profile.n_ranked, profile.synthetic, n_left_out)
     because = row.entry.scorecard.unranked_because
     return profile.place, digest, places, because, of_ranking, tuple(judges)
 
@@ -139,7 +143,14 @@ def text(job: Job) -> str:
     hub = paths.hub_page(model.repo_id, model.revision)
     remote_code = any(p.row.entry.facts.remote_code for p in job.profiles)
     load = None if hub is None or remote_code else LOAD.format(repo_id=model.repo_id, revision=model.revision)
-    context = {"model": model, "hub": hub, "load": load, "home": "../index.html", "profiles": told}
+    context: dict[str, Any] = {
+        "model": model,
+        "hub": hub,
+        "load": load,
+        "home": "../index.html",
+        "profiles": told,
+    }
+    context["synthetic"] = any(p.synthetic for p in job.profiles)
     return pages.render("model.html.j2", context)
 
 

@@ -4,8 +4,8 @@ Conventions: the table stands on the page twice: its first rows as markup, for r
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heat.tenths` makes them.
 
-Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown,
-table_data, axis_of, note.
+Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown, table_data, axis_of, note,
+remark, explained.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import FamilyScore
 from harness.records import FAMILIES, Estimate, ModelRef
-from leaderboard import columns, evidence, heat, news, pages, paths, scatter, wording
+from leaderboard import columns, evidence, exports, heat, news, pages, paths, remarks, scatter, wording
+from leaderboard.anchors import Anchor
 from leaderboard.columns import Column
 from leaderboard.table import SHOWN, Board, Ranking, Row
+from leaderboard.traits import Mark
 
 FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""
 
 
 _FURTHER = (
+    "held_back",
     "parameters",
     "licence",
     "trained_on",
@@ -42,15 +45,18 @@ _FURTHER = (
 )
 
 COLUMNS: tuple[Column, ...] = (
-    *(c for c in columns.BOARD if c.key != "largest"),
+    *columns.BOARD,
     *(c for c in columns.COLUMNS if c.key in _FURTHER),
 )
 """The columns of the table."""
 
-SHY = ("silence", "licence", "revision", "date")
+SHY = ("agreeing_transfer", "silence", "licence", "date")
 """Columns that a script hides at first where a screen is narrow."""
 
-LATER = ("trained_on", "released", "speed", "device")
+LATER = (
+    *("matched", "largest", "beyond_largest"),
+    *("held_back", "trained_on", "released", "speed", "device", "revision"),
+)
 """Columns that it hides at first."""
 
 BOTH_FAMILIES = 2000
@@ -77,6 +83,10 @@ class Shown:
     """Ends of the bars of the lift."""
     data: Markup
     """All rows, for the script."""
+    marks: Mapping[ModelRef, Mark]
+    """What stands beside those that the test of flat-earthers singles out."""
+    anchors: tuple[Anchor, ...] = ()
+    """What stands below them for comparison."""
 
 
 def context(
@@ -85,6 +95,7 @@ def context(
     suite: Suite | None,
     links: Mapping[ModelRef, str],
     sounds: str | None,
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What the page of a task speaks of.
 
@@ -94,6 +105,7 @@ def context(
         suite: whose signals, for what is told of the references; None leaves that out.
         links: page of each model as seen from this page.
         sounds: path of the page of the task's sounds, where there is one.
+        marks: of those in the current ranking that the test of flat-earthers singles out.
     """
     ranking = board.current_of(task)
     place = paths.anchor(task)
@@ -103,7 +115,8 @@ def context(
     return {
         "task": task,
         "home": "../index.html",
-        "current": None if ranking is None else _board(ranking, f"board-{place}", links),
+        "current": None if ranking is None else _board(ranking, f"board-{place}", links, marks),
+        "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
         "stale": [
             _board(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
         ],
@@ -134,7 +147,27 @@ def note(row: Row) -> str:
     return row.status.note if odd and row.status.note not in told else told
 
 
-HELPERS: Mapping[str, Any] = MappingProxyType({"note": note, "hub_page": paths.hub_page})
+def remark(row: Row) -> str:
+    """Which references it counts as or was made from, in a few words; empty where there are none."""
+    entry = row.entry
+    copies = [f"counts as {name}" for name in remarks.copies_of(entry)]
+    return "; ".join([*copies, *(f"made from {name}, by its card" for name in remarks.made_from(entry))])
+
+
+def explained(row: Row) -> str:
+    """The same in sentences."""
+    return " ".join(remarks.likenesses(row.entry))
+
+
+HELPERS: Mapping[str, Any] = MappingProxyType(
+    {
+        "note": note,
+        "remark": remark,
+        "explained": explained,
+        "hub_page": paths.hub_page,
+        "of_anchor": exports.of_anchor,
+    }
+)
 """What the template of a table asks."""
 
 
@@ -145,6 +178,8 @@ def shown(
     links: Mapping[ModelRef, str],
     shown_columns: tuple[Column, ...] = COLUMNS,
     by: str = "rank",
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+    anchors: tuple[Anchor, ...] = (),
 ) -> Shown:
     """Rows as a table of a page.
 
@@ -155,9 +190,12 @@ def shown(
         links: page of each model as seen from this page.
         shown_columns: its columns, rank and model first.
         by: key of the column that the rows are sorted by.
+        marks: of those among the rows that the test of flat-earthers singles out.
+        anchors: what stands below them for comparison.
     """
-    data = pages.embed(table_data(rows, links, shown_columns, by))
-    return Shown(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis_of(rows), data)
+    data = pages.embed(table_data(rows, links, shown_columns, by, marks, anchors))
+    axis = axis_of(rows, anchors)
+    return Shown(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
 
 
 def table_data(
@@ -165,28 +203,33 @@ def table_data(
     links: Mapping[ModelRef, str],
     shown_columns: tuple[Column, ...] = COLUMNS,
     by: str = "rank",
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+    anchors: tuple[Anchor, ...] = (),
 ) -> dict[str, Any]:
     """All rows as the script reads them.
 
-    A row is [page, is a reference, best place, worst place, tie, note, architecture, is on the Hub], then a
-    value for each column: a number, a text, or [value, low, high, n] of an estimate. Each further family has
-    a row for each of these, with values of the columns it names.
+    A row is [page, is a reference, best place, worst place, tie, note, architecture, is on the Hub, mark,
+    best and worst place without any one reference, remark, remark in sentences], then a value for each
+    column: a number, a text, or [value, low, high, n] of an estimate. A mark is [words, evidence], or nothing
+    where the test of flat-earthers does not single the model out. Each further family has a row for each of
+    these, with values of the columns it names. An anchor is [name, meaning], then its values.
     """
     return {
         "first": FIRST,
         "by": by,
-        "axis": [round(1000 * end) for end in axis_of(rows)],
+        "axis": [round(1000 * end) for end in axis_of(rows, anchors)],
         "columns": [
             [c.key, c.header, c.kind, 2 if c.key in LATER else int(c.key in SHY)] for c in shown_columns
         ],
-        "rows": [_row(row, links, shown_columns) for row in rows],
+        "rows": [_row(row, links, shown_columns, marks.get(row.entry.model)) for row in rows],
+        "anchors": [_anchor(anchor, shown_columns) for anchor in anchors],
         "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, shown_columns)],
     }
 
 
-def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
+def axis_of(rows: Iterable[Row], anchors: Iterable[Anchor] = ()) -> tuple[float, float]:
     """The ends of an axis that holds every interval of the lift, and 0; in tenths."""
-    found = [row.entry.scorecard.headline for row in rows]
+    found = [*(row.entry.scorecard.headline for row in rows), *(anchor.score for anchor in anchors)]
     lifts = [score.rates.lift for score in found if score is not None]
     ends = [min(max(end, -1.0), 1.0) for e in lifts for end in (e.low, e.high, e.value) if end is not None]
     return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
@@ -194,13 +237,21 @@ def axis_of(rows: Iterable[Row]) -> tuple[float, float]:
     ) / 10
 
 
-def _row(row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, ...]) -> list[Any]:
+def _anchor(anchor: Anchor, shown_columns: tuple[Column, ...]) -> list[Any]:
+    values = (exports.of_anchor(anchor, column.key) for column in shown_columns)
+    return [anchor.name, anchor.meaning, *(None if e is None else [*heat.tenths(e), e.n] for e in values)]
+
+
+def _row(
+    row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, ...], mark: Mark | None
+) -> list[Any]:
     entry = row.entry
     places = (row.rank_low, row.rank_high, row.tie)
     head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
     on_hub = int(paths.hub_page(row.name) is not None)
     of_model = (wording.architecture(entry.facts.architecture), on_hub)
-    return [*head, *of_model, *(_value(c, row) for c in shown_columns)]
+    more = (mark, row.panel_low, row.panel_high, remark(row), explained(row))
+    return [*head, *of_model, *more, *(_value(c, row) for c in shown_columns)]
 
 
 def _others(rows: tuple[Row, ...], shown_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
@@ -228,10 +279,16 @@ def _value(column: Column, row: Row) -> Any:
     return value[:7] if column.key == "revision" and isinstance(value, str) else value
 
 
-def _board(ranking: Ranking, id: str, links: Mapping[ModelRef, str]) -> tuple[Ranking, Shown]:
+def _board(
+    ranking: Ranking,
+    id: str,
+    links: Mapping[ModelRef, str],
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+) -> tuple[Ranking, Shown]:
     which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
-    caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals"
-    return ranking, shown(ranking.all_rows, id, caption, links)
+    panel = remarks.panel(ranking.n_references)
+    caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals, {panel}"
+    return ranking, shown(ranking.all_rows, id, caption, links, marks=marks, anchors=ranking.anchors)
 
 
 def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple[scatter.Kind, int, Markup]]:

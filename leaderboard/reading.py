@@ -5,13 +5,14 @@ arrays of what a page says of them: as records those of ten thousand entries wou
 `store.read` has them. Of the verdicts only the columns behind the lift are read, and no data frame is made;
 `paired` gives exactly what `scorecard.lift_by_clip` gives.
 
-Public: Cells, Lifts, Read, ABSENT, read_all, packed, paired.
+Public: Cells, Lifts, Read, read_all, packed, paired.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,19 +29,18 @@ from pydantic_core import from_json as parsed
 from harness.dataset import schema, shards
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.errors import BadInput, BadSignals
-from harness.records import FAMILIES, MIN_SIGNALS, ModelRef
-from harness.submit import store
+from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
+from harness.score.likeness import copies
+from harness.submit import protocol1, store
 from leaderboard import crowd
 from leaderboard.columns import RATES
 from leaderboard.crowd import Progress
 
-ABSENT = -2
-"""Where a difference is not applicable."""
-
 _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
-_COLUMNS = (*_TEXT, "level")
-_COUNTS = ("same_weights", "n_signals", "n_degenerate", "n_applicable")
+_NUMBERS = ("level", "draw", "replicate")
+_COUNTS = ("n_signals", "n_degenerate", "n_applicable")
 _MOST = 2**31 - 1
+_MANY = 1000  # draws of a clip, and replicates of a stimulus, up to which the fast way goes
 _NAMES = itemgetter("repo_id", "revision", "weights_sha256")
 _COUNTED = itemgetter(*_COUNTS)
 _RATES = itemgetter(*(column.key for column in RATES))
@@ -56,7 +56,7 @@ class Cells:
     models: tuple[ModelRef, ...]
     """The other model of each cell."""
     counts: NDArray[np.int32]
-    """(n_cells, 4) same weights, signals, degenerate ones, applicable ones."""
+    """(n_cells, 4) own (0 no, 1 by its weights, 2 as a near copy), signals, degenerate, applicable ones."""
     rates: NDArray[np.float32]
     """(n_cells, len(RATES), 3) value, low, high in percent with one decimal; NaN where unknown."""
 
@@ -73,9 +73,12 @@ class Lifts:
     """The paired differences behind the lift of one candidate."""
 
     clip_ids: tuple[str, ...]
-    """Clips with a signal of any reference, sorted."""
-    values: NDArray[np.int8]
-    """(n_clips, n_references) accepted(signal) - accepted(permuted): -1, 0, 1, or ABSENT."""
+    """Every whole clip, sorted."""
+    references: tuple[str, ...]
+    """repo_ids of the references that count in the lift."""
+    values: NDArray[np.float32]
+    """(n_clips, n_references) acceptance of the signal minus that of its `swap` controls, in [-1, 1]; NaN
+    where not applicable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,22 +128,27 @@ def paired(path: Path, entry: Entry) -> Lifts:
         entry: the entry.
 
     Raises:
-        BadSignals: not Parquet, or not of this schema.
+        BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
     offered = [r for r in entry.references if r.family == FAMILIES[0]]
-    found = _paired(_table(path), offered, entry)
-    return _by_the_book(path, entry) if found is None else found
+    lifts = _paired(_table(path), offered, entry)
+    return _by_the_book(path, entry) if lifts is None else lifts
 
 
 def _by_the_book(path: Path, entry: Entry) -> Lifts:
     """The same by way of a data frame, for what `validate` would not let pass."""
     from harness.score.scorecard import lift_by_clip
 
-    frame = lift_by_clip(
-        shards.read_verdicts(path), FAMILIES[0], entry.references, entry.model, entry.label_map.covered
-    )
-    values = frame.fillna(ABSENT).to_numpy(dtype=np.int8)
-    return Lifts(tuple(map(str, frame.index)), values)
+    verdicts = shards.read_verdicts(path)
+    like = copies(entry.likeness)
+    try:
+        frame = lift_by_clip(
+            verdicts, FAMILIES[0], entry.references, entry.model, entry.label_map.covered, like
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadSignals(f"{path} is not what an evaluation writes: {error}") from None
+    clip_ids, names = tuple(map(str, frame.index)), tuple(map(str, frame.columns))
+    return Lifts(clip_ids, names, frame.to_numpy(dtype=np.float32))
 
 
 def _table(path: Path) -> pa.Table:
@@ -150,7 +158,11 @@ def _table(path: Path) -> pa.Table:
                 (f.name, f.type) for f in schema.VERDICTS
             ]:
                 raise BadSignals(f"{path} does not have the columns of a verdicts file")
-            return file.read(columns=list(_COLUMNS), use_threads=False).unify_dictionaries().combine_chunks()
+            return (
+                file.read(columns=[*_TEXT, *_NUMBERS], use_threads=False)
+                .unify_dictionaries()
+                .combine_chunks()
+            )
     except (OSError, pa.ArrowException):
         raise BadSignals(f"{path} is not a readable Parquet file") from None
 
@@ -165,51 +177,60 @@ def _paired(table: pa.Table, offered: Sequence[ReferenceCounts], entry: Entry) -
     words, codes = {}, {}
     for column in _TEXT:
         words[column], codes[column] = _coded(table[column])
-    place = _translated(words["reference"], {name: j for j, name in enumerate(names)})
-    reference = place[codes["reference"]]
-    level = table["level"].fill_null(0).to_numpy()
-    family = _translated(words["family"], {FAMILIES[0]: 0})[codes["family"]]
-    rows = (family == 0) & (reference >= 0) & (level < 1)
-    stimulus = _translated(words["stimulus"], {"signal": 0, "permuted": 1})[codes["stimulus"]]
-    signals, controls = rows & (stimulus == 0), rows & (stimulus == 1)
-    used = np.unique(codes["clip_id"][signals])
-    if len(set(names)) < len(names) or (used < 0).any():
+    level, draw, replicate = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in _NUMBERS)
+    stimulus = _translated(words["stimulus"], {"signal": 0, "swap": 1, "whole": 2})[codes["stimulus"]]
+    whole = codes["clip_id"][stimulus == 2]
+    if len(set(names)) < len(names) or (whole < 0).any() or _twice(whole):
         return None
-    clip_ids = sorted(words["clip_id"][i] for i in used.tolist())
+    clip_ids = sorted(words["clip_id"][i] for i in whole.tolist())
     clip = _translated(words["clip_id"], {name: i for i, name in enumerate(clip_ids)})[codes["clip_id"]]
-    controls &= clip >= 0
-    size = (len(clip_ids), len(names))
-    classes = {word: i for i, word in enumerate(words["expected"])}
-    said = _translated(words["predicted"], classes, other=-2)[codes["predicted"]]
-    said[codes["predicted"] < 0] = -1
-
-    def spread(which: Any, values: Any) -> Any:
-        """(n_clips, n_references), -1 where there is no row; None where there are two."""
-        at = clip[which].astype(np.int64) * size[1] + reference[which]
-        if len(at) and np.bincount(at, minlength=1).max() > 1:
-            return None
-        wide = np.full(size[0] * size[1], -1, dtype=np.int64)
-        wide[at] = values[which]
-        return wide.reshape(size)
-
-    expected, heard = spread(signals, codes["expected"]), spread(signals, said)
-    control = spread(controls, said)
-    if expected is None or heard is None or control is None:
+    columns = _translated(words["reference"], {name: j for j, name in enumerate(names)})
+    reference = columns[codes["reference"]]
+    family = _translated(words["family"], {FAMILIES[0]: 0})[codes["family"]]
+    asked = (family == 0) & (reference >= 0) & (level < 1)
+    signals, swaps = asked & (stimulus == 0), asked & (stimulus == 1)
+    read = signals | swaps
+    small = (draw >= 0) & (draw < _MANY) & (replicate >= 0) & (replicate < _MANY)
+    if (read & ~(small & (clip >= 0))).any():
         return None
+    n_draws = int(draw[read].max(initial=0)) + 1
+    signal = (clip * len(names) + reference) * n_draws + draw  # a number for each signal
+    if _twice(signal[signals]) or _twice(signal[swaps] * _MANY + replicate[swaps]):
+        return None
+    classes = {word: i for i, word in enumerate(words["expected"])}
+    predicted = _translated(words["predicted"], classes)[codes["predicted"]]
+    accepted = (predicted == codes["expected"]) & (predicted >= 0)
     covered = entry.label_map.covered
-    knows = np.array([*(word in covered for word in words["expected"]), False])
-    known = knows[expected]
-    values = np.where(
-        known & (heard != -1) & (control != -1),
-        (heard == expected).astype(np.int8) - (control == expected).astype(np.int8),
-        np.int8(ABSENT),
-    )
+    known = np.array([*(word in covered for word in words["expected"]), False])[codes["expected"]]
+    shape = (len(clip_ids), len(names), n_draws)
+
+    def shares(rows: NDArray[np.bool_]) -> FloatArray:
+        """(n_clips, n_references, n_draws) mean acceptance of the rows of each signal; NaN for none."""
+        size = math.prod(shape)
+        counts = np.bincount(signal[rows], minlength=size)
+        sums = np.bincount(signal[rows], accepted[rows], size)
+        mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+        return np.asarray(mean.reshape(shape))
+
+    differences = shares(signals & known) - shares(swaps)
+    there = ~np.isnan(differences)
+    sums, counts = np.where(there, differences, 0.0).sum(axis=2), there.sum(axis=2)
+    values = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    like = copies(entry.likeness)
     counting = [
         j
         for j, one in enumerate(offered)
-        if one.model.weights_sha256 != entry.model.weights_sha256 and known[:, j].sum() >= MIN_SIGNALS
+        if one.model.weights_sha256 != entry.model.weights_sha256
+        and one.model.repo_id not in like
+        and (counts[:, j] > 0).sum() >= MIN_SIGNALS
     ]
-    return Lifts(tuple(clip_ids), values[:, counting])
+    return Lifts(tuple(clip_ids), tuple(names[j] for j in counting), values[:, counting].astype(np.float32))
+
+
+def _twice(numbers: NDArray[np.int64]) -> bool:
+    """Whether one of them stands there more than once."""
+    ordered = np.sort(numbers)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
@@ -237,6 +258,8 @@ def _read(folder: Path, same: dict[Any, Any]) -> Read:
     try:
         text = path.read_bytes()
         data = parsed(text, allow_inf_nan=False)
+        if data["protocol"] == protocol1.PROTOCOL_1:
+            data = protocol1.converted(data)
         families = data["scorecard"]["families"]
         cells = tuple(_cells(family, same) for family in families)
         for family in families:
@@ -268,7 +291,8 @@ def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
         if named not in same:
             same[named] = ModelRef(*named)
         models.append(same[named])
-        counts.append([min(n, _MOST) for n in _COUNTED(cell)])
+        own = 1 if cell["same_weights"] else 2 if cell.get("near_copy") else 0
+        counts.append([own, *(min(n, _MOST) for n in _COUNTED(cell))])
         rates.append([_ESTIMATE(rate) for rate in _RATES(cell["rates"])])
     size = (len(models), len(RATES), 3)
     # None becomes NaN. No share lies beyond 1; what a stranger claims may.
@@ -276,7 +300,7 @@ def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
     return Cells(
         family["family"],
         same.setdefault(tuple(models), tuple(models)),
-        np.array(counts, dtype=np.int32).reshape(len(models), len(_COUNTS)),
+        np.array(counts, dtype=np.int32).reshape(len(models), 1 + len(_COUNTS)),
         percent.astype(np.float32),
     )
 
@@ -287,5 +311,6 @@ def _sharing(read: Read, known: dict[Any, Any]) -> Read:
     cells = tuple(replace(c, models=known.setdefault(c.models, c.models)) for c in read.cells)
     lifts = read.lifts
     if lifts is not None:
-        lifts = replace(lifts, clip_ids=known.setdefault(lifts.clip_ids, lifts.clip_ids))
+        clip_ids, names = (known.setdefault(same, same) for same in (lifts.clip_ids, lifts.references))
+        lifts = replace(lifts, clip_ids=clip_ids, references=names)
     return replace(read, entry=replace(read.entry, references=references), cells=cells, lifts=lifts)

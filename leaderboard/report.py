@@ -17,7 +17,7 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.journal import replace_file
 from harness.submit import store
-from leaderboard import entries, listen, pages, plots, table
+from leaderboard import entries, listen, pages, plots, table, texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
     ]
     context = {
         "entry": entry,
+        "synthetic": texts.of_synthetic(entry.signals, suite),
         "matrices": [
             (m.family, [Markup(plots.heatmap(m, key)) for key in FIGURES])  # noqa: S704 - escaped there
             for m in matrices

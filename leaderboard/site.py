@@ -204,12 +204,14 @@ class _Site:
         sounds = f"../evidence/{paths.task_page(task)}" if task in self.chosen else None
 
         def make() -> str:
-            context = rankings.context(self.board, task, self.suite, self.across, sounds)
+            marks = {m: t.mark for m, t in self.traits(task).items() if t.mark is not None}
+            context = rankings.context(self.board, task, self.suite, self.across, sounds, marks)
             return pages.render("task.html.j2", context)
 
         of_task = [self._ranking_key(r) for r in self.board.rankings if r.task == task]
         records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
-        return Page(f"tasks/{paths.task_page(task)}", _key("task", of_task, records, sounds), make)
+        key = _key("task", of_task, records, sounds, self.traits_key(task))
+        return Page(f"tasks/{paths.task_page(task)}", key, make)
 
     def _directory(self) -> Page[str]:
         def make() -> str:
@@ -259,6 +261,7 @@ class _Site:
             rows = ranking.all_rows
             context = {
                 "task": task,
+                "synthetic": ranking.synthetic,
                 "page": f"../tasks/{paths.task_page(task)}",
                 "cards": evidence.cards(self.suite, task, self.chosen[task], matrix, rows),
                 "n_judges": len(judges),
@@ -306,7 +309,9 @@ class _Site:
                     yield task.name, heard
 
     def _traits(self, task: str) -> Mapping[ModelRef, Traits]:
-        return {} if self.suite is None else traits.of_task(self.suite, task, self._standing(task))
+        if self.suite is None or all(t.name != task for t in self.suite.tasks):
+            return {}
+        return traits.of_task(self.suite, task, self._standing(task))
 
     def _traits_key(self, task: str) -> str:
         if self.suite is None or all(t.name != task for t in self.suite.tasks):
@@ -333,11 +338,15 @@ class _Site:
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
-            (self._digest(r), r.rank, r.rank_low, r.rank_high, r.tie, r.reference, r.entry.scorecard.ranked)
+            (
+                self._digest(r),
+                (r.rank, r.rank_low, r.rank_high, r.tie, r.panel_low, r.panel_high),
+                (r.reference, r.entry.scorecard.ranked),
+            )
             for r in ranking.all_rows
         ]
         of = (ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note, ranking.declined)
-        return _key(*of, rows)
+        return _key(*of, rows, ranking.anchors, ranking.synthetic)
 
     def _digest(self, row: Row) -> str:
         entry = row.entry
@@ -352,7 +361,7 @@ class _Site:
         if name not in self._digests:
             of_entry = row.sha256 or to_json(entry)
             self._digests[name] = hashlib.sha256(
-                f"{row.status!r} {row.overlap} {of_entry}".encode()
+                f"{row.status!r} {row.overlap} {row.held_back!r} {of_entry}".encode()
             ).hexdigest()
         return self._digests[name]
 

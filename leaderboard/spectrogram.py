@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.records import Waveform
 
 WIDTH, HEIGHT = 360, 96
-_FLOOR_DB = 75.0
+_RANGE_DB = 75.0
 _SHADES = 32
 
 
@@ -36,7 +36,7 @@ def picture(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.uint8]:
     at = 700 * (10 ** (mel / 2595) - 1) * size / sample_rate_hz
     rows = np.minimum(np.round(at).astype(np.int64), size // 2)
     peak = float(power.max(initial=0.0)) or 1.0
-    level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / _FLOOR_DB
+    level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / _RANGE_DB
     shades = np.clip(level * (_SHADES - 1), 0, _SHADES - 1).astype(np.uint8)
     return np.ascontiguousarray(shades.T[::-1])
 

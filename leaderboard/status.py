@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.records import PROTOCOL
 from harness.submit import notices, verification
 
 
@@ -36,12 +37,13 @@ class Status:
 SELF_REPORTED = Status("self-reported", "Nobody has asked its model again.")
 
 
-def of(folder: Path, *, stale: bool) -> Status:
+def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
     """The status of the entry in a folder.
 
     Args:
         folder: of a valid entry.
         stale: whether it answered other signals than the current ones.
+        protocol: under which it was evaluated.
     """
     try:
         against = notices.invalidations_of(folder)
@@ -59,6 +61,8 @@ def of(folder: Path, *, stale: bool) -> Status:
         return Status(
             "failed", f"Asked again on {date}: {found.n_same} of {found.n_asked} verdicts the same.", date
         )
+    if protocol < PROTOCOL:
+        return Status("stale", f"Protocol {protocol}: ranked by another number. Evaluate the model again.")
     if stale:
         return Status("stale", "Answered other signals, or under another protocol, than the current ones.")
     if found is None:

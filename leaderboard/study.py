@@ -23,30 +23,47 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
 from harness.journal import replace_file
 from harness.provenance import own_version, versions
-from harness.records import Estimate
+from harness.records import MIN_SIGNALS, Estimate
+from harness.score import likeness
+from harness.score.curves import Curve
+from harness.score.flat_earth import EXCESS, SPARSE
 from harness.score.judgements import Judgements, gather
-from harness.score.study import Answered, FamilyStudy, Study
+from harness.score.stability import Stability
+from harness.score.study import Answered, FamilyStudy, PairStudy, Study
 from harness.seeds import seed_of
-from leaderboard import findings, listen, pages, plots, table
+from leaderboard import findings, listen, pages, plots, table, texts
 from leaderboard.figures import FIGURES, draw
+from leaderboard.remarks import panel
 from leaderboard.table import short_names
 from leaderboard.wording import interval, text
 
-HEAT_MAPS = ("transfer", "lift", "agreeing_transfer", "floor", "ceiling")
+HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
 """Measures shown as heat maps; the first two at once."""
 
 METHODS = (
-    "Rates: an unweighted mean over ordered pairs of a reference and another model; intervals are 95 % and"
-    " resample clips jointly over all pairs (expanded percentiles), Wilson's where there is one pair.",
-    "Lift: transfer minus acceptance of as many bins in the same texture elsewhere, paired by signal.",
-    "Two judges: on the same signals, those of neither; the interval resamples clips, McNemar's exact test"
-    " counts signals as independent; p-values are adjusted over all pairs (Benjamini-Hochberg).",
-    "Flat-earther: rejects what all others accept, or is accepted by nobody; 10,000 shuffles, adjusted p <"
-    " 0.05 and an excess over the median of the others whose interval lies above 0.1.",
-    "Information: Miller's correction for the bias of small samples; intervals are clip bootstraps moved so"
-    " that their mean is the corrected value.",
-    "Price of agreement: log2 of how many times the bins of the signal must grow along the reference's own"
-    " ranking until the judge accepts; never accepted counts as infinite in the median.",
+    "Rates: an unweighted mean over ordered pairs of a reference and another model, for this panel of"
+    " references. Several extractions of a clip, and several controls of a kind, are averaged and count once."
+    " A near copy of a reference counts as that reference.",
+    "Intervals: 95 %. The whole clips of the task are resampled, with one set of samples for all numbers and"
+    " jointly over all pairs (expanded percentiles); where there is one pair, a rate has Wilson's interval"
+    f" and a difference that of Bonett and Price. A difference of a pair needs {MIN_SIGNALS} signals.",
+    "Lift: transfer minus acceptance of the same frequencies, at the same energy, of up to three clips that"
+    " the reference gives another class; paired by signal. Placement: transfer minus acceptance of up to four"
+    " equally loud places of the same clip, paired by signal, where there is such a place.",
+    "Two judges: over the references that both are judged on, on signals whose class both know; the interval"
+    " resamples the same clips for both. Each interval holds by itself: of many comparisons one in twenty is"
+    " expected to miss.",
+    "Flat-earther: a model that rejects what all others accept (R_in), or whose signals nobody else accepts"
+    " (R_out); on the first extraction of each clip. References are judged among references, every other"
+    " model against them. 10,000 shuffles, adjusted p < 0.05 (Benjamini-Hochberg), and an excess over the"
+    " median of the others, counted without the model, whose interval lies above"
+    f" {EXCESS}. Where the same share is as high on matched controls (interval of the difference not above"
+    f" {SPARSE}), the model rejects sparse sound, and nothing is said of its signals.",
+    "Information: on the first extraction of each clip; a jackknife over clips minus its mean over 1,000"
+    " shuffles of the classes, with a permutation p; nothing for too few signals for the number of classes.",
+    "Price of agreement: log2 of how many times the bins of a signal must grow along the reference's own"
+    " ranking until the judge accepts it and everything larger; over clips that both give one class.",
+    "Stability: independent extractions of one clip compared pairwise; measured where a suite has several.",
 )
 """How the numbers were made."""
 
@@ -67,18 +84,24 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     """
     tasks = [_task(out, suite, study, answered) for study, answered in studies]
     made = {"goodenough": own_version(), **versions()}
+    note = texts.SYNTHETIC if texts.is_synthetic(suite) else None
     content = {s.task: json.loads(to_json(s)) for s, _ in studies}
     replace_file(
-        out / "study.json", (json.dumps({"made with": made, "tasks": content}, indent=1) + "\n").encode()
+        out / "study.json",
+        (json.dumps({"note": note, "made with": made, "tasks": content}, indent=1) + "\n").encode(),
     )
     context = {
         "suite": suite.name,
+        "synthetic": note is not None,
+        "banner": note,
+        "terms": findings.TERMS,
         "tasks": tasks,
         "methods": METHODS,
         "made": made,
         "model_columns": MODEL_COLUMNS,
         "pair_columns": PAIR_COLUMNS,
         "compared_columns": COMPARED_COLUMNS,
+        "stability_columns": STABILITY_COLUMNS,
     }
     replace_file(out / "study.md", markdown(context).encode())
     replace_file(out / "study.html", pages.render("study.html.j2", context).encode())
@@ -93,11 +116,13 @@ def _task(out: Path, suite: Suite, study: Study, answered: Sequence[Answered]) -
         path.parent.mkdir(parents=True, exist_ok=True)
         if (svg := draw(study, name, path.with_suffix(".png"))) is not None:
             replace_file(path.with_suffix(".svg"), svg.encode())
-            title = (FIGURES[name].__doc__ or "").split("\n")[0]
+            title = (FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
+            title = f"{title}, {panel(study.n_references)}."
             picture = Markup(base64.b64encode(svg.encode()).decode())  # noqa: S704 - nothing to escape
             figures.append((title, picture))
     return {
         "study": study,
+        "caption": f"Means over references, {panel(study.n_references)}.",
         "families": [_family(study, family, entries) for family in study.families],
         "models": _models(study, entries),
         "figures": figures,
@@ -113,10 +138,8 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         (
             names[p.reference],
             names[p.judge],
-            findings.bits(p.information.mutual),
-            findings.bits(p.information.left),
-            "" if p.curve is None else findings.bits(p.curve.price_bits),
-            "" if p.curve is None else findings.told(p.curve.censored),
+            *_informed(p),
+            *(("", "") if p.curve is None else _priced(p.curve)),
         )
         for p in family.pairs
     ]
@@ -124,9 +147,9 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         (
             names[c.first],
             names[c.second],
+            str(c.n_references),
             findings.told(c.transfer, "difference"),
-            f"{c.only_first:,} : {c.only_second:,}",
-            f"{c.p_adjusted:.2g}",
+            findings.told(c.lift, "difference"),
         )
         for c in family.compared
     ]
@@ -136,13 +159,46 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         "heat": heat,
         "pairs": pairs,
         "compared": compared,
+        "stability": [_stability(s, names) for s in study.stability if s.family == family.family],
         "flat": [f.sentence(names[f.model]) for f in family.flat_earth],
     }
+
+
+def _informed(pair: PairStudy) -> tuple[str, str, str]:
+    """Mutual information, what it leaves open, and p; or why nothing is shown."""
+    of = pair.information
+    if of.not_shown_because is not None:
+        return f"not shown: {of.not_shown_because.rstrip('.')}", "", ""
+    p = "" if of.p is None else f"{of.p:.2g}"
+    return findings.bits(of.mutual), findings.bits(of.left), p
+
+
+def _priced(curve: Curve) -> tuple[str, str]:
+    return findings.bits(curve.price_bits), findings.told(curve.disagreeing)
+
+
+def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...]:
+    if not stability.measured:
+        return names[stability.reference], str(stability.n_draws), *("not measured",) * 3, ""
+    return (
+        names[stability.reference],
+        str(stability.n_draws),
+        findings.told(stability.jaccard),
+        findings.ratio(stability.size_ratio),
+        findings.told(stability.verdicts_changed),
+        "; ".join(map(findings.told, stability.transfer)),
+    )
 
 
 def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     """A row for each model: backbone, usual measures, transfer both ways, and what its signals are like."""
     names, first = short_names(list(study.models)), study.families[0]
+    scores = {
+        entry.model: score
+        for entry in entries
+        for score in entry.scorecard.families
+        if score.family == first.family
+    }
     portraits = {p.model.repo_id: p for p in study.portraits if p.family == first.family}
     same = [study.backbones[m.repo_id] for m in study.models]
     rows: list[tuple[str, ...]] = []
@@ -159,6 +215,8 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
                 findings.told(whole.f1),
                 findings.told(rate) if (rate := study.equal_error_rate.get(name)) else "",
                 findings.told(first.incoming[name]),
+                findings.told(scores[model].rates.lift, "difference") if model in scores else "",
+                findings.told(scores[model].rates.placement, "difference") if model in scores else "",
                 findings.told(first.outgoing[name]) if name in first.outgoing else "",
                 *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
             )
@@ -178,44 +236,53 @@ def _median(estimate: Estimate, form: str) -> str:
 
 
 MODEL_COLUMNS = (
-    *("model", "backbone (* shared)", "accuracy", "macro F1", "equal error rate", "accepts of the others"),
-    *("accepted by the others", "kept share, median", "entropy, bits", "centroid, Hz"),
+    *("model", "backbone (* shared)", "accuracy", "macro F1", "equal error rate"),
+    *("transfer: accepts of the others", "lift", "placement", "accepted by the other references"),
+    *("kept share, median", "entropy, bits", "centroid, Hz"),
 )
 
 
 def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[listen.Example]:
     """Signals that all accept, that nobody else accepts, and that the flat-earther alone rejects."""
     first = study.families[0]
-    panel = gather([(e.model, e.label_map, v) for e, v in answered], suite.counts(study.task), first.family)
+    judgements = gather(
+        [(e.model, e.label_map, v) for e, v in answered],
+        suite.counts(study.task),
+        first.family,
+        {e.model.repo_id: likeness.copies(e.likeness) for e, _ in answered},
+    )
     names = short_names(list(study.models))
     chosen: dict[str, str] = {}
-    for title, rows in _strata(panel, first, names):
+    for title, rows in _strata(judgements, first, names):
         ids = sorted(
-            (str(panel.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
+            (str(judgements.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
         )
         chosen.update(dict.fromkeys(ids[:2], title))
     judges = [(names[entry.model], listen.accepted(verdicts, "signal")) for entry, verdicts in answered]
     return listen.examples(suite, study.task, chosen, judges)
 
 
-def _strata(panel: Judgements, family: FamilyStudy, names: Mapping[Any, str]) -> list[tuple[str, Any]]:
-    said = panel.foreign
-    accepted, rejected = (said == 1).sum(axis=1), (said == 0).sum(axis=1)
+def _strata(judgements: Judgements, family: FamilyStudy, names: Mapping[Any, str]) -> list[tuple[str, Any]]:
+    answers = judgements.of_others(judgements.source, judgements.signals.accepted)
+    accepted, rejected = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
     found = [
         ("Accepted by all", (rejected == 0) & (accepted > 0)),
         ("Accepted by nobody else", (accepted == 0) & (rejected > 0)),
     ]
     for each in family.flat_earth:
         if each.flagged:
-            j = panel.models.index(each.model)
-            found.append((f"Accepted by {names[each.model]} alone", (accepted == 1) & (said[:, j] == 1)))
-            found.append((f"Rejected by {names[each.model]} alone", (rejected == 1) & (said[:, j] == 0)))
+            j = judgements.models.index(each.model)
+            found.append((f"Accepted by {names[each.model]} alone", (accepted == 1) & (answers[:, j] == 1)))
+            found.append((f"Rejected by {names[each.model]} alone", (rejected == 1) & (answers[:, j] == 0)))
     return found
 
 
 def markdown(context: Mapping[str, Any]) -> str:
     """The report without pictures and sounds."""
     parts = [f"# Study of {context['suite']}", ""]
+    if context["banner"] is not None:
+        parts += [f"> **{context['banner']}**", ""]
+    parts += ["## Words", "", *(f"**{term}**: {meaning}\n" for term, meaning in context["terms"])]
     for task in context["tasks"]:
         study: Study = task["study"]
         parts += [
@@ -223,6 +290,8 @@ def markdown(context: Mapping[str, Any]) -> str:
             "",
             f"{study.n_references} references, {len(study.models) - study.n_references} other models, "
             f"{study.n_clips} clips; signals {study.signals.sha256[:12]}.",
+            "",
+            task["caption"],
             "",
             *_table(MODEL_COLUMNS, task["models"]),
         ]
@@ -233,21 +302,23 @@ def markdown(context: Mapping[str, Any]) -> str:
             parts += [f"- {sentence}" for sentence in family["flat"]]
             parts += ["", "#### Pairs", "", *_table(PAIR_COLUMNS, family["pairs"])]
             parts += ["#### Judges compared", "", *_table(COMPARED_COLUMNS, family["compared"])]
+            parts += ["#### Stability", "", *_table(STABILITY_COLUMNS, family["stability"])]
     parts += ["## Methods", "", *(f"- {line}" for line in context["methods"]), ""]
     parts.append("Made with " + ", ".join(f"{name} {v}" for name, v in context["made"].items()) + ".")
     return "\n".join(parts) + "\n"
 
 
 PAIR_COLUMNS = (
-    *("signals of", "judged by", "mutual information", "left open"),
-    *("price of agreement, median", "never accepted"),
+    *("signals of", "judged by", "mutual information", "left open", "p, permutation"),
+    *("price of agreement, median", "whole clips given another class"),
 )
 COMPARED_COLUMNS = (
-    "first",
-    "second",
-    "transfer, first minus second",
-    "alone accepted",
-    "McNemar, adjusted p",
+    *("first", "second", "references in common"),
+    *("transfer, first minus second", "lift, first minus second"),
+)
+STABILITY_COLUMNS = (
+    *("reference", "extractions of a clip", "Jaccard of two masks, mean", "ratio of sizes, median"),
+    *("verdicts of others changed", "transfer by extraction"),
 )
 
 
@@ -269,7 +340,16 @@ def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[
     return [
         *_table(shared, rows),
         *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetric),
+        *_left_out(family),
     ]
+
+
+def _left_out(family: FamilyStudy) -> list[str]:
+    n = family.n_asymmetry_left_out
+    if not n:
+        return []
+    pairs = "pair of references is" if n == 1 else "pairs of references are"
+    return [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

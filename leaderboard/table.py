@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset.signals import Suite
+from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.documents import Cell, Entry, ReferenceCounts
 from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
-from harness.submit import notices, store
+from harness.submit import held_back, notices, store
+from harness.submit.held_back import HeldBack
 from harness.submit.notices import Decline
-from leaderboard import entries, places, reading, status, training
+from leaderboard import anchors, entries, places, reading, status, training
+from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress
 from leaderboard.entries import Found, Key
 from leaderboard.reading import Cells
@@ -48,7 +51,7 @@ class Row:
     rank: int | None = None
     """Place by lift, from 1, equal values sharing the better one; None when not ranked."""
     rank_low: int | None = None
-    """Best place within the 95 % interval."""
+    """Best place within the 95 % interval, which holds for all models of the ranking at once."""
     rank_high: int | None = None
     """Worst place within the 95 % interval."""
     tie: int | None = None
@@ -63,6 +66,12 @@ class Row:
     """Of its entry.json; None where it lies in no folder."""
     overlap: tuple[str, ...] = ()
     """Of the datasets its card names: those that the clips of its task come from."""
+    panel_low: int | None = None
+    """Best place when any one reference is left out; None where that was not counted."""
+    panel_high: int | None = None
+    """Worst place when any one reference is left out."""
+    held_back: HeldBack | None = None
+    """Its lift on signals that are not published; None where nobody measured it."""
 
     @property
     def name(self) -> str:
@@ -113,11 +122,22 @@ class Ranking:
     """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
     declined: tuple[Decline, ...] = ()
     """Models that stay away from the task; on its current ranking alone."""
+    anchors: tuple[Anchor, ...] = ()
+    """What the rows are read against; on the current ranking of a task of the suite alone."""
+    synthetic: bool = False
+    """The clips are synthetic: the numbers say nothing about real recordings."""
 
     @property
     def all_rows(self) -> tuple[Row, ...]:
         """Ranked, then unranked."""
         return self.rows + self.unranked
+
+    @property
+    def n_references(self) -> int:
+        """References whose signals of the headline family are judged: the panel."""
+        offered = {r.model for row in self.all_rows for r in row.entry.references if r.family == FAMILIES[0]}
+        of_matrix = len(self.matrices[0].references) if self.matrices else 0
+        return of_matrix or len(offered)
 
 
 @dataclass(frozen=True)
@@ -172,7 +192,8 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
         sizes = entries.models_by_key(by_key)
         now, note = entries.current(by_key) if task not in offered else ((offered[task].sha256, PROTOCOL), "")
         if now is not None and now not in by_key:
-            rankings.append(Ranking(task, offered[task], PROTOCOL, False, (), (), ()))
+            empty = Ranking(task, offered[task], PROTOCOL, False, (), (), ())
+            rankings.append(replace(empty, synthetic=of_synthetic(offered[task], suite)))
         for key in sorted(by_key, key=lambda k: (k != now, -sizes[k], k)):
             named, counts = by_key[key][0].entry.signals, None
             corpora: frozenset[str] = frozenset()
@@ -180,7 +201,12 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
                 named, counts = offered[task], suite.counts(task)
                 corpora = training.corpora(suite, task)
             told = note if key == now or now is None else ""
-            rankings.append(_ranking(task, named, by_key[key], counts, corpora, stale=key != now, note=told))
+            ranking = _ranking(task, named, by_key[key], counts, corpora, stale=key != now, note=told)
+            if counts is not None and suite is not None:
+                own = set(suite.verdicts())
+                sound = [f.folder for f in by_key[key] if f.folder in own and f.apart is None]
+                ranking = replace(ranking, anchors=anchors.build(suite, task, sound))
+            rankings.append(replace(ranking, synthetic=of_synthetic(named, suite)))
     declined = notices.declines_below(submissions)
     rankings = [
         r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
@@ -228,7 +254,11 @@ def as_json(board: Board) -> list[dict[str, Any]]:
             "protocol": ranking.protocol,
             "stale": ranking.stale,
             "note": ranking.note,
-            "rows": [_row_json(row) for row in ranking.all_rows],
+            "suite_note": SYNTHETIC if ranking.synthetic else "",
+            "rows": [
+                *(_row_json(row) for row in ranking.all_rows),
+                *(anchors.as_json(anchor) for anchor in ranking.anchors),
+            ],
         }
         for ranking in board.rankings
     ]
@@ -240,6 +270,8 @@ def _row_json(row: Row) -> dict[str, Any]:
         "rank": row.rank,
         "rank_low": row.rank_low,
         "rank_high": row.rank_high,
+        "panel_low": row.panel_low,
+        "panel_high": row.panel_high,
         "tie": row.tie,
         "model": asdict(row.entry.model),
         "role": "reference" if row.reference else "",
@@ -247,6 +279,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "unranked_because": card.unranked_because,
         "rates": None if card.headline is None else asdict(card.headline.rates),
         "whole": asdict(card.whole),
+        "held_back": None if row.held_back is None else asdict(row.held_back.held_back_lift),
     }
 
 
@@ -273,7 +306,7 @@ def _ranking(
     usual = counts or told[max(told, key=named_by.__getitem__)]
     alike = {name for name, references in told.items() if references == usual}
     weights = {count.model.weights_sha256 for count in usual}
-    statuses = {f.folder: status.of(f.folder, stale=stale) for f in group}
+    statuses = {f.folder: status.of(f.folder, stale=stale, protocol=f.entry.protocol) for f in group}
     believed = [f if statuses[f.folder].ranks else replace(f, apart=statuses[f.folder].note) for f in group]
     judged = [
         f if f.apart or id(f.entry.references) in alike else replace(f, apart=_OTHERS) for f in believed
@@ -293,6 +326,7 @@ def _ranking(
             cells=() if found.apart else found.read.cells,
             sha256=found.read.sha256,
             overlap=training.overlap(found.entry.facts.trained_on, corpora),
+            held_back=_held_back(found.folder),
         )
 
     below = sorted([*rest, *apart], key=lambda f: f.entry.path)
@@ -324,6 +358,14 @@ def _set_apart(found: Found, because: str) -> Found:
     return replace(found, entry=replace(found.entry, scorecard=card))
 
 
+def _held_back(folder: Path) -> HeldBack | None:
+    """What lies beside an entry about signals that are not published; a record that is not valid is none."""
+    try:
+        return held_back.read(folder)
+    except BadInput:
+        return None
+
+
 def _lift(entry: Entry) -> float:
     headline = entry.scorecard.headline
     value = None if headline is None else headline.rates.lift.value
@@ -343,8 +385,16 @@ def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row
 
     lifts = [f.read.lifts or reading.paired(f.folder / store.VERDICTS, f.entry) for f in group]
     values = np.array([_lift(f.entry) for f in group])
-    found = places.places(lifts, values, ("rank", task, group[0].entry.signals.sha256))
+    ranked = places.places(lifts, values, (task,))
     return tuple(
-        replace(row, rank=place.rank, rank_low=place.low, rank_high=place.high, tie=place.tie)
-        for row, place in zip(rows, found, strict=False)
+        replace(
+            row,
+            rank=place.rank,
+            rank_low=place.low,
+            rank_high=place.high,
+            tie=place.tie,
+            panel_low=place.without and place.without[0],
+            panel_high=place.without and place.without[1],
+        )
+        for row, place in zip(rows, ranked, strict=False)
     )

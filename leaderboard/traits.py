@@ -5,7 +5,7 @@ Whether it is a flat-earther, where in the spectrum its signals lie, how it take
 Conventions: counted as a study counts it, over the references of one task (`score.flat_earth`,
 `score.information`); the panel is those whose own entries stand on the board.
 
-Public: Traits, of_task, evidence_key.
+Public: Traits, Mark, of_task, evidence_key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from harness.score import flat_earth, information
-from harness.score.estimates import clustered, median
+from harness.score.estimates import clip_weights, clustered, median
 from harness.score.judgements import gather
+from harness.score.likeness import copies
+from harness.score.scorecard import resampled
 from harness.submit import store
 from leaderboard import entries
 from leaderboard.table import short_names
@@ -34,12 +36,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class Mark(NamedTuple):
+    """What stands beside the name of a reference that the test of flat-earthers singles out."""
+
+    words: str
+    """`flat-earther`, or `rejects sparse sound` where `matched` controls explain it."""
+    evidence: str
+    """A sentence with n, interval and p."""
+
+
 @dataclass(frozen=True)
 class Traits:
     """What is said of one reference."""
 
     flagged: bool
-    """It is a flat-earther."""
+    """The test of flat-earthers singles it out, whether or not `matched` controls explain it."""
+    verdict: str
+    """`a flat-earther`, `rejects sparse sound`, `no flat-earther` or `not assessed`."""
     evidence: str
     """Of what is meant by that, in a sentence with n, interval and p."""
     mel: tuple[float, ...]
@@ -56,6 +69,13 @@ class Traits:
     """The mean of the other references' curves."""
     top_hz: float
     """The highest frequency of a clip."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """What stands beside its name in a ranking; None where it is not flagged."""
+        if not self.flagged:
+            return None
+        return Mark(self.verdict.removeprefix("a "), self.evidence)
 
 
 def evidence_key(suite: Suite, task: str) -> str:
@@ -80,18 +100,20 @@ def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[Mod
     answered = [(entry, store.verdicts(folder)) for folder, entry in found]
     models = [entry.model for entry, _ in answered]
     names = short_names(models)
-    told = _flat_earth(suite, task, answered)
+    weights = {entry.model: resampled(frame, suite.task(task)) for entry, frame in answered}
+    assessed = _flat_earth(suite, task, answered)
     uses = {model: _use(suite, task, model) for model in models}
-    curves = {entry.model: _curve(task, entry, frame) for entry, frame in answered}
+    curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in answered}
     made = {}
     for model in models:
         mel, sizes, top = uses[model]
         others = [uses[other][0] for other in models if other != model and uses[other][0].any()]
         of_others = [[e.value or 0.0 for e in curves[o]] for o in models if o != model and curves[o]]
-        sentence = told[model].sentence(names[model]) if model in told else f"{names[model]}: not assessed."
+        of = assessed.get(model)
         made[model] = Traits(
-            flagged=model in told and told[model].flagged,
-            evidence=sentence,
+            flagged=of is not None and of.flagged,
+            verdict="not assessed" if of is None else of.verdict,
+            evidence=f"{names[model]}: not assessed." if of is None else of.sentence(names[model]),
             mel=tuple(mel.tolist()),
             others=tuple(np.mean(others, axis=0).tolist()) if others else (),
             n_signals=len(sizes),
@@ -107,13 +129,15 @@ def _flat_earth(
     suite: Suite, task: str, answered: Sequence[tuple[Entry, pd.DataFrame]]
 ) -> dict[ModelRef, flat_earth.FlatEarth]:
     panel = [(entry.model, entry.label_map, frame) for entry, frame in answered]
+    near = {entry.model.repo_id: copies(entry.likeness) for entry, _ in answered}
     try:
-        judgements = gather(panel, suite.counts(task), FAMILIES[0])
+        judgements = gather(panel, suite.counts(task), FAMILIES[0], near)
     except ValueError:
         return {}  # not all were asked the same
-    if len(judgements.models) < flat_earth.MIN_MODELS or not len(judgements.signal_ids):
+    if not len(judgements.signal_ids):
         return {}
-    return {found.model: found for found in flat_earth.assess(judgements, (task, FAMILIES[0]))}
+    weights = clip_weights(len(judgements.clip_ids), (task,))
+    return {found.model: found for found in flat_earth.assess(judgements, weights, (task, FAMILIES[0]))}
 
 
 def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
@@ -133,18 +157,20 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
     return mel / max(len(sizes), 1), sizes, top
 
 
-def _curve(task: str, entry: Entry, frame: pd.DataFrame) -> tuple[Estimate, ...]:
-    """Acceptance at each level, an unweighted mean over the other references."""
-    own = [c.reference.repo_id for s in entry.scorecard.families for c in s.cells if c.same_weights]
+def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Estimate, ...]:
+    """Acceptance at each level, an unweighted mean over the other references; draws of a clip averaged."""
+    own = [c.reference.repo_id for s in entry.scorecard.families for c in s.cells if c.own]
     asked = (frame["stimulus"] == "signal") & frame["level"].notna() & ~frame["reference"].isin(own)
-    rows = frame[asked & frame["expected"].isin(entry.label_map.covered)]
+    rows = frame[asked & frame["expected"].isin(sorted(entry.label_map.covered))]
     if rows.empty:
         return ()
     right = (rows["predicted"] == rows["expected"]).astype(float)
     keys = [rows["level"].astype(int), rows["clip_id"], rows["reference"]]
-    wide = right.groupby(keys).first().unstack()
+    wide = right.groupby(keys).mean().unstack()
     levels = set(wide.index.get_level_values(0))
     if levels != set(range(N_LEVELS)):
         return ()
-    seed = (task, "curve", entry.model.repo_id)
-    return tuple(clustered(wide.loc[level].to_numpy(float), (*seed, str(level))) for level in range(N_LEVELS))
+    every = sorted(frame["clip_id"][frame["stimulus"] == "whole"])
+    return tuple(
+        clustered(wide.loc[level].reindex(every).to_numpy(float), weights) for level in range(N_LEVELS)
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.dataset.signals import Suite
+from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.submit import store
@@ -23,9 +24,6 @@ from leaderboard import asking
 from leaderboard.asking import Answer, Asked, Standing
 from leaderboard.errands import Errand, Room
 from leaderboard.table import Board
-
-EMBEDDED = "embedded/starter"
-"""Name of the suite that is used when none is given."""
 
 _OURS = "goodenough: "
 """What the one line of the command line begins with."""

@@ -3,19 +3,21 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Kind, Value, UNKNOWN, THIN, text, share, interval, told, compact, architecture.
+Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, told, compact, architecture.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from harness.records import Estimate
+from harness.records import MIN_SIGNALS, Estimate
 
 Kind = Literal["rate", "difference", "count", "text"]
 Value = Estimate | int | str | None
 
 UNKNOWN = "–"
+TOO_FEW = f"unknown: fewer than {MIN_SIGNALS} signals"
+"""What a difference says that too few signals are behind (definitions: Lift)."""
 THIN = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 
@@ -51,7 +53,7 @@ def interval(estimate: Estimate, kind: Kind) -> str:
 def told(estimate: Estimate | None, kind: Kind) -> str:
     """Value, interval, n and method in one line: what a number says when it is asked."""
     if estimate is None or estimate.value is None:
-        return "nothing to count (n = 0)"
+        return TOO_FEW if kind == "difference" else "nothing to count (n = 0)"
     level = text(estimate.level, "rate").replace(".0", "")
     bounds = f"{level} interval {interval(estimate, kind)}, "
     known = "" if estimate.low is None else bounds

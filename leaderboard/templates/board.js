@@ -1,6 +1,6 @@
 // The table of a ranking: sorted, filtered, paged, compared and saved in the reader's browser.
-const HEAD = 8; // page, reference, best place, worst place, tie, note, architecture, on the Hub; then the columns
-const [PAGE, REFERENCE, LOW, HIGH, TIE, NOTE, ARCHITECTURE, HUB] = [0, 1, 2, 3, 4, 5, 6, 7];
+const HEAD = 13; // what `rankings.table_data` says of a row before its columns
+const [PAGE, REFERENCE, LOW, HIGH, TIE, NOTE, ARCHITECTURE, HUB, MARK, PANEL_LOW, PANEL_HIGH, REMARK, EXPLAINED] = [...Array(HEAD).keys()];
 const SIZES = [["1 M", 1e6], ["10 M", 1e7], ["100 M", 1e8], ["1 G", 1e9]];
 const NOT_STATED = "not stated";
 const MENU = 40; // values of a menu, the most frequent ones; the others are found by name
@@ -12,11 +12,12 @@ const ROLES = {
   unranked: (row, rank) => row[rank] === null,
 };
 
-const places = (row) => (row[LOW] === row[HIGH] ? String(row[LOW]) : `${row[LOW]}–${row[HIGH]}`);
+const span = (low, high) => (low === high ? String(low) : `${low}–${high}`);
+const places = (row) => span(row[LOW], row[HIGH]);
 
 function board(place, main) {
   const data = JSON.parse(place.querySelector("script").textContent);
-  const { columns, rows, first, by, axis, families } = data;
+  const { columns, rows, first, by, axis, families, anchors } = data;
   const table = place.querySelector("table.board");
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -54,10 +55,18 @@ function board(place, main) {
     const td = make("td", { className: key });
     if (key === "rank") {
       if (value === null) td.append(UNKNOWN);
-      else td.append(make("b", {}, String(value)), make("small", {}, places(row)));
+      else {
+        td.append(make("b", {}, String(value)), make("small", {}, places(row)));
+        td.title = `95${THIN}% interval of the place: ${row[LOW]} to ${row[HIGH]}`;
+        if (row[PANEL_LOW] !== null) {
+          td.append(make("small", {}, `(${span(row[PANEL_LOW], row[PANEL_HIGH])})`));
+          td.title += `; without any one reference: ${row[PANEL_LOW]} to ${row[PANEL_HIGH]}`;
+        }
+      }
     } else if (key === "model") {
       const small = make("small");
       if (row[REFERENCE]) small.append(make("span", { className: "badge" }, "reference"), " ");
+      if (row[MARK]) small.append(make("span", { className: "badge flag", title: row[MARK][1] }, row[MARK][0]), " ");
       small.append(row[ARCHITECTURE]);
       if (row[HUB]) {
         const hub = { href: `https://huggingface.co/${value}`, target: "_top", rel: "noopener noreferrer" };
@@ -65,6 +74,7 @@ function board(place, main) {
       }
       if (pick) small.append(" · ", pick(index));
       td.append(make("a", { href: row[PAGE] }, value), small);
+      if (row[REMARK]) td.append(make("small", { title: row[EXPLAINED] }, row[REMARK]));
     } else if (key === "status") {
       td.append(value);
       if (row[NOTE]) td.append(make("small", {}, row[NOTE]));
@@ -72,17 +82,32 @@ function board(place, main) {
       td.append(value === null ? UNKNOWN : compact(value));
     } else if (kind === "text" || kind === "count") {
       td.append(value === null ? UNKNOWN : String(value));
-    } else {
-      const [x, low, high, n] = value ?? [null, null, null, 0];
-      td.append(x === null ? UNKNOWN : tenths(x, kind === "difference"));
-      td.title = told(x, low, high, n, kind);
-      if (key === "lift" && x !== null) {
-        const small = make("small", {}, interval(low, high, kind).replace(unit(kind), ""), " ", make("span", {}, `n ${thousands(n)}`));
-        td.append(bar(x, low, high, axis), small);
-      }
-    }
+    } else number(td, key, kind, value);
     return td;
   };
+
+  const number = (td, key, kind, value) => {
+    const [x, low, high, n] = value ?? [null, null, null, 0];
+    td.append(x === null ? UNKNOWN : tenths(x, kind === "difference"));
+    td.title = told(x, low, high, n, kind);
+    if (key === "lift" && x !== null) {
+      const small = make("small", {}, interval(low, high, kind).replace(unit(kind), ""), " ", make("span", {}, `n ${thousands(n)}`));
+      td.append(bar(x, low, high, axis), small);
+    }
+  };
+
+  // What the rows are read against: below every page of them, in no order, and of the headline family alone.
+  const comparisons = (shown) => [
+    make("tr", { className: "divider" }, make("td", { colSpan: shown.length }, "For comparison, not ranked")),
+    ...anchors.map(([name, meaning, ...values]) => make("tr", { className: "anchor" }, ...shown.map((i) => {
+      const [key, , kind] = columns[i];
+      const td = make("td", { className: key });
+      if (key === "model") [td.textContent, td.title] = [name, meaning];
+      else if (values[i] === null) td.append(UNKNOWN);
+      else number(td, key, kind, values[i]);
+      return td;
+    }))),
+  ];
 
   const show = () => {
     const shown = columns.map((_, i) => i).filter((i) => shownKeys.has(columns[i][0]));
@@ -102,6 +127,7 @@ function board(place, main) {
       line.append(...shown.map((i) => cell(index, i)));
       lines.push(line);
     }
+    if (anchors.length && !family) lines.push(...comparisons(shown));
     body.replaceChildren(...lines);
     pager.hidden = pages === 1;
     pager.querySelector("span").textContent = found.length
@@ -331,14 +357,14 @@ const sheet = (columns, shown, lines, family = "") => {
   const wide = (kind) => kind === "rate" || kind === "difference";
   const head = shown.flatMap((i) => {
     const [key, , kind] = columns[i];
-    if (key === "rank") return ["rank", "rank_low", "rank_high"];
+    if (key === "rank") return ["rank", "rank_low", "rank_high", "panel_low", "panel_high"];
     return wide(kind) ? [key, `${key}_low`, `${key}_high`, `${key}_n`] : [key];
   });
   const fraction = (x) => (x === null ? null : x / 1000);
   if (family) head.push("family");
   const made = lines.map(([row, values]) => [...shown.flatMap((i, j) => {
     const [key, , kind] = columns[i];
-    if (key === "rank") return [values[j], row[LOW], row[HIGH]];
+    if (key === "rank") return [values[j], row[LOW], row[HIGH], row[PANEL_LOW] ?? null, row[PANEL_HIGH] ?? null];
     if (!wide(kind)) return [values[j]];
     const [x, low, high, n] = values[j] ?? [null, null, null, 0];
     return [fraction(x), fraction(low), fraction(high), n];

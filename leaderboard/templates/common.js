@@ -27,7 +27,7 @@ const interval = (low, high, kind) => {
   return low === null || high === null ? UNKNOWN : `${tenths(low, signed)} to ${tenths(high, signed)}${unit(kind)}`;
 };
 const told = (value, low, high, n, kind) => {
-  if (value === null) return "nothing to count (n = 0)";
+  if (value === null) return kind === "difference" ? "unknown: fewer than 20 signals" : "nothing to count (n = 0)";
   const bounds = low === null ? "" : `95${THIN}% interval ${interval(low, high, kind)}, `;
   return `${tenths(value, kind === "difference")}${unit(kind)} (${bounds}n = ${thousands(n)})`;
 };

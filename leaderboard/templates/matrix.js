@@ -37,7 +37,7 @@ function matrix(place) {
     const { header, kind } = measure();
     const pair = `signals of ${byClass() ? "class " : ""}${rows()[r][0]}, judged by ${columns[c][0]}`;
     if (!cell) return `${pair}: not evaluated`;
-    const own = cell[0] ? "; the model’s own signals, in no mean" : "";
+    const own = cell[0] ? "; the model’s own signals, or of one it is a near copy of: in no mean" : "";
     return `${pair}: ${header.toLowerCase()} ${told(...number(cell), cell[1], kind)}${own}`;
   };
   const paint = (td, r, c) => {

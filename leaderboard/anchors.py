@@ -1,0 +1,111 @@
+"""Anchor rows of a board: what its numbers are read against, and never ranked (definitions: Anchor rows).
+
+They are made of what came with the suite: the verdicts of its references, and entries of models that serve as
+anchors alone, which are checked as those of the references are and left out where something is wrong.
+
+Public: Anchor, build, as_json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.dataset.signals import Suite
+from harness.documents import Entry, FamilyScore
+from harness.records import PROTOCOL, Estimate
+from harness.score.anchors import best_reference, consensus
+from harness.submit import against, store, validate
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One row that is no entry of the board."""
+
+    name: str
+    """What it is called."""
+    meaning: str
+    """What it is and what it is there for, in sentences."""
+    score: FamilyScore
+    """Its rates, headline family."""
+    accuracy: Estimate | None
+    """On whole clips of known truth; None where it is not known."""
+
+
+_CONSENSUS = (
+    "The mean of the references: on the signals of each of them the class of the highest mean probability of"
+    " the others, near copies left out. What it gains is what likeness to this panel buys."
+)
+
+_STORED = MappingProxyType(
+    {
+        "random-weights": (
+            "random weights",
+            "A network of the candidate's architecture that was never trained. What it gains is chance.",
+        ),
+        "logistic-regression": (
+            "logistic regression",
+            "Logistic regression on the time-averaged log-mel spectrum: what the average spectrum buys"
+            " without a network.",
+        ),
+    }
+)
+"""Name and meaning of each folder of anchors of a suite, in the order in which they are shown."""
+
+
+def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...]:
+    """The anchors of a task: `consensus`, the best single reference, then those that the suite brings.
+
+    Args:
+        suite: what models are evaluated on now.
+        task: a task of it.
+        folders: sound entries of its references on this task, as the suite stands.
+    """
+    folders = sorted(folders)
+    entries = [store.read(folder) for folder in folders]
+    found = []
+    answers = [(entry, store.verdicts(folder)) for entry, folder in zip(entries, folders, strict=True)]
+    if (mean := consensus(answers, suite.task(task))) is not None:
+        found.append(Anchor("consensus", _CONSENSUS, mean.score, mean.accuracy))
+    if (best := best_reference(entries)) is not None:
+        meaning = f"The reference of the highest lift, {best.model.repo_id}, judged by the others' signals."
+        found += _of_entry("best single reference", meaning, best)
+    for folder_name, (name, meaning) in _STORED.items():
+        for entry in _stored(suite, task, folder_name)[:1]:
+            found += _of_entry(name, meaning, entry)
+    return tuple(found)
+
+
+def _of_entry(name: str, meaning: str, entry: Entry) -> list[Anchor]:
+    card = entry.scorecard
+    return [] if card.headline is None else [Anchor(name, meaning, card.headline, card.whole.accuracy)]
+
+
+def _stored(suite: Suite, task: str, name: str) -> list[Entry]:
+    """Valid entries of an anchor on a task of the suite as it stands."""
+    key = (suite.ref(task).sha256, PROTOCOL)
+    sound = []
+    for folder in suite.anchors(name):
+        if folder.name != f"{task}@{key[0][:8]}":  # of another task, or of signals that were
+            continue
+        if validate.problems(folder, suite.tasks, strict_files=False):
+            continue
+        entry = store.read(folder)
+        if (entry.signals.sha256, entry.protocol) == key:
+            sound += [] if against.problems(folder, suite) else [entry]
+    return sound
+
+
+def as_json(anchor: Anchor) -> dict[str, Any]:
+    """An anchor as plain data, as a row of a ranking."""
+    return {
+        "rank": None,
+        "model": {"repo_id": anchor.name},
+        "role": "anchor",
+        "unranked_because": anchor.meaning,
+        "rates": asdict(anchor.score.rates),
+        "whole": None if anchor.accuracy is None else {"accuracy": asdict(anchor.accuracy)},
+    }

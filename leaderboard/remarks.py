@@ -1,0 +1,121 @@
+"""What an entry says beside its numbers, in sentences: its panel, near copies, answers as to silence.
+
+Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
+The cells of its scorecard are not needed.
+
+Public: Share, n_panel, panel, copies_of, near_copies, made_from, likenesses, silence_classes, as_silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.documents import Entry, ReferenceCounts
+from harness.records import FAMILIES, OTHER, Estimate
+
+_MUCH = 0.5
+"""Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""
+
+_STIMULI = {
+    "signal": "the signals",
+    "swap": "the swap controls",
+    "matched": "the matched controls",
+    "largest": "the controls of the largest bins",
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Answers to one kind of stimulus that are the model's answer to silence."""
+
+    family: str
+    """One of FAMILIES."""
+    stimulus: str
+    """What was judged, in words."""
+    estimate: Estimate
+    """The share, above one half."""
+
+
+def n_panel(entry: Entry) -> int:
+    """References that the rates are means over: those of the headline family that it does not count as."""
+    copies = copies_of(entry)
+    weights = entry.model.weights_sha256
+    return sum(
+        1
+        for reference in _headline(entry)
+        if reference.model.weights_sha256 != weights and reference.model.repo_id not in copies
+    )
+
+
+def panel(n: int) -> str:
+    """What every caption of rates says of the panel they are for."""
+    return f"for this panel of {n} {'reference' if n == 1 else 'references'}"
+
+
+def copies_of(entry: Entry) -> tuple[str, ...]:
+    """repo_ids of the references that it counts as without having their weights, in order."""
+    return tuple(
+        each.reference.repo_id
+        for each in entry.likeness
+        if each.is_copy and each.reference.weights_sha256 != entry.model.weights_sha256
+    )
+
+
+def near_copies(entry: Entry) -> tuple[str, ...]:
+    """A sentence for each reference that it counts as without having its weights."""
+    return tuple(
+        f"Counts as {each.reference.repo_id}: that reference is left out of its means. It accepts "
+        f"{each.n_accepted:,} of its {each.n_signals:,} signals and agrees with it on {each.n_agreed:,} of "
+        f"{each.n_clips:,} whole clips."
+        for each in entry.likeness
+        if each.is_copy and each.reference.weights_sha256 != entry.model.weights_sha256
+    )
+
+
+def made_from(entry: Entry) -> tuple[str, ...]:
+    """The references that its card names as what it was made from, in the order of the card."""
+    references = {reference.model.repo_id for reference in entry.references} - {entry.model.repo_id}
+    return tuple(dict.fromkeys(name for name in entry.facts.base_models or () if name in references))
+
+
+def likenesses(entry: Entry) -> tuple[str, ...]:
+    """A sentence for each reference that it counts as, or was made from by its card."""
+    return near_copies(entry) + tuple(f"Made from {name}, by its card." for name in made_from(entry))
+
+
+def silence_classes(entry: Entry) -> str | None:
+    """How many references give silence each class, in a sentence; None for more than two classes.
+
+    Degenerate signals are those of the class that the reference gives silence, so that in a panel of two
+    classes a reference has signals of one class alone, and the unweighted mean over references weighs the
+    classes by these counts.
+    """
+    counts = Counter(reference.silence_class for reference in _headline(entry))
+    headline = entry.scorecard.headline
+    classes = {*counts, *(headline.by_class if headline is not None else ())} - {OTHER}
+    if len(classes) != 2 or len(counts) == 0:
+        return None
+    each = ", ".join(
+        f"{counts[label]} {'calls' if counts[label] == 1 else 'call'} it {label}" for label in sorted(classes)
+    )
+    other = f", {counts[OTHER]} something else" if counts[OTHER] else ""
+    n = counts.total()
+    return (
+        f"What the {n} references call silence: {each}{other}. A reference has signals of the other class "
+        "alone, and the means weigh all references equally."
+    )
+
+
+def as_silence(entry: Entry) -> tuple[Share, ...]:
+    """Where most of its answers are the class that it gives silence, by family and stimulus."""
+    return tuple(
+        Share(score.family, words, score.as_silence[name])
+        for score in entry.scorecard.families
+        for name, words in _STIMULI.items()
+        if name in score.as_silence and (score.as_silence[name].value or 0.0) > _MUCH
+    )
+
+
+def _headline(entry: Entry) -> list[ReferenceCounts]:
+    return [reference for reference in entry.references if reference.family == FAMILIES[0]]
