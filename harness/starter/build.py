@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from filelock import FileLock
 from rich.console import Console
@@ -32,16 +33,28 @@ from rich.progress import (
 from harness import labels, models
 from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
-from harness.dataset.layout import VERDICTS
+from harness.dataset.layout import ANCHORS, VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import ReferenceRecord
 from harness.extract import reference
 from harness.journal import replace_file
 from harness.records import Clip
 from harness.score import evaluation
-from harness.starter import keys, richness, root
+from harness.starter import baselines, keys, richness, root
 from harness.starter.clips import CORPUS, clips
-from harness.starter.steps import KINDS, LIMITS, SEARCHES, STEPS, Plan, Step, packaged, stale, steps
+from harness.starter.steps import (
+    ASKING,
+    DRAWS,
+    KINDS,
+    LIMITS,
+    SEARCHES,
+    STEPS,
+    Plan,
+    Step,
+    packaged,
+    stale,
+    steps,
+)
 from harness.starter.train import train
 from harness.submit import store
 from harness.tasks import TASKS, Task
@@ -101,7 +114,7 @@ def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
     """Make steps of one kind, as many at a time as there are cores."""
     kind = some[0].kind
     shown = bar.add_task(f"{kind}: clips", total=len(some))
-    about = {step.what if kind == "baseline" else plan.recipe(step.what).task for step in some}
+    about = {step.what if kind in _OF_TASKS else plan.recipe(step.what).task for step in some}
     for task in (task for task in plan.tasks if task.name in about):
         if kind in ("baseline", "model"):
             clips(task, "train", plan.n_train_of(task))
@@ -109,6 +122,8 @@ def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
         elif kind == "signals":
             clips(task, "test", plan.n_test_of(task))
         else:
+            if kind == "anchor":
+                clips(task, "train", plan.n_anchor_of(task))
             _panel(plan, task)
     bar.update(shown, description=kind)
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker) as pool:
@@ -162,19 +177,52 @@ def _signals(plan: Plan, step: Step, part: Path) -> None:
     classifier, task = _reference(plan, step)
     corpus = _corpus(task, plan.n_test_of(task))
     label_map = labels.harmonise(classifier.class_names, task)
-    reference.add(classifier, label_map, task, corpus, SEARCHES, part, limits=LIMITS, masks_only=True)
+    about = (classifier, label_map, task, corpus, SEARCHES, part)
+    reference.add(*about, limits=LIMITS, draws=DRAWS, masks_only=True)
 
 
 def _verdicts(plan: Plan, step: Step, part: Path) -> None:
     classifier, task = _reference(plan, step)
     label_map = labels.harmonise(classifier.class_names, task)
     suite = Suite(_panel(plan, task), NAME)
-    evaluation.evaluate(classifier, label_map, suite, task, part, keep=partial(store.write, part))
-    shutil.rmtree(part / ".answers")
+    evaluation.evaluate(classifier, label_map, suite, task, _answers(), keep=partial(store.write, part))
 
 
-_MAKE = MappingProxyType({"baseline": _baseline, "model": _model, "signals": _signals, "verdicts": _verdicts})
+def _anchor(plan: Plan, step: Step, part: Path) -> None:
+    task = TASKS[step.what]
+    suite = Suite(_panel(plan, task), NAME)
+    learnt = clips(task, "train", plan.n_anchor_of(task))
+    network = root.cache() / "starter" / f"named-{step.key}" / baselines.RANDOM
+    if not network.is_dir():
+        unfinished = network.with_name(network.name + ".part")
+        baselines.random_weights(plan.candidate(task.name), unfinished, learnt)
+        unfinished.rename(network)
+    # What is asked of a model in an evaluation the regression has, too.
+    regression = cast(models.Classifier, baselines.regression(learnt))
+    anchors = {baselines.RANDOM: models.load(str(network), batch_size=64), baselines.REGRESSION: regression}
+    for name, model in anchors.items():
+        label_map, keep = labels.harmonise(model.class_names, task), partial(store.write, part / name)
+        evaluation.evaluate(model, label_map, suite, task, _answers(), keep=keep)
+
+
+def _answers() -> Path:
+    """Where answers stay while the code that asks is the same: counting anew asks nothing again."""
+    return root.cache() / "starter" / f"answers-{keys.code(*ASKING)}"
+
+
+_MAKE = MappingProxyType(
+    {
+        "baseline": _baseline,
+        "model": _model,
+        "signals": _signals,
+        "verdicts": _verdicts,
+        "anchor": _anchor,
+    }
+)
 """What makes a step, by its kind."""
+
+_OF_TASKS = ("baseline", "anchor")
+"""Kinds whose steps are about a task."""
 
 
 def _reference(plan: Plan, step: Step) -> tuple[models.Classifier, Task]:
@@ -226,6 +274,8 @@ def _adopt(step: Step, plan: Plan, suite: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     if step.kind in ("baseline", "model"):
         shutil.copytree(suite / f"{step.kind}s" / step.what, part)
+    elif step.kind == "anchor":
+        _copy_anchors(suite / "signals" / ANCHORS, part, step.what)
     else:
         source = Suite(suite / "signals", NAME)
         task = plan.recipe(step.what).task
@@ -237,6 +287,13 @@ def _adopt(step: Step, plan: Plan, suite: Path) -> None:
                 if store.read(entry).model == record.model:
                     store.file_into(entry, part)
     part.rename(step.folder)
+
+
+def _copy_anchors(source: Path, place: Path, task: str) -> None:
+    """Copy the entries of one task from a folder of anchors to another."""
+    for entry in store.find(source):
+        if store.read(entry).task == task:
+            store.file_into(entry, place / entry.relative_to(source).parts[0])
 
 
 def _put_together(plan: Plan, suite: Path) -> None:
@@ -256,6 +313,8 @@ def _put_together(plan: Plan, suite: Path) -> None:
         if step.kind == "verdicts":
             for entry in store.find(step.folder):
                 store.file_into(entry, new / "signals" / VERDICTS)
+        elif step.kind == "anchor":
+            _copy_anchors(step.folder, new / "signals" / ANCHORS, step.what)
     (new / "signals" / ".lock").unlink()
     (new / STEPS).write_text(json.dumps(_keys(plan), indent=2) + "\n", encoding="utf-8")
     if suite.is_dir():

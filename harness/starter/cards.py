@@ -23,18 +23,21 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.records import FAMILIES, Estimate, FloatArray
+from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray
 from harness.score import estimates
+from harness.score.panels import METRICS, Panel, panel_of
+from harness.score.scorecard import resampled
+from harness.score.stability import stability_of
+from harness.score.stability_table import stability_table
 from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME
 from harness.starter.recipes import RECIPES, Recipe
 from harness.starter.train import TRAINING
 from harness.submit import store
+from harness.tasks import TASKS
 from leaderboard import plots, table
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
-_STIMULI = ("signal", "permuted", "largest")
 
 
 def write(cards: Path, suite: Path) -> None:
@@ -63,12 +66,13 @@ def write(cards: Path, suite: Path) -> None:
 def measured(task: str, suite: Path) -> str:
     """All that is counted of a task, as Markdown."""
     signals = Suite(suite / "signals", NAME)
-    frame = verdicts_of(signals, task)
+    frame, entries = verdicts_of(signals, task), _entries(signals, task)
     parts = [
-        *("### Models", _models(task, suite, _entries(signals, task))),
+        *("### Models", _models(task, suite, entries)),
         *("### Richness", _richness(task, suite, frame)),
-        *("### Transfer among the references", _transfer(frame)),
+        *("### Transfer among the references", _transfer(task, entries)),
         *("### Signals", _signals(signals, task)),
+        *("### Stability: two extractions of one clip", _stability(signals, task, entries)),
         *("### Rejected alone", _alone(rejected_alone(frame))),
         *("### Size", _size(task, suite)),
     ]
@@ -126,7 +130,7 @@ def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
     pairs = list(combinations(whole.columns, 2))
     agree = np.stack([(whole[a] == whole[b]).to_numpy() for a, b in pairs], axis=1).astype(np.float64)
     each = [float(agree[:, i].mean()) for i in range(len(pairs))]
-    agreement = estimates.clustered(agree, (task, "agreement"))
+    agreement = estimates.clustered(agree, resampled(frame[frame["judge"] == whole.columns[0]], TASKS[task]))
     return (
         f"- Logistic regression on the time-averaged log-mel spectrum: {told(linear)} of held-out clips.\n"
         f"- References agree with each other on {told(agreement)} of whole clips (mean of the pairs; "
@@ -134,39 +138,67 @@ def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
     )
 
 
-def _transfer(frame: pd.DataFrame) -> str:
+_RATES = (
+    "transfer",
+    "agreeing_transfer",
+    "swap",
+    "lift",
+    "matched",
+    "placement",
+    "largest",
+    "beyond_largest",
+)
+
+
+def _transfer(task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
     """Means over all pairs of a reference and another one that judges its signals."""
+    weights = resampled(entries[0][1], TASKS[task])
     rows = []
     for family in FAMILIES:
-        values = {name: _pairs(frame, family, name) for name in _STIMULI}
-        lift = estimates.clustered(values["signal"] - values["permuted"], (family, "lift"), "difference")
-        agreeing = np.where(_pairs(frame, family, "whole") == 1, values["signal"], np.nan)
-        shown = [estimates.clustered(values[name], (family, name)) for name in _STIMULI]
-        shown[1:1] = [estimates.clustered(agreeing, (family, "agreeing"))]
-        rows.append([family, *map(told, shown), told(lift)])
-    for name in range(7):
-        level = _pairs(frame, "minimal", "signal", name + 1)
-        rows.append([f"level {name + 1}", told(estimates.clustered(level, ("level", str(name)))), *[""] * 4])
-    return markdown_table(["", "transfer", "agreeing transfer", "floor (permuted)", "largest", "lift"], rows)
+        panels = [_foreign(entry, verdicts, family) for entry, verdicts in entries]
+        shown = []
+        for name in _RATES:
+            of = METRICS[name].of
+            values = np.hstack([panel.table(of(panel))[:, others] for panel, others in panels])
+            shown.append(told(estimates.clustered(values, weights, METRICS[name].kind)))
+        rows.append([family, *shown])
+    table_ = markdown_table(["", *(name.replace("_", " ") for name in _RATES)], rows)
+    return f"{table_}\n\n{_levels(entries, weights)}"
 
 
-def _pairs(frame: pd.DataFrame, family: str, stimulus: str, level: int = 0) -> FloatArray:
-    """(n_clips, n_pairs) whether the other accepts; NaN where the reference has no signal of the clip."""
-    signals = frame[(frame["family"] == family) & (frame["stimulus"] == "signal")]
-    signals = signals[signals["level"].fillna(0) == level]
-    asked = signals[signals["reference"] != signals["judge"]]
-    keys = ["clip_id", "reference", "judge"]
-    if stimulus == "whole":
-        whole = frame[frame["stimulus"] == "whole"][["clip_id", "judge", "predicted"]]
-        rows = asked[[*keys, "expected"]].merge(whole, on=["clip_id", "judge"])
-    elif stimulus == "signal":
-        rows = asked
-    else:
-        rows = frame[(frame["family"] == family) & (frame["stimulus"] == stimulus)]
-        rows = rows[rows["reference"] != rows["judge"]]
-    rows = rows.assign(accepts=(rows["predicted"] == rows["expected"]).astype(float))
-    wide = rows.pivot(index="clip_id", columns=["reference", "judge"], values="accepts")
-    return np.asarray(wide.sort_index().sort_index(axis=1), dtype=np.float64)
+def _foreign(entry: Entry, verdicts: pd.DataFrame, family: str) -> tuple[Panel, list[int]]:
+    """A reference's answers to a family, and the columns of the other references."""
+    offered = [c for c in entry.references if c.family == family]
+    others = [j for j, c in enumerate(offered) if c.model != entry.model]
+    return panel_of(verdicts, family, offered, entry.label_map.covered), others
+
+
+def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) -> str:
+    """Acceptance at the levels between a minimal signal and its clip, level 7."""
+    shown = []
+    for level in range(1, N_LEVELS):
+        values = []
+        for entry, verdicts in entries:
+            asked = (verdicts["level"] == level) & (verdicts["reference"] != entry.model.repo_id)
+            rows = verdicts[asked]
+            accepted = (rows["predicted"] == rows["expected"]).astype(float)
+            wide = accepted.groupby([rows["clip_id"], rows["reference"]]).mean().unstack()
+            every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
+            values.append(wide.reindex(every).to_numpy(dtype=np.float64))
+        shown.append(told(estimates.clustered(np.hstack(values), weights)))
+    return markdown_table([f"level {level}" for level in range(1, N_LEVELS)], [shown])
+
+
+def _stability(suite: Suite, task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
+    """How alike two extractions of one clip are."""
+    judges = [(entry.model, entry.label_map, verdicts) for entry, verdicts in entries]
+    weights = resampled(entries[0][1], suite.task(task))
+    every = [
+        stability_of(suite, task, entry.model, family, judges, weights)
+        for entry, _ in entries
+        for family in FAMILIES
+    ]
+    return stability_table([each for each in every if each.measured])
 
 
 def _signals(suite: Suite, task: str) -> str:
@@ -194,12 +226,12 @@ def _signals(suite: Suite, task: str) -> str:
 
 
 def rejected_alone(frame: pd.DataFrame) -> dict[str, Estimate]:
-    """R_in of each reference: the share it rejects of the signals that all others accept.
+    """R_in of each reference: the share it rejects of the signals, first draws, that all others accept.
 
     Args:
         frame: see `verdicts_of`.
     """
-    signals = frame[(frame["family"] == FAMILIES[0]) & (frame["stimulus"] == "signal")]
+    signals = frame[(frame["family"] == FAMILIES[0]) & (frame["stimulus"] == "signal") & (frame["draw"] == 1)]
     signals = signals.assign(accepts=signals["predicted"] == signals["expected"])
     wide = signals.pivot(index=["reference", "signal_id"], columns="judge", values="accepts")
     source = wide.index.get_level_values("reference")

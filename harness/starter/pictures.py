@@ -1,7 +1,7 @@
 """Spectrograms of the starter suite's clips and of their signals: to see what there is to hear.
 
-Conventions: one row per clip, first the clip, then its signal of each family. Time in s, frequency in kHz,
-level in dB below the loudest point of the picture, down to 70.
+Conventions: one row per clip, first the clip, then its first signal of each family. Time in s, frequency
+in kHz, level in dB below the loudest point of the picture, down to 70.
 
 Public: sounds.
 """
@@ -72,7 +72,7 @@ def _chosen(
 ) -> list[tuple[Clip, list[SufficientSignal]]]:
     by_clip: dict[str, list[SufficientSignal]] = {}
     for signal, _ in suite.signals(task, reference):
-        if not signal.degenerate:
+        if not signal.degenerate and signal.draw == 1:
             by_clip.setdefault(signal.clip_id, []).append(signal)
     clips = suite.clips(task)
     by_class: dict[str, list[tuple[Clip, list[SufficientSignal]]]] = {}

@@ -4,12 +4,13 @@
     model/<name>       one model, trained on clips made from seeds
     signals/<name>     those of one reference, extracted from the test clips
     verdicts/<name>    those of one reference on the signals of all references of its task
+    anchor/<task>      those of models that the others are read against (`baselines`)
 
 A step has a key: a hash over its code, its settings and the keys of the steps that it builds on. What it
 makes lies in the cache under that key: a run that was cut off continues, and only what a change concerns is
 made again. STEPS in the suite names the keys that it was made under.
 
-Public: Plan, Step, steps, stale, packaged, SEARCHES, LIMITS, KINDS, STEPS.
+Public: Plan, Step, steps, stale, packaged, SEARCHES, DRAWS, LIMITS, ASKING, KINDS, STEPS.
 """
 
 from __future__ import annotations
@@ -25,23 +26,37 @@ from harness.errors import BadInput
 from harness.extract.contract import Search
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits
+from harness.extract.running import Draws, Limits
 from harness.starter import keys, root
 from harness.starter.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS, Task
 
-SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=3, splits=5, n_bands=128), Minimal())
-"""`responsibility` at a lower resolution and with fewer repetitions than usual; `minimal` by single bins."""
+SEARCHES: tuple[Search, ...] = (Responsibility(repetitions=3), Minimal())
+"""`responsibility` with fewer repetitions than usual; `minimal` by single bins."""
+
+DRAWS = Draws(by_family=(("responsibility", 2),))
+"""Two extractions of the headline family: how stable a signal is can be told from them."""
 
 LIMITS = Limits(budget=1200)
 """Queries after which a search gives its best so far."""
 
-KINDS = ("baseline", "model", "signals", "verdicts")
+KINDS = ("baseline", "model", "signals", "verdicts", "anchor")
 """Kinds of steps, each after those it may build on."""
 
 STEPS = "steps.json"
 """File of the suite: key of every step by its name."""
+
+ASKING = ("score.stimuli", "score.units", "score.transfer", "spectra", "models", "extractors", "frontends")
+"""The modules that decide what a model answers to what."""
+
+_SCORE = (
+    *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
+    "score.likeness",
+    "score.panels",
+    *("score.estimates", "score.whole_clips", "documents", "records", "spectra"),
+)
+"""The modules that decide what is asked and counted."""
 
 _CODE = MappingProxyType(
     {
@@ -52,10 +67,8 @@ _CODE = MappingProxyType(
             *("extract.levels", "extract.aims", "extract.oracle", "extract.running"),
             *("extract.certify", "extract.run", "spectra"),
         ),
-        "verdicts": (
-            *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
-            *("score.estimates", "score.whole_clips", "documents", "records", "spectra"),
-        ),
+        "verdicts": _SCORE,
+        "anchor": ("starter.baselines", "starter.networks", *_SCORE),
     }
 )
 """The modules that decide what a step makes, by its kind; `made_by` covers those of the clips."""
@@ -73,10 +86,12 @@ class Plan:
     """The same where there are two classes."""
     n_held_out: int = 240
     """Clips that models are examined on, per task."""
-    n_test: int = 60
+    n_test: int = 120
     """Clips that signals are made of, per task."""
-    n_test_binary: int = 64
+    n_test_binary: int = 128
     """The same where there are two classes: about half of the signals are degenerate there."""
+    n_anchor: int = 480
+    """Of the clips to learn from: those that the anchors of a task learn from, or are scaled to."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -90,6 +105,15 @@ class Plan:
     def n_test_of(self, task: Task) -> int:
         """Test clips of a task."""
         return self.n_test_binary if len(task.labels) == 2 else self.n_test
+
+    def n_anchor_of(self, task: Task) -> int:
+        """Clips of a task that its anchors learn from."""
+        return min(self.n_anchor, self.n_train_of(task))
+
+    def candidate(self, task: str) -> Recipe:
+        """The candidate of a task; where there is none, its first model."""
+        of_task = [recipe for recipe in self.recipes if recipe.task == task]
+        return next((recipe for recipe in of_task if recipe.role == "candidate"), of_task[0])
 
     def panel(self, task: str) -> tuple[Recipe, ...]:
         """The references of a task."""
@@ -105,7 +129,7 @@ class Step:
     """One thing to be made."""
 
     kind: str
-    """`baseline`, `model`, `signals` or `verdicts`."""
+    """One of KINDS."""
     what: str
     """A task, or the folder name of a model."""
     key: str
@@ -139,12 +163,14 @@ def steps(plan: Plan) -> dict[str, Step]:
             if recipe.task == task.name:
                 add("model", recipe.folder, (), repr(recipe), *learnt)
         panel = plan.panel(task.name)
-        settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, LIMITS)))
+        settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, LIMITS, DRAWS)))
         for recipe in panel:
             add("signals", recipe.folder, [f"model/{recipe.folder}"], *settings)
         judged = [f"signals/{recipe.folder}" for recipe in panel]
         for recipe in panel:
             add("verdicts", recipe.folder, [f"model/{recipe.folder}", *judged])
+        anchored = (made_by(task), str(plan.n_anchor_of(task)), repr(plan.candidate(task.name)))
+        add("anchor", task.name, judged, *anchored)
     return found
 
 
