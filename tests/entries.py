@@ -16,16 +16,31 @@ import pandas as pd
 
 from harness.dataset.schema import verdict_table
 from harness.dataset.shards import sha256_of
-from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings
-from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelFacts, ModelRef, Verdict
+from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
+from harness.records import (
+    FAMILIES,
+    N_MATCHED,
+    OTHER,
+    PROTOCOL,
+    DatasetRef,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    Verdict,
+    signal_id,
+)
+from harness.score.likeness import copies
 from harness.score.scorecard import summarise
+from harness.score.stimuli import swap_clips
 from harness.seeds import generator
 from harness.submit import store
 from harness.submit.verification import KnownAnswer, Verification
 from harness.tasks import TASKS, Task
 
-CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
+CONTROLS = ("swap", "matched", "largest", "complement")
 """Stimuli made for each signal."""
+
+_SINGLE = (("largest", None), ("complement", None))
 
 SECONDS = (1, 2)
 """Lengths of the clips, in turn."""
@@ -53,6 +68,9 @@ def make_entry(
     labels: Sequence[str] | None = None,
     families: Sequence[str] = FAMILIES,
     levels: Sequence[int] = LEVELS,
+    n_draws: int = 1,
+    n_matched: int = N_MATCHED,
+    correlation: float | None = 0.5,
     seed: int = 0,
 ) -> tuple[Entry, list[Verdict]]:
     """An entry that holds together; `n_verdicts` and its hash stay blank until `store.write`.
@@ -61,15 +79,18 @@ def make_entry(
         repo_id: the candidate.
         references: whose signals it was asked; it may be one of them.
         task: a built-in task by name, or any other.
-        n_clips: clips, each with one signal per reference and family.
+        n_clips: clips, each with `n_draws` signals per reference and family.
         n_degenerate: of these, per reference: the first so many clips have no verdicts on their signals.
         acceptance: chance that a signal is given its class.
-        control_acceptance: the same for each control.
+        control_acceptance: the same for each control, each replicate by itself.
         whole_accuracy: chance that a whole clip is given its true label, by a candidate or a reference.
         silence: what the candidate says of silence; the last of its labels if None.
         labels: canonical labels of clips and candidate; the first four of the task if None.
         families: which families are published.
         levels: levels asked of the family `minimal`, 0 among them.
+        n_draws: extractions of each clip.
+        n_matched: `matched` controls of each signal.
+        correlation: with the references that it is not, of log-probabilities on whole clips.
         seed: of the panel.
     """
     of_task = TASKS[task] if isinstance(task, str) else task
@@ -86,7 +107,10 @@ def make_entry(
         *,
         reference: str | None = None,
         family: str | None = None,
+        draw: int | None = None,
         level: int | None = None,
+        replicate: int | None = None,
+        other_clip: str | None = None,
         clip_id: str | None = None,
         truth: str | None = None,
         expected: str | None = None,
@@ -94,17 +118,17 @@ def make_entry(
         p = {label: 0.3 / len(known) if label in known else 0.0 for label in of_task.labels}
         if predicted != OTHER:
             p[predicted] = 0.7
-        signal_id = None
-        if reference is not None:
-            signal_id = f"{clip_id}:{reference.replace('/', '__')}:{family}"
         return Verdict(
             task=of_task.name,
             reference=reference,
             family=family,
+            draw=draw,
             level=level,
             clip_id=clip_id,
-            signal_id=signal_id,
+            signal_id=None if reference is None else name_of(clip_id, reference, family, draw),
             stimulus=stimulus,
+            replicate=replicate,
+            other_clip=other_clip,
             n_samples=seconds * rate,
             truth=truth,
             expected=expected,
@@ -116,6 +140,9 @@ def make_entry(
             energy_seen=1.0,
         )
 
+    def name_of(clip_id: str | None, reference: str, family: str | None, draw: int | None) -> str:
+        return signal_id(clip_id or "", reference.replace("/", "__"), family or "", 0, draw or 0)
+
     def some_label(rng: np.random.Generator, of_which: Sequence[str]) -> str:
         return of_which[int(rng.integers(len(of_which)))]
 
@@ -124,39 +151,79 @@ def make_entry(
         return label if rng.random() < chance else some_label(rng, others)
 
     verdicts = [verdict("silence", silence, seconds) for seconds in SECONDS[: min(n_clips, 2)]]
-    for i in range(n_clips):
-        clip_id, seconds = f"clip-{i:04d}", SECONDS[i % 2]
-        truth = known[i % len(known)]
-        classes = {}
-        for name in dict.fromkeys((*references, repo_id)):
+    clips = {f"clip-{i:04d}": SECONDS[i % 2] for i in range(n_clips)}
+    truths = {clip_id: known[i % len(known)] for i, clip_id in enumerate(clips)}
+    classes: dict[str, dict[str, str]] = {name: {} for name in (*references, repo_id)}
+    for name, of_clip in classes.items():
+        for clip_id, truth in truths.items():
             rng = generator("whole", panel, clip_id, name)
-            classes[name] = truth if rng.random() < whole_accuracy else some_label(rng, known)
-        verdicts.append(verdict("whole", classes[repo_id], seconds, clip_id=clip_id, truth=truth))
+            of_clip[clip_id] = truth if rng.random() < whole_accuracy else some_label(rng, known)
+
+    def others_of(name: str, reference: str, clip_id: str) -> tuple[str, ...]:
+        """Clips of the `swap` controls of a signal, as `score.units` settles them."""
+        of_clip = classes[reference]
+        others = sorted(other for other in clips if of_clip[other] != of_clip[clip_id])
+        return swap_clips(name, [o for o in others if clips[o] == clips[clip_id]] or others)
+
+    for i, (clip_id, seconds) in enumerate(clips.items()):
+        truth = truths[clip_id]
+        verdicts.append(verdict("whole", classes[repo_id][clip_id], seconds, clip_id=clip_id, truth=truth))
         if i < n_degenerate:
             continue
         for reference in references:
+            expected = classes[reference][clip_id]
             for family in families:
-                rng = generator("answers", panel, clip_id, repo_id, reference, family)
-                expected = classes[reference]
-                asked = {"reference": reference, "family": family, "clip_id": clip_id, "truth": truth}
-                of_levels = generator("levels", panel, clip_id, repo_id, reference)
-                for level in levels if family == "minimal" else (None,):
-                    answer = given(of_levels if level else rng, expected, acceptance)
-                    if reference == repo_id and not level:
-                        answer = expected
-                    verdicts.append(
-                        verdict("signal", answer, seconds, expected=expected, level=level, **asked)
-                    )
-                for control in CONTROLS:
-                    answer = given(rng, expected, control_acceptance)
-                    verdicts.append(verdict(control, answer, seconds, expected=expected, **asked))
+                for draw in range(1, n_draws + 1):
+                    which = (panel, clip_id, repo_id, reference, *([str(draw)] if draw > 1 else ()))
+                    rng, of_levels = generator("answers", *which, family), generator("levels", *which)
+                    of_control = generator("controls", *which, family)
+                    asked = {"reference": reference, "family": family, "draw": draw}
+                    asked |= {"clip_id": clip_id, "truth": truth, "expected": expected}
+                    of_signal, further = [], []
+                    for level in levels if family == "minimal" else (None,):
+                        answer = given(of_levels if level else rng, expected, acceptance)
+                        if reference == repo_id and not level:
+                            answer = expected
+                        row = verdict("signal", answer, seconds, level=level, **asked)
+                        (further if level else of_signal).append(row)
+                    others = others_of(name_of(clip_id, reference, family, draw), reference, clip_id)
+                    for k, other in enumerate(others):
+                        answer = given(of_control, expected, control_acceptance)
+                        swap = {"replicate": k, "other_clip": other}
+                        of_signal.append(verdict("swap", answer, clips[other], **swap, **asked))
+                    for control, k in (*(("matched", k) for k in range(n_matched)), *_SINGLE):
+                        answer = given(of_control, expected, control_acceptance)
+                        of_signal.append(verdict(control, answer, seconds, replicate=k, **asked))
+                    verdicts += [*of_signal, *further]
+    n_degenerate = min(n_clips, n_degenerate)
     counts = tuple(
         ReferenceCounts(
-            model_ref(reference), family, n_clips, min(n_clips, n_degenerate), of_task.labels[i // 2 % 2]
+            model_ref(reference),
+            family,
+            n_clips * n_draws,
+            n_degenerate * n_draws,
+            of_task.labels[i // 2 % 2],
+            bands=128 if family == FAMILIES[0] else None,
+            n_draws=n_draws,
         )
         for i, reference in enumerate(references)
         for family in families
     )
+    headline = [v for v in verdicts if v.stimulus == "signal" and v.family == FAMILIES[0]]
+    likeness = []
+    for reference in references:
+        of_reference = [v for v in headline if v.reference == reference]
+        same = [classes[reference][clip_id] == classes[repo_id][clip_id] for clip_id in clips]
+        likeness.append(
+            NearCopy(
+                reference=model_ref(reference),
+                n_signals=len(of_reference),
+                n_accepted=sum(v.predicted == v.expected for v in of_reference),
+                n_clips=n_clips,
+                n_agreed=sum(same),
+                correlation=1.0 if reference == repo_id else correlation,
+            )
+        )
     content = _sha256("signals", panel, of_task.name, *references)
     entry = Entry(
         protocol=PROTOCOL,
@@ -166,7 +233,9 @@ def make_entry(
         signals=DatasetRef("toys/signals", content[:40], of_task.name, "test", content),
         references=counts,
         label_map=label_map,
-        scorecard=summarise(frame(verdicts), of_task, model_ref(repo_id), counts, label_map),
+        scorecard=summarise(
+            frame(verdicts), of_task, model_ref(repo_id), counts, label_map, copies(likeness)
+        ),
         run=RunSettings(
             goodenough="0.1.0",
             versions={"python": "3.11.0", "torch": "2.10.0"},
@@ -179,6 +248,7 @@ def make_entry(
             created="2026-01-02T03:04:05Z",
         ),
         proof=BatchProof(8, 16, 1e-6, 0),
+        likeness=tuple(likeness),
         complete=True,
         n_verdicts=0,
         verdicts_sha256="",

@@ -1,4 +1,4 @@
-"""Entries that `validate` believes and that are not true, made of one that is."""
+"""Entries on the starter suite that `validate` believes and that are not true, made of one that is."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from harness.cli.terminal import open_suite
 from harness.dataset import schema
 from harness.documents import Entry
 from harness.records import LabelMap
+from harness.score.likeness import copies, likeness_of
 from harness.score.scorecard import summarise
 from harness.submit import store
 from harness.submit.validate import problems
@@ -28,11 +30,10 @@ def forged(folder: Path, root: Path, change: Change, label_map: LabelMap | None 
     rows = change(rows)
     label_map = label_map or entry.label_map
     task = TASKS[entry.task]
-    card = summarise(rows, task, entry.model, entry.references, label_map)
-    changed = dataclasses.replace(entry, scorecard=card, label_map=label_map)
-    rows["level"] = rows["level"].astype("Int32")
-    table = pa.Table.from_pandas(rows, schema.VERDICTS, preserve_index=False).replace_schema_metadata(None)
-    place = store.write(root, changed, table)
+    likeness = likeness_of(rows, task, label_map, open_suite(None))
+    card = summarise(rows, task, entry.model, entry.references, label_map, copies(likeness))
+    changed = dataclasses.replace(entry, scorecard=card, label_map=label_map, likeness=likeness)
+    place = store.write(root, changed, _table(rows))
     assert problems(place, tuple(TASKS.values()), strict_files=True) == []
     return place
 
@@ -88,7 +89,10 @@ def classes_renamed(folder: Path, root: Path) -> Path:
 
 def entry_changed(folder: Path, root: Path, change: Callable[[Entry], Entry]) -> Path:
     """An entry that says something else of itself, with the same verdicts."""
-    rows = store.verdicts(folder)
-    rows["level"] = rows["level"].astype("Int32")
-    table = pa.Table.from_pandas(rows, schema.VERDICTS, preserve_index=False).replace_schema_metadata(None)
-    return store.write(root, change(store.read(folder)), table)
+    return store.write(root, change(store.read(folder)), _table(store.verdicts(folder)))
+
+
+def _table(rows: pd.DataFrame) -> pa.Table:
+    for name in ("draw", "level", "replicate"):
+        rows[name] = rows[name].astype("Int32")
+    return pa.Table.from_pandas(rows, schema.VERDICTS, preserve_index=False).replace_schema_metadata(None)

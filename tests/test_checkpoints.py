@@ -141,6 +141,26 @@ def test_what_it_was_trained_on_is_what_the_model_card_names(
     assert resolve(str(tmp_path)).trained_on == named
 
 
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("base_model: org/base", ("org/base",)),
+        ("base_model:\n- org/one\n- org/two\n- org/one", ("org/one", "org/two")),
+        ("base_model: [1, null, {a: b}, 'two words', '<b>', \"a\\u202eb\", fine]", ("fine",)),
+        ("base_model: []", None),
+        ("base_model: {a: b}", None),
+        (f"base_model: {'x' * 101}", None),
+        ("license: mit", None),
+        (f"base_model: {[f'org/{i}' for i in range(900)]}", tuple(f"org/{i}" for i in range(20))),
+    ],
+)
+def test_what_it_was_made_from_is_what_the_model_card_names(
+    tmp_path: Path, head: str, named: tuple[str, ...] | None
+) -> None:
+    folder_of(tmp_path, {**PARTS, "README.md": f"---\n{head}\n---\n".encode()})
+    assert resolve(str(tmp_path)).base_models == named
+
+
 def without(name: str, **more: bytes) -> dict[str, bytes]:
     return {key: content for key, content in PARTS.items() if key != name} | more
 

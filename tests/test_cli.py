@@ -21,6 +21,7 @@ import pytest
 import soundfile
 
 from harness import cli
+from harness.dataset.signals import load
 from tests import toys
 
 ROOT = Path(__file__).parent.parent
@@ -142,6 +143,21 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
             ["extract", "m", "--task", "emotion", "--corpus", "c", "--search", "luck"],
             "no search named 'luck'",
         ),
+        *(
+            (
+                ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", bands],
+                "expected 2 or more, or all",
+            )
+            for bands in ("0", "1", "-3", "2.5", "every", "", "99999999999")
+        ),
+        (
+            ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", "64", "--search", "minimal"],
+            "--bands is of the search responsibility, not of minimal",
+        ),
+        (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "-1"], "'--seed': -1"),
+        (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "x"], "'--seed': 'x'"),
+        (["extract", "m", "--task", "emotion", "--corpus", "c", "--draws", "0"], "'--draws': 0"),
+        (["extract", "m", "--task", "emotion", "--corpus", "c", "--draws", "101"], "'--draws': 101"),
         (["extract", "m", "--task", "sonar", "--corpus", "c"], "no task named 'sonar'; known: music-genre,"),
         (["extract", "m", "--task", "no.yaml", "--corpus", "c"], "no task file at no.yaml"),
         (
@@ -268,6 +284,9 @@ def test_unfinished_work_is_not_continued_by_a_command_that_asks_for_other_work(
         ([*usual, "--alpha", 0.5], "searches"),
         ([*usual, "--limit", 2], "clips"),
         ([*usual, "--search", "gradient"], "searches"),
+        ([*usual, "--seed", 1], "searches"),
+        ([*usual, "--draws", 2], "searches"),
+        ([*usual, "--bands", 64], "searches"),
     ]:
         if "--search" in changed:
             changed = [c for c in changed if c not in ("--repetitions", 2)]
@@ -509,6 +528,49 @@ def test_extract_as_json_is_the_record_and_talk_goes_to_stderr(
     said = capsys.readouterr()
     assert said.out == ""
     assert "minimal: 1 signals" in said.err
+
+
+def test_draws_a_seed_and_bands_are_in_the_ids_and_in_the_manifest(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "happy"))
+    options = ("--task", "emotion", "--corpus", corpus, "--repetitions", 1, "--out", tmp_path / "out")
+    chosen = ("--seed", 5, "--draws", 2, "--bands", 24)
+    assert run("extract", world / "ear", *options, *chosen, "--json") == 0
+    record = object_of(capsys.readouterr().out)
+    headline, minimal = record["counts"]
+    assert [headline[name] for name in ("bands", "seed", "n_draws", "n_signals")] == [24, 5, 2, 4]
+    assert [minimal[name] for name in ("bands", "seed", "n_draws", "n_signals")] == [None, 5, 2, 4]
+    assert all(search.endswith(", seed 5, 2 draws") for search in record["searches"])
+    suite = load(str(tmp_path / "out"))
+    ids = {line.signal_id for line in suite.signal_lines("emotion", "local__ear")}
+    assert ids == {
+        f"{clip}:local__ear:{family}:5.{draw}"
+        for clip in "ab"
+        for family in ("responsibility", "minimal")
+        for draw in (1, 2)
+    }
+
+
+def test_a_reference_with_other_bands_cannot_join_a_folder(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "happy"))
+    toys.save_model(tmp_path / "drum", "hubert", NAMES, seed=1)
+    options = ("--task", "emotion", "--corpus", corpus, "--repetitions", 1, "--out", tmp_path / "out")
+    options = (*options, "--search", "responsibility")
+    assert run("extract", world / "ear", *options, "--bands", 24) == 0
+    capsys.readouterr()
+    before = (tmp_path / "out" / "manifest.json").read_bytes()
+    for bands, named in ((("--bands", 32), "32"), ((), "128"), (("--bands", "all"), "all")):
+        assert run("extract", tmp_path / "drum", *options, *bands) == 2
+        assert one_line(capsys.readouterr().err) == (
+            f"{tmp_path / 'out'} has responsibility signals of local/ear at --bands 24, these are at --bands"
+            f" {named}; give --bands 24, or choose another --out"
+        )
+    assert (tmp_path / "out" / "manifest.json").read_bytes() == before
+    assert run("extract", tmp_path / "drum", *options, "--bands", 24) == 0
+    assert run("extract", world / "ear", *options, "--bands", 32) == 2, "nor may one of two change alone"
 
 
 def test_validate_gives_exit_code_1_for_an_entry_that_was_tampered_with(

@@ -485,8 +485,8 @@ def test_more_than_there_is_is_refused(
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"goodenough": "0.0.9"}, "and this command is 0.0.9 with protocol 1"),
-        ({"protocol": 2}, "with protocol 1, and this command is"),
+        ({"goodenough": "0.0.9"}, "and this command is 0.0.9 with protocol 2"),
+        ({"protocol": 3}, "with protocol 2, and this command is"),
         ({"versions": (("torch", "1.0"),)}, "and this command 1.0"),
         ({"code": "0"}, "other source files of goodenough"),
     ],

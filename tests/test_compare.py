@@ -154,6 +154,27 @@ def test_levels_of_one_signal_are_told_apart() -> None:
     assert mismatch.level == 5
 
 
+def test_draws_and_replicates_of_controls_are_told_apart() -> None:
+    rows = frame(make_entry(n_clips=6, n_degenerate=1, n_draws=2)[1])
+    assert compared(rows, rows[::-1].reset_index(drop=True)).n_same == len(rows)
+    again = copy(rows)
+    (i, *_) = np.flatnonzero(
+        (again["stimulus"] == "matched") & (again["replicate"] == 2) & (again["draw"] == 2)
+    )
+    again.loc[i, ["predicted", "predicted_raw"]] = ["surprise", "Surprise"]
+    (mismatch,) = compared(rows, again).mismatches
+    assert (mismatch.signal_id, mismatch.replicate) == (again["signal_id"][i], 2)
+    assert str(mismatch.signal_id).endswith(":0.2")
+
+
+def test_a_swap_of_another_clip_is_another_question() -> None:
+    again = copy()
+    (i, *_) = np.flatnonzero(again["stimulus"] == "swap")
+    again.loc[i, "other_clip"] = "clip-0099"
+    (mismatch,) = compared(ROWS, again).mismatches
+    assert (mismatch.column, mismatch.expected) == ("other_clip", "clip-0099")
+
+
 def test_at_most_twenty_mismatches_are_told_and_all_are_counted() -> None:
     again = copy()
     again["predicted"] = "surprise"

@@ -11,7 +11,7 @@ import soundfile
 from harness import cli
 from harness.dataset import build, signals
 from harness.errors import BadInput, NotValid
-from harness.records import FAMILIES, MIN_SIGNALS
+from harness.records import FAMILIES, MIN_SIGNALS, ModelRef
 from harness.score import evaluation, transfer
 from harness.score.live import Live
 from harness.score.scorecard import summarise
@@ -19,17 +19,23 @@ from harness.score.units import units_of, visits
 from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
-from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
-from tests.test_against import Candidate
 from tests.test_cli import make_corpus
-from tests.test_transfer import LABELS
-from tests.toys import ARCHITECTURES, save_model
+from tests.test_transfer import LABELS, Loud
+from tests.toys import ARCHITECTURES, TASK, add_signals, clip_of, record_of, save_model, signal_of
+
+
+class Candidate(Loud):
+    """A listener with a name."""
+
+    ref = ModelRef("toys/loud", "e" * 64, "f" * 64)
+    device, dtype, batch_size, frontend = "cpu", "float32", 16, "none"
+    settings_sha256, class_names = "d" * 64, LABELS.names
 
 
 @pytest.fixture
 def suite(tmp_path):
-    add(tmp_path / "signals", levels=True)
-    add(tmp_path / "signals", "toys/b", seed=1)
+    add_signals(tmp_path / "signals", levels=True)
+    add_signals(tmp_path / "signals", "toys/b", seed=1)
     return signals.load(str(tmp_path / "signals"))
 
 
@@ -61,10 +67,10 @@ def test_what_was_judged_is_not_asked_again(suite, tmp_path):
 
 def test_a_new_reference_costs_its_own_signals_alone(suite, tmp_path):
     evaluated(suite, tmp_path / "out")
-    add(suite.root, "toys/c", seed=2)
+    add_signals(suite.root, "toys/c", seed=2)
     grown = signals.load(str(suite.root))
     entry, rows, n = evaluated(grown, tmp_path / "out")
-    assert n <= 3 * 2 * 5, "three clips, two families, a signal and four controls"
+    assert n <= 4 * 2 * 9, "four clips, two families, a signal and eight controls at most"
     whole = evaluated(grown, tmp_path / "elsewhere")
     assert (plain(entry), rows) == (plain(whole[0]), whole[1])
 
@@ -163,9 +169,9 @@ def proofless(candidate):
 
 
 def test_a_suite_of_degenerate_signals_alone_is_proven_on_its_clips(tmp_path):
-    made = [clip_of(i) for i in range(3)]
-    found = [dataclasses.replace(signal_of(c, "toys/a", f), degenerate=True) for c in made for f in FAMILIES]
-    build.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), made, found)
+    clips = [clip_of(i) for i in range(3)]
+    found = [dataclasses.replace(signal_of(c, "toys/a", f), degenerate=True) for c in clips for f in FAMILIES]
+    build.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), clips, found)
     entry, rows, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
     assert {row["stimulus"] for row in rows} == {"whole", "silence"}
     assert entry.proof.n == 3
@@ -184,7 +190,7 @@ def large(tmp_path_factory):
     """A suite of 240 clips and two references."""
     root = tmp_path_factory.mktemp("large")
     for name, seed in (("toys/a", 0), ("toys/b", 1)):
-        add(root, name, seed=seed, clips=range(240))
+        add_signals(root, name, seed=seed, clips=range(240))
     return signals.load(str(root))
 
 
@@ -209,7 +215,7 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, tmp_path, mo
 def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suite, tmp_path):
     entry, rows, _ = evaluated(suite, tmp_path / "out", until_width=0.01)
     assert not entry.complete
-    assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 3 * 2
+    assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 4 * 2
 
 
 def test_live_estimates_end_as_those_of_the_scorecard(large, tmp_path):
@@ -219,8 +225,58 @@ def test_live_estimates_end_as_those_of_the_scorecard(large, tmp_path):
     )
     assert sum(n for n, _, _ in seen) == seen[-1][1] == len(units_of(large, TASK))
     now, rates = seen[-1][2].now(), entry.scorecard.headline.rates
-    assert (now.transfer, now.floor, now.lift) == (rates.transfer, rates.floor, rates.lift)
+    assert (now.transfer, now.swap, now.lift) == (rates.transfer, rates.swap, rates.lift)
     assert now.n_clips == 240
+
+
+@pytest.mark.parametrize("n_draws", [1, 3])
+def test_live_estimates_are_those_of_the_scorecard_with_draws_and_without_some_swaps(tmp_path, n_draws):
+    """The second reference gives one clip another class than the rest, the third gives all the same."""
+    clips = [clip_of(i) for i in range(24)]
+    add_signals(tmp_path / "signals", clips=clips, n_draws=n_draws)
+    for name, different in (("toys/b", 1), ("toys/c", 0)):
+        classes = ["bonafide"] * different + ["spoof"] * (24 - different)
+        pairs = zip(clips, classes, strict=True)
+        some = [signal_of(clip, name, expected=label, seed=1) for clip, label in pairs]
+        record = record_of(name, FAMILIES[:1], 24, seed=1)
+        build.add_reference(tmp_path / "signals", TASK, record, clips, some)
+    suite, seen = signals.load(str(tmp_path / "signals")), []
+    entry, _, _ = evaluated(suite, tmp_path / "out", progress=lambda n, total, live: seen.append(live))
+    now, family = seen[-1].now(), entry.scorecard.headline
+    assert [cell.n_unswapped for cell in family.cells] == [0, 0, 24]
+    assert family.cells[2].rates.transfer.n == 24
+    assert family.cells[2].rates.lift.value is None
+    for live, final in ((now.transfer, family.rates.transfer), (now.lift, family.rates.lift)):
+        assert (live.n, live.method) == (final.n, final.method)
+        assert (live.value, live.low, live.high) == pytest.approx((final.value, final.low, final.high))
+
+
+def test_a_near_copy_of_a_reference_is_left_out_of_its_means(tmp_path):
+    """The reference says of each clip what the candidate says, and as surely, but has other weights."""
+    clips = [clip_of(i) for i in range(40)]
+    said = LABELS.canonical
+    logits = Candidate().logits([clip.waveform for clip in clips], 16_000).astype(float)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    everything = np.ones(201, dtype=bool)
+    copied = [
+        dataclasses.replace(
+            signal_of(clip, "toys/b", mask=everything, expected=said[int(row.argmax())]),
+            p_clip=(float(row[1]), float(row[0])),
+        )
+        for clip, row in zip(clips, p, strict=True)
+    ]
+    add_signals(tmp_path / "signals", clips=clips)
+    record = record_of("toys/b", FAMILIES[:1], 40)
+    build.add_reference(tmp_path / "signals", TASK, record, clips, copied)
+    entry, _, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
+    a, b = entry.likeness
+    assert (a.is_copy, b.is_copy) == (False, True)
+    assert (b.n_signals, b.n_accepted, b.n_clips, b.n_agreed) == (40, 40, 40, 40)
+    assert b.correlation == pytest.approx(1.0)
+    family = entry.scorecard.headline
+    assert [cell.near_copy for cell in family.cells] == [False, True]
+    assert family.rates.lift == family.cells[0].rates.lift
+    assert family.rates.transfer.n == 40
 
 
 def test_live_estimates_wait_for_enough_signals(suite):
@@ -229,7 +285,7 @@ def test_live_estimates_wait_for_enough_signals(suite):
     assert live.now().transfer.value is None
     for unit, said in next(iter(transfer.judge(Candidate(), suite, TASK, visits(units, TASK)))):
         live.learn(unit, said)
-    assert live.now().transfer.n == 6
+    assert live.now().transfer.n == 8
     assert live.now().lift.value is None, f"below {MIN_SIGNALS} signals of a reference"
 
 
@@ -243,8 +299,8 @@ def test_rates_over_visible_signals_leave_out_what_the_model_cannot_hear(suite, 
     _, table = _tabled(entry, rows)
     card = summarise(table.to_pandas(), TASK, entry.model, entry.references, LABELS)
     assert card.headline.rates == family.rates
-    assert card.headline.visible.transfer.n == 2 * 2
-    assert card.headline.rates.transfer.n == 2 * 3
+    assert card.headline.visible.transfer.n == 2 * 3
+    assert card.headline.rates.transfer.n == 2 * 4
 
 
 def _tabled(entry, rows):

@@ -13,6 +13,7 @@ from huggingface_hub import ModelCardData, eval_result_entries_to_yaml, parse_ev
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
 from harness import cli
+from harness.dataset.synthetic import SYNTHETIC
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.records import DatasetRef, Estimate
@@ -58,7 +59,7 @@ def test_a_model_card_reads_the_model_index_and_writes_it_again() -> None:
     assert (lift.dataset_type, lift.dataset_config, lift.dataset_split) == ("org/signals", "emotion", "test")
     assert (lift.dataset_revision, lift.source_url) == ("c" * 40, "https://example.org/board")
     kinds = [result.metric_type for result in results]
-    assert kinds == ["lift", "transfer", "floor", "ceiling", "accuracy", "f1"]
+    assert kinds == ["lift", "placement", "transfer", "swap", "agreement", "accuracy", "f1"]
 
 
 def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
@@ -66,6 +67,10 @@ def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
         (model,) = exports.model_index(made(signals), NOBODY)["model-index"]
         (result,) = model["results"]
         assert result["dataset"]["type"] == "goodenough-starter"
+        assert (SYNTHETIC in result["dataset"]["name"]) == (signals is EMBEDDED)
+        record = exports.every_eval_ever(made(signals), NOBODY, created=0)
+        said = [r["metric_config"]["evaluation_description"] for r in record["evaluation_results"]]
+        assert all((SYNTHETIC in text) == (signals is EMBEDDED) for text in said)
         assert "source" not in result
 
 
@@ -95,7 +100,7 @@ def test_eval_results_are_those_of_huggingface_hub(source: Source) -> None:
     assert (result.source_url, result.source_name) == (source.url, source.name)
     assert result.notes == (
         "lift, signals of family responsibility; 95 % interval 0.1250 to 0.3750, n = 40 (clip bootstrap);"
-        " goodenough 0.1.0, protocol 1"
+        " for this panel of 2 references; goodenough 0.1.0, protocol 2"
     )
 
 
@@ -211,7 +216,7 @@ def test_every_number_goes_to_every_eval_ever_with_its_interval() -> None:
     entry = made()
     found = exports.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
     by_id = {result["metric_config"]["metric_id"]: result["score_details"] for result in found}
-    rates = ("lift", "transfer", "floor", "ceiling")
+    rates = ("lift", "placement", "transfer", "swap", "agreement")
     assert list(by_id) == [*(f"goodenough.{name}" for name in rates), "accuracy", "f1_macro"]
     assert by_id["goodenough.lift"] == {
         "score": 0.25,
@@ -227,7 +232,7 @@ def test_every_number_goes_to_every_eval_ever_with_its_interval() -> None:
     }
     assert by_id["accuracy"]["score"] == entry.scorecard.whole.accuracy.value
     lower = {r["metric_config"]["metric_id"] for r in found if r["metric_config"]["lower_is_better"]}
-    assert lower == {"goodenough.floor"}
+    assert lower == {"goodenough.swap"}
     assert len({result["evaluation_result_id"] for result in found}) == len(found)
 
 

@@ -20,8 +20,9 @@ from harness.dataset import schema
 from harness.documents import to_json
 from harness.errors import BadInput
 from harness.submit import parquet_pages, rows, store, verification
+from harness.submit.facts import MAX_TEXT
 from harness.submit.text import is_plain
-from harness.submit.validate import MAX_TEXT, problems, strays
+from harness.submit.validate import problems, strays
 from harness.tasks import TASKS
 from leaderboard import table
 from tests import hostile
@@ -31,6 +32,7 @@ MADE = make_entry(n_clips=6, n_degenerate=1)
 CONTENT = json.loads(to_json(MADE[0]))
 SHOWN = {name: value for name, value in CONTENT.items() if name != "scorecard"}
 """What is not counted again from the verdicts."""
+CLIP_ID = schema.VERDICTS.get_field_index("clip_id")
 PLACES = [where for where, _ in hostile.in_every_place(SHOWN, "")]
 MISSING = f"{store.VERDICTS}: missing, expected beside the other"
 
@@ -184,11 +186,11 @@ def test_a_page_that_unpacks_to_far_more_than_the_foot_of_the_file_tells_is_not_
     monkeypatch.setattr(rows, "MAX_EXPANDED_BYTES", 10**6)
     path = folder / store.VERDICTS
     sound = schema.verdict_table(MADE[1][:1])
-    long = sound.set_column(4, "clip_id", pa.array(["x" * 3_000_000]))
+    long = sound.set_column(CLIP_ID, "clip_id", pa.array(["x" * 3_000_000]))
     pq.write_table(long, path, compression="zstd", use_dictionary=False, store_schema=False)
     assert any("bytes uncompressed, expected at most" in line for line in found(folder))
     data, group = path.read_bytes(), pq.ParquetFile(path).metadata.row_group(0)
-    for size in (group.total_byte_size, group.column(4).total_uncompressed_size):
+    for size in (group.total_byte_size, group.column(CLIP_ID).total_uncompressed_size):
         assert data.count(_told(size, 4)) == 1
         data = data.replace(_told(size, 4), _told(1000, 4))
     path.write_bytes(data)

@@ -70,33 +70,77 @@ def test_signals_of_one_clip_widen_the_interval(metric: Any) -> None:
     assert found["high"] - found["low"] > 1.7 * (alone["high"] - alone["low"])
 
 
+def test_swap_and_lift_by_hand(metric: Any) -> None:
+    found = metric.compute(
+        predictions=["jazz", "rock", "rock", "pop"],
+        references=["jazz", "jazz", "rock", "pop"],
+        controls=[["jazz", "rock", "rock"], ["jazz", "jazz", "rock"], ["pop"], []],
+    )
+    assert found["transfer"] == pytest.approx(3 / 4)
+    assert found["swap"] == pytest.approx((1 / 3 + 2 / 3 + 0) / 3)
+    assert found["lift"] == pytest.approx((2 / 3 - 2 / 3 + 1) / 3)
+    assert (found["n"], found["lift_n"]) == (4, 3)
+    one = metric.compute(predictions=["a", "b"], references=["a", "a"], controls=["b", "a"])
+    listed = metric.compute(predictions=["a", "b"], references=["a", "a"], controls=[["b"], ["a"]])
+    assert one == listed
+    assert (one["swap"], one["lift"]) == (0.5, 0.0)
+    none = metric.compute(predictions=["a", "b"], references=["a", "a"], controls=[[], []])
+    assert (none["swap"], none["lift"], none["lift_n"]) == (None, None, 0)
+
+
+def test_the_example_of_its_page_is_right(metric: Any) -> None:
+    import doctest
+
+    example = doctest.DocTestParser().get_doctest(
+        metric.inputs_description, {"metric": metric, "evaluate": Loads(metric)}, "metric", None, 0
+    )
+    assert len(example.examples) == 3
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+class Loads:
+    """`evaluate` with the metric loaded already."""
+
+    def __init__(self, metric: Any) -> None:
+        self.metric = metric
+
+    def load(self, path: str) -> Any:
+        """The metric."""
+        return self.metric
+
+
 @pytest.mark.parametrize("task", ["emotion", "music-genre"])
 def test_the_metric_gives_the_numbers_of_the_scorecard(metric: Any, task: str) -> None:
     """Transfer and lift of every pair of a reference and another one of the starter suite."""
     suite = load(str(root.embedded()))
+    n_compared = 0
     for folder in store.find(suite.root / VERDICTS):
         entry, rows = store.read(folder), store.verdicts(folder)
         if entry.task != task:
             continue
         for cell in entry.scorecard.families[0].cells:
             mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == "responsibility")]
-            said = {
-                name: mine[mine["stimulus"] == name].sort_values("signal_id")
-                for name in ("signal", "permuted")
-            }
+            signals = mine[(mine["stimulus"] == "signal") & (mine["draw"] == 1)].sort_values("signal_id")
+            if (mine["draw"] > 1).any() or cell.n_applicable < len(signals):
+                continue
+            swaps = mine[mine["stimulus"] == "swap"].groupby("signal_id")["predicted"].agg(list)
             found = metric.compute(
-                predictions=said["signal"]["predicted"].tolist(),
-                references=said["signal"]["expected"].tolist(),
-                controls=said["permuted"]["predicted"].tolist(),
-                clip_ids=said["signal"]["clip_id"].tolist(),
+                predictions=signals["predicted"].tolist(),
+                references=signals["expected"].tolist(),
+                controls=[swaps.get(signal_id, []) for signal_id in signals["signal_id"]],
+                clip_ids=signals["clip_id"].tolist(),
             )
             rates = cell.rates
             assert (found["transfer"], found["low"], found["high"]) == pytest.approx(
                 (rates.transfer.value, rates.transfer.low, rates.transfer.high)
             )
-            assert (found["lift"], found["lift_low"], found["lift_high"]) == pytest.approx(
-                (rates.lift.value, rates.lift.low, rates.lift.high)
-            )
+            assert found["swap"] == pytest.approx(rates.swap.value)
+            if rates.lift.value is not None:
+                assert (found["lift"], found["lift_low"], found["lift_high"]) == pytest.approx(
+                    (rates.lift.value, rates.lift.low, rates.lift.high)
+                )
+            n_compared += 1
+    assert n_compared > 0
 
 
 def test_no_signals_give_none(metric: Any) -> None:
@@ -106,3 +150,8 @@ def test_no_signals_give_none(metric: Any) -> None:
 def test_clip_ids_of_another_number_are_refused(metric: Any) -> None:
     with pytest.raises(BadInput, match="1 clip_ids for 2 predictions"):
         metric.compute(predictions=["a", "b"], references=["a", "b"], clip_ids=["x"])
+
+
+def test_controls_of_another_number_are_refused(metric: Any) -> None:
+    with pytest.raises(BadInput, match="1 controls for 2 predictions"):
+        metric.compute(predictions=["a", "b"], references=["a", "b"], controls=[["x", "y"]])

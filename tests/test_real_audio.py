@@ -55,5 +55,7 @@ def test_raw_wave_models_accept_each_others_signals_of_real_recordings(tmp_path,
         assert card["whole"]["accuracy"]["value"] > 0.5
         for family in card["families"]:
             (other,) = [c for c in family["cells"] if not c["same_weights"]]
+            assert not other["near_copy"]
             assert other["rates"]["transfer"]["value"] > other["rates"]["silence"]["value"]
+            assert other["rates"]["swap"]["value"] < other["rates"]["transfer"]["value"]
             assert other["rates"]["transfer"]["value"] > 0.4

@@ -18,12 +18,14 @@ import pytest
 import yaml
 
 from harness import audio, cli
+from harness.cli import extract
 from harness.dataset import licences
 from harness.documents import Entry, Manifest, from_json
 from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.recipes import cost, reading, scale
 from harness.recipes.__main__ import PAGE
+from harness.records import DEFAULT_BANDS
 from harness.submit import rows
 from harness.tasks import TASKS
 from tests import toys
@@ -108,6 +110,10 @@ def test_gtzan_states_no_licence_and_models_of_unknown_order_wait_for_a_label_ma
     assert all(m.labels is None for m in deepfake.models)
 
 
+def test_a_recipe_and_a_command_allow_as_many_draws():
+    assert extract.MAX_DRAWS == reading.MAX_DRAWS
+
+
 def test_the_families_of_the_searches_are_those_of_the_searches():
     assert {name: search.family for name, search in SEARCHES.items()} == dict(reading.FAMILY_OF)
 
@@ -124,6 +130,13 @@ WRONG = [
     ({"searches": ["magic"]}, "no search named 'magic'; known: responsibility, minimal, gradient"),
     ({"searches": ["minimal", "gradient"], "repetitions": None}, "are of one family"),
     ({"searches": ["minimal"]}, "`repetitions` is of the search responsibility"),
+    ({"searches": ["minimal"], "repetitions": None, "bands": 64}, "`bands` is of the search responsibility"),
+    ({"bands": 1}, "bands is 1; expected 2 or more, or all"),
+    ({"bands": "some"}, "bands"),
+    ({"draws": 0}, "draws is 0; expected at least 1"),
+    ({"draws": 101}, "draws is 101; expected at most 100"),
+    ({"draws": "2"}, "draws: Input should be a valid integer"),
+    ({"seed": -1}, "seed is -1; expected 0 or more"),
     ({"models": []}, "`models` is empty"),
     ({"models": [EAR, EAR]}, "twice"),
     ({"models": [EAR | {"revision": "main"}]}, "a folder has no revision 'main'"),
@@ -181,8 +194,11 @@ def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
 
     before = content("here")
     assert content("elsewhere", models=[EAR | {"note": "A better toy.", "parameters_m": 2.0}, DRUM]) == before
-    changes = ({"models": [EAR]}, {"limit": 9}, {"searches": ["responsibility"]}, {"alpha": 0.5})
-    assert len({before, *(content(f"{i}", **c) for i, c in enumerate(changes))}) == 5
+    changes = (
+        *({"models": [EAR]}, {"limit": 9}, {"searches": ["responsibility"]}, {"alpha": 0.5}),
+        *({"bands": 64}, {"bands": "all"}, {"seed": 1}, {"draws": 2}),
+    )
+    assert len({before, *(content(f"{i}", **c) for i, c in enumerate(changes))}) == 9
 
 
 # ---- combinations of options ---------------------------------------------------------------------
@@ -194,6 +210,9 @@ def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
         (["--recipe", "emotion", "org/model"], "MODEL goes with one model"),
         (["--recipe", "emotion", "--task", "emotion"], "--task goes with one model"),
         (["--recipe", "emotion", "--limit", "3"], "--limit goes with one model"),
+        (["--recipe", "emotion", "--bands", "64"], "--bands goes with one model"),
+        (["--recipe", "emotion", "--seed", "0"], "--seed goes with one model"),
+        (["--recipe", "emotion", "--draws", "2"], "--draws goes with one model"),
         (["--recipe", "emotion", "--alpha", "0"], "--alpha goes with one model"),
         (["--recipe", "emotion", "--masks-only"], "--masks-only goes with one model"),
         (["--recipe", "emotion", "--revision", "main"], "--revision goes with one model"),
@@ -225,9 +244,17 @@ def test_a_wrong_combination_of_options_is_one_line(tmp_path, capsys, arguments,
 
 def test_queries_of_a_search_scale_with_its_settings():
     assert cost.queries_of("minimal") == cost.Spent(35, 165, 228)
-    # 17 partitions less of 5 splits of 14 queries: 1,190 less
-    assert cost.queries_of("responsibility", 3) == cost.Spent(229, 227, 258)
-    assert cost.queries_of("responsibility", 20, 1000) == cost.Spent(1000, 1000, 1000)
+    # at single bins 17 partitions less of 5 splits of 14 queries: 1,190 less
+    assert cost.queries_of("responsibility", 3, bands="all") == cost.Spent(229, 227, 258)
+    assert cost.queries_of("responsibility", 20, 800) == cost.Spent(800, 800, 800)
+    for bands in (None, 128, 24):
+        assert cost.queries_of("responsibility", bands=bands) == cost.ON_BANDS
+    for bands in ("all", 129, 10**6):
+        assert cost.queries_of("responsibility", bands=bands) == cost.QUERIES["responsibility"]
+    # on bands 17 partitions less of (877 - 12) / 20 queries
+    fewer = 17 * 43.25
+    three = cost.queries_of("responsibility", 3)
+    assert (three.low, three.likely, three.high) == pytest.approx((901 - fewer, 877 - fewer, 957 - fewer))
 
 
 def test_the_queries_are_those_that_were_measured():
@@ -238,6 +265,11 @@ def test_the_queries_are_those_that_were_measured():
         assert found[53] == spent.low
         assert round(sum(found) / 107) == spent.likely
         assert found[95] <= spent.high <= found[96] + 1
+    lines = json.loads((ROOT / "tests/benchmarks/results/bands.json").read_text())
+    found = sorted(line["queries"] for line in lines)
+    assert {line["bands"] for line in lines} == {DEFAULT_BANDS}
+    assert len(found) == 10
+    assert cost.Spent(found[4], round(sum(found) / 10), found[9]) == cost.ON_BANDS
 
 
 def test_operations_of_a_query_by_hand():
@@ -254,9 +286,11 @@ def test_operations_of_a_query_by_hand():
 def test_bytes_and_stimuli_by_hand():
     assert cost.signal_bytes(3, 16_000) == 192_000
     assert cost.mask_bytes(3, 16_000) == pytest.approx(24_001 * 0.034)
-    assert cost.stimuli_of(["responsibility", "minimal"]) == 17
-    assert cost.stimuli_of(["minimal"]) == 5
-    assert cost.judged_queries(4, 10, ["responsibility", "minimal"]) == 10 + 4 * 10 * 17
+    # a signal, 3 swap, 4 matched, largest, complement; and 7 levels of the minimal one
+    assert cost.stimuli_of(["minimal"]) == 1 + 3 + 4 + 1 + 1
+    assert cost.stimuli_of(["responsibility", "minimal"]) == 10 + 10 + 7
+    assert cost.judged_queries(4, 10, ["responsibility", "minimal"]) == 10 + 4 * 10 * 27
+    assert cost.judged_queries(4, 10, ["responsibility", "minimal"], 3) == 10 + 4 * 10 * 27 * 3
 
 
 def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
@@ -298,7 +332,7 @@ def test_the_cost_of_a_recipe_by_hand(tmp_path):
         DRUM,
         EAR | {"source": "./mute", "needs": "label map"},
     ]
-    recipe, task = reading.read(str(written(tmp_path, models=models, repetitions=3)))
+    recipe, task = reading.read(str(written(tmp_path, models=models, repetitions=3, bands="all")))
     size = cost.Size(10, 10.0)
     mute = recipe.models[2].source
     found = cost.cost_of(recipe, task, {"studio": size}, {mute: "it waits"})
@@ -308,12 +342,24 @@ def test_the_cost_of_a_recipe_by_hand(tmp_path):
     assert ear.gpu_hours is not None
     assert ear.gpu_hours.likely == pytest.approx(3920 * 1.59851e11 / 30e12 / 3600, rel=1e-4)
     assert ear.audio_bytes == 10 * 2 * 640_000
-    assert ear.judged_queries == 10 + 2 * 10 * 17
+    assert ear.judged_queries == 10 + 2 * 10 * 27
     assert drum.gpu_hours is None
     assert drum.queries == ear.queries
     assert (waiting.passed_over, waiting.queries) == ("it waits", None)
     assert found.total("queries") == 2 * 3920
     assert found.total("gpu_hours") == pytest.approx(ear.gpu_hours.likely)
+
+
+def test_every_draw_costs_as_much_again(tmp_path):
+    models = [EAR | {"parameters_m": 100.0}]
+    one, three = (
+        cost.cost_of(*reading.read(str(written(tmp_path / str(n), models=models, draws=n))), sizes, {})
+        for n, sizes in ((1, {"studio": cost.Size(10, 10.0)}), (3, {"studio": cost.Size(10, 10.0)}))
+    )
+    for field in ("queries", "gpu_hours", "audio_bytes", "mask_bytes", "audio_hours"):
+        assert three.total(field) == pytest.approx(3 * one.total(field))
+    assert one.total("judged_queries") == 10 + 10 * 27
+    assert three.total("judged_queries") == 10 + 3 * 10 * 27
 
 
 def test_masks_alone_are_costed_where_audio_may_not_be_kept(tmp_path):
@@ -326,7 +372,7 @@ def test_masks_alone_are_costed_where_audio_may_not_be_kept(tmp_path):
 
 def test_the_matrix_overtakes_the_extraction_where_it_is_said():
     n = scale.overtaken_at()
-    assert 1 + 17 * (n - 1) <= 1417 + 165 < 1 + 17 * n
+    assert 1 + 27 * (n - 1) <= 877 + 165 < 1 + 27 * n
 
 
 def test_the_scale_page_says_what_is_computed():
@@ -354,7 +400,7 @@ def test_a_dry_run_asks_no_network_and_writes_nothing(tmp_path):
     told = said("extract", "--recipe", "deepfake", "--dry-run", "--json", **NO_NETWORK, HF_HOME=str(home))
     found = json.loads(told.stdout)
     by_model = {r["model"]: r for r in found["references"] if r["corpus"] == "voices"}
-    assert by_model["WpythonW/ast-fakeaudio-detector"]["queries"]["likely"] == 600 * (1417 + 165)
+    assert by_model["WpythonW/ast-fakeaudio-detector"]["queries"]["likely"] == 600 * (877 + 165)
     assert by_model["Vansh180/deepfake-audio-wav2vec2"]["passed_over"] == "passed over"
     assert found["assumed"]["tflops_achieved"]["value"] == 30
     assert not out.exists()

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from harness.documents import Rates, ReferenceCounts, Scorecard, from_json, to_json
-from harness.records import FAMILIES, MIN_SIGNALS, LabelMap, ModelRef, Verdict
+from harness.records import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
 from harness.score.estimates import clustered, wilson
-from harness.score.scorecard import METRICS, lift_by_clip, polarity_warning, summarise
+from harness.score.panels import METRICS
+from harness.score.scorecard import lift_by_clip, polarity_warning, resampled, summarise
 from harness.tasks import TASKS
 
 TASK = TASKS["emotion"]
 HEADLINE, MINIMAL = FAMILIES
-CONTROLS = ("permuted", "largest", "permuted_equal_energy", "complement")
 
 
 def model(name: str, weights: str | None = None) -> ModelRef:
@@ -53,26 +53,59 @@ def row(stimulus: str, predicted: str, **fields: object) -> dict[str, object]:
     return blank | fields
 
 
+Answer = str | Sequence[str]
+
+
 def signal(
     reference: ModelRef,
     clip_id: str,
     expected: str,
-    said: Sequence[str],
+    said: Sequence[Answer],
     family: str = HEADLINE,
     n_samples: int = 1000,
+    *,
+    matched: Sequence[str] = ("other",) * N_MATCHED,
+    draw: int = 1,
+    other_n_samples: int | None = None,
 ) -> list[dict[str, object]]:
-    """The five verdicts of one signal; `said` of the signal, permuted and largest."""
+    """The verdicts of one signal.
+
+    Args:
+        reference: whose it is.
+        clip_id: its clip.
+        expected: its class.
+        said: of the signal, its `swap` controls and its `largest`; one answer stands for all three swaps.
+        family: one of FAMILIES.
+        n_samples: length of the clip.
+        matched: of its `matched` controls.
+        draw: which extraction.
+        other_n_samples: length of the clips of the swaps; that of the clip, unless it is given.
+    """
     at = {
         "reference": reference.repo_id,
         "family": family,
+        "draw": draw,
         "level": 0,
         "clip_id": clip_id,
-        "signal_id": f"{clip_id}:{reference.slug}:{family}",
+        "signal_id": f"{clip_id}:{reference.slug}:{family}:0.{draw}",
         "n_samples": n_samples,
         "expected": expected,
     }
-    answers = (*said, "other", "other")
-    return [row(s, a, **at) for s, a in zip(("signal", *CONTROLS), answers, strict=True)]
+    itself, swaps, largest = said
+    each = [swaps] * N_SWAPS if isinstance(swaps, str) else swaps
+    other = {"n_samples": other_n_samples or n_samples, "level": None}
+    return [
+        row("signal", str(itself), **at),
+        *(row("swap", a, **{**at, **other, "replicate": i, "other_clip": "z"}) for i, a in enumerate(each)),
+        *(row("matched", a, **{**at, "level": None, "replicate": i}) for i, a in enumerate(matched)),
+        row("largest", str(largest), **{**at, "level": None}),
+        row("complement", "other", **{**at, "level": None}),
+    ]
+
+
+def wholes(n: int, label: str = "angry") -> list[dict[str, object]]:
+    """Whole clips c0, c1, ..., of which the candidate says one class."""
+    return [row("whole", label, clip_id=f"c{i}", truth=label) for i in range(n)]
 
 
 def frame(*rows: dict[str, object] | list[dict[str, object]]) -> pd.DataFrame:
@@ -81,29 +114,50 @@ def frame(*rows: dict[str, object] | list[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(flat, columns=columns)
 
 
-def by_hand() -> pd.DataFrame:
-    """Two references, three clips; c is a second long, a and b half.
+def by_hand(times: int = 1) -> pd.DataFrame:
+    """Two references, three clips; c is a second long, a and b half. All of it as often as is asked for.
 
-    |      | whole | first: class, signal, permuted, largest | second                         |
-    | a    | angry | angry: angry, angry, sad                | sad: sad, angry, sad           |
-    | b    | happy | happy: happy, sad, happy                | calm, which nobody here knows  |
-    | c    | sad   | angry: other, angry, angry              | sad: sad, other, happy         |
+    |   | whole | class | signal | swap               | matched             | largest |
+    | a | angry | first: angry | angry | angry, sad, sad    | angry twice of four | sad     |
+    | b | happy | happy        | happy | sad                | happy, the only one | happy   |
+    | c | sad   | angry        | other | angry, angry, sad  | other               | angry   |
+    | a |       | second: sad  | sad   | angry, sad, other  | there is none       | sad     |
+    | b |       | calm, which nobody here knows                                        |
+    | c |       | sad          | sad   | there is none      | sad twice of four   | happy   |
     Silence is angry when short and sad when long.
     """
     long = {"n_samples": 2000}
-    return frame(
-        row("whole", "angry", clip_id="a", truth="angry"),
-        row("whole", "happy", clip_id="b", truth="sad"),
-        row("whole", "sad", clip_id="c", truth="sad", **long),
+    rows: list[dict[str, object] | list[dict[str, object]]] = [
         row("silence", "angry"),
         row("silence", "sad", **long),
-        signal(FIRST, "a", "angry", ("angry", "angry", "sad")),
-        signal(FIRST, "b", "happy", ("happy", "sad", "happy")),
-        signal(FIRST, "c", "angry", ("other", "angry", "angry"), n_samples=2000),
-        signal(SECOND, "a", "sad", ("sad", "angry", "sad")),
-        signal(SECOND, "b", "calm", ("happy", "happy", "happy")),
-        signal(SECOND, "c", "sad", ("sad", "other", "happy"), n_samples=2000),
-    )
+    ]
+    for i in range(times):
+        a, b, c = (f"{name}{i}" for name in "abc")
+        rows += [
+            row("whole", "angry", clip_id=a, truth="angry"),
+            row("whole", "happy", clip_id=b, truth="sad"),
+            row("whole", "sad", clip_id=c, truth="sad", **long),
+            signal(
+                FIRST,
+                a,
+                "angry",
+                ("angry", ("angry", "sad", "sad"), "sad"),
+                matched=("angry", "angry", "other", "other"),
+            ),
+            signal(FIRST, b, "happy", ("happy", "sad", "happy"), matched=("happy",)),
+            signal(FIRST, c, "angry", ("other", ("angry", "angry", "sad"), "angry"), n_samples=2000),
+            signal(SECOND, a, "sad", ("sad", ("angry", "sad", "other"), "sad"), matched=()),
+            signal(SECOND, b, "calm", ("happy", "happy", "happy")),
+            signal(
+                SECOND,
+                c,
+                "sad",
+                ("sad", (), "happy"),
+                n_samples=2000,
+                matched=("sad", "sad", "other", "other"),
+            ),
+        ]
+    return frame(*rows)
 
 
 REFERENCES = (counts(FIRST, 3), counts(SECOND, 3, degenerate=1))
@@ -116,53 +170,163 @@ def values(rates: Rates) -> dict[str, float | None]:
 # --- by hand
 
 
+OF_FIRST = {
+    "coverage": 1.0,
+    "transfer": 2 / 3,
+    "agreeing_transfer": 1.0,  # a and b, where the whole clip has the class
+    "swap": (1 / 3 + 0 + 2 / 3) / 3,
+    "lift": (2 / 3 + 1 - 2 / 3) / 3,
+    "matched": (1 / 2 + 1 + 0) / 3,
+    "placement": (1 / 2 + 0 + 0) / 3,
+    "largest": 2 / 3,
+    "beyond_largest": (1 + 0 - 1) / 3,
+    "silence": 1 / 3,  # a: short and angry; c is long, where silence is sad
+    "agreement": 2 / 3,
+}
+OF_SECOND = {
+    "coverage": 2 / 3,
+    "transfer": 1.0,
+    "agreeing_transfer": 1.0,
+    "swap": 1 / 3,  # a alone
+    "lift": 2 / 3,  # a alone
+    "matched": 1 / 2,  # c alone
+    "placement": 1 / 2,
+    "largest": 1 / 2,
+    "beyond_largest": (0 + 1) / 2,
+    "silence": 1 / 2,
+    "agreement": 1 / 2,
+}
+DIFFERENCES = ("lift", "placement", "beyond_largest")
+
+
 def test_every_rate_of_every_cell_by_hand() -> None:
-    first, second = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].cells
-    assert values(first.rates) == pytest.approx(
-        {
-            "coverage": 1.0,
-            "transfer": 2 / 3,
-            "agreeing_transfer": 1.0,  # a and b, where the whole clip has the class
-            "floor": 2 / 3,
-            "lift": (0 + 1 - 1) / 3,
-            "largest": 2 / 3,
-            "silence": 1 / 3,  # a: short and angry; c is long, where silence is sad
-            "ceiling": 2 / 3,
-        }
+    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP)
+    first, second = card.families[0].cells
+    assert values(first.rates) == pytest.approx(OF_FIRST)
+    assert values(second.rates) == pytest.approx(OF_SECOND)
+    assert (first.n_applicable, first.n_unswapped, first.n_unmatched) == (60, 0, 0)
+    assert (second.n_applicable, second.n_unswapped, second.n_unmatched) == (40, 20, 20)
+    n = {name: getattr(second.rates, name).n for name in METRICS}
+    assert n == {
+        **dict.fromkeys(METRICS, 40),
+        "coverage": 60,
+        "agreeing_transfer": 20,
+        **dict.fromkeys(("swap", "lift", "matched", "placement"), 20),
+    }
+    assert (second.n_signals, second.n_degenerate, second.same_weights, second.near_copy) == (
+        *(4, 1, False, False),
     )
-    assert values(second.rates) == pytest.approx(
-        {
-            "coverage": 2 / 3,
-            "transfer": 1.0,
-            "agreeing_transfer": 1.0,
-            "floor": 0.0,
-            "lift": 1.0,
-            "largest": 1 / 2,
-            "silence": 1 / 2,
-            "ceiling": 1 / 2,
-        }
-    )
-    assert (first.n_applicable, second.n_applicable) == (3, 2)
-    assert (second.n_signals, second.n_degenerate, second.same_weights) == (4, 1, False)
-    assert first.rates.transfer == wilson(2, 3)
+    assert first.rates.transfer == wilson(40, 60)
+
+
+def test_differences_are_not_shown_below_twenty_signals() -> None:
+    """Of a reference with nineteen signals that have the control, and in the mean without it."""
+    few = summarise(by_hand(6), TASK, CANDIDATE, REFERENCES, MAP).families[0]
+    for cell, known in zip(few.cells, (OF_FIRST, OF_SECOND), strict=True):
+        shown = {name: None if name in DIFFERENCES else value for name, value in known.items()}
+        assert values(cell.rates) == pytest.approx(shown)
+    assert all(getattr(few.rates, name).value is None for name in DIFFERENCES)
+    some = summarise(by_hand(19), TASK, CANDIDATE, REFERENCES, MAP).families[0]
+    assert some.cells[0].rates.lift.value == pytest.approx(1 / 3)
+    assert (some.cells[1].rates.lift.value, some.cells[1].rates.placement.value) == (None, None)
+    assert some.cells[1].rates.beyond_largest.value == pytest.approx(1 / 2), "38 signals have `largest`"
+    assert some.rates.lift == some.cells[0].rates.lift
+    assert some.rates.beyond_largest.value == pytest.approx((0 + 1 / 2) / 2)
 
 
 def test_the_means_over_references_are_unweighted() -> None:
-    rates = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, MAP).families[0].rates
-    found = values(rates)
-    assert found.pop("lift") is None  # neither reference offers enough signals
-    assert found == pytest.approx(
+    rates = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP).families[0].rates
+    assert values(rates) == pytest.approx({n: (OF_FIRST[n] + OF_SECOND[n]) / 2 for n in METRICS})
+    assert (rates.transfer.n, rates.coverage.n, rates.agreeing_transfer.n) == (100, 120, 60)
+    assert (rates.swap.n, rates.lift.n, rates.matched.n, rates.placement.n) == (80, 80, 80, 80)
+
+
+def test_answers_that_are_those_to_silence_by_hand() -> None:
+    as_silence = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP).families[0].as_silence
+    assert {name: found.value for name, found in as_silence.items()} == pytest.approx(
         {
-            "coverage": 5 / 6,
-            "transfer": 5 / 6,
-            "agreeing_transfer": 1.0,
-            "floor": 1 / 3,
-            "largest": 7 / 12,
-            "silence": 5 / 12,
-            "ceiling": 7 / 12,
+            "signal": (1 / 3 + 1 / 2) / 2,  # of first a, of second c
+            "swap": ((1 / 3 + 0 + 1 / 3) / 3 + 1 / 3) / 2,
+            "matched": ((1 / 2 + 0 + 0) / 3 + 1 / 2) / 2,
+            "largest": 0.0,
         }
     )
-    assert (rates.transfer.n, rates.coverage.n, rates.agreeing_transfer.n) == (5, 6, 3)
+    assert list(as_silence) == ["signal", "swap", "matched", "largest"]
+
+
+def test_a_swap_is_compared_with_silence_of_its_own_length() -> None:
+    verdicts = frame(
+        row("silence", "angry"),
+        row("silence", "sad", n_samples=2000),
+        wholes(1),
+        signal(FIRST, "c0", "happy", ("happy", ("sad", "angry", "sad"), "sad"), other_n_samples=2000),
+    )
+    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP).families
+    assert family.as_silence["swap"].value == pytest.approx(2 / 3)
+    assert family.as_silence["largest"].value == 0.0
+
+
+def test_draws_of_a_clip_are_averaged_and_count_once() -> None:
+    rows = wholes(20)
+    for i in range(20):
+        rows += signal(FIRST, f"c{i}", "angry", ("angry", ("angry", "sad", "sad"), "sad"))
+        rows += signal(FIRST, f"c{i}", "angry", ("sad", ("angry", "angry", "sad"), "angry"), draw=2)
+    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 40)], MAP).families
+    (cell,) = family.cells
+    assert (cell.n_signals, cell.n_applicable) == (40, 20)
+    found = values(cell.rates)
+    assert found["transfer"] == pytest.approx(1 / 2)
+    assert found["swap"] == pytest.approx((1 / 3 + 2 / 3) / 2)
+    assert found["lift"] == pytest.approx((2 / 3 - 2 / 3) / 2)
+    assert found["beyond_largest"] == pytest.approx((1 - 1) / 2)
+    assert {getattr(cell.rates, name).n for name in METRICS if name != "silence"} == {20}
+    rows = [r for r in rows if r["draw"] != 2 or r["clip_id"] in ("c0", "c1")]
+    (family,) = summarise(frame(*rows), TASK, CANDIDATE, [counts(FIRST, 22)], MAP).families
+    assert family.rates.transfer.value == pytest.approx(19 / 20), "two clips of a half"
+    nineteen = [r for r in rows if r["clip_id"] != "c19" or r["stimulus"] == "whole"]
+    (family,) = summarise(frame(*nineteen), TASK, CANDIDATE, [counts(FIRST, 21)], MAP).families
+    assert family.rates.lift.value is None, "21 signals, but of nineteen clips"
+
+
+def test_a_near_copy_is_left_out_of_every_mean_and_its_cell_says_so() -> None:
+    card = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES, MAP, copies={SECOND.repo_id})
+    family = card.families[0]
+    first, second = family.cells
+    assert [(cell.near_copy, cell.same_weights, cell.own) for cell in family.cells] == [
+        (False, False, False),
+        (True, False, True),
+    ]
+    assert values(second.rates) == pytest.approx(OF_SECOND), "its cell is still there to be read"
+    assert values(family.rates) == pytest.approx(OF_FIRST)
+    assert family.rates.lift == first.rates.lift
+    assert "sad" not in family.by_class
+    assert family.as_silence["signal"].n == 60
+    assert card.known_answer is None, "other weights: nothing is promised"
+    lifts = lift_by_clip(by_hand(20), HEADLINE, REFERENCES, CANDIDATE, MAP.covered, {SECOND.repo_id})
+    assert list(lifts.columns) == [FIRST.repo_id]
+    itself = summarise(by_hand(20), TASK, SECOND, REFERENCES, MAP, copies={SECOND.repo_id})
+    assert [(c.near_copy, c.same_weights, c.own) for c in itself.families[0].cells][1] == (False, True, True)
+    alone = summarise(by_hand(20), TASK, CANDIDATE, REFERENCES[1:], MAP, copies={SECOND.repo_id})
+    assert "other than the model itself" in (alone.unranked_because or "")
+
+
+def test_the_same_values_have_the_same_interval_whatever_the_family_or_rate() -> None:
+    rng = np.random.default_rng(11)
+    rows: list[dict[str, object] | list[dict[str, object]]] = [row("silence", "other"), *wholes(40)]
+    for reference in (FIRST, SECOND):
+        for i in range(40):
+            said = [rng.choice(["angry", "sad"]), rng.choice(["angry", "sad"], N_SWAPS).tolist(), "happy"]
+            rows += [signal(reference, f"c{i}", "angry", said, family) for family in FAMILIES]
+    references = [counts(r, 40, family) for r in (FIRST, SECOND) for family in FAMILIES]
+    card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP)
+    headline, minimal = card.families
+    assert headline.rates == minimal.rates
+    assert headline.rates.transfer == headline.rates.agreeing_transfer == headline.by_class["angry"]
+    # Nothing of largest is accepted, and one whole clip is as the other: the same values again.
+    lift, beyond = headline.rates.lift, headline.rates.beyond_largest
+    assert beyond.value == headline.rates.transfer.value
+    assert (beyond.low, beyond.high) == (headline.rates.transfer.low, headline.rates.transfer.high)
+    assert lift.method == headline.rates.transfer.method
 
 
 def test_transfer_by_class_by_hand() -> None:
@@ -178,7 +342,7 @@ def test_transfer_by_class_by_hand() -> None:
 def test_a_class_the_candidate_does_not_know_leaves_every_denominator_but_coverage() -> None:
     known = summarise(by_hand(), TASK, CANDIDATE, REFERENCES, label_map("angry", "happy"))
     first, second = known.families[0].cells
-    assert second.n_applicable == 0
+    assert (second.n_applicable, second.n_unswapped, second.n_unmatched) == (0, 0, 0)
     assert second.rates.coverage.value == 0.0
     assert all(v is None for name, v in values(second.rates).items() if name != "coverage")
     rates = known.families[0].rates
@@ -187,11 +351,20 @@ def test_a_class_the_candidate_does_not_know_leaves_every_denominator_but_covera
 
 
 def test_other_wins_the_argmax_and_rejects() -> None:
-    verdicts = frame(row("silence", "other"), signal(FIRST, "a", "angry", ("other",) * 3))
+    verdicts = frame(
+        row("silence", "other"), wholes(1, "other"), signal(FIRST, "c0", "angry", ("other",) * 3)
+    )
     (cell,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP).families[0].cells
     assert cell.rates.transfer.value == 0.0
     assert cell.rates.silence.value == 0.0
-    assert cell.rates.ceiling.value is None  # the whole clip was not asked
+    assert cell.rates.agreement.value == 0.0
+    assert cell.rates.agreeing_transfer.value is None
+
+
+def test_a_signal_of_a_clip_without_a_verdict_is_refused() -> None:
+    verdicts = frame(wholes(1), signal(FIRST, "d", "angry", ("angry",) * 3))
+    with pytest.raises(ValueError, match="signals of the clip 'd', which has no verdict"):
+        summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 1)], MAP)
 
 
 def test_a_reference_whose_signals_are_all_degenerate_has_an_empty_cell() -> None:
@@ -225,16 +398,17 @@ def test_levels_above_0_are_passed_over() -> None:
 
 def test_two_verdicts_on_one_stimulus_are_refused() -> None:
     verdicts = by_hand()
-    for stimulus in ("signal", "permuted", "whole", "silence"):
+    for stimulus in ("signal", "swap", "matched", "largest", "whole", "silence"):
         twice = pd.concat([verdicts, verdicts[verdicts["stimulus"] == stimulus].head(1)])
-        with pytest.raises(ValueError, match=r"duplicate|two (whole|silence) verdicts"):
+        with pytest.raises(ValueError, match=f"two {stimulus} verdicts"):
             summarise(twice, TASK, CANDIDATE, REFERENCES, MAP)
 
 
 def test_families_never_meet_and_the_headline_comes_first() -> None:
     verdicts = frame(
-        signal(FIRST, "a", "angry", ("angry", "sad", "sad")),
-        signal(FIRST, "a", "angry", ("sad", "sad", "sad"), family=MINIMAL),
+        wholes(1),
+        signal(FIRST, "c0", "angry", ("angry", "sad", "sad")),
+        signal(FIRST, "c0", "angry", ("sad", "sad", "sad"), family=MINIMAL),
     )
     references = [counts(FIRST, 1, MINIMAL), counts(FIRST, 1)]
     card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
@@ -263,8 +437,17 @@ def random_panel(
             for family in FAMILIES:
                 if rng.random() < 0.9:
                     expected = rng.choice(labels)
-                    answers = [expected if rng.random() < p else rng.choice(said) for p in (0.5, 0.2, 0.3)]
-                    rows.append(signal(model(name), clip_id, expected, answers, family, length))
+
+                    def answers(
+                        n: int, p: float, right: str = expected, rng: np.random.Generator = rng
+                    ) -> list[str]:
+                        return [right if rng.random() < p else str(rng.choice(said)) for _ in range(n)]
+
+                    three = [*answers(1, 0.5), answers(N_SWAPS, 0.2), *answers(1, 0.3)]
+                    matched = answers(rng.integers(N_MATCHED + 1), 0.3)
+                    rows.append(
+                        signal(model(name), clip_id, expected, three, family, length, matched=matched)
+                    )
     return frame(*rows)
 
 
@@ -298,14 +481,18 @@ def test_transfer_and_lift_agree_with_a_recomputation_in_pandas_alone(seed: int,
             assert family.rates.transfer.value is None
             continue
         per_reference = hits.groupby("reference").mean()
-        assert family.rates.transfer.value == pytest.approx(per_reference["signal"].mean())
-        assert family.rates.largest.value == pytest.approx(per_reference["largest"].mean())
-        enough = hits.groupby("reference").size() >= MIN_SIGNALS
-        lifts = (per_reference["signal"] - per_reference["permuted"])[enough]
-        if enough.any():
-            assert family.rates.lift.value == pytest.approx(lifts.mean())
-        else:
-            assert family.rates.lift.value is None
+        for name, stimulus in (("transfer", "signal"), ("swap", "swap"), ("largest", "largest")):
+            assert getattr(family.rates, name).value == pytest.approx(per_reference[stimulus].mean())
+        if "matched" in hits:
+            assert family.rates.matched.value == pytest.approx(per_reference["matched"].mean())
+        for name, control in (("lift", "swap"), ("placement", "matched"), ("beyond_largest", "largest")):
+            differences = (hits["signal"] - hits.get(control, np.nan)).dropna().groupby("reference")
+            enough = differences.size() >= MIN_SIGNALS
+            found = getattr(family.rates, name).value
+            if enough.any():
+                assert found == pytest.approx(differences.mean()[enough].mean())
+            else:
+                assert found is None
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["candidate", "first", "third"]), st.integers(1, 7))
@@ -376,23 +563,26 @@ def test_a_model_of_one_answer_has_a_lift_of_exactly_0(always: str) -> None:
     card = summarise(verdicts, TASK, CANDIDATE, offered(verdicts), MAP)
     for family in card.families:
         for rates in (family.rates, *(cell.rates for cell in family.cells)):
-            assert rates.lift.value == 0.0
-            assert rates.lift.low < 0.0 < rates.lift.high
+            for name in DIFFERENCES:
+                found = getattr(rates, name)
+                assert found.value == 0.0
+                assert found.low < 0.0 < found.high
             assert rates.transfer.value == rates.silence.value == rates.largest.value
-            assert rates.transfer.value == rates.ceiling.value
+            assert rates.transfer.value == rates.agreement.value == rates.swap.value
 
 
 def test_a_reference_of_19_signals_stays_out_of_the_lift_and_in_the_transfer() -> None:
-    rows = [signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(20)]
+    rows = [*wholes(20), *(signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(20))]
     rows += [signal(SECOND, f"c{i}", "angry", ("sad", "angry", "sad")) for i in range(19)]
     references = [counts(FIRST, 20), counts(SECOND, 19)]
     card = summarise(frame(*rows), TASK, CANDIDATE, references, MAP)
     assert card.families[0].rates.lift.value == 1.0
     assert card.families[0].rates.transfer.value == 0.5
-    assert card.families[0].cells[1].rates.lift.value == -1.0
+    assert card.families[0].cells[1].rates.lift.value is None
     twenty = frame(*rows, signal(SECOND, "c19", "angry", ("sad", "angry", "sad")))
     both = summarise(twenty, TASK, CANDIDATE, references, MAP)
     assert both.families[0].rates.lift.value == 0.0
+    assert both.families[0].cells[1].rates.lift.value == -1.0
 
 
 def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
@@ -404,10 +594,12 @@ def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
     assert list(lifts.columns) == ["toys/first", "toys/second", "toys/third"]
     assert lifts.index.name == "clip_id"
     assert lifts.index.is_monotonic_increasing
-    assert set(np.unique(lifts.to_numpy()[lifts.notna().to_numpy()])) <= {-1.0, 0.0, 1.0}
+    thirds = 3 * lifts.to_numpy()[lifts.notna().to_numpy()]
+    assert set(np.round(thirds, 9)) <= {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
+    assert len(lifts) == 40, "every whole clip has its row"
     card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
-    seeds = (TASK.name, HEADLINE, "lift")
-    assert clustered(lifts.to_numpy(), seeds, "difference") == card.headline.rates.lift
+    weights = resampled(verdicts, TASK)
+    assert clustered(lifts.to_numpy(), weights, "difference") == card.headline.rates.lift
     own = lift_by_clip(verdicts, HEADLINE, references, model("first"), MAP.covered)
     assert list(own.columns) == ["toys/second", "toys/third"]
 
@@ -416,7 +608,7 @@ def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
 
 
 def own_panel(n: int = 20, accepted: int = 20) -> pd.DataFrame:
-    rows = [signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(n)]
+    rows = [*wholes(n), *(signal(FIRST, f"c{i}", "angry", ("angry", "sad", "sad")) for i in range(n))]
     rows += [
         signal(SECOND, f"c{i}", "sad", ("sad" if i < accepted else "other", "angry", "sad")) for i in range(n)
     ]
@@ -606,7 +798,9 @@ def grid(n_clips: int, n_references: int) -> tuple[pd.DataFrame, list[ReferenceC
     copies = [verdicts]
     for copy in range(1, n_clips // 60):
         again = verdicts[verdicts["clip_id"].notna()]
-        copies.append(again.assign(clip_id=again["clip_id"] + f"-{copy}"))
+        copies.append(
+            again.assign(clip_id=again["clip_id"] + f"-{copy}", signal_id=again["signal_id"] + f"-{copy}")
+        )
     whole = pd.concat(copies, ignore_index=True)
     return whole, offered(whole, names)
 

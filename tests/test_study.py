@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ import pytest
 from harness import cli
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
-from harness.records import N_LEVELS
+from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
+from harness.score.study import Answered, family_study
 from harness.starter import root
 from harness.submit import store
+from harness.tasks import TASKS
 from leaderboard import findings
+from leaderboard.texts import SYNTHETIC
 from tests import toys
+from tests.entries import make_entry
 from tests.test_cli import make_corpus
 
 TASK = "emotion"
@@ -56,16 +62,27 @@ def rows(out: Path) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def wide(rows: pd.DataFrame, family: str) -> pd.DataFrame:
-    """One row per judge and signal of another: acceptance of signal, permuted and whole clip."""
+def wide(rows: pd.DataFrame, family: str, draw: int | None = None) -> pd.DataFrame:
+    """A row per judge, reference and clip, those of others: mean acceptance of each stimulus."""
     some = rows[(rows["family"] == family) & ~(rows["level"] > 0) & (rows["judge"] != rows["reference"])]
+    if draw is not None:
+        some = some[some["draw"] == draw]
     some = some.assign(accepted=(some["predicted"] == some["expected"]).astype(float))
-    keys = ["judge", "reference", "clip_id", "signal_id"]
-    found = some.pivot_table(index=keys, columns="stimulus", values="accepted").reset_index()
-    said = rows[rows["stimulus"] == "whole"].set_index(["judge", "clip_id"])["predicted"]
-    expected = some.drop_duplicates("signal_id").set_index("signal_id")["expected"]
-    whole = [said[j, c] == expected[s] for j, c, s in found[["judge", "clip_id", "signal_id"]].to_numpy()]
+    keys = ["judge", "reference", "clip_id"]
+    by_signal = some.groupby([*keys, "signal_id", "stimulus"])["accepted"].mean().unstack()
+    found = by_signal.groupby(keys).mean().reset_index()
+    answers = rows[rows["stimulus"] == "whole"].set_index(["judge", "clip_id"])["predicted"]
+    expected = some.drop_duplicates(["reference", "clip_id"]).set_index(["reference", "clip_id"])["expected"]
+    whole = [
+        answers[judge, clip] == expected[reference, clip] for judge, reference, clip in found[keys].to_numpy()
+    ]
     return found.assign(whole=np.array(whole, dtype=float))
+
+
+def mean_of_pairs(values: pd.Series, table: pd.DataFrame, least: int = 0) -> float:
+    """Unweighted mean over pairs with enough values."""
+    by_pair = values.groupby([table["reference"], table["judge"]])
+    return float(by_pair.mean()[by_pair.count() >= least].mean())
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -74,60 +91,67 @@ def test_the_means_over_pairs_are_those_of_the_verdicts(
 ) -> None:
     family = study["families"][i]
     table = wide(rows, family["family"])
-    references = table["reference"].unique()
-    among = table[table["judge"].isin(references)]
-    pairs = among.groupby(["reference", "judge"])
+    among = table[table["judge"].isin(table["reference"].unique())]
     assert family["transfer"]["n"] == len(among)
-    assert family["transfer"]["value"] == pytest.approx(pairs["signal"].mean().mean())
-    assert family["floor"]["value"] == pytest.approx(pairs["permuted"].mean().mean())
-    lift = (among["signal"] - among["permuted"]).groupby([among["reference"], among["judge"]]).mean()
-    assert family["lift"]["value"] == pytest.approx(lift.mean())
-    assert family["ceiling"]["value"] == pytest.approx(pairs["whole"].mean().mean())
-    agreeing = among[among["whole"] == 1].groupby(["reference", "judge"])["signal"].mean()
-    assert family["agreeing_transfer"]["value"] == pytest.approx(agreeing.mean())
+    for field, stimulus in (
+        ("transfer", "signal"),
+        ("swap", "swap"),
+        ("matched", "matched"),
+        ("largest", "largest"),
+        ("agreement", "whole"),
+    ):
+        assert family[field]["value"] == pytest.approx(mean_of_pairs(among[stimulus], among)), field
+    for field, control in (("lift", "swap"), ("placement", "matched"), ("beyond_largest", "largest")):
+        wanted = mean_of_pairs(among["signal"] - among[control], among, MIN_SIGNALS)
+        assert family[field]["value"] == pytest.approx(wanted), field
+    agreeing = among[among["whole"] == 1]
+    assert family["agreeing_transfer"]["value"] == pytest.approx(mean_of_pairs(agreeing["signal"], agreeing))
     for judge, estimate in family["incoming"].items():
         mean = table[table["judge"] == judge].groupby("reference")["signal"].mean().mean()
         assert estimate["value"] == pytest.approx(mean)
     for reference, estimate in family["outgoing"].items():
         mean = among[among["reference"] == reference].groupby("judge")["signal"].mean().mean()
         assert estimate["value"] == pytest.approx(mean)
-    both_ways = pairs["signal"].mean()
+    both_ways = among.groupby(["reference", "judge"])["signal"].mean()
     for a, b, estimate in family["asymmetry"]:
         wanted = both_ways[a["repo_id"], b["repo_id"]] - both_ways[b["repo_id"], a["repo_id"]]
         assert estimate["value"] == pytest.approx(wanted)
+        assert estimate["n"] >= MIN_SIGNALS
+        assert -1 <= estimate["low"] <= estimate["high"] <= 1
+    n_references = study["n_references"]
+    pairs = n_references * (n_references - 1) // 2
+    assert len(family["asymmetry"]) + family["n_asymmetry_left_out"] == pairs
+
+
+def test_a_rate_has_the_interval_that_its_scorecard_gives_it(study: dict[str, Any], out: Path) -> None:
+    """One set of resampled clips: the same rate over the same clips has one interval everywhere."""
+    (folder,) = store.find(out / "entries")
+    entry = store.read(folder)
+    for family, score in zip(study["families"], entry.scorecard.families, strict=True):
+        assert family["incoming"][entry.model.repo_id] == dataclasses.asdict(score.rates.transfer)
 
 
 @pytest.mark.parametrize("i", [0, 1])
-def test_judges_are_compared_on_the_signals_of_neither(
+def test_judges_are_compared_over_the_references_of_both(
     study: dict[str, Any], rows: pd.DataFrame, i: int
 ) -> None:
     family = study["families"][i]
-    table = wide(rows, family["family"]).pivot(
-        index=["reference", "signal_id"], columns="judge", values="signal"
-    )
-    assert len(family["compared"]) == 10, "five models"
+    some = wide(rows, family["family"])
+    some = some.assign(lift=some["signal"] - some["swap"])
+    tables = {
+        field: some.pivot(index=["reference", "clip_id"], columns="judge", values=column)
+        for field, column in (("transfer", "signal"), ("lift", "lift"))
+    }
     for pair in family["compared"]:
-        both = table[[pair["first"]["repo_id"], pair["second"]["repo_id"]]].dropna()
-        one, other = (both.iloc[:, k] for k in (0, 1))
-        assert pair["only_first"] == ((one == 1) & (other == 0)).sum()
-        assert pair["only_second"] == ((one == 0) & (other == 1)).sum()
-        means = both.groupby("reference").mean().mean()
-        assert pair["transfer"]["value"] == pytest.approx(means.iloc[0] - means.iloc[1])
-        assert pair["p"] <= pair["p_adjusted"] <= 1
-        assert pair["transfer"]["low"] <= pair["transfer"]["value"] <= pair["transfer"]["high"]
-
-
-@pytest.mark.parametrize("i", [0, 1])
-def test_p_values_are_those_of_statsmodels(study: dict[str, Any], i: int) -> None:
-    from statsmodels.stats.contingency_tables import mcnemar
-    from statsmodels.stats.multitest import multipletests
-
-    pairs = study["families"][i]["compared"]
-    for pair in pairs:
-        table = [[0, pair["only_first"]], [pair["only_second"], 0]]
-        assert pair["p"] == pytest.approx(mcnemar(table, exact=True).pvalue)
-    adjusted = multipletests([pair["p"] for pair in pairs], method="fdr_bh")[1]
-    assert [pair["p_adjusted"] for pair in pairs] == pytest.approx(adjusted.tolist())
+        for field, table in tables.items():
+            both = table[[pair["first"]["repo_id"], pair["second"]["repo_id"]]].dropna()
+            by_reference = both.groupby("reference")
+            means = by_reference.mean()[by_reference.size() >= MIN_SIGNALS]
+            wanted = means.mean().iloc[0] - means.mean().iloc[1]
+            assert pair[field]["value"] == pytest.approx(wanted)
+            assert pair[field]["low"] <= pair[field]["value"] <= pair[field]["high"]
+            if field == "transfer":
+                assert pair["n_references"] == len(means) > 0
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -135,17 +159,19 @@ def test_shares_of_flat_earthers_are_those_of_the_verdicts(
     study: dict[str, Any], rows: pd.DataFrame, i: int
 ) -> None:
     family = study["families"][i]
-    table = wide(rows, family["family"])
-    rejects = table.assign(no=table["signal"] == 0).groupby("signal_id")["no"].sum()
-    judges = table.groupby("signal_id")["no" if "no" in table else "signal"].size()
+    everyone = wide(rows, family["family"], draw=1)
+    references = everyone["reference"].unique()
     for each in family["flat_earth"]:
         name = each["model"]["repo_id"]
-        mine = table[table["judge"] == name].set_index("signal_id")
+        table = everyone[everyone["judge"].isin([*references, name])]
+        no = table.assign(no=table["signal"] == 0).groupby(["reference", "clip_id"])["no"]
+        rejects, judges = no.sum(), no.size()
+        mine = table[table["judge"] == name].set_index(["reference", "clip_id"])
         others = rejects[mine.index] - (mine["signal"] == 0)
         qualifying = mine[(others == 0) & (judges[mine.index] > 1)]
         share = each["rejects_alone"]
         assert (share["k"], share["n"]) == ((qualifying["signal"] == 0).sum(), len(qualifying))
-        own = table[table["reference"] == name].groupby("signal_id")["signal"].sum()
+        own = table[table["reference"] == name].groupby("clip_id")["signal"].sum()
         share = each["rejected_by_all"]
         assert (share["k"], share["n"]) == ((own == 0).sum(), len(own))
 
@@ -169,13 +195,72 @@ def test_curves_and_prices_are_those_of_the_verdicts(study: dict[str, Any], rows
         prices = []
         for signal_id, accepted in at.iterrows():
             k, n_bins = n_kept[str(signal_id)], mine["n_samples"].iloc[0] // 2 + 1
-            first = next((j for j in range(N_LEVELS) if accepted[j]), None)
-            size = None if first is None else round(k * (n_bins / k) ** (first / (N_LEVELS - 1)))
-            prices.append(np.inf if size is None else np.log2(size / k))
-        median = sorted(prices)[(len(prices) - 1) // 2]
-        assert pair["curve"]["censored"]["value"] == pytest.approx(np.mean(np.isinf(prices)))
-        found = pair["curve"]["price_bits"]["value"]
-        assert found is None if np.isinf(median) else found == pytest.approx(median)
+            if accepted[N_LEVELS - 1]:
+                stable = max((j + 1 for j in range(N_LEVELS) if not accepted[j]), default=0)
+                prices.append(np.log2(round(k * (n_bins / k) ** (stable / (N_LEVELS - 1))) / k))
+        curve = pair["curve"]
+        assert curve["price_bits"]["n"] == len(prices)
+        assert curve["n_disagreeing"] == len(at) - len(prices)
+        assert curve["disagreeing"]["value"] == pytest.approx(1 - len(prices) / len(at))
+        if prices:
+            assert curve["price_bits"]["value"] == pytest.approx(sorted(prices)[(len(prices) - 1) // 2])
+
+
+@pytest.mark.parametrize("n_draws", [1, 2])
+def test_a_made_up_panel_has_the_rates_of_its_scorecards(n_draws: int) -> None:
+    """Fractional answers, too: draws of a clip and controls of a kind are averaged."""
+    answered = _made_up(("toys/candidate",), n_draws=n_draws)
+    counts = answered[0][0].references
+    found = family_study(TASKS[TASK], counts, answered, FAMILIES[0], {})
+    for entry, _ in answered:
+        rates = entry.scorecard.families[0].rates
+        assert found.incoming[entry.model.repo_id] == rates.transfer
+    references = [entry for entry, _ in answered if entry.model.repo_id != "toys/candidate"]
+    for name in ("swap", "lift", "placement", "agreement"):
+        cells = [
+            getattr(cell.rates, name).value
+            for entry in references
+            for cell in entry.scorecard.families[0].cells
+            if not cell.own
+        ]
+        known = [value for value in cells if value is not None]
+        assert len(known) == len(cells)
+        assert getattr(found, name).value == pytest.approx(np.mean(known))
+    for pair in found.compared:
+        assert pair.n_references == (3 if "toys/candidate" in repr(pair) else 2), "those of neither"
+
+
+def test_a_bad_judge_changes_no_finding_about_references() -> None:
+    """What is shown of the references is the same, byte for byte, with and without it."""
+    without = _made_up(())
+    counts = without[0][0].references
+    bad = _made_up(("toys/bad",), acceptance=0.0)
+    one, other = (family_study(TASKS[TASK], counts, each, FAMILIES[0], {}) for each in (without, bad))
+    assert len(other.flat_earth) == len(one.flat_earth) + 1
+    assert other.flat_earth[-1].rejects_alone.p is not None, "assessed"
+    for field in dataclasses.fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if field.name in ("flat_earth", "pairs", "compared"):
+            b = tuple(each for each in b if "toys/bad" not in repr(each))
+        if field.name == "incoming":
+            b = {name: each for name, each in b.items() if name != "toys/bad"}
+        assert repr(a) == repr(b), field.name
+
+
+def _made_up(candidates: Sequence[str], acceptance: float = 0.7, n_draws: int = 1) -> list[Answered]:
+    """Four references, and candidates, with the verdicts of each."""
+    names = tuple(f"toys/{name}" for name in ("first", "fourth", "second", "third"))
+    made = []
+    for repo_id in (*names, *candidates):
+        entry, verdicts = make_entry(
+            repo_id=repo_id,
+            references=names,
+            n_clips=30,
+            acceptance=acceptance if repo_id in candidates else 0.8,
+            n_draws=n_draws,
+        )
+        made.append((entry, pd.DataFrame([dataclasses.asdict(v) for v in verdicts])))
+    return made
 
 
 def test_every_sentence_of_the_report_has_its_n_or_counts(out: Path) -> None:
@@ -183,19 +268,24 @@ def test_every_sentence_of_the_report_has_its_n_or_counts(out: Path) -> None:
     sentences = [line for line in text.split("## Methods")[0].splitlines() if line.startswith("- ")]
     assert len(sentences) > 20
     for sentence in sentences:
-        assert re.search(r"n = \d|\d+ of \d+|\(\d+ and \d+ signals qualify|among \d+ assessed", sentence), (
-            sentence
-        )
+        assert re.search(r"n = \d|\d+ of \d+|\(\d+ signals qualify|\(it offers none", sentence), sentence
 
 
 def test_the_report_holds_tables_figures_and_sounds(out: Path) -> None:
     page = (out / "study.html").read_text()
-    assert page.count("<svg") >= 10, "two families, five matrices"
+    assert page.count("<svg") >= 14, "two families, seven matrices"
     assert page.count("data:image/svg+xml;base64") == 6
     assert page.count("<audio") >= 6
     assert "Accepted by all" in page
     assert "Accepted by nobody else" in page
     assert "<script src" not in page
+    for text in (page, (out / "study.md").read_text()):
+        assert SYNTHETIC in text
+        assert text.index("Degenerate") < text.index("Means over references, for this panel of")
+        assert "0.00 bits [0.00 to 0.00" not in text
+        assert "floor" not in text.lower()
+        assert "ceiling" not in text.lower()
+        assert "not measured" in text or "Jaccard" in text
     names = {path.name for path in (out / "figures").iterdir()}
     assert len(names) == 12
     assert {"emotion-flat-earth.svg", "emotion-transfer-curves.png"} <= names
@@ -213,7 +303,7 @@ def test_a_second_run_judges_nothing_and_says_the_same(
 
 
 def test_a_differing_way_is_told_in_the_direction_that_is_larger(out: Path) -> None:
-    found = re.findall(r"against the way back, (.)", (out / "study.md").read_text())
+    found = re.findall(r"minus the way back, (.)", (out / "study.md").read_text())
     assert found
     assert set(found) == {"+"}
 
@@ -244,11 +334,11 @@ def test_a_reference_that_nobody_judged_is_asked_for_and_then_judged(
     assert run(*command, "--recompute") == 0
 
 
-def test_what_is_unknown_or_infinite_is_said_so() -> None:
-    from harness.records import Estimate
-
-    assert findings.bits(Estimate(None, 1.0, None, 0.95, "m", 9)) == "no finite number of bits [n = 9]"
-    assert findings.bits(Estimate(1.0, 0.5, None, 0.95, "m", 9)) == "1.00 bits [0.50 to infinity, n = 9]"
+def test_what_is_unknown_is_called_so() -> None:
+    assert findings.bits(Estimate(None, None, None, 0.95, "m", 9)) == "unknown [n = 9]"
+    assert findings.bits(Estimate(1.0, None, None, 0.95, "m", 4)) == "1.00 bits [n = 4]"
+    assert findings.bits(Estimate(1.0, 0.5, 1.5, 0.95, "m", 9)) == "1.00 bits [0.50 to 1.50, n = 9]"
+    assert findings.told(Estimate(None, None, None, 0.95, "m", 0), "difference") == "unknown [n = 0]"
 
 
 def test_a_candidate_is_judged_by_the_references_too(

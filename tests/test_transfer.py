@@ -1,14 +1,17 @@
 """Judging: every stimulus once, made as the definitions say, the same after a cut."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from harness import spectra
-from harness.dataset import signals
-from harness.records import LabelMap, ModelFacts
+from harness.dataset import build, signals
+from harness.records import FAMILIES, STIMULI, LabelMap, ModelFacts
 from harness.score import stimuli, transfer
 from harness.score.units import Unit, shard_of, units_of, visits
-from tests.dataset.test_signals import TASK, add
+from tests import toys
+from tests.toys import TASK
 
 LABELS = LabelMap("deepfake", ("fake", "real", "music"), ("spoof", "bonafide", "other"), "names")
 
@@ -32,8 +35,8 @@ class Loud:
 
 @pytest.fixture
 def suite(tmp_path):
-    add(tmp_path)
-    add(tmp_path, "toys/b", families=("minimal",))
+    toys.add_signals(tmp_path)
+    toys.add_signals(tmp_path, "toys/b", families=("minimal",))
     return signals.load(str(tmp_path))
 
 
@@ -50,17 +53,28 @@ def judged(suite, done=(), candidate=None):
     return {unit.key: transfer.verdict_table([unit], answers, LABELS, TASK).to_pylist() for unit in units}
 
 
-def test_every_stimulus_is_asked_once(suite):
+def test_every_stimulus_has_one_verdict(suite):
     units = judged(suite)
     verdicts = [v for rows in units.values() for v in rows]
-    assert len(units) == len(units_of(suite, TASK)) == 3 + 1 + 9
-    assert len(verdicts) == 3 + 1 + 9 * 5
+    assert len(units) == len(units_of(suite, TASK)) == 4 + 1 + 12
     names = [v["stimulus"] for v in verdicts]
-    assert names.count("whole") == 3
-    assert names.count("silence") == 1
-    for name in ("signal", "permuted", "largest", "permuted_equal_energy", "complement"):
-        assert names.count(name) == 9
-    assert len({(v["signal_id"], v["stimulus"], v["clip_id"]) for v in verdicts}) == len(verdicts)
+    assert {name: names.count(name) for name in STIMULI} == {
+        "whole": 4,
+        "signal": 12,
+        "swap": 12 * 2,  # two clips have the other class
+        "matched": names.count("matched"),
+        "largest": 12,
+        "silence": 1,
+        "complement": 12,
+    }
+    assert 0 < names.count("matched") <= 12 * 4
+    assert len({(v["signal_id"], v["stimulus"], v["clip_id"], v["replicate"]) for v in verdicts}) == len(
+        names
+    )
+    for rows in units.values():
+        for name in ("swap", "matched"):
+            replicates = [v["replicate"] for v in rows if v["stimulus"] == name]
+            assert replicates == list(range(len(replicates)))
 
 
 def test_a_verdict_says_what_was_heard_and_what_was_expected(suite):
@@ -68,34 +82,79 @@ def test_a_verdict_says_what_was_heard_and_what_was_expected(suite):
     (silence,) = units["silence:400"]
     assert (silence["predicted_raw"], silence["predicted"]) == ("music", "other")
     assert silence["p"] == pytest.approx((0.0, 0.0), abs=0.2)
-    assert silence["clip_id"] is None
-    signal = units["signal:c0:toys__a:minimal"][0]
+    assert (silence["clip_id"], silence["draw"], silence["replicate"]) == (None, None, None)
+    signal = units["signal:c0:toys__a:minimal:0.1"][0]
     assert (signal["stimulus"], signal["expected"], signal["level"]) == ("signal", "spoof", 0)
+    assert (signal["draw"], signal["replicate"], signal["other_clip"]) == (1, None, None)
     assert signal["p_expected"] == signal["p"][TASK.labels.index("spoof")]
     assert signal["predicted"] == {"fake": "spoof", "real": "bonafide"}[signal["predicted_raw"]]
     assert (signal["seconds_seen"], signal["energy_seen"]) == (pytest.approx(0.025), 1.0)
-    assert units["signal:c0:toys__a:responsibility"][0]["level"] is None
+    assert units["signal:c0:toys__a:responsibility:0.1"][0]["level"] is None
+
+
+def test_the_verdict_of_a_swap_names_the_clip_that_it_was_made_of_and_its_length(tmp_path):
+    toys.add_signals(tmp_path, clips=[toys.clip_of(i, 400 + 10 * i) for i in range(4)])
+    verdicts = [v for rows in judged(signals.load(str(tmp_path))).values() for v in rows]
+    for verdict in verdicts:
+        if verdict["stimulus"] == "swap":
+            other = int(verdict["other_clip"][1:])
+            assert other % 2 != int(verdict["clip_id"][1:]) % 2
+            assert verdict["n_samples"] == 400 + 10 * other
+            assert verdict["seconds_seen"] == pytest.approx((400 + 10 * other) / 16_000)
+        else:
+            assert verdict["other_clip"] is None
+            if verdict["clip_id"] is not None:
+                assert verdict["n_samples"] == 400 + 10 * int(verdict["clip_id"][1:])
 
 
 def test_what_sounds_the_same_on_a_clip_is_asked_once(tmp_path):
-    add(tmp_path, levels=True)
-    add(tmp_path, "toys/b", levels=True)  # signals with the same masks: half of all is known already
-    ear = Loud()
-    units = judged(signals.load(str(tmp_path)), candidate=ear)
-    assert len(ear.heard) < 0.8 * sum(map(len, units.values()))
+    """Across families, draws and references; here all signals of a clip and draw have the same mask."""
+    toys.add_signals(tmp_path, levels=True, n_draws=2)
+    toys.add_signals(tmp_path, "toys/b", levels=True)
+    suite, ear = signals.load(str(tmp_path)), Loud()
+    units = judged(suite, candidate=ear)
+    distinct = {("silence", 400)} | {("whole", clip_id) for clip_id in suite.clips("deepfake")}
+    for unit in units_of(suite, TASK):
+        if unit.signal_id is not None:
+            signal, _ = suite.signal("deepfake", unit.slug, unit.signal_id)
+            others = [suite.clip("deepfake", clip_id) for clip_id in unit.others]
+            made = stimuli.of_signal(signal, suite.clip("deepfake", unit.clip_id), others)
+            distinct |= {(unit.clip_id, stimulus.sound) for stimulus in made}
+    assert len(ear.heard) == len(distinct) < 0.8 * sum(map(len, units.values()))
     # A clip and all its bins, transformed forth and back, may agree to the last bit or not.
-    assert len({x.tobytes() for x in ear.heard}) >= len(ear.heard) - 3
+    assert len({x.tobytes() for x in ear.heard}) >= len(ear.heard) - 4
     apart = {}
     for unit in units:
-        apart |= {unit: judged(signals.load(str(tmp_path)), set(units) - {unit})[unit]}
+        apart |= {unit: judged(suite, set(units) - {unit})[unit]}
     assert apart == units
+
+
+def test_controls_that_are_silence_are_asked_once(tmp_path):
+    """Tones of their own share no bin: each signal has silence for its `swap`."""
+    clips = []
+    for i in range(4):
+        x = 0.1 * np.cos(2 * np.pi * (20 + 10 * i) * np.arange(400) / 400)
+        clips.append(dataclasses.replace(toys.clip_of(i), waveform=x.astype(np.float32)))
+    masks = [np.arange(201) == 20 + 10 * i for i in range(4)]
+    found = [
+        toys.signal_of(clip, mask=mask, draw=draw)
+        for clip, mask in zip(clips, masks, strict=True)
+        for draw in (1, 2)
+    ]
+    record = toys.record_of("toys/a", FAMILIES[:1], 8, n_draws=2)
+    build.add_reference(tmp_path, TASK, record, clips, found)
+    ear = Loud()
+    units = judged(signals.load(str(tmp_path)), candidate=ear)
+    said = [v["predicted_raw"] for rows in units.values() for v in rows if v["stimulus"] == "swap"]
+    assert said == ["music"] * 16
+    assert sum(not x.any() for x in ear.heard) == 1 + 4, "once for itself, once on each clip"
 
 
 def test_units_are_visited_clip_by_clip_and_the_headline_comes_first(suite):
     units = units_of(suite, TASK)
     blocks = list(visits(units, TASK))
     assert sorted(u.key for block in blocks for u in block) == sorted(u.key for u in units)
-    assert [len({u.clip_id for u in block}) for block in blocks] == [1] * 4
+    assert [len({u.clip_id for u in block}) for block in blocks] == [1] * 5
     for block in blocks[1:]:
         families = [u.family for u in block]
         assert families == sorted(families, key=[None, "responsibility", "minimal"].index)
@@ -104,7 +163,7 @@ def test_units_are_visited_clip_by_clip_and_the_headline_comes_first(suite):
 
 def test_classes_are_spread_evenly_over_the_visits():
     def unit(i, truth):
-        return Unit(str(i), (("whole", None),), 400, clip_id=f"{truth}{i:03}", truth=truth)
+        return Unit(str(i), 400, clip_id=f"{truth}{i:03}", truth=truth)
 
     units = [unit(i, "spoof") for i in range(60)] + [unit(i, "bonafide") for i in range(20)]
     truths = [block[0].truth for block in visits(units, TASK)]
@@ -121,65 +180,62 @@ def test_shards_hold_every_unit_once(suite):
 
 
 def test_the_content_of_a_unit_changes_with_what_is_asked_and_with_nothing_else(tmp_path):
-    add(tmp_path / "a")
-    add(tmp_path / "b")
-    add(tmp_path / "b", "toys/b")
-    add(tmp_path / "levels", levels=True)
+    toys.add_signals(tmp_path / "a")
+    toys.add_signals(tmp_path / "b")
+    toys.add_signals(tmp_path / "b", "toys/b")
+    toys.add_signals(tmp_path / "levels", levels=True)
+    other = dataclasses.replace(toys.clip_of(9), clip_id="c3")
+    toys.add_signals(tmp_path / "other", clips=[*map(toys.clip_of, range(3)), other])
     of = {
         name: {u.key: u.content for u in units_of(signals.load(str(tmp_path / name)), TASK)}
-        for name in ("a", "b", "levels")
+        for name in ("a", "b", "levels", "other")
     }
     assert of["a"].items() < of["b"].items()
     differing = {key for key in of["a"] if of["a"][key] != of["levels"][key]}
-    assert differing == {key for key in of["a"] if key.endswith("minimal")}
+    assert differing == {key for key in of["a"] if ":minimal:" in key}
     assert len(set(of["b"].values())) == len(of["b"])
+    # Another sound under the name of a clip: what is made of it differs, its stand-ins' signals included.
+    differing = {key for key in of["a"] if of["a"][key] != of["other"][key]}
+    assert differing == {key for key in of["a"] if ":c3" in key or (":toys__a:" in key and "c1" not in key)}
 
 
-def test_controls_keep_as_many_bins_of_the_same_clip(suite):
-    clip = suite.clips("deepfake")["c1"]
-    signal = next(s for s, _ in suite.signals("deepfake", "toys__a") if s.clip_id == "c1")
-    X = spectra.spectrum(clip.waveform)
-    names = ("permuted", "largest", "permuted_equal_energy", "complement")
-    made = {name: spectra.spectrum(stimuli.control(signal, clip, name)) for name in names}
-    scale = np.abs(X).max()
-    kept = {name: np.abs(Y) > 1e-5 * scale for name, Y in made.items()}
-    for name in ("permuted", "largest", "permuted_equal_energy"):
-        assert kept[name].sum() == signal.n_kept
-    np.testing.assert_allclose(made["permuted"][kept["permuted"]], X[kept["permuted"]], rtol=1e-4)
-    assert np.abs(X[kept["largest"]]).min() >= np.abs(X[~kept["largest"]]).max()
-    np.testing.assert_array_equal(kept["complement"], ~signal.mask)
-    energies = {name: spectra.bin_energy(Y, 400).sum() for name, Y in made.items()}
-    wanted = spectra.bin_energy(X, 400)[signal.mask].sum()
-    assert energies["permuted_equal_energy"] == pytest.approx(wanted, rel=1e-4)
+def test_a_unit_asks_no_more_than_it_says(tmp_path):
+    toys.add_signals(tmp_path, levels=True)
+    suite = signals.load(str(tmp_path))
+    rows = judged(suite)
+    for unit in units_of(suite, TASK):
+        n_matched = sum(v["stimulus"] == "matched" for v in rows[unit.key])
+        missing = 4 - n_matched if unit.signal_id is not None else 0
+        assert len(rows[unit.key]) == unit.n_stimuli - missing
 
 
 def test_levels_1_to_7_of_a_minimal_signal_are_asked_beside_level_0(tmp_path):
-    add(tmp_path / "plain")
-    add(tmp_path / "nested", levels=True)
+    toys.add_signals(tmp_path / "plain")
+    toys.add_signals(tmp_path / "nested", levels=True)
     plain, nested = (judged(signals.load(str(tmp_path / name))) for name in ("plain", "nested"))
     assert list(plain) == list(nested)
     for key, verdicts in nested.items():
         further = [v for v in verdicts if v["level"]]
-        assert [v["level"] for v in further] == (list(range(1, 8)) if key.endswith("minimal") else [])
+        assert [v["level"] for v in further] == (list(range(1, 8)) if ":minimal:" in key else [])
         assert {v["stimulus"] for v in further} <= {"signal"}
         assert [v for v in verdicts if not v["level"]] == plain[key]
         for v in further:
             first = verdicts[0]
-            assert all(v[name] == first[name] for name in ("signal_id", "expected", "truth"))
-            assert v["p_expected"] == v["p"][TASK.labels.index("spoof")]
+            assert all(v[name] == first[name] for name in ("signal_id", "expected", "truth", "draw"))
+            assert v["p_expected"] == v["p"][TASK.labels.index(v["expected"])]
 
 
 def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_path):
-    add(tmp_path, levels=True)
+    toys.add_signals(tmp_path, levels=True)
     suite = signals.load(str(tmp_path))
     clip = suite.clips("deepfake")["c1"]
     of_family = {s.family: s for s, _ in suite.signals("deepfake", "toys__a") if s.clip_id == "c1"}
-    assert not any(s.level for s in stimuli.of_signal(of_family["responsibility"], clip))
+    assert not any(s.level for s in stimuli.of_signal(of_family["responsibility"], clip, ()))
     signal = of_family["minimal"]
     X = spectra.spectrum(clip.waveform)
     scale = np.abs(X).max()
-    further = [s for s in stimuli.of_signal(signal, clip) if s.level]
-    made = dict(zip((s.level for s in further), stimuli.sounds(further, clip), strict=True))
+    further = [s for s in stimuli.of_signal(signal, clip, ()) if s.level]
+    made = dict(zip((s.level for s in further), stimuli.sounds(further), strict=True))
     assert list(made) == list(range(1, 8))
     for level, waveform in made.items():
         wanted = np.where(signal.levels <= level, X, 0)
@@ -188,7 +244,7 @@ def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_pa
 
 
 def test_levels_join_the_batch_of_their_signal(tmp_path):
-    add(tmp_path, levels=True)
+    toys.add_signals(tmp_path, levels=True)
     suite, calls = signals.load(str(tmp_path)), []
 
     class Counting(Loud):

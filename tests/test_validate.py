@@ -34,6 +34,7 @@ from tests.entries import frame, make_entry
 MADE = make_entry(n_clips=6, n_degenerate=1)
 FIRST, SECOND = "toys/first", "toys/second"
 BUILT_IN = tuple(TASKS.values())
+CLIP_ID = schema.VERDICTS.get_field_index("clip_id")
 Change = Callable[[list[Verdict]], list[Verdict]]
 
 
@@ -69,6 +70,12 @@ def with_json(folder: Path, path: str, value: Any) -> None:
         {"task": "deepfake", "labels": ("spoof", "bonafide"), "families": ("responsibility",)},
         {"levels": range(8), "references": (FIRST,), "n_degenerate": 0},
         {"n_degenerate": 6},
+        {"n_draws": 3},
+        {"n_matched": 0},
+        {"n_matched": 1},
+        {"n_clips": 1, "n_degenerate": 0},
+        {"acceptance": 1.0, "whole_accuracy": 1.0, "correlation": 0.999},
+        {"correlation": None},
     ],
 )
 def test_a_sound_entry_has_no_problems(tmp_path: Path, made: dict[str, Any]) -> None:
@@ -183,7 +190,7 @@ def test_what_is_no_entry_is_told_in_lines(folder: Path, content: bytes, line: s
 
 def test_a_field_that_stands_twice_is_refused(folder: Path) -> None:
     path = folder / store.ENTRY
-    path.write_text(path.read_text().replace('"protocol": 1,', '"protocol": 2, "protocol": 1,'))
+    path.write_text(path.read_text().replace('"protocol": 2,', '"protocol": 1, "protocol": 2,'))
     assert found(folder) == ["entry.json: field 'protocol' stands there twice, expected once"]
 
 
@@ -198,7 +205,8 @@ def test_infinity_and_numbers_too_large_for_a_float_are_refused(folder: Path) ->
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("protocol", 2, "protocol: 2, expected 1"),
+        ("protocol", 3, "protocol: 3, expected 2"),
+        ("protocol", 1, "protocol: 1, expected 2"),
         ("task", "no-such-task", "task: 'no-such-task', expected one of"),
         ("task", "deep fake", "task: 'deep fake', expected lower case"),
         ("model.repo_id", "toys", "model.repo_id: 'toys', expected org/name"),
@@ -224,6 +232,24 @@ def test_infinity_and_numbers_too_large_for_a_float_are_refused(folder: Path) ->
         ("references.0.model.revision", "0" * 40, "'toys__first' stands for 2 different models"),
         ("references.0.n_signals", -1, "references.0.n_signals: -1, expected 0 to"),
         ("references.0.n_signals", 10**300, "references.0.n_signals: 1000000"),
+        ("references.0.bands", 1, "references.0.bands: 1, expected 2 to 1000000, or nothing for single bins"),
+        ("references.0.bands", 10**7, "references.0.bands: 10000000, expected 2 to"),
+        ("references.0.seed", -1, "references.0.seed: -1, expected 0 to"),
+        ("references.0.seed", 2**63, "references.0.seed: 9223372036854775808, expected 0 to"),
+        ("references.0.n_draws", 0, "references.0.n_draws: 0, expected 1 to 100"),
+        ("references.0.n_draws", 101, "references.0.n_draws: 101, expected 1 to 100"),
+        ("likeness", [], "likeness: 0 references, expected the 2 of the entry"),
+        (
+            "likeness.0.reference.repo_id",
+            "toys/second",
+            "likeness: 2 references, expected the 2 of the entry",
+        ),
+        ("likeness.0.n_accepted", 6, "likeness.0.n_accepted: 6, expected 0 to n_signals"),
+        ("likeness.0.n_clips", -1, "likeness.0.n_clips: -1, expected 0 to"),
+        ("likeness.0.n_agreed", 7, "likeness.0.n_agreed: 7, expected 0 to n_clips"),
+        ("likeness.0.correlation", 1.1, "likeness.0.correlation: 1.1, expected -1 to 1, or nothing"),
+        ("facts.base_models", ["org/x"] * 21, "facts.base_models: 21, expected at most 20 names"),
+        ("facts.base_models", ["<b>"], "facts.base_models.0: '<b>', expected plain text"),
         ("references.0.n_degenerate", 7, "references.0.n_degenerate: 7, expected 0 to n_signals"),
         ("label_map.task", "deepfake", "label_map.task: 'deepfake', expected 'emotion'"),
         ("label_map.names", ["Angry"], "label_map: 1 names and 5 labels, expected as many"),
@@ -268,7 +294,7 @@ def test_a_submission_does_not_come_from_the_future(folder: Path) -> None:
     ("path", "value", "expected"),
     [
         ("references.0.n_signals", 7, "5 signals of toys/first, family responsibility, expected 6"),
-        ("n_verdicts", 3, "n_verdicts: 3, expected 108, as in the file"),
+        ("n_verdicts", 3, f"n_verdicts: 3, expected {len(MADE[1])}, as in the file"),
         ("verdicts_sha256", "0" * 64, "verdicts_sha256: '0000"),
     ],
 )
@@ -309,7 +335,7 @@ def test_the_list_of_problems_is_bounded(folder: Path) -> None:
     ("path", "value", "expected"),
     [
         ("families.0.rates.transfer.value", 1.0, "families.0.rates.transfer.value: 1, expected 0."),
-        ("families.1.rates.floor.n", 1000, "families.1.rates.floor.n: 1000, expected"),
+        ("families.1.rates.matched.n", 1000, "families.1.rates.matched.n: 1000, expected"),
         ("families.0.by_class", {}, "families.0.by_class: 0 parts, expected"),
         ("families.0.cells.0.same_weights", True, "same_weights: True, expected False"),
         ("families", [], "scorecard.families: 0 parts, expected 2 parts"),
@@ -350,9 +376,49 @@ def test_a_reference_that_rejects_its_own_signal_is_not_valid(tmp_path: Path) ->
     i = next(i for i, v in enumerate(verdicts) if v.stimulus == "signal" and v.reference == FIRST)
     verdicts[i] = answered(verdicts[i], OTHER)
     counted = summarise(frame(verdicts), TASKS["emotion"], entry.model, entry.references, entry.label_map)
-    folder = store.write(tmp_path, dataclasses.replace(entry, scorecard=counted), verdicts)
+    own, *others = entry.likeness
+    likeness = (dataclasses.replace(own, n_accepted=own.n_accepted - 1), *others)
+    changed = dataclasses.replace(entry, scorecard=counted, likeness=likeness)
+    folder = store.write(tmp_path, changed, verdicts)
     (line,) = found(folder)
     assert line.startswith("scorecard.known_answer: 0.9000, expected 1")
+
+
+# Likeness
+
+
+@pytest.mark.parametrize(
+    ("field", "shift", "expected"),
+    [
+        ("n_signals", 1, "likeness.0.n_signals: 6, expected 5, as counted from the verdicts"),
+        ("n_accepted", 1, ", as counted from the verdicts"),
+        ("n_accepted", -1, ", as counted from the verdicts"),
+        ("n_clips", 1, "likeness.0.n_clips: 7, expected 5 to 6, as counted from the verdicts"),
+        ("n_agreed", -2, ", as counted from the verdicts"),
+    ],
+)
+def test_a_likeness_that_the_verdicts_do_not_give_is_refused(
+    tmp_path: Path, field: str, shift: int, expected: str
+) -> None:
+    entry, verdicts = make_entry(n_clips=6, n_degenerate=1, whole_accuracy=1.0)
+    near, *others = entry.likeness
+    changed = dataclasses.replace(near, **{field: getattr(near, field) + shift})
+    entry = dataclasses.replace(entry, likeness=(changed, *others))
+    (line,) = found(store.write(tmp_path, entry, verdicts))
+    assert line.startswith(f"likeness.0.{field}: ")
+    assert line.endswith(expected), line
+
+
+def test_a_near_copy_whose_scorecard_counts_the_reference_is_refused(tmp_path: Path) -> None:
+    same = {"n_clips": 6, "n_degenerate": 1, "acceptance": 1.0, "whole_accuracy": 1.0}
+    copy, verdicts = make_entry(**same, correlation=0.995)
+    assert all(near.is_copy for near in copy.likeness)
+    assert all(cell.near_copy for cell in copy.scorecard.families[0].cells)
+    assert found(store.write(tmp_path / "copy", copy, verdicts)) == []
+    other, _ = make_entry(**same, correlation=0.98)
+    assert not any(near.is_copy for near in other.likeness)
+    lines = found(store.write(tmp_path, dataclasses.replace(other, likeness=copy.likeness), verdicts))
+    assert "scorecard.families.0.rates.coverage.n: 10, expected 0, as counted from the verdicts" in lines
 
 
 # verdicts.parquet: rows
@@ -392,7 +458,7 @@ LABELS = len(TASKS["emotion"].labels)
         ("whole", "family", "minimal", "family is 'minimal', expected nothing for whole clips and silence"),
         ("signal", "reference", "toys/third", "reference is 'toys/third', expected a reference"),
         ("silence", "reference", FIRST, "reference is 'toys/first', expected nothing"),
-        ("permuted", "level", 0, "level is 0, expected 0 to 7 for signals of family minimal, and nothing"),
+        ("largest", "level", 0, "level is 0, expected 0 to 7 for signals of family minimal, and nothing"),
         ("whole", "clip_id", None, "clip_id is nothing, expected plain text"),
         ("whole", "clip_id", "a\x1b[2Jb", "clip_id is 'a\\x1b[2Jb', expected plain text"),
         ("whole", "clip_id", "<script>", "clip_id is '<script>', expected plain text"),
@@ -403,7 +469,12 @@ LABELS = len(TASKS["emotion"].labels)
             "clip-0001",
             "clip_id is 'clip-0001', expected plain text; nothing for silence",
         ),
-        ("signal", "signal_id", "mine", "signal_id is 'mine', expected <clip_id>:<reference>:<family>"),
+        (
+            "signal",
+            "signal_id",
+            "mine",
+            "signal_id is 'mine', expected <clip_id>:<reference>:<family>:<seed>.<draw>",
+        ),
         ("signal", "signal_id", None, "signal_id is nothing, expected"),
         ("whole", "signal_id", "mine", "signal_id is 'mine', expected nothing"),
         ("signal", "n_samples", 0, "n_samples is 0, expected 1 to 480000"),
@@ -435,6 +506,35 @@ LABELS = len(TASKS["emotion"].labels)
         ("signal", "seconds_seen", NAN, "seconds_seen is nothing, expected 0 to the length"),
         ("signal", "seconds_seen", INF, "seconds_seen is inf, expected 0 to the length"),
         ("signal", "seconds_seen", 31.0, "seconds_seen is 31.0, expected 0 to the length"),
+        ("signal", "draw", None, "draw is nothing, expected 1 to n_draws of the reference in this family"),
+        ("signal", "draw", 0, "draw is 0, expected 1 to n_draws"),
+        ("signal", "draw", 2, "draw is 2, expected 1 to n_draws"),
+        ("swap", "draw", -(2**31), "draw is -2147483648, expected 1 to n_draws"),
+        ("whole", "draw", 1, "draw is 1, expected nothing for whole clips and silence"),
+        ("silence", "draw", 1, "draw is 1, expected nothing for whole clips and silence"),
+        (
+            "signal",
+            "replicate",
+            0,
+            "replicate is 0, expected 0 to 2 for swap, 0 to 3 for matched, and nothing",
+        ),
+        ("whole", "replicate", 0, "replicate is 0, expected 0 to 2 for swap"),
+        ("swap", "replicate", 3, "replicate is 3, expected 0 to 2 for swap"),
+        ("swap", "replicate", -1, "replicate is -1, expected 0 to 2 for swap"),
+        ("swap", "replicate", None, "replicate is nothing, expected 0 to 2 for swap"),
+        ("matched", "replicate", 4, "replicate is 4, expected 0 to 2 for swap, 0 to 3 for matched"),
+        (
+            "signal",
+            "other_clip",
+            "clip-0003",
+            "other_clip is 'clip-0003', expected another clip of the entry",
+        ),
+        ("matched", "other_clip", "clip-0003", "other_clip is 'clip-0003', expected another clip"),
+        ("silence", "other_clip", "clip-0003", "other_clip is 'clip-0003', expected another clip"),
+        ("swap", "other_clip", None, "other_clip is nothing, expected another clip of the entry for swap"),
+        ("swap", "other_clip", "clip-0001", "other_clip is 'clip-0001', expected another clip"),
+        ("swap", "other_clip", "clip-0009", "other_clip is 'clip-0009', expected another clip"),
+        ("swap", "n_samples", 8_000, "n_samples is 8000, expected the length of other_clip"),
         ("signal", "energy_seen", 1.00001, "energy_seen is 1.0000"),
         ("signal", "energy_seen", -1e-9, "energy_seen is -1e-09, expected a share"),
         ("signal", "energy_seen", None, "energy_seen is nothing, expected a share"),
@@ -451,6 +551,15 @@ def test_a_row_that_cannot_be_is_named(
     assert any(expected in line and line.startswith("verdicts.parquet: ") for line in lines), lines
     if "rows with" not in expected:
         assert any(f"row {i}: " in line for line in lines), lines
+
+
+def test_signals_of_several_draws_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    entry, verdicts = make_entry(n_clips=6, n_degenerate=1, n_draws=2)
+    i = next(i for i, v in enumerate(verdicts) if v.draw == 2)
+    changed = [*verdicts]
+    changed[i] = dataclasses.replace(verdicts[i], draw=1)
+    lines = found(store.write(tmp_path, entry, changed))
+    assert any(f"row {i}: signal_id is " in line for line in lines), lines
 
 
 @pytest.mark.parametrize("level", [None, -1, 8])
@@ -475,6 +584,8 @@ def without(wrong: Callable[[Verdict], bool]) -> Change:
 
 
 SIGNAL = MADE[1][first("signal", "responsibility")].signal_id
+SWAPPED = make_entry(n_clips=12, n_degenerate=1, whole_accuracy=1.0)
+"""Of its clips 1, 3, 5, ..., which are of one length, every other one is of one class."""
 
 
 @pytest.mark.parametrize(
@@ -482,14 +593,14 @@ SIGNAL = MADE[1][first("signal", "responsibility")].signal_id
     [
         (
             without(lambda v: v.signal_id == SIGNAL),
-            "4 signals of toys/first, family responsibility, expected 5",
+            "10 signals of toys/first, family responsibility, expected 11",
         ),
         *(
             (
                 without(lambda v, s=stimulus: v.signal_id == SIGNAL and v.stimulus == s),  # type: ignore[misc]
                 f"has no row of stimulus '{stimulus}', expected one",
             )
-            for stimulus in ("signal", "permuted", "largest", "permuted_equal_energy", "complement")
+            for stimulus in ("signal", "largest", "complement")
         ),
         (
             without(lambda v: v.stimulus == "whole" and v.clip_id == "clip-0001"),
@@ -498,9 +609,44 @@ SIGNAL = MADE[1][first("signal", "responsibility")].signal_id
         (without(lambda v: v.stimulus == "silence" and v.n_samples == 16_000), "16000 samples is the length"),
         (lambda v: [*v, v[first("whole")]], "'clip-0001' has two rows of the whole clip"),
         (lambda v: [*v, v[first("silence")]], "16000 samples of silence have two rows"),
-        (lambda v: [*v, v[first("largest")]], "has two rows of one stimulus and level, expected one"),
-        (lambda v: [*v, v[first("signal", "minimal")]], "has two rows of one stimulus and level"),
-        (lambda v: [v[0]], "0 signals of toys/first, family responsibility, expected 5"),
+        (
+            lambda v: [*v, v[first("largest")]],
+            "has two rows of one stimulus, level and replicate, expected one",
+        ),
+        (lambda v: [*v, v[first("signal", "minimal")]], "has two rows of one stimulus, level and replicate"),
+        (lambda v: [*v, v[first("swap")]], "has two rows of one stimulus, level and replicate"),
+        (lambda v: [*v, v[first("matched")]], "has two rows of one stimulus, level and replicate"),
+        (
+            without(lambda v: v.signal_id == SIGNAL and (v.stimulus, v.replicate) == ("matched", 1)),
+            f"'{SIGNAL}' has only some replicates of matched, expected 0 and on, without a gap",
+        ),
+        (
+            without(lambda v: v.signal_id == SIGNAL and (v.stimulus, v.replicate) == ("swap", 0)),
+            f"'{SIGNAL}' has only some replicates of swap, expected 0 and on, without a gap",
+        ),
+        (
+            without(lambda v: v.signal_id == SIGNAL and v.stimulus == "swap"),
+            f"'{SIGNAL}' has too few swap controls, expected 3, or one for each clip",
+        ),
+        (
+            without(lambda v: v.signal_id == SIGNAL and v.stimulus == "swap" and v.replicate != 0),
+            f"'{SIGNAL}' has too few swap controls, expected 3, or one for each clip",
+        ),
+        (
+            lambda v: [other_than(x, "clip-0003") if x.signal_id == SIGNAL else x for x in v],
+            f"'{SIGNAL}' has two swap controls of one clip, expected different clips",
+        ),
+        (
+            lambda v: [other_than(x, "clip-0002") if x.signal_id == SIGNAL else x for x in v],
+            f"'{SIGNAL}' has a swap control of another length, expected one of its own, which there is",
+        ),
+        (
+            lambda v: [
+                other_than(x, "clip-0005") if x.signal_id == SIGNAL and x.replicate == 0 else x for x in v
+            ],
+            f"'{SIGNAL}' has a swap control of a clip that its reference gives the same class",
+        ),
+        (lambda v: [v[0]], "0 signals of toys/first, family responsibility, expected 11"),
         (
             lambda v: [answered_with_expected(x) if x.stimulus == "largest" else x for x in v],
             "has rows with different expected, expected one",
@@ -515,9 +661,18 @@ SIGNAL = MADE[1][first("signal", "responsibility")].signal_id
     ],
 )
 def test_rows_that_are_missing_or_too_many_are_named(tmp_path: Path, change: Change, expected: str) -> None:
-    entry, verdicts = MADE
+    entry, verdicts = SWAPPED
     lines = found(store.write(tmp_path, entry, change(verdicts)))
     assert any(expected in line for line in lines), lines
+
+
+def other_than(verdict: Verdict, clip_id: str) -> Verdict:
+    """The same row of a swap, of another clip; all else stays."""
+    if verdict.stimulus != "swap":
+        return verdict
+    n_samples = 16_000 * (1 + int(clip_id[-1]) % 2)
+    seconds = min(verdict.seconds_seen, n_samples / 16_000)
+    return dataclasses.replace(verdict, other_clip=clip_id, n_samples=n_samples, seconds_seen=seconds)
 
 
 def answered_with_expected(verdict: Verdict) -> Verdict:
@@ -563,10 +718,13 @@ def relevelled(old: int, new: int) -> Change:
         (without(of_level(*range(2, 8))), f"'{MINIMAL}' has only some levels"),
         (without(of_level(0)), f"'{MINIMAL}' has only some levels"),
         (without(of_level(0)), f"'{MINIMAL}' has no row of stimulus 'signal', expected one"),
-        (relevelled(5, 6), f"'{MINIMAL}' has two rows of one stimulus and level, expected one"),
+        (relevelled(5, 6), f"'{MINIMAL}' has two rows of one stimulus, level and replicate, expected one"),
         (relevelled(5, 6), f"'{MINIMAL}' has only some levels"),
         (relevelled(3, 8), "level is 8, expected 0 to 7 for signals of family minimal"),
-        (lambda v: [*v, *filter(of_level(4), v)], "has two rows of one stimulus and level, expected one"),
+        (
+            lambda v: [*v, *filter(of_level(4), v)],
+            "has two rows of one stimulus, level and replicate, expected one",
+        ),
         (
             lambda v: [dataclasses.replace(x, level=2) if x.stimulus == "largest" else x for x in v],
             "level is 2, expected 0 to 7 for signals of family minimal, and nothing for all else",
@@ -668,7 +826,7 @@ def test_a_dictionary_that_expands_a_thousandfold_is_refused_unexpanded(folder: 
     table, n = schema.verdict_table(MADE[1][:1]), 20_000
     table = pa.concat_tables([table] * n).combine_chunks()
     long = pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array(["x" * 100_000]))
-    put_table(folder, table.set_column(4, "clip_id", long), store_schema=False)
+    put_table(folder, table.set_column(CLIP_ID, "clip_id", long), store_schema=False)
     assert (folder / store.VERDICTS).stat().st_size < 10**6
     assert any("bytes of text, expected at most" in line for line in found(folder)), found(folder)
 
@@ -682,7 +840,7 @@ def test_rows_with_far_too_many_probabilities_are_refused_unread(folder: Path) -
 def test_text_that_is_not_utf8_is_refused(folder: Path) -> None:
     table = schema.verdict_table(MADE[1])
     broken = pa.array([b"\xff\xfe"] * len(table), pa.binary()).view(pa.string())
-    put_table(folder, table.set_column(4, "clip_id", broken))
+    put_table(folder, table.set_column(CLIP_ID, "clip_id", broken))
     assert any("verdicts.parquet: not readable" in line for line in found(folder)), found(folder)
 
 

@@ -67,7 +67,8 @@ def test_a_tie_may_move_the_scorecard_and_nothing_else_may(folder: Path) -> None
 @pytest.mark.parametrize(
     ("field", "value", "where"),
     [
-        ("protocol", 2, "protocol"),
+        ("protocol", 1, "protocol"),
+        ("protocol", 3, "protocol"),
         ("kind", "believed", "kind"),
         ("base", "main", "base"),
         ("base", None, "base"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.submit import notices, store, verification
+from harness.submit import held_back, notices, store, verification
 from tests import forgeries
 from tests.entries import made_verification
 
@@ -151,6 +151,10 @@ def add_an_odd_verification(request: PullRequest) -> None:
     (request.submissions / 'ö"\n.verified.json').write_text("{}")
 
 
+def add_a_held_back_lift(request: PullRequest) -> None:
+    held_back.sidecar_of(request.filed).write_text("{}")
+
+
 def add_an_invalidation(request: PullRequest) -> None:
     notices.invalidate(request.filed, "A rival", "It is better than mine.")
 
@@ -180,6 +184,7 @@ def add_a_forged_entry(request: PullRequest) -> None:
             "No",
             "are written by maintainers after the merge; found:",
         ),
+        (add_a_held_back_lift, "No", "are written by maintainers after the merge; found:"),
         (add_an_invalidation, "No", "are written by maintainers after the merge; found:"),
         (add_a_script, "Validate", "run.sh: belongs to no entry, expected entries alone"),
         (add_a_forged_entry, "Ask", "does not hold: replayed, "),

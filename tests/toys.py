@@ -1,17 +1,34 @@
-"""Tiny classifiers with random weights, of every architecture, for the tests of every room.
+"""Tiny classifiers with random weights, of every architecture, and signals folders with random masks.
 
-They tell sounds apart: over pure tones of one second each class has logits of mean 0 and deviation 1.
+The classifiers tell sounds apart: over pure tones of one second each class has logits of mean 0 and deviation
+1. The signals are of the task `deepfake`; their masks mean nothing to any model.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness import audio, spectra
+from harness.dataset import build, schema
+from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
+from harness.records import (
+    FAMILIES,
+    Clip,
+    LabelMap,
+    Levels,
+    Mask,
+    ModelFacts,
+    ModelRef,
+    SufficientSignal,
+    signal_id,
+)
+from harness.tasks import TASKS
 
 ARCHITECTURES = (
     "audio-spectrogram-transformer",
@@ -201,3 +218,141 @@ def sounds(*lengths: int, seed: int = 0) -> list[NDArray[np.float32]]:
         )
         for n, hz in zip(lengths, pitches, strict=True)
     ]
+
+
+TASK = TASKS["deepfake"]
+"""What the signals below are of."""
+
+CLASSES = ("spoof", "bonafide")
+"""Class of the clips of even and of odd number, true and as every reference has it."""
+
+
+def clip_of(i: int, n_samples: int = 400) -> Clip:
+    """Clip number i: noise at 16 kHz."""
+    waveform = (0.1 * np.random.default_rng([i, n_samples]).normal(size=n_samples)).astype(np.float32)
+    return Clip(f"c{i}", "toys", CLASSES[i % 2], waveform, 16_000)
+
+
+def signal_of(
+    clip: Clip,
+    repo_id: str = "toys/a",
+    family: str = FAMILIES[0],
+    *,
+    mask: Mask | None = None,
+    expected: str | None = None,
+    seed: int = 0,
+    draw: int = 1,
+    levels: bool = False,
+) -> SufficientSignal:
+    """A signal of a clip.
+
+    Args:
+        clip: the clip.
+        repo_id: of its reference.
+        family: one of FAMILIES.
+        mask: (N,) its bins; a fifth of all, drawn by clip, seed and draw, unless they are given.
+        expected: its class; that of the clip, unless it is given.
+        seed: of the extraction.
+        draw: which extraction it is.
+        levels: whether it has nested levels, where it is of family `minimal`.
+    """
+    n_samples = len(clip.waveform)
+    rng = np.random.default_rng([seed, draw, int(clip.clip_id[1:])])
+    if mask is None:
+        mask = rng.random(n_samples // 2 + 1) < 0.2
+    expected = expected or clip.label or CLASSES[0]
+    waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, n_samples)
+    return SufficientSignal(
+        signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), family, seed, draw),
+        clip_id=clip.clip_id,
+        family=family,
+        draw=draw,
+        reference=repo_id,
+        truth=clip.label,
+        expected=expected,
+        p_clip=tuple(0.75 if label == expected else 0.25 for label in sorted(CLASSES)),
+        n_samples=n_samples,
+        sample_rate_hz=clip.sample_rate_hz,
+        mask=mask,
+        guarantee="one_minimal" if family == "minimal" else "prefix_minimal",
+        resolution=len(mask),
+        p_whole=0.75,
+        p_signal=0.7,
+        margin=0.5,
+        degenerate=False,
+        search=f"{family}()",
+        n_queries=40,
+        seed=seed,
+        sha256=audio.sha256(waveform),
+        levels=_levels_of(mask, rng) if levels and family == "minimal" else None,
+    )
+
+
+def _levels_of(mask: Mask, rng: np.random.Generator) -> Levels:
+    """Levels as they must be, the bins beside the mask in random order."""
+    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    levels = np.zeros(len(mask), dtype=np.uint8)
+    others = rng.permutation(np.flatnonzero(~mask))
+    for level, bins in enumerate(np.split(others, sizes[:-1] - sizes[0])[1:], 1):
+        levels[bins] = level
+    return levels
+
+
+def record_of(
+    repo_id: str,
+    families: Sequence[str] = FAMILIES,
+    n_signals: int = 3,
+    *,
+    bands: int | None = None,
+    seed: int = 0,
+    n_draws: int = 1,
+) -> ReferenceRecord:
+    """What a manifest says of a reference."""
+    model = ModelRef(repo_id, "a" * 64, "b" * 64)
+    counts = tuple(ReferenceCounts(model, f, n_signals, 0, "other", bands, seed, n_draws) for f in families)
+    return ReferenceRecord(
+        task=TASK.name,
+        model=model,
+        facts=ModelFacts("Toy", 10, 16_000, None, None),
+        label_map=LabelMap(TASK.name, ("fake", "real"), ("spoof", "bonafide"), "names"),
+        corpus=CorpusRef("local/toys", "c" * 64, None, n_signals // n_draws, 0, 0, 0, 0),
+        searches=tuple(f"{f}()" for f in families),
+        counts=counts,
+        skipped=(),
+        run=RunSettings("0", {}, "toy", "cpu", "float32", 1, "toy", 0.0, "2026-01-01T00:00:00Z"),
+    )
+
+
+def add_signals(
+    root: Path,
+    repo_id: str = "toys/a",
+    families: Sequence[str] = FAMILIES,
+    clips: Iterable[int | Clip] = range(4),
+    *,
+    seed: int = 0,
+    n_draws: int = 1,
+    levels: bool = False,
+    masks_only: bool = False,
+) -> list[SufficientSignal]:
+    """Add a reference to a signals folder, with a signal of every clip, family and draw.
+
+    Args:
+        root: the folder.
+        repo_id: of the reference.
+        families: of its signals.
+        clips: numbers of clips, see `clip_of`; or clips.
+        seed: of its signals.
+        n_draws: extractions of each clip.
+        levels: see `signal_of`.
+        masks_only: store no audio of the signals.
+    """
+    sources = [clip_of(clip) if isinstance(clip, int) else clip for clip in clips]
+    signals = [
+        signal_of(clip, repo_id, family, seed=seed, draw=draw, levels=levels)
+        for clip in sources
+        for family in families
+        for draw in range(1, n_draws + 1)
+    ]
+    record = record_of(repo_id, families, len(sources) * n_draws, seed=seed, n_draws=n_draws)
+    build.add_reference(root, TASK, record, sources, signals, masks_only=masks_only)
+    return signals

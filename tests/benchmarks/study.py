@@ -1,4 +1,4 @@
-"""A study at full size: 60 references, 1,000 clips, 3.5 million verdicts on signals.
+"""A study at full size: 60 references, 1,000 clips, 32 million verdicts on signals and controls.
 
     python -m tests.benchmarks.study     (from the root of the repository)
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from harness.documents import Entry, ReferenceCounts
-from harness.records import LabelMap, ModelRef
+from harness.records import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
 from harness.score.study import family_study
 from harness.seeds import generator
 from harness.tasks import TASKS
@@ -52,15 +52,18 @@ def main() -> None:
             {
                 "reference": m.repo_id,
                 "family": "responsibility",
+                "draw": 1,
                 "level": None,
                 "clip_id": clips,
-                "signal_id": [f"{c}:{m.slug}:responsibility" for c in clips],
+                "signal_id": [signal_id(c, m.slug, "responsibility", 0, 1) for c in clips],
                 "stimulus": stimulus,
+                "replicate": replicate,
                 "expected": classes,
             }
         )
         for m in models
-        for stimulus in ("signal", "permuted", "largest")
+        for stimulus, n in (("signal", 1), ("swap", N_SWAPS), ("matched", N_MATCHED), ("largest", 1))
+        for replicate in range(n)
     ]
     whole = pd.DataFrame({"clip_id": clips, "stimulus": "whole", "expected": None})
     frame = pd.concat([*of_reference, whole], ignore_index=True)

@@ -16,7 +16,7 @@ import argparse
 import hashlib
 import io
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from harness.documents import (
     Entry,
     FamilyScore,
     Manifest,
+    NearCopy,
     Rates,
     ReferenceCounts,
     ReferenceRecord,
@@ -43,8 +44,21 @@ from harness.documents import (
     WholeClipScore,
     to_json,
 )
-from harness.records import FAMILIES, N_LEVELS, PROTOCOL, DatasetRef, Estimate, LabelMap, ModelFacts, ModelRef
-from harness.score import estimates
+from harness.records import (
+    FAMILIES,
+    N_LEVELS,
+    N_MATCHED,
+    N_SWAPS,
+    PROTOCOL,
+    DatasetRef,
+    Estimate,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    signal_id,
+)
+from harness.score import estimates, scorecard
+from harness.score.units import units_of
 from harness.seeds import generator
 from harness.submit import store
 from harness.tasks import TASKS
@@ -54,8 +68,12 @@ LABELS = ("angry", "happy", "neutral", "sad")
 """The classes of every model; silence is the first of them."""
 
 N_SAMPLES = 800
-KINDS = ("signal", "permuted", "largest", "permuted_equal_energy", "complement")
-RATES = ("coverage", "transfer", "agreeing_transfer", "floor", "lift", "largest", "silence", "ceiling")
+REPLICATES = {"signal": 1, "swap": N_SWAPS, "matched": N_MATCHED, "largest": 1, "complement": 1}
+"""Stimuli made of a signal, and how many there are of each."""
+
+KINDS = tuple(f"{name} {k}" for name, n in REPLICATES.items() for k in range(n))
+RATES = tuple(field.name for field in fields(Rates))
+DIFFERENCES = ("lift", "placement", "beyond_largest")
 ARCHITECTURES = ("Wav2Vec2ForSequenceClassification", "ASTForAudioClassification", "WhisperForAudio")
 LICENCES = ("apache-2.0", "mit", "cc-by-nc-4.0", None)
 RUN = RunSettings(
@@ -83,7 +101,8 @@ def make(root: Path, n_entries: int, n_references: int, n_clips: int, seed: int)
     references = [model(f"lab{i % 7}/reference-{i:02d}", seed) for i in range(n_references)]
     _suite(signals, references, truth)
     suite = Suite(signals, "synthetic/suite")
-    work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name))
+    others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
+    work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name), others)
     if n_entries < 100:
         _entries(work, range(n_entries))
         return submissions, signals
@@ -110,6 +129,8 @@ class _Work:
     """(n_clips,) index of each clip's label."""
     signals: DatasetRef
     references: tuple[ReferenceCounts, ...]
+    others: dict[str, tuple[str, ...]]
+    """Clips of the `swap` controls of each signal."""
 
 
 def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
@@ -131,15 +152,21 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
         for family in FAMILIES:
             minimal = family == FAMILIES[1]
             columns = {
-                "signal_id": [f"{name}:{reference.slug}:{family}" for name in names],
+                "signal_id": [signal_id(name, reference.slug, family, 0, 1) for name in names],
                 "clip_id": names,
                 "truth": labels,
                 "expected": labels,
                 "audio": pa.nulls(n, schema.SIGNALS.field("audio").type),
+                "p_clip": [[1 / len(LABELS)] * len(LABELS)] * n,
                 "mask": [[0, 3] if minimal else [0, 120]] * n,
                 "sha256": made,
             }
-            same = {"family": family, "reference": reference.repo_id, "n_samples": N_SAMPLES}
+            same = {
+                "draw": 1,
+                "family": family,
+                "reference": reference.repo_id,
+                "n_samples": N_SAMPLES,
+            }
             same |= {"sample_rate_hz": rate, "n_kept": 3 if minimal else 120, "p_whole": 0.9, "p_signal": 0.8}
             same |= {"levels": levels if minimal else None, "resolution": n_bins, "margin": 0.5, "seed": 0}
             same |= {"guarantee": "one_minimal" if minimal else "prefix_minimal", "degenerate": False}
@@ -178,7 +205,7 @@ def _entry(work: _Work, candidate: ModelRef, number: int, questions: pa.Table) -
     size = (len(names), n_clips)
     answers = {
         family: {
-            kind: rng.random(size) < (accept if kind == "signal" else control)
+            kind: rng.random(size) < (accept if kind == "signal 0" else control)
             for kind in (*KINDS, *_levels(family))
         }
         for family in FAMILIES
@@ -193,13 +220,26 @@ def _entry(work: _Work, candidate: ModelRef, number: int, questions: pa.Table) -
     pq.write_table(table, buffer, compression="zstd")
     entry = Entry(
         *(PROTOCOL, TASK.name, candidate, _facts(number), work.signals, work.references, _label_map(), card),
-        *(RUN, BatchProof(8, 16, 1e-6, 0), True, table.num_rows),
+        *(
+            RUN,
+            BatchProof(8, 16, 1e-6, 0),
+            _likeness(work, answers[FAMILIES[0]], heard),
+            True,
+            table.num_rows,
+        ),
         hashlib.sha256(buffer.getvalue()).hexdigest(),
     )
     folder = work.submissions / entry.path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / store.VERDICTS).write_bytes(buffer.getvalue())
     (folder / store.ENTRY).write_text(to_json(entry))
+
+
+def _likeness(work: _Work, said: dict[str, Any], heard: Any) -> tuple[NearCopy, ...]:
+    """The probabilities of the references are all the same, so that there is nothing to correlate."""
+    offered = [r for r in work.references if r.family == FAMILIES[0]]
+    accepted, n = said["signal 0"].sum(axis=1).tolist(), len(work.truth)
+    return tuple(NearCopy(r.model, n, accepted[j], n, int(heard.sum()), None) for j, r in enumerate(offered))
 
 
 def _levels(family: str) -> tuple[str, ...]:
@@ -216,16 +256,20 @@ def _questions(work: _Work) -> pa.Table:
     ]
     for family in FAMILIES:
         for kind in (*KINDS, *_levels(family)):
-            level = int(kind[-1]) if kind.startswith("level") else 0 if _levels(family) else None
+            stimulus, number = kind.split()
+            zero = 0 if _levels(family) and stimulus == "signal" else None
             for name in names:
-                ids = [f"{clip}:{name.replace('/', '__')}:{family}" for clip in clips]
-                block = {"reference": name, "family": family, "clip_id": clips, "signal_id": np.array(ids)}
-                block |= {"level": level if kind == "signal" or kind.startswith("level") else None}
-                block |= {"stimulus": kind if kind in KINDS else "signal"}
+                ids = [signal_id(clip, name.replace("/", "__"), family, 0, 1) for clip in clips]
+                block = {"reference": name, "family": family, "draw": 1, "clip_id": clips}
+                block |= {"signal_id": np.array(ids), "level": int(number) if stimulus == "level" else zero}
+                block |= {"stimulus": "signal" if stimulus == "level" else stimulus}
+                if stimulus in ("swap", "matched"):
+                    block |= {"replicate": int(number)}
+                if stimulus == "swap":
+                    block |= {"other_clip": np.array([work.others[one][int(number)] for one in ids])}
                 blocks.append(block | {"truth": labels, "expected": labels, "at": work.truth})
-    columns: dict[str, list[Any]] = {
-        name: [] for name in (*schema.VERDICTS.names[:10], "at") if name not in ("task", "n_samples")
-    }
+    asked = schema.VERDICTS.names[: schema.VERDICTS.names.index("predicted_raw")]
+    columns: dict[str, list[Any]] = {name: [] for name in (*asked, "at") if name not in ("task", "n_samples")}
     for block in blocks:
         for name, values in columns.items():
             value = block.get(name)
@@ -267,20 +311,30 @@ def _answered(work: _Work, questions: pa.Table, right: Any) -> pa.Table:
 
 
 def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidate: ModelRef) -> FamilyScore:
-    shape = said["signal"].shape
+    shape = said["signal 0"].shape
     silent = np.broadcast_to(work.truth == 0, shape)
     whole = np.broadcast_to(heard, shape)
-    signal, permuted = (said[kind].astype(float) for kind in ("signal", "permuted"))
+
+    def mean(stimulus: str, of: dict[str, Any] = said) -> Any:
+        """(n_references, n_clips) over the replicates of a stimulus."""
+        return np.mean([of[f"{stimulus} {k}"] for k in range(REPLICATES[stimulus])], axis=0)
+
+    signal, swap, matched, largest = (mean(name) for name in scorecard.JUDGED)
     values = {
         "coverage": np.ones(shape),
         "transfer": signal,
         "agreeing_transfer": np.where(whole, signal, np.nan),
-        "floor": permuted,
-        "lift": signal - permuted,
-        "largest": said["largest"].astype(float),
+        "swap": swap,
+        "lift": signal - swap,
+        "matched": matched,
+        "placement": signal - matched,
+        "largest": largest,
+        "beyond_largest": signal - largest,
         "silence": silent.astype(float),
-        "ceiling": whole.astype(float),
+        "agreement": whole.astype(float),
     }
+    first = {kind: (right & (work.truth == 0)) | (~right & (work.truth == 3)) for kind, right in said.items()}
+    as_silence = {name: _estimate(mean(name, first).T, "transfer") for name in scorecard.JUDGED}
     means = Rates(**{name: _estimate(values[name].T, name) for name in RATES})
     by_class = {
         label: _estimate(signal[:, work.truth == i].T, "transfer")
@@ -291,12 +345,13 @@ def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidat
     offered = [r for r in work.references if r.family == family]
     cells = tuple(
         Cell(
-            *(r.model, r.model.weights_sha256 == candidate.weights_sha256, r.n_signals, 0, shape[1]),
+            *(r.model, r.model.weights_sha256 == candidate.weights_sha256, False, r.n_signals, 0, shape[1]),
+            *(0, 0),
             Rates(**{name: by_cell[name][j] for name in RATES}),
         )
         for j, r in enumerate(offered)
     )
-    return FamilyScore(family, means, means, by_class, cells)
+    return FamilyScore(family, means, means, by_class, as_silence, cells)
 
 
 def _estimate(values: Any, name: str) -> Estimate:
@@ -304,7 +359,7 @@ def _estimate(values: Any, name: str) -> Estimate:
     value = estimates.mean_of_references(values)
     by_clip = np.nanmean(values, axis=1) if not np.isnan(values).all(axis=1).any() else values.ravel()
     half = 1.96 * float(np.nanstd(by_clip)) / max(len(values), 1) ** 0.5
-    lowest = -1.0 if name == "lift" else 0.0
+    lowest = -1.0 if name in DIFFERENCES else 0.0
     if value is None:
         return Estimate(None, None, None, 0.95, estimates.BOOTSTRAP, 0)
     n = int((~np.isnan(values)).sum())
@@ -316,8 +371,8 @@ def _by_reference(values: Any, name: str) -> list[Estimate]:
     n = (~np.isnan(values)).sum(axis=1)
     mean = np.where(np.isnan(values), 0, values).sum(axis=1) / np.maximum(n, 1)
     half = 1.96 * np.sqrt((1 - np.minimum(mean**2, 1)) / np.maximum(n, 1)) / 2
-    method = estimates.ADJUSTED_WALD if name == "lift" else estimates.WILSON
-    low, high = np.maximum(mean - half, -1.0 if name == "lift" else 0.0), np.minimum(mean + half, 1.0)
+    method = estimates.ADJUSTED_WALD if name in DIFFERENCES else estimates.WILSON
+    low, high = np.maximum(mean - half, -1.0 if name in DIFFERENCES else 0.0), np.minimum(mean + half, 1.0)
     return [
         Estimate(v, lo, hi, 0.95, method, k) if k else Estimate(None, None, None, 0.95, method, 0)
         for v, lo, hi, k in zip(mean.tolist(), low.tolist(), high.tolist(), n.tolist(), strict=True)

@@ -92,12 +92,12 @@ def test_a_click_and_a_key_sort_the_table_and_say_so(browser: Browser, pages: Pa
 def test_the_filter_leaves_what_matches_and_counts_it(browser: Browser, pages: Pages) -> None:
     page = _visit(browser, pages.task).page
     page.get_by_label("Show").first.select_option("references")
-    assert _names(page) == ["lab/beta", "lab/alpha", "lab/gamma"]
+    assert _names(page) == ["lab/alpha", "lab/beta", "lab/gamma"]
     assert page.get_by_role("status").first.inner_text() == "3 of 7 models"
     page.get_by_label("Show").first.select_option("all models")
     page.get_by_label("Filter").first.fill("reference")
-    assert _names(page) == ["lab/beta", "lab/alpha", "lab/gamma"]
-    assert not page.locator("#board-tone tr.divider").is_visible()
+    assert _names(page) == ["lab/alpha", "lab/beta", "lab/gamma"]
+    assert not page.locator("#board-tone").get_by_text("Not ranked", exact=True).is_visible()
     page.get_by_label("Filter").first.fill("ECHO acme")
     assert _names(page) == ["acme/echo"]
     page.get_by_label("Filter").first.fill("")
@@ -108,8 +108,8 @@ def test_a_reader_of_the_screen_hears_which_models_are_references(browser: Brows
     page = _visit(browser, pages.task).page
     rows = page.locator("#board-tone").get_by_role("row")
     heard = [rows.nth(i).get_by_role("cell").nth(1).aria_snapshot() for i in range(1, 5)]
-    assert ["reference" in text for text in heard] == [False, True, True, True]
-    assert "lab/beta" in heard[1]
+    assert ["reference" in text for text in heard] == [False, True, True, False]
+    assert "lab/alpha" in heard[1]
     assert page.get_by_text("never over its own signals").is_visible()
 
 
@@ -133,7 +133,7 @@ def test_the_report_asks_for_nothing_says_nothing_and_its_players_hold_sound(
     page = visit.page
     page.wait_for_function("[...document.querySelectorAll('audio')].every((a) => a.readyState > 0)")
     seconds = page.locator("audio").evaluate_all("(all) => all.map((a) => a.duration)")
-    assert len(seconds) == 18
+    assert len(seconds) == 24
     assert all(s == pytest.approx(0.5) for s in seconds)
     assert [url for url in visit.requests if not url.startswith("data:")] == [pages.report.as_uri()]
     assert visit.complaints == []
@@ -189,7 +189,8 @@ def test_the_sounds_of_a_task_can_be_played(browser: Browser, pages: Pages) -> N
         audio.load();
     })"""
     seconds = [audio.evaluate(length_of) for audio in page.locator("audio").all()]
-    assert len(seconds) == 12 * (1 + 3 * 2)
+    # The swap, the matched control and the signal itself of three references; a signal may lack a control.
+    assert len(seconds) == page.locator(".player").count() > 12 * (1 + 3 * 2)
     assert all(s == pytest.approx(0.5) for s in seconds)
 
 

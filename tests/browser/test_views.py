@@ -49,7 +49,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
         names, told = _names(page), page.locator("#board-tone td.transfer").all_inner_texts()
         assert len(names) == 3
         found = _query(page)
-        assert found.pop("columns")[0].split(".")[:3] == ["lift", "transfer", "agreeing_transfer"]
+        assert found.pop("columns")[0].split(".")[:3] == ["lift", "placement", "transfer"]
         assert found == {
             "q": ["lab"],
             "show": ["reference"],
@@ -155,7 +155,8 @@ def test_the_sheet_of_a_view_has_its_rows_and_columns_with_intervals(
         lines = list(csv.DictReader(file))
     assert [line["model"] for line in lines] == names
     assert list(lines[0]) == [
-        *("rank", "rank_low", "rank_high", "model", "lift", "lift_low", "lift_high", "lift_n", "parameters")
+        *("rank", "rank_low", "rank_high", "panel_low", "panel_high", "model"),
+        *("lift", "lift_low", "lift_high", "lift_n", "parameters"),
     ]
     rows = {row.name: row for row in board[0].current[0].rows}
     for line in lines:
@@ -177,9 +178,9 @@ def test_a_sheet_holds_no_formula(browser: Browser, board: tuple[Board, Path]) -
         columns = '[["rank", "", "count"], ["model", "", "text"], ["status", "", "text"]]'
         made = page.evaluate(f"() => sheet({columns}, [0, 1, 2], {LINES})")
     assert list(csv.reader(made.splitlines(keepends=True))) == [
-        ["rank", "rank_low", "rank_high", "model", "status"],
-        ["1", "1", "2", "'=HYPERLINK(1)", '\'@x\r\ny,"z"'],
-        ["", "1", "2", "'-2", "plain"],
+        ["rank", "rank_low", "rank_high", "panel_low", "panel_high", "model", "status"],
+        ["1", "1", "2", "", "", "'=HYPERLINK(1)", '\'@x\r\ny,"z"'],
+        ["", "1", "2", "", "", "'-2", "plain"],
     ]
 
 
@@ -198,8 +199,8 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
     index = site.write(tmp_path / "site", Board((made, *others)), None)
     with visits.opened(browser) as visit:
         page = visit.open(index.parent / "tasks" / "tone.html")
-        page.locator("#board-tone th.floor button").focus()
-        expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
+        page.locator("#board-tone th.swap button").focus()
+        expect(page.locator(".help").first).to_contain_text("Swap: Acceptance of the swap control")
         ranking = page.locator(".ranking").first
         licence, size = (ranking.locator(f"#{key}-board-tone") for key in ("licence", "size"))
         assert licence.locator("option").all_inner_texts() == ["any", "=cc-by", "mit", "not stated"]
@@ -227,7 +228,7 @@ def test_the_heat_map_by_class_has_the_numbers_of_the_entries_and_leads_to_them(
     with visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", "?measure=lift")
         page.get_by_role("button", name="by class").click()
-        assert page.get_by_role("button", name="Floor", exact=True).last.is_disabled()
+        assert page.get_by_role("button", name="Swap", exact=True).last.is_disabled()
         assert _query(page) == {"measure": ["lift"], "rows": ["class"]}
         first = ranking.matrices[0].models[0]
         (row,) = (row for row in ranking.all_rows if row.entry.model == first)
@@ -314,11 +315,11 @@ def test_a_tap_that_is_no_focus_tells_what_a_column_means(
 ) -> None:
     with visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html")
-        page.locator("#board-tone th.floor button").evaluate("button => button.click()")
+        page.locator("#board-tone th.swap button").evaluate("button => button.click()")
         assert page.evaluate("document.activeElement === document.body")
-        expect(page.locator(".help").first).to_contain_text("Floor: Acceptance of the permuted control")
+        expect(page.locator(".help").first).to_contain_text("Swap: Acceptance of the swap control")
         page.locator("#board-tone th.lift button").evaluate("button => button.click()")
-        expect(page.locator(".help").first).to_contain_text("Lift: Ranking number")
+        expect(page.locator(".help").first).to_contain_text("Lift: The ranking number")
 
 
 def test_a_sheet_of_another_family_says_so(

@@ -11,7 +11,17 @@ from harness import audio, spectra
 from harness.dataset import build, folder, schema, shards, signals
 from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
 from harness.errors import BadInput, BadSignals
-from harness.records import FAMILIES, Clip, LabelMap, ModelFacts, ModelRef, Skipped, SufficientSignal
+from harness.records import (
+    FAMILIES,
+    PROTOCOL,
+    Clip,
+    LabelMap,
+    ModelFacts,
+    ModelRef,
+    Skipped,
+    SufficientSignal,
+    signal_id,
+)
 from harness.tasks import TASKS
 
 TASK = TASKS["deepfake"]
@@ -36,12 +46,14 @@ def signal_of(clip, repo_id, family, seed=0, levels=False):
     mask = np.random.default_rng([seed, int(clip.clip_id[1:])]).random(201) < 0.2
     waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, 400)
     return SufficientSignal(
-        signal_id=f"{clip.clip_id}:{repo_id.replace('/', '__')}:{family}",
+        signal_id=signal_id(clip.clip_id, repo_id.replace("/", "__"), family, 0, 1),
         clip_id=clip.clip_id,
         family=family,
+        draw=1,
         reference=repo_id,
         truth=clip.label,
         expected="spoof",
+        p_clip=(0.125, 0.875),
         n_samples=400,
         sample_rate_hz=16_000,
         mask=mask,
@@ -149,11 +161,11 @@ def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
     add(tmp_path, levels=True)
     add(tmp_path, "toys/b", families=("minimal",))
     asked = signals.load(str(tmp_path)).judged("deepfake")
-    assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal"} == {
+    assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal:0.1"} == {
         (level, "spoof") for level in range(8)
     }
-    assert {level for s, level, _ in asked if s == "c1:toys__b:minimal"} == {0}
-    assert {level for s, level, _ in asked if s == "c1:toys__a:responsibility"} == {0}
+    assert {level for s, level, _ in asked if s == "c1:toys__b:minimal:0.1"} == {0}
+    assert {level for s, level, _ in asked if s == "c1:toys__a:responsibility:0.1"} == {0}
     assert len(asked) == 3 * 8 + 3 + 3
 
 
@@ -182,7 +194,7 @@ def test_levels_that_cannot_be_are_refused(tmp_path, changes, why):
     signal = signal_of(clip, "toys/a", "minimal", levels=True)
     signal = dataclasses.replace(signal, **changes(signal))
     build.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
-    with pytest.raises(BadSignals, match=f"c0:toys__a:minimal: .*{why}"):
+    with pytest.raises(BadSignals, match=f"c0:toys__a:minimal:0.1: .*{why}"):
         list(signals.load(str(tmp_path)).signals("deepfake", "toys__a"))
 
 
@@ -299,7 +311,7 @@ def test_sources_that_are_no_signals_are_refused(tmp_path):
     manifest = tmp_path / "s" / "manifest.json"
     raw = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**raw, "protocol": 99}))
-    with pytest.raises(BadSignals, match="protocol 99, this version has 1"):
+    with pytest.raises(BadSignals, match=f"protocol 99, this version has {PROTOCOL}"):
         signals.load(str(tmp_path / "s"))
     evil = json.dumps(raw).replace('"deepfake"', '"../deepfake"')
     manifest.write_text(evil)

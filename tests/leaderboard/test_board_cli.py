@@ -36,16 +36,18 @@ def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Pa
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site"), "--json"])
     current, stale = json.loads(result.stdout)["rankings"]
     assert (current["task"], current["stale"], stale["stale"]) == ("tone", False, True)
-    assert [row["rank"] for row in current["rows"]] == [1, 2, 3, 4, 5, 6, None]
+    rows = [row for row in current["rows"] if row["role"] != "anchor"]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6, None]
+    assert all(row["rank"] is None for row in current["rows"] if row["role"] == "anchor")
     assert current["rows"][0]["model"]["repo_id"] == "acme/echo"
     assert current["rows"][0]["rates"]["lift"]["n"] == 105
     roles = {row["model"]["repo_id"]: row["role"] for row in current["rows"]}
     assert [name for name, role in roles.items() if role == "reference"] == [
-        "lab/beta",
         "lab/alpha",
+        "lab/beta",
         "lab/gamma",
     ]
-    assert set(roles.values()) == {"reference", ""}
+    assert set(roles.values()) == {"reference", "anchor", ""}
 
 
 def test_without_signals_the_embedded_suite_is_the_current_one(
@@ -56,7 +58,8 @@ def test_without_signals_the_embedded_suite_is_the_current_one(
     result = CliRunner().invoke(leaderboard, ["build", *options[:2], *options[4:], "--json"])
     current, _ = json.loads(result.stdout)["rankings"]
     assert current["signals"]["repo_id"] == "embedded/starter"
-    assert len(current["rows"]) == 7
+    assert len([row for row in current["rows"] if row["role"] != "anchor"]) == 7
+    assert current["suite_note"].startswith("Synthetic suite")
 
 
 def test_a_task_the_suite_has_not_and_two_sets_of_signals_share_has_no_ranking_but_a_reason(

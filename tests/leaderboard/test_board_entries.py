@@ -14,7 +14,9 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
+from harness.records import PROTOCOL
 from harness.score import scorecard
+from harness.score.likeness import likeness_of
 from harness.submit import store
 from leaderboard import entries, table
 from leaderboard.entries import Found
@@ -118,7 +120,8 @@ def test_an_entry_of_the_suite_that_left_out_signals_is_set_apart(own: Suite) ->
     first = rows["signal_id"].dropna().str.split(":").str[0].min()
     rows = rows[rows["signal_id"].isna() | (rows["clip_id"] != first)]
     card = scorecard.summarise(rows, TASK, entry.model, fewer, entry.label_map)
-    _write(folder, replace(entry, references=fewer, scorecard=card), rows)
+    likeness = likeness_of(rows, TASK, entry.label_map, own)
+    _write(folder, replace(entry, references=fewer, scorecard=card, likeness=likeness), rows)
     (apart,) = _built(own).unranked
     assert "references: not those of the suite" in str(apart.entry.scorecard.unranked_because)
 
@@ -235,7 +238,8 @@ def test_signals_that_as_many_models_answered_are_both_set_apart_with_the_reason
 def test_another_protocol_is_current_only_where_it_is_alone(entry: Entry) -> None:
     old = {("a", 0): _answering(entry, "a", 0, "x/one", "x/two", "x/three")}
     assert entries.current(old) == (("a", 0), "")
-    assert entries.current(old | {("b", 1): _answering(entry, "b", 1, "x/one")})[0] == ("b", 1)
+    now = {("b", PROTOCOL): _answering(entry, "b", PROTOCOL, "x/one")}
+    assert entries.current(old | now)[0] == ("b", PROTOCOL)
 
 
 def test_a_board_without_a_suite_tells_what_decided(world: World, tmp_path: Path) -> None:

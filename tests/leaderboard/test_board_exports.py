@@ -32,7 +32,10 @@ def renamed(board, name):
 
 def test_every_entry_of_the_board_is_a_row_with_the_numbers_of_its_scorecard(world):
     found = frame(world.board)
-    assert len(found) == sum(len(r.all_rows) for r in world.board.rankings)
+    anchors = [anchor.name for r in world.board.rankings for anchor in r.anchors]
+    assert len(found) == sum(len(r.all_rows) for r in world.board.rankings) + len(anchors)
+    assert list(found[found["role"] == "anchor"]["model"]) == anchors
+    assert found[found["role"] == "anchor"]["rank"].isna().all()
     assert found.columns.is_unique
     for ranking in world.board.rankings:
         for row in ranking.all_rows:
@@ -70,7 +73,8 @@ def _told(world, row, by_class):
         replace(f, by_class=by_class) if f.family == card.headline.family else f for f in card.families
     )
     entry = replace(row.entry, scorecard=replace(card, families=families))
-    ranking = replace(world.board.current[0], rows=(replace(row, entry=entry),), unranked=(), declined=())
+    ranking = replace(world.board.current[0], rows=(replace(row, entry=entry),), unranked=())
+    ranking = replace(ranking, declined=(), anchors=())
     return table.Board((ranking,))
 
 

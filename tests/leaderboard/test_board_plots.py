@@ -27,7 +27,7 @@ def _squares(svg: str) -> list[tuple[str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("measure", ["transfer", "lift", "floor", "agreeing_transfer"])
+@pytest.mark.parametrize("measure", ["transfer", "lift", "placement", "swap", "agreement"])
 def test_the_heat_map_holds_every_value_with_its_interval_and_n(world: World, measure: str) -> None:
     matrix = world.board.current[0].matrices[0]
     squares = _squares(plots.heatmap(matrix, measure))

@@ -20,13 +20,14 @@ import pytest
 from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.documents import Entry
-from harness.errors import BadInput
+from harness.errors import BadInput, BadSignals
 from harness.records import FAMILIES
-from harness.score import estimates, scorecard
+from harness.score import estimates, ranks, scorecard
+from harness.score.likeness import copies
 from harness.submit import store
 from leaderboard import crowd, places, reading, site, table
 from leaderboard.columns import RATES
-from leaderboard.reading import ABSENT, Lifts
+from leaderboard.reading import Lifts
 from tests.benchmarks import synthetic
 from tests.entries import make_entry
 from tests.leaderboard.conftest import World
@@ -35,16 +36,19 @@ from tests.leaderboard.world import Manner, add_entry
 
 def _by_frame(folder: Path, entry: Entry) -> pd.DataFrame:
     covered = entry.label_map.covered
-    return scorecard.lift_by_clip(store.verdicts(folder), FAMILIES[0], entry.references, entry.model, covered)
+    return scorecard.lift_by_clip(
+        store.verdicts(folder), FAMILIES[0], entry.references, entry.model, covered, copies(entry.likeness)
+    )
 
 
 def _agree(folder: Path, entry: Entry | None = None) -> Lifts:
     entry = entry or store.read(folder)
-    expected, found = _by_frame(folder, entry), reading.paired(folder / store.VERDICTS, entry)
-    assert list(found.clip_ids) == list(expected.index)
-    values = np.where(found.values == ABSENT, np.nan, found.values)
-    np.testing.assert_array_equal(values, expected.to_numpy())
-    return found
+    expected, lifts = _by_frame(folder, entry), reading.paired(folder / store.VERDICTS, entry)
+    assert list(lifts.clip_ids) == list(expected.index)
+    assert list(lifts.references) == list(expected.columns)
+    assert lifts.values.dtype == np.float32
+    np.testing.assert_array_equal(lifts.values, expected.to_numpy(dtype=np.float32))
+    return lifts
 
 
 def _rewritten(folder: Path, frame: pd.DataFrame) -> None:
@@ -54,9 +58,11 @@ def _rewritten(folder: Path, frame: pd.DataFrame) -> None:
 
 def test_the_fast_way_gives_the_differences_of_the_scorecard(world: World) -> None:
     folders = [*store.find(world.submissions), *world.suite.verdicts()]
-    found = [_agree(folder) for folder in folders]
-    assert {lifts.values.shape[1] for lifts in found} == {0, 2, 3}
-    assert {-1, 0, 1} <= {int(v) for lifts in found for v in lifts.values.ravel()}
+    lifts = [_agree(folder) for folder in folders]
+    assert {one.values.shape[1] for one in lifts} == {0, 2, 3}
+    values = np.concatenate([one.values.ravel() for one in lifts])
+    thirds = np.unique(np.round(3 * values[~np.isnan(values)]))
+    assert list(thirds) == [-3, -2, -1, 0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -68,41 +74,72 @@ def test_it_does_so_where_classes_are_unknown_and_signals_are_few(tmp_path: Path
         labels=("angry", "happy", "sad")[: 2 + seed % 2],
         silence=("angry", None)[seed % 2],
         seed=seed,
+        n_draws=1 + seed % 3,
     )
     folder = store.write(tmp_path, entry, rows)
     frame = store.verdicts(folder)
     rng = np.random.default_rng(seed)
-    kept = frame[(frame["stimulus"] != "permuted") | (rng.random(len(frame)) < 0.8)]
-    _rewritten(folder, kept.sample(frac=1, random_state=seed))
-    assert (_agree(folder, entry).values == ABSENT).any()
+    some = frame[(frame["stimulus"] != "swap") | (rng.random(len(frame)) < 0.6)]
+    _rewritten(folder, some.sample(frac=1, random_state=seed))
+    lifts = _agree(folder, entry)
+    assert lifts.values.shape[1] in (1, 2)
+    assert (np.isnan(lifts.values).any(axis=0)).any() or seed == 0
 
 
-def test_rows_that_stand_there_twice_fail_as_they_do_in_the_scorecard(world: World, tmp_path: Path) -> None:
+def test_a_near_copy_of_a_reference_is_compared_over_the_others(tmp_path: Path) -> None:
+    entry, rows = make_entry(references=("a/one", "a/two"), n_clips=30, acceptance=1.0, whole_accuracy=1.0)
+    like = tuple(replace(one, correlation=0.999) for one in entry.likeness[:1])
+    assert copies(like) == {"a/one"}
+    entry = replace(entry, likeness=like)
+    folder = store.write(tmp_path, entry, rows)
+    assert _agree(folder, entry).references == ("a/two",)
+
+
+def test_rows_that_stand_there_twice_are_bad_signals(world: World, tmp_path: Path) -> None:
     folder = add_entry(tmp_path, world.suite, "a/one", Manner(0.9, 0.1))
     frame = store.verdicts(folder)
-    _rewritten(folder, pd.concat([frame, frame[frame["stimulus"] == "signal"].head(1)]))
-    with pytest.raises(ValueError, match="duplicate"):
+    for stimulus in ("signal", "swap", "whole"):
+        _rewritten(folder, pd.concat([frame, frame[frame["stimulus"] == stimulus].head(1)]))
+        with pytest.raises(BadSignals, match=f"two {stimulus} verdicts"):
+            reading.paired(folder / store.VERDICTS, store.read(folder))
+
+
+def test_signals_of_clips_that_were_not_asked_whole_are_bad_signals(world: World, tmp_path: Path) -> None:
+    folder = add_entry(tmp_path, world.suite, "a/one", Manner(0.9, 0.1))
+    frame = store.verdicts(folder)
+    _rewritten(folder, frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "clip-05")])
+    with pytest.raises(BadSignals, match="clip-05"):
         reading.paired(folder / store.VERDICTS, store.read(folder))
 
 
-def test_places_are_those_that_the_estimates_give(world: World, tmp_path: Path) -> None:
+def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path) -> None:
     names = ("a/one", "a/two", "a/three")
     folders = [
-        add_entry(tmp_path, world.suite, name, Manner(0.5 + 0.1 * i, 0.3)) for i, name in enumerate(names)
+        add_entry(tmp_path, world.suite, name, Manner(0.5 + 0.2 * i, 0.3)) for i, name in enumerate(names)
     ]
-    entries = [store.read(folder) for folder in folders]
-    frames = [_by_frame(folder, entry) for folder, entry in zip(folders, entries, strict=True)]
-    frames[0] = frames[0].iloc[::2]
-    lifts = [reading.paired(f / store.VERDICTS, e) for f, e in zip(folders, entries, strict=True)]
-    lifts[0] = Lifts(lifts[0].clip_ids[::2], lifts[0].values[::2])
-    clips = sorted(set().union(*(frame.index for frame in frames)))
-    weights = estimates.clip_weights(len(clips), ("x",))
-    draws = np.stack([estimates.draws_of(f.reindex(clips).to_numpy(float), weights) for f in frames])
-    np.testing.assert_array_equal(places._draws(lifts, ("x",)), draws)
+    lifts = [reading.paired(folder / store.VERDICTS, store.read(folder)) for folder in folders]
+    tables = [one.values for one in lifts]
+    tables[0] = tables[0].copy()
+    tables[0][1::2] = np.nan
+    lifts[0] = Lifts(lifts[0].clip_ids[::2], lifts[0].references, lifts[0].values[::2])
+    references = [one.references for one in lifts]
+    weights = estimates.clip_weights(len(lifts[1].clip_ids), ("tone",))
+    comparison = ranks.compare(tables, references, weights)
     values = np.array([0.2, 0.2, 0.5])
-    found = places.places(lifts, values, ("x",))
-    assert [place.rank for place in found] == [2, 2, 1]
-    assert [place.tie for place in found] == estimates.tie_groups(draws, values)
+    ranked = places.places(lifts, values, ("tone",))
+    assert [place.rank for place in ranked] == [2, 2, 1]
+    assert [place.tie for place in ranked] == ranks.tie_groups(comparison, values)
+    assert [place.without for place in ranked] == ranks.ranks_without(tables, references)
+    for place, (low, high) in zip(ranked, ranks.rank_intervals(comparison), strict=True):
+        assert (place.low, place.high) == (min(low, place.rank), max(high, place.rank))
+
+
+def test_a_row_has_its_ranks_without_any_one_reference(world: World) -> None:
+    rows = world.board.current[0].rows
+    for row in rows:
+        assert row.panel_low is not None
+        assert row.panel_high is not None
+        assert 1 <= row.panel_low <= row.panel_high <= len(rows)
 
 
 def test_cells_hold_the_numbers_of_the_entry_in_percent(world: World) -> None:
@@ -113,7 +150,8 @@ def test_cells_hold_the_numbers_of_the_entry_in_percent(world: World) -> None:
         for of, family in zip(row.cells, families, strict=True):
             assert list(of.models) == [cell.reference for cell in family.cells]
             for i, cell in enumerate(family.cells):
-                of_pair = (cell.same_weights, cell.n_signals, cell.n_degenerate, cell.n_applicable)
+                own = 1 if cell.same_weights else 2 * cell.near_copy
+                of_pair = (own, cell.n_signals, cell.n_degenerate, cell.n_applicable)
                 assert tuple(of.counts[i]) == of_pair
                 for found, column in zip(of.rates[i], RATES, strict=True):
                     rate = getattr(cell.rates, column.key)

@@ -53,7 +53,7 @@ def _data(path: Path) -> list[dict[str, object]]:
 def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world: World, built: Path) -> None:
     current = _data(built / "tasks" / "tone.html")[0]
     rows = current["rows"]
-    at = {key: 8 + i for i, (key, *_) in enumerate(current["columns"])}  # type: ignore[arg-type]
+    at = {key: 13 + i for i, (key, *_) in enumerate(current["columns"])}  # type: ignore[arg-type]
     assert len(rows) == len(world.board.current[0].all_rows) == 7  # type: ignore[arg-type]
     for row, shown in zip(rows, world.board.current[0].all_rows, strict=True):  # type: ignore[call-overload]
         assert row[at["model"]] == shown.name
@@ -221,6 +221,9 @@ def test_a_reference_is_described_by_its_signals_and_by_what_it_makes_of_others(
         )
     )
     assert "not assessed" in beta.evidence  # a panel of three
+    assert beta.mark is None
+    for verdict, words in (("a flat-earther", "flat-earther"), ("rejects sparse sound",) * 2):
+        assert replace(beta, flagged=True, verdict=verdict).mark == (words, beta.evidence)
     assert list(traits.of_task(world.suite, TASK.name, {model("lab/beta")})) == [model("lab/beta")]
 
 
@@ -246,8 +249,10 @@ def test_a_page_of_sounds_says_who_accepts_what(world: World, built: Path) -> No
     anchors = [s.id for s in signals if s.id]
     assert sorted(anchors) == [f"pair-of-lab__{name}" for name in ("alpha", "beta", "gamma")]
     text = (built / "evidence" / "tone.html").read_text(encoding="utf-8")
-    assert text.count("<audio") == len(cards) + 2 * len(signals)
-    assert text.count("data:audio/flac;base64,") == len(cards) + 2 * len(signals)
+    assert {player.name for s in signals for player in s.players} == {"Signal", "Swap", "Matched"}
+    assert all({name for name, _, _ in s.controls} == {"swap", "matched"} for s in signals)
+    n_sounds = len(cards) + sum(len(s.players) for s in signals)
+    assert text.count("<audio") == text.count("data:audio/flac;base64,") == n_sounds
     assert len(text) < 1.1 * evidence.BUDGET_BYTES
 
 

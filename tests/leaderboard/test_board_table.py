@@ -43,7 +43,7 @@ def test_places_known_by_hand(plain: table.Ranking) -> None:
 
 
 def test_without_spread_every_place_is_certain_and_equal_models_tie(plain: table.Ranking) -> None:
-    assert [(row.rank_low, row.rank_high) for row in plain.rows] == [(1, 1), (2, 2), (2, 2), (4, 4)]
+    assert [(row.rank_low, row.rank_high) for row in plain.rows] == [(1, 1), (2, 3), (2, 3), (4, 4)]
     assert [row.tie for row in plain.rows] == [1, 2, 2, 3]
 
 

@@ -30,6 +30,7 @@ from harness.documents import (
 from harness.records import (
     FAMILIES,
     N_LEVELS,
+    N_MATCHED,
     OTHER,
     PROTOCOL,
     Clip,
@@ -42,8 +43,11 @@ from harness.records import (
     ModelRef,
     SufficientSignal,
     Verdict,
+    signal_id,
 )
 from harness.score import scorecard
+from harness.score.likeness import copies, likeness_of
+from harness.score.units import units_of
 from harness.submit import store
 from harness.tasks import Task
 
@@ -109,8 +113,8 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
     for n, clip in enumerate(clips()):
         energy = spectra.bin_energy(spectra.spectrum(clip.waveform), N_SAMPLES)
         for family in FAMILIES:
-            signal_id = f"{clip.clip_id}:{reference.slug}:{family}"
-            rng = seeds.generator("mask", signal_id)
+            name = signal_id(clip.clip_id, reference.slug, family, 0, 1)
+            rng = seeds.generator("mask", name)
             k = 3 if family == "minimal" else 120
             mask = np.zeros(len(energy), dtype=bool)
             mask[np.argsort(-energy * rng.uniform(0.2, 1, len(energy)))[:k]] = True
@@ -118,12 +122,14 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
             wave = spectra.keep(spectra.spectrum(clip.waveform), mask, N_SAMPLES)
             made.append(
                 SufficientSignal(
-                    signal_id=signal_id,
+                    signal_id=name,
                     clip_id=clip.clip_id,
                     family=family,
+                    draw=1,
                     reference=reference.repo_id,
                     truth=clip.label,
                     expected=clip.label or "",
+                    p_clip=tuple(0.9 if label == clip.label else 0.05 for label in sorted(LABELS)),
                     n_samples=N_SAMPLES,
                     sample_rate_hz=clip.sample_rate_hz,
                     mask=mask,
@@ -189,6 +195,7 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
         if said not in known.covered:
             said = OTHER
         place = {"reference": None, "family": None, "level": None, "clip_id": None, "p_expected": None}
+        place |= {"draw": None, "replicate": None, "other_clip": None}
         place |= {"signal_id": None, "stimulus": names[0], "truth": truth, "expected": None, **where}
         if place["expected"] is not None:
             place["p_expected"] = float(said == truth)
@@ -206,33 +213,38 @@ def verdicts(suite: Suite, candidate: ModelRef, manner: Manner, known: LabelMap)
     for clip in clips():
         rows.append(answer(clip.label or "", manner.whole, "whole", clip.clip_id, clip_id=clip.clip_id))
     rows.append(replace(answer(LABELS[0], 1.0, "silence"), truth=None))
+    others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
     for reference in suite.references(TASK.name):
         own = reference.model == candidate
         for signal in signals(reference.model):
             if signal.degenerate:
                 continue
-            shares = {"signal": 1.0 if own else manner.signal, "permuted": manner.control}
-            shares["largest"] = (manner.signal + manner.control) / 2
-            shares |= {"permuted_equal_energy": manner.control, "complement": manner.control}
-            asked: list[tuple[str, float, int | None]] = [
-                (name, share, None) for name, share in shares.items()
+            level_zero = None if signal.levels is None else 0
+            asked: list[tuple[str, float, dict[str, str | int | None]]] = [
+                ("signal", 1.0 if own else manner.signal, {"level": level_zero})
             ]
+            for k, other in enumerate(others[signal.signal_id]):
+                asked.append(("swap", manner.control, {"replicate": k, "other_clip": other}))
+            asked += [("matched", manner.control, {"replicate": k}) for k in range(N_MATCHED)]
+            asked.append(("largest", (manner.signal + manner.control) / 2, {}))
+            asked.append(("complement", manner.control, {}))
             if signal.levels is not None:
-                asked[0] = ("signal", shares["signal"], 0)
-                asked += [("signal", 0.5, level) for level in range(1, N_LEVELS)]
-            for stimulus, share, level in asked:
+                asked += [("signal", 0.5, {"level": level}) for level in range(1, N_LEVELS)]
+            for stimulus, share, which in asked:
+                further = which.get("replicate") or which.get("level")
                 rows.append(
                     answer(
                         signal.expected,
                         share,
                         stimulus,
-                        signal.signal_id + (f" {level}" if level else ""),
+                        signal.signal_id + (f" {further}" if further else ""),
                         reference=signal.reference,
                         family=signal.family,
-                        level=level,
+                        draw=signal.draw,
                         clip_id=signal.clip_id,
                         signal_id=signal.signal_id,
                         expected=signal.expected,
+                        **which,
                     )
                 )
     return rows
@@ -252,6 +264,7 @@ def add_entry(
     rows = verdicts(suite, candidate, manner, known)
     counts = suite.counts(TASK.name)
     frame = schema.verdict_table(rows).to_pandas()
+    likeness = likeness_of(frame, TASK, known, suite)
     entry = Entry(
         protocol=PROTOCOL,
         task=TASK.name,
@@ -260,9 +273,10 @@ def add_entry(
         signals=signals_ref or suite.ref(TASK.name),
         references=counts,
         label_map=known,
-        scorecard=scorecard.summarise(frame, TASK, candidate, counts, known),
+        scorecard=scorecard.summarise(frame, TASK, candidate, counts, known, copies(likeness)),
         run=replace(RUN, created=created),
         proof=BatchProof(8, 16, 1e-6, 0),
+        likeness=likeness,
         complete=True,
         n_verdicts=0,
         verdicts_sha256="",

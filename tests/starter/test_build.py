@@ -13,12 +13,14 @@ from harness.dataset.signals import Suite
 from harness.errors import BadInput
 from harness.extract.running import Limits
 from harness.starter import __main__ as command
+from harness.starter import baselines
 from harness.starter import build as building
 from harness.starter import steps as planning
 from harness.starter.build import build
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS, Plan, stale, steps
 from harness.submit import store
+from leaderboard import anchors
 
 PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))
 TINY = Plan(recipes=PANEL, n_train_binary=80, n_held_out=20, n_test_binary=12)
@@ -49,6 +51,20 @@ def test_a_tiny_task_is_made_from_nothing_and_knows_its_answers(tiny: Path) -> N
     assert {p.name for p in (tiny / "models").iterdir()} == {recipe.folder for recipe in PANEL}
 
 
+def test_the_anchors_lie_with_the_suite_and_are_none_of_its_references(tiny: Path, capsys) -> None:
+    suite = Suite(tiny / "signals", building.NAME)
+    folders = [folder for name in (baselines.RANDOM, baselines.REGRESSION) for folder in suite.anchors(name)]
+    models = {store.read(folder).model.repo_id for folder in folders}
+    assert models == {"local/random-weights", "local/logistic-regression"}
+    assert models.isdisjoint(record.model.repo_id for record in suite.references("deepfake"))
+    assert models.isdisjoint(store.read(folder).model.repo_id for folder in suite.verdicts())
+    command = ["validate", *map(str, folders), "--signals", str(suite.root)]
+    assert cli.run(command) == 0, capsys.readouterr()
+    shown = [anchor.name for anchor in anchors.build(suite, "deepfake", suite.verdicts())]
+    # Of twelve clips no reference has a lift: none is the best.
+    assert shown == ["consensus", "random weights", "logistic regression"]
+
+
 def test_nothing_is_made_twice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p: p.stat().st_mtime_ns for p in tiny.rglob("*")}
     monkeypatch.setattr(building, "_make_all", lambda *_: pytest.fail("made again"))
@@ -60,7 +76,7 @@ def test_a_change_of_search_makes_signals_and_verdicts_stale_and_nothing_else(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "LIMITS", Limits(budget=17))
-    assert {step.kind for step in stale(TINY, (), tiny)} == {"signals", "verdicts"}
+    assert {step.kind for step in stale(TINY, (), tiny)} == {"signals", "verdicts", "anchor"}
     assert [step.name for step in stale(TINY, ["signals/*whisper"], tiny)] == [
         "signals/starter-deepfake-whisper"
     ]
@@ -92,7 +108,10 @@ def test_the_key_of_a_step_covers_what_it_builds_on() -> None:
     assert all(before[name].key != after[name].key for name in before)
     clips = dataclasses.replace(TINY, n_test_binary=13)
     changed = {name for name, step in steps(clips).items() if step.key != before[name].key}
-    assert {name.split("/")[0] for name in changed} == {"signals", "verdicts"}
+    assert {name.split("/")[0] for name in changed} == {"signals", "verdicts", "anchor"}
+    fewer = dataclasses.replace(TINY, n_anchor=40)
+    changed = {name for name, step in steps(fewer).items() if step.key != before[name].key}
+    assert changed == {"anchor/deepfake"}
 
 
 def test_a_pattern_that_matches_nothing_is_bad_input_in_one_line(tmp_path: Path, capsys) -> None:
