@@ -4,7 +4,7 @@ Conventions: a revision is resolved to its commit, 40 hex digits, before anythin
 that moment, whatever is pushed meanwhile. What was fetched is in the cache of huggingface_hub, and answers
 without a network. What models need of the Hub is in `checkpoints`.
 
-Public: commit_of, files_of, fetch, fetch_all.
+Public: commit_of, is_private, files_of, fetch, fetch_all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,25 @@ def commit_of(repository: Repository, revision: str | None) -> str:
 
     with refusals(repository, revision):
         return persistently(resolve)
+
+
+def is_private(repository: Repository) -> bool | None:
+    """Whether only its owners see a repository; None where there is none that this login sees.
+
+    Raises:
+        BadInput: it cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    def ask() -> bool | None:
+        try:
+            return bool(HfApi().repo_info(repository.repo_id, repo_type=repository.kind).private)
+        except RepositoryNotFoundError:
+            return None
+
+    with refusals(repository, None):
+        return persistently(ask)
 
 
 def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
