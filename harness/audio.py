@@ -97,7 +97,7 @@ def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
 def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
     """The smallest bytes that decode to the same samples, and their ending: FLAC if 16 bits hold them."""
     if sample_rate_hz <= 655_350:
-        data = _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16")
+        data = _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16", level=1.0)
         if np.array_equal(read(data)[0], waveform):
             return data, "flac"
     return encode(waveform, sample_rate_hz), "wav"
@@ -132,7 +132,9 @@ def sha256(waveform: Waveform) -> str:
     return hashlib.sha256(np.ascontiguousarray(waveform, dtype="<f4").tobytes()).hexdigest()
 
 
-def _encoded(waveform: Waveform, rate: int, container: str, subtype: str) -> bytes:
+def _encoded(
+    waveform: Waveform, rate: int, container: str, subtype: str, level: float | None = None
+) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, rate, format=container, subtype=subtype)
+    soundfile.write(buffer, waveform, rate, format=container, subtype=subtype, compression_level=level)
     return buffer.getvalue()

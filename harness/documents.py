@@ -14,7 +14,7 @@ from harness.records import (
     FAMILIES,
     MIN_SIGNALS,
     NEAR_COPY_CORRELATION,
-    NEAR_COPY_SHARE,
+    NEAR_COPY_PERCENT,
     SAME_CORRELATION,
     STRICT,
     DatasetRef,
@@ -216,6 +216,10 @@ class BatchProof:
     """Stimuli given another class."""
 
 
+def _nearly_all(n: int, of: int) -> bool:
+    return 100 * n >= NEAR_COPY_PERCENT * of  # whole numbers: what a stranger states may be no float
+
+
 @dataclasses.dataclass(frozen=True)
 class NearCopy:
     """How like a reference a candidate answers (definitions: Near copy)."""
@@ -241,14 +245,14 @@ class NearCopy:
         """Whether the candidate counts as the reference itself.
 
         Signals lie at the edge of what their reference accepts: rounding its weights to bfloat16 alone loses
-        more of them than NEAR_COPY_SHARE allows, so that over MIN_SIGNALS clips a correlation of
+        more of them than NEAR_COPY_PERCENT allows, so that over MIN_SIGNALS clips a correlation of
         SAME_CORRELATION is enough.
         """
-        if self.correlation is None or self.n_agreed < NEAR_COPY_SHARE * self.n_clips:
+        if self.correlation is None or not _nearly_all(self.n_agreed, self.n_clips):
             return False
         if self.n_clips >= MIN_SIGNALS and self.correlation >= SAME_CORRELATION:
             return True
-        accepts = self.n_signals > 0 and self.n_accepted >= NEAR_COPY_SHARE * self.n_signals
+        accepts = self.n_signals > 0 and _nearly_all(self.n_accepted, self.n_signals)
         return accepts and self.correlation >= NEAR_COPY_CORRELATION
 
 

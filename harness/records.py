@@ -59,9 +59,9 @@ MAX_BASE_MODELS = 20
 MIN_SIGNALS = 20
 """Applicable signals a reference must offer before it counts in the ranking number (definitions: Lift)."""
 
-NEAR_COPY_SHARE = 0.98
-"""Share of a reference's signals accepted, and of whole clips agreed on, from which on a candidate may be a
-near copy of it (definitions: Near copy)."""
+NEAR_COPY_PERCENT = 98
+"""Per cent of a reference's signals accepted, and of whole clips agreed on, from which on a candidate may be
+a near copy of it (definitions: Near copy)."""
 
 NEAR_COPY_CORRELATION = 0.99
 """Correlation of log-probabilities on whole clips from which on it may be one."""

@@ -41,7 +41,7 @@ GATE_HZ = 4000.0
 MOST_BOUGHT = 0.03
 """Rise of the lift that a rule may buy, and distance of a copy's lift from the original's."""
 
-N_SAMPLE = 32
+N_SAMPLE = 24
 """Clips of a seeded sample."""
 
 

@@ -118,10 +118,10 @@ def test_the_metric_gives_the_numbers_of_the_scorecard(metric: Any, task: str) -
         entry, rows = store.read(folder), store.verdicts(folder)
         if entry.task != task:
             continue
-        for cell in entry.scorecard.families[0].cells:
-            mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == "responsibility")]
-            signals = mine[(mine["stimulus"] == "signal") & (mine["draw"] == 1)].sort_values("signal_id")
-            if (mine["draw"] > 1).any() or cell.n_applicable < len(signals):
+        for cell in entry.scorecard.families[1].cells:  # `minimal`: one draw of each clip
+            mine = rows[(rows["reference"] == cell.reference.repo_id) & (rows["family"] == "minimal")]
+            signals = mine[(mine["stimulus"] == "signal") & (mine["level"] == 0)].sort_values("signal_id")
+            if cell.n_applicable < len(signals):
                 continue
             swaps = mine[mine["stimulus"] == "swap"].groupby("signal_id")["predicted"].agg(list)
             found = metric.compute(

@@ -116,7 +116,7 @@ def test_no_number_hangs_on_the_last_digits_of_a_correlation(
     near, *others = entry.likeness
     r = near.correlation
     assert r is not None
-    monkeypatch.setattr(documents, "NEAR_COPY_SHARE", 0.0)
+    monkeypatch.setattr(documents, "NEAR_COPY_PERCENT", 0)
     monkeypatch.setattr(documents, "NEAR_COPY_CORRELATION", r + 1e-5)
     more_alike = dataclasses.replace(near, correlation=r + 2e-5)
     assert more_alike.is_copy

@@ -85,7 +85,12 @@ def test_a_constant_class_model_has_a_lift_of_exactly_zero(world, capsys):
         wall = rates(result, family)
         assert wall["lift"]["value"] == 0.0
         assert wall["lift"]["low"] < 0 < wall["lift"]["high"]
-        assert len({wall[k]["value"] for k in ("transfer", "floor", "largest", "silence", "ceiling")}) == 1
+        assert (
+            len(
+                {wall[k]["value"] for k in ("transfer", "swap", "matched", "largest", "silence", "agreement")}
+            )
+            == 1
+        )
 
 
 def test_another_model_is_scored_with_intervals_and_its_entry_is_whole(world, capsys):

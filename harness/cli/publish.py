@@ -280,8 +280,46 @@ def _prepared(
             licence=licence,
             masks_only=masks_only,
             note=target.note,
+            stability=_stability(suite, entries),
             progress=lambda n: step(n, n),
         )
+
+
+def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
+    """By task, a table of how alike two extractions of a clip are; no task whose references have one draw."""
+    from harness.records import FAMILIES
+    from harness.score.likeness import copies
+    from harness.score.scorecard import resampled
+    from harness.score.stability import stability_of
+    from harness.score.stability_table import stability_table
+    from harness.submit import store
+
+    tables = {}
+    for task in suite.tasks:
+        records = suite.references(task.name)
+        if all(count.n_draws < 2 for record in records for count in record.counts):
+            continue
+        entries = [(store.read(folder), folder) for folder in folders]
+        judges = [(entry, store.verdicts(folder)) for entry, folder in entries if entry.task == task.name]
+        if not judges:
+            continue
+        weights = resampled(judges[0][1], task)
+        every = [
+            stability_of(
+                *(suite, task.name, record.model, family),
+                [
+                    (entry.model, entry.label_map, verdicts)
+                    for entry, verdicts in judges
+                    if record.model.repo_id not in copies(entry.likeness)
+                ],
+                weights,
+            )
+            for record in records
+            for family in FAMILIES
+        ]
+        if measured := [each for each in every if each.measured]:
+            tables[task.name] = stability_table(measured)
+    return tables
 
 
 def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -118,6 +119,7 @@ def prepare(
     licence: str | None = None,
     masks_only: bool = False,
     note: str = "",
+    stability: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda n: None,
 ) -> Prepared:
     """Write the published form below the suite's folder.
@@ -130,6 +132,7 @@ def prepare(
         licence: of the corpora that state none.
         masks_only: leave out the audio of clips and signals.
         note: a section of Markdown for the end of the card.
+        stability: by task, a table of how alike two extractions of a clip are; see `card.render`.
         progress: told the files done since it was last called.
 
     Raises:
@@ -150,7 +153,7 @@ def prepare(
     bench.remove_others()
     facts = {path: _facts(bench.place / path) for path in bench.made if _is_table(path)}
     read = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
-    text = card.render(suite, facts, read, cards, repo_id, masks_only)
+    text = card.render(suite, facts, read, cards, repo_id, masks_only, stability)
     replace_file(bench.place / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(bench.place / EVAL, card.eval_yaml(suite, repo_id).encode())
     names = sorted([*bench.made, README, EVAL])

@@ -169,8 +169,7 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
     be missed from below, and has all of the 5 % there; 0 itself is never excluded where p is above .05. Where
     the verdict leaves less than half of the entropy of the classes open, the interval is that of the
     logarithm of what is left. Where there is no variation, a clip unlike all those seen may be as frequent as
-    Wilson's upper bound for 0 of n. A bootstrap of clips in
-    place of the jackknife covered 77-95 %, less where nothing varies.
+    Wilson's upper bound for 0 of n. A bootstrap covered 77-95 %.
 
     Args:
         classes: (n,) class of each signal.

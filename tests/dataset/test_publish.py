@@ -220,10 +220,26 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert "1 of 2" not in text
     assert "# Toys" not in text
     kept = sorted(s.n_kept for s in found if s.family == "minimal")
-    assert f"| toys/a | minimal | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
+    assert f"| toys/a | minimal | single bins | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
+    assert "One extraction of each clip: how stable a signal is was not measured." in text
     assert "$" not in text
     declared = {f.name for f in schema.SIGNALS}
     assert all(f"`{name}`" in text for name in declared)
+
+
+def test_a_measured_stability_stands_in_the_card_of_its_task(tmp_path):
+    add(tmp_path)
+    made = publish.prepare(
+        signals.load(str(tmp_path)),
+        [],
+        repo_id="org/name",
+        cards={},
+        licence="cc-by-4.0",
+        stability={"deepfake": "| draws |"},
+    )
+    text = (made.root / "README.md").read_text()
+    assert "### Stability: two extractions of one clip\n\n| draws |" in text
+    assert "was not measured" not in text
 
 
 def test_a_reference_is_told_with_intervals_and_n(tmp_path):

@@ -474,7 +474,7 @@ def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: 
     assert 0 < len(found) <= 4
     for example in found:
         assert example.signal.reference != by.repo_id
-        assert len(example.players) == 3
+        assert 3 <= len(example.players) <= 4  # clip, signal, swap, and matched where there is one
         assert example.judges[0][0] == by.repo_id.split("/")[1]
         assert len(example.judges) == len(ranking.all_rows)
 
