@@ -203,12 +203,15 @@ def evaluated(folder: Path, part: Suite, task: str, out: Path) -> Entry:
     return found[0]
 
 
-def copied(part: Suite, out: Path) -> dict[str, tuple[Entry, Estimate, Estimate]]:
+def copied(
+    part: Suite, out: Path, names: Sequence[str] = tuple(COPIES)
+) -> dict[str, tuple[Entry, Estimate, Estimate]]:
     """Of each copy its entry, its lift and that of the original."""
     original = root.SUITE / "models" / COPIED
     lift = evaluated(original, part, "emotion", out / "answers").scorecard.headline.rates.lift
     found = {}
-    for name, change in COPIES.items():
+    for name in names:
+        change = COPIES[name]
         folder = out / name.replace(" ", "-")
         shutil.copytree(original, folder)
         change(folder)
@@ -235,7 +238,7 @@ def assert_copies_count_as_the_original(found: dict[str, tuple[Entry, Estimate, 
 
 def test_near_copies_of_a_reference_count_as_it_on_a_sample(tmp_path: Path) -> None:
     part = attacks.part_of(suite(), "emotion", sample("emotion"), tmp_path / "part")
-    assert_copies_count_as_the_original(copied(part, tmp_path))
+    assert_copies_count_as_the_original(copied(part, tmp_path, ["bfloat16"]))
 
 
 @pytest.mark.slow
