@@ -152,7 +152,7 @@ def test_the_board_is_the_site_with_its_tables_models_and_sounds(visit: Visiting
     page, board = seen.page, _board(seen.page)
     board.get_by_role("link", name="deepfake").first.click()
     board.locator("td.model > a").first.wait_for()
-    assert _names(page)[0] == "local/starter-deepfake-sew"
+    assert _names(page)[0] == "local/starter-deepfake-hubert"
     board.get_by_role("searchbox").fill("wavlm")
     assert _names(page) == ["local/starter-deepfake-wavlm"]
     board.locator("td.model > a").first.click()
@@ -201,10 +201,13 @@ def test_evidence_is_heard_by_the_model_that_is_chosen(visit: Visiting, app: App
     page.get_by_role("tab", name="Evidence").click()
     page.locator("audio").first.wait_for(timeout=60_000)
     page.wait_for_function("[...document.querySelectorAll('audio')].every((a) => a.readyState > 0)")
-    assert page.locator("audio").count() == 3 * page.locator("article.card").count() > 0
-    assert page.get_by_text("Drawn by the answers of local/starter-deepfake-sew").is_visible()
+    cards = page.locator("article.card").all()
+    assert cards
+    for card in cards:  # clip, signal and swap, and matched where there is one
+        assert card.locator("audio").count() in (3, 4)
+    assert page.get_by_text("Drawn by the answers of local/starter-deepfake-hubert").is_visible()
     page.get_by_label("music-genre").last.check()
-    page.get_by_text("Drawn by the answers of local/starter-genre-wav2vec2").wait_for(timeout=60_000)
+    page.get_by_text("Drawn by the answers of local/starter-genre-data2vec").wait_for(timeout=60_000)
 
 
 @pytest.mark.slow
