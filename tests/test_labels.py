@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadLabels
@@ -136,6 +136,7 @@ def test_a_refusal_is_one_line_with_the_file_to_write() -> None:
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_any_names_are_either_mapped_whole_or_refused_in_one_line(names: list[str]) -> None:
     try:
         label_map = harmonise(names, EMOTION)

@@ -285,7 +285,7 @@ def test_operations_of_a_query_by_hand():
 
 def test_bytes_and_stimuli_by_hand():
     assert cost.signal_bytes(3, 16_000) == 192_000
-    assert cost.mask_bytes(3, 16_000) == pytest.approx(24_001 * 0.034)
+    assert cost.mask_bytes(3, 16_000) == pytest.approx(24_001 * 0.026)
     # a signal, 3 swap, 4 matched, largest, complement; and 7 levels of the minimal one
     assert cost.stimuli_of(["minimal"]) == 1 + 3 + 4 + 1 + 1
     assert cost.stimuli_of(["responsibility", "minimal"]) == 10 + 10 + 7
