@@ -21,7 +21,8 @@ import numpy as np
 import soundfile
 
 from harness.dataset import shards
-from harness.documents import Manifest, from_json
+from harness.documents import from_json
+from harness.manifest import Manifest
 from tests import toys
 from tests.hub import LoopbackHub
 

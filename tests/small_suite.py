@@ -15,7 +15,8 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import build, schema, signals
-from harness.documents import CorpusRef, Entry, ReferenceCounts, ReferenceRecord, RunSettings
+from harness.documents import Entry, ReferenceCounts, RunSettings
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.records import (
     FAMILIES,
     Clip,

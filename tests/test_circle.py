@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 
 from harness.dataset import shards
 from harness.dataset.signals import load
-from harness.documents import Entry, Manifest, from_json, to_json
+from harness.documents import Entry, from_json, to_json
+from harness.manifest import Manifest
 from tests.lab import GUEST, REFERENCES, SIGNALS, SUBMISSIONS, VISITOR, Lab
 
 LOAD = """

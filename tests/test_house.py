@@ -100,10 +100,13 @@ def fields_of(source, *, strict):
                 yield f"{node.name}.{ast.unparse(line.target)}", line.lineno, told
 
 
-@pytest.mark.parametrize("path", ["harness/records.py", "harness/documents.py"])
-def test_every_field_of_every_record_that_crosses_a_border_has_its_sentence(path):
+@pytest.mark.parametrize(
+    ("path", "n_fields"),
+    [("harness/records.py", 90), ("harness/documents.py", 70), ("harness/manifest.py", 25)],
+)
+def test_every_field_of_every_record_that_crosses_a_border_has_its_sentence(path, n_fields):
     found = list(fields_of((ROOT / path).read_text(), strict=False))
-    assert len(found) > 90
+    assert len(found) > n_fields
     assert [f"{path}:{line} {name}" for name, line, told in found if not told] == []
 
 
@@ -120,5 +123,5 @@ def test_a_field_without_a_sentence_is_seen():
 
 def test_no_source_file_is_longer_than_400_lines():
     for path in [*ROOT.glob("harness/**/*.py"), *ROOT.glob("leaderboard/**/*.py")]:
-        if path.name not in ("records.py", "documents.py"):
+        if path.name != "records.py":
             assert len(path.read_text().splitlines()) <= 400, path

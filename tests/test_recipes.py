@@ -20,9 +20,10 @@ import yaml
 from harness import audio, cli
 from harness.cli import extract
 from harness.dataset import licences
-from harness.documents import Entry, Manifest, from_json
+from harness.documents import Entry, from_json
 from harness.errors import BadInput
 from harness.extract import SEARCHES
+from harness.manifest import Manifest
 from harness.recipes import cost, reading, scale
 from harness.recipes.__main__ import PAGE
 from harness.records import DEFAULT_BANDS

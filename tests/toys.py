@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from harness import audio, spectra
 from harness.dataset import build, schema
-from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
+from harness.documents import ReferenceCounts, RunSettings
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.records import (
     FAMILIES,
     Clip,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.cli.engines import AtWork
     from harness.dataset.corpora import Corpus
-    from harness.documents import CorpusRef
     from harness.extract.contract import Search
+    from harness.manifest import CorpusRef
     from harness.recipes.pins import Pins
     from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
     from harness.tasks import Task

@@ -22,7 +22,8 @@ from harness.errors import BadInput, BadModel, BadSignals, NotValid
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
-    from harness.documents import Entry, ReferenceRecord
+    from harness.documents import Entry
+    from harness.manifest import ReferenceRecord
     from harness.models import Classifier
     from harness.submit.held_back import HeldBack
     from harness.submit.verification import KnownAnswer, Mismatch, Verification

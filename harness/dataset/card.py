@@ -22,7 +22,8 @@ import yaml
 
 from harness.dataset import licences
 from harness.dataset.signals import Suite
-from harness.documents import Entry, ReferenceRecord
+from harness.documents import Entry
+from harness.manifest import ReferenceRecord
 from harness.records import Estimate
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from harness import audio
-from harness.documents import CorpusRef
 from harness.errors import BadCorpus
 from harness.hub import repository
+from harness.manifest import CorpusRef
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.tasks import Task

@@ -26,11 +26,12 @@ from harness.dataset import folder, schema, shards
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
-from harness.documents import Entry, Manifest, from_json, to_json
+from harness.documents import Entry, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
 from harness.journal import replace_file
+from harness.manifest import Manifest
 from harness.records import Clip
 from harness.tasks import Task
 

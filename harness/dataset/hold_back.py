@@ -30,9 +30,10 @@ import pyarrow as pa
 from harness.dataset import folder, schema, shards
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.signals import Suite
-from harness.documents import CorpusRef, ReferenceRecord, from_json, to_json
+from harness.documents import from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.records import FAMILIES, MIN_SIGNALS, STRICT
 from harness.seeds import seed_of
 from harness.tasks import Task
@@ -166,11 +167,11 @@ def chosen(
     for groups in strata.values():
         pairs = {g: {(task, line.clip_id) for task, line in members[g]} for g in groups}
         public = {g for g in groups if pairs[g] & published}
-        kept = {g for g in groups if pairs[g] & unpublished} - public
+        stay = {g for g in groups if pairs[g] & unpublished} - public
         n = len(groups)
         wanted = min(max(int(share * n + 0.5), 1), n - 1)
-        new = sorted({*groups} - public - kept, key=lambda g: (seed_of("hold back", str(seed), g), g))
-        for group in (*kept, *new[: max(0, wanted - len(kept))]):
+        new = sorted({*groups} - public - stay, key=lambda g: (seed_of("hold back", str(seed), g), g))
+        for group in (*stay, *new[: max(0, wanted - len(stay))]):
             for task, line in members[group]:
                 held[task].add(line.clip_id)
     return {task: frozenset(ids) for task, ids in held.items()}

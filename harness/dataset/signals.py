@@ -22,10 +22,11 @@ from harness import audio, spectra
 from harness.dataset import schema, shards
 from harness.dataset.layout import ANCHORS, MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.recent import Recent
-from harness.documents import Manifest, ReferenceCounts, ReferenceRecord, TaskRecord, from_json
+from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
+from harness.manifest import Manifest, ReferenceRecord, TaskRecord
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task
 
@@ -36,6 +37,9 @@ def spectrum_of(clip: Clip) -> spectra.Spectrum:
     """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
     return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))
 
+
+_LINES = 1 << 16
+"""Lines of signals that are kept, of half a kilobyte each."""
 
 _DECODED = 1 << 23
 """Samples of decoded clips that are kept: 32 MiB."""
@@ -90,6 +94,7 @@ class Suite:
         self._open: dict[str, shards.Rows] = {}
         self._decoded: OrderedDict[tuple[str, str], Clip] = OrderedDict()
         self._n_decoded = 0
+        self._signal_lines: dict[tuple[str, str], list[schema.SignalLine]] = {}
 
     @property
     def is_remote(self) -> bool:
@@ -156,10 +161,25 @@ class Suite:
             yield schema.ClipLine(**row)
 
     def signal_lines(self, task: str, slug: str) -> Iterator[schema.SignalLine]:
-        """What is known of each signal of a reference without its sound, degenerate ones included."""
+        """What is known of each signal of a reference without its sound, degenerate ones included.
+
+        Those of the first references are kept, up to _LINES: every entry is held against them.
+        """
+        path = self.file(signals_path(task, slug))
+        key = (task, slug)
+        if key in self._signal_lines:
+            yield from self._signal_lines[key]
+            return
+        lines = []
+        for line in self._read_signal_lines(path):
+            lines.append(line)
+            yield line
+        if sum(map(len, self._signal_lines.values())) + len(lines) <= _LINES:
+            self._signal_lines[key] = lines
+
+    def _read_signal_lines(self, path: Path) -> Iterator[schema.SignalLine]:
         plain = tuple(f.name for f in dataclasses.fields(schema.SignalLine))[:-2]
         made_of = ("sha256", "mask", "levels")
-        path = self.file(signals_path(task, slug))
         for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))

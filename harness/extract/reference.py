@@ -20,7 +20,7 @@ from harness.dataset import build
 from harness.dataset.corpora import Corpus
 from harness.dataset.layout import MANIFEST
 from harness.dataset.signals import Suite, task_record
-from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, SetCounts
+from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
@@ -28,6 +28,7 @@ from harness.extract.oracle import Listener
 from harness.extract.run import Progress, extract
 from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
 from harness.journal import Journal
+from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models import Classifier
 from harness.provenance import run_settings
 from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal

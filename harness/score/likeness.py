@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dataset.signals import Suite
-from harness.documents import NearCopy, ReferenceRecord
+from harness.documents import NearCopy
+from harness.manifest import ReferenceRecord
 from harness.records import FAMILIES, FloatArray, LabelMap
 from harness.tasks import Task
 
@@ -37,7 +38,7 @@ def likeness_of(
         suite: what it was asked.
     """
     whole = verdicts[verdicts["stimulus"] == "whole"]
-    said = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
+    predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     p = dict(zip(whole["clip_id"], whole["p"], strict=True))
     signals = verdicts[
         (verdicts["stimulus"] == "signal")
@@ -46,25 +47,25 @@ def likeness_of(
     ]
     right = (signals["predicted"] == signals["expected"]).to_numpy(dtype=bool)
     of_reference = signals["reference"].to_numpy(dtype=object)
-    found = []
+    likeness = []
     for reference in suite.references(task.name):
         name = reference.model.repo_id
         lines = suite.signal_lines(task.name, reference.model.slug)
-        of_clip = {line.clip_id: line for line in lines if line.clip_id in said}
+        of_clip = {line.clip_id: line for line in lines if line.clip_id in predicted}
         asked = of_reference == name
         ours = np.array([p[clip_id] for clip_id in of_clip], dtype=np.float64)
         theirs = np.array([line.p_clip for line in of_clip.values()], dtype=np.float64)
-        found.append(
+        likeness.append(
             NearCopy(
                 reference=reference.model,
                 n_signals=int(asked.sum()),
                 n_accepted=int((asked & right).sum()),
                 n_clips=len(of_clip),
-                n_agreed=sum(said[clip_id] == line.expected for clip_id, line in of_clip.items()),
+                n_agreed=sum(predicted[clip_id] == line.expected for clip_id, line in of_clip.items()),
                 correlation=_correlation(ours, theirs, task, label_map, reference),
             )
         )
-    return tuple(found)
+    return tuple(likeness)
 
 
 def copies(likeness: Sequence[NearCopy]) -> frozenset[str]:

@@ -35,9 +35,9 @@ from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
 from harness.dataset.layout import ANCHORS, VERDICTS
 from harness.dataset.signals import Suite
-from harness.documents import ReferenceRecord
 from harness.extract import reference
 from harness.journal import replace_file
+from harness.manifest import ReferenceRecord
 from harness.records import Clip
 from harness.score import evaluation
 from harness.starter import baselines, keys, richness, root

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
-from harness.documents import Entry, ReferenceRecord
+from harness.documents import Entry
 from harness.errors import NotValid
+from harness.manifest import ReferenceRecord
 from harness.provenance import run_settings
 from harness.records import OTHER, PROTOCOL, LabelMap
 from harness.score import evaluation, transfer

@@ -31,7 +31,8 @@ import numpy as np
 from harness import models
 from harness.dataset import build
 from harness.dataset.signals import Suite, load
-from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord
+from harness.documents import ReferenceCounts
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.provenance import run_settings
 from harness.records import Clip, LabelMap, ModelFacts, ModelRef, SufficientSignal, Waveform
 from harness.score import evaluation, transfer

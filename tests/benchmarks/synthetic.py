@@ -31,19 +31,17 @@ from harness.dataset.signals import Suite, task_record
 from harness.documents import (
     BatchProof,
     Cell,
-    CorpusRef,
     Entry,
     FamilyScore,
-    Manifest,
     NearCopy,
     Rates,
     ReferenceCounts,
-    ReferenceRecord,
     RunSettings,
     Scorecard,
     WholeClipScore,
     to_json,
 )
+from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.records import (
     FAMILIES,
     N_LEVELS,

@@ -18,7 +18,8 @@ import pytest
 
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
-from harness.documents import CorpusRef, Entry, ReferenceRecord, to_json
+from harness.documents import Entry, to_json
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.records import Clip, Skipped
 from harness.score.study import study_of
 from harness.submit import against, store, validate, verification

@@ -16,8 +16,9 @@ import yaml
 
 from harness import audio, cli, spectra
 from harness.dataset import build, card, download, licences, publish, schema, shards, signals
-from harness.documents import Manifest, from_json, to_json
+from harness.documents import from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
+from harness.manifest import Manifest
 from harness.starter.root import embedded
 from harness.submit import store
 from tests import entries

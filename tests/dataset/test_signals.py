@@ -9,8 +9,9 @@ import pytest
 
 from harness import audio, spectra
 from harness.dataset import build, folder, schema, shards, signals
-from harness.documents import CorpusRef, ReferenceCounts, ReferenceRecord, RunSettings
+from harness.documents import ReferenceCounts, RunSettings
 from harness.errors import BadInput, BadSignals
+from harness.manifest import CorpusRef, ReferenceRecord
 from harness.records import (
     FAMILIES,
     PROTOCOL,

@@ -17,16 +17,8 @@ from harness import audio, seeds, spectra
 from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.signals import Suite, task_record
-from harness.documents import (
-    BatchProof,
-    CorpusRef,
-    Entry,
-    Manifest,
-    ReferenceCounts,
-    ReferenceRecord,
-    RunSettings,
-    to_json,
-)
+from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
+from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.records import (
     FAMILIES,
     N_LEVELS,
