@@ -4,8 +4,7 @@ Conventions: a clip has `n` samples and `N = n // 2 + 1` bins, those of the real
 float64. A mask is bool (N,): kept bins keep amplitude and phase, all others are zero; the masked signal is
 `irfft(X * mask, n)` in float64, then cast to float32. No window, no rescaling.
 
-Public: spectrum, keep, bin_energy, one_sided, single_bins, log_bands, expand, pool, runs, from_runs,
-carried, occupied_band, elsewhere, largest, gain_to.
+Public: spectrum, keep, bin_energy, one_sided, single_bins, log_bands, expand, pool, runs, from_runs, largest.
 """
 
 from __future__ import annotations
@@ -118,63 +117,6 @@ def from_runs(rows: NDArray[np.int64], n_bins: int) -> Mask:
     return np.asarray(np.cumsum(steps[:-1]) > 0)
 
 
-def carried(mask: Mask, n_bins: int) -> Mask:
-    """The same frequencies as a mask over the bins of another clip, (n_bins,).
-
-    A run keeps its edges, half a bin outside its first and last bin, as shares of the Nyquist frequency; they
-    are rounded to those of bins, and it is at least one bin wide.
-    """
-    if len(mask) == n_bins:
-        return mask
-    rows = runs(mask)
-    scale = (n_bins - 1) / max(len(mask) - 1, 1)
-    edges = np.stack([rows[:, 0], rows.sum(axis=1)]) - 0.5
-    first, end = np.rint(edges * scale + 0.5).astype(np.int64)
-    first = np.clip(first, 0, n_bins - 1)
-    end = np.clip(end, first + 1, n_bins)
-    drawn = np.zeros(n_bins, dtype=bool)
-    for a, b in zip(first, end, strict=True):
-        drawn[a:b] = True
-    return drawn
-
-
-def occupied_band(energy: FloatArray, outside: float = 0.01) -> tuple[int, int]:
-    """First bin, and the bin after the last, between which all but a share of the energy lies.
-
-    Args:
-        energy: (N,) of each bin, some of it above 0.
-        outside: the share that lies outside, half of it at either end.
-    """
-    below = np.cumsum(energy)
-    first, last = np.searchsorted(below, below[-1] * np.array([outside / 2, 1 - outside / 2]))
-    return int(first), min(int(last), len(energy) - 1) + 1
-
-
-def elsewhere(
-    mask: Mask, band: tuple[int, int], n: int, rng: np.random.Generator
-) -> NDArray[np.int64] | None:
-    """The runs of a mask at random places of a band, in random order, none touching another.
-
-    Args:
-        mask: (N,) with at least one run.
-        band: first bin of the band, and the bin after its last.
-        n: draws.
-        rng: where they come from.
-
-    Returns:
-        (n, r, 2) rows of [first bin, number of bins], from low to high; None where the runs do not fit.
-    """
-    lengths = runs(mask)[:, 1]
-    r = len(lengths)
-    free = band[1] - band[0] - int(lengths.sum()) - (r - 1)
-    if free < 0:
-        return None
-    ordered = lengths[np.argsort(rng.random((n, r)), axis=1, kind="stable")]
-    offsets = np.sort(np.floor(rng.random((n, r)) * (free + 1)).astype(np.int64), axis=1)
-    before = np.cumsum(ordered + 1, axis=1) - (ordered + 1)
-    return np.stack([band[0] + offsets + before, ordered], axis=2)
-
-
 def largest(energy: FloatArray, n_kept: int) -> Mask:
     """The `n_kept` bins of largest energy; ties go to the lower bin."""
     if n_kept == 0:
@@ -183,8 +125,3 @@ def largest(energy: FloatArray, n_kept: int) -> Mask:
     mask = energy > least
     mask[np.flatnonzero(energy == least)[: n_kept - int(mask.sum())]] = True
     return mask  # type: ignore[no-any-return]
-
-
-def gain_to(wanted: float, energy: float) -> float:
-    """Factor that brings a sound of some energy, above 0, to the energy wanted."""
-    return float(np.sqrt(wanted / energy))

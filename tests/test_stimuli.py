@@ -198,7 +198,7 @@ def test_matched_is_the_same_runs_elsewhere_in_the_occupied_band(
 ) -> None:
     clip, signal, _ = case
     energy = spectra.bin_energy(spectra.spectrum(clip.waveform), len(clip.waveform))
-    first, end = spectra.occupied_band(energy)
+    first, end = stimuli.occupied_band(energy)
     made = of_name(of_signal(signal, clip, ()), "matched")
     assert len(made) <= N_MATCHED
     assert [stimulus.replicate for stimulus in made] == list(range(len(made)))
@@ -228,7 +228,7 @@ def test_swap_is_the_same_mask_of_the_other_clip(case: tuple[Clip, SufficientSig
     assert [stimulus.clip.clip_id for stimulus in made] == [other.clip_id for other in others]
     for stimulus, other in zip(made, others, strict=True):
         if stimulus.mask.any():
-            carried = spectra.carried(signal.mask, len(other.waveform) // 2 + 1)
+            carried = stimuli.carried(signal.mask, len(other.waveform) // 2 + 1)
             np.testing.assert_array_equal(stimulus.mask, carried)
 
 

@@ -10,7 +10,7 @@ seeded by the signal's id.
     largest     as many of the loudest bins of the clip
     complement  all other bins of the clip
 
-Public: Stimulus, Key, of_signal, sounds, swap_clips, control.
+Public: Stimulus, Key, of_signal, sounds, swap_clips, control, carried, occupied_band, elsewhere.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> l
 
 def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
     """Stimuli as (n_samples,) waveforms; those of one clip are made together."""
-    made: list[Waveform | None] = [None] * len(stimuli)
+    waveforms: list[Waveform | None] = [None] * len(stimuli)
     by_clip: dict[str, list[int]] = {}
     for i, stimulus in enumerate(stimuli):
         by_clip.setdefault(stimulus.clip.clip_id, []).append(i)
@@ -128,14 +128,71 @@ def sounds(stimuli: Sequence[Stimulus]) -> list[Waveform]:
         masks = np.stack([stimuli[i].mask for i in rows])
         for i, x in zip(rows, spectra.keep(spectrum_of(clip), masks, len(clip.waveform)), strict=True):
             gain = stimuli[i].gain
-            made[i] = x if gain == 1.0 else (x * gain).astype(np.float32)
-    return [x for x in made if x is not None]
+            waveforms[i] = x if gain == 1.0 else (x * gain).astype(np.float32)
+    return [x for x in waveforms if x is not None]
 
 
 def control(signal: SufficientSignal, clip: Clip, others: Sequence[Clip], name: str) -> Waveform | None:
     """The first control of a kind of a signal, as a waveform; None where it has none."""
-    found = [s for s in of_signal(signal, clip, others) if s.name == name]
-    return sounds(found[:1])[0] if found else None
+    of_kind = [s for s in of_signal(signal, clip, others) if s.name == name]
+    return sounds(of_kind[:1])[0] if of_kind else None
+
+
+def carried(mask: Mask, n_bins: int) -> Mask:
+    """The same frequencies as a mask over the bins of another clip, (n_bins,).
+
+    A run keeps its edges, half a bin outside its first and last bin, as shares of the Nyquist frequency; they
+    are rounded to those of bins, and it is at least one bin wide.
+    """
+    if len(mask) == n_bins:
+        return mask
+    rows = spectra.runs(mask)
+    scale = (n_bins - 1) / max(len(mask) - 1, 1)
+    edges = np.stack([rows[:, 0], rows.sum(axis=1)]) - 0.5
+    first, end = np.rint(edges * scale + 0.5).astype(np.int64)
+    first = np.clip(first, 0, n_bins - 1)
+    end = np.clip(end, first + 1, n_bins)
+    there = np.zeros(n_bins, dtype=bool)
+    for a, b in zip(first, end, strict=True):
+        there[a:b] = True
+    return there
+
+
+def occupied_band(energy: FloatArray, outside: float = 0.01) -> tuple[int, int]:
+    """First bin, and the bin after the last, between which all but a share of the energy lies.
+
+    Args:
+        energy: (N,) of each bin, some of it above 0.
+        outside: the share that lies outside, half of it at either end.
+    """
+    below = np.cumsum(energy)
+    first, last = np.searchsorted(below, below[-1] * np.array([outside / 2, 1 - outside / 2]))
+    return int(first), min(int(last), len(energy) - 1) + 1
+
+
+def elsewhere(
+    mask: Mask, band: tuple[int, int], n: int, rng: np.random.Generator
+) -> NDArray[np.int64] | None:
+    """The runs of a mask at random places of a band, in random order, none touching another.
+
+    Args:
+        mask: (N,) with at least one run.
+        band: first bin of the band, and the bin after its last.
+        n: draws.
+        rng: where they come from.
+
+    Returns:
+        (n, r, 2) rows of [first bin, number of bins], from low to high; None where the runs do not fit.
+    """
+    lengths = spectra.runs(mask)[:, 1]
+    r = len(lengths)
+    free = band[1] - band[0] - int(lengths.sum()) - (r - 1)
+    if free < 0:
+        return None
+    ordered = lengths[np.argsort(rng.random((n, r)), axis=1, kind="stable")]
+    offsets = np.sort(np.floor(rng.random((n, r)) * (free + 1)).astype(np.int64), axis=1)
+    before = np.cumsum(ordered + 1, axis=1) - (ordered + 1)
+    return np.stack([band[0] + offsets + before, ordered], axis=2)
 
 
 _energies: Recent[FloatArray] = Recent(1 << 22)
@@ -148,11 +205,11 @@ def _energy(clip: Clip) -> FloatArray:
 
 def _swapped(other: Clip, mask: Mask, wanted: float) -> Stimulus:
     energy = _energy(other)
-    there = spectra.carried(mask, len(energy))
-    found = float(energy[there].sum())
-    if found <= _NOTHING * float(energy.sum()):
+    there = carried(mask, len(energy))
+    of_bins = float(energy[there].sum())
+    if of_bins <= _NOTHING * float(energy.sum()):
         return Stimulus("swap", other, np.zeros_like(there))
-    return Stimulus("swap", other, there, gain=spectra.gain_to(wanted, found))
+    return Stimulus("swap", other, there, gain=_gain(wanted, of_bins))
 
 
 def _matched(mask: Mask, energy: FloatArray, wanted: float, signal_id: str) -> list[tuple[Mask, float]]:
@@ -164,25 +221,30 @@ def _matched(mask: Mask, energy: FloatArray, wanted: float, signal_id: str) -> l
     total = float(energy.sum())
     if total <= 0 or not mask.any():
         return []
-    drawn = spectra.elsewhere(mask, spectra.occupied_band(energy), _DRAWS, generator("matched", signal_id))
-    if drawn is None:
+    draws = elsewhere(mask, occupied_band(energy), _DRAWS, generator("matched", signal_id))
+    if draws is None:
         return []
-    drawn = np.unique(drawn, axis=0)
-    held = _summed(mask.astype(np.float64), drawn) / mask.sum()
-    found = _summed(energy, drawn)
-    distance = np.abs(np.log(np.maximum(found, 1e-300) / max(wanted, 1e-300)))
-    audible = found > _NOTHING * total
-    few = np.flatnonzero(audible & (held <= _OVERLAP))
+    placements = np.unique(draws, axis=0)
+    overlap = _summed(mask.astype(np.float64), placements) / mask.sum()
+    of_bins = _summed(energy, placements)
+    distance = np.abs(np.log(np.maximum(of_bins, 1e-300) / max(wanted, 1e-300)))
+    audible = of_bins > _NOTHING * total
+    few = np.flatnonzero(audible & (overlap <= _OVERLAP))
     if len(few):
         chosen = few[np.argsort(distance[few], kind="stable")]
     else:
-        some = np.flatnonzero(audible & (held < _TOO_MUCH))
-        chosen = some[np.lexsort((distance[some], held[some]))]
-    masks = [spectra.from_runs(drawn[i], len(mask)) for i in chosen[:N_MATCHED]]
-    return [(m, spectra.gain_to(wanted, float(energy[m].sum()))) for m in masks]
+        some = np.flatnonzero(audible & (overlap < _TOO_MUCH))
+        chosen = some[np.lexsort((distance[some], overlap[some]))]
+    masks = [spectra.from_runs(placements[i], len(mask)) for i in chosen[:N_MATCHED]]
+    return [(m, _gain(wanted, float(energy[m].sum()))) for m in masks]
 
 
-def _summed(per_bin: FloatArray, drawn: NDArray[np.int64]) -> FloatArray:
-    """(n,) sum of a quantity over the bins of each draw, (n, r, 2)."""
+def _summed(per_bin: FloatArray, placements: NDArray[np.int64]) -> FloatArray:
+    """(n,) sum of a quantity over the bins of each placement, (n, r, 2)."""
     below = np.concatenate([[0.0], np.cumsum(per_bin)])
-    return np.asarray((below[drawn.sum(axis=2)] - below[drawn[:, :, 0]]).sum(axis=1))
+    return np.asarray((below[placements.sum(axis=2)] - below[placements[:, :, 0]]).sum(axis=1))
+
+
+def _gain(wanted: float, energy: float) -> float:
+    """Factor that brings a sound of some energy, above 0, to the energy wanted."""
+    return float(np.sqrt(wanted / energy))
