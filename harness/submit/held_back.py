@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
-from harness.documents import Entry, RunSettings, to_json
-from harness.errors import BadInput
-from harness.journal import replace_file
+from harness.documents import Entry, RunSettings
 from harness.records import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
 from harness.score import evaluation
 from harness.score.held_back import Asked, Lifts, compare
 from harness.submit import hostile, store, text
+from harness.submit.sidecar import Sidecar, differences
 from harness.submit.verify import label_map_of
 
 if TYPE_CHECKING:
@@ -137,61 +136,6 @@ def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:
     )
 
 
-def sidecar_of(folder: Path) -> Path:
-    """Where the record of the entry in a folder lies."""
-    return folder.with_name(folder.name + SUFFIX)
-
-
-def write(folder: Path, record: HeldBack) -> Path:
-    """Put a record beside its entry.
-
-    Raises:
-        BadInput: the folder cannot be written.
-    """
-    path = sidecar_of(folder)
-    replace_file(path, to_json(record).encode())
-    return path
-
-
-def read(folder: Path) -> HeldBack | None:
-    """The record beside an entry; None where there is none.
-
-    Raises:
-        BadInput: there is something else, or it is of another entry.
-    """
-    path = sidecar_of(folder)
-    if not path.exists() and not path.is_symlink():
-        return None
-    record, found = _checked(path, folder)
-    if record is None or found:
-        raise BadInput(
-            f"{path} is no record of the entry beside it on held-back signals ({found[0]}); delete it, and"
-            f" make it again with: goodenough verify {folder} --held-back PRIVATE"
-        )
-    return record
-
-
-def problems(path: Path, folder: Path) -> list[str]:
-    """All that is wrong with a file that should be the record of an entry.
-
-    Args:
-        path: the file.
-        folder: of the entry.
-    """
-    return _checked(path, folder)[1]
-
-
-def _checked(path: Path, folder: Path) -> tuple[HeldBack | None, list[str]]:
-    if unusable := hostile.unusable(path, MAX_BYTES):
-        return None, [unusable]
-    record, found = hostile.record(HeldBack, path)
-    if record is None:
-        return None, found
-    found += [f"{path.name}: {line}" for line in _shape(record)]
-    found += [f"{path.name}: {line}" for line in _of_entry(record, folder)]
-    return record, found
-
-
 def _shape(record: HeldBack) -> Iterator[str]:
     """Whether a record holds together."""
     r = record
@@ -244,24 +188,18 @@ def _interval(where: str, e: Estimate, most: float) -> tuple[str, object, bool, 
     return where, shown, sound, f"a number in its 95 % interval, from -{most:g} to {most:g}"
 
 
-def _of_entry(record: HeldBack, folder: Path) -> Iterator[str]:
+def _of_entry(record: HeldBack, entry: Entry, sha256: str) -> Iterator[str]:
     """Whether it speaks of exactly this entry, and of the lift that stands there."""
-    try:
-        entry, sha256 = store.read(folder), sha256_of(folder / store.ENTRY)
-    except (BadInput, OSError):
-        yield "entry: not readable, expected the entry it speaks of"
-        return
     r = record
-    for where, found, expected in (
-        ("entry", r.entry, entry.path),
-        ("entry_sha256", r.entry_sha256, sha256),
-        ("verdicts_sha256", r.verdicts_sha256, entry.verdicts_sha256),
-        ("signals.config", r.signals.config, entry.task),
-        ("run.dtype", r.run.dtype, entry.run.dtype),
-    ):
-        if found != expected:
-            shown = ", expected ".join(text.shown(value, 200) for value in (found, expected))
-            yield f"{where}: {shown}, that of the entry"
+    yield from differences(
+        (
+            ("entry", r.entry, entry.path),
+            ("entry_sha256", r.entry_sha256, sha256),
+            ("verdicts_sha256", r.verdicts_sha256, entry.verdicts_sha256),
+            ("signals.config", r.signals.config, entry.task),
+            ("run.dtype", r.run.dtype, entry.run.dtype),
+        )
+    )
     if r.signals.sha256 == entry.signals.sha256:
         yield "signals.sha256: that of the entry's own signals, expected others, which are held back"
     yield from _same_lift(record, entry)
@@ -281,3 +219,15 @@ def _same_lift(record: HeldBack, entry: Entry) -> Iterator[str]:
         yield f"lift.value: {text.shown(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
     if record.lift.n != n:
         yield f"lift.n: {record.lift.n}, expected {n}, by the cells of the entry"
+
+
+_SIDECAR = Sidecar(
+    kind=HeldBack,
+    suffix=SUFFIX,
+    max_bytes=MAX_BYTES,
+    noun="a record of the entry beside it on held-back signals",
+    command="goodenough verify {folder} --held-back PRIVATE",
+    shape=_shape,
+    of_entry=_of_entry,
+)
+sidecar_of, write, read, problems = _SIDECAR.path, _SIDECAR.write, _SIDECAR.read, _SIDECAR.problems

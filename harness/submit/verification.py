@@ -16,14 +16,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from harness.dataset.shards import sha256_of
-from harness.documents import RunSettings, to_json
-from harness.errors import BadInput
-from harness.journal import replace_file
+from harness.documents import Entry, RunSettings
 from harness.records import PROTOCOL, STRICT, ModelRef
-from harness.submit import hostile, store, text
+from harness.submit import hostile, text
+from harness.submit.sidecar import Sidecar, differences
 
 SUFFIX = ".verified.json"
 
@@ -128,82 +125,17 @@ class Verification:
     """How it was made."""
 
 
-def sidecar_of(folder: Path) -> Path:
-    """Where the verification of the entry in a folder lies."""
-    return folder.with_name(folder.name + SUFFIX)
-
-
-def write(folder: Path, verification: Verification) -> Path:
-    """Put a verification beside its entry.
-
-    Args:
-        folder: of the entry.
-        verification: of that entry.
-
-    Raises:
-        BadInput: the folder cannot be written.
-    """
-    path = sidecar_of(folder)
-    replace_file(path, to_json(verification).encode())
-    return path
-
-
-def read(folder: Path) -> Verification | None:
-    """The verification beside an entry; None where there is none.
-
-    Raises:
-        BadInput: there is something else, or it is of another entry.
-    """
-    path = sidecar_of(folder)
-    if not path.exists() and not path.is_symlink():
-        return None
-    verification, found = _checked(path, folder)
-    if verification is None or found:
-        raise BadInput(
-            f"{path} is not a verification of the entry beside it ({found[0]}); delete it, and make it again"
-            f" with: goodenough verify {folder}"
-        )
-    return verification
-
-
-def problems(path: Path, folder: Path) -> list[str]:
-    """All that is wrong with a file that should be the verification of an entry.
-
-    Args:
-        path: the file.
-        folder: of the entry.
-    """
-    return _checked(path, folder)[1]
-
-
-def _checked(path: Path, folder: Path) -> tuple[Verification | None, list[str]]:
-    if unusable := hostile.unusable(path, MAX_BYTES):
-        return None, [unusable]
-    verification, found = hostile.record(Verification, path)
-    if verification is None:
-        return None, found
-    found += [f"{path.name}: {line}" for line in _shape(verification)]
-    found += [f"{path.name}: {line}" for line in _of_entry(verification, folder)]
-    return verification, found
-
-
-def _of_entry(verification: Verification, folder: Path) -> Iterator[str]:
+def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
     """Whether it speaks of exactly this entry."""
-    try:
-        entry, sha256 = store.read(folder), sha256_of(folder / store.ENTRY)
-    except (BadInput, OSError):
-        yield "entry: not readable, expected the entry it speaks of"
-        return
     v = verification
-    for where, found, expected in (
-        ("protocol", v.protocol, entry.protocol),
-        ("entry", v.entry, entry.path),
-        ("entry_sha256", v.entry_sha256, sha256),
-        ("verdicts_sha256", v.verdicts_sha256, entry.verdicts_sha256),
-    ):
-        if found != expected:
-            shown = ", expected ".join(text.shown(value, 200) for value in (found, expected))
-            yield f"{where}: {shown}, that of the entry"
+    yield from differences(
+        (
+            ("protocol", v.protocol, entry.protocol),
+            ("entry", v.entry, entry.path),
+            ("entry_sha256", v.entry_sha256, sha256),
+            ("verdicts_sha256", v.verdicts_sha256, entry.verdicts_sha256),
+        )
+    )
     if v.run.dtype != entry.run.dtype:
         yield f"run.dtype: {text.shown(v.run.dtype)}, expected {text.shown(entry.run.dtype)}, as in the entry"
     if v.holds and v.kind == "reproduced" and v.n_asked != entry.n_verdicts:
@@ -279,3 +211,15 @@ def _shape(v: Verification) -> list[str]:
 def holds(n_asked: int, n_same: int, n_ties: int, n_scorecard_differences: int | None) -> bool:
     """Whether nothing differs; a tie that fell the other way may move the scorecard."""
     return n_same == n_asked and (not n_scorecard_differences or n_ties > 0)
+
+
+_SIDECAR = Sidecar(
+    kind=Verification,
+    suffix=SUFFIX,
+    max_bytes=MAX_BYTES,
+    noun="a verification of the entry beside it",
+    command="goodenough verify {folder}",
+    shape=_shape,
+    of_entry=_of_entry,
+)
+sidecar_of, write, read, problems = _SIDECAR.path, _SIDECAR.write, _SIDECAR.read, _SIDECAR.problems

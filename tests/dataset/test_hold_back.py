@@ -288,7 +288,7 @@ def test_a_record_that_cannot_be_is_found(tmp_path, changes, told):
     path = held_back.write(folder, dataclasses.replace(record, **changes(record)))
     assert any(told in line for line in held_back.problems(path, folder))
     assert any(told in line for line in validate.strays(tmp_path / "submissions"))
-    with pytest.raises(BadInput, match="is no record of the entry beside it"):
+    with pytest.raises(BadInput, match="is not a record of the entry beside it"):
         held_back.read(folder)
 
 
