@@ -108,26 +108,40 @@ def publish(
         for line in against:
             click.echo(line)
         raise NotValid(f"{len(against)} things stand against publishing {folder}; nothing was sent")
-    made = [
+    forms = [
         _prepared(target, entries, cards, licence, masks_only)
         for target, (_, entries) in zip(targets, examined, strict=True)
     ]
-    for prepared in made:
+    for prepared in forms:
         say(f"{prepared.root}: {len(prepared.files)} files, {prepared.n_bytes / 1e6:,.1f} MB")
     if to is None:
-        told = [{"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in made]
-        _print(told, "folder", as_json)
-        say(f"Look at its README.md; then: goodenough publish {folder} --to ORG/NAME")
+        prepared_folders: list[dict[str, object]] = [
+            {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in forms
+        ]
+        _print(prepared_folders, "folder", as_json)
+        say(f"Look at its README.md; then: {_again(folder, share, seed, private_to)} --to ORG/NAME")
         return
     if share is not None:
-        _require_hidden(targets, made[0])
+        _require_hidden(targets, forms[0])
     # What is held back goes first: once the public suite is there, so is what it is compared to.
-    sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(made[::-1], targets[::-1], strict=True)]
-    told = [
+    sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(forms[::-1], targets[::-1], strict=True)]
+    published: list[dict[str, object]] = [
         {"published": f"{target.to}@{commit}", "tag": name}
         for target, (commit, name) in zip(targets, sent[::-1], strict=True)
     ]
-    _print(told, "published", as_json)
+    _print(published, "published", as_json)
+    pinned = published[0]["published"]
+    beside = "" if share is None else f" --held-back {published[1]['published']}"
+    say(
+        f"Tag {published[0]['tag']}. To evaluate a model on it:"
+        f" goodenough evaluate MODEL --signals {pinned}{beside}"
+    )
+
+
+def _again(folder: Path, share: float | None, seed: int | None, private_to: str | None) -> str:
+    """The same command as far as it says what goes where."""
+    held = "" if share is None else f" --hold-back {share:g} --private-to {private_to}"
+    return f"goodenough publish {folder}{held}{'' if seed is None else f' --hold-back-seed {seed}'}"
 
 
 def _check_options(
@@ -220,13 +234,13 @@ def _require_hidden(targets: list[_Target], public: Prepared) -> None:
         )
 
 
-def _print(told: list[dict[str, object]], key: str, as_json: bool) -> None:
+def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
     """Print what became of a suite, and of what is held back from it."""
-    first, *rest = told
+    first, *rest = results
     if as_json:
         click.echo(json.dumps({**first, "held_back": rest[0]} if rest else first))
         return
-    for each in told:
+    for each in results:
         click.echo(str(each[key]))
 
 
@@ -287,39 +301,14 @@ def _prepared(
 
 def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     """By task, a table of how alike two extractions of a clip are; no task whose references have one draw."""
-    from harness.records import FAMILIES
-    from harness.score.likeness import copies
-    from harness.score.scorecard import resampled
-    from harness.score.stability import stability_of
     from harness.score.stability_table import stability_table
     from harness.submit import store
 
-    tables = {}
-    for task in suite.tasks:
-        records = suite.references(task.name)
-        if all(count.n_draws < 2 for record in records for count in record.counts):
-            continue
-        entries = [(store.read(folder), folder) for folder in folders]
-        judges = [(entry, store.verdicts(folder)) for entry, folder in entries if entry.task == task.name]
-        if not judges:
-            continue
-        weights = resampled(judges[0][1], task)
-        every = [
-            stability_of(
-                *(suite, task.name, record.model, family),
-                [
-                    (entry.model, entry.label_map, verdicts)
-                    for entry, verdicts in judges
-                    if record.model.repo_id not in copies(entry.likeness)
-                ],
-                weights,
-            )
-            for record in records
-            for family in FAMILIES
-        ]
-        if measured := [each for each in every if each.measured]:
-            tables[task.name] = stability_table(measured)
-    return tables
+    if all(count.n_draws < 2 for record in suite.manifest.references for count in record.counts):
+        return {}
+    answered = [(store.read(folder), store.verdicts(folder)) for folder in folders]
+    tables = {task.name: stability_table(suite, task, answered) for task in suite.tasks}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:

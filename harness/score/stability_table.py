@@ -6,9 +6,19 @@ Public: stability_table.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness.dataset.card import markdown_table, told
-from harness.score.stability import Stability
+from harness.dataset.signals import Suite
+from harness.documents import Entry
+from harness.records import FAMILIES
+from harness.score.likeness import copies
+from harness.score.scorecard import resampled
+from harness.score.stability import Stability, stability_of
+from harness.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HEADS = (
     *("reference", "family", "draws", "clips", "Jaccard of two masks, mean", "ratio of sizes, median"),
@@ -16,21 +26,40 @@ _HEADS = (
 )
 
 
-def stability_table(every: Sequence[Stability]) -> str:
-    """A table in Markdown, a row for each reference and family that was measured."""
-    return markdown_table(
-        _HEADS,
-        [
-            [
-                each.reference.repo_id.split("/")[-1],
-                each.family,
-                str(each.n_draws),
-                f"{each.n_clips:,}",
-                told(each.jaccard),
-                told(each.size_ratio),
-                told(each.verdicts_changed),
-                "; ".join(map(told, each.transfer)),
-            ]
-            for each in every
-        ],
-    )
+def stability_table(suite: Suite, task: Task, answered: Sequence[tuple[Entry, pd.DataFrame]]) -> str | None:
+    """A table in Markdown, a row for each reference and family of which clips were extracted twice.
+
+    Args:
+        suite: the signals.
+        task: one of its tasks.
+        answered: entries and verdicts of the references; those on other tasks are passed over.
+
+    Returns:
+        None where no clip was extracted twice, or no reference judged these signals.
+    """
+    judges = [(entry, verdicts) for entry, verdicts in answered if entry.task == task.name]
+    if not judges:
+        return None
+    weights = resampled(judges[0][1], task)
+    rows = []
+    for record in suite.references(task.name):
+        name = record.model.repo_id
+        others = [(e.model, e.label_map, v) for e, v in judges if name not in copies(e.likeness)]
+        for family in FAMILIES:
+            stability = stability_of(suite, task.name, record.model, family, others, weights)
+            if stability.measured:
+                rows.append(_row(stability))
+    return markdown_table(_HEADS, rows) if rows else None
+
+
+def _row(each: Stability) -> list[str]:
+    return [
+        each.reference.repo_id.split("/")[-1],
+        each.family,
+        str(each.n_draws),
+        f"{each.n_clips:,}",
+        told(each.jaccard),
+        told(each.size_ratio),
+        told(each.verdicts_changed),
+        "; ".join(map(told, each.transfer)),
+    ]

@@ -27,7 +27,6 @@ from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray
 from harness.score import estimates
 from harness.score.panels import METRICS, Panel, panel_of
 from harness.score.scorecard import resampled
-from harness.score.stability import stability_of
 from harness.score.stability_table import stability_table
 from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME
@@ -72,7 +71,10 @@ def measured(task: str, suite: Path) -> str:
         *("### Richness", _richness(task, suite, frame)),
         *("### Transfer among the references", _transfer(task, entries)),
         *("### Signals", _signals(signals, task)),
-        *("### Stability: two extractions of one clip", _stability(signals, task, entries)),
+        *(
+            "### Stability: two extractions of one clip",
+            stability_table(signals, TASKS[task], entries) or "-",
+        ),
         *("### Rejected alone", _alone(rejected_alone(frame))),
         *("### Size", _size(task, suite)),
     ]
@@ -187,18 +189,6 @@ def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) 
             values.append(wide.reindex(every).to_numpy(dtype=np.float64))
         shown.append(told(estimates.clustered(np.hstack(values), weights)))
     return markdown_table([f"level {level}" for level in range(1, N_LEVELS)], [shown])
-
-
-def _stability(suite: Suite, task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
-    """How alike two extractions of one clip are."""
-    judges = [(entry.model, entry.label_map, verdicts) for entry, verdicts in entries]
-    weights = resampled(entries[0][1], suite.task(task))
-    every = [
-        stability_of(suite, task, entry.model, family, judges, weights)
-        for entry, _ in entries
-        for family in FAMILIES
-    ]
-    return stability_table([each for each in every if each.measured])
 
 
 def _signals(suite: Suite, task: str) -> str:
