@@ -229,8 +229,8 @@ def table_data(
 
 def axis_of(rows: Iterable[Row], anchors: Iterable[Anchor] = ()) -> tuple[float, float]:
     """The ends of an axis that holds every interval of the lift, and 0; in tenths."""
-    found = [*(row.entry.scorecard.headline for row in rows), *(anchor.score for anchor in anchors)]
-    lifts = [score.rates.lift for score in found if score is not None]
+    scores = [*(row.entry.scorecard.headline for row in rows), *(anchor.score for anchor in anchors)]
+    lifts = [score.rates.lift for score in scores if score is not None]
     ends = [min(max(end, -1.0), 1.0) for e in lifts for end in (e.low, e.high, e.value) if end is not None]
     return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
         math.ceil(10 * max(ends, default=0.0)), 1

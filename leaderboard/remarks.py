@@ -87,8 +87,8 @@ def likenesses(entry: Entry) -> tuple[str, ...]:
 def silence_classes(entry: Entry) -> str | None:
     """How many references give silence each class, in a sentence; None for more than two classes.
 
-    Degenerate signals are those of the class that the reference gives silence, so that in a panel of two
-    classes a reference has signals of one class alone, and the unweighted mean over references weighs the
+    Signals of the class that a reference gives silence are degenerate: with two classes it has signals of the
+    other alone, unless it gives silence neither. The unweighted mean over references therefore weighs the
     classes by these counts.
     """
     counts = Counter(reference.silence_class for reference in _headline(entry))
@@ -99,11 +99,12 @@ def silence_classes(entry: Entry) -> str | None:
     each = ", ".join(
         f"{counts[label]} {'calls' if counts[label] == 1 else 'call'} it {label}" for label in sorted(classes)
     )
-    other = f", {counts[OTHER]} something else" if counts[OTHER] else ""
+    other = f", {counts[OTHER]} neither" if counts[OTHER] else ""
+    both = " (of both where it calls silence neither)" if counts[OTHER] else ""
     n = counts.total()
     return (
-        f"What the {n} references call silence: {each}{other}. A reference has signals of the other class "
-        "alone, and the means weigh all references equally."
+        f"What the {n} references call silence: {each}{other}. A reference has signals of the class that it "
+        f"does not give silence{both}, and the means weigh all references equally."
     )
 
 

@@ -263,8 +263,8 @@ def show(entry: Entry) -> None:
             click.echo(line)
     for share in remarks.as_silence(entry):
         click.echo(
-            f"Answered as silence: of its answers to {share.stimulus} of family {share.family},"
-            f" {told(share.estimate, 'rate')} are the class that it gives to silence."
+            f"Answered as silence: {told(share.estimate, 'rate')} of its answers to {share.stimulus}"
+            f" of family {share.family}."
         )
     if any(score.rates.lift.value is None for score in card.families):
         click.echo(f"A lift or placement without a value is {TOO_FEW} of any reference.")

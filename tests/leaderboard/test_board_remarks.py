@@ -89,6 +89,12 @@ def test_a_panel_of_two_classes_says_how_many_call_silence_each(world: World) ->
     line = remarks.silence_classes(two)
     assert line is not None
     assert line.startswith("What the 3 references call silence: 1 calls it high, 2 call it low.")
+    assert "both" not in line
+    neither = replace(two, references=tuple(replace(r, silence_class="other") for r in two.references))
+    line = remarks.silence_classes(neither)
+    assert line is not None
+    assert "3 neither" in line
+    assert "of both where it calls silence neither" in line
 
 
 def test_anchors_stand_below_the_table_and_are_never_ranked(world: World, tmp_path: Path) -> None:
