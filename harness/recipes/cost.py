@@ -246,9 +246,9 @@ def families_of(searches: Iterable[str]) -> tuple[str, ...]:
 def stimuli_of(searches: Iterable[str]) -> int:
     """Sounds of a clip of one reference and draw, at most; levels where there is a ranking."""
     families = families_of(searches)
-    made = 3 + N_SWAPS + N_MATCHED  # the signal, its largest bins and its complement, and the two controls
+    of_signal = 3 + N_SWAPS + N_MATCHED  # itself, largest, complement; swap, matched
     levels = (N_LEVELS - 1) if len(families) == len(FAMILIES) else 0
-    return made * len(families) + levels
+    return of_signal * len(families) + levels
 
 
 def judged_queries(n_references: int, n_clips: int, searches: Sequence[str], n_draws: int = 1) -> int:

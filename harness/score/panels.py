@@ -151,8 +151,8 @@ def panel_of(
 
     def said_once(answers: Mapping[Any, str], keys: Any) -> FloatArray:
         """Acceptance of a stimulus that has one answer for all references."""
-        said = np.array([answers.get(key) for key in keys], dtype=object)
-        return np.where((known == 1) & (said != None), said == expected, np.nan)  # noqa: E711 - by element
+        predicted = np.array([answers.get(key) for key in keys], dtype=object)
+        return np.where((known == 1) & (predicted != None), predicted == expected, np.nan)  # noqa: E711 - by element
 
     return Panel(
         n_clips=len(clip_at),

@@ -183,8 +183,8 @@ def tie_groups(comparison: Comparison, values: FloatArray) -> list[int]:
 def ranks(values: FloatArray) -> NDArray[np.int64]:
     """(n,) rank of each value, 1 for the highest; equal ones share the best rank, NaN has none, 0."""
     there = ~np.isnan(values)
-    found = np.searchsorted(np.sort(-values[there]), -values - _SAME, side="left")
-    return np.where(there, 1 + found, 0)
+    positions = np.searchsorted(np.sort(-values[there]), -values - _SAME, side="left")
+    return np.where(there, 1 + positions, 0)
 
 
 def ranks_without(
@@ -213,9 +213,9 @@ def ranks_without(
         left = counts - there
         rest = np.full(len(tables), np.nan)
         np.divide(sums - np.where(there, means[:, j], 0.0), left, out=rest, where=left > 0)
-        found = ranks(rest)
-        best = np.where(found > 0, np.minimum(best, found), best)
-        worst = np.maximum(worst, found)
+        rank = ranks(rest)
+        best = np.where(rank > 0, np.minimum(best, rank), best)
+        worst = np.maximum(worst, rank)
     return [
         (int(low), int(high)) if high else None
         for low, high in zip(best.tolist(), worst.tolist(), strict=True)
@@ -253,13 +253,13 @@ def _critical(blank: Comparison, weights: FloatArray) -> float:
     if n > MOST_AT_ONCE:
         return float(-ndtri((1 - LEVEL) / (n * (n - 1))))
     largest = np.zeros(len(weights), dtype=np.float32)
-    drawn = weights.astype(np.float32)
+    counts = weights.astype(np.float32)
     for of in np.unique(blank.own):
-        theirs = blank.parts[:, of] @ drawn.T
+        theirs = blank.parts[:, of] @ counts.T
         members = np.flatnonzero(blank.own == of)
         error = np.sqrt(blank.differences(members)[1])
         for row, i in enumerate(members.tolist()):
-            ours = (blank.parts[i] @ drawn.T)[blank.own[i + 1 :]]
+            ours = (blank.parts[i] @ counts.T)[blank.own[i + 1 :]]
             if len(ours):
                 t = np.abs(ours - theirs[i + 1 :]) / error[row, i + 1 :, None]
                 np.maximum(largest, t.max(axis=0), out=largest)

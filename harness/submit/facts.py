@@ -123,14 +123,14 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
     known = signals["expected"].isin(sorted(entry.label_map.covered))
     headline = signals[(signals["family"] == FAMILIES[0]) & known]
     whole = verdicts[verdicts["stimulus"] == "whole"]
-    said = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
+    predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     rules: list[Rule] = []
     for i, near in enumerate(entry.likeness):
         asked = headline[headline["reference"] == near.reference.repo_id]
         n_accepted = int((asked["predicted"] == asked["expected"]).sum())
         clips = signals[signals["reference"] == near.reference.repo_id].drop_duplicates("clip_id")
         n = len(clips)
-        n_agreed = int((clips["clip_id"].map(said) == clips["expected"]).sum())
+        n_agreed = int((clips["clip_id"].map(predicted) == clips["expected"]).sum())
         most = n_agreed + near.n_clips - n
         counted = "as counted from the verdicts"
         in_clips = n <= near.n_clips <= len(whole)
