@@ -23,7 +23,7 @@ from harness.submit import store
 from leaderboard import anchors
 
 PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))
-TINY = Plan(recipes=PANEL, n_train_binary=80, n_held_out=20, n_test_binary=12)
+TINY = Plan(recipes=PANEL, n_train_binary=80, n_held_out=20, n_test_binary=12, n_anchor=40)
 
 
 @pytest.fixture(scope="module")
