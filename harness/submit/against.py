@@ -88,9 +88,9 @@ def _swaps(verdicts: pd.DataFrame, suite: Suite, task: Task) -> Iterator[str]:
         unit.signal_id: unit.others for unit in units_of(suite, task) if unit.signal_id is not None
     }
     rows = verdicts[verdicts["stimulus"] == "swap"].sort_values(["signal_id", "replicate"])
-    asked: dict[str, tuple[str, ...]] = {
-        str(signal_id): tuple(of_signal) for signal_id, of_signal in rows.groupby("signal_id")["other_clip"]
-    }
+    asked: dict[str, tuple[str, ...]] = {}
+    for signal_id, other in rows[["signal_id", "other_clip"]].itertuples(index=False, name=None):
+        asked[signal_id] = (*asked.get(signal_id, ()), other)
     # What is asked of signals that the suite has not is told already.
     wrong = sorted(signal_id for signal_id, others in due.items() if asked.get(signal_id, ()) != others)
     if wrong:

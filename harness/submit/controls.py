@@ -80,7 +80,9 @@ def _swaps(made: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     length_of = dict(zip(whole["clip_id"], whole["n_samples"], strict=True))
     signals = made[(made["stimulus"] == "signal") & (made["level"].fillna(0) == 0)]
     signals = signals.dropna(subset=["reference", "clip_id", "signal_id"]).drop_duplicates("signal_id")
-    taken = swaps.groupby("signal_id")["other_clip"].agg(list)
+    taken: dict[Any, list[Any]] = {}
+    for name, other in zip(swaps["signal_id"], swaps["other_clip"], strict=True):
+        taken.setdefault(name, []).append(other)
     same_class, too_few, other_length = [], [], []
     for _, of_reference in signals.groupby("reference"):
         class_of = dict(zip(of_reference["clip_id"], of_reference["expected"], strict=True))

@@ -75,6 +75,7 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
         task: of the entry.
     """
     rows = table.drop_columns(["p"]).to_pandas(ignore_metadata=True)
+    rows = rows.assign(**{name: _texts(table[name]) for name in _STRINGS})
     for name in ("level", "draw", "replicate"):
         rows[name] = rows[name].astype("Int64")
     checks = Checks(rows)
@@ -135,6 +136,13 @@ def _oversized(table: pa.Table) -> list[str]:
     return []
 
 
+def _texts(column: Any) -> Any:
+    """A series of objects: a text is made once, however many rows hold it, and None where there is none."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    return pd.Series(values[encoded.indices.fill_null(-1).to_numpy()], dtype=object)
+
+
 def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     """Which stimulus a row is about."""
     rows = checks.rows
@@ -159,7 +167,8 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
         f"0 to {N_LEVELS - 1} for signals of family minimal, and nothing for all else",
     )
     silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
-    named = [isinstance(c, str) and c != "" and text.is_plain(c, MAX_TEXT) for c in rows["clip_id"]]
+    plain = {c for c in rows["clip_id"].dropna().unique() if c != "" and text.is_plain(c, MAX_TEXT)}
+    named = rows["clip_id"].isin(plain)
     checks.require(
         np.where(silence, rows["clip_id"].isna(), named), "clip_id", "plain text; nothing for silence"
     )

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from harness.dataset.signals import Suite
 from harness.starter import root
@@ -291,9 +291,10 @@ def test_every_cell_of_a_heat_map_leads_to_the_row_of_its_pair(browser: Browser,
             reference = matrix.references[i // len(matrix.models)]
             model = matrix.models[i % len(matrix.models)]
             cells.nth(i).click()
-            assert page.locator("h1").inner_text() == model.repo_id
+            # A click does not wait for the page that it leads to.
+            expect(page.locator("h1")).to_have_text(model.repo_id)
             row = page.locator("tr:target")
-            assert row.is_visible()
+            expect(row).to_be_visible()
             assert reference.repo_id.split("/")[-1] in row.get_by_role("rowheader").inner_text()
             page.go_back()
 

@@ -109,7 +109,7 @@ def test_the_key_of_a_step_covers_what_it_builds_on() -> None:
     clips = dataclasses.replace(TINY, n_test_binary=13)
     changed = {name for name, step in steps(clips).items() if step.key != before[name].key}
     assert {name.split("/")[0] for name in changed} == {"signals", "verdicts", "anchor"}
-    fewer = dataclasses.replace(TINY, n_anchor=40)
+    fewer = dataclasses.replace(TINY, n_anchor=41)
     changed = {name for name, step in steps(fewer).items() if step.key != before[name].key}
     assert changed == {"anchor/deepfake"}
 
