@@ -13,7 +13,7 @@ A task is data. The built-in ones stand in TASKS; a user's own is a YAML file wi
 Labels and spellings are compared without case, spaces and punctuation. Labels are a superset: a model or
 corpus that knows fewer is normal.
 
-Public: Task, TASKS, find, normalised.
+Public: Task, TASKS, find, normalised, task_of, task_record.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.errors import BadTask
+from harness.manifest import TaskRecord
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,24 @@ def find(name: str) -> Task:
     if not path.is_file():
         raise BadTask(f"no task file at {name}; expected a YAML file with `name` and `labels`")
     return _read(path)
+
+
+def task_of(record: TaskRecord) -> Task:
+    """A task as it stood when the signals of a suite were made."""
+    return Task(
+        record.name,
+        tuple(record.labels),
+        MappingProxyType(record.labels),
+        record.sample_rate_hz,
+        record.max_seconds,
+        record.notes,
+    )
+
+
+def task_record(task: Task) -> TaskRecord:
+    """Inverse of `task_of`."""
+    labels = {label: tuple(task.aliases.get(label, ())) for label in task.labels}
+    return TaskRecord(task.name, labels, task.sample_rate_hz, task.max_seconds, task.notes)
 
 
 def _read(path: Path) -> Task:

@@ -18,13 +18,13 @@ import numpy as np
 from harness import spectra
 from harness.dataset import folder, schema, shards
 from harness.dataset.layout import MANIFEST, clips_path, sets_path, signals_path
-from harness.dataset.signals import Suite, task_record
+from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.manifest import Manifest, ReferenceRecord
 from harness.records import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
-from harness.tasks import Task
+from harness.tasks import Task, task_record
 
 
 def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> Suite | None:

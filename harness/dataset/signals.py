@@ -1,6 +1,6 @@
 """A signals folder, built here or downloaded: the suite that models are evaluated on.
 
-Public: load, from_hub, Suite, spectrum_of, task_of, task_record.
+Public: load, from_hub, Suite, spectrum_of.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,9 @@ from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
-from harness.manifest import Manifest, ReferenceRecord, TaskRecord
+from harness.manifest import Manifest, ReferenceRecord
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
-from harness.tasks import Task
+from harness.tasks import Task, task_of
 
 _spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
 
@@ -399,21 +398,3 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
         )
 
     return Suite(root, repo_id, commit, fetch)
-
-
-def task_of(record: TaskRecord) -> Task:
-    """A task as it stood when the signals were made."""
-    return Task(
-        record.name,
-        tuple(record.labels),
-        MappingProxyType(record.labels),
-        record.sample_rate_hz,
-        record.max_seconds,
-        record.notes,
-    )
-
-
-def task_record(task: Task) -> TaskRecord:
-    """Inverse of `task_of`."""
-    labels = {label: tuple(task.aliases.get(label, ())) for label in task.labels}
-    return TaskRecord(task.name, labels, task.sample_rate_hz, task.max_seconds, task.notes)

@@ -19,7 +19,7 @@ from harness import audio
 from harness.dataset import build
 from harness.dataset.corpora import Corpus
 from harness.dataset.layout import MANIFEST
-from harness.dataset.signals import Suite, task_record
+from harness.dataset.signals import Suite
 from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
@@ -32,7 +32,7 @@ from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models import Classifier
 from harness.provenance import run_settings
 from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
-from harness.tasks import Task
+from harness.tasks import Task, task_record
 
 
 class Engine(Protocol):

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, clips_path, signals_path
-from harness.dataset.signals import Suite, task_record
+from harness.dataset.signals import Suite
 from harness.documents import (
     BatchProof,
     Cell,
@@ -59,7 +59,7 @@ from harness.score import estimates, scorecard
 from harness.score.units import units_of
 from harness.seeds import generator
 from harness.submit import store
-from harness.tasks import TASKS
+from harness.tasks import TASKS, task_record
 
 TASK = TASKS["emotion"]
 LABELS = ("angry", "happy", "neutral", "sad")

@@ -16,7 +16,7 @@ import numpy as np
 from harness import audio, seeds, spectra
 from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
-from harness.dataset.signals import Suite, task_record
+from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.records import (
@@ -41,7 +41,7 @@ from harness.score import scorecard
 from harness.score.likeness import copies, likeness_of
 from harness.score.units import units_of
 from harness.submit import store
-from harness.tasks import Task
+from harness.tasks import Task, task_record
 
 LABELS = ("low", "middle", "high")
 TASK = Task("tone", LABELS, MappingProxyType(dict.fromkeys(LABELS, ())), 8000, 5.0, "Invented tones.")
