@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
-from harness.starter import root as starter
+from harness.starter import root
+from tests.leaderboard import starter
 from tests.leaderboard import world as making
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,9 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[App]:
     temporary = tmp_path_factory.mktemp("app") / "tmp"
-    options = ("app", "--submissions", "submissions", "--port", "0", "--until-width", "0.3")
+    suite, submissions = starter.some(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
+    shown = ("--signals", str(suite.root), "--submissions", str(submissions))
+    options = ("app", *shown, "--port", "0", "--until-width", "0.3")
     running = started(temporary, environment, *options)
     yield running
     code, errors = ended(running)
@@ -130,7 +133,7 @@ def _names(page: Page) -> list[str]:
 
 
 def _candidate(task: str) -> Path:
-    return next(folder for folder in starter.models("candidate") if task in folder.name)
+    return next(folder for folder in root.models("candidate") if task in folder.name)
 
 
 def _choose(page: Page, model: str, task: str) -> None:
@@ -150,13 +153,13 @@ def _nobody_home(app: App) -> bool:
 def test_the_board_is_the_site_with_its_tables_models_and_sounds(visit: Visiting, app: App) -> None:
     seen = visit(app)
     page, board = seen.page, _board(seen.page)
-    board.get_by_role("link", name="deepfake").first.click()
+    board.get_by_role("link", name="music-genre").first.click()
     board.locator("td.model > a").first.wait_for()
-    assert _names(page)[0] == "local/starter-deepfake-hubert"
-    board.get_by_role("searchbox").fill("wavlm")
-    assert _names(page) == ["local/starter-deepfake-wavlm"]
+    assert _names(page)[0] == "local/starter-genre-data2vec"
+    board.get_by_role("searchbox").fill("wav2vec2")
+    assert _names(page) == ["local/starter-genre-wav2vec2"]
     board.locator("td.model > a").first.click()
-    expect(board.locator("h1")).to_have_text("local/starter-deepfake-wavlm")
+    expect(board.locator("h1")).to_have_text("local/starter-genre-wav2vec2")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="In a tab of its own").click()
     alone = opened.value
@@ -205,7 +208,7 @@ def test_evidence_is_heard_by_the_model_that_is_chosen(visit: Visiting, app: App
     assert cards
     for card in cards:  # clip, signal and swap, and matched where there is one
         assert card.locator("audio").count() in (3, 4)
-    assert page.get_by_text("Drawn by the answers of local/starter-deepfake-hubert").is_visible()
+    assert page.get_by_text("Drawn by the answers of local/starter-emotion-ast").is_visible()
     page.get_by_label("music-genre").last.check()
     page.get_by_text("Drawn by the answers of local/starter-genre-data2vec").wait_for(timeout=60_000)
 
@@ -214,17 +217,17 @@ def test_evidence_is_heard_by_the_model_that_is_chosen(visit: Visiting, app: App
 def test_a_model_is_tried_and_its_room_goes_with_its_visitor(visit: Visiting, app: App) -> None:
     seen = visit(app)
     page = seen.page
-    _choose(page, "--trust-remote-code", "deepfake")
+    _choose(page, "--trust-remote-code", "emotion")
     page.get_by_role("button", name="Try it").click()
     page.get_by_text("no model '--trust-remote-code'; expected a Hub id").wait_for(timeout=60_000)
-    page.get_by_label("Model", exact=True).fill(str(_candidate("deepfake")))
+    page.get_by_label("Model", exact=True).fill(str(_candidate("emotion")))
     page.get_by_role("button", name="Try it").click()
     page.get_by_text(re.compile("Provisional place")).wait_for(timeout=120_000)
     assert page.get_by_text("It is no rank").is_visible()
     assert page.get_by_text("Partial: this evaluation was stopped early").is_visible()
     said = page.get_by_label("What the commands say").input_value()
-    assert "$ goodenough check --json --task deepfake -- /" in said
-    assert "deepfake: " in said
+    assert "$ goodenough check --json --task emotion --signals /" in said
+    assert "emotion: " in said
     assert not page.get_by_role("button", name="Download the entry").is_visible()
     assert len(app.rooms()) >= 1
     assert seen.complaints == []
@@ -271,9 +274,12 @@ def test_a_full_evaluation_is_an_entry_to_download(visit: Visiting, app: App, tm
 
 
 def test_names_that_look_like_markup_are_text_on_the_page_and_a_service_can_end_it(
-    visit: Visiting, environment: dict[str, str], tmp_path: Path
+    visit: Visiting,
+    environment: dict[str, str],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    suite, _ = making.made(tmp_path / "world")
+    suite, _ = making.made(tmp_path_factory.getbasetemp() / "world")
     entries = tmp_path / "entries"
     folder = making.add_entry(entries, suite, "acme/plain", making.Manner(0.8, 0.2))
     text = (folder / "entry.json").read_text()

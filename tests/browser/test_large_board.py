@@ -5,22 +5,33 @@ How long it takes is measured in `tests.benchmarks.pages`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from leaderboard.rankings import FIRST
+from leaderboard.table import Board
 from tests.benchmarks import pages
 from tests.browser import visits
 
 N = 10_000
 
+TOO_WIDE = "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a task with that many models."""
+    made = tmp_path_factory.mktemp("large") / "task.html"
+    pages.write(made, pages.made_up(N, 3))
+    return made
+
 
 def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_document(
-    browser: Browser, tmp_path: Path
+    browser: Browser, path: Path
 ) -> None:
-    path = tmp_path / "task.html"
-    pages.write(path, pages.made_up(N, 3))
     assert path.stat().st_size < 5_000_000
     with visits.opened(browser) as visit:
         page = visit.open(path)
@@ -47,3 +58,39 @@ def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_
         assert name.all_inner_texts() == [f"org-{4711 % 97}/model-04711"]
         assert visit.said == []
         assert visit.asked == [path.resolve().as_uri()]
+
+
+@pytest.mark.parametrize("width", [360, 700])
+def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
+    browser: Browser, path: Path, width: int
+) -> None:
+    with visits.opened(browser, width=width) as visit:
+        page = visit.open(path, f"?page={N // FIRST}")
+        ranks = page.locator("td.rank")
+        assert ranks.last.inner_text().split() == ["10000", "9996–10004"]
+        page.locator(".ranking .scroll").evaluate("area => (area.scrollLeft = 9999)")
+        assert page.locator(".ranking .scroll").evaluate("area => area.scrollLeft") > 100
+        assert ranks.evaluate_all(TOO_WIDE) == 0
+        area, rank, name = (
+            place.bounding_box()
+            for place in (page.locator(".ranking .scroll"), ranks.last, page.locator("td.model").last)
+        )
+        assert area is not None
+        assert rank is not None
+        assert name is not None
+        assert rank["x"] == pytest.approx(area["x"] + 1, abs=1)
+        assert name["x"] == pytest.approx(rank["x"] + rank["width"], abs=1)
+        assert name["x"] + name["width"] < area["x"] + area["width"] - 60
+
+
+@pytest.mark.parametrize("n", [12, 400])
+def test_no_place_is_cut_off_by_the_name_beside_it(browser: Browser, tmp_path: Path, n: int) -> None:
+    (ranking,) = pages.made_up(n, 3).rankings
+    rows = tuple(replace(row, panel_low=row.rank_low, panel_high=row.rank_high) for row in ranking.rows)
+    pages.write(tmp_path / "task.html", Board((replace(ranking, rows=rows),)))
+    for width in (360, 700):
+        with visits.opened(browser, width=width) as visit:
+            page = visit.open(tmp_path / "task.html", f"?page={-(-n // FIRST)}")
+            ranks = page.locator("td.rank")
+            assert ranks.last.inner_text().split() == [f"{n}", f"{n - 4}–{n + 4}", f"({n - 4}–{n + 4})"]
+            assert ranks.evaluate_all(TOO_WIDE) == 0

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from leaderboard import site, table
 from leaderboard.table import Board
-from tests.benchmarks import pages as benchmark
 from tests.browser import visits
 from tests.leaderboard import world as making
 
@@ -250,32 +249,6 @@ def test_the_heat_map_by_class_has_the_numbers_of_the_entries_and_leads_to_them(
         assert page.locator(".grid tbody th").all_inner_texts() == ["alpha", "beta", "gamma"]
         assert "lift" in (page.locator(".grid tbody td a").nth(1).get_attribute("aria-label") or "")
         assert visit.said == []
-
-
-@pytest.mark.parametrize("width", [360, 700])
-def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
-    browser: Browser, tmp_path: Path, width: int
-) -> None:
-    path = tmp_path / "task.html"
-    benchmark.write(path, benchmark.made_up(10_000, 3))
-    with visits.opened(browser, width=width) as visit:
-        page = visit.open(path, "?page=200")
-        ranks = page.locator("td.rank")
-        assert ranks.last.inner_text().split() == ["10000", "9996–10004"]
-        page.locator(".ranking .scroll").evaluate("area => (area.scrollLeft = 9999)")
-        assert page.locator(".ranking .scroll").evaluate("area => area.scrollLeft") > 100
-        wide = ranks.evaluate_all("all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length")
-        assert wide == 0
-        area, rank, name = (
-            place.bounding_box()
-            for place in (page.locator(".ranking .scroll"), ranks.last, page.locator("td.model").last)
-        )
-        assert area is not None
-        assert rank is not None
-        assert name is not None
-        assert rank["x"] == pytest.approx(area["x"] + 1, abs=1)
-        assert name["x"] == pytest.approx(rank["x"] + rank["width"], abs=1)
-        assert name["x"] + name["width"] < area["x"] + area["width"] - 60
 
 
 @pytest.mark.parametrize("width", [360, 1280])
