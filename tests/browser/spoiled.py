@@ -3,12 +3,14 @@
 Conventions: labels, clips, corpora, references' facts and searches, and every text of every entry are from
 `tests.hostile`; nothing that a record must hold to be read at all (families, hashes of signals) is changed.
 
-Public: made, spoil, KEPT, Spoiled.
+Public: made, sample, spoil, KEPT, ASKED, Spoiled.
 """
 
 from __future__ import annotations
 
 import os
+import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +44,9 @@ WORST = "</title></style></script><script>window.__pwned=1</script><img src=x on
 KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256"})
 """What must be so that an entry is ranked and its cells are found."""
 
+ASKED = ("template: mathematics", "attribute: all quotes")
+"""Names of texts of which a study tells."""
+
 _ALONE = frozenset({"reference", "verdicts_sha256"})
 
 
@@ -56,28 +61,43 @@ class Spoiled:
     board: Board
     """What stands on it."""
     texts: tuple[str, ...]
-    """Names of the models on it."""
+    """Names of the models of its first task."""
+    others: tuple[str, ...]
+    """Names of the models of further tasks."""
 
 
-def made(root: Path) -> Spoiled:
-    """Write the site, a report and a study."""
+def sample(texts: Mapping[str, str], n: int) -> dict[str, str]:
+    """Some of the texts, the same in every run: those of which a study tells, and n others."""
+    others = random.Random(0).sample([name for name in texts if name not in ASKED], n)
+    return {name: text for name, text in texts.items() if name in (*ASKED, *others)}
+
+
+def made(root: Path, texts: Mapping[str, str] = hostile.TEXTS, tasks: Iterable[str] | None = None) -> Spoiled:
+    """Write the site, a report and a study.
+
+    Args:
+        root: folder of all of it.
+        texts: what the entries say, by name; ASKED are among them.
+        tasks: further tasks, one ranking for each; None for one of every path and attribute.
+    """
+    named_tasks = tuple(tasks or (*hostile.PATHS.values(), *hostile.ATTRIBUTES.values()))
     with pytest.MonkeyPatch.context() as patch:
         _spoil(patch)
         suite, submissions = making.make_suite(root / "signals"), root / "submissions"
         for repo_id in making.REFERENCES:
             making.add_entry(suite.root / VERDICTS, suite, repo_id, making.Manner(0.6, 0.3))
         sound = making.add_entry(root / "sound", suite, "acme/echo", making.Manner(0.9, 0.1))
-        folders = _strangers(sound, submissions)
+        folders = _strangers(sound, submissions, texts.values())
         board = table.build(submissions, suite)
-        board = Board((*board.rankings, *_further(board)))
+        board = Board((*board.rankings, *_further(board, (*named_tasks, WORST))))
         site.write(root / "site", board, suite)
         entry = store.read(folders[0])
         report.write(root / "report" / "report.html", entry, store.verdicts(folders[0]), suite)
-        named = dict(zip(hostile.TEXTS, folders, strict=True))
-        asked = [named["template: mathematics"], named["attribute: all quotes"]]
+        named = dict(zip(texts, folders, strict=True))
+        asked = [named[name] for name in ASKED]
         _study(root / "study", suite, [*suite.verdicts(), *asked])
     _forget()
-    return Spoiled(root, root / "site", board, tuple(hostile.TEXTS.values()))
+    return Spoiled(root, root / "site", board, tuple(texts.values()), (*named_tasks, WORST))
 
 
 def _spoil(patch: pytest.MonkeyPatch) -> None:
@@ -126,10 +146,10 @@ def _forget() -> None:
     making.signals.cache_clear()
 
 
-def _strangers(sound: Path, submissions: Path) -> list[Path]:
+def _strangers(sound: Path, submissions: Path, texts: Iterable[str]) -> list[Path]:
     """An entry for each hostile text, half of them ranked, with its verification beside."""
     folders = []
-    for i, text in enumerate(hostile.TEXTS.values()):
+    for i, text in enumerate(texts):
         entry = spoil(store.read(sound), text, KEPT)
         if i % 2:
             card = replace(entry.scorecard, ranked=False, unranked_because=text)
@@ -151,13 +171,13 @@ def spoil(entry: Entry, text: str, kept: frozenset[str]) -> Entry:
     return replace(spoiled, label_map=replace(spoiled.label_map, names=names))
 
 
-def _further(board: Board) -> list[Ranking]:
+def _further(board: Board, tasks: Iterable[str]) -> list[Ranking]:
     """Rankings of tasks, on signals and with a note that a stranger named."""
     row = board.current[0].rows[0]
     assert row.folder is not None
     entry = store.read(row.folder)
     made = []
-    for i, text in enumerate((*hostile.PATHS.values(), *hostile.ATTRIBUTES.values(), WORST)):
+    for i, text in enumerate(tasks):
         spoiled = spoil(replace(entry, task=text), text, _ALONE)
         cells = tuple(table.matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
         rows = (replace(row, entry=spoiled, cells=reading.packed(spoiled)),)

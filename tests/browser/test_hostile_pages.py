@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.submit import store
 from leaderboard import reading, report, site, table
@@ -22,9 +23,20 @@ from tests.browser.spoiled import Spoiled
 from tests.leaderboard import world as making
 
 
+@pytest.fixture(scope="module", params=["some texts", pytest.param("all texts", marks=pytest.mark.slow)])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Spoiled:
+    root = tmp_path_factory.mktemp("spoiled")
+    if request.param == "all texts":
+        return spoiled.made(root)
+    tasks = random.Random(0).sample([*hostile.PATHS.values(), *hostile.ATTRIBUTES.values()], 10)
+    return spoiled.made(root, spoiled.sample(hostile.TEXTS, 38), tasks)
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Spoiled:
-    return spoiled.made(tmp_path_factory.mktemp("spoiled"))
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Suite, Board]:
+    """The invented world as it is."""
+    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
+    return suite, table.build(submissions, suite)
 
 
 def as_read(text: str) -> str:
@@ -89,7 +101,7 @@ def test_the_figures_run_nothing_when_they_are_opened_alone(browser: Browser, wo
 def test_the_name_of_a_model_is_the_heading_of_its_page_letter_by_letter(
     browser: Browser, world: Spoiled
 ) -> None:
-    wanted = {folded(as_read(text)) for text in world.texts}
+    wanted = {folded(as_read(text)) for text in (*world.texts, *world.others)}
     shown = set()
     with visits.opened(browser, java_script_enabled=False) as visit:
         for path in some(visits.pages_of(world.site / "models"), 30):
@@ -167,12 +179,12 @@ def _board(suite_board: Board, entry: Entry) -> Board:
     return Board((replace(ranking, rows=rows, matrices=matrices),))
 
 
-def test_texts_of_a_megabyte_make_no_page_large(tmp_path_factory: pytest.TempPathFactory) -> None:
-    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
-    board = table.build(submissions, suite)
-    (folder,) = (f for f in store.find(submissions) if f == board.current[0].rows[0].folder)
+def test_texts_of_a_megabyte_make_no_page_large(plain: tuple[Suite, Board], tmp_path: Path) -> None:
+    suite, board = plain
+    folder = board.current[0].rows[0].folder
+    assert folder is not None
     entry = spoiled.spoil(store.read(folder), hostile.GIANT, spoiled.KEPT)
-    root = tmp_path_factory.mktemp("giant")
+    root = tmp_path
     site.write(root / "plain", Board(board.current), suite)
     site.write(root / "site", _board(board, entry), suite)
     report.write(root / "plain.html", store.read(folder), store.verdicts(folder), suite)
@@ -190,12 +202,11 @@ def test_texts_of_a_megabyte_make_no_page_large(tmp_path_factory: pytest.TempPat
     ids=["largest", "its negative", "whole"],
 )
 def test_numbers_without_measure_break_no_page(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory, number: float
+    browser: Browser, plain: tuple[Suite, Board], tmp_path: Path, number: float
 ) -> None:
-    suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
-    board = table.build(submissions, suite)
+    suite, board = plain
     entry = _counted(store.read(board.current[0].rows[0].folder), number)
-    root = tmp_path_factory.mktemp("numbers")
+    root = tmp_path / "site"
     site.write(root, _board(board, entry), suite)
     with visits.opened(browser) as visit:
         for path in visits.pages_of(root):

@@ -24,6 +24,7 @@ from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
+from tests import attacks
 from tests.leaderboard.conftest import World
 
 TASKS = ("tone",)
@@ -426,15 +427,19 @@ def test_a_model_that_is_not_there_is_the_real_command_s_line(
     assert "Traceback" not in " ".join(last.lines)
 
 
-def test_a_real_model_is_checked_and_evaluated_with_progress(rooms: Rooms, world: World) -> None:
+def test_a_real_model_is_checked_and_evaluated_with_progress(
+    rooms: Rooms, world: World, tmp_path: Path
+) -> None:
     from harness.dataset.signals import Suite
 
-    model = next(folder for folder in starter.models("candidate") if "deepfake" in folder.name)
+    model = next(folder for folder in starter.models("candidate") if "emotion" in folder.name)
     suite = Suite(starter.embedded(), "embedded/starter")
-    where = Shelf(world.board, suite, None, on_space=False)
+    clip_ids = [line.clip_id for line in suite.clip_lines("emotion")][:24]
+    part = attacks.part_of(suite, "emotion", clip_ids, tmp_path / "part")
+    where = Shelf(world.board, part, None, on_space=False)
     room = rooms.of("a")
     room.wanted = True
-    views = list(trial(room, str(model), "deepfake", where, Limits(width=0.3), fully=False))
+    views = list(trial(room, str(model), "emotion", where, Limits(width=0.3), fully=False))
     last = views[-1]
     assert (last.status, last.error) == ("Done", None)
     assert last.answer is not None
@@ -442,7 +447,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(rooms: Rooms, world
     assert last.entry is not None
     assert last.entry.model.repo_id == f"local/{model.name}"
     assert last.standing is None  # this board has no such task
-    assert any(line.startswith("deepfake: ") and " units" in line for line in last.lines)
+    assert any(line.startswith("emotion: ") and " units" in line for line in last.lines)
     assert len({view.status for view in views}) > 2
 
 

@@ -12,8 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.leaderboard import starter
+
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "leaderboard" / "space"
+SMALL = """
+from pathlib import Path
+from harness.starter import root
+root.embedded = lambda: Path({signals!r})
+from harness import cli
+cli.main()
+"""
+"""The command, with another suite in place of the embedded one."""
 TEXT = (ROOT / ".github" / "workflows" / "leaderboard.yml").read_text(encoding="utf-8")
 WORKFLOW = yaml.safe_load(TEXT)
 JOBS: dict[str, Any] = WORKFLOW["jobs"]
@@ -29,12 +39,18 @@ def _pins() -> dict[str, str]:
 class Runner:
     """A checkout as a job finds it, with shims for what it must not do here."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        for name in ("leaderboard", "submissions", "constraints.txt"):
+    def __init__(self, root: Path, tasks: tuple[str, ...] = ()) -> None:
+        """Of the starter suite and its submissions some tasks alone, or all of it."""
+        self.root, command, submissions = root, "-m harness", starter.SUBMISSIONS
+        if tasks:
+            suite, submissions = starter.some(tasks, root / "part")
+            (root / "small.py").write_text(SMALL.format(signals=str(suite.root)))
+            command = str(root / "small.py")
+        for name in ("leaderboard", "constraints.txt"):
             (root / name).symlink_to(ROOT / name)
+        (root / "submissions").symlink_to(submissions)
         (root / "bin").mkdir()
-        self._shim("goodenough", f'exec {sys.executable} -m harness "$@"')
+        self._shim("goodenough", f'exec {sys.executable} {command} "$@"')
         self._shim("hf", 'printf "%s\\n" "$@" > hf.txt; echo "$HF_TOKEN" >> hf.txt')
 
     def run(self, job: str, **variables: str) -> list[tuple[str, int, str]]:
@@ -77,7 +93,13 @@ def runner(tmp_path: Path) -> Runner:
     return Runner(tmp_path)
 
 
-def test_the_steps_of_the_build_validate_the_entries_and_make_the_site(runner: Runner) -> None:
+@pytest.mark.parametrize(
+    "tasks", [("music-genre",), pytest.param((), marks=pytest.mark.slow)], ids=["one task", "all tasks"]
+)
+def test_the_steps_of_the_build_validate_the_entries_and_make_the_site(
+    tmp_path: Path, tasks: tuple[str, ...]
+) -> None:
+    runner = Runner(tmp_path, tasks)
     found = runner.run("build")
     assert [(name, code) for name, code, _ in found] == [
         ("Validate every entry", 0),
