@@ -29,6 +29,7 @@ from tests.entries import make_entry
 from tests.test_cli import make_corpus
 
 TASK = "emotion"
+SUBMISSIONS = Path(__file__).parent.parent / "submissions"
 
 
 def run(*arguments: object) -> int:
@@ -37,10 +38,13 @@ def run(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study of a task of the starter suite, with its candidate."""
+    """The study of a task of the starter suite, with its candidate, whose verdicts are those submitted."""
     place = tmp_path_factory.mktemp("study")
     (candidate,) = (m for m in root.models("candidate") if TASK in m.name)
-    assert run("study", "--task", TASK, "--model", candidate, "--out", place) == 0
+    shutil.copytree(SUBMISSIONS / f"local__{candidate.name}", place / "entries" / f"local__{candidate.name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.models.open_checkpoint", None)
+        assert run("study", "--task", TASK, "--model", candidate, "--out", place) == 0
     return place
 
 
@@ -259,7 +263,7 @@ def _made_up(candidates: Sequence[str], acceptance: float = 0.7, n_draws: int = 
             acceptance=acceptance if repo_id in candidates else 0.8,
             n_draws=n_draws,
         )
-        made.append((entry, pd.DataFrame([dataclasses.asdict(v) for v in verdicts])))
+        made.append((entry, pd.DataFrame([vars(v) for v in verdicts])))
     return made
 
 
@@ -291,17 +295,6 @@ def test_the_report_holds_tables_figures_and_sounds(out: Path) -> None:
     assert {"emotion-flat-earth.svg", "emotion-transfer-curves.png"} <= names
 
 
-def test_a_second_run_judges_nothing_and_says_the_same(
-    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (candidate,) = (m for m in root.models("candidate") if TASK in m.name)
-    before = (out / "study.md").read_bytes()
-    monkeypatch.setattr("harness.models.open_checkpoint", None)
-    assert run("study", "--task", TASK, "--model", candidate, "--out", out) == 0
-    assert (out / "study.md").read_bytes() == before
-    assert "emotion, family responsibility\n  A model accepts" in capsys.readouterr().out
-
-
 def test_a_differing_way_is_told_in_the_direction_that_is_larger(out: Path) -> None:
     found = re.findall(r"minus the way back, (.)", (out / "study.md").read_text())
     assert found
@@ -320,18 +313,36 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def of_own(own: Path) -> tuple[object, ...]:
+    return ("study", own / "signals", "--model", own / "one", "--model", own / "two", "--out", own / "study")
+
+
+@pytest.fixture(scope="module")
+def own_text(own: Path) -> bytes:
+    """Their study, of which the models were asked."""
+    assert run(*of_own(own)) == 0
+    return (own / "study" / "study.md").read_bytes()
+
+
 def test_a_reference_that_nobody_judged_is_asked_for_and_then_judged(
-    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own: Path, own_text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("study", own / "signals", "--out", tmp_path) == 2
     assert "give it with --model path/to/one" in capsys.readouterr().err
-    command = ("study", own / "signals", "--model", own / "one", "--model", own / "two", "--out", tmp_path)
-    assert run(*command) == 0
-    text = (tmp_path / "study.md").read_text()
-    assert "2 references, 0 other models" in text
-    assert "not assessed" in text
-    shutil.rmtree(tmp_path / "entries")
-    assert run(*command, "--recompute") == 0
+    assert b"2 references, 0 other models" in own_text
+    assert b"not assessed" in own_text
+    shutil.rmtree(own / "study" / "entries")
+    assert run(*of_own(own), "--recompute") == 0
+    assert (own / "study" / "study.md").read_bytes() == own_text
+
+
+def test_a_second_run_judges_nothing_and_says_the_same(
+    own: Path, own_text: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harness.models.open_checkpoint", None)
+    assert run(*of_own(own)) == 0
+    assert (own / "study" / "study.md").read_bytes() == own_text
+    assert "emotion, family minimal\n  A model accepts" in capsys.readouterr().out
 
 
 def test_what_is_unknown_is_called_so() -> None:
