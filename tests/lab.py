@@ -1,17 +1,13 @@
 """A lab with a Hub of its own: a corpus, two reference models, a visitor, and the commands given to them.
 
-huggingface_hub reads HF_ENDPOINT when it is imported: commands run in a process of their own, several in one
-where nothing else is asked, since opening torch costs seconds.
+Commands run in processes of their own, as they do for users (`tests.forked`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +19,7 @@ import soundfile
 from harness.dataset import shards
 from harness.documents import from_json
 from harness.manifest import Manifest
-from tests import toys
+from tests import forked
 from tests.hub import LoopbackHub
 
 ROOT = Path(__file__).parent.parent
@@ -32,22 +28,6 @@ VISITOR = "guest/nose"
 NAMES = ("neu", "hap", "ang", "sad")
 SIGNALS, SUBMISSIONS = "lab/emotion-signals", "board/submissions"
 TOKEN, GUEST = "hf_owner", "hf_guest"
-
-PROGRAM = """
-import contextlib, io, json, sys
-from harness import cli
-from harness.hub import repository
-from huggingface_hub import constants
-constants.DOWNLOAD_CHUNK_SIZE = 1000  # so that what breaks off has a part that is there
-repository.WAITS = (0.0, 0.01, 0.02)
-said = []
-for arguments in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.run(arguments)
-    said.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(said))
-"""
 
 
 @dataclass(frozen=True)
@@ -71,10 +51,7 @@ class Lab:
         self.signals = root / "signals"
         self.cache = root / "cache"
         _make_corpus(self.corpus, n_clips)
-        for i, (name, architecture) in enumerate(
-            [(REFERENCES[0], "wav2vec2"), (REFERENCES[1], "hubert"), (VISITOR, "sew")]
-        ):
-            toys.save_model(root / "hub/models" / name, architecture, NAMES, seed=i)
+        forked.call(_make_models, root / "hub/models")
         (root / f"hub/datasets/{SUBMISSIONS}").mkdir(parents=True)
         (root / f"hub/datasets/{SUBMISSIONS}/README.md").write_text("# Submissions\n")
 
@@ -100,17 +77,7 @@ class Lab:
 
     def run(self, *commands: Sequence[Any], token: str | None = TOKEN, **more: str) -> list[Said]:
         """Give commands, one after the other, in one process."""
-        told = json.dumps([[str(word) for word in command] for command in commands])
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, told],
-            env=self.environment(token) | more,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == 0, done.stderr
-        return [Said(*each) for each in json.loads(done.stdout.splitlines()[-1])]
+        return [Said(*each) for each in forked.run(commands, self.environment(token) | more)]
 
     def put_signals_on(self, hub: LoopbackHub) -> None:
         """What was published here, on another Hub."""
@@ -148,6 +115,14 @@ def a_published_suite_and_a_result(root: Path) -> Iterator[Lab]:
         )
         assert [one.code for one in done] == [0, 0], done
         yield lab
+
+
+def _make_models(folder: Path) -> None:
+    from tests import toys
+
+    architectures = {REFERENCES[0]: "wav2vec2", REFERENCES[1]: "hubert", VISITOR: "sew"}
+    for i, (name, architecture) in enumerate(architectures.items()):
+        toys.save_model(folder / name, architecture, NAMES, seed=i)
 
 
 def _make_corpus(folder: Path, n: int) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.hub import LoopbackHub
-from tests.lab import GUEST, PROGRAM, ROOT, SIGNALS, SUBMISSIONS, TOKEN, Lab, a_published_suite_and_a_result
+from tests.lab import GUEST, SIGNALS, SUBMISSIONS, TOKEN, Lab, a_published_suite_and_a_result
 
 N_REQUESTS = {"publish": 27, "download": 25, "submit": 8}
 """That an undisturbed run makes: the latest moment of a kill."""
@@ -30,19 +29,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def killed(lab: Lab, command: Sequence[Any], token: str, passed: Callable[[], bool], delay: float) -> bool:
     """Give a command and kill it some time after a moment has passed; False where it ended before."""
-    told = json.dumps([[str(word) for word in command]])
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, told],
-        env=lab.environment(token),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while process.poll() is None and not passed():
+    process, here = forked.start([command], lab.environment(token))
+    while process.is_alive() and not passed():
         time.sleep(0.0005)
     time.sleep(delay)
     process.kill()
-    return process.wait() != 0
+    process.join()
+    here.close()
+    return process.exitcode != 0
 
 
 def disturbed(lab: Lab, hub: LoopbackHub, command: Sequence[Any], token: str, seed: str, most: int) -> None:
