@@ -91,10 +91,10 @@ def build(plan: Plan, only: Sequence[str], suite: Path) -> bool:
             return True
         for step in steps(plan).values():
             _adopt(step, plan, suite)
-        with _bar() as bar:
+        with _pool() as pool, _bar() as bar:
             for kind in KINDS:
                 if some := [step for step in todo if step.kind == kind]:
-                    _make_all(plan, some, bar)
+                    _make_all(plan, some, pool, bar)
         if stale(plan, (), suite):
             return False
         _put_together(plan, suite)
@@ -110,8 +110,13 @@ def _bar() -> Progress:
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
 
 
-def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
-    """Make steps of one kind, as many at a time as there are cores."""
+def _pool() -> ProcessPoolExecutor:
+    """Workers for steps of every kind: as many as there are cores, each begun when it is needed."""
+    return ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker)
+
+
+def _make_all(plan: Plan, some: Sequence[Step], pool: ProcessPoolExecutor, bar: Progress) -> None:
+    """Make steps of one kind."""
     kind = some[0].kind
     shown = bar.add_task(f"{kind}: clips", total=len(some))
     about = {step.what if kind in _OF_TASKS else plan.recipe(step.what).task for step in some}
@@ -126,14 +131,13 @@ def _make_all(plan: Plan, some: Sequence[Step], bar: Progress) -> None:
                 clips(task, "train", plan.n_anchor_of(task))
             _panel(plan, task)
     bar.update(shown, description=kind)
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_quiet_worker) as pool:
-        doing = [pool.submit(_make, plan, step) for step in some]
-        try:
-            for done in as_completed(doing):
-                bar.update(shown, description=done.result(), advance=1)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    doing = [pool.submit(_make, plan, step) for step in some]
+    try:
+        for done in as_completed(doing):
+            bar.update(shown, description=done.result(), advance=1)
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
     bar.update(shown, description=kind)
 
 

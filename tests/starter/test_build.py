@@ -23,7 +23,7 @@ from harness.submit import store
 from leaderboard import anchors
 
 PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))
-TINY = Plan(recipes=PANEL, n_train_binary=80, n_held_out=20, n_test_binary=12, n_anchor=40)
+TINY = Plan(recipes=PANEL, n_train_binary=40, n_held_out=20, n_test_binary=12, n_anchor=20)
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +103,13 @@ def test_what_the_suite_holds_is_taken_over_when_the_cache_is_gone(
 
 
 def test_the_key_of_a_step_covers_what_it_builds_on() -> None:
-    more = dataclasses.replace(TINY, n_train_binary=81)
+    more = dataclasses.replace(TINY, n_train_binary=41)
     before, after = steps(TINY), steps(more)
     assert all(before[name].key != after[name].key for name in before)
     clips = dataclasses.replace(TINY, n_test_binary=13)
     changed = {name for name, step in steps(clips).items() if step.key != before[name].key}
     assert {name.split("/")[0] for name in changed} == {"signals", "verdicts", "anchor"}
-    fewer = dataclasses.replace(TINY, n_anchor=41)
+    fewer = dataclasses.replace(TINY, n_anchor=21)
     changed = {name for name, step in steps(fewer).items() if step.key != before[name].key}
     assert changed == {"anchor/deepfake"}
 
