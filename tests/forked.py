@@ -29,26 +29,20 @@ Said = tuple[int, str, str]
 """Exit code, stdout and stderr of a command."""
 
 
-def start(
-    commands: Sequence[Sequence[Any]], environment: Mapping[str, str]
-) -> tuple[BaseProcess, Connection]:
-    """Give commands, one after the other, in one process; what they say comes when all have ended."""
-    words = [[str(word) for word in command] for command in commands]
-    return _start(_said, words, dict(environment))
-
-
 def run(commands: Sequence[Sequence[Any]], environment: Mapping[str, str]) -> list[Said]:
     """What commands say that are given one after the other in one process."""
-    found: list[Said] = _result(*start(commands, environment))
+    words = [[str(word) for word in command] for command in commands]
+    found: list[Said] = call(said, words, dict(environment))
     return found
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function of a module returns in a process of its own."""
-    return _result(*_start(function, *arguments))
+    return _result(*start(function, *arguments))
 
 
-def _start(function: Callable[..., Any], *arguments: Any) -> tuple[BaseProcess, Connection]:
+def start(function: Callable[..., Any], *arguments: Any) -> tuple[BaseProcess, Connection]:
+    """Call a function of a module in a process of its own; what it returns is sent at its end."""
     here, there = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_send, args=(there, function, *arguments), daemon=True)
     process.start()
@@ -74,7 +68,8 @@ def _send(there: Connection, function: Callable[..., Any], *arguments: Any) -> N
     there.send(function(*arguments))
 
 
-def _said(commands: list[list[str]], environment: dict[str, str]) -> list[Said]:
+def said(commands: list[list[str]], environment: dict[str, str]) -> list[Said]:
+    """Give commands, one after the other, in this process, in an environment."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
@@ -86,10 +81,10 @@ def _said(commands: list[list[str]], environment: dict[str, str]) -> list[Said]:
     importlib.reload(constants)
     constants.DOWNLOAD_CHUNK_SIZE = 1000  # so that what breaks off has a part that is there
     repository.WAITS = (0.0, 0.01, 0.02)
-    said = []
+    found = []
     for arguments in commands:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = cli.run(arguments)
-        said.append((code, out.getvalue(), err.getvalue()))
-    return said
+        found.append((code, out.getvalue(), err.getvalue()))
+    return found

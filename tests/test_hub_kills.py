@@ -29,7 +29,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def killed(lab: Lab, command: Sequence[Any], token: str, passed: Callable[[], bool], delay: float) -> bool:
     """Give a command and kill it some time after a moment has passed; False where it ended before."""
-    process, here = forked.start([command], lab.environment(token))
+    words = [str(word) for word in command]
+    process, here = forked.start(forked.said, [words], lab.environment(token))
     while process.is_alive() and not passed():
         time.sleep(0.0005)
     time.sleep(delay)

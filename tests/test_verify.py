@@ -1,4 +1,7 @@
-"""Asking again: sound entries hold, forged ones are found out, and a machine at fault accuses nobody."""
+"""Asking again: sound entries hold, forged ones are found out, and a machine at fault accuses nobody.
+
+The embedded suite is a small one here (`tests.small_starter`), except where a test says so.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,16 @@ from harness.cli.terminal import open_suite
 from harness.documents import Entry
 from harness.models import Classifier
 from harness.score.units import Unit, units_of
+from harness.starter import root
 from harness.starter.root import SUITE, embedded
 from harness.submit import store, verification
 from harness.submit.validate import strays
 from harness.submit.verify import draw
 from tests import forgeries
+from tests.small_starter import small_entry, small_suite
 
 ROOT = Path(__file__).parent.parent
-(ENTRY,) = store.find(ROOT / "submissions" / "local__starter-emotion-wav2vec2")
+(SUBMITTED,) = store.find(ROOT / "submissions" / "local__starter-emotion-wav2vec2")
 MODEL = SUITE / "models" / "starter-emotion-wav2vec2"
 BASE = "0123456789abcdef0123456789abcdef01234567"
 
@@ -45,9 +50,29 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def base_temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture(autouse=True)
+def small(base_temp: Path) -> Iterator[Path]:
+    """A small suite in place of the embedded one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "SUITE", small_suite(base_temp))
+        yield root.SUITE
+
+
+@pytest.fixture
+def folder(base_temp: Path, tmp_path: Path) -> Path:
     """A sound entry among submissions of its own."""
-    return store.file_into(ENTRY, tmp_path / "submissions")
+    return store.file_into(small_entry(base_temp), tmp_path / "submissions")
+
+
+@pytest.fixture
+def submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One on the whole of the embedded suite."""
+    monkeypatch.setattr(root, "SUITE", SUITE)
+    return store.file_into(SUBMITTED, tmp_path / "whole" / "submissions")
 
 
 def run(*arguments: object) -> int:
@@ -153,6 +178,11 @@ def test_a_sound_entry_holds_and_the_record_says_how_it_was_asked(
     assert run("validate", tmp_path / "submissions") == 0
 
 
+def test_an_entry_of_this_repository_holds(submitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verified(submitted) == 0
+    assert "known answer: 16 of 16 by local/starter-emotion-ast" in capsys.readouterr().out
+
+
 def test_an_entry_whose_record_is_of_the_same_base_is_not_asked_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,8 +207,9 @@ def test_without_writing_every_entry_is_asked_and_nothing_is_left(folder: Path) 
 
 
 def test_a_reference_that_was_submitted_is_its_own_known_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(root, "SUITE", SUITE)
     (own,) = [f for f in store.find(embedded() / "verdicts") if "emotion-whisper" in str(f)]
     folder = store.file_into(own, tmp_path / "submissions")
     assert verified(folder) == 0
@@ -186,6 +217,15 @@ def test_a_reference_that_was_submitted_is_its_own_known_answer(
 
 
 def test_everything_is_the_same_and_so_is_the_scorecard(folder: Path, tmp_path: Path) -> None:
+    check_that_everything_is_the_same(folder, tmp_path)
+
+
+@pytest.mark.slow
+def test_everything_is_the_same_in_an_entry_of_this_repository(submitted: Path, tmp_path: Path) -> None:
+    check_that_everything_is_the_same(submitted, tmp_path)
+
+
+def check_that_everything_is_the_same(folder: Path, tmp_path: Path) -> None:
     assert verified(folder) == 0
     arguments = ("reproduce", folder.parent, "--out", tmp_path / "results")
     assert run(*arguments) == 0
@@ -238,6 +278,17 @@ def test_one_forged_verdict_is_found_when_it_is_drawn_and_not_before(
 
 
 def test_one_forged_verdict_is_always_found_when_everything_is_asked(folder: Path, tmp_path: Path) -> None:
+    check_that_one_forged_verdict_is_found(folder, tmp_path)
+
+
+@pytest.mark.slow
+def test_one_forged_verdict_is_found_among_those_of_an_entry_of_this_repository(
+    submitted: Path, tmp_path: Path
+) -> None:
+    check_that_one_forged_verdict_is_found(submitted, tmp_path)
+
+
+def check_that_one_forged_verdict_is_found(folder: Path, tmp_path: Path) -> None:
     place, signal_id = forgeries.one_verdict(folder, tmp_path / "forged" / "submissions")
     assert run("reproduce", place, "--out", tmp_path / "results") == 1
     v = verification.read(place)
@@ -431,19 +482,23 @@ def test_a_machine_that_computes_something_else_accuses_nobody(
 
 
 def test_where_no_reference_can_be_had_the_record_and_the_command_say_so(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = ("--signals", shutil.copytree(SUITE / "signals", tmp_path / "signals"), "--model", MODEL)
-    monkeypatch.setattr("harness.starter.root.SUITE", tmp_path / "nowhere")
+    options = ("--signals", shutil.copytree(small / "signals", tmp_path / "signals"), "--model", MODEL)
+    monkeypatch.setattr(root, "SUITE", tmp_path / "nowhere")
     assert verified(folder, *options) == 0
     said = capsys.readouterr()
-    assert "emotion: this machine is not tested: None of the 4 references" in said.err
+    assert "emotion: this machine is not tested: None of the 2 references" in said.err
     assert "--reference FOLDER" in said.err
     assert said.out.endswith("; known answer: none\n")
     v = verification.read(folder)
     assert v is not None
-    assert v.no_known_answer_because == "None of the 4 references of the suite could be had here."
+    assert v.no_known_answer_because == "None of the 2 references of the suite could be had here."
     verification.sidecar_of(folder).unlink()
-    reference = SUITE / "models" / "starter-emotion-data2vec"
+    reference = SUITE / "models" / "starter-emotion-whisper"
     assert verified(folder, *options, "--reference", reference) == 0
-    assert "known answer: 16 of 16 by local/starter-emotion-data2vec" in capsys.readouterr().out
+    assert "known answer: 16 of 16 by local/starter-emotion-whisper" in capsys.readouterr().out
