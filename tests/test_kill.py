@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,21 @@ import soundfile
 from harness import cli
 from harness.journal import Journal
 from harness.score import transfer
-from tests import toys
+from tests import forked, toys
 
-ROOT = Path(__file__).parent.parent
 N_CLIPS = 24
 SAMPLES_AT_ONCE = 1 << 16
 """Evaluation keeps what it has judged after so many samples: few, for many moments to be killed at."""
 
-PROGRAM = f"""
-import sys
-from harness import cli
-from harness.score import transfer
-transfer._SAMPLES_AT_ONCE = {SAMPLES_AT_ONCE}
-sys.exit(cli.run(sys.argv[1:]))
-"""
+
+def given(command: list[str]) -> tuple[int, str, str]:
+    """What a command ends with, and says, in a process of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    transfer._SAMPLES_AT_ONCE = SAMPLES_AT_ONCE
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.run(command)
+    return code, out.getvalue(), err.getvalue()
 
 
 class World:
@@ -74,21 +76,15 @@ class World:
         return n_items
 
     @contextlib.contextmanager
-    def running(self, verb: str, out: Path) -> Iterator[subprocess.Popen[str]]:
-        """The command as a process of its own, which is gone at the end in any case."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *self.command(verb, out)],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                process.kill()
+    def running(self, verb: str, out: Path) -> Iterator[tuple[BaseProcess, Connection]]:
+        """The command as a process of its own, which is gone at the end in any case; and what it says."""
+        process, said = forked.start(given, self.command(verb, out))
+        try:
+            yield process, said
+        finally:
+            process.kill()
+            process.join()
+            said.close()
 
     @staticmethod
     def _make_corpus(folder: Path) -> None:
@@ -141,11 +137,11 @@ def n_finished(out: Path) -> int | None:
     return None
 
 
-def wait_for(process: subprocess.Popen[str], out: Path, n_items: int, seconds: float) -> None:
+def wait_for(is_alive: Callable[[], bool], out: Path, n_items: int, seconds: float) -> None:
     """Until so many items are finished, or the journal is gone, and so many seconds more have passed."""
     deadline = time.monotonic() + 120
     begun = False
-    while process.poll() is None and time.monotonic() < deadline:
+    while is_alive() and time.monotonic() < deadline:
         n_done = n_finished(out)
         if begun if n_done is None else n_done >= n_items:
             time.sleep(seconds)
@@ -165,12 +161,14 @@ def moment(n_items: int, seed: int) -> tuple[int, float]:
 
 def strike(world: World, verb: str, out: Path, n_items: int, seconds: float) -> int:
     """Kill the command at a moment; returns how the process ended."""
-    with world.running(verb, out) as process:
-        wait_for(process, out, n_items, seconds)
-        process.send_signal(signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode in (-signal.SIGKILL, 0), said
-    return process.returncode
+    with world.running(verb, out) as (process, said):
+        wait_for(process.is_alive, out, n_items, seconds)
+        process.kill()
+        process.join(60)
+        assert process.exitcode in (-signal.SIGKILL, 0)
+        if process.exitcode == 0:
+            assert said.recv()[0] == 0
+    return process.exitcode
 
 
 @pytest.mark.parametrize("verb", ["extract", "evaluate"])
@@ -199,11 +197,13 @@ def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
 
 
 def test_ctrl_c_says_in_one_line_that_nothing_is_lost_and_nothing_is(world: World, tmp_path: Path) -> None:
-    with world.running("extract", tmp_path) as process:
-        wait_for(process, tmp_path, 3, 0)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    with world.running("extract", tmp_path) as (process, said):
+        wait_for(process.is_alive, tmp_path, 3, 0)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+        assert said.poll(60)
+        code, out, err = said.recv()
+    assert (code, out) == (130, "")
     # Click puts an empty line before it, for the ^C that a terminal shows.
     assert err == "\ngoodenough: interrupted; what was finished is kept, the same command continues\n"
     kept = n_finished(tmp_path)

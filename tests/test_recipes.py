@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +28,8 @@ from harness.recipes.__main__ import PAGE
 from harness.records import DEFAULT_BANDS
 from harness.submit import rows
 from harness.tasks import TASKS
-from tests import toys
-from tests.lab import NAMES, ROOT, Lab, _make_corpus
+from tests import forked, toys
+from tests.lab import NAMES, ROOT, Lab, Said, _make_corpus
 
 CORPUS = {
     "name": "studio",
@@ -60,16 +59,14 @@ def written(folder: Path, **changed: Any) -> Path:
     return path
 
 
-def said(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+def said(*arguments: Any, **environment: str) -> Said:
     """A command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    [found] = forked.run([arguments], environment_of(**environment))
+    return Said(*found)
+
+
+def environment_of(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
 
 
 # ---- what is shipped -----------------------------------------------------------------------------
@@ -396,11 +393,11 @@ def test_a_dry_run_asks_no_network_and_writes_nothing(tmp_path):
     shown = said(
         *("extract", "--recipe", "deepfake", "--out", out, "--dry-run"), **NO_NETWORK, HF_HOME=str(home)
     )
-    assert shown.returncode == 0, shown.stderr
-    assert "WpythonW/ast-fakeaudio-detector" in shown.stdout
-    assert "passed over, in-the-wild: unzip release_in_the_wild.zip" in shown.stderr
+    assert shown.code == 0, shown.err
+    assert "WpythonW/ast-fakeaudio-detector" in shown.out
+    assert "passed over, in-the-wild: unzip release_in_the_wild.zip" in shown.err
     told = said("extract", "--recipe", "deepfake", "--dry-run", "--json", **NO_NETWORK, HF_HOME=str(home))
-    found = json.loads(told.stdout)
+    found = json.loads(told.out)
     by_model = {r["model"]: r for r in found["references"] if r["corpus"] == "voices"}
     assert by_model["WpythonW/ast-fakeaudio-detector"]["queries"]["likely"] == 600 * (877 + 165)
     assert by_model["Vansh180/deepfake-audio-wav2vec2"]["passed_over"] == "passed over"
@@ -448,9 +445,9 @@ def test_a_recipe_fills_the_matrix_although_one_model_fails(lab, tmp_path, capsy
     out = tmp_path / "out"
     command = ("extract", "--recipe", lab / "recipe.yaml", "--out", out)
     done = said(*command, **NO_NETWORK)
-    assert done.returncode == 1, done.stderr
-    assert "failed, " in done.stderr
-    last = done.stderr.splitlines()[-1]
+    assert done.code == 1, done.err
+    assert "failed, " in done.err
+    last = done.err.splitlines()[-1]
     assert last.startswith("goodenough: 1 of 3 failed, the others are done; the first, ")
     assert "the class name 'LABEL_0' does not say what it means" in last
     state = folder_state(out)
@@ -554,17 +551,13 @@ def test_a_recipe_that_was_killed_is_continued_by_the_same_command(lab, tmp_path
     )
     command = ["extract", "--recipe", str(recipe), "--out"]
     assert cli.run([*command, str(done[0])]) == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", *command, str(done[1])],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not any(done[1].glob(there)) and process.poll() is None:
+    process, told = forked.start(forked.said, [[*command, str(done[1])]], environment_of())
+    while not any(done[1].glob(there)) and process.is_alive():
         time.sleep(0.0005)
     process.kill()
-    assert process.wait() != 0
+    process.join()
+    told.close()
+    assert process.exitcode == -signal.SIGKILL
     assert cli.run([*command, str(done[1])]) == 0
     assert folder_state(done[1]) == folder_state(done[0])
     assert not list(done[1].glob(".emotion-*.journal"))
@@ -652,6 +645,6 @@ def test_a_recipe_of_which_nothing_can_be_resolved_begins_nothing(tmp_path):
         **NO_NETWORK,
         HF_HOME=str(tmp_path / "home"),
     )
-    assert done.returncode == 2, done.stderr
-    assert "the Hub cannot be reached" in done.stderr.splitlines()[-1]
+    assert done.code == 2, done.err
+    assert "the Hub cannot be reached" in done.err.splitlines()[-1]
     assert not (tmp_path / "out/.recipe.json").exists()
