@@ -68,11 +68,11 @@ def _send(there: Connection, function: Callable[..., Any], *arguments: Any) -> N
     there.send(function(*arguments))
 
 
-def said(commands: list[list[str]], environment: dict[str, str]) -> list[Said]:
-    """Give commands, one after the other, in this process, in an environment."""
+def said(commands: list[list[str]], environment: dict[str, str], folder: Path = ROOT) -> list[Said]:
+    """Give commands, one after the other, in this process, in an environment and a folder."""
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(ROOT)
+    os.chdir(folder)
     from huggingface_hub import constants
 
     from harness import cli

@@ -19,7 +19,7 @@ TASK = "emotion"
 MODELS = root.SUITE / "models"
 MODEL = "starter-emotion-wav2vec2"
 REFERENCES = ("local/starter-emotion-ast", "local/starter-emotion-whisper")
-N_CLIPS = 6
+N_CLIPS = 5
 """Of each class: enough for a lift."""
 
 

@@ -1,46 +1,101 @@
-"""The workflow for pull requests that bring entries: its shell steps, run on a repository made for it."""
+"""The workflow for pull requests that bring entries: its shell steps, run on a repository made for it.
+
+The embedded suite is a small one (`tests.small_starter`), there and here.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from harness.starter import root
 from harness.submit import held_back, notices, store, verification
-from tests import forgeries
-from tests.entries import made_verification
+from tests import forgeries, forked
+from tests.entries import made_verification, make_entry
+from tests.small_starter import small_entry, small_suite
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "submissions.yml").read_text())
 (JOB,) = WORKFLOW["jobs"].values()
 STEPS = [step for step in JOB["steps"] if "run" in step]
-(EMOTION,) = store.find(ROOT / "submissions" / "local__starter-emotion-wav2vec2")
-(GENRE,) = store.find(ROOT / "submissions" / "local__starter-genre-data2vec")
+TOOL = """#!{python} -S
+import os, sys
+from multiprocessing.connection import Client
+with Client({address!r}) as test:
+    test.send((os.getcwd(), sys.argv[1:]))
+    code, out, err = test.recv()
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+"""`goodenough`, as far as a shell can tell: it has the test run it, in a process that is forked."""
+
+
+def ran(suite: Path, folder: str, arguments: list[str]) -> forked.Said:
+    """A command in a folder, on a suite that stands for the embedded one."""
+    root.SUITE = suite
+    (told,) = forked.said([arguments], {**os.environ}, Path(folder))
+    return told
+
+
+@contextlib.contextmanager
+def answering(suite: Path) -> Iterator[str]:
+    """Run what the tool is asked to run; the address at which it asks."""
+
+    def serve() -> None:
+        while True:
+            with listener.accept() as tool:
+                if (asked := tool.recv()) is None:
+                    return
+                tool.send(forked.call(ran, suite, *asked))
+
+    with Listener() as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield str(listener.address)
+        finally:
+            with Client(listener.address) as end:
+                end.send(None)
+            thread.join()
 
 
 class PullRequest:
     """A clone with a base commit that holds one entry, and a head that is made by a test."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.head = root, root / "head"
+    def __init__(self, place: Path, address: str, sound: Path) -> None:
+        """Make it.
+
+        Args:
+            place: an empty folder.
+            address: where the tool asks.
+            sound: an entry that is not in it.
+        """
+        self.sound = sound
+        self.root, self.head = place, place / "head"
         self.submissions = self.head / "submissions"
         self.submissions.mkdir(parents=True)
         self._git("init", "-q")
         (self.submissions / "README.md").write_text("Entries.\n")
-        self.filed = store.file_into(GENRE, self.submissions)
+        entry = make_entry(task="emotion", n_clips=6)
+        self.filed = store.write(self.submissions, *entry)
         verification.write(self.filed, made_verification(self.filed))
         self.base = self._commit()
-        tool = root / "bin" / "goodenough"
+        tool = place / "bin" / "goodenough"
         tool.parent.mkdir()
-        tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m harness "$@"\n')
+        tool.write_text(TOOL.format(python=sys.executable, address=address))
         tool.chmod(0o755)
 
     def steps(self) -> list[tuple[str, int, str]]:
@@ -56,8 +111,6 @@ class PullRequest:
                 env={
                     **os.environ,
                     "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                    "PYTHONPATH": str(ROOT),
-                    "OMP_NUM_THREADS": "1",
                     "BASE": self.base,
                     "DRAW": draw,
                 },
@@ -91,8 +144,11 @@ class PullRequest:
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> PullRequest:
-    return PullRequest(tmp_path)
+def request_(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PullRequest]:
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch, answering(small_suite(base)) as address:
+        patch.setattr(root, "SUITE", small_suite(base))
+        yield PullRequest(tmp_path, address, small_entry(base))
 
 
 def codes(found: list[tuple[str, int, str]]) -> list[tuple[str, int]]:
@@ -113,7 +169,7 @@ def test_the_workflow_holds_no_secret_and_runs_nothing_of_the_head() -> None:
 
 
 def test_a_sound_entry_passes_every_step_and_is_asked_again(request_: PullRequest) -> None:
-    place = store.file_into(EMOTION, request_.submissions)
+    place = store.file_into(request_.sound, request_.submissions)
     found = request_.steps()
     assert codes(found) == [("Only", 0), ("No", 0), ("Validate", 0), ("Ask", 0)]
     said = found[-1][2]
@@ -138,7 +194,7 @@ def remove_an_entry(request: PullRequest) -> None:
 
 
 def add_a_verification(request: PullRequest) -> None:
-    place = store.file_into(EMOTION, request.submissions)
+    place = store.file_into(request.sound, request.submissions)
     verification.write(place, made_verification(place))
 
 
@@ -160,12 +216,12 @@ def add_an_invalidation(request: PullRequest) -> None:
 
 
 def add_a_script(request: PullRequest) -> None:
-    store.file_into(EMOTION, request.submissions)
+    store.file_into(request.sound, request.submissions)
     (request.submissions / "run.sh").write_text("true")
 
 
 def add_a_forged_entry(request: PullRequest) -> None:
-    forgeries.classes_renamed(EMOTION, request.submissions)
+    forgeries.classes_renamed(request.sound, request.submissions)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +260,7 @@ def test_an_entry_of_a_local_model_is_passed_over_in_a_line(request_: PullReques
     def rename(entry: Any) -> Any:
         return dataclasses.replace(entry, model=dataclasses.replace(entry.model, repo_id="local/mine"))
 
-    forgeries.entry_changed(EMOTION, request_.submissions, rename)
+    forgeries.entry_changed(request_.sound, request_.submissions, rename)
     found = request_.steps()
     assert codes(found)[-1] == ("Ask", 0)
     assert "not asked again: its model is a local folder" in found[-1][2]
