@@ -415,7 +415,8 @@ def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path,
         assert contents(here) == whole
 
 
-def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys):
+@pytest.mark.parametrize("options", [["--masks-only"], pytest.param([], marks=pytest.mark.slow)])
+def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys, options):
     here = tmp_path / "here"
     command = ["download", "--task", "emotion", "--to", str(here)]
     assert cli.run([*command[:3], "--list", "--json"]) == 0
@@ -431,7 +432,7 @@ def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys
         len(data) for path, data in contents(here).items() if path.endswith((".parquet", "entry.json"))
     )
     assert listed["bytes"] == n_bytes
-    assert cli.run(["publish", str(here)]) == 0
+    assert cli.run(["publish", str(here), *options]) == 0
     published = contents(here / ".published")
     assert {path: published[path] for path in published if path.startswith("verdicts/")} == own
 
