@@ -643,6 +643,7 @@ def test_without_a_network_a_hub_id_is_refused_in_one_line(world: Path, tmp_path
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow  # test_an_out_that_cannot_be_written_is_refused gives the same command in this process
 def test_a_process_refuses_in_one_line_after_it_opened_a_model(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "file"
     out.write_text("here first")

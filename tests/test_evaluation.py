@@ -186,18 +186,29 @@ def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):
     assert (n, entry.proof.batch_size) == (8 + 8, 4)
 
 
+N_LARGE = 160
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A suite of 240 clips and two references."""
+    """A suite of many clips and two references."""
     root = tmp_path_factory.mktemp("large")
     for name, seed in (("toys/a", 0), ("toys/b", 1)):
-        add_signals(root, name, seed=seed, clips=range(240))
+        add_signals(root, name, seed=seed, clips=range(N_LARGE))
     return signals.load(str(root))
 
 
-def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def in_full(large, tmp_path_factory):
+    """What `evaluated` gives of it, and what was told on the way."""
+    seen = []
+    told = lambda n, total, live: seen.append((n, total, live))  # noqa: E731
+    return *evaluated(large, tmp_path_factory.mktemp("full"), progress=told), seen
+
+
+def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 20_000)
-    entry, rows, heard = evaluated(large, tmp_path / "full")
+    entry, rows, heard, _ = in_full
     partial, some, n = evaluated(large, tmp_path / "out", until_width=0.15)
     assert n < heard / 3
     assert not partial.complete
@@ -219,15 +230,12 @@ def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suit
     assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 4 * 2
 
 
-def test_live_estimates_end_as_those_of_the_scorecard(large, tmp_path):
-    seen = []
-    entry, _, _ = evaluated(
-        large, tmp_path / "out", progress=lambda n, total, live: seen.append((n, total, live))
-    )
+def test_live_estimates_end_as_those_of_the_scorecard(large, in_full):
+    entry, _, _, seen = in_full
     assert sum(n for n, _, _ in seen) == seen[-1][1] == len(units_of(large, TASK))
     now, rates = seen[-1][2].now(), entry.scorecard.headline.rates
     assert (now.transfer, now.swap, now.lift) == (rates.transfer, rates.swap, rates.lift)
-    assert now.n_clips == 240
+    assert now.n_clips == N_LARGE
 
 
 @pytest.mark.parametrize("n_draws", [1, 3])
@@ -403,7 +411,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
 ) -> None:
     (model,) = (m for m in root.models("candidate") if "genre" in m.name)
     suite = signals.load(str(root.embedded()))
-    clip_ids = [line.clip_id for line in suite.clip_lines("music-genre")][:48]
+    clip_ids = [line.clip_id for line in suite.clip_lines("music-genre")][:24]
     part = attacks.part_of(suite, "music-genre", clip_ids, tmp_path / "part")
     tmp_path = tmp_path / "results"
     command = ["evaluate", str(model), "--signals", str(part.root), "--out", str(tmp_path)]

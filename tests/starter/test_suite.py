@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,35 +40,53 @@ def entries(suite, task):
 # ---- known answers -------------------------------------------------------------------------------
 
 
+SAMPLED = [pytest.param(16, id="some"), pytest.param(None, id="all", marks=pytest.mark.slow)]
+"""Signals that are drawn; None for all."""
+
+
+def drawn(suite, recipe, n):
+    """Signals of a reference that are not degenerate, with their waveforms; the same in every run."""
+    slug = f"local__{recipe.folder}"
+    lines = [line for line in suite.signal_lines(recipe.task, slug) if not line.degenerate]
+    assert len(lines) >= 2 * MIN_SIGNALS, "both families"
+    if n is None:
+        return [(s, x) for s, x in suite.signals(recipe.task, slug) if not s.degenerate]
+    some = random.Random(0).sample([line.signal_id for line in lines], n)
+    return [suite.signal(recipe.task, slug, signal_id) for signal_id in some]
+
+
+@pytest.mark.parametrize("n", SAMPLED)
 @pytest.mark.parametrize("recipe", REFERENCES, ids=lambda recipe: recipe.folder)
-def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe) -> None:
+def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe, n) -> None:
     classifier = models.load(str(root.SUITE / "models" / recipe.folder), batch_size=32)
     label_map = harmonise(classifier.class_names, TASKS[recipe.task])
-    signals = [(s, x) for s, x in suite.signals(recipe.task, f"local__{recipe.folder}") if not s.degenerate]
-    assert len(signals) >= 2 * MIN_SIGNALS, "both families"
+    signals = drawn(suite, recipe, n)
     assert {s.family for s, _ in signals} == {"responsibility", "minimal"}
     logits = classifier.logits([x for _, x in signals], 16_000)
     said = [label_map.canonical[i] for i in logits.argmax(axis=1)]
     assert said == [s.expected for s, _ in signals]
 
 
-def test_the_audio_of_a_signal_is_rebuilt_as_it_was_certified(suite) -> None:
+@pytest.mark.parametrize("n", SAMPLED)
+def test_the_audio_of_a_signal_is_rebuilt_as_it_was_certified(suite, n) -> None:
     for recipe in REFERENCES[::3]:
-        signals = list(suite.signals(recipe.task, f"local__{recipe.folder}"))
+        signals = drawn(suite, recipe, n)
         same = [audio.sha256(x) == s.sha256 for s, x in signals]
         # Another processor may round a sample of an irfft the other way; the class is what counts.
         assert sum(same) >= 0.9 * len(same)
 
 
-def test_every_minimal_signal_that_is_not_degenerate_has_its_levels(suite) -> None:
-    for task in TASK_NAMES:
-        for record in suite.references(task):
-            for signal, _ in suite.signals(task, record.model.slug):
-                if signal.family == "minimal" and not signal.degenerate:
-                    sizes = [int((signal.levels <= j).sum()) for j in range(N_LEVELS)]
-                    assert sizes[0] == signal.n_kept
-                    assert sizes[-1] == len(signal.mask)
-                    assert all(a <= b for a, b in pairwise(sizes))
+@pytest.mark.parametrize("n", SAMPLED)
+def test_every_minimal_signal_that_is_not_degenerate_has_its_levels(suite, n) -> None:
+    for recipe in REFERENCES:
+        for line in suite.signal_lines(recipe.task, f"local__{recipe.folder}"):
+            assert line.has_levels or line.family != "minimal" or line.degenerate
+        for signal, _ in drawn(suite, recipe, n):
+            if signal.family == "minimal":
+                sizes = [int((signal.levels <= j).sum()) for j in range(N_LEVELS)]
+                assert sizes[0] == signal.n_kept
+                assert sizes[-1] == len(signal.mask)
+                assert all(a <= b for a, b in pairwise(sizes))
 
 
 # ---- shape and size ------------------------------------------------------------------------------
@@ -111,8 +130,11 @@ def test_the_planted_flat_earther_alone_rejects_what_all_others_accept(suite) ->
     assert alone["starter-deepfake-ast"].low - max(share.high for share in others.values()) > EXCESS
 
 
-def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:
-    folders = [suite.root / "verdicts", REPOSITORY / "submissions"]
+@pytest.mark.parametrize("task", ["emotion", pytest.param("*", id="all", marks=pytest.mark.slow)])
+def test_entries_of_references_and_candidates_are_valid(suite, capsys, task) -> None:
+    """One of each on a task, or all of all tasks."""
+    places = [suite.root / "verdicts", REPOSITORY / "submissions"]
+    folders = places if task == "*" else [sorted(place.glob(f"*/*/{task}@*"))[0] for place in places]
     assert cli.run(["validate", *map(str, folders), "--signals", str(suite.root)]) == 0, capsys.readouterr()
     candidates = {f"local/{r.folder}" for r in RECIPES if r.role == "candidate"}
     submitted = [store.read(folder) for folder in store.find(REPOSITORY / "submissions")]
@@ -122,7 +144,9 @@ def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:
 # ---- what the cards say --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize(
+    "task", [TASK_NAMES[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASK_NAMES[1:])]
+)
 def test_a_card_says_what_is_measured(task: str) -> None:
     text = (REPOSITORY / "data_cards" / f"starter-{task}.md").read_text("utf-8")
     said = text.split(cards.BEGIN)[1].split(cards.END)[0].strip()
