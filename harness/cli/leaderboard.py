@@ -182,7 +182,6 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
 
     if find_spec("gradio") is None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
-    from leaderboard import app as room
     from leaderboard import table
     from leaderboard.trial import Limits, Shelf
 
@@ -196,6 +195,9 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         submissions_name=named[0] if named else None,
         on_space="SPACE_ID" in os.environ,
     )
+
+    # Opening gradio takes seconds: what is wrong with the entries is said before.
+    from leaderboard import app as room
 
     # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

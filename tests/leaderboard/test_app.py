@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
 from harness.documents import Entry, to_json
 from harness.errors import BadInput
 from harness.records import FAMILIES, Estimate
@@ -24,8 +25,9 @@ from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
-from tests import attacks
+from tests import attacks, toys
 from tests.leaderboard.conftest import World
+from tests.small_suite import small_suite
 
 TASKS = ("tone",)
 HERE = asking.Asked("org/name", "emotion", is_folder=False)
@@ -427,6 +429,26 @@ def test_a_model_that_is_not_there_is_the_real_command_s_line(
     assert "Traceback" not in " ".join(last.lines)
 
 
+def test_the_commands_of_a_trial_give_answers_that_it_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = asking.environment({}, on_space=False)
+    monkeypatch.setenv("GOODENOUGH_PROGRESS", told["GOODENOUGH_PROGRESS"])
+    suite = small_suite(tmp_path / "signals")
+    model = toys.save_model(tmp_path / "ear", "wav2vec2", ("spoof", "bonafide"))
+    asked = asking.Asked(str(model), "deepfake", is_folder=True)
+    assert cli.run(asking.check(asked, str(suite.root))[4:]) == 0
+    assert asking.findings_of(capsys.readouterr().out).passed
+    for width in (0.3, None):
+        assert cli.run(asking.evaluate(asked, str(suite.root), tmp_path / "results", width)[4:]) == 0
+        said = capsys.readouterr()
+        entry, folder = asking.entry_of(said.out, tmp_path / "results")
+        assert (entry.model.repo_id, entry.complete) == ("local/ear", width is None)
+        assert any(line.startswith("deepfake: ") and " units" in line for line in said.err.splitlines())
+    assert store.read(folder) == entry
+
+
+@pytest.mark.slow  # the test above gives its commands in this process
 def test_a_real_model_is_checked_and_evaluated_with_progress(
     rooms: Rooms, world: World, tmp_path: Path
 ) -> None:
