@@ -255,6 +255,7 @@ def test_cancel_ends_the_command_and_the_next_visitor_has_their_turn(visit: Visi
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # every sound of a task of the starter suite, on whatever machine
 def test_a_full_evaluation_is_an_entry_to_download(visit: Visiting, app: App, tmp_path: Path) -> None:
     from harness.submit import store, validate
     from harness.tasks import TASKS
@@ -262,7 +263,7 @@ def test_a_full_evaluation_is_an_entry_to_download(visit: Visiting, app: App, tm
     page = visit(app).page
     _choose(page, str(_candidate("genre")), "music-genre")
     page.get_by_role("button", name="Evaluate fully").click()
-    page.get_by_text(re.compile("Provisional place")).wait_for(timeout=240_000)
+    page.get_by_text(re.compile("Provisional place")).wait_for(timeout=1_000_000)
     with page.expect_download() as fetched:
         page.get_by_role("button", name="Download the entry").click()
     fetched.value.save_as(tmp_path / "entry.zip")
