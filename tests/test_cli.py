@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
 from harness import cli
+from harness.cli import terminal
 from harness.dataset.signals import load
 from tests import toys
 
@@ -672,3 +675,33 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         running.stdout.close()
         assert running.stderr.read() == b""
         assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a folder"],
+        ["here", "--loud"],
+        ["--name", "it's one", "--name", "two", "here"],
+        ["here", "--share", "0.25", "--json", "--loud"],
+    ],
+)
+def test_the_command_that_comes_next_is_the_one_that_was_given(given: list[str]) -> None:
+    """Parsed again it comes to the same, whatever the kinds of its parameters."""
+    shown: list[tuple[dict[str, Any], str]] = []
+
+    @click.command("verb")
+    @click.argument("folder", type=click.Path(path_type=Path))
+    @click.option("--loud", is_flag=True)
+    @click.option("--name", "names", multiple=True)
+    @click.option("--share", type=float, default=0.5)
+    @click.option("--json", "as_json", is_flag=True)
+    def verb(**parameters: Any) -> None:
+        shown.append((parameters, terminal.command_line("as_json")))
+
+    verb.main(given, prog_name="tool verb", standalone_mode=False)
+    tool, name, *again = shlex.split(shown[0][1])
+    verb.main(again, prog_name="tool verb", standalone_mode=False)
+    assert (tool, name) == ("tool", "verb")
+    assert shown[1][0] == {**shown[0][0], "as_json": False}
+    assert "0.5" not in again, "what was not given is not there"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import progress_bar, say
+from harness.cli.terminal import command_line, progress_bar, say
 
 if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves
@@ -119,7 +119,7 @@ def publish(
             {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in forms
         ]
         _print(prepared_folders, "folder", as_json)
-        say(f"Look at its README.md; then: {_again(folder, share, seed, private_to)} --to ORG/NAME")
+        say(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
     if share is not None:
         _require_hidden(targets, forms[0])
@@ -136,12 +136,6 @@ def publish(
         f"Tag {published[0]['tag']}. To evaluate a model on it:"
         f" goodenough evaluate MODEL --signals {pinned}{beside}"
     )
-
-
-def _again(folder: Path, share: float | None, seed: int | None, private_to: str | None) -> str:
-    """The same command as far as it says what goes where."""
-    held = "" if share is None else f" --hold-back {share:g} --private-to {private_to}"
-    return f"goodenough publish {folder}{held}{'' if seed is None else f' --hold-back-seed {seed}'}"
 
 
 def _check_options(
@@ -304,11 +298,15 @@ def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     from harness.score.stability_table import stability_table
     from harness.submit import store
 
-    if all(count.n_draws < 2 for record in suite.manifest.references for count in record.counts):
-        return {}
-    answered = [(store.read(folder), store.verdicts(folder)) for folder in folders]
-    tables = {task.name: stability_table(suite, task, answered) for task in suite.tasks}
-    return {name: table for name, table in tables.items() if table is not None}
+    entries = [(store.read(folder), folder) for folder in folders]
+    tables = {}
+    for task in suite.tasks:
+        records = suite.references(task.name)
+        if any(count.n_draws > 1 for record in records for count in record.counts):
+            answered = [(entry, store.verdicts(f)) for entry, f in entries if entry.task == task.name]
+            if table := stability_table(suite, task, answered):
+                tables[task.name] = table
+    return tables
 
 
 def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ Talk and progress go to stderr; tables and JSON are data and go to stdout.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -46,6 +47,30 @@ class Opening:
         return models.open_checkpoint(
             checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
         )
+
+
+def command_line(*without: str) -> str:
+    """The command at hand as it was given, for a line that says which one comes next.
+
+    Args:
+        without: names of parameters to leave out.
+    """
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in without or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
+        if isinstance(parameter, click.Option) and parameter.is_flag:
+            words += option
+            continue
+        value = context.params[name]
+        for each in value if isinstance(value, tuple) else (value,):
+            words += [*option, str(each)]
+    return shlex.join(words)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

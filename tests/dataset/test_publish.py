@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shlex
 from pathlib import Path
 
 import datasets
@@ -432,7 +433,10 @@ def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys
         len(data) for path, data in contents(here).items() if path.endswith((".parquet", "entry.json"))
     )
     assert listed["bytes"] == n_bytes
+    capsys.readouterr()
     assert cli.run(["publish", str(here), *options]) == 0
+    again = shlex.join(["goodenough", "publish", str(here), *options])
+    assert f"then: {again} --to ORG/NAME\n" in capsys.readouterr().err
     published = contents(here / ".published")
     assert {path: published[path] for path in published if path.startswith("verdicts/")} == own
 
