@@ -197,7 +197,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     )
 
     # Opening gradio takes seconds: what is wrong with the entries is said before.
-    from leaderboard import app as room
+    from leaderboard import app
 
     # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -206,7 +206,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    room.serve(shelf, port, announce, Limits(width=until_width))
+    app.serve(shelf, port, announce, Limits(width=until_width))
 
 
 def _built(

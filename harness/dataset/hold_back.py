@@ -167,11 +167,11 @@ def chosen(
     for groups in strata.values():
         pairs = {g: {(task, line.clip_id) for task, line in members[g]} for g in groups}
         public = {g for g in groups if pairs[g] & published}
-        stay = {g for g in groups if pairs[g] & unpublished} - public
+        hidden = {g for g in groups if pairs[g] & unpublished} - public
         n = len(groups)
         wanted = min(max(int(share * n + 0.5), 1), n - 1)
-        new = sorted({*groups} - public - stay, key=lambda g: (seed_of("hold back", str(seed), g), g))
-        for group in (*stay, *new[: max(0, wanted - len(stay))]):
+        new = sorted({*groups} - public - hidden, key=lambda g: (seed_of("hold back", str(seed), g), g))
+        for group in (*hidden, *new[: max(0, wanted - len(hidden))]):
             for task, line in members[group]:
                 held[task].add(line.clip_id)
     return {task: frozenset(ids) for task, ids in held.items()}

@@ -74,7 +74,7 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
         entry: whose label map and references are sound.
         task: of the entry.
     """
-    rows = table.drop_columns(["p"]).to_pandas(ignore_metadata=True)
+    rows = table.drop_columns(["p", *_STRINGS]).to_pandas(ignore_metadata=True)
     rows = rows.assign(**{name: _texts(table[name]) for name in _STRINGS})
     for name in ("level", "draw", "replicate"):
         rows[name] = rows[name].astype("Int64")
@@ -137,7 +137,7 @@ def _oversized(table: pa.Table) -> list[str]:
 
 
 def _texts(column: Any) -> Any:
-    """A series of objects: a text is made once, however many rows hold it, and None where there is none."""
+    """(n_rows,) series of objects: each text made once, however many rows hold it; None for no text."""
     encoded = column.combine_chunks().dictionary_encode()
     values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return pd.Series(values[encoded.indices.fill_null(-1).to_numpy()], dtype=object)
