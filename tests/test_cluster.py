@@ -171,7 +171,7 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
 
     monkeypatch.setattr(Crew, "_welcome", known)
     monkeypatch.setattr(Book, "append", striking)
-    code = cli.run(evaluating(world, tmp_path, "--json", *spent(address)))
+    code = cli.run(evaluating(world, tmp_path, "--json", *spent(address, workers=2)))
     out, err = capfd.readouterr()
     assert code == 0, err
     # Nothing else is on stdout: ray would put the death of a worker there.

@@ -20,8 +20,8 @@ from harness.starter import root
 from harness.submit import store
 from leaderboard import report, site, table
 from leaderboard.table import Board
+from tests import parts
 from tests.browser import visits
-from tests.leaderboard import starter
 
 LOOKS = {
     "desktop": {"width": 1280, "height": 900},
@@ -41,9 +41,9 @@ class Built:
 @pytest.fixture(scope="module", params=["one task", pytest.param("all tasks", marks=pytest.mark.slow)])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     out = tmp_path_factory.mktemp("starter")
-    suite, submissions = Suite(root.embedded(), starter.NAME), starter.SUBMISSIONS
+    suite, submissions = Suite(root.embedded(), parts.NAME), parts.SUBMISSIONS
     if request.param == "one task":
-        suite, submissions = starter.some(("emotion",), tmp_path_factory.mktemp("task"))
+        suite, submissions = parts.of_tasks(("emotion",), tmp_path_factory.mktemp("task"))
     board = table.build(submissions, suite)
     site.write(out, board, suite)
     (candidate,) = (f for f in store.find(submissions) if "emotion" in str(f))
@@ -152,30 +152,26 @@ def test_a_page_looked_at_says_nothing_asks_for_nothing_and_fits(
             papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
             page.evaluate("document.querySelectorAll('.chooser').forEach((d) => (d.open = false))")
             name = shown_at(path, built).replace("/", "-").removesuffix(".html")
-            # All of a long page is drawn for those who want to look at it.
-            whole = "GOODENOUGH_SCREENSHOTS" in os.environ
-            picture = page.screenshot(path=folder / f"{name}-{look}.png", full_page=whole)
+            picture = page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
             assert picture.startswith(b"\x89PNG")
     assert papers == {"rgb(15, 20, 24)" if look == "dark" else "rgb(251, 251, 250)"}
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_page_has_a_serious_fault_of_accessibility(browser: Browser, built: Built, dark: bool) -> None:
-    # What is the same in both colours is looked at once.
-    options: dict[str, object] = {"runOnly": {"type": "rule", "values": ["color-contrast"]}} if dark else {}
     found: dict[str, list[str]] = {}
     with visits.opened(browser, dark=dark, bypass_csp=True) as visit:
         for path in built.pages:
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-            lines = list(_violations(page, options))
+            lines = list(_violations(page))
             if lines:
                 found[shown_at(path, built)] = lines
     assert found == {}
 
 
-def _violations(page: object, options: dict[str, object]) -> Iterator[str]:
-    answer = Axe().run(page, options=options).response
+def _violations(page: object) -> Iterator[str]:
+    answer = Axe().run(page).response
     assert answer["violations"] or answer["testEngine"]["name"] == "axe-core"
     for violation in answer["violations"]:
         if violation["impact"] in ("serious", "critical"):

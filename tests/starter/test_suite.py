@@ -126,15 +126,15 @@ def test_the_deepfake_panel_has_two_references_with_each_silence_class(suite) ->
 def test_the_planted_flat_earther_alone_rejects_what_all_others_accept(suite) -> None:
     alone = cards.rejected_alone(cards.verdicts_of(suite, "deepfake"))
     others = {name: share for name, share in alone.items() if name != "starter-deepfake-ast"}
-    # By more than a flat-earther has to exceed the others.
-    assert alone["starter-deepfake-ast"].low - max(share.high for share in others.values()) > EXCESS
+    highest = max(share.high for share in others.values())
+    assert alone["starter-deepfake-ast"].low > 0.5
+    assert highest < 0.5
+    assert max(share.value for share in others.values()) < 0.3
+    assert alone["starter-deepfake-ast"].low - highest > EXCESS, "by what a flat-earther has to exceed"
 
 
-@pytest.mark.parametrize("task", ["emotion", pytest.param("*", id="all", marks=pytest.mark.slow)])
-def test_entries_of_references_and_candidates_are_valid(suite, capsys, task) -> None:
-    """One of each on a task, or all of all tasks."""
-    places = [suite.root / "verdicts", REPOSITORY / "submissions"]
-    folders = places if task == "*" else [sorted(place.glob(f"*/*/{task}@*"))[0] for place in places]
+def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:
+    folders = [suite.root / "verdicts", REPOSITORY / "submissions"]
     assert cli.run(["validate", *map(str, folders), "--signals", str(suite.root)]) == 0, capsys.readouterr()
     candidates = {f"local/{r.folder}" for r in RECIPES if r.role == "candidate"}
     submitted = [store.read(folder) for folder in store.find(REPOSITORY / "submissions")]
@@ -144,9 +144,7 @@ def test_entries_of_references_and_candidates_are_valid(suite, capsys, task) -> 
 # ---- what the cards say --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "task", [TASK_NAMES[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASK_NAMES[1:])]
-)
+@pytest.mark.parametrize("task", TASK_NAMES)
 def test_a_card_says_what_is_measured(task: str) -> None:
     text = (REPOSITORY / "data_cards" / f"starter-{task}.md").read_text("utf-8")
     said = text.split(cards.BEGIN)[1].split(cards.END)[0].strip()
