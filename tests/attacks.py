@@ -10,14 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset import build
 from harness.dataset.signals import Suite, spectrum_of
 from harness.documents import Entry
 from harness.records import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
@@ -207,33 +205,6 @@ def judge_of(entry: Entry, verdicts: pd.DataFrame, sounds: Sounds, task: str, su
     accepted[~sounds.rows["expected"].isin(sorted(covered)).to_numpy()] = np.nan
     weights = resampled(verdicts, suite.task(task))
     return Judge(entry, sounds, tuple(map(str, counting.columns)), accepted, weights)
-
-
-def part_of(suite: Suite, task: str, clip_ids: Collection[str], root: Path, n_draws: int = 1) -> Suite:
-    """A suite of some clips of another one, with signals of the headline family alone.
-
-    Args:
-        suite: clips and signals.
-        task: a task of it.
-        clip_ids: the clips.
-        root: folder of the new suite, which is made.
-        n_draws: extractions of each clip.
-    """
-    of_task = suite.task(task)
-    clips = [clip for clip_id, clip in suite.clips(task).items() if clip_id in clip_ids]
-    for record in suite.references(task):
-        every = (signal for signal, _ in suite.signals(task, record.model.slug))
-        some = [s for s in every if s.clip_id in clip_ids and s.family == FAMILIES[0] and s.draw <= n_draws]
-        (counts,) = (
-            dataclasses.replace(
-                c, n_signals=len(some), n_degenerate=sum(s.degenerate for s in some), n_draws=n_draws
-            )
-            for c in record.counts
-            if c.family == FAMILIES[0]
-        )
-        part = dataclasses.replace(record, counts=(counts,), skipped=())
-        build.add_reference(root, of_task, part, clips, some, masks_only=True)
-    return Suite(root, "local/part")
 
 
 def lift_of(table: FloatArray, weights: FloatArray) -> Estimate:

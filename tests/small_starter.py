@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pytest
 
 from harness import cli
 from harness.cli.terminal import open_suite
-from harness.dataset import build
+from harness.records import FAMILIES
 from harness.starter import root
 from harness.submit import store
+from tests import parts
 
 TASK = "emotion"
 MODELS = root.SUITE / "models"
@@ -21,6 +21,8 @@ MODEL = "starter-emotion-wav2vec2"
 REFERENCES = ("local/starter-emotion-ast", "local/starter-emotion-whisper")
 N_CLIPS = 5
 """Of each class: enough for a lift."""
+N_DRAWS = 2
+"""Extractions of a clip: all there are."""
 
 
 @cache
@@ -32,22 +34,12 @@ def small_suite(base: Path) -> Path:
     """
     suite, place = open_suite(None), base / "small-suite"
     by_label = defaultdict(list)
-    for clip in suite.clips(TASK).values():
-        by_label[clip.label].append(clip)
-    clips = [clip for label in sorted(by_label, key=str) for clip in by_label[label][:N_CLIPS]]
-    chosen = {clip.clip_id for clip in clips}
-    for record in (r for r in suite.references(TASK) if r.model.repo_id in REFERENCES):
-        every = (signal for signal, _ in suite.signals(TASK, record.model.slug))
-        some = [signal for signal in every if signal.clip_id in chosen]
-        n_signals = Counter(signal.family for signal in some)
-        n_degenerate = Counter(signal.family for signal in some if signal.degenerate)
-        counts = tuple(
-            dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
-            for c in record.counts
-        )
-        skipped = tuple(s for s in record.skipped if s.clip_id in chosen)
-        part = dataclasses.replace(record, counts=counts, skipped=skipped)
-        build.add_reference(place / "signals", suite.task(TASK), part, clips, some, masks_only=True)
+    for line in suite.clip_lines(TASK):
+        by_label[line.label].append(line.clip_id)
+    chosen = {clip_id for of_label in by_label.values() for clip_id in of_label[:N_CLIPS]}
+    parts.of_clips(
+        suite, TASK, chosen, place / "signals", references=REFERENCES, families=FAMILIES, n_draws=N_DRAWS
+    )
     (place / "models").symlink_to(MODELS)
     return place
 

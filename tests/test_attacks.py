@@ -28,7 +28,7 @@ from harness.starter import baselines, root
 from harness.starter.recipes import RECIPES
 from harness.submit import store
 from harness.tasks import TASKS
-from tests import attacks
+from tests import attacks, parts
 from tests.attacks import Judge, Sounds
 
 SUBMISSIONS = Path(__file__).parent.parent / "submissions"
@@ -237,14 +237,14 @@ def assert_copies_count_as_the_original(found: dict[str, tuple[Entry, Estimate, 
 
 
 def test_near_copies_of_a_reference_count_as_it_on_a_sample(tmp_path: Path) -> None:
-    part = attacks.part_of(suite(), "emotion", sample("emotion"), tmp_path / "part")
+    part = parts.of_clips(suite(), "emotion", sample("emotion"), tmp_path / "part")
     assert_copies_count_as_the_original(copied(part, tmp_path, ["bfloat16"]))
 
 
 @pytest.mark.slow
 def test_near_copies_of_a_reference_count_as_it(tmp_path: Path) -> None:
     every = [line.clip_id for line in suite().clip_lines("emotion")]
-    part = attacks.part_of(suite(), "emotion", every, tmp_path / "part", n_draws=2)
+    part = parts.of_clips(suite(), "emotion", every, tmp_path / "part", n_draws=2)
     assert_copies_count_as_the_original(copied(part, tmp_path))
 
 

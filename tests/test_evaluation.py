@@ -19,7 +19,7 @@ from harness.score.units import units_of, visits
 from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
-from tests import attacks
+from tests import parts
 from tests.test_cli import make_corpus
 from tests.test_transfer import LABELS, Loud
 from tests.toys import ARCHITECTURES, TASK, add_signals, clip_of, record_of, save_model, signal_of
@@ -412,7 +412,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     (model,) = (m for m in root.models("candidate") if "genre" in m.name)
     suite = signals.load(str(root.embedded()))
     clip_ids = [line.clip_id for line in suite.clip_lines("music-genre")][:24]
-    part = attacks.part_of(suite, "music-genre", clip_ids, tmp_path / "part")
+    part = parts.of_clips(suite, "music-genre", clip_ids, tmp_path / "part")
     tmp_path = tmp_path / "results"
     command = ["evaluate", str(model), "--signals", str(part.root), "--out", str(tmp_path)]
     assert cli.run([*command, "--until-width", "0.2"]) == 0

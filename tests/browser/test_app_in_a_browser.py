@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from harness.starter import root
-from tests.leaderboard import starter
+from tests import parts
 from tests.leaderboard import world as making
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[App]:
     temporary = tmp_path_factory.mktemp("app") / "tmp"
-    suite, submissions = starter.some(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
+    suite, submissions = parts.of_tasks(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
     shown = ("--signals", str(suite.root), "--submissions", str(submissions))
     options = ("app", *shown, "--port", "0", "--until-width", "0.3")
     running = started(temporary, environment, *options)

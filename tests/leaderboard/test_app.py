@@ -25,7 +25,7 @@ from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
-from tests import attacks, toys
+from tests import parts, toys
 from tests.leaderboard.conftest import World
 from tests.small_suite import small_suite
 
@@ -457,7 +457,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(
     model = next(folder for folder in starter.models("candidate") if "emotion" in folder.name)
     suite = Suite(starter.embedded(), "embedded/starter")
     clip_ids = [line.clip_id for line in suite.clip_lines("emotion")][:24]
-    part = attacks.part_of(suite, "emotion", clip_ids, tmp_path / "part")
+    part = parts.of_clips(suite, "emotion", clip_ids, tmp_path / "part")
     where = Shelf(world.board, part, None, on_space=False)
     room = rooms.of("a")
     room.wanted = True

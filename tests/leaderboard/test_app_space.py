@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.leaderboard import starter
+from tests import parts
 
 ROOT = Path(__file__).parents[2]
 SPACE = ROOT / "leaderboard" / "space"
@@ -41,9 +41,9 @@ class Runner:
 
     def __init__(self, root: Path, tasks: tuple[str, ...] = ()) -> None:
         """Of the starter suite and its submissions some tasks alone, or all of it."""
-        self.root, command, submissions = root, "-m harness", starter.SUBMISSIONS
+        self.root, command, submissions = root, "-m harness", parts.SUBMISSIONS
         if tasks:
-            suite, submissions = starter.some(tasks, root / "part")
+            suite, submissions = parts.of_tasks(tasks, root / "part")
             (root / "small.py").write_text(SMALL.format(signals=str(suite.root)))
             command = str(root / "small.py")
         for name in ("leaderboard", "constraints.txt"):
