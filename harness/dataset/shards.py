@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _GROUP_BYTES = 1 << 24
 """Audio after which a group of rows is full: what is in memory when one of them is read."""
+
+_GROUPS = 4
+"""Groups of a file that stay in memory: a clip and those whose sound replaces its own lie in several."""
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
@@ -71,7 +75,7 @@ def _opened(path: Path, schema_: pa.Schema) -> pq.ParquetFile:
 
 
 class Rows:
-    """A file whose rows are found by a key, in any order; a group of rows at a time is in memory."""
+    """A file whose rows are found by a key, in any order; a few groups of rows at a time are in memory."""
 
     def __init__(self, path: Path, schema_: pa.Schema, key: str) -> None:
         """Open.
@@ -89,16 +93,14 @@ class Rows:
         for group in range(self._file.num_row_groups):
             keys = self._file.read_row_group(group, [key]).column(0).to_pylist()
             self._place.update((name, (group, i)) for i, name in enumerate(keys))
-        self._group: tuple[int, pa.Table] | None = None
+        self._read = lru_cache(_GROUPS)(self._file.read_row_group)
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key."""
         if name not in self._place:
             return None
         group, i = self._place[name]
-        if self._group is None or self._group[0] != group:
-            self._group = group, self._file.read_row_group(group)
-        row: dict[str, Any] = self._group[1].slice(i, 1).to_pylist()[0]
+        row: dict[str, Any] = self._read(group).slice(i, 1).to_pylist()[0]
         return row
 
 

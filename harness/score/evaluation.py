@@ -181,23 +181,19 @@ def _judge(
     narrow: _Narrow,
     judge: Judge = transfer.judge,
 ) -> None:
-    def missing() -> Iterator[list[Unit]]:
-        """Blocks without what is known already; ends where enough is known."""
-        for block in blocks:
-            if narrow.enough(live):
-                return
-            new = [unit for unit in block if unit.content not in book.known]
-            if len(new) < len(block):
-                progress(len(block) - len(new), n_units, live)
-            if new:
-                yield new
-
-    for answered in judge(classifier, suite, task, missing()):
+    missing = [[unit for unit in block if unit.content not in book.known] for block in blocks]
+    if n_known := n_units - sum(map(len, missing)):
+        progress(n_known, n_units, live)
+    if narrow.enough(live):
+        return
+    for answered in judge(classifier, suite, task, filter(None, missing)):
         book.append(answered)
         if live is not None:
             for unit, answers in answered:
                 live.learn(unit, answers)
         progress(len(answered), n_units, live)
+        if narrow.enough(live):
+            return
 
 
 def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: Book) -> BatchProof:

@@ -1,7 +1,8 @@
 """Transfer: one candidate judges units of a suite, and its answers become verdicts.
 
 Units come clip by clip and are judged in batches of a bounded number of samples, so that memory does not grow
-with the suite. What sounds the same on one clip is asked once. Degenerate signals are not judged.
+with the suite; the sounds of a batch are made while the model answers the one before. What sounds the same on
+one clip is asked once. Degenerate signals are not judged.
 
 Public: judge, verdict_table, seen, Answers, Candidate.
 """
@@ -9,6 +10,7 @@ Public: judge, verdict_table, seen, Answers, Candidate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,18 +71,49 @@ def judge(
     Yields:
         Finished units with their answers.
     """
-    batch = _Batch(candidate, task.sample_rate_hz)
+    rows: dict[int, _Row] = {}
+    for batch in _ahead(_batches(suite, task, blocks)):
+        rows = {number: row for number, row in rows.items() if number >= batch.first_needed}
+        rows |= _asked(candidate, batch.waveforms, task.sample_rate_hz, batch.first)
+        yield batch.answers(rows)
+
+
+def _batches(suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]) -> Iterator[_Batch]:
+    """The sounds of all units, a bounded number of samples at a time."""
+    batch = _Batch(0, {})
     for block in blocks:
         batch.next_clip()
         for unit in block:
-            _hear(batch, unit, suite, task)
+            _add(batch, unit, suite, task)
             if batch.n_samples >= _SAMPLES_AT_ONCE:
-                yield batch.answered()
+                yield batch
+                batch = batch.following()
     if batch.units:
-        yield batch.answered()
+        yield batch
 
 
-def _hear(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
+def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """The same batches; while one is in use, the next is made in a thread."""
+    with ThreadPoolExecutor(1, "sounds") as thread:
+        upcoming = thread.submit(next, batches, None)
+        while batch := upcoming.result():
+            upcoming = thread.submit(next, batches, None)
+            yield batch
+
+
+def _asked(
+    candidate: Candidate, waveforms: Sequence[Waveform], sample_rate_hz: int, first: int
+) -> dict[int, _Row]:
+    """What a model answers to sounds, by their numbers from `first` on."""
+    if not waveforms:
+        return {}
+    logits = candidate.logits(waveforms, sample_rate_hz).astype(np.float32)
+    facts = candidate.facts
+    received = np.array([seen(x, sample_rate_hz, facts) for x in waveforms], dtype=np.float32)
+    return dict(enumerate(zip(logits, received, strict=True), first))
+
+
+def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
     """Put the sounds of a unit into the batch."""
     if unit.clip_id is None:
         silence = np.zeros(unit.n_samples, np.float32)
@@ -102,17 +135,28 @@ def _hear(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
 
 
 class _Batch:
-    """Sounds that are waiting to be heard, and what was heard on the clip at hand."""
+    """Sounds to be asked together, numbered through all batches, and the units that they belong to."""
 
-    def __init__(self, candidate: Candidate, sample_rate_hz: int) -> None:
-        self.candidate, self.sample_rate_hz = candidate, sample_rate_hz
+    def __init__(self, first: int, on_clip: dict[bytes, int]) -> None:
+        """Start empty.
+
+        Args:
+            first: number of its first sound.
+            on_clip: numbers of the sounds of the clip at hand that earlier batches hold.
+        """
+        self.first = first
+        self.first_needed = min(on_clip.values(), default=first)
+        """The lowest number whose answer a unit of this batch or of a later one may need."""
         self.units: list[Unit] = []
+        self.waveforms: list[Waveform] = []
         self.n_samples = 0
-        self._waveforms: list[Waveform] = []
         self._keys: list[Sequence[stimuli.Key]] = []
-        self._slots: list[list[int | _Row]] = []
-        """For each unit and stimulus the number of its sound, or the answer to it."""
-        self._on_clip: dict[bytes, int | _Row] = {}
+        self._numbers: list[list[int]] = []
+        self._on_clip = on_clip
+
+    def following(self) -> _Batch:
+        """An empty batch that goes on where this one ends."""
+        return _Batch(self.first + len(self.waveforms), self._on_clip.copy())
 
     def next_clip(self) -> None:
         self._on_clip = {}
@@ -128,38 +172,24 @@ class _Batch:
         """
         new = [i for i, name in enumerate(names) if name not in self._on_clip and name not in names[:i]]
         for i, waveform in zip(new, sounds(new), strict=True):
-            self._on_clip[names[i]] = len(self._waveforms)
-            self._waveforms.append(waveform)
+            self._on_clip[names[i]] = self.first + len(self.waveforms)
+            self.waveforms.append(waveform)
             self.n_samples += len(waveform)
         self.units.append(unit)
         self._keys.append(keys)
-        self._slots.append([self._on_clip[name] for name in names])
+        self._numbers.append([self._on_clip[name] for name in names])
 
-    def answered(self) -> list[tuple[Unit, Answers]]:
-        """Hear everything that is waiting."""
-        rows: list[_Row] = []
-        if self._waveforms:
-            logits = self.candidate.logits(self._waveforms, self.sample_rate_hz)
-            facts = self.candidate.facts
-            received = np.array(
-                [seen(x, self.sample_rate_hz, facts) for x in self._waveforms], dtype=np.float32
-            )
-            rows = list(zip(logits.astype(np.float32), received, strict=True))
+    def answers(self, rows: Mapping[int, _Row]) -> list[tuple[Unit, Answers]]:
+        """The units with their answers, given the answer to each sound by its number."""
 
-        def of(slot: int | _Row) -> _Row:
-            return rows[slot] if isinstance(slot, int) else slot
-
-        def answers(keys: Sequence[stimuli.Key], slots: Sequence[int | _Row]) -> Answers:
-            logits, received = zip(*map(of, slots), strict=True)
+        def of(keys: Sequence[stimuli.Key], numbers: Sequence[int]) -> Answers:
+            logits, received = zip(*(rows[number] for number in numbers), strict=True)
             return Answers(tuple(keys), np.stack(logits), np.stack(received))
 
-        answered = [
-            (unit, answers(keys, slots))
-            for unit, keys, slots in zip(self.units, self._keys, self._slots, strict=True)
+        return [
+            (unit, of(keys, numbers))
+            for unit, keys, numbers in zip(self.units, self._keys, self._numbers, strict=True)
         ]
-        self._on_clip = {name: of(slot) for name, slot in self._on_clip.items()}
-        self.units, self._keys, self._slots, self._waveforms, self.n_samples = [], [], [], [], 0
-        return answered
 
 
 _Row = tuple[NDArray[np.float32], NDArray[np.float32]]
