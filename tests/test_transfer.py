@@ -1,12 +1,14 @@
 """Judging: every stimulus once, made as the definitions say, the same after a cut."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
 from harness import spectra
 from harness.dataset import build, signals
+from harness.errors import BadSignals
 from harness.records import FAMILIES, STIMULI, LabelMap, ModelFacts
 from harness.score import stimuli, transfer
 from harness.score.units import Unit, shard_of, units_of, visits
@@ -254,6 +256,48 @@ def test_levels_join_the_batch_of_their_signal(tmp_path):
 
     judged(suite, candidate=Counting())
     assert len(calls) == 1, "one batch for all"
+
+
+@pytest.mark.parametrize("n_samples", [1, 1_000, 7_000])
+def test_how_many_sounds_are_asked_together_changes_nothing(tmp_path, monkeypatch, n_samples):
+    """Nor how often what is asked once on a clip lies in an earlier batch than a unit that needs it."""
+    toys.add_signals(tmp_path, levels=True, n_draws=2)
+    toys.add_signals(tmp_path, "toys/b", levels=True)
+    suite, one, many = signals.load(str(tmp_path)), Loud(), Loud()
+    whole = judged(suite, candidate=one)
+    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", n_samples)
+    assert judged(suite, candidate=many) == whole
+    assert [x.tobytes() for x in many.heard] == [x.tobytes() for x in one.heard]
+
+
+def test_sounds_are_made_no_further_ahead_than_one_batch(suite, monkeypatch):
+    """What is asked next is made meanwhile; what comes after it waits, and memory stays bounded."""
+    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 1)
+    taken = []
+
+    def blocks():
+        for block in visits(units_of(suite, TASK), TASK):
+            for unit in block:
+                taken.append(unit)
+                yield [unit]
+
+    for n_answered, some in enumerate(transfer.judge(Loud(), suite, TASK, blocks()), 1):
+        assert len(some) == 1
+        assert n_answered <= len(taken) <= n_answered + 1
+
+
+def test_what_goes_wrong_while_sounds_are_made_ends_the_judgement_with_its_reason(suite):
+    def blocks():
+        yield from list(visits(units_of(suite, TASK), TASK))[:2]
+        raise BadSignals("the third is damaged")
+
+    before = threading.active_count()
+    with pytest.raises(BadSignals, match="the third is damaged"):
+        list(transfer.judge(Loud(), suite, TASK, blocks()))
+    stopped = transfer.judge(Loud(), suite, TASK, visits(units_of(suite, TASK), TASK))
+    next(stopped)
+    stopped.close()
+    assert threading.active_count() == before
 
 
 def test_a_judgement_that_was_cut_off_goes_on_with_what_is_missing(suite):
