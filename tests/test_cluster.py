@@ -36,7 +36,7 @@ from harness.extract import SEARCHES, reference
 from harness.journal import Journal
 from harness.score.answers import Book
 from harness.submit import store
-from tests import toys
+from tests import rounding, toys
 from tests.test_kill import left_behind, n_finished, wait_for
 
 ROOT = Path(__file__).parent.parent
@@ -131,8 +131,9 @@ def assert_same_signals(out: Path, wanted: Path) -> None:
     assert found == here
     both = (pq.read_table(root / "emotion" / "local__ear.parquet").to_pylist() for root in (out, wanted))
     for far, near in zip(*both, strict=True):
-        for name in ("p_whole", "p_signal", "margin"):
-            assert far.pop(name) == pytest.approx(near.pop(name), abs=1e-5)
+        for name in ("p_whole", "p_signal"):
+            assert far.pop(name) == pytest.approx(near.pop(name), abs=rounding.PROBABILITY)
+        assert far.pop("margin") == pytest.approx(near.pop("margin"), abs=rounding.MARGIN)
         assert far == near
 
 
@@ -183,9 +184,10 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
     assert result["scorecard"] == here["scorecard"]
     assert result["run"]["device"] == here["run"]["device"] == "cpu"
     for far, near in zip(verdicts(tmp_path), verdicts(world / "evaluate"), strict=True):
-        np.testing.assert_allclose(far.pop("p"), near.pop("p"), atol=1e-5)
-        for name in ("p_expected", "energy_seen"):
-            assert far.pop(name) == pytest.approx(near.pop(name), abs=1e-5, nan_ok=True)
+        bound = rounding.STORED_PROBABILITY
+        np.testing.assert_allclose(far.pop("p"), near.pop("p"), rtol=0, atol=bound)
+        assert far.pop("p_expected") == pytest.approx(near.pop("p_expected"), abs=bound, nan_ok=True)
+        assert far.pop("energy_seen") == pytest.approx(near.pop("energy_seen"))
         assert str(far) == str(near)
 
 

@@ -19,7 +19,7 @@ from harness.score.units import units_of, visits
 from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
-from tests import parts
+from tests import parts, rounding
 from tests.test_cli import make_corpus
 from tests.test_transfer import LABELS, Loud
 from tests.toys import ARCHITECTURES, TASK, add_signals, clip_of, record_of, save_model, signal_of
@@ -344,7 +344,7 @@ def test_every_architecture_is_checked_and_judged_alike_in_any_batch(world, arch
         assert cli.run([*command, "--batch-size", str(size), "--json"]) == 0
         (found,) = json.loads(capsys.readouterr().out)["results"]
         rows[size] = store.verdicts(store.find(out)[0])
-        assert found["proof"]["max_logit_difference"] <= 1e-4
+        assert found["proof"]["max_logit_difference"] <= rounding.LOGIT
     alike(rows[1], rows[16])
 
 
@@ -352,9 +352,8 @@ def alike(one, other):
     """Two tables of verdicts say the same, with probabilities as near as rounding lets them be."""
     for name in one:
         if name in ("p", "p_expected"):
-            # Stored to twelve bits: what differs by less may be rounded to neighbours.
-            near = 1e-4 + 2.0**-13
-            np.testing.assert_allclose(np.vstack(one[name]), np.vstack(other[name]), atol=near)
+            near = rounding.STORED_PROBABILITY
+            np.testing.assert_allclose(np.vstack(one[name]), np.vstack(other[name]), rtol=0, atol=near)
         else:
             assert one[name].equals(other[name]), name
 

@@ -21,7 +21,7 @@ from harness.errors import BadInput
 from harness.extractors import ARCHITECTURES
 from harness.models import Classifier, load, open_checkpoint
 from harness.records import ModelRef
-from tests import toys
+from tests import rounding, toys
 from tests.hub import LoopbackHub
 
 NAMES = ("happy", "sad", "neu")
@@ -65,8 +65,8 @@ def test_company_in_a_batch_moves_no_logit(shelf: Callable[[str], Path], archite
     backwards = model.logits(clips[::-1], RATE)[::-1]
     assert together.shape == (8, 3)
     assert together.dtype == np.float32
-    assert np.abs(together - alone).max() < 1e-4
-    assert np.abs(together - backwards).max() < 1e-4
+    assert np.abs(together - alone).max() < rounding.LOGIT
+    assert np.abs(together - backwards).max() < rounding.LOGIT
     assert (together.argmax(1) == alone.argmax(1)).all()
     # The differences above mean something only if different clips get different answers.
     assert np.abs(together - together.mean(axis=0)).max() > 0.05
@@ -119,7 +119,7 @@ def test_what_lies_beyond_the_window_is_not_heard(shelf: Callable[[str], Path], 
     model = load(str(shelf(architecture)), device="cpu")
     [long] = toys.sounds(32_000)
     cut = long[:16_400]
-    assert np.abs(model.logits([long], RATE) - model.logits([cut], RATE)).max() < 1e-5
+    assert np.abs(model.logits([long], RATE) - model.logits([cut], RATE)).max() < rounding.LOGIT
     assert np.abs(model.logits([long], RATE) - model.logits([long[:8_000]], RATE)).max() > 1e-3
 
 
@@ -197,7 +197,7 @@ def test_when_memory_runs_out_the_batch_is_halved_and_the_work_goes_on(
     expected = load(str(shelf("wav2vec2")), device="cpu").logits(clips, RATE)
     model = load(str(shelf("wav2vec2")), device="cpu", batch_size=8)
     tried = scarce(model, 3, error)
-    assert np.abs(model.logits(clips, RATE) - expected).max() < 1e-5
+    assert np.abs(model.logits(clips, RATE) - expected).max() < rounding.LOGIT
     assert tried == [8, 4, 2, 2, 2, 2, 2]
     assert model.batch_size == 2
 

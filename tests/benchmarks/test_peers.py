@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from harness import models, spectra
 from harness.starter.root import cache
+from tests import rounding
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
 from tests.extract.conftest import RATE, clip_of
@@ -76,7 +77,9 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
         top = int(whole.argmax())
         assert classifier.class_names[top] == outcome.said
         assert variant.sufficient == (masked.argmax() == top)
-        assert variant.margin == pytest.approx(masked[top] - np.delete(masked, top).max(), abs=1e-4)
+        assert variant.margin == pytest.approx(
+            masked[top] - np.delete(masked, top).max(), abs=rounding.MARGIN
+        )
     # The fault: a location is applied as all bins below it.
     assert spectra.runs(outcome.shipped.mask)[:, 0].tolist() == [0]
     # Batches of one, ten bins more in each.
