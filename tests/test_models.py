@@ -280,9 +280,11 @@ def test_a_slope_is_what_a_small_step_changes(shelf: Callable[[str], Path], arch
     assert found is not None
     (slope,) = found
     assert slope.shape == waveform.shape
-    step = (0.02 * slope / np.linalg.norm(slope)).astype(np.float32)
+    # What a slope leaves out is of the square of the step, some thousandths here; a longer one meets kinks,
+    # where another class comes to be the best of the others.
+    step = (0.005 * slope / np.linalg.norm(slope)).astype(np.float32)
     changed = lead(classifier, waveform + step, expected) - lead(classifier, waveform - step, expected)
-    assert changed == pytest.approx(2 * float(slope @ step), rel=0.2)
+    assert changed == pytest.approx(2 * float(slope @ step), rel=0.01, abs=2 * rounding.MARGIN)
 
 
 def test_there_are_no_slopes_where_they_cannot_pass(shelf: Callable[[str], Path]) -> None:
