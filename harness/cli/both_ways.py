@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.judging import judged
-from harness.cli.terminal import progress_bar, say
+from harness.cli.progress import progress_bar
+from harness.cli.terminal import say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
-from harness.cli.live import live_table
+from harness.cli.progress import live_table
 from harness.cli.terminal import (
     Opening,
     checkpoint_of,

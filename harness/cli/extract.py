@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.engines import Engine, engine_options
-from harness.cli.terminal import Opening, label_map_for, model_options, progress_bar, say
+from harness.cli.progress import progress_bar
+from harness.cli.terminal import Opening, label_map_for, model_options, say
 
 if TYPE_CHECKING:
     from harness.extract.contract import Search

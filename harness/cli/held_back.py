@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.live import live_table
+from harness.cli.progress import live_table
 from harness.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.live import live_table
+from harness.cli.progress import live_table
 from harness.cli.terminal import label_map_for
 
 if TYPE_CHECKING:

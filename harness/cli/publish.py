@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import command_line, progress_bar, say
+from harness.cli.progress import progress_bar
+from harness.cli.terminal import command_line, say
 
 if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.terminal import label_map_for, progress_bar, say
+from harness.cli.progress import progress_bar
+from harness.cli.terminal import label_map_for, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.live import live_table
+from harness.cli.progress import live_table
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome

@@ -1,0 +1,287 @@
+"""How far work is, on stderr: a bar where it is a terminal, elsewhere one plain line every 30 seconds.
+
+Work of less than that says nothing to a pipe. With GOODENOUGH_PROGRESS=lines a pipe is told every second.
+
+Public: progress_bar, progress_bars, live_table, waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.terminal import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from harness.score.evaluation import Progress
+    from harness.score.live import Live, Now
+
+SECONDS = 30.0
+"""Between two lines."""
+
+_LOOK = 1.0
+"""Seconds between two looks at the estimates, and between two lines where they are asked for."""
+
+_LINES = "GOODENOUGH_PROGRESS"
+"""Variable that asks for lines."""
+
+_MARKS = 10
+"""Lines over which a rate is taken: it follows work that gets slower."""
+
+
+class _Pace:
+    """What is done of some work, and how fast it goes.
+
+    Rates count from the first report on: that one may tell of what an earlier run did.
+    """
+
+    def __init__(self, title: str, total: int | None, unit: str, steps: str = "") -> None:
+        """Begin with nothing done.
+
+        Args:
+            title: what is being done.
+            total: number of steps; None where it is not known.
+            unit: what is counted beside the steps, with a rate of its own.
+            steps: what a step is.
+        """
+        self.title, self.total, self.note = title, total, ""
+        self._unit, self._steps = unit, steps
+        self._n_done = self._n_extra = 0
+        self._started = time.monotonic()
+        self._marks: deque[tuple[float, int, int]] = deque(maxlen=_MARKS)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left."""
+        return self.total is not None and self._n_done >= self.total
+
+    def step(self, n_done: int, n_extra: int) -> None:
+        """Take in what was done since the last call."""
+        self._n_done += n_done
+        self._n_extra += n_extra
+        if not self._marks:
+            self._mark()
+
+    def rate(self) -> str:
+        """Units a second since the oldest mark, in words; empty where none are known."""
+        seconds, _, n_extra = self._since()
+        return f"{_number(n_extra / seconds)} {self._unit}/s" if seconds and n_extra else ""
+
+    def line(self) -> str:
+        """How far it is, how fast it goes and when it will be done."""
+        seconds, n_done, _ = self._since()
+        parts = [f"{self.title}: {self._so_far()}", self.rate()]
+        if self.total is not None and n_done and not self.is_done:
+            parts.append(f"{duration((self.total - self._n_done) * seconds / n_done)} left")
+        self._mark()
+        return ", ".join(part for part in (*parts, self.note) if part)
+
+    def _so_far(self) -> str:
+        if self.total is None:
+            return f"{duration(time.monotonic() - self._started)} so far"
+        return f"{self._n_done:,} of {self.total:,}{self._steps and f' {self._steps}'}"
+
+    def _since(self) -> tuple[float, int, int]:
+        """Seconds, steps and units since the oldest mark."""
+        if not self._marks:
+            return 0.0, 0, 0
+        at, n_done, n_extra = self._marks[0]
+        return time.monotonic() - at, self._n_done - n_done, self._n_extra - n_extra
+
+    def _mark(self) -> None:
+        self._marks.append((time.monotonic(), self._n_done, self._n_extra))
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `40 s`, `12 min`, `5 h`."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+@contextmanager
+def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
+    """A line for each of some work every now and then, and one at the end where there was any."""
+    every = _LOOK if os.environ.get(_LINES) == "lines" else SECONDS
+    ended, told = threading.Event(), False
+
+    def tell() -> None:
+        nonlocal told
+        while not ended.wait(every):
+            for pace in paces():
+                if not pace.is_done:
+                    told = True
+                    say(pace.line())
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for pace in paces():
+            if pace.is_done and (told or every == _LOOK):
+                say(pace.line())
+
+
+@contextmanager
+def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Rate and remaining time; yields a function of (steps, extra units) done since the last call.
+
+    Args:
+        description: what is being done.
+        total: number of steps.
+        unit: what the extra count counts, e.g. `queries`; shown with its own rate.
+    """
+    console, pace = _console(), _Pace(description, total, unit)
+    if not console.is_terminal:
+        with _told(lambda: [pace]):
+            yield pace.step
+        return
+    with _bar(console) as bar:
+        row = bar.add_task(description, total=total, rate="")
+
+        def step(n_done: int, n_extra: int) -> None:
+            pace.step(n_done, n_extra)
+            bar.update(row, advance=n_done, rate=pace.rate())
+
+        yield step
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Work in parts; yields a function of (part, steps done since the last call, steps in all).
+
+    A part is shown from the first time it is named on, and no bar is left when all are done.
+    """
+    console, paces = _console(), dict[str, _Pace]()
+
+    def pace_of(part: str, total: int) -> _Pace:
+        return paces.setdefault(part, _Pace(part, total, "steps"))
+
+    if not console.is_terminal:
+        with _told(lambda: list(paces.values())[-1:]):
+            yield lambda part, n_done, total: pace_of(part, total).step(n_done, n_done)
+        return
+    with _bar(console, transient=True) as bar:
+        rows: dict[str, Any] = {}
+
+        def step(part: str, n_done: int, total: int) -> None:
+            if part not in rows:
+                rows[part] = bar.add_task(part, total=total, rate="")
+            pace_of(part, total).step(n_done, n_done)
+            bar.update(rows[part], advance=n_done, rate=paces[part].rate())
+
+        yield step
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Work whose end is not known: a bar that moves, or lines that say how long it has taken."""
+    console, pace = _console(), _Pace(title, None, "")
+    if not console.is_terminal:
+        with _told(lambda: [pace]):
+            yield
+        return
+    with _bar(console, transient=True) as bar:
+        bar.add_task(title, total=None, rate="")
+        yield
+
+
+@contextmanager
+def live_table(title: str) -> Iterator[Progress]:
+    """A bar over a table of estimates, or lines with the lift as it stands.
+
+    Yields:
+        What `evaluation.evaluate` tells its progress.
+    """
+    from rich.console import Group
+    from rich.live import Live as Screen
+
+    console, pace, looked = _console(), _Pace(title, None, "units", "units"), 0.0
+
+    def due(live: Live | None) -> bool:
+        nonlocal looked
+        if live is None or time.monotonic() - looked < _LOOK:
+            return False
+        looked = time.monotonic()
+        return True
+
+    def count(n: int, total: int) -> None:
+        pace.total = total
+        pace.step(n, n)
+
+    if not console.is_terminal:
+
+        def quiet_step(n: int, total: int, live: Live | None) -> None:
+            count(n, total)
+            if live is not None and due(live):
+                pace.note = _lift(live.now())
+
+        with _told(lambda: [pace]):
+            yield quiet_step
+        return
+    bar = _bar(console)
+    row = bar.add_task(title, total=None, rate="")
+    with Screen(bar, console=console, refresh_per_second=4) as screen:
+
+        def step(n: int, total: int, live: Live | None) -> None:
+            count(n, total)
+            bar.update(row, advance=n, total=total, rate=pace.rate())
+            if live is not None and due(live):
+                screen.update(Group(bar, _estimates(live.now(), console.width)))
+
+        yield step
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _bar(console: Console, *, transient: bool = False) -> Bar:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    rate = TextColumn("{task.fields[rate]}", markup=False)
+    return Progress(*columns, rate, TimeRemainingColumn(), console=console, transient=transient)
+
+
+def _lift(now: Now) -> str:
+    from leaderboard.wording import interval, text
+
+    lift = now.lift
+    return "" if lift.value is None else f"lift {text(lift, 'difference')} ({interval(lift, 'difference')})"
+
+
+_WIDE = 60
+"""Columns from which on a terminal has room for the number of clips beside the estimates."""
+
+
+def _estimates(now: Now, width: int) -> Any:
+    from rich.table import Table
+
+    from leaderboard.wording import Kind, interval, text
+
+    table = Table.grid(padding=(0, 2))
+    kinds: dict[str, Kind] = {"transfer": "rate", "swap": "rate", "lift": "difference"}
+    for name, kind in kinds.items():
+        estimate = getattr(now, name)
+        clips = [f"{now.n_clips:,} clips"] if width >= _WIDE else []
+        table.add_row(name, text(estimate, kind), interval(estimate, kind), *clips)
+    return table
