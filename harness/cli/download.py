@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.terminal import open_suite, progress_bar, say
+from harness.cli.progress import progress_bar
+from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
@@ -201,21 +202,18 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
         said = {"source": suite.name, "commit": suite.commit, "bytes": n_bytes, "references": found}
         click.echo(json.dumps(said))
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    from harness.cli.tables import Column, Row, show_table
 
-    table = Table(title=suite.name, title_justify="left", box=SIMPLE_HEAD)
-    for header in ("task", "reference", "corpus", "licence", "clips", "signals", "MB"):
-        table.add_column(
-            header, justify="right" if header in ("clips", "signals", "MB") else "left", overflow="fold"
-        )
+    names = (("task", 0), ("reference", 0), ("corpus", 4), ("licence", 3))
+    numbers = (("clips", 5), ("signals", 1), ("MB", 2))
+    columns = [*(Column(*name, folds=True) for name in names), *(Column(*number) for number in numbers)]
+    rows = []
     for one in found:
         n_signals = sum(one["signals"].values())
         size = f"{one['bytes'] / 1e6:,.1f}"
-        names = (one["task"], one["reference"], one["corpus"], one["licence"] or "not stated")
-        table.add_row(*names, f"{one['clips']:,}", f"{n_signals:,}", size)
-    Console().print(table)
+        words = (one["task"], one["reference"], one["corpus"], one["licence"] or "not stated")
+        rows.append(Row((*words, f"{one['clips']:,}", f"{n_signals:,}", size)))
+    show_table(suite.name, columns, rows)
     say(
         f"{len(wanted)} files, {n_bytes / 1e6:,.1f} MB in all"
         + (f", at {suite.commit}" if suite.commit else "")

@@ -62,26 +62,23 @@ def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts
 
 def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
     """The two lifts and their difference, as a table on stdout."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.cli.tables import Column, Row, show_table, show_text
     from harness.records import MIN_SIGNALS
     from leaderboard.wording import interval, text
 
     if lifts is None:
         click.echo(f"{task}: no reference has {MIN_SIGNALS} signals in both suites: no lifts to compare")
         return
-    table = Table(title=f"{model} on {task}: public and held back", title_justify="left", box=SIMPLE_HEAD)
-    for header in ("", "lift", "95 % interval", "n", "clips"):
-        table.add_column(header, justify="right" if header else "left", no_wrap=True)
     clips = (f"{lifts.n_clips:,}", f"{lifts.n_held_back_clips:,}", "")
-    rows = (lifts.lift, lifts.held_back_lift, lifts.difference)
-    for name, e, n_clips in zip(("public", "held back", "difference"), rows, clips, strict=True):
-        table.add_row(name, text(e, "difference"), interval(e, "difference"), f"{e.n:,}", n_clips)
-    Console().print(table)
+    estimates = (lifts.lift, lifts.held_back_lift, lifts.difference)
+    rows = [
+        Row((name, text(e, "difference"), interval(e, "difference"), f"{e.n:,}", n_clips))
+        for name, e, n_clips in zip(("public", "held back", "difference"), estimates, clips, strict=True)
+    ]
+    numbers = (Column("lift"), Column("95 % interval", 1), Column("n", 2), Column("clips", 3))
+    show_table(f"{model} on {task}: public and held back", (Column("", folds=True), *numbers), rows)
     n = len(lifts.references)
-    click.echo(f"For this panel of {n} reference{'s' if n > 1 else ''}: {', '.join(lifts.references)}")
+    show_text(f"For this panel of {n} reference{'s' if n > 1 else ''}: {', '.join(lifts.references)}")
 
 
 def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | None:

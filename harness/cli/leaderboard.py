@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import open_suite, progress_bars
+from harness.cli.progress import progress_bars
+from harness.cli.terminal import open_suite
 
 if TYPE_CHECKING:
     from leaderboard.table import Board
@@ -257,11 +259,7 @@ def _entries(submissions: str) -> Path:
 
 def _tell(board: Board) -> None:
     """Each current ranking on stderr, in the columns that fit a terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC
     from harness.records import Estimate
     from leaderboard import remarks
@@ -269,15 +267,15 @@ def _tell(board: Board) -> None:
     from leaderboard.table import short_names
     from leaderboard.wording import interval, text
 
+    tell = functools.partial(show_text, err=True)
     by_key = {column.key: column for column in BOARD}
     lift, further = by_key["lift"], ("placement", "transfer", "swap")
-    console = Console(stderr=True)
+    columns = (
+        *(Column("Rank"), Column("Model", folds=True), Column("Lift"), Column("95 % interval", 1)),
+        *(Column("Placement", 4), Column("Transfer", 2), Column("Swap", 3)),
+    )
     for ranking in board.current:
-        table = Table(title=Text(ranking.task), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        table.add_column("Rank", justify="right", no_wrap=True)
-        table.add_column("Model", overflow="fold")
-        for header in ("Lift", "95 % interval", "Placement", "Transfer", "Swap"):
-            table.add_column(header, justify="right", no_wrap=True)
+        rows = []
         names = short_names([row.entry.model for row in ranking.all_rows])
         for row in ranking.all_rows[:_TOLD]:
             name = names[row.entry.model] + (" *" if row.reference else "")
@@ -285,23 +283,21 @@ def _tell(board: Board) -> None:
             estimate = lift.read(row)
             bounds = interval(estimate, lift.kind) if isinstance(estimate, Estimate) else ""
             cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
-            table.add_row(*map(Text, cells))
-        if ranking.anchors:
-            table.add_section()
+            rows.append(Row(cells))
+        if rows and ranking.anchors:
+            rows[-1] = replace(rows[-1], ends_section=True)
         for anchor in ranking.anchors:
             rates = anchor.score.rates
             numbers = [text(getattr(rates, key), by_key[key].kind) for key in further]
             cells = ("", anchor.name, text(rates.lift, lift.kind), interval(rates.lift, lift.kind), *numbers)
-            table.add_row(*map(Text, cells), style="italic")
-        console.print(table)
-        console.print(Text(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked."))
+            rows.append(Row(cells, "italic"))
+        show_table(ranking.task, columns, rows, err=True)
+        tell(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked.")
         if ranking.synthetic:
-            console.print(Text(SYNTHETIC))
+            tell(SYNTHETIC)
         if len(ranking.all_rows) > _TOLD:
-            console.print(Text(f"and {len(ranking.all_rows) - _TOLD:,} more"))
+            tell(f"and {len(ranking.all_rows) - _TOLD:,} more")
     for task in board.tasks:
         if board.current_of(task) is None:
-            console.print(Text(f"{task}: {board.stale(task)[0].note}"))
-    console.print(
-        "* a reference: one of the models whose signals are judged; its rates are means over the others."
-    )
+            tell(f"{task}: {board.stale(task)[0].note}")
+    tell("* a reference: one of the models whose signals are judged; its rates are means over the others.")

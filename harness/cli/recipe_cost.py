@@ -43,6 +43,7 @@ def show(
     Raises:
         BadCorpus: a folder of recordings that cannot be read.
     """
+    from harness.cli.tables import show_text
     from harness.recipes import cost
 
     sizes = {corpus.name: _size(recipe, corpus, folders.get(corpus.name), task) for corpus in recipe.corpora}
@@ -57,13 +58,13 @@ def show(
         return
     _table(found)
     if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in found.references):
-        click.echo("-: not known, and in no sum: a corpus of unknown length, or a model of unknown size.")
-    click.echo(
+        show_text("-: not known, and in no sum: a corpus of unknown length, or a model of unknown size.")
+    show_text(
         "Queries and GPU hours: the mean, in brackets as if every clip cost the median, and what 90 % of"
         " clips stay within; measured on models and clips far smaller than these."
     )
     for name in ("tflops_achieved", "inverse_fft_ms", "features_ms"):
-        click.echo(f"Assumed, {name}: {cost.ASSUMED[name].value:g}: {cost.ASSUMED[name].why}.")
+        show_text(f"Assumed, {name}: {cost.ASSUMED[name].value:g}: {cost.ASSUMED[name].why}.")
 
 
 def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:
@@ -97,33 +98,29 @@ def _totals(found: Cost) -> dict[str, float]:
 
 
 def _table(found: Cost) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    from harness.cli.tables import Column, Row, show_table
 
-    table = Table(title=f"{found.recipe}: what it will cost", title_justify="left", box=SIMPLE_HEAD)
-    headers = ("reference", "clips", "queries", "audio", "GPU h", "CPU h")
-    for header in (*headers, "judged", "its GPU h", "signals", "as masks", "verdicts"):
-        table.add_column(header, justify="left" if header == "reference" else "right", no_wrap=True)
+    columns = (
+        *(Column("reference", folds=True), Column("clips", 4), Column("queries", 1), Column("audio", 6)),
+        *(Column("GPU h"), Column("CPU h", 5), Column("judged", 7), Column("its GPU h", 8)),
+        *(Column("signals", 2), Column("as masks", 3), Column("verdicts", 9)),
+    )
+    rows = []
     for corpus in dict.fromkeys(r.corpus for r in found.references):
-        table.add_row(corpus, style="bold")
-        for r in found.references:
-            if r.corpus == corpus:
-                table.add_row(f"  {r.model}", *_cells(r))
-        table.add_section()
+        own = [Row((f"  {r.model}", *_cells(r))) for r in found.references if r.corpus == corpus]
+        rows += [Row((corpus,), "bold"), *own[:-1], dataclasses.replace(own[-1], ends_section=True)]
     sums = _totals(found)
-    table.add_row(
+    cells = (
         *("all", "", _count(sums["queries"]), f"{_hours(sums['audio_hours'])} h", _hours(sums["gpu_hours"])),
         *(_hours(sums["cpu_hours"]), _count(sums["judged_queries"]), _hours(sums["judged_gpu_hours"])),
         *(_bytes(sums["audio_bytes"]), _bytes(sums["mask_bytes"]), _bytes(sums["verdict_bytes"])),
     )
-    # Wide enough for every cell: what a pipe is given must not depend on a terminal.
-    Console(width=400).print(table)
+    show_table(f"{found.recipe}: what it will cost", columns, [*rows, Row(cells)])
 
 
 def _cells(r: ReferenceCost) -> list[str]:
     if r.passed_over is not None:
-        return ["", r.passed_over]
+        return ["", "", "", r.passed_over]
     if r.queries is None:
         return ["-"] * 10
     q, g = r.queries, r.gpu_hours

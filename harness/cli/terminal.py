@@ -1,4 +1,4 @@
-"""What the verbs share: options, talk, progress bars and the table of an entry.
+"""What the verbs share: options, talk and the table of an entry.
 
 Talk and progress go to stderr; tables and JSON are data and go to stdout.
 """
@@ -6,9 +6,8 @@ Talk and progress go to stderr; tables and JSON are data and go to stdout.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,151 +177,71 @@ def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, op
     )
 
 
-@contextmanager
-def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and remaining time; yields a function of (steps, extra units) done since the last call.
-
-    Args:
-        description: what is being done.
-        total: number of steps.
-        unit: what the extra count counts, e.g. `queries`; shown with its own rate.
-    """
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    started, counted = time.monotonic(), 0
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task_id = bar.add_task(description, total=total, rate="")
-
-        def step(n_done: int, n_extra: int) -> None:
-            nonlocal counted
-            counted += n_extra
-            rate = counted / max(time.monotonic() - started, 1e-9)
-            bar.update(task_id, advance=n_done, rate=f"{rate:,.0f} {unit}/s")
-
-        yield step
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars of work in parts; yields a function of (part, steps done since the last call, steps in all).
-
-    A part has its bar from the first time it is named on, and none is left when all are done.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    parts: dict[str, TaskID] = {}
-
-    def step(part: str, n_done: int, total: int) -> None:
-        if part not in parts:
-            parts[part] = bars.add_task(part, total=total, rate="")
-        speed = bars.tasks[parts[part]].speed
-        bars.update(parts[part], advance=n_done, rate="" if speed is None else f"{speed:,.0f}/s")
-
-    with bars:
-        yield step
-
-
 def show(entry: Entry) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC, of_synthetic
     from harness.records import OTHER
+    from leaderboard import columns as board
     from leaderboard import remarks
-    from leaderboard.columns import RATES, WHOLE, Column
     from leaderboard.wording import TOO_FEW, interval, text, told
 
     card = entry.scorecard
-    table = Table(title=f"{entry.model.repo_id} on {entry.task}", title_justify="left", box=SIMPLE_HEAD)
-    for header in ("", "value", "95 % interval", "n"):
-        table.add_column(header, justify="right" if header else "left", no_wrap=True)
+    columns = (Column("", folds=True), Column("value"), Column("95 % interval", 1), Column("n", 2))
 
-    def section(title: str, columns: Sequence[Column], scores: Rates | WholeClipScore) -> None:
-        table.add_row(title, style="bold")
-        for column in columns:
-            estimate: Estimate = getattr(scores, column.key)
-            value = text(estimate, column.kind)
-            table.add_row(f"  {column.header}", value, interval(estimate, column.kind), f"{estimate.n:,}")
-        table.add_section()
+    def section(title: str, those: Sequence[board.Column], scores: Rates | WholeClipScore) -> list[Row]:
+        estimates: list[Estimate] = [getattr(scores, column.key) for column in those]
+        rows = [
+            Row((f"  {c.header}", text(e, c.kind), interval(e, c.kind), f"{e.n:,}"))
+            for c, e in zip(those, estimates, strict=True)
+        ]
+        return [Row((title,), "bold"), *rows[:-1], replace(rows[-1], ends_section=True)]
 
+    rows = []
     for score in card.families:
-        section(f"{score.family} signals", RATES, score.rates)
+        rows += section(f"{score.family} signals", board.RATES, score.rates)
         if score.visible != score.rates:
-            some = [c for c in RATES if c.key in ("lift", "transfer", "swap")]
-            section(f"{score.family} signals within its window and band", some, score.visible)
-    section("whole clips", WHOLE, card.whole)
-    Console().print(table)
+            some = [c for c in board.RATES if c.key in ("lift", "transfer", "swap")]
+            rows += section(f"{score.family} signals within its window and band", some, score.visible)
+    rows += section("whole clips", board.WHOLE, card.whole)
+    show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
     panel = remarks.n_panel(entry)
-    click.echo(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
+    show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
     if of_synthetic(entry.signals):
-        click.echo(SYNTHETIC)
+        show_text(SYNTHETIC)
     for line in (*remarks.likenesses(entry), remarks.silence_classes(entry)):
         if line is not None:
-            click.echo(line)
+            show_text(line)
     for share in remarks.as_silence(entry):
-        click.echo(
+        show_text(
             f"Answered as silence: {told(share.estimate, 'rate')} of its answers to {share.stimulus}"
             f" of family {share.family}."
         )
     if any(score.rates.lift.value is None for score in card.families):
-        click.echo(f"A lift or placement without a value is {TOO_FEW} of any reference.")
+        show_text(f"A lift or placement without a value is {TOO_FEW} of any reference.")
     if unread := [
         n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
     ]:
-        click.echo(f"No label of the task, so never right: {', '.join(unread)}")
+        show_text(f"No label of the task, so never right: {', '.join(unread)}")
     if not entry.complete:
-        click.echo("Partial: stopped early, with the headline family alone; nothing to submit.")
+        show_text("Partial: stopped early, with the headline family alone; nothing to submit.")
     if not card.ranked:
-        click.echo(f"Not ranked: {card.unranked_because}")
+        show_text(f"Not ranked: {card.unranked_because}")
 
 
 def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
     """How the references take to a model's own signals, as a table on stdout."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.cli.tables import Column, Row, show_table
     from leaderboard.wording import interval, text
 
-    table = Table(title=f"{model} on {task}: its own signals", title_justify="left", box=SIMPLE_HEAD)
-    for header in ("judged by", "transfer", "95 % interval", "swap", "lift", "placement", "n"):
-        table.add_column(header, justify="right" if header != "judged by" else "left", no_wrap=True)
+    columns = (
+        *(Column("judged by", folds=True), Column("transfer"), Column("95 % interval", 1)),
+        *(Column("swap", 3), Column("lift"), Column("placement", 4), Column("n", 2)),
+    )
+    rows = []
     for name, cell in found.items():
         rates = cell.rates
-        table.add_row(
-            name,
-            text(rates.transfer, "rate"),
-            interval(rates.transfer, "rate"),
-            text(rates.swap, "rate"),
-            text(rates.lift, "difference"),
-            text(rates.placement, "difference"),
-            f"{rates.transfer.n:,}",
-        )
-    Console().print(table)
+        whole = (text(rates.transfer, "rate"), interval(rates.transfer, "rate"), text(rates.swap, "rate"))
+        differences = (text(rates.lift, "difference"), text(rates.placement, "difference"))
+        rows.append(Row((name, *whole, *differences, f"{rates.transfer.n:,}")))
+    show_table(f"{model} on {task}: its own signals", columns, rows)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.leaderboard import leaderboard
+from harness.cli.leaderboard import _tell, leaderboard
 from harness.errors import BadInput
 from harness.submit import store
 from tests.leaderboard.conftest import World
+from tests.terminal_calls import printed
+from tests.terminal_widths import TERMINALS, require_readable
 
 
 def _options(world: World, out: Path) -> list[str]:
@@ -143,3 +146,12 @@ def test_a_terminal_is_shown_the_best_of_many(world: World, tmp_path: Path, monk
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
     assert "and 5 more" in result.stderr
     assert "half-deaf" not in result.stderr
+
+
+@pytest.mark.parametrize("terminal", TERMINALS)
+def test_the_board_keeps_ranks_models_and_lifts(terminal: str, world: World) -> None:
+    _, err = printed(terminal, lambda: _tell(world.board))
+    last = "below the line: not ranked."
+    require_readable(terminal, err, ["Rank", "Model", "Lift", "beta *"], may_wrap=[last])
+    assert re.search(r"(?m)^ *1 +echo +\+\d", re.sub(r"\x1b\[\d*m", "", err)), err
+    assert ("Left out, for want of room: " in err) == (terminal == "50 columns")

@@ -1,0 +1,187 @@
+"""Tables that fit: what a terminal is too narrow for is folded between words, or left out and said to be.
+
+A pipe has no width, so that nothing it is given depends on a terminal; COLUMNS gives it one.
+
+Public: Column, Row, show_table, show_text, fold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NO_WIDTH = 100_000
+"""Columns of a pipe."""
+
+_GAP = 2
+"""Columns between two columns of a table."""
+
+_LONGEST = 24
+"""Longest part of a name that is worth leaving out another column for."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    header: str
+    importance: int = 0
+    """The column of the largest number is left out first; one of 0 never is."""
+    folds: bool = False
+    """Whether its cells are words, on the left, which may be folded; otherwise numbers, on the right."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table."""
+
+    cells: Sequence[str]
+    """As many as there are columns, or fewer."""
+    style: str = ""
+    """As rich names it, e.g. `bold`."""
+    ends_section: bool = False
+    """Whether there is a rule below it."""
+
+
+def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, err: bool = False) -> None:
+    """Print a table, and below it the headers of the columns that there was no room for.
+
+    Args:
+        title: above it.
+        columns: all of them.
+        rows: from the top.
+        err: to stderr, where it is talk; otherwise to stdout.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console(err)
+    kept = _kept(columns, rows, console.width)
+    widths = _widths(columns, rows, kept, console.width)
+    table = Table(box=SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+    for i in kept:
+        side = "left" if columns[i].folds else "right"
+        table.add_column(Text(columns[i].header), justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for row in rows:
+        cells = (_cell(row, i) for i in kept)
+        folded = (fold(cell, width) for cell, width in zip(cells, widths, strict=True))
+        table.add_row(*map(Text, folded), style=row.style, end_section=row.ends_section)
+    console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
+    console.print(table)
+    if left_out := [column.header for i, column in enumerate(columns) if i not in kept]:
+        show_text(f"Left out, for want of room: {', '.join(left_out)}. A wider terminal shows them.", err=err)
+    console.print()
+
+
+def show_text(text: str, *, err: bool = False) -> None:
+    """Print a line, folded between words where it is longer than the terminal is wide."""
+    from rich.text import Text
+
+    console = _console(err)
+    console.print(Text(fold(text, console.width)), soft_wrap=True)
+
+
+def fold(text: str, width: int) -> str:
+    """Break a line between words; a word that is longer than a line after a slash, hyphen or the like.
+
+    Args:
+        text: one line, or more.
+        width: columns of a line.
+
+    Returns:
+        The text with line breaks; what is folded keeps the indent.
+    """
+    return "\n".join(folded for line in text.split("\n") for folded in _folded(line, max(width, 1)))
+
+
+def _folded(line: str, width: int) -> list[str]:
+    from rich.cells import cell_len
+
+    body = line.lstrip(" ")
+    indent = line[: len(line) - len(body)] if len(line) - len(body) < width // 2 else ""
+    lines, here = [], ""
+    for piece in _pieces(body, width - len(indent)):
+        if here and cell_len(indent + here + piece.rstrip(" ")) > width:
+            lines.append(indent + here.rstrip(" "))
+            here = ""
+        here += piece
+    return [*lines, indent + here.rstrip(" ")]
+
+
+def _pieces(text: str, width: int) -> list[str]:
+    """What a text is broken into: words, and of those that are wider than a line their parts."""
+    from rich.cells import cell_len, chop_cells
+
+    pieces = []
+    for word in re.findall("[^ ]+ *", text):  # other blanks, as between a number and its unit, hold
+        if cell_len(word.rstrip(" ")) <= width:
+            pieces.append(word)
+            continue
+        for part in _parts(word):
+            pieces += [part] if cell_len(part.rstrip(" ")) <= width else chop_cells(part, width)
+    return pieces
+
+
+def _parts(text: str) -> list[str]:
+    """Words, and what slashes, hyphens and the like join in one."""
+    return re.findall("[^/_@ -]*[/_@-]+ *|[^/_@ -]+ *", text)
+
+
+def _console(err: bool) -> Console:
+    """The console of a stream, as wide as COLUMNS or its terminal says, or without end."""
+    from rich.console import Console
+
+    console = Console(stderr=err, highlight=False)
+    if not os.environ.get("COLUMNS", "").isdigit() and not console.file.isatty():
+        console.width = _NO_WIDTH
+    return console
+
+
+def _kept(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
+    """Indices of the columns there is room for: the least important go first."""
+    kept = list(range(len(columns)))
+    while droppable := [i for i in kept if columns[i].importance]:
+        if sum(_least(columns[i], rows, i) for i in kept) + _GAP * (len(kept) - 1) <= width:
+            break
+        kept.remove(max(droppable, key=lambda i: columns[i].importance))
+    return kept
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Row], kept: Sequence[int], width: int) -> list[int]:
+    """Of each column that is kept: those that fold give way, to the longest part of a word, then further."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, [columns[i].header, *(_cell(row, i) for row in rows)])) for i in kept]
+    for floors in (
+        [_least(columns[i], rows, i) for i in kept],
+        [1 if columns[i].folds else w for i, w in zip(kept, widths, strict=True)],
+    ):
+        while sum(widths) + _GAP * (len(kept) - 1) > width:
+            at = max(range(len(kept)), key=lambda j: widths[j] - floors[j])
+            if widths[at] <= floors[at]:
+                break
+            widths[at] -= 1
+    return widths
+
+
+def _least(column: Column, rows: Sequence[Row], i: int) -> int:
+    """How narrow a column may get before another is left out."""
+    from rich.cells import cell_len
+
+    cells = [_cell(row, i) for row in rows]
+    if not column.folds:
+        return max(map(cell_len, [column.header, *cells]))
+    indent = max((len(cell) - len(cell.lstrip(" ")) for cell in cells), default=0)
+    parts = [cell_len(part.rstrip(" ")) for cell in cells for part in _parts(cell.lstrip(" "))]
+    return max([cell_len(column.header), *(indent + min(part, _LONGEST) for part in parts)])
+
+
+def _cell(row: Row, i: int) -> str:
+    return row.cells[i] if i < len(row.cells) else ""
