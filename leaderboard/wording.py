@@ -3,7 +3,7 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, told, compact, architecture.
+Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, told, compact, architecture.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def interval(estimate: Estimate, kind: Kind) -> str:
     signed = kind == "difference"
     low = _number(estimate.low, signed=signed)
     return f"{low} to {text(estimate.high, kind)}"
+
+
+def half_width(value: float) -> str:
+    """How far an interval of a difference reaches to either side, a share in words: `±4.8 pp`."""
+    return f"±{100 * value:.3g}{THIN}pp"
 
 
 def told(estimate: Estimate | None, kind: Kind) -> str:

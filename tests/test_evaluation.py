@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +219,7 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp
     assert {row["family"] for row in some} == {None, FAMILIES[0]}
     folder = store.write(tmp_path / "out", *_tabled(partial, some))
     found = problems(folder, [TASK], strict_files=False)
-    assert any("stopped early" in line for line in found)
+    assert any("what --until-width leaves is no entry" in line for line in found)
     whole, every, left = evaluated(large, tmp_path / "out")
     assert (plain(whole), every) == (plain(entry), rows)
     assert left < heard
@@ -415,14 +416,21 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     tmp_path = tmp_path / "results"
     command = ["evaluate", str(model), "--signals", str(part.root), "--out", str(tmp_path)]
     assert cli.run([*command, "--until-width", "0.2"]) == 0
-    assert "Partial: stopped early" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search(
+        r"Stopped early, after [\d,]+ of [\d,]+ units: lift known to ±[\d.]+\spp, asked for ±20\spp\.", out
+    )
+    assert "Partial: the headline family alone; nothing to submit." in out
     assert store.find(tmp_path) == [], "nothing to submit"
     assert cli.run(command) == 0
     (folder,) = store.find(tmp_path)
     assert cli.run(["validate", str(tmp_path), "--signals", str(part.root)]) == 0
     capsys.readouterr()
-    assert cli.run([*command, "--until-width", "0.2"]) == 0
-    assert "Partial" not in capsys.readouterr().out, "everything is known by now"
+    assert cli.run([*command, "--until-width", "0.001"]) == 0
+    out = capsys.readouterr().out
+    assert "Partial" not in out, "everything is known by now"
+    missed = r"lift known to ±[\d.]+\spp only, not to the ±0\.1\spp asked for\."
+    assert re.search(rf"Not stopped early: all [\d,]+ units were judged; {missed}", out)
     assert store.read(folder).complete
     assert cli.run(command) == 0
     assert "nothing has changed since" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.early_stop import Asked
 from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
@@ -303,11 +304,13 @@ def _evaluated(
 ) -> tuple[Entry, Path]:
     from functools import partial
 
+    from harness.cli.tables import show_text
     from harness.score import evaluation
     from harness.score.scorecard import polarity_warning
     from harness.submit import store
     from leaderboard import report
 
+    asked = Asked()
     folder = None if until_width else _done_before(candidate, suite, task, labels, out)
     if folder is not None:
         say(f"{task.name}: evaluated before, and nothing has changed since")
@@ -322,7 +325,7 @@ def _evaluated(
                 keep=partial(_kept, out, suite),
                 until_width=until_width,
                 judge=candidate.work.judge,
-                progress=progress,
+                progress=asked.counting(progress),
             )
     entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / "report.html"
     if warning := polarity_warning(verdicts, labels, task):
@@ -331,6 +334,9 @@ def _evaluated(
         report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
+    if until_width is not None:
+        (say if quiet else show_text)(asked.told(entry, until_width))
+    if not quiet:
         say(f"report: {page}\n")
     return entry, folder
 

@@ -224,7 +224,7 @@ def show(entry: Entry) -> None:
     ]:
         show_text(f"No label of the task, so never right: {', '.join(unread)}")
     if not entry.complete:
-        show_text("Partial: stopped early, with the headline family alone; nothing to submit.")
+        show_text("Partial: the headline family alone; nothing to submit.")
     if not card.ranked:
         show_text(f"Not ranked: {card.unranked_because}")
 

@@ -1,0 +1,57 @@
+"""What `evaluate --until-width` says at its end: whether it stopped early, and how well the lift is known.
+
+Public: Asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.documents import Entry
+    from harness.score.evaluation import Progress
+    from harness.score.live import Live
+
+
+@dataclass
+class Asked:
+    """How much of an evaluation was judged, or known before."""
+
+    n: int = 0
+    """Units."""
+    total: int = 0
+    """Units in all."""
+
+    def counting(self, progress: Progress) -> Progress:
+        """The same progress, counted."""
+
+        def step(n: int, total: int, live: Live | None) -> None:
+            self.n, self.total = self.n + n, total
+            progress(n, total, live)
+
+        return step
+
+    def told(self, entry: Entry, width: float) -> str:
+        """In one line, what came of it.
+
+        Args:
+            entry: what was made.
+            width: half of the interval of the lift that was asked for, a share.
+        """
+        from leaderboard.wording import TOO_FEW, half_width
+
+        family = entry.scorecard.headline
+        low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
+        known = None if low is None or high is None else (high - low) / 2
+        asked = half_width(width)
+        if self.n < self.total:
+            lift = TOO_FEW if known is None else f"known to {half_width(known)}"
+            return f"Stopped early, after {self.n:,} of {self.total:,} units: lift {lift}, asked for {asked}."
+        if known is None:
+            lift = TOO_FEW
+        elif known <= width:
+            lift = f"known to {half_width(known)}, as asked for"
+        else:
+            lift = f"known to {half_width(known)} only, not to the {asked} asked for"
+        return f"Not stopped early: all {self.total:,} units were judged; lift {lift}."
