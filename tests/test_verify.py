@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -130,13 +131,11 @@ def test_a_draw_is_of_whole_units_and_ends_where_it_has_enough() -> None:
     assert {u.key for u in draw(units, "e" * 64, BASE, 10**6)} == {u.key for u in units}
 
 
-def test_the_base_is_the_commit_checked_out_and_without_one_a_random_number(tmp_path: Path) -> None:
-    nonce, other = base_of(tmp_path), base_of(tmp_path)
-    assert len(nonce) == len(other) == 40
-    assert nonce != other
+def test_the_base_is_the_commit_checked_out_and_none_where_there_is_none(tmp_path: Path) -> None:
+    assert base_of(tmp_path) is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
-    assert base_of(tmp_path) != base_of(tmp_path)
+    assert base_of(tmp_path) is None, "no commit yet"
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     assert base_of(tmp_path) == head.stdout.strip()
@@ -145,6 +144,36 @@ def test_the_base_is_the_commit_checked_out_and_without_one_a_random_number(tmp_
 
 
 # Entries that hold
+
+
+def test_outside_of_git_the_draw_says_that_it_is_random_and_can_be_repeated(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
+    assert run("verify", folder, "-k", 8) == 0
+    first = verification.read(folder)
+    err = capsys.readouterr().err
+    assert first is not None
+    assert re.fullmatch(r"random:[0-9a-f]{40}", first.base or "")
+    lines = [
+        line for line in err.splitlines() if line.startswith("No commit is checked out here, so the draw")
+    ]
+    assert len(lines) == 1
+    assert lines[0].endswith(f"random number; to repeat it: --base {first.base}")
+    assert run("validate", folder) == 0
+    verification.sidecar_of(folder).unlink()
+    assert run("verify", folder, "-k", 8, "--base", first.base) == 0
+    again = verification.read(folder)
+    assert again is not None
+    assert (again.base, again.n_asked, again.max_difference) == (
+        first.base,
+        first.n_asked,
+        first.max_difference,
+    )
+    assert run("verify", folder, "-k", 8) == 0
+    other = verification.read(folder)
+    assert other is not None
+    assert other.base != first.base
 
 
 def test_a_sound_entry_holds_and_the_record_says_how_it_was_asked(
@@ -430,7 +459,7 @@ def test_other_signals_are_refused(folder: Path, tmp_path: Path, capsys: pytest.
     )
 
 
-@pytest.mark.parametrize("base", ["main", "0123", "Z" * 40, "0" * 41])
+@pytest.mark.parametrize("base", ["main", "0123", "Z" * 40, "0" * 41, "random:", "random:" + "0" * 64])
 def test_a_base_must_be_a_whole_commit(folder: Path, base: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("verify", folder, "--base", base) == 2
     assert "expected all 40 hex digits of a commit" in capsys.readouterr().err

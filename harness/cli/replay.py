@@ -186,17 +186,25 @@ class Desk:
         return f"None of the {len(references)} references of the suite could be had here."
 
 
-def base_of(folder: Path) -> str:
-    """The commit that the work tree around a folder stands at; outside of one, a random number."""
-    import secrets
+def base_of(folder: Path) -> str | None:
+    """The commit that the work tree around a folder stands at; None outside of one, and before the first."""
     import subprocess
 
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return secrets.token_hex(20)
-    return said if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", said) else secrets.token_hex(20)
+        return None
+    return said if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", said) else None
+
+
+def random_base() -> str:
+    """What a draw depends on where there is no commit: marked as what it is, and said, to repeat the draw."""
+    import secrets
+
+    base = f"random:{secrets.token_hex(20)}"
+    say(f"No commit is checked out here, so the draw depends on a random number; to repeat it: --base {base}")
+    return base
 
 
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     multiple=True,
     help="A local reference, to test this machine.",
 )
-@click.option("--base", metavar="COMMIT", help="What the draw depends on; default: the commit checked out.")
+@click.option(
+    "--base",
+    metavar="COMMIT",
+    help="What the draw depends on; default: the commit checked out, or a random number where there is none.",
+)
 @click.option(
     "-k", "k", type=click.IntRange(1), default=64, show_default=True, help="Verdicts to ask again, at least."
 )
@@ -73,20 +77,22 @@ def verify(
     Exit code 0: all hold. 1: some do not, or are not valid, or this machine is at fault. 2: some could not be
     asked.
     """
-    import re
-
     from harness.cli.held_back import with_held_back
-    from harness.cli.replay import Desk, base_of, finish
+    from harness.cli.replay import Desk, base_of, finish, random_base
     from harness.errors import BadInput
     from harness.submit import store
+    from harness.submit.verification import BASE
 
-    if base is not None and not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", base):
+    if base is not None and not BASE.fullmatch(base):
         raise BadInput(
-            f"--base is {base!r}; expected all 40 hex digits of a commit, as git rev-parse HEAD prints"
+            f"--base is {base!r}; expected all 40 hex digits of a commit, as git rev-parse HEAD prints, or"
+            " random: and 40, as verify prints where there is no commit"
         )
     folders = store.find_all(paths)
     desk = Desk.of(models, references, signals)
-    outcomes = [_outcome(folder, desk, base or base_of(folder), k, no_write) for folder in folders]
+    bases = {folder: base or base_of(folder) for folder in folders}
+    without = random_base() if None in bases.values() else ""
+    outcomes = [_outcome(folder, desk, at or without, k, no_write) for folder, at in bases.items()]
     if held_back is not None:
         outcomes = with_held_back(outcomes, desk, held_back, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)

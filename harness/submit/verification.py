@@ -38,7 +38,8 @@ MAX_TEXT = 1000
 """Characters of a text; the longest is the id of a signal."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BASE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+BASE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|random:[0-9a-f]{40}")
+"""What a draw may depend on: a commit, or a number drawn where there was none, which says so."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +99,8 @@ class Verification:
     verdicts_sha256: str
     """Of its verdicts.parquet."""
     base: str | None
-    """What the draw depends on beside the entry: a commit, or a random number as long as one; None where all
-    was asked."""
+    """What the draw depends on beside the entry: a commit, or `random:` and the number drawn where there was
+    none; None where all was asked."""
     n_asked: int
     """Verdicts compared."""
     n_same: int
@@ -158,8 +159,8 @@ def _shape(v: Verification) -> list[str]:
         (
             "base",
             v.base,
-            bool(_BASE.fullmatch(v.base or "")) if drawn else v.base is None,
-            "40 or 64 hex digits of a draw, and nothing where all was asked",
+            bool(BASE.fullmatch(v.base or "")) if drawn else v.base is None,
+            "40 or 64 hex digits of a commit, or random: and 40, and nothing where all was asked",
         ),
         ("n_asked", v.n_asked, v.n_asked > 0, "at least 1"),
         ("n_same", v.n_same, 0 <= v.n_same <= v.n_asked, "0 to n_asked"),

@@ -98,7 +98,7 @@ def draw(units: Sequence[Unit], entry_sha256: str, base: str, k: int) -> list[Un
     Args:
         units: of the suite; their order does not matter.
         entry_sha256: of entry.json.
-        base: a commit, or a random number.
+        base: a commit, or `random:` and a number.
         k: verdicts.
 
     Returns:
