@@ -11,6 +11,7 @@ import click
 
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import command_line, say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves
@@ -91,26 +92,24 @@ def publish(
     Exit code 0: published. 1: something stands against it, and nothing was sent. 2: bad input.
     """
     from harness.dataset.signals import Suite
-    from harness.errors import NotValid
-    from harness.hub.pushing import require_token
 
     _check_options(folder, to, private, share, private_to, seed, tag)
-    if to is not None:
-        require_token(
-            f"or look at it first, without --to: goodenough publish {folder} writes {folder}/.published"
-        )
     suite = Suite(folder, f"local/{folder.resolve().name}")
     if share is None:
         targets = [_Target(suite, to, private)]
     else:
         targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
     examined = [_examined(target, licence, masks_only) for target in targets]
-    if against := list(dict.fromkeys(line for lines, _ in examined for line in lines)):
-        for line in against:
-            click.echo(line)
-        raise NotValid(f"{len(against)} things stand against publishing {folder}; nothing was sent")
+    texts, against = _cards(cards, [task.name for task in suite.tasks])
+    against = list(dict.fromkeys([*(line for lines, _ in examined for line in lines), *against]))
+    _require_nothing_against(folder, against, to)
+    for task in suite.tasks:
+        if task.name not in texts:
+            say(
+                f"{task.name}: no data card given with --card; its corpus is named in the README, and no more"
+            )
     forms = [
-        _prepared(target, entries, cards, licence, masks_only)
+        _prepared(target, entries, texts, licence, masks_only)
         for target, (_, entries) in zip(targets, examined, strict=True)
     ]
     for prepared in forms:
@@ -153,27 +152,58 @@ def _check_options(
     from harness.errors import BadInput
     from harness.hub.repository import split
 
-    for option, name in (("--to", to), ("--private-to", private_to)):
-        if name is not None and (split(name) is None or "@" in name):
-            raise BadInput(f"{option} is {name!r}; expected the name of a dataset of the Hub, ORG/NAME")
+    found = [
+        f"{option} is {name!r}; expected the name of a dataset of the Hub, ORG/NAME"
+        for option, name in (("--to", to), ("--private-to", private_to))
+        if name is not None and (split(name) is None or "@" in name)
+    ]
     if to is None and (private or tag):
-        raise BadInput("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+        found.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
     if share is not None and not 0 < share < 1:
-        raise BadInput(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
+        found.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
     if share is not None and private_to is None:
-        raise BadInput("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
+        found.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
     if share is None and (private_to is not None or seed is not None):
-        raise BadInput(
+        found.append(
             "--private-to and --hold-back-seed are of clips that are held back; say how many with"
             " --hold-back SHARE"
         )
     if to is not None and private_to is not None and to.lower() == private_to.lower():
-        raise BadInput(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
+        found.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
     if to is not None and share is None and (before := split_of(folder)) is not None:
         n = sum(map(len, before.held_back.values()))
-        raise BadInput(
-            f"{n} clips of {folder} are held back, and this would publish them; give --hold-back"
-            f" {before.share:g} --hold-back-seed {before.seed} --private-to ORG/NAME, too"
+        found.append(
+            f"{plural(n, 'clip')} of {folder} {'is' if n == 1 else 'are'} held back, and this would publish"
+            f" {'it' if n == 1 else 'them'}; give --hold-back {before.share:g} --hold-back-seed {before.seed}"
+            " --private-to ORG/NAME, too"
+        )
+    if len(found) > 1:
+        for line in found:
+            click.echo(line)
+        raise BadInput(f"{len(found)} things are wrong with the options of publish; nothing was sent")
+    if found:
+        raise BadInput(found[0])
+
+
+def _require_nothing_against(folder: Path, against: list[str], to: str | None) -> None:
+    """Say at once all that stands against publishing, a token that is missing among it."""
+    from harness.errors import BadInput, NotValid
+    from harness.hub.pushing import require_token
+
+    look = f"or look at it first, without --to: goodenough publish {folder} writes {folder}/.published"
+    try:
+        if to is not None:
+            require_token(look)
+    except BadInput as error:
+        if not against:
+            raise
+        against = [*against, str(error)]
+    for line in against:
+        click.echo(line)
+    if against:
+        n = plural(len(against), "thing")
+        raise NotValid(
+            f"{n} {'stands' if len(against) == 1 else 'stand'} against publishing {folder}; nothing was sent"
         )
 
 
@@ -272,7 +302,7 @@ def _examined(target: _Target, licence: str | None, masks_only: bool) -> tuple[l
 def _prepared(
     target: _Target,
     entries: list[Path],
-    cards: tuple[Path, ...],
+    cards: dict[str, str],
     licence: str | None,
     masks_only: bool,
 ) -> Prepared:
@@ -285,7 +315,7 @@ def _prepared(
             suite,
             entries,
             repo_id=target.to or "ORG/NAME",
-            cards=_cards(cards, [task.name for task in suite.tasks]),
+            cards=cards,
             licence=licence,
             masks_only=masks_only,
             note=target.note,
@@ -310,13 +340,12 @@ def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     return tables
 
 
-def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:
-    """Data cards by task; the `configs` of a card's YAML head say which it is of."""
+def _cards(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Data cards by task, and what is wrong with any: the `configs` of its YAML head say which it is of."""
     import yaml
 
-    from harness.errors import BadInput
-
     found: dict[str, str] = {}
+    wrong = []
     for path in paths:
         text = path.read_text("utf-8")
         try:
@@ -325,15 +354,13 @@ def _cards(paths: tuple[Path, ...], tasks: list[str]) -> dict[str, str]:
             head = None
         configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not set(configs) <= set(tasks):
-            raise BadInput(
+            wrong.append(
                 f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
                 f" folder has {', '.join(tasks)}"
             )
+            continue
         found |= dict.fromkeys(configs, text)
-    for task in tasks:
-        if task not in found:
-            say(f"{task}: no data card given with --card; its corpus is named in the README, and no more")
-    return found
+    return found, wrong
 
 
 def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:

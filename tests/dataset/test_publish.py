@@ -204,6 +204,37 @@ def test_a_wrong_option_is_one_line(tmp_path, capsys, options, told):
     assert told in capsys.readouterr().err
 
 
+def test_a_token_and_a_card_that_are_missing_are_said_with_all_else(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    add(tmp_path / "signals")
+    card = tmp_path / "card.md"
+    card.write_text("no head\n")
+    command = ["publish", str(tmp_path / "signals"), "--to", "org/name", "--card", str(card)]
+    assert cli.run(command) == 1
+    out, err = capsys.readouterr()
+    licence, judged, about, token = out.splitlines()
+    assert "its licence is not stated" in licence
+    assert judged.startswith("toys/a, deepfake: has not judged these signals")
+    assert about.startswith(f"{card} must say in its YAML head which tasks it is of")
+    assert token.startswith("not logged in to the Hub")
+    assert err.splitlines() == [
+        f"goodenough: 4 things stand against publishing {tmp_path / 'signals'}; nothing was sent"
+    ]
+    assert cli.run([*command[:2], "--masks-only"]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert err.splitlines()[-1].startswith("goodenough: 1 thing stands against publishing ")
+
+
+def test_all_options_that_are_wrong_are_said_at_once(tmp_path, capsys):
+    add(tmp_path)
+    assert cli.run(["publish", str(tmp_path), "--tag", "v3", "--hold-back", "1.5", "--private-to", "x"]) == 2
+    out, err = capsys.readouterr()
+    assert [line.split(" ")[0] for line in out.splitlines()] == ["--private-to", "--private", "--hold-back"]
+    assert "3 things are wrong with the options of publish; nothing was sent" in err
+
+
 # ---- the card ------------------------------------------------------------------------------------
 
 
