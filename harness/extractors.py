@@ -6,6 +6,7 @@ Public: ARCHITECTURES, open_extractor, backend, quiet, one_line.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +56,7 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
         raise BadModel(f"{name}: no {expected} from preprocessor_config.json: {one_line(error)}") from None
     if getattr(extractor, "dither", 0.0):
         extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
-    if backend(extractor) == "numpy fbank":
+    if expected == "ASTFeatureExtractor":
         quicken(extractor)
     made, wanted = _shapes(config, extractor)
     if made != wanted:
@@ -110,14 +111,16 @@ def one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence: transformers reports on stderr what is checked here; its settings are put back."""
+    """Silence: transformers and torch report on stderr what is checked here; settings are put back."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -1,10 +1,10 @@
 """Feature extractors: what they hear, and other ways through them that give the same features.
 
-    quicken          faster, to the last bit: the filter bank of AST's extractor goes through a clip frame by
-                     frame, which costs more than a small model's forward pass
+    quicken          faster, to the last bit: the filter bank of AST's extractor goes through a whole clip,
+                     also beyond what it keeps, frame by frame, which costs more than a small model
     differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
 
-Public: quicken, differentiable, window_seconds, min_samples.
+Public: quicken, differentiable, window_samples, min_samples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     """(b, n_samples) float32 waveforms of one length -> what the extractor makes of them."""
 
 _FRAME, _HOP, _FFT = 400, 160, 512
-"""Samples in a frame, from one frame to the next, and in its transform: fixed in the extractor."""
+"""Samples in a frame, from one frame to the next, and in its transform: fixed in AST's extractor where it
+computes in numpy, at every sampling rate."""
 _PREEMPHASIS = 0.97
 _FLOOR = 1.192092955078125e-07
 """Smallest mel energy before the logarithm."""
@@ -37,28 +38,36 @@ Features = NDArray[np.float32]
 
 
 def quicken(extractor: Any) -> bool:
-    """Give an AST feature extractor the faster filter bank, if that changes nothing.
+    """Have an AST feature extractor compute only what it keeps, and that faster, if it changes nothing.
 
     Args:
-        extractor: an ASTFeatureExtractor that computes its filter bank in numpy.
+        extractor: an ASTFeatureExtractor.
 
     Returns:
-        Whether it was done: only where noise, silence and a click give the same features, bit for bit.
+        Whether it was done: only where noise, silence, a click and a clip longer than is kept give the same
+        features, bit for bit.
     """
+    own, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
 
-    def features(waveform: Waveform, max_length: int) -> Features:
-        made = _fbank(waveform, extractor.window, extractor.mel_filters)[:max_length]
+    def whole_frames(waveform: Waveform, max_length: int) -> Features:
+        made = _fbank(waveform[:longest], extractor.window, extractor.mel_filters)
         return np.pad(made, ((0, max_length - len(made)), (0, 0)))
 
+    def cut_first(waveform: Waveform, max_length: int) -> Features:
+        features: Features = own(waveform[:longest], max_length)
+        return features
+
     rng = generator("frontends")
-    probes = [rng.normal(size=n).astype(np.float32) * gain for n, gain in ((16_000, 0.1), (7_777, 3.0))]
+    lengths = ((16_000, 0.1), (7_777, 3.0), (longest + 7_777, 0.1))
+    probes = [rng.normal(size=n).astype(np.float32) * gain for n, gain in lengths]
     probes += [np.zeros(4_000, dtype=np.float32), np.eye(1, 5_000, 1_234, dtype=np.float32)[0]]
-    for probe in probes:
-        wanted = extractor._extract_fbank_features(probe, max_length=extractor.max_length)
-        if not np.array_equal(features(probe, extractor.max_length), wanted):
-            return False
-    extractor._extract_fbank_features = features
-    return True
+    wanted = [own(probe, max_length=extractor.max_length) for probe in probes]
+    for features in (whole_frames, cut_first) if hasattr(extractor, "mel_filters") else (cut_first,):
+        made = [features(probe, extractor.max_length) for probe in probes]
+        if all(map(np.array_equal, made, wanted)):
+            extractor._extract_fbank_features = features
+            return True
+    return False
 
 
 def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) -> Features:
@@ -76,21 +85,27 @@ def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) 
 # ---- what is heard ---------------------------------------------------------------------------------
 
 
-def window_seconds(config: Any, extractor: Any) -> float | None:
-    """AST: its number of frames, 10 ms from one to the next. Whisper: its chunk."""
+def window_samples(config: Any, extractor: Any) -> int | None:
+    """Samples from the first to the last that can change the logits; None of a model that takes any length.
+
+    AST: up to the end of the last frame that is in a patch; frames too few for one more patch are in none.
+    Whisper: its chunk.
+    """
     if config.model_type == "whisper":
-        return float(extractor.n_samples / extractor.sampling_rate)
+        last_frame = (extractor.nb_max_frames - 1) * extractor.hop_length + extractor.n_fft // 2
+        return int(min(extractor.n_samples, last_frame))
     if config.model_type == "audio-spectrogram-transformer":
-        return float(extractor.max_length * 0.010)
+        n_strides = (config.max_length - config.patch_size) // config.time_stride
+        return _samples_of(n_strides * config.time_stride + config.patch_size, extractor)
     return None
 
 
-def min_samples(config: Any) -> int:
+def min_samples(config: Any, extractor: Any) -> int:
     """Shortest input that still gives every layer something to work on; 1 of a model that does not say."""
     if config.model_type == "whisper":
         return 1
     if config.model_type == "audio-spectrogram-transformer":
-        return _FRAME
+        return _samples_of(1, extractor)
     if config.model_type == "wav2vec2-bert":
         return _FRAME + _HOP  # two frames: it divides by their standard deviation
     n = int(getattr(config, "squeeze_factor", 1))
@@ -98,6 +113,14 @@ def min_samples(config: Any) -> int:
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         n = (n - 1) * stride + kernel
     return n
+
+
+def _samples_of(n_frames: int, extractor: Any) -> int:
+    """Of frames of AST's extractor: in numpy of 400 samples at any rate, in torchaudio of 25 ms."""
+    frame, hop = _FRAME, _HOP
+    if not hasattr(extractor, "mel_filters"):
+        frame, hop = int(extractor.sampling_rate * 0.025), int(extractor.sampling_rate * 0.010)
+    return (n_frames - 1) * hop + frame
 
 
 # ---- in torch --------------------------------------------------------------------------------------
@@ -167,11 +190,11 @@ def _ast(extractor: Any) -> Differentiable:
     window = torch.from_numpy(np.asarray(extractor.window, dtype=np.float32))
 
     def front_end(waveforms: torch.Tensor) -> torch.Tensor:
-        frames = waveforms.unfold(1, _FRAME, _HOP)
+        frames = waveforms[:, : _samples_of(extractor.max_length, extractor)].unfold(1, _FRAME, _HOP)
         frames = frames - frames.mean(dim=2, keepdim=True)
         before = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
         power = torch.fft.rfft((frames - _PREEMPHASIS * before) * window, _FFT).abs().square()
-        log = (power @ filters).clamp(min=_FLOOR).log()[:, : extractor.max_length]
+        log = (power @ filters).clamp(min=_FLOOR).log()
         log = torch.nn.functional.pad(log, (0, 0, 0, extractor.max_length - log.shape[1]))
         return (log - extractor.mean) / (extractor.std * 2) if extractor.do_normalize else log
 

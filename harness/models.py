@@ -13,25 +13,28 @@ Public: DTYPES, Classifier, load, open_checkpoint.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
+import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from harness import audio
+from harness import audio, devices, memory, windows
 from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
 from harness.errors import BadInput, BadModel
 from harness.extractors import ARCHITECTURES, backend, one_line, open_extractor, quiet
-from harness.frontends import differentiable, min_samples, window_seconds
+from harness.frontends import differentiable, min_samples, window_samples
 from harness.records import Mask, ModelFacts, Waveform
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Arithmetics of a model."""
+
+_LOG = logging.getLogger("goodenough")
 
 _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
 
@@ -41,7 +44,7 @@ class Classifier:
 
     def __init__(self, checkpoint: Checkpoint, model: Any, extractor: Any, device: str, batch_size: int):
         """Take a transformers model on `device` and its feature extractor."""
-        config = model.config
+        config, rate = model.config, int(extractor.sampling_rate)
         self.ref = checkpoint.ref
         """Which model."""
         self.class_names = tuple(str(config.id2label[i]) for i in range(len(config.id2label)))
@@ -53,16 +56,16 @@ class Classifier:
         self.settings_sha256 = settings_sha256(checkpoint)
         """Of config and preprocessor, and of code where it brings its own."""
         self.batch_size = batch_size
-        """Largest batch; halved when memory runs out."""
+        """Largest batch; halved until it fits where memory is short."""
         self.frontend = f"{type(extractor).__name__} ({backend(extractor)})"
         """Feature extractor, and what computes its features."""
-        self.min_samples = min_samples(config)
+        self.min_samples = min_samples(config, extractor)
         """Shortest waveform it can hear, at its own rate."""
         self.facts = ModelFacts(
             architecture=type(model).__name__,
             n_parameters=sum(p.numel() for p in model.parameters()),
-            sample_rate_hz=int(extractor.sampling_rate),
-            window_seconds=window_seconds(config, extractor),
+            sample_rate_hz=rate,
+            window_seconds=None if (n := window_samples(config, extractor)) is None else n / rate,
             licence=checkpoint.licence,
             remote_code=checkpoint.trusted,
             trained_on=checkpoint.trained_on,
@@ -77,6 +80,9 @@ class Classifier:
         self._fixed_length = config.model_type in _FIXED_LENGTH
         self._front_ends: dict[int, Any] = {}
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
+        self._need = memory.Need()
+        if not type(model).__module__.startswith("transformers."):
+            self.facts = replace(self.facts, window_seconds=self.measured_window())
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """What the model says.
@@ -95,14 +101,14 @@ class Classifier:
         heard = [self._prepared(waveform, sample_rate_hz) for waveform in waveforms]
         logits = np.empty((len(heard), len(self.class_names)), dtype=np.float32)
         # Longest first: if memory runs out, it does so early.
-        lengths = [0 if self._fixed_length else len(waveform) for waveform in heard]
+        lengths = [self._length(len(waveform)) for waveform in heard]
         order = sorted(range(len(heard)), key=lambda i: -lengths[i])
         start = 0
         while start < len(order):
             end = start + 1
             while (
                 end < len(order)
-                and end - start < self.batch_size
+                and end - start < self._fitting(heard[order[start]], lengths[order[start]])
                 and lengths[order[end]] == lengths[order[start]]
             ):
                 end += 1
@@ -119,6 +125,21 @@ class Classifier:
                 " trained in a precision that overflowed?"
             )
         return logits
+
+    def measured_window(self) -> float | None:
+        """How much of a clip moves its logits, found by asking it; see `windows.measured`."""
+        rate = self.facts.sample_rate_hz
+
+        def ask(waveform: Waveform) -> NDArray[np.float32]:
+            length = self._length(len(waveform))
+            if length <= self._need.length:
+                return self.logits([waveform], rate)[0]
+            return self._need.measure(lambda: self.logits([waveform], rate)[0], length)
+
+        def may_ask(n_samples: int) -> bool:
+            return self.device != "cpu" or self._need.fitting(1, self._length(n_samples))[0] == 1
+
+        return windows.measured(ask, rate, may_ask)
 
     def can_hear(self, n_samples: int, sample_rate_hz: int) -> bool:
         """Whether a waveform is long enough for every layer of the model."""
@@ -138,11 +159,7 @@ class Classifier:
         Returns:
             (m, n_samples) float32.
         """
-        import torch
-
-        if not self.device.startswith("cuda"):
-            return None
-        return _kept(torch.from_numpy(X).to(self.device), torch.from_numpy(masks).to(self.device), n_samples)
+        return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
 
     def slopes(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
@@ -170,7 +187,7 @@ class Classifier:
             if front_end is None:
                 return None
             heard = torch.from_numpy(waveform)[None].requires_grad_()
-            with torch.enable_grad(), _exact(self.device):
+            with quiet(), torch.enable_grad(), devices.exact(self.device):
                 inputs = {self._extractor.model_input_names[0]: self._placed(front_end(heard))}
                 logits = self._model(**inputs).logits[0].float()
                 own = torch.from_numpy(expected).to(self.device)
@@ -199,18 +216,24 @@ class Classifier:
             )
         return heard
 
+    def _length(self, n_samples: int) -> int:
+        """What decides which clips share a batch, and how much memory they take."""
+        return 1 if self._fixed_length else n_samples
+
     def _forward(self, batch: list[Waveform]) -> NDArray[np.float32] | None:
         """(b, n_classes), or None when memory ran out."""
         import torch
 
-        with self._threads.limit(limits=1, user_api="blas"):
-            features = self._extractor(batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt")
         try:
-            with torch.inference_mode(), _exact(self.device):
+            with quiet(), self._threads.limit(limits=1, user_api="blas"):
+                features = self._extractor(
+                    batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
+                )
+            with quiet(), torch.inference_mode(), devices.exact(self.device):
                 inputs = {k: self._placed(v) for k, v in features.items() if k in self._inputs}
                 logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
-        except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_full(error):
                 raise
             return None
         return logits
@@ -219,6 +242,25 @@ class Classifier:
         """A feature where the model is, in its arithmetic; attention masks stay whole numbers."""
         on_device = feature.to(self.device)
         return on_device.to(self._dtype) if on_device.is_floating_point() else on_device
+
+    def _fitting(self, waveform: Waveform, length: int) -> int:
+        """How many clips of this length can be heard at once: fewer than asked for where memory is short.
+
+        On a processor; a card says by itself that its memory is full, and a computer ends the process.
+        """
+        if self.batch_size == 1 or self.device != "cpu":
+            return self.batch_size
+        if length > self._need.length:
+            self._need.measure(lambda: self._forward([waveform]), length, self.batch_size)
+        fitting, free = self._need.fitting(self.batch_size, length)
+        if (fitting := max(1, fitting)) < self.batch_size:
+            seconds, needed = len(waveform) / self.facts.sample_rate_hz, self._need.of(length)
+            _LOG.warning(
+                f"{self.ref.repo_id} takes {needed / 1e9:.1f} GB of memory for a clip of {seconds:.1f} s, and"
+                f" {free / 1e9:.1f} GB are free: batches of {fitting}, not {self.batch_size}"
+            )
+            self.batch_size = fitting
+        return self.batch_size
 
     def _halved(self, n: int, longest: Waveform) -> int:
         """Batch size to go on with after a batch of `n` did not fit."""
@@ -233,14 +275,6 @@ class Classifier:
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         return n // 2
-
-
-def _kept(X: Any, masks: Any, n_samples: int) -> Waveform:
-    """`spectra.keep` in torch, wherever its arguments lie."""
-    import torch
-
-    kept: Waveform = torch.fft.irfft(torch.where(masks, X, 0), n_samples).float().cpu().numpy()
-    return kept
 
 
 def load(
@@ -282,7 +316,7 @@ def open_checkpoint(
         raise BadInput(f"the batch size is {batch_size}; expected 1 or more")
     if dtype not in DTYPES:
         raise BadInput(f"no arithmetic {dtype!r}; expected one of {', '.join(DTYPES)}")
-    device = _device(device)
+    device = devices.find(device)
     trusted = checkpoint.trusted
     _require_known_architecture(checkpoint)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
@@ -311,18 +345,6 @@ def open_checkpoint(
     except RuntimeError as error:
         raise BadInput(f"{name} cannot be moved to {device} ({one_line(error)}); try --device cpu") from None
     return Classifier(checkpoint, model.eval(), extractor, device, batch_size)
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.ones(1, device=name).cpu()  # the latter fails on `meta`
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise BadInput(f"no device {name!r} here; use --device cpu") from None
-    return name
 
 
 def _require_known_architecture(checkpoint: Checkpoint) -> None:
@@ -361,12 +383,3 @@ def _require_all_weights(name: str, loading: dict[str, Any]) -> None:
             f"{name} has no fitting weights for {shown}: they would be random, and so would the answers;"
             " was its head renamed, or was it saved as another class?"
         )
-
-
-def _exact(device: str) -> contextlib.AbstractContextManager[None]:
-    """Convolutions in float32 proper: TF32, the default on NVIDIA cards, keeps 10 bits of each factor."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    return contextlib.nullcontext()

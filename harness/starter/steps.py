@@ -47,7 +47,16 @@ KINDS = ("baseline", "model", "signals", "verdicts", "anchor")
 STEPS = "steps.json"
 """File of the suite: key of every step by its name."""
 
-ASKING = ("score.stimuli", "score.units", "score.transfer", "spectra", "models", "extractors", "frontends")
+ASKING = (
+    "score.stimuli",
+    "score.units",
+    "score.transfer",
+    "spectra",
+    "models",
+    "extractors",
+    "frontends",
+    "devices",
+)
 """The modules that decide what a model answers to what."""
 
 _SCORE = (

@@ -1,0 +1,60 @@
+"""Where a model runs: the matters of torch that depend on it.
+
+Public: find, exact, keep, is_full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import BadInput
+from harness.records import Mask, Waveform
+
+_FULL = ("out of memory", "can't allocate memory", "not enough memory")
+"""What torch says of a device, and of a processor on Linux and on Windows."""
+
+
+def find(name: str | None) -> str:
+    """A device, as torch names it; a CUDA card if there is one, else the processor, when None.
+
+    Raises:
+        BadInput: there is no such device.
+    """
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.ones(1, device=name).cpu()  # the latter fails on `meta`
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise BadInput(f"no device {name!r} here; use --device cpu") from None
+    return name
+
+
+def exact(device: str) -> contextlib.AbstractContextManager[None]:
+    """Convolutions in float32 proper: TF32, the default on NVIDIA cards, keeps 10 bits of each factor."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return contextlib.nullcontext()
+
+
+def keep(X: NDArray[np.complex128], masks: Mask, n_samples: int, device: str) -> Waveform:
+    """`spectra.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32."""
+    import torch
+
+    spectrum, kept = torch.from_numpy(X).to(device), torch.from_numpy(masks).to(device)
+    waveforms: Waveform = torch.fft.irfft(torch.where(kept, spectrum, 0), n_samples).float().cpu().numpy()
+    return waveforms
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that memory ran out."""
+    import torch
+
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or any(words in str(error) for words in _FULL)

@@ -1,0 +1,143 @@
+"""Memory of this process: how much there is for it, and how much a call takes.
+
+Read from /proc and from the control group (the limit of a container, or of a job of a cluster); where there
+is neither, nothing is known, and the answer is None.
+
+Public: available, Peak, Need.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+_INTERVAL = 0.002
+"""Seconds from one look at a call's memory to the next."""
+_FILLED = 0.8
+"""Share of what is free that a batch may take."""
+
+
+def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes this process can still take without swapping, nor being ended; None where nobody says.
+
+    Args:
+        proc: where the kernel says what it knows.
+        groups: where control groups lie, of version 2 or 1.
+    """
+    left = []
+    for line in _lines(proc / "meminfo"):
+        if line.startswith("MemAvailable:"):
+            left.append(int(line.split()[1]) * 1024)
+    for line in _lines(proc / "self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, names = groups, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = groups / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # In a container its own group is mounted at the root.
+        group = root / path.lstrip("/")
+        for folder in (root, *(each for each in (group, *group.parents) if root in each.parents)):
+            limit, used = (_number(folder / name) for name in names[:2])
+            if limit is not None and used is not None:
+                cached = [n for n in _lines(folder / "memory.stat") if n.startswith(f"{names[2]} ")]
+                left.append(max(0, limit - used + sum(int(n.split()[1]) for n in cached)))
+    return min(left, default=None)
+
+
+T = TypeVar("T")
+
+
+class Peak:
+    """How much more memory this process had, at most, while the block ran, than before it."""
+
+    def __init__(self) -> None:
+        self.bytes: int | None = None
+        """Known after the block; None where it cannot be."""
+        self._before = self._most = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._before = self._most = _resident() or 0
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._before:
+            self.bytes = self._most - self._before
+
+    def _look(self) -> None:
+        while not self._done.wait(_INTERVAL):
+            self._most = max(self._most, _resident() or 0)
+
+
+class Need:
+    """Memory that a model takes for a clip: measured on the longest so far."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        """Of the clip it was measured on; 0 before."""
+        self.bytes = 0
+        """What that one took."""
+
+    def measure(self, hear: Callable[[], T], length: int, batch_size: int = 1) -> T:
+        """Have a clip heard, and see what it takes.
+
+        Again where a batch of so many seems not to fit: what is opened at the first time comes on top.
+        """
+        self.length, self.bytes = length, 0
+        with Peak() as peak:
+            said = hear()
+        self.bytes = peak.bytes or 0
+        if self.fitting(batch_size, length)[0] < batch_size:
+            with Peak() as peak:
+                said = hear()
+            self.bytes = peak.bytes or 0
+        return said
+
+    def of(self, length: int) -> float:
+        """Bytes for a clip, at most: they grow with its length, or with the square of it."""
+        ratio = length / self.length if self.length else 0.0
+        return self.bytes * max(ratio, ratio**2)
+
+    def fitting(self, batch_size: int, length: int) -> tuple[int, int]:
+        """How large a batch of clips of a length fits, and in how much memory.
+
+        Returns:
+            batch_size, halved until it fits, 0 if not even one clip does; bytes that are free, 0 where
+            that is not known.
+        """
+        free = available()
+        while free is not None and batch_size and batch_size * self.of(length) > _FILLED * free:
+            batch_size //= 2
+        return batch_size, free or 0
+
+
+def _resident() -> int | None:
+    """Bytes of this process that lie in memory."""
+    lines = _lines(Path("/proc/self/statm"))
+    return int(lines[0].split()[1]) * os.sysconf("SC_PAGE_SIZE") if lines else None
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None where there is none, as in `max`."""
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].isdigit() else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

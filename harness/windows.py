@@ -1,0 +1,140 @@
+"""How much of a clip a model hears, measured: the end of a sound is changed, and logits move or they do not.
+
+Needed for models that bring code of their own, which may cut a clip wherever they like; of the others it
+shows whether what is said of them is true.
+
+The sounds are made of two values alone, one the negative of the other and as many of each, and what is
+changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
+and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
+
+Public: SECONDS, measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.records import FloatArray, Waveform
+from harness.seeds import generator
+
+SECONDS = (2, 8, 32)
+"""Lengths of the sounds, one after the other until one has an end that is not heard."""
+
+_GRID = 100
+"""Places a second at which a window may end."""
+_VALUE = 0.125
+_PITCHES = (80.0, 700.0, 3_000.0)
+"""Hz of the square waves into which the two values are ordered."""
+_FADED = 1e-4
+"""Of what the whole moves the logits by: what the last tenth of a window moves them by at least, unless it is
+not cut but counts less and less."""
+
+Ask = Callable[[Waveform], NDArray[np.float32]]
+"""(n_samples,) at the model's own rate -> (n_classes,)"""
+_Change = Callable[[FloatArray, FloatArray], FloatArray]
+"""Part of a sound, (n,), and its times in seconds, (n,) -> what is put in its place, (n,)."""
+
+
+def measured(ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samples: True) -> float | None:
+    """The window of a model: from the start of a clip, in seconds, rounded up to 10 ms.
+
+    Args:
+        ask: the model; what it raises means that it does not take a sound of this length.
+        rate: its rate in Hz.
+        may_ask: whether it can be asked of so many samples at all; if not, that length and longer ones are
+            left out.
+
+    Returns:
+        None where the end is heard of every length that was tried, however little it counts; also of a model
+        that answers the same of everything, or something else each time.
+    """
+    for seconds in SECONDS:
+        if not may_ask(seconds * rate):
+            return None
+        trial = _trial(ask, seconds, rate)
+        if trial is None or trial.hears(round(_GRID * seconds * 15 / 16)):
+            continue
+        place = trial.last_place()
+        return None if place is None else place / _GRID
+    return None
+
+
+def _trial(ask: Ask, seconds: int, rate: int) -> _Trial | None:
+    """None where the model does not take sounds of this length: whatever its own code raises."""
+    try:
+        return _Trial(ask, seconds, rate)
+    except Exception:
+        return None
+
+
+class _Trial:
+    """Two sounds of one length, and how the answers to them move when parts are changed."""
+
+    def __init__(self, ask: Ask, seconds: int, rate: int) -> None:
+        n_samples = seconds * rate
+        noise = np.full(n_samples, _VALUE, dtype=np.float32)
+        noise[: n_samples // 2] = -_VALUE
+        noise = generator("window", str(n_samples)).permutation(noise)
+        self._ask, self._rate, self._seconds = ask, rate, seconds
+        self._times = np.arange(n_samples) / rate
+        self._sounds = (noise, _square_wave(_PITCHES[1])(noise, self._times))
+        self._said = [ask(sound) for sound in self._sounds]
+        self._noise = float(np.abs(ask(noise) - self._said[0]).max())
+        self._changes: list[tuple[int, _Change]] = list(product((0, 1), _ORDERS))
+        # A model that hears no more than how loud it is does not notice another order.
+        if not self.hears(0):
+            self._changes = list(product((0, 1), _GAINS))
+
+    def hears(self, place: int) -> bool:
+        """Whether what follows this place of the grid moves the logits at all."""
+        return any(self._moves(place, change) > self._noise for change in self._changes)
+
+    def last_place(self) -> int | None:
+        """The first place of the grid after which nothing is heard; None where there is no such."""
+        moves = [self._moves(0, change) for change in self._changes]
+        if max(moves) <= self._noise:
+            return None
+        telling = self._changes[int(np.argmax(moves))]
+        place = self._last_place(lambda place: self._moves(place, telling) > self._noise)
+        if self.hears(place):
+            place = self._last_place(self.hears)
+        last_tenth = max(self._moves(place - place // 10 - 1, change, place) for change in self._changes)
+        return place if last_tenth > _FADED * max(moves) else None
+
+    def _last_place(self, is_heard: Callable[[int], bool]) -> int:
+        low, high = 0, self._seconds * _GRID
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if is_heard(middle) else (low, middle)
+        return high
+
+    def _moves(self, place: int, change: tuple[int, _Change], end: int | None = None) -> float:
+        """The most that a logit moves when a sound is changed from one place of the grid to another."""
+        which, changed = change
+        part = slice(place * self._rate // _GRID, None if end is None else end * self._rate // _GRID)
+        sound = self._sounds[which].copy()
+        sound[part] = changed(sound[part], self._times[part])
+        return float(np.abs(self._ask(sound) - self._said[which]).max())
+
+
+def _square_wave(pitch: float) -> _Change:
+    """The same values in the order of a square wave."""
+
+    def ordered(part: FloatArray, times: FloatArray) -> FloatArray:
+        made = np.empty_like(part)
+        made[np.argsort(np.sin(2 * np.pi * pitch * times), kind="stable")] = np.sort(part)
+        return made
+
+    return ordered
+
+
+def _shuffled(part: FloatArray, times: FloatArray) -> FloatArray:
+    return np.asarray(generator("window", "shuffled").permutation(part))
+
+
+_ORDERS: tuple[_Change, ...] = (*map(_square_wave, _PITCHES), _shuffled)
+_GAINS: tuple[_Change, ...] = (lambda part, times: 8 * part, lambda part, times: 0 * part)

@@ -1,0 +1,148 @@
+"""The window of a model: measured, and what is said of it by its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import windows
+from harness.models import load
+from tests import toys
+
+NAMES = ("happy", "sad", "neu")
+RATE = 4_000
+
+
+def features(x: Any) -> Any:
+    """(n_frames, 3): loudness, crossings and slope of 10 ms each."""
+    frames = np.asarray(x, dtype=np.float32)
+    frames = frames[: len(frames) // 40 * 40].reshape(-1, 40)
+    crossings = np.abs(np.diff(np.sign(frames), axis=1)).mean(axis=1)
+    return np.stack([np.square(frames).mean(axis=1), crossings, frames[:, 1:].mean(axis=1)], axis=1)
+
+
+def normalised(x: Any) -> Any:
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-7)
+
+
+def weighted(weights: Callable[[Any], Any]) -> windows.Ask:
+    """The mean over frames, each weighted by its time in seconds."""
+
+    def ask(x: Any) -> Any:
+        made = features(normalised(x))
+        w = weights(np.arange(len(made)) / 100).astype(np.float32)
+        return (made * w[:, None]).sum(axis=0) / w.sum()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [0.05, 1.0, 4.0, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.5, 2.0, 2.5, 7.77, 10.0, 30.0))],
+)
+@pytest.mark.parametrize("pooling", [np.mean, np.max])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_a_window_is_found_to_ten_milliseconds(seconds: float, pooling: Any, normalise: bool) -> None:
+    """Also where the whole clip is normalised before it is cut."""
+
+    def ask(x: Any) -> Any:
+        heard = normalised(x) if normalise else x
+        return pooling(features(heard[: round(seconds * RATE)]), axis=0)
+
+    assert windows.measured(ask, RATE) == pytest.approx(seconds, abs=0.011)
+
+
+def attention(x: Any) -> Any:
+    made = features(x)
+    w = np.exp(made - made.max(axis=0))
+    return (made * w).sum(axis=0) / w.sum(axis=0)
+
+
+HEAR_EVERYTHING = {
+    "mean": lambda x: features(x).mean(axis=0),
+    "mean of what is normalised": lambda x: features(normalised(x)).mean(axis=0),
+    "largest": lambda x: features(x).max(axis=0),
+    "attention": attention,
+    "loudness": lambda x: np.array([np.abs(x).mean(), x.std()], dtype=np.float32),
+    "peak": lambda x: np.array([np.abs(x).max(), 0], dtype=np.float32),
+    "last frame": lambda x: features(x)[-1],
+    "pieces of 4 s": lambda x: np.mean(
+        [features(x[i : i + 4 * RATE]).mean(axis=0) for i in range(0, len(x), 4 * RATE)], axis=0
+    ),
+    "less and less": weighted(lambda t: 1 / (1 + t)),
+    "next to nothing at the end": weighted(lambda t: np.exp(-t)),
+    "nothing that float32 can hold at the end": weighted(lambda t: np.exp(-4 * t)),
+    "a thousandth after 4 s": weighted(lambda t: np.where(t < 4, 1.0, 1e-3)),
+}
+
+
+@pytest.mark.parametrize("name", HEAR_EVERYTHING)
+def test_a_model_that_hears_everything_is_not_called_cut(name: str) -> None:
+    assert windows.measured(HEAR_EVERYTHING[name], RATE) is None
+
+
+def test_nothing_is_made_up_where_it_cannot_be_measured() -> None:
+    rng = np.random.default_rng(0)
+
+    def fails(x: Any) -> Any:
+        raise ValueError("not so long")
+
+    def takes_little(x: Any) -> Any:
+        return features(x).mean(axis=0) if len(x) <= 2 * RATE else fails(x)
+
+    def takes_much(x: Any) -> Any:
+        return features(x[: 4 * RATE]).mean(axis=0) if len(x) >= 4 * RATE else fails(x)
+
+    assert windows.measured(lambda x: np.zeros(3, np.float32), RATE) is None
+    assert windows.measured(lambda x: rng.normal(size=3).astype(np.float32), RATE) is None
+    assert windows.measured(fails, RATE) is None
+    assert windows.measured(takes_little, RATE) is None
+    assert windows.measured(takes_much, RATE) == 4.0
+    assert windows.measured(takes_much, RATE, lambda n_samples: n_samples < 4 * RATE) is None
+
+
+def test_the_same_window_is_found_each_time() -> None:
+    asked: list[list[bytes]] = [[], []]
+
+    def ask(x: Any) -> Any:
+        asked[-1].append(x.tobytes())
+        return features(x[: 3 * RATE]).mean(axis=0)
+
+    assert windows.measured(ask, RATE) == 3.0
+    asked.append([])
+    assert windows.measured(ask, RATE) == 3.0
+    assert asked[1] == asked[2]
+
+
+AST = "audio-spectrogram-transformer"
+SAMPLE = [(AST, 8_000, {}), (AST, 48_000, {}), ("whisper", 16_000, {}), ("hubert", 8_000, {})]
+KNOWN = [(architecture, 16_000, {}) for architecture in toys.ARCHITECTURES]
+KNOWN += [(AST, rate, {}) for rate in (11_025, 22_050, 32_000, 44_100)]
+KNOWN += [(AST, 16_000, {"time_stride": stride}) for stride in (1, 10, 20)]
+KNOWN += [("whisper", rate, {}) for rate in (8_000, 32_000, 48_000)]
+KNOWN += [("hubert", 44_100, {}), ("sew", 8_000, {}), ("wav2vec2-bert", 8_000, {})]
+
+
+@pytest.mark.filterwarnings("ignore:At least one mel filter")  # of the feature extractor that a toy is given
+@pytest.mark.parametrize(
+    ("architecture", "rate", "settings"),
+    [*SAMPLE, *(pytest.param(*case, marks=pytest.mark.slow) for case in KNOWN if case not in SAMPLE)],
+    ids=lambda value: str(value).replace(" ", ""),
+)
+def test_what_is_said_of_a_known_architecture_is_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, rate: int, settings: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(windows, "SECONDS", (1, 4))  # no toy has a window of more than two
+    folder = toys.save_model(tmp_path / "toy", architecture, NAMES, sample_rate_hz=rate, settings=settings)
+    model = load(str(folder), device="cpu")
+    said, found = model.facts.window_seconds, model.measured_window()
+    if said is None:
+        assert found is None
+    else:
+        # Of the window of the last frame little is left at its end.
+        assert found is not None
+        assert said - 0.02 < found < said + 0.011
