@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from harness.architectures import require_audio
 from harness.errors import BadModel
 from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
@@ -118,6 +119,8 @@ def preprocessor_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
+    if (folder / CONFIG).is_file():
+        _require_audio(model, folder)
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
     weights = _weight_files(model, folder)
@@ -142,6 +145,9 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         # The commit comes first: everything after it is about one moment, whatever is pushed meanwhile.
         commit = str(api.resolve_revision(model, revision=revision).resolved)
         info = _info(api, model, commit)
+        if info is not None and CONFIG in {file.rfilename for file in info.siblings or []}:
+            # What is no audio classifier is said to be none, and its weights are not fetched.
+            _require_audio(model, Path(snapshot_download(model, revision=commit, allow_patterns=[CONFIG])))
         if info is not None:
             _require_files(model, {file.rfilename for file in info.siblings or []})
         wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
@@ -211,6 +217,13 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
     config_of(checkpoint)
     preprocessor_of(checkpoint)
     return checkpoint
+
+
+def _require_audio(model: str, folder: Path) -> None:
+    """The type that config.json names, if it names one, is that of an audio classifier."""
+    config = _read_json(model, folder / CONFIG)
+    if config.get("model_type") is not None:
+        require_audio(model, config)
 
 
 def _require_files(model: str, names: set[str]) -> None:

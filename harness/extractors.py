@@ -8,30 +8,12 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import Any
 
+from harness.architectures import ARCHITECTURES
 from harness.checkpoints import Checkpoint, preprocessor_of
 from harness.errors import BadModel
 from harness.frontends import quicken
-
-ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "audio-spectrogram-transformer": "ASTFeatureExtractor",
-        "data2vec-audio": "Wav2Vec2FeatureExtractor",
-        "hubert": "Wav2Vec2FeatureExtractor",
-        "sew": "Wav2Vec2FeatureExtractor",
-        "sew-d": "Wav2Vec2FeatureExtractor",
-        "unispeech": "Wav2Vec2FeatureExtractor",
-        "unispeech-sat": "Wav2Vec2FeatureExtractor",
-        "wav2vec2": "Wav2Vec2FeatureExtractor",
-        "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
-        "wav2vec2-conformer": "Wav2Vec2FeatureExtractor",
-        "wavlm": "Wav2Vec2FeatureExtractor",
-        "whisper": "WhisperFeatureExtractor",
-    }
-)
-"""Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
 
 
 def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:

@@ -57,8 +57,8 @@ def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
     label_map = LabelMap(task.name, tuple(class_names), canonical, "names")
     if len(label_map.covered) < 2:
         raise _unread(
-            f"of the classes {_few(class_names)} only {len(label_map.covered)} can be read as labels of"
-            f" {task.name} ({_few(task.labels)}), and two are needed",
+            f"of the classes {_few(class_names)} {'only one' if label_map.covered else 'none'} can be read as"
+            f" labels of {task.name} ({_few(task.labels)}), and two are needed",
             class_names,
             task,
         )

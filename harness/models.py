@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from harness import audio, devices, memory, windows
+from harness.architectures import require_audio
 from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
 from harness.errors import BadInput, BadModel
-from harness.extractors import ARCHITECTURES, backend, one_line, open_extractor, quiet
+from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
 from harness.records import Mask, ModelFacts, Waveform
 
@@ -128,18 +129,22 @@ class Classifier:
 
     def measured_window(self) -> float | None:
         """How much of a clip moves its logits, found by asking it; see `windows.measured`."""
-        rate = self.facts.sample_rate_hz
-
-        def ask(waveform: Waveform) -> NDArray[np.float32]:
-            length = self._length(len(waveform))
-            if length <= self._need.length:
-                return self.logits([waveform], rate)[0]
-            return self._need.measure(lambda: self.logits([waveform], rate)[0], length)
 
         def may_ask(n_samples: int) -> bool:
             return self.device != "cpu" or self._need.fitting(1, self._length(n_samples))[0] == 1
 
-        return windows.measured(ask, rate, may_ask)
+        return windows.measured(self._answer, self.facts.sample_rate_hz, may_ask)
+
+    def window_holds(self) -> tuple[bool, bool]:
+        """Whether the end of its window moves the logits, and what follows it; see `windows.ends`."""
+        return windows.ends(self._answer, self.facts.sample_rate_hz, self.facts.window_seconds)
+
+    def _answer(self, waveform: Waveform) -> NDArray[np.float32]:
+        """(n_classes,) to one clip at its own rate; the memory that a longer one takes is measured."""
+        length, rate = self._length(len(waveform)), self.facts.sample_rate_hz
+        if length <= self._need.length:
+            return self.logits([waveform], rate)[0]
+        return self._need.measure(lambda: self.logits([waveform], rate)[0], length)
 
     def can_hear(self, n_samples: int, sample_rate_hz: int) -> bool:
         """Whether a waveform is long enough for every layer of the model."""
@@ -360,17 +365,15 @@ def _require_known_architecture(checkpoint: Checkpoint) -> None:
             raise BadModel(
                 f"{name} asks for {key} {config[key]!r} in config.json; expected eager or sdpa: remove it"
             )
-    if (kind := config.get("model_type")) not in ARCHITECTURES and not config.get("auto_map"):
-        raise BadModel(
-            f"{name} is of type {kind!r}; expected an audio classifier of one of: {', '.join(ARCHITECTURES)}"
-        )
+    require_audio(name, config)
 
 
 def _require_classes(name: str, id2label: dict[int, str]) -> None:
     if sorted(id2label) != list(range(len(id2label))):
         raise BadModel(f"{name}: the indices of id2label in config.json must run from 0 without gaps")
     if len(id2label) < 2:
-        raise BadModel(f"{name} has {len(id2label)} classes in config.json; a classifier needs two or more")
+        n = "one class" if id2label else "no classes"
+        raise BadModel(f"{name} has {n} in config.json; a classifier needs two or more")
 
 
 def _require_all_weights(name: str, loading: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ The sounds are made of two values alone, one the negative of the other and as ma
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
 and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
 
-Public: SECONDS, measured.
+Public: SECONDS, measured, ends.
 """
 
 from __future__ import annotations
@@ -63,6 +63,40 @@ def measured(ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samp
     return None
 
 
+def ends(ask: Ask, rate: int, window_seconds: float | None) -> tuple[bool, bool]:
+    """Whether what is said of a window is so, in a few questions.
+
+    Args:
+        ask: the model.
+        rate: its rate in Hz.
+        window_seconds: what is said of it; None for any length.
+
+    Returns:
+        whether the end of the window moves the logits, of a sound of two seconds where there is no window;
+        whether anything does that comes after it.
+    """
+    end = round((2.0 if window_seconds is None else window_seconds) * rate)
+    n_samples = end if window_seconds is None else end + rate
+    sound, times = _two_values(n_samples), np.arange(n_samples) / rate
+
+    def moves(start: int, stop: int, change: _Change) -> bool:
+        changed = sound.copy()
+        changed[start:stop] = change(sound[start:stop], times[start:stop])
+        return not np.array_equal(ask(changed), said)
+
+    said = ask(sound)
+    start, pitch = end - end // 4, _ORDERS[1]
+    counts = moves(start, end, pitch) or moves(start, end, _GAINS[0])
+    return counts, n_samples > end and moves(end, n_samples, pitch)
+
+
+def _two_values(n_samples: int) -> Waveform:
+    """Noise of two values, as many of one as of the other."""
+    noise = np.full(n_samples, _VALUE, dtype=np.float32)
+    noise[: n_samples // 2] = -_VALUE
+    return np.asarray(generator("window", str(n_samples)).permutation(noise))
+
+
 def _trial(ask: Ask, seconds: int, rate: int) -> _Trial | None:
     """None where the model does not take sounds of this length: whatever its own code raises."""
     try:
@@ -76,9 +110,7 @@ class _Trial:
 
     def __init__(self, ask: Ask, seconds: int, rate: int) -> None:
         n_samples = seconds * rate
-        noise = np.full(n_samples, _VALUE, dtype=np.float32)
-        noise[: n_samples // 2] = -_VALUE
-        noise = generator("window", str(n_samples)).permutation(noise)
+        noise = _two_values(n_samples)
         self._ask, self._rate, self._seconds = ask, rate, seconds
         self._times = np.arange(n_samples) / rate
         self._sounds = (noise, _square_wave(_PITCHES[1])(noise, self._times))

@@ -68,8 +68,8 @@ def _plain(estimate: Estimate, unit: str) -> str:
     if estimate.value is None:
         return f"unknown [n = {estimate.n:,}]"
     known = estimate.low is not None and estimate.high is not None
-    ends = f"{estimate.low:.2f} to {estimate.high:.2f}, " if known else ""
-    return f"{estimate.value:.2f}{unit} [{ends}n = {estimate.n:,}]"
+    ends = f"{estimate.low:z.2f} to {estimate.high:z.2f}, " if known else ""
+    return f"{estimate.value:z.2f}{unit} [{ends}n = {estimate.n:,}]"
 
 
 def sentences(study: Study, family: FamilyStudy) -> list[str]:

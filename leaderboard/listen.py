@@ -240,7 +240,7 @@ def player(
         if container == "WAV" or len(data) <= n_bytes or len(part) < sample_rate_hz // 4:
             break
         most = int(len(part) * 0.9 * n_bytes / len(data))
-    note = f"played at {gain_db:+.1f} dB".replace("-", "−")
+    note = f"played at {gain_db:+z.1f} dB".replace("-", "−")
     if sample_rate_hz // 10 <= len(waveform) - len(part):
         seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
         whole = len(waveform) / sample_rate_hz

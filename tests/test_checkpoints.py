@@ -305,7 +305,8 @@ def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
     assert f"org/toy has no revision '{'0' * 40}'" in commit
     assert "org/gated is gated" in gated
     assert "pytorch_model.bin, a pickle" in pickled
-    assert not any(request.startswith("GET /org/pickled/resolve") for request in hub.requests)
+    fetched = [request for request in hub.requests if request.startswith("GET /org/pickled/resolve")]
+    assert all(request.endswith("/config.json") for request in fetched), fetched
 
 
 def test_the_day_of_a_model_is_that_on_which_the_hub_first_had_it(hub: LoopbackHub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from harness import windows
 from harness.models import load
-from tests import toys
+from harness.score import transfer
+from tests import own_code, toys
 
 NAMES = ("happy", "sad", "neu")
 RATE = 4_000
@@ -146,3 +148,43 @@ def test_what_is_said_of_a_known_architecture_is_what_is_measured(
         # Of the window of the last frame little is left at its end.
         assert found is not None
         assert said - 0.02 < found < said + 0.011
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is trusted is copied to a folder of the test."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+
+OWN = {
+    "4 s": ({"hear": "heard = input_values[:, :64_000]"}, 4.0),
+    "1.5 s, the largest": ({"hear": "heard = input_values[:, :24_000]", "pool": "frames.amax(2)"}, 1.5),
+    "3 s at 8 kHz": ({"hear": "heard = input_values[:, :24_000]", "sample_rate_hz": 8_000}, 3.0),
+    "4 s, short ones padded": (
+        {"hear": "heard = torch.nn.functional.pad(input_values, (0, 64_000))[:, :64_000]"},
+        4.0,
+    ),
+    "4 s, short ones repeated": ({"hear": "heard = input_values.repeat(1, 4)[:, :64_000]"}, 4.0),
+    "all": ({}, None),
+    "all, less and less": (
+        {"pool": "(frames * torch.exp(-torch.arange(frames.shape[2]) / 3000)).sum(2) / 3000"},
+        None,
+    ),
+    "all, in pieces": ({"hear": "heard = input_values[:, : input_values.shape[1] // 100 * 100]"}, None),
+}
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("name", OWN)
+def test_the_window_of_a_model_with_code_of_its_own_is_measured(tmp_path: Path, name: str) -> None:
+    settings, seconds = OWN[name]
+    folder = own_code.save_model(tmp_path / "own", NAMES, **settings)
+    model = load(str(folder), device="cpu", trust_remote_code=True)
+    assert model.facts.window_seconds == seconds
+    assert model.window_holds() == (True, False)
+    rate = model.facts.sample_rate_hz
+    long = np.random.default_rng(0).normal(size=10 * rate).astype(np.float32)
+    seen = transfer.seen(long, rate, model.facts)
+    wanted = (10.0, 1.0) if seconds is None else (seconds, seconds / 10)
+    assert seen == pytest.approx(wanted, rel=0.02)

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import Opening, label_map_for, model_options, open_suite
+from harness.cli.layout import Row, print_rows
+from harness.cli.terminal import (
+    Opening,
+    class_names_for,
+    command_line,
+    label_map_for,
+    model_options,
+    open_suite,
+)
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
+    from harness.dataset.signals import Suite
     from harness.models import Classifier
     from harness.tasks import Task
 
@@ -42,30 +50,32 @@ def check(
     opening: Opening,
     as_json: bool,
 ) -> int:
-    """See whether MODEL, a Hub id or a folder, can be evaluated: it loads, hears, and speaks a task's labels.
+    """See whether MODEL, a Hub id or a folder, can be evaluated: it loads, hears, and has a task's labels.
 
     Hears synthetic sound through the real path, alone and in batches; needs no data. The time of a full
-    evaluation is that of --signals, or of the starter suite. Exit code 1 if it does not pass.
+    evaluation is that of --signals, or of the starter suite. The last line says whether the model is ready,
+    and which command comes next. Exit code 1 if it is not.
 
     Example: goodenough check superb/hubert-large-superb-er
     """
     import json
 
-    from harness import tasks
-
-    checkpoint = opening.resolve(model)
+    suite = open_suite(signals)
     if template:
-        _print_template(checkpoint, task_names)
+        _print_template(opening, model, [_task(name, suite) for name in task_names])
         return 0
-    classifier = opening.open(checkpoint)
-    wanted = [tasks.find(name) for name in task_names] or list(tasks.TASKS.values())
+    wanted = [_task(name, suite) for name in dict.fromkeys(task_names)] or _all_tasks(suite, signals)
+    classifier = opening.open(opening.resolve(model))
     readings = [_reading(classifier, task, label_map, bool(task_names)) for task in wanted]
     hearing, seconds = _hearing(classifier)
     fitting = [task for task, reading in zip(wanted, readings, strict=True) if reading.passed]
-    findings = [*_facts(classifier), *hearing, *readings, *_estimates(signals, fitting, seconds)]
-    if not any(reading.passed for reading in readings):
-        findings.append(Finding("labels", False, "speak no task; see why with --task T"))
+    findings = [*_facts(classifier), *hearing, *readings, *_estimates(suite, fitting, seconds)]
+    if not fitting and not task_names:
+        findings.append(
+            Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in wanted)}")
+        )
     passed = all(finding.passed is not False for finding in findings)
+    verdict = _verdict(hearing, list(zip(wanted, readings, strict=True)), suite)
     if as_json:
         click.echo(
             json.dumps(
@@ -74,30 +84,49 @@ def check(
                     "facts": asdict(classifier.facts),
                     "passed": passed,
                     "findings": [asdict(finding) for finding in findings],
+                    "verdict": verdict[0].rstrip(":"),
+                    "next": verdict[1],
                 }
             )
         )
     else:
-        _show(classifier.ref.repo_id, findings)
+        _show(classifier.ref.repo_id, findings, verdict)
     return 0 if passed else 1
 
 
-def _print_template(checkpoint: Checkpoint, task_names: tuple[str, ...]) -> None:
-    from harness import labels, tasks
-    from harness.checkpoints import class_names_of
+def _task(name: str, suite: Suite) -> Task:
+    """A task by its name or file: that of the suite where it has one of this name."""
+    from harness import tasks
+
+    there = {task.name: task for task in suite.tasks}
+    if name in there:
+        return there[name]
+    found = tasks.find(name)
+    return there.get(found.name, found)
+
+
+def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
+    """What is evaluated without --task: the tasks of the suite; without a suite, all there are."""
+    from harness import tasks
+
+    return list(tasks.TASKS.values() if signals is None else suite.tasks)
+
+
+def _print_template(opening: Opening, model: str, wanted: list[Task]) -> None:
+    from harness import labels
     from harness.errors import BadInput
 
-    if len(task_names) != 1:
-        raise BadInput(f"--template is for one task, and {len(task_names)} are given; name it with --task T")
-    class_names = class_names_of(checkpoint)
-    if not class_names:
-        raise BadInput(f"{checkpoint.ref.repo_id} has no id2label in config.json, so no classes to map")
-    click.echo(labels.template(class_names, tasks.find(task_names[0]), checkpoint.ref), nl=False)
+    if len(wanted) != 1:
+        raise BadInput(f"--template is for one task, and {len(wanted)} are given; name it with --task T")
+    checkpoint = opening.resolve(model)
+    class_names = class_names_for(checkpoint, opening.open)
+    click.echo(labels.template(class_names, wanted[0], checkpoint.ref), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:
     facts, ref = classifier.facts, classifier.ref
-    window = "any length" if facts.window_seconds is None else f"{facts.window_seconds:.2f} s of a clip"
+    seconds = facts.window_seconds
+    window = "clips of any length" if seconds is None else f"the first {seconds:.2f} s of a clip"
     return [
         Finding("revision", None, ref.revision),
         Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
@@ -142,17 +171,24 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
         Finding(
             "batches",
             difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
-            f"alone and together, logits differ by {difference:.1e} at most; {flips} classes do",
+            f"alone and together, logits differ by {difference:.1e} at most, and"
+            f" {flips or 'none'} of the {len(sounds)} answers",
         ),
     ]
+    end, beyond = classifier.window_holds()
+    window = classifier.facts.window_seconds
+    if window is None:
+        detail = f"the end of a sound of 2 s {'counts' if end else 'changes nothing'}"
+    else:
+        detail = f"what follows the first {window:.2f} s {'counts, too' if beyond else 'changes nothing'}"
+    findings.append(Finding("window", not beyond, detail))
     return findings, seconds / heard
 
 
-def _estimates(source: str | None, tasks: list[Task], seconds: float) -> Iterator[Finding]:
+def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Finding]:
     """How long an evaluation of each task will take here, at most: what sounds the same is asked once."""
     from harness.score.units import units_of
 
-    suite = open_suite(source)
     for task in (each for each in suite.tasks if each.name in [t.name for t in tasks]):
         units = units_of(suite, task)
         sound = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
@@ -176,8 +212,8 @@ def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: 
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     except BadLabels as error:
-        # Of a task that was not asked for, what is wrong is enough; how to mend it would only be in the way.
-        why = str(error) if asked else str(error).split(";")[0]
+        # What is wrong; how to mend it stands in the verdict, or is said where the task is asked for.
+        why = str(error) if label_map else str(error).split("; ")[0]
         return Finding(f"labels of {task.name}", False if asked else None, why)
     pairs = list(zip(labels.names, labels.canonical, strict=True))
     read = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
@@ -188,13 +224,59 @@ def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: 
     return Finding(f"labels of {task.name}", True, read)
 
 
-def _show(name: str, findings: list[Finding]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _verdict(hearing: list[Finding], readings: list[tuple[Task, Finding]], suite: Suite) -> tuple[str, str]:
+    """Whether the model is ready, and for which tasks, or why not; and the command that comes next."""
+    failed = {finding.what: finding.detail for finding in hearing if finding.passed is False}
+    if "batches" in failed:
+        again = command_line("template", "as_json", "batch_size")
+        return (
+            f"Not ready: {failed['batches']}; see whether it is with batches of one:",
+            f"{again} --batch-size 1",
+        )
+    if failed:
+        return (
+            f"Not ready: {', '.join(failed.values())}. That is a fault of goodenough: please report it.",
+            "",
+        )
+    there = [task.name for task in suite.tasks]
+    fitting = [task.name for task, reading in readings if reading.passed]
+    others = [task.name for task, reading in readings if reading.passed is False]
+    if ready := [name for name in fitting if name in there]:
+        text = f"Ready to evaluate on {', '.join(ready)}"
+        if unready := [name for name in (*fitting, *others) if name not in ready and _is_given("task_names")]:
+            tasks = "".join(f" --task {name}" for name in ready)
+            return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
+        return f"{text}:", _evaluate()
+    if fitting:
+        return (
+            f"Ready, but {suite.name} has no signals of {', '.join(fitting)}, only of {', '.join(there)};"
+            " with a suite that has some:",
+            f"{_evaluate('signals')} --signals SOURCE",
+        )
+    if _is_given("label_map"):
+        return f"Not ready: {'; '.join(reading.detail for _, reading in readings)}", ""
+    names = " or ".join(task.name for task, _ in readings)
+    given = command_line("template", "as_json", "label_map", "task_names")
+    task = readings[0][0].name if len(readings) == 1 else "T"
+    return (
+        f"Not ready: its class names cannot be read as labels of {names}. If they mean such labels, complete"
+        " a label map and give it with --label-map:",
+        f"{given} --task {task} --template > labels.json",
+    )
 
-    marks = {True: Text("pass", "green"), False: Text("FAIL", "bold red"), None: Text("")}
-    table = Table(title=name, title_justify="left", show_header=False)
-    for finding in findings:
-        table.add_row(finding.what, marks[finding.passed], Text(finding.detail))
-    Console().print(table)
+
+def _evaluate(*without: str) -> str:
+    """The command that evaluates, with the options that this one has."""
+    return command_line("template", "as_json", *without).replace(" check ", " evaluate ", 1)
+
+
+def _is_given(name: str) -> bool:
+    from click.core import ParameterSource
+
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _show(name: str, findings: list[Finding], verdict: tuple[str, str]) -> None:
+    marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
+    rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
+    print_rows(name, rows, *verdict)

@@ -16,6 +16,7 @@ from harness.cli.progress import live_table
 from harness.cli.terminal import (
     Opening,
     checkpoint_of,
+    class_names_for,
     label_map_for,
     model_options,
     open_suite,
@@ -207,9 +208,7 @@ class _Candidate:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        from harness.checkpoints import class_names_of
-
-        return class_names_of(self.checkpoint) or self.classifier.class_names
+        return class_names_for(self.checkpoint, lambda _: self.classifier)
 
 
 def _chosen(
@@ -234,10 +233,10 @@ def _chosen(
     if not fitting:
         if len(refusals) == 1:
             raise BadLabels(refusals[0])
-        some = ", ".join(map(repr, class_names[:4]))
+        some = ", ".join(map(repr, class_names[:4])) + (", ..." if len(class_names) > 4 else "")
         known = ", ".join(task.name for task in suite.tasks)
         raise BadLabels(
-            f"the classes of {ref.repo_id} ({some}, ...) fit no task of {suite.name} ({known}); "
+            f"the classes of {ref.repo_id} ({some}) fit no task of {suite.name} ({known}); "
             "name one with --task T to see why, or say how to read them with --label-map FILE"
         )
     return fitting

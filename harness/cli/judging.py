@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.progress import live_table
-from harness.cli.terminal import label_map_for
+from harness.cli.terminal import class_names_for, label_map_for
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -35,14 +35,13 @@ def judged(
     Raises:
         BadLabels: its classes cannot be mapped to the task.
     """
-    from harness.checkpoints import class_names_of
     from harness.documents import entry_path
     from harness.errors import BadInput
     from harness.records import PROTOCOL
     from harness.score import evaluation
     from harness.submit import store
 
-    class_names = class_names_of(checkpoint) or work.open(checkpoint).class_names
+    class_names = class_names_for(checkpoint, work.open)
     labels = label_map_for(class_names, checkpoint.ref, task, label_map)
     folder = place / entry_path(checkpoint.ref, task.name, suite.ref(task.name).sha256)
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.progress import progress_bar
-from harness.cli.terminal import label_map_for, say
+from harness.cli.terminal import class_names_for, label_map_for, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -135,13 +135,12 @@ class Bench:
         work: AtWork,
     ) -> None:
         """Extract what is not there yet."""
-        from harness.checkpoints import class_names_of
         from harness.dataset import licences
         from harness.extract import reference
         from harness.extract.running import Draws, Limits
 
         ref, told = ready.checkpoint.ref, ready.told
-        class_names = class_names_of(ready.checkpoint) or work.open(ready.checkpoint).class_names
+        class_names = class_names_for(ready.checkpoint, work.open)
         labels = label_map_for(class_names, ref, self.task, ready.label_map)
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         draws = Draws(self.recipe.seed, self.recipe.draws)

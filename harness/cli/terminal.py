@@ -126,6 +126,23 @@ def open_suite(source: str | None) -> Suite:
     return signals.Suite(embedded(), "embedded/starter")
 
 
+def class_names_for(
+    checkpoint: Checkpoint, open_model: Callable[[Checkpoint], Classifier]
+) -> tuple[str, ...]:
+    """The classes of a model by index, in its own words.
+
+    Its files name them, mostly; transformers leaves out the names LABEL_0 and LABEL_1, and then the opened
+    model is asked.
+
+    Args:
+        checkpoint: the model.
+        open_model: opens it.
+    """
+    from harness.checkpoints import class_names_of
+
+    return class_names_of(checkpoint) or open_model(checkpoint).class_names
+
+
 def label_map_for(
     class_names: Sequence[str], model: ModelRef, task: Task, label_map: Path | None
 ) -> LabelMap:

@@ -221,8 +221,8 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
         raise NotValid(
             f"{classifier.ref.repo_id}: of {proof.n} stimuli heard alone and in a batch of"
             f" {proof.batch_size} the logits differ by {proof.max_logit_difference:.2g} ({tolerance:g} is the"
-            f" most) and {proof.n_flips} classes do: its verdicts would depend on the batch; try"
-            " --batch-size 1"
+            f" most), and so do {proof.n_flips or 'none'} of the answers: its verdicts would depend on the"
+            " batch; try --batch-size 1"
         )
     return proof
 

@@ -158,8 +158,8 @@ def _clause(share: Share, words: str) -> str:
         what = "R_in, what it alone rejects," if share.kind == "rejects alone" else "R_out, its own signals,"
         return f"{what} was not tested ({share.not_assessed_because})"
     e = share.excess
-    excess = "" if e is None or e.low is None else f", excess {e.value:+.2f} [from {e.low:+.2f}]"
-    z = "" if share.robust_z is None else f", robust z = {share.robust_z:.1f}"
+    excess = "" if e is None or e.low is None else f", excess {e.value:+z.2f} [from {e.low:+z.2f}]"
+    z = "" if share.robust_z is None else f", robust z = {share.robust_z:z.1f}"
     evidence = f"{words} (adjusted p = {share.p_adjusted:.2g}{excess}{z})"
     if not share.flagged:
         return evidence

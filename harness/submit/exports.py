@@ -266,7 +266,7 @@ def _interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return f"n = {estimate.n}"
     return (
-        f"{100 * estimate.level:.0f} % interval {estimate.low:.4f} to {estimate.high:.4f}, n = {estimate.n}"
+        f"{100 * estimate.level:.0f} % interval {estimate.low:z.4f} to {estimate.high:z.4f}, n = {estimate.n}"
     )
 
 

@@ -153,5 +153,5 @@ def _line(entry: Entry) -> str:
     lift = entry.scorecard.headline.rates.lift if entry.scorecard.headline else None
     told = "no lift"
     if lift is not None and lift.value is not None and lift.low is not None and lift.high is not None:
-        told = f"lift {lift.value:.3f} [{lift.low:.3f}, {lift.high:.3f}], n = {lift.n}"
+        told = f"lift {lift.value:z.3f} [{lift.low:z.3f}, {lift.high:z.3f}], n = {lift.n}"
     return f"- {entry.model.repo_id} on {entry.task}: {told}"

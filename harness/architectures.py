@@ -1,0 +1,51 @@
+"""The architectures of audio classifiers, and what is said of a model that is none.
+
+Public: ARCHITECTURES, require_audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from harness.errors import BadModel
+
+ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "audio-spectrogram-transformer": "ASTFeatureExtractor",
+        "data2vec-audio": "Wav2Vec2FeatureExtractor",
+        "hubert": "Wav2Vec2FeatureExtractor",
+        "sew": "Wav2Vec2FeatureExtractor",
+        "sew-d": "Wav2Vec2FeatureExtractor",
+        "unispeech": "Wav2Vec2FeatureExtractor",
+        "unispeech-sat": "Wav2Vec2FeatureExtractor",
+        "wav2vec2": "Wav2Vec2FeatureExtractor",
+        "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
+        "wav2vec2-conformer": "Wav2Vec2FeatureExtractor",
+        "wavlm": "Wav2Vec2FeatureExtractor",
+        "whisper": "WhisperFeatureExtractor",
+    }
+)
+"""Model types of AutoModelForAudioClassification, and the feature extractor each is fed by."""
+
+
+def require_audio(name: str, config: Mapping[str, Any]) -> None:
+    """See whether a model may be an audio classifier, from its config.json alone.
+
+    Args:
+        name: how to call it.
+        config: config.json. A model with code of its own is what this code makes of it, and is let through.
+
+    Raises:
+        BadModel: it is of another kind.
+    """
+    kind = config.get("model_type")
+    if config.get("auto_map") or (isinstance(kind, str) and kind in ARCHITECTURES):
+        return
+    classes = config.get("architectures")
+    saved = f", a {classes[0]!s:.60}" if isinstance(classes, list) and classes else ""
+    raise BadModel(
+        f"{name} is of type {kind!r:.60}{saved}: not an audio classifier of transformers; expected one of the"
+        f" types: {', '.join(ARCHITECTURES)}"
+    )
