@@ -28,12 +28,11 @@ from typing import Any
 
 from harness.errors import BadLabels
 from harness.records import OTHER, LabelMap, ModelRef
-from harness.tasks import TASKS, Task, normalised
+from harness.spelling import apart, composed, key, words
+from harness.tasks import TASKS, Task
 
 _NUMBERED = re.compile(r"(label|labels|class|classes|cls|category|index|id|target|output)?\d+")
 _NEGATIONS = ("not", "non", "no", "un", "anti")
-_TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
-"""Words of a name, also of one in CamelCase: AIVoice is AI, Voice."""
 _FIELDS = ("model", "revision", "task", "labels", "reviewed_by", "why")
 
 
@@ -58,7 +57,7 @@ def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
     if len(label_map.covered) < 2:
         raise _unread(
             f"of the classes {_few(class_names)} {'only one' if label_map.covered else 'none'} can be read as"
-            f" labels of {task.name} ({_few(task.labels)}), and two are needed",
+            f" labels of {task.name} ({_few(task.labels)}), and two are needed{_alike(class_names, task)}",
             class_names,
             task,
         )
@@ -85,18 +84,25 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
             raise BadLabels(f"{path} is for {field} {content[field]!r}; this is {value!r}")
     if not content["reviewed_by"].strip():
         raise BadLabels(f"{path}: reviewed_by is empty; put down who checked this map, and under why, how")
-    labels = content["labels"]
+    labels = _by_class(path, content["labels"], class_names)
     if missing := [name for name in class_names if name not in labels]:
         raise BadLabels(f"{path} leaves out the class {missing[0]!r}; give it a label, or null")
     if extra := [name for name in labels if name not in class_names]:
+        how = "".join(apart(extra[0], name) for name in class_names)
         raise BadLabels(
-            f"{path} maps {extra[0]!r}, which is no class of {model.repo_id}; it has {_few(class_names)}"
+            f"{path} maps {extra[0]!r}, which is no class of {model.repo_id}{how}; it has {_few(class_names)}"
         )
+    spelled = {composed(label): label for label in task.labels}
     for name, label in labels.items():
-        if label is not None and label not in task.labels:
+        if isinstance(label, str) and composed(label) in spelled:
+            labels[name] = spelled[composed(label)]
+        elif label is not None:
             near = task.label_of(label) if isinstance(label, str) else None
             hint = f"did you mean {near!r}?" if near else f"expected null or one of {', '.join(task.labels)}"
-            raise BadLabels(f"{path} maps {name!r} to {label!r}, which is no label of {task.name}; {hint}")
+            how = "".join(apart(str(label), other) for other in task.labels)
+            raise BadLabels(
+                f"{path} maps {name!r} to {label!r}, which is no label of {task.name}{how}; {hint}"
+            )
     canonical = tuple(labels[name] or OTHER for name in class_names)
     label_map = LabelMap(task.name, tuple(class_names), canonical, "file")
     if len(label_map.covered) < 2:
@@ -125,20 +131,34 @@ def tasks_for(class_names: Sequence[str]) -> tuple[Task, ...]:
     return tuple(found)
 
 
+def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) -> dict[str, Any]:
+    """What a file says, by the names of the classes as the model spells them, composed or not."""
+    written: dict[str, str] = {}
+    for name in labels:
+        first = written.setdefault(composed(name), name)
+        if first != name and not {first, name} <= set(class_names):
+            raise BadLabels(f"{path} maps {name!r} twice{apart(first, name)}; expected each class once")
+    of_class = {name: name if name in labels else written.get(composed(name)) for name in class_names}
+    used = {name for name in of_class.values() if name is not None}
+    found = {name: labels[there] for name, there in of_class.items() if there is not None}
+    return found | {name: label for name, label in labels.items() if name not in used}
+
+
 def _trouble(name: str, task: Task) -> str | None:
     """Why a name must not be guessed at, or None."""
-    key = normalised(name)
-    if not key or _NUMBERED.fullmatch(key):
+    joined_up = key(name)
+    bare = "".join(filter(str.isalnum, joined_up))
+    if _NUMBERED.fullmatch(bare) or (not bare and task.label_of(name) is None):
         return f"the class name {name!r} does not say what it means"
     if task.label_of(name):
         return None
-    tokens = _TOKEN.findall(name)
+    tokens = words(name)
     named = {label for run in _runs(tokens) if (label := task.label_of(run))}
-    negated = any(key.startswith(word) and task.label_of(key[len(word) :]) for word in _NEGATIONS)
+    negated = any(joined_up.startswith(word) and task.label_of(joined_up[len(word) :]) for word in _NEGATIONS)
     if negated or (named and any(token.casefold() in _NEGATIONS for token in tokens)):
         return f"the class name {name!r} is a negation, and what is not one label need not be the other"
     # "poprock", joined without a seam
-    halves = ((task.label_of(key[:i]), task.label_of(key[i:])) for i in range(1, len(key)))
+    halves = ((task.label_of(joined_up[:i]), task.label_of(joined_up[i:])) for i in range(1, len(joined_up)))
     joined = next(({a, b} for a, b in halves if a and b and a != b), set[str]())
     if len(named | joined) > 1:
         return f"the class name {name!r} names {' and '.join(sorted(named | joined))} at once"
@@ -189,6 +209,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if count > 1:
             raise ValueError(f"{name!r} stands there twice")
     return dict(pairs)
+
+
+def _alike(class_names: Sequence[str], task: Task) -> str:
+    """How the first class that is not read differs from a label that looks the same; empty if none does."""
+    unread = [name for name in class_names if task.label_of(name) is None]
+    spelled = [name for label in task.labels for name in (label, *task.aliases.get(label, ()))]
+    return next((how for name in unread for other in spelled if (how := apart(name, other))), "")
 
 
 def _few(names: Sequence[str]) -> str:

@@ -10,10 +10,10 @@ A task is data. The built-in ones stand in TASKS; a user's own is a YAML file wi
     max_seconds: 30           # optional
     notes: one line           # optional
 
-Labels and spellings are compared without case, spaces and punctuation. Labels are a superset: a model or
-corpus that knows fewer is normal.
+Labels and spellings are compared without case, spaces and hyphens (`spelling`). Labels are a superset: a
+model or corpus that knows fewer is normal.
 
-Public: Task, TASKS, find, normalised, task_of, task_record.
+Public: Task, TASKS, find, task_of, task_record.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from harness import spelling
 from harness.errors import BadTask
 from harness.manifest import TaskRecord
 
@@ -47,16 +48,11 @@ class Task:
 
     def label_of(self, name: str) -> str | None:
         """The canonical label with this spelling, or None."""
-        wanted = normalised(name)
-        for label in self.labels:
-            if any(wanted == normalised(s) for s in (label, *self.aliases.get(label, ()))):
-                return label
+        for wanted in dict.fromkeys((spelling.key(name), spelling.key(spelling.without_joints(name)))):
+            for label in self.labels:
+                if any(wanted == spelling.key(s) for s in (label, *self.aliases.get(label, ()))):
+                    return label
         return None
-
-
-def normalised(name: str) -> str:
-    """Lower case, letters and digits only: `Hip-Hop` and `hiphop` are one word."""
-    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _task(name: str, labels: dict[str, tuple[str, ...]], notes: str) -> Task:
@@ -210,20 +206,22 @@ def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(raw, dict) or len(raw) < 2:
         raise BadTask(f"{path}: `labels` needs at least two labels")
     labels: dict[str, tuple[str, ...]] = {}
-    owner: dict[str, str] = {}
-    for label, spellings in raw.items():
+    owner: dict[str, tuple[str, str]] = {}
+    for written, spellings in raw.items():
         spellings = [] if spellings is None else spellings
+        label = spelling.composed(written) if isinstance(written, str) else written
         if not isinstance(label, str) or not isinstance(spellings, list):
             raise BadTask(
                 f"{path}: label {label!r} must be text with a list of spellings (quote yes, no and numbers)"
             )
         if not all(isinstance(s, str) for s in spellings):
             raise BadTask(f"{path}: the spellings of {label!r} must be text (quote yes, no and numbers)")
-        if normalised(label) in ("", "other"):
+        if spelling.key(label) in ("", "other"):
             raise BadTask(f"{path}: {label!r} cannot be a label")
-        for spelling in (label, *spellings):
-            key = normalised(spelling)
-            if owner.setdefault(key, label) != label:
-                raise BadTask(f"{path}: {spelling!r} stands for {owner[key]!r} and for {label!r}")
-        labels[label] = tuple(spellings)
+        for name in (written, *spellings):
+            first, whose = owner.setdefault(spelling.key(name), (name, written))
+            if whose != written:
+                how = spelling.apart(first, name)
+                raise BadTask(f"{path}: {name!r} stands for {whose!r} and for {written!r}{how}")
+        labels[label] = tuple(map(spelling.composed, spellings))
     return labels

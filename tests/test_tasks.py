@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import BadTask
-from harness.tasks import TASKS, find, normalised
+from harness.spelling import key
+from harness.tasks import TASKS, find
 
 
 def write(folder, text):
@@ -25,7 +26,7 @@ def test_no_spelling_stands_for_two_labels(task):
     owner = {}
     for label in task.labels:
         for spelling in (label, *task.aliases[label]):
-            assert owner.setdefault(normalised(spelling), label) == label
+            assert owner.setdefault(key(spelling), label) == label
             assert task.label_of(spelling.upper()) == label
     assert task.label_of("no such thing") is None
 

@@ -27,6 +27,7 @@ from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
+from harness.spelling import apart, composed, same_file
 from harness.tasks import Task
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
@@ -185,21 +186,37 @@ def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Li
     splits = {row["split"] for row in table if row.get("split")}
     table = [row for row in table if _in_split(row.get("split") or "", splits, split, str(path))]
     licences = {row["licence"] for row in table if row.get("licence")}
-    rows, seen = [], set()
+    rows: list[Row] = []
+    seen: dict[str, str] = {}
     for row in table:
         relative = PurePosixPath(row["file_name"] or "")
         if not relative.name or relative.is_absolute() or ".." in relative.parts:
             raise BadCorpus(f"{path}: file_name {row['file_name']!r} must be a path inside the folder")
-        clip_id = str(relative.with_suffix(""))
+        written = str(relative.with_suffix(""))
+        clip_id = composed(written)
         if clip_id in seen:
-            raise BadCorpus(f"{path} lists {clip_id} twice; clip ids are file names without their ending")
-        seen.add(clip_id)
-        if not os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
-            raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it")
+            how = apart(seen[clip_id], written)
+            raise BadCorpus(
+                f"{path} lists {clip_id} twice{how}; clip ids are file names without their ending"
+            )
+        seen[clip_id] = written
+        file = same_file(folder, relative)
+        if file is None:
+            how = _alike(folder, relative)
+            raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{how}")
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, _reader(folder / relative, str(relative))))
+        rows.append(Row(clip_id, label, _reader(file, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows
+
+
+def _alike(folder: Path, relative: PurePosixPath) -> str:
+    """What there is in the place of a file that is not there; empty if nothing looks like it."""
+    below = (folder / relative).parent
+    names = sorted(os.listdir(below)) if os.path.isdir(below) else []
+    if len(same := [name for name in names if composed(name) == composed(relative.name)]) > 1:
+        return f"; {len(same)} files have that name, decomposed in different ways: delete all but one"
+    return next((f": there is {name!r}{how}" for name in names if (how := apart(relative.name, name))), "")
 
 
 def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
@@ -267,10 +284,11 @@ def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> b
 def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
-    label = columns.labels.get(text) or task.label_of(text)
+    given = {composed(name): label for name, label in columns.labels.items()}
+    label = task.label_of(given.get(composed(text), text))
     if label is None:
-        known = ", ".join(task.labels)
-        raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}: {known}")
+        known, how = ", ".join(task.labels), "".join(apart(text, label) for label in task.labels)
+        raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}{how}: {known}")
     return label
 
 

@@ -37,7 +37,8 @@ from harness.dataset import licences
 from harness.documents import from_json
 from harness.errors import BadInput, BadTask
 from harness.records import FAMILIES, STRICT
-from harness.tasks import Task, normalised
+from harness.spelling import apart, composed, key
+from harness.tasks import Task
 
 Seen = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
@@ -359,8 +360,9 @@ def _of_source(source: str, revision: str | None) -> list[str]:
 def _of_labels(labels: dict[str, str], task: Task, *, names_may_be: bool = False) -> Sequence[str]:
     found = []
     for name, label in labels.items():
-        if label not in task.labels:
-            found.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}")
-        elif not names_may_be and normalised(name) == normalised(label):
+        if composed(label) not in map(composed, task.labels):
+            how = "".join(apart(label, other) for other in task.labels)
+            found.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}{how}")
+        elif not names_may_be and key(name) == key(label):
             found.append(f"{name!r} is mapped to itself; leave it out")
     return found
