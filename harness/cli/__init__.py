@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from harness.cli.encodings import speak_plainly
 from harness.errors import GoodenoughError
 from harness.submit.text import one_line
 
@@ -74,6 +75,7 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
+    speak_plainly()
     try:
         result = goodenough.main(arguments, prog_name="goodenough", standalone_mode=False)
         return result if isinstance(result, int) else 0

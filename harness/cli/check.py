@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.encodings import json_text
 from harness.cli.layout import Row, print_rows
 from harness.cli.terminal import (
     Opening,
@@ -120,7 +121,7 @@ def _print_template(opening: Opening, model: str, wanted: list[Task]) -> None:
         raise BadInput(f"--template is for one task, and {len(wanted)} are given; name it with --task T")
     checkpoint = opening.resolve(model)
     class_names = class_names_for(checkpoint, opening.open)
-    click.echo(labels.template(class_names, wanted[0], checkpoint.ref), nl=False)
+    click.echo(json_text(labels.template(class_names, wanted[0], checkpoint.ref)), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:

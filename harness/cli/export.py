@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.encodings import is_utf8
+
 
 @click.command()
 @click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
@@ -57,4 +59,4 @@ def export(
         click.echo(json.dumps(told, indent=2))
         return
     content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
-    click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=is_utf8()), nl=False)

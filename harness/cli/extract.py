@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.encodings import json_text
 from harness.cli.engines import Engine, engine_options
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import Opening, label_map_for, model_options, say
@@ -170,7 +171,7 @@ def extract(
     for note in clips.notes():
         say(note)
     if as_json:
-        click.echo(to_json(record), nl=False)
+        click.echo(json_text(to_json(record)), nl=False)
         return
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""

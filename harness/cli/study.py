@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.encodings import json_text
 from harness.cli.engines import Here
 from harness.cli.judging import judged
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
@@ -57,7 +58,7 @@ def study(
         done.append((study_of(suite, task, answered), answered))
     path = page.write(out, suite, done)
     if as_json:
-        click.echo("[" + ",".join(to_json(found) for found, _ in done) + "]")
+        click.echo(json_text("[" + ",".join(to_json(found) for found, _ in done) + "]"))
         return
     from leaderboard.findings import sentences
 
