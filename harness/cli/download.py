@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,7 +93,7 @@ def download(
     else:
         click.echo(str(local.root))
     what = f"{suite.name}@{suite.commit}" if local.is_remote else str(local.root)
-    say(f"To evaluate a model on it: goodenough evaluate MODEL --signals {what}")
+    say(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(what))}")
 
 
 def _given(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -52,7 +53,9 @@ def export(
     if others:
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
     if wrong := problems(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
-        raise NotValid(one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {folder}"))
+        raise NotValid(
+            one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {quote(str(folder))}")
+        )
     record, source = store.read(folder), exports.Source(source_name, source_url)
     if form == "every-eval-ever":
         told = exports.every_eval_ever(record, source, created=int(time.time()))

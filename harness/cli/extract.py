@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -180,7 +181,7 @@ def extract(
         say(f"{found.family}: {found.n_sets} {found.kind} sets")
     for skipped in record.skipped:
         say(f"skipped {skipped.clip_id}: {skipped.why}")
-    say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {out}")
+    say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
 
 
 _OF_A_RECIPE = ("dry_run", "only", "corpus_folders")

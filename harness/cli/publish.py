@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -190,7 +191,8 @@ def _require_nothing_against(folder: Path, against: list[str], to: str | None) -
     from harness.errors import BadInput, NotValid
     from harness.hub.pushing import require_token
 
-    look = f"or look at it first, without --to: goodenough publish {folder} writes {folder}/.published"
+    command = command_line("to", "private", "tag")
+    look = f"or look at it first, without --to: {command} writes {folder}/.published"
     try:
         if to is not None:
             require_token(look)
@@ -276,14 +278,15 @@ def _examined(target: _Target, licence: str | None, masks_only: bool) -> tuple[l
 
     suite = target.suite
     found = form.problems(suite, licence, masks_only)
-    out = "" if target.results is None else f" --out {target.results}"
+    out = "" if target.results is None else f" --out {quote(str(target.results))}"
     entries = []
     read = [(path, store.read(path)) for path in suite.verdicts()]
     known = {(entry.task, entry.model, entry.signals.sha256): (path, entry) for path, entry in read}
     for record in suite.manifest.references:
         name = record.model.repo_id
         its = known.get((record.task, record.model, suite.ref(record.task).sha256))
-        judge = f"goodenough evaluate {name.removeprefix('local/')} --signals {suite.root}{out}"
+        model = name.removeprefix("local/")
+        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
         if its is None:
             found.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it:"

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import class_names_for, label_map_for, say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -207,7 +209,8 @@ def judged_by_all(bench: Bench, ready: Sequence[_Ready], work: AtWork) -> None:
         if entry.task == bench.task.name and entry.signals.sha256 != now and entry.model in models:
             shutil.rmtree(folder)
     only = "" if bench.corpus.redistributable else " --masks-only"
-    say(f"{bench.place}: {len(kept)} references; to publish them: goodenough publish {bench.place}{only}")
+    publish = f"goodenough publish {quote(str(bench.place))}{only}"
+    say(f"{bench.place}: {plural(len(kept), 'reference')}; to publish: {publish}")
 
 
 def _searches(recipe: Recipe) -> list[Search]:

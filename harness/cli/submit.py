@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,8 +79,8 @@ def submit(
     if not told["n_invalid"]:
         if to is not None or model_card:
             require_token(
-                f"or without one, in a clone of this repository: goodenough submit {result_dir} --into"
-                " submissions/, commit and open a pull request"
+                f"or without one, in a clone of this repository: goodenough submit {quote(str(result_dir))}"
+                " --into submissions/, commit and open a pull request"
             )
         if into is not None:
             told["filed"] = _filed(folders, into)
@@ -106,9 +107,9 @@ def _check_options(result_dir: Path, to: str | None, into: Path | None, model_ca
 
     if to is None and into is None and not model_card:
         raise BadInput(
-            f"where to? --to ORG/NAME opens a pull request on the Hub (log in first: hf auth login); in a"
-            f" clone of this repository, goodenough submit {result_dir} --into submissions/ files it for one"
-            " of git"
+            "where to? --to ORG/NAME opens a pull request on the Hub (log in first: hf auth login); in a"
+            f" clone of this repository, goodenough submit {quote(str(result_dir))} --into submissions/"
+            " files it for one of git"
         )
     if to is not None and into is not None:
         raise BadInput("--to and --into are two ways to offer the same entry; give one of them")

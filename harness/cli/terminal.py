@@ -159,8 +159,21 @@ def label_map_for(
     try:
         return labels.harmonise(class_names, task)
     except BadLabels as error:
-        begin = f"goodenough check MODEL --task {task.name} --template > labels.json"
-        raise BadLabels(f"{error}; a file to begin with: {begin}") from None
+        raise BadLabels(f"{error}; a file to begin with: {_template(task)} > labels.json") from None
+
+
+def _template(task: Task) -> str:
+    """The command that prints a label map to begin with, for the model and the task as they were given."""
+    from harness import tasks
+
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    files = [given.get("task_name"), *given.get("task_names", ())]
+    named = [n for n in files if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name]
+    words = ["goodenough", "check", given.get("model") or "MODEL", "--task", *(named or [task.name])[:1]]
+    words += ["--revision", given["revision"]] if given.get("revision") else []
+    words += ["--trust-remote-code"] if given.get("trust_remote_code") else []
+    return shlex.join([*words, "--template"])
 
 
 def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:

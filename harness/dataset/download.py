@@ -19,6 +19,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from harness import audio
@@ -221,7 +222,7 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
         if not is_whole:
             raise BadSignals(
                 f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
-                f" let its model judge again: goodenough evaluate MODEL --signals {suite.root}"
+                f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
             )
         path = place.relative_to(suite.root).as_posix()
         files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -290,7 +291,7 @@ class Suite:
             corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {self.name} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {quote(self.name)} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
         return schema.clip_of(row)
 

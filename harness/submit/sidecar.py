@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Generic, TypeVar
 
 from harness.dataset.shards import sha256_of
@@ -67,7 +68,7 @@ class Sidecar(Generic[T]):
         if record is None or lines:
             raise BadInput(
                 f"{path} is not {self.noun} ({lines[0]}); delete it, and make it again with:"
-                f" {self.command.format(folder=folder)}"
+                f" {self.command.format(folder=quote(str(folder)))}"
             )
         return record
 

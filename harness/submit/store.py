@@ -19,6 +19,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from harness.dataset import shards
@@ -109,7 +110,7 @@ def read(folder: Path) -> Entry:
         first = str(error).splitlines()[0]
         raise BadInput(
             f"{path} is not an entry of this version ({first}); "
-            f"for all that is wrong with it: goodenough validate {folder}"
+            f"for all that is wrong with it: goodenough validate {quote(str(folder))}"
         ) from None
 
 
