@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadLabels
+from harness.plurals import plural
 from harness.records import OTHER, LabelMap, ModelRef
 from harness.spelling import apart, composed, key, words
 from harness.tasks import TASKS, Task
@@ -106,7 +107,9 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
     canonical = tuple(labels[name] or OTHER for name in class_names)
     label_map = LabelMap(task.name, tuple(class_names), canonical, "file")
     if len(label_map.covered) < 2:
-        raise BadLabels(f"{path} names {len(label_map.covered)} labels of {task.name}; two are needed")
+        raise BadLabels(
+            f"{path} names {plural(len(label_map.covered), 'label')} of {task.name}; two are needed"
+        )
     return label_map
 
 

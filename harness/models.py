@@ -30,6 +30,7 @@ from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
 from harness.errors import BadInput, BadModel
 from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
+from harness.plurals import plural
 from harness.records import Mask, ModelFacts, Waveform
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -372,8 +373,9 @@ def _require_classes(name: str, id2label: dict[int, str]) -> None:
     if sorted(id2label) != list(range(len(id2label))):
         raise BadModel(f"{name}: the indices of id2label in config.json must run from 0 without gaps")
     if len(id2label) < 2:
-        n = "one class" if id2label else "no classes"
-        raise BadModel(f"{name} has {n} in config.json; a classifier needs two or more")
+        raise BadModel(
+            f"{name} has {plural(len(id2label), 'class')} in config.json; a classifier needs two or more"
+        )
 
 
 def _require_all_weights(name: str, loading: dict[str, Any]) -> None:

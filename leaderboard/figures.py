@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.plurals import plural
 from harness.records import N_LEVELS, Estimate
 from harness.score.flat_earth import EXCESS
 from harness.score.information import N_MEL
@@ -42,7 +43,7 @@ def transfer_curves(study: Study, axes: Any) -> None:
         axes.plot(range(N_LEVELS), means, color=colour, linestyle=style, marker="o", ms=3, label=names[judge])
     axes.set(xlabel="level (0: the signal, 7: the whole clip)", ylabel="accepted", ylim=(-0.02, 1.02))
     axes.set_title(
-        f"{_plain(study.task)}: transfer over the levels, {family.n_signals} signals,\n"
+        f"{_plain(study.task)}: transfer over the levels, {plural(family.n_signals, 'signal')},\n"
         f"means {panel(study.n_references)}"
     )
     axes.legend(frameon=False, fontsize=7)
@@ -96,7 +97,7 @@ def flat_earth(study: Study, axes: Any) -> None:
         xlabel=f"share minus the median of the others, lower end of its interval; beyond {EXCESS}: dotted"
     )
     axes.set_title(
-        f"{_plain(study.task)}: rejects alone, or is rejected by all, {family.n_signals} signals,\n"
+        f"{_plain(study.task)}: rejects alone, or is rejected by all, {plural(family.n_signals, 'signal')},\n"
         f"{panel(study.n_references)}"
     )
     axes.legend(frameon=False, fontsize=7)
@@ -116,7 +117,8 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
         axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
     axes.set_title(
-        f"{_plain(study.task)}: accuracy and transfer, {study.n_clips} clips, {family.n_signals} signals,\n"
+        f"{_plain(study.task)}: accuracy and transfer, {plural(study.n_clips, 'clip')},"
+        f" {plural(family.n_signals, 'signal')},\n"
         f"{panel(study.n_references)}"
     )
 

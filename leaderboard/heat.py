@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
 
+from harness.plurals import plural
 from harness.records import Estimate, ModelRef
 from leaderboard import classes, paths, plots
 from leaderboard.plots import MEASURES as ALL
@@ -83,7 +84,8 @@ def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
                 f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {look}/>'
             )
     width, height = len(matrix.models) * side + apart, len(matrix.references) * side
-    said = f"{len(matrix.references)} references judged by {len(matrix.models)} models: {column.header}"
+    judged = plural(len(matrix.references), "reference")
+    said = f"{judged} judged by {plural(len(matrix.models), 'model')}: {column.header}"
     return (
         f'<svg class="th" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{said}">{"".join(squares)}</svg>'

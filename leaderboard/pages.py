@@ -22,6 +22,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.plurals import plural
 from harness.records import PROTOCOL, Estimate
 from leaderboard import columns, exports, plots, remarks, wording
 from leaderboard.texts import SYNTHETIC, neutral
@@ -78,6 +79,7 @@ def _environment() -> Environment:
     environment.filters["plain"] = _plain
     environment.filters["interval"] = wording.interval
     environment.filters["told"] = wording.told
+    environment.filters["plural"] = plural
     environment.filters["compact"] = wording.compact
     environment.filters["architecture"] = wording.architecture
     environment.globals.update(

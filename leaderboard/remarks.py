@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.documents import Entry, ReferenceCounts
+from harness.plurals import plural
 from harness.records import FAMILIES, OTHER, Estimate
 
 _MUCH = 0.5
@@ -50,7 +51,7 @@ def n_panel(entry: Entry) -> int:
 
 def panel(n: int) -> str:
     """What every caption of rates says of the panel they are for."""
-    return f"for this panel of {n} {'reference' if n == 1 else 'references'}"
+    return f"for this panel of {plural(n, 'reference')}"
 
 
 def copies_of(entry: Entry) -> tuple[str, ...]:
@@ -102,9 +103,10 @@ def silence_classes(entry: Entry) -> str | None:
     other = f", {counts[OTHER]} neither" if counts[OTHER] else ""
     both = " (of both where it calls silence neither)" if counts[OTHER] else ""
     n = counts.total()
+    call = "calls" if n == 1 else "call"
     return (
-        f"What the {n} references call silence: {each}{other}. A reference has signals of the class that it "
-        f"does not give silence{both}, and the means weigh all references equally."
+        f"What the {plural(n, 'reference')} {call} silence: {each}{other}. A reference has signals of the"
+        f" class that it does not give silence{both}, and the means weigh all references equally."
     )
 
 

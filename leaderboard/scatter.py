@@ -15,6 +15,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
+from harness.plurals import plural
 from harness.records import Estimate, ModelRef
 from leaderboard import plots, wording
 from leaderboard.table import Row, short_names
@@ -113,9 +114,10 @@ def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None 
     by_weight = sorted(shown, key=lambda p: p not in steps)
     names = short_names([p.row.entry.model for p in shown])
     x, y = _Axis([p.x for p in shown], kind), _Lift([p.lift for p in shown])
+    models = plural(len(shown), "model")
     parts = [
         f'<svg class="gh gs" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_SAID[kind]}, {len(shown)} models">',
+        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_SAID[kind]}, {models}">',
         f"<style>{plots.STYLE}{_STYLE}</style>",
         f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
         *x.drawn(),

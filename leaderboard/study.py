@@ -22,6 +22,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
 from harness.journal import replace_file
+from harness.plurals import plural
 from harness.provenance import own_version, versions
 from harness.records import MIN_SIGNALS, Estimate
 from harness.score import likeness
@@ -288,8 +289,9 @@ def markdown(context: Mapping[str, Any]) -> str:
         parts += [
             f"## {study.task}",
             "",
-            f"{study.n_references} references, {len(study.models) - study.n_references} other models, "
-            f"{study.n_clips} clips; signals {study.signals.sha256[:12]}.",
+            f"{plural(study.n_references, 'reference')}, "
+            f"{plural(len(study.models) - study.n_references, 'other model')}, "
+            f"{plural(study.n_clips, 'clip')}; signals {study.signals.sha256[:12]}.",
             "",
             task["caption"],
             "",

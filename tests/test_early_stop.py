@@ -28,19 +28,19 @@ def entry(low: float | None, high: float | None, *, has_family: bool = True) -> 
         (
             1000,
             entry(0.1, 0.24),
-            "Not stopped early: all 1,000 units were judged; lift known to ±7 pp only, not to the ±5 pp asked"
+            "Not stopped early: 1,000 of 1,000 units judged; lift known to ±7 pp only, not to the ±5 pp asked"
             " for.",
         ),
         (
             1000,
             entry(0.1, 0.19),
-            "Not stopped early: all 1,000 units were judged; lift known to ±4.5 pp, as asked for.",
+            "Not stopped early: 1,000 of 1,000 units judged; lift known to ±4.5 pp, as asked for.",
         ),
-        (1000, entry(None, None), f"Not stopped early: all 1,000 units were judged; lift {TOO_FEW}."),
+        (1000, entry(None, None), f"Not stopped early: 1,000 of 1,000 units judged; lift {TOO_FEW}."),
         (
             1000,
             entry(None, None, has_family=False),
-            f"Not stopped early: all 1,000 units were judged; lift {TOO_FEW}.",
+            f"Not stopped early: 1,000 of 1,000 units judged; lift {TOO_FEW}.",
         ),
     ],
 )

@@ -254,7 +254,7 @@ def test_an_attention_kernel_of_somebody_else_is_refused(tmp_path: Path, key: st
     [
         ({"0": "happy", "2": "sad", "3": "neu"}, "must run from 0 without gaps"),
         ({"1": "happy", "2": "sad", "3": "neu"}, "must run from 0 without gaps"),
-        ({"0": "happy"}, "has one class"),
+        ({"0": "happy"}, "has 1 class in config.json"),
         ({"zero": "happy", "one": "sad"}, "transformers cannot load"),
     ],
 )

@@ -325,7 +325,7 @@ def test_the_list_of_problems_is_bounded(folder: Path) -> None:
         (folder / f"{i}.txt").write_text("")
     lines = found(folder)
     assert len(lines) == MAX_PROBLEMS + 1
-    assert lines[-1] == "entry: 10 more problems are not shown"
+    assert lines[-1] == "entry: 10 more problems left out"
 
 
 # The scorecard

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from harness.cli.judging import judged
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -89,8 +90,8 @@ def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str
     seconds = (time.monotonic() - started) / len(some) * _QUERIES[search] * len(clips)
     spent = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
     return (
-        f"Own signals: {len(clips)} clips at about {_QUERIES[search]} queries each, some {spent} on this"
-        " device; models differ."
+        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, some {spent} on"
+        " this device; models differ."
     )
 
 

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import open_suite, say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
@@ -148,8 +149,8 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
 
     found = compared(local, task)
     say(
-        f"{task.name}: {found.n_clips} clips have the samples they were published with; of"
-        f" {found.n_signals} signals {found.n_signals - found.n_differing} are rebuilt to the last bit"
+        f"{task.name}: {plural(found.n_clips, 'clip')} rebuilt to the samples that were published; of"
+        f" {plural(found.n_signals, 'signal')} {found.n_signals - found.n_differing} rebuilt to the last bit"
     )
     n_known = sum(_accepts_its_own(local, task, name) for name in references)
     if found.n_differing and not n_known:
@@ -216,6 +217,6 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
         rows.append(Row((*words, f"{one['clips']:,}", f"{n_signals:,}", size)))
     show_table(suite.name, columns, rows)
     say(
-        f"{len(wanted)} files, {n_bytes / 1e6:,.1f} MB in all"
+        f"{plural(len(wanted), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
         + (f", at {suite.commit}" if suite.commit else "")
     )

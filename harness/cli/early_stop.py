@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.plurals import plural
+
 if TYPE_CHECKING:
     from harness.documents import Entry
     from harness.score.evaluation import Progress
@@ -44,14 +46,14 @@ class Asked:
         family = entry.scorecard.headline
         low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
         known = None if low is None or high is None else (high - low) / 2
-        asked = half_width(width)
+        asked, units = half_width(width), plural(self.total, "unit")
         if self.n < self.total:
             lift = TOO_FEW if known is None else f"known to {half_width(known)}"
-            return f"Stopped early, after {self.n:,} of {self.total:,} units: lift {lift}, asked for {asked}."
+            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {asked}."
         if known is None:
             lift = TOO_FEW
         elif known <= width:
             lift = f"known to {half_width(known)}, as asked for"
         else:
             lift = f"known to {half_width(known)} only, not to the {asked} asked for"
-        return f"Not stopped early: all {self.total:,} units were judged; lift {lift}."
+        return f"Not stopped early: {self.total:,} of {units} judged; lift {lift}."

@@ -24,6 +24,7 @@ from harness.cli.terminal import (
     show,
     show_outgoing,
 )
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -288,7 +289,7 @@ def _judge_shard(
     for task in tasks:
         with live_table(f"{task.name}, shard {shard[0]} of {shard[1]}") as progress:
             n = evaluation.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
-        say(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {n} units")
+        say(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {plural(n, 'unit')}")
     say("When all are, the same command without --shard merges them.")
 
 

@@ -13,6 +13,7 @@ from harness.cli.encodings import json_text
 from harness.cli.engines import Engine, engine_options
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import Opening, label_map_for, model_options, say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.extract.contract import Search
@@ -176,9 +177,9 @@ def extract(
         return
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
-        say(f"{count.family}: {count.n_signals} signals{degenerate}")
+        say(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}")
     for found in record.sets:
-        say(f"{found.family}: {found.n_sets} {found.kind} sets")
+        say(f"{found.family}: {plural(found.n_sets, f'{found.kind} set')}")
     for skipped in record.skipped:
         say(f"skipped {skipped.clip_id}: {skipped.why}")
     say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")

@@ -15,6 +15,7 @@ import click
 
 from harness.cli.progress import live_table
 from harness.cli.terminal import say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
@@ -38,7 +39,7 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
     held_back.task(task)
     if shared := shared_clips(held_back, public, task):
         raise BadInput(
-            f"{len(shared)} {task} clips of {held_back.name} are in {public.name}, too, as {shared[0]}:"
+            f"{held_back.name} and {public.name} share {plural(len(shared), f'{task} clip')}, as {shared[0]}:"
             " signals that are held back have no clip in common with those that are public"
         )
     ours, theirs = (
@@ -78,7 +79,7 @@ def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
     numbers = (Column("lift"), Column("95 % interval", 1), Column("n", 2), Column("clips", 3))
     show_table(f"{model} on {task}: public and held back", (Column("", folds=True), *numbers), rows)
     n = len(lifts.references)
-    show_text(f"For this panel of {n} reference{'s' if n > 1 else ''}: {', '.join(lifts.references)}")
+    show_text(f"For this panel of {plural(n, 'reference')}: {', '.join(lifts.references)}")
 
 
 def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | None:

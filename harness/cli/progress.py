@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.terminal import say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -282,6 +283,6 @@ def _estimates(now: Now, width: int) -> Any:
     kinds: dict[str, Kind] = {"transfer": "rate", "swap": "rate", "lift": "difference"}
     for name, kind in kinds.items():
         estimate = getattr(now, name)
-        clips = [f"{now.n_clips:,} clips"] if width >= _WIDE else []
+        clips = [plural(now.n_clips, "clip")] if width >= _WIDE else []
         table.add_row(name, text(estimate, kind), interval(estimate, kind), *clips)
     return table

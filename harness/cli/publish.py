@@ -114,7 +114,7 @@ def publish(
         for target, (_, entries) in zip(targets, examined, strict=True)
     ]
     for prepared in forms:
-        say(f"{prepared.root}: {len(prepared.files)} files, {prepared.n_bytes / 1e6:,.1f} MB")
+        say(f"{prepared.root}: {plural(len(prepared.files), 'file')}, {prepared.n_bytes / 1e6:,.1f} MB")
     if to is None:
         prepared_folders: list[dict[str, object]] = [
             {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in forms
@@ -256,8 +256,8 @@ def _require_hidden(targets: list[_Target], public: Prepared) -> None:
         )
     if shown := exposed(Repository(ours.to or ""), theirs.suite, public):
         raise BadInput(
-            f"{ours.to} has {len(shown)} clips that are to be held back, as {shown[0]}: they were published"
-            " before; choose another --to"
+            f"{ours.to} has {plural(len(shown), 'clip')} to be held back, as {shown[0]}, published before;"
+            " choose another --to"
         )
 
 

@@ -18,6 +18,7 @@ import click
 
 from harness.cli.terminal import checkpoint_of, open_suite, say
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -183,7 +184,7 @@ class Desk:
                 continue
             if found := known_answer(suite, task, reference, classifier):
                 return found
-        return f"None of the {len(references)} references of the suite could be had here."
+        return f"Of {plural(len(references), 'reference')} of the suite none could be had here."
 
 
 def base_of(folder: Path) -> str | None:
@@ -247,7 +248,7 @@ def told(outcome: Outcome) -> list[str]:
         return [one_line(f"{outcome.path}: {problem}") for problem in outcome.problems]
     v = outcome.verification
     ties = f", {v.n_ties} of them ties" if v.n_ties else ""
-    card = f"; {v.n_scorecard_differences} numbers differ" if v.n_scorecard_differences else ""
+    card = f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
     known = v.known_answer
     tested = f"{known.n_accepted} of {known.n} by {known.reference.repo_id}" if known else "none"
     head = (
@@ -263,7 +264,7 @@ def told(outcome: Outcome) -> list[str]:
 
 
 def _mismatch(one: Mismatch) -> str:
-    where = one.signal_id or one.clip_id or f"{one.n_samples} samples"
+    where = one.signal_id or one.clip_id or plural(one.n_samples, "sample")
     level = "" if one.level is None else f", level {one.level}"
     which = "" if one.replicate is None else f" {one.replicate}"
     found, expected = ("no verdict" if value is None else repr(value) for value in (one.found, one.expected))

@@ -11,6 +11,7 @@ from harness.cli.encodings import json_text
 from harness.cli.engines import Here
 from harness.cli.judging import judged
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
+from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
@@ -54,7 +55,7 @@ def study(
     done = []
     for task in tasks:
         answered = _answered(suite, task, further, recompute, out, label_map, opening)
-        say(f"{task.name}: {len(answered)} models, counting")
+        say(f"{task.name}: {plural(len(answered), 'model')}, counting")
         done.append((study_of(suite, task, answered), answered))
     path = page.write(out, suite, done)
     if as_json:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.terminal import say
+from harness.plurals import plural
 
 
 @click.command()
@@ -66,7 +67,9 @@ def validate(
         for line in stray:
             click.echo(line)
     if n_invalid or stray:
-        raise NotValid(f"{n_invalid} of {len(found)} entries not valid, {len(stray)} problems beside them")
+        raise NotValid(
+            f"{n_invalid} of {len(found)} entries not valid, {plural(len(stray), 'problem')} beside them"
+        )
     say(f"{len(found)} of {len(found)} entries valid")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import BadCluster
+from harness.plurals import plural
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def shape_of(wishes: Wishes, nodes: Sequence[Node], device: str | None) -> Shape
     if room(cpus) < workers:
         cards = f" and {gpus:g} GPUs" if gpus else ""
         raise BadCluster(
-            f"no room for {workers} workers of {cpus:g} CPUs{cards} each: the cluster has {n_cpus:g} CPUs and"
-            f" {n_gpus:g} GPUs, for {room(cpus)} of them; ask for fewer with --workers, or less for each with"
-            " --cpus-per-worker or --gpus-per-worker"
+            f"no room for {plural(workers, 'worker')} of {cpus:g} CPUs{cards} each: the cluster has"
+            f" {n_cpus:g} CPUs and {n_gpus:g} GPUs, for {room(cpus)} of them; ask for fewer with --workers,"
+            " or less for each with --cpus-per-worker or --gpus-per-worker"
         )
     return Shape(workers, cpus, gpus, device or ("cuda" if gpus else "cpu"))

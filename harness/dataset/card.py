@@ -24,6 +24,7 @@ from harness.dataset import licences
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.manifest import ReferenceRecord
+from harness.plurals import plural
 from harness.records import Estimate
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -93,7 +94,7 @@ def render(
         title=repo_id.split("/")[-1],
         repo_id=repo_id,
         first=suite.tasks[0].name,
-        how_many=f"{n_signals:,} signals of {n_references} references",
+        how_many=f"{plural(n_signals, 'signal')} of {plural(n_references, 'reference')}",
         listen=_UNHEARD if masks_only else _HEARD,
         configurations=", ".join(f"`{name}`" for name in of_config),
         form=_MASKS if masks_only else _WHOLE,

@@ -34,6 +34,7 @@ from harness.documents import from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.plurals import plural
 from harness.records import FAMILIES, MIN_SIGNALS, STRICT
 from harness.seeds import seed_of
 from harness.tasks import Task
@@ -226,9 +227,9 @@ def _require_large_enough(suite: Suite, held: Mapping[str, Collection[str]]) -> 
         if not any(min(counts) >= MIN_SIGNALS for counts in least.values()):
             name, (n, others) = max(least.items(), key=lambda item: (min(item[1]), item[0]))
             raise BadSignals(
-                f"{task.name} is too small to split: {n} clips with a {FAMILIES[0]} signal of {name} would be"
-                f" held back and {others} published, and a lift needs {MIN_SIGNALS} of each; extract more"
-                " clips, or choose a share nearer to 0.5"
+                f"{task.name} is too small to split: {plural(n, 'clip')} with a {FAMILIES[0]} signal of"
+                f" {name} would be held back and {others} published, and a lift needs {MIN_SIGNALS} of each;"
+                " extract more clips, or choose a share nearer to 0.5"
             )
 
 

@@ -289,9 +289,10 @@ class Suite:
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
             corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
+            source = quote(str(self.root) if self.commit is None else self.name)
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {quote(self.name)} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {source} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
         return schema.clip_of(row)
 
@@ -393,9 +394,7 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
             found = fetching.fetch(repository, commit, path, again=again)
             if shards.sha256_of(found) == sha256:
                 return
-        raise BadSignals(
-            f"{path} of {repo_id}@{commit} differs from its {MANIFEST} (sha256), fetched twice:"
-            " tell its authors"
-        )
+        what = f"{path} of {repo_id}@{commit}"
+        raise BadSignals(f"{what} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")
 
     return Suite(root, repo_id, commit, fetch)

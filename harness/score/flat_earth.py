@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.plurals import plural
 from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 from harness.score.estimates import from_draws
 from harness.score.judgements import BoolArray, Judgements, Single
@@ -294,11 +295,12 @@ def _share(
 
 def _not_assessed(n_models: int, n: int, n_others: int) -> str | None:
     if n_models < MIN_MODELS:
-        return f"the panel has {n_models} models, and {MIN_MODELS} are needed"
+        return f"the panel has {plural(n_models, 'model')}, and {MIN_MODELS} are needed"
+    fit = f"{plural(n, 'signal')} {'qualifies' if n == 1 else 'qualify'}"
     if n < MIN_SIGNALS:
-        return f"{n} signals qualify, and {MIN_SIGNALS} are needed"
+        return f"{fit}, and {MIN_SIGNALS} are needed"
     if n_others == 0:
-        return f"{n} signals qualify, but fewer than {MIN_SIGNALS} for each other model"
+        return f"{fit}, but fewer than {MIN_SIGNALS} for each other model"
     return None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dataset.signals import Suite
+from harness.plurals import plural
 from harness.records import PROTOCOL
 from harness.score.likeness import likeness_of
 from harness.score.units import units_of
@@ -74,7 +75,9 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     }
     clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
     if wrong := sorted({clip_id for clip_id, *_ in heard ^ clips}):
-        found.append(f"verdicts: {len(wrong)} whole clips are not those of the suite, as {wrong[0]}")
+        found.append(
+            f"verdicts: {plural(len(wrong), 'whole clip')} not of the suite, or not as there, as {wrong[0]}"
+        )
     if not found:
         counted = likeness_of(verdicts, suite.task(entry.task), entry.label_map, suite)
         lines = likeness_differences(entry.likeness, counted, CORRELATION_TOLERANCE)
@@ -96,8 +99,8 @@ def _swaps(verdicts: pd.DataFrame, suite: Suite, task: Task) -> Iterator[str]:
     if wrong:
         found, expected = (", ".join(of.get(wrong[0], ())) or "no clip" for of in (asked, due))
         yield (
-            f"verdicts: swap controls of {len(wrong)} signals are not those of the suite, as of {wrong[0]}:"
-            f" {found}, expected {expected}"
+            f"verdicts: swap controls of {plural(len(wrong), 'signal')} are not those of the suite, as of"
+            f" {wrong[0]}: {found}, expected {expected}"
         )
 
 
@@ -106,7 +109,7 @@ def _told(rows: set[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
     signals = {signal_id for signal_id, level, _ in rows if level == 0}
     nested = sorted({(signal_id, level) for signal_id, level, _ in rows if signal_id not in signals})
     if signals:
-        yield f"{len(signals)} signals", min(signals)
+        yield plural(len(signals), "signal"), min(signals)
     if nested:
         n = len({signal_id for signal_id, _ in nested})
-        yield f"levels of {n} signals", f"{nested[0][0]} at level {nested[0][1]}"
+        yield f"levels of {plural(n, 'signal')}", f"{nested[0][0]} at level {nested[0][1]}"

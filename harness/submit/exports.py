@@ -21,6 +21,7 @@ from typing import Any
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.documents import Entry, FamilyScore
 from harness.errors import BadInput
+from harness.plurals import plural
 from harness.records import DatasetRef, Estimate
 
 SCHEMA_VERSION = "0.2.2"
@@ -132,7 +133,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
         result["source"] = {"url": source.url, "name": source.name or "goodenough"}
     result["notes"] = (
         f"lift, signals of family {family.family}; {_interval(lift)} ({lift.method});"
-        f" for this panel of {_n_panel(family)} references;"
+        f" for this panel of {plural(_n_panel(family), 'reference')};"
         f" goodenough {entry.run.goodenough}, protocol {entry.protocol}"
     )
     return [result]
@@ -216,7 +217,9 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
 
 def _described(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
     """What a number is, for which panel, and that the suite is synthetic where it is."""
-    panel = "" if family is None else f" Mean over {_n_panel(family)} references, for this panel alone."
+    panel = (
+        "" if family is None else f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone."
+    )
     return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.documents import Entry
+from harness.plurals import plural
 from harness.records import (
     FAMILIES,
     MAX_BASE_MODELS,
@@ -280,7 +281,9 @@ def _label_map(label_map: LabelMap, task: Task) -> list[str]:
     names, canonical = label_map.names, label_map.canonical
     found = []
     if len(names) != len(canonical):
-        found.append(f"label_map: {len(names)} names and {len(canonical)} labels, expected as many")
+        found.append(
+            f"label_map: {plural(len(names), 'name')} and {plural(len(canonical), 'label')}, expected as many"
+        )
     if len(set(names)) != len(names):
         found.append("label_map.names: a class stands there twice, expected different names")
     if label_map.source not in ("names", "file"):
@@ -295,7 +298,7 @@ def _label_map(label_map: LabelMap, task: Task) -> list[str]:
             )
     n = len(label_map.covered & set(task.labels))
     if n < 2:
-        found.append(f"label_map: {n} labels of {task.name}, expected at least 2")
+        found.append(f"label_map: {plural(n, 'label')} of {task.name}, expected at least 2")
     return found
 
 
@@ -304,8 +307,8 @@ def _likeness(entry: Entry) -> list[str]:
     references = tuple(dict.fromkeys(r.model for r in entry.references[: 2 * MAX_REFERENCES]))
     if tuple(near.reference for near in entry.likeness) != references:
         return [
-            f"likeness: {len(entry.likeness)} references, expected the {len(references)} of the entry, each"
-            " once, in their order"
+            f"likeness: {plural(len(entry.likeness), 'reference')}, expected the {len(references)} of the"
+            " entry, each once, in their order"
         ]
     rules: list[Rule] = []
     for i, near in enumerate(entry.likeness):

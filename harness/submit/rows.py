@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from harness.dataset import schema
 from harness.documents import Entry
+from harness.plurals import plural
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
 from harness.submit import controls, parquet_pages, text
 from harness.submit.checks import MADE, Checks, of_names, where
@@ -307,7 +308,7 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
         n, due = judged[offered.model.repo_id, offered.family], offered.n_signals - offered.n_degenerate
         if n != due:
             found.append(
-                f"verdicts.parquet: {n} signals of {offered.model.repo_id}, family {offered.family}, "
-                f"expected {due}: published and not degenerate"
+                f"verdicts.parquet: {plural(n, 'signal')} of {offered.model.repo_id}, family"
+                f" {offered.family}, expected {due}: published and not degenerate"
             )
     return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.dataset import shards
 from harness.documents import Entry
+from harness.plurals import plural
 from harness.records import PROTOCOL
 from harness.score.likeness import copies
 from harness.score.scorecard import summarise
@@ -55,7 +56,7 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
             found += facts.ahead(entry) if strict_files else []
     lines = [text.one_line(line) for line in dict.fromkeys(found)]
     if len(lines) > MAX_PROBLEMS:
-        lines[MAX_PROBLEMS:] = [f"entry: {len(lines) - MAX_PROBLEMS} more problems are not shown"]
+        lines[MAX_PROBLEMS:] = [f"entry: {plural(len(lines) - MAX_PROBLEMS, 'more problem')} left out"]
     return lines
 
 
