@@ -6,7 +6,9 @@ Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 result not valid, 2 b
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import warnings
 
 import click
 
@@ -65,7 +67,14 @@ def goodenough() -> None:
 
 
 def main() -> None:
-    """Run the command line; every problem the user can fix is one line on stderr."""
+    """Run the command line; every problem the user can fix is one line on stderr.
+
+    Warnings of libraries are for those who write programs: they are shown when Python is asked for them, by
+    -W or PYTHONWARNINGS.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(run(sys.argv[1:]))
 
 
