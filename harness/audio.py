@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 from scipy.io import wavfile
 
+from harness import containers
+from harness.bitstreams import Flac
 from harness.errors import BadCorpus
 from harness.records import Waveform
 
@@ -30,51 +33,114 @@ CODECS: MappingProxyType[str, tuple[str, str, float]] = MappingProxyType(
 """Lossy codecs: container, encoding, and the compression level of the lowest quality."""
 
 
+LOUDEST = 10.0
+"""Largest sample of a recording, full scale being 1: +20 dB.
+
+Peaks between samples, lossy codecs and mixing in floating point go a few dB beyond 1; numbers at the scale of
+16-bit integers stay below 10 only where a recording is quieter than -70 dB.
+"""
+
+_CANCELLED = 0.15
+"""Of what unrelated channels average to; of two, 1/90 of their energy: they are opposite but for noise."""
+
+
 def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
-    """Decode a recording and average its channels.
+    """Decode a sound file and average its channels.
 
     Returns:
         waveform (n,), its rate in Hz, its number of channels.
 
     Raises:
-        BadCorpus: not a sound file, or cut off, or empty, or with NaN or infinite samples.
+        BadCorpus: not a sound file, or cut off, damaged, or empty, or with NaN or infinite samples.
     """
-    label = name or (str(source) if isinstance(source, Path) else "audio")
-    try:
-        if missing := _missing_bytes(source):
-            raise BadCorpus(f"{label} is cut off: {missing:,} bytes are missing; copy it again")
-        samples, rate = soundfile.read(
-            io.BytesIO(source) if isinstance(source, bytes) else str(source),
-            dtype="float32",
-            always_2d=True,
-        )
-    except (soundfile.LibsndfileError, OSError) as error:
-        reason = str(error).split(": ", 1)[-1].rstrip(".")
+    samples, rate = _decoded(source, _label(source, name))
+    return _mean(samples), rate, samples.shape[1]
+
+
+def read_recording(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
+    """As `read`, of a recording that somebody made: one without sound, or at another scale, is refused.
+
+    Raises:
+        BadCorpus: as `read`, or silent, silent when its channels are averaged, or far beyond full scale.
+    """
+    label = _label(source, name)
+    samples, rate = _decoded(source, label)
+    peak = float(np.abs(samples).max())
+    if peak > LOUDEST:
         raise BadCorpus(
-            f"{label} is not a readable sound file ({reason}); expected WAV, FLAC, OGG or MP3"
+            f"{label} is not at full scale 1: its largest sample is {peak:,.4g}; divide it by the largest"
+            " number of its format (32768 for 16 bits) and save it again"
+        )
+    if np.ptp(samples, axis=0).max() == 0:
+        raise BadCorpus(f"{label} is silent: all of its samples are equal; remove it from the corpus")
+    waveform = _mean(samples)
+    loudness = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+    averaged = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
+    if averaged <= _CANCELLED * loudness / np.sqrt(samples.shape[1]):
+        raise BadCorpus(
+            f"{label} is silent when its {samples.shape[1]} channels are averaged: they cancel each other;"
+            " turn one of them round or keep only one"
+        )
+    return waveform, rate, samples.shape[1]
+
+
+def _label(source: Path | bytes, name: str | None) -> str:
+    return name or (str(source) if isinstance(source, Path) else "audio")
+
+
+def _mean(samples: Waveform) -> Waveform:
+    return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
+
+
+def _decoded(source: Path | bytes, label: str) -> tuple[Waveform, int]:
+    """Every sample of a file (n, channels), all of them finite."""
+    try:
+        sound = containers.checked(source if isinstance(source, bytes) else source.read_bytes())
+        kind: Literal["float32", "int32"] = "float32" if sound.flac is None else "int32"
+        # A seek before the first sample changes the last bit of an MP3: soundfile.read always makes one.
+        samples, rate = soundfile.read(io.BytesIO(sound.data), dtype=kind, always_2d=True)
+        if sound.headed is not None and len(samples) < (sound.n_frames or 0):
+            samples, rate = soundfile.read(io.BytesIO(sound.headed), dtype=kind, always_2d=True)
+        if sound.flac is not None:
+            samples = _from_flac(samples, sound.flac)
+    except BadCorpus as error:
+        raise BadCorpus(f"{label} {error}") from None
+    except OSError as error:
+        raise BadCorpus(f"{label} is not a readable sound file ({error.strerror})") from None
+    except MemoryError:
+        raise BadCorpus(f"{label} says that it holds more samples than fit in memory; cut it up") from None
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise BadCorpus(
+            f"{label} is cut off, damaged or of an encoding that is not known here ({reason}); copy it again,"
+            " or convert it to FLAC or WAV"
         ) from None
+    if sound.n_frames is not None:
+        if len(samples) < sound.n_frames - sound.tolerance:
+            raise BadCorpus(
+                f"{label} is cut off or damaged: {len(samples):,} of {sound.n_frames:,} samples are left;"
+                " copy it again"
+            )
+        if sound.padding and len(samples) <= sound.n_frames + sound.padding:
+            samples = samples[: sound.n_frames]
     if len(samples) == 0:
         raise BadCorpus(f"{label} holds no samples; remove it from the corpus")
-    waveform = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
-    if not np.isfinite(waveform).all():
+    if not np.isfinite(samples).all():
         raise BadCorpus(f"{label} holds NaN or infinite samples; export it again")
-    return waveform, int(rate), samples.shape[1]
+    return samples, int(rate)
 
 
-def _missing_bytes(source: Path | bytes) -> int:
-    """How much shorter a WAV file is than it says: libsndfile reads what is left without a word."""
-    if isinstance(source, bytes):
-        head, size = source[:12], len(source)
-    else:
-        with open(source, "rb") as file:
-            head, size = file.read(12), os.fstat(file.fileno()).st_size
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return 0
-    said = int.from_bytes(head[4:8], "little")
-    # A stream of unknown length says nothing or the most it can, of 31 or 32 bits, less some headers.
-    unknown = said == 0 or said >= 2**31 - 2**16
-    missing = 8 + said - size
-    return missing if missing > 1 and not unknown else 0  # the byte that pads an odd length is often left out
+def _from_flac(samples: NDArray[np.int32], flac: Flac) -> Waveform:
+    """Floats of the integers of FLAC, which stand at the top of 32 bits, if they have its MD5."""
+    if any(flac.md5):
+        n_bytes = (flac.bits + 7) // 8
+        whole = samples >> (32 - flac.bits)
+        plain = whole.astype(f"<i{n_bytes}") if n_bytes < 3 else whole.astype("<i4").view(np.uint8)
+        if n_bytes == 3:
+            plain = plain.reshape(-1, 4)[:, :3]
+        if hashlib.md5(plain.tobytes(), usedforsecurity=False).digest() != flac.md5:
+            raise BadCorpus("is damaged: its samples do not have the MD5 of its header; copy it again")
+    return samples.astype(np.float32) * np.float32(2.0**-31)  # both exact: FLAC has 24 bits at most here
 
 
 def resample(waveform: Waveform, from_hz: int, to_hz: int) -> Waveform:
