@@ -14,6 +14,17 @@ An error says what was found, what was expected, the likely slip, and the comman
 in one line. Anything else that escapes is a fault of ours and keeps its traceback.
 """
 
+from collections.abc import Iterable
+
+
+def likely(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'emotion'?` where a word is close to one that is known; nothing otherwise."""
+    import difflib
+
+    by_folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.strip().casefold(), by_folded, n=1)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+
 
 class GoodenoughError(Exception):
     """Everything raised on purpose."""

@@ -62,7 +62,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     help="responsibility, minimal or gradient; default: the first two.",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N clips, the classes in turn.")
-@click.option("--split", metavar="S", help="Split of the corpus; default: test, if it has one.")
+@click.option("--split", metavar="S", help="Split of the corpus; default: test, or the only one.")
 @click.option(
     "--repetitions", type=click.IntRange(1), metavar="N", help="Random partitions of responsibility [20]."
 )
@@ -158,6 +158,8 @@ def extract(
     task = tasks.find(task_name)
     with engine.at_work(opening) as work:
         clips = open_corpus(corpus, task, split=split, limit=limit)
+        if clips.choice is not None:
+            say(clips.choice)
         classifier = work.open(opening.resolve(model))
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
         with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
@@ -221,12 +223,12 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
 
 def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
     """The search asked for, or the usual ones."""
-    from harness.errors import BadInput
+    from harness.errors import BadInput, likely
     from harness.extract import DEFAULT, SEARCHES
     from harness.extract.responsibility import Responsibility
 
     if name is not None and name not in SEARCHES:
-        raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}")
+        raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}{likely(name, SEARCHES)}")
     chosen = [SEARCHES[each] for each in ((name,) if name else DEFAULT)]
     changes = {"repetitions": repetitions, "n_bands": bands}
     for option, value in (("--repetitions", repetitions), ("--bands", bands)):

@@ -94,6 +94,8 @@ class Bench:
                 yield ready
         for note in corpus.notes():
             say(f"{self.corpus.name}: {note}")
+        for skipped in corpus.skipped:
+            say(f"{self.corpus.name}: skipped {skipped.clip_id}: {skipped.why}")
 
     def _opened(self) -> Corpus:
         from harness.dataset.corpora import Columns, open_corpus
@@ -103,6 +105,8 @@ class Bench:
         corpus = open_corpus(
             self.source, self.task, split=said.split, limit=self.recipe.limit, columns=columns
         )
+        if corpus.choice is not None:
+            say(f"{said.name}: {corpus.choice}")
         if corpus.licence is None:
             corpus.licence = said.licence
         elif said.licence is not None and corpus.licence != said.licence:

@@ -14,7 +14,7 @@ import csv
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,15 +22,18 @@ from typing import Any
 import numpy as np
 
 from harness import audio
-from harness.errors import BadCorpus
+from harness.errors import BadCorpus, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
-from harness.spelling import apart, composed, same_file
+from harness.spelling import apart, composed, key, same_file
 from harness.tasks import Task
 
-_SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
+_SOUNDS = (
+    *(".wav", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist"),
+)
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,22 @@ class Corpus:
         self.licence = licence
         """As the corpus states it; None where it does not."""
         self._rows = rows
+        self.choice: str | None = None
+        """A line on which split was taken, where that was not asked for by its name."""
         self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
         self.skipped: tuple[Skipped, ...] = ()
-        """Recordings that could not be decoded when the clips were read last."""
+        """Recordings that could not be used when the clips were read last, each with the reason."""
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def clips(self, task: Task) -> Iterator[Clip]:
-        """The clips, prepared; one whose samples came before is left out, and one that cannot be decoded.
+        """The clips, prepared; one whose samples came before is left out, and one that cannot be used.
+
+        A recording cannot be used where it is not whole, silent, or not at full scale 1: see `skipped`.
 
         Raises:
-            BadCorpus: not one recording can be decoded.
+            BadCorpus: not one recording can be used.
         """
         self._counted = dict.fromkeys(self._counted, 0)
         self.skipped = ()
@@ -105,7 +112,10 @@ class Corpus:
             self._counted["n_cut"] += len(cut) < len(waveform)
             yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
         if self.skipped and not seen:
-            raise BadCorpus(f"no clip of {self.name} can be decoded; the first: {self.skipped[0].why}")
+            raise BadCorpus(
+                f"none of the {len(self.skipped)} clips of {self.name} can be used; the first:"
+                f" {self.skipped[0].why}"
+            )
 
     def ref(self, clips: Sequence[Clip]) -> CorpusRef:
         """What the record says of the corpus, after `clips` was read to its end."""
@@ -121,7 +131,9 @@ class Corpus:
             "n_cut": "cut to a centred excerpt",
             "n_duplicates": "left out: the same samples as another clip",
         }
-        return [f"{n} of {len(self)} clips {said[k]}" for k, n in self._counted.items() if n]
+        counts = [(n, said[k]) for k, n in self._counted.items()]
+        counts.append((len(self.skipped), "skipped: they cannot be used, for the reasons given by name"))
+        return [f"{n} of {len(self)} clips {what}" for n, what in counts if n]
 
 
 def open_corpus(
@@ -131,29 +143,40 @@ def open_corpus(
     split: str | None = None,
     limit: int | None = None,
     columns: Columns = AS_USUAL,
+    every_split: bool = False,
 ) -> Corpus:
     """Open a folder or a Hub dataset.
 
     Args:
         source: folder with metadata.csv, or `ORG/NAME` or `ORG/NAME@REVISION`.
         task: whose labels the corpus speaks.
-        split: which split; None takes `test` where the corpus has one, and all of it otherwise.
+        split: which split; None takes `test`, however it is spelled, or the only split, or all of a corpus
+            without splits.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
         columns: where recordings and class names are, and how the latter are spelled.
+        every_split: all splits, whatever they are called.
 
     Raises:
-        BadCorpus: no such corpus, no clips, a label unknown to the task, a file that is not there.
+        BadCorpus: no such corpus or split, several splits of which none is `test`, no clips, a label unknown
+            to the task, a file that is not there.
     """
     path = Path(source)
+
+    def chosen(known: Iterable[str], where: str) -> tuple[set[str], str | None]:
+        return _split_of(known, split, where, every_split=every_split)
+
     if path.is_dir():
-        name, commit, licence, rows = _folder(path, task, split, columns)
+        listed = _folder(path, task, chosen, columns)
     elif path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
     elif repository.split(source):
-        name, commit, licence, rows = _hub(source, task, split, columns)
+        listed = _hub(source, task, chosen, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
-    return Corpus(name, commit, licence, _chosen(rows, limit))
+    name, commit, licence, rows, choice = listed
+    corpus = Corpus(name, commit, licence, _chosen(rows, limit))
+    corpus.choice = choice
+    return corpus
 
 
 def sounds_below(folder: Path) -> list[Row]:
@@ -163,10 +186,11 @@ def sounds_below(folder: Path) -> list[Row]:
     return [Row(name, None, _reader(path, name)) for path, name in zip(files, names, strict=True)]
 
 
-Listed = tuple[str, str | None, str | None, list[Row]]
+Listed = tuple[str, str | None, str | None, list[Row], str | None]
+Chooser = Callable[[Iterable[str], str], tuple[set[str], str | None]]
 
 
-def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Listed:
+def _folder(folder: Path, task: Task, chosen: Chooser, columns: Columns) -> Listed:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
@@ -183,8 +207,8 @@ def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Li
         )
     if not table:
         raise BadCorpus(f"{path} lists no clips; expected a line per recording: file_name,label")
-    splits = {row["split"] for row in table if row.get("split")}
-    table = [row for row in table if _in_split(row.get("split") or "", splits, split, str(path))]
+    taken, choice = chosen({row.get("split") or "" for row in table}, str(path))
+    table = [row for row in table if (row.get("split") or "") in taken]
     licences = {row["licence"] for row in table if row.get("licence")}
     rows: list[Row] = []
     seen: dict[str, str] = {}
@@ -207,7 +231,7 @@ def _folder(folder: Path, task: Task, split: str | None, columns: Columns) -> Li
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
         rows.append(Row(clip_id, label, _reader(file, str(relative))))
     name = f"local/{folder.resolve().name}"
-    return name, None, "; ".join(sorted(licences)) or None, rows
+    return name, None, "; ".join(sorted(licences)) or None, rows, choice
 
 
 def _alike(folder: Path, relative: PurePosixPath) -> str:
@@ -220,10 +244,10 @@ def _alike(folder: Path, relative: PurePosixPath) -> str:
 
 
 def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
-    return lambda: audio.read(path, name)
+    return lambda: audio.read_recording(path, name)
 
 
-def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed:
+def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
     import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -234,9 +258,9 @@ def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed
         loaded = datasets.load_dataset(repo_id, revision=info.sha)
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
         raise BadCorpus(f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}") from None
-    names = set(loaded)
-    chosen = [n for n in loaded if _in_split(n, names, split, repo_id)]
-    table = datasets.concatenate_datasets([loaded[n] for n in chosen])
+    taken, choice = chosen(loaded, repo_id)
+    splits = [name for name in loaded if name in taken]
+    table = datasets.concatenate_datasets([loaded[name] for name in splits])
     sounding = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
     column = next((n for n in sounding if columns.audio in (None, n)), None)
     if column is None or columns.label not in table.features:
@@ -246,7 +270,7 @@ def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed
         )
     table = table.cast_column(column, datasets.Audio(decode=False))
     feature = table.features[columns.label]
-    names_of_rows = [f"{name}-{i:06d}" for name in chosen for i in range(len(loaded[name]))]
+    names_of_rows = [f"{name}-{i:06d}" for name in splits for i in range(len(loaded[name]))]
     rows = []
     for i, (clip_id, raw) in enumerate(zip(names_of_rows, table[columns.label], strict=True)):
         where = f"{repo_id}: {clip_id}"
@@ -260,7 +284,7 @@ def _hub(source: str, task: Task, split: str | None, columns: Columns) -> Listed
         label = _canonical(text, task, columns, where)
         rows.append(Row(clip_id, label, _row_reader(table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
-    return repo_id, info.sha, licence if isinstance(licence, str) else None, rows
+    return repo_id, info.sha, licence if isinstance(licence, str) else None, rows, choice
 
 
 def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tuple[Waveform, int, int]]:
@@ -268,17 +292,43 @@ def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tupl
         stored = table[i][column]
         if stored is None:
             raise BadCorpus(f"{name} has no audio; remove its row")
-        return audio.read(stored["bytes"] if stored["bytes"] is not None else Path(stored["path"]), name)
+        source = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"])
+        return audio.read_recording(source, name)
 
     return decode
 
 
-def _in_split(of_row: str, known: set[str], wanted: str | None, where: str) -> bool:
-    if wanted is None:
-        return "test" not in known or of_row == "test"
-    if wanted not in known:
-        raise BadCorpus(f"{where} has no split {wanted!r}; it has: {', '.join(sorted(known)) or 'none'}")
-    return of_row == wanted
+def _split_of(
+    known: Iterable[str], wanted: str | None, where: str, *, every_split: bool
+) -> tuple[set[str], str | None]:
+    """Which splits are taken of those there are, and a line on it where `test` was not found by that name.
+
+    Raises:
+        BadCorpus: the one wanted is not there; or none was named and it cannot be told which is meant.
+    """
+    splits = sorted(known)
+    listed = ", ".join(name or "(rows without a split)" for name in splits) or "none"
+    if every_split or (wanted is None and splits in ([], [""])):
+        return set(splits), None
+    if wanted is not None:
+        if not wanted or wanted not in splits:
+            raise BadCorpus(f"{where} has no split {wanted!r}; it has: {listed}{likely(wanted, splits)}")
+        return {wanted}, None
+    alike = [name for name in splits if key(name) in _TEST]
+    if alike == ["test"]:
+        return {"test"}, None
+    if len(alike) == 1 or len(splits) == 1:
+        (taken,) = alike or splits
+        why = "read as its test split" if alike else "the only one"
+        return {taken}, f"{where}: split {taken!r} is taken, {why}; --split takes another"
+    raise BadCorpus(
+        f"{where} has {len(splits)} splits and it cannot be told which is for tests; it has: {listed}; choose"
+        " one with --split NAME (in a recipe: `split`)"
+    )
+
+
+_TEST = ("test", "tests", "testing", "testset", "testsplit", "testdata")
+"""How people spell the split for tests, normalised; `eval`, `dev` and `val` mean different things."""
 
 
 def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:

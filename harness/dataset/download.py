@@ -138,6 +138,8 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
                     clip, clip_id=row["clip_id"], corpus=row["corpus"], label=row["label"]
                 )
                 yield schema.clip_row(named)
+            if not missing:
+                return
 
     with folder.alone(suite.root, "--to"):
         part = folder.new(suite.root / path)
@@ -178,7 +180,8 @@ def _clips(sources: Sequence[str], task: Task) -> Iterator[Clip]:
         if Path(source).is_dir():
             corpus = Corpus(source, None, None, sounds_below(Path(source)))
         else:
-            corpus = open_corpus(source, task)
+            # A clip is known by its samples: whichever split it was taken from, it is found.
+            corpus = open_corpus(source, task, every_split=True)
         yield from corpus.clips(task)
 
 

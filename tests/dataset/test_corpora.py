@@ -1,8 +1,11 @@
 """Corpora: what is listed is prepared as the definitions say, what is wrong is said in one line."""
 
 import csv
+import io
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -77,7 +80,7 @@ def test_the_revision_of_a_folder_is_its_content(tmp_path):
     one = open_corpus(make(tmp_path / "1", [("a.wav", "sad")]), EMOTION)
     other = open_corpus(make(tmp_path / "2", [("a.wav", "sad")]), EMOTION)
     assert one.ref(list(one.clips(EMOTION))).revision == other.ref(list(other.clips(EMOTION))).revision
-    soundfile.write(tmp_path / "2" / "a.wav", np.ones(100) * 0.1, 16_000)
+    soundfile.write(tmp_path / "2" / "a.wav", np.linspace(-0.1, 0.1, 100), 16_000)
     assert one.ref(list(one.clips(EMOTION))).revision != other.ref(list(other.clips(EMOTION))).revision
 
 
@@ -130,7 +133,7 @@ def test_recordings_that_cannot_be_decoded_are_left_out_and_said(tmp_path):
 def test_a_corpus_of_which_nothing_can_be_decoded_is_refused(tmp_path):
     source = make(tmp_path, [("a.wav", "sad")])
     (tmp_path / "a.wav").write_text("not sound")
-    with pytest.raises(BadCorpus, match=r"no clip of local/.* can be decoded; the first: .*a\.wav is not"):
+    with pytest.raises(BadCorpus, match=r"none of the 1 clips of .* can be used; .*a\.wav is not"):
         ids(open_corpus(source, EMOTION))
 
 
@@ -156,3 +159,60 @@ def test_a_negative_zero_is_a_zero_so_that_stored_clips_equal_those_read(tmp_pat
     assert not np.signbit(clip.waveform[0])
     data, _ = audio.encode_exact(clip.waveform, 16_000)
     assert audio.sha256(audio.read(data)[0]) == audio.sha256(clip.waveform)
+
+
+def on_the_hub(monkeypatch, splits):
+    """A Hub dataset of these splits, each with the bytes of its recordings."""
+    import datasets
+    import huggingface_hub
+
+    features = datasets.Features({"audio": datasets.Audio(decode=False), "label": datasets.Value("string")})
+    loaded = datasets.DatasetDict()
+    for name, sounds in splits.items():
+        stored = [None if data is None else {"bytes": data, "path": None} for data in sounds]
+        columns = {"audio": stored, "label": ["sad"] * len(sounds)}
+        loaded[name] = datasets.Dataset(pa.Table.from_pydict(columns, schema=features.arrow_schema))
+    info = SimpleNamespace(sha="a" * 40, card_data=SimpleNamespace(license="cc-by-4.0"))
+    api = SimpleNamespace(dataset_info=lambda repo_id, revision: info)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+    monkeypatch.setattr(datasets, "load_dataset", lambda repo_id, revision: loaded)
+
+
+def encoded(i, container="FLAC", subtype="PCM_16", factor=0.1):
+    buffer = io.BytesIO()
+    noise = factor * np.random.default_rng(i).normal(size=1600)
+    soundfile.write(buffer, noise, 16_000, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def test_recordings_in_the_rows_of_a_dataset_are_checked_as_files_are(monkeypatch):
+    whole = encoded(0)
+    open_length = whole[:21] + bytes([whole[21] & 0xF0]) + bytes(4) + whole[26:]
+    sounds = [
+        *(open_length, encoded(1)[:-40], encoded(2, "OGG", "VORBIS")[:-40]),
+        *(encoded(3, "WAV", "FLOAT", 3000.0), None, b"text", encoded(4, "MP3", "MPEG_LAYER_III")),
+    ]
+    on_the_hub(monkeypatch, {"test": sounds})
+    corpus = open_corpus("org/name", EMOTION)
+    assert ids(corpus) == ["test-000000", "test-000006"]
+    reasons = (
+        *("is cut off, damaged or", "is cut off within page 3 of its Ogg stream", "is not at full scale 1"),
+        *("has no audio; remove its row", "is not a readable sound file; expected WAV"),
+    )
+    for skipped, why in zip(corpus.skipped, reasons, strict=True):
+        assert skipped.why.startswith(f"org/name: {skipped.clip_id} {why}")
+    assert corpus.notes() == ["5 of 7 clips skipped: they cannot be used, for the reasons given by name"]
+
+
+def test_the_splits_of_a_dataset_are_chosen_as_those_of_a_folder(monkeypatch):
+    on_the_hub(monkeypatch, {"train": [encoded(0), encoded(1)], "testing": [encoded(2)]})
+    corpus = open_corpus("org/name", EMOTION)
+    assert ids(corpus) == ["testing-000000"]
+    assert corpus.choice == (
+        "org/name: split 'testing' is taken, read as its test split; --split takes another"
+    )
+    on_the_hub(monkeypatch, {"train": [encoded(0), encoded(1)], "validation": [encoded(2)]})
+    with pytest.raises(BadCorpus, match="it has: train, validation; choose one with --split NAME"):
+        open_corpus("org/name", EMOTION)
+    with pytest.raises(BadCorpus, match="no split 'tran'; it has: train, validation; did you mean 'train'"):
+        open_corpus("org/name", EMOTION, split="tran")
