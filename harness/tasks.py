@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness import spelling
-from harness.errors import BadTask
+from harness.errors import BadTask, likely
 from harness.manifest import TaskRecord
 
 
@@ -136,7 +136,7 @@ def find(name: str) -> Task:
     if not name.endswith((".yaml", ".yml")):
         raise BadTask(
             f"no task named {name!r}; known: {', '.join(TASKS)}; "
-            "a task of your own is a file: --task path/to/task.yaml"
+            f"a task of your own is a file: --task path/to/task.yaml{likely(name, TASKS)}"
         )
     path = Path(name)
     if not path.is_file():

@@ -133,7 +133,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["listen"], "No such command 'listen'; see: goodenough --help"),
+        (["listen"], "no command 'listen'; there are: evaluate, check, tasks, extract"),
         (["evaluate"], "Missing argument 'MODEL'; see: goodenough evaluate --help"),
         (["extract", "m", "--corpus", "c"], "Missing option '--task'"),
         (["extract", "m", "--task", "emotion"], "Missing option '--corpus'"),
@@ -151,7 +151,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
                 ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", bands],
                 "expected 2 or more, or all",
             )
-            for bands in ("0", "1", "-3", "2.5", "every", "", "99999999999")
+            for bands in ("0", "1", "-3", "2.5", "every", "99999999999")
         ),
         (
             ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", "64", "--search", "minimal"],
@@ -169,7 +169,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         ),
         (["evaluate", "m", "--signals", "s"], "no signals folder at s, and it is not a Hub dataset"),
         (["check", "./m"], "no folder at ./m"),
-        (["check", ""], "no model given"),
+        (["check", ""], "an argument is empty"),
         (["check", "m", "--label-map", "no.json"], "File 'no.json' does not exist"),
         (["validate"], "Missing argument 'PATH...'"),
         (["validate", "nowhere"], "nowhere does not exist"),
@@ -240,7 +240,7 @@ def test_after_a_clip_too_short_for_the_model_is_taken_out_the_same_command_work
     tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus", ("a.wav", "sad"), ("b.wav", "angry"))
-    soundfile.write(corpus / "b.wav", np.full(10, 0.1), 16_000)
+    soundfile.write(corpus / "b.wav", np.linspace(-0.1, 0.1, 10), 16_000)
     command = ("extract", world / "ear", "--task", "emotion", "--corpus", corpus, "--out", tmp_path / "out")
     assert run(*command, "--search", "minimal") == 2
     said = one_line(capsys.readouterr().err)

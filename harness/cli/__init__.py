@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
 
 import click
 
 from harness.cli.encodings import speak_plainly
-from harness.errors import GoodenoughError
+from harness.errors import BadInput, GoodenoughError, likely
 from harness.submit.text import one_line
 
 VERBS = {
@@ -35,7 +36,22 @@ VERBS = {
 }
 
 
-class _Verbs(click.Group):
+class Verbs(click.Group):
+    """A group that answers a mistyped verb with the one that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click; a name that is none of the group's is refused with what there is."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"no command {args[0]!r}{likely(args[0], known)}; there are: {', '.join(known)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+class _Verbs(Verbs):
     """A group that imports a verb's file only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,6 +102,7 @@ def run(arguments: list[str]) -> int:
     """
     speak_plainly()
     try:
+        _refuse_empty(arguments)
         result = goodenough.main(arguments, prog_name="goodenough", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GoodenoughError as error:
@@ -95,13 +112,29 @@ def run(arguments: list[str]) -> int:
         return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "goodenough"
-        return _fail(f"{error.format_message().rstrip('.')}; see: {command} --help", 2)
+        return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was finished is kept, the same command continues", 130)
     except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault
         return 0
+
+
+def _meant(error: click.UsageError) -> str:
+    """The choice of an option that is close to the word that is none."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    typed = re.match(r"'(.*)' is not one of", error.message)
+    return likely(typed[1], kind.choices) if typed and isinstance(kind, click.Choice) else ""
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse an empty value before it is taken for none: no option has one, and a selection would widen."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        named = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
+        if named or not argument.strip():
+            option = named[1] if named else before if before.startswith("-") else "an argument"
+            raise BadInput(f"{option} is empty; leave it out, or give it a value: is a variable not set?")
 
 
 def _fail(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.progress import progress_bar
+from harness.cli.selection import named_tasks, require_references
 from harness.cli.terminal import open_suite, say
 from harness.plurals import plural
 
@@ -72,8 +73,9 @@ def download(
     if corpora and to is None:
         raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --to DIR")
     suite = open_suite(source)
-    tasks = [suite.task(name) for name in dict.fromkeys(task_names)] or list(suite.tasks)
+    tasks = named_tasks(suite, task_names) or list(suite.tasks)
     given = _given(corpora, [task.name for task in tasks])
+    _require_references(suite, tasks, references)
     if only_list:
         _list(suite, tasks, as_json)
         return
@@ -97,9 +99,16 @@ def download(
     say(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(what))}")
 
 
+def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...]) -> None:
+    from harness import checkpoints
+
+    known = [record.model for task in tasks for record in suite.references(task.name)]
+    require_references([checkpoints.resolve(name) for name in names], known, suite.name)
+
+
 def _given(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
     """Copies of corpora by task; one without a task is for every task."""
-    from harness.errors import BadInput
+    from harness.errors import BadInput, likely
 
     found: dict[str, list[str]] = {}
     for text in corpora:
@@ -107,6 +116,7 @@ def _given(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
         if equals and task not in tasks:
             raise BadInput(
                 f"--corpus {text}: no task {task!r} is downloaded; expected one of {', '.join(tasks)}"
+                f"{likely(task, tasks)}"
             )
         where = folder if equals else text
         if not Path(where).is_dir() and "/" not in where:

@@ -13,6 +13,13 @@ from harness.cli.early_stop import Asked
 from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
+from harness.cli.selection import (
+    named_tasks,
+    refuse_without,
+    require_clips,
+    require_references,
+    require_something_to_hear,
+)
 from harness.cli.terminal import (
     Opening,
     checkpoint_of,
@@ -112,6 +119,8 @@ def evaluate(
     """
     from harness.errors import BadInput
 
+    if not both_ways:
+        refuse_without("--both-ways", "given", "search")
     if shard and until_width:
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
     if both_ways and (shard or until_width):
@@ -126,9 +135,13 @@ def evaluate(
         )
     suite = open_suite(signals)
     private = None if held_back is None else open_suite(held_back)
+    named = named_tasks(suite, task_names)
+    for each in (suite,) if private is None else (suite, private):
+        require_something_to_hear(each, named)
     with engine.at_work(opening) as work:
         candidate = _Candidate(opening.resolve(model), opening, work)
-        chosen = _chosen(candidate, suite, task_names, label_map)
+        chosen = _chosen(candidate, suite, named, label_map)
+        require_clips(suite, [task for task, _ in chosen])
         if shard:
             _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
             return
@@ -213,18 +226,14 @@ class _Candidate:
 
 
 def _chosen(
-    candidate: _Candidate, suite: Suite, names: tuple[str, ...], label_map: Path | None
+    candidate: _Candidate, suite: Suite, named: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
     """The tasks to evaluate: those named, or all of the suite whose labels the model speaks."""
-    from harness import tasks
     from harness.errors import BadLabels
 
     class_names, ref = candidate.class_names, candidate.checkpoint.ref
-    if names:
-        # A task file is read for its name; the suite holds the task as its signals were made.
-        named = [tasks.find(n).name if n.endswith((".yaml", ".yml")) else n for n in names]
-        found = [suite.task(name) for name in dict.fromkeys(named)]
-        return [(task, label_map_for(class_names, ref, task, label_map)) for task in found]
+    if named:
+        return [(task, label_map_for(class_names, ref, task, label_map)) for task in named]
     fitting, refusals = [], []
     for task in suite.tasks:
         try:
@@ -248,6 +257,8 @@ def _judges(
 ) -> dict[str, list[Checkpoint]]:
     """The references of each task, found before anything is computed."""
     resolved = [opening.resolve(name) for name in given]
+    known = [record.model for task in tasks for record in suite.references(task.name)]
+    require_references(resolved, known, suite.name)
 
     def of(task: Task) -> list[Checkpoint]:
         references = suite.references(task.name)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import Verbs
 from harness.cli.progress import progress_bars
 from harness.cli.terminal import open_suite
 
@@ -44,7 +45,7 @@ _TOLD = 25
 """Rows of a ranking that a terminal is shown."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 def leaderboard() -> None:
     """Rank all entries and show them as a static site."""
 
@@ -94,14 +95,15 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 
     Example: goodenough leaderboard export --as csv --task emotion --out emotion.csv
     """
-    from harness.errors import BadInput
+    from harness.errors import BadInput, likely
     from harness.journal import replace_file
     from leaderboard import exports, table
 
     with progress_bars() as progress:
         board = table.build(_entries(submissions), open_suite(signals), progress)
     if task is not None and task not in board.tasks:
-        raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}")
+        hint = likely(task, board.tasks)
+        raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
     data = exports.export(board, kind, task)
     if out is not None:
         replace_file(out, data)

@@ -118,7 +118,7 @@ def _made(
 
 def _folders(recipe: Recipe, given: Sequence[str]) -> dict[str, str]:
     """--corpus-folder NAME=FOLDER, read."""
-    from harness.errors import BadInput
+    from harness.errors import BadInput, likely
 
     names = [corpus.name for corpus in recipe.corpora]
     found: dict[str, str] = {}
@@ -127,7 +127,8 @@ def _folders(recipe: Recipe, given: Sequence[str]) -> dict[str, str]:
         if not is_given or not folder:
             raise BadInput(f"--corpus-folder is {text!r}; expected NAME=FOLDER, as in {names[0]}=recordings/")
         if name not in names:
-            raise BadInput(f"recipe {recipe.name} has no corpus {name!r}; it has {', '.join(names)}")
+            hint = likely(name, names)
+            raise BadInput(f"recipe {recipe.name} has no corpus {name!r}; it has {', '.join(names)}{hint}")
         if name in found:
             raise BadInput(f"--corpus-folder names {name} twice")
         if not Path(folder).expanduser().is_dir():
@@ -138,14 +139,14 @@ def _folders(recipe: Recipe, given: Sequence[str]) -> dict[str, str]:
 
 def _chosen(recipe: Recipe, only: Sequence[str]) -> list[str]:
     """Models of the recipe, all or those that were named: by source, or by the last part of a folder's."""
-    from harness.errors import BadInput
+    from harness.errors import BadInput, likely
     from harness.recipes.reading import is_folder
 
     folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
     by_name = folders | {m.source: m.source for m in recipe.models}
     if unknown := [name for name in only if name not in by_name]:
-        known = ", ".join(m.source for m in recipe.models)
-        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has {known}")
+        known, hint = ", ".join(m.source for m in recipe.models), likely(unknown[0], by_name)
+        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has {known}{hint}")
     wanted = {by_name[name] for name in only}
     return [m.source for m in recipe.models if not only or m.source in wanted]
 

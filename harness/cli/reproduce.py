@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.progress import live_table
+from harness.cli.selection import require_needed
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk
@@ -62,6 +63,7 @@ def reproduce(
     if others:
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
     desk = Desk.of([model] if model else [], references, signals)
+    require_needed(desk.models, desk.references, [folder])
     problems = desk.problems(folder)
     found = None if problems or no_write else verification.read(folder)
     if not problems and (found is None or found.kind != "reproduced"):

@@ -10,6 +10,7 @@ import click
 from harness.cli.encodings import json_text
 from harness.cli.engines import Here
 from harness.cli.judging import judged
+from harness.cli.selection import named_tasks
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
 from harness.plurals import plural
 
@@ -50,7 +51,7 @@ def study(
     from leaderboard import study as page
 
     suite = open_suite(source)
-    tasks = [suite.task(name) for name in dict.fromkeys(task_names)] or list(suite.tasks)
+    tasks = named_tasks(suite, task_names) or list(suite.tasks)
     further = [opening.resolve(name) for name in models]
     done = []
     for task in tasks:

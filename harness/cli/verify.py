@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.progress import live_table
+from harness.cli.selection import require_needed
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
@@ -90,6 +91,7 @@ def verify(
         )
     folders = store.find_all(paths)
     desk = Desk.of(models, references, signals)
+    require_needed(desk.models, desk.references, folders)
     bases = {folder: base or base_of(folder) for folder in folders}
     without = random_base() if None in bases.values() else ""
     outcomes = [_outcome(folder, desk, at or without, k, no_write) for folder, at in bases.items()]

@@ -23,7 +23,7 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import ANCHORS, MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.recent import Recent
 from harness.documents import ReferenceCounts, from_json
-from harness.errors import BadInput, BadSignals
+from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord
@@ -115,7 +115,7 @@ class Suite:
         for task in self.tasks:
             if task.name == name:
                 return task
-        known = ", ".join(t.name for t in self.tasks)
+        known = ", ".join(t.name for t in self.tasks) + likely(name, [t.name for t in self.tasks])
         raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {known}")
 
     def references(self, task: str) -> tuple[ReferenceRecord, ...]:

@@ -27,7 +27,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -35,7 +35,7 @@ from typing import Any, Literal
 from harness import tasks
 from harness.dataset import licences
 from harness.documents import from_json
-from harness.errors import BadInput, BadTask
+from harness.errors import BadInput, BadTask, likely
 from harness.records import FAMILIES, STRICT
 from harness.spelling import apart, composed, key
 from harness.tasks import Task
@@ -77,7 +77,7 @@ class RecipeCorpus:
     revision: str | None = None
     """Of a Hub dataset: a branch, pinned at build time, or a commit."""
     split: str | None = None
-    """Which split; None takes `test` where there is one."""
+    """Which split; None takes `test`, or the only one."""
     audio: str | None = None
     """Its column of recordings; None for the only one."""
     label: str = "label"
@@ -172,12 +172,15 @@ def read(name: str) -> tuple[Recipe, Task]:
     elif not name.endswith((".yaml", ".yml")):
         raise BadInput(
             f"no recipe named {name!r}; known: {', '.join(shipped())}; a recipe of your own is a file:"
-            " --recipe path/to/recipe.yaml"
+            f" --recipe path/to/recipe.yaml{likely(name, shipped())}"
         )
     elif not path.is_file():
         raise BadInput(f"no recipe file at {name}; known without a file: {', '.join(shipped())}")
+    raw = _yaml(path)
+    for field in _empty(raw):
+        raise BadInput(f"{path}: {field} is empty; give it a value, or leave the line out")
     try:
-        recipe = from_json(Recipe, json.dumps(_yaml(path)))
+        recipe = from_json(Recipe, json.dumps(raw))
     except (ValueError, TypeError) as error:
         first, *others = str(error).splitlines()
         more = f" (and {len(others)} more)" if others else ""
@@ -237,6 +240,15 @@ def _yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+
+
+def _empty(raw: Any) -> Iterator[str]:
+    """Selections without a value, which would read as if they were not there, and select more."""
+    corpora = raw.get("corpora") if isinstance(raw, dict) else None
+    for table in (raw, *(corpora if isinstance(corpora, list) else ())):
+        for field in ("limit", "split"):
+            if isinstance(table, dict) and table.get(field, field) in (None, ""):
+                yield f"`{field}`"
 
 
 def _located(recipe: Recipe, base: Path) -> Recipe:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.errors import BadInput
+from harness.errors import BadInput, likely
 from harness.extract.contract import Search
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
@@ -205,6 +205,7 @@ def stale(plan: Plan, only: Sequence[str], suite: Path) -> list[Step]:
         if not fnmatch.filter(every, pattern):
             raise BadInput(
                 f"no step matches {pattern!r}; see them all with: python -m harness.starter --list"
+                f"{likely(pattern, every)}"
             )
     wanted = {name for name in every if not only or any(fnmatch.fnmatch(name, p) for p in only)}
     found: list[Step] = []

@@ -1,0 +1,127 @@
+"""What a user chose, held against what there is: a name that is not there is refused, and widens nothing.
+
+Public: named_tasks, require_clips, require_something_to_hear, require_references, require_needed,
+refuse_without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.checkpoints import Checkpoint
+    from harness.dataset.signals import Suite
+    from harness.records import ModelRef
+    from harness.tasks import Task
+
+
+def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:
+    """The tasks of a suite that were named; a task file is read for its name, the suite holds the task.
+
+    Raises:
+        BadSignals: the suite has no such task.
+        BadTask: no such file.
+    """
+    from harness import tasks
+
+    read = [tasks.find(n).name if n.endswith((".yaml", ".yml")) else n for n in names]
+    return [suite.task(name) for name in dict.fromkeys(read)]
+
+
+def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:
+    """Refuse tasks of which there are only masks, before a model is loaded.
+
+    Raises:
+        BadSignals: the clips of one cannot be heard; the line says how to rebuild them.
+    """
+    for task in tasks:
+        if not suite.has_clips(task.name):
+            suite.clips(task.name)
+
+
+def require_something_to_hear(suite: Suite, named: Sequence[Task]) -> None:
+    """Refuse masks alone: of a task that was named, or of all tasks that there are."""
+    if named or not any(suite.has_clips(task.name) for task in suite.tasks):
+        names = [task.name for task in named]
+        require_clips(suite, [task for task in suite.tasks if not named or task.name in names])
+
+
+def require_references(given: Sequence[Checkpoint], known: Sequence[ModelRef], where: str) -> None:
+    """Refuse a model that was named as a reference and is none.
+
+    Args:
+        given: the models that were named.
+        known: the references there are.
+        where: what has them.
+
+    Raises:
+        BadInput: one of them has the weights of no reference.
+    """
+    from harness.errors import BadInput
+
+    for checkpoint in given:
+        if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in known}:
+            names = ", ".join(dict.fromkeys(model.repo_id for model in known))
+            raise BadInput(
+                f"--reference {checkpoint.ref.repo_id} has the weights of no reference of {where}; these are:"
+                f" {names}"
+            )
+
+
+def require_needed(
+    models: Sequence[Checkpoint], references: Sequence[Checkpoint], folders: Sequence[Path]
+) -> None:
+    """Refuse a model or a reference that was named for entries and belongs to none of them.
+
+    Args:
+        models: candidates that were named; one alone is compared with an entry of a local model later.
+        references: references that were named.
+        folders: the entries; those that cannot be read are not looked at here.
+
+    Raises:
+        BadInput: one of them is not needed.
+    """
+    from harness.errors import BadInput
+    from harness.submit import store
+
+    entries = []
+    for folder in folders:
+        with contextlib.suppress(BadInput):
+            entries.append(store.read(folder))
+    if not entries:
+        return
+    known = [count.model for entry in entries for count in entry.references]
+    require_references(references, known, "the suites of these entries")
+    theirs = [entry.model for entry in entries]
+    is_compared = len(models) == 1 and any(model.repo_id.startswith("local/") for model in theirs)
+    for ref in [] if is_compared else [checkpoint.ref for checkpoint in models]:
+        if not any(ref.repo_id == m.repo_id or ref.weights_sha256 == m.weights_sha256 for m in theirs):
+            names = ", ".join(dict.fromkeys(model.repo_id for model in theirs))
+            raise BadInput(f"--model {ref.repo_id} is the model of none of these entries; theirs: {names}")
+
+
+def refuse_without(option: str, *parameters: str) -> None:
+    """Refuse options that were given without the one that they belong to.
+
+    Args:
+        option: the one that is missing, as `--both-ways`.
+        parameters: names of parameters that mean nothing without it.
+
+    Raises:
+        BadInput: one of them was given.
+    """
+    from click.core import ParameterSource
+
+    from harness.errors import BadInput
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in parameters and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise BadInput(f"{parameter.opts[0]} is for {option}; add that, or leave {parameter.opts[0]} out")
