@@ -24,16 +24,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.architectures import require_audio
+from harness.class_names import require_one_reading
 from harness.errors import BadModel
 from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo
 
-CONFIG, PREPROCESSOR, CARD = "config.json", "preprocessor_config.json", "README.md"
+CONFIG, CARD = "config.json", "README.md"
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
-_DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, CARD]
+_DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, PROCESSOR, CARD]
 _NAME = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
@@ -103,9 +105,10 @@ def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def settings_sha256(checkpoint: Checkpoint) -> str:
-    """Hash of what decides a model's answers beside its weights: config, preprocessor, trusted code."""
+    """Hash of what decides a model's answers beside its weights: config, feature extractor, trusted code."""
     code = sorted(checkpoint.folder.glob("*.py")) if checkpoint.trusted else []
-    return _sha256([checkpoint.folder / CONFIG, checkpoint.folder / PREPROCESSOR, *code])
+    settings = [checkpoint.folder / name for name in (CONFIG, PREPROCESSOR, PROCESSOR)]
+    return _sha256([*(path for path in settings if path.is_file()), *code])
 
 
 def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -113,9 +116,29 @@ def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return _read_json(checkpoint.ref.repo_id, checkpoint.folder / CONFIG)
 
 
-def preprocessor_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """`preprocessor_config.json`, read."""
-    return _read_json(checkpoint.ref.repo_id, checkpoint.folder / PREPROCESSOR)
+def preprocessor_of(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    """The settings of the feature extractor, and the file that they are in.
+
+    As in transformers, those inside `processor_config.json` win over `preprocessor_config.json`.
+    """
+    name, folder = checkpoint.ref.repo_id, checkpoint.folder
+    if (folder / PROCESSOR).is_file():
+        processor = _read_json(name, folder / PROCESSOR)
+        settings = processor.get("feature_extractor", processor.get("audio_processor"))
+        if settings is not None:
+            if not isinstance(settings, dict):
+                raise BadModel(
+                    f"{name}: feature_extractor in {PROCESSOR} must be a JSON object; found {settings!r:.60}"
+                )
+            return PROCESSOR, settings
+    if not (folder / PREPROCESSOR).is_file():
+        raise _no_extractor(name, f"no {PREPROCESSOR}, and no feature_extractor in its {PROCESSOR}")
+    return PREPROCESSOR, _read_json(name, folder / PREPROCESSOR)
+
+
+def weight_files(checkpoint: Checkpoint) -> list[Path]:
+    """The files its weights are loaded from, by name."""
+    return _weights_in(checkpoint.ref.repo_id, checkpoint.folder)
 
 
 def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
@@ -123,12 +146,12 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
         _require_audio(model, folder)
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
-    weights = _weight_files(model, folder)
+    weights = _weights_in(model, folder)
     weights_sha256 = _sha256(weights)
     # In the form of sha256sum: what a folder is, is what is in these files under these names.
     lines = [f"{weights_sha256}  {' '.join(file.name for file in weights)}"]
     code = sorted(path.name for path in folder.glob("*.py")) if trusted else []
-    for part in (INDEX, CONFIG, PREPROCESSOR, *code):
+    for part in (INDEX, CONFIG, PREPROCESSOR, PROCESSOR, *code):
         if (folder / part).is_file() and not (part == INDEX and len(weights) == 1):
             lines.append(f"{_sha256([folder / part])}  {part}")
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -153,7 +176,7 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
         folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
     _require_files(model, {entry.name for entry in folder.iterdir()})
-    ref = ModelRef(info.id if info else model, commit, _sha256(_weight_files(model, folder)))
+    ref = ModelRef(info.id if info else model, commit, _sha256(_weights_in(model, folder)))
     card = _card(folder)
     created = info.created_at if info else None
     released = f"{created:%Y-%m-%d}" if created else None
@@ -213,8 +236,8 @@ def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
 
 
 def _checked(checkpoint: Checkpoint) -> Checkpoint:
-    """Both JSON files can be read: better said now than after an hour of clips."""
-    config_of(checkpoint)
+    """Its JSON files can be read and agree: better said now than after an hour of clips."""
+    require_one_reading(checkpoint.ref.repo_id, config_of(checkpoint))
     preprocessor_of(checkpoint)
     return checkpoint
 
@@ -234,7 +257,7 @@ def _require_files(model: str, names: set[str]) -> None:
             " model.merge_and_unload().save_pretrained(folder)"
         )
     if CONFIG not in names:
-        near = "; is it a folder of models? give one of them" if not names else ""
+        near = "; is it a folder of models? give one of them" if not names else _renamed(CONFIG, names)
         raise BadModel(
             f"{model} has no {CONFIG}: expected a transformers model saved by save_pretrained{near}"
         )
@@ -245,15 +268,26 @@ def _require_files(model: str, names: set[str]) -> None:
                 f"{model} has its weights in {pickled[0]}, a pickle, and unpickling runs code; only"
                 " safetensors are read: load it where you trust it, then model.save_pretrained(folder)"
             )
-        raise BadModel(f"{model} has no weights: expected {WEIGHTS} or {INDEX}")
-    if PREPROCESSOR not in names:
-        raise BadModel(
-            f"{model} has no {PREPROCESSOR}: a model without its feature extractor cannot be fed; take the"
-            " one it was trained with: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
-        )
+        raise BadModel(f"{model} has no weights: expected {WEIGHTS} or {INDEX}{_renamed(WEIGHTS, names)}")
+    if not names & {PREPROCESSOR, PROCESSOR}:
+        raise _no_extractor(model, f"no {PREPROCESSOR}", _renamed(PREPROCESSOR, names))
 
 
-def _weight_files(model: str, folder: Path) -> list[Path]:
+def _no_extractor(model: str, lack: str, near: str = "") -> BadModel:
+    return BadModel(
+        f"{model} has {lack}: a model without its feature extractor cannot be fed{near}; take the"
+        " one it was trained with: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
+    )
+
+
+def _renamed(name: str, names: set[str]) -> str:
+    """What to say of a file that a browser has numbered, as in `config (1).json`; empty if there is none."""
+    stem, suffix = name.rsplit(".", 1)
+    copies = sorted(n for n in names if re.fullmatch(rf"{re.escape(stem)} ?\(\d+\)\.{suffix}", n))
+    return f"; {copies[0]!r} looks like it: rename it to {name}" if copies else ""
+
+
+def _weights_in(model: str, folder: Path) -> list[Path]:
     """The files the weights are loaded from, by name."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
@@ -281,7 +315,7 @@ def _sha256(files: Iterable[Path]) -> str:
 def _read_json(model: str, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadModel(f"{model}: {path.name} is not readable JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise BadModel(f"{model}: {path.name} must be a JSON object; found {type(content).__name__}")

@@ -6,8 +6,10 @@ Public: ARCHITECTURES, open_extractor, backend, quiet, one_line.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import warnings
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
 from harness.architectures import ARCHITECTURES
@@ -15,38 +17,116 @@ from harness.checkpoints import Checkpoint, preprocessor_of
 from harness.errors import BadModel
 from harness.frontends import quicken
 
+_RANGES: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
+    {
+        "sampling_rate": (1_000, 1_000_000),
+        "feature_size": (1, 512),
+        "num_mel_bins": (1, 512),
+        "n_fft": (2, 16_384),
+        "chunk_length": (1, 600),
+        "stride": (1, 100),
+    }
+)
+"""Least and most of what an extractor's settings may be; of others see _WHOLE."""
+_WHOLE = (1, 100_000)
+_LARGEST = 1e30
+"""Of a number that is not whole; float32 ends at 3e38."""
+
 
 def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
     """The feature extractor, from the very file that the revision was computed from."""
     import transformers
 
-    name, settings = checkpoint.ref.repo_id, preprocessor_of(checkpoint)
+    name, (file, settings) = checkpoint.ref.repo_id, preprocessor_of(checkpoint)
     if config.model_type not in ARCHITECTURES:
         return _own_extractor(checkpoint)
     expected = ARCHITECTURES[config.model_type]
-    # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
-    if (found := settings.get("feature_extractor_type", expected)) != expected:
+    stated = settings.get("feature_extractor_type")
+    if _brings_own(settings) or (stated is None and _brings_own(vars(config))):
+        if checkpoint.trusted:
+            return _own_extractor(checkpoint)
         raise BadModel(
-            f"{name}: preprocessor_config.json is of a {found}, and {config.model_type} is fed by a"
+            f"{name} brings a feature extractor of its own (auto_map in {file}), which is not run unasked;"
+            " read it, and if you trust it give --trust-remote-code, for a Hub model with --revision and all"
+            " 40 digits"
+        )
+    # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
+    found = getattr(config, "feature_extractor_type", None) or expected if stated is None else stated
+    if found != expected:
+        raise BadModel(
+            f"{name}: {file} is of a {found!s:.60}, and {config.model_type} is fed by a"
             f" {expected}; save the one of the base model:"
             " AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
         )
+    kind = getattr(transformers, expected)
+    _require_values(f"{name}: {{}} in {file}", settings, kind)
+    _require_bands(name, config, settings)
     try:
         with quiet():
-            extractor = getattr(transformers, expected).from_dict(settings)
+            extractor = kind.from_dict(dict(settings))
     except Exception as error:
-        raise BadModel(f"{name}: no {expected} from preprocessor_config.json: {one_line(error)}") from None
-    if getattr(extractor, "dither", 0.0):
-        extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
-    if expected == "ASTFeatureExtractor":
-        quicken(extractor)
+        raise BadModel(f"{name}: no {expected} from {file}: {one_line(error)}") from None
     made, wanted = _shapes(config, extractor)
     if made != wanted:
         raise BadModel(
             f"{name}: its feature extractor makes {made[0]} frames of {made[1]} mel bands, its config wants"
             f" {wanted[0]} of {wanted[1]}; one of the two files is of another model"
         )
+    if getattr(extractor, "dither", 0.0):
+        extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
+    if expected == "ASTFeatureExtractor":
+        quicken(extractor)
     return extractor
+
+
+def _brings_own(settings: dict[str, Any]) -> bool:
+    auto_map = settings.get("auto_map")
+    return isinstance(auto_map, dict) and "AutoFeatureExtractor" in auto_map
+
+
+def _require_values(where: str, settings: dict[str, Any], kind: Any) -> None:
+    """Every setting of an extractor is of the type of its default, and in its range."""
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        if isinstance(parameter.default, bool | int | float)
+    }
+    for field, value in settings.items():
+        if field == "padding_side" and value not in ("left", "right"):
+            raise BadModel(f"{where.format(field)} is {value!r:.60}; expected 'left' or 'right'")
+        if field not in defaults or _fits(value, defaults[field], field):
+            continue
+        if isinstance(defaults[field], bool):
+            wanted = "true or false"
+        elif isinstance(defaults[field], float):
+            wanted = "a number"
+        else:
+            least, most = _RANGES.get(field, _WHOLE)
+            wanted = f"a whole number from {least:,} to {most:,}"
+        number = isinstance(value, str) and value.strip().replace(".", "", 1).isdigit()
+        slip = ", without quotation marks" if number else ""
+        raise BadModel(f"{where.format(field)} is {value!r:.60}; expected {wanted}{slip}")
+
+
+def _fits(value: Any, default: bool | int | float, field: str) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and abs(value) < _LARGEST
+    least, most = _RANGES.get(field, _WHOLE)
+    return isinstance(value, int) and least <= value <= most
+
+
+def _require_bands(name: str, config: Any, settings: dict[str, Any]) -> None:
+    """A wav2vec2-bert is fed by neighbouring frames, joined: so many mel bands of so many frames."""
+    if config.model_type != "wav2vec2-bert":
+        return
+    bands, stride = settings.get("num_mel_bins", 80), settings.get("stride", 2)
+    if bands * stride != config.feature_projection_input_dim:
+        raise BadModel(
+            f"{name}: its feature extractor joins {stride} frames of {bands} mel bands, its config wants"
+            f" {config.feature_projection_input_dim} numbers; one of the two files is of another model"
+        )
 
 
 def _own_extractor(checkpoint: Checkpoint) -> Any:

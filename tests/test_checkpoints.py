@@ -288,6 +288,19 @@ def test_a_model_of_the_hub_is_pinned_to_a_commit_and_only_its_files_are_fetched
     assert all(commit in request for request in fetched)
 
 
+def test_settings_in_a_processor_config_are_fetched_and_hashed(hub: LoopbackHub) -> None:
+    processor = {"processor_config.json": b'{"feature_extractor": {"sampling_rate": 16000}}'}
+    folder_of(hub.root / "models/org/both", {**PARTS, **processor})
+    folder_of(hub.root / "models/org/alone", without("preprocessor_config.json", **processor))
+    folder_of(
+        hub.root / "models/org/empty", without("preprocessor_config.json", **{"processor_config.json": b"{}"})
+    )
+    both, alone, empty = ask(hub, ("org/both", None), ("org/alone", None), ("org/empty", None))
+    assert both[-1] == sorted([*PARTS, "processor_config.json"])
+    assert alone[-1] == ["config.json", "model.safetensors", "processor_config.json"]
+    assert "no feature_extractor in its processor_config.json" in empty
+
+
 def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
     folder_of(hub.root / "models/org/gated", PARTS)
     hub.gated.add("models/org/gated")

@@ -1,0 +1,89 @@
+"""The class names of a model, which config.json states twice: `id2label` and, turned around, `label2id`.
+
+Only `id2label` decides what an index is called. `label2id` is written by hand more often than not: indices
+as text, `LABEL_3` for 3, names and indices swapped, or the default names left in. All of these agree with a
+sound `id2label`. Where the two give a class different indices, only the author knows which one is right.
+
+Public: require_one_reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from harness.errors import BadModel
+from harness.tasks import normalised
+
+_DEFAULT = re.compile(r"LABEL_\d+", re.IGNORECASE)
+_INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)
+
+
+def require_one_reading(model: str, config: dict[str, Any]) -> None:
+    """See whether the class names can be trusted.
+
+    Args:
+        model: how to call it.
+        config: `config.json`; one without `id2label` has the default names, which mean nothing.
+
+    Raises:
+        BadModel: they contradict each other, or are no names and no indices.
+    """
+    id2label, label2id = (config.get(field) for field in ("id2label", "label2id"))
+    for field, value in (("id2label", id2label), ("label2id", label2id)):
+        if value is not None and not isinstance(value, dict):
+            raise BadModel(f"{model}: {field} in config.json must be an object; found {value!r:.60}")
+    names = {}
+    for key, name in (id2label or {}).items():
+        if not isinstance(name, str):
+            raise BadModel(
+                f"{model}: id2label in config.json calls class {key:.60} {name!r:.60}; expected text"
+            )
+        if (index := _index(key)) is not None:
+            names[index] = name
+    if not names or not label2id:
+        return
+    stated = _stated(model, label2id)
+    indices = defaultdict(set)
+    for index, name in names.items():
+        indices[normalised(name)].add(index)
+    for index, others in stated.items():
+        here = names.get(index)
+        if here is not None and (_DEFAULT.fullmatch(here) or normalised(here) in map(normalised, others)):
+            # Several spellings may lead to one index; a name of another class may not.
+            others = [name for name in others if normalised(name) in indices]
+        for name in others:
+            if index not in indices[normalised(name)]:
+                own = f"calls class {index} {here!r:.60}" if here is not None else f"has no class {index}"
+                raise BadModel(
+                    f"{model}: id2label and label2id in config.json contradict each other: id2label {own},"
+                    f" label2id calls it {name!r:.60}; these are names that cannot be trusted: find out which"
+                    " is right from the author, and correct the other in a copy of the model"
+                )
+
+
+def _stated(model: str, label2id: dict[str, Any]) -> dict[int, list[str]]:
+    """The names by index; default names say nothing and are left out."""
+    stated = defaultdict(list)
+    for key, value in label2id.items():
+        name, index = key, _index(value)
+        if index is None and isinstance(value, str):
+            name, index = value, _index(key)  # the other way round
+        if index is None:
+            raise BadModel(
+                f"{model}: label2id in config.json gives {key!r:.60} {value!r:.60}; expected an index"
+            )
+        if not _DEFAULT.fullmatch(name):
+            stated[index].append(name)
+    return stated
+
+
+def _index(value: Any) -> int | None:
+    """3, "3" and "LABEL_3" are 3."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    match = _INDEX.fullmatch(str(value)) if isinstance(value, int | str) else None
+    return int(match[1]) if match else None
