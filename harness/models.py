@@ -24,20 +24,23 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from harness import audio, devices, memory, windows
-from harness.architectures import require_audio
-from harness.checkpoints import Checkpoint, config_of, resolve, settings_sha256
+from harness import audio, devices, memory, weights, windows
+from harness.checkpoints import Checkpoint, resolve, settings_sha256, weight_files
+from harness.configs import is_multi_label, notes_of, require_buildable
 from harness.errors import BadInput, BadModel
 from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
 from harness.plurals import plural
 from harness.records import Mask, ModelFacts, Waveform
+from harness.seeds import generator
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Arithmetics of a model."""
 
 _LOG = logging.getLogger("goodenough")
 
+_LONGEST_MINIMUM = 60
+"""Seconds: no model needs clips as long as this."""
 _FIXED_LENGTH = ("audio-spectrogram-transformer", "whisper")
 
 
@@ -73,8 +76,11 @@ class Classifier:
             trained_on=checkpoint.trained_on,
             base_models=checkpoint.base_models,
             released=checkpoint.released,
+            multi_label=is_multi_label(checkpoint),
         )
         """What it is."""
+        self.notes: tuple[str, ...] = ()
+        """What its author should know of how it is scored, each a line."""
         self._model, self._dtype = model, model.dtype
         self._extractor = extractor
         # Threads of numpy's BLAS that spin while they wait take the cores from torch: thrice the time.
@@ -119,6 +125,11 @@ class Classifier:
             if scored is None:
                 self.batch_size = self._halved(len(batch), heard[batch[0]])
                 continue
+            if scored.shape != (len(batch), len(self.class_names)):
+                raise BadModel(
+                    f"{self.ref.repo_id} gave logits of shape {scored.shape} for {len(batch)} clips; expected"
+                    f" one for each clip and each of its {len(self.class_names)} classes"
+                )
             logits[batch] = scored
             start = end
         if not np.isfinite(logits).all():
@@ -324,12 +335,17 @@ def open_checkpoint(
         raise BadInput(f"no arithmetic {dtype!r}; expected one of {', '.join(DTYPES)}")
     device = devices.find(device)
     trusted = checkpoint.trusted
-    _require_known_architecture(checkpoint)
+    require_buildable(checkpoint)
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     with quiet():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
             _require_classes(name, config.id2label)
+            n_stored = weights.require_numbers(name, weight_files(checkpoint))
+            if not trusted:
+                with torch.device("meta"):
+                    bare = AutoModelForAudioClassification.from_config(config)
+                weights.require_room(name, bare, n_stored)
             model, loading = AutoModelForAudioClassification.from_pretrained(
                 folder,
                 config=config,
@@ -344,29 +360,26 @@ def open_checkpoint(
             raise
         except Exception as error:
             raise BadModel(f"transformers cannot load {name}: {one_line(error)}") from None
-    _require_all_weights(name, loading)
+    weights.require_all(name, loading, config.architectures)
+    notes = weights.unused(name, loading)
     extractor = open_extractor(checkpoint, config)
     try:
         model.to(device)
     except RuntimeError as error:
         raise BadInput(f"{name} cannot be moved to {device} ({one_line(error)}); try --device cpu") from None
-    return Classifier(checkpoint, model.eval(), extractor, device, batch_size)
-
-
-def _require_known_architecture(checkpoint: Checkpoint) -> None:
-    name, config = checkpoint.ref.repo_id, config_of(checkpoint)
-    if config.get("auto_map") and not checkpoint.trusted:
+    try:
+        with quiet():
+            classifier = Classifier(checkpoint, model.eval(), extractor, device, batch_size)
+            _require_answer(classifier)
+    except BadInput:
+        raise
+    except Exception as error:
         raise BadModel(
-            f"{name} brings code of its own (auto_map in config.json), which is not run unasked; read it, and"
-            " if you trust it give --trust-remote-code, for a Hub model with --revision and all 40 digits"
-        )
-    for key in ("attn_implementation", "_attn_implementation"):
-        # A name like org/kernel would be fetched from the Hub and run.
-        if config.get(key) not in (None, "eager", "sdpa"):
-            raise BadModel(
-                f"{name} asks for {key} {config[key]!r} in config.json; expected eager or sdpa: remove it"
-            )
-    require_audio(name, config)
+            f"{name} is loaded, and fails on a test sound: {one_line(error)}; do its config.json and the"
+            " settings of its feature extractor belong to these weights?"
+        ) from None
+    classifier.notes = (*notes, *notes_of(checkpoint, classifier.facts.architecture))
+    return classifier
 
 
 def _require_classes(name: str, id2label: dict[int, str]) -> None:
@@ -378,13 +391,13 @@ def _require_classes(name: str, id2label: dict[int, str]) -> None:
         )
 
 
-def _require_all_weights(name: str, loading: dict[str, Any]) -> None:
-    mismatched = [key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]]
-    # The one weight that is used in training only.
-    absent = sorted(k for k in {*loading["missing_keys"], *mismatched} if not k.endswith("masked_spec_embed"))
-    if absent:
-        shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+def _require_answer(classifier: Classifier) -> None:
+    """A short sound goes through: what the settings leave open shows now, not after an hour of clips."""
+    name, rate = classifier.ref.repo_id, classifier.facts.sample_rate_hz
+    if classifier.min_samples > _LONGEST_MINIMUM * rate:
         raise BadModel(
-            f"{name} has no fitting weights for {shown}: they would be random, and so would the answers;"
-            " was its head renamed, or was it saved as another class?"
+            f"{name} needs clips of {classifier.min_samples / rate:,.0f} s or more by the strides and kernels"
+            " in its config.json; is that file of this model?"
         )
+    n = max(classifier.min_samples, rate // 10)
+    classifier.logits([(0.1 * generator("models").normal(size=n)).astype(np.float32)], rate)

@@ -393,6 +393,8 @@ class ModelFacts:
     released: str | None = None
     """YYYY-MM-DD on which the Hub first had it, by the Hub; None for a folder. What is older than the Hub's
     own record of such days bears the day when that began, 2022-03-02."""
+    multi_label: bool = False
+    """Whether it was trained to give several classes at once; only the best one is scored."""
 
 
 @dataclasses.dataclass(frozen=True)

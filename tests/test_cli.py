@@ -505,6 +505,22 @@ def test_a_template_is_of_one_task(world: Path, tasks: list[str], capsys: pytest
     assert "--template is for one task" in capsys.readouterr().err
 
 
+def test_a_model_of_several_classes_at_once_is_said_to_be_in_check_and_in_the_entry(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(world / "ear", tmp_path / "ear")
+    config = json.loads((model / "config.json").read_text())
+    config["problem_type"] = "multi_label_classification"
+    (model / "config.json").write_text(json.dumps(config))
+    assert run("check", model, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert "several classes at once" in {f["what"]: f["detail"] for f in said["findings"]}["note"]
+    signals = ("--signals", world / "signals", "--out", tmp_path / "results")
+    assert run("evaluate", model, "--task", "emotion", *signals) == 0
+    [entry] = (tmp_path / "results").rglob("entry.json")
+    assert json.loads(entry.read_text())["facts"]["multi_label"] is True
+
+
 def test_check_says_how_long_an_evaluation_takes_and_what_is_not_read(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,6 +213,39 @@ def test_code_that_is_trusted_is_run_and_said_to_be(tmp_path: Path) -> None:
     assert load(str(folder), device="cpu", trust_remote_code=True).ref.revision != before
 
 
+@pytest.mark.usefixtures("modules")
+def test_logits_of_another_shape_are_refused(tmp_path: Path) -> None:
+    folder = own_code(tmp_path / "own")
+    code = (folder / "ear.py").read_text().replace("self.classifier(heard)", "self.classifier(heard)[:, :1]")
+    (folder / "ear.py").write_text(code)
+    with pytest.raises(
+        BadModel, match=r"gave logits of shape \(1, 1\) for 1 clips; .* each of its 3 classes"
+    ):
+        load(str(folder), device="cpu", trust_remote_code=True)
+
+
+OWN_EXTRACTOR = """
+from transformers import Wav2Vec2FeatureExtractor
+
+
+class Halving(Wav2Vec2FeatureExtractor):
+    def __call__(self, clips, **options):
+        return super().__call__([clip / 2 for clip in clips], **options)
+"""
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_feature_extractor_of_the_models_own_is_used_when_it_is_trusted(tmp_path: Path) -> None:
+    folder = edit(toy(tmp_path), "preprocessor_config.json", do_normalize=False)
+    [clip] = toys.sounds(16_000)
+    halved = load(str(folder), device="cpu").logits([clip / 2], RATE)
+    (folder / "halving.py").write_text(OWN_EXTRACTOR)
+    edit(folder, "preprocessor_config.json", auto_map={"AutoFeatureExtractor": "halving.Halving"})
+    assert "a feature extractor of its own" in refusal(folder)
+    model = load(str(folder), device="cpu", trust_remote_code=True)
+    assert np.allclose(model.logits([clip], RATE), halved, atol=1e-6)
+
+
 @pytest.mark.parametrize("revision", [None, "main", "abc123"])
 def test_code_of_the_hub_is_trusted_at_one_commit_only(revision: str | None) -> None:
     with pytest.raises(BadModel, match="all 40 digits of the commit that you have read"):
@@ -295,11 +328,20 @@ def test_a_feature_extractor_of_another_shape_is_refused(
     assert "one of the two files is of another model" in refusal(folder)
 
 
-def test_the_file_that_is_hashed_is_the_file_that_is_used(tmp_path: Path) -> None:
-    folder = toy(tmp_path)
-    other = json.loads((folder / "preprocessor_config.json").read_text()) | {"sampling_rate": 44_100}
-    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": other}))
-    assert load(str(folder), device="cpu").facts.sample_rate_hz == RATE
+def test_the_mel_bands_of_another_wav2vec2_bert_are_refused(tmp_path: Path) -> None:
+    folder = edit(toy(tmp_path, "wav2vec2-bert"), "preprocessor_config.json", num_mel_bins=40)
+    assert "joins 2 frames of 40 mel bands, its config wants 160 numbers" in refusal(folder)
+
+
+def test_a_model_that_needs_minutes_of_sound_is_refused(tmp_path: Path) -> None:
+    folder = edit(toy(tmp_path), "config.json", conv_stride=[10**6, 8, 4])
+    # 32 frames of the second layer need 31 strides and a kernel of the first.
+    assert f"needs clips of {(31 * 10**6 + 10) / RATE:,.0f} s or more" in refusal(folder)
+
+
+def test_a_network_much_larger_than_its_weights_is_not_built(tmp_path: Path) -> None:
+    line = refusal(edit(toy(tmp_path), "config.json", intermediate_size=10**12))
+    assert "and its files hold 3,463; one of them is of another model" in line
 
 
 def test_noise_added_by_the_feature_extractor_is_switched_off(tmp_path: Path) -> None:

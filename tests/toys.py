@@ -225,6 +225,26 @@ def sounds(*lengths: int, seed: int = 0) -> list[NDArray[np.float32]]:
     ]
 
 
+def as_transformers(folder: Path, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(n, n_classes) logits as the author of a model gets them, at the model's own rate."""
+    import torch
+    import transformers
+
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    settings = transformers.AutoConfig.from_pretrained(folder)
+    kind = transformers.AutoModelForAudioClassification
+    if settings.architectures and "CTC" not in settings.architectures[0]:
+        kind = getattr(transformers, settings.architectures[0])
+    model = kind.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        logits = [
+            model(**extractor(clip, sampling_rate=extractor.sampling_rate, return_tensors="pt")).logits[0]
+            for clip in clips
+        ]
+    made: NDArray[np.float32] = torch.stack(logits).numpy()
+    return made
+
+
 TASK = TASKS["deepfake"]
 """What the signals below are of."""
 

@@ -136,6 +136,7 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("made from", None, ", ".join(facts.base_models or ()) or "not stated"),
         Finding("trained on", None, ", ".join(facts.trained_on or ()) or "not stated"),
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
+        *(Finding("note", None, note) for note in classifier.notes),
     ]
 
 

@@ -1,0 +1,154 @@
+"""config.json, held against what can be built from it, before anything is built.
+
+transformers checks the types of the fields it knows, and it ignores the rest: also what would make another
+network of the same weights. Here everything that decides the logits and is not built is refused, and so are
+numbers of layers and classes that no checkpoint has, which would take hours or all of the memory.
+
+Public: require_buildable, notes_of, is_multi_label.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.architectures import require_audio
+from harness.checkpoints import Checkpoint, config_of
+from harness.errors import BadModel
+
+MOST_LAYERS = 1000
+MOST_CLASSES = 100_000
+
+_OWN_CLASS = "AutoModelForAudioClassification"
+_LAYERS = ("_layers", "num_conv_pos_embeddings")
+"""Ends of the names of fields that say how many layers there are."""
+_OTHER_FILES = ("transformers_weights", "extra_files", "extra_config_files", "per_layer_config")
+_MULTI_LABEL = "multi_label_classification"
+
+
+def require_buildable(checkpoint: Checkpoint) -> None:
+    """See whether the network that config.json describes is one that is built here.
+
+    Raises:
+        BadModel: it is not; the line says which field is in the way.
+    """
+    name, config = checkpoint.ref.repo_id, config_of(checkpoint)
+    if config.get("auto_map"):
+        _require_own_code(name, config["auto_map"], checkpoint.trusted)
+    for key in ("attn_implementation", "_attn_implementation"):
+        # A name like org/kernel would be fetched from the Hub and run.
+        if config.get(key) not in (None, "eager", "sdpa"):
+            raise BadModel(
+                f"{name} asks for {key} {config[key]!r:.60} in config.json; expected eager or sdpa: remove it"
+            )
+    require_audio(name, config)
+    if not config.get("auto_map"):
+        _require_known_class(name, config["model_type"], config)
+    for key in _OTHER_FILES:
+        if config.get(key):
+            raise BadModel(f"{name} has {key} in config.json, which is not read here; save the model without")
+    if config.get("quantization_config"):
+        raise BadModel(
+            f"{name} has quantised weights (quantization_config in config.json), which are not read here;"
+            " score the model that they were made from, or model.dequantize() and save it again"
+        )
+    if config.get("problem_type") == "regression":
+        raise BadModel(
+            f"{name} is a regression (problem_type in config.json): its outputs are measures, not classes"
+        )
+    _require_layers(name, config)
+    _require_number_of_classes(name, config)
+
+
+def notes_of(checkpoint: Checkpoint, built: str) -> list[str]:
+    """What its author says of it in config.json that scoring passes over; each a line.
+
+    Args:
+        checkpoint: one that passed `require_buildable`.
+        built: name of the class that it was built as.
+    """
+    config, notes = config_of(checkpoint), []
+    if is_multi_label(checkpoint):
+        notes.append(
+            "trained to give several classes at once (problem_type multi_label_classification); scored by"
+            " the best one alone"
+        )
+    named = config.get("architectures") or [built]
+    if named != [built]:
+        notes.append(
+            f"config.json names {', '.join(map(str, named))}; built as {built}, which all weights fit"
+        )
+    return notes
+
+
+def is_multi_label(checkpoint: Checkpoint) -> bool:
+    """Whether it was trained to give several classes at once."""
+    return config_of(checkpoint).get("problem_type") == _MULTI_LABEL
+
+
+def _require_own_code(name: str, auto_map: Any, trusted: bool) -> None:
+    own = isinstance(auto_map, dict) and _OWN_CLASS in auto_map
+    if not own:
+        offered = ", ".join(map(str, auto_map)) if isinstance(auto_map, dict) else repr(auto_map)[:60]
+        raise BadModel(
+            f"{name} brings code of its own (auto_map in config.json), which is not run unasked, and which"
+            f" has no {_OWN_CLASS}, only {offered}: ask its author to register a classifier, with"
+            f' register_for_auto_class("{_OWN_CLASS}")'
+        )
+    if not trusted:
+        raise BadModel(
+            f"{name} brings code of its own (auto_map in config.json), which is not run unasked; read it, and"
+            " if you trust it give --trust-remote-code, for a Hub model with --revision and all 40 digits"
+        )
+
+
+def _require_known_class(name: str, kind: str, config: dict[str, Any]) -> None:
+    """The class is one of transformers; which one, and with which pooling, the weights do not show."""
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
+
+    built, named = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES[kind], config.get("architectures") or []
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
+        raise BadModel(f"{name}: architectures in config.json must be a list of names; found {named!r:.60}")
+    strange = [each for each in named if not _is_of(getattr(transformers, each, None), kind)]
+    if strange and built not in named:
+        raise BadModel(
+            f"{name} is a {strange[0]:.60} (architectures in config.json), which transformers does not have"
+            f" for {kind}, and {built} could be another network; build it anew as {built}, or bring its code"
+            " (auto_map)"
+        )
+    if config.get("pooling_mode", "mean") not in ("mean", None):
+        raise BadModel(
+            f"{name} has pooling_mode {config['pooling_mode']!r:.60} in config.json, and {built} takes the"
+            " mean: it would be another network"
+        )
+
+
+def _is_of(model_class: Any, kind: str) -> bool:
+    return getattr(getattr(model_class, "config_class", None), "model_type", None) == kind
+
+
+def _require_layers(name: str, config: dict[str, Any]) -> None:
+    """Layers are built one by one, so a number that no checkpoint has would take hours."""
+    for field, value in config.items():
+        if field.endswith(_LAYERS) and isinstance(value, int) and value > MOST_LAYERS:
+            raise BadModel(
+                f"{name}: {field} is {value:.3g} in config.json; expected at most {MOST_LAYERS}: is that file"
+                " of this model?"
+            )
+
+
+def _require_number_of_classes(name: str, config: dict[str, Any]) -> None:
+    """`num_labels` would make default names: as many as it says."""
+    stated, id2label = config.get("num_labels"), config.get("id2label")
+    if stated is None:
+        return
+    if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= MOST_CLASSES:
+        raise BadModel(
+            f"{name}: num_labels is {stated!r:.60} in config.json; expected the number of classes, at most"
+            f" {MOST_CLASSES}"
+        )
+    if id2label is not None and stated != len(id2label):
+        raise BadModel(
+            f"{name}: num_labels is {stated} in config.json, and id2label names {len(id2label)}; one of them"
+            " is of another model"
+        )

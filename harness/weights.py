@@ -1,0 +1,145 @@
+"""The weights in the files of a checkpoint, held against those of the network that was built.
+
+transformers leaves out what the network has no place for, and says so in a log that nobody reads. A pooling
+head, `layer_weights`, an adapter or the scales of int8 weights that are left out give other logits. A decoder
+or the heads of pretraining and of transcription that stayed in the file do not.
+
+Public: require_numbers, require_room, require_all, unused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadModel
+
+_FLOATS = ("F64", "F32", "F16", "BF16")
+_MOST_MORE = 10**8
+"""Numbers that a network may hold beyond those in the files: tables of positions and the like."""
+
+_UNUSED = {
+    "quantiser of pretraining": r"(quantizer|project_q|project_hid|layer_norm_for_extract)\.",
+    "head of pretraining": r"(final_proj|ctc_proj|speaker_proj)\.|label_embs_concat|label_embeddings_concat",
+    "head of transcription": r"(lm_head|proj_out)\.",
+    "decoder": r"(model\.)?decoder\.",
+    "mask of training": r"([\w-]+\.)?masked_spec_embed$",
+    "loss": r"(loss|loss_fct|loss_fn|criterion)\.|(class|loss)_weights?$",
+    "table that is computed": r"(.+\.)?(position_ids|inv_freq|num_batches_tracked)$",
+}
+"""Weights that no classifier of sounds uses, as regular expressions at the start of their names."""
+_HINTS = {
+    "layer_weights": "was it trained with use_weighted_layer_sum: true?",
+    "adapter": "was it trained with add_adapter or adapter_attn_dim?",
+    "scale": "are its weights quantised? score the model that they were made from",
+    "SCB": "are its weights quantised? score the model that they were made from",
+    "lora": "merge the adapter first: model.merge_and_unload().save_pretrained(folder)",
+}
+
+
+def require_numbers(name: str, files: Iterable[Path]) -> int:
+    """See whether the weights are numbers as they stand.
+
+    Returns:
+        How many.
+
+    Raises:
+        BadModel: some are whole numbers or of 8 bits: they mean nothing without their scales.
+    """
+    from safetensors import safe_open
+
+    n = 0
+    for path in files:
+        with safe_open(path, framework="np") as file:
+            for key in file.keys():  # noqa: SIM118 - it is no dict
+                tensor = file.get_slice(key)
+                size = 1
+                for length in tensor.get_shape():
+                    size *= length
+                n += size
+                if tensor.get_dtype() not in _FLOATS and not _unused_as(key):
+                    raise BadModel(
+                        f"{name} has {key} as {tensor.get_dtype()} in {path.name}; expected floating point"
+                        " of 16 bits or more: are its weights quantised? score the model they were made from"
+                    )
+    return n
+
+
+def require_room(name: str, model: Any, n_stored: int) -> None:
+    """See whether a network is about as large as its weights, before any memory is taken.
+
+    Args:
+        name: of the model.
+        model: built without memory.
+        n_stored: numbers in its files.
+
+    Raises:
+        BadModel: it would be much larger.
+    """
+    n_built = sum(tensor.numel() for tensors in (model.parameters(), model.buffers()) for tensor in tensors)
+    if n_built > n_stored + _MOST_MORE:
+        raise BadModel(
+            f"{name} would hold {n_built:,} numbers by its config.json, and its files hold {n_stored:,}; one"
+            " of them is of another model"
+        )
+
+
+def require_all(name: str, loading: dict[str, Any], architectures: Any) -> None:
+    """See whether the files hold every weight of the network.
+
+    Args:
+        name: of the model.
+        loading: what transformers says of loading it.
+        architectures: what config.json says it is.
+
+    Raises:
+        BadModel: some would be random.
+    """
+    mismatched = [key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]]
+    # The one weight that is used in training only.
+    absent = sorted(k for k in {*loading["missing_keys"], *mismatched} if not k.endswith("masked_spec_embed"))
+    if absent:
+        stated = f"; it is a {', '.join(architectures)} by its config.json" if architectures else ""
+        raise BadModel(
+            f"{name} has no fitting weights for {_few(absent)}: they would be random, and so would the"
+            f" answers; was its head renamed, or was it saved as another class?{stated}"
+        )
+
+
+def unused(name: str, loading: dict[str, Any]) -> list[str]:
+    """What is in the files and has no place in the network, and changes nothing.
+
+    Args:
+        name: of the model.
+        loading: what transformers says of loading it.
+
+    Returns:
+        A line for each kind.
+
+    Raises:
+        BadModel: some of it could change the logits.
+    """
+    kinds: dict[str, list[str]] = {}
+    strange = []
+    for key in sorted(loading["unexpected_keys"]):
+        if (kind := _unused_as(key)) is None:
+            strange.append(key)
+        else:
+            kinds.setdefault(kind, []).append(key)
+    if strange:
+        hint = next((hint for part, hint in _HINTS.items() if part in strange[0]), None)
+        raise BadModel(
+            f"{name} has weights for {_few(strange)}, and the network that its config.json describes has no"
+            f" place for them: it would be another one; {hint or 'was it saved as another class?'}"
+        )
+    return [f"weights that no classifier uses ({kind}): {_few(keys)}" for kind, keys in kinds.items()]
+
+
+def _unused_as(key: str) -> str | None:
+    return next((kind for kind, pattern in _UNUSED.items() if re.match(pattern, key)), None)
+
+
+def _few(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
