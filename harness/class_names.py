@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import Any
 
 from harness.errors import BadModel
-from harness.tasks import normalised
+from harness.spelling import key as key_of
 
 _DEFAULT = re.compile(r"LABEL_\d+", re.IGNORECASE)
 _INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)
@@ -47,14 +47,14 @@ def require_one_reading(model: str, config: dict[str, Any]) -> None:
     stated = _stated(model, label2id)
     indices = defaultdict(set)
     for index, name in names.items():
-        indices[normalised(name)].add(index)
+        indices[key_of(name)].add(index)
     for index, others in stated.items():
         here = names.get(index)
-        if here is not None and (_DEFAULT.fullmatch(here) or normalised(here) in map(normalised, others)):
+        if here is not None and (_DEFAULT.fullmatch(here) or key_of(here) in map(key_of, others)):
             # Several spellings may lead to one index; a name of another class may not.
-            others = [name for name in others if normalised(name) in indices]
+            others = [name for name in others if key_of(name) in indices]
         for name in others:
-            if index not in indices[normalised(name)]:
+            if index not in indices[key_of(name)]:
                 own = f"calls class {index} {here!r:.60}" if here is not None else f"has no class {index}"
                 raise BadModel(
                     f"{model}: id2label and label2id in config.json contradict each other: id2label {own},"

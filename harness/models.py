@@ -155,7 +155,8 @@ class Classifier:
         """(n_classes,) to one clip at its own rate; the memory that a longer one takes is measured."""
         length, rate = self._length(len(waveform)), self.facts.sample_rate_hz
         if length <= self._need.length:
-            return self.logits([waveform], rate)[0]
+            logits: NDArray[np.float32] = self.logits([waveform], rate)[0]
+            return logits
         return self._need.measure(lambda: self.logits([waveform], rate)[0], length)
 
     def can_hear(self, n_samples: int, sample_rate_hz: int) -> bool:

@@ -224,12 +224,12 @@ def _folder(folder: Path, task: Task, chosen: Chooser, columns: Columns) -> List
                 f"{path} lists {clip_id} twice{how}; clip ids are file names without their ending"
             )
         seen[clip_id] = written
-        file = same_file(folder, relative)
-        if file is None:
+        sound = same_file(folder, relative)
+        if sound is None:
             how = _alike(folder, relative)
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{how}")
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, _reader(file, str(relative))))
+        rows.append(Row(clip_id, label, _reader(sound, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows, choice
 
