@@ -4,7 +4,7 @@ Only `id2label` decides what an index is called. `label2id` is written by hand m
 as text, `LABEL_3` for 3, names and indices swapped, or the default names left in. All of these agree with a
 sound `id2label`. Where the two give a class different indices, only the author knows which one is right.
 
-Public: require_one_reading.
+Public: require_one_reading, require_classes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import defaultdict
 from typing import Any
 
 from harness.errors import BadModel
+from harness.plurals import plural
 from harness.spelling import key as key_of
 
 _DEFAULT = re.compile(r"LABEL_\d+", re.IGNORECASE)
@@ -61,6 +62,20 @@ def require_one_reading(model: str, config: dict[str, Any]) -> None:
                     f" label2id calls it {name!r:.60}; these are names that cannot be trusted: find out which"
                     " is right from the author, and correct the other in a copy of the model"
                 )
+
+
+def require_classes(model: str, id2label: dict[int, str]) -> None:
+    """See whether there is a name for each index, as transformers reads them.
+
+    Raises:
+        BadModel: indices are missing, or there are too few.
+    """
+    if sorted(id2label) != list(range(len(id2label))):
+        raise BadModel(f"{model}: the indices of id2label in config.json must run from 0 without gaps")
+    if len(id2label) < 2:
+        raise BadModel(
+            f"{model} has {plural(len(id2label), 'class')} in config.json; a classifier needs two or more"
+        )
 
 
 def _stated(model: str, label2id: dict[str, Any]) -> dict[int, list[str]]:

@@ -26,12 +26,12 @@ from threadpoolctl import ThreadpoolController
 
 from harness import audio, devices, memory, weights, windows
 from harness.checkpoints import Checkpoint, resolve, settings_sha256, weight_files
+from harness.class_names import require_classes
 from harness.configs import is_multi_label, notes_of, require_buildable
 from harness.errors import BadInput, BadModel
 from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
-from harness.plurals import plural
-from harness.records import Mask, ModelFacts, Waveform
+from harness.records import Mask, ModelFacts, Waveform, WindowPlace
 from harness.seeds import generator
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -90,7 +90,8 @@ class Classifier:
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
         self._need = memory.Need()
         if not type(model).__module__.startswith("transformers."):
-            self.facts = replace(self.facts, window_seconds=self.measured_window())
+            seconds, place = self.measured_window() or (None, self.facts.window_at)
+            self.facts = replace(self.facts, window_seconds=seconds, window_at=place)
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """What the model says.
@@ -139,7 +140,7 @@ class Classifier:
             )
         return logits
 
-    def measured_window(self) -> float | None:
+    def measured_window(self) -> tuple[float, WindowPlace] | None:
         """How much of a clip moves its logits, found by asking it; see `windows.measured`."""
 
         def may_ask(n_samples: int) -> bool:
@@ -148,16 +149,16 @@ class Classifier:
         return windows.measured(self._answer, self.facts.sample_rate_hz, may_ask)
 
     def window_holds(self) -> tuple[bool, bool]:
-        """Whether the end of its window moves the logits, and what follows it; see `windows.ends`."""
-        return windows.ends(self._answer, self.facts.sample_rate_hz, self.facts.window_seconds)
+        """Whether its window moves the logits, and whether anything else does; see `windows.holds`."""
+        facts = self.facts
+        return windows.holds(self._answer, facts.sample_rate_hz, facts.window_seconds, facts.window_at)
 
     def _answer(self, waveform: Waveform) -> NDArray[np.float32]:
         """(n_classes,) to one clip at its own rate; the memory that a longer one takes is measured."""
         length, rate = self._length(len(waveform)), self.facts.sample_rate_hz
         if length <= self._need.length:
-            logits: NDArray[np.float32] = self.logits([waveform], rate)[0]
-            return logits
-        return self._need.measure(lambda: self.logits([waveform], rate)[0], length)
+            return np.asarray(self.logits([waveform], rate)[0])
+        return np.asarray(self._need.measure(lambda: self.logits([waveform], rate)[0], length))
 
     def can_hear(self, n_samples: int, sample_rate_hz: int) -> bool:
         """Whether a waveform is long enough for every layer of the model."""
@@ -341,7 +342,7 @@ def open_checkpoint(
     with quiet():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
-            _require_classes(name, config.id2label)
+            require_classes(name, config.id2label)
             n_stored = weights.require_numbers(name, weight_files(checkpoint))
             if not trusted:
                 with torch.device("meta"):
@@ -381,15 +382,6 @@ def open_checkpoint(
         ) from None
     classifier.notes = (*notes, *notes_of(checkpoint, classifier.facts.architecture))
     return classifier
-
-
-def _require_classes(name: str, id2label: dict[int, str]) -> None:
-    if sorted(id2label) != list(range(len(id2label))):
-        raise BadModel(f"{name}: the indices of id2label in config.json must run from 0 without gaps")
-    if len(id2label) < 2:
-        raise BadModel(
-            f"{name} has {plural(len(id2label), 'class')} in config.json; a classifier needs two or more"
-        )
 
 
 def _require_answer(classifier: Classifier) -> None:

@@ -11,6 +11,7 @@ What lies on disk as JSON is made of these, in `documents`.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ FloatArray = NDArray[np.float64]
 Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Levels = NDArray[np.uint8]
+WindowPlace = Literal["start", "middle", "end"]
+"""Where in a clip lies what a model takes of it."""
 
 PROTOCOL = 2
 """Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
@@ -368,6 +371,12 @@ class Estimate:
     """Number of observations (signals or clips) behind the value."""
 
 
+def window_start(n_samples: int, n_inside: int, place: WindowPlace) -> int:
+    """First sample of a window of so many samples of a clip of so many."""
+    beyond = max(0, n_samples - n_inside)
+    return {"start": 0, "middle": beyond // 2, "end": beyond}[place]
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
     """What a model is, read off its files."""
@@ -386,6 +395,8 @@ class ModelFacts:
     """As the model card states it."""
     remote_code: bool = False
     """Whether it ran code of its own."""
+    window_at: WindowPlace = "start"
+    """Where in a longer clip that window lies."""
     base_models: tuple[str, ...] | None = None
     """Models that the card says it was made from; None where it names none."""
     trained_on: tuple[str, ...] | None = None

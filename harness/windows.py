@@ -7,7 +7,7 @@ The sounds are made of two values alone, one the negative of the other and as ma
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
 and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
 
-Public: SECONDS, measured, ends.
+Public: SECONDS, measured, holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import FloatArray, Waveform
+from harness.records import FloatArray, Waveform, WindowPlace, window_start
 from harness.seeds import generator
 
 SECONDS = (2, 8, 32)
@@ -29,18 +29,22 @@ _GRID = 100
 _VALUE = 0.125
 _PITCHES = (80.0, 700.0, 3_000.0)
 """Hz of the square waves into which the two values are ordered."""
+_RANDOM = 1e-3
+"""Of what one sound and another move the logits by: what the same sound moves them by, at most."""
 _FADED = 1e-4
 """Of what the whole moves the logits by: what the last tenth of a window moves them by at least, unless it is
 not cut but counts less and less."""
 
 Ask = Callable[[Waveform], NDArray[np.float32]]
 """(n_samples,) at the model's own rate -> (n_classes,)"""
-_Change = Callable[[FloatArray, FloatArray], FloatArray]
+_Change = Callable[[Waveform, FloatArray], Waveform]
 """Part of a sound, (n,), and its times in seconds, (n,) -> what is put in its place, (n,)."""
 
 
-def measured(ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samples: True) -> float | None:
-    """The window of a model: from the start of a clip, in seconds, rounded up to 10 ms.
+def measured(
+    ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samples: True
+) -> tuple[float, WindowPlace] | None:
+    """The window of a model, in seconds, rounded up to 10 ms, and where in a longer clip it lies.
 
     Args:
         ask: the model; what it raises means that it does not take a sound of this length.
@@ -49,35 +53,48 @@ def measured(ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samp
             left out.
 
     Returns:
-        None where the end is heard of every length that was tried, however little it counts; also of a model
-        that answers the same of everything, or something else each time.
+        None where both ends are heard of every length that was tried, however little they count; also of a
+        model that answers the same of everything, or something else each time.
     """
     for seconds in SECONDS:
         if not may_ask(seconds * rate):
             return None
         trial = _trial(ask, seconds, rate)
-        if trial is None or trial.hears(round(_GRID * seconds * 15 / 16)):
+        if trial is None or trial.is_random:
             continue
-        place = trial.last_place()
-        return None if place is None else place / _GRID
+        n, almost = seconds * _GRID, round(_GRID * seconds * 15 / 16)
+        cut = [side for side in ("end", "start") if not trial.hears(almost, side)]
+        if not cut:
+            continue
+        places = {side: trial.last_place(side) for side in cut}
+        kept = [place for place in places.values() if place is not None]
+        if len(kept) < len(cut):
+            return None
+        if len(cut) == 1:
+            return kept[0] / _GRID, "start" if cut == ["end"] else "end"
+        return (sum(kept) - n) / _GRID, "middle"
     return None
 
 
-def ends(ask: Ask, rate: int, window_seconds: float | None) -> tuple[bool, bool]:
+def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tuple[bool, bool]:
     """Whether what is said of a window is so, in a few questions.
 
     Args:
         ask: the model.
         rate: its rate in Hz.
-        window_seconds: what is said of it; None for any length.
+        seconds: what is said of its length; None for any.
+        place: where in a longer clip it is said to lie.
 
     Returns:
-        whether the end of the window moves the logits, of a sound of two seconds where there is no window;
-        whether anything does that comes after it.
+        whether the last quarter of the window moves the logits, of a sound of two seconds where there is no
+        window; whether anything does that lies outside.
     """
-    end = round((2.0 if window_seconds is None else window_seconds) * rate)
-    n_samples = end if window_seconds is None else end + rate
+    inside = round((2.0 if seconds is None else seconds) * rate)
+    n_samples = inside if seconds is None else inside + rate
     sound, times = _two_values(n_samples), np.arange(n_samples) / rate
+    first = window_start(n_samples, inside, place)
+    # A window that is rounded up, in the middle, is so on either side.
+    slack = rate // _GRID if place == "middle" else 0
 
     def moves(start: int, stop: int, change: _Change) -> bool:
         changed = sound.copy()
@@ -85,9 +102,11 @@ def ends(ask: Ask, rate: int, window_seconds: float | None) -> tuple[bool, bool]
         return not np.array_equal(ask(changed), said)
 
     said = ask(sound)
-    start, pitch = end - end // 4, _ORDERS[1]
-    counts = moves(start, end, pitch) or moves(start, end, _GAINS[0])
-    return counts, n_samples > end and moves(end, n_samples, pitch)
+    order, gain = _ORDERS[1], _GAINS[0]
+    quarter = (first + inside - inside // 4, first + inside)
+    outside = [(0, first - slack), (first + inside + slack, n_samples)]
+    beyond = any(moves(*part, order) for part in outside if part[1] > part[0])
+    return moves(*quarter, order) or moves(*quarter, gain), beyond
 
 
 def _two_values(n_samples: int) -> Waveform:
@@ -116,25 +135,29 @@ class _Trial:
         self._sounds = (noise, _square_wave(_PITCHES[1])(noise, self._times))
         self._said = [ask(sound) for sound in self._sounds]
         self._noise = float(np.abs(ask(noise) - self._said[0]).max())
+        spread = float(np.abs(self._said[1] - self._said[0]).max())
+        self.is_random = self._noise > _RANDOM * spread
+        """Whether it says something else of the same sound."""
         self._changes: list[tuple[int, _Change]] = list(product((0, 1), _ORDERS))
         # A model that hears no more than how loud it is does not notice another order.
         if not self.hears(0):
             self._changes = list(product((0, 1), _GAINS))
 
-    def hears(self, place: int) -> bool:
-        """Whether what follows this place of the grid moves the logits at all."""
-        return any(self._moves(place, change) > self._noise for change in self._changes)
+    def hears(self, place: int, side: str = "end") -> bool:
+        """Whether what lies beyond this place of the grid, counted from the other side, moves the logits."""
+        return any(self._moves(place, side, change) > self._noise for change in self._changes)
 
-    def last_place(self) -> int | None:
-        """The first place of the grid after which nothing is heard; None where there is no such."""
-        moves = [self._moves(0, change) for change in self._changes]
+    def last_place(self, side: str) -> int | None:
+        """The first place of the grid beyond which nothing is heard; None where there is no such."""
+        moves = [self._moves(0, side, change) for change in self._changes]
         if max(moves) <= self._noise:
             return None
         telling = self._changes[int(np.argmax(moves))]
-        place = self._last_place(lambda place: self._moves(place, telling) > self._noise)
-        if self.hears(place):
-            place = self._last_place(self.hears)
-        last_tenth = max(self._moves(place - place // 10 - 1, change, place) for change in self._changes)
+        place = self._last_place(lambda place: self._moves(place, side, telling) > self._noise)
+        if self.hears(place, side):
+            place = self._last_place(lambda place: self.hears(place, side))
+        before = place - place // 10 - 1
+        last_tenth = max(self._moves(before, side, change, place) for change in self._changes)
         return place if last_tenth > _FADED * max(moves) else None
 
     def _last_place(self, is_heard: Callable[[int], bool]) -> int:
@@ -144,10 +167,13 @@ class _Trial:
             low, high = (middle, high) if is_heard(middle) else (low, middle)
         return high
 
-    def _moves(self, place: int, change: tuple[int, _Change], end: int | None = None) -> float:
+    def _moves(self, place: int, side: str, change: tuple[int, _Change], end: int | None = None) -> float:
         """The most that a logit moves when a sound is changed from one place of the grid to another."""
         which, changed = change
-        part = slice(place * self._rate // _GRID, None if end is None else end * self._rate // _GRID)
+        n_samples = len(self._times)
+        start = place * self._rate // _GRID
+        stop = n_samples if end is None else end * self._rate // _GRID
+        part = slice(start, stop) if side == "end" else slice(n_samples - stop, n_samples - start)
         sound = self._sounds[which].copy()
         sound[part] = changed(sound[part], self._times[part])
         return float(np.abs(self._ask(sound) - self._said[which]).max())
@@ -156,7 +182,7 @@ class _Trial:
 def _square_wave(pitch: float) -> _Change:
     """The same values in the order of a square wave."""
 
-    def ordered(part: FloatArray, times: FloatArray) -> FloatArray:
+    def ordered(part: Waveform, times: FloatArray) -> Waveform:
         made = np.empty_like(part)
         made[np.argsort(np.sin(2 * np.pi * pitch * times), kind="stable")] = np.sort(part)
         return made
@@ -164,9 +190,12 @@ def _square_wave(pitch: float) -> _Change:
     return ordered
 
 
-def _shuffled(part: FloatArray, times: FloatArray) -> FloatArray:
+def _shuffled(part: Waveform, times: FloatArray) -> Waveform:
     return np.asarray(generator("window", "shuffled").permutation(part))
 
 
 _ORDERS: tuple[_Change, ...] = (*map(_square_wave, _PITCHES), _shuffled)
-_GAINS: tuple[_Change, ...] = (lambda part, times: 8 * part, lambda part, times: 0 * part)
+_GAINS: tuple[_Change, ...] = (
+    lambda part, times: np.asarray(8 * part, dtype=np.float32),
+    lambda part, times: np.zeros_like(part),
+)

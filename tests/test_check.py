@@ -162,7 +162,7 @@ def test_the_window_of_a_models_own_code_is_shown(
     assert said["facts"]["window_seconds"] == window
     if window:
         assert "Hz, the first 2.00 s of a clip, through" in details["hears"]
-        assert details["window"] == "what follows the first 2.00 s changes nothing"
+        assert details["window"] == "the first 2.00 s of a clip are heard; the rest changes nothing"
     else:
         assert "Hz, clips of any length, through" in details["hears"]
         assert details["window"] == "the end of a sound of 2 s counts"

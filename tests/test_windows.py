@@ -12,6 +12,7 @@ import pytest
 
 from harness import windows
 from harness.models import load
+from harness.records import WindowPlace, window_start
 from harness.score import transfer
 from tests import own_code, toys
 
@@ -48,14 +49,23 @@ def weighted(weights: Callable[[Any], Any]) -> windows.Ask:
 )
 @pytest.mark.parametrize("pooling", [np.mean, np.max])
 @pytest.mark.parametrize("normalise", [True, False])
-def test_a_window_is_found_to_ten_milliseconds(seconds: float, pooling: Any, normalise: bool) -> None:
+@pytest.mark.parametrize("place", ["start", pytest.param("middle", marks=pytest.mark.slow), "end"])
+def test_a_window_is_found_to_ten_milliseconds(
+    seconds: float, pooling: Any, normalise: bool, place: WindowPlace
+) -> None:
     """Also where the whole clip is normalised before it is cut."""
 
     def ask(x: Any) -> Any:
         heard = normalised(x) if normalise else x
-        return pooling(features(heard[: round(seconds * RATE)]), axis=0)
+        n = round(seconds * RATE)
+        start = window_start(len(x), n, place)
+        return pooling(features(heard[start : start + n]), axis=0)
 
-    assert windows.measured(ask, RATE) == pytest.approx(seconds, abs=0.011)
+    found = windows.measured(ask, RATE)
+    assert found is not None
+    assert found[1] == place
+    assert found[0] == pytest.approx(seconds, abs=0.011 if place != "middle" else 0.021)
+    assert windows.holds(ask, RATE, *found) == (True, False)
 
 
 def attention(x: Any) -> Any:
@@ -71,7 +81,8 @@ HEAR_EVERYTHING = {
     "attention": attention,
     "loudness": lambda x: np.array([np.abs(x).mean(), x.std()], dtype=np.float32),
     "peak": lambda x: np.array([np.abs(x).max(), 0], dtype=np.float32),
-    "last frame": lambda x: features(x)[-1],
+    "more and more": weighted(lambda t: 1 + t),
+    "next to nothing at the start": weighted(lambda t: np.exp(t - t[-1])),
     "pieces of 4 s": lambda x: np.mean(
         [features(x[i : i + 4 * RATE]).mean(axis=0) for i in range(0, len(x), 4 * RATE)], axis=0
     ),
@@ -103,7 +114,7 @@ def test_nothing_is_made_up_where_it_cannot_be_measured() -> None:
     assert windows.measured(lambda x: rng.normal(size=3).astype(np.float32), RATE) is None
     assert windows.measured(fails, RATE) is None
     assert windows.measured(takes_little, RATE) is None
-    assert windows.measured(takes_much, RATE) == 4.0
+    assert windows.measured(takes_much, RATE) == (4.0, "start")
     assert windows.measured(takes_much, RATE, lambda n_samples: n_samples < 4 * RATE) is None
 
 
@@ -114,9 +125,9 @@ def test_the_same_window_is_found_each_time() -> None:
         asked[-1].append(x.tobytes())
         return features(x[: 3 * RATE]).mean(axis=0)
 
-    assert windows.measured(ask, RATE) == 3.0
+    assert windows.measured(ask, RATE) == (3.0, "start")
     asked.append([])
-    assert windows.measured(ask, RATE) == 3.0
+    assert windows.measured(ask, RATE) == (3.0, "start")
     assert asked[1] == asked[2]
 
 
@@ -147,7 +158,8 @@ def test_what_is_said_of_a_known_architecture_is_what_is_measured(
     else:
         # Of the window of the last frame little is left at its end.
         assert found is not None
-        assert said - 0.02 < found < said + 0.011
+        assert found[1] == "start"
+        assert said - 0.02 < found[0] < said + 0.011
 
 
 @pytest.fixture
@@ -166,6 +178,15 @@ OWN = {
         4.0,
     ),
     "4 s, short ones repeated": ({"hear": "heard = input_values.repeat(1, 4)[:, :64_000]"}, 4.0),
+    "the middle 4 s": (
+        {
+            "hear": "n = max(0, input_values.shape[1] - 64_000) // 2\n"
+            "        heard = input_values[:, n : n + 64_000]",
+            "place": "middle",
+        },
+        4.0,
+    ),
+    "the last 4 s": ({"hear": "heard = input_values[:, -64_000:]", "place": "end"}, 4.0),
     "all": ({}, None),
     "all, less and less": (
         {"pool": "(frames * torch.exp(-torch.arange(frames.shape[2]) / 3000)).sum(2) / 3000"},
@@ -178,13 +199,17 @@ OWN = {
 @pytest.mark.usefixtures("modules")
 @pytest.mark.parametrize("name", OWN)
 def test_the_window_of_a_model_with_code_of_its_own_is_measured(tmp_path: Path, name: str) -> None:
-    settings, seconds = OWN[name]
+    settings, seconds = dict(OWN[name][0]), OWN[name][1]
+    place = settings.pop("place", "start")
     folder = own_code.save_model(tmp_path / "own", NAMES, **settings)
     model = load(str(folder), device="cpu", trust_remote_code=True)
-    assert model.facts.window_seconds == seconds
+    assert model.facts.window_seconds == pytest.approx(seconds, abs=0.011)
+    assert model.facts.window_at == place
     assert model.window_holds() == (True, False)
     rate = model.facts.sample_rate_hz
-    long = np.random.default_rng(0).normal(size=10 * rate).astype(np.float32)
-    seen = transfer.seen(long, rate, model.facts)
-    wanted = (10.0, 1.0) if seconds is None else (seconds, seconds / 10)
-    assert seen == pytest.approx(wanted, rel=0.02)
+    n, n_inside = 10 * rate, round((seconds or 10) * rate)
+    long = np.full(n, 0.5, dtype=np.float32)
+    long[window_start(n, n_inside, place) :][:n_inside] = 1.0
+    loud, quiet = n_inside, (n - n_inside) / 4
+    wanted = (n_inside / rate, loud / (loud + quiet))
+    assert transfer.seen(long, rate, model.facts) == pytest.approx(wanted, rel=0.01)

@@ -23,6 +23,7 @@ from harness.cli.terminal import (
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
     from harness.models import Classifier
+    from harness.records import ModelFacts
     from harness.tasks import Task
 
 
@@ -126,8 +127,7 @@ def _print_template(opening: Opening, model: str, wanted: list[Task]) -> None:
 
 def _facts(classifier: Classifier) -> list[Finding]:
     facts, ref = classifier.facts, classifier.ref
-    seconds = facts.window_seconds
-    window = "clips of any length" if seconds is None else f"the first {seconds:.2f} s of a clip"
+    window = _window(facts)
     return [
         Finding("revision", None, ref.revision),
         Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
@@ -138,6 +138,14 @@ def _facts(classifier: Classifier) -> list[Finding]:
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
         *(Finding("note", None, note) for note in classifier.notes),
     ]
+
+
+def _window(facts: ModelFacts) -> str:
+    """What a model hears of a clip."""
+    if facts.window_seconds is None:
+        return "clips of any length"
+    which = {"start": "first", "middle": "middle", "end": "last"}[facts.window_at]
+    return f"the {which} {facts.window_seconds:.2f} s of a clip"
 
 
 def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
@@ -178,11 +186,11 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
         ),
     ]
     end, beyond = classifier.window_holds()
-    window = classifier.facts.window_seconds
-    if window is None:
+    if classifier.facts.window_seconds is None:
         detail = f"the end of a sound of 2 s {'counts' if end else 'changes nothing'}"
     else:
-        detail = f"what follows the first {window:.2f} s {'counts, too' if beyond else 'changes nothing'}"
+        rest = "counts, too" if beyond else "changes nothing"
+        detail = f"{_window(classifier.facts)} are heard; the rest {rest}"
     findings.append(Finding("window", not beyond, detail))
     return findings, seconds / heard
 

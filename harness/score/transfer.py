@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness import spectra
 from harness.dataset import schema
 from harness.dataset.signals import Suite
-from harness.records import LabelMap, ModelFacts, Waveform
+from harness.records import LabelMap, ModelFacts, Waveform, window_start
 from harness.score import stimuli
 from harness.score.units import Unit
 from harness.tasks import Task
@@ -285,7 +285,9 @@ def seen(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[fl
     if seconds == whole and facts.sample_rate_hz >= sample_rate_hz:
         return seconds, 1.0
     total = float(np.square(waveform, dtype=np.float64).sum())
-    waveform = waveform[: round(seconds * sample_rate_hz)]
+    n_inside = round(seconds * sample_rate_hz)
+    start = window_start(len(waveform), n_inside, facts.window_at)
+    waveform = waveform[start : start + n_inside]
     if total == 0:
         return seconds, 1.0
     if facts.sample_rate_hz >= sample_rate_hz:
