@@ -68,7 +68,7 @@ def read_recording(source: Path | bytes, name: str | None = None) -> tuple[Wavef
     peak = float(np.abs(samples).max())
     if peak > LOUDEST:
         raise BadCorpus(
-            f"{label} is not at full scale 1: its largest sample is {peak:,.4g}; divide it by the largest"
+            f"{label} is not at full scale 1: its largest sample is {peak:,.0f}; divide it by the largest"
             " number of its format (32768 for 16 bits) and save it again"
         )
     if np.ptp(samples, axis=0).max() == 0:
