@@ -23,7 +23,7 @@ from tests import toys
 
 NAMES = ("happy", "sad", "neu")
 FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
-N_SAMPLED = 10
+N_SAMPLED = 5
 """Of each architecture, in the default run."""
 MOST_MEMORY = 2 * 2**30
 """Bytes by which the memory of the tests may grow; one of the sizes that are tried takes 10^12."""
