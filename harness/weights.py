@@ -17,7 +17,7 @@ from typing import Any
 from harness.errors import BadModel
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
-_MOST_MORE = 10**8
+_MOST_MORE = 3 * 10**7
 """Numbers that a network may hold beyond those in the files: tables of positions and the like."""
 
 _UNUSED = {

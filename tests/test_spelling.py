@@ -170,7 +170,7 @@ def test_labels_of_a_task_a_model_a_corpus_and_a_map_meet_in_either_form(tmp_pat
     (tmp_path / "map.json").write_text(json.dumps(content | {"labels": labels}))
     assert from_file(tmp_path / "map.json", theirs, task, MODEL).canonical == names
     for i, name in enumerate(names):
-        sound = np.resize([0.0, (i + 1) / 10], 100)
+        sound = np.resize([(i + 1) / 10, 0.0], 100)
         soundfile.write(tmp_path / f"{unicodedata.normalize(other, name)}.wav", sound, 16_000)
     lines = [f"{name}.wav,{label}" for name, label in zip(map(composed, theirs), theirs, strict=True)]
     (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label", *lines]), encoding="utf-8")
@@ -181,7 +181,7 @@ def test_labels_of_a_task_a_model_a_corpus_and_a_map_meet_in_either_form(tmp_pat
 def test_a_file_with_the_very_name_comes_first_and_doubles_are_named(tmp_path):
     names = ["e\u0323\u0302.wav", "\u1eb9\u0302.wav"]  # one letter, decomposed wholly and in part
     for i, name in enumerate(names):
-        soundfile.write(tmp_path / name, np.resize([0.0, (i + 1) / 10], 100), 16_000)
+        soundfile.write(tmp_path / name, np.resize([(i + 1) / 10, 0.0], 100), 16_000)
     listed = tmp_path / "metadata.csv"
     listed.write_text(f"file_name,label\n{names[1]},sad\n", encoding="utf-8")
     [clip] = open_corpus(str(tmp_path), TASKS["emotion"]).clips(TASKS["emotion"])
