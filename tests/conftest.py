@@ -1,4 +1,4 @@
-"""What every test stands on: Ctrl-C that works, and caches of its own."""
+"""What every test stands on: Ctrl-C that works, caches of its own, and lines that do not depend on time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_lines_of_progress() -> Iterator[None]:
+    """What a command says does not depend on how busy this machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.cli.progress.SECONDS", 3600.0)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

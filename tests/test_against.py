@@ -66,16 +66,16 @@ SECOND = "c1:toys__b:responsibility:0.2"
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (without(NESTED, 3), f"none on levels of 1 signals of the suite, as {NESTED} at level 3"),
-        (without(NESTED, *range(1, 8)), f"none on levels of 1 signals of the suite, as {NESTED} at level 1"),
-        (without(NESTED, *range(8)), f"none on 1 signals of the suite, as {NESTED}"),
-        (without(PLAIN, 0), f"none on 1 signals of the suite, as {PLAIN}"),
+        (without(NESTED, 3), f"none on levels of 1 signal of the suite, as {NESTED} at level 3"),
+        (without(NESTED, *range(1, 8)), f"none on levels of 1 signal of the suite, as {NESTED} at level 1"),
+        (without(NESTED, *range(8)), f"none on 1 signal of the suite, as {NESTED}"),
+        (without(PLAIN, 0), f"none on 1 signal of the suite, as {PLAIN}"),
         (
             lambda verdicts: [
                 *verdicts,
                 *(dataclasses.replace(v, level=2) for v in filter(partial(of, PLAIN, [0]), verdicts)),
             ],
-            f"some on levels of 1 signals that the suite has not, as {PLAIN} at level 2",
+            f"some on levels of 1 signal that the suite has not, as {PLAIN} at level 2",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_level_too_few_or_too_many_is_named(
 
 def test_every_draw_must_be_there(against: Callable[[Change], list[str]]) -> None:
     lines = against(without_signals(SECOND))
-    assert f"verdicts: none on 1 signals of the suite, as {SECOND}" in lines
+    assert f"verdicts: none on 1 signal of the suite, as {SECOND}" in lines
 
 
 def test_another_class_is_both_missing_and_foreign(against: Callable[[Change], list[str]]) -> None:
@@ -95,8 +95,8 @@ def test_another_class_is_both_missing_and_foreign(against: Callable[[Change], l
         return [dataclasses.replace(v, expected="spoof") if of(PLAIN, [0], v) else v for v in verdicts]
 
     assert against(change) == [
-        f"verdicts: none on 1 signals of the suite, as {PLAIN}",
-        f"verdicts: some on 1 signals that the suite has not, as {PLAIN}",
+        f"verdicts: none on 1 signal of the suite, as {PLAIN}",
+        f"verdicts: some on 1 signal that the suite has not, as {PLAIN}",
     ]
 
 
@@ -130,7 +130,7 @@ def test_swaps_of_clips_of_the_same_class_in_another_order_or_too_few_are_named(
     for others in ([left, *due[1:]], [*due[1:], due[0]], due[:2], []):
         (line,) = against(swapped(others))
         assert line == (
-            f"verdicts: swap controls of 1 signals are not those of the suite, as of {name}:"
+            f"verdicts: swap controls of 1 signal are not those of the suite, as of {name}:"
             f" {', '.join(others) or 'no clip'}, expected {expected}"
         )
 

@@ -546,7 +546,7 @@ def test_extract_as_json_is_the_record_and_talk_goes_to_stderr(
     assert run("extract", world / "ear", *options) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert "minimal: 1 signals" in said.err
+    assert "minimal: 1 signal" in said.err
 
 
 def test_draws_a_seed_and_bands_are_in_the_ids_and_in_the_manifest(

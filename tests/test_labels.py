@@ -198,7 +198,7 @@ def test_null_in_a_file_is_other(tmp_path: Path) -> None:
         ({"labels": {"LABEL_0": "sadness", "happy": "happy"}}, "did you mean 'sad'"),
         ({"labels": {"LABEL_0": "cat", "happy": "happy"}}, "expected null or one of angry, boredom"),
         ({"labels": {"LABEL_0": 3, "happy": "happy"}}, "maps 'LABEL_0' to 3"),
-        ({"labels": {"LABEL_0": None, "happy": "happy"}}, "names 1 label"),
+        ({"labels": {"LABEL_0": None, "happy": "happy"}}, "names 1 label of"),
         ({"note": "x"}, "must hold the fields"),
     ],
 )

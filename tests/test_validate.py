@@ -252,7 +252,7 @@ def test_infinity_and_numbers_too_large_for_a_float_are_refused(folder: Path) ->
         ("facts.base_models", ["<b>"], "facts.base_models.0: '<b>', expected plain text"),
         ("references.0.n_degenerate", 7, "references.0.n_degenerate: 7, expected 0 to n_signals"),
         ("label_map.task", "deepfake", "label_map.task: 'deepfake', expected 'emotion'"),
-        ("label_map.names", ["Angry"], "label_map: 1 names and 5 labels, expected as many"),
+        ("label_map.names", ["Angry"], "label_map: 1 name and 5 labels, expected as many"),
         ("label_map.names.1", "Angry", "label_map.names: a class stands there twice"),
         ("label_map.source", "guess", "label_map.source: 'guess', expected 'names' or 'file'"),
         (

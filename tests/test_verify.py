@@ -156,10 +156,10 @@ def test_outside_of_git_the_draw_says_that_it_is_random_and_can_be_repeated(
     assert first is not None
     assert re.fullmatch(r"random:[0-9a-f]{40}", first.base or "")
     lines = [
-        line for line in err.splitlines() if line.startswith("No commit is checked out here, so the draw")
+        line for line in err.splitlines() if line.startswith("No commit is checked out there, so the draw")
     ]
     assert len(lines) == 1
-    assert lines[0].endswith(f"random number; to repeat it: --base {first.base}")
+    assert lines[0].endswith(f"is random; to repeat it: --base {first.base}")
     assert run("validate", folder) == 0
     verification.sidecar_of(folder).unlink()
     assert run("verify", folder, "-k", 8, "--base", first.base) == 0
@@ -370,7 +370,7 @@ def test_an_entry_that_leaves_signals_out_is_not_asked(
     assert verified(place) == 1
     said = capsys.readouterr().out
     assert "references: not those of the suite" in said
-    assert "verdicts: none on 1 signals of the suite" in said
+    assert "verdicts: none on 1 signal of the suite" in said
 
 
 # Models and signals that are not what they should be
@@ -521,12 +521,12 @@ def test_where_no_reference_can_be_had_the_record_and_the_command_say_so(
     monkeypatch.setattr(root, "SUITE", tmp_path / "nowhere")
     assert verified(folder, *options) == 0
     said = capsys.readouterr()
-    assert "emotion: this machine is not tested: None of the 2 references" in said.err
+    assert "emotion: this machine is not tested: Of 2 references of the suite none could be had" in said.err
     assert "--reference FOLDER" in said.err
     assert said.out.endswith("; known answer: none\n")
     v = verification.read(folder)
     assert v is not None
-    assert v.no_known_answer_because == "None of the 2 references of the suite could be had here."
+    assert v.no_known_answer_because == "Of 2 references of the suite none could be had here."
     verification.sidecar_of(folder).unlink()
     reference = SUITE / "models" / "starter-emotion-whisper"
     assert verified(folder, *options, "--reference", reference) == 0

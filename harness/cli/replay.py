@@ -200,12 +200,10 @@ def base_of(folder: Path) -> str | None:
 
 
 def random_base() -> str:
-    """What a draw depends on where there is no commit: marked as what it is, and said, to repeat the draw."""
+    """What a draw depends on where there is no commit: a number, marked as one."""
     import secrets
 
-    base = f"random:{secrets.token_hex(20)}"
-    say(f"No commit is checked out here, so the draw depends on a random number; to repeat it: --base {base}")
-    return base
+    return f"random:{secrets.token_hex(20)}"
 
 
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.progress import live_table
 from harness.cli.selection import require_needed
+from harness.cli.terminal import say
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
@@ -93,8 +94,10 @@ def verify(
     desk = Desk.of(models, references, signals)
     require_needed(desk.models, desk.references, folders)
     bases = {folder: base or base_of(folder) for folder in folders}
-    without = random_base() if None in bases.values() else ""
-    outcomes = [_outcome(folder, desk, at or without, k, no_write) for folder, at in bases.items()]
+    drawn = random_base()
+    outcomes = [_outcome(folder, desk, at or drawn, k, no_write) for folder, at in bases.items()]
+    if any(outcome.verification and outcome.verification.base == drawn for outcome in outcomes):
+        say(f"No commit is checked out there, so the draw is random; to repeat it: --base {drawn}")
     if held_back is not None:
         outcomes = with_held_back(outcomes, desk, held_back, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
