@@ -1,0 +1,111 @@
+"""Answers on other processors, as far as this one can play them: kernels without AVX2, other paths, threads.
+
+Half precision, AMX and AVX-512 cannot be played where they are not there: of those no test has a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests import rounding, toys
+
+ROOT = Path(__file__).parent.parent
+
+PROCESSORS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "no AVX2, one thread": {
+            "OMP_NUM_THREADS": "1",
+            "ATEN_CPU_CAPABILITY": "default",
+            "ONEDNN_MAX_CPU_ISA": "SSE41",
+            "MKL_CBWR": "COMPATIBLE",
+            "OPENBLAS_CORETYPE": "Nehalem",
+        },
+        "AVX2, one thread": {"OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+        "two threads": {"OMP_NUM_THREADS": "2"},
+        "three threads, no AVX2": {"OMP_NUM_THREADS": "3", "ATEN_CPU_CAPABILITY": "default"},
+    }
+)
+"""Variables that torch, oneDNN, MKL and OpenBLAS read when they are opened."""
+
+NUMERIC = (
+    *("test_models.py", "test_loading.py", "test_spectra.py", "test_stimuli.py", "test_transfer.py"),
+    *("test_evaluation.py", "extract", "test_information.py", "test_estimates.py", "test_audio.py"),
+    *("test_ranks.py", "test_scorecard.py", "test_verify.py", "test_likeness.py", "test_anchors.py"),
+    *("test_stability.py", "test_flat_earth.py", "test_metric.py", "test_compare.py", "test_placements.py"),
+    *("test_walkthrough.py", "test_study.py", "test_attacks.py", "starter"),
+)
+"""Tests with numbers in them."""
+
+NAMES = ("happy", "sad", "neu")
+SAMPLE = ("hubert", "sew-d", "wav2vec2", "whisper")
+
+ASK = """
+import sys
+from pathlib import Path
+import numpy as np
+from harness.models import load
+from tests import toys
+for architecture in sys.argv[2:]:
+    folder = toys.save_model(Path(sys.argv[1]) / architecture, architecture, {names!r})
+    logits = load(str(folder), device="cpu").logits(toys.sounds(16_000, 12_000), 16_000)
+    np.save(folder / "logits.npy", logits)
+"""
+
+
+def environment(processor: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), **PROCESSORS[processor]}
+
+
+def asked(processor: str, folder: Path, architectures: tuple[str, ...]) -> None:
+    command = [sys.executable, "-W", "error", "-c", ASK.format(names=NAMES), str(folder), *architectures]
+    subprocess.run(command, env=environment(processor), cwd=ROOT, check=True, timeout=280)
+
+
+def assert_alike(one: Path, other: Path, architectures: tuple[str, ...]) -> None:
+    for architecture in architectures:
+        ours, theirs = (load_file(root / architecture / "model.safetensors") for root in (one, other))
+        for name, weight in ours.items():
+            # The head was made of answers; all else is drawn.
+            np.testing.assert_allclose(
+                theirs[name], weight, rtol=0, atol=rounding.LOGIT * np.abs(weight).max()
+            )
+        answers, others = (np.load(root / architecture / "logits.npy") for root in (one, other))
+        np.testing.assert_allclose(others, answers, rtol=0, atol=rounding.LOGIT)
+        assert np.ptp(answers, axis=0).max() > 100 * rounding.LOGIT, "it tells sounds apart"
+
+
+def test_a_model_made_and_asked_without_avx2_is_the_one_from_here_but_for_rounding(tmp_path: Path) -> None:
+    from harness.models import load
+
+    for architecture in SAMPLE:
+        folder = toys.save_model(tmp_path / "here" / architecture, architecture, NAMES)
+        logits = load(str(folder), device="cpu").logits(toys.sounds(16_000, 12_000), 16_000)
+        np.save(folder / "logits.npy", logits)
+    asked("no AVX2, one thread", tmp_path / "there", SAMPLE)
+    assert_alike(tmp_path / "here", tmp_path / "there", SAMPLE)
+
+
+@pytest.mark.slow
+def test_every_architecture_is_alike_on_every_processor(tmp_path: Path) -> None:
+    for i, processor in enumerate(PROCESSORS):
+        asked(processor, tmp_path / str(i), toys.ARCHITECTURES)
+    for i in range(1, len(PROCESSORS)):
+        assert_alike(tmp_path / "0", tmp_path / str(i), toys.ARCHITECTURES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_no_bound_is_that_of_one_processor(processor: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-m", "not slow", *(f"tests/{name}" for name in NUMERIC)]
+    done = subprocess.run(command, env=environment(processor), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
