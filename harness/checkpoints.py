@@ -25,7 +25,9 @@ import yaml
 
 from harness.architectures import require_audio
 from harness.class_names import require_one_reading
-from harness.errors import BadModel
+from harness.disk import pointer
+from harness.errors import BadInput, BadModel
+from harness.hub.repository import Repository, not_found, refusals
 from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:
@@ -145,6 +147,7 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
     if (folder / CONFIG).is_file():
         _require_audio(model, folder)
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
+    _require_content(folder)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
     weights = _weights_in(model, folder)
     weights_sha256 = _sha256(weights)
@@ -176,6 +179,7 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
         folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
     _require_files(model, {entry.name for entry in folder.iterdir()})
+    _require_content(folder)
     ref = ModelRef(info.id if info else model, commit, _sha256(_weights_in(model, folder)))
     card = _card(folder)
     created = info.created_at if info else None
@@ -202,37 +206,24 @@ def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
     """What goes wrong between here and the Hub, each in one line."""
     from huggingface_hub import errors
 
-    at = f" at revision {revision}" if revision else ""
     try:
-        yield
+        with refusals(Repository(model, "model"), revision):
+            try:
+                yield
+            except errors.HFValidationError:
+                raise BadModel(
+                    f"{model!r} is neither a folder here nor a Hub id; an id looks like org/name"
+                ) from None
+            except errors.GatedRepoError:
+                raise
+            except errors.RepositoryNotFoundError as error:
+                raise BadModel(
+                    f"{not_found(f'model {model}', error)}; nor is there a folder {model}"
+                ) from None
     except BadModel:
         raise
-    except errors.HFValidationError:
-        raise BadModel(
-            f"{model!r} is neither a folder here nor a Hub id; an id looks like org/name"
-        ) from None
-    except errors.GatedRepoError:
-        raise BadModel(f"{model} is gated: ask for access on its page, then run `hf auth login`") from None
-    except errors.RepositoryNotFoundError:
-        raise BadModel(
-            f"no model {model} on the Hub, and no folder {model} here; check the spelling, or run"
-            " `hf auth login` if it is private"
-        ) from None
-    except errors.RevisionNotFoundError:
-        raise BadModel(
-            f"{model} has no revision {revision!r}; give a branch, a tag or all 40 digits of a commit"
-        ) from None
-    except (errors.RevisionResolutionError, errors.LocalEntryNotFoundError):
-        option = f" --revision {revision}" if revision else ""
-        raise BadModel(
-            f"the Hub cannot be reached, and {model}{at} is not complete in the local cache; fetch it once"
-            f" with a network and without HF_HUB_OFFLINE: hf download {model}{option}"
-        ) from None
-    except Exception as error:
-        raise BadModel(
-            f"{model}{at} cannot be fetched ({type(error).__name__}: {' '.join(str(error).split())[:200]});"
-            " the same command again goes on where this one stopped"
-        ) from None
+    except BadInput as error:
+        raise BadModel(str(error)) from None
 
 
 def _checked(checkpoint: Checkpoint) -> Checkpoint:
@@ -247,6 +238,13 @@ def _require_audio(model: str, folder: Path) -> None:
     config = _read_json(model, folder / CONFIG)
     if config.get("model_type") is not None:
         require_audio(model, config)
+
+
+def _require_content(folder: Path) -> None:
+    """None of the files is a pointer to one."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors", ".py") and (line := pointer(path)):
+            raise BadModel(line)
 
 
 def _require_files(model: str, names: set[str]) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness.disk import unwritable
 from harness.errors import BadInput
 
 
@@ -44,7 +46,7 @@ class Journal:
         except Timeout:
             raise BadInput(f"another run is at work on {path}; wait for it or choose another --out") from None
         except OSError as error:
-            raise BadInput(f"cannot write {path}: {error.strerror}; choose another --out") from None
+            raise BadInput(unwritable(path, error, "choose another --out")) from None
         try:
             self._resume(work, restart_hint)
         except BadInput:
@@ -123,4 +125,6 @@ def replace_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}; choose another folder") from None
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise BadInput(unwritable(path, error)) from None

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
 from harness.records import OTHER, LabelMap, ModelRef
@@ -191,6 +192,8 @@ def _unread(trouble: str, class_names: Sequence[str], task: Task) -> BadLabels:
 
 def _read(path: Path) -> dict[str, Any]:
     """The fields of a label map, each of its type."""
+    if line := pointer(path):
+        raise BadLabels(line)
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except (OSError, ValueError) as error:

@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness import spelling
+from harness.disk import pointer
 from harness.errors import BadTask, likely
 from harness.manifest import TaskRecord
 
@@ -165,6 +166,8 @@ def task_record(task: Task) -> TaskRecord:
 def _read(path: Path) -> Task:
     import yaml
 
+    if line := pointer(path):
+        raise BadTask(line)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:

@@ -4,7 +4,7 @@ Conventions: submissions were checked before they were filed (`goodenough valida
 `<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here. Nothing that
 an entry says of itself, its date for one, decides which signals are current.
 
-Public: Key, Found, find, references_of, current.
+Public: Key, Found, find, unfetched, references_of, current.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.dataset.signals import Suite
+from harness.disk import pointer
 from harness.documents import Entry
+from harness.errors import BadInput
 from harness.records import PROTOCOL
 from harness.submit import against, store, validate
 from leaderboard import reading
@@ -49,7 +51,8 @@ def find(
 ) -> list[Found]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
-    A submission is of such a reference when it has its weights, or its name and revision.
+    A submission is of such a reference when it has its weights, or its name and revision. One that git-lfs
+    has not fetched is left out (`unfetched`).
 
     Args:
         submissions: folder of entries.
@@ -57,10 +60,13 @@ def find(
         progress: told of what is read.
 
     Raises:
-        BadInput: an entry that cannot be read.
+        BadInput: an entry that cannot be read, or none that was fetched.
     """
     came = [] if suite is None else suite.verdicts()
-    folders = store.find(submissions)
+    everywhere = store.find(submissions)
+    folders = [folder for folder in everywhere if _pointer(folder) is None]
+    if everywhere and not folders:
+        raise BadInput(f"{_pointer(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
     found = [
         Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
@@ -70,6 +76,11 @@ def find(
     theirs = found[len(came) :]
     standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
     return sorted(standing, key=lambda found: found.entry.path)
+
+
+def unfetched(submissions: Path) -> list[str]:
+    """A line for each entry that `find` leaves out, since git-lfs has not fetched it."""
+    return [f"left out: {line}" for folder in store.find(submissions) if (line := _pointer(folder))]
 
 
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
@@ -111,6 +122,11 @@ def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
 def models_by_key(groups: Mapping[Key, Sequence[Found]]) -> dict[Key, int]:
     """How many different models, by name, answered each."""
     return {key: len({f.entry.model.repo_id for f in group}) for key, group in groups.items()}
+
+
+def _pointer(folder: Path) -> str | None:
+    """The line about the file of an entry that is none."""
+    return pointer(folder / store.ENTRY) or pointer(folder / store.VERDICTS)
 
 
 def _names(found: Found) -> set[tuple[Key, str]]:

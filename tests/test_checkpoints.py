@@ -313,7 +313,7 @@ def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
         ("org/gated", None),
         ("org/pickled", None),
     )
-    assert "no model org/missing on the Hub, and no folder org/missing here" in missing
+    assert "no model org/missing on the Hub, or it is private" in missing
     assert "org/toy has no revision 'v9'" in tag
     assert f"org/toy has no revision '{'0' * 40}'" in commit
     assert "org/gated is gated" in gated

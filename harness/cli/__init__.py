@@ -14,6 +14,7 @@ import warnings
 import click
 
 from harness.cli.encodings import speak_plainly
+from harness.disk import no_room
 from harness.errors import BadInput, GoodenoughError, likely
 from harness.submit.text import one_line
 
@@ -115,6 +116,10 @@ def run(arguments: list[str]) -> int:
         return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
+    except OSError as error:
+        if (line := no_room(error)) is None:
+            raise
+        return _fail(line, 2)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was finished is kept, the same command continues", 130)
     except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault

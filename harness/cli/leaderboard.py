@@ -18,7 +18,7 @@ import click
 
 from harness.cli import Verbs
 from harness.cli.progress import progress_bars
-from harness.cli.terminal import open_suite
+from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from leaderboard.table import Board
@@ -252,10 +252,13 @@ def _entries(submissions: str) -> Path:
     """The folder of entries, which is fetched where it is one of the Hub."""
     from harness.hub.repository import split
     from harness.submit import offers
+    from leaderboard import entries
 
     folder = Path(submissions)
     if not folder.exists() and split(submissions):
-        return offers.submissions(submissions)
+        folder = offers.submissions(submissions)
+    for line in entries.unfetched(folder):
+        say(line)
     return folder
 
 

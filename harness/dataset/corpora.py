@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from harness import audio
-from harness.errors import BadCorpus, likely
+from harness.disk import no_room, pointer
+from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.records import Clip, Skipped, Waveform
@@ -194,6 +195,8 @@ def _folder(folder: Path, task: Task, chosen: Chooser, columns: Columns) -> List
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
+    if line := pointer(path):
+        raise BadCorpus(line)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -244,7 +247,12 @@ def _alike(folder: Path, relative: PurePosixPath) -> str:
 
 
 def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
-    return lambda: audio.read_recording(path, name)
+    def decode() -> tuple[Waveform, int, int]:
+        if line := pointer(path):
+            raise BadCorpus(line)
+        return audio.read_recording(path, name)
+
+    return decode
 
 
 def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
@@ -254,10 +262,14 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
 
     repo_id, _, revision = source.partition("@")
     try:
-        info = HfApi().dataset_info(repo_id, revision=revision or None)
+        with repository.refusals(repository.Repository(repo_id), revision or None):
+            info = HfApi().dataset_info(repo_id, revision=revision or None)
         loaded = datasets.load_dataset(repo_id, revision=info.sha)
+    except BadInput as error:
+        raise BadCorpus(str(error)) from None
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        raise BadCorpus(f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}") from None
+        told = no_room(error) or f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
+        raise BadCorpus(told) from None
     taken, choice = chosen(loaded, repo_id)
     splits = [name for name in loaded if name in taken]
     table = datasets.concatenate_datasets([loaded[name] for name in splits])

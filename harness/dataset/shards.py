@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
+from harness.disk import pointer
 from harness.errors import BadSignals
 from harness.journal import replace_file
 from harness.records import Verdict
@@ -36,18 +37,22 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -
     """Write rows; the same rows give the same bytes."""
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(part, schema_, compression="zstd") as writer:
-        batch: list[dict[str, Any]] = []
-        n_bytes = 0
-        for row in rows:
-            batch.append(row)
-            n_bytes += len(row["audio"]["bytes"]) if row.get("audio") else 0
-            if len(batch) == 64 or n_bytes >= _GROUP_BYTES:
+    try:
+        with pq.ParquetWriter(part, schema_, compression="zstd") as writer:
+            batch: list[dict[str, Any]] = []
+            n_bytes = 0
+            for row in rows:
+                batch.append(row)
+                n_bytes += len(row["audio"]["bytes"]) if row.get("audio") else 0
+                if len(batch) == 64 or n_bytes >= _GROUP_BYTES:
+                    writer.write_table(pa.Table.from_pylist(batch, schema_))
+                    batch, n_bytes = [], 0
+            if batch:
                 writer.write_table(pa.Table.from_pylist(batch, schema_))
-                batch, n_bytes = [], 0
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, schema_))
-    part.replace(path)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_rows(
@@ -67,7 +72,8 @@ def _opened(path: Path, schema_: pa.Schema) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid):
-        raise BadSignals(f"{path} is not a readable Parquet file; build or download it again") from None
+        why = pointer(path) or f"{path} is not a readable Parquet file; build or download it again"
+        raise BadSignals(why) from None
     if not file.schema_arrow.equals(schema_):
         file.close()
         raise BadSignals(f"{path} does not have the columns of this version; build or download it again")
@@ -125,7 +131,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
                 raise BadSignals(f"{path} does not have the columns of a verdicts file")
             table = file.read()
     except (OSError, pa.ArrowException):
-        raise BadSignals(f"{path} is not a readable Parquet file") from None
+        raise BadSignals(pointer(path) or f"{path} is not a readable Parquet file") from None
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, spectra
+from harness import audio, disk, spectra
 from harness.dataset import schema, shards
 from harness.dataset.layout import ANCHORS, MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.recent import Recent
@@ -79,9 +79,8 @@ class Suite:
         try:
             self.manifest = from_json(Manifest, path.read_bytes())
         except ValueError as error:
-            raise BadSignals(
-                f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
-            ) from None
+            why = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
+            raise BadSignals(disk.pointer(path) or why) from None
         if self.manifest.protocol != PROTOCOL:
             raise BadSignals(
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
@@ -332,7 +331,8 @@ class Suite:
             elif wanted is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
             elif shards.sha256_of(path) != wanted:
-                raise BadSignals(f"{path} differs from {MANIFEST} (sha256); build or download it again")
+                why = f"{path} differs from {MANIFEST} (sha256); build or download it again"
+                raise BadSignals(disk.pointer(path) or why)
             self._checked.add(relative)
         return path
 

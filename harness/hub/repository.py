@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
 
-Public: Repository, Remote, split, refusals, persistently, WAITS.
+Public: Repository, Remote, split, refusals, not_found, persistently, WAITS.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from harness.disk import no_room
 from harness.errors import BadInput
 
 T = TypeVar("T")
@@ -96,11 +97,11 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
             f"{what} has no revision {revision!r}; give a branch, a tag or all 40 digits of a commit"
         ) from None
     except errors.RemoteEntryNotFoundError as error:
-        raise BadInput(f"{at} has no file {path}" if path else _not_found(what, error)) from None
+        raise BadInput(f"{at} has no file {path}" if path else not_found(what, error)) from None
     except errors.GatedRepoError:
         raise BadInput(f"{what} is gated: ask for access on its page, then: hf auth login") from None
     except errors.RepositoryNotFoundError as error:
-        raise BadInput(_not_found(what, error)) from None
+        raise BadInput(not_found(what, error)) from None
     except errors.HFValidationError:
         raise BadInput(f"{repository} is no name of a {repository.kind}; expected ORG/NAME") from None
     except errors.HfHubHTTPError as error:
@@ -108,9 +109,11 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
     except (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, errors.OfflineModeIsEnabled):
         raise BadInput(
             f"the Hub cannot be reached, and {at} is not complete in the local cache; fetch it once with a"
-            f" network and without HF_HUB_OFFLINE: goodenough download {repository}"
+            f" network and without HF_HUB_OFFLINE: {_fetching(repository, revision)}"
         ) from None
     except Exception as error:
+        if line := no_room(error):
+            raise BadInput(line) from None
         if not (_stumbled(error) or isinstance(error, OSError)):
             raise
         told = " ".join(str(error).split())[:200]
@@ -120,7 +123,15 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
         ) from None
 
 
-def _not_found(what: str, error: Any) -> str:
+def _fetching(repository: Repository, revision: str | None) -> str:
+    """The command that fetches it."""
+    if repository.kind == "model":
+        return f"hf download {repository}" + (f" --revision {revision}" if revision else "")
+    return f"goodenough download {repository}" + (f"@{revision}" if revision else "")
+
+
+def not_found(what: str, error: Any) -> str:
+    """The line about what the Hub says is not there; `error` is its RepositoryNotFoundError."""
     from huggingface_hub import get_token
 
     # Whoever is not logged in is told 401 of what is not there, too.

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.disk import pointer
 from harness.documents import from_json
 from harness.submit import text
 
@@ -35,6 +36,8 @@ def unusable(path: Path, longest: int | None) -> str | None:
         return f"{path.name}: a symlink, expected a file"
     if not stat.S_ISREG(status.st_mode):
         return f"{path.name}: neither file nor symlink, expected a file"
+    if pointer(path):
+        return f"{path.name}: a pointer of git-lfs, expected the file itself; fetch it: git lfs pull"
     if longest is not None and status.st_size > longest:
         return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
     return None

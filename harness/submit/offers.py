@@ -138,8 +138,9 @@ def submissions(source: str) -> Path:
         raise BadInput(f"no folder at {source}, and it is no repository of submissions ORG/NAME on the Hub")
     repository = Repository(named[0])
     commit = fetching.commit_of(repository, named[1])
-    root = fetching.fetch_all(repository, commit, f"{FOLDER}/")
-    return root / FOLDER
+    folder = fetching.fetch_all(repository, commit, f"{FOLDER}/") / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)  # before the first entry is merged there is none
+    return folder
 
 
 def _title(names: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from harness.dataset import shards
+from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput
 from harness.journal import replace_file
@@ -145,13 +146,15 @@ def verdicts(folder: Path) -> pd.DataFrame:
 
 
 def regular(path: Path) -> Path:
-    """The path, unless there lies what could be read for ever.
+    """The path, unless there lies what could be read for ever, or what only stands for a file.
 
     Raises:
-        BadInput: a pipe, a device, a folder, or a link to one.
+        BadInput: a pipe, a device, a folder, or a link to one; or a pointer of git-lfs.
     """
     if path.exists() and not path.is_file():
         raise BadInput(f"{path} is no file; expected one that goodenough evaluate wrote: delete it")
+    if line := pointer(path):
+        raise BadInput(line)
     return path
 
 

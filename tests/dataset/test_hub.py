@@ -83,5 +83,5 @@ def test_a_corpus_and_a_signals_dataset_are_fetched_and_pinned(tmp_path):
     assert train == ["train-000000"]
     assert suite[:3] == ["org/signals", commits[1], commits[1]]
     assert len(found) == 6
-    assert no_corpus.startswith("cannot load dataset org/gone")
+    assert no_corpus.startswith("no dataset org/gone on the Hub")
     assert no_signals.startswith("no dataset org/gone on the Hub")

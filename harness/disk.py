@@ -1,0 +1,45 @@
+"""What a disk does that no program can help: it is full, or holds a pointer in the place of a file.
+
+Each is one line, the same wherever it is met.
+
+Public: no_room, unwritable, pointer.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST = 1024
+"""Bytes; no pointer has more."""
+
+
+def no_room(error: BaseException | None) -> str | None:
+    """The line about a full disk, if an error, or what it came from, is of one."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" for {error.filename}" if error.filename else ""
+            return f"no room left on the disk{where}; make some, then give the same command again"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def unwritable(path: Path, error: OSError, instead: str = "choose another folder") -> str:
+    """The line about a file that cannot be written."""
+    if no_room(error):
+        return f"no room left on the disk for {path}; make some, then give the same command again"
+    return f"cannot write {path}: {error.strerror}; {instead}"
+
+
+def pointer(path: Path) -> str | None:
+    """The line about a file that git-lfs has not fetched; None for any other, and for none."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LONGEST:
+            return None
+        with open(path, "rb") as file:
+            if file.read(len(_POINTER)) != _POINTER:
+                return None
+    except OSError:
+        return None
+    return f"{path} is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
