@@ -10,6 +10,7 @@ import dataclasses
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     MIN_SIGNALS,
@@ -20,7 +21,6 @@ from harness.records import (
     DatasetRef,
     Estimate,
     LabelMap,
-    ModelFacts,
     ModelRef,
 )
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 
 from harness.documents import ReferenceCounts, RunSettings
-from harness.records import STRICT, LabelMap, ModelFacts, ModelRef, Skipped
+from harness.model_facts import ModelFacts
+from harness.records import STRICT, LabelMap, ModelRef, Skipped
 
 
 @dataclasses.dataclass(frozen=True)

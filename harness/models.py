@@ -31,7 +31,8 @@ from harness.configs import is_multi_label, notes_of, require_buildable
 from harness.errors import BadInput, BadModel
 from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
-from harness.records import Mask, ModelFacts, Waveform, WindowPlace
+from harness.model_facts import ModelFacts, WindowPlace
+from harness.records import Mask, Waveform
 from harness.seeds import generator
 
 DTYPES = ("float32", "bfloat16", "float16")

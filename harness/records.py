@@ -11,7 +11,6 @@ What lies on disk as JSON is made of these, in `documents`.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ FloatArray = NDArray[np.float64]
 Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Levels = NDArray[np.uint8]
-WindowPlace = Literal["start", "middle", "end"]
-"""Where in a clip lies what a model takes of it."""
 
 PROTOCOL = 2
 """Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
@@ -369,43 +366,6 @@ class Estimate:
     """How the interval was made."""
     n: int
     """Number of observations (signals or clips) behind the value."""
-
-
-def window_start(n_samples: int, n_inside: int, place: WindowPlace) -> int:
-    """First sample of a window of so many samples of a clip of so many."""
-    beyond = max(0, n_samples - n_inside)
-    return {"start": 0, "middle": beyond // 2, "end": beyond}[place]
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-    """What a model is, read off its files."""
-
-    __pydantic_config__ = STRICT
-
-    architecture: str
-    """transformers class name."""
-    n_parameters: int
-    """Number of weights."""
-    sample_rate_hz: int
-    """What its feature extractor expects."""
-    window_seconds: float | None
-    """What it can see of a clip; None when it takes any length."""
-    licence: str | None
-    """As the model card states it."""
-    remote_code: bool = False
-    """Whether it ran code of its own."""
-    window_at: WindowPlace = "start"
-    """Where in a longer clip that window lies."""
-    base_models: tuple[str, ...] | None = None
-    """Models that the card says it was made from; None where it names none."""
-    trained_on: tuple[str, ...] | None = None
-    """Datasets that the model card names; None where it names none. Its author's word, and seldom all."""
-    released: str | None = None
-    """YYYY-MM-DD on which the Hub first had it, by the Hub; None for a folder. What is older than the Hub's
-    own record of such days bears the day when that began, 2022-03-02."""
-    multi_label: bool = False
-    """Whether it was trained to give several classes at once; only the best one is scored."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import FloatArray, Waveform, WindowPlace, window_start
+from harness.model_facts import WindowPlace, window_start
+from harness.records import FloatArray, Waveform
 from harness.seeds import generator
 
 SECONDS = (2, 8, 32)

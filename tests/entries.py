@@ -17,6 +17,7 @@ import pandas as pd
 from harness.dataset.schema import verdict_table
 from harness.dataset.shards import sha256_of
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     N_MATCHED,
@@ -24,7 +25,6 @@ from harness.records import (
     PROTOCOL,
     DatasetRef,
     LabelMap,
-    ModelFacts,
     ModelRef,
     Verdict,
     signal_id,

@@ -17,11 +17,11 @@ from harness import audio, spectra
 from harness.dataset import build, schema, signals
 from harness.documents import Entry, ReferenceCounts, RunSettings
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     Clip,
     LabelMap,
-    ModelFacts,
     ModelRef,
     SufficientSignal,
     Verdict,

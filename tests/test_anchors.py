@@ -11,16 +11,8 @@ import pytest
 
 from harness.dataset.schema import verdict_table
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts
-from harness.records import (
-    FAMILIES,
-    OTHER,
-    PROTOCOL,
-    DatasetRef,
-    LabelMap,
-    ModelFacts,
-    ModelRef,
-    Verdict,
-)
+from harness.model_facts import ModelFacts
+from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
 from harness.score.anchors import best_reference, consensus
 from harness.score.estimates import clustered
 from harness.score.scorecard import resampled, summarise

@@ -102,7 +102,12 @@ def fields_of(source, *, strict):
 
 @pytest.mark.parametrize(
     ("path", "n_fields"),
-    [("harness/records.py", 90), ("harness/documents.py", 70), ("harness/manifest.py", 25)],
+    [
+        ("harness/records.py", 80),
+        ("harness/model_facts.py", 10),
+        ("harness/documents.py", 70),
+        ("harness/manifest.py", 25),
+    ],
 )
 def test_every_field_of_every_record_that_crosses_a_border_has_its_sentence(path, n_fields):
     found = list(fields_of((ROOT / path).read_text(), strict=False))
@@ -123,5 +128,4 @@ def test_a_field_without_a_sentence_is_seen():
 
 def test_no_source_file_is_longer_than_400_lines():
     for path in [*ROOT.glob("harness/**/*.py"), *ROOT.glob("leaderboard/**/*.py")]:
-        if path.name != "records.py":
-            assert len(path.read_text().splitlines()) <= 400, path
+        assert len(path.read_text().splitlines()) <= 400, path

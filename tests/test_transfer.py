@@ -9,7 +9,8 @@ import pytest
 from harness import spectra
 from harness.dataset import build, signals
 from harness.errors import BadSignals
-from harness.records import FAMILIES, STIMULI, LabelMap, ModelFacts
+from harness.model_facts import ModelFacts
+from harness.records import FAMILIES, STIMULI, LabelMap
 from harness.score import stimuli, transfer
 from harness.score.units import Unit, shard_of, units_of, visits
 from tests import toys

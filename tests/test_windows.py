@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from harness import windows
+from harness.model_facts import WindowPlace, window_start
 from harness.models import load
-from harness.records import WindowPlace, window_start
 from harness.score import transfer
 from tests import own_code, toys
 

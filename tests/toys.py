@@ -18,13 +18,13 @@ from harness import audio, spectra
 from harness.dataset import build, schema
 from harness.documents import ReferenceCounts, RunSettings
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     Clip,
     LabelMap,
     Levels,
     Mask,
-    ModelFacts,
     ModelRef,
     SufficientSignal,
     signal_id,

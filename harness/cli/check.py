@@ -22,8 +22,8 @@ from harness.cli.terminal import (
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
+    from harness.model_facts import ModelFacts
     from harness.models import Classifier
-    from harness.records import ModelFacts
     from harness.tasks import Task
 
 

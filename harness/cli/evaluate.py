@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +13,7 @@ from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
 from harness.cli.selection import (
+    Shard,
     named_tasks,
     refuse_without,
     require_clips,
@@ -44,18 +44,6 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 
-class _Shard(click.ParamType):  # type: ignore[type-arg]
-    """`i/n` as (i, n)."""
-
-    name = "i/n"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
-            self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
-        return int(found[1]), int(found[2])
-
-
 @click.command()
 @click.argument("model")
 @click.option(
@@ -70,7 +58,7 @@ class _Shard(click.ParamType):  # type: ignore[type-arg]
     help="Stop when the lift is known to plus or minus W; no entry to submit.",
 )
 @click.option(
-    "--shard", type=_Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
+    "--shard", type=Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
 )
 @click.option(
     "--held-back",

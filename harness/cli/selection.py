@@ -1,14 +1,15 @@
 """What a user chose, held against what there is: a name that is not there is refused, and widens nothing.
 
-Public: named_tasks, require_clips, require_something_to_hear, require_references, require_needed,
+Public: Shard, named_tasks, require_clips, require_something_to_hear, require_references, require_needed,
 refuse_without.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     from harness.dataset.signals import Suite
     from harness.records import ModelRef
     from harness.tasks import Task
+
+
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """`i/n` as (i, n)."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """The two numbers, 1 <= i <= n; a usage error where they are not."""
+        found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
+        return int(found[1]), int(found[2])
 
 
 def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:

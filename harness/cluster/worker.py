@@ -37,9 +37,10 @@ from harness.extract import run
 from harness.extract.contract import Search
 from harness.extract.running import Draws, Limits, Sets
 from harness.journal import Journal
+from harness.model_facts import ModelFacts
 from harness.models import Classifier
 from harness.provenance import own_version, versions
-from harness.records import PROTOCOL, Clip, LabelMap, ModelFacts, ModelRef, Waveform
+from harness.records import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
 from harness.score import transfer
 from harness.score.units import Unit
 

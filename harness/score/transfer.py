@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from harness import spectra
 from harness.dataset import schema
 from harness.dataset.signals import Suite
-from harness.records import LabelMap, ModelFacts, Waveform, window_start
+from harness.model_facts import ModelFacts, window_start
+from harness.records import LabelMap, Waveform
 from harness.score import stimuli
 from harness.score.units import Unit
 from harness.tasks import Task

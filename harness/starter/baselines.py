@@ -24,7 +24,8 @@ from scipy.fft import rfft
 from scipy.signal.windows import hann
 
 from harness import audio
-from harness.records import Clip, FloatArray, ModelFacts, ModelRef, Waveform
+from harness.model_facts import ModelFacts
+from harness.records import Clip, FloatArray, ModelRef, Waveform
 from harness.seeds import seed_of
 from harness.starter import networks
 from harness.starter.clips import SAMPLE_RATE_HZ

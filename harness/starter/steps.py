@@ -56,6 +56,7 @@ ASKING = (
     "extractors",
     "frontends",
     "devices",
+    "model_facts",
 )
 """The modules that decide what a model answers to what."""
 
@@ -63,7 +64,7 @@ _SCORE = (
     *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
     "score.likeness",
     "score.panels",
-    *("score.estimates", "score.whole_clips", "documents", "records", "spectra"),
+    *("score.estimates", "score.whole_clips", "documents", "records", "model_facts", "spectra"),
 )
 """The modules that decide what is asked and counted."""
 

@@ -33,8 +33,9 @@ from harness.dataset import build
 from harness.dataset.signals import Suite, load
 from harness.documents import ReferenceCounts
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.provenance import run_settings
-from harness.records import Clip, LabelMap, ModelFacts, ModelRef, SufficientSignal, Waveform
+from harness.records import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
 from harness.score import evaluation, transfer
 from harness.score.units import units_of, visits
 from harness.seeds import generator

@@ -42,6 +42,7 @@ from harness.documents import (
     to_json,
 )
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     N_LEVELS,
@@ -51,7 +52,6 @@ from harness.records import (
     DatasetRef,
     Estimate,
     LabelMap,
-    ModelFacts,
     ModelRef,
     signal_id,
 )

@@ -12,12 +12,12 @@ from harness.dataset import build, folder, schema, shards, signals
 from harness.documents import ReferenceCounts, RunSettings
 from harness.errors import BadInput, BadSignals
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     PROTOCOL,
     Clip,
     LabelMap,
-    ModelFacts,
     ModelRef,
     Skipped,
     SufficientSignal,

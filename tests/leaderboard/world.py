@@ -19,6 +19,7 @@ from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
+from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
     N_LEVELS,
@@ -31,7 +32,6 @@ from harness.records import (
     LabelMap,
     Levels,
     Mask,
-    ModelFacts,
     ModelRef,
     SufficientSignal,
     Verdict,
