@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.progress import progress_bar
+from harness.cli.progress import progress_bar, waiting
 from harness.cli.selection import named_tasks, require_references
 from harness.cli.terminal import open_suite, say
 from harness.plurals import plural
@@ -157,7 +157,8 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
     from harness.dataset.download import compared
     from harness.errors import NotValid
 
-    found = compared(local, task)
+    with waiting(f"{task.name}: comparing what was rebuilt"):
+        found = compared(local, task)
     say(
         f"{task.name}: {plural(found.n_clips, 'clip')} rebuilt to the samples that were published; of"
         f" {plural(found.n_signals, 'signal')} {found.n_signals - found.n_differing} rebuilt to the last bit"
@@ -181,7 +182,8 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
     for record in suite.references(task.name):
         if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
             classifier = models.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
-            known = known_answer(suite, task, record, classifier)
+            with waiting(f"{task.name}: {model} on its own signals"):
+                known = known_answer(suite, task, record, classifier)
             if known is not None:
                 say(f"{task.name}: {model} accepts {known.n_accepted} of {known.n} of its signals")
             return known is not None

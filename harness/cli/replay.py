@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.progress import waiting
 from harness.cli.terminal import checkpoint_of, open_suite, say
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
@@ -182,7 +183,9 @@ class Desk:
                 classifier = models.open_checkpoint(checkpoint, device="cpu")
             except BadInput:
                 continue
-            if found := known_answer(suite, task, reference, classifier):
+            with waiting(f"{task.name}: testing this machine with {model.repo_id}"):
+                found = known_answer(suite, task, reference, classifier)
+            if found:
                 return found
         return f"Of {plural(len(references), 'reference')} of the suite none could be had here."
 

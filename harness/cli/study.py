@@ -10,6 +10,7 @@ import click
 from harness.cli.encodings import json_text
 from harness.cli.engines import Here
 from harness.cli.judging import judged
+from harness.cli.progress import waiting
 from harness.cli.selection import named_tasks
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
 from harness.plurals import plural
@@ -57,8 +58,10 @@ def study(
     for task in tasks:
         answered = _answered(suite, task, further, recompute, out, label_map, opening)
         say(f"{task.name}: {plural(len(answered), 'model')}, counting")
-        done.append((study_of(suite, task, answered), answered))
-    path = page.write(out, suite, done)
+        with waiting(f"{task.name}: counting"):
+            done.append((study_of(suite, task, answered), answered))
+    with waiting("writing the report"):
+        path = page.write(out, suite, done)
     if as_json:
         click.echo(json_text("[" + ",".join(to_json(found) for found, _ in done) + "]"))
         return

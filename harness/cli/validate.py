@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.progress import progress_bar
 from harness.cli.terminal import say
 from harness.plurals import plural
 
@@ -46,13 +47,14 @@ def validate(
     from harness.tasks import TASKS, find
 
     tasks = [*TASKS.values(), *map(find, task_files)]
-    found = {
-        str(folder): problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-        for folder in store.find_all(paths)
-    }
-    if signals is not None:
-        suite = load(signals)
-        found = {path: lines or against.problems(Path(path), suite) for path, lines in found.items()}
+    suite = None if signals is None else load(signals)
+    folders = store.find_all(paths)
+    found = {}
+    with progress_bar("validating", len(folders), "entries") as step:
+        for folder in folders:
+            lines = problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+            found[str(folder)] = lines or ([] if suite is None else against.problems(folder, suite))
+            step(1, 1)
     stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
     n_invalid = sum(map(bool, found.values()))
     if as_json:
