@@ -254,7 +254,7 @@ def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(
     assert "emotion: masks only; with the corpus at hand: --corpus emotion=FOLDER --to DIR" in silent.err
     assert deaf.code == 2
     assert f"goodenough download {masks} --corpus emotion=FOLDER --to DIR" in deaf.err
-    assert "of 128 signals 128 are rebuilt to the last bit" in rebuilt.err
+    assert "of 128 signals 128 rebuilt to the last bit" in rebuilt.err
     assert f"{REFERENCES[0]} accepts 16 of 16 of its signals" in rebuilt.err
     done = lab.run(
         ("evaluate", VISITOR, "--signals", here, "--out", tmp_path / "masks"),

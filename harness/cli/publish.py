@@ -101,9 +101,8 @@ def publish(
     else:
         targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
     examined = [_examined(target, licence, masks_only) for target in targets]
-    texts, against = _cards(cards, [task.name for task in suite.tasks])
-    against = list(dict.fromkeys([*(line for lines, _ in examined for line in lines), *against]))
-    _require_nothing_against(folder, against, to)
+    texts, bad = _cards(cards, [task.name for task in suite.tasks])
+    _require_nothing_against(folder, [line for lines, _ in examined for line in lines], bad, to)
     for task in suite.tasks:
         if task.name not in texts:
             say(
@@ -186,8 +185,15 @@ def _check_options(
         raise BadInput(found[0])
 
 
-def _require_nothing_against(folder: Path, against: list[str], to: str | None) -> None:
-    """Say at once all that stands against publishing, a token that is missing among it."""
+def _require_nothing_against(folder: Path, against: list[str], bad: list[str], to: str | None) -> None:
+    """Say at once all that stands against publishing, a token that is missing among it.
+
+    Args:
+        folder: what is to be published.
+        against: what stands against it.
+        bad: what is wrong with what was given.
+        to: where it goes.
+    """
     from harness.errors import BadInput, NotValid
     from harness.hub.pushing import require_token
 
@@ -197,16 +203,16 @@ def _require_nothing_against(folder: Path, against: list[str], to: str | None) -
         if to is not None:
             require_token(look)
     except BadInput as error:
-        if not against:
-            raise
-        against = [*against, str(error)]
-    for line in against:
+        bad = [*bad, str(error)]
+    if bad and not against and len(bad) == 1:
+        raise BadInput(bad[0])
+    lines = list(dict.fromkeys([*against, *bad]))
+    for line in lines:
         click.echo(line)
-    if against:
-        n = plural(len(against), "thing")
-        raise NotValid(
-            f"{n} {'stands' if len(against) == 1 else 'stand'} against publishing {folder}; nothing was sent"
-        )
+    if lines:
+        stand = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
+        line = f"{stand} against publishing {folder}; nothing was sent"
+        raise NotValid(line) if against else BadInput(line)
 
 
 def _split(suite: Suite, share: float, seed: int) -> Halves:
