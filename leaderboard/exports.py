@@ -65,7 +65,7 @@ def export(board: Board, kind: str, task: str | None = None) -> bytes:
 
 
 def _csv(board: Board, task: str | None) -> bytes:
-    table = frame(board, task)
+    table = _typed(frame(board, task))
     texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256", "suite_note"]
     for name in texts:
         table[name] = table[name].map(_no_formula)

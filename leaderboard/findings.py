@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from harness.numerals import number
 from harness.records import MIN_SIGNALS, Estimate
 from harness.score.flat_earth import ALPHA, benjamini_hochberg
 from harness.score.study import FamilyStudy, Study
@@ -67,9 +68,10 @@ def ratio(estimate: Estimate) -> str:
 def _plain(estimate: Estimate, unit: str) -> str:
     if estimate.value is None:
         return f"unknown [n = {estimate.n:,}]"
-    known = estimate.low is not None and estimate.high is not None
-    ends = f"{estimate.low:z.2f} to {estimate.high:z.2f}, " if known else ""
-    return f"{estimate.value:z.2f}{unit} [{ends}n = {estimate.n:,}]"
+    ends = ""
+    if estimate.low is not None and estimate.high is not None:
+        ends = f"{number(estimate.low, 2)} to {number(estimate.high, 2)}, "
+    return f"{number(estimate.value, 2)}{unit} [{ends}n = {estimate.n:,}]"
 
 
 def sentences(study: Study, family: FamilyStudy) -> list[str]:

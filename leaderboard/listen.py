@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from harness import audio
 from harness.dataset.signals import Suite
+from harness.numerals import number
 from harness.records import Clip, ModelRef, SufficientSignal, Waveform
 from harness.score import stimuli
 from harness.score.units import units_of
@@ -240,7 +241,7 @@ def player(
         if container == "WAV" or len(data) <= n_bytes or len(part) < sample_rate_hz // 4:
             break
         most = int(len(part) * 0.9 * n_bytes / len(data))
-    note = f"played at {gain_db:+z.1f} dB".replace("-", "−")
+    note = f"played at {number(gain_db, 1, signed=True)} dB"
     if sample_rate_hz // 10 <= len(waveform) - len(part):
         seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
         whole = len(waveform) / sample_rate_hz

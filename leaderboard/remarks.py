@@ -3,7 +3,8 @@
 Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
 The cells of its scorecard are not needed.
 
-Public: Share, n_panel, panel, copies_of, near_copies, made_from, likenesses, silence_classes, as_silence.
+Public: Share, unranked, n_panel, panel, copies_of, near_copies, made_from, likenesses, silence_classes,
+as_silence.
 """
 
 from __future__ import annotations
@@ -36,6 +37,17 @@ class Share:
     """What was judged, in words."""
     estimate: Estimate
     """The share, above one half."""
+
+
+def unranked(entry: Entry) -> str:
+    """Why an entry is not ranked, as its scorecard says, and true of a model that is no reference, too.
+
+    The sentence in the scorecard speaks of references other than the model itself, and stays as it was filed.
+    """
+    told = entry.scorecard.unranked_because or ""
+    if any(r.model.weights_sha256 == entry.model.weights_sha256 for r in entry.references):
+        return told
+    return told.replace(" other than the model itself", "")
 
 
 def n_panel(entry: Entry) -> int:

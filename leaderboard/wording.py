@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.numerals import number
 from harness.records import MIN_SIGNALS, Estimate
 
 Kind = Literal["rate", "difference", "count", "text"]
@@ -80,5 +81,4 @@ def compact(count: int) -> str:
 
 
 def _number(value: float, *, signed: bool) -> str:
-    rounded = round(100 * value, 1) + 0.0  # no negative zero
-    return f"{rounded:{'+' if signed and rounded else ''}.1f}".replace("-", "−")
+    return number(100 * value, 1, signed=signed)

@@ -280,6 +280,9 @@ def _tell(board: Board) -> None:
         *(Column("Placement", 4), Column("Transfer", 2), Column("Swap", 3)),
     )
     for ranking in board.current:
+        if not ranking.all_rows and not ranking.anchors:
+            tell(f"{ranking.task}: no entries on these signals yet.")
+            continue
         rows = []
         names = short_names([row.entry.model for row in ranking.all_rows])
         for row in ranking.all_rows[:_TOLD]:

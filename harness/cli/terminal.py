@@ -256,14 +256,17 @@ def show(entry: Entry) -> None:
     if not entry.complete:
         show_text("Partial: the headline family alone; nothing to submit.")
     if not card.ranked:
-        show_text(f"Not ranked: {card.unranked_because}")
+        show_text(f"Not ranked: {remarks.unranked(entry)}")
 
 
 def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
     """How the references take to a model's own signals, as a table on stdout."""
-    from harness.cli.tables import Column, Row, show_table
+    from harness.cli.tables import Column, Row, show_table, show_text
     from leaderboard.wording import interval, text
 
+    if not found:
+        show_text(f"{model} on {task}: no reference judged its own signals, so there is no table of them.")
+        return
     columns = (
         *(Column("judged by", folds=True), Column("transfer"), Column("95 % interval", 1)),
         *(Column("swap", 3), Column("lift"), Column("placement", 4), Column("n", 2)),

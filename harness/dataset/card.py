@@ -24,6 +24,7 @@ from harness.dataset import licences
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.manifest import ReferenceRecord
+from harness.numerals import number
 from harness.plurals import plural
 from harness.records import Estimate
 
@@ -70,13 +71,12 @@ def render(
         stability: by task, a table of how alike two extractions of a clip are, where it was measured.
     """
     stated = {r.corpus.name: licences.named(r.corpus.licence) for r in suite.manifest.references}
-    known = sorted({name for names in stated.values() for name in names if name in licences.LICENCES})
     of_config = _configurations(files)
     n_signals = sum(files[path].n_rows for t in suite.tasks for path in of_config[t.name])
     n_references = len(suite.manifest.references)
     head = {
         "pretty_name": repo_id.split("/")[-1],
-        "license": known[0] if len(known) == 1 else (known or "other"),
+        **licences.head({name for names in stated.values() for name in names}),
         "task_categories": ["audio-classification"],
         "tags": ["goodenough", "sufficient-signals", "transferability", "benchmark", "audio"],
         "size_categories": [next((name for most, name in _SIZES if n_signals < most), "n>1M")],
@@ -124,7 +124,7 @@ def told(estimate: Estimate | None) -> str:
     """An estimate with its interval and n, as `0.87 [0.82, 0.91] (n = 240)`."""
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
-    value, low, high = (f"{x:.2f}" for x in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (number(x, 2) for x in (estimate.value, estimate.low, estimate.high))
     return f"{value} [{low}, {high}] (n = {estimate.n:,})"
 
 

@@ -3,12 +3,13 @@
 Conventions: names are those of the Hub's `license` field. A licence that is not in the table is unknown, and
 what is unknown is not passed on.
 
-Public: LICENCES, problem, named.
+Public: LICENCES, problem, named, head.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from types import MappingProxyType
 
 _FREE = ("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "pddl", "odc-by", "odbl", "unlicense")
@@ -30,11 +31,32 @@ LICENCES: MappingProxyType[str, bool] = MappingProxyType(
 
 
 def named(stated: str | None) -> tuple[str, ...]:
-    """The licences a corpus states, in the Hub's spelling; a folder states one per line of its metadata."""
-    parts = re.split(r"[;,]", stated or "")
-    return tuple(
-        dict.fromkeys(re.sub(r"[\s_]+", "-", part.strip().lower()) for part in parts if part.strip())
-    )
+    """The licences a corpus states: those of the table in the Hub's spelling, others as they are written.
+
+    A folder states one per line of its metadata; a comma parts only names of the table, since prose has some.
+    """
+    found: list[str] = []
+    for part in filter(None, map(str.strip, (stated or "").split(";"))):
+        names = [_spelled(name) for name in part.split(",") if name.strip()]
+        found += names if all(name in LICENCES for name in names) else [part]
+    return tuple(dict.fromkeys(found))
+
+
+def head(names: Iterable[str]) -> dict[str, str | list[str]]:
+    """What the head of a card says of licences; one that is not in the table is `other`, with an id."""
+    known = sorted({name for name in names if name in LICENCES})
+    others = sorted({name for name in names if name not in LICENCES})
+    listed = [*known, *(["other"] if others or not known else [])]
+    told: dict[str, str | list[str]] = {"license": listed[0] if len(listed) == 1 else listed}
+    if len(others) == 1 and others != ["other"]:
+        told["license_name"] = re.sub(r"[^a-z0-9.]+", "-", others[0].lower())[:60].strip("-.") or "as-stated"
+        if link := re.search(r"https?://[^\s<>()\"']+", others[0]):
+            told["license_link"] = link[0].rstrip(".,")
+    return told
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[\s_]+", "-", name.strip().lower())
 
 
 def problem(corpus: str, stated: str | None) -> str | None:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.numerals import number
 from harness.plurals import plural
 from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 from harness.score.estimates import from_draws
@@ -150,6 +151,10 @@ class FlatEarth:
         return f"{name}: {self.verdict}: {'; '.join(parts)}."
 
 
+def _signed(value: float | None) -> str:
+    return "unknown" if value is None else number(value, 2, signed=True)
+
+
 def _counted(share: Share) -> str:
     return f"{share.k:,} of {share.n:,}"
 
@@ -159,8 +164,8 @@ def _clause(share: Share, words: str) -> str:
         what = "R_in, what it alone rejects," if share.kind == "rejects alone" else "R_out, its own signals,"
         return f"{what} was not tested ({share.not_assessed_because})"
     e = share.excess
-    excess = "" if e is None or e.low is None else f", excess {e.value:+z.2f} [from {e.low:+z.2f}]"
-    z = "" if share.robust_z is None else f", robust z = {share.robust_z:z.1f}"
+    excess = "" if e is None or e.low is None else f", excess {_signed(e.value)} [from {_signed(e.low)}]"
+    z = "" if share.robust_z is None else f", robust z = {number(share.robust_z, 1)}"
     evidence = f"{words} (adjusted p = {share.p_adjusted:.2g}{excess}{z})"
     if not share.flagged:
         return evidence

@@ -21,6 +21,7 @@ from harness.errors import BadInput
 from harness.hub import fetching, pushing
 from harness.hub.pushing import Offer
 from harness.hub.repository import Repository, split
+from harness.numerals import number
 from harness.submit import exports, store
 from harness.submit.exports import Source
 
@@ -154,5 +155,6 @@ def _line(entry: Entry) -> str:
     lift = entry.scorecard.headline.rates.lift if entry.scorecard.headline else None
     told = "no lift"
     if lift is not None and lift.value is not None and lift.low is not None and lift.high is not None:
-        told = f"lift {lift.value:z.3f} [{lift.low:z.3f}, {lift.high:z.3f}], n = {lift.n}"
+        value, low, high = (number(x, 3) for x in (lift.value, lift.low, lift.high))
+        told = f"lift {value} [{low}, {high}], n = {lift.n}"
     return f"- {entry.model.repo_id} on {entry.task}: {told}"

@@ -163,7 +163,7 @@ def test_a_signal_that_is_not_what_was_certified_is_not_published(tmp_path):
         ("cc-by-4.0; apache-2.0", None),
         (None, "its licence is not stated"),
         ("", "its licence is not stated"),
-        ("all rights reserved", "'all-rights-reserved' is no licence known here"),
+        ("all rights reserved", "'all rights reserved' is no licence known here"),
         ("cc-by-4.0; cc-by-nc-nd-4.0", "cc-by-nc-nd-4.0 allows no derivatives"),
         ("other", "'other' is no licence known here"),
     ],

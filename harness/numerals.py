@@ -1,0 +1,18 @@
+"""Numbers with a sign, written the same wherever people read them.
+
+Public: number.
+"""
+
+from __future__ import annotations
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with a minus sign, which is no hyphen, and never with a negative zero.
+
+    Args:
+        value: any finite number.
+        digits: after the point, to which it is rounded.
+        signed: with a plus, if it is above zero once it is rounded.
+    """
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
