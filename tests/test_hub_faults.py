@@ -191,3 +191,24 @@ def test_without_a_token_it_is_said_how_to_log_in_or_to_go_by_git(lab, tmp_path)
         assert not hub.discussions(f"datasets/{SUBMISSIONS}")
         *_, submit = lab.run(*commands, token=None)
         assert f"goodenough submit {results} --into submissions/" in submit.err
+
+
+def test_a_stale_token_is_told_alike_by_every_verb(lab, tmp_path):
+    fault, told = REFUSALS[0]
+    with lab.elsewhere(tmp_path) as hub:
+        hub.fail(fault)
+        every = lab.run(
+            ("check", VISITOR),
+            ("evaluate", VISITOR, "--signals", SIGNALS, "--out", tmp_path / "out"),
+            ("extract", VISITOR, "--task", "emotion", "--corpus", "lab/corpus", "--out", tmp_path / "out"),
+            ("study", SIGNALS, "--out", tmp_path / "out"),
+            ("download", SIGNALS, "--to", tmp_path / "here"),
+            ("publish", lab.signals, "--to", SIGNALS),
+            ("submit", lab.root / "results", "--to", SUBMISSIONS, "--yes"),
+            ("leaderboard", "build", "--submissions", SUBMISSIONS, "--out", tmp_path / "site"),
+        )
+    for said in every:
+        assert (said.code, said.out) == (2, ""), said
+        assert told in said.err.splitlines()[-1], said
+        assert "Traceback" not in said.err
+    assert not any((tmp_path / name).exists() for name in ("out/manifest.json", "here/manifest.json", "site"))
