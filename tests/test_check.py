@@ -48,7 +48,8 @@ def checked(world: Path, model: str, *options: Any) -> tuple[int, dict[str, Any]
 
 @pytest.mark.parametrize("terminal", TERMINALS)
 def test_nothing_is_cut_on_any_terminal(world: Path, terminal: str) -> None:
-    for model, code in (("ear", 0), ("numbered", 1), ("other", 1)):
+    narrow = terminal == "50 columns"
+    for model, code in (("ear", 0), *([("numbered", 1), ("other", 1)] if narrow else [])):
         command = ("check", world / model, "--signals", world / "suite")
         _, said = checked(world, model)
         found, out, err = shown(terminal, *command)
@@ -58,6 +59,8 @@ def test_nothing_is_cut_on_any_terminal(world: Path, terminal: str) -> None:
         wrapped = [text for what, text in details.items() if what not in moving]
         whole = [details[REVISION], said["next"], *details]
         require_readable(terminal, out, whole, may_wrap=[*wrapped, said["verdict"]])
+        if terminal == "pipe":
+            assert len(out.splitlines()) == 1 + len(details) + 1
         end = " ".join(out.split())
         assert end.endswith(f"{said['verdict']}: {said['next']}")
 
@@ -65,14 +68,6 @@ def test_nothing_is_cut_on_any_terminal(world: Path, terminal: str) -> None:
 def test_colour_is_for_terminals_that_take_it(world: Path) -> None:
     command = ("check", world / "ear", "--signals", world / "suite")
     assert "\x1b[32mpass" in shown("colour", *command)[1]
-    assert "\x1b[32m" not in shown("NO_COLOR", *command)[1]
-    assert "\x1b" not in shown("pipe", *command)[1]
-
-
-def test_in_a_pipe_each_finding_is_one_line(world: Path) -> None:
-    _, said = checked(world, "ear")
-    _, out, _ = shown("pipe", "check", world / "ear", "--signals", world / "suite")
-    assert len(out.splitlines()) == 1 + len(said["findings"]) + 1
 
 
 # ---- the verdict -------------------------------------------------------------------------------------
@@ -235,6 +230,7 @@ def test_a_model_of_another_kind_is_said_to_be_one_whatever_it_lacks(
     assert "AutoFeatureExtractor" not in line
 
 
+@pytest.mark.slow  # tests/test_checkpoints.py has one whose weights are not fetched
 def test_of_a_model_of_another_kind_on_the_hub_nothing_but_its_config_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +258,10 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("saved_as", HEADS)
+@pytest.mark.parametrize(
+    "saved_as",
+    [s if s in ("HubertForCTC", "ASTModel") else pytest.param(s, marks=pytest.mark.slow) for s in HEADS],
+)
 def test_an_audio_model_without_the_head_of_a_classifier_is_refused(tmp_path: Path, saved_as: str) -> None:
     import transformers
 
