@@ -113,14 +113,15 @@ class Classifier:
         # Longest first: if memory runs out, it does so early.
         lengths = [self._length(len(waveform)) for waveform in heard]
         order = sorted(range(len(heard)), key=lambda i: -lengths[i])
-        start = 0
+        start, length = 0, -1
         while start < len(order):
+            longest = order[start]
+            if lengths[longest] != length:
+                length = lengths[longest]
+                if len(heard) > 1:
+                    self._require_room(heard[longest], length)
             end = start + 1
-            while (
-                end < len(order)
-                and end - start < self._fitting(heard[order[start]], lengths[order[start]])
-                and lengths[order[end]] == lengths[order[start]]
-            ):
+            while end < len(order) and end - start < self.batch_size and lengths[order[end]] == length:
                 end += 1
             batch = order[start:end]
             scored = self._forward([heard[i] for i in batch])
@@ -263,13 +264,13 @@ class Classifier:
         on_device = feature.to(self.device)
         return on_device.to(self._dtype) if on_device.is_floating_point() else on_device
 
-    def _fitting(self, waveform: Waveform, length: int) -> int:
-        """How many clips of this length can be heard at once: fewer than asked for where memory is short.
+    def _require_room(self, waveform: Waveform, length: int) -> None:
+        """Make the batch smaller where memory is too short for so many clips of this length.
 
         On a processor; a card says by itself that its memory is full, and a computer ends the process.
         """
         if self.batch_size == 1 or self.device != "cpu":
-            return self.batch_size
+            return
         if length > self._need.length:
             self._need.measure(lambda: self._forward([waveform]), length, self.batch_size)
         fitting, free = self._need.fitting(self.batch_size, length)
@@ -280,7 +281,6 @@ class Classifier:
                 f" {free / 1e9:.1f} GB are free: batches of {fitting}, not {self.batch_size}"
             )
             self.batch_size = fitting
-        return self.batch_size
 
     def _halved(self, n: int, longest: Waveform) -> int:
         """Batch size to go on with after a batch of `n` did not fit."""
