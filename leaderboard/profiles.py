@@ -195,7 +195,7 @@ def _pictured(traits: Traits | None) -> dict[str, Any] | None:
         return None
     return {
         "of": traits,
-        "bands": Markup(profile_plots.band_use(traits)),  # noqa: S704 - numbers only
+        "bands": Markup(profile_plots.band_use(traits)) if traits.n_signals else None,  # noqa: S704
         "curve": Markup(profile_plots.curve(traits)) if traits.curve else None,  # noqa: S704 - numbers only
         "size": _share(traits.size),
     }

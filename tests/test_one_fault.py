@@ -199,3 +199,35 @@ def test_what_is_said_of_references_is_true_of_a_model_that_is_none(world):
     entry = store.read(folder)
     assert "other than the model itself" in str(entry.scorecard.unranked_because)
     assert remarks.unranked(entry).startswith(("No reference offers", "There are no signals of a reference."))
+
+
+@pytest.mark.parametrize("has_signals", [True, False])
+def test_a_board_of_a_task_of_ones_own_needs_no_suite_to_know_the_task(tmp_path, capsys, has_signals):
+    """The first thing that a new maintainer does: a reference's entry on a task that the package lacks."""
+    labels = ("cello", "oboe")
+    task = tmp_path / "instrument.yaml"
+    task.write_text("name: instrument\nlabels: [cello, oboe]\n")
+    toys.save_model(tmp_path / "ear", "wav2vec2", labels)
+    rows = [(f"{i}.wav", labels[i % 2]) for i in range(4)]
+    corpus, signals = make_corpus(tmp_path / "corpus", *rows), tmp_path / "signals"
+    here = ["--signals", signals]
+    commands = (
+        (
+            "extract",
+            tmp_path / "ear",
+            "--task",
+            task,
+            "--corpus",
+            corpus,
+            "--search",
+            "minimal",
+            "--out",
+            signals,
+        ),
+        ("evaluate", tmp_path / "ear", *here, "--out", tmp_path / "results"),
+        *[("leaderboard", "build", "--submissions", tmp_path / "results", "--out", tmp_path / "site")],
+    )
+    for command in commands:
+        given = [*command, *(here if has_signals and command[0] == "leaderboard" else [])]
+        assert cli.run([str(word) for word in given]) == 0, capsys.readouterr().err
+    assert "instrument" in (tmp_path / "site" / "index.html").read_text()

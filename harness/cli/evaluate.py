@@ -206,6 +206,8 @@ class _Candidate:
     def classifier(self) -> Classifier:
         if self._loaded is None:
             self._loaded = self.work.open(self.checkpoint)
+            for note in self._loaded.notes:
+                say(f"Note: {self.checkpoint.ref.repo_id}: {note}")
         return self._loaded
 
     @property

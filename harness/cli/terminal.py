@@ -235,8 +235,8 @@ def show(entry: Entry) -> None:
             rows += section(f"{score.family} signals within its window and band", some, score.visible)
     rows += section("whole clips", board.WHOLE, card.whole)
     show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
-    panel = remarks.n_panel(entry)
-    show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
+    if panel := remarks.n_panel(entry):
+        show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
     if of_synthetic(entry.signals):
         show_text(SYNTHETIC)
     for line in (*remarks.likenesses(entry), remarks.silence_classes(entry)):

@@ -164,6 +164,7 @@ class _Far(Classifier):
         self.frontend = about.frontend
         self.min_samples = about.min_samples
         self.facts = about.facts
+        self.notes = about.notes
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """See `Classifier.logits`; one worker hears them all, in batches as large as all may have them."""

@@ -136,6 +136,7 @@ class About:
     frontend: str
     min_samples: int
     facts: ModelFacts
+    notes: tuple[str, ...]
 
 
 class Worker:
