@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import BadCorpus
+from harness.plurals import plural
 
 
 def integer(data: bytes, at: int, size: int, order: Literal["little", "big"] = "big") -> int:
@@ -102,7 +103,7 @@ def flac(data: bytes) -> Flac:
     if at < len(data) and (n_frames == 0 or n_frames > _FLAC_RATIO * len(data)):
         there = _flac_length(data, at, integer(data, info, 2))
         if n_frames not in (0, there):
-            raise BadCorpus(f"has a wrong header: it says {n_frames:,} samples, and holds {there:,}")
+            raise BadCorpus(f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {there:,}")
         packed, n_frames = packed - n_frames + there, there
         data = data[: info + 10] + packed.to_bytes(8, "big") + data[info + 18 :]
     return Flac(data, n_frames, bits, data[info + 18 : info + 34])

@@ -144,10 +144,10 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
 
 
 def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
+    _require_content(folder)
     if (folder / CONFIG).is_file():
         _require_audio(model, folder)
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
-    _require_content(folder)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
     weights = _weights_in(model, folder)
     weights_sha256 = _sha256(weights)

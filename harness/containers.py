@@ -17,6 +17,7 @@ from typing import Literal
 from harness import bitstreams
 from harness.bitstreams import integer
 from harness.errors import BadCorpus
+from harness.plurals import plural
 
 _EXPECTED = "expected WAV, W64, AIFF, AU, CAF, NIST SPHERE, FLAC, OGG or MP3"
 
@@ -233,7 +234,7 @@ def _aiff(data: bytes) -> Sound:
     held = (size - 8 - integer(data, at, 4)) // max(1, channels * width)
     if held != n_frames:
         raise BadCorpus(
-            f"has a wrong header: it says {n_frames:,} samples, and holds {held:,}; save it again"
+            f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {held:,}; save it again"
         )
     return Sound(whole, n_frames, padding=1)  # libsndfile takes the byte that pads an odd length for one
 

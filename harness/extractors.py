@@ -16,6 +16,7 @@ from harness.architectures import ARCHITECTURES
 from harness.checkpoints import Checkpoint, preprocessor_of
 from harness.errors import BadModel
 from harness.frontends import quicken
+from harness.plurals import plural
 
 _RANGES: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
     {
@@ -125,7 +126,8 @@ def _require_bands(name: str, config: Any, settings: dict[str, Any]) -> None:
     if bands * stride != config.feature_projection_input_dim:
         raise BadModel(
             f"{name}: its feature extractor joins {stride} frames of {bands} mel bands, its config wants"
-            f" {config.feature_projection_input_dim} numbers; one of the two files is of another model"
+            f" {plural(config.feature_projection_input_dim, 'number')}; one of the two files is of another"
+            " model"
         )
 
 

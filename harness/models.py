@@ -32,6 +32,7 @@ from harness.errors import BadInput, BadModel
 from harness.extractors import backend, one_line, open_extractor, quiet
 from harness.frontends import differentiable, min_samples, window_samples
 from harness.model_facts import ModelFacts, WindowPlace
+from harness.plurals import plural
 from harness.records import Mask, Waveform
 from harness.seeds import generator
 
@@ -130,8 +131,9 @@ class Classifier:
                 continue
             if scored.shape != (len(batch), len(self.class_names)):
                 raise BadModel(
-                    f"{self.ref.repo_id} gave logits of shape {scored.shape} for {len(batch)} clips; expected"
-                    f" one for each clip and each of its {len(self.class_names)} classes"
+                    f"{self.ref.repo_id} gave logits of shape {scored.shape} for"
+                    f" {plural(len(batch), 'clip')}; expected one for each clip and each of its"
+                    f" {plural(len(self.class_names), 'class')}"
                 )
             logits[batch] = scored
             start = end

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadModel
+from harness.plurals import plural
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _MOST_MORE = 3 * 10**7
@@ -81,8 +82,8 @@ def require_room(name: str, model: Any, n_stored: int) -> None:
     n_built = sum(tensor.numel() for tensors in (model.parameters(), model.buffers()) for tensor in tensors)
     if n_built > n_stored + _MOST_MORE:
         raise BadModel(
-            f"{name} would hold {n_built:,} numbers by its config.json, and its files hold {n_stored:,}; one"
-            " of them is of another model"
+            f"{name} would hold {plural(n_built, 'number')} by its config.json, and its files hold"
+            f" {n_stored:,}; one of them is of another model"
         )
 
 

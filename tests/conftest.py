@@ -25,6 +25,14 @@ def no_lines_of_progress() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_columns() -> Iterator[None]:
+    """Nor on the terminal that the tests were started on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test finds, or leaves, anything in the user's cache."""
     with pytest.MonkeyPatch.context() as patch:

@@ -283,7 +283,7 @@ def test_what_a_worker_raises_on_purpose_is_one_line(
         "goodenough: local/deaf gave logits that are not finite; are its weights damaged, or were they"
         " trained in a precision that overflowed?\n"
     )
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+    assert not (tmp_path / "out").exists()
 
 
 # A crew of workers that have no model
@@ -473,7 +473,7 @@ def test_a_cluster_is_shared_out(
         ),
         ({"workers": 1, "cpus_per_worker": 4}, (2, 0), None, "for 0 of them"),
         ({"workers": 3}, (8, 2), None, "no room for 3 workers of 0 CPUs and 1 GPUs each"),
-        ({"gpus_per_worker": 1}, (8, 0), None, "no room for 1 workers"),
+        ({"gpus_per_worker": 1}, (8, 0), None, "no room for 1 worker "),
         ({}, (8, 0), "cuda", "--device cuda needs workers that have a GPU"),
         ({"gpus_per_worker": 0.5}, (8, 1), "cpu", "leave out --gpus-per-worker"),
         ({}, (8, 2), "cuda:1", "--device is cuda or cpu, not cuda:1"),

@@ -113,10 +113,9 @@ def test_a_label_map_to_begin_with_is_of_the_model_and_the_task_that_were_given(
     task = tmp_path / "my task.yaml"
     task.write_text("name: strings\nlabels: [cello, violin]\n")
     assert cli.run(["check", str(model), "--task", str(task), "--json"]) == 1
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    (detail,) = (f["detail"] for f in findings if f["what"] == "labels of strings")
-    found = re.search(r"a file to begin with: goodenough (.*) > labels\.json$", detail)
-    assert found, detail
+    following = json.loads(capsys.readouterr().out)["next"]
+    found = re.fullmatch(r"goodenough (.*) > labels\.json", following)
+    assert found, following
     words = shlex.split(found[1])
     assert words == ["check", str(model), "--task", str(task), "--template"]
     assert cli.run(words) == 0

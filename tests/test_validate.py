@@ -849,7 +849,9 @@ def test_a_pointer_in_place_of_the_file_is_refused(folder: Path) -> None:
         "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     )
     lines = found(folder)
-    assert [line.split(":")[0] for line in lines] == ["verdicts_sha256", "verdicts.parquet"]
+    assert lines == [
+        "verdicts.parquet: a pointer of git-lfs, expected the file itself; fetch it: git lfs pull"
+    ]
 
 
 # Nothing raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -267,7 +268,8 @@ def _verdict(hearing: list[Finding], readings: list[tuple[Task, Finding]], suite
         return f"Not ready: {'; '.join(reading.detail for _, reading in readings)}", ""
     names = " or ".join(task.name for task, _ in readings)
     given = command_line("template", "as_json", "label_map", "task_names")
-    task = readings[0][0].name if len(readings) == 1 else "T"
+    named = click.get_current_context().params["task_names"]
+    task = quote(named[0]) if len(named) == 1 else "T"
     return (
         f"Not ready: its class names cannot be read as labels of {names}. If they mean such labels, complete"
         " a label map and give it with --label-map:",

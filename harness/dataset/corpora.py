@@ -26,6 +26,7 @@ from harness.disk import no_room, pointer
 from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
+from harness.plurals import plural
 from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.spelling import apart, composed, key, same_file
@@ -114,7 +115,7 @@ class Corpus:
             yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
         if self.skipped and not seen:
             raise BadCorpus(
-                f"none of the {len(self.skipped)} clips of {self.name} can be used; the first:"
+                f"of {plural(len(self.skipped), 'clip')} of {self.name} none can be used; the first:"
                 f" {self.skipped[0].why}"
             )
 
@@ -242,7 +243,7 @@ def _alike(folder: Path, relative: PurePosixPath) -> str:
     below = (folder / relative).parent
     names = sorted(os.listdir(below)) if os.path.isdir(below) else []
     if len(same := [name for name in names if composed(name) == composed(relative.name)]) > 1:
-        return f"; {len(same)} files have that name, decomposed in different ways: delete all but one"
+        return f"; {plural(len(same), 'file')} have that name, decomposed in different ways; keep one"
     return next((f": there is {name!r}{how}" for name in names if (how := apart(relative.name, name))), "")
 
 

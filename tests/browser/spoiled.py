@@ -41,7 +41,7 @@ LABELS = (
 
 WORST = "</title></style></script><script>window.__pwned=1</script><img src=x onerror=window.__pwned=1>'\"`&"
 
-KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256"})
+KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "verdicts_sha256", "window_at"})
 """What must be so that an entry is ranked and its cells are found."""
 
 ASKED = ("template: mathematics", "attribute: all quotes")
