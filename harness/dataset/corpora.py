@@ -115,7 +115,7 @@ class Corpus:
             yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
         if self.skipped and not seen:
             raise BadCorpus(
-                f"of {plural(len(self.skipped), 'clip')} of {self.name} none can be used; the first:"
+                f"{self.name} has {plural(len(self.skipped), 'clip')}, and none that can be used; the first:"
                 f" {self.skipped[0].why}"
             )
 

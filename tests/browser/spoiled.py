@@ -47,7 +47,7 @@ KEPT = frozenset({"task", "signals", "references", "reference", "canonical", "ve
 ASKED = ("template: mathematics", "attribute: all quotes")
 """Names of texts of which a study tells."""
 
-_ALONE = frozenset({"reference", "verdicts_sha256"})
+_ALONE = frozenset({"reference", "verdicts_sha256", "window_at"})
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _spoil(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(making.add_entry, "__defaults__", defaults)
     task = Task("tone", LABELS, MappingProxyType(dict.fromkeys(LABELS, ())), 8000, 5.0, WORST)
     patch.setattr(making, "TASK", task)
-    patch.setattr(making, "FACTS", hostile.everywhere(making.FACTS, WORST))
+    patch.setattr(making, "FACTS", hostile.everywhere(making.FACTS, WORST, keep=KEPT))
     patch.setattr(making, "RUN", hostile.everywhere(making.RUN, WORST))
     patch.setattr(making, "CorpusRef", _corpus)
     patch.setattr(making, "ReferenceRecord", _record)

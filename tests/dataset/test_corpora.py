@@ -133,7 +133,7 @@ def test_recordings_that_cannot_be_decoded_are_left_out_and_said(tmp_path):
 def test_a_corpus_of_which_nothing_can_be_decoded_is_refused(tmp_path):
     source = make(tmp_path, [("a.wav", "sad")])
     (tmp_path / "a.wav").write_text("not sound")
-    with pytest.raises(BadCorpus, match=r"none of the 1 clips of .* can be used; .*a\.wav is not"):
+    with pytest.raises(BadCorpus, match=r"has 1 clip, and none that can be used; .*a\.wav is not"):
         ids(open_corpus(source, EMOTION))
 
 
