@@ -312,6 +312,7 @@ def pieces(*names: str) -> Iterator[Piece]:
     return iter([Piece({letter: letter for letter in name}) for name in names])
 
 
+@pytest.mark.slow
 def test_a_piece_over_which_workers_keep_dying_is_named_and_what_came_before_is_kept(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +335,7 @@ def test_a_piece_over_which_workers_keep_dying_is_named_and_what_came_before_is_
     assert [line.split(" died; ")[1] for line in said] == ["x, d will be given out again"] * 2
 
 
+@pytest.mark.slow
 def test_what_nobody_took_before_all_had_died_is_done_by_those_who_come(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

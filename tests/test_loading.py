@@ -218,9 +218,7 @@ def test_logits_of_another_shape_are_refused(tmp_path: Path) -> None:
     folder = own_code(tmp_path / "own")
     code = (folder / "ear.py").read_text().replace("self.classifier(heard)", "self.classifier(heard)[:, :1]")
     (folder / "ear.py").write_text(code)
-    with pytest.raises(
-        BadModel, match=r"gave logits of shape \(1, 1\) for 1 clips; .* each of its 3 classes"
-    ):
+    with pytest.raises(BadModel, match=r"gave logits of shape \(1, 1\) for 1 clip; .* each of its 3 classes"):
         load(str(folder), device="cpu", trust_remote_code=True)
 
 

@@ -348,6 +348,7 @@ say(commit, model.config.id2label[1], extractor.sampling_rate)
 """
 
 
+@pytest.mark.slow  # tests/test_verify_hub.py has a model at a commit
 def test_transformers_loads_a_model_at_a_commit(hub):
     [(commit, name, rate)] = run(hub, MODEL, str(hub.root / "models/org/toy"))
     assert (name, rate) == ("yes", 16_000)

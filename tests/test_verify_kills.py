@@ -99,7 +99,10 @@ def check_that_a_kill_changes_nothing(
     assert left_behind(folder) == undisturbed[verb]
 
 
-@pytest.mark.parametrize(("verb", "n_answers", "seconds"), [("verify", 0, 0.7), ("reproduce", 60, 0.0)])
+@pytest.mark.parametrize(
+    ("verb", "n_answers", "seconds"),
+    [pytest.param("verify", 0, 0.7, marks=pytest.mark.slow), ("reproduce", 60, 0.0)],
+)
 def test_what_is_killed_at_work_is_continued_and_ends_the_same(
     undisturbed: dict[str, Any], base: Path, tmp_path: Path, verb: str, n_answers: int, seconds: float
 ) -> None:
