@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test test-all lint clean
 
+# One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
 	@set -e; for model in $$($(BIN)/python -m harness.starter --where candidates); do \
-	  $(BIN)/goodenough evaluate $$model --out results; \
+	  OMP_NUM_THREADS=1 $(BIN)/goodenough evaluate $$model --out results; \
 	done
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
