@@ -1,8 +1,8 @@
 """Entries on disk to entries that may stand on a board: found, checked, each model once.
 
 Conventions: submissions were checked before they were filed (`goodenough validate`). What lies below a suite,
-`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here. Nothing that
-an entry says of itself, its date for one, decides which signals are current.
+`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here, but of the
+suite of this package. Nothing that an entry says of itself, its date for one, decides which signals are current.
 
 Public: Key, Found, find, unfetched, references_of, current.
 """
@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import harness
 from harness.dataset.signals import Suite
 from harness.disk import pointer
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.records import PROTOCOL
-from harness.starter import root
 from harness.submit import against, store, validate
 from leaderboard import reading
 from leaderboard.crowd import Progress
@@ -26,6 +26,9 @@ from leaderboard.reading import Read
 
 Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
+
+_PACKAGED = Path(harness.__file__).parent / "starter" / "suite" / "signals"
+"""The suite that comes with the package, as `harness.starter.root` has it, which no room below may open."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def _apart(found: Found, suite: Suite) -> str | None:
     weights = {reference.model.weights_sha256 for reference in suite.references(entry.task)}
     if entry.model.weights_sha256 not in weights:
         return "It lies among the suite's own entries and is of none of its references."
-    if suite.root == root.SUITE / "signals":
+    if suite.root == _PACKAGED:
         return None  # a part of this package, which is tested with it
     lines = validate.problems(folder, suite.tasks, strict_files=False) or against.problems(folder, suite)
     return f"The suite's own entry of it is not valid: {lines[0]}." if lines else None
