@@ -1,8 +1,9 @@
 """Entries on disk to entries that may stand on a board: found, checked, each model once.
 
 Conventions: submissions were checked before they were filed (`goodenough validate`). What lies below a suite,
-`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here, but of the
-suite of this package. Nothing that an entry says of itself, its date for one, decides which signals are current.
+`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here, but for the
+suite of this package. Nothing that an entry says of itself, its date for one, decides which signals are
+current.
 
 Public: Key, Found, find, unfetched, references_of, current.
 """
