@@ -223,13 +223,13 @@ def mpeg(data: bytes) -> Mpeg:
     at, kind = 0, None
     starts: list[int] = []
     while at < len(data):
-        found = _mpeg_frame(data, at)
-        if found is None or kind not in (None, found[1]):
+        frame = _mpeg_frame(data, at)
+        if frame is None or kind not in (None, frame[1]):
             if starts and not data[at:].strip(b"\0"):
                 break
             raise BadCorpus(f"is damaged: byte {at:,} does not begin an MPEG frame")
         starts.append(at)
-        at, kind = at + found[0], found[1]
+        at, kind = at + frame[0], frame[1]
     if at > len(data):
         missing = at - len(data)
         raise BadCorpus(f"is cut off: {missing:,} bytes of its last MPEG frame are missing; copy it again")
@@ -240,8 +240,8 @@ def mpeg(data: bytes) -> Mpeg:
     n_samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
     head = _mpeg_header(data[: [*starts, at][1]])
     if head is None:
-        made = _made_header(data, len(starts)) if layer == 3 else b""
-        return Mpeg(data, n_samples * len(starts), made + data)
+        header = _made_header(data, len(starts)) if layer == 3 else b""
+        return Mpeg(data, n_samples * len(starts), header + data)
     _check_mpeg_header(data, [*starts, at], head)
     n_frames = min(head.n_frames or len(starts), len(starts) - 1)
     return Mpeg(data, n_samples * n_frames - head.n_silent, None)
@@ -308,7 +308,7 @@ def _made_header(data: bytes, n_frames: int) -> bytes:
     content = bytes(_side_bytes(data)) + b"Xing" + (1).to_bytes(4, "big") + n_frames.to_bytes(4, "big")
     for index in range(1, 15):
         head = bytes([data[0], data[1] | 1, index << 4 | data[2] & 0x0C, data[3]])
-        found = _mpeg_frame(head, 0)
-        if found is not None and found[0] >= len(head) + len(content) + 36:
-            return (head + content).ljust(found[0], b"\0")
+        frame = _mpeg_frame(head, 0)
+        if frame is not None and frame[0] >= len(head) + len(content) + 36:
+            return (head + content).ljust(frame[0], b"\0")
     return b""

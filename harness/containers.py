@@ -268,10 +268,10 @@ def _w64(data: bytes) -> Sound:
 
 
 def _caf(data: bytes) -> Sound:
-    found = [(start, size) for name, start, size in _chunks(data, 8, "big", 8) if name == b"data"]
-    if not found:
+    blocks = [(start, size) for name, start, size in _chunks(data, 8, "big", 8) if name == b"data"]
+    if not blocks:
         raise _no_sound()
-    start, size = found[0]
+    start, size = blocks[0]
     left = len(data) - start
     if size == 2**64 - 1:  # what Apple says for: to the end of the file
         return Sound(data[: start - 8] + left.to_bytes(8, "big") + data[start:])

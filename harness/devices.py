@@ -47,8 +47,8 @@ def keep(X: NDArray[np.complex128], masks: Mask, n_samples: int, device: str) ->
     """`spectra.keep` in torch: (N,) spectrum and (m, N) kept bins -> (m, n_samples) float32."""
     import torch
 
-    spectrum, kept = torch.from_numpy(X).to(device), torch.from_numpy(masks).to(device)
-    waveforms: Waveform = torch.fft.irfft(torch.where(kept, spectrum, 0), n_samples).float().cpu().numpy()
+    spectrum, bins = torch.from_numpy(X).to(device), torch.from_numpy(masks).to(device)
+    waveforms: Waveform = torch.fft.irfft(torch.where(bins, spectrum, 0), n_samples).float().cpu().numpy()
     return waveforms
 
 

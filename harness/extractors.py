@@ -52,10 +52,10 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
             " 40 digits"
         )
     # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
-    found = getattr(config, "feature_extractor_type", None) or expected if stated is None else stated
-    if found != expected:
+    given = getattr(config, "feature_extractor_type", None) or expected if stated is None else stated
+    if given != expected:
         raise BadModel(
-            f"{name}: {file} is of a {found!s:.60}, and {config.model_type} is fed by a"
+            f"{name}: {file} is of a {given!s:.60}, and {config.model_type} is fed by a"
             f" {expected}; save the one of the base model:"
             " AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
         )

@@ -50,8 +50,8 @@ def quicken(extractor: Any) -> bool:
     own, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
 
     def whole_frames(waveform: Waveform, max_length: int) -> Features:
-        made = _fbank(waveform[:longest], extractor.window, extractor.mel_filters)
-        return np.pad(made, ((0, max_length - len(made)), (0, 0)))
+        bank = _fbank(waveform[:longest], extractor.window, extractor.mel_filters)
+        return np.pad(bank, ((0, max_length - len(bank)), (0, 0)))
 
     def cut_first(waveform: Waveform, max_length: int) -> Features:
         features: Features = own(waveform[:longest], max_length)
@@ -64,8 +64,8 @@ def quicken(extractor: Any) -> bool:
     probes += [np.zeros(4_000, dtype=np.float32), np.eye(1, 5_000, 1_234, dtype=np.float32)[0]]
     wanted = [own(probe, max_length=extractor.max_length) for probe in probes]
     for features in (whole_frames, cut_first) if hasattr(extractor, "mel_filters") else (cut_first,):
-        made = [features(probe, extractor.max_length) for probe in probes]
-        if all(map(np.array_equal, made, wanted)):
+        results = [features(probe, extractor.max_length) for probe in probes]
+        if all(map(np.array_equal, results, wanted)):
             extractor._extract_fbank_features = features
             return True
     return False

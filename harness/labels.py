@@ -144,8 +144,8 @@ def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) ->
             raise BadLabels(f"{path} maps {name!r} twice{apart(first, name)}; expected each class once")
     of_class = {name: name if name in labels else written.get(composed(name)) for name in class_names}
     used = {name for name in of_class.values() if name is not None}
-    found = {name: labels[there] for name, there in of_class.items() if there is not None}
-    return found | {name: label for name, label in labels.items() if name not in used}
+    known = {name: labels[there] for name, there in of_class.items() if there is not None}
+    return known | {name: label for name, label in labels.items() if name not in used}
 
 
 def _trouble(name: str, task: Task) -> str | None:

@@ -98,13 +98,13 @@ class Need:
         """
         self.length, self.bytes = length, 0
         with Peak() as peak:
-            said = hear()
+            answer = hear()
         self.bytes = peak.bytes or 0
         if self.fitting(batch_size, length)[0] < batch_size:
             with Peak() as peak:
-                said = hear()
+                answer = hear()
             self.bytes = peak.bytes or 0
-        return said
+        return answer
 
     def of(self, length: int) -> float:
         """Bytes for a clip, at most: they grow with its length, or with the square of it."""

@@ -68,12 +68,12 @@ def measured(
         if not cut:
             continue
         places = {side: trial.last_place(side) for side in cut}
-        kept = [place for place in places.values() if place is not None]
-        if len(kept) < len(cut):
+        known = [place for place in places.values() if place is not None]
+        if len(known) < len(cut):
             return None
         if len(cut) == 1:
-            return kept[0] / _GRID, "start" if cut == ["end"] else "end"
-        return (sum(kept) - n) / _GRID, "middle"
+            return known[0] / _GRID, "start" if cut == ["end"] else "end"
+        return (sum(known) - n) / _GRID, "middle"
     return None
 
 
@@ -100,9 +100,9 @@ def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tup
     def moves(start: int, stop: int, change: _Change) -> bool:
         changed = sound.copy()
         changed[start:stop] = change(sound[start:stop], times[start:stop])
-        return not np.array_equal(ask(changed), said)
+        return not np.array_equal(ask(changed), answer)
 
-    said = ask(sound)
+    answer = ask(sound)
     order, gain = _ORDERS[1], _GAINS[0]
     quarter = (first + inside - inside // 4, first + inside)
     outside = [(0, first - slack), (first + inside + slack, n_samples)]
@@ -184,9 +184,9 @@ def _square_wave(pitch: float) -> _Change:
     """The same values in the order of a square wave."""
 
     def ordered(part: Waveform, times: FloatArray) -> Waveform:
-        made = np.empty_like(part)
-        made[np.argsort(np.sin(2 * np.pi * pitch * times), kind="stable")] = np.sort(part)
-        return made
+        wave = np.empty_like(part)
+        wave[np.argsort(np.sin(2 * np.pi * pitch * times), kind="stable")] = np.sort(part)
+        return wave
 
     return ordered
 

@@ -84,11 +84,11 @@ def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
                 f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {look}/>'
             )
     width, height = len(matrix.models) * side + apart, len(matrix.references) * side
-    judged = plural(len(matrix.references), "reference")
-    said = f"{judged} judged by {plural(len(matrix.models), 'model')}: {column.header}"
+    panel = plural(len(matrix.references), "reference")
+    title = f"{panel} judged by {plural(len(matrix.models), 'model')}: {column.header}"
     return (
         f'<svg class="th" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{said}">{"".join(squares)}</svg>'
+        f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{title}">{"".join(squares)}</svg>'
     )
 
 

@@ -142,9 +142,9 @@ def context(
 
 def note(row: Row) -> str:
     """Why an entry is not ranked, or is to be looked at twice; empty where neither is so."""
-    told = remarks.unranked(row.entry)
+    reason = remarks.unranked(row.entry)
     odd = row.status.name in ("failed", "invalidated", "stale")
-    return row.status.note if odd and row.status.note not in told else told
+    return row.status.note if odd and row.status.note not in reason else reason
 
 
 def remark(row: Row) -> str:

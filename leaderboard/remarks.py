@@ -44,10 +44,10 @@ def unranked(entry: Entry) -> str:
 
     The sentence in the scorecard speaks of references other than the model itself, and stays as it was filed.
     """
-    told = entry.scorecard.unranked_because or ""
+    reason = entry.scorecard.unranked_because or ""
     if any(r.model.weights_sha256 == entry.model.weights_sha256 for r in entry.references):
-        return told
-    return told.replace(" other than the model itself", "")
+        return reason
+    return reason.replace(" other than the model itself", "")
 
 
 def n_panel(entry: Entry) -> int:

@@ -38,9 +38,9 @@ def leads() -> Iterator[list[float]]:
     seen: list[float] = []
 
     def lead(logits: Any, is_expected: Any) -> float:
-        found = honest(logits, is_expected)
-        seen.append(abs(found - MIN_MARGIN))
-        return found
+        value = honest(logits, is_expected)
+        seen.append(abs(value - MIN_MARGIN))
+        return value
 
     honest = aims.lead
     with pytest.MonkeyPatch.context() as patch:

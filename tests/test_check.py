@@ -39,8 +39,8 @@ def checked(world: Path, model: str, *options: Any) -> tuple[int, dict[str, Any]
     """Exit code and JSON of a check with the small suite."""
     command = ("check", world / model, "--signals", world / "suite", "--json", *options)
     code, out, _ = shown("pipe", *command)
-    found: dict[str, Any] = json.loads(out)
-    return code, found
+    report: dict[str, Any] = json.loads(out)
+    return code, report
 
 
 # ---- on a terminal -----------------------------------------------------------------------------------
@@ -49,20 +49,20 @@ def checked(world: Path, model: str, *options: Any) -> tuple[int, dict[str, Any]
 @pytest.mark.parametrize("terminal", TERMINALS)
 def test_nothing_is_cut_on_any_terminal(world: Path, terminal: str) -> None:
     narrow = terminal == "50 columns"
-    for model, code in (("ear", 0), *([("numbered", 1), ("other", 1)] if narrow else [])):
+    for model, wanted in (("ear", 0), *([("numbered", 1), ("other", 1)] if narrow else [])):
         command = ("check", world / model, "--signals", world / "suite")
-        _, said = checked(world, model)
-        found, out, err = shown(terminal, *command)
-        assert (found, err) == (code, "")
-        details = {finding["what"]: finding["detail"] for finding in said["findings"]}
+        _, report = checked(world, model)
+        code, out, err = shown(terminal, *command)
+        assert (code, err) == (wanted, "")
+        details = {finding["what"]: finding["detail"] for finding in report["findings"]}
         moving = ("speed", "evaluation of deepfake", "batches")
         wrapped = [text for what, text in details.items() if what not in moving]
-        whole = [details[REVISION], said["next"], *details]
-        require_readable(terminal, out, whole, may_wrap=[*wrapped, said["verdict"]])
+        whole = [details[REVISION], report["next"], *details]
+        require_readable(terminal, out, whole, may_wrap=[*wrapped, report["verdict"]])
         if terminal == "pipe":
             assert len(out.splitlines()) == 1 + len(details) + 1
         end = " ".join(out.split())
-        assert end.endswith(f"{said['verdict']}: {said['next']}")
+        assert end.endswith(f"{report['verdict']}: {report['next']}")
 
 
 def test_colour_is_for_terminals_that_take_it(world: Path) -> None:
@@ -74,9 +74,9 @@ def test_colour_is_for_terminals_that_take_it(world: Path) -> None:
 
 
 def test_the_command_of_a_ready_model_is_one_that_works(world: Path, tmp_path: Path) -> None:
-    code, said = checked(world, "ear", "--device", "cpu", "--batch-size", 3)
-    assert (code, said["verdict"]) == (0, "Ready to evaluate on deepfake")
-    words = shlex.split(said["next"])
+    code, report = checked(world, "ear", "--device", "cpu", "--batch-size", 3)
+    assert (code, report["verdict"]) == (0, "Ready to evaluate on deepfake")
+    words = shlex.split(report["next"])
     assert words[:2] == ["goodenough", "evaluate"]
     assert {"--device", "--batch-size", "--signals"} < set(words)
     assert shown("pipe", *words[1:], "--out", tmp_path)[0] == 0
@@ -84,18 +84,18 @@ def test_the_command_of_a_ready_model_is_one_that_works(world: Path, tmp_path: P
 
 
 def test_tasks_that_do_not_fit_are_left_out_of_the_command(world: Path) -> None:
-    code, said = checked(world, "ear", "--task", "deepfake", "--task", "emotion")
-    assert (code, said["passed"]) == (1, False)
-    assert said["verdict"] == "Ready to evaluate on deepfake, not on emotion"
-    assert shlex.split(said["next"])[-2:] == ["--task", "deepfake"]
+    code, report = checked(world, "ear", "--task", "deepfake", "--task", "emotion")
+    assert (code, report["passed"]) == (1, False)
+    assert report["verdict"] == "Ready to evaluate on deepfake, not on emotion"
+    assert shlex.split(report["next"])[-2:] == ["--task", "deepfake"]
 
 
 def test_a_suite_without_the_task_is_no_fault_of_the_model(world: Path, tmp_path: Path) -> None:
     toys.save_model(tmp_path / "mood", "sew", ("happy", "sad"))
-    code, said = checked(tmp_path, tmp_path / "mood", "--task", "emotion", "--signals", world / "suite")
+    code, report = checked(tmp_path, tmp_path / "mood", "--task", "emotion", "--signals", world / "suite")
     assert code == 0
-    assert said["verdict"].startswith("Ready, but local/suite has no signals of emotion, only of deepfake;")
-    assert said["next"].endswith("--signals SOURCE")
+    assert report["verdict"].startswith("Ready, but local/suite has no signals of emotion, only of deepfake;")
+    assert report["next"].endswith("--signals SOURCE")
 
 
 @pytest.mark.parametrize("left_out", [True, False])
@@ -108,10 +108,10 @@ def test_a_model_without_names_gets_the_template_that_it_is_sent_for(
     names = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
     config = {k: v for k, v in config.items() if k not in names} | ({} if left_out else names)
     (model / "config.json").write_text(json.dumps(config))
-    code, said = checked(tmp_path, model, "--signals", world / "suite", "--task", "deepfake")
+    code, report = checked(tmp_path, model, "--signals", world / "suite", "--task", "deepfake")
     assert code == 1
-    assert said["verdict"].startswith("Not ready: its class names cannot be read as labels of deepfake.")
-    words, end = said["next"].split(" > ")
+    assert report["verdict"].startswith("Not ready: its class names cannot be read as labels of deepfake.")
+    words, end = report["next"].split(" > ")
     assert end == "labels.json"
     code, out, _ = shown("pipe", *shlex.split(words)[1:])
     assert code == 0
@@ -120,28 +120,28 @@ def test_a_model_without_names_gets_the_template_that_it_is_sent_for(
     template |= {"labels": {"LABEL_0": "spoof", "LABEL_1": "bonafide"}, "reviewed_by": "me", "why": "read it"}
     (tmp_path / "labels.json").write_text(json.dumps(template))
     options = ("--signals", world / "suite", "--label-map", tmp_path / "labels.json")
-    code, said = checked(tmp_path, model, *options)
-    assert (code, said["verdict"]) == (0, "Ready to evaluate on deepfake")
-    words = shlex.split(said["next"])
+    code, report = checked(tmp_path, model, *options)
+    assert (code, report["verdict"]) == (0, "Ready to evaluate on deepfake")
+    words = shlex.split(report["next"])
     assert shown("pipe", *words[1:], "--out", tmp_path / "results")[0] == 0
 
 
 def test_a_label_map_that_does_not_fit_is_the_reason(world: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text("{}")
-    code, said = checked(world, "numbered", "--task", "deepfake", "--label-map", tmp_path / "labels.json")
+    code, report = checked(world, "numbered", "--task", "deepfake", "--label-map", tmp_path / "labels.json")
     assert code == 1
-    assert said["verdict"].startswith("Not ready: ")
-    assert "must hold the fields" in said["verdict"]
+    assert report["verdict"].startswith("Not ready: ")
+    assert "must hold the fields" in report["verdict"]
 
 
 def test_a_model_whose_answers_depend_on_the_batch_is_not_ready(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.records.PROOF_TOLERANCE", {"float32": -1.0})
-    code, said = checked(world, "ear")
+    code, report = checked(world, "ear")
     assert code == 1
-    assert said["verdict"].startswith("Not ready: alone and together, logits differ by")
-    assert said["next"].endswith("--batch-size 1")
+    assert report["verdict"].startswith("Not ready: alone and together, logits differ by")
+    assert report["next"].endswith("--batch-size 1")
 
 
 @pytest.mark.parametrize(("hear", "window"), [("heard = input_values[:, :32_000]", 2.0), (None, None)])
@@ -151,10 +151,10 @@ def test_the_window_of_a_models_own_code_is_shown(
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.syspath_prepend(tmp_path)
     own_code.save_model(tmp_path / "own", CLASSES, **({} if hear is None else {"hear": hear}))
-    code, said = checked(tmp_path, "own", "--signals", world / "suite", "--trust-remote-code")
-    details = {finding["what"]: finding["detail"] for finding in said["findings"]}
+    code, report = checked(tmp_path, "own", "--signals", world / "suite", "--trust-remote-code")
+    details = {finding["what"]: finding["detail"] for finding in report["findings"]}
     assert code == 0
-    assert said["facts"]["window_seconds"] == window
+    assert report["facts"]["window_seconds"] == window
     if window:
         assert "Hz, the first 2.00 s of a clip, through" in details["hears"]
         assert details["window"] == "the first 2.00 s of a clip are heard; the rest changes nothing"
@@ -168,8 +168,8 @@ def test_what_is_counted_is_said_in_grammar(world: Path, tmp_path: Path) -> None
     details = {}
     for root, model in ((world, "ear"), (tmp_path, "three")):
         suite = ("--signals", world / "suite", "--task", "emotion")
-        _, said = checked(root, model, *suite)
-        details[model] = {finding["what"]: finding["detail"] for finding in said["findings"]}
+        _, report = checked(root, model, *suite)
+        details[model] = {finding["what"]: finding["detail"] for finding in report["findings"]}
     assert "fake, real none can be read as labels of emotion (" in details["ear"]["labels of emotion"]
     assert "happy, b, c only one can be read as labels" in details["three"]["labels of emotion"]
     assert details["ear"]["batches"].endswith(" at most, and none of the 6 answers")
@@ -223,8 +223,8 @@ def test_a_model_of_another_kind_is_said_to_be_one_whatever_it_lacks(
     code, out, err = shown("pipe", "check", other_kind(tmp_path / "other", kind, saved_as, *files))
     assert (code, out) == (2, "")
     [line] = err.splitlines()
-    said = f"is of type {kind!r}" + (f", a {saved_as}" if saved_as else "")
-    assert f"{said}: not an audio classifier of transformers; expected one of the types: " in line
+    refusal = f"is of type {kind!r}" + (f", a {saved_as}" if saved_as else "")
+    assert f"{refusal}: not an audio classifier of transformers; expected one of the types: " in line
     assert all(architecture in line for architecture in ARCHITECTURES)
     assert "preprocessor" not in line
     assert "AutoFeatureExtractor" not in line

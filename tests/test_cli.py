@@ -513,8 +513,8 @@ def test_a_model_of_several_classes_at_once_is_said_to_be_in_check_and_in_the_en
     config["problem_type"] = "multi_label_classification"
     (model / "config.json").write_text(json.dumps(config))
     assert run("check", model, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert "several classes at once" in {f["what"]: f["detail"] for f in said["findings"]}["note"]
+    report = json.loads(capsys.readouterr().out)
+    assert "several classes at once" in {f["what"]: f["detail"] for f in report["findings"]}["note"]
     signals = ("--signals", world / "signals", "--out", tmp_path / "results")
     assert run("evaluate", model, "--task", "emotion", *signals) == 0
     [entry] = (tmp_path / "results").rglob("entry.json")

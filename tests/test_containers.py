@@ -79,20 +79,20 @@ def as_libsndfile(data):
 def refusal(data):
     with pytest.raises(BadCorpus) as refused:
         heard(data)
-    said = str(refused.value)
-    assert said.startswith("a ")
-    assert "\n" not in said
-    assert "object at" not in said
-    return said
+    line = str(refused.value)
+    assert line.startswith("a ")
+    assert "\n" not in line
+    assert "object at" not in line
+    return line
 
 
 def exact_or_refused(data, wanted):
     """Whether a file was refused; otherwise its samples are those wanted."""
     try:
-        found = heard(data)
+        samples = heard(data)
     except BadCorpus:
         return True
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(samples, wanted)
     return False
 
 
@@ -107,14 +107,14 @@ WHOLE = [(c, coding, n) for c, coding in EVERY for n in (1, 2, 8) if n <= most_c
 def test_a_whole_file_gives_exactly_its_samples(container, coding, channels):
     data = written(container, coding, sound(channels=channels))
     wanted = as_libsndfile(data)
-    found = heard(data)
-    np.testing.assert_array_equal(found, wanted[: len(found)])
+    samples = heard(data)
+    np.testing.assert_array_equal(samples, wanted[: len(samples)])
     if (container, coding) in pairs(IN_BLOCKS):
-        assert len(found) >= 9001  # AIFF and W64 say nothing of what fills the last block
+        assert len(samples) >= 9001  # AIFF and W64 say nothing of what fills the last block
     else:
-        assert len(found) == len(wanted) >= 9001  # libsndfile writes AIFF with an even number of bytes
+        assert len(samples) == len(wanted) >= 9001  # libsndfile writes AIFF with an even number of bytes
     if container == "WAV" and coding != "IMA_ADPCM":  # whose number libsndfile itself writes too high
-        assert len(found) == 9001
+        assert len(samples) == 9001
 
 
 @pytest.mark.parametrize(("container", "coding"), EVERY)
@@ -224,17 +224,17 @@ def test_a_wrong_size_is_put_right_where_the_others_leave_no_doubt_and_refused_o
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("mode", ["VARIABLE", "CONSTANT"])
 def test_an_mp3_without_a_header_is_read_to_its_last_frame(rate, mode):
-    samples = 0.1 * np.random.default_rng(4).normal(size=(30_000, 2))
+    noise = 0.1 * np.random.default_rng(4).normal(size=(30_000, 2))
     for level in (0.0, 0.5):
         how = {"compression_level": level, "bitrate_mode": mode}
-        data = written("MP3", "MPEG_LAYER_III", samples, rate, **how)
+        data = written("MP3", "MPEG_LAYER_III", noise, rate, **how)
         wanted = heard(data)
         first = bitstreams._mpeg_frame(data, 0)[0]
-        found = heard(data[first:])
-        late = min(range(1200), key=lambda n: np.abs(found[n : n + 2000] - wanted[:2000]).max())
+        samples = heard(data[first:])
+        late = min(range(1200), key=lambda n: np.abs(samples[n : n + 2000] - wanted[:2000]).max())
         assert late in (576, 1105)  # the delay of LAME, with or without that of the decoder
-        np.testing.assert_allclose(found[late : late + 29_000], wanted[:29_000], atol=1e-6)
-        assert len(found) - late > 29_500
+        np.testing.assert_allclose(samples[late : late + 29_000], wanted[:29_000], atol=1e-6)
+        assert len(samples) - late > 29_500
 
 
 def test_the_byte_that_pads_an_aiff_is_no_sample():
@@ -306,8 +306,8 @@ def test_samples_at_the_scale_of_integers_are_refused_and_those_a_little_beyond_
     container, coding
 ):
     for factor in (2.0**7, 2.0**15, 2.0**23, 2.0**31):
-        said = refusal(written(container, coding, sound() * factor))
-        assert "is not at full scale 1: its largest sample is" in said
+        line = refusal(written(container, coding, sound() * factor))
+        assert "is not at full scale 1: its largest sample is" in line
     np.testing.assert_array_equal(
         heard(written(container, "FLOAT", sound() * 4)), np.float32(sound() * 4)[:, 0]
     )
@@ -332,7 +332,7 @@ def test_silence_emptiness_and_opposite_phase_are_refused_by_name(container, cod
 
 
 def test_what_is_no_sound_file_is_refused_for_what_it_is():
-    said = {
+    lines = {
         b"": "is empty: it has no bytes",
         b"hello": "is not a readable sound file; expected WAV",
         b"\0" * 500: "is not a readable sound file; expected WAV",
@@ -342,7 +342,7 @@ def test_what_is_no_sound_file_is_refused_for_what_it_is():
         written("VOC", "PCM_16", sound()): "is not a readable sound file; expected WAV",
         written("MAT5", "PCM_16", sound()): "is not a readable sound file; expected WAV",
     }
-    for data, why in said.items():
+    for data, why in lines.items():
         assert why in refusal(data)
 
 
@@ -369,5 +369,5 @@ def test_whatever_stands_in_a_header_it_is_read_or_refused_in_a_line(container, 
 def test_every_cut_is_refused(container, coding):
     data = written(container, coding, sound(1501))
     wanted = heard(data)
-    kept = [k for k in range(1, len(data)) if not exact_or_refused(data[:k], wanted)]
-    assert kept in ([], [len(data) - 1])
+    unrefused = [k for k in range(1, len(data)) if not exact_or_refused(data[:k], wanted)]
+    assert unrefused in ([], [len(data) - 1])

@@ -58,8 +58,9 @@ def pair(rate: int, max_length: int, n_mels: int) -> tuple[Any, Any]:
 def test_what_is_cut_first_gives_the_same_bits(n_samples, gain, rate, max_length, n_mels):
     quick, slow = pair(rate, max_length, n_mels)
     x = (gain * np.random.default_rng(n_samples).normal(size=n_samples)).astype(np.float32)
-    made, wanted = (e([x], sampling_rate=rate, return_tensors="np")["input_values"] for e in (quick, slow))
-    np.testing.assert_array_equal(made, wanted)
+    both = (e([x], sampling_rate=rate, return_tensors="np")["input_values"] for e in (quick, slow))
+    features, wanted = both
+    np.testing.assert_array_equal(features, wanted)
 
 
 def test_what_is_not_kept_is_not_computed(extractor, monkeypatch):
@@ -87,8 +88,8 @@ def test_at_any_rate_a_model_is_scored_as_transformers_scores_it(tmp_path, rate)
         x = (0.1 * np.random.default_rng(rate).normal(size=n_samples)).astype(np.float32)
         with torch.inference_mode():
             wanted = model(**extractor([x], sampling_rate=rate, return_tensors="pt")).logits.numpy()
-        found = load(str(folder), device="cpu").logits([x], rate)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+        logits = load(str(folder), device="cpu").logits([x], rate)
+        np.testing.assert_allclose(logits, wanted, rtol=0, atol=1e-5)
 
 
 def test_an_extractor_that_computes_otherwise_keeps_its_own_way_and_is_cut_first(extractor):
@@ -103,8 +104,8 @@ def test_an_extractor_that_computes_otherwise_keeps_its_own_way_and_is_cut_first
     x = np.random.default_rng(0).normal(size=40_000).astype(np.float32)
     wanted = extractor([x], sampling_rate=16_000, return_tensors="np")["input_values"]
     assert quicken(extractor)
-    found = extractor([x], sampling_rate=16_000, return_tensors="np")["input_values"]
-    np.testing.assert_array_equal(found, wanted)
+    features = extractor([x], sampling_rate=16_000, return_tensors="np")["input_values"]
+    np.testing.assert_array_equal(features, wanted)
     assert lengths[-1] == 99 * 160 + 400
 
 

@@ -194,7 +194,7 @@ def test_without_a_token_it_is_said_how_to_log_in_or_to_go_by_git(lab, tmp_path)
 
 
 def test_a_stale_token_is_told_alike_by_every_verb(lab, tmp_path):
-    fault, told = REFUSALS[0]
+    fault, line = REFUSALS[0]
     with lab.elsewhere(tmp_path) as hub:
         hub.fail(fault)
         every = lab.run(
@@ -209,6 +209,6 @@ def test_a_stale_token_is_told_alike_by_every_verb(lab, tmp_path):
         )
     for said in every:
         assert (said.code, said.out) == (2, ""), said
-        assert told in said.err.splitlines()[-1], said
+        assert line in said.err.splitlines()[-1], said
         assert "Traceback" not in said.err
     assert not any((tmp_path / name).exists() for name in ("out/manifest.json", "here/manifest.json", "site"))

@@ -132,11 +132,11 @@ def test_a_batch_is_as_large_as_the_memory_allows_and_one_line_says_so(
     scarce |= {"free": free * 10**6, "taken": 10 * 10**6}
     model = opened(folder, scarce)
     with caplog.at_level(logging.WARNING, "goodenough"):
-        found = model.logits(clips, RATE)
+        logits = model.logits(clips, RATE)
         again = model.logits(clips[:3], RATE)
     assert scarce["heard"][: len(heard)] == heard
     assert model.batch_size == batch
-    assert np.abs(found - expected).max() < 1e-5
+    assert np.abs(logits - expected).max() < 1e-5
     assert np.abs(again - expected[:3]).max() < 1e-5
     lines = [record.getMessage() for record in caplog.records]
     wanted = (

@@ -114,9 +114,9 @@ def test_a_label_map_to_begin_with_is_of_the_model_and_the_task_that_were_given(
     task.write_text("name: strings\nlabels: [cello, violin]\n")
     assert cli.run(["check", str(model), "--task", str(task), "--json"]) == 1
     following = json.loads(capsys.readouterr().out)["next"]
-    found = re.fullmatch(r"goodenough (.*) > labels\.json", following)
-    assert found, following
-    words = shlex.split(found[1])
+    match = re.fullmatch(r"goodenough (.*) > labels\.json", following)
+    assert match, following
+    words = shlex.split(match[1])
     assert words == ["check", str(model), "--task", str(task), "--template"]
     assert cli.run(words) == 0
     assert json.loads(capsys.readouterr().out)

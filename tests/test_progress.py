@@ -58,14 +58,14 @@ WORK: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[..., A
 
 @pytest.mark.parametrize("name", WORK)
 def test_long_work_says_how_far_it_is_how_fast_and_for_how_long_yet(name: str, said: Lines) -> None:
-    start, told, title, unit = WORK[name]
+    start, advance, title, unit = WORK[name]
     with start() as step:
         for _ in range(3):
-            told(step, 1)
+            advance(step, 1)
             said.wait(2)
-        told(step, 1)
-    found = [re.match(rf"{title}: (\d) of 4\b", line) for line in said]
-    numbers = [int(match[1]) for match in found if match]
+        advance(step, 1)
+    matches = [re.match(rf"{title}: (\d) of 4\b", line) for line in said]
+    numbers = [int(match[1]) for match in matches if match]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 4, "the end is said, too"
     assert " left" not in said[-1]
@@ -77,9 +77,9 @@ def test_long_work_says_how_far_it_is_how_fast_and_for_how_long_yet(name: str, s
 
 @pytest.mark.parametrize("name", WORK)
 def test_short_work_says_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    start, told, _, _ = WORK[name]
+    start, advance, _, _ = WORK[name]
     with start() as step:
-        told(step, 4)
+        advance(step, 4)
     assert capsys.readouterr().err == ""
 
 

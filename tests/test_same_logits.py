@@ -401,12 +401,12 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str, 
 
 def pairs(variants: Sequence[Variant]) -> list[Any]:
     """Every variant with every architecture that it can be made for; all but one of each are slow."""
-    found = []
+    names = []
     for i, variant in enumerate(variants):
         for j, architecture in enumerate(variant.on):
             slow = () if i == 0 or j == i % len(variant.on) else pytest.mark.slow
-            found.append(pytest.param(variant, architecture, id=f"{variant.name}-{architecture}", marks=slow))
-    return found
+            names.append(pytest.param(variant, architecture, id=f"{variant.name}-{architecture}", marks=slow))
+    return names
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
@@ -418,9 +418,9 @@ def test_what_is_scored_has_the_logits_of_transformers(
     variant.change(folder, architecture)
     clips = toys.sounds(8_000, 11_111)
     model = load(str(folder), device="cpu")
-    found = model.logits(clips, model.facts.sample_rate_hz)
+    logits = model.logits(clips, model.facts.sample_rate_hz)
     wanted = toys.as_transformers(folder, clips)
-    assert np.abs(found - wanted).max() <= 1e-5 * max(1.0, float(np.abs(wanted).max()))
+    assert np.abs(logits - wanted).max() <= 1e-5 * max(1.0, float(np.abs(wanted).max()))
     notes = "\n".join(model.notes)
     assert (variant.note or "") in notes
     assert bool(notes) == bool(variant.note)

@@ -40,14 +40,14 @@ def every_option() -> set[tuple[str, str]]:
             return
         for each in command.params:
             if isinstance(each, click.Argument):
-                found.add((" ".join(path), str(each.name).upper()))
+                options.add((" ".join(path), str(each.name).upper()))
             elif isinstance(each, click.Option) and not each.is_flag:
-                found.add((" ".join(path), each.opts[0]))
+                options.add((" ".join(path), each.opts[0]))
 
-    found: set[tuple[str, str]] = set()
+    options: set[tuple[str, str]] = set()
     walk(cli.goodenough, ())
     walk(starter.main, ("harness.starter",))
-    return found
+    return options
 
 
 SETTINGS = {
@@ -196,9 +196,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "out").mkdir()
     models = root.models("reference")
     names = {"SUITE": "suite", "CORPUS": "corpus", "ENTRIES": "results", "OUT": "out"}
-    found = {name: str(folder / each) for name, each in names.items()}
+    places = {name: str(folder / each) for name, each in names.items()}
     emotion = next(str(model) for model in models if "emotion" in model.name)
-    return found | {"MODEL": emotion, "OTHER": str(models[0]), "ABSENT": str(folder / "no-model")}
+    return places | {"MODEL": emotion, "OTHER": str(models[0]), "ABSENT": str(folder / "no-model")}
 
 
 def make_corpus(folder: Path, *splits: str) -> str:
@@ -261,12 +261,12 @@ def test_what_is_not_there_is_refused_in_a_line_and_nothing_is_selected(
         code = starter.run()
     else:
         code = cli.run(arguments)
-    said = capsys.readouterr()
-    lines = [line for line in said.err.splitlines() if not line.startswith(("No --signals", "No commit"))]
-    assert code == 2, said
-    assert len(lines) == 1, said.err
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if not line.startswith(("No --signals", "No commit"))]
+    assert code == 2, output
+    assert len(lines) == 1, output.err
     assert lines[0].startswith(("goodenough: ", "harness.starter: "))
-    assert said.out == ""
+    assert output.out == ""
     assert contents(places) == before
     assert list(tmp_path.iterdir()) == []
     assert "no-model" not in lines[0], "the model was looked for first"
@@ -318,10 +318,10 @@ def test_a_mistyped_command_or_option_is_answered_with_the_one_that_was_meant(
     typed: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(list(typed)) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "did you mean" in said.lower()
-    assert meant in said
+    stderr = capsys.readouterr().err
+    assert stderr.count("\n") == 1
+    assert "did you mean" in stderr.lower()
+    assert meant in stderr
 
 
 def test_only_what_is_close_is_suggested() -> None:
@@ -399,8 +399,8 @@ def test_masks_alone_are_refused_before_a_model_is_looked_for(
     for more in ((), ("--task", "deepfake")):
         command = ("evaluate", places["ABSENT"], "--signals", masks, "--out", tmp_path / "out")
         assert cli.run([str(word) for word in (*command, *more)]) == 2
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        assert "has masks only for deepfake" in said
-        assert "--corpus deepfake=FOLDER" in said
+        stderr = capsys.readouterr().err
+        assert stderr.count("\n") == 1
+        assert "has masks only for deepfake" in stderr
+        assert "--corpus deepfake=FOLDER" in stderr
     assert not (tmp_path / "out").exists()

@@ -36,9 +36,9 @@ def weighted(weights: Callable[[Any], Any]) -> windows.Ask:
     """The mean over frames, each weighted by its time in seconds."""
 
     def ask(x: Any) -> Any:
-        made = features(normalised(x))
-        w = weights(np.arange(len(made)) / 100).astype(np.float32)
-        return (made * w[:, None]).sum(axis=0) / w.sum()
+        moved = features(normalised(x))
+        w = weights(np.arange(len(moved)) / 100).astype(np.float32)
+        return (moved * w[:, None]).sum(axis=0) / w.sum()
 
     return ask
 
@@ -58,22 +58,22 @@ def test_a_window_is_found_to_ten_milliseconds(
     """Also where the whole clip is normalised before it is cut."""
 
     def ask(x: Any) -> Any:
-        heard = normalised(x) if normalise else x
+        part = normalised(x) if normalise else x
         n = round(seconds * RATE)
         start = window_start(len(x), n, place)
-        return pooling(features(heard[start : start + n]), axis=0)
+        return pooling(features(part[start : start + n]), axis=0)
 
-    found = windows.measured(ask, RATE)
-    assert found is not None
-    assert found[1] == place
-    assert found[0] == pytest.approx(seconds, abs=0.011 if place != "middle" else 0.021)
-    assert windows.holds(ask, RATE, *found) == (True, False)
+    window = windows.measured(ask, RATE)
+    assert window is not None
+    assert window[1] == place
+    assert window[0] == pytest.approx(seconds, abs=0.011 if place != "middle" else 0.021)
+    assert windows.holds(ask, RATE, *window) == (True, False)
 
 
 def attention(x: Any) -> Any:
-    made = features(x)
-    w = np.exp(made - made.max(axis=0))
-    return (made * w).sum(axis=0) / w.sum(axis=0)
+    moved = features(x)
+    w = np.exp(moved - moved.max(axis=0))
+    return (moved * w).sum(axis=0) / w.sum(axis=0)
 
 
 HEAR_EVERYTHING = {
@@ -154,14 +154,14 @@ def test_what_is_said_of_a_known_architecture_is_what_is_measured(
     monkeypatch.setattr(windows, "SECONDS", (1, 4))  # no toy has a window of more than two
     folder = toys.save_model(tmp_path / "toy", architecture, NAMES, sample_rate_hz=rate, settings=settings)
     model = load(str(folder), device="cpu")
-    said, found = model.facts.window_seconds, model.measured_window()
-    if said is None:
-        assert found is None
+    stated, measured = model.facts.window_seconds, model.measured_window()
+    if stated is None:
+        assert measured is None
     else:
         # Of the window of the last frame little is left at its end.
-        assert found is not None
-        assert found[1] == "start"
-        assert said - 0.02 < found[0] < said + 0.011
+        assert measured is not None
+        assert measured[1] == "start"
+        assert stated - 0.02 < measured[0] < stated + 0.011
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def problem(folder: Path, file: str, path: Path_, wrong: Any) -> str | None:
         (folder / file).write_text(json.dumps(replaced(json.loads(before), path, wrong)))
         try:
             model = load(str(folder), device="cpu")
-            found = model.logits(clips, model.facts.sample_rate_hz)
+            logits = model.logits(clips, model.facts.sample_rate_hz)
         except BadInput as error:
             line = str(error)
             return None if "\n" not in line and len(line) < 1_000 else f"not one line: {line}"
@@ -98,7 +98,7 @@ def problem(folder: Path, file: str, path: Path_, wrong: Any) -> str | None:
             wanted = toys.as_transformers(folder, clips)
         except Exception as error:
             return f"is scored, and transformers says {type(error).__name__}: {error}"
-        apart = float(np.abs(found - wanted).max() / max(1.0, float(np.abs(wanted).max())))
+        apart = float(np.abs(logits - wanted).max() / max(1.0, float(np.abs(wanted).max())))
         return None if apart <= 1e-5 else f"logits differ by {apart:.1e}"
     finally:
         (folder / file).write_text(before)
@@ -106,13 +106,13 @@ def problem(folder: Path, file: str, path: Path_, wrong: Any) -> str | None:
 
 def problems(folder: Path, tried: list[tuple[str, Path_, Any]]) -> list[str]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = []
+    cases = []
     for file, path, wrong in tried:
         if why := problem(folder, file, path, wrong):
-            found.append(f"{file}: {path} = {wrong!r:.60}: {why:.200}")
+            cases.append(f"{file}: {path} = {wrong!r:.60}: {why:.200}")
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert grown < MOST_MEMORY, grown
-    return found
+    return cases
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -241,8 +241,8 @@ def as_transformers(folder: Path, clips: Sequence[NDArray[np.float32]]) -> NDArr
             model(**extractor(clip, sampling_rate=extractor.sampling_rate, return_tensors="pt")).logits[0]
             for clip in clips
         ]
-    made: NDArray[np.float32] = torch.stack(logits).numpy()
-    return made
+    stacked: NDArray[np.float32] = torch.stack(logits).numpy()
+    return stacked
 
 
 TASK = TASKS["deepfake"]

@@ -104,8 +104,8 @@ def _task(name: str, suite: Suite) -> Task:
     there = {task.name: task for task in suite.tasks}
     if name in there:
         return there[name]
-    found = tasks.find(name)
-    return there.get(found.name, found)
+    named = tasks.find(name)
+    return there.get(named.name, named)
 
 
 def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:

@@ -158,19 +158,20 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
     from harness.errors import NotValid
 
     with waiting(f"{task.name}: comparing what was rebuilt"):
-        found = compared(local, task)
+        comparison = compared(local, task)
     say(
-        f"{task.name}: {plural(found.n_clips, 'clip')} rebuilt to the samples that were published; of"
-        f" {plural(found.n_signals, 'signal')} {found.n_signals - found.n_differing} rebuilt to the last bit"
+        f"{task.name}: {plural(comparison.n_clips, 'clip')} rebuilt to the samples that were published; of"
+        f" {plural(comparison.n_signals, 'signal')}"
+        f" {comparison.n_signals - comparison.n_differing} rebuilt to the last bit"
     )
     n_known = sum(_accepts_its_own(local, task, name) for name in references)
-    if found.n_differing and not n_known:
+    if comparison.n_differing and not n_known:
         raise NotValid(
-            f"{found.n_differing} of {found.n_signals} signals of {task.name} differ in rounding from what"
-            " was certified: this machine computes otherwise; whether it matters, a reference tells, with"
-            f" the same command and --reference {local.references(task.name)[0].model.repo_id}"
+            f"{comparison.n_differing} of {comparison.n_signals} signals of {task.name} differ in rounding"
+            " from what was certified: this machine computes otherwise; whether it matters, a reference"
+            f" tells, with the same command and --reference {local.references(task.name)[0].model.repo_id}"
         )
-    return {"task": task.name, **asdict(found)}
+    return {"task": task.name, **asdict(comparison)}
 
 
 def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:

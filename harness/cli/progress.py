@@ -117,14 +117,14 @@ def _number(value: float) -> str:
 def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
     """A line for each of some work every now and then, and one at the end where there was any."""
     every = _LOOK if os.environ.get(_LINES) == "lines" else SECONDS
-    ended, told = threading.Event(), False
+    ended, any_line = threading.Event(), False
 
     def tell() -> None:
-        nonlocal told
+        nonlocal any_line
         while not ended.wait(every):
             for pace in paces():
                 if not pace.is_done:
-                    told = True
+                    any_line = True
                     say(pace.line())
 
     thread = threading.Thread(target=tell, daemon=True)
@@ -135,7 +135,7 @@ def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
         ended.set()
         thread.join()
         for pace in paces():
-            if pace.is_done and (told or every == _LOOK):
+            if pace.is_done and (any_line or every == _LOOK):
                 say(pace.line())
 
 

@@ -152,37 +152,37 @@ def _check_options(
     from harness.errors import BadInput
     from harness.hub.repository import split
 
-    found = [
+    faults = [
         f"{option} is {name!r}; expected the name of a dataset of the Hub, ORG/NAME"
         for option, name in (("--to", to), ("--private-to", private_to))
         if name is not None and (split(name) is None or "@" in name)
     ]
     if to is None and (private or tag):
-        found.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+        faults.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
     if share is not None and not 0 < share < 1:
-        found.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
+        faults.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
     if share is not None and private_to is None:
-        found.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
+        faults.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
     if share is None and (private_to is not None or seed is not None):
-        found.append(
+        faults.append(
             "--private-to and --hold-back-seed are of clips that are held back; say how many with"
             " --hold-back SHARE"
         )
     if to is not None and private_to is not None and to.lower() == private_to.lower():
-        found.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
+        faults.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
     if to is not None and share is None and (before := split_of(folder)) is not None:
         n = sum(map(len, before.held_back.values()))
-        found.append(
+        faults.append(
             f"{plural(n, 'clip')} of {folder} {'is' if n == 1 else 'are'} held back, and this would publish"
             f" {'it' if n == 1 else 'them'}; give --hold-back {before.share:g} --hold-back-seed {before.seed}"
             " --private-to ORG/NAME, too"
         )
-    if len(found) > 1:
-        for line in found:
+    if len(faults) > 1:
+        for line in faults:
             click.echo(line)
-        raise BadInput(f"{len(found)} things are wrong with the options of publish; nothing was sent")
-    if found:
-        raise BadInput(found[0])
+        raise BadInput(f"{len(faults)} things are wrong with the options of publish; nothing was sent")
+    if faults:
+        raise BadInput(faults[0])
 
 
 def _require_nothing_against(folder: Path, against: list[str], bad: list[str], to: str | None) -> None:

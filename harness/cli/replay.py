@@ -184,9 +184,9 @@ class Desk:
             except BadInput:
                 continue
             with waiting(f"{task.name}: testing this machine with {model.repo_id}"):
-                found = known_answer(suite, task, reference, classifier)
-            if found:
-                return found
+                answer = known_answer(suite, task, reference, classifier)
+            if answer:
+                return answer
         return f"Of {plural(len(references), 'reference')} of the suite none could be had here."
 
 

@@ -29,10 +29,10 @@ class Shard(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         """The two numbers, 1 <= i <= n; a usage error where they are not."""
-        found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
+        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
             self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
-        return int(found[1]), int(found[2])
+        return int(match[1]), int(match[2])
 
 
 def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:

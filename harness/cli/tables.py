@@ -63,19 +63,19 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
     from rich.text import Text
 
     console = _console(err)
-    kept = _kept(columns, rows, console.width)
-    widths = _widths(columns, rows, kept, console.width)
+    shown = _kept(columns, rows, console.width)
+    widths = _widths(columns, rows, shown, console.width)
     table = Table(box=SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
-    for i in kept:
+    for i in shown:
         side = "left" if columns[i].folds else "right"
         table.add_column(Text(columns[i].header), justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in rows:
-        cells = (_cell(row, i) for i in kept)
+        cells = (_cell(row, i) for i in shown)
         folded = (fold(cell, width) for cell, width in zip(cells, widths, strict=True))
         table.add_row(*map(Text, folded), style=row.style, end_section=row.ends_section)
     console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
     console.print(table)
-    if left_out := [column.header for i, column in enumerate(columns) if i not in kept]:
+    if left_out := [column.header for i, column in enumerate(columns) if i not in shown]:
         show_text(f"Left out, for want of room: {', '.join(left_out)}. A wider terminal shows them.", err=err)
     console.print()
 
@@ -146,12 +146,12 @@ def _console(err: bool) -> Console:
 
 def _kept(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
     """Indices of the columns there is room for: the least important go first."""
-    kept = list(range(len(columns)))
-    while droppable := [i for i in kept if columns[i].importance]:
-        if sum(_least(columns[i], rows, i) for i in kept) + _GAP * (len(kept) - 1) <= width:
+    shown = list(range(len(columns)))
+    while droppable := [i for i in shown if columns[i].importance]:
+        if sum(_least(columns[i], rows, i) for i in shown) + _GAP * (len(shown) - 1) <= width:
             break
-        kept.remove(max(droppable, key=lambda i: columns[i].importance))
-    return kept
+        shown.remove(max(droppable, key=lambda i: columns[i].importance))
+    return shown
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Row], kept: Sequence[int], width: int) -> list[int]:

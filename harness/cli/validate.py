@@ -49,30 +49,32 @@ def validate(
     tasks = [*TASKS.values(), *map(find, task_files)]
     suite = None if signals is None else load(signals)
     folders = store.find_all(paths)
-    found = {}
+    lines_of = {}
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
             lines = problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-            found[str(folder)] = lines or ([] if suite is None else against.problems(folder, suite))
+            lines_of[str(folder)] = lines or ([] if suite is None else against.problems(folder, suite))
             step(1, 1)
     stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
-    n_invalid = sum(map(bool, found.values()))
+    n_invalid = sum(map(bool, lines_of.values()))
     if as_json:
-        entries = [{"path": path, "problems": lines} for path, lines in found.items()]
+        entries = [{"path": path, "problems": lines} for path, lines in lines_of.items()]
         click.echo(
-            json.dumps({"n_entries": len(found), "n_invalid": n_invalid, "entries": entries, "stray": stray})
+            json.dumps(
+                {"n_entries": len(lines_of), "n_invalid": n_invalid, "entries": entries, "stray": stray}
+            )
         )
     else:
-        for path, lines in found.items():
+        for path, lines in lines_of.items():
             for line in lines:
                 click.echo(one_line(f"{path}: {line}"))
         for line in stray:
             click.echo(line)
     if n_invalid or stray:
         raise NotValid(
-            f"{n_invalid} of {len(found)} entries not valid, {plural(len(stray), 'problem')} beside them"
+            f"{n_invalid} of {len(lines_of)} entries not valid, {plural(len(stray), 'problem')} beside them"
         )
-    say(f"{len(found)} of {len(found)} entries valid")
+    say(f"{len(lines_of)} of {len(lines_of)} entries valid")
 
 
 def _is_submissions(path: Path, depth: int = 0) -> bool:

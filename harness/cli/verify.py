@@ -94,10 +94,10 @@ def verify(
     desk = Desk.of(models, references, signals)
     require_needed(desk.models, desk.references, folders)
     bases = {folder: base or base_of(folder) for folder in folders}
-    drawn = random_base()
-    outcomes = [_outcome(folder, desk, at or drawn, k, no_write) for folder, at in bases.items()]
-    if any(outcome.verification and outcome.verification.base == drawn for outcome in outcomes):
-        say(f"No commit is checked out there, so the draw is random; to repeat it: --base {drawn}")
+    fallback = random_base()
+    outcomes = [_outcome(folder, desk, at or fallback, k, no_write) for folder, at in bases.items()]
+    if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
+        say(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
     if held_back is not None:
         outcomes = with_held_back(outcomes, desk, held_back, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)

@@ -269,8 +269,8 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
     except BadInput as error:
         raise BadCorpus(str(error)) from None
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        told = no_room(error) or f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
-        raise BadCorpus(told) from None
+        line = no_room(error) or f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
+        raise BadCorpus(line) from None
     taken, choice = chosen(loaded, repo_id)
     splits = [name for name in loaded if name in taken]
     table = datasets.concatenate_datasets([loaded[name] for name in splits])

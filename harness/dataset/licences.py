@@ -35,11 +35,11 @@ def named(stated: str | None) -> tuple[str, ...]:
 
     A folder states one per line of its metadata; a comma parts only names of the table, since prose has some.
     """
-    found: list[str] = []
+    stated_names: list[str] = []
     for part in filter(None, map(str.strip, (stated or "").split(";"))):
         names = [_spelled(name) for name in part.split(",") if name.strip()]
-        found += names if all(name in LICENCES for name in names) else [part]
-    return tuple(dict.fromkeys(found))
+        stated_names += names if all(name in LICENCES for name in names) else [part]
+    return tuple(dict.fromkeys(stated_names))
 
 
 def head(names: Iterable[str]) -> dict[str, str | list[str]]:
@@ -47,12 +47,13 @@ def head(names: Iterable[str]) -> dict[str, str | list[str]]:
     known = sorted({name for name in names if name in LICENCES})
     others = sorted({name for name in names if name not in LICENCES})
     listed = [*known, *(["other"] if others or not known else [])]
-    told: dict[str, str | list[str]] = {"license": listed[0] if len(listed) == 1 else listed}
+    fields: dict[str, str | list[str]] = {"license": listed[0] if len(listed) == 1 else listed}
     if len(others) == 1 and others != ["other"]:
-        told["license_name"] = re.sub(r"[^a-z0-9.]+", "-", others[0].lower())[:60].strip("-.") or "as-stated"
+        slug = re.sub(r"[^a-z0-9.]+", "-", others[0].lower())[:60].strip("-.")
+        fields["license_name"] = slug or "as-stated"
         if link := re.search(r"https?://[^\s<>()\"']+", others[0]):
-            told["license_link"] = link[0].rstrip(".,")
-    return told
+            fields["license_link"] = link[0].rstrip(".,")
+    return fields
 
 
 def _spelled(name: str) -> str:

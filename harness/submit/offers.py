@@ -153,8 +153,8 @@ def _title(names: Sequence[str]) -> str:
 
 def _line(entry: Entry) -> str:
     lift = entry.scorecard.headline.rates.lift if entry.scorecard.headline else None
-    told = "no lift"
+    text = "no lift"
     if lift is not None and lift.value is not None and lift.low is not None and lift.high is not None:
         value, low, high = (number(x, 3) for x in (lift.value, lift.low, lift.high))
-        told = f"lift {value} [{low}, {high}], n = {lift.n}"
-    return f"- {entry.model.repo_id} on {entry.task}: {told}"
+        text = f"lift {value} [{low}, {high}], n = {lift.n}"
+    return f"- {entry.model.repo_id} on {entry.task}: {text}"

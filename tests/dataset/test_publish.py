@@ -213,9 +213,9 @@ def test_a_token_and_a_card_that_are_missing_are_said_with_all_else(tmp_path, ca
     command = ["publish", str(tmp_path / "signals"), "--to", "org/name", "--card", str(card)]
     assert cli.run(command) == 1
     out, err = capsys.readouterr()
-    licence, judged, about, token = out.splitlines()
+    licence, references, about, token = out.splitlines()
     assert "its licence is not stated" in licence
-    assert judged.startswith("toys/a, deepfake: has not judged these signals")
+    assert references.startswith("toys/a, deepfake: has not judged these signals")
     assert about.startswith(f"{card} must say in its YAML head which tasks it is of")
     assert token.startswith("not logged in to the Hub")
     assert err.splitlines() == [

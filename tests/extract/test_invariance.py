@@ -105,10 +105,10 @@ def test_a_mask_on_the_card_is_the_mask_of_scipy_to_the_last_bit_but_one(clips):
         n_samples = len(clip.waveform)
         X = spectra.spectrum(clip.waveform)
         masks = np.random.default_rng(0).random((5, len(X))) < [[0.0], [0.001], [0.1], [0.9], [1.0]]
-        made = devices.keep(X, masks, n_samples, "cpu")
-        assert made.dtype == np.float32
+        in_torch = devices.keep(X, masks, n_samples, "cpu")
+        assert in_torch.dtype == np.float32
         expected = spectra.keep(X, masks, n_samples)
-        np.testing.assert_allclose(made, expected, rtol=0, atol=2**-24)
+        np.testing.assert_allclose(in_torch, expected, rtol=0, atol=2**-24)
 
 
 def test_the_oracle_takes_masks_from_a_model_that_makes_them(label_map, journals):
