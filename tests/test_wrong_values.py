@@ -116,22 +116,15 @@ def problems(folder: Path, tried: list[tuple[str, Path_, Any]]) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "n", [N_SAMPLED, pytest.param(None, id="all", marks=(pytest.mark.slow, pytest.mark.timeout(3_600)))]
+)
 @pytest.mark.parametrize("architecture", toys.ARCHITECTURES)
 def test_a_wrong_value_is_refused_in_one_line_or_changes_nothing(
-    tmp_path: Path, shelf: Any, architecture: str
+    tmp_path: Path, shelf: Any, architecture: str, n: int | None
 ) -> None:
     folder = shutil.copytree(shelf(architecture), tmp_path / "model")
     every = cases(folder)
     assert len(every) > 1_000
-    assert problems(folder, random.Random(architecture).sample(every, N_SAMPLED)) == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3_600)
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("architecture", toys.ARCHITECTURES)
-def test_every_wrong_value_is_refused_in_one_line_or_changes_nothing(
-    tmp_path: Path, shelf: Any, architecture: str
-) -> None:
-    folder = shutil.copytree(shelf(architecture), tmp_path / "model")
-    assert problems(folder, cases(folder)) == []
+    some = every if n is None else random.Random(architecture).sample(every, n)
+    assert problems(folder, some) == []

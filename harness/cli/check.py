@@ -12,6 +12,7 @@ import click
 
 from harness.cli.encodings import json_text
 from harness.cli.layout import Row, print_rows
+from harness.cli.progress import duration
 from harness.cli.terminal import (
     Opening,
     class_names_for,
@@ -204,15 +205,8 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
         units = units_of(suite, task)
         sound = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
         n = sum(unit.n_stimuli for unit in units)
-        detail = f"at most {_duration(sound * seconds)} for {n:,} stimuli of {suite.name}"
+        detail = f"at most {duration(sound * seconds)} for {n:,} stimuli of {suite.name}"
         yield Finding(f"evaluation of {task.name}", None, detail)
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: bool) -> Finding:

@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 _LEAST = 30
 """Columns of text beside its name, at least; with fewer it stands below."""
@@ -39,7 +40,7 @@ def print_rows(title: str, rows: Sequence[Row], end: str, command: str) -> None:
     from rich.text import Text
 
     console = Console()
-    columns = width()
+    columns = width(sys.stdout)
     margin = max(len(row.mark) for row in rows) + 2
     beside = margin + max(len(row.name) for row in rows) + 2
 
@@ -67,9 +68,9 @@ def print_rows(title: str, rows: Sequence[Row], end: str, command: str) -> None:
         say(Text(line))
 
 
-def width() -> int | None:
+def width(stream: IO[str]) -> int | None:
     """Columns to write in: COLUMNS, or those of the terminal; None where there is neither."""
-    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+    if os.environ.get("COLUMNS", "").isdigit() or stream.isatty():
         return shutil.get_terminal_size().columns
     return None
 

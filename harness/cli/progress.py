@@ -2,7 +2,7 @@
 
 Work of less than that says nothing to a pipe. With GOODENOUGH_PROGRESS=lines a pipe is told every second.
 
-Public: progress_bar, progress_bars, live_table, waiting.
+Public: progress_bar, progress_bars, live_table, waiting, duration.
 """
 
 from __future__ import annotations

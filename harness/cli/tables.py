@@ -7,11 +7,12 @@ Public: Column, Row, show_table, show_text, fold.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.cli.layout import width
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +140,7 @@ def _console(err: bool) -> Console:
     from rich.console import Console
 
     console = Console(stderr=err, highlight=False)
-    if not os.environ.get("COLUMNS", "").isdigit() and not console.file.isatty():
+    if width(console.file) is None:
         console.width = _NO_WIDTH
     return console
 

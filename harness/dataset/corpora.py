@@ -16,6 +16,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +49,11 @@ class Columns:
     """Column of a Hub dataset that holds the class names; that of a folder is `label`."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Class names that the task does not understand -> canonical label."""
+
+    @cached_property
+    def label_by_name(self) -> dict[str, str]:
+        """`labels` by composed (NFC) names: a name is looked up in either form."""
+        return {composed(name): label for name, label in self.labels.items()}
 
 
 AS_USUAL = Columns()
@@ -347,8 +353,7 @@ _TEST = ("test", "tests", "testing", "testset", "testsplit", "testdata")
 def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
-    given = {composed(name): label for name, label in columns.labels.items()}
-    label = task.label_of(given.get(composed(text), text))
+    label = task.label_of(columns.label_by_name.get(composed(text), text))
     if label is None:
         known, how = ", ".join(task.labels), "".join(apart(text, label) for label in task.labels)
         raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}{how}: {known}")
