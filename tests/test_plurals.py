@@ -79,7 +79,6 @@ NO_COUNT = {
 TWO_OR_MORE = {
     *(
         "len(others) + 1",
-        "len(found)",
         "piece.deaths",
         "limits.budget",
         "len(class_names)",
