@@ -180,8 +180,8 @@ def _check_options(
     if len(faults) > 1:
         for line in faults:
             click.echo(line)
-        n = plural(len(faults), "thing")
-        raise BadInput(f"{n} are wrong with the options of publish; nothing was sent")
+        things = plural(len(faults), "thing")
+        raise BadInput(f"{things} are wrong with the options of publish; nothing was sent")
     if faults:
         raise BadInput(faults[0])
 
