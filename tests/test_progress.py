@@ -15,6 +15,7 @@ from harness import cli
 from harness.cli import progress
 from harness.score import transfer
 from tests.small_suite import small_suite
+from tests.test_cli import make_corpus
 from tests.toys import save_model
 
 
@@ -134,3 +135,30 @@ def test_evaluate_tells_a_pipe_how_far_it_is(
     assert cli.run([str(word) for word in command]) == 0
     assert said[0].startswith("deepfake: ")
     assert re.match(r"deepfake: ([\d,]+) of \1 units", said[-1])
+
+
+def test_extract_counts_recordings_that_cannot_be_used(
+    said: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is no sound, one has the samples of another: the end is all of them, and they are no speed."""
+    names = ("neu", "hap", "ang", "sad")
+    model = save_model(tmp_path / "ear", "wav2vec2", names)
+    rows = [(f"{i}.wav", ("angry", "sad")[i % 2]) for i in range(4)]
+    corpus = make_corpus(tmp_path / "corpus", *rows)
+    (corpus / "1.wav").write_bytes(b"no sound")
+    (corpus / "3.wav").write_bytes((corpus / "2.wav").read_bytes())
+    reports: list[tuple[int, int]] = []
+    step = progress._Pace.step
+
+    def noted(pace: progress._Pace, n_done: int, n_extra: int) -> None:
+        reports.append((n_done, n_extra))
+        step(pace, n_done, n_extra)
+        if not pace.is_done:
+            said.wait()
+
+    monkeypatch.setattr(progress._Pace, "step", noted)
+    command = ["extract", model, "--task", "emotion", "--corpus", corpus, "--search", "minimal"]
+    assert cli.run([str(word) for word in [*command, "--out", tmp_path / "signals"]]) == 0
+    assert reports[0] == (2, 0)
+    assert sum(n_done for n_done, _ in reports) == 4
+    assert re.search(r": 4 of 4\b", said[-1])

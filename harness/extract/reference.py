@@ -138,7 +138,7 @@ def add(
             limits=limits,
             sets=sets,
             draws=draws,
-            progress=progress,
+            progress=_ahead(len(corpus) - len(clips), progress),
         )
         silent = _silence_class(classifier, label_map, clips[0])
         record = _finished(record, extracted, silent, time.monotonic() - started)
@@ -184,6 +184,16 @@ def is_there(
         if old.model == model and old.label_map == label_map and wanted <= set(old.searches):
             return old.corpus == corpus()
     return False
+
+
+def _ahead(n_clips: int, progress: Progress) -> Progress:
+    """Progress that is told of clips without work, those left out among them, with its first report."""
+    ahead = [n_clips]
+
+    def tell(clips: int, queries: int) -> None:
+        progress(clips + (ahead.pop() if ahead else 0), queries)
+
+    return tell
 
 
 def _journal(root: Path, task: Task, model: ModelRef) -> Path:
