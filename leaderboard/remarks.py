@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from harness.documents import Entry, ReferenceCounts
 from harness.plurals import plural
 from harness.records import FAMILIES, OTHER, Estimate
+from harness.submit import exports
 
 _MUCH = 0.5
 """Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""
@@ -39,15 +40,8 @@ class Share:
     """The share, above one half."""
 
 
-def unranked(entry: Entry) -> str:
-    """Why an entry is not ranked, as its scorecard says, and true of a model that is no reference, too.
-
-    The sentence in the scorecard speaks of references other than the model itself, and stays as it was filed.
-    """
-    reason = entry.scorecard.unranked_because or ""
-    if any(r.model.weights_sha256 == entry.model.weights_sha256 for r in entry.references):
-        return reason
-    return reason.replace(" other than the model itself", "")
+unranked = exports.unranked_because
+"""Why an entry is not ranked."""
 
 
 def n_panel(entry: Entry) -> int:

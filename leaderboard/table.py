@@ -27,7 +27,7 @@ from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import held_back, notices, store
 from harness.submit.held_back import HeldBack
 from harness.submit.notices import Decline
-from leaderboard import anchors, entries, places, reading, status, training
+from leaderboard import anchors, entries, places, reading, remarks, status, training
 from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress
 from leaderboard.entries import Found, Key
@@ -276,7 +276,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "model": asdict(row.entry.model),
         "role": "reference" if row.reference else "",
         "status": asdict(row.status),
-        "unranked_because": card.unranked_because,
+        "unranked_because": remarks.unranked(row.entry) or None,
         "rates": None if card.headline is None else asdict(card.headline.rates),
         "whole": asdict(card.whole),
         "held_back": None if row.held_back is None else asdict(row.held_back.held_back_lift),

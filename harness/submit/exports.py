@@ -8,7 +8,7 @@
 
 Conventions: shares are fractions, as everywhere; a number that could not be counted is left out.
 
-Public: Source, model_index, eval_results, every_eval_ever.
+Public: Source, unranked_because, model_index, eval_results, every_eval_ever.
 """
 
 from __future__ import annotations
@@ -88,6 +88,17 @@ _WHOLE = (
 """On whole clips."""
 
 
+def unranked_because(entry: Entry) -> str:
+    """Why an entry is not ranked, as its scorecard says, and true of a model that is no reference, too.
+
+    The sentence in the scorecard speaks of references other than the model itself, and stays as it was filed.
+    """
+    reason = entry.scorecard.unranked_because or ""
+    if any(reference.model.weights_sha256 == entry.model.weights_sha256 for reference in entry.references):
+        return reason
+    return reason.replace(" other than the model itself", "")
+
+
 def model_index(entry: Entry, source: Source) -> dict[str, Any]:
     """The head of a model card."""
     signals = entry.signals
@@ -124,7 +135,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
             " can name no other; export it --as model-index or --as every-eval-ever"
         )
     if not entry.scorecard.ranked or family is None or family.rates.lift.value is None:
-        why = entry.scorecard.unranked_because or "it has no lift"
+        why = unranked_because(entry) or "it has no lift"
         raise BadInput(f"{entry.path} may not be ranked ({why.rstrip('.')}), and .eval_results is a ranking")
     lift = family.rates.lift
     dataset = {"id": entry.signals.repo_id, "task_id": entry.task, "revision": entry.signals.revision}

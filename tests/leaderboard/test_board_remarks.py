@@ -9,7 +9,10 @@ import pytest
 
 from harness.dataset.synthetic import EMBEDDED, SYNTHETIC, is_synthetic, of_synthetic
 from harness.documents import Entry, NearCopy
+from harness.errors import BadInput
 from harness.records import PROTOCOL, DatasetRef, Estimate
+from harness.submit import store
+from harness.submit.exports import Source, eval_results
 from harness.submit.held_back import HeldBack
 from leaderboard import exports, pages, rankings, remarks, site, status, table, wording
 from leaderboard.frame import frame
@@ -39,6 +42,37 @@ def _with_row(world: World, row: Row) -> Board:
     ranking = world.board.current[0]
     rows = (row, *ranking.rows[1:])
     return Board((replace(ranking, rows=rows),))
+
+
+OF_ITSELF = " other than the model itself"
+REASONS = (
+    f"There are no signals of a reference{OF_ITSELF}.",
+    f"No reference{OF_ITSELF} offers 20 signals of classes that the model knows.",
+    "The model knows the classes of 0.2 of the signals; 0.5 is the least.",
+)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("name", ["acme/echo", "lab/alpha"])
+def test_only_a_reference_is_told_of_references_other_than_itself(
+    world: World, tmp_path: Path, reason: str, name: str
+) -> None:
+    row = _row(world, name)
+    card = replace(row.entry.scorecard, ranked=False, unranked_because=reason)
+    entry = replace(store.read(row.folder), scorecard=card)  # type: ignore[arg-type]
+    wanted = reason if name == "lab/alpha" else reason.replace(OF_ITSELF, "")
+    row = replace(row, entry=entry, rank=None)
+    [ranking] = table.as_json(_with_row(world, row))
+    assert ranking["rows"][0]["unranked_because"] == wanted
+    named = replace(entry, signals=replace(entry.signals, repo_id="org/signals"))
+    with pytest.raises(BadInput) as caught:
+        eval_results(named, Source())
+    assert f"({wanted.rstrip('.')})" in str(caught.value)
+    nothing = dict.fromkeys(("error", "standing", "answer", "commands"))
+    assert f"Not ranked. {wanted}" in pages.render("app_result.html.j2", {**nothing, "entry": entry})
+    assert rankings.note(row) == wanted
+    # What was filed stays as it was.
+    assert store.read(store.write(tmp_path, entry, [])).scorecard.unranked_because == reason
 
 
 def test_the_panel_is_without_the_model_itself_and_those_it_counts_as(world: World) -> None:
