@@ -157,7 +157,7 @@ def test_extract_counts_recordings_that_cannot_be_used(
             said.wait()
 
     monkeypatch.setattr(progress._Pace, "step", noted)
-    command = ["extract", model, "--task", "emotion", "--corpus", corpus, "--search", "minimal"]
+    command = ["extract", model, "--task", "emotion", "--corpus", corpus, "--budget", 40]
     assert cli.run([str(word) for word in [*command, "--out", tmp_path / "signals"]]) == 0
     assert reports[0] == (2, 0)
     assert sum(n_done for n_done, _ in reports) == 4
