@@ -103,11 +103,16 @@ def _table(ranking: Ranking) -> str:
     """One ranking as a table of booktabs."""
     names = short_names([row.entry.model for row in ranking.all_rows])
     shown = [c for c in columns.BOARD if c.key in _IN_LATEX]
-    lines = [
+    caption = [
         f"% {_plain(ranking.task)}, signals {_plain(ranking.signals.sha256[:12])}, protocol"
         f" {ranking.protocol}; percent, lift and placement in percentage points, with 95 % intervals,"
         f" {remarks.panel(ranking.n_references)}",
         *([f"% {texts.SYNTHETIC}"] if ranking.synthetic else []),
+    ]
+    if not ranking.rows and not ranking.anchors:
+        return "\n".join([*caption, "% No model is ranked yet.", ""])
+    lines = [
+        *caption,
         r"\begin{tabular}{rl" + "r" * len(shown) + "}",
         r"\toprule",
         " & ".join(["Rank", "Model", *(c.header for c in shown)]) + r" \\",

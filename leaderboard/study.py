@@ -355,5 +355,7 @@ def _left_out(family: FamilyStudy) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return ["Nothing to show.", ""]
     lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     return [*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows), ""]

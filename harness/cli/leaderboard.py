@@ -104,6 +104,8 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     if task is not None and task not in board.tasks:
         hint = likely(task, board.tasks)
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
+    if not any(r.all_rows or r.anchors for r in board.rankings if task in (None, r.task)):
+        say("No entries yet: what is written has no rows.")
     data = exports.export(board, kind, task)
     if out is not None:
         replace_file(out, data)

@@ -53,6 +53,8 @@ class Row:
 def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, err: bool = False) -> None:
     """Print a table, and below it the headers of the columns that there was no room for.
 
+    Without rows it is one sentence.
+
     Args:
         title: above it.
         columns: all of them.
@@ -63,6 +65,9 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
     from rich.table import Table
     from rich.text import Text
 
+    if not rows:
+        show_text(f"{title}: nothing to show.", err=err)
+        return
     console = _console(err)
     shown = _kept(columns, rows, console.width)
     widths = _widths(columns, rows, shown, console.width)

@@ -129,7 +129,10 @@ def told(estimate: Estimate | None) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """A table in Markdown; without rows it is one sentence."""
+    rows = list(rows)
+    if not rows:
+        return "Nothing to show."
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
