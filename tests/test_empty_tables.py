@@ -1,4 +1,4 @@
-"""What there is nothing of is a sentence, not a table with a head; a count is an integer beside a gap, too."""
+"""What there is nothing of is a sentence, not a table with a head; a count beside a gap is an integer."""
 
 from __future__ import annotations
 
