@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -174,6 +175,27 @@ def test_what_does_not_pass_is_said_in_one_line_and_changes_nothing(lab, tmp_pat
         [done] = lab.run(("publish", lab.signals, "--to", SIGNALS))
         assert done.code == 0, done
         assert hub.files(f"datasets/{SIGNALS}") == lab.hub.files(f"datasets/{SIGNALS}")
+
+
+def test_what_the_hub_refuses_is_known_before_anything_is_made(lab, tmp_path):
+    signals, repository = tmp_path / "signals", f"datasets/{SIGNALS}"
+    shutil.copytree(lab.signals, signals, ignore=shutil.ignore_patterns(".published"))
+    command = ("publish", signals, "--to", SIGNALS)
+    with lab.elsewhere(tmp_path) as hub:
+        lab.put_signals_on(hub)
+        hub.commit(repository)
+        hub.store.open(repository).tags["v1"] = "0" * 40
+        [taken] = lab.run((*command, "--tag", "v1"))
+        hub.readonly.add("owner")
+        [refused] = lab.run(command)
+        hub.readonly.clear()
+        assert (taken.code, taken.out) == (refused.code, refused.out) == (2, "")
+        assert "has a tag v1 for another commit, 000000000000, and tags do not move" in taken.err
+        assert f"the token may not write to dataset {SIGNALS}" in refused.err
+        assert not (signals / ".published").exists()
+        assert not [request for request in hub.requests if request.startswith("POST")]
+        [done] = lab.run(command)
+        assert done.code == 0, done
 
 
 def test_without_a_token_it_is_said_how_to_log_in_or_to_go_by_git(lab, tmp_path):

@@ -15,7 +15,7 @@ from tests import forked
 from tests.hub import LoopbackHub
 from tests.lab import GUEST, SIGNALS, SUBMISSIONS, TOKEN, Lab, a_published_suite_and_a_result
 
-N_REQUESTS = {"publish": 27, "download": 25, "submit": 8}
+N_REQUESTS = {"publish": 28, "download": 25, "submit": 8}
 """That an undisturbed run makes: the latest moment of a kill."""
 
 MOMENTS = [pytest.param(i, marks=() if i < 1 else pytest.mark.slow) for i in range(20)]

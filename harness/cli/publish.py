@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.progress import progress_bar
+from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
 from harness.cli.terminal import command_line, say
 from harness.plurals import plural
 
@@ -18,22 +17,6 @@ if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves
     from harness.dataset.publish import Prepared
     from harness.dataset.signals import Suite
-
-
-@dataclass(frozen=True)
-class _Target:
-    """A suite, and the dataset it goes to."""
-
-    suite: Suite
-    """The suite, a local one."""
-    to: str | None
-    """`ORG/NAME` of the Hub; None where it is only prepared."""
-    private: bool
-    """Whether a dataset that is made is visible to its owners alone."""
-    note: str = ""
-    """A section of its card."""
-    results: Path | None = None
-    """Where an evaluation of its references keeps its results, if not in the usual folder."""
 
 
 @click.command()
@@ -97,12 +80,14 @@ def publish(
     _check_options(folder, to, private, share, private_to, seed, tag)
     suite = Suite(folder, f"local/{folder.resolve().name}")
     if share is None:
-        targets = [_Target(suite, to, private)]
+        targets = [Target(suite, to, private)]
     else:
         targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
-    examined = [_examined(target, licence, masks_only) for target in targets]
-    texts, bad = _cards(cards, [task.name for task in suite.tasks])
-    _require_nothing_against(folder, [line for lines, _ in examined for line in lines], bad, to)
+    known = [examined(target, licence, masks_only) for target in targets]
+    texts, bad = cards_by_task(cards, [task.name for task in suite.tasks])
+    if to is not None:
+        bad += of_the_hub(folder, targets, tag)
+    require_nothing_against(folder, [line for lines, _ in known for line in lines], bad)
     for task in suite.tasks:
         if task.name not in texts:
             say(
@@ -110,7 +95,7 @@ def publish(
             )
     forms = [
         _prepared(target, entries, texts, licence, masks_only)
-        for target, (_, entries) in zip(targets, examined, strict=True)
+        for target, (_, entries) in zip(targets, known, strict=True)
     ]
     for prepared in forms:
         say(f"{prepared.root}: {plural(len(prepared.files), 'file')}, {prepared.n_bytes / 1e6:,.1f} MB")
@@ -121,8 +106,6 @@ def publish(
         _print(prepared_folders, "folder", as_json)
         say(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
-    if share is not None:
-        _require_hidden(targets, forms[0])
     # What is held back goes first: once the public suite is there, so is what it is compared to.
     sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(forms[::-1], targets[::-1], strict=True)]
     published: list[dict[str, object]] = [
@@ -186,36 +169,6 @@ def _check_options(
         raise BadInput(faults[0])
 
 
-def _require_nothing_against(folder: Path, against: list[str], bad: list[str], to: str | None) -> None:
-    """Say at once all that stands against publishing, a token that is missing among it.
-
-    Args:
-        folder: what is to be published.
-        against: what stands against it.
-        bad: what is wrong with what was given.
-        to: where it goes.
-    """
-    from harness.errors import BadInput, NotValid
-    from harness.hub.pushing import require_token
-
-    command = command_line("to", "private", "tag")
-    look = f"or look at it first, without --to: {command} writes {folder}/.published"
-    try:
-        if to is not None:
-            require_token(look)
-    except BadInput as error:
-        bad = [*bad, str(error)]
-    if bad and not against and len(bad) == 1:
-        raise BadInput(bad[0])
-    lines = list(dict.fromkeys([*against, *bad]))
-    for line in lines:
-        click.echo(line)
-    if lines:
-        stand = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
-        line = f"{stand} against publishing {folder}; nothing was sent"
-        raise NotValid(line) if against else BadInput(line)
-
-
 def _split(suite: Suite, share: float, seed: int) -> Halves:
     from harness.dataset import hold_back
 
@@ -228,7 +181,7 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
     return halves
 
 
-def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[_Target]:
+def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[Target]:
     """The public suite, and the one that is held back."""
     from harness.dataset.signals import Suite
 
@@ -244,28 +197,9 @@ def _targets(halves: Halves, to: str | None, private: bool, private_to: str | No
     places = (halves.public, halves.held_back)
     sides = ((to, private), (private_to, True))
     return [
-        _Target(Suite(place, f"local/{place.resolve().name}"), name, is_private, note, results)
+        Target(Suite(place, f"local/{place.resolve().name}"), name, is_private, note, results)
         for place, (name, is_private), note in zip(places, sides, notes, strict=True)
     ]
-
-
-def _require_hidden(targets: list[_Target], public: Prepared) -> None:
-    """Refuse a private dataset that everybody sees, and a public one that has what is to be held back."""
-    from harness.dataset.publish import exposed
-    from harness.errors import BadInput
-    from harness.hub.fetching import is_private
-    from harness.hub.repository import Repository
-
-    ours, theirs = targets
-    if is_private(Repository(theirs.to or "")) is False:
-        raise BadInput(
-            f"{theirs.to} is public; make it private in its settings, or choose another --private-to"
-        )
-    if shown := exposed(Repository(ours.to or ""), theirs.suite, public):
-        raise BadInput(
-            f"{ours.to} has {plural(len(shown), 'clip')} to be held back, as {shown[0]}, published before;"
-            " choose another --to"
-        )
 
 
 def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
@@ -278,39 +212,8 @@ def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
         click.echo(str(each[key]))
 
 
-def _examined(target: _Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
-    """What stands against publishing, and the entries of the references, by path."""
-    from harness.dataset import publish as form
-    from harness.submit import against, store, validate
-
-    suite = target.suite
-    found = form.problems(suite, licence, masks_only)
-    out = "" if target.results is None else f" --out {quote(str(target.results))}"
-    entries = []
-    read = [(path, store.read(path)) for path in suite.verdicts()]
-    known = {(entry.task, entry.model, entry.signals.sha256): (path, entry) for path, entry in read}
-    for record in suite.manifest.references:
-        name = record.model.repo_id
-        its = known.get((record.task, record.model, suite.ref(record.task).sha256))
-        model = name.removeprefix("local/")
-        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
-        if its is None:
-            found.append(
-                f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
-                f" {judge} --task {record.task}"
-            )
-            continue
-        path, entry = its
-        lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
-        found += [f"{path}: {line}" for line in lines]
-        if not lines and entry.scorecard.known_answer != 1.0:
-            found.append(f"{name}, {record.task}: does not accept all of its own signals; extract them again")
-        entries.append(path)
-    return found, sorted(entries)
-
-
 def _prepared(
-    target: _Target,
+    target: Target,
     entries: list[Path],
     cards: dict[str, str],
     licence: str | None,
@@ -348,29 +251,6 @@ def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
             if table := stability_table(suite, task, answered):
                 tables[task.name] = table
     return tables
-
-
-def _cards(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Data cards by task, and what is wrong with any: the `configs` of its YAML head say which it is of."""
-    import yaml
-
-    found: dict[str, str] = {}
-    wrong = []
-    for path in paths:
-        text = path.read_text("utf-8")
-        try:
-            head = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
-        except yaml.YAMLError:
-            head = None
-        configs = head.get("configs") if isinstance(head, dict) else None
-        if not isinstance(configs, list) or not set(configs) <= set(tasks):
-            wrong.append(
-                f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
-                f" folder has {', '.join(tasks)}"
-            )
-            continue
-        found |= dict.fromkeys(configs, text)
-    return found, wrong
 
 
 def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:

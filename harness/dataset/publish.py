@@ -10,6 +10,7 @@ Public: prepare, problems, published_before, exposed, Prepared, PLACE.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -73,7 +74,32 @@ def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
     if masks_only:
         return []
     stated = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
-    return [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
+    found = [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
+    for task in suite.tasks:
+        paths = [clips_path(task.name)]
+        paths += [signals_path(task.name, record.model.slug) for record in suite.references(task.name)]
+        found += [_too_large(path) for path in paths if _least_bytes(suite, path) > MAX_FILE_BYTES]
+    return found
+
+
+def _least_bytes(suite: Suite, path: str) -> int:
+    """How large a table will be with its audio, at least.
+
+    Clips are stored with theirs. The samples of a signal fill their mantissas: no compression halves them;
+    what is degenerate may be silence, and does not count.
+    """
+    size = suite.file(path).stat().st_size
+    if path.split("/")[0].endswith("_clips"):
+        return size
+    rows = shards.read_rows(suite.file(path), schema.SIGNALS, ["n_samples", "degenerate"])
+    return max(size, sum(2 * row["n_samples"] for row in rows if not row["degenerate"]))
+
+
+def _too_large(path: str) -> str:
+    return (
+        f"{path} has more than {MAX_FILE_BYTES:,} bytes with its audio, the most the Hub takes: publish"
+        " without, by --masks-only, or extract fewer clips into each folder"
+    )
 
 
 def published_before(repository: Repository) -> frozenset[str]:
@@ -88,27 +114,37 @@ def published_before(repository: Repository) -> frozenset[str]:
     return frozenset({*manifest.files, MANIFEST})
 
 
-def exposed(repository: Repository, held_back: Suite, public: Prepared) -> list[str]:
+def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str]:
     """Clips that are to be held back, and that a repository holds now.
 
     Args:
         repository: the one that the public suite goes to.
         held_back: the suite that does not.
-        public: what is to be sent there; what has the same clips is not fetched.
+        public: the suite that does; what has the clips of its published form is not fetched.
     """
     try:
         there = from_hub(repository.repo_id, None)
     except BadSignals:
         return []
-    ours = from_json(Manifest, public.files[MANIFEST].read_bytes()).files
     theirs = {task.name for task in there.tasks}
     changed = [
         task.name
         for task in held_back.tasks
         if task.name in theirs
-        and there.manifest.files.get(clips_path(task.name)) != ours[clips_path(task.name)]
+        and there.manifest.files.get(clips_path(task.name)) != _prepared_before(public, clips_path(task.name))
     ]
     return [clip_id for task in changed for clip_id in shared_clips(held_back, there, task)]
+
+
+def _prepared_before(suite: Suite, path: str) -> str | None:
+    """sha256 of a file of the published form that was made of the suite as it is; None for no such file."""
+    bench = _Bench(suite.root / PLACE)
+    made_of, target = bench.before.get(path, ""), bench.place / path
+    return (
+        shards.sha256_of(target)
+        if made_of.startswith(suite.manifest.files[path]) and target.is_file()
+        else None
+    )
 
 
 def prepare(
@@ -148,9 +184,7 @@ def prepare(
         bench.make(part)
         progress(1)
         if (bench.place / part.path).stat().st_size > MAX_FILE_BYTES:
-            raise BadSignals(
-                f"{part.path} has more than {MAX_FILE_BYTES:,} bytes, the most the Hub takes: --masks-only"
-            )
+            raise BadSignals(_too_large(part.path))
     bench.remove_others()
     facts = {path: _facts(bench.place / path) for path in bench.made if _is_table(path)}
     read = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
@@ -200,20 +234,20 @@ class _Bench:
         self.place = place
         self.made: dict[str, str] = {}
         """Path -> what it was made of."""
-        try:
-            self._before: dict[str, str] = json.loads((place / _MADE).read_text("utf-8"))
-        except (OSError, ValueError):
-            self._before = {}
+        self.before: dict[str, str] = {}
+        """The same of an earlier run."""
+        with contextlib.suppress(OSError, ValueError):
+            self.before = json.loads((place / _MADE).read_text("utf-8"))
 
     def make(self, part: _Part) -> None:
         """Make a file, unless it was made of the same before."""
         key, target = f"{part.of} {_VERSION}", self.place / part.path
-        if not (self._before.get(part.path) == key and target.is_file()):
+        if not (self.before.get(part.path) == key and target.is_file()):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             part.write(target)
-            self._before[part.path] = key
-            replace_file(self.place / _MADE, json.dumps(self._before, indent=1).encode())
+            self.before[part.path] = key
+            replace_file(self.place / _MADE, json.dumps(self.before, indent=1).encode())
         self.made[part.path] = key
 
     def remove_others(self) -> None:

@@ -3,7 +3,7 @@
 Whatever changes a repository looks first at what is there, so that doing it again, here or by the same
 command, changes nothing twice.
 
-Public: Offer, require_token, push, tag, offer, same.
+Public: Offer, require_token, require_writable, push, tag, offer, same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput
-from harness.hub.fetching import commit_of, files_of
+from harness.hub.fetching import commit_of, files_of, is_private
 from harness.hub.repository import Remote, Repository, persistently, refusals
 
 Progress = Callable[[int, int], None]
@@ -54,6 +54,38 @@ def require_token(instead: str) -> None:
         raise BadInput(
             f"not logged in to the Hub, and this needs a token that may write: hf auth login; {instead}"
         )
+
+
+def require_writable(repository: Repository, tag: str | None) -> bool | None:
+    """This login may write there, as far as the Hub says before anything is sent.
+
+    Args:
+        repository: what is to be written; it need not be there.
+        tag: what the next commit is to be called, if that is decided.
+
+    Returns:
+        Whether only its owners see it; None where there is none that this login sees.
+
+    Raises:
+        BadInput: it may not, the tag stands for an earlier commit, or the Hub cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+
+    def ask() -> None:
+        api.auth_check(repository.repo_id, repo_type=repository.kind, write=True)
+        refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
+        tags = {each.name: each.target_commit for each in refs.tags}
+        heads = [each.target_commit for each in refs.branches if each.name == "main"]
+        if tag in tags and tags[tag] not in heads:
+            raise BadInput(_tag_is_taken(repository, tag, tags[tag]))
+
+    found = is_private(repository)
+    if found is not None:
+        with refusals(repository, None):
+            persistently(ask)
+    return found
 
 
 def push(
@@ -135,10 +167,7 @@ def tag(repository: Repository, commit: str, wanted: str | None) -> str:
         if here and wanted in (None, *here):
             return wanted or here[-1]
         if wanted in tags:
-            raise BadInput(
-                f"{repository} has a tag {wanted} for another commit, {tags[wanted][:12]}, and tags do not"
-                " move; choose another with --tag"
-            )
+            raise BadInput(_tag_is_taken(repository, wanted, tags[wanted]))
         numbers = [int(name[1:]) for name in tags if re.fullmatch(r"v\d{1,6}", name)]
         name = wanted or f"v{max(numbers, default=0) + 1}"
         api.create_tag(repository.repo_id, repo_type=repository.kind, tag=name, revision=commit)
@@ -146,6 +175,13 @@ def tag(repository: Repository, commit: str, wanted: str | None) -> str:
 
     with refusals(repository, commit):
         return persistently(give)
+
+
+def _tag_is_taken(repository: Repository, tag: str, commit: str) -> str:
+    return (
+        f"{repository} has a tag {tag} for another commit, {commit[:12]}, and tags do not move; choose"
+        " another with --tag"
+    )
 
 
 def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str, text: str) -> Offer:

@@ -15,6 +15,7 @@ from harness import audio, cli
 from harness.dataset import build, hold_back, publish, schema, shards, signals
 from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
+from harness.hub import pushing
 from harness.records import FAMILIES, Skipped
 from harness.score.held_back import lifts_of
 from harness.submit import held_back, store, validate
@@ -208,6 +209,31 @@ def test_the_commands_for_the_references_are_told_for_both_halves(tmp_path, caps
     for line, name, half in zip(lines, "abab", ("public",) * 2 + ("held-back",) * 2, strict=True):
         judge = f"goodenough evaluate toys/{name} --signals {place}/s.{half} --out {place}/results"
         assert f"{judge} --task deepfake" in line
+
+
+def test_what_the_hub_says_is_known_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    """Both datasets are asked about, and what stands against them is said with all else."""
+    suite_in(tmp_path / "s")
+    asked = []
+
+    def require_writable(repository, tag):
+        asked.append((str(repository), tag))
+        return False
+
+    monkeypatch.setattr(pushing, "require_token", lambda _: None)
+    monkeypatch.setattr(pushing, "require_writable", require_writable)
+    monkeypatch.setattr(publish, "exposed", lambda repository, held_back, public: ["k1001", "k1002"])
+    command = ["publish", str(tmp_path / "s"), "--to", "o/n", "--hold-back", "0.4", "--private-to", "o/p"]
+    assert cli.run([*command, "--tag", "v3"]) == 1
+    out, err = capsys.readouterr()
+    licence, *references, exposed, public = out.splitlines()
+    assert "its licence is not stated" in licence
+    assert len(references) == 4
+    assert exposed == "o/n has 2 clips to be held back, as k1001, published before; choose another --to"
+    assert public == "o/p is public; make it private in its settings, or choose another --private-to"
+    assert err.splitlines()[-1].startswith("goodenough: 7 things stand against publishing")
+    assert asked == [("o/n", "v3"), ("o/p", "v3")]
+    assert not list((tmp_path / "s").rglob(".published"))
 
 
 # ---- lifts on both -------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from harness.submit import store
 from tests import entries
 from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
+
 CARD = """---
 configs: [deepfake]
 ---
@@ -227,6 +229,25 @@ def test_a_token_and_a_card_that_are_missing_are_said_with_all_else(tmp_path, ca
     assert err.splitlines()[-1].startswith("goodenough: 1 thing stands against publishing ")
 
 
+def test_files_too_large_for_the_hub_are_known_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    add(tmp_path, clips=range(40), masks_only=True)
+    clips, masks = (tmp_path / path for path in ("deepfake_clips/clips.parquet", "deepfake/toys__a.parquet"))
+    monkeypatch.setattr(publish, "MAX_FILE_BYTES", 50_000)
+    # The clips as they are stored; of the signals there are masks, and their audio is no file yet.
+    assert masks.stat().st_size < publish.MAX_FILE_BYTES < clips.stat().st_size
+    assert cli.run(["publish", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("local/toys: its licence is not stated")
+    assert [line.split(" has more than ")[0] for line in lines[1:3]] == [
+        p.relative_to(tmp_path).as_posix() for p in (clips, masks)
+    ]
+    assert all("publish without, by --masks-only" in line for line in lines[1:3])
+    assert lines[3].startswith("toys/a, deepfake: has not judged")
+    assert not (tmp_path / ".published").exists()
+    cli.run(["publish", str(tmp_path), "--masks-only"])
+    assert "has more than" not in capsys.readouterr().out
+
+
 def test_all_options_that_are_wrong_are_said_at_once(tmp_path, capsys):
     add(tmp_path)
     assert cli.run(["publish", str(tmp_path), "--tag", "v3", "--hold-back", "1.5", "--private-to", "x"]) == 2
@@ -282,13 +303,28 @@ def test_a_reference_is_told_with_intervals_and_n(tmp_path):
     assert card.told(None) == "-"
 
 
-@pytest.mark.parametrize("head", ["# no head\n", "---\nconfigs: emotion\n---\n", "---\nconfigs: [x]\n---\n"])
+@pytest.mark.parametrize(
+    "head",
+    ["# no head\n", "---\nconfigs: emotion\n---\n", "---\nconfigs: [x]\n---\n", "---\nconfigs: [[x]]\n---\n"],
+)
 def test_a_data_card_says_which_task_it_is_of(tmp_path, capsys, monkeypatch, head):
     add(tmp_path / "signals")
     (tmp_path / "card.md").write_text(head)
-    monkeypatch.setattr("harness.cli.publish._examined", lambda *_: ([], []))
+    monkeypatch.setattr("harness.cli.publish.examined", lambda *_: ([], []))
     assert cli.run(["publish", str(tmp_path / "signals"), "--card", str(tmp_path / "card.md")]) == 2
     assert "configs: [deepfake]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"---\n\xe9\n---\n", "cannot be read as text in UTF-8"), (POINTER, "is a pointer of git-lfs")],
+)
+def test_a_data_card_that_is_no_text_is_named(tmp_path, capsys, monkeypatch, content, told):
+    add(tmp_path / "signals")
+    (tmp_path / "card.md").write_bytes(content)
+    monkeypatch.setattr("harness.cli.publish.examined", lambda *_: ([], []))
+    assert cli.run(["publish", str(tmp_path / "signals"), "--card", str(tmp_path / "card.md")]) == 2
+    assert told in capsys.readouterr().err
 
 
 # ---- masks only, and made to sound again ---------------------------------------------------------

@@ -1,0 +1,167 @@
+"""What stands against publishing a suite: looked for before anything is made, and said all at once.
+
+Public: Target, examined, cards_by_task, of_the_hub, require_nothing_against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.terminal import command_line
+from harness.plurals import plural
+
+if TYPE_CHECKING:
+    from harness.dataset.signals import Suite
+
+
+@dataclass(frozen=True)
+class Target:
+    """A suite, and the dataset it goes to."""
+
+    suite: Suite
+    """The suite, a local one."""
+    to: str | None
+    """`ORG/NAME` of the Hub; None where it is only prepared."""
+    private: bool
+    """Whether a dataset that is made is visible to its owners alone."""
+    note: str = ""
+    """A section of its card."""
+    results: Path | None = None
+    """Where an evaluation of its references keeps its results, if not in the usual folder."""
+
+
+def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
+    """What stands against publishing, and the entries of the references, by path."""
+    from harness.dataset import publish as form
+    from harness.errors import BadInput
+    from harness.submit import against, store, validate
+
+    suite = target.suite
+    found = form.problems(suite, licence, masks_only)
+    out = "" if target.results is None else f" --out {quote(str(target.results))}"
+    entries, known = [], {}
+    for path in suite.verdicts():
+        try:
+            entry = store.read(path)
+            known[entry.task, entry.model, entry.signals.sha256] = path, entry
+        except BadInput as error:
+            found.append(str(error))
+    for record in suite.manifest.references:
+        name = record.model.repo_id
+        its = known.get((record.task, record.model, suite.ref(record.task).sha256))
+        model = name.removeprefix("local/")
+        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
+        if its is None:
+            found.append(
+                f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
+                f" {judge} --task {record.task}"
+            )
+            continue
+        path, entry = its
+        lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
+        found += [f"{path}: {line}" for line in lines]
+        if not lines and entry.scorecard.known_answer != 1.0:
+            found.append(f"{name}, {record.task}: does not accept all of its own signals; extract them again")
+        entries.append(path)
+    return found, sorted(entries)
+
+
+def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Data cards by task, and what is wrong with any: the `configs` of its YAML head say which it is of."""
+    import yaml
+
+    from harness.disk import pointer
+
+    found: dict[str, str] = {}
+    wrong = []
+    for path in paths:
+        if line := pointer(path):
+            wrong.append(line)
+            continue
+        try:
+            text = path.read_text("utf-8")
+            head = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
+        except (OSError, UnicodeDecodeError) as error:
+            wrong.append(f"{path} cannot be read as text in UTF-8 ({error})")
+            continue
+        except yaml.YAMLError:
+            head = None
+        configs = head.get("configs") if isinstance(head, dict) else None
+        if not isinstance(configs, list) or not all(name in tasks for name in configs):
+            wrong.append(
+                f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
+                f" folder has {', '.join(tasks)}"
+            )
+            continue
+        found |= dict.fromkeys(configs, text)
+    return found, wrong
+
+
+def of_the_hub(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
+    """What stands against sending suites, as far as the Hub tells before anything is made.
+
+    Args:
+        folder: what is to be published.
+        targets: where it goes; with a second one, what is held back from the first.
+        tag: of the new version, if the user names one.
+    """
+    from harness.dataset.publish import exposed
+    from harness.errors import BadInput
+    from harness.hub.pushing import require_token, require_writable
+    from harness.hub.repository import Repository
+
+    command = command_line("to", "private", "tag")
+    try:
+        require_token(f"or look at it first, without --to: {command} writes {folder}/.published")
+    except BadInput as error:
+        return [str(error)]
+    found = []
+    for target in targets:
+        try:
+            is_private = require_writable(Repository(target.to or ""), tag)
+        except BadInput as error:
+            found.append(str(error))
+            continue
+        if target is not targets[0] and is_private is False:
+            found.append(
+                f"{target.to} is public; make it private in its settings, or choose another --private-to"
+            )
+        if target is targets[0] and is_private is not None and len(targets) > 1:
+            shown = exposed(Repository(target.to or ""), targets[1].suite, target.suite)
+            if shown:
+                found.append(
+                    f"{target.to} has {plural(len(shown), 'clip')} to be held back, as {shown[0]}, published"
+                    " before; choose another --to"
+                )
+    return list(dict.fromkeys(found))
+
+
+def require_nothing_against(folder: Path, against: list[str], bad: list[str]) -> None:
+    """Say at once all that stands against publishing.
+
+    Args:
+        folder: what is to be published.
+        against: what stands against it.
+        bad: what is wrong with what was given, with the login, or with what the Hub has.
+
+    Raises:
+        NotValid: something stands against it.
+        BadInput: something is wrong with what was given alone.
+    """
+    from harness.errors import BadInput, NotValid
+
+    if bad and not against and len(bad) == 1:
+        raise BadInput(bad[0])
+    lines = list(dict.fromkeys([*against, *bad]))
+    for line in lines:
+        click.echo(line)
+    if lines:
+        stand = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
+        line = f"{stand} against publishing {folder}; nothing was sent"
+        raise NotValid(line) if against else BadInput(line)
