@@ -92,7 +92,8 @@ def _least_bytes(suite: Suite, path: str) -> int:
     if path.split("/")[0].endswith("_clips"):
         return size
     rows = shards.read_rows(suite.file(path), schema.SIGNALS, ["n_samples", "degenerate"])
-    return max(size, sum(2 * row["n_samples"] for row in rows if not row["degenerate"]))
+    audio_bytes: int = sum(2 * row["n_samples"] for row in rows if not row["degenerate"])
+    return max(size, audio_bytes)
 
 
 def _too_large(path: str) -> str:
