@@ -18,18 +18,27 @@ _LONGEST = 1024
 def no_room(error: BaseException | None) -> str | None:
     """The line about a full disk, if an error, or what it came from, is of one."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            where = f" for {error.filename}" if error.filename else ""
-            return f"no room left on the disk{where}; make some, then give the same command again"
+        if isinstance(error, OSError) and (line := _full(error, error.filename)):
+            return line
         error = error.__cause__ or error.__context__
+    return None
+
+
+def _full(error: OSError, path: object) -> str | None:
+    where = f" for {path}" if path else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no room left on the disk{where}; make some, then give the same command again"
+    if error.errno == errno.EFBIG:
+        return (
+            f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
+            " give the same command again"
+        )
     return None
 
 
 def unwritable(path: Path, error: OSError, instead: str = "choose another folder") -> str:
     """The line about a file that cannot be written."""
-    if no_room(error):
-        return f"no room left on the disk for {path}; make some, then give the same command again"
-    return f"cannot write {path}: {error.strerror}; {instead}"
+    return _full(error, path) or f"cannot write {path}: {error.strerror}; {instead}"
 
 
 def pointer(path: Path) -> str | None:

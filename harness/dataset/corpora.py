@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from harness import audio
-from harness.disk import no_room, pointer
+from harness.disk import pointer
 from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
@@ -264,6 +264,7 @@ def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
 
 def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
     import datasets
+    from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -274,9 +275,9 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
         loaded = datasets.load_dataset(repo_id, revision=info.sha)
     except BadInput as error:
         raise BadCorpus(str(error)) from None
-    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        line = no_room(error) or f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
-        raise BadCorpus(line) from None
+    except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        why = f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
+        raise BadCorpus(repository.fault(error, f"dataset {repo_id}") or why) from None
     taken, choice = chosen(loaded, repo_id)
     splits = [name for name in loaded if name in taken]
     table = datasets.concatenate_datasets([loaded[name] for name in splits])

@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
 
-Public: Repository, Remote, split, refusals, not_found, persistently, WAITS.
+Public: Repository, Remote, split, refusals, fault, not_found, persistently, WAITS.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def persistently(do: Callable[[], T]) -> T:
     return do()
 
 
-def _stumbled(error: Exception) -> bool:
+def _stumbled(error: BaseException) -> bool:
     """Whether the same request may well succeed in a moment."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -104,30 +104,62 @@ def refusals(repository: Repository, revision: str | None, path: str | None = No
         raise BadInput(not_found(what, error)) from None
     except errors.HFValidationError:
         raise BadInput(f"{repository} is no name of a {repository.kind}; expected ORG/NAME") from None
-    except errors.HfHubHTTPError as error:
-        raise BadInput(_refused(what, error)) from None
-    except (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, errors.OfflineModeIsEnabled):
-        raise BadInput(
-            f"the Hub cannot be reached, and {at} is not complete in the local cache; fetch it once with a"
-            f" network and without HF_HUB_OFFLINE: {_fetching(repository, revision)}"
-        ) from None
     except Exception as error:
-        if line := no_room(error):
-            raise BadInput(line) from None
-        if not (_stumbled(error) or isinstance(error, OSError)):
+        line = fault(error, what, at)
+        if line is None and isinstance(error, OSError):
+            line = f"cannot read or write {error.filename}: {error.strerror}" if error.filename else None
+            line = line or _unanswered(error, at)
+        if line is None:
             raise
-        told = " ".join(str(error).split())[:200]
-        raise BadInput(
-            f"the Hub did not answer for {at} ({type(error).__name__}: {told}); the same command again goes"
-            " on where this one stopped"
-        ) from None
+        raise BadInput(line) from None
 
 
-def _fetching(repository: Repository, revision: str | None) -> str:
-    """The command that fetches it."""
-    if repository.kind == "model":
-        return f"hf download {repository}" + (f" --revision {revision}" if revision else "")
-    return f"goodenough download {repository}" + (f"@{revision}" if revision else "")
+def fault(error: BaseException, what: str, at: str = "") -> str | None:
+    """The line about a Hub that refuses, is not asked or does not answer, or about a disk that is full.
+
+    It is the same wherever it is met, in loading and in sending: the errors that clients wrap it in say less.
+
+    Args:
+        error: what was raised.
+        what: the repository, as `dataset org/name`.
+        at: the same with a revision, if one was asked for.
+
+    Returns:
+        None for any other error.
+    """
+    from huggingface_hub import constants, errors
+
+    if line := no_room(error):
+        return line
+    every = list(_causes(error))
+    for one in every:
+        if isinstance(one, errors.HfHubHTTPError):
+            return _refused(what, one)
+    absent = (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, ConnectionError)
+    if constants.HF_HUB_OFFLINE and any(isinstance(one, absent) for one in every):
+        return (
+            f"the Hub cannot be reached while HF_HUB_OFFLINE is set, and what this needs of {at or what} is"
+            " not in the local cache; give the same command once with a network and without it"
+        )
+    for one in every:
+        if isinstance(one, ConnectionError) or _stumbled(one):
+            return _unanswered(one, at or what)
+    return _unanswered(every[-1], at or what) if isinstance(error, absent) else None
+
+
+def _unanswered(error: BaseException, at: str) -> str:
+    told = " ".join(str(error).split())[:200]
+    return (
+        f"the Hub did not answer for {at} ({type(error).__name__}: {told}); the same command again goes on"
+        " where this one stopped"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it came from, in order."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def not_found(what: str, error: Any) -> str:
