@@ -13,7 +13,6 @@ Public: Checkpoint, resolve, class_names_of, settings_sha256.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from harness import untrusted
 from harness.architectures import require_audio
 from harness.class_names import require_one_reading
 from harness.disk import pointer
@@ -38,7 +36,9 @@ PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, PROCESSOR, CARD]
+_HEAD = re.compile(r"---[^\S\n]*\r?\n(.*?)\n---", re.DOTALL)
 _NAME = re.compile(r"[\w./+-]{1,100}", re.ASCII)
+_SHARD = re.compile(r"\w[\w.+=-]{0,199}\.safetensors", re.ASCII)
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
 
@@ -159,8 +159,8 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
             lines.append(f"{_sha256([folder / part])}  {part}")
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     ref = ModelRef(f"local/{name}", revision, weights_sha256)
-    card = _card(folder)
-    return _checked(Checkpoint(ref, folder, _licence(card), trusted, *_named_in(card)))
+    card = _card(model, folder)
+    return _checked(Checkpoint(ref, folder, _licence(model, card), trusted, *_named_in(card)))
 
 
 def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
@@ -181,10 +181,10 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     _require_files(model, {entry.name for entry in folder.iterdir()})
     _require_content(folder)
     ref = ModelRef(info.id if info else model, commit, _sha256(_weights_in(model, folder)))
-    card = _card(folder)
+    card = _card(model, folder)
     created = info.created_at if info else None
     released = f"{created:%Y-%m-%d}" if created else None
-    return _checked(Checkpoint(ref, folder, _licence(card), trusted, *_named_in(card), released))
+    return _checked(Checkpoint(ref, folder, _licence(model, card), trusted, *_named_in(card), released))
 
 
 def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:
@@ -292,9 +292,9 @@ def _weights_in(model: str, folder: Path) -> list[Path]:
     placement = _read_json(model, folder / INDEX).get("weight_map")
     if not isinstance(placement, dict) or not placement:
         raise BadModel(f"{model}: {INDEX} has no weight_map; save the model again")
-    shards = sorted({str(name) for name in placement.values()})
-    if strange := [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]:
-        raise BadModel(f"{model}: {INDEX} names {strange[0]!r}; expected a .safetensors file beside it")
+    if strange := [n for n in placement.values() if not isinstance(n, str) or not _SHARD.fullmatch(n)]:
+        raise BadModel(f"{model}: {INDEX} names {strange[0]!r:.60}; expected a .safetensors file beside it")
+    shards = sorted(set(placement.values()))
     if missing := [name for name in shards if not (folder / name).is_file()]:
         raise BadModel(f"{model}: {INDEX} names {missing[0]}, which is not there; was a copy cut short?")
     return [folder / name for name in shards]
@@ -312,29 +312,31 @@ def _sha256(files: Iterable[Path]) -> str:
 
 def _read_json(model: str, path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise BadModel(f"{model}: {path.name} is not readable JSON: {' '.join(str(error).split())}") from None
+        content = untrusted.json_of(untrusted.content(path))
+    except untrusted.Unreadable as error:
+        raise BadModel(f"{model}: {path.name} is not readable JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadModel(f"{model}: {path.name} must be a JSON object; found {type(content).__name__}")
     return content
 
 
-def _card(folder: Path) -> dict[Any, Any]:
+def _card(model: str, folder: Path) -> dict[str, Any]:
     """The YAML head of the model card; empty where there is none."""
-    try:
-        text = (folder / CARD).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    if not (folder / CARD).is_file():
         return {}
-    head = re.match(r"\A---\s*\n(.*?)\n---", text, re.DOTALL)
     try:
-        card = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError:
-        return {}
+        text = untrusted.utf8(untrusted.content(folder / CARD)).removeprefix("\ufeff")
+        head = _HEAD.match(text)
+        card = untrusted.yaml_of(head[1], any_keys=True) if head else None
+    except untrusted.Unreadable as error:
+        raise BadModel(
+            f"{model}: {CARD} has a head, between two lines ---, that is not readable YAML: {error}; mend the"
+            " head, or remove it"
+        ) from None
     return card if isinstance(card, dict) else {}
 
 
-def _named_in(card: dict[Any, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+def _named_in(card: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """The datasets and the base models that a card names."""
     return _names(card.get("datasets"), MAX_DATASETS), _names(card.get("base_model"), MAX_BASE_MODELS)
 
@@ -346,11 +348,12 @@ def _names(stated: Any, most: int) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(names))[:most] or None
 
 
-def _licence(card: dict[Any, Any]) -> str | None:
+def _licence(model: str, card: dict[str, Any]) -> str | None:
     """`license`; its name where it is `other`."""
     stated = card.get("license")
     if stated == "other":
         stated = card.get("license_name") or stated
-    if isinstance(stated, list):
-        return ", ".join(map(str, stated)) or None
-    return str(stated) if stated else None
+    names = stated if isinstance(stated, list) else [] if stated is None else [stated]
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise BadModel(f"{model}: the license in {CARD} is {strange[0]!r:.60}; expected text")
+    return ", ".join(names) or None

@@ -1,7 +1,8 @@
 """What lies on disk as JSON: an entry and its scorecard; any record as text, and back.
 
 Conventions: as in `records`. Reading is strict: unknown fields, missing fields, wrong types, NaN and infinity
-are refused, all at once, each with its path.
+are refused, all at once, each with its path; so is what `untrusted` refuses, as a field that stands there
+twice.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from harness import untrusted
 from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
@@ -333,4 +335,5 @@ def from_json(kind: type[T], text: str | bytes) -> T:
             for e in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise ValueError("\n".join(lines)) from None
+    untrusted.json_of(text)
     return record

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness import untrusted
 from harness.disk import unwritable
 from harness.errors import BadInput
 
@@ -66,10 +67,7 @@ class Journal:
         if not whole:
             self._write(head)
             return
-        try:
-            found, *items = [json.loads(line) for line in whole]
-        except ValueError:
-            raise BadInput(f"{self.path} is damaged; delete it to begin again") from None
+        found, *items = _objects(self.path, whole)
         if json.dumps(found, sort_keys=True) != head:
             other = sorted(k for k in {*found, *work} if found.get(k) != json.loads(head).get(k))
             raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
@@ -104,10 +102,36 @@ class Journal:
 
 
 def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The finished items of a journal that another process may be writing; none if it is of other work."""
-    lines = path.read_bytes().split(b"\n")[:-1]  # what has no end is not finished
-    found, *items = [json.loads(line) for line in lines] or [None]
-    return items if found == json.loads(json.dumps(work)) else []
+    """The finished items of a journal that another process may be writing; none if it is of other work.
+
+    Raises:
+        BadInput: it is damaged, or cannot be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]  # what has no end is not finished
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from None
+    head, *items = _objects(path, lines) or [{}]
+    return items if head == json.loads(json.dumps(work)) else []
+
+
+def _objects(path: Path, lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """The lines of a journal.
+
+    Raises:
+        BadInput: one of them is none.
+    """
+    items = []
+    for i, line in enumerate(lines, 1):
+        try:
+            item = untrusted.json_of(line)
+            why = None if isinstance(item, dict) else "no JSON object"
+        except untrusted.Unreadable as error:
+            why = str(error).removeprefix("line 1, ")
+        if why:
+            raise BadInput(f"{path} is damaged; delete it to begin again (line {i}: {why})")
+        items.append(item)
+    return items
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import untrusted
 from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
@@ -195,10 +196,9 @@ def _read(path: Path) -> dict[str, Any]:
     if line := pointer(path):
         raise BadLabels(line)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
-        raise BadLabels(f"{path} is not a readable label map ({reason}); expected JSON") from None
+        content = untrusted.json_of(untrusted.content(path))
+    except untrusted.Unreadable as error:
+        raise BadLabels(f"{path} is not a readable label map ({error}); expected JSON") from None
     if not isinstance(content, dict) or set(content) != set(_FIELDS):
         found = ", ".join(sorted(content)) if isinstance(content, dict) else type(content).__name__
         raise BadLabels(f"{path} must hold the fields {', '.join(_FIELDS)}; found {found or 'none'}")
@@ -208,13 +208,6 @@ def _read(path: Path) -> dict[str, Any]:
             kind = "an object of class name: label" if wanted is dict else "text"
             raise BadLabels(f"{path}: {field} must be {kind}; found {content[field]!r}")
     return content
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1:
-            raise ValueError(f"{name!r} stands there twice")
-    return dict(pairs)
 
 
 def _alike(class_names: Sequence[str], task: Task) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness import spelling
+from harness import spelling, untrusted
 from harness.disk import pointer
 from harness.errors import BadTask, likely
 from harness.manifest import TaskRecord
@@ -164,20 +164,18 @@ def task_record(task: Task) -> TaskRecord:
 
 
 def _read(path: Path) -> Task:
-    import yaml
-
     if line := pointer(path):
         raise BadTask(line)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadTask(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+        raw = untrusted.yaml_of(untrusted.content(path))
+    except untrusted.Unreadable as error:
+        raise BadTask(f"{path} is not readable YAML: {error}") from None
     known = {"name", "labels", "sample_rate_hz", "max_seconds", "notes"}
     if not isinstance(raw, dict) or not {"name", "labels"} <= set(raw):
         raise BadTask(f"{path} needs the fields `name` and `labels`")
     if unknown := sorted(map(str, set(raw) - known)):
         raise BadTask(f"{path}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    name, labels = raw["name"], _labels(path, raw["labels"])
+    name, labels, notes = raw["name"], _labels(path, raw["labels"]), raw.get("notes", "")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise BadTask(f"{path}: name {name!r} must be lower case letters, digits and hyphens")
     if len(name) > 64 or name == "verdicts":
@@ -191,13 +189,15 @@ def _read(path: Path) -> Task:
         raise BadTask(f"{path}: sample_rate_hz is {rate!r}; expected a whole number, 1000 to 384000")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
         raise BadTask(f"{path}: max_seconds is {seconds!r}; expected a number, up to 600")
+    if not isinstance(notes, str | None):
+        raise BadTask(f"{path}: notes is {notes!r:.60}; expected text")
     return Task(
         name,
         tuple(labels),
         MappingProxyType(labels),
         sample_rate_hz=rate,
         max_seconds=float(seconds),
-        notes=str(raw.get("notes", "")),
+        notes=notes or "",
     )
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import untrusted
 from harness.documents import Entry, from_json
 from harness.errors import BadInput
 from harness.records import PROTOCOL, Estimate
@@ -186,7 +187,7 @@ def findings_of(text: str) -> Answer:
         BadInput: it is not of this version.
     """
     try:
-        said = json.loads(text)
+        said = untrusted.json_of(text)
         findings = tuple(Finding(str(f["what"]), f["passed"], str(f["detail"])) for f in said["findings"])
         return Answer(said["passed"] is True, findings)
     except (ValueError, KeyError, TypeError):
@@ -200,7 +201,7 @@ def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
         BadInput: it is not of this version.
     """
     try:
-        (result,) = json.loads(text)["results"]
+        (result,) = untrusted.json_of(text)["results"]
         folder = (out / str(result.pop("folder"))).resolve()
         entry = from_json(Entry, json.dumps(result))
     except (ValueError, KeyError, TypeError, AttributeError):

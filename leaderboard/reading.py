@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic_core import from_json as parsed
 
+from harness import untrusted
 from harness.dataset import schema, shards
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.errors import BadInput, BadSignals
@@ -116,7 +116,7 @@ def read_all(folders: Sequence[Path], progress: Progress = lambda what, n, total
 
 def packed(entry: Entry) -> tuple[Cells, ...]:
     """The cells of an entry in memory."""
-    families = parsed(to_json(entry))["scorecard"]["families"]
+    families = untrusted.json_of(to_json(entry))["scorecard"]["families"]
     return tuple(_cells(family, {}) for family in families)
 
 
@@ -256,8 +256,8 @@ def _read_some(folders: Sequence[Path]) -> list[Read]:
 def _read(folder: Path, same: dict[Any, Any]) -> Read:
     path = store.regular(folder / store.ENTRY)
     try:
-        text = path.read_bytes()
-        data = parsed(text, allow_inf_nan=False)
+        text = untrusted.content(path)
+        data = untrusted.json_of(text)
         if data["protocol"] == protocol1.PROTOCOL_1:
             data = protocol1.converted(data)
         families = data["scorecard"]["families"]

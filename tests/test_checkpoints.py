@@ -112,7 +112,6 @@ def test_the_dot_is_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest
         ("---\nlicense: other\n---\n", "other"),
         ("---\nlicense: [mit, cc0-1.0]\n---\n", "mit, cc0-1.0"),
         ("---\nlicense:\n---\n", None),
-        ("---\n[\n---\n", None),
         ("---\njust text\n---\n", None),
         ("# no head\nlicense: mit\n", None),
     ],

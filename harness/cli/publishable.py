@@ -74,24 +74,17 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
 
 def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
     """Data cards by task, and what is wrong with any: the `configs` of its YAML head say which it is of."""
-    import yaml
+    from harness import untrusted
 
-    from harness.disk import pointer
-
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     wrong = []
     for path in paths:
-        if line := pointer(path):
-            wrong.append(line)
-            continue
         try:
-            text = path.read_text("utf-8")
-            head = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
-        except (OSError, UnicodeDecodeError) as error:
-            wrong.append(f"{path} cannot be read as text in UTF-8 ({error})")
+            text = untrusted.utf8(untrusted.content(path))
+            head = untrusted.yaml_of(text.split("---")[1]) if text.startswith("---") else None
+        except untrusted.Unreadable as error:
+            wrong.append(f"{path} is not readable: {error}")
             continue
-        except yaml.YAMLError:
-            head = None
         configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not all(name in tasks for name in configs):
             wrong.append(
@@ -99,8 +92,8 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
                 f" folder has {', '.join(tasks)}"
             )
             continue
-        found |= dict.fromkeys(configs, text)
-    return found, wrong
+        texts |= dict.fromkeys(configs, text)
+    return texts, wrong
 
 
 def of_the_hub(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:

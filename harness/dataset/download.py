@@ -22,8 +22,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from harness import audio
+from harness import audio, untrusted
 from harness.dataset import folder, schema, shards
+from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
@@ -148,7 +149,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))
         sha256 = shards.sha256_of(part)
-        source = json.loads((suite.root / SOURCE).read_text("utf-8"))
+        source = _source(suite.root, suite.name)
         source["rebuilt"][path] = {"from": suite.manifest.files[path], "to": sha256}
         manifest = dataclasses.replace(suite.manifest, files={**suite.manifest.files, path: sha256})
         told = to_json(manifest).encode()
@@ -160,8 +161,8 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
 
 def was_rebuilt(suite: Suite, task: Task) -> bool:
     """Whether the clips of a task came from the user's own copy."""
-    path = suite.root / SOURCE
-    return path.is_file() and clips_path(task.name) in json.loads(path.read_text("utf-8"))["rebuilt"]
+    stated = sources.read(suite.root)
+    return stated is not None and clips_path(task.name) in stated["rebuilt"]
 
 
 def compared(suite: Suite, task: Task) -> Rebuilt:
@@ -244,7 +245,11 @@ def _trimmed(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str])
 
 def _existing(to: Path) -> Manifest | None:
     path = to / MANIFEST
-    return from_json(Manifest, path.read_bytes()) if path.is_file() else None
+    try:
+        return from_json(Manifest, untrusted.content(path)) if path.is_file() else None
+    except ValueError as error:
+        why = str(error).splitlines()[0]
+        raise BadSignals(f"{path} is not a manifest of this version ({why}); choose another --to") from None
 
 
 def _source(to: Path, name: str) -> dict[str, Any]:
@@ -253,11 +258,10 @@ def _source(to: Path, name: str) -> dict[str, Any]:
     Raises:
         BadInput: from elsewhere.
     """
-    if (to / SOURCE).is_file():
-        found: dict[str, Any] = json.loads((to / SOURCE).read_text("utf-8"))
-        if found["source"] == name:
-            return found
-        raise BadInput(f"{to} holds signals of {found['source']}, not of {name}; choose another --to")
+    if (stated := sources.read(to)) is not None:
+        if stated["source"] == name:
+            return stated
+        raise BadInput(f"{to} holds signals of {stated['source']}, not of {name}; choose another --to")
     if (to / MANIFEST).is_file():
         raise BadInput(f"{to} holds signals that were not downloaded; choose another --to")
     return {"source": name, "commit": None, "manifest": None, "rebuilt": {}}

@@ -10,7 +10,6 @@ Public: prepare, problems, published_before, exposed, Prepared, PLACE.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -23,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness import audio
+from harness import audio, untrusted
 from harness.dataset import card, licences, schema, shards
 from harness.dataset.hold_back import shared_clips
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
@@ -235,10 +234,12 @@ class _Bench:
         self.place = place
         self.made: dict[str, str] = {}
         """Path -> what it was made of."""
-        self.before: dict[str, str] = {}
+        try:
+            before = untrusted.json_of(untrusted.content(place / _MADE))
+        except untrusted.Unreadable:
+            before = None
+        self.before: dict[str, str] = before if isinstance(before, dict) else {}
         """The same of an earlier run."""
-        with contextlib.suppress(OSError, ValueError):
-            self.before = json.loads((place / _MADE).read_text("utf-8"))
 
     def make(self, part: _Part) -> None:
         """Make a file, unless it was made of the same before."""

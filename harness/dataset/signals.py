@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, disk, spectra
-from harness.dataset import schema, shards
-from harness.dataset.layout import ANCHORS, MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness import audio, disk, spectra, untrusted
+from harness.dataset import schema, shards, source
+from harness.dataset.layout import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.recent import Recent
 from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals, likely
@@ -77,7 +76,7 @@ class Suite:
                 "build one with: goodenough extract MODEL --task T --corpus SOURCE --out DIR"
             )
         try:
-            self.manifest = from_json(Manifest, path.read_bytes())
+            self.manifest = from_json(Manifest, untrusted.content(path))
         except ValueError as error:
             why = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
             raise BadSignals(disk.pointer(path) or why) from None
@@ -288,10 +287,10 @@ class Suite:
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
             corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
-            source = quote(str(self.root) if self.commit is None else self.name)
+            here = quote(str(self.root) if self.commit is None else self.name)
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {source} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {here} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
         return schema.clip_of(row)
 
@@ -347,31 +346,29 @@ def _odd_name(manifest: Manifest) -> str | None:
     return odd or next((path for path in manifest.files if not plain.fullmatch(path)), None)
 
 
-def load(source: str) -> Suite:
+def load(name: str) -> Suite:
     """Open a signals folder, or a dataset of the Hub as `ORG/NAME` or `ORG/NAME@REVISION`.
 
     Raises:
         BadSignals: neither, or not a finished signals folder.
     """
-    path = Path(source)
+    path = Path(name)
     if path.is_dir():
         return Suite(path, *_origin(path))
     if path.exists():
-        raise BadSignals(f"{source} is a file; expected a signals folder or a Hub dataset ORG/NAME")
-    named = split(source)
+        raise BadSignals(f"{name} is a file; expected a signals folder or a Hub dataset ORG/NAME")
+    named = split(name)
     if named is None:
-        raise BadSignals(f"no signals folder at {source}, and it is not a Hub dataset ORG/NAME")
+        raise BadSignals(f"no signals folder at {name}, and it is not a Hub dataset ORG/NAME")
     return from_hub(*named)
 
 
 def _origin(root: Path) -> tuple[str, str | None]:
     """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
-    try:
-        told = json.loads((root / SOURCE).read_text("utf-8"))
-        if told["manifest"] == shards.sha256_of(root / MANIFEST):
-            return str(told["source"]), told["commit"]
-    except (OSError, ValueError, KeyError):
-        pass
+    stated = source.read(root)
+    manifest = root / MANIFEST
+    if stated and manifest.is_file() and stated["manifest"] == shards.sha256_of(manifest):
+        return stated["source"], stated["commit"]
     return f"local/{root.resolve().name}", None
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from harness import tasks
+from harness import tasks, untrusted
 from harness.dataset import licences
 from harness.documents import from_json
 from harness.errors import BadInput, BadTask, likely
@@ -214,32 +214,14 @@ def content_sha256(recipe: Recipe, task: Task) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-# ---- YAML, without its surprises -----------------------------------------------------------------
+# ---- as it is written ----------------------------------------------------------------------------
 
 
 def _yaml(path: Path) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Refuses what SafeLoader lets pass: a key twice, where the last would win; keys that are no text."""
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, str):
-                raise BadInput(f"{path}, line {line}: {key!r} must be text (quote yes, no and numbers)")
-            if key in found:
-                raise BadInput(f"{path}, line {line}: {key!r} stands there twice")
-            found[key] = loader.construct_object(value_node, deep=True)
-        return found
-
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+        return untrusted.yaml_of(untrusted.content(path))
+    except untrusted.Unreadable as error:
+        raise BadInput(f"{path} is not readable YAML: {error}") from None
 
 
 def _empty(raw: Any) -> Iterator[str]:

@@ -7,16 +7,14 @@ Public: unusable, record, strings.
 
 from __future__ import annotations
 
-import json
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness import untrusted
 from harness.disk import pointer
 from harness.documents import from_json
-from harness.submit import text
 
 T = TypeVar("T")
 
@@ -47,25 +45,12 @@ def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
     """Read a record from a file that may be opened.
 
     Returns:
-        The record, or None, and the problems: those of its shape, and fields that stand there twice.
+        The record, or None and the problems.
     """
-    twice: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> None:
-        counted = Counter(name for name, _ in items)
-        twice.extend(name for name, n in counted.items() if n > 1)
-
     try:
-        data = path.read_bytes()
-        found = from_json(kind, data)
-        json.loads(data, object_pairs_hook=pairs)
-    except OSError as error:
-        return None, [f"{path.name}: cannot be read ({error.strerror}), expected a file"]
-    except (ValueError, RecursionError) as error:
+        return from_json(kind, untrusted.content(path)), []
+    except ValueError as error:
         return None, [f"{path.name}: {line}" for line in str(error).split("\n")]
-    return found, [
-        f"{path.name}: field {text.shown(name)} stands there twice, expected once" for name in twice
-    ]
 
 
 def strings(value: Any, where: str = "") -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from harness import untrusted
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.hub import fetching, pushing
@@ -118,8 +119,8 @@ def _read(repository: Repository, path: Path) -> list[Any]:
         BadInput: somebody else's file.
     """
     try:
-        found = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError:
+        found = untrusted.yaml_of(untrusted.content(path))
+    except untrusted.Unreadable:
         found = None
     if not isinstance(found, list) or not all(isinstance(r, dict) and "dataset" in r for r in found):
         raise BadInput(

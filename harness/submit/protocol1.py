@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness import untrusted
 from harness.dataset import schema
 from harness.documents import Entry, from_json
 from harness.records import STIMULI
@@ -86,14 +87,14 @@ def entry_of(text: bytes) -> Entry:
     Raises:
         ValueError: it is none.
     """
-    return from_json(Entry, json.dumps(converted(json.loads(text))))
+    return from_json(Entry, json.dumps(converted(untrusted.json_of(text))))
 
 
 def stated_in(text: bytes) -> bool:
     """Whether the content of an entry.json says that it is of protocol 1."""
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = untrusted.json_of(text)
+    except untrusted.Unreadable:
         return False
     stated = data.get("protocol") if isinstance(data, dict) else None
     return stated == PROTOCOL_1 and type(stated) is int

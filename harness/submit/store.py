@@ -22,6 +22,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from harness import untrusted
 from harness.dataset import shards
 from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
@@ -104,10 +105,11 @@ def read(folder: Path) -> Entry:
     """
     path = regular(folder / ENTRY)
     try:
-        return parse(path.read_bytes())
+        path.stat()
+        return parse(untrusted.content(path))
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         first = str(error).splitlines()[0]
         raise BadInput(
             f"{path} is not an entry of this version ({first}); "

@@ -29,7 +29,7 @@ def written_back(kind: type[Any]) -> Callable[[Any, bytes], str | None]:
 
 
 def differing(written: Any, stated: Any, where: str = "") -> str | None:
-    """Where a record, as JSON, says something that the file does not; fields that have defaults may be added."""
+    """Where a record, as JSON, says what the file does not; fields that have defaults may be added."""
     if isinstance(written, dict) and isinstance(stated, dict):
         if lost := stated.keys() - written.keys():
             return f"{where}: {min(lost)!r:.60} is lost"

@@ -77,7 +77,7 @@ def damaged(generator: random.Random, data: bytes) -> bytes:
 
 
 def json_text(generator: random.Random, data: bytes) -> bytes:
-    """JSON whose values, members and names were changed, doubled, moved or left out; now and then its bytes."""
+    """JSON whose values, members and names, or bytes, were changed, doubled, moved or left out."""
     roll = generator.random()
     if roll < 0.15:
         return damaged(generator, data)

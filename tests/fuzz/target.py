@@ -43,8 +43,8 @@ class Target:
     """What the product makes of a file. Raises GoodenoughError or Refused, with lines; any other exception is
     a fault."""
     invalid: Callable[[Any, bytes], str | None] = _nothing
-    """Of what `read` gave back and the bytes of the file: why it should have been refused; None if it is right.
-    Writes it back and reads it again, or asks a second reader."""
+    """Of what `read` gave back and the bytes of the file: why it should have been refused; None if it is
+    right. Writes it back and reads it again, or asks a second reader."""
     place: Callable[[Path], Path] = _in_folder
     """Makes in an empty folder what lies beside the file; gives back the path of the file. Once in each child
     process."""

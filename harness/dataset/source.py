@@ -1,0 +1,56 @@
+"""`.source.json` of a downloaded signals folder: where its files came from, and which were rebuilt here.
+
+    {
+      "source": "org/name",
+      "commit": "0123456789abcdef0123456789abcdef01234567",
+      "manifest": "<sha256 of manifest.json>",
+      "rebuilt": {"<path>": {"from": "<sha256>", "to": "<sha256>"}}
+    }
+
+Public: read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness import untrusted
+from harness.dataset.layout import SOURCE
+from harness.errors import BadSignals
+
+
+def read(root: Path) -> dict[str, Any] | None:
+    """Its fields; None where a folder has none.
+
+    Raises:
+        BadSignals: there is something else.
+    """
+    path = root / SOURCE
+    if not path.is_file():
+        return None
+    try:
+        fields = untrusted.json_of(untrusted.content(path))
+        why = None if _sound(fields) else "expected the fields source, commit, manifest and rebuilt"
+    except untrusted.Unreadable as error:
+        why = str(error)
+    if why:
+        raise BadSignals(f"{path} does not say where the signals came from ({why}); download them again")
+    return dict(fields)
+
+
+def _sound(fields: Any) -> bool:
+    if not isinstance(fields, dict) or set(fields) != {"source", "commit", "manifest", "rebuilt"}:
+        return False
+    stated = [
+        fields["source"],
+        *(fields[name] for name in ("commit", "manifest") if fields[name] is not None),
+    ]
+    rebuilt = fields["rebuilt"]
+    if not isinstance(rebuilt, dict):
+        return False
+    for each in rebuilt.values():
+        if not isinstance(each, dict) or set(each) != {"from", "to"}:
+            return False
+        stated += each.values()
+    return all(isinstance(value, str) for value in stated)

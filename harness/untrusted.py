@@ -1,0 +1,320 @@
+"""The door for JSON and YAML that strangers wrote: what passes is plain, bounded and means one thing.
+
+Plain values come out: objects with text as keys, lists, texts, numbers, true, false and None. Refused are
+a name that stands twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
+MAX_NUMBER, NUL and halves of characters in texts, whatever is not UTF-8, tags that make objects, and content
+nested deeper than MAX_DEPTH. Of YAML a date is the text that stands there, and aliases are read as long as
+all they stand for stays below MAX_VALUES.
+
+A record of known fields is read by `documents.from_json`; everything else comes through here.
+
+Public: Unreadable, content, utf8, json_of, yaml_of.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.disk import pointer
+
+if TYPE_CHECKING:
+    import yaml
+
+MAX_BYTES = 2**24
+"""Size of a file that is read."""
+MAX_YAML_BYTES = 2**20
+"""Size of YAML, whose parsers are slow."""
+MAX_DEPTH = 64
+"""Lists and objects in one another."""
+MAX_NUMBER = 10**38
+"""Size of a number; float32 ends at 3e38."""
+MAX_VALUES = 200_000
+"""Values in YAML, with what aliases stand for."""
+
+_TAG = "tag:yaml.org,2002:"
+
+
+class Unreadable(ValueError):
+    """What is wrong with a file, for the end of a line that begins with its name."""
+
+
+def content(path: Path, longest: int = MAX_BYTES) -> bytes:
+    """The bytes of a file, or of one that a link leads to.
+
+    Args:
+        path: the file.
+        longest: the most bytes it may have.
+
+    Raises:
+        Unreadable: no file, a pipe or a device, a pointer of git-lfs, too large, or it cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("it is no file")
+        if line := pointer(path):
+            raise Unreadable(line)
+        if status.st_size > longest:
+            raise Unreadable(f"it has {status.st_size:,} bytes; expected at most {longest:,}")
+        with open(path, "rb") as file:
+            data = file.read(longest + 1)
+    except OSError as error:
+        raise Unreadable(f"it cannot be read ({error.strerror})") from None
+    if len(data) > longest:
+        raise Unreadable(f"it has more than {longest:,} bytes")
+    return data
+
+
+def utf8(data: bytes) -> str:
+    """Bytes as text.
+
+    Raises:
+        Unreadable: they are in another encoding.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+        found = "it is UTF-16 or UTF-32" if wide else "it is not UTF-8"
+        raise Unreadable(f"{found}; save it as UTF-8") from None
+
+
+def json_of(data: bytes | str) -> Any:
+    """What JSON says.
+
+    Args:
+        data: UTF-8 without a byte order mark, or text.
+
+    Raises:
+        Unreadable: it is not JSON, or one of the things in the head of this module.
+    """
+    text = data if isinstance(data, str) else utf8(data)
+    if text.startswith("\ufeff"):
+        raise Unreadable("it begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except Unreadable:
+        raise
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError:
+        raise Unreadable(f"it holds a number beyond {MAX_NUMBER:.0e}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    _require_plain(value, texts="\\u" in text)
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise Unreadable(f"{name!r:.60} stands there twice; expected once")
+    return names
+
+
+def _no_number(word: str) -> Any:
+    raise Unreadable(f"it holds {word}, which is no number of JSON")
+
+
+def _too_deep() -> Unreadable:
+    return Unreadable(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _require_plain(value: Any, *, texts: bool) -> None:
+    """Level by level: depth, numbers and, if there may be odd ones, texts."""
+    level, depth = [value], 0
+    while level:
+        if (depth := depth + 1) > MAX_DEPTH + 1:
+            raise _too_deep()
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below.extend(each.values())
+                if texts:
+                    for name in each:
+                        _require_text(name)
+            elif isinstance(each, list):
+                below.extend(each)
+            elif isinstance(each, str):
+                if texts:
+                    _require_text(each)
+            elif isinstance(each, int | float):
+                _require_number(each)
+        level = below
+
+
+def _require_number(value: float) -> None:
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # nor NaN
+        raise Unreadable(f"it holds a number beyond {MAX_NUMBER:.0e}")
+
+
+def _require_text(value: str) -> None:
+    if "\0" in value:
+        raise Unreadable(f"{value!r:.60} holds a NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Unreadable(f"{value!r:.60} holds half a character (a lone surrogate)") from None
+
+
+# ---- YAML ----------------------------------------------------------------------------------------
+
+
+def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
+    """What YAML says, with the types of version 1.1, as PyYAML has them, but no dates.
+
+    Args:
+        data: UTF-8, or text.
+        any_keys: keys that are no text count as the text that stands there.
+
+    Raises:
+        Unreadable: it is not YAML, or one of the things in the head of this module, or of more than one
+            document; the message names the line.
+    """
+    import yaml
+
+    text = data if isinstance(data, str) else utf8(data)
+    if len(text) > MAX_YAML_BYTES:
+        raise Unreadable(f"it has {len(text):,} characters; expected at most {MAX_YAML_BYTES:,}")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Yaml(loader(text), any_keys).document()
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise Unreadable(f"{where}{' '.join(str(problem or error).split())}") from None
+
+
+class _Yaml:
+    """Values from the events of a parser, one after the other: nothing is built that is not counted."""
+
+    def __init__(self, events: Any, any_keys: bool) -> None:
+        from yaml.constructor import SafeConstructor
+        from yaml.resolver import Resolver
+
+        self._events, self._any_keys = events, any_keys
+        self._resolver: Any = Resolver()
+        self._constructor = SafeConstructor()
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
+        """Value, number of values in it, and depth of it, by anchor."""
+        self._n = 0
+
+    def document(self) -> Any:
+        import yaml
+
+        self._events.get_event()  # the stream starts
+        if self._events.check_event(yaml.StreamEndEvent):
+            return None
+        self._events.get_event()  # the document starts
+        value, _ = self._value(0)
+        self._events.get_event()
+        if not self._events.check_event(yaml.StreamEndEvent):
+            raise self._at(self._events.peek_event(), "a second document begins; expected one")
+        return value
+
+    def _at(self, event: Any, line: str) -> Unreadable:
+        return Unreadable(f"line {event.start_mark.line + 1}: {line}")
+
+    def _value(self, depth: int) -> tuple[Any, int]:
+        """The next value, and its depth."""
+        import yaml
+
+        event, before = self._events.get_event(), self._n
+        self._n += 1
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise self._at(event, f"*{event.anchor:.60} stands for nothing before it")
+            value, n, below = self._anchors[event.anchor]
+            self._n += n
+        elif isinstance(event, yaml.ScalarEvent):
+            value, below = self._scalar(event), 0
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._require_tag(event, "seq")
+            value, below = self._list(depth)
+        else:
+            self._require_tag(event, "map")
+            value, below = self._mapping(depth)
+        if self._n > MAX_VALUES:
+            raise self._at(event, f"more than {MAX_VALUES:,} values, aliases resolved")
+        if depth + below > MAX_DEPTH:
+            raise self._at(event, str(_too_deep()))
+        if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
+            self._anchors[event.anchor] = value, self._n - before, below
+        return value, below
+
+    def _list(self, depth: int) -> tuple[list[Any], int]:
+        import yaml
+
+        values, deepest = [], 0
+        self._require_depth(depth)
+        while not self._events.check_event(yaml.SequenceEndEvent):
+            value, below = self._value(depth + 1)
+            values.append(value)
+            deepest = max(deepest, below)
+        self._events.get_event()
+        return values, deepest + 1
+
+    def _mapping(self, depth: int) -> tuple[dict[str, Any], int]:
+        import yaml
+
+        fields: dict[str, Any] = {}
+        deepest = 0
+        self._require_depth(depth)
+        while not self._events.check_event(yaml.MappingEndEvent):
+            event = self._events.peek_event()
+            key, _ = self._value(depth + 1)
+            if isinstance(event, yaml.ScalarEvent) and self._any_keys:
+                key = event.value
+            if not isinstance(key, str):
+                raise self._at(event, f"{key!r:.60} must be text (quote yes, no and numbers)")
+            if key == "<<" and getattr(event, "style", None) is None:
+                raise self._at(event, "<< is not read here; write the fields out")
+            if key in fields:
+                raise self._at(event, f"{key!r:.60} stands there twice; expected once")
+            fields[key], below = self._value(depth + 1)
+            deepest = max(deepest, below)
+        self._events.get_event()
+        return fields, deepest + 1
+
+    def _require_depth(self, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise self._at(self._events.peek_event(), str(_too_deep()))
+
+    def _require_tag(self, event: Any, kind: str) -> None:
+        if event.tag not in (None, "!", _TAG + kind):
+            raise self._at(event, f"the tag {_shown(event.tag)} is not read here; leave it out")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        import yaml
+
+        tag = event.tag
+        if tag in (None, "!"):
+            tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
+        elif tag not in {_TAG + kind for kind in ("str", "null", "bool", "int", "float")}:
+            raise self._at(event, f"the tag {_shown(tag)} is not read here; leave it out")
+        kind = tag.removeprefix(_TAG)
+        try:
+            if kind == "null":
+                return None
+            if kind in ("bool", "int", "float"):
+                value = getattr(self._constructor, f"construct_yaml_{kind}")(
+                    yaml.ScalarNode(tag, event.value)
+                )
+                if not isinstance(value, bool):
+                    _require_number(value)
+                return value
+            _require_text(event.value)
+        except Unreadable as error:
+            raise self._at(event, str(error)) from None
+        except (ValueError, LookupError, OverflowError):
+            raise self._at(event, f"{event.value!r:.60} is no {kind} that is read here") from None
+        return event.value
+
+
+def _shown(tag: str) -> str:
+    return ascii(f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag)[1:-1][:60]
