@@ -182,3 +182,123 @@ def spans(data: bytes) -> Spans:
     if last is not None:
         ended(*last)
     return tuple(values), tuple(keys), tuple(members)
+
+
+_SCALARS: tuple[bytes, ...] = (
+    *(
+        b"2026-02-30",
+        b"2026-13-45T99:99:99Z",
+        b"0001-01-01",
+        b"!!python/object/apply:os.system [id]",
+        b"!!binary ==",
+    ),
+    *(
+        b"!!python/name:os.system",
+        b"!foo x",
+        b"!!set {a}",
+        b"!!omap []",
+        b"!!timestamp x",
+        b"!!int x",
+        b"!!float ''",
+    ),
+    *(
+        b"~",
+        b"yes",
+        b"no",
+        b"on",
+        b"0x1F",
+        b"0b101",
+        b"017",
+        b"1:30:00",
+        b"1_0",
+        b".inf",
+        b"-.INF",
+        b".nan",
+        b"1e3",
+    ),
+    *(
+        b"9" * 5000,
+        b"1.0e+999",
+        b"-" + b"9" * 50,
+        b"*nobody",
+        b"&x [*x]",
+        b"&x {a: *x}",
+        b"|\n  x",
+        b">-\n x",
+        b"@x",
+    ),
+    *(
+        b"'",
+        b'"',
+        b'"\\ud800"',
+        b'"\\x00"',
+        b"\x00",
+        b"\x07",
+        b"\xff",
+        b"%TAG ! x",
+        b"---",
+        b"...",
+        b"? x",
+        b": x",
+    ),
+    *(
+        b"[" * 100_000,
+        b"[" * 70 + b"]" * 70,
+        b"{a: " * 5000,
+        b"- " * 3000,
+        b"[]",
+        b"{}",
+        b"[1, {2: 3}]",
+        b"{1: 2}",
+    ),
+    *(
+        b"<<: {a: b}",
+        b"{<<: [x]}",
+        b"{a: 1, a: 2}",
+        b"? [a, b]\n: c",
+        b"!!map []",
+        b"!!seq {}",
+        b"!!str 1",
+        b"! 1",
+    ),
+)
+BOMB = b"a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 20)
+)
+"""Nine to the twentieth texts."""
+
+_WORD = re.compile(rb"[^\s:\[\]{},#\"'-][^:\n\[\]{},#]*")
+
+
+def yaml_text(generator: random.Random, data: bytes) -> bytes:
+    """YAML whose words and lines, or bytes, were changed, doubled, moved, indented or left out."""
+    roll = generator.random()
+    if roll < 0.15:
+        return damaged(generator, data)
+    if roll < 0.18:
+        return data.decode("utf-8", "replace").encode(generator.choice(("utf-16", "utf-8-sig", "utf-32")))
+    if roll < 0.2:
+        at = data.find(b"\n") + 1
+        return data[:at] + BOMB + data[at:]
+    for _ in range(generator.choice((1, 1, 1, 2, 3))):
+        lines = data.split(b"\n")
+        i, j = generator.randrange(len(lines)), generator.randrange(len(lines))
+        match generator.randrange(8):
+            case 0 | 1 | 2 | 3:
+                words = list(_WORD.finditer(data))
+                match = generator.choice(words) if words else None
+                if match:
+                    new = generator.choice(generator.choice((_SCALARS, _SCALARS, TEXTS, LITERALS)))
+                    data = data[: match.start()] + new + data[match.end() :]
+            case 4:
+                data = b"\n".join([*lines[:i], lines[i], *lines[i:]])
+            case 5:
+                data = b"\n".join([*lines[:i], *lines[i + 1 :]])
+            case 6:
+                data = b"\n".join(
+                    [*lines[:i], generator.choice((b" ", b"  ", b"\t", b"- ")) + lines[i], *lines[i + 1 :]]
+                )
+            case _:
+                lines[i], lines[j] = lines[j], lines[i]
+                data = b"\n".join(lines)
+    return data

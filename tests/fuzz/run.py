@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -26,8 +27,8 @@ from tests.fuzz.child import Outcome, make
 
 SILENT_SECONDS = 120
 """Without a report, by the clock, after which a child is ended."""
-MOST_FAULTS = 20
-"""After which a run is given up: so many are one fault seen often."""
+MOST_KINDS = 20
+"""Kinds of faults after which a run is given up."""
 BAD = tuple(outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.REFUSED))
 ROOT = Path(__file__).parent.parent.parent
 
@@ -54,8 +55,8 @@ class Tally:
     """Of the target."""
     counts: Counter[Outcome] = field(default_factory=Counter)
     """Files by outcome."""
-    faults: list[Fault] = field(default_factory=list)
-    """The first ones."""
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """The first one of each kind."""
     seconds: float = 0.0
     """By the clock, the start of the child included."""
 
@@ -74,7 +75,7 @@ def run(name: str, n: int, *, first: int = 0, seed: int = 0) -> Tally:
     """
     tally, start, following, end = Tally(name), time.perf_counter(), first, first + n
     with tempfile.TemporaryDirectory() as folder:
-        while following < end and len(tally.faults) < MOST_FAULTS:
+        while following < end and len(tally.faults) < MOST_KINDS:
             before = following
             following, died = _child(tally, Path(folder) / "run", seed, following, end)
             if died is not None:
@@ -89,7 +90,8 @@ def run(name: str, n: int, *, first: int = 0, seed: int = 0) -> Tally:
 
 def _count(tally: Tally, fault: Fault) -> None:
     tally.counts[fault.outcome] += 1
-    tally.faults.append(fault)
+    last = fault.text.strip().splitlines()[-1:] or [""]
+    tally.faults.setdefault(re.sub(r"'[^']*'|\d+|\"[^\"]*\"", "_", f"{fault.outcome} {last[0]}")[:80], fault)
 
 
 def _of_death(text: str) -> Outcome:
@@ -117,7 +119,7 @@ def _child(tally: Tally, folder: Path, seed: int, first: int, end: int) -> tuple
             os.close(reading)
             process.kill()
             process.wait()
-        if following >= end or len(tally.faults) >= MOST_FAULTS:
+        if following >= end or len(tally.faults) >= MOST_KINDS:
             return following, None
         errors.seek(0)
         last = " ".join(errors.read().decode(errors="replace").split())[-600:]
@@ -129,7 +131,7 @@ def _child(tally: Tally, folder: Path, seed: int, first: int, end: int) -> tuple
 
 def _reports(tally: Tally, reading: int, process: subprocess.Popen[bytes], first: int) -> tuple[int, bool]:
     rest, following = b"", first
-    while len(tally.faults) < MOST_FAULTS:
+    while len(tally.faults) < MOST_KINDS:
         if not select.select([reading], [], [], SILENT_SECONDS)[0]:
             return following, True
         if not (data := os.read(reading, 1 << 16)):
@@ -167,13 +169,17 @@ def main() -> None:
         if args.show:
             sys.stdout.buffer.write(make(ALL[name], ALL[name].originals(), args.seed, args.first))
             continue
-        tally = run(name, args.inputs, first=args.first, seed=args.seed)
+        try:
+            tally = run(name, args.inputs, first=args.first, seed=args.seed)
+        except RuntimeError as error:
+            print(f"| {name} | {error} |", flush=True)
+            continue
         shown = " | ".join(str(tally.counts[outcome]) for outcome in Outcome)
         print(
             f"| {name} | {tally.counts.total()} | {shown} | {tally.counts.total() / tally.seconds:.0f}/s |",
             flush=True,
         )
-        for fault in tally.faults:
+        for fault in tally.faults.values():
             print(f"  {fault.outcome} at {fault.i}: {fault.text}", flush=True)
 
 

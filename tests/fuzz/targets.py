@@ -1,13 +1,15 @@
 """All targets by name.
 
-A new module of targets is one line here.
+A new module of targets is one name here.
 
 Public: ALL.
 """
 
 from __future__ import annotations
 
-from tests.fuzz import json_files
+from tests.fuzz import json_files, model_files, other_files
 from tests.fuzz.target import Target
 
-ALL: dict[str, Target] = {target.name: target for module in (json_files,) for target in module.TARGETS}
+_MODULES = (json_files, model_files, other_files)
+
+ALL: dict[str, Target] = {target.name: target for module in _MODULES for target in module.TARGETS}
