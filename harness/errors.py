@@ -27,9 +27,25 @@ def likely(word: str, known: Iterable[str]) -> str:
 
 
 class GoodenoughError(Exception):
-    """Everything raised on purpose."""
+    """Everything raised on purpose; as text it is one line of printable characters, and of bounded length."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return _plain(super().__str__())
+
+
+_HEAD, _TAIL = 1400, 500
+"""Characters that stay of a long message; what to do about it stands at its end."""
+
+
+def _plain(message: str) -> str:
+    if len(message) > _HEAD + _TAIL:
+        message = f"{message[:_HEAD]} ... {message[-_TAIL:]}"
+    if message.isprintable():
+        return message
+    escaped = (" " if c.isspace() else c.encode("unicode_escape").decode() for c in message)
+    return "".join(c if c.isprintable() else e for c, e in zip(message, escaped, strict=True))
 
 
 class BadInput(GoodenoughError):

@@ -69,7 +69,8 @@ class Journal:
             return
         found, *items = _objects(self.path, whole)
         if json.dumps(found, sort_keys=True) != head:
-            other = sorted(k for k in {*found, *work} if found.get(k) != json.loads(head).get(k))
+            expected = json.loads(json.dumps(work))
+            other = sorted(k for k in {*found, *work} if found.get(k) != expected.get(k))
             raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
         self.items = items
         self._keeps = bool(items)

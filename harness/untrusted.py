@@ -129,10 +129,11 @@ def _require_plain(value: Any, *, texts: bool) -> None:
     """Level by level: depth, numbers and, if there may be odd ones, texts."""
     level, depth = [value], 0
     while level:
-        if (depth := depth + 1) > MAX_DEPTH + 1:
-            raise _too_deep()
+        depth += 1
         below: list[Any] = []
         for each in level:
+            if depth > MAX_DEPTH and isinstance(each, dict | list):
+                raise _too_deep()
             if isinstance(each, dict):
                 below.extend(each.values())
                 if texts:
@@ -272,7 +273,7 @@ class _Yaml:
                 key = event.value
             if not isinstance(key, str):
                 raise self._at(event, f"{key!r:.60} must be text (quote yes, no and numbers)")
-            if key == "<<" and getattr(event, "style", None) is None:
+            if key == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
                 raise self._at(event, "<< is not read here; write the fields out")
             if key in fields:
                 raise self._at(event, f"{key!r:.60} stands there twice; expected once")

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from harness import untrusted
 from harness.errors import BadModel
 from harness.plurals import plural
 
@@ -47,24 +49,46 @@ def require_numbers(name: str, files: Iterable[Path]) -> int:
         How many.
 
     Raises:
-        BadModel: some are whole numbers or of 8 bits: they mean nothing without their scales.
+        BadModel: a file is not whole, or its header is not one; or some are whole numbers or of 8 bits: they
+            mean nothing without their scales.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError
 
     n = 0
     for path in files:
-        with safe_open(path, framework="np") as file:
-            for key in file.keys():  # noqa: SIM118 - it is no dict
-                tensor = file.get_slice(key)
-                size = 1
-                for length in tensor.get_shape():
-                    size *= length
-                n += size
-                if tensor.get_dtype() not in _FLOATS and not _unused_as(key):
-                    raise BadModel(
-                        f"{name} has {key} as {tensor.get_dtype()} in {path.name}; expected floating point"
-                        " of 16 bits or more: are its weights quantised? score the model they were made from"
-                    )
+        try:
+            _require_header(path)
+            n += _numbers_in(name, path)
+        except (untrusted.Unreadable, SafetensorError, OSError, UnicodeError, OverflowError) as error:
+            raise BadModel(
+                f"{name}: {path.name} is no safetensors file that is whole ({' '.join(str(error).split())});"
+                " was a copy cut short? copy or download it again"
+            ) from None
+    return n
+
+
+def _require_header(path: Path) -> None:
+    """The header is JSON that has one meaning; safetensors itself sees to what it says."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > untrusted.MAX_BYTES:
+            raise untrusted.Unreadable(f"its header would have {length:,} bytes")
+        untrusted.json_of(file.read(length))
+
+
+def _numbers_in(name: str, path: Path) -> int:
+    from safetensors import safe_open
+
+    n = 0
+    with safe_open(path, framework="np") as file:
+        for key in file.keys():  # noqa: SIM118 - it is no dict
+            tensor = file.get_slice(key)
+            n += prod(tensor.get_shape())
+            if tensor.get_dtype() not in _FLOATS and not _unused_as(key):
+                raise BadModel(
+                    f"{name} has {key} as {tensor.get_dtype()} in {path.name}; expected floating point"
+                    " of 16 bits or more: are its weights quantised? score the model they were made from"
+                )
     return n
 
 

@@ -1,6 +1,6 @@
 """A process that lets parsers read what strangers might send, and reports after every file.
 
-    python -m tests.fuzz.child REPORT FOLDER SEED FIRST END NAME
+    python -m tests.fuzz.child REPORT FOLDER SEED [NAME FIRST END]...
 
 Input i of a target is a function of the seed, its name and i alone. Each report is one line of JSON on the
 file descriptor REPORT. The process may die of an input: the one after the last that was reported.
@@ -116,8 +116,13 @@ def main() -> None:
     """Read, and report."""
     from tests.fuzz.targets import ALL
 
-    report, folder, (seed, first, end) = int(sys.argv[1]), Path(sys.argv[2]), map(int, sys.argv[3:6])
-    target = ALL[sys.argv[6]]
+    report, folder, seed, *work = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, first, end in zip(work[::3], work[1::3], work[2::3], strict=True):
+        _run(ALL[name], int(report), Path(folder), int(seed), int(first), int(end))
+
+
+def _run(target: Target, report: int, folder: Path, seed: int, first: int, end: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     path, originals = target.place(folder), target.originals()
@@ -127,12 +132,11 @@ def main() -> None:
         if outcome is not Outcome.ACCEPTED:
             raise SystemExit(f"{target.name} does not accept an original: {outcome}: {text}")
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT_BYTES,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT_BYTES, resource.RLIM_INFINITY))
     for i in range(first, end):
         outcome, text = judge(target, path, make(target, originals, seed, i))
         shown = "" if outcome in (Outcome.ACCEPTED, Outcome.REFUSED) else text
-        os.write(report, json.dumps([i, outcome, shown]).encode() + b"\n")
+        os.write(report, json.dumps([target.name, i, outcome, shown]).encode() + b"\n")
 
 
 if __name__ == "__main__":

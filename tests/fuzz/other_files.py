@@ -55,12 +55,14 @@ corpora:
   masks_only_because: Its licence.
   licence: null
   seen: second-hand
+  checked: Its page.
 models:
 - {source: ./ear, architecture: wav2vec2, seen: docs, note: A toy.}
 - source: org/drum
   revision: 0123456789abcdef0123456789abcdef01234567
   architecture: hubert
   seen: "no"
+  note: Another toy.
   parameters_m: 94.5
   labels: {LABEL_0: angry, LABEL_1: happy, LABEL_2: null}
   labels_from: Its card.
@@ -228,10 +230,10 @@ def _as_csv(corpus: Any, data: bytes) -> str | None:
     head, rows = lines[0], [line for line in lines[1:] if line]
     at = head.index("split") if "split" in head else None
     n = len(rows) if at is None else sum(len(row) > at and row[at] != "" for row in rows)
-    ids = [row.clip_id for row in corpus.rows]
+    ids = [row.clip_id for row in corpus._rows]
     if len(ids) > n or len(set(ids)) < len(ids):
         return f"{ids} of {n} lines"
-    strange = [row.label for row in corpus.rows if row.label is not None and row.label not in EMOTION.labels]
+    strange = [row.label for row in corpus._rows if row.label is not None and row.label not in EMOTION.labels]
     return f"label {strange[0]!r:.40}" if strange else None
 
 
@@ -310,7 +312,7 @@ def _sounds(name: str, *codings: tuple[str, str]) -> Target:
 TARGETS = (
     Target(
         "YAML, any",
-        known(RECIPE + mutate.BOMB[:60].decode()),
+        known(RECIPE + "extra: [&a [x, 1.5e+3], *a, 0x1F, ~, 2026-01-31]\n"),
         mutate.yaml_text,
         through(untrusted.yaml_of),
         _as_pyyaml,

@@ -15,11 +15,13 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +29,6 @@ from tests.fuzz.child import Outcome, make
 
 SILENT_SECONDS = 120
 """Without a report, by the clock, after which a child is ended."""
-MOST_KINDS = 20
-"""Kinds of faults after which a run is given up."""
 BAD = tuple(outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.REFUSED))
 ROOT = Path(__file__).parent.parent.parent
 
@@ -58,50 +58,55 @@ class Tally:
     faults: dict[str, Fault] = field(default_factory=dict)
     """The first one of each kind."""
     seconds: float = 0.0
-    """By the clock, the start of the child included."""
+    """By the clock, with the start of the children."""
 
 
-def run(name: str, n: int, *, first: int = 0, seed: int = 0) -> Tally:
-    """Let a parser read n files.
+def run(names: Sequence[str], n: int, *, first: int = 0, seed: int = 0) -> list[Tally]:
+    """Let parsers read n files each.
 
     Args:
-        name: of the target.
+        names: of the targets.
         n: files.
         first: index of the first one.
         seed: of all of them.
 
     Raises:
-        RuntimeError: a child ended before its first file.
+        RuntimeError: a child ended by itself before it was done.
     """
-    tally, start, following, end = Tally(name), time.perf_counter(), first, first + n
+    tallies = [Tally(name) for name in names]
     with tempfile.TemporaryDirectory() as folder:
-        while following < end and len(tally.faults) < MOST_KINDS:
-            before = following
-            following, died = _child(tally, Path(folder) / "run", seed, following, end)
+        work = dict.fromkeys(names, (first, first + n))
+        while work:
+            start = time.perf_counter()
+            died = _child({tally.name: tally for tally in tallies}, Path(folder) / "run", seed, work)
+            work = {name: span for name, span in work.items() if span[0] < span[1]}
             if died is not None:
-                if died.startswith("start"):
-                    raise RuntimeError(f"{name}: {died}")
-                _count(tally, Fault(name, following, _of_death(died), died))
-                following += 1
-            assert following > before
-    tally.seconds = time.perf_counter() - start
-    return tally
+                name, (i, end) = next(iter(work.items()))
+                tally = next(tally for tally in tallies if tally.name == name)
+                _count(tally, Fault(name, i, _of_death(died), died))
+                tally.seconds += time.perf_counter() - start
+                work[name] = i + 1, end
+    return tallies
 
 
 def _count(tally: Tally, fault: Fault) -> None:
     tally.counts[fault.outcome] += 1
     last = fault.text.strip().splitlines()[-1:] or [""]
-    tally.faults.setdefault(re.sub(r"'[^']*'|\d+|\"[^\"]*\"", "_", f"{fault.outcome} {last[0]}")[:80], fault)
+    kind = re.sub(r"'[^']*'|\d+|\"[^\"]*\"", "_", f"{fault.outcome} {last[0]}")[:80]
+    tally.faults.setdefault(kind, fault)
 
 
 def _of_death(text: str) -> Outcome:
     return Outcome.SLOW if "SIGPROF" in text or "silent" in text else Outcome.ABORT
 
 
-def _child(tally: Tally, folder: Path, seed: int, first: int, end: int) -> tuple[int, str | None]:
-    """The index after the last one that was reported, and how the child died if it did."""
+def _child(
+    tallies: dict[str, Tally], folder: Path, seed: int, work: dict[str, tuple[int, int]]
+) -> str | None:
+    """Start a child; `work` is left with what it did not report. Returns how it died, if it did."""
     reading, writing = os.pipe()
-    arguments = [str(each) for each in (writing, folder, seed, first, end, tally.name)]
+    spans = (each for name, (first, end) in work.items() for each in (name, first, end))
+    arguments = [str(each) for each in (writing, folder, seed, *spans)]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fuzz.child", *arguments],
@@ -114,44 +119,46 @@ def _child(tally: Tally, folder: Path, seed: int, first: int, end: int) -> tuple
         )
         os.close(writing)
         try:
-            following, silent = _reports(tally, reading, process, first)
+            silent = _reports(tallies, reading, process, work)
         finally:
             os.close(reading)
             process.kill()
             process.wait()
-        if following >= end or len(tally.faults) >= MOST_KINDS:
-            return following, None
+        if silent:
+            return f"silent for {SILENT_SECONDS} s"
+        if process.returncode == 0:
+            return None
         errors.seek(0)
         last = " ".join(errors.read().decode(errors="replace").split())[-600:]
-    code = process.returncode
-    if code > 0:
-        return following, f"start: {last}"
-    return following, f"silent for {SILENT_SECONDS} s" if silent else f"{_signal(code)}: {last}"
+    if process.returncode > 0:
+        raise RuntimeError(f"a child ended with exit code {process.returncode}: {last}")
+    return f"{signal.Signals(-process.returncode).name}: {last}"
 
 
-def _reports(tally: Tally, reading: int, process: subprocess.Popen[bytes], first: int) -> tuple[int, bool]:
-    rest, following = b"", first
-    while len(tally.faults) < MOST_KINDS:
-        if not select.select([reading], [], [], SILENT_SECONDS)[0]:
-            return following, True
+def _reports(
+    tallies: dict[str, Tally],
+    reading: int,
+    process: subprocess.Popen[bytes],
+    work: dict[str, tuple[int, int]],
+) -> bool:
+    """Count what a child reports until it ends; whether it had to be given up."""
+    rest, before = b"", time.perf_counter()
+    while select.select([reading], [], [], SILENT_SECONDS)[0]:
         if not (data := os.read(reading, 1 << 16)):
             process.wait()
-            return following, False
+            return False
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            i, outcome, text = json.loads(line)
+            name, i, outcome, text = json.loads(line)
             if Outcome(outcome) in BAD:
-                _count(tally, Fault(tally.name, i, Outcome(outcome), text))
+                _count(tallies[name], Fault(name, i, Outcome(outcome), text))
             else:
-                tally.counts[Outcome(outcome)] += 1
-            following = i + 1
-    return following, False
-
-
-def _signal(code: int) -> str:
-    import signal
-
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                tallies[name].counts[Outcome(outcome)] += 1
+            work[name] = i + 1, work[name][1]
+        if lines:
+            tallies[name].seconds += time.perf_counter() - before
+            before = time.perf_counter()
+    return True
 
 
 def main() -> None:
@@ -170,7 +177,7 @@ def main() -> None:
             sys.stdout.buffer.write(make(ALL[name], ALL[name].originals(), args.seed, args.first))
             continue
         try:
-            tally = run(name, args.inputs, first=args.first, seed=args.seed)
+            (tally,) = run([name], args.inputs, first=args.first, seed=args.seed)
         except RuntimeError as error:
             print(f"| {name} | {error} |", flush=True)
             continue
