@@ -30,6 +30,8 @@ _RANGES: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
 )
 """Least and most of what an extractor's settings may be; of others see _WHOLE."""
 _WHOLE = (1, 100_000)
+_MEL_SETTINGS = frozenset({"feature_size", "num_mel_bins", "stride"})
+"""Of a wav2vec2-bert: what its settings have one of where they do not name their extractor."""
 _LARGEST = 1e30
 """Of a number that is not whole; float32 ends at 3e38."""
 
@@ -61,7 +63,7 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
         )
     kind = getattr(transformers, expected)
     _require_values(f"{name}: {{}} in {file}", settings, kind)
-    _require_bands(name, config, settings)
+    _require_bands(name, file, config, settings)
     try:
         with quiet():
             extractor = kind.from_dict(dict(settings))
@@ -118,10 +120,17 @@ def _fits(value: Any, default: bool | int | float, field: str) -> bool:
     return isinstance(value, int) and least <= value <= most
 
 
-def _require_bands(name: str, config: Any, settings: dict[str, Any]) -> None:
+def _require_bands(name: str, file: str, config: Any, settings: dict[str, Any]) -> None:
     """A wav2vec2-bert is fed by neighbouring frames, joined: so many mel bands of so many frames."""
     if config.model_type != "wav2vec2-bert":
         return
+    if settings.get("feature_extractor_type") is None and not _MEL_SETTINGS & settings.keys():
+        raise BadModel(
+            f"{name}: {file} names no feature extractor and has none of its settings; save the one of the"
+            " base model: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
+        )
+    if settings.get("feature_size") == 1:  # the extractor would pad a batch along its mel bands, too
+        raise BadModel(f"{name}: feature_size in {file} is 1; expected as many as num_mel_bins")
     bands, stride = settings.get("num_mel_bins", 80), settings.get("stride", 2)
     if bands * stride != config.feature_projection_input_dim:
         raise BadModel(

@@ -305,6 +305,14 @@ def test_a_wav2vec2_bert_that_does_not_name_its_extractor_gets_the_right_one(tmp
     assert np.array_equal(model.logits([clip], RATE), before)
 
 
+def test_a_wav2vec2_bert_without_settings_of_an_extractor_is_refused(tmp_path: Path) -> None:
+    folder = toy(tmp_path, "wav2vec2-bert")
+    edit(folder, "preprocessor_config.json", feature_size=1)
+    assert "feature_size in preprocessor_config.json is 1" in refusal(folder)
+    (folder / "preprocessor_config.json").write_text('{"sampling_rate": 16000}')
+    assert "names no feature extractor and has none of its settings" in refusal(folder)
+
+
 def test_the_feature_extractor_of_another_architecture_is_refused(tmp_path: Path) -> None:
     folder = edit(toy(tmp_path), "preprocessor_config.json", feature_extractor_type="WhisperFeatureExtractor")
     assert "wav2vec2 is fed by a Wav2Vec2FeatureExtractor" in refusal(folder)
