@@ -7,11 +7,12 @@ Conventions: an existing folder wins over a Hub id of the same spelling. Only sa
 unpickling a `.bin` file runs whatever its author put in it. Of a sharded model the weights are the shards its
 index names, in the order of their names.
 
-Public: Checkpoint, resolve, class_names_of, settings_sha256.
+Public: Checkpoint, resolve, class_names_of, settings_sha256, committed_at, brings_code.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -141,6 +142,24 @@ def preprocessor_of(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
 def weight_files(checkpoint: Checkpoint) -> list[Path]:
     """The files its weights are loaded from, by name."""
     return _weights_in(checkpoint.ref.repo_id, checkpoint.folder)
+
+
+def committed_at(checkpoint: Checkpoint) -> datetime.datetime | None:
+    """When the commit of a model was made, by the Hub; None for a folder, or where the Hub does not say."""
+    from huggingface_hub import HfApi
+
+    if checkpoint.ref.repo_id.startswith("local/"):
+        return None
+    try:
+        commits = HfApi().list_repo_commits(checkpoint.ref.repo_id, revision=checkpoint.ref.revision)
+    except Exception:  # no network, in one of its many ways: nothing is known
+        return None
+    return commits[0].created_at if commits else None
+
+
+def brings_code(checkpoint: Checkpoint) -> bool:
+    """Whether config.json names classes of the model's own."""
+    return bool(config_of(checkpoint).get("auto_map"))
 
 
 def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from harness.documents import RunSettings
 
-_PACKAGES = ("torch", "transformers", "numpy", "scipy", "soxr")
+PACKAGES = ("torch", "transformers", "numpy", "scipy", "soxr")
 
 
 def own_version() -> str:
@@ -18,7 +18,7 @@ def own_version() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of python and of the packages whose change can move a logit."""
-    return {"python": platform.python_version(), **{p: version(p) for p in _PACKAGES}}
+    return {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}
 
 
 def run_settings(

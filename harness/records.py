@@ -75,6 +75,9 @@ VISIBLE = 0.9
 PROOF_TOLERANCE = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.25}
 """Largest difference of a logit between batch sizes, by arithmetic."""
 
+N_PROVEN = 8
+"""Stimuli of a batch proof, scored one by one and in batches."""
+
 MIN_COVERAGE = 0.5
 """Coverage below which a model is not ranked (definitions: Lift)."""
 

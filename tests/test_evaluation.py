@@ -170,13 +170,13 @@ def proofless(candidate):
     return candidate
 
 
-def test_a_suite_of_degenerate_signals_alone_is_proven_on_its_clips(tmp_path):
+def test_a_suite_of_three_clips_alone_is_proven_on_eight_sounds_all_the_same(tmp_path):
     clips = [clip_of(i) for i in range(3)]
     found = [dataclasses.replace(signal_of(c, "toys/a", f), degenerate=True) for c in clips for f in FAMILIES]
     build.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), clips, found)
     entry, rows, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
     assert {row["stimulus"] for row in rows} == {"whole", "silence"}
-    assert entry.proof.n == 3
+    assert entry.proof.n == 8
 
 
 def test_the_proof_of_another_batch_size_does_not_do(suite, tmp_path):

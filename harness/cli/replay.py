@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,8 @@ class Outcome:
     """Whether someone with other means could not have done it either."""
     held_back: HeldBack | None = None
     """Its lift on held-back signals, where they were given."""
+    stated: Mapping[str, str] = field(default_factory=dict)
+    """What of it nobody can look up, by field."""
 
 
 @dataclass
@@ -82,12 +84,14 @@ class Desk:
 
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
+        from harness.submit import facts, store
         from harness.submit.validate import problems
         from harness.tasks import TASKS
 
         own = self.signals.tasks if self.signals else ()
         tasks = {task.name: task for task in (*own, *TASKS.values())}
-        return tuple(problems(folder, list(tasks.values()), strict_files=False))
+        found = problems(folder, list(tasks.values()), strict_files=False)
+        return tuple(found or facts.ahead(store.read(folder)))
 
     def suite_of(self, entry: Entry) -> Suite:
         """The suite an entry was asked.
@@ -122,10 +126,23 @@ class Desk:
             Unavailable: a local folder that was not named, or a model with code of its own.
             BadModel: it cannot be had, or is another one.
         """
+        from harness.checkpoints import brings_code
+
+        code = Unavailable("its model runs code of its own, which is not run here")
+        try:
+            checkpoint = self._checkpoint_of(entry)
+        except BadModel:
+            # With its code a folder is another revision than without.
+            if entry.facts.remote_code and entry.model.repo_id.startswith("local/"):
+                raise code from None
+            raise
+        if entry.facts.remote_code and brings_code(checkpoint):
+            raise code
+        return checkpoint
+
+    def _checkpoint_of(self, entry: Entry) -> Checkpoint:
         from harness import checkpoints
 
-        if entry.facts.remote_code:
-            raise Unavailable("its model runs code of its own, which is not run here")
         wanted = entry.model
         if not wanted.repo_id.startswith("local/"):
             return _same(checkpoints.resolve(wanted.repo_id, wanted.revision), entry)
@@ -146,6 +163,15 @@ class Desk:
 
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
         return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
+
+    def differing(
+        self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
+    ) -> list[str]:
+        """What an entry states otherwise than its model, a line each."""
+        from harness.checkpoints import committed_at
+        from harness.submit import lookups
+
+        return lookups.differing(entry, classifier, checkpoint, task, committed_at(checkpoint))
 
     def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
@@ -240,6 +266,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 
 def told(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
+    from harness.submit.lookups import STATED
     from harness.submit.text import one_line
     from leaderboard import wording
 
@@ -249,6 +276,8 @@ def told(outcome: Outcome) -> list[str]:
         return [one_line(f"{outcome.path}: {problem}") for problem in outcome.problems]
     v = outcome.verification
     ties = f", {v.n_ties} of them ties" if v.n_ties else ""
+    if v.n_ties_for + v.n_ties_against:
+        ties += f" ({v.n_ties_for} raise the lift, {v.n_ties_against} lower it)"
     card = f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
     known = v.known_answer
     tested = f"{known.n_accepted} of {known.n} by {known.reference.repo_id}" if known else "none"
@@ -256,11 +285,13 @@ def told(outcome: Outcome) -> list[str]:
         f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
         f"{ties}, largest difference {v.max_difference:.2g}{card}; known answer: {tested}"
     )
-    lines = [head, *map(_mismatch, v.mismatches)]
+    lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
     if (held := outcome.held_back) is not None:
         rates = (held.lift, held.held_back_lift, held.difference)
         lift, other, difference = (wording.told(rate, "difference") for rate in rates)
         lines.append(f"held-back lift {other}; public lift {lift}; difference {difference}")
+    if outcome.stated:
+        lines.append(f"{STATED}: {'; '.join(f'{name} {value}' for name, value in outcome.stated.items())}")
     return [one_line(f"{outcome.path}: {line}") for line in lines]
 
 
@@ -283,6 +314,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
         "refusal": outcome.refusal,
         "possible": outcome.possible,
         "verification": None if v is None else json.loads(to_json(v)),
+        "stated": dict(outcome.stated),
         "held_back": None if outcome.held_back is None else json.loads(to_json(outcome.held_back)),
     }
 

@@ -58,6 +58,7 @@ def reproduce(
     from harness.cli.replay import Desk, Outcome, finish
     from harness.errors import BadInput
     from harness.submit import store, verification
+    from harness.submit.lookups import stated
 
     folder, *others = store.find_all([entry])
     if others:
@@ -68,7 +69,8 @@ def reproduce(
     found = None if problems or no_write else verification.read(folder)
     if not problems and (found is None or found.kind != "reproduced"):
         problems, found = _asked(folder, desk, out, no_write)
-    finish([Outcome(str(folder), found, problems)], if_possible=False, as_json=as_json)
+    known = stated(store.read(folder)) if found is not None else {}
+    finish([Outcome(str(folder), found, problems, stated=known)], if_possible=False, as_json=as_json)
 
 
 def _asked(
@@ -85,12 +87,16 @@ def _asked(
     suite = desk.suite_of(entry)
     if problems := against.problems(folder, suite):
         return tuple(problems), None
-    machine = desk.machine(suite, suite.task(entry.task), checkpoint)
+    task = suite.task(entry.task)
+    machine = desk.machine(suite, task, checkpoint)
     classifier = desk.open(checkpoint, entry)
+    differing = desk.differing(entry, checkpoint, classifier, task)
     # Answers of this entry and no other: those of another run would prove nothing.
     work = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        found = verify.reproduce(folder, suite, classifier, machine, out=work, progress=progress)
+        found = verify.reproduce(
+            folder, suite, classifier, machine, out=work, differing=differing, progress=progress
+        )
     if not no_write:
         verification.write(folder, found)
     shutil.rmtree(work)

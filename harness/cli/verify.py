@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     metavar="COMMIT",
     help="What the draw depends on; default: the commit checked out, or a random number where there is none.",
 )
-@click.option(
-    "-k", "k", type=click.IntRange(1), default=64, show_default=True, help="Verdicts to ask again, at least."
-)
+@click.option("-k", "k", type=click.IntRange(1), default=64, show_default=True, help="Verdicts to ask again.")
 @click.option(
     "--held-back",
     metavar="PRIVATE",
@@ -65,8 +63,9 @@ def verify(
 ) -> None:
     """Ask the models of the entries at or below each PATH some of their verdicts again.
 
-    First a reference must accept its own signals on this machine. Then units are drawn, by the entry and by
-    --base, and asked on the processor; no code of a model is run. What came of it is written beside the
+    First a reference must accept its own signals on this machine. What an entry states of its model is looked
+    up in the model. Then verdicts are drawn, by the entry and by --base, those first by which a forger would
+    win most, and asked on the processor; no code of a model is run. What came of it is written beside the
     folder of the entry, as TASK@SIGNALS.verified.json; an entry whose record is of the same --base is not
     asked again, nor is one that was reproduced or did not hold: for that there is goodenough reproduce.
 
@@ -106,7 +105,8 @@ def verify(
 def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Outcome:
     from harness.cli.replay import Outcome, Unavailable
     from harness.errors import BadInput
-    from harness.submit import verification
+    from harness.submit import store, verification
+    from harness.submit.lookups import stated
 
     path = str(folder)
     if problems := desk.problems(folder):
@@ -114,13 +114,13 @@ def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Out
     try:
         before = None if no_write else verification.read(folder)
         if before is not None and _stands(before, base):
-            return Outcome(path, before)
+            return Outcome(path, before, stated=stated(store.read(folder)))
         problems, now = _asked(folder, desk, base, k)
     except BadInput as error:
         return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
     if now is not None and not no_write:
         verification.write(folder, now)
-    return Outcome(path, now, problems)
+    return Outcome(path, now, problems, stated={} if now is None else stated(store.read(folder)))
 
 
 def _stands(before: Verification, base: str) -> bool:
@@ -138,7 +138,11 @@ def _asked(folder: Path, desk: Desk, base: str, k: int) -> tuple[tuple[str, ...]
     suite = desk.suite_of(entry)
     if problems := against.problems(folder, suite):
         return tuple(problems), None
-    machine = desk.machine(suite, suite.task(entry.task), checkpoint)
+    task = suite.task(entry.task)
+    machine = desk.machine(suite, task, checkpoint)
     classifier = desk.open(checkpoint, entry)
+    differing = desk.differing(entry, checkpoint, classifier, task)
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        return (), rerun(folder, suite, classifier, machine, base=base, k=k, progress=progress)
+        return (), rerun(
+            folder, suite, classifier, machine, base=base, k=k, differing=differing, progress=progress
+        )

@@ -17,7 +17,7 @@ from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
 from harness.models import Classifier
 from harness.provenance import run_settings, versions
-from harness.records import FAMILIES, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
+from harness.records import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 from harness.score import stimuli, transfer
 from harness.score.answers import Book
 from harness.score.likeness import copies, likeness_of
@@ -37,9 +37,6 @@ Judge = Callable[
     [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, transfer.Answers]]]
 ]
 """What judges units: `transfer.judge`, or what does the same elsewhere."""
-
-_PROVEN = 8
-"""Sounds of a batch proof."""
 
 _STEP = 1.05
 """Factor by which the clips heard must grow before an early stop is thought of again."""
@@ -202,7 +199,8 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
     Raises:
         NotValid: they differ.
     """
-    proof = next((p for p in book.proofs if p.batch_size == classifier.batch_size), None)
+    size = classifier.batch_size
+    proof = next((p for p in book.proofs if p.batch_size == size and p.n >= N_PROVEN), None)
     if proof is None:
         sounds = _sample(suite, task, units, classifier.ref.weights_sha256)
         rate = task.sample_rate_hz
@@ -228,18 +226,19 @@ def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Uni
 
 
 def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[Waveform]:
-    """Whole clips and `largest` controls, in turn, all of one length."""
+    """N_PROVEN whole clips and `largest` controls, in turn, all of one length; a small pool goes round."""
     signals = [unit for unit in units if unit.signal_id is not None]
     sources = signals or [unit for unit in units if unit.clip_id is not None]
     lengths = [unit.n_samples for unit in sources]
     common = max(set(lengths), key=lambda n: (lengths.count(n), n))
     pool = [unit for unit in sources if unit.n_samples == common]
     rng = generator("batch proof", task.name, seed)
+    order = rng.permutation(len(pool))
     sounds: list[Waveform] = []
-    for i in rng.permutation(len(pool))[:_PROVEN]:
-        unit = pool[i]
+    for n in range(N_PROVEN):
+        unit = pool[order[n % len(pool)]]
         clip = suite.clip(task.name, unit.clip_id or "")
-        if unit.signal_id is None or len(sounds) % 2 == 0:
+        if unit.signal_id is None or (n + n // len(pool)) % 2 == 0:
             sounds.append(clip.waveform)
         else:
             signal, _ = suite.signal(task.name, unit.slug or "", unit.signal_id)

@@ -3,7 +3,7 @@
 Counted from the candidate's verdicts and from what the suite says of each reference on whole clips. Nothing
 is asked of a model.
 
-Public: likeness_of, copies.
+Public: likeness_of, copies, LEAST.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.tasks import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-_LEAST = 1e-6
+LEAST = 1e-6
 """Probabilities below it are taken for it: their logarithms are rounding."""
 
 
@@ -89,8 +89,8 @@ def _correlation(
     both = [label for label in known if label in label_map.covered]
     if len(ours) < 2 or not both:
         return None
-    one = np.log(np.maximum(ours[:, [task.labels.index(label) for label in both]], _LEAST)).ravel()
-    other = np.log(np.maximum(theirs[:, [known.index(label) for label in both]], _LEAST)).ravel()
-    if np.ptp(one) < _LEAST or np.ptp(other) < _LEAST:
+    one = np.log(np.maximum(ours[:, [task.labels.index(label) for label in both]], LEAST)).ravel()
+    other = np.log(np.maximum(theirs[:, [known.index(label) for label in both]], LEAST)).ravel()
+    if np.ptp(one) < LEAST or np.ptp(other) < LEAST:
         return None
     return round(float(np.corrcoef(one, other)[0, 1]), 9)

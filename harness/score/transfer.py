@@ -4,12 +4,12 @@ Units come clip by clip and are judged in batches of a bounded number of samples
 with the suite; the sounds of a batch are made while the model answers the one before. What sounds the same on
 one clip is asked once. Degenerate signals are not judged.
 
-Public: judge, verdict_table, seen, Answers, Candidate.
+Public: judge, verdict_table, seen, Answers, Candidate, Choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,8 +58,16 @@ class Candidate(Protocol):
         ...
 
 
+Choice = Callable[[Unit, Sequence[stimuli.Key]], Sequence[int]]
+"""Which stimuli of a unit are judged, by index; a unit of which none are is left out."""
+
+
+def _all(unit: Unit, keys: Sequence[stimuli.Key]) -> Sequence[int]:
+    return range(len(keys))
+
+
 def judge(
-    candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]
+    candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice: Choice = _all
 ) -> Iterator[list[tuple[Unit, Answers]]]:
     """Answers of one candidate, as they come.
 
@@ -68,24 +76,25 @@ def judge(
         suite: clips and signals.
         task: the task.
         blocks: units that need judging; those of one clip in one block.
+        choice: of each unit, what is judged; all, unless it is said.
 
     Yields:
         Finished units with their answers.
     """
     rows: dict[int, _Row] = {}
-    for batch in _ahead(_batches(suite, task, blocks)):
+    for batch in _ahead(_batches(suite, task, blocks, choice)):
         rows = {number: row for number, row in rows.items() if number >= batch.first_needed}
         rows |= _asked(candidate, batch.waveforms, task.sample_rate_hz, batch.first)
         yield batch.answers(rows)
 
 
-def _batches(suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]) -> Iterator[_Batch]:
+def _batches(suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice: Choice) -> Iterator[_Batch]:
     """The sounds of all units, a bounded number of samples at a time."""
     batch = _Batch(0, {})
     for block in blocks:
         batch.next_clip()
         for unit in block:
-            _add(batch, unit, suite, task)
+            _add(batch, unit, suite, task, choice)
             if batch.n_samples >= _SAMPLES_AT_ONCE:
                 yield batch
                 batch = batch.following()
@@ -114,15 +123,24 @@ def _asked(
     return dict(enumerate(zip(logits, received, strict=True), first))
 
 
-def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
+def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) -> None:
     """Put the sounds of a unit into the batch."""
+
+    def add(keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
+        chosen = choice(unit, keys)
+        if chosen:
+            chosen_names = [names[i] for i in chosen]
+            batch.add(
+                unit, [keys[i] for i in chosen], chosen_names, lambda new: sounds([chosen[i] for i in new])
+            )
+
     if unit.clip_id is None:
         silence = np.zeros(unit.n_samples, np.float32)
-        batch.add(unit, [("silence", None, None)], [b"silence%d" % unit.n_samples], lambda new: [silence])
+        add([("silence", None, None)], [b"silence%d" % unit.n_samples], lambda new: [silence] * len(new))
         return
     clip = suite.clip(task.name, unit.clip_id)
     if unit.signal_id is None:
-        batch.add(unit, [("whole", None, None)], [b"whole"], lambda new: [clip.waveform])
+        add([("whole", None, None)], [b"whole"], lambda new: [clip.waveform] * len(new))
         return
     signal, published = suite.signal(task.name, unit.slug or "", unit.signal_id)
     made = stimuli.of_signal(signal, clip, [suite.clip(task.name, other) for other in unit.others])
@@ -132,7 +150,7 @@ def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task) -> None:
         others = iter(stimuli.sounds([made[i] for i in new if i]))
         return [next(others) if i else published for i in new]
 
-    batch.add(unit, [stimulus.key for stimulus in made], [stimulus.sound for stimulus in made], sounds)
+    add([stimulus.key for stimulus in made], [stimulus.sound for stimulus in made], sounds)
 
 
 class _Batch:

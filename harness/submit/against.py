@@ -9,7 +9,7 @@ Public: problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,12 @@ from harness.dataset.signals import Suite
 from harness.plurals import plural
 from harness.records import PROTOCOL
 from harness.score.likeness import likeness_of
-from harness.score.units import units_of
+from harness.score.units import Unit, units_of
 from harness.submit import store
 from harness.submit.differences import likeness_differences
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from harness.tasks import Task
 
 CORRELATION_TOLERANCE = 1e-6
 """Largest difference of a correlation that is counted twice from the same verdicts."""
@@ -65,7 +63,15 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     found += [
         f"verdicts: some on {some} that the suite has not, as {one}" for some, one in _told(answered - due)
     ]
-    found += _swaps(verdicts, suite, suite.task(entry.task))
+    units = units_of(suite, suite.task(entry.task))
+    found += _swaps(verdicts, units)
+    found += _silences(verdicts, units)
+    run = entry.run
+    if run.n_asked is not None and (n := run.n_asked + (run.n_known or 0)) != len(units):
+        found.append(
+            f"run.n_asked and run.n_known: {n} together, expected {len(units)}, a whole clip, a silence or a"
+            " signal with its controls each"
+        )
     whole = verdicts[verdicts["stimulus"] == "whole"]
     heard = {
         (str(clip_id), truth if isinstance(truth, str) else None, int(n_samples))
@@ -85,10 +91,19 @@ def problems(folder: Path, suite: Suite) -> list[str]:
     return found
 
 
-def _swaps(verdicts: pd.DataFrame, suite: Suite, task: Task) -> Iterator[str]:
+def _silences(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
+    """Silence is asked once for each length of a clip, and for no other."""
+    due = {unit.n_samples for unit in units if unit.clip_id is None}
+    asked = {int(n) for n in verdicts["n_samples"][verdicts["stimulus"] == "silence"]}
+    if wrong := sorted(asked ^ due):
+        lengths = plural(len(wrong), "length")
+        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {wrong[0]} samples"
+
+
+def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     """`swap` controls are of the clips, in the order, that the suite settles for each signal."""
     due: dict[str, tuple[str, ...]] = {
-        unit.signal_id: unit.others for unit in units_of(suite, task) if unit.signal_id is not None
+        unit.signal_id: unit.others for unit in units if unit.signal_id is not None
     }
     rows = verdicts[verdicts["stimulus"] == "swap"].sort_values(["signal_id", "replicate"])
     asked: dict[str, tuple[str, ...]] = {}

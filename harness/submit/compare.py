@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.submit.verification import MAX_MISMATCHES, Mismatch
+from harness.records import FAMILIES
+from harness.score.likeness import LEAST
+from harness.submit.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.tasks import Task
 
 _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")
@@ -41,18 +43,18 @@ class Compared:
     n_ties: int
     max_difference: float
     mismatches: tuple[Mismatch, ...]
+    n_ties_for: int
+    n_ties_against: int
 
 
-def compare(
-    found: pd.DataFrame, again: pd.DataFrame, task: Task, tolerance: float, *, whole: bool
-) -> Compared:
+def compare(found: pd.DataFrame, again: pd.DataFrame, task: Task, dtype: str, *, whole: bool) -> Compared:
     """Hold verdicts against those of another run.
 
     Args:
         found: of an entry: valid, and all of them.
         again: what the model said when it was asked again.
         task: of both.
-        tolerance: of probabilities.
+        dtype: arithmetic of both, which settles the tolerance of probabilities.
         whole: everything was asked again, so that a row that is only in `found` is one too many.
     """
     place = {key: i for i, key in enumerate(_keys(found))}
@@ -62,8 +64,10 @@ def compare(
     absent = again[~np.isin(np.arange(len(again)), ours)]
     surplus = found[~np.isin(np.arange(len(found)), theirs)] if whole else found[:0]
     pairs = _Pairs(found.iloc[theirs].reset_index(drop=True), again.iloc[ours].reset_index(drop=True))
+    tolerance = TOLERANCE[dtype]
     ties = pairs.ties(tolerance)
-    wrong = pairs.wrong(ties, tolerance)
+    wrong = pairs.wrong(ties, tolerance, LOG_TOLERANCE[dtype])
+    gains = pairs.gains()[ties & (wrong == "")]
     n_asked = len(again) + len(surplus)
     mismatches = [
         *(pairs.mismatch(i, task, str(wrong[i])) for i in np.flatnonzero(wrong != "")[:MAX_MISMATCHES]),
@@ -76,6 +80,8 @@ def compare(
         n_ties=int((ties & (wrong == "")).sum()),
         max_difference=float(pairs.apart.max(initial=0.0)),
         mismatches=tuple(mismatches[:MAX_MISMATCHES]),
+        n_ties_for=int((gains > 0).sum()),
+        n_ties_against=int((gains < 0).sum()),
     )
 
 
@@ -87,6 +93,9 @@ class _Pairs:
         self.p_found, self.p_again = (_with_rest(rows["p"]) for rows in (found, again))
         self.apart = np.abs(self.p_found - self.p_again).max(axis=1, initial=0.0)
         """(n,) largest difference of a probability."""
+        logs = (np.log(np.maximum(p[:, :-1], LEAST)) for p in (self.p_found, self.p_again))
+        self.logs_apart = np.abs(np.subtract(*logs)) * (self.again["stimulus"] == "whole").to_numpy()[:, None]
+        """(n, n_labels) differences of log-probabilities, on whole clips; 0 for all else."""
 
     def ties(self, tolerance: float) -> NDArray[np.bool_]:
         """(n,) rows of another class that is as good as the same."""
@@ -97,7 +106,16 @@ class _Pairs:
             close &= best[:, -1] - best[:, -2] <= tolerance
         return other & (close | ~self._differ("predicted"))
 
-    def wrong(self, ties: NDArray[np.bool_], tolerance: float) -> NDArray[Any]:
+    def gains(self) -> NDArray[np.int64]:
+        """(n,) 1 where the entry's answer raises the lift above that of the other, -1 where it lowers it."""
+        one, other = (
+            (rows["predicted"] == rows["expected"]).to_numpy(dtype=np.int64)
+            for rows in (self.found, self.again)
+        )
+        sign = self.again["stimulus"].map({"signal": 1, "swap": -1}).fillna(0).to_numpy(dtype=np.int64)
+        return np.asarray((one - other) * sign * (self.again["family"] == FAMILIES[0]).to_numpy())
+
+    def wrong(self, ties: NDArray[np.bool_], tolerance: float, log_tolerance: float) -> NDArray[Any]:
         """(n,) the first column that differs, as text; empty where the verdicts are the same."""
         wrong = np.full(len(self.found), "", dtype=object)
         for column in _SEEN:
@@ -105,7 +123,7 @@ class _Pairs:
             wrong[np.abs(np.subtract(*seen)) > _SEEN_TOLERANCE] = column
         for column in _ASKED:
             wrong[self._differ(column)] = column
-        wrong[self.apart > tolerance] = "p"
+        wrong[(self.apart > tolerance) | (self.logs_apart.max(axis=1, initial=0.0) > log_tolerance)] = "p"
         for column in ("predicted_raw", "predicted"):
             wrong[self._differ(column) & ~ties] = column
         return wrong
@@ -114,9 +132,10 @@ class _Pairs:
         """What differs in a row, told."""
         told: list[str | None]
         if column == "p":
-            label = int(np.abs(self.p_found[i] - self.p_again[i]).argmax())
+            logs = self.logs_apart[i]
+            label = int(logs.argmax() if logs.any() else np.abs(self.p_found[i] - self.p_again[i]).argmax())
             name = (*task.labels, "other")[label]
-            told = [f"{name} {p[i, label]:.4f}" for p in (self.p_found, self.p_again)]
+            told = [f"{name} {p[i, label]:.4g}" for p in (self.p_found, self.p_again)]
         else:
             values = [rows[column].iloc[i] for rows in (self.found, self.again)]
             told = [None if pd.isna(value) else str(value) for value in values]

@@ -17,10 +17,12 @@ from typing import Any
 
 from harness.documents import Entry
 from harness.plurals import plural
+from harness.provenance import PACKAGES
 from harness.records import (
     FAMILIES,
     MAX_BASE_MODELS,
     MAX_DATASETS,
+    N_PROVEN,
     OTHER,
     PROOF_TOLERANCE,
     PROTOCOL,
@@ -38,13 +40,21 @@ MAX_TEXT = 200
 _REPO_ID = re.compile(r"(?!.*\.(\.|/|\Z))[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9]*([.+_-][A-Za-z0-9]+)*")
 _TASK = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
 _WHAT = {
     _REPO_ID: "org/name in letters, digits, '.', '_' and '-'",
     _COMMIT: "40 hex digits (a commit) or 64 (a sha256)",
     _SHA256: "64 hex digits (a sha256)",
     _TASK: "lower case letters, digits and hyphens",
+    _VERSION: "a version such as 2.10.0",
 }
+
+HUB_BEGAN = "2022-03-02"
+"""Day from which on the Hub knows when it first had a model; what is older bears this day."""
+
+FIRST_DAY = "2026-01-01"
+"""No version of this package is older."""
 
 Rule = tuple[str, Any, bool, str]
 """Where, what was found, whether it holds, what was expected."""
@@ -184,6 +194,8 @@ def _names(entry: Entry) -> list[str]:
             (f"references.{i}.model.revision", reference.model.revision, _COMMIT),
             (f"references.{i}.model.weights_sha256", reference.model.weights_sha256, _SHA256),
         ]
+    rules.append(("run.goodenough", entry.run.goodenough, _VERSION))
+    rules += [(f"run.versions.{name}", version, _VERSION) for name, version in entry.run.versions.items()]
     found = [
         f"{where}: {text.shown(value)}, expected {_WHAT[pattern]}"
         for where, value, pattern in rules
@@ -204,9 +216,39 @@ def _names(entry: Entry) -> list[str]:
         found.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:
         found.append(f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}")
+    if strange := sorted(set(entry.run.versions) - {"python", *PACKAGES}):
+        known = ", ".join(("python", *PACKAGES))
+        found.append(f"run.versions: {text.shown(strange[0])}, expected {known} alone")
+    for where, name, revision in (
+        ("model.revision", model.repo_id, model.revision),
+        ("signals.revision", signals.repo_id, signals.revision),
+    ):
+        if name.startswith(("local/", "embedded/")) != (len(revision) == 64):
+            found.append(
+                f"{where}: {text.shown(revision)} of {text.shown(name)}, expected 40 hex digits of what lies"
+                " on the Hub, 64 of a folder"
+            )
+    if len(signals.revision) == 64 and signals.revision != signals.sha256:
+        found.append(f"signals.revision: {text.shown(signals.revision)}, expected that of signals.sha256")
+    return [*found, *_dates(entry)]
+
+
+def _dates(entry: Entry) -> list[str]:
+    """Days that can be, and in an order that can be."""
+    created, released = entry.run.created, entry.facts.released
     if _ended(entry) is None:
+        return [f"run.created: {text.shown(created)}, expected a time such as 2026-01-31T12:00:00Z"]
+    found = []
+    if created[:10] < FIRST_DAY:
+        found.append(f"run.created: {text.shown(created)}, expected {FIRST_DAY} or later, when this began")
+    if released is None or not _is_day(released):
+        return found
+    if entry.model.repo_id.startswith("local/"):
+        found.append(f"facts.released: {text.shown(released)}, expected nothing: a folder has no such day")
+    elif not HUB_BEGAN <= released <= created[:10]:
         found.append(
-            f"run.created: {text.shown(entry.run.created)}, expected a time such as 2026-01-31T12:00:00Z"
+            f"facts.released: {text.shown(released)}, expected {HUB_BEGAN}, when the Hub began to note it, to"
+            f" {created[:10]}, when the model was asked"
         )
     return found
 
@@ -242,7 +284,7 @@ def _numbers(entry: Entry) -> list[str]:
             ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
             ("complete", entry.complete, entry.complete, "true: what --until-width leaves is no entry"),
             ("run.dtype", run.dtype, run.dtype in PROOF_TOLERANCE, f"one of {', '.join(PROOF_TOLERANCE)}"),
-            ("proof.n", proof.n, 0 < proof.n <= 10**6, "1 to 1e6"),
+            ("proof.n", proof.n, N_PROVEN <= proof.n <= 10**6, f"{N_PROVEN} to 1e6"),
             ("proof.batch_size", proof.batch_size, proof.batch_size == run.batch_size, "that of the run"),
             ("proof.n_flips", proof.n_flips, proof.n_flips == 0, "0: its verdicts depend on the batch"),
             (

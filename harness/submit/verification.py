@@ -7,13 +7,14 @@ Entries are made by those who submit, verifications by those who maintain the su
 if a stranger had made them. A verification speaks of one entry, by the sha256 of its files: beside another it
 is a problem.
 
-Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, MAX_MISMATCHES, SUFFIX, sidecar_of, write,
-read, problems, holds.
+Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, LOG_TOLERANCE, MAX_MISMATCHES, SUFFIX,
+sidecar_of, write, read, problems, holds, chance_of_ties.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 
@@ -30,8 +31,14 @@ KINDS = ("replayed", "reproduced")
 TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.02}
 """Largest difference of a probability between two machines, by arithmetic."""
 
+LOG_TOLERANCE = {"float32": 0.05, "float16": 1.0, "bfloat16": 1.0}
+"""Largest difference of the logarithm of a probability on whole clips, of which likeness is counted."""
+
 MAX_MISMATCHES = 20
 """Mismatches that are told one by one."""
+
+MIN_CHANCE_OF_TIES = 1e-4
+"""Least chance of the ties that raise the lift: 13 of 13 hold, 14 of 14 do not."""
 
 MAX_BYTES = 2**17
 MAX_TEXT = 1000
@@ -124,6 +131,13 @@ class Verification:
     """Whether everything asked was the same."""
     run: RunSettings
     """How it was made."""
+    differing: tuple[str, ...] = ()
+    """What the entry states otherwise than its model, at most MAX_MISMATCHES lines; none in records that
+    were made before this was looked up."""
+    n_ties_for: int = 0
+    """Of the ties, those that raise the lift as the entry has them; a swap counts as a signal does."""
+    n_ties_against: int = 0
+    """Of the ties, those that lower it."""
 
 
 def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
@@ -191,7 +205,19 @@ def _shape(v: Verification) -> list[str]:
             (known is None) == bool(v.no_known_answer_because),
             "a reason where there is no known answer, and nowhere else",
         ),
-        ("holds", v.holds, v.holds == holds(v.n_asked, v.n_same, v.n_ties, differing), "what its counts say"),
+        (
+            "differing",
+            len(v.differing),
+            len(v.differing) <= MAX_MISMATCHES,
+            f"at most {MAX_MISMATCHES} lines",
+        ),
+        (
+            "n_ties_for",
+            f"{v.n_ties_for} and {v.n_ties_against} against",
+            v.n_ties_for >= 0 and v.n_ties_against >= 0 and v.n_ties_for + v.n_ties_against <= v.n_ties,
+            "counts that n_ties holds",
+        ),
+        ("holds", v.holds, v.holds == holds(v), "what its counts say"),
         (
             "max_difference",
             v.max_difference,
@@ -209,9 +235,21 @@ def _shape(v: Verification) -> list[str]:
     ]
 
 
-def holds(n_asked: int, n_same: int, n_ties: int, n_scorecard_differences: int | None) -> bool:
-    """Whether nothing differs; a tie that fell the other way may move the scorecard."""
-    return n_same == n_asked and (not n_scorecard_differences or n_ties > 0)
+def holds(v: Verification) -> bool:
+    """Whether nothing differs; a tie that fell the other way may move the scorecard.
+
+    Between machines ties fall either way alike. Where so many more of them raise the lift than lower it that
+    the chance of it is below MIN_CHANCE_OF_TIES, somebody chose them.
+    """
+    same = v.n_same == v.n_asked and not v.differing
+    chance = chance_of_ties(v.n_ties_for, v.n_ties_against)
+    return same and chance >= MIN_CHANCE_OF_TIES and (not v.n_scorecard_differences or v.n_ties > 0)
+
+
+def chance_of_ties(n_for: int, n_against: int) -> float:
+    """Chance that of so many ties so many or more raise the lift, where each does or does not alike."""
+    n = min(n_for + n_against, 10**4)  # what is more is no count of ties
+    return float(sum(math.comb(n, i) for i in range(min(n_for, n), n + 1)) / 2**n)
 
 
 _SIDECAR = Sidecar(

@@ -4,21 +4,19 @@ First the machine is tested: a reference must accept its own signals here, as it
 certified; where it does not, nothing is said about any entry. Then the candidate is asked on the processor,
 in the arithmetic and batch size of its entry, through the same path as in an evaluation.
 
-What is drawn are units (`score.units`): a whole clip, a silence, or a signal with its controls and levels, in
-the order of the sha256 of the entry, of a base that its maker could not foresee (a commit made after the
-entry, a random number), and of the unit. All that the entry has of a unit is compared, so that a control too
-many shows as well. A draw deters and does not prove. To lift 400 signals of one family by .05, where 120
-clips and 4 references of both families make 920 units, 20 units must be forged: 64 verdicts find that in 13
-draws of 100, 256 in 38, 512 in 62 (4,000 simulated draws), and `reproduce` always.
+What is drawn are verdicts, those first by which a forger would win most (`submit.draws`). Where one of a
+signal is drawn, all of its rows are held against what is due, so that one too many or too few shows, too.
+A draw deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
 
-The class names are read off the model itself: an entry that has them in another order is found out.
+The class names are read off the model itself: an entry that has them in another order is found out. So is
+what else an entry states of its model (`submit.lookups`).
 
-Public: known_answer, rerun, reproduce, draw, label_map_of, N_DRAWN, N_KNOWN.
+Public: known_answer, rerun, reproduce, label_map_of, N_DRAWN, N_KNOWN.
 """
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -35,12 +33,13 @@ from harness.records import OTHER, PROTOCOL, LabelMap
 from harness.score import evaluation, transfer
 from harness.score.likeness import copies
 from harness.score.scorecard import summarise
+from harness.score.stimuli import Key
 from harness.score.units import Unit, units_of
 from harness.seeds import generator
-from harness.submit import store
+from harness.submit import draws, store
 from harness.submit.compare import Compared, compare
 from harness.submit.differences import differences, likeness_differences
-from harness.submit.verification import TOLERANCE, KnownAnswer, Verification, holds
+from harness.submit.verification import MAX_MISMATCHES, TOLERANCE, KnownAnswer, Verification, holds
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from harness.models import Classifier
 
 N_DRAWN = 64
-"""Verdicts that are asked again, at least."""
+"""Verdicts that are asked again."""
 
 N_KNOWN = 16
 """Signals that a reference must accept first, at most."""
@@ -92,32 +91,6 @@ def known_answer(
     return KnownAnswer(reference.model, len(asked), n)
 
 
-def draw(units: Sequence[Unit], entry_sha256: str, base: str, k: int) -> list[Unit]:
-    """Units that hold at least k verdicts, or all where there are fewer.
-
-    Args:
-        units: of the suite; their order does not matter.
-        entry_sha256: of entry.json.
-        base: a commit, or `random:` and a number.
-        k: verdicts.
-
-    Returns:
-        The units in the order in which they were drawn.
-    """
-
-    def lot(unit: Unit) -> str:
-        return hashlib.sha256("\0".join((entry_sha256, base, unit.key)).encode()).hexdigest()
-
-    drawn: list[Unit] = []
-    n = 0
-    for unit in sorted(units, key=lot):
-        if n >= k:
-            break
-        drawn.append(unit)
-        n += unit.n_stimuli
-    return drawn
-
-
 def rerun(
     folder: Path,
     suite: Suite,
@@ -126,6 +99,7 @@ def rerun(
     *,
     base: str,
     k: int = N_DRAWN,
+    differing: Sequence[str] = (),
     progress: evaluation.Progress = lambda n, total, live: None,
 ) -> Verification:
     """Ask the model of an entry some of its verdicts again.
@@ -136,27 +110,42 @@ def rerun(
         classifier: its model, on the processor, in the arithmetic and batch size of the entry.
         machine: what `known_answer` said, or why it could not be asked, in a sentence.
         base: what the draw depends on beside the entry.
-        k: verdicts to ask, at least.
+        k: verdicts to ask.
+        differing: what the entry states otherwise than its model (`lookups.differing`).
         progress: as of `evaluation.evaluate`.
     """
     started = time.monotonic()
-    entry = store.read(folder)
+    entry, verdicts = store.read(folder), store.verdicts(folder)
     task = suite.task(entry.task)
-    drawn = draw(units_of(suite, task), sha256_of(folder / store.ENTRY), base, k)
+    keys = draws.keys_of(verdicts)
+    rows_of: dict[str, dict[Key, int]] = defaultdict(dict)
+    for i, key in enumerate(keys):
+        rows_of[key[0]][key[1:]] = i
+    asked: dict[str, set[Key]] = defaultdict(set)
+    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k):
+        asked[keys[i][0]].add(keys[i][1:])
+    rows: set[int] = set()
+
+    def choice(unit: Unit, due: Sequence[Key]) -> list[int]:
+        """What was drawn, and what the entry lacks; rows of the entry that are not due are compared, too."""
+        stated, wanted = rows_of[unit.key], asked[unit.key]
+        rows.update(row for key, row in stated.items() if key in wanted or key not in due)
+        return [i for i, key in enumerate(due) if key in wanted or key not in stated]
+
+    units = [unit for unit in units_of(suite, task) if unit.key in asked]
     blocks: dict[str | None, list[Unit]] = defaultdict(list)
-    for unit in drawn:
+    for unit in units:
         blocks[unit.clip_id].append(unit)
     answers: dict[str, transfer.Answers] = {}
-    for answered in transfer.judge(classifier, suite, task, blocks.values()):
+    for answered in transfer.judge(classifier, suite, task, blocks.values(), choice):
         answers.update((unit.content, said) for unit, said in answered)
-        progress(len(answered), len(drawn), None)
-    table = transfer.verdict_table(drawn, answers, label_map_of(entry, classifier), task)
-    # All that the entry has of these units, so that a row too many shows as well as one too few.
-    verdicts = store.verdicts(folder)
-    keys = {unit.key for unit in drawn}
-    theirs = verdicts[[key in keys for key in _unit_keys(verdicts)]].reset_index(drop=True)
-    compared = compare(theirs, _frame(table), task, TOLERANCE[entry.run.dtype], whole=True)
-    return _verification(folder, entry, classifier, machine, compared, base, None, started)
+        progress(len(answered), len(units), None)
+    again, labels = verdicts[:0], label_map_of(entry, classifier)
+    if answered_units := [unit for unit in units if unit.content in answers]:
+        again = _frame(transfer.verdict_table(answered_units, answers, labels, task))
+    theirs = verdicts.iloc[sorted(rows)].reset_index(drop=True)
+    compared = compare(theirs, again, task, entry.run.dtype, whole=True)
+    return _verification(folder, entry, classifier, machine, compared, base, None, differing, started)
 
 
 def reproduce(
@@ -166,6 +155,7 @@ def reproduce(
     machine: KnownAnswer | str,
     *,
     out: Path,
+    differing: Sequence[str] = (),
     progress: evaluation.Progress = lambda n, total, live: None,
 ) -> Verification:
     """Ask the model of an entry everything again, and count its scorecard and likeness from the answers.
@@ -176,6 +166,7 @@ def reproduce(
         classifier: as for `rerun`.
         machine: as for `rerun`.
         out: folder for the answers, of this entry alone; a run that was cut off continues there.
+        differing: as for `rerun`.
         progress: as for `rerun`.
 
     Raises:
@@ -191,7 +182,7 @@ def reproduce(
     labels = label_map_of(entry, classifier)
     again, table = evaluation.evaluate(classifier, labels, suite, task, out, keep=both, progress=progress)
     tolerance = TOLERANCE[entry.run.dtype]
-    compared = compare(store.verdicts(folder), _frame(table), task, tolerance, whole=True)
+    compared = compare(store.verdicts(folder), _frame(table), task, entry.run.dtype, whole=True)
     unlike = list(likeness_differences(entry.likeness, again.likeness, tolerance))
     card = again.scorecard
     if not unlike and copies(entry.likeness) != copies(again.likeness):
@@ -199,7 +190,7 @@ def reproduce(
         references, as_said = entry.references, copies(entry.likeness)
         card = summarise(_frame(table), task, entry.model, references, labels, as_said)
     n_different = len(unlike) + len(list(differences(entry.scorecard, card, "scorecard")))
-    return _verification(folder, entry, classifier, machine, compared, None, n_different, started)
+    return _verification(folder, entry, classifier, machine, compared, None, n_different, differing, started)
 
 
 def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
@@ -207,17 +198,6 @@ def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
     read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     names = classifier.class_names
     return LabelMap(entry.task, names, tuple(read.get(name, OTHER) for name in names), entry.label_map.source)
-
-
-def _unit_keys(verdicts: pd.DataFrame) -> list[str]:
-    """`Unit.key` of the unit that each verdict belongs to."""
-    columns = (verdicts[name] for name in ("stimulus", "signal_id", "clip_id", "n_samples"))
-    return [
-        f"{stimulus}:{n_samples if stimulus == 'silence' else clip_id}"
-        if stimulus in ("silence", "whole")
-        else f"signal:{signal_id}"
-        for stimulus, signal_id, clip_id, n_samples in zip(*columns, strict=True)
-    ]
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -233,11 +213,11 @@ def _verification(
     compared: Compared,
     base: str | None,
     n_scorecard_differences: int | None,
+    differing: Sequence[str],
     started: float,
 ) -> Verification:
     seconds = time.monotonic() - started
-    counts = (compared.n_asked, compared.n_same, compared.n_ties)
-    return Verification(
+    made = Verification(
         protocol=PROTOCOL,
         kind="reproduced" if base is None else "replayed",
         entry=entry.path,
@@ -253,8 +233,12 @@ def _verification(
         n_scorecard_differences=n_scorecard_differences,
         known_answer=None if isinstance(machine, str) else machine,
         no_known_answer_because=machine if isinstance(machine, str) else None,
-        holds=holds(*counts, n_scorecard_differences),
+        holds=False,
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
+        differing=tuple(differing[:MAX_MISMATCHES]),
+        n_ties_for=compared.n_ties_for,
+        n_ties_against=compared.n_ties_against,
     )
+    return dataclasses.replace(made, holds=holds(made))

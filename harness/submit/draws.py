@@ -1,0 +1,130 @@
+"""Which verdicts of an entry are asked again: those first by which a forger would win most.
+
+Only an accepted signal and a rejected `swap` control raise a lift, and each is worth what the lift would lose
+without it. They are drawn one by one, each with a chance in proportion to its worth among those that are left
+(a race of exponential times, whose rates are the worths): two references of unlike size, signals and swaps,
+clips of one draw and of two weigh as they count, so that there is no place where a forger would be looked for
+less. Whatever is forged, and wherever: with k of the verdicts of a lift L asked, forgeries that are together
+worth V are missed with a chance of about exp(-k V / (1 + L)).
+
+Of the verdicts that are asked, WHOLE are of whole clips, of which accuracy and likeness are counted, and REST
+of all others, each drawn alike: nothing is never asked.
+
+The lot is the sha256 of the entry, of a base that its maker could not foresee, and of the verdict.
+
+Public: draw, worth, keys_of, Key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.documents import Entry
+from harness.records import FAMILIES, FloatArray
+from harness.score.likeness import copies
+from harness.score.scorecard import lift_by_clip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHOLE = 1 / 4
+"""Share of the verdicts asked that are of whole clips, as far as there are so many."""
+
+REST = 1 / 8
+"""Share that are of all that is neither a whole clip nor raises the lift."""
+
+Key = tuple[str, str, int | None, int | None]
+"""`Unit.key`, stimulus, level and replicate of a verdict."""
+
+
+def keys_of(verdicts: pd.DataFrame) -> list[Key]:
+    """What identifies each verdict of an entry."""
+    names = ("stimulus", "signal_id", "clip_id", "n_samples", "level", "replicate")
+    columns = (verdicts[name].astype(object).where(verdicts[name].notna(), None) for name in names)
+    return [
+        (
+            f"signal:{signal_id}"
+            if signal_id is not None
+            else f"whole:{clip_id}"
+            if stimulus == "whole"
+            else f"silence:{int(n_samples)}",
+            stimulus,
+            None if level is None else int(level),
+            None if replicate is None else int(replicate),
+        )
+        for stimulus, signal_id, clip_id, n_samples, level, replicate in zip(*columns, strict=True)
+    ]
+
+
+def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
+    """(n,) what the lift would lose if each verdict were the other way; 0 for those that do not raise it.
+
+    Args:
+        entry: a valid one.
+        verdicts: all of it.
+    """
+    covered = entry.label_map.covered
+    table = lift_by_clip(
+        verdicts, FAMILIES[0], entry.references, entry.model, covered, copies(entry.likeness)
+    )
+    n_clips = table.notna().sum()
+    counts = (
+        (verdicts["family"] == FAMILIES[0])
+        & verdicts["expected"].isin(sorted(covered))
+        & verdicts["reference"].isin(list(table.columns))
+    )
+    swaps = verdicts[counts & (verdicts["stimulus"] == "swap")]
+    n_swaps = verdicts["signal_id"].map(swaps.groupby("signal_id").size())
+    signals = verdicts[counts & (verdicts["stimulus"] == "signal") & n_swaps.notna()]
+    n_draws = signals.groupby(["reference", "clip_id"]).size().rename("n_draws").reset_index()
+    of_clip = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
+    share = 1 / (len(table.columns) * verdicts["reference"].map(n_clips).to_numpy(dtype=np.float64))
+    share = share / of_clip["n_draws"].to_numpy(dtype=np.float64)
+    accepted = verdicts["predicted"] == verdicts["expected"]
+    of_signal = np.where((verdicts["stimulus"] == "signal") & accepted, 1.0, 0.0)
+    of_swap = np.where((verdicts["stimulus"] == "swap") & ~accepted, 1 / n_swaps.to_numpy(np.float64), 0.0)
+    return np.where(counts, np.nan_to_num(share * (of_signal + of_swap)), 0.0)
+
+
+def draw(entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int) -> NDArray[np.intp]:
+    """Rows of the verdicts to ask, k of them or all where there are fewer, in the order of their lots.
+
+    Args:
+        entry: a valid one.
+        entry_sha256: of its entry.json.
+        verdicts: all of it.
+        base: a commit, or `random:` and a number.
+        k: verdicts.
+    """
+    worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
+    rates = np.where(worths > 0, worths, 1.0)
+    times = np.array([_lot(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
+    groups = [
+        np.flatnonzero(some)[np.argsort(times[some], kind="stable")]
+        for some in (worths > 0, whole, (worths == 0) & ~whole)
+    ]
+    sizes = _shares([len(group) for group in groups], k)
+    return np.concatenate([group[:n] for group, n in zip(groups, sizes, strict=True)])
+
+
+def _shares(sizes: list[int], k: int) -> list[int]:
+    """How many of each group are asked: of whole clips and the rest their shares, of the lift what is left.
+
+    What a group does not have goes to the lift, and then to the others.
+    """
+    of_lift, whole, rest = sizes
+    n_whole, n_rest = min(whole, int(k * WHOLE)), min(rest, int(k * REST))
+    n_lift = min(of_lift, k - n_whole - n_rest)
+    n_whole = min(whole, k - n_lift - n_rest)
+    return [n_lift, n_whole, min(rest, k - n_lift - n_whole)]
+
+
+def _lot(entry_sha256: str, base: str, key: Key) -> float:
+    """An exponential time of rate 1."""
+    digest = hashlib.sha256("\0".join((entry_sha256, base, *map(str, key))).encode()).digest()
+    return -math.log1p(-(int.from_bytes(digest[:6]) + 0.5) / 2**48)

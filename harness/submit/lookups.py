@@ -1,0 +1,176 @@
+"""What an entry states of its model and its run, field by field: looked up, counted, or its maker's word.
+
+`FIELDS` says of every field of `Entry` which it is. What can be looked up in the checkpoint is held against
+the model that was opened; what nobody can look up is shown as stated by the submitter, wherever it is shown.
+
+Conventions: as in `submit.facts`, a difference is one line, `where: what was found, what was expected`.
+
+Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, differing, stated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from harness.documents import Entry
+from harness.errors import BadLabels
+from harness.labels import harmonise
+from harness.model_facts import ModelFacts
+from harness.records import N_PROVEN, LabelMap
+from harness.submit import text
+from harness.submit.differences import differences
+from harness.tasks import Task
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.models import Classifier
+
+CHECKPOINT = "looked up in the checkpoint, and on the Hub"
+SUITE = "looked up in the suite"
+ROWS = "follows from the verdicts"
+RULE = "has one value, whoever states it"
+STATED = "stated by the submitter"
+
+FIELDS = MappingProxyType(
+    {
+        "protocol": RULE,
+        "task": SUITE,
+        "model.repo_id": CHECKPOINT,
+        "model.revision": CHECKPOINT,
+        "model.weights_sha256": CHECKPOINT,
+        **{f"facts.{field.name}": CHECKPOINT for field in dataclasses.fields(ModelFacts)},
+        "signals.repo_id": SUITE,
+        "signals.revision": SUITE,
+        "signals.config": SUITE,
+        "signals.split": RULE,
+        "signals.sha256": SUITE,
+        "references": SUITE,
+        "label_map.task": SUITE,
+        "label_map.names": CHECKPOINT,
+        "label_map.canonical": CHECKPOINT,
+        "label_map.source": STATED,
+        "scorecard": ROWS,
+        "run.goodenough": STATED,
+        "run.versions": STATED,
+        "run.platform": STATED,
+        "run.device": STATED,
+        "run.dtype": STATED,
+        "run.batch_size": STATED,
+        "run.frontend": CHECKPOINT,
+        "run.seconds": STATED,
+        "run.created": STATED,
+        "run.n_asked": STATED,
+        "run.n_known": SUITE,
+        "proof.n": RULE,
+        "proof.batch_size": RULE,
+        "proof.max_logit_difference": STATED,
+        "proof.n_flips": RULE,
+        "likeness": ROWS,
+        "complete": RULE,
+        "n_verdicts": ROWS,
+        "verdicts_sha256": ROWS,
+    }
+)
+"""Every field of an entry, and where it is checked. Of `run.n_asked` and `run.n_known` the sum is looked up:
+all units of the suite. `run.created` lies between the commit of the model and now. `label_map.canonical` is
+read from the names of the model, unless the source is a file: then the map is its maker's word."""
+
+_OF_THE_CARD = ("licence", "trained_on", "base_models")
+
+
+def differing(
+    entry: Entry,
+    classifier: Classifier,
+    checkpoint: Checkpoint,
+    task: Task,
+    committed: datetime.datetime | None,
+) -> list[str]:
+    """What an entry states otherwise than its checkpoint.
+
+    Args:
+        entry: a valid one.
+        classifier: its model, opened from the checkpoint without code of its own.
+        checkpoint: what `classifier` was opened from.
+        task: of the entry.
+        committed: when the commit of the model was made, by the Hub; None where it is not known.
+    """
+    return [
+        text.one_line(line, 300)
+        for line in (
+            *_facts(entry, classifier.facts, checkpoint),
+            *_names(entry, checkpoint),
+            *_label_map(entry.label_map, classifier.class_names, task),
+            *_run(entry, classifier.frontend),
+            *_dates(entry, committed),
+        )
+    ]
+
+
+def stated(entry: Entry) -> dict[str, str]:
+    """What nobody can look up, by field: shown as stated by the submitter."""
+    values: dict[str, str] = {}
+    for path, how in FIELDS.items():
+        if how != STATED:
+            continue
+        value: Any = entry
+        for name in path.split("."):
+            value = getattr(value, name)
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {version}" for name, version in value.items())
+        values[path] = f"{value:g}" if isinstance(value, float) else str(value)
+    if entry.label_map.source == "file":
+        read = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
+        values["label_map.canonical"] = ", ".join(f"{name} = {label}" for name, label in read)
+    else:
+        del values["label_map.source"]
+    return values
+
+
+def _facts(entry: Entry, found: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
+    """The facts; those of a card or a Hub that are not at hand are left out."""
+    from harness.checkpoints import CARD
+
+    known = found
+    if not (checkpoint.folder / CARD).is_file():
+        known = dataclasses.replace(known, **{n: getattr(entry.facts, n) for n in _OF_THE_CARD})
+    if found.released is None and not checkpoint.ref.repo_id.startswith("local/"):
+        known = dataclasses.replace(known, released=entry.facts.released)  # the Hub did not answer
+    yield from differences(entry.facts, known, "facts")
+
+
+def _names(entry: Entry, checkpoint: Checkpoint) -> Iterator[str]:
+    """A folder may have any name; what lies on the Hub has one."""
+    if not entry.model.repo_id.startswith("local/"):
+        yield from differences(entry.model.repo_id, checkpoint.ref.repo_id, "model.repo_id")
+
+
+def _label_map(stated_map: LabelMap, class_names: tuple[str, ...], task: Task) -> Iterator[str]:
+    if stated_map.names != class_names:
+        listed = (text.shown(", ".join(names), 120) for names in (stated_map.names, class_names))
+        yield f"label_map.names: {', expected '.join(listed)}, the classes of the model in their order"
+    elif stated_map.source == "names":
+        try:
+            harmonise(class_names, task)
+        except BadLabels as error:
+            yield f"label_map.source: 'names', expected a reviewed map: {error}"
+
+
+def _run(entry: Entry, frontend: str) -> Iterator[str]:
+    # What computes the features may differ between machines; which extractor it is, may not.
+    names = [name.partition(" (")[0] for name in (entry.run.frontend, frontend)]
+    yield from differences(names[0], names[1], "run.frontend")
+    if entry.proof.n != N_PROVEN:
+        yield f"proof.n: {entry.proof.n}, expected {N_PROVEN}, as many as are scored both ways"
+
+
+def _dates(entry: Entry, committed: datetime.datetime | None) -> Iterator[str]:
+    """A model is asked after its commit was made."""
+    if committed is None:
+        return
+    since = f"{committed.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if entry.run.created < since:
+        yield f"run.created: {entry.run.created}, expected {since} or later, when the model's commit was made"
