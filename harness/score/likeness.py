@@ -3,20 +3,22 @@
 Counted from the candidate's verdicts and from what the suite says of each reference on whole clips. Nothing
 is asked of a model.
 
-Public: likeness_of, copies, LEAST.
+Public: likeness_of, suspects, copies, LEAST, FEW.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.dataset.signals import Suite
 from harness.documents import NearCopy
 from harness.manifest import ReferenceRecord
-from harness.records import FAMILIES, FloatArray, LabelMap
+from harness.records import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 LEAST = 1e-6
 """Probabilities below it are taken for it: their logarithms are rounding."""
+
+FEW = 0.1
+"""Share of the clips without which a candidate is looked at again for likeness."""
 
 
 def likeness_of(
@@ -37,9 +42,7 @@ def likeness_of(
         label_map: how its classes are read.
         suite: what it was asked.
     """
-    whole = verdicts[verdicts["stimulus"] == "whole"]
-    predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
-    p = dict(zip(whole["clip_id"], whole["p"], strict=True))
+    whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
     signals = verdicts[
         (verdicts["stimulus"] == "signal")
         & (verdicts["family"] == FAMILIES[0])
@@ -49,23 +52,44 @@ def likeness_of(
     of_reference = signals["reference"].to_numpy(dtype=object)
     likeness = []
     for reference in suite.references(task.name):
-        name = reference.model.repo_id
-        lines = suite.signal_lines(task.name, reference.model.slug)
-        of_clip = {line.clip_id: line for line in lines if line.clip_id in predicted}
-        asked = of_reference == name
-        ours = np.array([p[clip_id] for clip_id in of_clip], dtype=np.float64)
-        theirs = np.array([line.p_clip for line in of_clip.values()], dtype=np.float64)
+        asked = of_reference == reference.model.repo_id
+        clip_ids, agreed, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
         likeness.append(
             NearCopy(
                 reference=reference.model,
                 n_signals=int(asked.sum()),
                 n_accepted=int((asked & right).sum()),
-                n_clips=len(of_clip),
-                n_agreed=sum(predicted[clip_id] == line.expected for clip_id, line in of_clip.items()),
-                correlation=_correlation(ours, theirs, task, label_map, reference),
+                n_clips=len(clip_ids),
+                n_agreed=int(agreed.sum()),
+                correlation=_correlation(ours, theirs),
             )
         )
     return tuple(likeness)
+
+
+def suspects(verdicts: pd.DataFrame, task: Task, label_map: LabelMap, suite: Suite) -> frozenset[str]:
+    """Whole clips without which a candidate would answer like a copy of a reference: FEW of all, at most.
+
+    To make a copy look like another model, answers to one or two clips have to be forged: these stand out.
+
+    Args:
+        verdicts: as of `likeness_of`.
+        task: the same.
+        label_map: the same.
+        suite: the same.
+    """
+    whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
+    found: set[str] = set()
+    for reference in suite.references(task.name):
+        clip_ids, agreed, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
+        apart = np.abs(ours - theirs).max(axis=1, initial=0.0)
+        order = np.lexsort((-apart, agreed))
+        rest = order[math.ceil(FEW * len(order)) :]
+        r = _correlation(ours[rest], theirs[rest])
+        n_agreed = 100 * int(agreed[rest].sum())
+        if r is not None and r >= NEAR_COPY_CORRELATION and n_agreed >= NEAR_COPY_PERCENT * len(rest):
+            found.update(clip_ids[i] for i in order[: len(order) - len(rest)])
+    return frozenset(found)
 
 
 def copies(likeness: Sequence[NearCopy]) -> frozenset[str]:
@@ -73,24 +97,46 @@ def copies(likeness: Sequence[NearCopy]) -> frozenset[str]:
     return frozenset(each.reference.repo_id for each in likeness if each.is_copy)
 
 
-def _correlation(
-    ours: FloatArray, theirs: FloatArray, task: Task, label_map: LabelMap, reference: ReferenceRecord
-) -> float | None:
-    """Pearson's, of log-probabilities of the labels that both know, over all clips.
+def _on_clips(
+    whole: pd.DataFrame, task: Task, label_map: LabelMap, suite: Suite, reference: ReferenceRecord
+) -> tuple[list[str], NDArray[np.bool_], FloatArray, FloatArray]:
+    """What two models say of the whole clips that the reference gave a class.
 
     Args:
-        ours: (n, n_labels) in the order of the task.
-        theirs: (n, n_known) of the labels that the reference knows, in alphabetical order.
+        whole: verdicts of the candidate, by clip_id.
         task: the task.
         label_map: of the candidate.
+        suite: what it was asked.
         reference: the reference.
+
+    Returns:
+        clip_ids; (n,) whether the candidate gives them the same; and of candidate and reference the
+        log-probabilities of the labels that both know, (n, n_labels).
     """
+    lines = suite.signal_lines(task.name, reference.model.slug)
+    of_clip = {line.clip_id: line for line in lines if line.clip_id in whole.index}
+    clip_ids = list(of_clip)
+    predicted = whole["predicted"].reindex(clip_ids).to_numpy(dtype=object)
+    agreed = predicted == np.array([line.expected for line in of_clip.values()], dtype=object)
     known = sorted(reference.label_map.covered)
     both = [label for label in known if label in label_map.covered]
-    if len(ours) < 2 or not both:
+    n = len(clip_ids)
+    ours = np.array(whole["p"].reindex(clip_ids).tolist(), dtype=np.float64).reshape(n, len(task.labels))
+    theirs = np.array([line.p_clip for line in of_clip.values()], dtype=np.float64).reshape(n, len(known))
+    one = ours[:, [task.labels.index(label) for label in both]]
+    other = theirs[:, [known.index(label) for label in both]]
+    return (
+        clip_ids,
+        np.asarray(agreed, dtype=bool),
+        np.log(np.maximum(one, LEAST)),
+        np.log(np.maximum(other, LEAST)),
+    )
+
+
+def _correlation(ours: FloatArray, theirs: FloatArray) -> float | None:
+    """Pearson's, over all clips and labels; None for fewer than two clips, no labels, or one value alone."""
+    if len(ours) < 2 or not ours.size:
         return None
-    one = np.log(np.maximum(ours[:, [task.labels.index(label) for label in both]], LEAST)).ravel()
-    other = np.log(np.maximum(theirs[:, [known.index(label) for label in both]], LEAST)).ravel()
-    if np.ptp(one) < LEAST or np.ptp(other) < LEAST:
+    if np.ptp(ours) < LEAST or np.ptp(theirs) < LEAST:
         return None
-    return round(float(np.corrcoef(one, other)[0, 1]), 9)
+    return round(float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]), 9)

@@ -7,8 +7,9 @@ clips of one draw and of two weigh as they count, so that there is no place wher
 less. Whatever is forged, and wherever: with k of the verdicts of a lift L asked, forgeries that are together
 worth V are missed with a chance of about exp(-k V / (1 + L)).
 
-Of the verdicts that are asked, WHOLE are of whole clips, of which accuracy and likeness are counted, and REST
-of all others, each drawn alike: nothing is never asked.
+Of the verdicts that are asked, WHOLE are of whole clips, of which accuracy and likeness are counted, those
+first without which a model would count as a copy of a reference, and REST of all others, each drawn alike:
+nothing is never asked.
 
 The lot is the sha256 of the entry, of a base that its maker could not foresee, and of the verdict.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,7 +93,9 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
     return np.where(counts, np.nan_to_num(share * (of_signal + of_swap)), 0.0)
 
 
-def draw(entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int) -> NDArray[np.intp]:
+def draw(
+    entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, first: Collection[str] = ()
+) -> NDArray[np.intp]:
     """Rows of the verdicts to ask, k of them or all where there are fewer, in the order of their lots.
 
     Args:
@@ -100,10 +104,12 @@ def draw(entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: 
         verdicts: all of it.
         base: a commit, or `random:` and a number.
         k: verdicts.
+        first: whole clips that are asked before the others (`likeness.suspects`).
     """
     worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
     rates = np.where(worths > 0, worths, 1.0)
     times = np.array([_lot(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
+    times[whole & verdicts["clip_id"].isin(list(first)).to_numpy(dtype=bool)] -= math.inf
     groups = [
         np.flatnonzero(some)[np.argsort(times[some], kind="stable")]
         for some in (worths > 0, whole, (worths == 0) & ~whole)

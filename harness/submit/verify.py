@@ -31,7 +31,7 @@ from harness.manifest import ReferenceRecord
 from harness.provenance import run_settings
 from harness.records import OTHER, PROTOCOL, LabelMap
 from harness.score import evaluation, transfer
-from harness.score.likeness import copies
+from harness.score.likeness import copies, suspects
 from harness.score.scorecard import summarise
 from harness.score.stimuli import Key
 from harness.score.units import Unit, units_of
@@ -122,7 +122,8 @@ def rerun(
     for i, key in enumerate(keys):
         rows_of[key[0]][key[1:]] = i
     asked: dict[str, set[Key]] = defaultdict(set)
-    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k):
+    first = suspects(verdicts, task, entry.label_map, suite)
+    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, first):
         asked[keys[i][0]].add(keys[i][1:])
     rows: set[int] = set()
 
