@@ -1,7 +1,8 @@
 """What a draw finds: the chance exactly, by simulation, and against forgers who know the rule of the draw.
 
-A forgery is a set of verdicts of an entry that raise the lift and are not true; its worth is what it adds to it. In a race of exponential times the first of them comes at a time whose rate is that worth,
-whichever they are, so that the chance depends on the worth and on the sound verdicts alone.
+A forgery is a set of verdicts of an entry that raise the lift and are not true; its worth is what it adds to
+it. In a race of exponential times the first of them comes at a time whose rate is that worth, whichever they
+are, so that the chance depends on the worth and on the sound verdicts alone.
 """
 
 from __future__ import annotations

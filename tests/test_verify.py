@@ -21,7 +21,6 @@ import pytest
 
 from harness import cli
 from harness.cli.replay import base_of
-from harness.cli.terminal import open_suite
 from harness.documents import Entry
 from harness.models import Classifier
 from harness.starter import root

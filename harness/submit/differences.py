@@ -15,14 +15,14 @@ from harness.submit import text
 
 def differences(found: Any, expected: Any, where: str) -> Iterator[str]:
     """`path: found, expected` for every field of two records of one type that is not equal."""
-    if dataclasses.is_dataclass(expected):
+    if dataclasses.is_dataclass(expected) and type(found) is type(expected):
         for field in dataclasses.fields(expected):
             theirs, ours = getattr(found, field.name), getattr(expected, field.name)
             yield from differences(theirs, ours, f"{where}.{field.name}")
-    elif isinstance(expected, dict) and found.keys() == expected.keys():
+    elif isinstance(expected, dict) and isinstance(found, dict) and found.keys() == expected.keys():
         for name in expected:
             yield from differences(found[name], expected[name], f"{where}.{name}")
-    elif isinstance(expected, tuple) and len(found) == len(expected):
+    elif isinstance(expected, tuple) and isinstance(found, tuple) and len(found) == len(expected):
         for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
             yield from differences(theirs, ours, f"{where}.{i}")
     elif isinstance(expected, float) and isinstance(found, float):
