@@ -273,8 +273,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "status",
         "Status",
-        "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; "
-        "verified, all did; failed, they did not; stale, of other signals; invalidated, with a reason.",
+        "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; verified, "
+        "all did; failed, they or its facts did not; stale, of other signals; invalidated, with a reason.",
         lambda row: row.status.name,
         "text",
         None,
@@ -340,8 +340,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "speed",
         "Stimuli/s",
-        "Stimuli that the model was asked in a second of its evaluation, making them included. Not ranked, "
-        "and not to be compared between devices; unknown where most answers were known.",
+        "Stimuli that the model was asked in a second of its evaluation, making them included; as stated by its "
+        "submitter. Not ranked, not to be compared between devices; unknown where most answers were known.",
         _speed,
         "count",
         None,
@@ -349,7 +349,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "device",
         "Device",
-        "Where the model ran: cpu, or the kind of card.",
+        "Where the model ran: cpu, or the kind of card; stated by the submitter.",
         lambda row: row.entry.run.device,
         "text",
         None,
@@ -381,7 +381,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "date",
         "Evaluated",
-        "Day on which the evaluation ended, in UTC.",
+        "Day on which the evaluation ended, in UTC; stated by the submitter.",
         lambda row: row.entry.run.created[:10],
         "text",
         None,

@@ -34,7 +34,9 @@ class Status:
         return self.name not in ("failed", "invalidated", "declined")
 
 
-SELF_REPORTED = Status("self-reported", "Nobody has asked its model again.")
+SELF_REPORTED = Status(
+    "self-reported", "Nobody has asked its model again: all of it is stated by the submitter."
+)
 
 
 def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
@@ -58,9 +60,7 @@ def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
         found = None
     date = None if found is None else found.run.created[:10]
     if found is not None and not found.holds:
-        return Status(
-            "failed", f"Asked again on {date}: {found.n_same} of {found.n_asked} verdicts the same.", date
-        )
+        return Status("failed", _failure(found), date)
     if protocol < PROTOCOL:
         return Status("stale", f"Protocol {protocol}: ranked by another number. Evaluate the model again.")
     if stale:
@@ -71,3 +71,13 @@ def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
     if found.kind == "reproduced":
         return Status("verified", f"All of it: {told}, and all were the same.", date)
     return Status("replayed", f"A sample: {told}, and all were the same.", date)
+
+
+def _failure(found: verification.Verification) -> str:
+    """What differed when a model was asked again, in sentences."""
+    note = f"Asked again on {found.run.created[:10]}: {found.n_same} of {found.n_asked} verdicts the same."
+    if found.n_ties_for and found.n_same == found.n_asked and not found.differing:
+        note += f" Of its near ties {found.n_ties_for} raise the lift and {found.n_ties_against} lower it."
+    if found.differing:
+        note += f" It states otherwise than its model: {'; '.join(found.differing)}."
+    return note

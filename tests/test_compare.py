@@ -86,6 +86,41 @@ def test_two_classes_as_probable_as_each_other_are_a_tie() -> None:
     assert (result.n_same, result.n_ties, result.mismatches) == (len(ROWS), 1, ())
 
 
+@pytest.mark.parametrize(
+    ("stimulus", "stated_accepted", "counts"),
+    [("signal", True, (1, 0)), ("signal", False, (0, 1)), ("swap", True, (0, 1)), ("swap", False, (1, 0))],
+)
+def test_a_tie_of_the_lift_is_counted_by_the_way_it_fell(
+    stimulus: str, stated_accepted: bool, counts: tuple[int, int]
+) -> None:
+    found, again = copy(), copy()
+    headline = (again["family"] == "responsibility") & (again["stimulus"] == stimulus)
+    i = int(np.flatnonzero(headline)[0])
+    expected = str(again["expected"][i])
+    other = next(label for label in ("happy", "sad") if label != expected)
+    accepted, rejected = {expected: 0.4502, other: 0.4498}, {expected: 0.4498, other: 0.4502}
+    said(found, i, **(accepted if stated_accepted else rejected))
+    said(again, i, **(rejected if stated_accepted else accepted))
+    result = compared(found, again)
+    assert (result.n_ties_for, result.n_ties_against) == counts
+    assert result.n_ties == 1
+
+
+def test_a_small_probability_of_a_whole_clip_agrees_in_its_logarithm() -> None:
+    """Likeness is counted of logarithms: what is within the tolerance may still hide a copy."""
+    found, again = copy(), copy()
+    i = int(np.flatnonzero(again["stimulus"] == "whole")[0])
+    said(found, i, happy=0.9990, sad=0.0009)
+    said(again, i, happy=0.9990, sad=0.00001)
+    (mismatch,) = compared(found, again).mismatches
+    assert (mismatch.column, mismatch.found, mismatch.expected) == ("p", "sad 0.0009", "sad 1e-05")
+    j = some_signal(again)
+    found, again = copy(), copy()
+    said(found, j, happy=0.9990, sad=0.0009)
+    said(again, j, happy=0.9990, sad=0.00001)
+    assert compared(found, again).mismatches == ()
+
+
 @pytest.mark.parametrize("side", ["found", "again"])
 def test_what_is_a_tie_on_one_side_alone_is_none(side: str) -> None:
     rows = {"found": copy(), "again": copy()}

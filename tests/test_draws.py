@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from scipy.stats import hypergeom
 
+from harness.cli.terminal import open_suite
 from harness.documents import Entry
 from harness.records import FAMILIES
+from harness.score.likeness import copies, likeness_of, suspects
 from harness.score.scorecard import lift_by_clip
-from harness.submit import draws
+from harness.submit import draws, store
 from harness.submit.draws import draw, keys_of, worth
 from tests import finding
 from tests.entries import frame, make_entry
@@ -69,6 +71,27 @@ def test_whole_clips_that_hide_a_copy_come_first() -> None:
     first = ("clip-0003", "clip-0017")
     rows = ROWS.iloc[draw(ENTRY, "e" * 64, ROWS, "b" * 40, 8, first)]
     assert set(rows["clip_id"][rows["stimulus"] == "whole"]) == set(first)
+
+
+def test_a_copy_that_is_hidden_by_one_clip_is_asked_about_that_clip() -> None:
+    suite = open_suite(None)
+    task = suite.task("emotion")
+    (folder,) = (f for f in suite.verdicts() if store.read(f).model.repo_id == "local/starter-emotion-ast")
+    entry, rows = store.read(folder), store.verdicts(folder)
+    clips = list(np.flatnonzero(rows["stimulus"] == "whole"))
+    for i in random.Random(1).sample(clips, 3):
+        forged = rows.copy()
+        order = np.argsort(rows["p"][i])
+        p = np.full(len(order), 1e-6)
+        p[order[0]] = 1 - p[1:].sum()
+        forged.at[i, "p"] = p
+        forged.at[i, "predicted"] = task.labels[order[0]]
+        near = likeness_of(forged, task, entry.label_map, suite)
+        assert "local/starter-emotion-ast" not in copies(near), "it looks like another model"
+        first = suspects(forged, task, entry.label_map, suite)
+        assert rows["clip_id"][i] in first
+        assert len(first) <= 0.1 * len(clips) + 1
+        assert i in draw(entry, "e" * 64, forged, "b" * 40, 48, first)
 
 
 def test_verdicts_come_as_often_as_they_are_worth() -> None:

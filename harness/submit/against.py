@@ -97,7 +97,7 @@ def _silences(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     asked = {int(n) for n in verdicts["n_samples"][verdicts["stimulus"] == "silence"]}
     if wrong := sorted(asked ^ due):
         lengths = plural(len(wrong), "length")
-        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {wrong[0]} samples"
+        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {plural(wrong[0], 'sample')}"
 
 
 def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
