@@ -273,8 +273,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "status",
         "Status",
-        "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; verified, "
-        "all did; failed, they or its facts did not; stale, of other signals; invalidated, with a reason.",
+        "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; "
+        "verified, all did; failed, they or its facts did not; stale, of other signals; invalidated, with "
+        "a reason.",
         lambda row: row.status.name,
         "text",
         None,
@@ -340,8 +341,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "speed",
         "Stimuli/s",
-        "Stimuli that the model was asked in a second of its evaluation, making them included; as stated by its "
-        "submitter. Not ranked, not to be compared between devices; unknown where most answers were known.",
+        "Stimuli that the model was asked in a second of its evaluation, making them included; stated by the "
+        "submitter. Not ranked, not to be compared between devices; unknown if most answers were known.",
         _speed,
         "count",
         None,

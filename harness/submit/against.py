@@ -96,8 +96,8 @@ def _silences(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     due = {unit.n_samples for unit in units if unit.clip_id is None}
     asked = {int(n) for n in verdicts["n_samples"][verdicts["stimulus"] == "silence"]}
     if wrong := sorted(asked ^ due):
-        lengths = plural(len(wrong), "length")
-        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {plural(wrong[0], 'sample')}"
+        lengths, first = plural(len(wrong), "length"), plural(wrong[0], "sample")
+        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {first}"
 
 
 def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
