@@ -274,8 +274,7 @@ COLUMNS: tuple[Column, ...] = (
         "status",
         "Status",
         "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; "
-        "verified, all did; failed, they or its facts did not; stale, of other signals; invalidated, with "
-        "a reason.",
+        "verified, all did; failed, they or its facts did not; stale, of other signals; or invalidated.",
         lambda row: row.status.name,
         "text",
         None,
