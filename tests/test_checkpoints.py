@@ -321,8 +321,11 @@ def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
     assert all(request.endswith("/config.json") for request in fetched), fetched
 
 
-def test_the_day_of_a_model_is_that_on_which_the_hub_first_had_it(hub: LoopbackHub) -> None:
-    code = "from harness.checkpoints import resolve; print(resolve('org/toy').released)"
+def test_the_day_of_a_model_and_of_its_commit_are_those_that_the_hub_says(hub: LoopbackHub) -> None:
+    code = (
+        "from harness.checkpoints import committed_at, resolve; model = resolve('org/toy');"
+        " print(model.released, committed_at(model), sep=', ')"
+    )
     said = [
         subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
@@ -334,8 +337,8 @@ def test_the_day_of_a_model_is_that_on_which_the_hub_first_had_it(hub: LoopbackH
         ).stdout.strip()
         for variables in ({}, {"HF_HUB_OFFLINE": "1"})
     ]
-    assert re.fullmatch(r"2\d{3}-\d\d-\d\d", said[0])
-    assert said[1] == "None"  # nobody to ask
+    assert re.fullmatch(r"2\d{3}-\d\d-\d\d, 2026-01-01 \d\d:\d\d:\d\d\+00:00", said[0])
+    assert said[1] == "None, None"  # nobody to ask
 
 
 def test_without_a_network_the_snapshot_in_the_cache_is_used(hub: LoopbackHub) -> None:

@@ -15,8 +15,9 @@ from harness.documents import Entry
 from harness.records import Verdict
 from harness.score.likeness import copies
 from harness.score.scorecard import summarise
-from harness.submit import store, verify
+from harness.submit import store, verification, verify
 from harness.submit.verification import Verification
+from leaderboard.status import of as status_of
 from tests.entries import frame
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 
@@ -69,6 +70,22 @@ def test_all_draws_and_all_controls_come_out_the_same(
     assert drawn.holds
     assert everything.holds
     assert everything.n_scorecard_differences == 0
+
+
+def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
+    suite: signals.Suite, made: Made, tmp_path: Path
+) -> None:
+    folder = store.write(tmp_path / "out", *made)
+    ear: Any = Loud()
+    line = ("facts.licence: 'mit', expected nothing",)
+    some = verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=line)
+    everything = verify.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, differing=line)
+    for v in (some, everything):
+        assert (v.holds, v.n_same, v.differing) == (False, v.n_asked, line)
+        verification.write(folder, v)
+        status = status_of(folder, stale=False)
+        assert (status.name, status.ranks) == ("failed", False)
+        assert line[0] in status.note
 
 
 @pytest.mark.parametrize("stimulus", ["matched", "swap"])
