@@ -308,6 +308,13 @@ def test_a_report_is_small_and_tells_lift_interval_and_n(world: World, reported:
     assert "lab/alpha" in text or "alpha" in text
 
 
+def test_a_report_says_what_is_stated_by_the_submitter(reported: Path) -> None:
+    text = reported.read_text()
+    settings = text[text.index('<dl class="facts">') :]
+    stated = [part.split("</dt>")[0] for part in settings.split("<dt>") if "stated by the submitter" in part]
+    assert stated == ["Run", "Batch proof", "Versions"]
+
+
 def test_a_report_tells_apart_what_a_model_cannot_hear_and_what_was_stopped(
     world: World, reported: Path, tmp_path: Path
 ) -> None:
