@@ -78,6 +78,10 @@ def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
     folder = store.write(tmp_path / "out", *made)
     ear: Any = Loud()
     line = ("facts.licence: 'mit', expected nothing",)
+    odd = ("label_map.names: '<b>', expected '<i>\u202e'",)
+    v = verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=odd)
+    verification.write(folder, v)
+    assert verification.read(folder) == v, "a class of a model may be any text, and the record can be read"
     some = verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=line)
     everything = verify.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, differing=line)
     for v in (some, everything):

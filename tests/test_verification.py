@@ -121,6 +121,15 @@ def test_one_that_holds_was_asked_no_more_than_the_entry_answered(folder: Path) 
     assert f"n_asked: 40, expected {n}, all verdicts of the entry" in line
 
 
+def test_a_record_from_before_facts_were_looked_up_is_read(folder: Path) -> None:
+    path = verification.write(folder, made_verification(folder))
+    content = json.loads(path.read_text())
+    for name in ("differing", "n_ties_for", "n_ties_against"):
+        del content[name]
+    path.write_text(json.dumps(content))
+    assert verification.read(folder) == made_verification(folder)
+
+
 HOSTILE: dict[str, Callable[[dict[str, Any]], str]] = {
     "no JSON": lambda c: "{",
     "empty": lambda c: "",

@@ -1,6 +1,6 @@
 """Strings that came from outside: which are refused, and how those that are refused are shown.
 
-Public: is_plain, shown, one_line.
+Public: is_plain, shown, plain, one_line.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ def shown(value: Any, longest: int = 60) -> str:
         return "nothing"
     cut = written[:longest] + ("..." if len(written) > longest else "")
     return ascii(cut) if isinstance(value, str) else ascii(cut)[1:-1]
+
+
+def plain(value: str, longest: int) -> str:
+    """A text of any origin as it can stand in a record: itself where it is plain, else its ASCII."""
+    if is_plain(value, longest):
+        return value
+    return ascii(one_line(value, longest).translate({ord("<"): "(", ord(">"): ")"}))[1:-1][:longest]
 
 
 def one_line(message: str, longest: int = 600) -> str:

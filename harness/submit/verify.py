@@ -36,10 +36,18 @@ from harness.score.scorecard import summarise
 from harness.score.stimuli import Key
 from harness.score.units import Unit, units_of
 from harness.seeds import generator
-from harness.submit import draws, store
+from harness.submit import draws, store, text
 from harness.submit.compare import Compared, compare
 from harness.submit.differences import differences, likeness_differences
-from harness.submit.verification import MAX_MISMATCHES, TOLERANCE, KnownAnswer, Verification, holds
+from harness.submit.verification import (
+    MAX_MISMATCHES,
+    MAX_TEXT,
+    TOLERANCE,
+    KnownAnswer,
+    Mismatch,
+    Verification,
+    holds,
+)
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -206,6 +214,13 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def _plain(mismatch: Mismatch) -> Mismatch:
+    """With the classes of a model, which may be any text, as they can stand in a record."""
+    values = (mismatch.found, mismatch.expected)
+    found, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
+    return dataclasses.replace(mismatch, found=found, expected=expected)
+
+
 def _verification(
     folder: Path,
     entry: Entry,
@@ -230,7 +245,7 @@ def _verification(
         n_ties=compared.n_ties,
         max_difference=compared.max_difference,
         tolerance=TOLERANCE[entry.run.dtype],
-        mismatches=compared.mismatches,
+        mismatches=tuple(_plain(mismatch) for mismatch in compared.mismatches),
         n_scorecard_differences=n_scorecard_differences,
         known_answer=None if isinstance(machine, str) else machine,
         no_known_answer_because=machine if isinstance(machine, str) else None,
@@ -238,7 +253,7 @@ def _verification(
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
-        differing=tuple(differing[:MAX_MISMATCHES]),
+        differing=tuple(text.plain(line, MAX_TEXT) for line in differing[:MAX_MISMATCHES]),
         n_ties_for=compared.n_ties_for,
         n_ties_against=compared.n_ties_against,
     )
