@@ -126,8 +126,8 @@ def _require_bands(name: str, file: str, config: Any, settings: dict[str, Any]) 
         return
     if settings.get("feature_extractor_type") is None and not _MEL_SETTINGS & settings.keys():
         raise BadModel(
-            f"{name}: {file} names no feature extractor and has none of its settings; save the one of the"
-            " base model: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
+            f"{name}: no feature extractor is named in {file}, and none of its settings stated; save"
+            " the one of the base model: AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
         )
     if settings.get("feature_size") == 1:  # the extractor would pad a batch along its mel bands, too
         raise BadModel(f"{name}: feature_size in {file} is 1; expected as many as num_mel_bins")
