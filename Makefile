@@ -13,28 +13,33 @@ demo: $(VENV)/.installed
 	done
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
+# The files of tests that take long come first (tests/conftest.py), so that all processes end together.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
 
-# torch first, from the constraints: its CPU build is found at that version only.
+# Modules are compiled when they are first imported: most never are, and compiling all takes a minute.
+INSTALL = $(PIP) install --no-compile -c constraints.txt -e
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e .
+	$(INSTALL) .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e '.[test]'
-	@touch $@
+$(VENV)/.installed-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[test]'
+	@touch $(VENV)/.installed $@
 
 clean:
 	rm -rf $(VENV) results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis

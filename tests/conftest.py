@@ -7,6 +7,32 @@ from collections.abc import Iterator
 
 import pytest
 
+LONGEST = (
+    "test_every_page",
+    "test_app_in_a_browser",
+    "test_cluster",
+    "test_hostile_pages",
+    "test_verify",
+    "test_recipes",
+    "test_build",
+    "test_suite",
+    "test_app_space",
+    "test_board_cli",
+    "test_evaluation",
+    "test_loopback_hub",
+    "test_attacks",
+    "test_circle",
+    "test_browser",
+    "test_views",
+)
+"""Files that take longest: first, so that no process is left with one of them when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with LONGEST; all else stays in its order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> Iterator[None]:
