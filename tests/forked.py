@@ -22,8 +22,9 @@ ROOT = Path(__file__).parent.parent
 TIMEOUT = 240
 """Seconds after which a process is no longer waited for."""
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.libraries"])
+FORKS = multiprocessing.get_context("forkserver")
+"""Of processes that are forked where the libraries are open."""
+FORKS.set_forkserver_preload(["tests.libraries"])
 
 Said = tuple[int, str, str]
 """Exit code, stdout and stderr of a command."""
@@ -43,8 +44,8 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def start(function: Callable[..., Any], *arguments: Any) -> tuple[BaseProcess, Connection]:
     """Call a function of a module in a process of its own; what it returns is sent at its end."""
-    here, there = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_send, args=(there, function, *arguments), daemon=True)
+    here, there = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=_send, args=(there, function, *arguments), daemon=True)
     process.start()
     there.close()
     return process, here

@@ -36,6 +36,12 @@ class Built:
     board: Board
     pages: tuple[Path, ...]
     """One of each kind: of models a reference and a candidate."""
+    is_whole: bool
+    """Whether it is of all tasks."""
+
+    def part(self, i: int, n: int) -> tuple[Path, ...]:
+        """One of n parts of the pages, which are together all of them; of all tasks every part is all."""
+        return self.pages if self.is_whole else self.pages[i::n]
 
 
 @pytest.fixture(scope="module", params=["one task", pytest.param("all tasks", marks=pytest.mark.slow)])
@@ -53,7 +59,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     candidates = {site.page_of(row.entry.model) for r in board.current for row in r.rows if not row.reference}
     for page in visits.pages_of(out):
         kinds.setdefault(f"{page.parent.name}{page.name in candidates}", page)
-    return Built(out, board, tuple(kinds.values()))
+    return Built(out, board, tuple(kinds.values()), request.param == "all tasks")
 
 
 def shown_at(page: Path, built: Built) -> str:
@@ -144,7 +150,7 @@ def test_a_page_looked_at_says_nothing_asks_for_nothing_and_fits(
 ) -> None:
     papers = set()
     with visits.opened(browser, **LOOKS[look]) as visit:  # type: ignore[arg-type]
-        for path in built.pages:
+        for path in built.part(list(LOOKS).index(look), len(LOOKS)):
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
             assert visits.faults(visit, built.root) == [], path
@@ -161,7 +167,7 @@ def test_a_page_looked_at_says_nothing_asks_for_nothing_and_fits(
 def test_no_page_has_a_serious_fault_of_accessibility(browser: Browser, built: Built, dark: bool) -> None:
     found: dict[str, list[str]] = {}
     with visits.opened(browser, dark=dark, bypass_csp=True) as visit:
-        for path in built.pages:
+        for path in built.part(int(dark), 2):
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
             lines = list(_violations(page))
@@ -182,7 +188,7 @@ def _violations(page: object) -> Iterator[str]:
 
 def test_every_page_has_landmarks_and_headings_in_order(browser: Browser, built: Built) -> None:
     with visits.opened(browser) as visit:
-        for path in built.pages:
+        for path in built.part(0, 3):
             page = visit.open(path)
             for role in ("banner", "main", "contentinfo"):
                 assert page.get_by_role(role).count() == 1, (path, role)  # type: ignore[arg-type]
@@ -200,7 +206,7 @@ def test_every_page_has_landmarks_and_headings_in_order(browser: Browser, built:
 
 def test_the_first_key_leads_past_the_head_and_the_focus_is_seen(browser: Browser, built: Built) -> None:
     with visits.opened(browser) as visit:
-        for path in built.pages:
+        for path in built.part(1, 2):
             page = visit.open(path)
             page.keyboard.press("Tab")
             assert page.evaluate("document.activeElement.textContent") == "Skip to content"
@@ -223,7 +229,7 @@ def test_the_keyboard_reaches_everything_in_the_order_in_which_it_stands(
         return [all.indexOf(e), e.getClientRects().length, style.outlineStyle, e.localName];
     }"""
     with visits.opened(browser) as visit:
-        for path in built.pages:
+        for path in built.part(0, 2):
             page = visit.open(path)
             assert page.locator("[tabindex]:not([tabindex='0']):not([tabindex='-1'])").count() == 0
             before = 0
@@ -248,7 +254,7 @@ def test_nothing_moves_for_those_who_asked_for_it(browser: Browser, built: Built
             || (s.animationName !== "none" && long("animationDuration"));
     }).map((e) => e.localName + "." + e.className)"""
     with visits.opened(browser, reduced_motion="reduce") as visit:
-        for path in built.pages:
+        for path in built.part(2, 3):
             page = visit.open(path)
             assert page.evaluate(moving) == [], path
             assert page.evaluate("document.getAnimations().length") == 0, path

@@ -28,8 +28,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     root = tmp_path_factory.mktemp("spoiled")
     if request.param == "all texts":
         return spoiled.made(root)
-    tasks = random.Random(0).sample([*hostile.PATHS.values(), *hostile.ATTRIBUTES.values()], 10)
-    return spoiled.made(root, spoiled.sample(hostile.TEXTS, 38), tasks)
+    tasks = random.Random(0).sample([*hostile.PATHS.values(), *hostile.ATTRIBUTES.values()], 6)
+    return spoiled.made(root, spoiled.sample(hostile.TEXTS, 20), tasks)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,12 @@ def some(pages: list[Path], n: int) -> list[Path]:
     return [*(page for page in pages if page not in many), *random.Random(0).sample(many, n)]
 
 
+def has_all(world: Spoiled) -> bool:
+    return len(world.texts) == len(hostile.TEXTS)
+
+
 def test_no_page_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: Spoiled) -> None:
-    _look(browser, world, some(visits.pages_of(world.root), 12))
+    _look(browser, world, some(visits.pages_of(world.root), 12 if has_all(world) else 5))
 
 
 @pytest.mark.slow
@@ -90,6 +94,8 @@ def _look(browser: Browser, world: Spoiled, pages: list[Path]) -> None:
 def test_the_figures_run_nothing_when_they_are_opened_alone(browser: Browser, world: Spoiled) -> None:
     figures = sorted(world.root.rglob("*.svg"))
     assert len(figures) > 4
+    if not has_all(world):
+        figures = random.Random(0).sample(figures, 4)
     with visits.opened(browser) as visit:
         for path in figures:
             visit.open(path)
@@ -102,15 +108,15 @@ def test_the_name_of_a_model_is_the_heading_of_its_page_letter_by_letter(
     browser: Browser, world: Spoiled
 ) -> None:
     wanted = {folded(as_read(text)) for text in (*world.texts, *world.others)}
-    shown = set()
+    shown, n = set(), 30 if has_all(world) else 12
     with visits.opened(browser, java_script_enabled=False) as visit:
-        for path in some(visits.pages_of(world.site / "models"), 30):
+        for path in some(visits.pages_of(world.site / "models"), n):
             page = visit.open(path)
             heading = folded(page.locator("h1").text_content() or "")
             assert heading in wanted or heading in making.REFERENCES
             assert folded(page.title()) == folded(heading)
             shown.add(heading)
-    assert len(shown) > 25
+    assert len(shown) > n - 5
 
 
 def test_the_table_of_a_task_shows_every_name_as_it_is(browser: Browser, world: Spoiled) -> None:
@@ -198,8 +204,11 @@ def test_texts_of_a_megabyte_make_no_page_large(plain: tuple[Suite, Board], tmp_
 
 @pytest.mark.parametrize(
     "number",
-    [1.7e308, -1.7e308, 10**400],
-    ids=["largest", "its negative", "whole"],
+    [
+        pytest.param(1.7e308, id="largest"),
+        pytest.param(-1.7e308, id="its negative", marks=pytest.mark.slow),
+        pytest.param(10**400, id="whole"),
+    ],
 )
 def test_numbers_without_measure_break_no_page(
     browser: Browser, plain: tuple[Suite, Board], tmp_path: Path, number: float
