@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 LONGEST = (
@@ -26,6 +27,13 @@ LONGEST = (
     "test_views",
 )
 """Files that take longest: first, so that no process is left with one of them when the others have ended."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the slow checks hypothesis tries fewer examples, where a test names no number of its own."""
+    hypothesis.settings.register_profile("sample", max_examples=25)
+    if config.getoption("markexpr") == "not slow":
+        hypothesis.settings.load_profile("sample")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

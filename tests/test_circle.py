@@ -49,9 +49,13 @@ print(json.dumps({
 """
 
 
+N_CLIPS = 24
+"""Enough for a lift."""
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
+    lab = Lab(tmp_path_factory.mktemp("lab"), N_CLIPS)
     with lab.hub:
         lab.make_signals()
         yield lab
@@ -122,7 +126,7 @@ def test_it_loads_where_there_is_nothing_but_datasets_and_soundfile(lab, pinned,
     suite = load(str(lab.signals))
     n_signals = sum(c.n_signals for c in suite.counts("emotion"))
     n_verdicts = sum(len(pd.read_parquet(f / "verdicts.parquet")) for f in suite.verdicts())
-    assert found["n"] == [n_signals, 32, n_verdicts]
+    assert found["n"] == [n_signals, N_CLIPS, n_verdicts]
     assert found["default"] == found["n_streamed"] == n_signals
     assert "Audio(" in found["audio"]
     assert "decode=False" in found["audio"]
@@ -254,7 +258,7 @@ def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(
     assert "emotion: masks only; with the corpus at hand: --corpus emotion=FOLDER --to DIR" in silent.err
     assert deaf.code == 2
     assert f"goodenough download {masks} --corpus emotion=FOLDER --to DIR" in deaf.err
-    assert "of 128 signals 128 rebuilt to the last bit" in rebuilt.err
+    assert f"of {4 * N_CLIPS} signals {4 * N_CLIPS} rebuilt to the last bit" in rebuilt.err
     assert f"{REFERENCES[0]} accepts 16 of 16 of its signals" in rebuilt.err
     done = lab.run(
         ("evaluate", VISITOR, "--signals", here, "--out", tmp_path / "masks"),

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from harness.extract import SEARCHES, reference
 from harness.journal import Journal
 from harness.score.answers import Book
 from harness.submit import store
-from tests import rounding, toys
+from tests import forked, rounding, toys
 from tests.test_kill import left_behind, n_finished, wait_for
 
 ROOT = Path(__file__).parent.parent
@@ -105,18 +104,6 @@ def spent(address: str, workers: int = 1) -> tuple[str, ...]:
     return tuple(map(str, given))
 
 
-def started(command: list[str], program: str = "") -> subprocess.Popen[str]:
-    code = f"import sys\nfrom harness import cli\n{program}\nsys.exit(cli.run(sys.argv[1:]))"
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code, *command],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def verdicts(out: Path) -> list[dict[str, Any]]:
     (path,) = out.glob("*/*/*/entry.json")
     return store.verdicts(path.parent).to_dict("records")
@@ -140,10 +127,11 @@ def assert_same_signals(out: Path, wanted: Path) -> None:
 # On the cluster
 
 
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_signals_from_a_cluster_are_those_from_here_to_the_last_byte(
-    address: str, world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    address: str, world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], workers: int
 ) -> None:
-    assert cli.run(extracting(world, tmp_path / "out", *spent(address, workers=2))) == 0
+    assert cli.run(extracting(world, tmp_path / "out", *spent(address, workers=workers))) == 0
     assert left_behind("extract", tmp_path / "out") == left_behind("extract", world / "extract")
     assert capfd.readouterr().out == ""
 
@@ -226,15 +214,17 @@ def add(team: Spread, world: Path, out: Path) -> None:
     reference.add(classifier, label_map, task, corpus, searches, out, engine=team.extract)
 
 
-SLOW = """
-import time
-from harness.journal import Journal
-append = Journal.append
-def slowly(journal, *items):
-    append(journal, *items)
-    time.sleep(0.3)
-Journal.append = slowly
-"""
+def slowly(command: list[str]) -> int:
+    """What a command ends with that takes its time after every item of its journal."""
+    append = Journal.append
+
+    def appended(journal: Journal, *items: dict[str, Any]) -> None:
+        append(journal, *items)
+        time.sleep(0.3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "append", appended)
+        return cli.run(command)
 
 
 def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_work(
@@ -242,11 +232,12 @@ def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_wo
 ) -> None:
     import ray
 
-    with started(extracting(world, tmp_path, *spent(address)), SLOW) as process:
-        wait_for(lambda: process.poll() is None, tmp_path, 3, 0)
-        process.send_signal(signal.SIGKILL)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, err
+    process, end = forked.start(slowly, extracting(world, tmp_path, *spent(address)))
+    wait_for(process.is_alive, tmp_path, 3, 0)
+    process.kill()
+    process.join(60)
+    end.close()
+    assert process.exitcode == -signal.SIGKILL
     kept = n_finished(tmp_path)
     assert kept is not None
     assert 3 <= kept < N_CLIPS
@@ -267,6 +258,7 @@ def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_wo
     assert_same_signals(tmp_path, world / "extract")
 
 
+@pytest.mark.slow  # below, a worker without a model raises
 def test_what_a_worker_raises_on_purpose_is_one_line(
     address: str, world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -385,6 +377,22 @@ def test_workers_that_cannot_begin_end_the_run_with_their_reason(
     ):
         list(crew.run("work", ANY, (), pieces("a")))
     crew.close()
+
+
+def test_what_a_worker_raises_on_purpose_comes_here_as_it_is(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(Toy):
+        def work(self, model: Any, letters: list[str]) -> Iterator[Any]:
+            yield letters[:1], "one"
+            raise BadModel("it gave logits that are not finite")
+
+    crew = crew_of(Deaf, monkeypatch, [], workers=1)
+    came: list[str] = []
+    with pytest.raises(BadModel, match=r"^it gave logits that are not finite$"):
+        came.extend(answer for _, answer in crew.run("work", ANY, (), pieces("ab")))
+    crew.close()
+    assert came == ["one"]
 
 
 def test_nobody_is_hired_where_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

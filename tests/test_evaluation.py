@@ -333,7 +333,12 @@ def world(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+SAMPLE = ("audio-spectrogram-transformer", "hubert", "wav2vec2-bert", "whisper")
+
+
+@pytest.mark.parametrize(
+    "architecture", [a if a in SAMPLE else pytest.param(a, marks=pytest.mark.slow) for a in ARCHITECTURES]
+)
 def test_every_architecture_is_checked_and_judged_alike_in_any_batch(world, architecture, capsys):
     model = save_model(world / architecture, architecture, ("neu", "hap", "ang", "sad"), seed=1)
     assert cli.run(["check", str(model), "--json"]) == 0

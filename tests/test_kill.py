@@ -149,7 +149,7 @@ def wait_for(is_alive: Callable[[], bool], out: Path, n_items: int, seconds: flo
             time.sleep(seconds)
             return
         begun = begun or n_done is not None
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 def moment(n_items: int, seed: int) -> tuple[int, float]:

@@ -6,6 +6,8 @@ import json
 import random
 import signal
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from harness.submit import store, verification
 from tests import forked
 from tests.small_starter import small_entry, small_suite
 
+Undisturbed = Callable[[str], dict[str, Any]]
+
 BASE = "0123456789abcdef0123456789abcdef01234567"
-SAMPLES_AT_ONCE = 1 << 18
+SAMPLES_AT_ONCE = 1 << 20
 """So that answers come many times in a run."""
 N_ANSWERS = 200
 """Of the small suite, in a journal."""
@@ -48,7 +52,7 @@ def strike(suite: Path, verb: str, folder: Path, n_answers: int, seconds: float)
         journals = list(folder.glob("results/.reproduced/*/.answers/*/*/*.jsonl"))
         if sum(path.read_bytes().count(b"\n") for path in journals) >= n_answers:
             break
-        time.sleep(0.001)
+        time.sleep(0.01)
     time.sleep(seconds)
     process.kill()
     process.join()
@@ -79,24 +83,26 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What each command leaves behind when nobody disturbs it."""
-    found = {}
-    for verb in ("verify", "reproduce"):
+def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """What a command leaves behind when nobody disturbs it."""
+
+    @cache
+    def left_by(verb: str) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp(verb)
         store.file_into(small_entry(base), folder / "submissions")
         assert answered(small_suite(base), command(verb, folder)) == 0
-        found[verb] = left_behind(folder)
-    return found
+        return left_behind(folder)
+
+    return left_by
 
 
 def check_that_a_kill_changes_nothing(
-    undisturbed: dict[str, Any], base: Path, folder: Path, verb: str, n_answers: int, seconds: float
+    undisturbed: Undisturbed, base: Path, folder: Path, verb: str, n_answers: int, seconds: float
 ) -> None:
     store.file_into(small_entry(base), folder / "submissions")
     strike(small_suite(base), verb, folder, n_answers, seconds)
     assert answered(small_suite(base), command(verb, folder)) == 0
-    assert left_behind(folder) == undisturbed[verb]
+    assert left_behind(folder) == undisturbed(verb)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def check_that_a_kill_changes_nothing(
     [pytest.param("verify", 0, 0.7, marks=pytest.mark.slow), ("reproduce", 60, 0.0)],
 )
 def test_what_is_killed_at_work_is_continued_and_ends_the_same(
-    undisturbed: dict[str, Any], base: Path, tmp_path: Path, verb: str, n_answers: int, seconds: float
+    undisturbed: Undisturbed, base: Path, tmp_path: Path, verb: str, n_answers: int, seconds: float
 ) -> None:
     check_that_a_kill_changes_nothing(undisturbed, base, tmp_path, verb, n_answers, seconds)
 
@@ -113,7 +119,7 @@ def test_what_is_killed_at_work_is_continued_and_ends_the_same(
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("verb", ["verify", "reproduce"])
 def test_whatever_the_moment_of_the_kill_the_end_is_the_same(
-    undisturbed: dict[str, Any], base: Path, tmp_path: Path, verb: str, seed: int
+    undisturbed: Undisturbed, base: Path, tmp_path: Path, verb: str, seed: int
 ) -> None:
     chance = random.Random(f"{verb} {seed}")
     moment = (

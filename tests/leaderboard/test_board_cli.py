@@ -26,17 +26,23 @@ def _options(world: World, out: Path) -> list[str]:
     return ["--submissions", str(world.submissions), "--signals", str(world.suite.root), "--out", str(out)]
 
 
-def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, tmp_path: Path) -> None:
-    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the board of the world is built, by the first test in full."""
+    return tmp_path_factory.mktemp("board") / "site"
+
+
+def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, site: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, site)])
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"{tmp_path / 'site' / 'index.html'}\n"
+    assert result.stdout == f"{site / 'index.html'}\n"
     assert "echo" in result.stderr
     assert "beta *" in result.stderr
     assert "means over the others" in " ".join(result.stderr.split())
 
 
-def test_build_as_json_gives_every_row_with_its_place(world: World, tmp_path: Path) -> None:
-    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site"), "--json"])
+def test_build_as_json_gives_every_row_with_its_place(world: World, site: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, site), "--json"])
     current, stale = json.loads(result.stdout)["rankings"]
     assert (current["task"], current["stale"], stale["stale"]) == ("tone", False, True)
     rows = [row for row in current["rows"] if row["role"] != "anchor"]
@@ -141,9 +147,9 @@ def test_an_address_of_entries_that_is_none_is_refused(world: World, tmp_path: P
     assert not (tmp_path / "site").exists()
 
 
-def test_a_terminal_is_shown_the_best_of_many(world: World, tmp_path: Path, monkeypatch) -> None:
+def test_a_terminal_is_shown_the_best_of_many(world: World, site: Path, monkeypatch) -> None:
     monkeypatch.setattr("harness.cli.leaderboard._TOLD", 2)
-    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, site)])
     assert "and 5 more" in result.stderr
     assert "half-deaf" not in result.stderr
 
