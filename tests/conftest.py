@@ -30,10 +30,14 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without the slow checks hypothesis tries fewer examples, where a test names no number of its own."""
-    hypothesis.settings.register_profile("sample", max_examples=25)
-    if config.getoption("markexpr") == "not slow":
-        hypothesis.settings.load_profile("sample")
+    """No example has to be fast: how busy this machine is says nothing of the code.
+
+    Without the slow checks hypothesis tries fewer examples, where a test names no number of its own.
+    """
+    any_time = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("full", **any_time)
+    hypothesis.settings.register_profile("sample", max_examples=25, **any_time)
+    hypothesis.settings.load_profile("sample" if config.getoption("markexpr") == "not slow" else "full")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
