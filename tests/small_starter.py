@@ -24,7 +24,7 @@ TASK = "emotion"
 MODELS = root.SUITE / "models"
 MODEL = "starter-emotion-wav2vec2"
 REFERENCES = ("local/starter-emotion-ast", "local/starter-emotion-whisper")
-N_CLIPS = 4
+N_CLIPS = 5
 """Of each class: enough for a lift."""
 N_DRAWS = 2
 """Extractions of a clip: all there are."""
