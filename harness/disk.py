@@ -2,13 +2,16 @@
 
 Each is one line, the same wherever it is met.
 
-Public: no_room, unwritable, pointer.
+Public: no_room, unwritable, pointer, POINTED.
 """
 
 from __future__ import annotations
 
 import errno
 from pathlib import Path
+
+POINTED = "is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
+"""What is said of a file that git-lfs has not fetched, after its name."""
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 1024
@@ -51,4 +54,4 @@ def pointer(path: Path) -> str | None:
                 return None
     except OSError:
         return None
-    return f"{path} is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
+    return f"{path} {POINTED}"

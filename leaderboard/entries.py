@@ -10,6 +10,7 @@ Public: Key, Found, find, unfetched, references_of, current.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,10 +69,12 @@ def find(
         BadInput: an entry that cannot be read, or none that was fetched.
     """
     came = [] if suite is None else suite.verdicts()
+    for line in filter(None, map(store.unfetched, came)):
+        raise BadInput(line)
     everywhere = store.find(submissions)
-    folders = [folder for folder in everywhere if _pointer(folder) is None]
+    folders = [folder for folder in everywhere if store.unfetched(folder) is None]
     if everywhere and not folders:
-        raise BadInput(f"{_pointer(everywhere[0])}; no entry in {submissions} was fetched")
+        raise BadInput(f"{store.unfetched(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
     found = [
         Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
@@ -84,8 +87,16 @@ def find(
 
 
 def unfetched(submissions: Path) -> list[str]:
-    """A line for each entry that `find` leaves out, since git-lfs has not fetched it."""
-    return [f"left out: {line}" for folder in store.find(submissions) if (line := _pointer(folder))]
+    """A line for each entry that `find` leaves out, and for each record beside one that tells nothing.
+
+    git-lfs has not fetched them.
+    """
+    lines = []
+    for folder in store.find(submissions):
+        records = sorted(folder.parent.glob(f"{glob.escape(folder.name)}.*.json"))
+        some = (store.unfetched(folder), *map(pointer, records))
+        lines += [f"left out: {line}" for line in some if line]
+    return lines
 
 
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
@@ -127,11 +138,6 @@ def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
 def models_by_key(groups: Mapping[Key, Sequence[Found]]) -> dict[Key, int]:
     """How many different models, by name, answered each."""
     return {key: len({f.entry.model.repo_id for f in group}) for key, group in groups.items()}
-
-
-def _pointer(folder: Path) -> str | None:
-    """The line about the file of an entry that is none."""
-    return pointer(folder / store.ENTRY) or pointer(folder / store.VERDICTS)
 
 
 def _names(found: Found) -> set[tuple[Key, str]]:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from harness.cli.validate import validate
 from harness.dataset import schema
+from harness.disk import POINTED
 from harness.documents import to_json
 from harness.errors import BadInput, NotValid
 from harness.records import OTHER, Verdict
@@ -849,9 +850,7 @@ def test_a_pointer_in_place_of_the_file_is_refused(folder: Path) -> None:
         "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
     )
     lines = found(folder)
-    assert lines == [
-        "verdicts.parquet: a pointer of git-lfs, expected the file itself; fetch it: git lfs pull"
-    ]
+    assert lines == [f"verdicts.parquet {POINTED}"]
 
 
 # Nothing raises

@@ -52,6 +52,8 @@ def export(
     folder, *others = store.find_all([entry])
     if others:
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    if line := store.unfetched(folder):
+        raise BadInput(line)
     if wrong := problems(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
         raise NotValid(
             one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {quote(str(folder))}")

@@ -39,22 +39,27 @@ class Target:
 def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
     """What stands against publishing, and the entries of the references, by path."""
     from harness.dataset import publish as form
+    from harness.documents import entry_path
     from harness.errors import BadInput
     from harness.submit import against, store, validate
 
     suite = target.suite
     found = form.problems(suite, licence, masks_only)
     out = "" if target.results is None else f" --out {quote(str(target.results))}"
-    entries, known = [], {}
+    entries, known, unread = [], {}, []
     for path in suite.verdicts():
         try:
             entry = store.read(path)
             known[entry.task, entry.model, entry.signals.sha256] = path, entry
         except BadInput as error:
             found.append(str(error))
+            unread.append("/".join(path.parts[-3:]))
     for record in suite.manifest.references:
         name = record.model.repo_id
-        its = known.get((record.task, record.model, suite.ref(record.task).sha256))
+        sha256 = suite.ref(record.task).sha256
+        its = known.get((record.task, record.model, sha256))
+        if entry_path(record.model, record.task, sha256) in unread:
+            continue
         model = name.removeprefix("local/")
         judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
         if its is None:

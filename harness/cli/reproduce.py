@@ -63,6 +63,8 @@ def reproduce(
     folder, *others = store.find_all([entry])
     if others:
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    if line := store.unfetched(folder):
+        raise BadInput(line)
     desk = Desk.of([model] if model else [], references, signals)
     require_needed(desk.models, desk.references, [folder])
     problems = desk.problems(folder)

@@ -6,7 +6,6 @@ refuse_without.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -96,7 +95,7 @@ def require_needed(
     Args:
         models: candidates that were named; one alone is compared with an entry of a local model later.
         references: references that were named.
-        folders: the entries; those that cannot be read are not looked at here.
+        folders: the entries; where one cannot be read, what was named may be for that one.
 
     Raises:
         BadInput: one of them is not needed.
@@ -106,10 +105,10 @@ def require_needed(
 
     entries = []
     for folder in folders:
-        with contextlib.suppress(BadInput):
+        try:
             entries.append(store.read(folder))
-    if not entries:
-        return
+        except BadInput:
+            return
     known = [count.model for entry in entries for count in entry.references]
     require_references(references, known, "the suites of these entries")
     theirs = [entry.model for entry in entries]

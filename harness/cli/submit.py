@@ -63,7 +63,7 @@ def submit(
     from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, into, model_card)
-    folders = store.find_all([result_dir])
+    folders = _fetched(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
     found = {str(folder): problems(folder, tasks, strict_files=False) for folder in folders}
     told: dict[str, Any] = {
@@ -119,12 +119,33 @@ def _check_options(result_dir: Path, to: str | None, into: Path | None, model_ca
         raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
 
 
+def _fetched(folders: Sequence[Path]) -> list[Path]:
+    """The entries, without those that git-lfs has not fetched; these are named.
+
+    Raises:
+        BadInput: none was fetched.
+    """
+    from harness.errors import BadInput
+    from harness.submit import store
+
+    lines = {folder: line for folder in folders if (line := store.unfetched(folder))}
+    if len(lines) == len(folders):
+        raise BadInput(lines[folders[0]])
+    for line in lines.values():
+        say(f"left out: {line}")
+    return [folder for folder in folders if folder not in lines]
+
+
 def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
     from harness.submit import store
 
     filed = []
     for folder in folders:
-        there = (into / store.read(folder).path / store.ENTRY).exists()
+        place = into / store.read(folder).path
+        if line := store.unfetched(place):
+            say(f"not compared with what is there already: {line}")
+            continue
+        there = (place / store.ENTRY).exists()
         place = store.file_into(folder, into)
         filed.append({"from": str(folder), "to": str(place), "already_there": there})
         if there:

@@ -109,6 +109,8 @@ def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Out
     from harness.submit.lookups import stated
 
     path = str(folder)
+    if line := store.unfetched(folder):
+        return Outcome(path, refusal=line)
     if problems := desk.problems(folder):
         return Outcome(path, problems=problems)
     try:

@@ -28,6 +28,7 @@ from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
+from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
@@ -224,8 +225,10 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
         except (OSError, ValueError):
             is_whole = False
         if not is_whole:
+            why = pointer(place / "entry.json") or pointer(place / "verdicts.parquet")
             raise BadSignals(
-                f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
+                why
+                or f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
                 f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
             )
         path = place.relative_to(suite.root).as_posix()

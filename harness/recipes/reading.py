@@ -34,6 +34,7 @@ from typing import Any, Literal
 
 from harness import tasks, untrusted
 from harness.dataset import licences
+from harness.disk import pointer
 from harness.documents import from_json
 from harness.errors import BadInput, BadTask, likely
 from harness.records import FAMILIES, STRICT
@@ -176,6 +177,8 @@ def read(name: str) -> tuple[Recipe, Task]:
         )
     elif not path.is_file():
         raise BadInput(f"no recipe file at {name}; known without a file: {', '.join(shipped())}")
+    if line := pointer(path):
+        raise BadInput(line)
     raw = _yaml(path)
     for field in _empty(raw):
         raise BadInput(f"{path}: {field} is empty; give it a value, or leave the line out")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import untrusted
-from harness.disk import pointer
+from harness.disk import POINTED, pointer
 from harness.documents import from_json
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def unusable(path: Path, longest: int | None) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return f"{path.name}: neither file nor symlink, expected a file"
     if pointer(path):
-        return f"{path.name}: a pointer of git-lfs, expected the file itself; fetch it: git lfs pull"
+        return f"{path.name} {POINTED}"
     if longest is not None and status.st_size > longest:
         return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
     return None

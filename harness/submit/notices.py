@@ -108,10 +108,10 @@ def invalidate(folder: Path, author: str, reason: str) -> Path:
     """Say of an entry that it must not be believed; what was said before stays.
 
     Raises:
-        BadInput: the same was said before, or author or reason are no plain text.
+        BadInput: the same was said before, author or reason are no plain text, or the entry is not here.
     """
     before = invalidations_of(folder)
-    new = Invalidation(author, reason, _today(), sha256_of(folder / store.ENTRY))
+    new = Invalidation(author, reason, _today(), sha256_of(store.regular(folder / store.ENTRY)))
     if any((i.author, i.reason) == (author, reason) for i in before):
         raise BadInput(f"{author} said so of {folder} before: there is nothing to add")
     _require_plain(author, reason)

@@ -15,6 +15,7 @@ from shlex import quote
 from typing import Any, Generic, TypeVar
 
 from harness.dataset.shards import sha256_of
+from harness.disk import pointer
 from harness.documents import Entry, to_json
 from harness.errors import BadInput
 from harness.journal import replace_file
@@ -64,6 +65,8 @@ class Sidecar(Generic[T]):
         path = self.path(folder)
         if not path.exists() and not path.is_symlink():
             return None
+        if line := pointer(path):
+            raise BadInput(line)
         record, lines = self._checked(path, folder)
         if record is None or lines:
             raise BadInput(

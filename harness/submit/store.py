@@ -9,7 +9,7 @@ never leaves it. A filed entry is immutable. Nothing here judges an entry: `vali
 
 Entries of protocol 1 are read, too (`protocol1`), and never written.
 
-Public: write, find, find_all, parse, read, verdicts, file_into, regular, ENTRY, VERDICTS.
+Public: write, find, find_all, parse, read, verdicts, unfetched, file_into, regular, ENTRY, VERDICTS.
 """
 
 from __future__ import annotations
@@ -158,6 +158,11 @@ def regular(path: Path) -> Path:
     if line := pointer(path):
         raise BadInput(line)
     return path
+
+
+def unfetched(folder: Path) -> str | None:
+    """The line about an entry of which git-lfs has not fetched a file; None for any other."""
+    return pointer(folder / ENTRY) or pointer(folder / VERDICTS)
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
