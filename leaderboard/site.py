@@ -31,6 +31,7 @@ from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
 from harness.dataset.signals import Suite
+from harness.disk import unwritable
 from harness.documents import to_json
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
@@ -104,7 +105,7 @@ def write(
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
+        raise BadInput(unwritable(out, error, "choose another --out")) from None
     try:
         wanted: dict[str, str | None] = {}
 
@@ -130,7 +131,7 @@ def write(
                 progress("Writing pages", n, len(jobs))
         place.move(fresh, out, ours, wanted)
     except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from None
+        raise BadInput(unwritable(out, error, "choose another --out")) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return out / "index.html"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.hub import Fault
 from tests.lab import GUEST, SIGNALS, SUBMISSIONS, VISITOR, Lab, a_published_suite_and_a_result
 
@@ -215,22 +218,95 @@ def test_without_a_token_it_is_said_how_to_log_in_or_to_go_by_git(lab, tmp_path)
         assert f"goodenough submit {results} --into submissions/" in submit.err
 
 
-def test_a_stale_token_is_told_alike_by_every_verb(lab, tmp_path):
-    fault, line = REFUSALS[0]
+DOWN = "the same command again goes on"
+OUTAGES = {
+    "stale": (
+        Fault("status", ".*", "", status=401, times=999),
+        {},
+        "the Hub does not know the token",
+        "hf auth login",
+    ),
+    "403": (Fault("status", ".*", "", status=403, times=999), {}, "the token may not", "hf auth login"),
+    "503": (Fault("status", ".*", "", status=503, times=999), {}, "the Hub has trouble with", DOWN),
+    "429": (Fault("status", ".*", "", status=429, times=999), {}, "the Hub has trouble with", DOWN),
+    "dropped": (Fault("drop", ".*", "", times=999), {}, "the Hub did not answer for", DOWN),
+    "refused": (None, {"HF_ENDPOINT": "http://127.0.0.1:9"}, "the Hub did not answer for", DOWN),
+    "offline": (
+        None,
+        {"HF_HUB_OFFLINE": "1"},
+        "the Hub cannot be reached while HF_HUB_OFFLINE is set",
+        "give the same command once with a network",
+    ),
+}
+"""What a Hub cannot do, in its environment, and the beginning and the end of what is said, at every verb."""
+
+
+def everything(lab: Lab, out: Path) -> dict[str, tuple[Any, ...]]:
+    """Every verb, with each of its arguments that may be of the Hub."""
+    model, results = lab.root / "hub/models" / VISITOR, lab.root / "results"
+    (entry,) = (path.parent for path in (lab.root / "of-the-hub").rglob("entry.json"))
+    board, extracted = ("--submissions", SUBMISSIONS), ("--out", out / "signals")
+    here = ("--signals", lab.signals)
+    return {
+        "check": ("check", VISITOR),
+        "check --signals": ("check", model, "--signals", SIGNALS),
+        "evaluate": ("evaluate", VISITOR, *here, "--out", out / "results"),
+        "evaluate --signals": ("evaluate", model, "--signals", SIGNALS, "--out", out / "results"),
+        "evaluate --held-back": ("evaluate", model, *here, "--held-back", SIGNALS, "--out", out / "results"),
+        "extract": ("extract", VISITOR, "--task", "emotion", "--corpus", lab.corpus, *extracted),
+        "extract --corpus": ("extract", model, "--task", "emotion", "--corpus", "lab/corpus", *extracted),
+        "study": ("study", SIGNALS, "--out", out / "study"),
+        "study --model": ("study", lab.signals, "--model", VISITOR, "--out", out / "study"),
+        "download": ("download", SIGNALS, "--to", out / "signals"),
+        "download --list": ("download", SIGNALS, "--list"),
+        "validate --signals": ("validate", results, "--signals", SIGNALS),
+        "verify": ("verify", entry, "--no-write"),
+        "verify --signals": ("verify", results, "--signals", SIGNALS, "--no-write"),
+        "reproduce": ("reproduce", entry, "--no-write", "--out", out / "again"),
+        "publish": ("publish", lab.signals, "--to", SIGNALS),
+        "submit": ("submit", results, "--to", SUBMISSIONS, "--yes"),
+        "decline": (
+            *("decline", VISITOR, "--task", "emotion", "--author", "Ada", "--reason", "It is known."),
+            *("--into", out),
+        ),
+        "leaderboard build": ("leaderboard", "build", *board, "--out", out / "site"),
+        "leaderboard build --signals": (
+            *("leaderboard", "build", "--submissions", results, "--signals", SIGNALS),
+            *("--out", out / "site"),
+        ),
+        "leaderboard export": ("leaderboard", "export", *board, "--as", "csv"),
+        "leaderboard app": ("leaderboard", "app", *board, "--port", 0),
+    }
+
+
+def impatient(commands: list[list[str]], environment: dict[str, str]) -> list[forked.Said]:
+    """Give commands without the pauses that the client of the Hub makes between its tries."""
+    time.sleep = lambda seconds: None
+    return forked.said(commands, environment)
+
+
+@pytest.mark.parametrize(
+    "outage", [pytest.param(name, marks=() if name == "stale" else pytest.mark.slow) for name in OUTAGES]
+)
+def test_an_outage_is_told_alike_by_every_verb(lab, tmp_path, outage):
+    fault, environment, begins, ends = OUTAGES[outage]
+    pinned = f"{SIGNALS}@{lab.hub.commit(f'datasets/{SIGNALS}')}"
+    if not (lab.root / "of-the-hub").exists():
+        [done] = lab.run(("evaluate", VISITOR, "--signals", pinned, "--out", lab.root / "of-the-hub"))
+        assert done.code == 0, done
+    (tmp_path / "out").mkdir()
     with lab.elsewhere(tmp_path) as hub:
-        hub.fail(fault)
-        every = lab.run(
-            ("check", VISITOR),
-            ("evaluate", VISITOR, "--signals", SIGNALS, "--out", tmp_path / "out"),
-            ("extract", VISITOR, "--task", "emotion", "--corpus", "lab/corpus", "--out", tmp_path / "out"),
-            ("study", SIGNALS, "--out", tmp_path / "out"),
-            ("download", SIGNALS, "--to", tmp_path / "here"),
-            ("publish", lab.signals, "--to", SIGNALS),
-            ("submit", lab.root / "results", "--to", SUBMISSIONS, "--yes"),
-            ("leaderboard", "build", "--submissions", SUBMISSIONS, "--out", tmp_path / "site"),
-        )
-    for said in every:
-        assert (said.code, said.out) == (2, ""), said
-        assert line in said.err.splitlines()[-1], said
-        assert "Traceback" not in said.err
-    assert not any((tmp_path / name).exists() for name in ("out/manifest.json", "here/manifest.json", "site"))
+        if fault is not None:
+            hub.fail(fault)
+        commands = everything(lab, tmp_path / "out")
+        words = [[str(word) for word in command] for command in commands.values()]
+        told = forked.call(impatient, words, {**lab.environment(), **environment})
+    for verb, (code, out, err) in zip(commands, told, strict=True):
+        last = err.splitlines()[-1]
+        assert (code, "Traceback" in err) == (2, False), (verb, err)
+        assert out == "" or verb.startswith("verify"), (verb, out)
+        assert begins in last, (verb, last)
+        assert ends in last, (verb, last)
+    assert [
+        path.name for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name[0] != "."
+    ] == []

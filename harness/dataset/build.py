@@ -19,6 +19,7 @@ from harness import spectra
 from harness.dataset import folder, schema, shards
 from harness.dataset.layout import MANIFEST, clips_path, sets_path, signals_path
 from harness.dataset.signals import Suite
+from harness.disk import unwritable
 from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
@@ -125,7 +126,7 @@ def add_reference(
             _write_signals(root, old, task, record, clips, signals, masks_only)
             _write_sets(root, suite, task, record, sets)
         except OSError as error:
-            raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
+            raise BadInput(unwritable(root, error, "choose another --out")) from None
         _write_manifest(root, suite, task, record if old is None else _merged(old, record))
         folder.settle(root)
 

@@ -28,7 +28,7 @@ from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.signals import Suite, load
-from harness.disk import pointer
+from harness.disk import pointer, unwritable
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
@@ -111,7 +111,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
             folder.settle(to)
             _remove_others(to, manifest)
         except OSError as error:
-            raise BadInput(f"cannot write {to}: {error.strerror}; choose another --to") from None
+            raise BadInput(unwritable(to, error, "choose another --to")) from None
     return load(str(to))
 
 

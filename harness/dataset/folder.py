@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.dataset.layout import MANIFEST, SOURCE
+from harness.disk import unwritable
 from harness.errors import BadInput
 
 _NEW = ".new"
@@ -47,7 +48,7 @@ def alone(root: Path, option: str) -> Iterator[None]:
         lock = FileLock(root / ".lock")
         lock.acquire()
     except OSError as error:
-        raise BadInput(f"cannot write {root}: {error.strerror}; choose another {option}") from None
+        raise BadInput(unwritable(root, error, f"choose another {option}")) from None
     try:
         settle(root)
         yield

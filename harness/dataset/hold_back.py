@@ -30,6 +30,7 @@ import pyarrow as pa
 from harness.dataset import folder, schema, shards
 from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.signals import Suite
+from harness.disk import unwritable
 from harness.documents import from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
@@ -137,7 +138,7 @@ def split(
         try:
             return _written(suite, share, seed, source, held, places, progress)
         except OSError as error:
-            raise BadInput(f"cannot write {root / FOLDER}: {error.strerror}") from None
+            raise BadInput(unwritable(root / FOLDER, error)) from None
 
 
 def chosen(

@@ -183,7 +183,10 @@ def _refused(what: str, error: Any) -> str:
     if status == 401:
         return f"the Hub does not know the token{because}; log in again: hf auth login"
     if status == 403:
-        return f"the token may not write to {what}{because}; log in as somebody who may: hf auth login"
+        asked = error.response.request
+        is_read = asked.method in ("GET", "HEAD") and not asked.url.path.endswith("/write")
+        done = f"{'read' if is_read else 'write to'} {what}"
+        return f"the token may not {done}{because}; log in as somebody who may: hf auth login"
     if status in (409, 412):
         return f"somebody pushed to {what} meanwhile{because}; look at it, then give the same command again"
     if status in _STUMBLES:

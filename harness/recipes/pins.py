@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from harness.disk import unwritable
 from harness.documents import from_json, to_json
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of
@@ -71,7 +72,7 @@ def pinned(
             if pins != before or not (root / PLACE).is_file():
                 replace_file(root / PLACE, to_json(pins).encode())
     except OSError as error:
-        raise BadInput(f"cannot write {root}: {error.strerror}; choose another --out") from None
+        raise BadInput(unwritable(root, error, "choose another --out")) from None
     return pins, failed
 
 
