@@ -50,7 +50,7 @@ class Journal:
             raise BadInput(unwritable(path, error, "choose another --out")) from None
         try:
             self._resume(work, restart_hint)
-        except BadInput:
+        except BaseException:
             self._release()
             raise
 
@@ -65,7 +65,11 @@ class Journal:
             end += len(line)
         self._file.truncate(end)
         if not whole:
-            self._write(head)
+            try:
+                self._write(head)
+            except BadInput:
+                self.path.unlink(missing_ok=True)
+                raise
             return
         found, *items = _objects(self.path, whole)
         if json.dumps(found, sort_keys=True) != head:
@@ -76,7 +80,11 @@ class Journal:
         self._keeps = bool(items)
 
     def append(self, *items: dict[str, Any]) -> None:
-        """Add finished items; they are on disk when this returns."""
+        """Add finished items; they are on disk when this returns.
+
+        Raises:
+            BadInput: the file cannot be written.
+        """
         self._write("\n".join(json.dumps(item) for item in items))
         self._keeps = True
 
@@ -92,14 +100,18 @@ class Journal:
         self._release()
 
     def _release(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take; it was said
+            self._file.close()
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _write(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise BadInput(unwritable(self.path, error, "choose another --out")) from None
 
 
 def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
