@@ -1,25 +1,76 @@
 """What a disk does that no program can help: it is full, or holds a pointer in the place of a file.
 
-Each is one line, the same wherever it is met.
+Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
+package, which holds the embedded suite.
 
-Public: no_room, unwritable, pointer.
+Public: no_room, unwritable, pointer, refuse_package, PACKAGE.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
+
+from harness.errors import BadInput
+
+_HERE = Path(__file__).parent
+PACKAGE = (
+    _HERE,
+    _HERE.parent / "leaderboard",
+    _HERE / "starter" / "suite",
+    _HERE / "starter" / "suite" / "signals",
+)
+"""Folders that are never written, nor anything below them: the package, and the embedded suite in it, which
+may be mounted at another place."""
+
+_FULL = {
+    errno.ENOSPC: "no room left on the disk",
+    errno.EDQUOT: "no room left on the disk",
+    errno.EFBIG: "the limit on the size of a file is reached",
+}
+_AGAIN = {errno.ENOSPC: "make some", errno.EDQUOT: "make some", errno.EFBIG: "raise it (ulimit -f)"}
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 1024
 """Bytes; no pointer has more."""
 
 
+def refuse_package(path: Path) -> None:
+    """Refuse a path of the installed package before anything is written there.
+
+    Folders are compared as the file system knows them: no link and no other spelling leads in.
+
+    Args:
+        path: what would be written; it need not be there.
+
+    Raises:
+        BadInput: it lies in the package.
+    """
+    real = os.path.realpath(path)
+    package = {key for folder in PACKAGE if (key := _identity(folder))}
+    if any(_identity(folder) in package for folder in (Path(real), *Path(real).parents)):
+        raise BadInput(
+            f"{path} lies in the installed package, at {real}; the package and its embedded suite are never"
+            " written: choose another folder, or work on a copy of the suite"
+        )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What the file system knows a folder by; None where there is none, or it is out of reach."""
+    try:
+        known = folder.stat()
+    except (OSError, ValueError):
+        return None
+    return known.st_dev, known.st_ino
+
+
 def no_room(error: BaseException | None) -> str | None:
     """The line about a full disk, if an error, or what it came from, is of one."""
     while error is not None:
-        if isinstance(error, OSError) and (line := _full(error, error.filename)):
-            return line
+        if isinstance(error, OSError) and error.errno in _FULL:
+            where = f" for {error.filename}" if error.filename else ""
+            return f"{_FULL[error.errno]}{where}; {_AGAIN[error.errno]}, then give the same command again"
         error = error.__cause__ or error.__context__
     return None
 
@@ -38,7 +89,10 @@ def _full(error: OSError, path: object) -> str | None:
 
 def unwritable(path: Path, error: OSError, instead: str = "choose another folder") -> str:
     """The line about a file that cannot be written."""
-    return _full(error, path) or f"cannot write {path}: {error.strerror}; {instead}"
+    if error.errno in _FULL:
+        what, remedy = _FULL[error.errno], _AGAIN[error.errno]
+        return f"{what} for {path}; {remedy}, then give the same command again"
+    return f"cannot write {path}: {error.strerror}; {instead}"
 
 
 def pointer(path: Path) -> str | None:

@@ -16,8 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness import untrusted
-from harness.disk import unwritable
+from harness.disk import refuse_package, unwritable
 from harness.errors import BadInput
 
 
@@ -35,6 +34,7 @@ class Journal:
         Raises:
             BadInput: the file is of other work, or cannot be written.
         """
+        refuse_package(path)
         self.path = path
         self.items: list[dict[str, Any]] = []
         """What was finished before, in order."""
@@ -141,6 +141,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         BadInput: it cannot be written.
     """
+    refuse_package(path)
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

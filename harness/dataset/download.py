@@ -226,7 +226,8 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
         if not is_whole:
             raise BadSignals(
                 f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
-                f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
+                " let its model judge again: goodenough evaluate MODEL"
+                f" --signals {quote(str(suite.root))} --update-suite"
             )
         path = place.relative_to(suite.root).as_posix()
         files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
-from harness.disk import pointer
+from harness.disk import pointer, refuse_package
 from harness.errors import BadSignals
 from harness.journal import replace_file
 from harness.records import Verdict
@@ -35,6 +35,7 @@ _GROUPS = 4
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
     """Write rows; the same rows give the same bytes."""
+    refuse_package(path)
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
