@@ -24,6 +24,7 @@ from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
+from harness.extract.lines import from_item
 from harness.extract.oracle import Listener
 from harness.extract.run import Progress, extract
 from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
@@ -126,7 +127,7 @@ def add(
                     with contextlib.suppress(BadInput):
                         Journal(path, work, hint).remove()
                 return old
-    journal = Journal(path, work, hint)
+    journal = Journal(path, work, hint, from_item)
     try:
         extracted = engine(
             classifier,
