@@ -1,10 +1,11 @@
-# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full.
+# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
+# `make audit` looks for known vulnerabilities of the versions in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint audit clean
 
 # One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit:
+	$(PYTHON) .ci/audit.py
+
 # torch first, from the constraints: its CPU build is found at that version only.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,4 +41,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-audit results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The cache of answers: whatever happens to its files, the result is equal, and only what is lost is asked."""
+"""The cache of answers: whatever becomes of it, results are equal, and only what is lost is asked again."""
 
 from __future__ import annotations
 
