@@ -3,13 +3,15 @@
 Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
 package, which holds the embedded suite.
 
-Public: no_room, unwritable, pointer, refuse_package, PACKAGE.
+Public: no_room, line_of, unwritable, pointer, whole, refuse_package, PACKAGE.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import BadInput
@@ -30,6 +32,8 @@ _FULL = {
     errno.EFBIG: "the limit on the size of a file is reached",
 }
 _AGAIN = {errno.ENOSPC: "make some", errno.EDQUOT: "make some", errno.EFBIG: "raise it (ulimit -f)"}
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 1024
@@ -56,6 +60,28 @@ def refuse_package(path: Path) -> None:
         )
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that is there whole or not at all; its folder is made.
+
+    Nothing is left of it after an error, an interruption included.
+
+    Raises:
+        BadInput: it lies in the installed package.
+    """
+    refuse_package(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
 def _identity(folder: Path) -> tuple[int, int] | None:
     """What the file system knows a folder by; None where there is none, or it is out of reach."""
     try:
@@ -75,15 +101,12 @@ def no_room(error: BaseException | None) -> str | None:
     return None
 
 
-def _full(error: OSError, path: object) -> str | None:
-    where = f" for {path}" if path else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no room left on the disk{where}; make some, then give the same command again"
-    if error.errno == errno.EFBIG:
-        return (
-            f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
-            " give the same command again"
-        )
+def line_of(error: BaseException) -> str | None:
+    """The line about a disk that is full, or a file that this user may not read or write; None for others."""
+    if line := no_room(error):
+        return line
+    if isinstance(error, OSError) and error.errno in _FORBIDDEN and error.filename:
+        return f"cannot open {error.filename}: {error.strerror}; see who may read and write it: ls -l"
     return None
 
 

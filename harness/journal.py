@@ -9,7 +9,7 @@ back what is finished; a torn or damaged line is left out, and what it held is d
 refused, and so is a second process at the same work. Each line is on disk before `append` returns. A journal
 without checksums, of an earlier version, is read once and gets them.
 
-Public: Journal, finished, replace_file.
+Public: Journal, finished, remove_stale_locks, replace_file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.disk import refuse_package, unwritable
+from harness.disk import refuse_package, unwritable, whole
 from harness.errors import BadInput
 from harness.plurals import plural
 
@@ -201,6 +201,18 @@ def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [] if content is None else content.items
 
 
+def remove_stale_locks(folder: Path, pattern: str) -> None:
+    """Take away lock files that a kill left after all else was done; those that are held stay.
+
+    Args:
+        folder: where they lie; it need not be there.
+        pattern: of their paths below it, as of `Path.glob`.
+    """
+    for path in folder.glob(pattern):
+        with suppress(OSError), FileLock(path, timeout=0):  # one that is held is a timeout, an OSError
+            path.unlink(missing_ok=True)
+
+
 def _sealed(line: bytes, head: bytes, is_first: bool) -> bytes:
     checksum = zlib.crc32(b"" if is_first else line, zlib.crc32(head))
     return b"%08x %s\n" % (checksum, line)
@@ -262,16 +274,10 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         BadInput: it cannot be written.
     """
-    refuse_package(path)
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise BadInput(unwritable(path, error)) from None

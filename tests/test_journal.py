@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
-from harness.journal import Journal, finished, replace_file
+from harness.journal import Journal, finished, remove_stale_locks, replace_file
 
 WORK = {"model": "a", "classes": ["x", "y"]}
 ITEMS = [{"clip": i, "text": "ä" * i} for i in range(4)]
@@ -189,6 +189,15 @@ def test_two_runs_of_the_same_work_do_not_write_into_each_other(tmp_path: Path) 
     again = Journal(tmp_path / "j", {"model": "a"}, "hint")
     assert again.items == [{"clip": 1}]
     again.remove()
+
+
+def test_a_lock_that_a_kill_left_is_taken_away_and_one_that_is_held_stays(tmp_path: Path) -> None:
+    (tmp_path / "gone.lock").write_text("")
+    journal = Journal(tmp_path / "held", WORK, "hint")
+    remove_stale_locks(tmp_path, "*.lock")
+    remove_stale_locks(tmp_path / "none", "*.lock")
+    assert [path.name for path in tmp_path.glob("*.lock")] == ["held.lock"]
+    journal.close()
 
 
 # --- a disk that takes no more

@@ -79,6 +79,12 @@ def test_a_verb_writes_below_the_folder_that_it_is_given_and_into_the_cache(here
     assert leftovers == []
 
 
+def test_what_is_downloaded_from_a_folder_shares_no_file_with_it(here: Path) -> None:
+    assert cli.run([str(w) for w in verbs.COMMANDS["download"][0](here / "world", here / "out")]) == 0
+    shared = [path for path in (here / "out").rglob("*") if path.is_file() and path.stat().st_nlink > 1]
+    assert shared == []
+
+
 def test_a_reference_of_the_embedded_suite_leaves_it_as_it_is(
     here: Path, installed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 
+_REPORT = "report.html"
+
+
 @click.command()
 @click.argument("model")
 @click.option(
@@ -318,6 +321,7 @@ def _evaluated(
     from functools import partial
 
     from harness.cli.tables import show_text
+    from harness.journal import remove_stale_locks
     from harness.score import evaluation
     from harness.score.scorecard import polarity_warning
     from harness.submit import store
@@ -327,6 +331,7 @@ def _evaluated(
     folder = None if until_width else _done_before(candidate, suite, task, labels, out)
     if folder is not None:
         say(f"{task.name}: evaluated before, and nothing has changed since")
+        remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
     else:
         with live_table(task.name) as progress:
             folder = evaluation.evaluate(
@@ -340,10 +345,10 @@ def _evaluated(
                 judge=candidate.work.judge,
                 progress=asked.counting(progress),
             )
-    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / "report.html"
+    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / _REPORT
     if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
-    if not page.is_file() or page.stat().st_mtime < (folder / store.ENTRY).stat().st_mtime:
+    if not page.is_file():
         report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
@@ -390,4 +395,6 @@ def _kept(out: Path, entry: Entry, verdicts: pa.Table) -> Path:
     """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
     from harness.submit import store
 
-    return store.write(out if entry.complete else out / ".partial", entry, verdicts)
+    root = out if entry.complete else out / ".partial"
+    (root / entry.path / _REPORT).unlink(missing_ok=True)  # what lies there is always of the entry beside it
+    return store.write(root, entry, verdicts)
