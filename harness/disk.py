@@ -26,13 +26,6 @@ PACKAGE = (
 """Folders that are never written, nor anything below them: the package, and the embedded suite in it, which
 may be mounted at another place."""
 
-_FULL = {
-    errno.ENOSPC: "no room left on the disk",
-    errno.EDQUOT: "no room left on the disk",
-    errno.EFBIG: "the limit on the size of a file is reached",
-}
-_AGAIN = {errno.ENOSPC: "make some", errno.EDQUOT: "make some", errno.EFBIG: "raise it (ulimit -f)"}
-
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -94,10 +87,21 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def no_room(error: BaseException | None) -> str | None:
     """The line about a full disk, if an error, or what it came from, is of one."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            where = f" for {error.filename}" if error.filename else ""
-            return f"{_FULL[error.errno]}{where}; {_AGAIN[error.errno]}, then give the same command again"
+        if isinstance(error, OSError) and (line := _full(error, error.filename)):
+            return line
         error = error.__cause__ or error.__context__
+    return None
+
+
+def _full(error: OSError, path: object) -> str | None:
+    where = f" for {path}" if path else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no room left on the disk{where}; make some, then give the same command again"
+    if error.errno == errno.EFBIG:
+        return (
+            f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
+            " give the same command again"
+        )
     return None
 
 
@@ -112,10 +116,7 @@ def line_of(error: BaseException) -> str | None:
 
 def unwritable(path: Path, error: OSError, instead: str = "choose another folder") -> str:
     """The line about a file that cannot be written."""
-    if error.errno in _FULL:
-        what, remedy = _FULL[error.errno], _AGAIN[error.errno]
-        return f"{what} for {path}; {remedy}, then give the same command again"
-    return f"cannot write {path}: {error.strerror}; {instead}"
+    return _full(error, path) or f"cannot write {path}: {error.strerror}; {instead}"
 
 
 def pointer(path: Path) -> str | None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from harness import untrusted
 from harness.disk import refuse_package, unwritable, whole
 from harness.errors import BadInput
 from harness.plurals import plural
@@ -254,8 +255,8 @@ def _content(
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = untrusted.json_of(line)
+    except untrusted.Unreadable:
         return None
     return value if isinstance(value, dict) else None
 

@@ -185,7 +185,7 @@ def test_a_limit_on_the_size_of_a_file_is_one_line_and_the_same_command_complete
         line = refused(command(world, tmp_path), capsys)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "the limit on the size of a file is reached" in line
+    assert "no file may get so large here" in line
     assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".part", ".lock"))]
     assert cli.run(command(world, tmp_path)) == 0
     assert content(tmp_path) == content(world / "out")

@@ -116,7 +116,7 @@ def run(arguments: list[str]) -> int:
         return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
-    except OSError as error:
+    except Exception as error:
         if (line := line_of(error)) is None:
             raise
         return _fail(line, 2)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.progress import progress_bar
+from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
 from harness.cli.selection import OutputPath
 from harness.cli.terminal import command_line, say
 from harness.plurals import plural
@@ -210,37 +211,6 @@ def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
         return
     for each in results:
         click.echo(str(each[key]))
-
-
-def _examined(target: _Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
-    """What stands against publishing, and the entries of the references, by path."""
-    from harness.dataset import publish as form
-    from harness.submit import against, store, validate
-
-    suite = target.suite
-    found = form.problems(suite, licence, masks_only)
-    out = "" if target.results is None else f" --out {quote(str(target.results))}"
-    entries = []
-    read = [(path, store.read(path)) for path in suite.verdicts()]
-    known = {(entry.task, entry.model, entry.signals.sha256): (path, entry) for path, entry in read}
-    for record in suite.manifest.references:
-        name = record.model.repo_id
-        its = known.get((record.task, record.model, suite.ref(record.task).sha256))
-        model = name.removeprefix("local/")
-        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
-        if its is None:
-            found.append(
-                f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
-                f" {judge} --task {record.task}"
-            )
-            continue
-        path, entry = its
-        lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
-        found += [f"{path}: {line}" for line in lines]
-        if not lines and entry.scorecard.known_answer != 1.0:
-            found.append(f"{name}, {record.task}: does not accept all of its own signals; extract them again")
-        entries.append(path)
-    return found, sorted(entries)
 
 
 def _prepared(

@@ -56,7 +56,7 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
         name = record.model.repo_id
         its = known.get((record.task, record.model, suite.ref(record.task).sha256))
         model = name.removeprefix("local/")
-        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
+        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
         if its is None:
             found.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it:"

@@ -22,7 +22,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from harness import audio, disk
+from harness import audio, disk, untrusted
 from harness.dataset import folder, schema, shards
 from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
