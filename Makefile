@@ -1,10 +1,11 @@
-# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full.
+# `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
+# `make audit` looks for known vulnerabilities of the versions in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint audit clean
 
 # One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
@@ -41,5 +42,8 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(INSTALL) '.[test]'
 	@touch $(VENV)/.installed $@
 
+audit:
+	$(PYTHON) .ci/audit.py
+
 clean:
-	rm -rf $(VENV) results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-audit results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis

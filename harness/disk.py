@@ -1,21 +1,90 @@
 """What a disk does that no program can help: it is full, or holds a pointer in the place of a file.
 
-Each is one line, the same wherever it is met.
+Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
+package, which holds the embedded suite.
 
-Public: no_room, unwritable, pointer, POINTED.
+Public: no_room, line_of, unwritable, pointer, POINTED, whole, refuse_package, PACKAGE.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harness.errors import BadInput
 
 POINTED = "is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
 """What is said of a file that git-lfs has not fetched, after its name."""
 
+_HERE = Path(__file__).parent
+PACKAGE = (
+    _HERE,
+    _HERE.parent / "leaderboard",
+    _HERE / "starter" / "suite",
+    _HERE / "starter" / "suite" / "signals",
+)
+"""Folders that are never written, nor anything below them: the package, and the embedded suite in it, which
+may be mounted at another place."""
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 1024
 """Bytes; no pointer has more."""
+
+
+def refuse_package(path: Path) -> None:
+    """Refuse a path of the installed package before anything is written there.
+
+    Folders are compared as the file system knows them: no link and no other spelling leads in.
+
+    Args:
+        path: what would be written; it need not be there.
+
+    Raises:
+        BadInput: it lies in the package.
+    """
+    real = os.path.realpath(path)
+    package = {key for folder in PACKAGE if (key := _identity(folder))}
+    if any(_identity(folder) in package for folder in (Path(real), *Path(real).parents)):
+        raise BadInput(
+            f"{path} lies in the installed package, at {real}; the package and its embedded suite are never"
+            " written: choose another folder, or work on a copy of the suite"
+        )
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that is there whole or not at all; its folder is made.
+
+    Nothing is left of it after an error, an interruption included.
+
+    Raises:
+        BadInput: it lies in the installed package.
+    """
+    refuse_package(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What the file system knows a folder by; None where there is none, or it is out of reach."""
+    try:
+        known = folder.stat()
+    except (OSError, ValueError):
+        return None
+    return known.st_dev, known.st_ino
 
 
 def no_room(error: BaseException | None) -> str | None:
@@ -36,6 +105,15 @@ def _full(error: OSError, path: object) -> str | None:
             f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
             " give the same command again"
         )
+    return None
+
+
+def line_of(error: BaseException) -> str | None:
+    """The line about a disk that is full, or a file that this user may not read or write; None for others."""
+    if line := no_room(error):
+        return line
+    if isinstance(error, OSError) and error.errno in _FORBIDDEN and error.filename:
+        return f"cannot open {error.filename}: {error.strerror}; see who may read and write it: ls -l"
     return None
 
 

@@ -1,150 +1,272 @@
-"""An append-only file that makes long work survive a kill at any moment.
+"""An append-only file that makes long work survive a kill at any moment, and a disk that lies.
 
-The first line says what the work is; each further line is one finished item. Opening a journal for the same
-work gives back what is finished; a torn last line is dropped; other work is refused, and so is a second
-process at the same work. Each line is on disk before `append` returns.
+    <checksum> {"model": ..., "task": ...}     what the work is
+    <checksum> {"clip_id": ..., ...}           one finished item a line
+
+A checksum is the CRC-32 of the work and, but in the first line, of the item, as 8 hex digits: a line that has
+changed by as little as a bit, or is of other work, does not hold. Opening a journal for the same work gives
+back what is finished; a torn or damaged line is left out, and what it held is done again; other work is
+refused, and so is a second process at the same work. Each line is on disk before `append` returns. A journal
+without checksums, of an earlier version, is read once and gets them.
+
+Public: Journal, finished, remove_stale_locks, replace_file.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from harness import untrusted
-from harness.disk import unwritable
+from harness.disk import refuse_package, unwritable, whole
 from harness.errors import BadInput
+from harness.plurals import plural
+
+_LOG = logging.getLogger(__name__)
+"""Where nothing is set up for it, its lines go to stderr as they are."""
+
+_ASIDE = ".damaged"
+"""Ending of a file of which nothing could be read."""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What lies in a journal."""
+
+    is_ours: bool
+    """Whether it is of this work."""
+    items: list[dict[str, Any]]
+    """What was finished, in order."""
+    n_damaged: int
+    """Whole lines that do not hold."""
+    is_current: bool
+    """Whether every line is as it would be written now."""
+    n_bytes: int
+    """Up to the end of the last whole line."""
+    other: dict[str, Any] | None
+    """The work it is of, where that is another one."""
 
 
 class Journal:
     """Finished items of one piece of work."""
 
-    def __init__(self, path: Path, work: dict[str, Any], restart_hint: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        work: dict[str, Any],
+        restart_hint: str | None,
+        check: Callable[[dict[str, Any]], object] = lambda item: None,
+    ) -> None:
         """Open or begin.
 
         Args:
             path: the file; its folder is made.
             work: what identifies the work: the same for a run that may continue this file.
-            restart_hint: what the user can do if the file is of other work.
+            restart_hint: what the user can do if the file is of other work; None where that is put aside.
+            check: raises anything for an item that the caller cannot read, which is then left out.
 
         Raises:
             BadInput: the file is of other work, or cannot be written.
         """
+        refuse_package(path)
         self.path = path
         self.items: list[dict[str, Any]] = []
         """What was finished before, in order."""
         self._keeps = False
+        self._head = json.dumps(work, sort_keys=True).encode()
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self._file = open(path, "a+b")  # noqa: SIM115 - stays open while the work goes on
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - open while the work goes on
         except Timeout:
             raise BadInput(f"another run is at work on {path}; wait for it or choose another --out") from None
         except OSError as error:
+            if self._lock.is_locked:
+                self._unlock()
             raise BadInput(unwritable(path, error, "choose another --out")) from None
         try:
-            self._resume(work, restart_hint)
-        except BaseException:
-            self._release()
+            self._resume(restart_hint, check)
+        except BadInput:
+            self.close()
             raise
 
-    def _resume(self, work: dict[str, Any], restart_hint: str) -> None:
-        head = json.dumps(work, sort_keys=True)
+    def _resume(self, restart_hint: str | None, check: Callable[[dict[str, Any]], object]) -> None:
         self._file.seek(0)
-        whole, end = [], 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            whole.append(line)
-            end += len(line)
-        self._file.truncate(end)
-        if not whole:
-            try:
-                self._write(head)
-            except BadInput:
-                self.path.unlink(missing_ok=True)
-                raise
+        with open(self._file.fileno(), "rb", closefd=False) as file:
+            content = _content(file, self._head, check)
+        self._end = self._file.seek(0, os.SEEK_END)
+        if content is None:
+            self._cut(0)
+            self._write([self._head], is_first=True)
             return
-        found, *items = _objects(self.path, whole)
-        if json.dumps(found, sort_keys=True) != head:
-            expected = json.loads(json.dumps(work))
-            other = sorted(k for k in {*found, *work} if found.get(k) != expected.get(k))
+        self._keeps = True
+        if content.other is not None and restart_hint is not None:
+            work = json.loads(self._head)
+            other = sorted(k for k in {*content.other, *work} if content.other.get(k) != work.get(k))
             raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
-        self.items = items
-        self._keeps = bool(items)
+        if not content.is_ours:
+            aside = self.path.with_name(self.path.name + _ASIDE)
+            _LOG.warning("%s is not what it should be, and was put aside as %s", self.path, aside.name)
+            self._replace(lambda: self.path.replace(aside))
+            self._write([self._head], is_first=True)
+            self._keeps = False
+            return
+        if content.n_damaged:
+            lines = plural(content.n_damaged, "damaged line")
+            _LOG.warning("%s: %s left out; what it held is done again", self.path, lines)
+        self.items = content.items
+        self._keeps = bool(content.items)
+        if content.is_current:
+            self._cut(content.n_bytes)
+            return
+        lines_now = [self._head, *(json.dumps(item).encode() for item in content.items)]
+        sealed = b"".join(_sealed(line, self._head, i == 0) for i, line in enumerate(lines_now))
+        self._replace(lambda: replace_file(self.path, sealed))
 
     def append(self, *items: dict[str, Any]) -> None:
         """Add finished items; they are on disk when this returns.
 
         Raises:
-            BadInput: the file cannot be written.
+            BadInput: they cannot be written; the journal is as it was before.
         """
-        self._write("\n".join(json.dumps(item) for item in items))
+        self._write([json.dumps(item).encode() for item in items])
         self._keeps = True
 
     def close(self) -> None:
         """Close the file and keep it, unless nothing was finished: that would only stand in the way."""
+        self._file.close()
         if not self._keeps:
             self.path.unlink(missing_ok=True)
-        self._release()
+        self._unlock()
 
     def remove(self) -> None:
         """The work is done and its result is written: the journal goes."""
-        self.path.unlink(missing_ok=True)
-        self._release()
+        self._keeps = False
+        self.close()
 
-    def _release(self) -> None:
-        with suppress(OSError):  # what a full disk did not take; it was said
-            self._file.close()
+    def _unlock(self) -> None:
         self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def _write(self, line: str) -> None:
+    def _replace(self, replace: Callable[[], object]) -> None:
+        """Have another file take the place of this one, and open that."""
+        self._file.close()
         try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            replace()
+            self._file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - as above
         except OSError as error:
             raise BadInput(unwritable(self.path, error, "choose another --out")) from None
+        self._end = self._file.seek(0, os.SEEK_END)
+
+    def _cut(self, end: int) -> None:
+        """Leave out what a kill left of a line."""
+        self._file.truncate(end)
+        self._end = end
+
+    def _write(self, lines: Iterable[bytes], is_first: bool = False) -> None:
+        data = b"".join(_sealed(line, self._head, is_first) for line in lines)
+        try:
+            n_written = 0
+            while n_written < len(data):
+                n_written += self._file.write(data[n_written:]) or 0
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                self._cut(self._end)
+            raise BadInput(unwritable(self.path, error, "choose another --out")) from None
+        self._end += len(data)
 
 
 def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The finished items of a journal that another process may be writing; none if it is of other work.
 
     Raises:
-        BadInput: it is damaged, or cannot be read.
+        BadInput: it cannot be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]  # what has no end is not finished
+        with open(path, "rb") as file:
+            content = _content(file, json.dumps(dict(work), sort_keys=True).encode(), lambda item: None)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    head, *items = _objects(path, lines) or [{}]
-    return items if head == json.loads(json.dumps(work)) else []
+    return [] if content is None else content.items
 
 
-def _objects(path: Path, lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The lines of a journal.
+def remove_stale_locks(folder: Path, pattern: str) -> None:
+    """Take away lock files that a kill left after all else was done; those that are held stay.
 
-    Raises:
-        BadInput: one of them is none.
+    Args:
+        folder: where they lie; it need not be there.
+        pattern: of their paths below it, as of `Path.glob`.
     """
-    items = []
-    for i, line in enumerate(lines, 1):
-        try:
-            item = untrusted.json_of(line)
-            why = None if isinstance(item, dict) else "no JSON object"
-        except untrusted.Unreadable as error:
-            why = str(error).removeprefix("line 1, ")
-        if why:
-            raise BadInput(f"{path} is damaged; delete it to begin again (line {i}: {why})")
-        items.append(item)
-    return items
+    for path in folder.glob(pattern):
+        with suppress(OSError), FileLock(path, timeout=0):  # one that is held is a timeout, an OSError
+            path.unlink(missing_ok=True)
+
+
+def _sealed(line: bytes, head: bytes, is_first: bool) -> bytes:
+    checksum = zlib.crc32(b"" if is_first else line, zlib.crc32(head))
+    return b"%08x %s\n" % (checksum, line)
+
+
+def _content(
+    file: Iterable[bytes], head: bytes, check: Callable[[dict[str, Any]], object]
+) -> _Content | None:
+    """What lies in a journal, a line without its end left out; None where there is no whole line."""
+    lines = iter(file)
+    first = next(lines, b"")
+    if not first.endswith(b"\n"):
+        return None
+    if first.startswith(b"{"):  # no checksum can begin so: a journal of an earlier version
+        is_sealed, stated = False, _parsed(first)
+        is_ours = stated is not None and stated == _parsed(head)
+    else:
+        is_sealed, stated = True, _parsed(first[9:])
+        is_ours = first == _sealed(head, head, True)
+        if stated is not None and first != _sealed(first[9:-1], first[9:-1], True):
+            stated = None
+    items, n_damaged, n_bytes = [], 0, len(first)
+    for line in lines if is_ours or is_sealed else ():
+        if not line.endswith(b"\n"):
+            break
+        n_bytes += len(line)
+        holds = not is_sealed or line == _sealed(line[9:-1], head, False)
+        item = _parsed(line[9:] if is_sealed else line) if holds else None
+        if item is None or not _passes(check, item):
+            n_damaged += 1
+        else:
+            items.append(item)
+    # Where the first line alone is damaged, the others say by their checksums that they are of this work.
+    if not is_ours and items:
+        is_ours, n_damaged = True, n_damaged + 1
+    is_current = is_sealed and not n_damaged
+    return _Content(is_ours, items, n_damaged, is_current, n_bytes, None if is_ours else stated)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = untrusted.json_of(line)
+    except untrusted.Unreadable:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _passes(check: Callable[[dict[str, Any]], object], item: dict[str, Any]) -> bool:
+    try:
+        check(item)
+    except Exception:
+        return False
+    return True
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -153,15 +275,10 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         BadInput: it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise BadInput(unwritable(path, error)) from None

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.disk import refuse_package
 from harness.errors import BadInput
 from harness.journal import replace_file
 
@@ -50,8 +51,9 @@ def owned(out: Path) -> dict[str, Made]:
     """The files in `out` that an earlier build made, by path; empty for a new folder.
 
     Raises:
-        BadInput: `out` is a file, or holds something that no build made.
+        BadInput: `out` is a file, lies in the installed package, or holds something that no build made.
     """
+    refuse_package(out)
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; --out names a folder")
     if not out.is_dir():

@@ -92,13 +92,11 @@ class Lab:
 
     def make_signals(self) -> None:
         """Two references, and what they say of each other's signals."""
+        suite = ("--signals", self.signals, "--update-suite", "--out", self.root / "own-results")
         corpus = ("--corpus", self.corpus, "--repetitions", 2, "--out", self.signals)
         made = self.run(
             *(("extract", name, "--task", "emotion", *corpus) for name in REFERENCES),
-            *(
-                ("evaluate", name, "--signals", self.signals, "--out", self.root / "own-results")
-                for name in REFERENCES
-            ),
+            *(("evaluate", name, *suite) for name in REFERENCES),
         )
         assert [one.code for one in made] == [0] * 4, made
 

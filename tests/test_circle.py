@@ -291,7 +291,7 @@ def test_a_new_version_leaves_what_is_not_of_the_suite_and_takes_away_what_was(l
     (grown / "manifest.json").write_text(to_json(smaller))
     shutil.rmtree(grown / "verdicts")
     judged, second = lab.run(
-        ("evaluate", REFERENCES[0], "--signals", grown, "--out", tmp_path / "own"),
+        ("evaluate", REFERENCES[0], "--signals", grown, "--update-suite", "--out", tmp_path / "own"),
         ("publish", grown, "--to", name),
     )
     assert first.code == judged.code == second.code == 0, (first, judged, second)

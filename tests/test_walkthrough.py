@@ -53,9 +53,9 @@ def world(tmp_path_factory):
     return root
 
 
-def evaluated(world, name, capsys):
+def evaluated(world, name, capsys, *more):
     code = goodenough(
-        *("evaluate", world / "models" / name, "--signals", world / "signals"),
+        *("evaluate", world / "models" / name, "--signals", world / "signals", *more),
         *("--out", world / "results", "--json"),
     )
     said = capsys.readouterr()
@@ -71,7 +71,7 @@ def rates(result, family="responsibility"):
 
 def test_a_reference_accepts_all_of_its_own_signals(world, capsys):
     for name in ("ear", "nose"):
-        card = evaluated(world, name, capsys)["scorecard"]
+        card = evaluated(world, name, capsys, "--update-suite")["scorecard"]
         assert card["known_answer"] == 1.0
         own = [c for f in card["families"] for c in f["cells"] if c["same_weights"]]
         assert len(own) == 2

@@ -14,7 +14,7 @@ import warnings
 import click
 
 from harness.cli.encodings import speak_plainly
-from harness.disk import no_room
+from harness.disk import line_of
 from harness.errors import BadInput, GoodenoughError, likely
 from harness.submit.text import one_line
 
@@ -117,7 +117,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except Exception as error:
-        if (line := no_room(error)) is None:
+        if (line := line_of(error)) is None:
             raise
         return _fail(line, 2)
     except (KeyboardInterrupt, click.Abort):

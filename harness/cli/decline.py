@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import say
 
 
@@ -14,7 +15,7 @@ from harness.cli.terminal import say
 @click.option("--task", "task_name", required=True, metavar="T", help="The task.")
 @click.option("--author", required=True, metavar="NAME", help="Who says so.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
-@click.option("--into", required=True, metavar="DIR", type=click.Path(path_type=Path), help="submissions/")
+@click.option("--into", required=True, metavar="DIR", type=OutputPath(), help="submissions/")
 @click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model.")
 def decline(model: str, task_name: str, author: str, reason: str, into: Path, revision: str | None) -> None:
     """Say that MODEL stays away from a task, for example because it was trained on the corpus.

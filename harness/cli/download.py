@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.progress import progress_bar, waiting
-from harness.cli.selection import named_tasks, require_references
+from harness.cli.selection import OutputPath, named_tasks, require_references
 from harness.cli.terminal import open_suite, say
 from harness.plurals import plural
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", required=False)
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
-@click.option(
-    "--to", metavar="DIR", type=click.Path(path_type=Path), help="Folder; default: the Hub's cache."
-)
+@click.option("--to", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
 @click.option(
     "--corpus",
     "corpora",

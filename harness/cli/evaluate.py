@@ -13,6 +13,7 @@ from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
 from harness.cli.selection import (
+    OutputPath,
     Shard,
     named_tasks,
     refuse_without,
@@ -44,13 +45,16 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 
+_REPORT = "report.html"
+
+
 @click.command()
 @click.argument("model")
 @click.option(
     "--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all that fit."
 )
 @click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
-@click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True, metavar="DIR")
+@click.option("--out", type=OutputPath(), default="results", show_default=True, metavar="DIR")
 @click.option(
     "--until-width",
     type=click.FloatRange(0, 1, min_open=True),
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     metavar="PRIVATE",
     help="Held-back signals of the same references: evaluate on them, too, and compare the lifts.",
 )
+@click.option("--update-suite", is_flag=True, help="Keep the verdicts of a reference in its signals folder.")
 @click.option("--both-ways", is_flag=True, help="Let the references judge the model's own signals, too.")
 @click.option(
     "--search",
@@ -86,6 +91,7 @@ def evaluate(
     until_width: float | None,
     shard: tuple[int, int] | None,
     held_back: str | None,
+    update_suite: bool,
     both_ways: bool,
     search: str,
     given: tuple[str, ...],
@@ -103,8 +109,12 @@ def evaluate(
     --hold-back made): a model that was fitted to the public ones has a higher lift there. These entries lie
     in DIR/.held-back, and are not submitted.
 
+    With --update-suite the entry of a reference is copied to SOURCE/verdicts, too, for the matrix of the
+    suite and for goodenough publish. Without it nothing is written into SOURCE.
+
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
+    from harness.cli import suite_verdicts
     from harness.errors import BadInput
 
     if not both_ways:
@@ -113,6 +123,8 @@ def evaluate(
         raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
     if both_ways and (shard or until_width):
         raise BadInput("--both-ways is for a whole run: leave out --shard and --until-width")
+    if update_suite and (shard or until_width):
+        raise BadInput("--update-suite is for a whole run: leave out --shard and --until-width")
     if held_back is not None and (shard or until_width):
         raise BadInput("--held-back is for a whole run: leave out --shard and --until-width")
     if shard and engine.is_remote:
@@ -130,6 +142,8 @@ def evaluate(
         candidate = _Candidate(opening.resolve(model), opening, work)
         chosen = _chosen(candidate, suite, named, label_map)
         require_clips(suite, [task for task, _ in chosen])
+        if update_suite:
+            suite_verdicts.require_own(suite, candidate.checkpoint.ref, [task for task, _ in chosen])
         if shard:
             _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
             return
@@ -149,6 +163,7 @@ def evaluate(
             task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
             for task, labels in (chosen if both_ways else ())
         }
+    (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results)
     _told(candidate.checkpoint.ref.repo_id, results, unpublished, outgoing if both_ways else None, as_json)
 
 
@@ -306,6 +321,7 @@ def _evaluated(
     from functools import partial
 
     from harness.cli.tables import show_text
+    from harness.journal import remove_stale_locks
     from harness.score import evaluation
     from harness.score.scorecard import polarity_warning
     from harness.submit import store
@@ -315,6 +331,7 @@ def _evaluated(
     folder = None if until_width else _done_before(candidate, suite, task, labels, out)
     if folder is not None:
         say(f"{task.name}: evaluated before, and nothing has changed since")
+        remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
     else:
         with live_table(task.name) as progress:
             folder = evaluation.evaluate(
@@ -323,15 +340,15 @@ def _evaluated(
                 suite,
                 task,
                 out,
-                keep=partial(_kept, out, suite),
+                keep=partial(_kept, out),
                 until_width=until_width,
                 judge=candidate.work.judge,
                 progress=asked.counting(progress),
             )
-    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / "report.html"
+    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / _REPORT
     if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
-    if not page.is_file() or page.stat().st_mtime < (folder / store.ENTRY).stat().st_mtime:
+    if not page.is_file():
         report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
@@ -374,21 +391,10 @@ def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelM
     return folder if same else None
 
 
-def _kept(out: Path, suite: Suite, entry: Entry, verdicts: pa.Table) -> Path:
-    """Write an entry; that of a reference of a local suite goes beside the signals, too, for the matrix.
-
-    One that was stopped early lies apart: it takes no place of a whole one.
-    """
-    from harness.errors import BadInput
+def _kept(out: Path, entry: Entry, verdicts: pa.Table) -> Path:
+    """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
     from harness.submit import store
 
-    if not entry.complete:
-        return store.write(out / ".partial", entry, verdicts)
-    folder = store.write(out, entry, verdicts)
-    is_reference = entry.model in [r.model for r in suite.references(entry.task)]
-    if suite.commit is None and is_reference and entry.scorecard.known_answer == 1.0:
-        try:
-            store.write(suite.root / "verdicts", entry, verdicts)
-        except BadInput as error:
-            say(f"Not kept beside the signals: {error}")
-    return folder
+    root = out if entry.complete else out / ".partial"
+    (root / entry.path / _REPORT).unlink(missing_ok=True)  # what lies there is always of the entry beside it
+    return store.write(root, entry, verdicts)

@@ -12,6 +12,7 @@ import click
 from harness.cli.encodings import json_text
 from harness.cli.engines import Engine, engine_options
 from harness.cli.progress import progress_bar
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import Opening, label_map_for, model_options, say
 from harness.plurals import plural
 
@@ -97,7 +98,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--contrastive", is_flag=True, help="Find a necessary and a complete set of each clip, too.")
 @click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
-@click.option("--out", type=click.Path(path_type=Path), default="signals", show_default=True, metavar="DIR")
+@click.option("--out", type=OutputPath(), default="signals", show_default=True, metavar="DIR")
 @engine_options
 @model_options
 @click.pass_context

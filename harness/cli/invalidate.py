@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import say
 
 
 @click.command()
-@click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
+@click.argument("entry", metavar="ENTRY", type=OutputPath())
 @click.option("--author", required=True, metavar="NAME", help="Who says so.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
 def invalidate(entry: Path, author: str, reason: str) -> None:

@@ -18,6 +18,7 @@ import click
 
 from harness.cli import Verbs
 from harness.cli.progress import progress_bars
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def leaderboard() -> None:
 @leaderboard.command()
 @_SUBMISSIONS
 @_SIGNALS
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the site.")
+@click.option("--out", type=OutputPath(), required=True, help="Folder of the site.")
 @click.option(
     "--entries-url",
     metavar="URL",
@@ -86,7 +87,7 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
     help="What for.",
 )
 @click.option("--task", metavar="T", help="Only that task.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="File; default: stdout.")
+@click.option("--out", type=OutputPath(), metavar="FILE", help="File; default: stdout.")
 def export(submissions: str, signals: str | None, kind: str, task: str | None, out: Path | None) -> None:
     """Give the board to other programs, papers and pages.
 
@@ -118,7 +119,7 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 @_SIGNALS
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("site"),
     show_default=True,
     help="Folder of the site.",

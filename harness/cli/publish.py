@@ -10,6 +10,7 @@ import click
 
 from harness.cli.progress import progress_bar
 from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import command_line, say
 from harness.plurals import plural
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=OutputPath())
 @click.option("--to", metavar="ORG/NAME", help="Dataset of the Hub; without it the folder is only prepared.")
 @click.option("--private", is_flag=True, help="If the dataset is made: visible to its owners alone.")
 @click.option("--masks-only", is_flag=True, help="Leave out all audio: users rebuild it from their own copy.")
@@ -62,9 +63,9 @@ def publish(
     """Publish the signals folder DIR as a dataset of the Hub: one commit, a tag, and the revision to cite.
 
     Every reference must have accepted all of its own signals (goodenough evaluate REFERENCE --signals DIR
-    keeps the proof in DIR/verdicts), and every corpus must allow that parts of it are passed on. The
-    published form is written to DIR/.published, a folder that loads as it is, and then sent; what is there
-    already is not sent again, and a run that was cut off is continued by giving the same command again.
+    --update-suite keeps the proof in DIR/verdicts), and every corpus must allow that parts of it are passed
+    on. The published form is written to DIR/.published, a folder that loads as it is, and then sent; what is
+    there already is not sent again, and a run that was cut off is continued by giving the same command again.
 
     With --hold-back some clips and everything of them stay unpublished, to tell later whether a model was
     fitted to the signals that are public (goodenough evaluate MODEL --signals PUBLIC --held-back PRIVATE).

@@ -61,7 +61,7 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
         if entry_path(record.model, record.task, sha256) in unread:
             continue
         model = name.removeprefix("local/")
-        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))}{out}"
+        judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
         if its is None:
             found.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it:"

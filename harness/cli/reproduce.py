@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.progress import live_table
-from harness.cli.selection import require_needed
+from harness.cli.selection import OutputPath, require_needed
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default="results",
     show_default=True,
     metavar="DIR",
@@ -56,6 +56,7 @@ def reproduce(
     asked.
     """
     from harness.cli.replay import Desk, Outcome, finish
+    from harness.disk import refuse_package
     from harness.errors import BadInput
     from harness.submit import store, verification
     from harness.submit.lookups import stated
@@ -65,6 +66,8 @@ def reproduce(
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
+    if not no_write:
+        refuse_package(folder)
     desk = Desk.of([model] if model else [], references, signals)
     require_needed(desk.models, desk.references, [folder])
     problems = desk.problems(folder)

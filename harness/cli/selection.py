@@ -1,20 +1,19 @@
 """What a user chose, held against what there is: a name that is not there is refused, and widens nothing.
 
-Public: Shard, named_tasks, require_clips, require_something_to_hear, require_references, require_needed,
-refuse_without.
+Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
+require_needed, refuse_without.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.records import ModelRef
@@ -32,6 +31,21 @@ class Shard(click.ParamType):  # type: ignore[type-arg]
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
         return int(match[1]), int(match[2])
+
+
+class OutputPath(click.Path):
+    """A path that a command writes at, or below: any but one of the installed package."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """The path; BadInput where it lies in the package."""
+        from harness.disk import refuse_package
+
+        path = Path(str(super().convert(value, param, ctx)))
+        refuse_package(path)
+        return path
 
 
 def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:

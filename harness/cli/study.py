@@ -11,7 +11,7 @@ from harness.cli.encodings import json_text
 from harness.cli.engines import Here
 from harness.cli.judging import judged
 from harness.cli.progress import waiting
-from harness.cli.selection import named_tasks
+from harness.cli.selection import OutputPath, named_tasks
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
 from harness.plurals import plural
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
 @click.option("--model", "models", multiple=True, metavar="M", help="A further model, repeatable.")
 @click.option("--recompute", is_flag=True, help="Ask the references again, in place of the suite's verdicts.")
-@click.option("--out", type=click.Path(path_type=Path), default="study", show_default=True, metavar="DIR")
+@click.option("--out", type=OutputPath(), default="study", show_default=True, metavar="DIR")
 @model_options
 def study(
     source: str | None,

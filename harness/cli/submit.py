@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.selection import OutputPath
 from harness.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
-@click.option(
-    "--into", metavar="DIR", type=click.Path(path_type=Path), help="The submissions/ folder of a clone."
-)
+@click.option("--into", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
 @click.option("--model-card", is_flag=True, help="Offer the lift to the model's page on the Hub, too.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is sent.")
 @click.option(

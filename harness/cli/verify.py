@@ -80,6 +80,7 @@ def verify(
     """
     from harness.cli.held_back import with_held_back
     from harness.cli.replay import Desk, base_of, finish, random_base
+    from harness.disk import refuse_package
     from harness.errors import BadInput
     from harness.submit import store
     from harness.submit.verification import BASE
@@ -90,6 +91,8 @@ def verify(
             " random: and 40, as verify prints where there is no commit"
         )
     folders = store.find_all(paths)
+    for folder in [] if no_write else folders:
+        refuse_package(folder)
     desk = Desk.of(models, references, signals)
     require_needed(desk.models, desk.references, folders)
     bases = {folder: base or base_of(folder) for folder in folders}

@@ -22,7 +22,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from harness import audio, untrusted
+from harness import audio, disk, untrusted
 from harness.dataset import folder, schema, shards
 from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
@@ -230,6 +230,7 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
                 why
                 or f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
                 f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
+                " --update-suite"
             )
         path = place.relative_to(suite.root).as_posix()
         files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256
@@ -277,16 +278,15 @@ def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
         if place.is_file() and shards.sha256_of(place) == sha256:
             return 0
     source = found(suite, path).resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)  # the cache and the folder share what lies on one disk
-    except OSError:
-        shutil.copyfile(source, part)
-    if shards.sha256_of(part) != sha256:
-        raise BadSignals(f"{path} changed while it was copied; give the same command again")
-    part.replace(folder.new(target))
+    with disk.whole(folder.new(target)) as part:
+        try:
+            # The cache and the folder share what lies on one disk. A user's folder, or the package, shares
+            # nothing: what changed a file here would change it there.
+            (os.link if suite.is_remote else shutil.copyfile)(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
+        if shards.sha256_of(part) != sha256:
+            raise BadSignals(f"{path} changed while it was copied; give the same command again")
     return source.stat().st_size
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.dataset.layout import MANIFEST, SOURCE
-from harness.disk import unwritable
+from harness.disk import refuse_package, unwritable
 from harness.errors import BadInput
 
 _NEW = ".new"
@@ -42,6 +42,7 @@ def alone(root: Path, option: str) -> Iterator[None]:
     Raises:
         BadInput: it is a file, holds something else, or cannot be written.
     """
+    refuse_package(root)
     _refuse_foreign(root, option)
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
     <root>/<task>/<org>__<model>.parquet    signals of one reference, both families
     <root>/<task>_clips/clips.parquet       the clips they are parts of
     <root>/<task>_sets/<org>__<model>.parquet   further sets of bins, where they were asked for
-    <root>/verdicts/<entry path>/           every reference on every signal, made by `evaluate`
+    <root>/verdicts/<entry path>/           every reference on every signal, by `evaluate --update-suite`
     <root>/anchors/<name>/<entry path>/     models that others are read against, where the suite brings some
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
 

@@ -27,6 +27,7 @@ from harness.dataset import card, licences, schema, shards
 from harness.dataset.hold_back import shared_clips
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.signals import Suite, from_hub
+from harness.disk import whole
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
@@ -327,12 +328,10 @@ def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
     names = pa.array([entry.model.repo_id] * found.num_rows, pa.string())
     columns = schema.typed(schema.TOLD, task.sample_rate_hz)
     table = found.add_column(0, "candidate", names).cast(columns)
-    part = to.with_name(to.name + ".part")
-    pq.write_table(table, part, compression="zstd")
-    part.replace(to)
+    with whole(to) as part:
+        pq.write_table(table, part, compression="zstd")
 
 
 def _same(source: Path, to: Path) -> None:
-    part = to.with_name(to.name + ".part")
-    shutil.copyfile(source, part)
-    part.replace(to)
+    with whole(to) as part:
+        shutil.copyfile(source, part)

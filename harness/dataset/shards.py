@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
-from harness.disk import pointer
+from harness.disk import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
 from harness.records import Verdict
@@ -35,24 +35,17 @@ _GROUPS = 4
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
     """Write rows; the same rows give the same bytes."""
-    part = path.with_name(path.name + ".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with pq.ParquetWriter(part, schema_, compression="zstd") as writer:
-            batch: list[dict[str, Any]] = []
-            n_bytes = 0
-            for row in rows:
-                batch.append(row)
-                n_bytes += len(row["audio"]["bytes"]) if row.get("audio") else 0
-                if len(batch) == 64 or n_bytes >= _GROUP_BYTES:
-                    writer.write_table(pa.Table.from_pylist(batch, schema_))
-                    batch, n_bytes = [], 0
-            if batch:
+    with whole(path) as part, pq.ParquetWriter(part, schema_, compression="zstd") as writer:
+        batch: list[dict[str, Any]] = []
+        n_bytes = 0
+        for row in rows:
+            batch.append(row)
+            n_bytes += len(row["audio"]["bytes"]) if row.get("audio") else 0
+            if len(batch) == 64 or n_bytes >= _GROUP_BYTES:
                 writer.write_table(pa.Table.from_pylist(batch, schema_))
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+                batch, n_bytes = [], 0
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema_))
 
 
 def read_rows(

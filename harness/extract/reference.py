@@ -24,10 +24,11 @@ from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
+from harness.extract.lines import from_item
 from harness.extract.oracle import Listener
 from harness.extract.run import Progress, extract
 from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
-from harness.journal import Journal
+from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models import Classifier
 from harness.provenance import run_settings
@@ -125,8 +126,9 @@ def add(
                     # Left by a kill after the manifest was written; one of other work stays.
                     with contextlib.suppress(BadInput):
                         Journal(path, work, hint).remove()
+                remove_stale_locks(root, f"{path.name}.lock")
                 return old
-    journal = Journal(path, work, hint)
+    journal = Journal(path, work, hint, from_item)
     try:
         extracted = engine(
             classifier,

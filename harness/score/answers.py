@@ -5,7 +5,8 @@
 
 The key is a hash of all that answers depend on but the unit: weights, config, preprocessor, arithmetic,
 device, versions. A unit is known by its content (`units.Unit`), so that a suite with one reference more costs
-only its new signals. Lines are on disk before the next batch begins; a torn last line is dropped.
+only its new signals. Lines are on disk before the next batch begins. Each has a checksum (`journal`): one
+that is torn or damaged is left out, and its unit is asked again.
 
 Public: Book.
 """
@@ -17,6 +18,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class Book:
         Args:
             out: folder of results.
             slug: of the model, for the name of its folder.
-            work: what answers depend on.
+            work: what answers depend on; `classes`, the names of the model's classes, among it.
             task: name of the task.
             shard: (i, n), 1 <= i <= n; None for the whole.
 
@@ -49,7 +51,8 @@ class Book:
         key = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()[:16]
         folder = out / ".answers" / slug / key
         part = "" if shard is None else f".{shard[0]}-of-{shard[1]}"
-        self._journal = Journal(folder / f"{task}{part}.jsonl", dict(work), "delete that file")
+        self._journal = Journal(folder / f"{task}{part}.jsonl", dict(work), None)
+        self._n_columns = len(work["classes"]) + 2
         self.known: dict[str, Answers] = {}
         """Answers by content of the unit."""
         self.proofs: list[BatchProof] = []
@@ -76,13 +79,15 @@ class Book:
 
     def _learn(self, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
-            if "proof" in item:
-                self.proofs.append(BatchProof(**item["proof"]))
-            else:
-                flat = np.frombuffer(base64.b64decode(item["answers"]), dtype="<f4")
-                rows = flat.reshape(len(item["stimuli"]), -1)
-                keys = tuple((name, level, replicate) for name, level, replicate in item["stimuli"])
-                self.known[item["of"]] = Answers(keys, rows[:, :-2], rows[:, -2:])
+            # A line without a checksum, of an earlier version, may hold anything: its unit is asked again.
+            with suppress(LookupError, TypeError, ValueError):
+                if "proof" in item:
+                    self.proofs.append(BatchProof(**item["proof"]))
+                else:
+                    flat = np.frombuffer(base64.b64decode(item["answers"], validate=True), dtype="<f4")
+                    rows = flat.reshape(len(item["stimuli"]), self._n_columns)
+                    keys = tuple((name, level, replicate) for name, level, replicate in item["stimuli"])
+                    self.known[item["of"]] = Answers(keys, rows[:, :-2], rows[:, -2:])
 
 
 def _item(unit: Unit, answers: Answers) -> dict[str, Any]:

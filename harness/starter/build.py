@@ -301,9 +301,13 @@ def _copy_anchors(source: Path, place: Path, task: str) -> None:
 
 
 def _put_together(plan: Plan, suite: Path) -> None:
-    """Make the suite of what the steps made, beside the old one, and put it in its place."""
-    new, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
-    for leftover in (new, old):
+    """Make the suite of what the steps made, copy it beside the old one, and put it in its place.
+
+    It is made in the cache: nothing but this copy is ever written into the package.
+    """
+    beside, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
+    new = root.cache() / "starter" / "suite"
+    for leftover in (new, beside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     every = steps(plan)
     for step in every.values():
@@ -321,7 +325,9 @@ def _put_together(plan: Plan, suite: Path) -> None:
             _copy_anchors(step.folder, new / "signals" / ANCHORS, step.what)
     (new / "signals" / ".lock").unlink()
     (new / STEPS).write_text(json.dumps(_keys(plan), indent=2) + "\n", encoding="utf-8")
+    shutil.copytree(new, beside)
+    shutil.rmtree(new)
     if suite.is_dir():
         suite.rename(old)
-    new.rename(suite)
+    beside.rename(suite)
     shutil.rmtree(old, ignore_errors=True)

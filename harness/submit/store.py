@@ -9,7 +9,7 @@ never leaves it. A filed entry is immutable. Nothing here judges an entry: `vali
 
 Entries of protocol 1 are read, too (`protocol1`), and never written.
 
-Public: write, find, find_all, parse, read, verdicts, unfetched, file_into, regular, ENTRY, VERDICTS.
+Public: write, copy, find, find_all, parse, read, verdicts, unfetched, file_into, regular, ENTRY, VERDICTS.
 """
 
 from __future__ import annotations
@@ -186,6 +186,19 @@ def file_into(folder: Path, submissions: Path) -> Path:
                     "a new one needs a new revision of the model or of the signals"
                 )
         return place
+    return copy(folder, submissions)
+
+
+def copy(folder: Path, root: Path) -> Path:
+    """Copy an entry to its place in a results folder, over one that is there; the verdicts go first.
+
+    Returns:
+        `<root>/<entry.path>`.
+
+    Raises:
+        BadInput: one of the folders cannot be read or written.
+    """
+    place = _folder_in(root, read(folder))
     for name in (VERDICTS, ENTRY):
         replace_file(place / name, _bytes(folder / name))
     return place

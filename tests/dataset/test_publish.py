@@ -184,7 +184,7 @@ def test_publishing_says_everything_that_stands_against_it_and_makes_nothing(tmp
     lines = out.splitlines()
     assert lines[0].startswith("local/toys: its licence is not stated; state it with --licence")
     assert [line.split(",")[0] for line in lines[1:]] == ["toys/a", "toys/b"]
-    assert f"goodenough evaluate toys/a --signals {tmp_path} --task deepfake" in lines[1]
+    assert f"goodenough evaluate toys/a --signals {tmp_path} --update-suite --task deepfake" in lines[1]
     assert err.splitlines() == [f"goodenough: 3 things stand against publishing {tmp_path}; nothing was sent"]
     assert not (tmp_path / ".published").exists()
     assert cli.run(["publish", str(tmp_path), "--masks-only"]) == 1

@@ -1,0 +1,95 @@
+"""`--update-suite`: the verdicts of a reference, kept in the signals folder that it is a reference of.
+
+Public: require_own, update, offer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.terminal import command_line, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.dataset.signals import Suite
+    from harness.documents import Entry
+    from harness.records import ModelRef
+    from harness.tasks import Task
+
+
+def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
+    """Refuse a suite that is not the user's to write, or a model that is no reference of it.
+
+    Args:
+        suite: what is evaluated on.
+        model: the candidate.
+        tasks: the tasks it is evaluated on.
+
+    Raises:
+        BadInput: the suite is one of the Hub, was downloaded, or is the embedded one; or the model is no
+            reference of it on any of these tasks.
+    """
+    from harness.dataset.layout import VERDICTS
+    from harness.disk import refuse_package
+    from harness.errors import BadInput
+
+    if suite.commit is not None:
+        raise BadInput(
+            f"--update-suite writes into a signals folder of yours, as goodenough extract makes it;"
+            f" {suite.name} is a published suite, whose verdicts came with it"
+        )
+    refuse_package(suite.root / VERDICTS)
+    if not any(_is_reference(suite, model, task.name) for task in tasks):
+        known = dict.fromkeys(r.model.repo_id for task in tasks for r in suite.references(task.name))
+        raise BadInput(
+            f"--update-suite keeps the verdicts of references, and {model.repo_id} is none of {suite.name};"
+            f" these are: {', '.join(known)}"
+        )
+
+
+def update(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
+    """Copy the entries of a reference that accepts all of its own signals into the suite.
+
+    Args:
+        suite: one that `require_own` lets pass.
+        results: the entries, with their folders.
+
+    Raises:
+        BadInput: the suite cannot be written.
+    """
+    from harness.dataset.layout import VERDICTS
+    from harness.submit import store
+
+    for entry, folder in results:
+        if _is_reference(suite, entry.model, entry.task) and entry.scorecard.known_answer == 1.0:
+            say(f"{entry.task}: kept in {store.copy(folder, suite.root / VERDICTS)}")
+
+
+def offer(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
+    """Say how the verdicts of a reference come into its suite, where they are not in it yet."""
+    from harness.dataset.layout import VERDICTS
+    from harness.disk import refuse_package
+    from harness.errors import BadInput
+
+    try:
+        refuse_package(suite.root)
+    except BadInput:
+        return
+    missing = [
+        entry.task
+        for entry, _ in results
+        if suite.commit is None
+        and _is_reference(suite, entry.model, entry.task)
+        and not (suite.root / VERDICTS / entry.path / "entry.json").is_file()
+    ]
+    if missing:
+        say(
+            f"{results[0][0].model.repo_id} is a reference of {suite.root}; to keep its verdicts there, where"
+            f" the matrix and publish look for them: {command_line()} --update-suite"
+        )
+
+
+def _is_reference(suite: Suite, model: ModelRef, task: str) -> bool:
+    return any(record.model == model for record in suite.references(task))
