@@ -126,6 +126,24 @@ def test_plain_yaml_is_read_as_pyyaml_reads_it(value: Any) -> None:
     assert untrusted.yaml_of(text.encode()) == plain_yaml(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "a": 1}',
+        "[1e39]",
+        "[-1E+99]",
+        "9" * 40,
+        '{"a": -1.5e39}',
+        "[" + "1" * 40 + ".5]",
+        "[0.1e40]",
+    ],
+)
+def test_what_the_strict_reading_of_a_record_lets_pass_is_refused(text: str) -> None:
+    with pytest.raises(untrusted.Unreadable):
+        untrusted.require_once(text)
+    untrusted.require_once('{"a": ["5e99", 1e37, 1e-99, "%s"]}' % ("1" * 64))
+
+
 def test_an_alias_is_read_and_64_levels_are_not_too_many() -> None:
     assert untrusted.yaml_of("a: &a [1, b]\nc: [*a, *a]") == {"a": [1, "b"], "c": [[1, "b"], [1, "b"]]}
     for read, text in ((untrusted.json_of, "[" * 64 + "]" * 64), (untrusted.yaml_of, "[" * 64 + "]" * 64)):

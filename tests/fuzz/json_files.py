@@ -79,7 +79,7 @@ def _as_pydantic(value: Any, data: bytes) -> str | None:
 def _made(n_clips: int = 6) -> tuple[Any, Any]:
     from tests.entries import make_entry
 
-    return make_entry(n_clips=n_clips, n_degenerate=1)
+    return make_entry(n_clips=n_clips, n_degenerate=1, references=("toys/first",), n_matched=1)
 
 
 def _entry_place(folder: Path) -> Path:

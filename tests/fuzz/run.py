@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tests.fuzz.child import Outcome, make
 
-SILENT_SECONDS = 120
+SILENT_SECONDS = 300
 """Without a report, by the clock, after which a child is ended."""
 BAD = tuple(outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.REFUSED))
 ROOT = Path(__file__).parent.parent.parent
