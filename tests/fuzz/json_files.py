@@ -22,7 +22,7 @@ from harness.dataset import source as sources
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord, SetCounts, TaskRecord
 from harness.model_facts import ModelFacts
-from harness.records import PROTOCOL, DatasetRef, Estimate, ModelRef
+from harness.records import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
 from harness.submit import held_back, notices, store, text, validate, verification
 from harness.tasks import TASKS
 from tests.fuzz import mutate
@@ -76,10 +76,12 @@ def _as_pydantic(value: Any, data: bytes) -> str | None:
 
 
 @cache
-def _made(n_clips: int = 6) -> tuple[Any, Any]:
+def _made(n_clips: int = 4, families: tuple[str, ...] = FAMILIES[:1]) -> tuple[Any, Any]:
     from tests.entries import make_entry
 
-    return make_entry(n_clips=n_clips, n_degenerate=1, references=("toys/first",), n_matched=1)
+    return make_entry(
+        n_clips=n_clips, n_degenerate=1, references=("toys/first",), n_matched=1, families=families
+    )
 
 
 def _entry_place(folder: Path) -> Path:
@@ -138,7 +140,7 @@ def _old() -> list[bytes]:
 
 def _beside(suffix: str) -> Callable[[Path], Path]:
     def place(folder: Path) -> Path:
-        entry = store.write(folder, *_made(64 if suffix == held_back.SUFFIX else 6))
+        entry = store.write(folder, *_made(64 if suffix == held_back.SUFFIX else 4))
         return entry.with_name(entry.name + suffix)
 
     return place
