@@ -17,8 +17,8 @@ from tests.fuzz.targets import ALL
 def faults(names: list[str], n: int, seed: int = 0) -> list[str]:
     tallies = run(names, n, seed=seed)
     assert [tally.counts.total() for tally in tallies] == [n] * len(names)
-    # Of files that are made of what is accepted, some are accepted and most are not.
-    assert all(tally.counts[Outcome.REFUSED] > n // 20 for tally in tallies), tallies
+    # Of answers a damaged line costs itself; of everything else a good part is refused.
+    assert all(tally.counts[Outcome.REFUSED] > n // 20 for tally in tallies if tally.name != "answers")
     return [
         f"{fault.name}, {fault.i}: {fault.outcome}: {fault.text}"
         for tally in tallies

@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from harness import checkpoints, cli, labels, tasks, untrusted, weights
 from harness.dataset import signals
 from harness.errors import GoodenoughError
-from harness.journal import Journal
 from harness.recipes import reading
 from harness.records import ModelRef
 from harness.submit import store
 from harness.tasks import TASKS
 from tests import hostile
 from tests.fuzz import mutate
-from tests.fuzz.json_files import WORK
 from tests.fuzz.model_files import CONFIG, EXTRACTOR, SHARDS, WEIGHTS, plain_yaml, safetensors
 
 ROOT = Path(__file__).parent.parent
@@ -216,7 +214,6 @@ JSON_FILES: dict[str, Callable[[Path, bytes], Any]] = {
     "label map": _file("map.json", lambda path: labels.from_file(path, ("a", "b"), TASKS["emotion"], REF)),
     "manifest.json": _file("manifest.json", lambda path: signals.load(str(path.parent))),
     ".source.json": _file(".source.json", lambda path: signals.load(str(path.parent))),
-    "journal": _file("journal", lambda path: Journal(path, WORK, "delete it")),
     "header of safetensors": _file(
         "model.safetensors", lambda path: weights.require_numbers("org/name", [path])
     ),
@@ -240,8 +237,6 @@ def refusal(read: Callable[[Path, bytes], Any], root: Path, data: bytes) -> str:
 @pytest.mark.parametrize("name", JSON)
 def test_json_that_is_not_plain_is_one_line_wherever_it_stands(tmp_path: Path, file: str, name: str) -> None:
     data = JSON[name]
-    if file == "journal":
-        data = json.dumps(WORK).encode() + b"\n" + (data or b"\n") + b"\n"
     if file == "header of safetensors":
         data = len(data).to_bytes(8, "little") + data
     refusal(JSON_FILES[file], tmp_path, data)
