@@ -371,3 +371,11 @@ def test_every_cut_is_refused(container, coding):
     wanted = heard(data)
     unrefused = [k for k in range(1, len(data)) if not exact_or_refused(data[:k], wanted)]
     assert unrefused in ([], [len(data) - 1])
+
+
+def test_an_mp3_that_pads_more_than_it_holds_is_refused():
+    data = bytearray(written("MP3", "MPEG_LAYER_III", sound(n=1200), 16_000))
+    at = data.index(b"LAME")
+    data[at + 1 : at + 9] = b"\1" + bytes(7)
+    data[at + 22 : at + 26] = b"\x7f\xff\xff\xff"
+    assert "is cut off, damaged" in refusal(bytes(data))
