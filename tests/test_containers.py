@@ -379,3 +379,12 @@ def test_an_mp3_that_pads_more_than_it_holds_is_refused():
     data[at + 1 : at + 9] = b"\1" + bytes(7)
     data[at + 22 : at + 26] = b"\x7f\xff\xff\xff"
     assert "is cut off, damaged" in refusal(bytes(data))
+
+
+@pytest.mark.parametrize("between", [b"", b"LIST\4\0\0\0INFO"])
+def test_a_wav_with_two_sounds_is_refused(between):
+    """One player takes the first of them, another the second."""
+    data = written("WAV", "IMA_ADPCM", sound())
+    start = data.index(b"data")
+    assert "holds two sounds" in refusal(data + between + data[start:])
+    assert np.array_equal(heard(data + b"LIST\4\0\0\0INFO"), heard(data))
