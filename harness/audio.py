@@ -109,8 +109,10 @@ def _decoded(source: Path | bytes, label: str) -> tuple[Waveform, int]:
         raise BadCorpus(f"{label} is not a readable sound file ({error.strerror})") from None
     except MemoryError:
         raise BadCorpus(f"{label} says that it holds more samples than fit in memory; cut it up") from None
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+    except (soundfile.LibsndfileError, ValueError) as error:
+        # A ValueError is of numpy: of an MP3 that pads more than it holds no array has the size.
+        stated = getattr(error, "error_string", "a size without sense")
+        reason = stated.removeprefix("Error : ").rstrip(".")
         raise BadCorpus(
             f"{label} is cut off, damaged or of an encoding that is not known here ({reason}); copy it again,"
             " or convert it to FLAC or WAV"

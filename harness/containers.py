@@ -184,6 +184,8 @@ def _wav(data: bytes) -> Sound:
         size = left
     elif not _follows(data, start + size, order, 4):
         raise _surplus(size, left - size)
+    if any(name in (b"fmt ", b"data") for name, _, _ in _chunks(data, start + size + size % 2, order, 4)):
+        raise BadCorpus("holds two sounds, and programs differ in which one they play; save it again")
     if code == 0x55:
         bitstreams.mpeg(data[start : start + size])
     put = bytearray(data[: start + size])

@@ -335,5 +335,5 @@ def from_json(kind: type[T], text: str | bytes) -> T:
             for e in error.errors(include_url=False, include_input=False, include_context=False)
         )
         raise ValueError("\n".join(lines)) from None
-    untrusted.json_of(text)
+    untrusted.require_once(text)
     return record

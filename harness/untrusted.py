@@ -8,7 +8,7 @@ all they stand for stays below MAX_VALUES.
 
 A record of known fields is read by `documents.from_json`; everything else comes through here.
 
-Public: Unreadable, content, utf8, json_of, yaml_of.
+Public: Unreadable, content, utf8, json_of, require_once, yaml_of.
 """
 
 from __future__ import annotations
@@ -92,21 +92,38 @@ def json_of(data: bytes | str) -> Any:
     Raises:
         Unreadable: it is not JSON, or one of the things in the head of this module.
     """
+    value, text = _loaded(data)
+    _require_plain(value, texts="\\u" in text)
+    return value
+
+
+def require_once(data: bytes | str) -> None:
+    """What the strict reading of a record lets pass: names that stand twice, numbers beyond MAX_NUMBER.
+
+    Args:
+        data: JSON that was read as a record.
+
+    Raises:
+        Unreadable: there is one.
+    """
+    _loaded(data)
+
+
+def _loaded(data: bytes | str) -> tuple[Any, str]:
     text = data if isinstance(data, str) else utf8(data)
     if text.startswith("\ufeff"):
         raise Unreadable("it begins with a byte order mark; save it as UTF-8 without one")
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        value = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole, parse_float=_real
+        )
     except Unreadable:
         raise
     except json.JSONDecodeError as error:
         raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except ValueError:
-        raise Unreadable(f"it holds a number beyond {MAX_NUMBER:.0e}") from None
     except RecursionError:
         raise _too_deep() from None
-    _require_plain(value, texts="\\u" in text)
-    return value
+    return value, text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -115,6 +132,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise Unreadable(f"{name!r:.60} stands there twice; expected once")
     return names
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 40:
+        raise _too_large()
+    return int(_require_number(int(digits)))
+
+
+def _real(digits: str) -> float:
+    return _require_number(float(digits))
 
 
 def _no_number(word: str) -> Any:
@@ -126,7 +153,7 @@ def _too_deep() -> Unreadable:
 
 
 def _require_plain(value: Any, *, texts: bool) -> None:
-    """Level by level: depth, numbers and, if there may be odd ones, texts."""
+    """Level by level: depth and, if there may be odd ones, texts."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -141,17 +168,19 @@ def _require_plain(value: Any, *, texts: bool) -> None:
                         _require_text(name)
             elif isinstance(each, list):
                 below.extend(each)
-            elif isinstance(each, str):
-                if texts:
-                    _require_text(each)
-            elif isinstance(each, int | float):
-                _require_number(each)
+            elif texts and isinstance(each, str):
+                _require_text(each)
         level = below
 
 
-def _require_number(value: float) -> None:
+def _require_number(value: float) -> float:
     if not -MAX_NUMBER <= value <= MAX_NUMBER:  # nor NaN
-        raise Unreadable(f"it holds a number beyond {MAX_NUMBER:.0e}")
+        raise _too_large()
+    return value
+
+
+def _too_large() -> Unreadable:
+    return Unreadable(f"it holds a number beyond {MAX_NUMBER:.0e}")
 
 
 def _require_text(value: str) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic_core import from_json as parsed
 
 from harness import untrusted
 from harness.dataset import schema, shards
@@ -116,7 +117,7 @@ def read_all(folders: Sequence[Path], progress: Progress = lambda what, n, total
 
 def packed(entry: Entry) -> tuple[Cells, ...]:
     """The cells of an entry in memory."""
-    families = untrusted.json_of(to_json(entry))["scorecard"]["families"]
+    families = parsed(to_json(entry))["scorecard"]["families"]
     return tuple(_cells(family, {}) for family in families)
 
 
@@ -257,7 +258,8 @@ def _read(folder: Path, same: dict[Any, Any]) -> Read:
     path = store.regular(folder / store.ENTRY)
     try:
         text = untrusted.content(path)
-        data = untrusted.json_of(text)
+        store.parse(text)  # all of it, strictly; what follows makes it small
+        data = parsed(text, allow_inf_nan=False)
         if data["protocol"] == protocol1.PROTOCOL_1:
             data = protocol1.converted(data)
         families = data["scorecard"]["families"]

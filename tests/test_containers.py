@@ -371,3 +371,20 @@ def test_every_cut_is_refused(container, coding):
     wanted = heard(data)
     unrefused = [k for k in range(1, len(data)) if not exact_or_refused(data[:k], wanted)]
     assert unrefused in ([], [len(data) - 1])
+
+
+def test_an_mp3_that_pads_more_than_it_holds_is_refused():
+    data = bytearray(written("MP3", "MPEG_LAYER_III", sound(n=1200), 16_000))
+    at = data.index(b"LAME")
+    data[at + 1 : at + 9] = b"\1" + bytes(7)
+    data[at + 22 : at + 26] = b"\x7f\xff\xff\xff"
+    assert "is cut off, damaged" in refusal(bytes(data))
+
+
+@pytest.mark.parametrize("between", [b"", b"LIST\4\0\0\0INFO"])
+def test_a_wav_with_two_sounds_is_refused(between):
+    """One player takes the first of them, another the second."""
+    data = written("WAV", "IMA_ADPCM", sound())
+    start = data.index(b"data")
+    assert "holds two sounds" in refusal(data + between + data[start:])
+    assert np.array_equal(heard(data + b"LIST\4\0\0\0INFO"), heard(data))

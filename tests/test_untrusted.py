@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from harness import checkpoints, cli, labels, tasks, untrusted, weights
 from harness.dataset import signals
 from harness.errors import GoodenoughError
-from harness.journal import Journal
 from harness.recipes import reading
 from harness.records import ModelRef
 from harness.submit import store
 from harness.tasks import TASKS
 from tests import hostile
 from tests.fuzz import mutate
-from tests.fuzz.json_files import WORK
 from tests.fuzz.model_files import CONFIG, EXTRACTOR, SHARDS, WEIGHTS, plain_yaml, safetensors
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +124,24 @@ def test_plain_yaml_is_read_as_pyyaml_reads_it(value: Any) -> None:
     assert untrusted.yaml_of(text.encode()) == plain_yaml(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "a": 1}',
+        "[1e39]",
+        "[-1E+99]",
+        "9" * 40,
+        '{"a": -1.5e39}',
+        "[" + "1" * 40 + ".5]",
+        "[0.1e40]",
+    ],
+)
+def test_what_the_strict_reading_of_a_record_lets_pass_is_refused(text: str) -> None:
+    with pytest.raises(untrusted.Unreadable):
+        untrusted.require_once(text)
+    untrusted.require_once('{"a": ["5e99", 1e37, 1e-99, "%s"]}' % ("1" * 64))
+
+
 def test_an_alias_is_read_and_64_levels_are_not_too_many() -> None:
     assert untrusted.yaml_of("a: &a [1, b]\nc: [*a, *a]") == {"a": [1, "b"], "c": [[1, "b"], [1, "b"]]}
     for read, text in ((untrusted.json_of, "[" * 64 + "]" * 64), (untrusted.yaml_of, "[" * 64 + "]" * 64)):
@@ -198,7 +214,6 @@ JSON_FILES: dict[str, Callable[[Path, bytes], Any]] = {
     "label map": _file("map.json", lambda path: labels.from_file(path, ("a", "b"), TASKS["emotion"], REF)),
     "manifest.json": _file("manifest.json", lambda path: signals.load(str(path.parent))),
     ".source.json": _file(".source.json", lambda path: signals.load(str(path.parent))),
-    "journal": _file("journal", lambda path: Journal(path, WORK, "delete it")),
     "header of safetensors": _file(
         "model.safetensors", lambda path: weights.require_numbers("org/name", [path])
     ),
@@ -222,8 +237,6 @@ def refusal(read: Callable[[Path, bytes], Any], root: Path, data: bytes) -> str:
 @pytest.mark.parametrize("name", JSON)
 def test_json_that_is_not_plain_is_one_line_wherever_it_stands(tmp_path: Path, file: str, name: str) -> None:
     data = JSON[name]
-    if file == "journal":
-        data = json.dumps(WORK).encode() + b"\n" + (data or b"\n") + b"\n"
     if file == "header of safetensors":
         data = len(data).to_bytes(8, "little") + data
     refusal(JSON_FILES[file], tmp_path, data)

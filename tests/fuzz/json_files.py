@@ -9,6 +9,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from harness.dataset import source as sources
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord, SetCounts, TaskRecord
 from harness.model_facts import ModelFacts
-from harness.records import PROTOCOL, DatasetRef, Estimate, ModelRef
+from harness.records import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
 from harness.submit import held_back, notices, store, text, validate, verification
 from harness.tasks import TASKS
 from tests.fuzz import mutate
@@ -76,10 +77,12 @@ def _as_pydantic(value: Any, data: bytes) -> str | None:
 
 
 @cache
-def _made(n_clips: int = 6) -> tuple[Any, Any]:
+def _made(n_clips: int = 4, families: tuple[str, ...] = FAMILIES[:1]) -> tuple[Any, Any]:
     from tests.entries import make_entry
 
-    return make_entry(n_clips=n_clips, n_degenerate=1)
+    return make_entry(
+        n_clips=n_clips, n_degenerate=1, references=("toys/first",), n_matched=1, families=families
+    )
 
 
 def _entry_place(folder: Path) -> Path:
@@ -138,7 +141,7 @@ def _old() -> list[bytes]:
 
 def _beside(suffix: str) -> Callable[[Path], Path]:
     def place(folder: Path) -> Path:
-        entry = store.write(folder, *_made(64 if suffix == held_back.SUFFIX else 6))
+        entry = store.write(folder, *_made(64 if suffix == held_back.SUFFIX else 4))
         return entry.with_name(entry.name + suffix)
 
     return place
@@ -283,6 +286,7 @@ WORK = {
     "n": 3,
     "share": 0.5,
     "none": None,
+    "classes": ["a", "b", "c"],
 }
 LABEL_MAP = {
     "model": "org/name",
@@ -307,17 +311,31 @@ def _journal(path: Path) -> Any:
     try:
         return items, list(journal.items)
     finally:
-        journal._release()
+        _end(journal)
+
+
+def _end(journal: Any) -> None:
+    """Close it, and leave nothing but its file."""
+    journal.close()
+    for path in journal.path.parent.glob("*.damaged"):
+        path.unlink()
 
 
 def _invalid_journal(value: Any, data: bytes) -> str | None:
     items, continued = value
     if items != continued:
         return "another process reads other items"
-    lines = data.split(b"\n")[:-1]
-    if lines and json.loads(lines[0]) != WORK:
-        return "it is of other work"
-    return None if items == [json.loads(line) for line in lines[1:]] else "items are not what stands there"
+    return _not_in(items, data)
+
+
+def _not_in(items: Sequence[Any], data: bytes) -> str | None:
+    """What of some items no line of a journal says, with a checksum before it or without."""
+    written: list[Any] = []
+    for line in data.split(b"\n"):
+        with suppress(ValueError, RecursionError):
+            written.append(json.loads(line if line.startswith(b"{") else line[9:]))
+    strange = [item for item in items if item not in written]
+    return f"{strange[0]!r:.80} stands nowhere" if strange else None
 
 
 def _answer_place(folder: Path) -> Path:
@@ -342,14 +360,15 @@ def _answers() -> list[bytes]:
         book.append([(Unit(digit * 32, 400), said) for digit in "ab"])
         book.prove(BatchProof(8, 4, 1e-6, 0))
         book.close()
-        return [book._journal.path.read_bytes()]
+        sealed = book._journal.path.read_bytes()
+    return [sealed, b"".join(line[9:] for line in sealed.splitlines(keepends=True))]
 
 
 def _book(path: Path) -> Any:
     from harness.score.answers import Book
 
     book = Book(path.parents[3], "toys__a", WORK, "emotion")
-    book._journal._release()
+    _end(book._journal)
     return book
 
 

@@ -180,8 +180,11 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def plain_yaml(text: str) -> Any:
-    """What a second reader makes of YAML."""
-    return yaml.load(text, PlainLoader)  # noqa: S506 - a SafeLoader
+    """What a second reader makes of YAML.
+
+    It takes a line of a tab alone for an error, which YAML and libyaml do not.
+    """
+    return yaml.load(re.sub(r"(?m)^[ \t]+$", "", text), PlainLoader)  # noqa: S506 - a SafeLoader
 
 
 def _weights(path: Path) -> int:

@@ -27,9 +27,11 @@ from pathlib import Path
 
 from tests.fuzz.child import Outcome, make
 
-SILENT_SECONDS = 120
+SILENT_SECONDS = 300
 """Without a report, by the clock, after which a child is ended."""
 BAD = tuple(outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.REFUSED))
+CHILD = ("-m", "tests.fuzz.child")
+"""What Python is told to run."""
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -109,7 +111,7 @@ def _child(
     arguments = [str(each) for each in (writing, folder, seed, *spans)]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.child", *arguments],
+            [sys.executable, *CHILD, *arguments],
             pass_fds=(writing,),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
