@@ -235,7 +235,7 @@ def test_a_hub_that_states_wrong_sizes_is_cut_off_while_it_sends(
     errand, lines = _check(hub, tmp_path, SMALL)
     assert errand.code == 1, lines
     assert "Traceback" not in " ".join(lines)
-    assert "File too large" in lines[-1]
+    assert "no file may get so large here" in lines[-1]
     assert usage.size_of(tmp_path / "room") < SMALL.download_bytes + MIB
 
 
