@@ -66,9 +66,10 @@ def _protocol_1(folder: Path) -> None:
 
 
 RATES = ("scorecard", "families", 0, "rates")
-LIFT = _edited(*RATES, "lift", "value", value=1e300)
+LIFT = _edited(*RATES, "lift", "value", value=1e30)
 FORGERIES: dict[str, Forging] = {
-    "a lift of 1e300": LIFT,
+    "a lift of 1e300": _edited(*RATES, "lift", "value", value=1e300),
+    "a lift of 1e30": LIFT,
     "a lift of 1e300 with its interval": _edited(
         *RATES,
         "lift",
@@ -96,8 +97,8 @@ FORGERIES: dict[str, Forging] = {
     "no Parquet": lambda folder: (folder / store.VERDICTS).write_bytes(b"PAR1PAR1") and None,
     "no rows": lambda folder: (folder / store.VERDICTS).unlink(),
     "a file beside": lambda folder: (folder / "more.bin").write_bytes(b"x") and None,
-    "protocol 1 with a lift of 1e300": _protocol_1,
-    "a task that nobody defines, with a lift of 1e300": lambda folder: (
+    "protocol 1 with a lift of 1e30": _protocol_1,
+    "a task that nobody defines, with a lift of 1e30": lambda folder: (
         _edited("task", value="hum")(folder),
         LIFT(folder),
     )[-1],
@@ -148,7 +149,7 @@ def test_a_forged_entry_is_left_out_and_the_others_stand(world: World, submissio
     LIFT(folder)
     names, (line,) = standing()
     assert names == {"acme/honest"}
-    assert line.startswith(f"left out: {folder}: scorecard.families.0.rates.lift.value: 1e+300, expected 0.")
+    assert line.startswith(f"left out: {folder}: scorecard.families.0.rates.lift.value: 1e+30, expected 0.")
     (folder / store.ENTRY).write_bytes(before)
     assert standing() == ({"acme/honest", "acme/forged"}, [])
 
