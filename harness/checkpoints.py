@@ -15,9 +15,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from harness.architectures import require_audio
 from harness.class_names import require_one_reading
 from harness.disk import pointer
 from harness.errors import BadInput, BadModel
+from harness.hub import download_limit
 from harness.hub.repository import Repository, not_found, refusals
 from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
@@ -189,13 +191,16 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     with _hub_refusals(model, revision):
         # The commit comes first: everything after it is about one moment, whatever is pushed meanwhile.
         commit = str(api.resolve_revision(model, revision=revision).resolved)
-        info = _info(api, model, commit)
+        most = download_limit.limit()
+        info = _info(api, model, commit, sizes=most is not None)
+        wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
+        if most is not None:
+            _require_size(model, info, wanted, most)
         if info is not None and CONFIG in {file.rfilename for file in info.siblings or []}:
             # What is no audio classifier is said to be none, and its weights are not fetched.
             _require_audio(model, Path(snapshot_download(model, revision=commit, allow_patterns=[CONFIG])))
         if info is not None:
             _require_files(model, {file.rfilename for file in info.siblings or []})
-        wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
         folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
     _require_files(model, {entry.name for entry in folder.iterdir()})
     _require_content(folder)
@@ -206,12 +211,24 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     return _checked(Checkpoint(ref, folder, _licence(model, card), trusted, *_named_in(card), released))
 
 
-def _info(api: HfApi, model: str, commit: str) -> ModelInfo | None:
+def _require_size(model: str, info: ModelInfo | None, wanted: Sequence[str], most: int) -> None:
+    """The files that would be downloaded are within a limit; of what is cached alone none would be."""
+    from huggingface_hub import constants
+
+    if info is not None:
+        sizes = {file.rfilename: file.size for file in info.siblings or []}
+        names = [name for name in sizes if "/" not in name and any(fnmatch(name, each) for each in wanted)]
+        download_limit.require_within(model, {name: sizes[name] for name in names}, most)
+    elif not constants.HF_HUB_OFFLINE:
+        raise BadModel(f"the Hub does not state the sizes of the files of {model}, and downloads are limited")
+
+
+def _info(api: HfApi, model: str, commit: str, *, sizes: bool) -> ModelInfo | None:
     """What the Hub says of a model; None when it does not answer, and the cached snapshot may do."""
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return api.model_info(model, revision=commit)
+        return api.model_info(model, revision=commit, files_metadata=sizes)
     except HfHubHTTPError as error:
         if error.response.status_code < 500:
             raise

@@ -6,7 +6,8 @@ app`, and on a Space from `leaderboard/space`.
 
 Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
 from anywhere else, which a policy in the head of every answer enforces; nothing is told to anybody. One trial
-runs at a time, the others wait.
+runs at a time, the others wait. What is answered at all is settled in `requests`; whoever is not at this very
+machine is a stranger, and names no folder of it.
 
 Public: build, serve.
 """
@@ -18,6 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ import gradio as gr
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
 from harness.submit import store
-from leaderboard import evidence, listen, pages, site, skin, texts
+from leaderboard import evidence, listen, pages, requests, site, skin, texts
 from leaderboard.errands import Rooms
 from leaderboard.trial import Limits, Shelf, View, trial
 
@@ -47,6 +49,12 @@ _SOUNDS = 4
 
 _BETWEEN_S = 0.25
 """Between two views of a trial on a page."""
+
+MOST_SESSIONS = 200
+"""Pages whose state gradio keeps, and whose messages it keeps until they are fetched."""
+
+MOST_UNREAD = 100
+"""Messages of a trial that nobody fetched; then nobody is there, and it ends."""
 
 
 def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
@@ -85,10 +93,15 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
         tab.select(desk.listen, [heard, by], sounds, **quiet)
         page.unload(desk.leave)
     page.queue(max_size=limits.waiting, api_open=False)
+    # What gradio keeps for sessions that a client has made up and never comes back to.
+    page._queue.pending_messages_per_session.max_size = MOST_SESSIONS
+    desk.unread = lambda visitor: _unread(page, visitor)
     return page
 
 
-def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits) -> None:
+def serve(
+    shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits, *, here: bool = True
+) -> None:
     """Start the app and keep it until Ctrl-C; then everything it keeps for visitors is removed.
 
     Args:
@@ -96,6 +109,7 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
         port: 0 takes any that is free.
         announce: told the address once it answers.
         limits: what visitors may ask.
+        here: listen on the loopback address alone.
 
     Raises:
         BadInput: the port is taken.
@@ -105,7 +119,7 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
     try:
         index = site.write(rooms.root / SITE, shelf.board, shelf.suite)
         page = build(shelf, rooms, limits)
-        announce(launch(page, port, index.parent, on_space=shelf.on_space))
+        announce(launch(page, port, index.parent, rooms.root, public=shelf.on_space, here=here))
         threading.Event().wait()
     except KeyboardInterrupt:
         pass
@@ -115,13 +129,20 @@ def serve(shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limi
         rooms.close()
 
 
-def launch(page: Any, port: int, board: Path, *, on_space: bool) -> str:
+def launch(page: Any, port: int, board: Path, rooms: Path, *, public: bool, here: bool) -> str:
     """Have a page answer, and the site in a folder below it; returns its address."""
+    from starlette.middleware import Middleware
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    host = "0.0.0.0" if on_space else "127.0.0.1"  # noqa: S104 - a Space is reached from outside
+    host = "127.0.0.1" if here else "0.0.0.0"  # noqa: S104 - a Space is reached from outside
     number = port or _free_port(host)
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    gate = Middleware(requests.Gate, rooms=rooms, headers=headers, public=public)
     try:
         app, address, _ = page.launch(
             server_name=host,
@@ -136,9 +157,10 @@ def launch(page: Any, port: int, board: Path, *, on_space: bool) -> str:
             footer_links=[],
             enable_monitoring=False,
             max_file_size="1kb",
+            state_session_capacity=MOST_SESSIONS,
             theme=_theme(),
             head=f"<style>{skin.rules()}</style>",
-            app_kwargs={"middleware": [_middleware()]},
+            app_kwargs={"middleware": [gate]},
         )
     except OSError:
         raise BadInput(f"cannot listen on port {number}: it is in use; choose another with --port") from None
@@ -155,7 +177,11 @@ class _Desk:
         """What visitors may ask."""
         self.where = "org/name" if shelf.on_space else "org/name or /path/to/a/folder"
         """What a visitor may name."""
+        self.unread: Callable[[str], int] = lambda visitor: 0
+        """How many messages a visitor has not fetched."""
         self._judges = lru_cache(maxsize=64)(self._find_judges)
+        # A page is rendered once: whoever asks for it again and again gets the same text.
+        self._heard = lru_cache(maxsize=64)(self._listen)
 
     def models(self, task: str) -> list[str]:
         """Whose answers can be listened to."""
@@ -166,32 +192,23 @@ class _Desk:
         models = self.models(task)
         return gr.update(choices=models, value=next(iter(models), None))
 
-    def listen(self, task: str, by: str | None) -> str:
-        """A few signals, drawn by the answers of one model; on a Space only where licences allow it."""
-        folders, suite = self._judges(task), self._shelf.suite
-        first = next((model for model in folders if model.repo_id == by), None)
-        note, examples = "", []
-        if first is not None:
-            note = evidence.why_silent(suite, task) or ""
-            if not note or (suite.has_clips(task) and not self._shelf.on_space):
-                order = [first, *(model for model in folders if model != first)]
-                judges = [(model, store.verdicts(folders[model])) for model in order]
-                examples = listen.drawn(suite, task, FAMILIES[0], judges, n=_SOUNDS)
-        return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
+    def listen(self, task: str, by: str | None, request: gr.Request) -> str:
+        """A few signals, drawn by the answers of one model; for strangers only where licences allow it."""
+        return self._heard(task, by, self._shelf_of(request).on_space)
 
     def wait(self, request: gr.Request) -> list[Any]:
         """A trial was asked for: at once, before its turn comes."""
-        self._rooms.of(_visitor(request)).wanted = True
+        self._rooms.ask(_visitor(request))
         free, busy = gr.update(interactive=True), gr.update(interactive=False)
         return [_state("Waiting for its turn"), "", "", gr.update(visible=False), busy, busy, free]
 
     def quick(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
         """Check a model and evaluate it until its lift is known well enough."""
-        yield from self._tried(model, task, _visitor(request), fully=False)
+        yield from self._tried(model, task, request, fully=False)
 
     def fully(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
         """Check a model and evaluate it to the end."""
-        yield from self._tried(model, task, _visitor(request), fully=True)
+        yield from self._tried(model, task, request, fully=True)
 
     def rest(self) -> list[Any]:
         """Nothing runs."""
@@ -206,15 +223,36 @@ class _Desk:
         """The page was closed."""
         self._rooms.leave(_visitor(request))
 
-    def _tried(self, model: str, task: str, visitor: str, *, fully: bool) -> Iterator[list[Any]]:
-        room, last, shown = self._rooms.of(visitor), None, 0.0
-        for view in trial(room, model, task, self._shelf, self._limits, fully=fully):
+    def _tried(self, model: str, task: str, request: gr.Request, *, fully: bool) -> Iterator[list[Any]]:
+        visitor, shelf = _visitor(request), self._shelf_of(request)
+        room, last, shown = self._rooms.enter(visitor), None, 0.0
+        for view in trial(room, model, task, shelf, self._limits, fully=fully):
             last = view
-            if time.monotonic() - shown > _BETWEEN_S:
+            if self.unread(visitor) > MOST_UNREAD:
+                self._rooms.leave(visitor)
+            elif time.monotonic() - shown > _BETWEEN_S:
                 yield _seen(view)
                 shown = time.monotonic()
         if last is not None:
             yield _seen(last)
+
+    def _shelf_of(self, request: gr.Request) -> Shelf:
+        """What is shown to whoever asks: not at this machine, they are strangers."""
+        client = request.client.host if request.client else None
+        local = requests.is_local({name.lower(): text for name, text in request.headers.items()}, client)
+        return self._shelf if local else replace(self._shelf, on_space=True)
+
+    def _listen(self, task: str, by: str | None, public: bool) -> str:
+        folders, suite = self._judges(task), self._shelf.suite
+        first = next((model for model in folders if model.repo_id == by), None)
+        note, examples = "", []
+        if first is not None:
+            note = evidence.why_silent(suite, task) or ""
+            if not note or (suite.has_clips(task) and not public):
+                order = [first, *(model for model in folders if model != first)]
+                judges = [(model, store.verdicts(folders[model])) for model in order]
+                examples = listen.drawn(suite, task, FAMILIES[0], judges, n=_SOUNDS)
+        return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
 
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:
         """The references and the best candidates, with the folders of their verdicts."""
@@ -293,26 +331,10 @@ def _free_port(host: str) -> int:
         return int(free.getsockname()[1])
 
 
-def _middleware() -> Any:
-    from starlette.middleware import Middleware
-
-    return Middleware(_Policed)
-
-
-class _Policed:
-    """Every answer carries the policy."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def policed(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", []), (b"content-security-policy", POLICY.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, policed)
+def _unread(page: Any, visitor: str) -> int:
+    """Messages that wait for a visitor in gradio's queue."""
+    waiting = page._queue.pending_messages_per_session
+    return waiting[visitor].qsize() if visitor in waiting else 0
 
 
 def _theme() -> Any:

@@ -103,8 +103,8 @@ def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> Asked
     Raises:
         BadInput: it is no such name; the line says what is expected.
     """
-    name = model.strip()
-    known = tuple(tasks)
+    # Of whatever type: a client that is no browser can send anything.
+    name, known = str(model or "").strip(), tuple(tasks)
     if task not in known:
         raise BadInput(f"no such task here; choose one of {', '.join(known)}")
     expected = "a Hub id, as in org/name" + (", or an existing folder" if folders else "")

@@ -3,7 +3,7 @@
 Conventions: what is handed over and back must be picklable. An interruption reaches this process alone; the
 others end with it.
 
-Public: Progress, batches.
+Public: Progress, quiet, batches.
 """
 
 from __future__ import annotations
@@ -24,22 +24,30 @@ R = TypeVar("R")
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done now, and how many there are."""
 
+
+def quiet(what: str, n: int, total: int) -> None:
+    """Say nothing of progress."""
+
+
 TOGETHER = 50
 """Things in a batch; for fewer than four batches no process is started."""
 
 
 @contextmanager
-def batches(work: Callable[[Sequence[T]], R], things: Sequence[T]) -> Iterator[Iterator[R]]:
+def batches(
+    work: Callable[[Sequence[T]], R], things: Sequence[T], together: int = TOGETHER
+) -> Iterator[Iterator[R]]:
     """What each batch comes to, in order; other processes go to work at once.
 
     Args:
-        work: a function of a module, called with up to TOGETHER of the things.
+        work: a function of a module, called with up to `together` of the things.
         things: all of them.
+        together: things in a batch.
 
     Raises:
         BadInput: a process was killed.
     """
-    parts = [things[i : i + TOGETHER] for i in range(0, len(things), TOGETHER)]
+    parts = [things[i : i + together] for i in range(0, len(things), together)]
     if len(parts) < 4:
         yield map(work, parts)
         return

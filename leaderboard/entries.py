@@ -1,36 +1,39 @@
 """Entries on disk to entries that may stand on a board: found, checked, each model once.
 
-Conventions: submissions were checked before they were filed (`goodenough validate`). What lies below a suite,
-`<root>/verdicts/`, came with it and was checked by nobody: there the same checks are made here, but for the
-suite of this package. Nothing that an entry says of itself, its date for one, decides which signals are
-current.
+Conventions: who builds a board says in which entries there is a problem (`validity`). A submission with one
+is left out; of what lies below a suite, `<root>/verdicts/`, it is set apart with the reason, if it can be
+read. Nothing that an entry says of itself, its date for one, decides which signals are current.
 
-Public: Key, Found, find, unfetched, references_of, current.
+Public: Key, Problems, NONE, Found, find, left_out, unfetched, references_of, current.
 """
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
-import harness
 from harness.dataset.signals import Suite
 from harness.disk import pointer
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.records import PROTOCOL
-from harness.submit import against, store, validate
+from harness.submit import store
 from leaderboard import reading
-from leaderboard.crowd import Progress
+from leaderboard.crowd import Progress, quiet
 from leaderboard.reading import Read
 
 Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
 
-_PACKAGED = Path(harness.__file__).parent / "starter" / "suite" / "signals"
-"""The suite that comes with the package, as `harness.starter.root` has it, which no room below may open."""
+Problems = Mapping[Path, str]
+"""The first problem of an entry, by its folder (`validity.look`); of one that may stand there is none."""
+
+NONE: Problems = MappingProxyType({})
+"""All entries are believed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class Found:
 
 
 def find(
-    submissions: Path, suite: Suite | None, progress: Progress = lambda what, n, total: None
+    submissions: Path,
+    suite: Suite | None,
+    progress: Progress = quiet,
+    problems: Problems = NONE,
 ) -> list[Found]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
@@ -64,26 +70,39 @@ def find(
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
         progress: told of what is read.
+        problems: what is wrong with entries.
 
     Raises:
-        BadInput: an entry that cannot be read, or none that was fetched.
+        BadInput: no such folder, an entry that cannot be read, or none that was fetched.
     """
-    came = [] if suite is None else suite.verdicts()
+    if not submissions.is_dir():
+        raise BadInput(
+            f"no folder at {submissions}; expected one of entries, "
+            "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
+        )
+    came = [] if suite is None else [f for f in suite.verdicts() if f not in problems or _can_be_read(f)]
     for line in filter(None, map(store.unfetched, came)):
         raise BadInput(line)
     everywhere = store.find(submissions)
-    folders = [folder for folder in everywhere if store.unfetched(folder) is None]
-    if everywhere and not folders:
+    fetched = [folder for folder in everywhere if store.unfetched(folder) is None]
+    folders = [folder for folder in fetched if folder not in problems]
+    if everywhere and not fetched:
         raise BadInput(f"{store.unfetched(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
     found = [
         Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
     ]
-    ours = [] if suite is None else [replace(f, apart=_apart(f, suite)) for f in found[: len(came)]]
+    ours = [] if suite is None else [replace(f, apart=_apart(f, suite, problems)) for f in found[: len(came)]]
     taken = {name for found in ours for name in _names(found)}
     theirs = found[len(came) :]
     standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
     return sorted(standing, key=lambda found: found.entry.path)
+
+
+def left_out(submissions: Path, problems: Problems) -> list[str]:
+    """A line for each submission that `find` leaves out for what is wrong with it."""
+    fetched = [folder for folder in store.find(submissions) if store.unfetched(folder) is None]
+    return [f"left out: {folder}: {problems[folder]}" for folder in fetched if folder in problems]
 
 
 def unfetched(submissions: Path) -> list[str]:
@@ -146,9 +165,17 @@ def _names(found: Found) -> set[tuple[Key, str]]:
     return {(found.key, entry.path), (found.key, f"{entry.model.weights_sha256} {entry.task}")}
 
 
-def _apart(found: Found, suite: Suite) -> str | None:
+def _can_be_read(folder: Path) -> bool:
+    with suppress(BadInput):
+        return bool(store.read(folder))
+    return False
+
+
+def _apart(found: Found, suite: Suite, problems: Problems) -> str | None:
     """Why an entry that came with the suite is set apart."""
-    entry, folder = found.entry, found.folder
+    entry = found.entry
+    if line := problems.get(found.folder):
+        return f"The suite's own entry of it is not valid: {line}."
     if entry.task not in {task.name for task in suite.tasks}:
         return None
     if found.key != (suite.ref(entry.task).sha256, PROTOCOL):
@@ -156,7 +183,4 @@ def _apart(found: Found, suite: Suite) -> str | None:
     weights = {reference.model.weights_sha256 for reference in suite.references(entry.task)}
     if entry.model.weights_sha256 not in weights:
         return "It lies among the suite's own entries and is of none of its references."
-    if suite.root == _PACKAGED:
-        return None  # a part of this package, which is tested with it
-    lines = validate.problems(folder, suite.tasks, strict_files=False) or against.problems(folder, suite)
-    return f"The suite's own entry of it is not valid: {lines[0]}." if lines else None
+    return None

@@ -29,8 +29,8 @@ from harness.submit.held_back import HeldBack
 from harness.submit.notices import Decline
 from leaderboard import anchors, entries, places, reading, remarks, status, training
 from leaderboard.anchors import Anchor
-from leaderboard.crowd import Progress
-from leaderboard.entries import Found, Key
+from leaderboard.crowd import Progress, quiet
+from leaderboard.entries import NONE, Found, Key, Problems
 from leaderboard.reading import Cells
 from leaderboard.status import SELF_REPORTED, Status
 
@@ -166,24 +166,22 @@ class Board:
         return tuple(r for r in self.rankings if r.stale and r.task == task)
 
 
-def build(submissions: Path, suite: Suite | None, progress: Progress = lambda what, n, total: None) -> Board:
+def build(
+    submissions: Path, suite: Suite | None, progress: Progress = quiet, problems: Problems = NONE
+) -> Board:
     """Read every entry and rank what is comparable.
 
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now; the verdicts below its root are those of its references.
         progress: told of what is read.
+        problems: what is wrong with entries, by folder (`validity.look`); the others are believed.
 
     Raises:
         BadInput: no such folder, or an entry or its verdicts that cannot be read.
     """
-    if not submissions.is_dir():
-        raise BadInput(
-            f"no folder at {submissions}; expected one of entries, "
-            "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
-        )
     groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
-    for found in entries.find(submissions, suite, progress):
+    for found in entries.find(submissions, suite, progress, problems):
         groups[found.entry.task][found.key].append(found)
     offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
     rankings: list[Ranking] = []

@@ -8,25 +8,31 @@ Public: Limits, Shelf, View, trial, packed.
 from __future__ import annotations
 
 import os
+import site
 import time
 import zipfile
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry
 from harness.errors import BadInput
+from harness.hub import download_limit
 from harness.submit import store
 from leaderboard import asking
 from leaderboard.asking import Answer, Asked, Standing
-from leaderboard.errands import Errand, Room
+from leaderboard.errands import WORK, Errand, Room
 from leaderboard.table import Board
+from leaderboard.usage import GIB, Allowance
 
 _OURS = "goodenough: "
 """What the one line of the command line begins with."""
+
+_PLACES = ("_HOME", "_CACHE", "_PATH", "_DIR")
+"""How the variables end that say where the client of the Hub writes."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Limits:
     """A quick evaluation stops when the lift is known to plus or minus this."""
     waiting: int = 16
     """Visitors that may wait for their turn."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """Memory, disk and download of one command."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,9 @@ class Shelf:
     submissions_name: str | None
     """Where entries are sent on the Hub; None: into a clone."""
     on_space: bool
-    """It runs on a Space, for strangers: no folders of this machine, no login of its owner."""
+    """It runs for strangers, as on a Space: no folders of this machine, no login of its owner."""
+    cache: Path | None = None
+    """Folder of what this program can make again, which commands may use whoever gave them."""
 
     @property
     def signals(self) -> str | None:
@@ -127,12 +137,16 @@ def _steps(room: Room, asked: Asked, shelf: Shelf, limits: Limits, *, fully: boo
     home = tuple(asking.at_home(asked, shelf.signals, shelf.submissions_name))
     view = View("Checking", commands=home)
     command = asking.check(asked, shelf.signals)
-    errand = yield from _ran(room, command, limits.check_s, shelf, view, said)
+    errand = yield from _ran(room, command, limits.check_s, shelf, limits, view, said)
     # A check that ran and did not pass has an answer, too, and exit code 1.
     answer = asking.findings_of(errand.answer) if errand.code in (0, 1) and errand.answer.strip() else None
     view = replace(view, lines=tuple(said), answer=answer)
     if answer is None or not answer.passed:
-        why = "it does not pass the check" if answer is not None else _reason(errand, said, limits.check_s)
+        why = (
+            "it does not pass the check"
+            if answer is not None
+            else _reason(errand, said, limits.check_s, limits)
+        )
         yield replace(view, status="Ended", error=why)
         return
     status, seconds, width = "Evaluating until the lift is known", limits.quick_s, limits.width
@@ -140,16 +154,16 @@ def _steps(room: Room, asked: Asked, shelf: Shelf, limits: Limits, *, fully: boo
         status, seconds = "Evaluating fully", limits.full_s
     view = replace(view, status=status)
     command = asking.evaluate(asked, shelf.signals, room.out, None if fully else width)
-    errand = yield from _ran(room, command, seconds, shelf, view, said)
+    errand = yield from _ran(room, command, seconds, shelf, limits, view, said)
     view = replace(view, lines=tuple(said))
     if not errand.answer.strip() or errand.end != "done":
-        yield replace(view, status="Ended", error=_reason(errand, said, seconds))
+        yield replace(view, status="Ended", error=_reason(errand, said, seconds, limits))
         return
     entry, folder = asking.entry_of(errand.answer, room.out)
     yield replace(
         view,
         status="Done",
-        error=_reason(errand, said, seconds) if errand.code else None,
+        error=_reason(errand, said, seconds, limits) if errand.code else None,
         entry=entry,
         standing=asking.standing(entry, shelf.board.current_of(entry.task)),
         commands=tuple(
@@ -160,14 +174,22 @@ def _steps(room: Room, asked: Asked, shelf: Shelf, limits: Limits, *, fully: boo
 
 
 def _ran(
-    room: Room, command: list[str], seconds: float, shelf: Shelf, view: View, said: deque[str]
+    room: Room,
+    command: list[str],
+    seconds: float,
+    shelf: Shelf,
+    limits: Limits,
+    view: View,
+    said: deque[str],
 ) -> Generator[View, None, Errand]:
     """Run a command to its end, with a view for every line and tick; returns its errand."""
     if not room.wanted:
         raise BadInput("cancelled")
     said.append(f"$ {_shown(command)}")
     started = time.monotonic()
-    for line in room.run(command, _environment(room, shelf), seconds):
+    variables = _environment(room, shelf, limits)
+    for line in room.run(command, variables, seconds, limits.allowance):
+        room.obey()
         if line is not None:
             said.append(line)
         yield replace(view, status=f"{view.status}, {time.monotonic() - started:.0f} s", lines=tuple(said))
@@ -177,23 +199,44 @@ def _ran(
     return errand
 
 
-def _environment(room: Room, shelf: Shelf) -> Mapping[str, str]:
+def _environment(room: Room, shelf: Shelf, limits: Limits) -> Mapping[str, str]:
     variables = asking.environment(os.environ, on_space=shelf.on_space)
-    if shelf.on_space:  # what is downloaded for a visitor goes when they go; the signals are there already
-        cache = room.folder / "hub"
-        cache.mkdir(exist_ok=True)
-        variables["HF_HUB_CACHE"] = str(cache)
-        if shelf.suite.is_remote:
-            there = shelf.suite.root.parent.parent
-            (cache / there.name).unlink(missing_ok=True)
-            (cache / there.name).symlink_to(there, target_is_directory=True)
+    variables[download_limit.VARIABLE] = str(limits.allowance.download_bytes)
+    if not shelf.on_space:
+        return variables
+    # What is written for a stranger, downloads above all, is counted, and goes when they go.
+    hub, home, temporary = (room.folder / name for name in WORK)
+    for folder in (hub, home, temporary):
+        folder.mkdir(exist_ok=True)
+    for name in [name for name in variables if name.startswith(("HF_", "XDG_")) and name.endswith(_PLACES)]:
+        del variables[name]
+    variables |= {
+        "HF_HUB_CACHE": str(hub),
+        "HF_HOME": str(home),
+        "HOME": str(home),
+        "PYTHONUSERBASE": site.getuserbase(),
+        "TMPDIR": str(temporary),
+    }
+    if shelf.cache is not None:
+        variables["GOODENOUGH_CACHE"] = str(shelf.cache)
+    if shelf.suite.is_remote:  # the signals are there already
+        there = shelf.suite.root.parent.parent
+        (hub / there.name).unlink(missing_ok=True)
+        (hub / there.name).symlink_to(there, target_is_directory=True)
     return variables
 
 
-def _reason(errand: Errand, said: deque[str], seconds: float) -> str:
+def _reason(errand: Errand, said: deque[str], seconds: float, limits: Limits) -> str:
     """Why there is no answer: the command's own line where it left one."""
+    allowance = limits.allowance
     if errand.end == "late":
         return f"ended after {seconds:.0f} s, the limit of this page; at home there is none"
+    if errand.end == "memory":
+        most = f"{allowance.memory_bytes / GIB:.3g} GiB"
+        return f"ended as it took more than {most} of memory, the limit of this page; at home there is none"
+    if errand.end == "disk":
+        most = f"{allowance.disk_bytes / GIB:.3g} GiB"
+        return f"ended as it wrote more than {most}, the limit of this page; at home there is none"
     ours = [line.removeprefix(_OURS) for line in said if line.startswith(_OURS)]
     if ours:
         return ours[-1]

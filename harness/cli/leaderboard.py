@@ -22,6 +22,7 @@ from harness.cli.selection import OutputPath
 from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
+    from harness.dataset.signals import Suite
     from leaderboard.table import Board
 
 _SUBMISSIONS = click.option(
@@ -64,8 +65,9 @@ def leaderboard() -> None:
 def build(submissions: str, signals: str | None, out: Path, entries_url: str | None, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
-    The suite's own entries, one per reference, stand beside the submissions and are ranked with them. An
-    earlier site in the folder is replaced; a folder that holds anything else is refused.
+    The suite's own entries, one per reference, stand beside the submissions and are ranked with them. What
+    is not valid, as `goodenough validate` says, is left out by name; what was valid once is not checked
+    again. An earlier site in the folder is replaced; a folder that holds anything else is refused.
 
     Example: goodenough leaderboard build --out site
     """
@@ -98,10 +100,9 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     """
     from harness.errors import BadInput, likely
     from harness.journal import replace_file
-    from leaderboard import exports, table
+    from leaderboard import exports
 
-    with progress_bars() as progress:
-        board = table.build(_entries(submissions), open_suite(signals), progress)
+    board = _board(_entries(submissions), open_suite(signals))
     if task is not None and task not in board.tasks:
         hint = likely(task, board.tasks)
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
@@ -136,7 +137,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
     from harness.errors import BadInput
 
     if as_app:
-        _start_app(submissions, signals, port, _WIDTH)
+        _start_app(submissions, signals, port, _WIDTH, public=False)
         return
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
@@ -168,39 +169,43 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
     metavar="W",
     help="A model is tried until its lift is known to plus or minus W.",
 )
-def app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
+@click.option(
+    "--public", is_flag=True, help="Its visitors are strangers, who reach it through a proxy on this machine."
+)
+def app(submissions: str, signals: str | None, port: int, until_width: float, public: bool) -> None:
     """Start the leaderboard as an app, to sort, to listen and to try a model, until Ctrl-C.
 
-    It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody, and then no
-    folder of the machine can be named as a model. Needs gradio: pip install 'goodenough[app]'
+    It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody. There, and
+    with --public, no folder of the machine can be named as a model. Needs gradio: pip install
+    'goodenough[app]'
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    _start_app(submissions, signals, port, until_width)
+    _start_app(submissions, signals, port, until_width, public=public)
 
 
-def _start_app(submissions: str, signals: str | None, port: int, until_width: float) -> None:
+def _start_app(submissions: str, signals: str | None, port: int, until_width: float, *, public: bool) -> None:
     import os
     import signal
     from importlib.util import find_spec
 
     from harness.errors import BadInput
     from harness.hub.repository import split
+    from harness.starter import root
 
     if find_spec("gradio") is None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
-    from leaderboard import table
     from leaderboard.trial import Limits, Shelf
 
-    suite = open_suite(signals)
+    suite, on_space = open_suite(signals), "SPACE_ID" in os.environ
     named = None if Path(submissions).exists() else split(submissions)
-    with progress_bars() as progress:
-        board = table.build(_entries(submissions), suite, progress)
+    board = _board(_entries(submissions), suite)
     shelf = Shelf(
         board=board,
         suite=suite,
         submissions_name=named[0] if named else None,
-        on_space="SPACE_ID" in os.environ,
+        on_space=public or on_space,
+        cache=root.cache(),
     )
 
     # Opening gradio takes seconds: what is wrong with the entries is said before.
@@ -213,21 +218,35 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    app.serve(shelf, port, announce, Limits(width=until_width))
+    app.serve(shelf, port, announce, Limits(width=until_width), here=not on_space)
 
 
 def _built(
     submissions: str, signals: str | None, out: Path, entries_url: str | None = None
 ) -> tuple[Board, Path]:
-    from leaderboard import site, table
+    from leaderboard import site
 
     address = _address(submissions, entries_url)
 
     suite = open_suite(signals)
-    entries = _entries(submissions)
+    board = _board(_entries(submissions), suite)
     with progress_bars() as progress:
-        board = table.build(entries, suite, progress)
         return board, site.write(out, board, suite, progress, address)
+
+
+def _board(folder: Path, suite: Suite) -> Board:
+    """The board of what is valid; a line for each entry that is not."""
+    from harness.starter import root
+    from harness.submit import store
+    from leaderboard import entries, table, validity
+
+    with progress_bars() as progress:
+        folders = [*store.find(folder), *suite.verdicts()]
+        problems = validity.look(folders, suite, progress, root.cache())
+        board = table.build(folder, suite, progress, problems)
+    for line in entries.left_out(folder, problems):
+        say(line)
+    return board
 
 
 def _address(submissions: str, given: str | None) -> str | None:

@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import fastapi
+import gradio as gr
 import pytest
 
 from harness import cli
@@ -25,6 +27,7 @@ from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
+from leaderboard.usage import Allowance
 from tests import parts, toys
 from tests.leaderboard.conftest import World
 from tests.small_suite import small_suite
@@ -399,23 +402,53 @@ def test_a_trial_that_was_cancelled_while_it_waited_starts_no_command(
     world: World, rooms: Rooms, stub: Path
 ) -> None:
     room = rooms.of("a")
-    room.wanted = True
+    rooms.ask("a")
     rooms.cancel("a")
+    room = rooms.enter("a")
     (view,) = trial(room, "acme/echo", "tone", shelf(world), Limits(), fully=False)
     assert view.error == "cancelled"
     assert room.errand is None
 
 
-def test_on_a_space_downloads_lie_in_the_room_and_a_folder_cannot_be_named(
-    world: World, rooms: Rooms, stub: Path, tmp_path: Path
+def test_on_a_space_what_is_written_lies_in_the_room_and_a_folder_cannot_be_named(
+    world: World, rooms: Rooms, stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "stub.py").write_text("import os, sys; print(os.environ['HF_HUB_CACHE'], file=sys.stderr)")
+    names = ("HF_HUB_CACHE", "HF_HOME", "HOME", "TMPDIR", "HF_TOKEN_PATH", "XDG_CACHE_HOME")
+    code = f"import os, sys{chr(10)}for name in {names}: print(name, os.environ.get(name), file=sys.stderr)"
+    (tmp_path / "stub.py").write_text(code)
     room = rooms.of("a")
+    monkeypatch.setenv("HF_TOKEN_PATH", "/somewhere/token")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     *_, last = _views(room, "acme/echo", shelf(world, on_space=True))
-    assert str(room.folder / "hub") in last.lines
+    folders = [room.folder / name for name in ("hub", "home", "home", "tmp")]
+    told = [f"{name} {place}" for name, place in zip(names, [*folders, None, None], strict=True)]
+    assert [line for line in last.lines if line.startswith(names)] == told
     *_, last = _views(room, str(tmp_path), shelf(world, on_space=True))
     assert last.error is not None
     assert last.error.endswith("expected a Hub id, as in org/name")
+
+
+SPENDING = {
+    "memory": ("x = bytearray(400_000_000); time.sleep(60)", "more than 0.146 GiB of memory"),
+    "disk": ("open('x', 'wb').write(bytes(9_000_000)); time.sleep(60)", "wrote more than 0.00781 GiB"),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is looked up in /proc")
+@pytest.mark.parametrize("what", SPENDING)
+def test_a_trial_that_takes_too_much_ends_with_a_line_that_says_so_and_leaves_nothing(
+    world: World, rooms: Rooms, stub: Path, tmp_path: Path, what: str
+) -> None:
+    code, line = SPENDING[what]
+    (tmp_path / "stub.py").write_text(f"import time; {code}")
+    room = rooms.of("a")
+    room.wanted = True
+    limits = Limits(allowance=Allowance(150 * 2**20, 8 * 2**20, 10 * 2**20))
+    *_, last = trial(room, "acme/echo", "tone", shelf(world), limits, fully=False)
+    assert last.error is not None
+    assert line in last.error
+    assert last.error.endswith("the limit of this page; at home there is none")
+    assert what == "memory" or list(room.folder.iterdir()) == []
 
 
 def test_a_model_that_is_not_there_is_the_real_command_s_line(
@@ -476,6 +509,19 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(
 # The page
 
 
+def _request(**headers: str) -> gr.Request:
+    """One made on this machine."""
+    scope = {
+        "type": "http",
+        "headers": [(n.encode(), v.encode()) for n, v in {"host": "localhost", **headers}.items()],
+        "client": ("127.0.0.1", 1),
+        "query_string": b"",
+        "path": "/",
+        "server": ("127.0.0.1", 7860),
+    }
+    return gr.Request(fastapi.Request(scope), session_hash="a")
+
+
 def test_importing_the_app_opens_neither_torch_nor_transformers() -> None:
     code = "import sys, leaderboard.app; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -522,9 +568,11 @@ def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
     desk = app._Desk(Shelf(world.board, suite, None, on_space), rooms, Limits())
     task = world.board.current[0].task
     assert desk.models(task) == [row.name for row in world.board.current[0].all_rows]
-    page = desk.listen(task, desk.models(task)[0])
+    page = desk.listen(task, desk.models(task)[0], _request())
     silent = on_space and licence != "CC0-1.0"
     assert ("<audio" in page) != silent
+    strangers = desk.listen(task, desk.models(task)[0], _request(**{"x-forwarded-for": "127.0.0.1"}))
+    assert ("<audio" in strangers) == (licence == "CC0-1.0")
     assert ("does not allow that parts of it are passed on" in page) == silent
 
 

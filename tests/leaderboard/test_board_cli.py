@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,6 @@ from click.testing import CliRunner
 
 from harness.cli.leaderboard import _tell, leaderboard
 from harness.errors import BadInput
-from harness.submit import store
 from tests.leaderboard.conftest import World
 from tests.terminal_calls import printed
 from tests.terminal_widths import TERMINALS, require_readable
@@ -46,7 +44,7 @@ def test_build_as_json_gives_every_row_with_its_place(world: World, site: Path) 
     current, stale = json.loads(result.stdout)["rankings"]
     assert (current["task"], current["stale"], stale["stale"]) == ("tone", False, True)
     rows = [row for row in current["rows"] if row["role"] != "anchor"]
-    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6, None]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(row["rank"] is None for row in current["rows"] if row["role"] == "anchor")
     assert current["rows"][0]["model"]["repo_id"] == "acme/echo"
     assert current["rows"][0]["rates"]["lift"]["n"] == 105
@@ -67,24 +65,15 @@ def test_without_signals_the_embedded_suite_is_the_current_one(
     result = CliRunner().invoke(leaderboard, ["build", *options[:2], *options[4:], "--json"])
     current, _ = json.loads(result.stdout)["rankings"]
     assert current["signals"]["repo_id"] == "embedded/starter"
-    assert len([row for row in current["rows"] if row["role"] != "anchor"]) == 7
+    assert len([row for row in current["rows"] if row["role"] != "anchor"]) == 6
     assert current["suite_note"].startswith("Synthetic suite")
 
 
-def test_a_task_the_suite_has_not_and_two_sets_of_signals_share_has_no_ranking_but_a_reason(
-    world: World, tmp_path: Path
-) -> None:
-    for folder in store.find(world.submissions):
-        if "acme__echo" in str(folder):
-            text = (folder / store.ENTRY).read_text().replace('"task":"tone"', '"task":"hum"')
-            place = tmp_path / "in" / folder.relative_to(world.submissions)
-            shutil.copytree(folder, place)
-            (place / store.ENTRY).write_text(text.replace('"task": "tone"', '"task": "hum"'))
-    options = _options(world, tmp_path / "site")
-    options[1] = str(tmp_path / "in")
-    result = CliRunner().invoke(leaderboard, ["build", *options])
-    assert result.exit_code == 0, result.output
-    assert "hum: The signals of this task are not those of the suite" in " ".join(result.stderr.split())
+def test_what_is_not_valid_is_left_out_by_name_with_the_reason(world: World, tmp_path: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["build", *_options(world, tmp_path / "site")])
+    (line,) = (line for line in result.stderr.splitlines() if "left out" in line)
+    assert "someone__half-deaf" in line
+    assert line.endswith("label_map: 1 label of tone, expected at least 2")
 
 
 def test_a_missing_folder_is_bad_input(world: World, tmp_path: Path) -> None:
@@ -150,8 +139,8 @@ def test_an_address_of_entries_that_is_none_is_refused(world: World, tmp_path: P
 def test_a_terminal_is_shown_the_best_of_many(world: World, site: Path, monkeypatch) -> None:
     monkeypatch.setattr("harness.cli.leaderboard._TOLD", 2)
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, site)])
-    assert "and 5 more" in result.stderr
-    assert "half-deaf" not in result.stderr
+    assert "and 4 more" in result.stderr
+    assert "constant" not in result.stderr
 
 
 @pytest.mark.parametrize("terminal", TERMINALS)

@@ -18,7 +18,7 @@ from harness.records import PROTOCOL
 from harness.score import scorecard
 from harness.score.likeness import likeness_of
 from harness.submit import store
-from leaderboard import entries, table
+from leaderboard import entries, table, validity
 from leaderboard.entries import Found
 from leaderboard.reading import Read
 from leaderboard.table import Ranking
@@ -35,7 +35,9 @@ def own(world: World, tmp_path: Path) -> Suite:
 
 
 def _built(suite: Suite) -> Ranking:
-    (ranking,) = table.build(suite.root.parent / "submissions", suite).rankings
+    (ranking,) = table.build(
+        suite.root.parent / "submissions", suite, problems=validity.look(suite.verdicts(), suite)
+    ).rankings
     return ranking
 
 

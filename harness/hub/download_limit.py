@@ -1,0 +1,51 @@
+"""How much of a model may be downloaded, by the sizes that the Hub states, before anything is.
+
+Conventions: there is no limit unless the variable VARIABLE of the environment holds one, in bytes.
+
+Public: VARIABLE, limit, require_within.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from harness.errors import BadInput
+
+VARIABLE = "GOODENOUGH_MAX_DOWNLOAD"
+
+
+def limit() -> int | None:
+    """Bytes; None where there is no limit.
+
+    Raises:
+        BadInput: the variable holds no number.
+    """
+    stated = os.environ.get(VARIABLE, "")
+    if not stated:
+        return None
+    if not (stated.isascii() and stated.isdigit()):
+        raise BadInput(f"{VARIABLE} is {stated!r:.60}; expected a number of bytes, as in 4000000000")
+    return int(stated)
+
+
+def require_within(what: str, sizes: Mapping[str, int | None], most: int) -> None:
+    """Raise unless all sizes are known and their sum is within a limit.
+
+    Args:
+        what: is to be downloaded.
+        sizes: bytes of each file, as the Hub states them; None where it does not.
+        most: bytes.
+
+    Raises:
+        BadInput: it is not, or a size is unknown; the line names the largest file.
+    """
+    if unknown := sorted(name for name, size in sizes.items() if size is None or size < 0):
+        raise BadInput(f"{what}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
+    total = sum(size or 0 for size in sizes.values())
+    if total > most:
+        largest = max(sizes, key=lambda name: sizes[name] or 0)
+        raise BadInput(
+            f"{what} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {most:,} are"
+            f" downloaded here ({VARIABLE}); nothing was"
+        )
