@@ -52,20 +52,24 @@ class Found:
 
 
 def find(
-    submissions: Path, suite: Suite | None, progress: Progress = lambda what, n, total: None
+    submissions: Path,
+    suite: Suite | None,
+    progress: Progress = lambda what, n, total: None,
+    left_out: list[str] | None = None,
 ) -> list[Found]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
     A submission is of such a reference when it has its weights, or its name and revision. One that git-lfs
-    has not fetched is left out (`unfetched`).
+    has not fetched is left out (`unfetched`), and so is one that cannot be read.
 
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
         progress: told of what is read.
+        left_out: is given a line for each entry that cannot be read.
 
     Raises:
-        BadInput: an entry that cannot be read, or none that was fetched.
+        BadInput: there are entries, and none of them was fetched, or none can be read.
     """
     came = [] if suite is None else suite.verdicts()
     everywhere = store.find(submissions)
@@ -73,14 +77,35 @@ def find(
     if everywhere and not folders:
         raise BadInput(f"{_pointer(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
-    found = [
-        Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
-    ]
-    ours = [] if suite is None else [replace(f, apart=_apart(f, suite)) for f in found[: len(came)]]
-    taken = {name for found in ours for name in _names(found)}
-    theirs = found[len(came) :]
-    standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
-    return sorted(standing, key=lambda found: found.entry.path)
+    lines, own = [] if left_out is None else left_out, {*came}
+    found, n_before = [], len(lines)
+    for folder, read in zip(everything, reading.read_all(everything, progress), strict=True):
+        if isinstance(read, BadInput):
+            lines.append(f"left out: {read}")
+            continue
+        one = Found(read.entry, folder, read)
+        if suite is not None and folder in own:
+            one = replace(one, apart=_apart(one, suite))
+        if one.apart is None and (problem := _unrankable(one)):
+            lines.append(f"left out: {problem}")
+        else:
+            found.append(one)
+    if lines[n_before:] and not found:
+        raise BadInput(lines[n_before].removeprefix("left out: "))
+    taken = {name for one in found if one.folder in own for name in _names(one)}
+    standing = [one for one in found if one.folder in own or taken.isdisjoint(_names(one))]
+    return sorted(standing, key=lambda one: one.entry.path)
+
+
+def _unrankable(found: Found) -> str | None:
+    """Why an entry that calls itself ranked cannot be; None where it can, or does not."""
+    card = found.entry.scorecard
+    if card.ranked and (card.headline is None or card.headline.rates.lift.value is None):
+        return (
+            f"the entry {found.entry.path} calls itself ranked but has no lift; "
+            "its scorecard does not follow from its verdicts: goodenough validate tells more"
+        )
+    return found.read.problem
 
 
 def unfetched(submissions: Path) -> list[str]:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import held_back, notices, store
 from harness.submit.held_back import HeldBack
 from harness.submit.notices import Decline
-from leaderboard import anchors, entries, places, reading, remarks, status, training
+from leaderboard import anchors, entries, places, remarks, status, training
 from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress
 from leaderboard.entries import Found, Key
@@ -146,6 +148,8 @@ class Board:
 
     rankings: tuple[Ranking, ...]
     """By task; the current one of each task first, then the stale ones, those of most models first."""
+    left_out: tuple[str, ...] = ()
+    """A line for each entry that cannot be read."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -175,7 +179,7 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
         progress: told of what is read.
 
     Raises:
-        BadInput: no such folder, or an entry or its verdicts that cannot be read.
+        BadInput: no such folder, or none of its entries can be read.
     """
     if not submissions.is_dir():
         raise BadInput(
@@ -183,7 +187,8 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
             "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
         )
     groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
-    for found in entries.find(submissions, suite, progress):
+    left_out: list[str] = []
+    for found in entries.find(submissions, suite, progress, left_out):
         groups[found.entry.task][found.key].append(found)
     offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
     rankings: list[Ranking] = []
@@ -212,7 +217,7 @@ def build(submissions: Path, suite: Suite | None, progress: Progress = lambda wh
         r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
         for r in rankings
     ]
-    return Board(tuple(rankings))
+    return Board(tuple(rankings), tuple(left_out))
 
 
 def matrix_of(models: Sequence[Entry], family: str) -> Matrix:
@@ -347,7 +352,10 @@ def _matrices(judging: Sequence[Row]) -> tuple[Matrix, ...]:
     """Of the references and the first of the candidates, with what is read of them for it."""
     candidates = [row for row in judging if not row.reference]
     left_out = {row.folder for row in candidates[SHOWN:]}
-    shown = [store.read(row.folder) for row in judging if row.folder and row.folder not in left_out]
+    shown = []
+    for folder in (row.folder for row in judging if row.folder and row.folder not in left_out):
+        with suppress(BadInput):  # read less strictly before: its cells are in no heat map
+            shown.append(store.read(folder))
     made = (replace(matrix_of(shown, family), n_left_out=len(left_out)) for family in FAMILIES)
     return tuple(matrix for matrix in made if matrix.references)
 
@@ -369,12 +377,7 @@ def _held_back(folder: Path) -> HeldBack | None:
 def _lift(entry: Entry) -> float:
     headline = entry.scorecard.headline
     value = None if headline is None else headline.rates.lift.value
-    if value is None:
-        raise BadInput(
-            f"the entry {entry.path} calls itself ranked but has no lift; "
-            "its scorecard does not follow from its verdicts: goodenough validate tells more"
-        )
-    return value
+    return nan if value is None else value  # `entries.find` leaves out those that have none
 
 
 def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -383,7 +386,7 @@ def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row
         return ()
     import numpy as np
 
-    lifts = [f.read.lifts or reading.paired(f.folder / store.VERDICTS, f.entry) for f in group]
+    lifts = [f.read.lifts for f in group if f.read.lifts is not None]
     values = np.array([_lift(f.entry) for f in group])
     ranked = places.places(lifts, values, (task,))
     return tuple(

@@ -101,6 +101,7 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 
     with progress_bars() as progress:
         board = table.build(_entries(submissions), open_suite(signals), progress)
+    _tell_left_out(board)
     if task is not None and task not in board.tasks:
         hint = likely(task, board.tasks)
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
@@ -195,6 +196,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     named = None if Path(submissions).exists() else split(submissions)
     with progress_bars() as progress:
         board = table.build(_entries(submissions), suite, progress)
+    _tell_left_out(board)
     shelf = Shelf(
         board=board,
         suite=suite,
@@ -226,7 +228,14 @@ def _built(
     entries = _entries(submissions)
     with progress_bars() as progress:
         board = table.build(entries, suite, progress)
-        return board, site.write(out, board, suite, progress, address)
+        index = site.write(out, board, suite, progress, address)
+    _tell_left_out(board)
+    return board, index
+
+
+def _tell_left_out(board: Board) -> None:
+    for line in board.left_out:
+        say(line)
 
 
 def _address(submissions: str, given: str | None) -> str | None:
