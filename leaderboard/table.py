@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from math import nan
 from pathlib import Path
@@ -352,10 +351,7 @@ def _matrices(judging: Sequence[Row]) -> tuple[Matrix, ...]:
     """Of the references and the first of the candidates, with what is read of them for it."""
     candidates = [row for row in judging if not row.reference]
     left_out = {row.folder for row in candidates[SHOWN:]}
-    shown = []
-    for folder in (row.folder for row in judging if row.folder and row.folder not in left_out):
-        with suppress(BadInput):  # read less strictly before: its cells are in no heat map
-            shown.append(store.read(folder))
+    shown = [store.read(row.folder) for row in judging if row.folder and row.folder not in left_out]
     made = (replace(matrix_of(shown, family), n_left_out=len(left_out)) for family in FAMILIES)
     return tuple(matrix for matrix in made if matrix.references)
 

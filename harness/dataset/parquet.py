@@ -4,6 +4,15 @@ Conventions: files are read in other processes (`parquet_reader`), under limits 
 with the size of the file; what comes back are Arrow tables that were checked to their last value. A file that
 makes Arrow abort, hang or fill the memory is `Unreadable`, as one that is only damaged.
 
+The other way was to read footers and headers of pages strictly in front of Arrow, in this process. Of 742
+mutants of a file of 7 kB Arrow aborted at 20 as it was called before, and one took 9 s and 3 GB; behind a
+strict reader none of 969 did either, but nothing promises that of the pages, which only Arrow can decode, and
+the walk in Python has to be made for every file. Measured on verdicts of 200 to 490 kB, in milliseconds of a
+processor a file: Arrow in this process 9, with validation 8 to 9; a reader that is reused 13 (11 there, 2
+here); a reader forked for each file 37, of which 19 are page faults. So a reader is reused up to the first
+file that is not sound. The process that forks them starts once, in 0.3 s. `validate` takes as long as before
+(0.6 s an entry), reading for the board 2 ms an entry longer.
+
 Public: table, batches, group_sizes, Unreadable, OtherColumns.
 """
 

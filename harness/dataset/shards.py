@@ -75,13 +75,18 @@ def read_rows(
 
 
 def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
-    """As records; what no record of ours lacks is there."""
+    """As records; no value is missing or out of range that a reader relies on."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
         if name not in schema.OPTIONAL and (
             column.null_count or (is_list and pc.list_flatten(column).null_count)
         ):
             raise parquet.Unreadable(f"a row without {name}")
+        if name in schema.RANGES and len(column):
+            least, most = schema.RANGES[name]
+            low, high = pc.min_max(column).as_py().values()
+            if low < least or high > most:
+                raise parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 

@@ -4,7 +4,7 @@ Footers and headers are Thrift structures in the compact protocol. They are read
 written again, so that a change lies where it was meant and all around it stays readable. A column whose pages
 were changed is appended, and the footer is pointed there.
 
-Public: mutate.
+Public: Node, mutate, split, joined, columns.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow as pa
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 _INTEGERS = (_I16, _I32, _I64)
 _MAGIC = b"PAR1"
+_MOST = 2**21
 _EDGES = (0, 1, -1, 2, 7, 8, 127, 128, 255, 65536, 2**31 - 1, -(2**31), 2**32, 2**40, -(2**63), 2**63 - 1)
 _CODECS = {0: None, 1: "snappy", 2: "gzip", 4: "brotli", 5: "lz4_raw", 6: "zstd"}
 _CODEC, _COLUMN_VALUES, _EXPANDED, _PACKED, _DATA_AT, _DICTIONARY_AT = 4, 5, 6, 7, 9, 11
@@ -57,14 +58,14 @@ def mutate(generator: random.Random, data: bytes) -> bytes:
             data = generator.choice(ways)(generator, data)
         except Exception:
             data = _of_bytes(generator, data)  # an earlier change left nothing to read
-    return data
+    return data[:_MOST]
 
 
 def _of_footer(generator: random.Random, data: bytes) -> bytes:
-    body, footer = _split(data)
+    body, footer = split(data)
     for _ in range(generator.choice((1, 1, 2, 8))):
         _change(generator, footer, len(data))
-    return _joined(body, footer)
+    return joined(body, footer)
 
 
 def _of_header(generator: random.Random, data: bytes) -> bytes:
@@ -112,11 +113,11 @@ def _of_body(generator: random.Random, data: bytes) -> bytes:
 
 def _of_extents(generator: random.Random, data: bytes) -> bytes:
     """Columns and groups of rows that lie on each other, twice, in another order, or somewhere else."""
-    body, footer = _split(data)
+    body, footer = split(data)
     groups = footer.field(4)
     assert groups is not None
-    columns = list(_columns(footer))
-    one, other = generator.choice(columns), generator.choice(columns)
+    every = list(columns(footer))
+    one, other = generator.choice(every), generator.choice(every)
     way = generator.randrange(6)
     if way == 0:
         one.value = other.value
@@ -137,7 +138,7 @@ def _of_extents(generator: random.Random, data: bytes) -> bytes:
     else:
         group = generator.choice(groups.value)
         generator.shuffle(group.field(1).value)
-    return _joined(body, footer)
+    return joined(body, footer)
 
 
 def _of_bytes(generator: random.Random, data: bytes) -> bytes:
@@ -169,7 +170,7 @@ def _set_rows(footer: Node) -> None:
         footer.set(3, sum(node.value for group in groups.value if (node := group.field(3))))
 
 
-def _columns(footer: Node) -> Iterator[Node]:
+def columns(footer: Node) -> Iterator[Node]:
     """The metadata of every column of every group of rows."""
     groups = footer.field(4)
     for group in groups.value if groups else ():
@@ -185,8 +186,8 @@ def _of_pages(
     change: Callable[[list[tuple[Node, bytes]], str | None], None],
 ) -> bytes:
     """The file with one column's pages changed, and appended; now and then with some left out or twice."""
-    body, footer = _split(data)
-    column = generator.choice(list(_columns(footer)))
+    body, footer = split(data)
+    column = generator.choice(list(columns(footer)))
     names = (_CODEC, _PACKED, _DATA_AT, _DICTIONARY_AT)
     numbers = {number: node.value for number in names if (node := column.field(number))}
     start = min(numbers.get(_DICTIONARY_AT) or numbers[_DATA_AT], numbers[_DATA_AT])
@@ -209,15 +210,12 @@ def _of_pages(
     column.set(_DATA_AT, len(body) + (n_first if has_dictionary else 0))
     if generator.random() < 0.9:
         column.set(_PACKED, len(packed))
-    return _joined(body + packed, footer)
+    return joined(body + packed, footer)
 
 
 def _change(generator: random.Random, root: Node, size: int) -> None:
-    """Change one value somewhere below a node; each kind of place is as likely, however often it is there."""
-    places: dict[str, list[tuple[Node, int, Node]]] = {}
-    for path, *place in _below(root, ""):
-        places.setdefault(path, []).append((place[0], place[1], place[2]))
-    parent, at, node = generator.choice(places[generator.choice(sorted(places))])
+    """Change one value somewhere below a node, or its place."""
+    parent, at, node = _place(generator, root)
     way = generator.random()
     if way < 0.15:
         action = generator.randrange(4)
@@ -265,19 +263,22 @@ def _change(generator: random.Random, root: Node, size: int) -> None:
         generator.shuffle(node.value)
 
 
-def _below(root: Node, path: str) -> Iterator[tuple[str, Node, int, Node]]:
-    """Every value below a node: the kind of place, what holds it, its index there, and itself."""
-    for at, item in enumerate(root.value if root.kind in (_STRUCT, _LIST) else ()):
-        number, node = item if root.kind == _STRUCT else ("", item)
-        here = f"{path}.{number}"
-        yield here, root, at, node
-        yield from _below(node, here)
+def _place(generator: random.Random, root: Node) -> tuple[Node, int, Node]:
+    """A value somewhere below a node: what holds it, its index there, and itself."""
+    node = root
+    while True:
+        parent = node
+        at = generator.randrange(len(parent.value))
+        item = parent.value[at]
+        node = item[1] if parent.kind == _STRUCT else item
+        if node.kind not in (_STRUCT, _LIST) or not node.value or generator.random() < 0.1:
+            return parent, at, node
 
 
 # Thrift, compact protocol: github.com/apache/thrift, doc/specs/thrift-compact-protocol.md
 
 
-def _split(data: bytes) -> tuple[bytes, Node]:
+def split(data: bytes) -> tuple[bytes, Node]:
     """All before the footer, and the footer."""
     size = int.from_bytes(data[-8:-4], "little")
     if data[-4:] != _MAGIC or size > len(data) - 8:
@@ -286,7 +287,8 @@ def _split(data: bytes) -> tuple[bytes, Node]:
     return data[:start], _structure(data, start)[0]
 
 
-def _joined(body: bytes, footer: Node) -> bytes:
+def joined(body: bytes, footer: Node) -> bytes:
+    """Inverse of `split`, whatever the footer has become."""
     written = _written(footer)
     return body + written + len(written).to_bytes(4, "little") + _MAGIC
 
