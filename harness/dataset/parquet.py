@@ -26,7 +26,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def limits(size: int) -> dict[str, float]:
 
 def _answers(
     path: Path, schemas: Sequence[pa.Schema], wanted: dict[str, Any], most_rows: int | None
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """The facts of a file, then its tables."""
     source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
     try:
