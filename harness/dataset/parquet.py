@@ -231,27 +231,26 @@ class _Readers:
                 reader.close()
 
     def _taking(self, request: bytes, source: int) -> _Reader:
-        while True:
+        n_new = 0
+        while n_new < 2:
             with self._lock:
                 is_new = not self._waiting
                 reader = self._new() if is_new else self._waiting.pop()
             if reader.takes(request, source):
                 return reader
-            reader.close()  # somebody ended it while it waited
+            reader.close()  # somebody ended it while it waited, or the process that forks it
+            n_new += is_new
             if is_new:
-                raise Unreadable("no process can be started that reads it")
+                with self._lock:
+                    self._end_server()
+        raise Unreadable("no process can be started that reads it")
 
     def _new(self) -> _Reader:
+        """A reader that is about to be forked."""
         here, there = socket.socketpair()
-        with there:
-            for _ in range(2):
-                if self._server is None:
-                    self._server = _started()
-                try:
-                    socket.send_fds(self._server[1], [b"."], [there.fileno()])
-                    break
-                except OSError:
-                    self._end_server()  # somebody ended it
+        with there, contextlib.suppress(OSError):  # the server was ended: the reader will not take a file
+            self._server = self._server or _started()
+            socket.send_fds(self._server[1], [b"."], [there.fileno()])
         return _Reader(here)
 
     def _end_server(self) -> None:
