@@ -27,11 +27,12 @@ from harness.submit import store
 from leaderboard import table
 from tests.entries import make_entry
 from tests.fuzz import parquet as thrift
-from tests.fuzz.parquet_files import KINDS, Kind
+from tests.fuzz.parquet_files import TARGETS
+from tests.fuzz.target import Target
 from tests.small_suite import clip_of
 
 
-def outcome(kind: Kind, seed: int, path: Path) -> str:
+def outcome(kind: Target, seed: int, path: Path) -> str:
     """What becomes of one mutant: refused or accepted, and anything else is a fault."""
     generator = random.Random(f"{kind.name}/{seed}")
     data = kind.mutate(generator, generator.choice(kind.originals()))
@@ -48,24 +49,24 @@ def outcome(kind: Kind, seed: int, path: Path) -> str:
     return "accepted"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
-def test_the_originals_are_accepted(kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
+def test_the_originals_are_accepted(kind: Target, tmp_path: Path) -> None:
     for data in kind.originals():
         (tmp_path / "x").write_bytes(data)
         assert kind.invalid(kind.read(tmp_path / "x"), data) is None
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+@pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
 def test_a_changed_file_is_refused_in_a_line_or_means_the_same_to_everybody(
-    kind: Kind, tmp_path: Path
+    kind: Target, tmp_path: Path
 ) -> None:
     outcomes = Counter(outcome(kind, seed, tmp_path / "x") for seed in range(50))
     assert outcomes["refused"] > 10
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
-def test_25000_changed_files_are_refused_in_a_line_or_mean_the_same(kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
+def test_25000_changed_files_are_refused_in_a_line_or_mean_the_same(kind: Target, tmp_path: Path) -> None:
     n = int(os.environ.get("GOODENOUGH_FUZZ", 25_000))
     outcomes = Counter(outcome(kind, seed, tmp_path / "x") for seed in range(n))
     print(kind.name, dict(outcomes))
@@ -102,7 +103,7 @@ def _of_levels(data: bytes) -> bytes:
 
 
 HURTFUL: dict[str, tuple[Callable[[], bytes], str]] = {
-    "an abort of Arrow": (lambda: _of_levels(KINDS[0].originals()[0]), "crashes"),
+    "an abort of Arrow": (lambda: _of_levels(TARGETS[0].originals()[0]), "crashes"),
     "not Parquet": (lambda: b"no", "magic bytes|smaller than"),
     "half of the file": (lambda: _SOUND[: len(_SOUND) // 2], "magic bytes"),
     "a text that fills the memory": (

@@ -81,8 +81,8 @@ def table(
     facts, *tables = _answers(path, schemas, wanted, most_rows)
     if own and facts["foreign"]:
         raise Unreadable("it carries metadata of another program")
-    found: pa.Table = tables[0]
-    return found
+    result: pa.Table = tables[0]
+    return result
 
 
 def batches(

@@ -104,7 +104,9 @@ def _limit(n_bytes: int) -> None:
             used = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         return  # only Linux counts addresses
-    resource.setrlimit(resource.RLIMIT_AS, (used + n_bytes, resource.RLIM_INFINITY))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = used + n_bytes if hard == resource.RLIM_INFINITY else min(used + n_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]:

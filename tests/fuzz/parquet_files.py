@@ -1,17 +1,16 @@
 """The Parquet files that strangers send, each with the way in which the product reads it.
 
-Public: Kind, KINDS.
+Public: TARGETS.
 """
 
 from __future__ import annotations
 
 import io
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,21 +23,8 @@ from harness.submit import rows
 from harness.tasks import TASKS
 from tests.entries import make_entry
 from tests.fuzz.parquet import mutate
+from tests.fuzz.target import Target
 from tests.small_suite import clip_of
-
-
-class Kind(NamedTuple):
-    """One kind of file."""
-
-    name: str
-    originals: Callable[[], Sequence[bytes]]
-    """Files that are accepted."""
-    mutate: Callable[[random.Random, bytes], bytes]
-    """Another file, made of one of these."""
-    read: Callable[[Path], Any]
-    """What the product makes of a file. Raises GoodenoughError with a line; any other error is a fault."""
-    invalid: Callable[[Any, bytes], str | None]
-    """Why what was accepted should have been refused; None where it is right."""
 
 
 @cache
@@ -54,12 +40,12 @@ def _files(table: pa.Table) -> list[bytes]:
         {"compression": "snappy", "data_page_version": "2.0", "write_page_index": True},
         {"compression": "gzip", "write_page_checksum": True, "data_page_size": 64},
     )
-    found = []
+    result = []
     for form in forms:
         sink = io.BytesIO()
         pq.write_table(table, sink, **form)
-        found.append(sink.getvalue())
-    return found
+        result.append(sink.getvalue())
+    return result
 
 
 @cache
@@ -96,7 +82,7 @@ def _set(i: int) -> CausalSet:
 
 def _suite_kind(
     name: str, columns: pa.Schema, records: Callable[[], list[dict[str, Any]]], read: Callable[[Any], Any]
-) -> Kind:
+) -> Target:
     """Files of a suite: each row is made a record, as the suite makes it."""
 
     @cache
@@ -104,40 +90,48 @@ def _suite_kind(
         return _files(pa.Table.from_pylist(records(), columns))
 
     def read_rows(path: Path) -> list[dict[str, Any]]:
-        found = list(shards.read_rows(path, columns))
-        for row in found:
+        result = list(shards.read_rows(path, columns))
+        for row in result:
             with suppress(ValueError):  # the suite refuses the row by name
                 read(row)
-        return found
+        return result
 
-    return Kind(name, originals, mutate, read_rows, lambda rows, data: _invalid(columns, rows, data))
+    return Target(name, originals, mutate, read_rows, lambda rows, data: _invalid(columns, rows, data))
 
 
-def _invalid(columns: pa.Schema, found: list[dict[str, Any]], data: bytes) -> str | None:
+def _invalid(columns: pa.Schema, result: list[dict[str, Any]], data: bytes) -> str | None:
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(found, columns), sink)
+    pq.write_table(pa.Table.from_pylist(result, columns), sink)
     again = pq.read_table(sink, use_threads=False).to_pylist()
-    if repr(again) != repr(found):  # NaN is NaN here
+    if repr(again) != repr(result):  # NaN is NaN here
         return "it is not the same when it is written and read again"
     with pq.ParquetFile(io.BytesIO(data)) as file:
         one_by_one = [row for batch in file.iter_batches(1, use_threads=False) for row in batch.to_pylist()]
-    return None if repr(one_by_one) == repr(found) else "other rows come out when it is read row by row"
+    return None if repr(one_by_one) == repr(result) else "other rows come out when it is read row by row"
 
 
-KINDS = (
-    Kind("verdicts", _verdicts, mutate, _read_verdicts, lambda rows, d: _invalid(schema.VERDICTS, rows, d)),
+TARGETS = (
+    Target(
+        "verdicts.parquet",
+        _verdicts,
+        mutate,
+        _read_verdicts,
+        lambda rows, d: _invalid(schema.VERDICTS, rows, d),
+    ),
     _suite_kind(
-        "clips",
+        "clips.parquet",
         schema.CLIPS,
         lambda: [schema.clip_row(clip_of(i)) for i in range(4)],
         lambda row: row["audio"] and row["audio"]["bytes"] is not None and schema.clip_of(row),
     ),
     _suite_kind(
-        "signals",
+        "signals.parquet",
         schema.SIGNALS,
         lambda: [schema.signal_row(*_signal(i)) for i in range(4)],
         schema.signal_of,
     ),
-    _suite_kind("sets", schema.SETS, lambda: [schema.set_row(_set(i)) for i in range(4)], schema.set_of),
+    _suite_kind(
+        "sets.parquet", schema.SETS, lambda: [schema.set_row(_set(i)) for i in range(4)], schema.set_of
+    ),
 )
 """All of them."""
