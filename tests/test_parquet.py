@@ -102,6 +102,9 @@ def _of_levels(data: bytes) -> bytes:
     return thrift.joined(body, footer)
 
 
+_ENTRY = make_entry(n_clips=6, n_degenerate=1)
+_SOUND = _written(schema.verdict_table(_ENTRY[1]))
+
 HURTFUL: dict[str, tuple[Callable[[], bytes], str]] = {
     "an abort of Arrow": (lambda: _of_levels(TARGETS[0].originals()[0]), "crashes"),
     "not Parquet": (lambda: b"no", "magic bytes|smaller than"),
@@ -120,9 +123,6 @@ HURTFUL: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
 }
 """What a file of verdicts is, and a pattern of the reason that is given."""
-
-_ENTRY = make_entry(n_clips=6, n_degenerate=1)
-_SOUND = _written(schema.verdict_table(_ENTRY[1]))
 
 
 @pytest.mark.parametrize(
