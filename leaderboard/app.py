@@ -19,6 +19,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -250,7 +251,10 @@ class _Desk:
             note = evidence.why_silent(suite, task) or ""
             if not note or (suite.has_clips(task) and not public):
                 order = [first, *(model for model in folders if model != first)]
-                judges = [(model, store.verdicts(folders[model])) for model in order]
+                judges = []
+                for model in order:
+                    with suppress(BadInput):  # columns that the board does not need cannot be read
+                        judges.append((model, store.verdicts(folders[model])))
                 examples = listen.drawn(suite, task, FAMILIES[0], judges, n=_SOUNDS)
         return pages.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
 

@@ -4,7 +4,7 @@ Conventions: who builds a board says in which entries there is a problem (`valid
 is left out; of what lies below a suite, `<root>/verdicts/`, it is set apart with the reason, if it can be
 read. Nothing that an entry says of itself, its date for one, decides which signals are current.
 
-Public: Key, Problems, NONE, Found, find, left_out, unfetched, references_of, current.
+Public: Key, Problems, NONE, Found, find, unfetched, references_of, current.
 """
 
 from __future__ import annotations
@@ -60,20 +60,22 @@ def find(
     suite: Suite | None,
     progress: Progress = quiet,
     problems: Problems = NONE,
+    left_out: list[str] | None = None,
 ) -> list[Found]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
     A submission is of such a reference when it has its weights, or its name and revision. One that git-lfs
-    has not fetched is left out (`unfetched`).
+    has not fetched is left out (`unfetched`), and so is one that cannot be read.
 
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
         progress: told of what is read.
         problems: what is wrong with entries.
+        left_out: is given a line for each submission with a problem, and for each that cannot be read.
 
     Raises:
-        BadInput: no such folder, an entry that cannot be read, or none that was fetched.
+        BadInput: no such folder, or there are entries, and none of them was fetched, or none can be read.
     """
     if not submissions.is_dir():
         raise BadInput(
@@ -89,20 +91,37 @@ def find(
     if everywhere and not fetched:
         raise BadInput(f"{store.unfetched(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
-    found = [
-        Found(r.entry, f, r) for f, r in zip(everything, reading.read_all(everything, progress), strict=True)
-    ]
-    ours = [] if suite is None else [replace(f, apart=_apart(f, suite, problems)) for f in found[: len(came)]]
-    taken = {name for found in ours for name in _names(found)}
-    theirs = found[len(came) :]
-    standing = [*ours, *(found for found in theirs if taken.isdisjoint(_names(found)))]
-    return sorted(standing, key=lambda found: found.entry.path)
+    lines, own = [] if left_out is None else left_out, {*came}
+    lines += [f"left out: {folder}: {problems[folder]}" for folder in fetched if folder in problems]
+    found, unread = [], []
+    for folder, read in zip(everything, reading.read_all(everything, progress), strict=True):
+        if isinstance(read, BadInput):
+            unread.append(f"left out: {read}")
+            continue
+        one = Found(read.entry, folder, read)
+        if suite is not None and folder in own:
+            one = replace(one, apart=_apart(one, suite, problems))
+        if one.apart is None and (problem := _unrankable(one)):
+            unread.append(f"left out: {problem}")
+        else:
+            found.append(one)
+    if unread and not found:
+        raise BadInput(unread[0].removeprefix("left out: "))
+    lines += unread
+    taken = {name for one in found if one.folder in own for name in _names(one)}
+    standing = [one for one in found if one.folder in own or taken.isdisjoint(_names(one))]
+    return sorted(standing, key=lambda one: one.entry.path)
 
 
-def left_out(submissions: Path, problems: Problems) -> list[str]:
-    """A line for each submission that `find` leaves out for what is wrong with it."""
-    fetched = [folder for folder in store.find(submissions) if store.unfetched(folder) is None]
-    return [f"left out: {folder}: {problems[folder]}" for folder in fetched if folder in problems]
+def _unrankable(found: Found) -> str | None:
+    """Why an entry that calls itself ranked cannot be; None where it can, or does not."""
+    card = found.entry.scorecard
+    if card.ranked and (card.headline is None or card.headline.rates.lift.value is None):
+        return (
+            f"the entry {found.entry.path} calls itself ranked but has no lift; "
+            "its scorecard does not follow from its verdicts: goodenough validate tells more"
+        )
+    return found.read.problem
 
 
 def unfetched(submissions: Path) -> list[str]:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from harness.dataset import licences
 from harness.dataset.signals import Suite
+from harness.errors import BadInput
 from harness.records import FAMILIES, Clip, ModelRef
 from harness.seeds import seed_of
 from harness.submit import store
@@ -182,7 +183,10 @@ def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answe
         folder = folders.get(model)
         if folder is None:
             continue
-        frame = store.verdicts(folder)
+        try:
+            frame = store.verdicts(folder)
+        except BadInput:
+            continue  # columns that the board does not need cannot be read
         frame = frame[frame["signal_id"].isin(list(signal_ids))]
         found[model] = {
             (signal_id, stimulus): accepts

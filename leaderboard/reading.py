@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -22,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic_core import from_json as parsed
 
 from harness import untrusted
-from harness.dataset import schema, shards
+from harness.dataset import shards
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
@@ -91,26 +89,30 @@ class Read:
     cells: tuple[Cells, ...]
     """These, by family."""
     lifts: Lifts | None
-    """None where it is not ranked, or its verdicts cannot be read: `paired` says why."""
+    """None where it is not ranked, or its verdicts cannot be read."""
     sha256: str
     """Of its entry.json."""
+    problem: str | None = None
+    """Why its verdicts cannot be read though it is ranked; None where they can."""
 
 
-def read_all(folders: Sequence[Path], progress: Progress = lambda what, n, total: None) -> list[Read]:
+def read_all(
+    folders: Sequence[Path], progress: Progress = lambda what, n, total: None
+) -> list[Read | BadInput]:
     """Read entries, in order; many of them in as many processes as there are processors.
 
     Args:
         folders: of the entries.
         progress: told of every batch.
 
-    Raises:
-        BadInput: an entry that cannot be read.
+    Returns:
+        Each entry, or why it cannot be read.
     """
-    found: list[Read] = []
+    found: list[Read | BadInput] = []
     known: dict[Any, Any] = {}
     with crowd.batches(_read_some, folders) as batches:
         for batch in batches:
-            found += (_sharing(read, known) for read in batch)
+            found += (read if isinstance(read, BadInput) else _sharing(read, known) for read in batch)
             progress("Reading entries", len(batch), len(folders))
     return found
 
@@ -132,7 +134,8 @@ def paired(path: Path, entry: Entry) -> Lifts:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
     offered = [r for r in entry.references if r.family == FAMILIES[0]]
-    lifts = _paired(_table(path), offered, entry)
+    table = shards.verdicts(store.regular(path), columns=[*_TEXT, *_NUMBERS])
+    lifts = _paired(table, offered, entry)
     return _by_the_book(path, entry) if lifts is None else lifts
 
 
@@ -150,26 +153,6 @@ def _by_the_book(path: Path, entry: Entry) -> Lifts:
         raise BadSignals(f"{path} is not what an evaluation writes: {error}") from None
     clip_ids, names = tuple(map(str, frame.index)), tuple(map(str, frame.columns))
     return Lifts(clip_ids, names, frame.to_numpy(dtype=np.float32))
-
-
-def _table(path: Path) -> pa.Table:
-    try:
-        with pq.ParquetFile(store.regular(path), read_dictionary=list(_TEXT)) as file:
-            if [(f.name, _plain(f.type)) for f in file.schema_arrow] != [
-                (f.name, f.type) for f in schema.VERDICTS
-            ]:
-                raise BadSignals(f"{path} does not have the columns of a verdicts file")
-            return (
-                file.read(columns=[*_TEXT, *_NUMBERS], use_threads=False)
-                .unify_dictionaries()
-                .combine_chunks()
-            )
-    except (OSError, pa.ArrowException):
-        raise BadSignals(f"{path} is not a readable Parquet file") from None
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _paired(table: pa.Table, offered: Sequence[ReferenceCounts], entry: Entry) -> Lifts | None:
@@ -248,10 +231,16 @@ def _translated(words: Sequence[str], codes: Mapping[str, int], other: int = -1)
     return np.array([*(codes.get(word, other) for word in words), -1], dtype=np.int64)
 
 
-def _read_some(folders: Sequence[Path]) -> list[Read]:
+def _read_some(folders: Sequence[Path]) -> list[Read | BadInput]:
     """One batch; within it what is written alike is one object."""
     same: dict[Any, Any] = {}
-    return [_read(folder, same) for folder in folders]
+    batch: list[Read | BadInput] = []
+    for folder in folders:
+        try:
+            batch.append(_read(folder, same))
+        except BadInput as error:
+            batch.append(error)
+    return batch
 
 
 def _read(folder: Path, same: dict[Any, Any]) -> Read:
@@ -274,11 +263,13 @@ def _read(folder: Path, same: dict[Any, Any]) -> Read:
     except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         store.read(folder)  # says what is wrong
         raise BadInput(f"{path} is not an entry of this version") from None
-    lifts = None
+    lifts, problem = None, None
     if entry.scorecard.ranked:
-        with suppress(BadSignals):  # who ranks it will hear of it, who sets it apart need not
+        try:
             lifts = paired(folder / store.VERDICTS, entry)
-    return Read(entry, cells, lifts, hashlib.sha256(text).hexdigest())
+        except BadSignals as error:  # who ranks it leaves it out, who sets it apart need not know
+            problem = str(error)
+    return Read(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
 
 def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
 from harness.submit import held_back, notices, store
 from harness.submit.held_back import HeldBack
 from harness.submit.notices import Decline
-from leaderboard import anchors, entries, places, reading, remarks, status, training
+from leaderboard import anchors, entries, places, remarks, status, training
 from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress, quiet
 from leaderboard.entries import NONE, Found, Key, Problems
@@ -146,6 +147,8 @@ class Board:
 
     rankings: tuple[Ranking, ...]
     """By task; the current one of each task first, then the stale ones, those of most models first."""
+    left_out: tuple[str, ...] = ()
+    """A line for each entry that cannot be read."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -178,10 +181,11 @@ def build(
         problems: what is wrong with entries, by folder (`validity.look`); the others are believed.
 
     Raises:
-        BadInput: no such folder, or an entry or its verdicts that cannot be read.
+        BadInput: no such folder, or none of its entries can be read.
     """
     groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
-    for found in entries.find(submissions, suite, progress, problems):
+    left_out: list[str] = []
+    for found in entries.find(submissions, suite, progress, problems, left_out):
         groups[found.entry.task][found.key].append(found)
     offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
     rankings: list[Ranking] = []
@@ -210,7 +214,7 @@ def build(
         r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
         for r in rankings
     ]
-    return Board(tuple(rankings))
+    return Board(tuple(rankings), tuple(left_out))
 
 
 def matrix_of(models: Sequence[Entry], family: str) -> Matrix:
@@ -367,12 +371,7 @@ def _held_back(folder: Path) -> HeldBack | None:
 def _lift(entry: Entry) -> float:
     headline = entry.scorecard.headline
     value = None if headline is None else headline.rates.lift.value
-    if value is None:
-        raise BadInput(
-            f"the entry {entry.path} calls itself ranked but has no lift; "
-            "its scorecard does not follow from its verdicts: goodenough validate tells more"
-        )
-    return value
+    return nan if value is None else value  # `entries.find` leaves out those that have none
 
 
 def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -381,7 +380,7 @@ def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row
         return ()
     import numpy as np
 
-    lifts = [f.read.lifts or reading.paired(f.folder / store.VERDICTS, f.entry) for f in group]
+    lifts = [f.read.lifts for f in group if f.read.lifts is not None]
     values = np.array([_lift(f.entry) for f in group])
     ranked = places.places(lifts, values, (task,))
     return tuple(

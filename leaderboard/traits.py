@@ -22,6 +22,7 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import signals_path
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.errors import BadSignals
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from harness.score import flat_earth, information
 from harness.score.estimates import clip_weights, clustered, median
@@ -149,7 +150,10 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
         if row["family"] != FAMILIES[0] or row["degenerate"]:
             continue
         runs = np.asarray(row["mask"], dtype=np.int64)
-        mask = spectra.from_runs(runs, row["n_samples"] // 2 + 1)
+        try:
+            mask = spectra.from_runs(runs, row["n_samples"] // 2 + 1)
+        except ValueError as error:
+            raise BadSignals(f"{path}: {error}") from None
         if mask.any():
             mel += information.mel_use([mask], row["n_samples"], row["sample_rate_hz"])
             sizes.append(float(mask.mean()))

@@ -8,18 +8,14 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from harness import cli
-from harness.dataset import schema
 from harness.documents import to_json
 from harness.errors import BadInput
-from harness.submit import parquet_pages, rows, store, verification
+from harness.submit import store, verification
 from harness.submit.facts import MAX_TEXT
 from harness.submit.text import is_plain
 from harness.submit.validate import problems, strays
@@ -32,7 +28,6 @@ MADE = make_entry(n_clips=6, n_degenerate=1)
 CONTENT = json.loads(to_json(MADE[0]))
 SHOWN = {name: value for name, value in CONTENT.items() if name != "scorecard"}
 """What is not counted again from the verdicts."""
-CLIP_ID = schema.VERDICTS.get_field_index("clip_id")
 PLACES = [where for where, _ in hostile.in_every_place(SHOWN, "")]
 MISSING = f"{store.VERDICTS}: missing, expected beside the other"
 
@@ -169,94 +164,6 @@ def test_depth_in_a_sound_entry_is_refused(folder: Path, name: str) -> None:
         content = {**CONTENT, outer: {**CONTENT[outer], inner: "@@"} if inner else "@@"}
         text = json.dumps(content).replace('"@@"', hostile.DEEP[name].decode())
         assert judged(folder, text)
-
-
-# Parquet
-
-
-def _told(value: int, length: int) -> bytes:
-    """A number as the foot of a file holds it, in so many bytes."""
-    bits = [(2 * value >> 7 * i) & 127 for i in range(length)]
-    return bytes([*(b | 128 for b in bits[:-1]), bits[-1]])
-
-
-def test_a_page_that_unpacks_to_far_more_than_the_foot_of_the_file_tells_is_not_opened(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows, "MAX_EXPANDED_BYTES", 10**6)
-    path = folder / store.VERDICTS
-    sound = schema.verdict_table(MADE[1][:1])
-    long = sound.set_column(CLIP_ID, "clip_id", pa.array(["x" * 3_000_000]))
-    pq.write_table(long, path, compression="zstd", use_dictionary=False, store_schema=False)
-    assert any("bytes uncompressed, expected at most" in line for line in found(folder))
-    data, group = path.read_bytes(), pq.ParquetFile(path).metadata.row_group(0)
-    for size in (group.total_byte_size, group.column(CLIP_ID).total_uncompressed_size):
-        assert data.count(_told(size, 4)) == 1
-        data = data.replace(_told(size, 4), _told(1000, 4))
-    path.write_bytes(data)
-    assert pq.ParquetFile(path).metadata.row_group(0).total_byte_size == 1000
-    assert len(data) < 10_000
-    assert any("more than 1000000 bytes in its pages" in line for line in found(folder))
-
-
-def test_an_encoding_of_which_a_byte_may_stand_for_a_megabyte_is_refused(folder: Path) -> None:
-    table = schema.verdict_table(MADE[1])
-    for encoding in ("DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"):
-        pq.write_table(
-            table,
-            folder / store.VERDICTS,
-            use_dictionary=False,
-            column_encoding={"clip_id": encoding},
-            store_schema=False,
-        )
-        assert any("an encoding of clip_id that goodenough does not write" in one for one in found(folder))
-
-
-def test_the_pages_of_files_that_arrow_writes_hold_what_their_foot_tells(folder: Path) -> None:
-    path = folder / store.VERDICTS
-    table = schema.verdict_table(MADE[1])
-    for options in (
-        {},
-        {"compression": "none", "row_group_size": 7},
-        {"compression": "snappy", "data_page_version": "2.0", "write_statistics": False},
-        {"use_dictionary": False, "data_page_size": 64, "write_page_index": True},
-        {"write_page_checksum": True, "dictionary_pagesize_limit": 16},
-    ):
-        pq.write_table(table, path, store_schema=False, **options)
-        data, foot = path.read_bytes(), pq.ParquetFile(path).metadata
-        assert parquet_pages.problems(data, foot, 10**6) == []
-        (line,) = parquet_pages.problems(data, foot, 100)
-        assert line == "more than 100 bytes in its pages"
-
-
-def test_values_that_the_foot_does_not_tell_of_and_pages_without_number_are_refused(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, foot = (folder / store.VERDICTS).read_bytes(), pq.ParquetFile(folder / store.VERDICTS).metadata
-    told = foot.row_group(0).column(0)
-    names = ("data_page_offset", "has_dictionary_page", "dictionary_page_offset", "total_compressed_size")
-    column = SimpleNamespace(num_values=5, path_in_schema="task", **{n: getattr(told, n) for n in names})
-    group = SimpleNamespace(column=lambda _: column)
-    claimed = SimpleNamespace(num_row_groups=1, num_columns=1, row_group=lambda _: group)
-    n = len(MADE[1])
-    assert parquet_pages.problems(data, claimed, 10**6) == [f"{n} values of task in its pages, 5 told"]
-    monkeypatch.setattr(parquet_pages, "MAX_PAGES", 3)
-    assert parquet_pages.problems(data, foot, 10**6) == ["more than 3 pages"]
-
-
-def test_damaged_headers_of_pages_are_told_as_such_and_nothing_else(folder: Path) -> None:
-    path = folder / store.VERDICTS
-    sound, foot, chance = path.read_bytes(), pq.ParquetFile(path).metadata, random.Random(0)
-    n_told = 0
-    for _ in range(300):
-        data = bytearray(sound[: chance.choice([len(sound), len(sound) // 2])])
-        for _ in range(chance.randint(1, 60)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
-        try:
-            n_told += bool(parquet_pages.problems(bytes(data), foot, 10**6))
-        except ValueError:
-            n_told += 1
-    assert n_told > 200
 
 
 # Folders

@@ -238,13 +238,13 @@ def _board(folder: Path, suite: Suite) -> Board:
     """The board of what is valid; a line for each entry that is not."""
     from harness.starter import root
     from harness.submit import store
-    from leaderboard import entries, table, validity
+    from leaderboard import table, validity
 
     with progress_bars() as progress:
         folders = [*store.find(folder), *suite.verdicts()]
         problems = validity.look(folders, suite, progress, root.cache())
         board = table.build(folder, suite, progress, problems)
-    for line in entries.left_out(folder, problems):
+    for line in board.left_out:
         say(line)
     return board
 

@@ -324,7 +324,7 @@ def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
 
 def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
     """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
-    found = pq.read_table(folder / "verdicts.parquet")
+    found = shards.verdicts(folder / "verdicts.parquet")
     names = pa.array([entry.model.repo_id] * found.num_rows, pa.string())
     columns = schema.typed(schema.TOLD, task.sample_rate_hz)
     table = found.add_column(0, "candidate", names).cast(columns)

@@ -4,8 +4,8 @@ Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask
 [first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
 freezes these schemas.
 
-Public: CLIPS, SIGNALS, SETS, VERDICTS, TOLD, ClipLine, SignalLine, typed, clip_row, clip_of, signal_row,
-signal_of, set_row, set_of, level_sizes, verdict_table.
+Public: CLIPS, SIGNALS, SETS, VERDICTS, OPTIONAL, RANGES, TOLD, ClipLine, SignalLine, typed, clip_row,
+clip_of, signal_row, signal_of, set_row, set_of, level_sizes, verdict_table.
 """
 
 from __future__ import annotations
@@ -116,6 +116,12 @@ VERDICTS = pa.schema(
     ]
 )
 
+
+OPTIONAL = frozenset({"label", "truth", "audio", "levels"})
+"""Columns of CLIPS, SIGNALS and SETS in which a row may have nothing."""
+
+RANGES = {"n_samples": (1, 2**25), "sample_rate_hz": (1, 2**20)}
+"""Least and largest value of columns of CLIPS, SIGNALS and SETS by which memory is taken."""
 
 TOLD = pa.schema([("candidate", pa.string()), *VERDICTS])
 """VERDICTS, with whose they are: the form in which those of many are published together."""

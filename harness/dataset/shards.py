@@ -1,6 +1,6 @@
 """Parquet files: written whole or not at all, read in batches.
 
-Public: write_rows, read_rows, Rows, write_verdicts, read_verdicts, sha256_of.
+Public: write_rows, read_rows, Rows, write_verdicts, verdicts, frame_of, read_verdicts, sha256_of, TEXTS.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import errno
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.dataset import schema
+from harness.dataset import parquet, schema
 from harness.disk import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
@@ -31,6 +33,10 @@ _GROUP_BYTES = 1 << 24
 
 _GROUPS = 4
 """Groups of a file that stay in memory: a clip and those whose sound replaces its own lie in several."""
+
+
+TEXTS = tuple(field.name for field in schema.VERDICTS if field.type == pa.string())
+"""The columns of verdicts that are texts."""
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
@@ -56,21 +62,40 @@ def read_rows(
     Raises:
         BadSignals: not Parquet, or not of this schema.
     """
-    with _opened(path, schema_) as file:
-        for batch in file.iter_batches(batch_size=64, columns=columns):
-            yield from batch.to_pylist()
+    with _readable(path):
+        for table in parquet.batches(path, [schema_], columns):
+            yield from _rows(table, schema_)
 
 
-def _opened(path: Path, schema_: pa.Schema) -> pq.ParquetFile:
+def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
+    """As records; no value is missing or out of range that a reader relies on."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        is_list = pa.types.is_list(column.type)
+        if name not in schema.OPTIONAL and (
+            column.null_count or (is_list and pc.list_flatten(column).null_count)
+        ):
+            raise parquet.Unreadable(f"a row without {name}")
+        if name in schema.RANGES and len(column):
+            least, most = schema.RANGES[name]
+            low, high = pc.min_max(column).as_py().values()
+            if low < least or high > most:
+                raise parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+@contextmanager
+def _readable(
+    path: Path, columns: str = "of this version", remedy: str = "build or download it again"
+) -> Iterator[None]:
     try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid):
-        why = pointer(path) or f"{path} is not a readable Parquet file; build or download it again"
-        raise BadSignals(why) from None
-    if not file.schema_arrow.equals(schema_):
-        file.close()
-        raise BadSignals(f"{path} does not have the columns of this version; build or download it again")
-    return file
+        yield
+    except parquet.OtherColumns:
+        raise BadSignals(f"{path} does not have the columns {columns}; {remedy}") from None
+    except (parquet.Unreadable, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        why = f"{path} is not a readable Parquet file ({reason}); {remedy}"
+        raise BadSignals(pointer(path) or why) from None
 
 
 class Rows:
@@ -87,20 +112,29 @@ class Rows:
         Raises:
             BadSignals: see `read_rows`.
         """
-        self._file = _opened(path, schema_)
-        self._place: dict[str, tuple[int, int]] = {}
-        for group in range(self._file.num_row_groups):
-            keys = self._file.read_row_group(group, [key]).column(0).to_pylist()
-            self._place.update((name, (group, i)) for i, name in enumerate(keys))
-        self._read = lru_cache(_GROUPS)(self._file.read_row_group)
+        self._path, self._schema = path, schema_
+        with _readable(path):
+            keys = parquet.table(path, [schema_], [key]).column(0).to_pylist()
+            sizes = parquet.group_sizes(path, [schema_])
+        places = ((group, i) for group, size in enumerate(sizes) for i in range(size))
+        self._place: dict[str, tuple[int, int]] = dict(zip(keys, places, strict=True))
+        self._read = lru_cache(_GROUPS)(self._group)
+
+    def _group(self, group: int) -> pa.Table:
+        with _readable(self._path):
+            return parquet.table(self._path, [self._schema], group=group)
 
     def find(self, name: str) -> dict[str, Any] | None:
-        """The row of that key."""
+        """The row of that key.
+
+        Raises:
+            BadSignals: see `read_rows`.
+        """
         if name not in self._place:
             return None
         group, i = self._place[name]
-        row: dict[str, Any] = self._read(group).slice(i, 1).to_pylist()[0]
-        return row
+        with _readable(self._path):
+            return _rows(self._read(group).slice(i, 1), self._schema)[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
@@ -112,21 +146,32 @@ def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
+def verdicts(
+    path: Path, schemas: Sequence[pa.Schema] = (schema.VERDICTS,), columns: Sequence[str] | None = None
+) -> pa.Table:
+    """`verdicts.parquet` as a table of one of the schemas, in which TEXTS are dictionaries.
+
+    Raises:
+        BadSignals: not Parquet, or not of a schema.
+    """
+    coded = [name for name in TEXTS if columns is None or name in columns]
+    with _readable(path, "of a verdicts file", "evaluate its model again"):
+        return parquet.table(path, schemas, columns, coded=coded)
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table of VERDICTS as a data frame."""
+    frame: pd.DataFrame = table.cast(schema.VERDICTS).to_pandas(ignore_metadata=True)
+    return frame
+
+
 def read_verdicts(path: Path) -> pd.DataFrame:
     """`verdicts.parquet` as a data frame with the columns of VERDICTS.
 
     Raises:
         BadSignals: not Parquet, or not of this schema.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(schema.VERDICTS):
-                raise BadSignals(f"{path} does not have the columns of a verdicts file")
-            table = file.read()
-    except (OSError, pa.ArrowException):
-        raise BadSignals(pointer(path) or f"{path} is not a readable Parquet file") from None
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
+    return frame_of(verdicts(path))
 
 
 def sha256_of(path: Path) -> str:

@@ -5,27 +5,22 @@ neither of the two is carried over. What was counted alike keeps its value: cove
 transfer, `largest`, silence, and acceptance of whole clips, then called ceiling. A rate that was not measured
 has n = 0. No swap and no matched control was asked: all applicable signals are without them.
 
-Public: REASON, PROTOCOL_1, converted, entry_of, stated_in, read_verdicts.
+Public: REASON, PROTOCOL_1, VERDICTS, converted, entry_of, stated_in, with_todays_columns.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from harness import untrusted
 from harness.dataset import schema
 from harness.documents import Entry, from_json
 from harness.records import STIMULI
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PROTOCOL_1 = 1
 """What such an entry says its protocol is."""
@@ -46,7 +41,8 @@ _UNKNOWN = ("swap", "lift", "matched", "placement", "beyond_largest")
 _ADDED = ("draw", "replicate", "other_clip")
 """Columns of VERDICTS that protocol 1 did not have."""
 
-_VERDICTS = pa.schema([field for field in schema.VERDICTS if field.name not in _ADDED])
+VERDICTS = pa.schema([field for field in schema.VERDICTS if field.name not in _ADDED])
+"""Its columns."""
 
 
 def converted(data: Any) -> dict[str, Any]:
@@ -100,30 +96,21 @@ def stated_in(text: bytes) -> bool:
     return stated == PROTOCOL_1 and type(stated) is int
 
 
-def read_verdicts(path: Path) -> pd.DataFrame | None:
-    """A verdicts.parquet of protocol 1 with today's columns; None for any other file.
+def with_todays_columns(table: pa.Table) -> pa.Table:
+    """Verdicts of protocol 1 with the columns of `dataset.schema.VERDICTS`.
 
     Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
     controls, which no rate knows any more, are left out.
 
     Args:
-        path: the file.
+        table: of VERDICTS.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(_VERDICTS):
-                return None
-            table = file.read()
-        table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
-        first = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
-        nothing = {name: pa.nulls(len(table), schema.VERDICTS.field(name).type) for name in _ADDED}
-        columns = {**nothing, "draw": first, **{name: table[name] for name in _VERDICTS.names}}
-        frame: pd.DataFrame = pa.table(
-            {name: columns[name] for name in schema.VERDICTS.names}, schema=schema.VERDICTS
-        ).to_pandas(ignore_metadata=True)
-    except (OSError, pa.ArrowException):
-        return None
-    return frame
+    table = table.cast(VERDICTS)
+    table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
+    first = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
+    nothing = {name: pa.nulls(len(table), schema.VERDICTS.field(name).type) for name in _ADDED}
+    columns = {**nothing, "draw": first, **{name: table[name] for name in VERDICTS.names}}
+    return pa.table({name: columns[name] for name in schema.VERDICTS.names}, schema=schema.VERDICTS)
 
 
 def _family(old: Mapping[str, Any]) -> dict[str, Any]:

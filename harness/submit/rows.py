@@ -1,8 +1,7 @@
 """What must hold of the verdicts of an entry: the file, every row, and the rows together.
 
-The file may be made to hurt. What it claims is read first and held against the headers of its pages, and
-against the amplification that a dictionary allows (one long text, a million references to it) strings are
-measured before they are expanded.
+The file may be made to hurt: it is opened where it can do none (`dataset.parquet`), and its texts stay
+dictionaries until all is known to be sound.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
 
@@ -20,63 +19,56 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from harness.dataset import schema
+from harness.dataset import parquet, schema, shards
 from harness.documents import Entry
 from harness.plurals import plural
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
-from harness.submit import controls, parquet_pages, text
+from harness.submit import controls, text
 from harness.submit.checks import MADE, Checks, of_names, where
 from harness.tasks import Task
 
 MAX_ROWS = 1_000_000
 MAX_CLIPS = 10_000
-MAX_EXPANDED_BYTES = 512 * 2**20
 MAX_TEXT = 512
 """Characters of a clip's or signal's id."""
 TOLERANCE = 1e-3
 """Of probabilities, which are stored as float32."""
 
-_STRINGS = [field.name for field in schema.VERDICTS if field.type == pa.string()]
 _ONCE = ("signal", "largest", "complement")
 """Those that each signal has once, levels apart."""
 
 
-def load(path: Path, n_labels: int) -> tuple[pa.Table | None, list[str]]:
+def load(path: Path) -> tuple[pa.Table | None, list[str]]:
     """Read a verdicts file that nothing is known about.
 
     Returns:
         The table, or None, and the problems, of which there are some when it is None.
     """
     try:
-        found = _claims(path, n_labels)
-        if found:
-            return None, found
-        with pq.ParquetFile(path, read_dictionary=_STRINGS) as file:
-            table = file.read()
-        table.validate(full=True)
-        found = _oversized(table)
-        if found:
-            return None, found
-        return table.cast(schema.VERDICTS), []
-    except Exception as error:  # a damaged or hostile file fails in more ways than Arrow documents
-        reason = text.shown(str(error).strip().split("\n")[0])
+        table = parquet.table(path, [schema.VERDICTS], coded=shards.TEXTS, most_rows=MAX_ROWS, own=True)
+    except parquet.OtherColumns as error:
+        return None, [_schema_problem(error.columns)]
+    except (parquet.Unreadable, OSError) as error:
+        reason = text.shown(str(error))
         return None, [
             f"verdicts.parquet: not readable ({reason}), expected a Parquet file written by goodenough"
         ]
+    if not table.num_rows:
+        return None, [f"verdicts.parquet: 0 rows, expected 1 to {MAX_ROWS}"]
+    return table, []
 
 
 def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
     """What does not hold in a table of VERDICTS.
 
     Args:
-        table: as `load` gave it.
+        table: as `load` gave it, its texts dictionaries.
         entry: whose label map and references are sound.
         task: of the entry.
     """
-    rows = table.drop_columns(["p", *_STRINGS]).to_pandas(ignore_metadata=True)
-    rows = rows.assign(**{name: _texts(table[name]) for name in _STRINGS})
+    rows = table.drop_columns(["p", *shards.TEXTS]).to_pandas(ignore_metadata=True)
+    rows = rows.assign(**{name: _texts(table[name]) for name in shards.TEXTS})
     for name in ("level", "draw", "replicate"):
         rows[name] = rows[name].astype("Int64")
     checks = Checks(rows)
@@ -86,60 +78,21 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
     return [*checks.found, *_together(rows, entry)]
 
 
-def _claims(path: Path, n_labels: int) -> list[str]:
-    """What the file says of itself, before anything in it is decoded."""
-    with pq.ParquetFile(path) as file:
-        if not file.schema_arrow.equals(schema.VERDICTS):
-            return [_schema_problem(file.schema_arrow)]
-        if file.schema_arrow.metadata:
-            return [
-                "verdicts.parquet: carries metadata of another program, expected a file written by goodenough"
-            ]
-        claimed = file.metadata
-        groups = [claimed.row_group(i) for i in range(claimed.num_row_groups)]
-    if not 0 < claimed.num_rows <= MAX_ROWS:
-        return [f"verdicts.parquet: {claimed.num_rows} rows, expected 1 to {MAX_ROWS}"]
-    size = sum(group.total_byte_size for group in groups)
-    if not 0 <= size <= MAX_EXPANDED_BYTES:
-        return [f"verdicts.parquet: {size} bytes uncompressed, expected at most {MAX_EXPANDED_BYTES}"]
-    for group in groups:
-        for i in range(group.num_columns):
-            column = group.column(i)
-            per_row = n_labels if column.path_in_schema.startswith("p.") else 1
-            if column.num_values > group.num_rows * max(per_row, 1):
-                return [
-                    f"verdicts.parquet: {column.num_values} values of {column.path_in_schema} in "
-                    f"{group.num_rows} rows, expected {per_row} per row"
-                ]
-    found = parquet_pages.problems(path.read_bytes(), claimed, MAX_EXPANDED_BYTES)
-    return [f"verdicts.parquet: {line}, expected a file written by goodenough" for line in found]
-
-
-def _schema_problem(found: pa.Schema) -> str:
-    if found.names != schema.VERDICTS.names:
-        names = text.shown(", ".join(found.names))
-        return f"verdicts.parquet: columns {names}, expected {', '.join(schema.VERDICTS.names)}"
-    for ours, theirs in zip(schema.VERDICTS, found, strict=True):
-        if not ours.equals(theirs):
-            return f"verdicts.parquet: column {ours.name} is {text.shown(theirs.type)}, expected {ours.type}"
+def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
+    names = [name for name, _, _ in columns]
+    if names != schema.VERDICTS.names:
+        shown = text.shown(", ".join(names))
+        return f"verdicts.parquet: columns {shown}, expected {', '.join(schema.VERDICTS.names)}"
+    for name, kind, same in columns:
+        if not same:
+            ours = schema.VERDICTS.field(name).type
+            return f"verdicts.parquet: column {name} is {kind}, expected {ours}"
     return "verdicts.parquet: its schema differs, expected that of this version"
-
-
-def _oversized(table: pa.Table) -> list[str]:
-    expanded = 0
-    for name in _STRINGS:
-        for chunk in table[name].chunks:
-            if isinstance(chunk, pa.DictionaryArray):
-                sizes = pc.binary_length(chunk.dictionary)
-                expanded += pc.sum(pc.take(sizes, chunk.indices.drop_null())).as_py() or 0
-    if expanded > MAX_EXPANDED_BYTES:
-        return [f"verdicts.parquet: {expanded} bytes of text, expected at most {MAX_EXPANDED_BYTES}"]
-    return []
 
 
 def _texts(column: Any) -> Any:
     """(n_rows,) series of objects: each text made once, however many rows hold it; None for no text."""
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = column.combine_chunks()
     values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return pd.Series(values[encoded.indices.fill_null(-1).to_numpy()], dtype=object)
 

@@ -23,7 +23,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from harness import untrusted
-from harness.dataset import shards
+from harness.dataset import schema, shards
 from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput
@@ -137,14 +137,14 @@ def parse(text: bytes) -> Entry:
 def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.schema.VERDICTS`.
 
-    Those of protocol 1 are given these columns (`protocol1.read_verdicts`).
+    Those of protocol 1 are given these columns (`protocol1.with_todays_columns`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
-    path = regular(folder / VERDICTS)
-    old = protocol1.read_verdicts(path)
-    return shards.read_verdicts(path) if old is None else old
+    table = shards.verdicts(regular(folder / VERDICTS), (schema.VERDICTS, protocol1.VERDICTS))
+    is_old = table.column_names == protocol1.VERDICTS.names
+    return shards.frame_of(protocol1.with_todays_columns(table) if is_old else table)
 
 
 def regular(path: Path) -> Path:

@@ -149,7 +149,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
     if table is not None and not counted:
         counted = rows.problems(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
-            verdicts = table.to_pandas(ignore_metadata=True)
+            verdicts = shards.frame_of(table)
             counted = facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)
     return [*found, *unread, *counted]
 
@@ -163,7 +163,7 @@ def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
         found.append(
             f"verdicts_sha256: {text.shown(entry.verdicts_sha256)}, expected {sha256}, that of the file"
         )
-    table, unread = rows.load(path, len(task.labels))
+    table, unread = rows.load(path)
     if table is not None and entry.n_verdicts != table.num_rows:
         found.append(f"n_verdicts: {text.shown(entry.n_verdicts)}, expected {table.num_rows}, as in the file")
     return [*found, *unread], table

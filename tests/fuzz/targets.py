@@ -7,9 +7,9 @@ Public: ALL.
 
 from __future__ import annotations
 
-from tests.fuzz import json_files, model_files, other_files
+from tests.fuzz import json_files, model_files, other_files, parquet_files
 from tests.fuzz.target import Target
 
-_MODULES = (json_files, model_files, other_files)
+_MODULES = (json_files, model_files, other_files, parquet_files)
 
 ALL: dict[str, Target] = {target.name: target for module in _MODULES for target in module.TARGETS}

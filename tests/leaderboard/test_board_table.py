@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,6 +144,15 @@ def test_a_broken_entry_is_named(
     spoil(tmp_path / folder.name)
     with pytest.raises(BadInput, match=match):
         table.build(tmp_path, None)
+    sound = store.find(world.submissions)[1]
+    shutil.copytree(sound, tmp_path / sound.name)
+    board = table.build(tmp_path, None)
+    assert [row.name for ranking in board.rankings for row in ranking.all_rows] == [
+        store.read(sound).model.repo_id
+    ]
+    (line,) = board.left_out
+    assert re.match(f"left out: .*{match}", line)
+    assert str(tmp_path / folder.name) in line
 
 
 def test_an_entry_that_claims_a_rank_without_a_lift_is_refused(world: World, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.starter import root as starter
 from harness.submit import store, validate
-from leaderboard import entries, table, validity
+from leaderboard import table, validity
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import Manner, add_entry
 
@@ -139,9 +139,10 @@ def test_a_forged_entry_is_left_out_and_the_others_stand(world: World, submissio
     def standing() -> tuple[set[str], list[str]]:
         folders = [*store.find(submissions), *world.suite.verdicts()]
         problems = validity.look(folders, world.suite)
-        (ranking,) = table.build(submissions, world.suite, problems=problems).rankings
+        board = table.build(submissions, world.suite, problems=problems)
+        (ranking,) = board.rankings
         names = {row.name for row in ranking.all_rows if not row.reference}
-        return names, entries.left_out(submissions, problems)
+        return names, list(board.left_out)
 
     folder = _forged(submissions)
     before = (folder / store.ENTRY).read_bytes()
