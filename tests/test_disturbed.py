@@ -210,10 +210,10 @@ def test_who_may_only_read_the_inputs_needs_no_more(lab: Lab, here: Path, verb: 
     assert differing(left_behind(here), lab.undisturbed(verb)[0]) == []
 
 
-@pytest.mark.parametrize("verb", sampled(VERBS, always=3, seed=6))
+@pytest.mark.parametrize("verb", sampled([v for v in VERBS if v != "submit"], always=3, seed=6))
 def test_who_may_not_write_is_told_so_in_a_line(lab: Lab, here: Path, verb: str) -> None:
     words = words_of(verb, here)
-    forbid(here / "world")
+    forbid(here / "world")  # submit would find its entry there already
     here.chmod(0o555)
     before = verbs.tree(here)
     code, err, _ = disturbed.run(words, here, here / "home", Disturbance(is_root=False))

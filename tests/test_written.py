@@ -153,7 +153,7 @@ def test_a_downloaded_suite_as_it_came_is_not_the_users(
     shutil.copytree(root / "signals", copy)
     sha256 = shards.sha256_of(copy / "manifest.json")
     (copy / ".source.json").write_text(
-        f'{{"source": "lab/signals", "commit": "{"a" * 40}", "manifest": "{sha256}"}}'
+        f'{{"source": "lab/signals", "commit": "{"a" * 40}", "manifest": "{sha256}", "rebuilt": {{}}}}'
     )
     words = ["evaluate", root / "ear", "--signals", copy, "--update-suite", "--out", here / "out"]
     assert cli.run([str(w) for w in words]) == 2

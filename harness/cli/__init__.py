@@ -116,12 +116,12 @@ def run(arguments: list[str]) -> int:
         return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; what was finished is kept, the same command continues", 130)
     except Exception as error:
         if (line := line_of(error)) is None:
             raise
         return _fail(line, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; what was finished is kept, the same command continues", 130)
     except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault
         return 0
 

@@ -107,7 +107,7 @@ def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, sear
 
 def test_a_line_of_the_journal_holds_the_levels_in_few_bytes(clips, label_map, journal):
     whole = extracted(clips, label_map, journal)
-    items = [json.loads(line) for line in journal.path.read_bytes().splitlines()[1:]]
+    items = [json.loads(line[9:]) for line in journal.path.read_bytes().splitlines()[1:]]
     of = {item["clip_id"]: lines.from_item(item) for item in items}
     assert same(whole, [of[clip.clip_id] for clip in clips])
     packed = [s["levels"] for item in items for s in item["signals"] if s["levels"] is not None]
