@@ -111,7 +111,7 @@ class Journal:
             return
         self._keeps = True
         if content.other is not None and restart_hint is not None:
-            work = json.loads(self._head)
+            work = untrusted.json_of(self._head)
             other = sorted(k for k in {*content.other, *work} if content.other.get(k) != work.get(k))
             raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
         if not content.is_ours:

@@ -119,7 +119,7 @@ HURTFUL: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "a million rows in some kilobytes": (
         lambda: _written(_table().take(pa.array([0] * 1_000_000))),
-        "1000000 rows, expected at most",
+        "number of rows: 1000000, expected at most",
     ),
 }
 """What a file of verdicts is, and a pattern of the reason that is given."""

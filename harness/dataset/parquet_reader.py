@@ -133,9 +133,9 @@ def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]
         return
     n_rows = sum(facts["groups"])
     if not 0 <= facts["rows"] <= request["rows"]:
-        raise ValueError(f"{facts['rows']} rows, expected at most {request['rows']}")
+        raise ValueError(f"number of rows: {facts['rows']}, expected at most {request['rows']}")
     if n_rows != facts["rows"]:
-        raise ValueError(f"{n_rows} rows in its groups, {facts['rows']} in all")
+        raise ValueError(f"number of rows: {n_rows} in its groups, {facts['rows']} in all")
     if coded := [name for name in request["coded"] if name in there.names]:
         file = pq.ParquetFile(
             opened,
@@ -153,7 +153,7 @@ def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]
         return
     table = file.read_row_groups(groups, columns, use_threads=False)
     if group is None and table.num_rows != facts["rows"]:
-        raise ValueError(f"{table.num_rows} rows, expected {facts['rows']}, as its footer says")
+        raise ValueError(f"number of rows: {table.num_rows}, expected {facts['rows']}, as its footer says")
     yield b"T", _checked(table, request)
 
 
