@@ -1,4 +1,4 @@
-"""Commands in processes of their own that are disturbed: by signals at any write, clock, mask and rights.
+"""Commands in processes of their own that are disturbed: by signals or a full disk at any write, and more.
 
 A moment is a number of writes: of files that are opened to be written, and of paths that are made, renamed or
 removed below a folder, as Python tells its audit hooks. So moments are spread over all that a command leaves
@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import io
 import os
+import resource
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ from tests import forked
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate")
+_TAKING = ("open", "os.mkdir", "os.rename", "os.link", "os.symlink")
+"""What needs room on a disk."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Disturbance:
     """Of the process."""
     seconds: float = 0.0
     """By which the clock is wrong."""
+    error: int | None = None
+    """Number of the error with which the disk takes nothing any more, from a moment on."""
+    file_bytes: int | None = None
+    """Size that no file may grow beyond."""
     is_root: bool = True
     """Whether it has root's rights, where the tests have them: to write what nobody may."""
 
@@ -89,6 +96,10 @@ def _given(words: list[str], folder: str, home: str, disturbance: Disturbance) -
         _set_clock(disturbance.seconds)
     if not disturbance.is_root:
         _drop_rights()
+    if disturbance.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (disturbance.file_bytes, resource.RLIM_INFINITY))
+    if disturbance.error is not None:
+        os.fsync = count.fsync
     err = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
         sys.addaudithook(count)
@@ -123,12 +134,23 @@ class _Count:
             return
         self.n += 1
         how = self.disturbance
+        if self.is_full() and event in _TAKING:
+            raise OSError(how.error, os.strerror(how.error or 0), arguments[0])
         if how.signal is None or self.n != how.moment + 1:
             return
         if how.delay:
             threading.Timer(how.delay, os.kill, (os.getpid(), how.signal)).start()
         else:
             os.kill(os.getpid(), how.signal)
+
+    def is_full(self) -> bool:
+        """Whether the disk takes nothing any more."""
+        return self.disturbance.error is not None and self.n > self.disturbance.moment
+
+    def fsync(self, file: int) -> None:
+        """In the place of that of os: content that is written comes to a full disk here."""
+        if self.is_full() and not self.is_over:
+            raise OSError(self.disturbance.error, os.strerror(self.disturbance.error or 0))
 
     def _is_write(self, event: str, arguments: Any) -> bool:
         if event == "open":

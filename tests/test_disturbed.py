@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ VERBS = (
 QUICK = ("evaluate", "extract", "publish", "download", "submit")
 """Of which the sample is drawn."""
 N_KILLS = 20
+N_FULL = 8
 YEARS = 365 * 24 * 3600.0
 
 
@@ -159,6 +161,48 @@ def test_an_interruption_is_one_line_and_changes_nothing(lab: Lab, here: Path, v
     # A lock that stays locks nothing, and the next run takes it away.
     unfinished = list(here.rglob("*.part"))
     assert unfinished == []
+    check_that_it_ends_as_ever(lab, here, verb)
+
+
+FULL = {
+    errno.ENOSPC: ("no room left on the disk", "make some, then give the same command again"),
+    errno.EDQUOT: ("no room left on the disk", "make some, then give the same command again"),
+    errno.EFBIG: ("no file may get so large here", "raise the limit (ulimit -f)"),
+}
+"""What a line says of each error."""
+
+
+def check_that_it_is_one_line(here: Path, code: int, err: str, error: int) -> None:
+    assert code == 2, err
+    [line] = [line for line in err.splitlines() if line.startswith("goodenough: ")]
+    assert all(text in line for text in FULL[error]), line
+    assert "Traceback" not in err
+    assert [*here.rglob("*.part"), *here.rglob("*.tmp")] == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])
+@pytest.mark.parametrize(("verb", "i"), sampled(VERBS, range(N_FULL), always=2, seed=7))
+def test_a_disk_that_is_full_from_any_moment_on_is_one_line(
+    lab: Lab, here: Path, verb: str, i: int, error: int
+) -> None:
+    n = lab.undisturbed(verb)[1]
+    moment = i * (n - 1) // (N_FULL - 1)
+    code, err, _ = run(verb, here, Disturbance(error=error, moment=moment))
+    if code:
+        check_that_it_is_one_line(here, code, err, error)
+    else:
+        assert i, "the first write counts"  # what came later is not needed: locks, caches
+    check_that_it_ends_as_ever(lab, here, verb)
+
+
+@pytest.mark.parametrize(("verb", "n_bytes"), sampled(VERBS, [0, 1000, 20_000], always=2, seed=8))
+def test_a_file_that_may_get_no_larger_is_one_line(lab: Lab, here: Path, verb: str, n_bytes: int) -> None:
+    before = {path: path.stat().st_size for path in here.rglob("*") if path.is_file()}
+    code, err, _ = run(verb, here, Disturbance(file_bytes=n_bytes))
+    if code:
+        check_that_it_is_one_line(here, code, err, errno.EFBIG)
+    sizes = [p.stat().st_size for p in here.rglob("*") if p.is_file() and p not in before]
+    assert max(sizes, default=0) <= n_bytes
     check_that_it_ends_as_ever(lab, here, verb)
 
 
