@@ -40,7 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     signals = ("--signals", root / "signals")
     for command in (
         ("extract", model, "--task", TASK, "--corpus", corpus, "--budget", 40, "--out", root / "signals"),
-        ("evaluate", model, *signals, "--out", root / "results"),
+        ("evaluate", model, *signals, "--out", root / "results", "--update-suite"),
     ):
         assert cli.run([str(word) for word in command]) == 0
     (root / "none").mkdir()

@@ -259,7 +259,7 @@ def test_weights_that_are_not_numbers_are_refused_when_they_speak(tmp_path: Path
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     folder = toy(tmp_path)
     (folder / "model.safetensors").write_bytes(b"not weights")
-    assert "transformers cannot load local/toy" in refusal(folder)
+    assert "model.safetensors is no safetensors file that is whole" in refusal(folder)
 
 
 @pytest.mark.parametrize("kind", ["bert", "clap", None])

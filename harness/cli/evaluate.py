@@ -163,7 +163,7 @@ def evaluate(
             task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
             for task, labels in (chosen if both_ways else ())
         }
-    (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results)
+    (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results, as_json)
     _told(candidate.checkpoint.ref.repo_id, results, unpublished, outgoing if both_ways else None, as_json)
 
 

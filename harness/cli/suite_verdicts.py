@@ -49,12 +49,13 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
         )
 
 
-def update(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
+def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Copy the entries of a reference that accepts all of its own signals into the suite.
 
     Args:
         suite: one that `require_own` lets pass.
         results: the entries, with their folders.
+        as_json: whether nothing is said of it.
 
     Raises:
         BadInput: the suite cannot be written.
@@ -64,10 +65,12 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
 
     for entry, folder in results:
         if _is_reference(suite, entry.model, entry.task) and entry.scorecard.known_answer == 1.0:
-            say(f"{entry.task}: kept in {store.copy(folder, suite.root / VERDICTS)}")
+            place = store.copy(folder, suite.root / VERDICTS)
+            if not as_json:
+                say(f"{entry.task}: its verdicts are in {place}")
 
 
-def offer(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
+def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Say how the verdicts of a reference come into its suite, where they are not in it yet."""
     from harness.dataset.layout import VERDICTS
     from harness.disk import refuse_package
@@ -84,7 +87,7 @@ def offer(suite: Suite, results: Sequence[tuple[Entry, Path]]) -> None:
         and _is_reference(suite, entry.model, entry.task)
         and not (suite.root / VERDICTS / entry.path / "entry.json").is_file()
     ]
-    if missing:
+    if missing and not as_json:
         say(
             f"{results[0][0].model.repo_id} is a reference of {suite.root}; to keep its verdicts there, where"
             f" the matrix and publish look for them: {command_line()} --update-suite"

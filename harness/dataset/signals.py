@@ -287,10 +287,10 @@ class Suite:
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
             corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
-            here = quote(str(self.root) if self.commit is None else self.name)
+            here = str(self.root) if self.commit is None else self.name
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {here} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {quote(here)} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
         return schema.clip_of(row)
 

@@ -207,8 +207,11 @@ def test_the_commands_for_the_references_are_told_for_both_halves(tmp_path, caps
     assert len(lines) == 4
     place = tmp_path / "s/.hold-back"
     for line, name, half in zip(lines, "abab", ("public",) * 2 + ("held-back",) * 2, strict=True):
-        judge = f"goodenough evaluate toys/{name} --signals {place}/s.{half} --out {place}/results"
-        assert f"{judge} --task deepfake" in line
+        judge = f"goodenough evaluate toys/{name} --signals {place}/s.{half}"
+        assert judge in line
+        assert "--update-suite" in line
+        assert f"--out {place}/results" in line
+        assert "--task deepfake" in line
 
 
 def test_what_the_hub_says_is_known_before_anything_is_made(tmp_path, capsys, monkeypatch):

@@ -317,7 +317,10 @@ def test_a_data_card_says_which_task_it_is_of(tmp_path, capsys, monkeypatch, hea
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"---\n\xe9\n---\n", "cannot be read as text in UTF-8"), (POINTER, "is a pointer of git-lfs")],
+    [
+        (b"---\n\xe9\n---\n", "is not readable: it is not UTF-8; save it as UTF-8"),
+        (POINTER, "is a pointer of git-lfs"),
+    ],
 )
 def test_a_data_card_that_is_no_text_is_named(tmp_path, capsys, monkeypatch, content, told):
     add(tmp_path / "signals")
@@ -529,7 +532,9 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, there, told):
         add(place, "toys/b")
     else:
         place.mkdir()
-        (place / ".source.json").write_text(json.dumps({"source": "org/other", "rebuilt": {}}))
+        (place / ".source.json").write_text(
+            json.dumps({"source": "org/other", "commit": None, "manifest": None, "rebuilt": {}})
+        )
     before = contents(place) if place.is_dir() else None
     with pytest.raises(BadInput, match=told):
         download.into(signals.load(str(tmp_path / "built")), ["deepfake"], place)
