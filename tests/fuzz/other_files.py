@@ -199,9 +199,9 @@ def _results(path: Path) -> Any:
 
 
 def _data_card(path: Path) -> Any:
-    from harness.cli.publish import _cards
+    from harness.cli.publishable import cards_by_task
 
-    cards, lines = _cards((path,), ["emotion", "deepfake"])
+    cards, lines = cards_by_task((path,), ["emotion", "deepfake"])
     if lines:
         raise Refused("\n".join(lines))
     return cards
