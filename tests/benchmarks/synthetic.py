@@ -7,7 +7,7 @@ follows from its verdicts; its intervals are normal approximations, so that no b
 and `goodenough validate` would say so. The suite opens as any other; its references have no entries of their
 own, and its clips no sound. The same arguments give the same files.
 
-Public: make, TASK, LABELS.
+Public: make, TASK, LABELS, NAME.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ from harness.submit import store
 from harness.tasks import TASKS, task_record
 
 TASK = TASKS["emotion"]
+NAME = "local/synthetic"
+"""What the suite is called: a folder, which its revision is the hash of."""
+
 LABELS = ("angry", "happy", "neutral", "sad")
 """The classes of every model; silence is the first of them."""
 
@@ -98,7 +101,7 @@ def make(root: Path, n_entries: int, n_references: int, n_clips: int, seed: int)
     truth = generator("synthetic", str(seed), "truth").integers(len(LABELS), size=n_clips)
     references = [model(f"lab{i % 7}/reference-{i:02d}", seed) for i in range(n_references)]
     _suite(signals, references, truth)
-    suite = Suite(signals, "synthetic/suite")
+    suite = Suite(signals, NAME)
     others = {unit.signal_id: unit.others for unit in units_of(suite, TASK)}
     work = _Work(submissions, seed, truth, suite.ref(TASK.name), suite.counts(TASK.name), others)
     if n_entries < 100:

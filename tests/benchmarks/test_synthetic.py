@@ -25,7 +25,7 @@ def _flat(card: Scorecard) -> list[float | None]:
 
 def test_a_synthetic_entry_answers_its_suite_and_its_rates_follow_from_its_verdicts(tmp_path: Path) -> None:
     submissions, signals = synthetic.make(tmp_path, 3, 4, 24, 7)
-    suite = Suite(signals, "synthetic/suite")
+    suite = Suite(signals, synthetic.NAME)
     for folder in store.find(submissions):
         problems = validate.problems(folder, [synthetic.TASK], strict_files=True)
         assert all(line.startswith("scorecard") for line in problems)

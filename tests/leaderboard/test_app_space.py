@@ -143,7 +143,7 @@ def test_a_job_may_no_more_than_it_must_and_the_token_is_seen_by_one_step() -> N
     assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
-    assert all(re.search(r"@v\d+$", step["uses"]) for step in steps if "uses" in step)
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in steps if "uses" in step)
     assert all("-c constraints.txt" in step["run"] for step in steps if "pip install" in step.get("run", ""))
     assert JOBS["space"]["if"] == "vars.HF_SPACE != ''"
     # PyYAML reads the key `on` as true.

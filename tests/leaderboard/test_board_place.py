@@ -108,7 +108,7 @@ def test_a_build_that_was_cut_off_can_be_made_again(
         return real(self, target)
 
     monkeypatch.setattr(Path, "replace", stops)
-    with pytest.raises(BadInput, match="No space left"):
+    with pytest.raises(BadInput, match="no room left on the disk for "):
         site.write(out, world.board, None)
     monkeypatch.undo()
     assert not (out / "index.html").exists()

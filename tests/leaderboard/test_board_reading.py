@@ -164,7 +164,7 @@ def test_cells_hold_the_numbers_of_the_entry_in_percent(world: World) -> None:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Suite]:
     submissions, signals = synthetic.make(tmp_path_factory.mktemp("many"), 60, 3, 21, 1)
-    return submissions, Suite(signals, "synthetic/suite")
+    return submissions, Suite(signals, synthetic.NAME)
 
 
 def test_many_processes_give_the_same_board_and_site(

@@ -74,9 +74,9 @@ class Manner:
 
 
 def model(repo_id: str) -> ModelRef:
-    """A model with a made-up commit; the same id gives the same one."""
+    """A model with a made-up commit, of a folder a made-up hash; the same id gives the same one."""
     digest = f"{seeds.seed_of('model', repo_id):016x}" * 4
-    return ModelRef(repo_id, digest[:40], digest)
+    return ModelRef(repo_id, digest if repo_id.startswith("local/") else digest[:40], digest)
 
 
 def label_map(names: Sequence[str] = LABELS) -> LabelMap:
