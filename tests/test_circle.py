@@ -221,6 +221,7 @@ def test_an_entry_goes_from_a_result_to_the_board_and_is_verified(lab, pinned, t
     assert [one.code for one in done] == [0, 0, 0], done
     assert json.loads(done[0].out)["offered"] == []
     assert len(lab.hub.discussions(repository)) == 1
+    assert "left out" not in done[1].err
     [ranking] = json.loads(done[1].out)["rankings"]
     assert VISITOR in {row["model"]["repo_id"] for row in ranking["rows"]}
     assert "the same" in done[2].out
