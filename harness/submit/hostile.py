@@ -7,6 +7,7 @@ Public: unusable, record, strings.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def unusable(path: Path, longest: int | None) -> str | None:
         longest: the most bytes it may have, if there is a limit.
     """
     try:
-        status = path.lstat()
+        status = path.stat() if _is_cached(path) else path.lstat()
     except OSError as error:
         return f"{path.name}: cannot be read ({error.strerror}), expected a file"
     if stat.S_ISLNK(status.st_mode):
@@ -39,6 +40,15 @@ def unusable(path: Path, longest: int | None) -> str | None:
     if longest is not None and status.st_size > longest:
         return f"{path.name}: {status.st_size} bytes, expected at most {longest}"
     return None
+
+
+def _is_cached(path: Path) -> bool:
+    """Whether it lies in a snapshot of the Hub's cache, which links every file to one of its own blobs."""
+    here = Path(os.path.abspath(path))
+    blob = Path(os.path.realpath(here))  # of links in a circle, too, where `resolve` raises
+    # A folder `blobs` that is a link itself could lead anywhere: only what is above it is resolved.
+    caches = (Path(os.path.realpath(above.parent)) for above in here.parents if above.name == "snapshots")
+    return any(blob.parent == cache / "blobs" for cache in caches)
 
 
 def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
