@@ -72,19 +72,21 @@ def find(
         suite: what models are evaluated on now, with the entries of its references, if at hand.
         progress: told of what is read.
         problems: what is wrong with entries.
-        left_out: is given a line for each submission with a problem, and for each that cannot be read.
+        left_out: is given a line for each submission with a problem, and for each entry that cannot be read.
 
     Raises:
-        BadInput: no such folder, or there are entries, and none of them was fetched, or none can be read.
+        BadInput: no such folder, or there are entries, and none of them was fetched, or none can be read, or
+            git-lfs has not fetched one of the suite's own.
     """
     if not submissions.is_dir():
         raise BadInput(
             f"no folder at {submissions}; expected one of entries, "
             "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
         )
-    came = [] if suite is None else [f for f in suite.verdicts() if f not in problems or _can_be_read(f)]
-    for line in filter(None, map(store.unfetched, came)):
+    brought = [] if suite is None else suite.verdicts()
+    for line in filter(None, map(store.unfetched, brought)):
         raise BadInput(line)
+    came = [folder for folder in brought if folder not in problems or _can_be_read(folder)]
     everywhere = store.find(submissions)
     fetched = [folder for folder in everywhere if store.unfetched(folder) is None]
     folders = [folder for folder in fetched if folder not in problems]
@@ -92,7 +94,9 @@ def find(
         raise BadInput(f"{store.unfetched(everywhere[0])}; no entry in {submissions} was fetched")
     everything = [*came, *folders]
     lines, own = [] if left_out is None else left_out, {*came}
-    lines += [f"left out: {folder}: {problems[folder]}" for folder in fetched if folder in problems]
+    unreadable = [folder for folder in brought if folder not in own]
+    refused = [*unreadable, *(folder for folder in fetched if folder in problems)]
+    lines += [f"left out: {folder}: {problems[folder]}" for folder in refused]
     found, unread = [], []
     for folder, read in zip(everything, reading.read_all(everything, progress), strict=True):
         if isinstance(read, BadInput):
