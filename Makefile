@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
 # The files of tests that take long come first (tests/conftest.py), so that all processes end together.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 25
 
 test: $(VENV)/.installed-test lint
 	$(PYTEST) -m "not slow"

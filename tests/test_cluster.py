@@ -229,6 +229,7 @@ def slowly(command: list[str]) -> int:
         return cli.run(command)
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_continues_where_it_was_and_leaves_nobody_at_work(
     address: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,7 @@ def places(n: int, verb: str) -> list[int]:
 
 
 def is_in_every_run(verb: str) -> bool:
-    return verb in ("submit", "decline", "download")
+    return verb == "decline"
 
 
 VERBS = [pytest.param(verb, marks=() if is_in_every_run(verb) else (pytest.mark.slow,)) for verb in COMMANDS]
@@ -179,6 +179,7 @@ def limited(commands: list[list[str]], environment: dict[str, str], n_bytes: int
     return forked.said(commands, environment)
 
 
+@pytest.mark.slow  # every verb is limited in test_disturbed
 @pytest.mark.parametrize("n_bytes", [0, 1000, 20_000])
 @pytest.mark.parametrize("verb", ["submit", "download", "invalidate", "decline"])
 def test_a_file_that_may_get_no_larger_is_one_line(world, tmp_path, undisturbed, verb, n_bytes):

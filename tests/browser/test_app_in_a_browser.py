@@ -178,7 +178,9 @@ def test_the_board_is_the_site_with_its_tables_models_and_sounds(visit: Visiting
     assert seen.complaints == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+)
 def test_every_tab_fits_asks_nobody_else_and_has_the_site_s_colours(
     visit: Visiting, app: App, width: int, scheme: str
 ) -> None:

@@ -60,7 +60,7 @@ def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_
         assert visit.asked == [path.resolve().as_uri()]
 
 
-@pytest.mark.parametrize("width", [360, 700])
+@pytest.mark.parametrize("width", [360, pytest.param(700, marks=pytest.mark.slow)])
 def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
     browser: Browser, path: Path, width: int
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
         assert name["x"] + name["width"] < area["x"] + area["width"] - 60
 
 
-@pytest.mark.parametrize("n", [12, 400])
+@pytest.mark.parametrize("n", [12, pytest.param(400, marks=pytest.mark.slow)])
 def test_no_place_is_cut_off_by_the_name_beside_it(browser: Browser, tmp_path: Path, n: int) -> None:
     (ranking,) = pages.made_up(n, 3).rankings
     rows = tuple(replace(row, panel_low=row.rank_low, panel_high=row.rank_high) for row in ranking.rows)
