@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import Iterator
 
@@ -28,6 +29,20 @@ LONGEST = (
 )
 """Files that take longest: first, so that no process is left with one of them when the others have ended."""
 
+SAMPLED = (
+    *("test_every_page", "test_hostile_pages", "test_browser", "test_views", "test_cluster", "test_verify"),
+    *(
+        "test_recipes",
+        "test_suite",
+        "test_evaluation",
+        "test_loopback_hub",
+        "test_attacks",
+        "test_verify_kills",
+    ),
+    *("test_loopback_faults", "test_hub_kills", "test_kill", "test_containers"),
+)
+"""Files of which `make test` runs a third, the same third on every machine; `make test-all` runs them all."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """No example has to be fast: how busy this machine is says nothing of the code.
@@ -40,10 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("sample" if config.getoption("markexpr") == "not slow" else "full")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with LONGEST; all else stays in its order."""
+    """Begin with LONGEST; all else stays in its order. Of SAMPLED all but a seeded third count as slow."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    for name in SAMPLED:
+        quick = [i for i in items if i.path.stem == name and not i.get_closest_marker("slow")]
+        chosen = random.Random(name).sample(range(len(quick)), -(-len(quick) // 3))
+        for place, item in enumerate(quick):
+            if place not in chosen:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

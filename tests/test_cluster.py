@@ -136,6 +136,7 @@ def test_signals_from_a_cluster_are_those_from_here_to_the_last_byte(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are_killed(
     address: str,
     world: Path,
