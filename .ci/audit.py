@@ -37,19 +37,22 @@ def verdict(out: str, err: str) -> tuple[int, list[str]]:
         The exit code, and lines to print.
     """
     try:
-        found = json.loads(out)["dependencies"]
+        packages = json.loads(out)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = (err.strip().splitlines() or ["it said nothing"])[-1]
         if _OUT_OF_REACH.search(err):
             return 0, [f"audit: SKIPPED, nothing was audited: no service was reached ({last})"]
         return 1, [f"audit: pip-audit failed: {last}"]
-    skipped = [one for one in found if "skip_reason" in one]
-    if len(skipped) == len(found):
-        return 0, [f"audit: SKIPPED, nothing was audited: the service knows none of {len(found)} packages"]
-    bad = [one for one in found if one.get("vulns")]
+    skipped = [one for one in packages if "skip_reason" in one]
+    if len(skipped) == len(packages):
+        return 0, [f"audit: SKIPPED, nothing was audited: the service knows none of {len(packages)} packages"]
+    bad = [one for one in packages if one.get("vulns")]
     lines = [f"audit: {one['name']} {one['version']}: {_ids(one)}" for one in bad]
     lines += [f"audit: not audited: {one['skip_reason']}" for one in skipped]
-    return int(bool(bad)), [*lines, f"audit: {len(bad)} of {len(found)} packages have a known vulnerability"]
+    return int(bool(bad)), [
+        *lines,
+        f"audit: {len(bad)} of {len(packages)} packages have a known vulnerability",
+    ]
 
 
 def _ids(dependency: dict[str, object]) -> str:

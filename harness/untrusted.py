@@ -79,8 +79,8 @@ def utf8(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        found = "it is UTF-16 or UTF-32" if wide else "it is not UTF-8"
-        raise Unreadable(f"{found}; save it as UTF-8") from None
+        reason = "it is UTF-16 or UTF-32" if wide else "it is not UTF-8"
+        raise Unreadable(f"{reason}; save it as UTF-8") from None
 
 
 def json_of(data: bytes | str) -> Any:

@@ -187,9 +187,9 @@ def findings_of(text: str) -> Answer:
         BadInput: it is not of this version.
     """
     try:
-        said = untrusted.json_of(text)
-        findings = tuple(Finding(str(f["what"]), f["passed"], str(f["detail"])) for f in said["findings"])
-        return Answer(said["passed"] is True, findings)
+        answer = untrusted.json_of(text)
+        findings = tuple(Finding(str(f["what"]), f["passed"], str(f["detail"])) for f in answer["findings"])
+        return Answer(answer["passed"] is True, findings)
     except (ValueError, KeyError, TypeError):
         raise BadInput("goodenough check gave an answer that this version cannot read") from None
 

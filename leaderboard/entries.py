@@ -97,7 +97,7 @@ def find(
     unreadable = [folder for folder in brought if folder not in own]
     refused = [*unreadable, *(folder for folder in fetched if folder in problems)]
     lines += [f"left out: {folder}: {problems[folder]}" for folder in refused]
-    found, unread = [], []
+    loaded, unread = [], []
     for folder, read in zip(everything, reading.read_all(everything, progress), strict=True):
         if isinstance(read, BadInput):
             unread.append(f"left out: {read}")
@@ -108,12 +108,12 @@ def find(
         if one.apart is None and (problem := _unrankable(one)):
             unread.append(f"left out: {problem}")
         else:
-            found.append(one)
-    if unread and not found:
+            loaded.append(one)
+    if unread and not loaded:
         raise BadInput(unread[0].removeprefix("left out: "))
     lines += unread
-    taken = {name for one in found if one.folder in own for name in _names(one)}
-    standing = [one for one in found if one.folder in own or taken.isdisjoint(_names(one))]
+    taken = {name for one in loaded if one.folder in own for name in _names(one)}
+    standing = [one for one in loaded if one.folder in own or taken.isdisjoint(_names(one))]
     return sorted(standing, key=lambda one: one.entry.path)
 
 

@@ -108,13 +108,13 @@ def read_all(
     Returns:
         Each entry, or why it cannot be read.
     """
-    found: list[Read | BadInput] = []
+    entries: list[Read | BadInput] = []
     known: dict[Any, Any] = {}
     with crowd.batches(_read_some, folders) as batches:
         for batch in batches:
-            found += (read if isinstance(read, BadInput) else _sharing(read, known) for read in batch)
+            entries += (read if isinstance(read, BadInput) else _sharing(read, known) for read in batch)
             progress("Reading entries", len(batch), len(folders))
-    return found
+    return entries
 
 
 def packed(entry: Entry) -> tuple[Cells, ...]:

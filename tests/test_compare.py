@@ -93,32 +93,32 @@ def test_two_classes_as_probable_as_each_other_are_a_tie() -> None:
 def test_a_tie_of_the_lift_is_counted_by_the_way_it_fell(
     stimulus: str, stated_accepted: bool, counts: tuple[int, int]
 ) -> None:
-    found, again = copy(), copy()
+    stated, again = copy(), copy()
     headline = (again["family"] == "responsibility") & (again["stimulus"] == stimulus)
     i = int(np.flatnonzero(headline)[0])
     expected = str(again["expected"][i])
     other = next(label for label in ("happy", "sad") if label != expected)
     accepted, rejected = {expected: 0.4502, other: 0.4498}, {expected: 0.4498, other: 0.4502}
-    said(found, i, **(accepted if stated_accepted else rejected))
+    said(stated, i, **(accepted if stated_accepted else rejected))
     said(again, i, **(rejected if stated_accepted else accepted))
-    result = compared(found, again)
+    result = compared(stated, again)
     assert (result.n_ties_for, result.n_ties_against) == counts
     assert result.n_ties == 1
 
 
 def test_a_small_probability_of_a_whole_clip_agrees_in_its_logarithm() -> None:
     """Likeness is counted of logarithms: what is within the tolerance may still hide a copy."""
-    found, again = copy(), copy()
+    stated, again = copy(), copy()
     i = int(np.flatnonzero(again["stimulus"] == "whole")[0])
-    said(found, i, happy=0.9990, sad=0.0009)
+    said(stated, i, happy=0.9990, sad=0.0009)
     said(again, i, happy=0.9990, sad=0.00001)
-    (mismatch,) = compared(found, again).mismatches
+    (mismatch,) = compared(stated, again).mismatches
     assert (mismatch.column, mismatch.found, mismatch.expected) == ("p", "sad 0.0009", "sad 1e-05")
     j = some_signal(again)
-    found, again = copy(), copy()
-    said(found, j, happy=0.9990, sad=0.0009)
+    stated, again = copy(), copy()
+    said(stated, j, happy=0.9990, sad=0.0009)
     said(again, j, happy=0.9990, sad=0.00001)
-    assert compared(found, again).mismatches == ()
+    assert compared(stated, again).mismatches == ()
 
 
 @pytest.mark.parametrize("side", ["found", "again"])

@@ -207,8 +207,8 @@ def test_stdout_on_a_full_disk_is_one_line(world):
     assert store.read(folder)
     with open("/dev/full", "w") as full, pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", full)
-        said = mock.Mock()
-        patch.setattr("harness.cli._fail", lambda line, code: (said(line), code)[1])
+        failure = mock.Mock()
+        patch.setattr("harness.cli._fail", lambda line, code: (failure(line), code)[1])
         assert run("export", folder, "--as", "every-eval-ever") == 2
         full.write = lambda _: 0  # what is left in its buffer
-    assert "no room left on the disk" in said.call_args[0][0]
+    assert "no room left on the disk" in failure.call_args[0][0]

@@ -41,9 +41,9 @@ def test_no_parser_fails_at_a_hundred_thousand_files_of_strangers(name: str) -> 
 @pytest.mark.parametrize("name", ["JSON, any", "YAML, any", "safetensors", "metadata.csv", "WAV"])
 def test_a_file_is_made_by_its_index_alone(name: str) -> None:
     originals = ALL[name].originals()
-    made = [make(ALL[name], originals, 0, i) for i in range(30)]
-    assert made == [make(ALL[name], originals, 0, i) for i in range(30)]
-    assert len({*made} - {*originals}) > 20
+    mutants = [make(ALL[name], originals, 0, i) for i in range(30)]
+    assert mutants == [make(ALL[name], originals, 0, i) for i in range(30)]
+    assert len({*mutants} - {*originals}) > 20
 
 
 def spin(path: Path) -> None:

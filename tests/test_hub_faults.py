@@ -303,8 +303,8 @@ def test_an_outage_is_told_alike_by_every_verb(lab, tmp_path, outage, n):
         if n is not None:
             commands = {verb: commands[verb] for verb in random.Random(n).sample([*commands], n)}
         words = [[str(word) for word in command] for command in commands.values()]
-        told = forked.call(impatient, words, {**lab.environment(), **environment})
-    for verb, (code, out, err) in zip(commands, told, strict=True):
+        results = forked.call(impatient, words, {**lab.environment(), **environment})
+    for verb, (code, out, err) in zip(commands, results, strict=True):
         last = err.splitlines()[-1]
         assert (code, "Traceback" in err) == (2, False), (verb, err)
         assert out == "" or verb.startswith("verify"), (verb, out)

@@ -51,10 +51,10 @@ def test_an_action_has_one_commit_everywhere() -> None:
 def test_a_workflow_may_read_and_a_job_write_only_what_it_is_for(path: Path) -> None:
     content = workflow(path)
     assert content["permissions"] == {"contents": "read"}
-    found = {
+    rights = {
         (path.name, name): job["permissions"] for name, job in content["jobs"].items() if "permissions" in job
     }
-    assert found == {key: value for key, value in WRITES.items() if key[0] == path.name}
+    assert rights == {key: value for key, value in WRITES.items() if key[0] == path.name}
     assert all(job["timeout-minutes"] <= 45 for job in content["jobs"].values())
     assert "pull_request_target" not in path.read_text()
 
@@ -104,8 +104,8 @@ def verdict(out: str, err: str = "") -> tuple[int, list[str]]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: tuple[int, list[str]] = module.verdict(out, err)
-    return found
+    outcome: tuple[int, list[str]] = module.verdict(out, err)
+    return outcome
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
     from harness.submit import against, store, validate
 
     suite = target.suite
-    found = form.problems(suite, licence, masks_only)
+    faults = form.problems(suite, licence, masks_only)
     out = "" if target.results is None else f" --out {quote(str(target.results))}"
     entries, known, unread = [], {}, []
     for path in suite.verdicts():
@@ -52,7 +52,7 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
             entry = store.read(path)
             known[entry.task, entry.model, entry.signals.sha256] = path, entry
         except BadInput as error:
-            found.append(str(error))
+            faults.append(str(error))
             unread.append("/".join(path.parts[-3:]))
     for record in suite.manifest.references:
         name = record.model.repo_id
@@ -63,18 +63,20 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
         model = name.removeprefix("local/")
         judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
         if its is None:
-            found.append(
+            faults.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
                 f" {judge} --task {record.task}"
             )
             continue
         path, entry = its
         lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
-        found += [f"{path}: {line}" for line in lines]
+        faults += [f"{path}: {line}" for line in lines]
         if not lines and entry.scorecard.known_answer != 1.0:
-            found.append(f"{name}, {record.task}: does not accept all of its own signals; extract them again")
+            faults.append(
+                f"{name}, {record.task}: does not accept all of its own signals; extract them again"
+            )
         entries.append(path)
-    return found, sorted(entries)
+    return faults, sorted(entries)
 
 
 def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -119,25 +121,25 @@ def of_the_hub(folder: Path, targets: Sequence[Target], tag: str | None) -> list
         require_token(f"or look at it first, without --to: {command} writes {folder}/.published")
     except BadInput as error:
         return [str(error)]
-    found = []
+    lines = []
     for target in targets:
         try:
             is_private = require_writable(Repository(target.to or ""), tag)
         except BadInput as error:
-            found.append(str(error))
+            lines.append(str(error))
             continue
         if target is not targets[0] and is_private is False:
-            found.append(
+            lines.append(
                 f"{target.to} is public; make it private in its settings, or choose another --private-to"
             )
         if target is targets[0] and is_private is not None and len(targets) > 1:
             shown = exposed(Repository(target.to or ""), targets[1].suite, target.suite)
             if shown:
-                found.append(
+                lines.append(
                     f"{target.to} has {plural(len(shown), 'clip')} to be held back, as {shown[0]}, published"
                     " before; choose another --to"
                 )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(lines))
 
 
 def require_nothing_against(folder: Path, against: list[str], bad: list[str]) -> None:

@@ -90,8 +90,8 @@ class Desk:
 
         own = self.signals.tasks if self.signals else ()
         tasks = {task.name: task for task in (*own, *TASKS.values())}
-        found = problems(folder, list(tasks.values()), strict_files=False)
-        return tuple(found or facts.ahead(store.read(folder)))
+        lines = problems(folder, list(tasks.values()), strict_files=False)
+        return tuple(lines or facts.ahead(store.read(folder)))
 
     def suite_of(self, entry: Entry) -> Suite:
         """The suite an entry was asked.

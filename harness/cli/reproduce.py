@@ -99,12 +99,12 @@ def _asked(
     # Answers of this entry and no other: those of another run would prove nothing.
     work = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        found = verify.reproduce(
+        record = verify.reproduce(
             folder, suite, classifier, machine, out=work, differing=differing, progress=progress
         )
     if not no_write:
-        verification.write(folder, found)
+        verification.write(folder, record)
     shutil.rmtree(work)
     with contextlib.suppress(OSError):  # another entry is being reproduced
         work.parent.rmdir()
-    return (), found
+    return (), record

@@ -74,12 +74,12 @@ def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
     if masks_only:
         return []
     stated = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
-    found = [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
+    lines = [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
     for task in suite.tasks:
         paths = [clips_path(task.name)]
         paths += [signals_path(task.name, record.model.slug) for record in suite.references(task.name)]
-        found += [_too_large(path) for path in paths if _least_bytes(suite, path) > MAX_FILE_BYTES]
-    return found
+        lines += [_too_large(path) for path in paths if _least_bytes(suite, path) > MAX_FILE_BYTES]
+    return lines
 
 
 def _least_bytes(suite: Suite, path: str) -> int:
@@ -324,10 +324,10 @@ def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
 
 def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
     """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
-    found = shards.verdicts(folder / "verdicts.parquet")
-    names = pa.array([entry.model.repo_id] * found.num_rows, pa.string())
+    verdicts = shards.verdicts(folder / "verdicts.parquet")
+    names = pa.array([entry.model.repo_id] * verdicts.num_rows, pa.string())
     columns = schema.typed(schema.TOLD, task.sample_rate_hz)
-    table = found.add_column(0, "candidate", names).cast(columns)
+    table = verdicts.add_column(0, "candidate", names).cast(columns)
     with whole(to) as part:
         pq.write_table(table, part, compression="zstd")
 

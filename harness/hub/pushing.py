@@ -81,11 +81,11 @@ def require_writable(repository: Repository, tag: str | None) -> bool | None:
         if tag in tags and tags[tag] not in heads:
             raise BadInput(_tag_is_taken(repository, tag, tags[tag]))
 
-    found = is_private(repository)
-    if found is not None:
+    private = is_private(repository)
+    if private is not None:
         with refusals(repository, None):
             persistently(ask)
-    return found
+    return private
 
 
 def push(

@@ -148,9 +148,9 @@ def fault(error: BaseException, what: str, at: str = "") -> str | None:
 
 
 def _unanswered(error: BaseException, at: str) -> str:
-    told = " ".join(str(error).split())[:200]
+    reason = " ".join(str(error).split())[:200]
     return (
-        f"the Hub did not answer for {at} ({type(error).__name__}: {told}); the same command again goes on"
+        f"the Hub did not answer for {at} ({type(error).__name__}: {reason}); the same command again goes on"
         " where this one stopped"
     )
 

@@ -129,17 +129,17 @@ class _Pairs:
         return wrong
 
     def mismatch(self, i: int, task: Task, column: str) -> Mismatch:
-        """What differs in a row, told."""
-        told: list[str | None]
+        """What differs in a row, as text."""
+        texts: list[str | None]
         if column == "p":
             logs = self.logs_apart[i]
             label = int(logs.argmax() if logs.any() else np.abs(self.p_found[i] - self.p_again[i]).argmax())
             name = (*task.labels, "other")[label]
-            told = [f"{name} {p[i, label]:.4g}" for p in (self.p_found, self.p_again)]
+            texts = [f"{name} {p[i, label]:.4g}" for p in (self.p_found, self.p_again)]
         else:
             values = [rows[column].iloc[i] for rows in (self.found, self.again)]
-            told = [None if pd.isna(value) else str(value) for value in values]
-        return _mismatch(self.again.iloc[i], column, *told)
+            texts = [None if pd.isna(value) else str(value) for value in values]
+        return _mismatch(self.again.iloc[i], column, *texts)
 
     def _differ(self, column: str) -> NDArray[np.bool_]:
         one, other = (

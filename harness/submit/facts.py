@@ -238,19 +238,19 @@ def _dates(entry: Entry) -> list[str]:
     created, released = entry.run.created, entry.facts.released
     if _ended(entry) is None:
         return [f"run.created: {text.shown(created)}, expected a time such as 2026-01-31T12:00:00Z"]
-    found = []
+    lines = []
     if created[:10] < FIRST_DAY:
-        found.append(f"run.created: {text.shown(created)}, expected {FIRST_DAY} or later, when this began")
+        lines.append(f"run.created: {text.shown(created)}, expected {FIRST_DAY} or later, when this began")
     if released is None or not _is_day(released):
-        return found
+        return lines
     if entry.model.repo_id.startswith("local/"):
-        found.append(f"facts.released: {text.shown(released)}, expected nothing: a folder has no such day")
+        lines.append(f"facts.released: {text.shown(released)}, expected nothing: a folder has no such day")
     elif not HUB_BEGAN <= released <= created[:10]:
-        found.append(
+        lines.append(
             f"facts.released: {text.shown(released)}, expected {HUB_BEGAN}, when the Hub began to note it, to"
             f" {created[:10]}, when the model was asked"
         )
-    return found
+    return lines
 
 
 def _ended(entry: Entry) -> datetime.datetime | None:

@@ -119,14 +119,14 @@ def _read(repository: Repository, path: Path) -> list[Any]:
         BadInput: somebody else's file.
     """
     try:
-        found = untrusted.yaml_of(untrusted.content(path))
+        content = untrusted.yaml_of(untrusted.content(path))
     except untrusted.Unreadable:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(r, dict) and "dataset" in r for r in found):
+        content = None
+    if not isinstance(content, list) or not all(isinstance(r, dict) and "dataset" in r for r in content):
         raise BadInput(
             f"{repository} has a {MODEL_RESULTS} that is no list of results; mend or delete it first"
         )
-    return found
+    return content
 
 
 def submissions(source: str) -> Path:

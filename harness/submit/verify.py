@@ -217,8 +217,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def _plain(mismatch: Mismatch) -> Mismatch:
     """With the classes of a model, which may be any text, as they can stand in a record."""
     values = (mismatch.found, mismatch.expected)
-    found, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
-    return dataclasses.replace(mismatch, found=found, expected=expected)
+    stated, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
+    return dataclasses.replace(mismatch, found=stated, expected=expected)
 
 
 def _verification(
@@ -233,7 +233,7 @@ def _verification(
     started: float,
 ) -> Verification:
     seconds = time.monotonic() - started
-    made = Verification(
+    record = Verification(
         protocol=PROTOCOL,
         kind="reproduced" if base is None else "replayed",
         entry=entry.path,
@@ -257,4 +257,4 @@ def _verification(
         n_ties_for=compared.n_ties_for,
         n_ties_against=compared.n_ties_against,
     )
-    return dataclasses.replace(made, holds=holds(made))
+    return dataclasses.replace(record, holds=holds(record))

@@ -354,10 +354,10 @@ def _answers() -> list[bytes]:
     from harness.score.units import Unit
 
     rows = np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5)
-    said = Answers((("signal", 0, None), ("swap", 0, 1)), rows[:, :-2], rows[:, -2:])
+    unit_answers = Answers((("signal", 0, None), ("swap", 0, 1)), rows[:, :-2], rows[:, -2:])
     with tempfile.TemporaryDirectory() as folder:
         book = Book(Path(folder), "toys__a", WORK, "emotion")
-        book.append([(Unit(digit * 32, 400), said) for digit in "ab"])
+        book.append([(Unit(digit * 32, 400), unit_answers) for digit in "ab"])
         book.prove(BatchProof(8, 4, 1e-6, 0))
         book.close()
         sealed = book._journal.path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness.dataset.signals import Suite
 from leaderboard import table
+from leaderboard.errands import Rooms
 from leaderboard.table import Board
 from tests.leaderboard import world as making
 
@@ -24,3 +26,13 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     return World(suite, submissions, table.build(submissions, suite))
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    """No room yet; what is left of them is removed."""
+    folder = tmp_path / "rooms"
+    folder.mkdir()
+    rooms = Rooms(folder)
+    yield rooms
+    rooms.close()

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import fastapi
@@ -34,14 +33,6 @@ from tests.small_suite import small_suite
 
 TASKS = ("tone",)
 HERE = asking.Asked("org/name", "emotion", is_folder=False)
-
-
-@pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    (tmp_path / "rooms").mkdir()
-    made = Rooms(tmp_path / "rooms")
-    yield made
-    made.close()
 
 
 def shelf(world: World, *, on_space: bool = False) -> Shelf:
@@ -421,8 +412,8 @@ def test_on_a_space_what_is_written_lies_in_the_room_and_a_folder_cannot_be_name
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     *_, last = _views(room, "acme/echo", shelf(world, on_space=True))
     folders = [room.folder / name for name in ("hub", "home", "home", "tmp")]
-    told = [f"{name} {place}" for name, place in zip(names, [*folders, None, None], strict=True)]
-    assert [line for line in last.lines if line.startswith(names)] == told
+    stated = [f"{name} {place}" for name, place in zip(names, [*folders, None, None], strict=True)]
+    assert [line for line in last.lines if line.startswith(names)] == stated
     *_, last = _views(room, str(tmp_path), shelf(world, on_space=True))
     assert last.error is not None
     assert last.error.endswith("expected a Hub id, as in org/name")

@@ -110,14 +110,6 @@ def test_links_out_of_a_folder_are_not_counted(tmp_path: Path) -> None:
 # Rooms
 
 
-@pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
-    (tmp_path / "rooms").mkdir()
-    made = Rooms(tmp_path / "rooms")
-    yield made
-    made.close()
-
-
 def test_however_many_visitors_there_are_there_are_so_many_rooms_and_that_of_a_command_stays(
     rooms: Rooms,
 ) -> None:

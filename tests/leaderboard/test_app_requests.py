@@ -223,8 +223,8 @@ def test_what_a_browser_says_is_of_another_site_is_refused_without_an_origin_too
 
 
 def test_the_page_itself_may_ask(app: App) -> None:
-    told = app.join("quick", ["a/page", "tone"], "own", Origin=f"http://{app.host}")
-    assert told.status_code == 200
+    response = app.join("quick", ["a/page", "tone"], "own", Origin=f"http://{app.host}")
+    assert response.status_code == 200
     assert "model a/page" in app.told("own")
 
 
@@ -260,10 +260,10 @@ def test_who_is_at_the_machine_names_a_folder_and_nobody_who_came_through_a_prox
         str(tmp_path), "local", Host=f"localhost:{app.host.split(':')[1]}"
     )
     for i, headers in enumerate(PROXIES):
-        told = app.tried(str(tmp_path), f"proxy-{i}", **headers)
-        assert "expected a Hub id, as in org/name" in told, headers
-        assert "existing folder" not in told
-        assert f"model {tmp_path}" not in told
+        answer = app.tried(str(tmp_path), f"proxy-{i}", **headers)
+        assert "expected a Hub id, as in org/name" in answer, headers
+        assert "existing folder" not in answer
+        assert f"model {tmp_path}" not in answer
 
 
 @pytest.mark.parametrize(

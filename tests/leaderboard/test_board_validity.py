@@ -44,8 +44,8 @@ def _rows(change: Callable[[Any], Any]) -> Forging:
 
     def forge(folder: Path) -> None:
         frame = change(store.verdicts(folder))
-        made = pa.Table.from_pandas(frame, schema=schema.VERDICTS, preserve_index=False)
-        pq.write_table(made.replace_schema_metadata(), folder / store.VERDICTS)
+        rows = pa.Table.from_pandas(frame, schema=schema.VERDICTS, preserve_index=False)
+        pq.write_table(rows.replace_schema_metadata(), folder / store.VERDICTS)
         sha256 = shards.sha256_of(folder / store.VERDICTS)
         entry = replace(store.read(folder), verdicts_sha256=sha256, n_verdicts=len(frame))
         (folder / store.ENTRY).write_text(store.to_json(entry))
