@@ -96,7 +96,7 @@ class Journal:
             raise BadInput(unwritable(path, error, "choose another --out")) from None
         try:
             self._resume(restart_hint, check)
-        except BadInput:
+        except BaseException:
             self.close()
             raise
 
