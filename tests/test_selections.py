@@ -274,6 +274,19 @@ def test_what_is_not_there_is_refused_in_a_line_and_nothing_is_selected(
         assert f"did you mean '{meant}'?" in lines[0]
 
 
+@pytest.mark.parametrize("wrong", ["gone", "CORPUS"])
+def test_held_back_signals_are_looked_for_before_any_entry_is_verified(
+    places: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    def verified(*_: object) -> None:
+        raise AssertionError("an entry was verified")
+
+    monkeypatch.setattr("harness.cli.verify._outcome", verified)
+    words = ("verify", "ENTRIES", "--signals", "SUITE", "--held-back", wrong)
+    assert cli.run(filled(words, places)) == 2
+    assert capsys.readouterr().err.startswith("goodenough: ")
+
+
 def test_a_reference_that_is_none_is_refused_before_a_model_is_loaded(
     places: dict[str, str],
     tmp_path: Path,

@@ -91,21 +91,20 @@ def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | 
     return {"signals": dataclasses.asdict(signals), **json.loads(to_json(lifts))}
 
 
-def with_held_back(outcomes: Sequence[Outcome], desk: Desk, source: str, *, no_write: bool) -> list[Outcome]:
+def with_held_back(outcomes: Sequence[Outcome], desk: Desk, suite: Suite, *, no_write: bool) -> list[Outcome]:
     """Ask the models of entries that hold the held-back signals, too, and write what came of it.
 
     Args:
         outcomes: of `verify`; those that do not hold are left as they are.
         desk: what the user named.
-        source: the held-back signals.
+        suite: the held-back signals.
         no_write: write no record, and heed none that is there.
     """
     from harness.cli.replay import Unavailable
-    from harness.cli.terminal import open_suite
     from harness.errors import BadInput
     from harness.submit import held_back as records
 
-    suite, done = open_suite(source), []
+    done = []
     for outcome in outcomes:
         if outcome.verification is None or not outcome.verification.holds:
             done.append(outcome)

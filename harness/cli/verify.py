@@ -9,7 +9,7 @@ import click
 
 from harness.cli.progress import live_table
 from harness.cli.selection import require_needed
-from harness.cli.terminal import say
+from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
@@ -95,13 +95,14 @@ def verify(
         refuse_package(folder)
     desk = Desk.of(models, references, signals)
     require_needed(desk.models, desk.references, folders)
+    unpublished = None if held_back is None else open_suite(held_back)
     bases = {folder: base or base_of(folder) for folder in folders}
     fallback = random_base()
     outcomes = [_outcome(folder, desk, at or fallback, k, no_write) for folder, at in bases.items()]
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
         say(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
-    if held_back is not None:
-        outcomes = with_held_back(outcomes, desk, held_back, no_write=no_write)
+    if unpublished is not None:
+        outcomes = with_held_back(outcomes, desk, unpublished, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 
