@@ -6,10 +6,8 @@ import hashlib
 import io
 import json
 import os
-import random
 import re
 import signal
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,23 +30,6 @@ from tests.fuzz.target import Target
 from tests.small_suite import clip_of
 
 
-def outcome(kind: Target, seed: int, path: Path) -> str:
-    """What becomes of one mutant: refused or accepted, and anything else is a fault."""
-    generator = random.Random(f"{kind.name}/{seed}")
-    data = kind.mutate(generator, generator.choice(kind.originals()))
-    path.write_bytes(data)
-    assert parquet.limits(len(data))["seconds"] < 1
-    try:
-        value = kind.read(path)
-    except BadInput as error:
-        line = str(error)
-        assert line.isprintable(), (seed, line)
-        assert len(line) < 1000, (seed, line)
-        return "ended" if "crashes" in line else "refused"
-    assert (why := kind.invalid(value, data)) is None, (seed, why)
-    return "accepted"
-
-
 @pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
 def test_the_originals_are_accepted(kind: Target, tmp_path: Path) -> None:
     for data in kind.originals():
@@ -56,21 +37,9 @@ def test_the_originals_are_accepted(kind: Target, tmp_path: Path) -> None:
         assert kind.invalid(kind.read(tmp_path / "x"), data) is None
 
 
-@pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
-def test_a_changed_file_is_refused_in_a_line_or_means_the_same_to_everybody(
-    kind: Target, tmp_path: Path
-) -> None:
-    outcomes = Counter(outcome(kind, seed, tmp_path / "x") for seed in range(50))
-    assert outcomes["refused"] > 10
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", TARGETS, ids=[kind.name for kind in TARGETS])
-def test_25000_changed_files_are_refused_in_a_line_or_mean_the_same(kind: Target, tmp_path: Path) -> None:
-    n = int(os.environ.get("GOODENOUGH_FUZZ", 25_000))
-    outcomes = Counter(outcome(kind, seed, tmp_path / "x") for seed in range(n))
-    print(kind.name, dict(outcomes))
-    assert outcomes["refused"] > n / 5
+def test_no_file_that_a_stranger_may_send_gets_a_second_of_a_processor() -> None:
+    """Up to the largest that is fuzzed: its process is ended before that."""
+    assert all(parquet.limits(n)["seconds"] < 1 for n in (0, 1, 10_000, 2**21))
 
 
 # One file among others

@@ -379,6 +379,57 @@ def test_a_local_model_is_asked_where_it_is_given_and_else_passed_over(
     assert verified(place, "--model", tmp_path / "mine") == 0
 
 
+DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+HOSTILE_FILES = {
+    "a deep config": ("config.json", DEEP),
+    "a config of a wrong type": ("config.json", b'{"architectures": 1, "model_type": ["wav2vec2"]}'),
+    "a deep preprocessor": ("preprocessor_config.json", DEEP),
+    "a deep index": ("model.safetensors.index.json", DEEP),
+    "a shard of a long name": (
+        "model.safetensors.index.json",
+        b'{"weight_map": {"a": "' + b"x" * 5000 + b'.safetensors"}}',
+    ),
+    "a card of an impossible date": ("README.md", b"---\nrelease_date: 2023-02-31\n---\n"),
+    "a card with a tag": ("README.md", b"---\nlicense: !!python/object:os.system x\n---\n"),
+    "a card of a wrong type": ("README.md", b"---\n- 1\n- 2\n---\n"),
+    "weights that are none": ("model.safetensors", b"\xff" * 8),
+}
+"""File of a model, and its content."""
+
+
+@pytest.mark.parametrize("kind", HOSTILE_FILES)
+def test_one_model_that_cannot_be_read_costs_its_own_entry(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    name, data = HOSTILE_FILES[kind]
+    place = moved(folder, tmp_path / "submissions", "local/mine")
+    shutil.copytree(MODEL, tmp_path / "mine")
+    if name.endswith("index.json"):
+        (tmp_path / "mine" / "model.safetensors").unlink()
+    (tmp_path / "mine" / name).write_bytes(data)
+    code = verified(tmp_path / "submissions", "--model", tmp_path / "mine", "--json")
+    out, err = capsys.readouterr()
+    outcomes = {one["path"]: one for one in json.loads(out)["entries"]}
+    assert outcomes[str(folder)]["holds"] is True
+    if name == "README.md" and outcomes[str(place)]["refusal"] is None:  # a card without facts
+        assert code == (0 if outcomes[str(place)]["holds"] else 1)
+        return
+    assert code == 2
+    assert outcomes[str(place)]["refusal"].isprintable()
+    assert err.startswith("goodenough: 1 of 2 entries could not be asked again: ")
+    assert err.count("\n") == 1
+    assert verification.sidecar_of(folder).exists()
+    assert not verification.sidecar_of(place).exists()
+
+
+def test_a_model_that_is_not_there_is_refused_before_any_entry_is_asked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verified(folder, "--model", tmp_path / "gone") == 2
+    assert capsys.readouterr().err.startswith("goodenough: no folder at ")
+    assert not verification.sidecar_of(folder).exists()
+
+
 def test_a_model_with_code_of_its_own_is_never_asked(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

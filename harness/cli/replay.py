@@ -69,18 +69,31 @@ class Desk:
     """References that are local folders."""
     signals: Suite | None
     """A suite that was named."""
+    unreadable: tuple[str, ...] = ()
+    """Why candidates that were named cannot be read: it costs their entries, and no other."""
     _suites: dict[str, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, models: Sequence[str], references: Sequence[str], signals: str | None) -> Desk:
-        """Open what the user named."""
+        """Open what the user named.
+
+        Raises:
+            BadInput: there is nothing of a name; or a reference or the signals cannot be read.
+        """
         from harness import checkpoints
 
-        named, known = (
-            tuple(checkpoints.resolve(folder) for folder in some) for some in (models, references)
-        )
-        return cls(named, known, None if signals is None else open_suite(signals))
+        readable, unreadable = [], []
+        for folder in models:
+            try:
+                readable.append(checkpoints.resolve(folder))
+            except BadModel as error:
+                if not Path(folder).is_dir():
+                    raise
+                unreadable.append(str(error))
+        known = tuple(checkpoints.resolve(folder) for folder in references)
+        suite = None if signals is None else open_suite(signals)
+        return cls(tuple(readable), known, suite, tuple(unreadable))
 
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
@@ -146,15 +159,19 @@ class Desk:
         wanted = entry.model
         if not wanted.repo_id.startswith("local/"):
             return _same(checkpoints.resolve(wanted.repo_id, wanted.revision), entry)
-        for checkpoint in self.models:
-            if _is(checkpoint, wanted.revision, wanted.weights_sha256):
-                return checkpoint
         name = wanted.repo_id.removeprefix("local/")
-        for checkpoint in self.models:
-            if len(self.models) == 1 or checkpoint.ref.repo_id == wanted.repo_id:
-                return _same(checkpoint, entry)
-        if (starter := _starter(name)) is not None:
-            return _same(starter, entry)
+        starter = _starter(name)
+        alike = [c for c in self.models if _is(c, wanted.revision, wanted.weights_sha256)]
+        namesakes = [c for c in self.models if c.ref.repo_id == wanted.repo_id]
+        if same := [c for c in namesakes if c in alike]:
+            return same[0]
+        if not namesakes and starter is not None and _is(starter, wanted.revision, wanted.weights_sha256):
+            return starter
+        alone = self.models if len(self.models) + len(self.unreadable) == 1 else ()
+        for checkpoint in (*alike, *namesakes, *alone, *([starter] if starter else [])):
+            return _same(checkpoint, entry)
+        if self.unreadable:
+            raise BadModel(self.unreadable[0])
         raise Unavailable(f"its model is a local folder; give it with --model path/to/{name}")
 
     def open(self, checkpoint: Checkpoint, entry: Entry) -> Classifier:

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     metavar="COMMIT",
     help="What the draw depends on; default: the commit checked out, or a random number where there is none.",
 )
-@click.option("-k", "k", type=click.IntRange(1), default=64, show_default=True, help="Verdicts to ask again.")
+@click.option(
+    "-k", "k", type=click.IntRange(1), default=256, show_default=True, help="Verdicts to ask again."
+)
 @click.option(
     "--held-back",
     metavar="PRIVATE",
@@ -73,7 +75,7 @@ def verify(
     unpublished, too. Its lift on them, beside the lift on the public ones, is written as
     TASK@SIGNALS.held-back.json: numbers alone, nothing of the clips.
 
-    Example: goodenough verify submissions/ -k 64
+    Example: goodenough verify submissions/
 
     Exit code 0: all hold. 1: some do not, or are not valid, or this machine is at fault. 2: some could not be
     asked.

@@ -9,6 +9,7 @@ import csv
 import io
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import soundfile
 
 from harness import audio, tasks, untrusted
 from harness.dataset import corpora
+from harness.documents import to_json
 from tests import hostile
 from tests.fuzz import mutate
-from tests.fuzz.json_files import EMOTION, differing, known, through
+from tests.fuzz.json_files import EMOTION, differing, known, through, written_back
 from tests.fuzz.model_files import plain_yaml
 from tests.fuzz.target import Refused, Target
 
@@ -191,6 +193,41 @@ def _same_recipe(value: Any, data: bytes) -> str | None:
     return None if same else "other models or corpora"
 
 
+@cache
+def _of_pins() -> tuple[Any, Any, str]:
+    """A recipe, its task, and the hash that its pins must have."""
+    import tempfile
+
+    from harness.recipes import reading
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text(RECIPE)
+        recipe, task = reading.read(str(path))
+    return recipe, task, reading.content_sha256(recipe, task)
+
+
+def _pins() -> list[bytes]:
+    from harness.recipes.pins import Pins
+
+    recipe, _, sha256 = _of_pins()
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    return [to_json(Pins(recipe.name, sha256, {"org/ear": commit}, {"street": commit})).encode()]
+
+
+def _read_pins(path: Path) -> Any:
+    from harness.recipes import pins
+
+    recipe, task, _ = _of_pins()
+    return pins._begun(recipe, task, path.parent)
+
+
+def _same_pins(value: Any, data: bytes) -> str | None:
+    from harness.recipes.pins import Pins
+
+    return written_back(Pins)(value, data)
+
+
 def _results(path: Path) -> Any:
     from harness.hub.repository import Repository
     from harness.submit import offers
@@ -326,6 +363,7 @@ TARGETS = (
         _named("t.yaml"),
     ),
     Target("recipe", known(RECIPE), mutate.yaml_text, _recipe, _same_recipe, _named("recipe.yaml")),
+    Target("pins of a recipe", _pins, mutate.json_text, _read_pins, _same_pins, _named(".recipe.json")),
     Target("results on a model's page", known(RESULTS), mutate.yaml_text, _results, _as_pyyaml),
     Target("data card", known(DATA_CARD), mutate.yaml_text, _data_card),
     Target("metadata.csv", known(METADATA), csv_text, _corpus, _as_csv, _corpus_place),
