@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.judging import judged
+from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.progress import progress_bar
 from harness.cli.terminal import say
 from harness.plurals import plural
@@ -19,6 +19,7 @@ from harness.plurals import plural
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.cli.engines import AtWork
+    from harness.cli.terminal import Opening
     from harness.dataset.corpora import Corpus
     from harness.dataset.signals import Suite
     from harness.documents import Cell
@@ -41,6 +42,7 @@ def outgoing(
     judges: Sequence[Checkpoint],
     search: str,
     place: Path,
+    opening: Opening,
     work: AtWork,
 ) -> dict[str, Cell]:
     """Extract the candidate's signals from the clips of a suite and let the references judge them.
@@ -55,6 +57,7 @@ def outgoing(
         judges: the references.
         search: name of the search.
         place: the folder.
+        opening: how models are opened.
         work: what opens models, and has them extract and judge.
 
     Returns:
@@ -75,7 +78,7 @@ def outgoing(
             progress=step,
         )
     own = load(str(place))
-    folders = [judged(judge, own, task, place / "verdicts", None, work) for judge in judges]
+    folders = [evaluate_cached(judge, own, task, place / "verdicts", None, opening, work) for judge in judges]
     entries = [store.read(folder) for folder in folders]
     found = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
     _write(place / "outgoing.json", found)

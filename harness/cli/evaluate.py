@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.cached_evaluation import earlier_result
 from harness.cli.early_stop import Asked
 from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
@@ -290,7 +291,9 @@ def _outgoing(
     others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
     path = entry_path(ref, task.name, suite.ref(task.name).sha256)
     place = out / ".own" / f"{path}-{search}"
-    found = outgoing(candidate.classifier, labels, suite, task, others, search, place, candidate.work)
+    found = outgoing(
+        candidate.classifier, labels, suite, task, others, search, place, candidate.opening, candidate.work
+    )
     if not quiet:
         show_outgoing(ref.repo_id, task.name, found)
     say(f"own signals and verdicts on them: {place}")
@@ -328,7 +331,9 @@ def _evaluated(
     from leaderboard import report
 
     asked = Asked()
-    folder = None if until_width else _done_before(candidate, suite, task, labels, out)
+    folder = None
+    if until_width is None:
+        folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
     if folder is not None:
         say(f"{task.name}: evaluated before, and nothing has changed since")
         remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
@@ -357,38 +362,6 @@ def _evaluated(
     if not quiet:
         say(f"report: {page}\n")
     return entry, folder
-
-
-def _done_before(candidate: _Candidate, suite: Suite, task: Task, labels: LabelMap, out: Path) -> Path | None:
-    """The folder of a complete entry of the same model, signals, labels, versions and arithmetic."""
-    from harness.dataset.shards import sha256_of
-    from harness.documents import entry_path
-    from harness.errors import BadInput
-    from harness.provenance import own_version, versions
-    from harness.submit import store
-
-    ref = candidate.checkpoint.ref
-    folder = out / entry_path(ref, task.name, suite.ref(task.name).sha256)
-    try:
-        entry = store.read(folder)
-    except BadInput:
-        return None
-    opening = candidate.opening
-    same = (
-        entry.complete
-        and entry.model == ref
-        and entry.signals.sha256 == suite.ref(task.name).sha256
-        and entry.references == suite.counts(task.name)
-        and entry.label_map == labels
-        and entry.run.dtype == opening.dtype
-        and entry.run.batch_size == opening.batch_size
-        and opening.device in (None, entry.run.device)
-        and entry.run.versions == versions()
-        and entry.run.goodenough == own_version()
-        and (folder / store.VERDICTS).is_file()
-        and sha256_of(folder / store.VERDICTS) == entry.verdicts_sha256
-    )
-    return folder if same else None
 
 
 def _kept(out: Path, entry: Entry, verdicts: pa.Table) -> Path:

@@ -112,7 +112,7 @@ def _made(
             todo = [one for one in each if one.why is None]
             if todo:
                 bench = Bench(recipe, task, corpus, source, place, out)
-                judged_by_all(bench, list(bench.extracted(todo, work)), work)
+                judged_by_all(bench, list(bench.extracted(todo, work)), opening, work)
     return told
 
 

@@ -21,6 +21,7 @@ from harness.plurals import plural
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.cli.engines import AtWork
+    from harness.cli.terminal import Opening
     from harness.dataset.corpora import Corpus
     from harness.extract.contract import Search
     from harness.manifest import CorpusRef
@@ -192,9 +193,9 @@ class _reported:  # noqa: N801 - reads as a statement
         return True
 
 
-def judged_by_all(bench: Bench, ready: Sequence[_Ready], work: AtWork) -> None:
+def judged_by_all(bench: Bench, ready: Sequence[_Ready], opening: Opening, work: AtWork) -> None:
     """Everybody's verdicts on all signals; those on an earlier state of the folder go."""
-    from harness.cli.judging import judged
+    from harness.cli.cached_evaluation import evaluate_cached
     from harness.dataset.layout import VERDICTS
     from harness.dataset.signals import Suite
     from harness.submit import store
@@ -205,7 +206,11 @@ def judged_by_all(bench: Bench, ready: Sequence[_Ready], work: AtWork) -> None:
     kept = set()
     for one in ready:
         with _reported(one.told):
-            kept.add(judged(one.checkpoint, suite, bench.task, bench.place / VERDICTS, one.label_map, work))
+            kept.add(
+                evaluate_cached(
+                    *(one.checkpoint, suite, bench.task, bench.place / VERDICTS, one.label_map, opening, work)
+                )
+            )
     now = suite.ref(bench.task.name).sha256
     models = {store.read(folder).model for folder in kept}
     for folder in suite.verdicts():

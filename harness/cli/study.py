@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.encodings import json_text
 from harness.cli.engines import Here
-from harness.cli.judging import judged
 from harness.cli.progress import waiting
 from harness.cli.selection import OutputPath, named_tasks
 from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
@@ -95,14 +95,18 @@ def _answered(
         folder = own.get(reference.model)
         if folder is None:
             checkpoint = checkpoint_of(reference.model, further, suite, "--model")
-            folder = judged(checkpoint, suite, task, out / "entries", label_map, Here(opening))
+            folder = evaluate_cached(
+                checkpoint, suite, task, out / "entries", label_map, opening, Here(opening)
+            )
         found.append((store.read(folder), store.verdicts(folder)))
     weights = {entry.model.weights_sha256 for entry, _ in found}
     for checkpoint in further:
         if checkpoint.ref.weights_sha256 in weights:
             continue
         try:
-            folder = judged(checkpoint, suite, task, out / "entries", label_map, Here(opening))
+            folder = evaluate_cached(
+                checkpoint, suite, task, out / "entries", label_map, opening, Here(opening)
+            )
         except BadLabels as error:
             say(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
             continue

@@ -1,0 +1,110 @@
+"""A model's result on a task: the one that lies in a folder where nothing has changed since, or a new one.
+
+Public: earlier_result, evaluate_cached.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.progress import live_table
+from harness.cli.terminal import class_names_for, label_map_for
+
+if TYPE_CHECKING:
+    from harness.checkpoints import Checkpoint
+    from harness.cli.engines import AtWork
+    from harness.cli.terminal import Opening
+    from harness.dataset.signals import Suite
+    from harness.records import LabelMap, ModelRef
+    from harness.tasks import Task
+
+
+def earlier_result(
+    root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: Opening
+) -> Path | None:
+    """The folder of a complete entry that a new run would only repeat; None where there is none.
+
+    As for single answers (`score.answers`), all that a logit depends on must be the same: weights, config,
+    preprocessor, type, device where one was named, versions; and so must signals, labels and batch size.
+
+    Args:
+        root: folder of entries.
+        model: the model, pinned.
+        labels: how its classes are read.
+        suite: what it would be evaluated on.
+        task: the task.
+        opening: how it would be opened.
+    """
+    from harness.dataset.shards import sha256_of
+    from harness.documents import entry_path
+    from harness.errors import BadInput
+    from harness.provenance import own_version, versions
+    from harness.records import PROTOCOL
+    from harness.submit import store
+
+    folder = root / entry_path(model, task.name, suite.ref(task.name).sha256)
+    try:
+        entry = store.read(folder)
+    except BadInput:
+        return None
+    same = (
+        entry.complete
+        and entry.protocol == PROTOCOL
+        and entry.model == model
+        and entry.signals.sha256 == suite.ref(task.name).sha256
+        and entry.references == suite.counts(task.name)
+        and entry.label_map == labels
+        and entry.run.dtype == opening.dtype
+        and entry.run.batch_size == opening.batch_size
+        and (opening.device is None or _kind(opening.device) == _kind(entry.run.device))
+        and entry.run.versions == versions()
+        and entry.run.goodenough == own_version()
+        and (folder / store.VERDICTS).is_file()
+        and sha256_of(folder / store.VERDICTS) == entry.verdicts_sha256
+    )
+    return folder if same else None
+
+
+def _kind(device: str) -> str:
+    """Which card it was does not matter."""
+    return device.split(":")[0]
+
+
+def evaluate_cached(
+    checkpoint: Checkpoint,
+    suite: Suite,
+    task: Task,
+    root: Path,
+    label_map: Path | None,
+    opening: Opening,
+    work: AtWork,
+) -> Path:
+    """The folder of a model's entry below `root`; the model is opened only where no earlier result serves.
+
+    Args:
+        checkpoint: the model.
+        suite: what it is evaluated on.
+        task: the task.
+        root: folder of entries.
+        label_map: an explicit reading of its class names.
+        opening: how it is opened.
+        work: what opens it, and asks it.
+
+    Raises:
+        BadLabels: its classes cannot be mapped to the task.
+    """
+    from harness.score import evaluation
+    from harness.submit import store
+
+    class_names = class_names_for(checkpoint, work.open)
+    labels = label_map_for(class_names, checkpoint.ref, task, label_map)
+    if (folder := earlier_result(root, checkpoint.ref, labels, suite, task, opening)) is not None:
+        return folder
+    with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
+        keep = partial(store.write, root)
+        classifier = work.open(checkpoint)
+        return evaluation.evaluate(
+            classifier, labels, suite, task, root, keep=keep, judge=work.judge, progress=progress
+        )
