@@ -134,12 +134,5 @@ def small_suite(root: Path) -> signals.Suite:
 
 def entry_on(suite: signals.Suite, out: Path) -> tuple[Entry, list[Verdict]]:
     """An entry of `Loud` and its verdicts."""
-    entry, table = evaluate(
-        Loud(),  # type: ignore[arg-type]
-        LABELS,
-        suite,
-        TASK,
-        out,
-        keep=lambda entry, table: (entry, table),
-    )
-    return entry, [Verdict(**{**row, "p": tuple(row["p"])}) for row in table.to_pylist()]
+    result = evaluate(Loud(), LABELS, suite, TASK, out)  # type: ignore[arg-type]
+    return result.entry, [Verdict(**{**row, "p": tuple(row["p"])}) for row in result.verdicts.to_pylist()]

@@ -7,7 +7,7 @@ import errno
 import os
 import random
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,8 @@ class Counted(Loud):
 
 def evaluated(suite: signals.Suite, out: Path) -> Result:
     model: Any = Counted()
-    keep: Callable[..., Any] = lambda entry, table: (entry, table.to_pylist())  # noqa: E731
-    entry, rows = evaluation.evaluate(model, LABELS, suite, TASK, out, keep=keep)
-    return dataclasses.replace(entry, run=None), rows, model.n_heard
+    result = evaluation.evaluate(model, LABELS, suite, TASK, out)
+    return dataclasses.replace(result.entry, run=None), result.verdicts.to_pylist(), model.n_heard
 
 
 @pytest.fixture(scope="module")

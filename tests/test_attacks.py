@@ -196,11 +196,7 @@ COPIES = {"one bit flipped": one_bit, "bfloat16": bfloat16, "one step": fine_tun
 def evaluated(folder: Path, part: Suite, task: str, out: Path) -> Entry:
     model = models.load(str(folder), batch_size=64)
     label_map = labels.harmonise(model.class_names, TASKS[task])
-    found: list[Entry] = []
-    evaluation.evaluate(
-        model, label_map, part, part.task(task), out, keep=lambda entry, table: found.append(entry)
-    )
-    return found[0]
+    return evaluation.evaluate(model, label_map, part, part.task(task), out).entry
 
 
 def copied(

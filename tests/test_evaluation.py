@@ -44,9 +44,8 @@ def suite(tmp_path):
 def evaluated(suite, out, candidate=None, **options):
     """Entry and rows, and how many sounds were heard for them."""
     candidate = candidate or Candidate()
-    keep = lambda entry, table: (entry, table.to_pylist())  # noqa: E731
-    entry, rows = evaluation.evaluate(candidate, LABELS, suite, TASK, out, keep=keep, **options)
-    return entry, rows, len(candidate.heard)
+    result = evaluation.evaluate(candidate, LABELS, suite, TASK, out, **options)
+    return result.entry, result.verdicts.to_pylist(), len(candidate.heard)
 
 
 PROOF = 8 + 16

@@ -5,7 +5,6 @@ Public: earlier_result, evaluate_cached.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,8 +102,7 @@ def evaluate_cached(
     if (folder := earlier_result(root, checkpoint.ref, labels, suite, task, opening)) is not None:
         return folder
     with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
-        keep = partial(store.write, root)
-        classifier = work.open(checkpoint)
-        return evaluation.evaluate(
-            classifier, labels, suite, task, root, keep=keep, judge=work.judge, progress=progress
+        result = evaluation.evaluate(
+            work.open(checkpoint), labels, suite, task, root, judge=work.judge, progress=progress
         )
+    return store.write(root, result.entry, result.verdicts)

@@ -36,13 +36,12 @@ from harness.cli.terminal import (
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.documents import Cell, Entry
     from harness.models import Classifier
     from harness.records import LabelMap
+    from harness.score.evaluation import Result
     from harness.tasks import Task
 
 
@@ -321,8 +320,6 @@ def _evaluated(
     until_width: float | None,
     quiet: bool,
 ) -> tuple[Entry, Path]:
-    from functools import partial
-
     from harness.cli.tables import show_text
     from harness.journal import remove_stale_locks
     from harness.score import evaluation
@@ -337,20 +334,21 @@ def _evaluated(
     if folder is not None:
         say(f"{task.name}: evaluated before, and nothing has changed since")
         remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
+        entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
         with live_table(task.name) as progress:
-            folder = evaluation.evaluate(
+            result = evaluation.evaluate(
                 candidate.classifier,
                 labels,
                 suite,
                 task,
                 out,
-                keep=partial(_kept, out),
                 until_width=until_width,
                 judge=candidate.work.judge,
                 progress=asked.counting(progress),
             )
-    entry, verdicts, page = store.read(folder), store.verdicts(folder), folder / _REPORT
+        folder, entry, verdicts = _saved(out, result), result.entry, result.frame()
+    page = folder / _REPORT
     if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
     if not page.is_file():
@@ -364,10 +362,11 @@ def _evaluated(
     return entry, folder
 
 
-def _kept(out: Path, entry: Entry, verdicts: pa.Table) -> Path:
+def _saved(out: Path, result: Result) -> Path:
     """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
     from harness.submit import store
 
-    root = out if entry.complete else out / ".partial"
-    (root / entry.path / _REPORT).unlink(missing_ok=True)  # what lies there is always of the entry beside it
-    return store.write(root, entry, verdicts)
+    root = out if result.entry.complete else out / ".partial"
+    # What lies there is always of the entry beside it.
+    (root / result.entry.path / _REPORT).unlink(missing_ok=True)
+    return store.write(root, result.entry, result.verdicts)

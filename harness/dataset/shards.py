@@ -1,6 +1,7 @@
 """Parquet files: written whole or not at all, read in batches.
 
-Public: write_rows, read_rows, Rows, write_verdicts, verdicts, frame_of, read_verdicts, sha256_of, TEXTS.
+Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, read_verdicts,
+sha256_of, TEXTS.
 """
 
 from __future__ import annotations
@@ -139,11 +140,21 @@ class Rows:
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
     """Write `verdicts.parquet`, from records or from a table of VERDICTS; returns the sha256 of the file."""
-    buffer = io.BytesIO()
     table = verdicts if isinstance(verdicts, pa.Table) else schema.verdict_table(verdicts)
+    data = _parquet_of(table)
+    replace_file(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def verdicts_sha256(table: pa.Table) -> str:
+    """The sha256 of the file that `write_verdicts` makes of a table."""
+    return hashlib.sha256(_parquet_of(table)).hexdigest()
+
+
+def _parquet_of(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    replace_file(path, buffer.getvalue())
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
+    return buffer.getvalue()
 
 
 def verdicts(

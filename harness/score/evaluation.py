@@ -1,17 +1,20 @@
 """One candidate on one task: from a loaded model to an entry with its verdicts.
 
-Public: evaluate, judge_shard, Progress, Judge.
+Public: evaluate, Result, judge_shard, Progress, Judge.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
+from harness.dataset import shards
 from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
@@ -27,10 +30,6 @@ from harness.score.units import Unit, shard_of, units_of, visits
 from harness.seeds import generator
 from harness.tasks import Task
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Kept = TypeVar("Kept")
 Progress = Callable[[int, int, Live | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
 Judge = Callable[
@@ -42,6 +41,20 @@ _STEP = 1.05
 """Factor by which the clips heard must grow before an early stop is thought of again."""
 
 
+@dataclass(frozen=True)
+class Result:
+    """What came of an evaluation; `submit.store.write` saves it."""
+
+    entry: Entry
+    """Who, what, how, and the scorecard."""
+    verdicts: pa.Table
+    """The rows it was counted from, with the columns of `schema.VERDICTS`."""
+
+    def frame(self) -> pd.DataFrame:
+        """The verdicts, as `submit.store.verdicts` reads them."""
+        return shards.frame_of(self.verdicts)
+
+
 def evaluate(
     classifier: Classifier,
     label_map: LabelMap,
@@ -49,12 +62,11 @@ def evaluate(
     task: Task,
     out: Path,
     *,
-    keep: Callable[[Entry, pa.Table], Kept],
     until_width: float | None = None,
     judge: Judge = transfer.judge,
     progress: Progress = lambda n, total, live: None,
-) -> Kept:
-    """Judge every unit that was never judged before, sum up, and have the result kept.
+) -> Result:
+    """Judge every unit that was never judged before, and sum up.
 
     Answers go to a book below `out` as they come, and stay there: a run that was cut off continues, shards of
     it are merged, and a suite that has grown costs only what is new.
@@ -65,14 +77,13 @@ def evaluate(
         suite: clips and signals.
         task: the task.
         out: folder of results.
-        keep: given the entry, with its hash still missing, and the verdicts; writes them.
         until_width: stop when the interval of the lift is at most that to either side; only the headline
             family is judged, and the entry is not complete.
         judge: what judges; here, unless it is said.
         progress: see `Progress`.
 
     Returns:
-        What `keep` returned.
+        The entry and its verdicts; nothing of them is written.
 
     Raises:
         NotValid: the batch size moves the logits of this model; nothing is judged.
@@ -99,7 +110,7 @@ def evaluate(
         asked = (time.monotonic() - started, len(judged) - n_known, n_known)
         complete = len(judged) == len(units)
         entry = _entry(classifier, label_map, suite, task, table, proof, complete, asked)
-        return keep(entry, table)
+        return Result(entry, table)
     finally:
         book.close()
 
@@ -276,5 +287,5 @@ def _entry(
         likeness=likeness,
         complete=complete,
         n_verdicts=table.num_rows,
-        verdicts_sha256="",
+        verdicts_sha256=shards.verdicts_sha256(table),
     )

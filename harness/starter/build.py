@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
@@ -189,7 +188,8 @@ def _verdicts(plan: Plan, step: Step, part: Path) -> None:
     classifier, task = _reference(plan, step)
     label_map = labels.harmonise(classifier.class_names, task)
     suite = Suite(_panel(plan, task), NAME)
-    evaluation.evaluate(classifier, label_map, suite, task, _answers(), keep=partial(store.write, part))
+    result = evaluation.evaluate(classifier, label_map, suite, task, _answers())
+    store.write(part, result.entry, result.verdicts)
 
 
 def _anchor(plan: Plan, step: Step, part: Path) -> None:
@@ -205,8 +205,9 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
     regression = cast(models.Classifier, baselines.regression(learnt))
     anchors = {baselines.RANDOM: models.load(str(network), batch_size=64), baselines.REGRESSION: regression}
     for name, model in anchors.items():
-        label_map, keep = labels.harmonise(model.class_names, task), partial(store.write, part / name)
-        evaluation.evaluate(model, label_map, suite, task, _answers(), keep=keep)
+        label_map = labels.harmonise(model.class_names, task)
+        result = evaluation.evaluate(model, label_map, suite, task, _answers())
+        store.write(part / name, result.entry, result.verdicts)
 
 
 def _answers() -> Path:

@@ -30,8 +30,6 @@ from harness.submit.sidecar import Sidecar, differences
 from harness.submit.verify import label_map_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from harness.models import Classifier
 
 SUFFIX = ".held-back.json"
@@ -106,14 +104,10 @@ def measure(
     """
     entry = store.read(folder)
 
-    def both(asked: Entry, table: pa.Table) -> tuple[Entry, pa.Table]:
-        return asked, table
-
     labels, task = label_map_of(entry, classifier), suite.task(entry.task)
-    private, table = evaluation.evaluate(classifier, labels, suite, task, out, keep=both, progress=progress)
-    verdicts = table.to_pandas(ignore_metadata=True)
-    lifts = compare(Asked(entry, store.verdicts(folder)), Asked(private, verdicts))
-    return None if lifts is None else record_of(folder, private, lifts)
+    private = evaluation.evaluate(classifier, labels, suite, task, out, progress=progress)
+    lifts = compare(Asked(entry, store.verdicts(folder)), Asked(private.entry, private.frame()))
+    return None if lifts is None else record_of(folder, private.entry, lifts)
 
 
 def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:

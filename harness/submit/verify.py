@@ -185,19 +185,17 @@ def reproduce(
     entry = store.read(folder)
     task = suite.task(entry.task)
 
-    def both(again: Entry, table: pa.Table) -> tuple[Entry, pa.Table]:
-        return again, table
-
     labels = label_map_of(entry, classifier)
-    again, table = evaluation.evaluate(classifier, labels, suite, task, out, keep=both, progress=progress)
+    result = evaluation.evaluate(classifier, labels, suite, task, out, progress=progress)
+    again, verdicts = result.entry, result.frame()
     tolerance = TOLERANCE[entry.run.dtype]
-    compared = compare(store.verdicts(folder), _frame(table), task, entry.run.dtype, whole=True)
+    compared = compare(store.verdicts(folder), verdicts, task, entry.run.dtype, whole=True)
     unlike = list(likeness_differences(entry.likeness, again.likeness, tolerance))
     card = again.scorecard
     if not unlike and copies(entry.likeness) != copies(again.likeness):
         # A correlation on either side of the bound, and as good as the same: no number is to hang on it.
         references, as_said = entry.references, copies(entry.likeness)
-        card = summarise(_frame(table), task, entry.model, references, labels, as_said)
+        card = summarise(verdicts, task, entry.model, references, labels, as_said)
     n_different = len(unlike) + len(list(differences(entry.scorecard, card, "scorecard")))
     return _verification(folder, entry, classifier, machine, compared, None, n_different, differing, started)
 

@@ -267,9 +267,8 @@ def early_stop(suite: Suite, folder: Path) -> tuple[int, int, float]:
             suite,
             TASK,
             folder / str(width),
-            keep=lambda entry, table: entry,
             until_width=width,
-        )
+        ).entry
         asked.append(guesser.n_asked)
         headline = entry.scorecard.headline
         assert headline is not None
@@ -288,7 +287,7 @@ from harness.tasks import TASKS
 suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 classifier = models.load(model, device="cpu", batch_size=64)
 label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
-evaluation.evaluate(classifier, label_map, suite, TASKS["emotion"], out, keep=lambda entry, table: None)
+evaluation.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
