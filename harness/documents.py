@@ -170,6 +170,11 @@ class Scorecard:
         """The family that ranks, if its signals are published."""
         return next((f for f in self.families if f.family == FAMILIES[0]), None)
 
+    @property
+    def lift(self) -> Estimate | None:
+        """The lift of the headline family, which ranks; None where its signals are not published."""
+        return None if self.headline is None else self.headline.rates.lift
+
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:

@@ -73,7 +73,7 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
     # Where gradio keeps what it hands out: a file that lies there already, as one of a room, is not copied.
     os.environ["GRADIO_TEMP_DIR"] = str(rooms.root)
     desk = _Desk(shelf, rooms, limits)
-    tasks = [task.name for task in shelf.suite.tasks]
+    tasks = list(shelf.suite.task_names)
     names = list(dict.fromkeys([*shelf.board.tasks, *tasks])) or ["no task"]
     with gr.Blocks(title="goodenough", analytics_enabled=False, fill_width=True) as page:
         _ours(pages.render("app_head.html.j2", {"synthetic": texts.is_synthetic(shelf.suite)}))

@@ -217,14 +217,14 @@ def standing(entry: Entry, ranking: Ranking | None) -> Standing | None:
     A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking
     itself counts otherwise: all models on the same resampled clips, which tells more of them apart.
     """
-    lift = _lift(entry)
+    lift = entry.scorecard.lift
     if ranking is None or lift is None or lift.value is None or lift.low is None or lift.high is None:
         return None
     if (entry.signals.sha256, entry.protocol) != (ranking.signals.sha256, PROTOCOL):
         return None
     weights = entry.model.weights_sha256
     there = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
-    others = [_lift(row.entry) for row in ranking.rows if row.entry.model.weights_sha256 != weights]
+    others = [row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights]
     known = [o for o in others if o is not None and o.value is not None]
     return Standing(
         place=1 + sum(o.value > lift.value for o in known if o.value is not None),
@@ -238,11 +238,6 @@ def standing(entry: Entry, ranking: Ranking | None) -> Standing | None:
 def _end(end: float | None, estimate: Estimate) -> float:
     """An end of an interval; the value where it has none."""
     return float(estimate.value or 0.0) if end is None else end
-
-
-def _lift(entry: Entry) -> Estimate | None:
-    headline = entry.scorecard.headline
-    return None if headline is None else headline.rates.lift
 
 
 def _folder(name: str) -> str | None:

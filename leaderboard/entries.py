@@ -120,7 +120,7 @@ def find(
 def _unrankable(found: Found) -> str | None:
     """Why an entry that calls itself ranked cannot be; None where it can, or does not."""
     card = found.entry.scorecard
-    if card.ranked and (card.headline is None or card.headline.rates.lift.value is None):
+    if card.ranked and (card.lift is None or card.lift.value is None):
         return (
             f"the entry {found.entry.path} calls itself ranked but has no lift; "
             "its scorecard does not follow from its verdicts: goodenough validate tells more"
@@ -199,7 +199,7 @@ def _apart(found: Found, suite: Suite, problems: Problems) -> str | None:
     entry = found.entry
     if line := problems.get(found.folder):
         return f"The suite's own entry of it is not valid: {line}."
-    if entry.task not in {task.name for task in suite.tasks}:
+    if not suite.has_task(entry.task):
         return None
     if found.key != (suite.ref(entry.task).sha256, PROTOCOL):
         return None  # of signals that were: stale, as such submissions are

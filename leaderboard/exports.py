@@ -203,9 +203,7 @@ FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
 
 def badge(row: Row, ranking: Ranking) -> str:
     """A small picture for the model's page: its lift, and its place."""
-    headline = row.entry.scorecard.headline
-    lift = None if headline is None else headline.rates.lift
-    value = wording.text(lift, "difference")
+    value = wording.text(row.entry.scorecard.lift, "difference")
     place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
     suite = " (synthetic suite)" if ranking.synthetic else ""
     left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {place}"

@@ -22,7 +22,8 @@ from harness import audio
 from harness.dataset.signals import Suite
 from harness.numerals import number
 from harness.records import Clip, ModelRef, SufficientSignal, Waveform
-from harness.score import stimuli
+from harness.score import acceptance, stimuli
+from harness.score.acceptance import at_level_zero
 from harness.score.units import units_of
 from harness.seeds import seed_of
 from leaderboard import plots, wording
@@ -124,11 +125,9 @@ def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
 
     Nested levels and further controls are passed over.
     """
-    first = verdicts["level"].isna() | (verdicts["level"] == 0)
-    first &= verdicts["replicate"].isna() | (verdicts["replicate"] == 0)
+    first = at_level_zero(verdicts) & (verdicts["replicate"].isna() | (verdicts["replicate"] == 0))
     rows = verdicts[(verdicts["stimulus"] == stimulus) & first]
-    answers = rows["predicted"] == rows["expected"]
-    return dict(zip(rows["signal_id"], answers.tolist(), strict=True))
+    return dict(zip(rows["signal_id"], acceptance.accepted(rows).tolist(), strict=True))
 
 
 def examples(

@@ -110,7 +110,7 @@ def context(
     ranking = board.current_of(task)
     place = paths.anchor(task)
     matrices = () if ranking is None else ranking.matrices
-    references = () if suite is None or task not in _tasks(suite) else suite.references(task)
+    references = () if suite is None or not suite.has_task(task) else suite.references(task)
     grid = heat.grid(matrices, place, links, () if ranking is None else ranking.all_rows)
     return {
         "task": task,
@@ -298,7 +298,3 @@ def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple
         if picture is not None:
             n = len(scatter.points(ranking.rows, kind))
             yield kind, n, Markup(picture)  # noqa: S704 - its texts are escaped
-
-
-def _tasks(suite: Suite) -> set[str]:
-    return {task.name for task in suite.tasks}

@@ -72,10 +72,10 @@ def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
     """
     found = []
     for row in rows:
-        headline = row.entry.scorecard.headline
+        lift = row.entry.scorecard.lift
         where = _size(row) if kind == "size" else _day(row)
-        if row.rank is not None and headline is not None and headline.rates.lift.value is not None and where:
-            found.append(Point(row, *where, headline.rates.lift))
+        if row.rank is not None and lift is not None and lift.value is not None and where:
+            found.append(Point(row, *where, lift))
     return found
 
 

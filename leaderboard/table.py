@@ -369,9 +369,9 @@ def _held_back(folder: Path) -> HeldBack | None:
 
 
 def _lift(entry: Entry) -> float:
-    headline = entry.scorecard.headline
-    value = None if headline is None else headline.rates.lift.value
-    return nan if value is None else value  # `entries.find` leaves out those that have none
+    lift = entry.scorecard.lift
+    # `entries.find` leaves out those that have none.
+    return nan if lift is None or lift.value is None else lift.value
 
 
 def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -25,6 +25,7 @@ from harness.documents import Entry
 from harness.errors import BadSignals
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from harness.score import flat_earth, information
+from harness.score.acceptance import accepted
 from harness.score.estimates import clip_weights, clustered, median
 from harness.score.judgements import gather
 from harness.score.likeness import copies
@@ -168,9 +169,8 @@ def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Esti
     rows = frame[asked & frame["expected"].isin(sorted(entry.label_map.covered))]
     if rows.empty:
         return ()
-    right = (rows["predicted"] == rows["expected"]).astype(float)
     keys = [rows["level"].astype(int), rows["clip_id"], rows["reference"]]
-    wide = right.groupby(keys).mean().unstack()
+    wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].mean().unstack()
     levels = set(wide.index.get_level_values(0))
     if levels != set(range(N_LEVELS)):
         return ()

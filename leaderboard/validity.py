@@ -122,7 +122,7 @@ def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
         return lines
     entry = store.read(folder)
     lines = facts.ahead(entry)
-    if lines or suite is None or entry.task not in {task.name for task in suite.tasks}:
+    if lines or suite is None or not suite.has_task(entry.task):
         return lines
     answers = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
     return against.problems(folder, suite) if answers else []
@@ -130,19 +130,17 @@ def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
 
 def _not_counted(folder: Path, entry: Entry) -> list[str]:
     """A lift that is not that of the rows."""
-    headline = entry.scorecard.headline
-    if headline is None or headline.rates.lift.value is None:
+    lift = entry.scorecard.lift
+    if lift is None or lift.value is None:
         return []
     try:
         values = reading.paired(folder / store.VERDICTS, entry).values
     except BadSignals as error:
         return [str(error)]
     counted = float(np.nanmean(values, axis=0).mean()) if values.size else float("nan")
-    if abs(headline.rates.lift.value - counted) <= _ROUNDING:
+    if abs(lift.value - counted) <= _ROUNDING:
         return []
-    return [
-        f"scorecard: lift {headline.rates.lift.value:g}, expected {counted:g}, as counted from the verdicts"
-    ]
+    return [f"scorecard: lift {lift.value:g}, expected {counted:g}, as counted from the verdicts"]
 
 
 def _tasks(suite: Suite | None) -> list[Task]:

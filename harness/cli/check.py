@@ -243,10 +243,9 @@ def _verdict(hearing: list[Finding], readings: list[tuple[Task, Finding]], suite
             f"Not ready: {', '.join(failed.values())}. That is a fault of goodenough: please report it.",
             "",
         )
-    there = [task.name for task in suite.tasks]
     fitting = [task.name for task, reading in readings if reading.passed]
     others = [task.name for task, reading in readings if reading.passed is False]
-    if ready := [name for name in fitting if name in there]:
+    if ready := [name for name in fitting if suite.has_task(name)]:
         text = f"Ready to evaluate on {', '.join(ready)}"
         if unready := [name for name in (*fitting, *others) if name not in ready and _is_given("task_names")]:
             tasks = "".join(f" --task {name}" for name in ready)
@@ -254,8 +253,8 @@ def _verdict(hearing: list[Finding], readings: list[tuple[Task, Finding]], suite
         return f"{text}:", _evaluate()
     if fitting:
         return (
-            f"Ready, but {suite.name} has no signals of {', '.join(fitting)}, only of {', '.join(there)};"
-            " with a suite that has some:",
+            f"Ready, but {suite.name} has no signals of {', '.join(fitting)}, only of"
+            f" {', '.join(suite.task_names)}; with a suite that has some:",
             f"{_evaluate('signals')} --signals SOURCE",
         )
     if _is_given("label_map"):

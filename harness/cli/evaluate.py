@@ -249,7 +249,7 @@ def _chosen(
         if len(refusals) == 1:
             raise BadLabels(refusals[0])
         some = ", ".join(map(repr, class_names[:4])) + (", ..." if len(class_names) > 4 else "")
-        known = ", ".join(task.name for task in suite.tasks)
+        known = ", ".join(suite.task_names)
         raise BadLabels(
             f"the classes of {ref.repo_id} ({some}) fit no task of {suite.name} ({known}); "
             "name one with --task T to see why, or say how to read them with --label-map FILE"

@@ -85,7 +85,7 @@ def publish(
     else:
         targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
     known = [examined(target, licence, masks_only) for target in targets]
-    texts, bad = cards_by_task(cards, [task.name for task in suite.tasks])
+    texts, bad = cards_by_task(cards, list(suite.task_names))
     if to is not None:
         bad += of_the_hub(folder, targets, tag)
     require_nothing_against(folder, [line for lines, _ in known for line in lines], bad)

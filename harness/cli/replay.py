@@ -337,8 +337,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
 
 
 def _holds(suite: Suite, entry: Entry) -> bool:
-    known = entry.task in [task.name for task in suite.tasks]
-    return known and suite.ref(entry.task).sha256 == entry.signals.sha256
+    return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 
 def _is(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:

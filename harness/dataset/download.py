@@ -60,7 +60,7 @@ def files_for(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
     Raises:
         BadSignals: an entry cannot be read, or does not have the verdicts it tells of.
     """
-    every = [task.name for task in suite.tasks]
+    every = list(suite.task_names)
     listed = suite.manifest.files.items()
     own = {path: sha256 for path, sha256 in listed if _task_of(path, every) in (None, *tasks)}
     return _entries(suite, tasks) | own
@@ -94,8 +94,8 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
     with folder.alone(to, "--to"):
         source = _source(to, suite.name)
         kept = _existing(to)
-        known = {task.name for task in suite.tasks}
-        wanted = sorted({*tasks, *(t.name for t in (kept.tasks if kept else ()) if t.name in known)})
+        before = kept.tasks if kept else ()
+        wanted = sorted({*tasks, *(task.name for task in before if suite.has_task(task.name))})
         files, rebuilt = files_for(suite, wanted), source["rebuilt"]
         for path in rebuilt:
             if rebuilt[path]["from"] == files.get(path):

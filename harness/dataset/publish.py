@@ -127,11 +127,10 @@ def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str
         there = from_hub(repository.repo_id, None)
     except BadSignals:
         return []
-    theirs = {task.name for task in there.tasks}
     changed = [
         task.name
         for task in held_back.tasks
-        if task.name in theirs
+        if there.has_task(task.name)
         and there.manifest.files.get(clips_path(task.name)) != _prepared_before(public, clips_path(task.name))
     ]
     return [clip_id for task in changed for clip_id in shared_clips(held_back, there, task)]

@@ -104,6 +104,15 @@ class Suite:
         """The tasks of this suite."""
         return tuple(task_of(t) for t in self.manifest.tasks)
 
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(task.name for task in self.manifest.tasks)
+
+    def has_task(self, name: str) -> bool:
+        """Whether it has signals for a task."""
+        return name in self.task_names
+
     def task(self, name: str) -> Task:
         """A task of this suite by name.
 
@@ -113,7 +122,7 @@ class Suite:
         for task in self.tasks:
             if task.name == name:
                 return task
-        known = ", ".join(t.name for t in self.tasks) + likely(name, [t.name for t in self.tasks])
+        known = ", ".join(self.task_names) + likely(name, self.task_names)
         raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {known}")
 
     def references(self, task: str) -> tuple[ReferenceRecord, ...]:

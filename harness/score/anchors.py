@@ -82,9 +82,9 @@ def best_reference(entries: Sequence[Entry]) -> Entry | None:
     """The reference of the highest lift, the first by name of equal ones; None where none has a lift."""
     lifts: dict[str, tuple[float, Entry]] = {}
     for entry in entries:
-        headline = entry.scorecard.headline
-        if entry.scorecard.ranked and headline is not None and headline.rates.lift.value is not None:
-            lifts[entry.model.repo_id] = headline.rates.lift.value, entry
+        lift = entry.scorecard.lift
+        if entry.scorecard.ranked and lift is not None and lift.value is not None:
+            lifts[entry.model.repo_id] = lift.value, entry
     return min(lifts.items(), key=lambda item: (-item[1][0], item[0]))[1][1] if lifts else None
 
 

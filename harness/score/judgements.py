@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from harness.documents import ReferenceCounts
 from harness.records import N_MATCHED, FloatArray, LabelMap, ModelRef
+from harness.score.acceptance import accepted, at_level_zero
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ def gather(
     of_matched = np.full((len(keys), n_models), np.nan)
     predicted = np.full((n, n_models), None, dtype=object)
     for j, (model, labels, frame) in enumerate(panel):
-        of_family = frame[(frame["family"] == family) & _first_level(frame)]
+        of_family = frame[(frame["family"] == family) & at_level_zero(frame)]
         if not np.array_equal(_asked(of_family, family, index)["signal_id"], asked["signal_id"]):
             raise ValueError(f"{model.repo_id} was asked other signals than {models[0].repo_id}")
         known = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
@@ -183,14 +184,10 @@ def _itself(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) -
 
 def _asked(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
     """The signals of the panel's references that a model was asked, in order; the first draw first."""
-    rows = frame[(frame["stimulus"] == "signal") & (frame["family"] == family) & _first_level(frame)]
+    rows = frame[(frame["stimulus"] == "signal") & (frame["family"] == family) & at_level_zero(frame)]
     rows = rows[rows["reference"].isin(list(index))]
     ordered: pd.DataFrame = rows.sort_values(["reference", "clip_id", "draw"], ignore_index=True)
     return ordered
-
-
-def _first_level(frame: pd.DataFrame) -> Any:
-    return (frame["level"].isna() | (frame["level"] == 0)).to_numpy(dtype=bool)
 
 
 def _right(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
@@ -221,7 +218,7 @@ def _mean_by_row(
         n: rows.
     """
     places = np.array([at_signal.get(s, -1) for s in verdicts["signal_id"].to_numpy(dtype=object)], np.int64)
-    right = np.asarray(verdicts["predicted"] == verdicts["expected"], dtype=np.float64)
+    right = accepted(verdicts).astype(np.float64)
     per_signal = _means(places, right, len(row_of))
     return _means(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
 
@@ -238,6 +235,6 @@ def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -
     """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; 1 if accepted."""
     some = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
     rows = np.array([at_first.get(s, -1) for s in some["signal_id"].to_numpy(dtype=object)], dtype=np.int64)
-    right = np.asarray(some["predicted"] == some["expected"], dtype=np.float64)
+    right = accepted(some).astype(np.float64)
     replicates = some["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
     return rows[rows >= 0] * N_MATCHED + replicates, right[rows >= 0]

@@ -19,6 +19,7 @@ from harness.dataset.signals import Suite
 from harness.documents import NearCopy
 from harness.manifest import ReferenceRecord
 from harness.records import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
+from harness.score.acceptance import accepted
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def likeness_of(
         & (verdicts["family"] == FAMILIES[0])
         & verdicts["expected"].isin(sorted(label_map.covered))
     ]
-    right = (signals["predicted"] == signals["expected"]).to_numpy(dtype=bool)
+    right = accepted(signals)
     of_reference = signals["reference"].to_numpy(dtype=object)
     likeness = []
     for reference in suite.references(task.name):

@@ -5,7 +5,7 @@ belong to other questions and are passed over. A panel holds an array with a val
 for acceptance (of several controls of a kind the mean), NaN where it does not apply. Independent draws of a
 clip and reference are averaged and count once.
 
-Public: JUDGED, Panel, Metric, METRICS, panel_of, clip_ids, level_zero.
+Public: JUDGED, Panel, Metric, METRICS, panel_of, clip_ids.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from harness.documents import ReferenceCounts
 from harness.records import MIN_SIGNALS, VISIBLE, FloatArray
+from harness.score.acceptance import accepted, at_level_zero
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ def panel_of(
     """
     column = {reference.model.repo_id: j for j, reference in enumerate(references)}
     rows = verdicts[
-        (verdicts["family"] == family) & verdicts["reference"].isin(list(column)) & level_zero(verdicts)
+        (verdicts["family"] == family) & verdicts["reference"].isin(list(column)) & at_level_zero(verdicts)
     ]
     _require_once(rows, ["signal_id", "stimulus", "replicate"])
     by_stimulus = {name: rows[rows["stimulus"] == name] for name in JUDGED}
@@ -136,7 +137,7 @@ def panel_of(
     if missing := sorted(set(signals["clip_id"]) - set(clip_at)):
         raise ValueError(f"signals of the clip {missing[0]!r}, which has no verdict as a whole")
     expected = signals["expected"].to_numpy(dtype=object)
-    known = signals["expected"].isin(sorted(covered)).to_numpy(dtype=np.float64)
+    known = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
 
     def per_signal(some: pd.DataFrame, holds: Any) -> FloatArray:
         """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
@@ -162,7 +163,7 @@ def panel_of(
         expected=expected,
         known=known,
         accepted={
-            **{n: per_signal(some, some["predicted"] == some["expected"]) for n, some in by_stimulus.items()},
+            **{n: per_signal(some, accepted(some)) for n, some in by_stimulus.items()},
             "whole": said_once(whole, signals["clip_id"]),
             "silence": said_once(silent, signals["n_samples"]),
         },
@@ -177,13 +178,6 @@ def panel_of(
 def clip_ids(verdicts: pd.DataFrame) -> list[str]:
     """clip_id of every whole clip, sorted."""
     return sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
-
-
-def level_zero(verdicts: pd.DataFrame) -> Any:
-    """(n,) whether a verdict is of no level, or of level 0."""
-    import pandas as pd
-
-    return ~(pd.to_numeric(verdicts["level"]).astype("Float64") >= 1).fillna(False).astype(bool)
 
 
 def _require_once(rows: pd.DataFrame, key: list[str]) -> None:

@@ -29,8 +29,9 @@ from harness.records import (
     ModelRef,
 )
 from harness.score import whole_clips
+from harness.score.acceptance import accepted, at_level_zero
 from harness.score.estimates import clip_weights, clustered, wilson
-from harness.score.panels import JUDGED, METRICS, Metric, clip_ids, level_zero, panel_of
+from harness.score.panels import JUDGED, METRICS, Metric, clip_ids, panel_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -263,10 +264,10 @@ def _known_answer(
     own = {
         (r.model.repo_id, r.family) for r in references if r.model.weights_sha256 == candidate.weights_sha256
     }
-    rows = verdicts[(verdicts["stimulus"] == "signal") & level_zero(verdicts)]
+    rows = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
     mine = [key in own for key in zip(rows["reference"], rows["family"], strict=True)]
     rows = rows[mine]
-    return float((rows["predicted"] == rows["expected"]).mean()) if len(rows) else None
+    return float(accepted(rows).mean()) if len(rows) else None
 
 
 def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | None) -> str | None:

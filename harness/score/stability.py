@@ -19,6 +19,7 @@ import numpy as np
 
 from harness.dataset.signals import Suite
 from harness.records import Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.score.acceptance import accepted, at_level_zero
 from harness.score.curves import median_over_clips
 from harness.score.estimates import clustered, draws_of, from_draws, mean_of_references
 
@@ -149,13 +150,12 @@ def _draws_by_clip(suite: Suite, task: str, reference: ModelRef, family: str) ->
 
 def _accepted(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:
     """By signal_id: 1 accepted, 0 not, of the signals of a reference whose class a judge knows."""
-    level_zero = (frame["level"].isna() | (frame["level"] == 0)).to_numpy(dtype=bool)
     rows = frame[
         (frame["stimulus"] == "signal")
         & (frame["family"] == family)
         & (frame["reference"] == reference)
-        & level_zero
+        & at_level_zero(frame)
         & frame["expected"].isin(sorted(labels.covered))
     ]
-    right = (rows["predicted"] == rows["expected"]).to_numpy(dtype=np.float64)
+    right = accepted(rows).astype(np.float64)
     return dict(zip(rows["signal_id"].to_numpy(dtype=object), right, strict=True))

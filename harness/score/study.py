@@ -23,6 +23,7 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry, ReferenceCounts, WholeClipScore
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
 from harness.score import information, likeness
+from harness.score.acceptance import accepted
 from harness.score.comparisons import Compared, compared
 from harness.score.curves import Curve, curve_of
 from harness.score.estimates import clip_weights, clustered, from_draws, paired_difference
@@ -309,9 +310,8 @@ def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, 
     """By repo_id of a reference: its signals of which all levels were asked."""
     rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()] if levels else frame.iloc[:0]
     rows = rows[rows["signal_id"].isin(list(levels))]
-    right = (rows["predicted"] == rows["expected"]).astype(float)
     keys = [rows["reference"], rows["clip_id"], rows["signal_id"], rows["level"].astype(int)]
-    wide = right.groupby(keys).first().unstack()
+    wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].first().unstack()
     if wide.shape[1] != N_LEVELS:
         return {}
     found = {}

@@ -25,6 +25,7 @@ from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray
 from harness.score import estimates
+from harness.score.acceptance import accepted
 from harness.score.panels import METRICS, Panel, panel_of
 from harness.score.scorecard import resampled
 from harness.score.stability_table import stability_table
@@ -183,8 +184,8 @@ def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) 
         for entry, verdicts in entries:
             asked = (verdicts["level"] == level) & (verdicts["reference"] != entry.model.repo_id)
             rows = verdicts[asked]
-            accepted = (rows["predicted"] == rows["expected"]).astype(float)
-            wide = accepted.groupby([rows["clip_id"], rows["reference"]]).mean().unstack()
+            accepts = pd.Series(accepted(rows).astype(float), rows.index)
+            wide = accepts.groupby([rows["clip_id"], rows["reference"]]).mean().unstack()
             every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
             values.append(wide.reindex(every).to_numpy(dtype=np.float64))
         shown.append(told(estimates.clustered(np.hstack(values), weights)))
@@ -222,7 +223,7 @@ def rejected_alone(frame: pd.DataFrame) -> dict[str, Estimate]:
         frame: see `verdicts_of`.
     """
     signals = frame[(frame["family"] == FAMILIES[0]) & (frame["stimulus"] == "signal") & (frame["draw"] == 1)]
-    signals = signals.assign(accepts=signals["predicted"] == signals["expected"])
+    signals = signals.assign(accepts=accepted(signals))
     wide = signals.pivot(index=["reference", "signal_id"], columns="judge", values="accepts")
     source = wide.index.get_level_values("reference")
     shares = {}

@@ -41,7 +41,7 @@ def problems(folder: Path, suite: Suite) -> list[str]:
             f"protocol: {entry.protocol}, expected {PROTOCOL}; evaluate again with: goodenough evaluate MODEL"
         ]
     verdicts = store.verdicts(folder)
-    if entry.task not in [task.name for task in suite.tasks]:
+    if not suite.has_task(entry.task):
         return [f"task: {entry.task}, expected one of {suite.name}"]
     wanted = suite.ref(entry.task)
     if entry.signals.sha256 != wanted.sha256:

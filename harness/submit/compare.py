@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.records import FAMILIES
+from harness.score.acceptance import accepted
 from harness.score.likeness import LEAST
 from harness.submit.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.tasks import Task
@@ -108,10 +109,7 @@ class _Pairs:
 
     def gains(self) -> NDArray[np.int64]:
         """(n,) 1 where the entry's answer raises the lift above that of the other, -1 where it lowers it."""
-        one, other = (
-            (rows["predicted"] == rows["expected"]).to_numpy(dtype=np.int64)
-            for rows in (self.found, self.again)
-        )
+        one, other = (accepted(rows).astype(np.int64) for rows in (self.found, self.again))
         sign = self.again["stimulus"].map({"signal": 1, "swap": -1}).fillna(0).to_numpy(dtype=np.int64)
         return np.asarray((one - other) * sign * (self.again["family"] == FAMILIES[0]).to_numpy())
 

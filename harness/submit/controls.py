@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.records import N_MATCHED, N_SWAPS
+from harness.score.acceptance import at_level_zero
 from harness.submit.checks import Checks, of_names
 
 _REPLICATES = {"swap": N_SWAPS, "matched": N_MATCHED}
@@ -78,7 +79,7 @@ def _swaps(made: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     again = swaps.duplicated(["signal_id", "other_clip"])
     repeated = swaps["signal_id"][again].unique().tolist()
     length_of = dict(zip(whole["clip_id"], whole["n_samples"], strict=True))
-    signals = made[(made["stimulus"] == "signal") & (made["level"].fillna(0) == 0)]
+    signals = made[(made["stimulus"] == "signal") & at_level_zero(made)]
     signals = signals.dropna(subset=["reference", "clip_id", "signal_id"]).drop_duplicates("signal_id")
     taken: dict[Any, list[Any]] = {}
     for name, other in zip(swaps["signal_id"], swaps["other_clip"], strict=True):

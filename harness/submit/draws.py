@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from harness.documents import Entry
 from harness.records import FAMILIES, FloatArray
+from harness.score.acceptance import accepted
 from harness.score.likeness import copies
 from harness.score.scorecard import lift_by_clip
 
@@ -87,9 +88,9 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
     of_clip = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
     share = 1 / (len(table.columns) * verdicts["reference"].map(n_clips).to_numpy(dtype=np.float64))
     share = share / of_clip["n_draws"].to_numpy(dtype=np.float64)
-    accepted = verdicts["predicted"] == verdicts["expected"]
-    of_signal = np.where((verdicts["stimulus"] == "signal") & accepted, 1.0, 0.0)
-    of_swap = np.where((verdicts["stimulus"] == "swap") & ~accepted, 1 / n_swaps.to_numpy(np.float64), 0.0)
+    accepts = accepted(verdicts)
+    of_signal = np.where((verdicts["stimulus"] == "signal") & accepts, 1.0, 0.0)
+    of_swap = np.where((verdicts["stimulus"] == "swap") & ~accepts, 1 / n_swaps.to_numpy(np.float64), 0.0)
     return np.where(counts, np.nan_to_num(share * (of_signal + of_swap)), 0.0)
 
 

@@ -28,6 +28,7 @@ from harness.records import (
     PROTOCOL,
     LabelMap,
 )
+from harness.score.acceptance import accepted, at_level_zero
 from harness.submit import hostile, rows, text
 from harness.tasks import Task
 
@@ -130,7 +131,7 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
 
     Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
     """
-    signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["level"].fillna(0) == 0)]
+    signals = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
     known = signals["expected"].isin(sorted(entry.label_map.covered))
     headline = signals[(signals["family"] == FAMILIES[0]) & known]
     whole = verdicts[verdicts["stimulus"] == "whole"]
@@ -138,7 +139,7 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
     rules: list[Rule] = []
     for i, near in enumerate(entry.likeness):
         asked = headline[headline["reference"] == near.reference.repo_id]
-        n_accepted = int((asked["predicted"] == asked["expected"]).sum())
+        n_accepted = int(accepted(asked).sum())
         clips = signals[signals["reference"] == near.reference.repo_id].drop_duplicates("clip_id")
         n = len(clips)
         n_agreed = int((clips["clip_id"].map(predicted) == clips["expected"]).sum())

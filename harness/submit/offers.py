@@ -153,7 +153,7 @@ def _title(names: Sequence[str]) -> str:
 
 
 def _line(entry: Entry) -> str:
-    lift = entry.scorecard.headline.rates.lift if entry.scorecard.headline else None
+    lift = entry.scorecard.lift
     text = "no lift"
     if lift is not None and lift.value is not None and lift.low is not None and lift.high is not None:
         value, low, high = (number(x, 3) for x in (lift.value, lift.low, lift.high))

@@ -24,6 +24,7 @@ from harness.dataset import parquet, schema, shards
 from harness.documents import Entry
 from harness.plurals import plural
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
+from harness.score.acceptance import at_level_zero
 from harness.submit import controls, text
 from harness.submit.checks import MADE, Checks, of_names, where
 from harness.tasks import Task
@@ -222,7 +223,7 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
     )
     twice(whole, ["clip_id"], "has two rows of the whole clip, expected one")
     twice(silence, ["n_samples"], "samples of silence have two rows, expected one")
-    first = made[made["level"].fillna(0) == 0]
+    first = made[at_level_zero(made)]
     signals = set(first["signal_id"].dropna())
     for stimulus in _ONCE:
         there = set(first["signal_id"][first["stimulus"] == stimulus].dropna())
