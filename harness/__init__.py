@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from harness.dataset.signals import load as load_signals
     from harness.documents import Entry, Scorecard, from_json, to_json
     from harness.errors import GoodenoughError
+    from harness.evaluation.runner import evaluate
     from harness.extract import SEARCHES
     from harness.extract.reference import add as add_reference
     from harness.labels import harmonise
+    from harness.metrics.scorecard import summarise
     from harness.models import load as load_model
     from harness.records import Estimate
-    from harness.score.evaluation import evaluate
-    from harness.score.scorecard import summarise
     from harness.submit.validate import problems
     from harness.tasks import TASKS
     from harness.tasks import find as find_task
@@ -34,7 +34,7 @@ _DOORS = {
     "Scorecard": "harness.documents:Scorecard",
     "TASKS": "harness.tasks:TASKS",
     "add_reference": "harness.extract.reference:add",
-    "evaluate": "harness.score.evaluation:evaluate",
+    "evaluate": "harness.evaluation.runner:evaluate",
     "find_task": "harness.tasks:find",
     "from_json": "harness.documents:from_json",
     "harmonise": "harness.labels:harmonise",
@@ -42,7 +42,7 @@ _DOORS = {
     "load_signals": "harness.dataset.signals:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
     "problems": "harness.submit.validate:problems",
-    "summarise": "harness.score.scorecard:summarise",
+    "summarise": "harness.metrics.scorecard:summarise",
     "to_json": "harness.documents:to_json",
 }
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.dataset.signals import Suite
 from harness.documents import Entry, FamilyScore
+from harness.metrics.anchors import best_reference, consensus
 from harness.records import PROTOCOL, Estimate
-from harness.score.anchors import best_reference, consensus
 from harness.submit import against, store, validate
 
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.metrics.flat_earth import EXCESS
+from harness.metrics.information import N_MEL
+from harness.metrics.study import FamilyStudy, Study
 from harness.plurals import plural
 from harness.records import N_LEVELS, Estimate
-from harness.score.flat_earth import EXCESS
-from harness.score.information import N_MEL
-from harness.score.study import FamilyStudy, Study
 from leaderboard.remarks import panel
 from leaderboard.table import short_names
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from harness.metrics.flat_earth import ALPHA, benjamini_hochberg
+from harness.metrics.study import FamilyStudy, Study
 from harness.numerals import number
 from harness.records import MIN_SIGNALS, Estimate
-from harness.score.flat_earth import ALPHA, benjamini_hochberg
-from harness.score.study import FamilyStudy, Study
 from leaderboard.remarks import panel
 from leaderboard.table import short_names
 from leaderboard.wording import Kind, interval, text

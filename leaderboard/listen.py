@@ -3,7 +3,7 @@
 Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a handful of bins can be heard at
 all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
-`score.stimuli`; a signal may lack either.
+`evaluation.stimuli`; a signal may lack either.
 
 Public: CONTROLS, Example, Player, drawn, choose, accepted, examples, kept, other_clips, controls, player.
 """
@@ -20,11 +20,12 @@ from markupsafe import Markup
 
 from harness import audio
 from harness.dataset.signals import Suite
+from harness.evaluation import stimuli
+from harness.evaluation.units import units_of
+from harness.metrics import acceptance
+from harness.metrics.acceptance import at_level_zero
 from harness.numerals import number
 from harness.records import Clip, ModelRef, SufficientSignal, Waveform
-from harness.score import acceptance, stimuli
-from harness.score.acceptance import at_level_zero
-from harness.score.units import units_of
 from harness.seeds import seed_of
 from leaderboard import plots, wording
 from leaderboard.table import short_names

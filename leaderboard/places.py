@@ -1,6 +1,6 @@
 """Places and how sure they are: all candidates compared on the same resampled clips.
 
-Conventions: as in `score.ranks`, whose intervals these are.
+Conventions: as in `metrics.ranks`, whose intervals these are.
 
 Public: Place, places.
 """
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics import estimates, ranks
 from harness.records import FloatArray
-from harness.score import estimates, ranks
 from leaderboard.reading import Lifts
 
 

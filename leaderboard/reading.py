@@ -28,8 +28,8 @@ from harness import untrusted
 from harness.dataset import shards
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.errors import BadInput, BadSignals
+from harness.metrics.likeness import copies
 from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
-from harness.score.likeness import copies
 from harness.submit import protocol1, store
 from leaderboard import crowd
 from leaderboard.columns import RATES
@@ -141,7 +141,7 @@ def paired(path: Path, entry: Entry) -> Lifts:
 
 def _by_the_book(path: Path, entry: Entry) -> Lifts:
     """The same by way of a data frame, for what `validate` would not let pass."""
-    from harness.score.scorecard import lift_by_clip
+    from harness.metrics.scorecard import lift_by_clip
 
     verdicts = shards.read_verdicts(path)
     like = copies(entry.likeness)

@@ -1,6 +1,6 @@
 """The report of a study: `study.html` and `study.md`, `study.json` with every number, and the figures.
 
-    <out>/study.json            the whole `score.study.Study` of each task
+    <out>/study.json            the whole `metrics.study.Study` of each task
     <out>/study.md              findings, tables, methods
     <out>/study.html            the same with heat maps, figures and sounds, which stay with who may have them
     <out>/figures/<task>-<name>.{svg,png}
@@ -22,15 +22,15 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
 from harness.journal import replace_file
+from harness.metrics import likeness
+from harness.metrics.flat_earth import EXCESS, SPARSE
+from harness.metrics.panel_acceptance import Judgements, gather
+from harness.metrics.stability import Stability
+from harness.metrics.study import Answered, FamilyStudy, PairStudy, Study
+from harness.metrics.transfer_curve import Curve
 from harness.plurals import plural
 from harness.provenance import own_version, versions
 from harness.records import MIN_SIGNALS, Estimate
-from harness.score import likeness
-from harness.score.curves import Curve
-from harness.score.flat_earth import EXCESS, SPARSE
-from harness.score.judgements import Judgements, gather
-from harness.score.stability import Stability
-from harness.score.study import Answered, FamilyStudy, PairStudy, Study
 from harness.seeds import seed_of
 from leaderboard import findings, listen, pages, plots, table, texts
 from leaderboard.figures import FIGURES, draw

@@ -2,8 +2,8 @@
 
 Whether it is a flat-earther, where in the spectrum its signals lie, how it takes to signals that grow.
 
-Conventions: counted as a study counts it, over the references of one task (`score.flat_earth`,
-`score.information`); the panel is those whose own entries stand on the board.
+Conventions: counted as a study counts it, over the references of one task (`metrics.flat_earth`,
+`metrics.information`); the panel is those whose own entries stand on the board.
 
 Public: Traits, Mark, of_task, evidence_key.
 """
@@ -23,13 +23,13 @@ from harness.dataset.layout import signals_path
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadSignals
+from harness.metrics import flat_earth, information
+from harness.metrics.acceptance import accepted
+from harness.metrics.estimates import clip_weights, clustered, median
+from harness.metrics.likeness import copies
+from harness.metrics.panel_acceptance import gather
+from harness.metrics.scorecard import resampled
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
-from harness.score import flat_earth, information
-from harness.score.acceptance import accepted
-from harness.score.estimates import clip_weights, clustered, median
-from harness.score.judgements import gather
-from harness.score.likeness import copies
-from harness.score.scorecard import resampled
 from harness.submit import store
 from leaderboard import entries
 from leaderboard.table import short_names

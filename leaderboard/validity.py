@@ -39,7 +39,7 @@ LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, as `python -m leaderboard.validity FOLDER` writes them."""
 
 _TOGETHER = 4
-_JUDGES = ("submit/*.py", "score/*.py", "dataset/schema.py", "records.py", "documents.py", "tasks.py")
+_JUDGES = ("submit/*.py", "evaluation/*.py", "metrics/*.py", "dataset/schema.py", "records.py", "documents.py", "tasks.py")
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
 _ROUNDING = 1e-4

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from harness import spectra
 from harness.dataset.signals import Suite, spectrum_of
 from harness.documents import Entry
+from harness.evaluation import stimuli
+from harness.evaluation.units import units_of
+from harness.metrics.estimates import clustered, mean_of_references, paired_difference
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import lift_by_clip, resampled
 from harness.records import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
-from harness.score import stimuli
-from harness.score.estimates import clustered, mean_of_references, paired_difference
-from harness.score.likeness import copies
-from harness.score.scorecard import lift_by_clip, resampled
-from harness.score.units import units_of
 
 FEATURES = ("centroid", "energy", "n_bins", "flatness")
 """What a gate can look at: spectral centroid in Hz; energy; occupied bins; spectral flatness over these."""

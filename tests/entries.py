@@ -17,6 +17,9 @@ import pandas as pd
 from harness.dataset.schema import verdict_table
 from harness.dataset.shards import sha256_of
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
+from harness.evaluation.stimuli import swap_clips
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
@@ -29,9 +32,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.score.likeness import copies
-from harness.score.scorecard import summarise
-from harness.score.stimuli import swap_clips
 from harness.seeds import generator
 from harness.submit import store
 from harness.submit.verification import KnownAnswer, Verification
@@ -160,7 +160,7 @@ def make_entry(
             of_clip[clip_id] = truth if rng.random() < whole_accuracy else some_label(rng, known)
 
     def others_of(name: str, reference: str, clip_id: str) -> tuple[str, ...]:
-        """Clips of the `swap` controls of a signal, as `score.units` settles them."""
+        """Clips of the `swap` controls of a signal, as `evaluation.units` settles them."""
         of_clip = classes[reference]
         others = sorted(other for other in clips if of_clip[other] != of_clip[clip_id])
         return swap_clips(name, [o for o in others if clips[o] == clips[clip_id]] or others)

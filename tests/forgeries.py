@@ -13,9 +13,9 @@ import pyarrow as pa
 from harness.cli.terminal import open_suite
 from harness.dataset import schema
 from harness.documents import Entry
+from harness.metrics.likeness import copies, likeness_of
+from harness.metrics.scorecard import summarise
 from harness.records import LabelMap
-from harness.score.likeness import copies, likeness_of
-from harness.score.scorecard import summarise
 from harness.submit import store
 from harness.submit.validate import problems
 from harness.tasks import TASKS

@@ -17,10 +17,10 @@ from typing import Any
 from harness.checkpoints import Checkpoint
 from harness.dataset import signals
 from harness.documents import BatchProof, Entry, from_json, to_json
+from harness.metrics.likeness import copies, likeness_of
+from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
 from harness.records import LabelMap, ModelRef, Verdict
-from harness.score.likeness import copies, likeness_of
-from harness.score.scorecard import summarise
 from harness.submit import against, lookups, store, verification, verify
 from harness.submit.validate import problems
 from harness.tasks import TASKS

@@ -46,11 +46,11 @@ import harness.cli.submit
 import harness.cli.verify
 import harness.dataset.download
 import harness.dataset.publish
+import harness.evaluation.runner
 import harness.extract.run
 import harness.hub.fetching
 import harness.hub.pushing
 import harness.models
-import harness.score.evaluation
 import harness.submit.exports
 import harness.submit.offers
 import harness.submit.validate

@@ -16,6 +16,7 @@ import numpy as np
 from harness import audio, spectra
 from harness.dataset import build, schema, signals
 from harness.documents import Entry, ReferenceCounts, RunSettings
+from harness.evaluation.runner import evaluate
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.records import (
@@ -27,7 +28,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.score.evaluation import evaluate
 from harness.tasks import TASKS
 
 TASK = TASKS["deepfake"]

@@ -11,11 +11,11 @@ import pytest
 
 from harness.dataset.schema import verdict_table
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts
+from harness.metrics.anchors import best_reference, consensus
+from harness.metrics.estimates import clustered
+from harness.metrics.scorecard import resampled, summarise
 from harness.model_facts import ModelFacts
 from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
-from harness.score.anchors import best_reference, consensus
-from harness.score.estimates import clustered
-from harness.score.scorecard import resampled, summarise
 from harness.tasks import TASKS
 
 TASK = TASKS["emotion"]

@@ -15,7 +15,7 @@ import pytest
 
 from harness import cli
 from harness.dataset import signals
-from harness.score import evaluation
+from harness.evaluation import runner
 from harness.submit import store
 from tests import toys
 from tests.small_suite import LABELS, TASK, Loud, small_suite
@@ -37,7 +37,7 @@ class Counted(Loud):
 
 def evaluated(suite: signals.Suite, out: Path) -> Result:
     model: Any = Counted()
-    result = evaluation.evaluate(model, LABELS, suite, TASK, out)
+    result = runner.evaluate(model, LABELS, suite, TASK, out)
     return dataclasses.replace(result.entry, run=None), result.verdicts.to_pylist(), model.n_heard
 
 
@@ -130,7 +130,7 @@ def test_a_damaged_shard_costs_what_was_damaged(suite: signals.Suite, tmp_path: 
     entry, rows, n_heard = evaluated(suite, tmp_path / "whole")
     for i in (1, 2):
         model: Any = Counted()
-        evaluation.judge_shard(model, suite, TASK, tmp_path / "out", (i, 2))
+        runner.judge_shard(model, suite, TASK, tmp_path / "out", (i, 2))
     path = next((tmp_path / "out").rglob("*.1-of-2.jsonl"))
     data = path.read_bytes()
     at = len(data) // 2

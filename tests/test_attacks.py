@@ -18,11 +18,11 @@ import pytest
 from harness import labels, models
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.evaluation import runner
+from harness.metrics.estimates import clip_weights
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import lift_by_clip, resampled
 from harness.records import FAMILIES, Estimate, FloatArray, Waveform
-from harness.score import evaluation
-from harness.score.estimates import clip_weights
-from harness.score.likeness import copies
-from harness.score.scorecard import lift_by_clip, resampled
 from harness.seeds import generator
 from harness.starter import baselines, root
 from harness.starter.recipes import RECIPES
@@ -196,7 +196,7 @@ COPIES = {"one bit flipped": one_bit, "bfloat16": bfloat16, "one step": fine_tun
 def evaluated(folder: Path, part: Suite, task: str, out: Path) -> Entry:
     model = models.load(str(folder), batch_size=64)
     label_map = labels.harmonise(model.class_names, TASKS[task])
-    return evaluation.evaluate(model, label_map, part, part.task(task), out).entry
+    return runner.evaluate(model, label_map, part, part.task(task), out).entry
 
 
 def copied(

@@ -58,16 +58,16 @@ VERBS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that were evaluated, not taken from an earlier run."""
-    from harness.score import evaluation
+    from harness.evaluation import runner
 
     names: list[str] = []
-    genuine = evaluation.evaluate
+    genuine = runner.evaluate
 
     def noted(classifier, *args, **options):  # type: ignore[no-untyped-def]
         names.append(classifier.ref.repo_id)
         return genuine(classifier, *args, **options)
 
-    monkeypatch.setattr(evaluation, "evaluate", noted)
+    monkeypatch.setattr(runner, "evaluate", noted)
     return names
 
 
@@ -83,7 +83,7 @@ def test_every_verb_evaluates_anew_what_other_versions_computed(
     assert run(*command) == 0
     assert evaluated == []
     versions = provenance.versions() | {"torch": "0.0.1"}
-    for module in ("harness.provenance", "harness.score.evaluation"):
+    for module in ("harness.provenance", "harness.evaluation.runner"):
         monkeypatch.setattr(f"{module}.versions", lambda: versions)
     if verb != "evaluate --both-ways":  # whose own signals are of other versions, too: it refuses to go on
         assert run(*command) == 0

@@ -12,9 +12,9 @@ from scipy.stats import hypergeom
 
 from harness.cli.terminal import open_suite
 from harness.documents import Entry
+from harness.metrics.likeness import copies, likeness_of, suspects
+from harness.metrics.scorecard import lift_by_clip
 from harness.records import FAMILIES
-from harness.score.likeness import copies, likeness_of, suspects
-from harness.score.scorecard import lift_by_clip
 from harness.submit import draws, store
 from harness.submit.draws import draw, keys_of, worth
 from tests import finding

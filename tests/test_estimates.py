@@ -14,9 +14,8 @@ from scipy.special import ndtri
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.documents import from_json, to_json
-from harness.records import Estimate, FloatArray
-from harness.score import estimates
-from harness.score.estimates import (
+from harness.metrics import estimates
+from harness.metrics.estimates import (
     clip_weights,
     clustered,
     draws_of,
@@ -25,6 +24,7 @@ from harness.score.estimates import (
     paired_difference,
     wilson,
 )
+from harness.records import Estimate, FloatArray
 
 NAN = float("nan")
 

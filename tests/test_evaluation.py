@@ -12,11 +12,11 @@ import soundfile
 from harness import cli
 from harness.dataset import build, signals
 from harness.errors import BadInput, NotValid
+from harness.evaluation import predict, runner
+from harness.evaluation.running_score import Live
+from harness.evaluation.units import units_of, visits
+from harness.metrics.scorecard import summarise
 from harness.records import FAMILIES, MIN_SIGNALS, ModelRef
-from harness.score import evaluation, transfer
-from harness.score.live import Live
-from harness.score.scorecard import summarise
-from harness.score.units import units_of, visits
 from harness.starter import root
 from harness.submit import store
 from harness.submit.validate import problems
@@ -44,7 +44,7 @@ def suite(tmp_path):
 def evaluated(suite, out, candidate=None, **options):
     """Entry and rows, and how many sounds were heard for them."""
     candidate = candidate or Candidate()
-    result = evaluation.evaluate(candidate, LABELS, suite, TASK, out, **options)
+    result = runner.evaluate(candidate, LABELS, suite, TASK, out, **options)
     return result.entry, result.verdicts.to_pylist(), len(candidate.heard)
 
 
@@ -93,7 +93,7 @@ def test_shards_add_up_to_one_run(suite, tmp_path, n):
     entry, rows, heard = evaluated(suite, tmp_path / "whole")
     parts = [Candidate() for _ in range(n)]
     n_units = [
-        evaluation.judge_shard(part, suite, TASK, tmp_path / "out", (i, n)) for i, part in enumerate(parts, 1)
+        runner.judge_shard(part, suite, TASK, tmp_path / "out", (i, n)) for i, part in enumerate(parts, 1)
     ]
     assert sum(n_units) == len(units_of(suite, TASK))
     assert sum(len(part.heard) for part in parts) == heard, "the proof of the first is that of all"
@@ -105,7 +105,7 @@ def test_a_shard_that_is_missing_or_torn_is_judged_by_the_merging_run(suite, tmp
     _, rows, heard = evaluated(suite, tmp_path / "whole")
     parts = [Candidate() for _ in range(2)]
     for i, part in enumerate(parts):
-        evaluation.judge_shard(part, suite, TASK, tmp_path / "out", (i + 1, 3))
+        runner.judge_shard(part, suite, TASK, tmp_path / "out", (i + 1, 3))
     torn = next((tmp_path / "out").rglob("*.1-of-3.jsonl"))
     torn.write_bytes(torn.read_bytes()[:-9])
     _, same, left = evaluated(suite, tmp_path / "out")
@@ -118,7 +118,7 @@ class Killed(Exception):
 
 
 def test_an_evaluation_that_was_cut_off_loses_no_more_than_a_batch(suite, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 5_000)
+    monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 5_000)
     _, rows, heard = evaluated(suite, tmp_path / "whole")
 
     class Dying(Candidate):
@@ -157,7 +157,7 @@ def test_what_a_swaying_batch_said_is_never_kept(suite, tmp_path):
     with pytest.raises(NotValid):
         evaluated(suite, tmp_path / "out", Swaying())
     with pytest.raises(NotValid):
-        evaluation.judge_shard(Swaying(), suite, TASK, tmp_path / "out", (1, 2))
+        runner.judge_shard(Swaying(), suite, TASK, tmp_path / "out", (1, 2))
     honest, rows, _ = evaluated(suite, tmp_path / "elsewhere")
     again, same, _ = evaluated(suite, tmp_path / "out", proofless(Candidate()))
     assert (plain(again).scorecard, same) == (plain(honest).scorecard, rows)
@@ -207,7 +207,7 @@ def in_full(large, tmp_path_factory):
 
 
 def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 20_000)
+    monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 20_000)
     entry, rows, heard, _ = in_full
     partial, some, n = evaluated(large, tmp_path / "out", until_width=0.15)
     assert n < heard / 3
@@ -292,7 +292,7 @@ def test_live_estimates_wait_for_enough_signals(suite):
     units = units_of(suite, TASK)
     live = Live(units, suite.counts("deepfake"), Candidate.ref, LABELS)
     assert live.now().transfer.value is None
-    for unit, said in next(iter(transfer.judge(Candidate(), suite, TASK, visits(units, TASK)))):
+    for unit, said in next(iter(predict.judge(Candidate(), suite, TASK, visits(units, TASK)))):
         live.learn(unit, said)
     assert live.now().transfer.n == 8
     assert live.now().lift.value is None, f"below {MIN_SIGNALS} signals of a reference"
@@ -404,9 +404,9 @@ def test_two_ways_to_do_less_are_one_too_many(capsys):
 
 
 def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
-    book = evaluation._book(Candidate(), TASK, tmp_path)
+    book = runner._book(Candidate(), TASK, tmp_path)
     with pytest.raises(BadInput, match="another run is at work"):
-        evaluation._book(Candidate(), TASK, tmp_path)
+        runner._book(Candidate(), TASK, tmp_path)
     book.close()
 
 

@@ -14,7 +14,7 @@ from harness import documents, records
 from harness.cli import VERBS
 from harness.dataset import schema
 from harness.extract import SEARCHES
-from harness.score.panels import METRICS
+from harness.metrics.panels import METRICS
 from harness.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent

@@ -12,10 +12,8 @@ from harness import spectra
 from harness.extract import run
 from harness.extract.minimal import Minimal
 from harness.journal import Journal
-from harness.records import Clip, LabelMap
-from harness.score.curves import curve_of, median_over_clips, stable_level
-from harness.score.estimates import clip_weights
-from harness.score.information import (
+from harness.metrics.estimates import clip_weights
+from harness.metrics.information import (
     N_MEL,
     divergence,
     entropy,
@@ -25,6 +23,8 @@ from harness.score.information import (
     mutual_information,
     of_signal,
 )
+from harness.metrics.transfer_curve import curve_of, median_over_clips, stable_level
+from harness.records import Clip, LabelMap
 
 RATE = 8000
 

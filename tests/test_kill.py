@@ -23,8 +23,8 @@ import pytest
 import soundfile
 
 from harness import cli
+from harness.evaluation import predict
 from harness.journal import Journal
-from harness.score import transfer
 from tests import forked, toys
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ SAMPLES_AT_ONCE = 1 << 16
 
 def given(command: list[str]) -> tuple[int, str, str]:
     """What a command ends with, and says, in a process of its own."""
-    transfer._SAMPLES_AT_ONCE = SAMPLES_AT_ONCE
+    predict._SAMPLES_AT_ONCE = SAMPLES_AT_ONCE
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = cli.run(command)
@@ -110,7 +110,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transfer, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
+        patch.setattr(predict, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
         yield World(tmp_path_factory.mktemp("kill"))
     torch.set_num_threads(n_threads)
 

@@ -12,8 +12,8 @@ import pytest
 from harness.dataset import signals
 from harness.dataset.signals import Suite
 from harness.documents import NearCopy
+from harness.metrics.likeness import copies, likeness_of
 from harness.records import FAMILIES, LabelMap, ModelRef
-from harness.score.likeness import copies, likeness_of
 from tests import toys
 from tests.toys import TASK
 

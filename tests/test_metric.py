@@ -13,8 +13,8 @@ import pytest
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
 from harness.errors import BadInput
-from harness.score import estimates
-from harness.score.estimates import wilson
+from harness.metrics import estimates
+from harness.metrics.estimates import wilson
 from harness.starter import root
 from harness.submit import store
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import spectra
-from harness.score import stimuli
+from harness.evaluation import stimuli
 
 masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
 

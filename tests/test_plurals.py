@@ -91,8 +91,8 @@ TWO_OR_MORE = {
 
 ELSEWHERE = {
     "harness/cli/check.py": {"flips"},
-    "harness/score/evaluation.py": {"proof.n_flips"},
-    "harness/score/scorecard.py": {"n", "says.count(label)"},
+    "harness/evaluation/runner.py": {"proof.n_flips"},
+    "harness/metrics/scorecard.py": {"n", "says.count(label)"},
     "harness/submit/facts.py": {"n"},
     "harness/submit/rows.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
     "leaderboard/remarks.py": {"each.n_signals"},

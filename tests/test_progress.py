@@ -13,7 +13,7 @@ import pytest
 
 from harness import cli
 from harness.cli import progress
-from harness.score import transfer
+from harness.evaluation import predict
 from tests.small_suite import small_suite
 from tests.test_cli import make_corpus
 from tests.toys import save_model
@@ -122,13 +122,13 @@ def test_times_are_told_in_seconds_minutes_or_hours(seconds: float, words: str) 
 def test_evaluate_tells_a_pipe_how_far_it_is(
     said: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = transfer.judge
+    judge = predict.judge
 
     def slow(*given: Any) -> Iterator[Any]:
         said.wait()
         yield from judge(*given)
 
-    monkeypatch.setattr(transfer, "judge", slow)
+    monkeypatch.setattr(predict, "judge", slow)
     suite = small_suite(tmp_path / "signals")
     model = save_model(tmp_path / "ear", "wav2vec2", ("spoof", "bonafide"))
     command = ["evaluate", model, "--signals", suite.root, "--out", tmp_path / "results"]

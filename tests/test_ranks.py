@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from harness.metrics import ranks
+from harness.metrics.estimates import clip_weights, draws_of, mean_of_references
+from harness.metrics.ranks import Comparison, compare, rank_intervals, ranks_without, tie_groups
 from harness.records import FloatArray
-from harness.score import ranks
-from harness.score.estimates import clip_weights, draws_of, mean_of_references
-from harness.score.ranks import Comparison, compare, rank_intervals, ranks_without, tie_groups
 
 NAN = float("nan")
 

@@ -12,9 +12,9 @@ import pytest
 from harness import documents
 from harness.dataset import signals
 from harness.documents import Entry
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import summarise
 from harness.records import Verdict
-from harness.score.likeness import copies
-from harness.score.scorecard import summarise
 from harness.submit import store, verification, verify
 from harness.submit.verification import Verification
 from leaderboard.status import of as status_of

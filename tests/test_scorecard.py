@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
 from harness.documents import Rates, ReferenceCounts, Scorecard, from_json, to_json
+from harness.metrics.estimates import clustered, wilson
+from harness.metrics.panels import METRICS
+from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampled, summarise
 from harness.records import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
-from harness.score.estimates import clustered, wilson
-from harness.score.panels import METRICS
-from harness.score.scorecard import lift_by_clip, polarity_warning, resampled, summarise
 from harness.tasks import TASKS
 
 TASK = TASKS["emotion"]
@@ -720,8 +720,8 @@ def test_macro_scores_agree_with_scikit_learn_and_lie_in_their_intervals(
 
 
 def test_macro_intervals_agree_with_scikit_learn_on_each_bootstrap_sample() -> None:
-    from harness.score.estimates import clip_weights
-    from harness.score.whole_clips import _macro
+    from harness.metrics.classification import _macro
+    from harness.metrics.estimates import clip_weights
 
     rng = np.random.default_rng(8)
     labels = np.array(["angry", "happy", "sad"])
@@ -822,7 +822,7 @@ def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -
 
 
 def test_a_binary_panel_needs_two_references_of_either_silence_class() -> None:
-    from harness.score.scorecard import _lopsided
+    from harness.metrics.scorecard import _lopsided
     from harness.tasks import TASKS
 
     def panel(*says: str) -> list[ReferenceCounts]:

@@ -18,7 +18,7 @@ from harness import cli
 from harness.dataset import publish
 from harness.dataset.corpora import open_corpus
 from harness.errors import BadCorpus, likely
-from harness.score.evaluation import evaluate
+from harness.evaluation.runner import evaluate
 from harness.starter import __main__ as starter
 from harness.starter import root
 from harness.submit import store

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.metrics.estimates import clip_weights
+from harness.metrics.stability import jaccard, stability_of
 from harness.records import FAMILIES, LabelMap, ModelRef, signal_id
-from harness.score.estimates import clip_weights
-from harness.score.stability import jaccard, stability_of
 
 HEADLINE, MINIMAL = FAMILIES
 CLIPS = tuple("abcdefgh")

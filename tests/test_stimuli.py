@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from harness import spectra
 from harness.dataset import signals
+from harness.evaluation import stimuli
+from harness.evaluation.stimuli import Stimulus, control, of_signal, sounds, swap_clips
+from harness.evaluation.units import units_of
 from harness.records import N_MATCHED, N_SWAPS, Clip, Mask, SufficientSignal, Waveform
-from harness.score import stimuli
-from harness.score.stimuli import Stimulus, control, of_signal, sounds, swap_clips
-from harness.score.units import units_of
 from tests import toys
 
 ROOT = Path(__file__).parent.parent

@@ -17,8 +17,8 @@ import pytest
 from harness import cli
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
+from harness.metrics.study import Answered, family_study
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
-from harness.score.study import Answered, family_study
 from harness.starter import root
 from harness.submit import store
 from harness.tasks import TASKS

@@ -20,8 +20,8 @@ from harness import cli
 from harness.cli.held_back import show_lifts
 from harness.cli.tables import Column, Row, fold, show_table
 from harness.cli.terminal import show_outgoing
+from harness.metrics.held_back import Lifts
 from harness.records import Estimate
-from harness.score.held_back import Lifts
 from tests.small_suite import small_suite
 from tests.terminal_calls import printed
 from tests.terminal_widths import TERMINALS, require_readable, shown

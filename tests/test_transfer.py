@@ -9,10 +9,10 @@ import pytest
 from harness import spectra
 from harness.dataset import build, signals
 from harness.errors import BadSignals
+from harness.evaluation import predict, stimuli
+from harness.evaluation.units import Unit, shard_of, units_of, visits
 from harness.model_facts import ModelFacts
 from harness.records import FAMILIES, STIMULI, LabelMap
-from harness.score import stimuli, transfer
-from harness.score.units import Unit, shard_of, units_of, visits
 from tests import toys
 from tests.toys import TASK
 
@@ -47,13 +47,11 @@ def judged(suite, done=(), candidate=None):
     """Verdicts of every unit by its key, in the order of the units."""
     units = [unit for unit in units_of(suite, TASK) if unit.key not in done]
     answered = [
-        pair
-        for some in transfer.judge(candidate or Loud(), suite, TASK, visits(units, TASK))
-        for pair in some
+        pair for some in predict.judge(candidate or Loud(), suite, TASK, visits(units, TASK)) for pair in some
     ]
     answers = {unit.content: said for unit, said in answered}
     assert len(answers) == len(answered) == len(units)
-    return {unit.key: transfer.verdict_table([unit], answers, LABELS, TASK).to_pylist() for unit in units}
+    return {unit.key: predict.verdict_table([unit], answers, LABELS, TASK).to_pylist() for unit in units}
 
 
 def test_every_stimulus_has_one_verdict(suite):
@@ -266,14 +264,14 @@ def test_how_many_sounds_are_asked_together_changes_nothing(tmp_path, monkeypatc
     toys.add_signals(tmp_path, "toys/b", levels=True)
     suite, one, many = signals.load(str(tmp_path)), Loud(), Loud()
     whole = judged(suite, candidate=one)
-    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", n_samples)
+    monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", n_samples)
     assert judged(suite, candidate=many) == whole
     assert [x.tobytes() for x in many.heard] == [x.tobytes() for x in one.heard]
 
 
 def test_sounds_are_made_no_further_ahead_than_one_batch(suite, monkeypatch):
     """What is asked next is made meanwhile; what comes after it waits, and memory stays bounded."""
-    monkeypatch.setattr(transfer, "_SAMPLES_AT_ONCE", 1)
+    monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 1)
     taken = []
 
     def blocks():
@@ -282,7 +280,7 @@ def test_sounds_are_made_no_further_ahead_than_one_batch(suite, monkeypatch):
                 taken.append(unit)
                 yield [unit]
 
-    for n_answered, some in enumerate(transfer.judge(Loud(), suite, TASK, blocks()), 1):
+    for n_answered, some in enumerate(predict.judge(Loud(), suite, TASK, blocks()), 1):
         assert len(some) == 1
         assert n_answered <= len(taken) <= n_answered + 1
 
@@ -294,8 +292,8 @@ def test_what_goes_wrong_while_sounds_are_made_ends_the_judgement_with_its_reaso
 
     before = threading.active_count()
     with pytest.raises(BadSignals, match="the third is damaged"):
-        list(transfer.judge(Loud(), suite, TASK, blocks()))
-    stopped = transfer.judge(Loud(), suite, TASK, visits(units_of(suite, TASK), TASK))
+        list(predict.judge(Loud(), suite, TASK, blocks()))
+    stopped = predict.judge(Loud(), suite, TASK, visits(units_of(suite, TASK), TASK))
     next(stopped)
     stopped.close()
     assert threading.active_count() == before
@@ -313,11 +311,11 @@ def test_what_a_model_cannot_hear_is_said():
     t = np.arange(32_000) / 16_000
     tones = np.sin(2 * np.pi * 500 * t) + np.sin(2 * np.pi * 6000 * t)
     loud_start = (tones * np.where(t < 1, 1.0, 0.5)).astype(np.float32)
-    seconds, share = transfer.seen(loud_start, 16_000, ModelFacts("m", 0, 16_000, 1.0, None))
+    seconds, share = predict.seen(loud_start, 16_000, ModelFacts("m", 0, 16_000, 1.0, None))
     assert (seconds, share) == (1.0, pytest.approx(0.8, abs=1e-3))
-    seconds, share = transfer.seen(loud_start, 16_000, ModelFacts("m", 0, 8000, None, None))
+    seconds, share = predict.seen(loud_start, 16_000, ModelFacts("m", 0, 8000, None, None))
     assert (seconds, share) == (2.0, pytest.approx(0.5, abs=1e-3))
-    assert transfer.seen(np.zeros(100, dtype=np.float32), 16_000, ModelFacts("m", 0, 8000, None, None)) == (
+    assert predict.seen(np.zeros(100, dtype=np.float32), 16_000, ModelFacts("m", 0, 8000, None, None)) == (
         0.00625,
         1.0,
     )

@@ -24,8 +24,8 @@ from harness.dataset import schema
 from harness.disk import POINTED
 from harness.documents import to_json
 from harness.errors import BadInput, NotValid
+from harness.metrics.scorecard import summarise
 from harness.records import OTHER, Verdict
-from harness.score.scorecard import summarise
 from harness.submit import rows, store
 from harness.submit.text import one_line, shown
 from harness.submit.validate import MAX_PROBLEMS, problems, strays

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from harness import cli
+from harness.evaluation import predict
 from harness.records import PROOF_TOLERANCE
-from harness.score import transfer
 from harness.starter import root
 from harness.submit import store, verification
 from tests import forked
@@ -40,7 +40,7 @@ def answered(suite: Path, arguments: list[str]) -> int:
     """A command on a suite that stands for the embedded one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(root, "SUITE", suite)
-        patch.setattr(transfer, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
+        patch.setattr(predict, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
         return cli.run(arguments)
 
 

@@ -173,8 +173,8 @@ def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(w
 def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, tmp_path):
     from harness.dataset import signals
     from harness.dataset.schema import verdict_table
+    from harness.metrics.scorecard import summarise
     from harness.records import Verdict
-    from harness.score.scorecard import summarise
     from harness.submit import against, store, validate
     from harness.tasks import TASKS
 

@@ -25,8 +25,9 @@ def earlier_result(
 ) -> Path | None:
     """The folder of a complete entry that a new run would only repeat; None where there is none.
 
-    As for single answers (`score.answers`), all that a logit depends on must be the same: weights, config,
-    preprocessor, type, device where one was named, versions; and so must signals, labels and batch size.
+    As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
+    config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
+    size.
 
     Args:
         root: folder of entries.
@@ -94,7 +95,7 @@ def evaluate_cached(
     Raises:
         BadLabels: its classes cannot be mapped to the task.
     """
-    from harness.score import evaluation
+    from harness.evaluation import runner
     from harness.submit import store
 
     class_names = class_names_for(checkpoint, work.open)
@@ -102,7 +103,7 @@ def evaluate_cached(
     if (folder := earlier_result(root, checkpoint.ref, labels, suite, task, opening)) is not None:
         return folder
     with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
-        result = evaluation.evaluate(
+        result = runner.evaluate(
             work.open(checkpoint), labels, suite, task, root, judge=work.judge, progress=progress
         )
     return store.write(root, result.entry, result.verdicts)

@@ -199,7 +199,7 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
 
 def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Finding]:
     """How long an evaluation of each task will take here, at most: what sounds the same is asked once."""
-    from harness.score.units import units_of
+    from harness.evaluation.units import units_of
 
     for task in (each for each in suite.tasks if each.name in [t.name for t in tasks]):
         units = units_of(suite, task)

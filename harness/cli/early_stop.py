@@ -12,8 +12,8 @@ from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.documents import Entry
-    from harness.score.evaluation import Progress
-    from harness.score.live import Live
+    from harness.evaluation.runner import Progress
+    from harness.evaluation.running_score import Live
 
 
 @dataclass

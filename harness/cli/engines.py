@@ -21,9 +21,9 @@ from harness.cli.terminal import Opening, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
+    from harness.evaluation import runner
     from harness.extract import reference
     from harness.models import Classifier
-    from harness.score import evaluation
 
 
 class AtWork(Protocol):
@@ -39,7 +39,7 @@ class AtWork(Protocol):
         ...
 
     @property
-    def judge(self) -> evaluation.Judge:
+    def judge(self) -> runner.Judge:
         """For `evaluation.evaluate`."""
         ...
 
@@ -63,11 +63,11 @@ class Here:
         return run.extract
 
     @property
-    def judge(self) -> evaluation.Judge:
+    def judge(self) -> runner.Judge:
         """See `transfer.judge`."""
-        from harness.score import transfer
+        from harness.evaluation import predict
 
-        return transfer.judge
+        return predict.judge
 
 
 @dataclass(frozen=True)

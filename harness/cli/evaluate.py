@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.documents import Cell, Entry
+    from harness.evaluation.runner import Result
     from harness.models import Classifier
     from harness.records import LabelMap
-    from harness.score.evaluation import Result
     from harness.tasks import Task
 
 
@@ -302,11 +302,11 @@ def _outgoing(
 def _judge_shard(
     candidate: _Candidate, suite: Suite, tasks: list[Task], out: Path, shard: tuple[int, int]
 ) -> None:
-    from harness.score import evaluation
+    from harness.evaluation import runner
 
     for task in tasks:
         with live_table(f"{task.name}, shard {shard[0]} of {shard[1]}") as progress:
-            n = evaluation.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
+            n = runner.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
         say(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {plural(n, 'unit')}")
     say("When all are, the same command without --shard merges them.")
 
@@ -321,9 +321,9 @@ def _evaluated(
     quiet: bool,
 ) -> tuple[Entry, Path]:
     from harness.cli.tables import show_text
+    from harness.evaluation import runner
     from harness.journal import remove_stale_locks
-    from harness.score import evaluation
-    from harness.score.scorecard import polarity_warning
+    from harness.metrics.scorecard import polarity_warning
     from harness.submit import store
     from leaderboard import report
 
@@ -337,7 +337,7 @@ def _evaluated(
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
         with live_table(task.name) as progress:
-            result = evaluation.evaluate(
+            result = runner.evaluate(
                 candidate.classifier,
                 labels,
                 suite,

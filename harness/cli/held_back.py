@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
     from harness.dataset.signals import Suite
     from harness.documents import Entry
+    from harness.metrics.held_back import Lifts
     from harness.records import DatasetRef
-    from harness.score.held_back import Lifts
     from harness.submit.held_back import HeldBack
 
 
@@ -55,7 +55,7 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
 
 def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts | None:
     """The lifts of one candidate by its two entries, with their folders; None where none can be compared."""
-    from harness.score.held_back import Asked, compare
+    from harness.metrics.held_back import Asked, compare
     from harness.submit import store
 
     return compare(*(Asked(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from harness.score.evaluation import Progress
-    from harness.score.live import Live, Now
+    from harness.evaluation.runner import Progress
+    from harness.evaluation.running_score import Live, Now
 
 SECONDS = 30.0
 """Between two lines."""

@@ -240,7 +240,7 @@ def _prepared(
 
 def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     """By task, a table of how alike two extractions of a clip are; no task whose references have one draw."""
-    from harness.score.stability_table import stability_table
+    from harness.metrics.stability_table import stability_table
     from harness.submit import store
 
     entries = [(store.read(folder), folder) for folder in folders]

@@ -18,7 +18,7 @@ from harness.plurals import plural
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
-    from harness.score.study import Answered
+    from harness.metrics.study import Answered
     from harness.tasks import Task
 
 
@@ -48,7 +48,7 @@ def study(
     Example: goodenough study --task emotion --out study/
     """
     from harness.documents import to_json
-    from harness.score.study import study_of
+    from harness.metrics.study import study_of
     from leaderboard import study as page
 
     suite = open_suite(source)

@@ -29,6 +29,8 @@ from harness.cluster.worker import About, Model, Signals, folder_of
 from harness.dataset.layout import MANIFEST
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
+from harness.evaluation.predict import Answers, Candidate
+from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
 from harness.extract.contract import Search
 from harness.extract.lines import from_item
@@ -38,8 +40,6 @@ from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limi
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.records import Clip, LabelMap, Waveform
-from harness.score.transfer import Answers, Candidate
-from harness.score.units import Unit
 from harness.tasks import Task
 
 _MOST_CLIPS = 8

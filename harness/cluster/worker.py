@@ -33,6 +33,8 @@ from harness.dataset.layout import MANIFEST
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite, load
 from harness.errors import BadCluster, BadModel, BadSignals
+from harness.evaluation import predict
+from harness.evaluation.units import Unit
 from harness.extract import run
 from harness.extract.contract import Search
 from harness.extract.running import Draws, Limits, Sets
@@ -41,8 +43,6 @@ from harness.model_facts import ModelFacts
 from harness.models import Classifier
 from harness.provenance import own_version, versions
 from harness.records import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
-from harness.score import transfer
-from harness.score.units import Unit
 
 Message = tuple[list[str], Any]
 """Keys of the items that are finished, and what came of them or of the work so far."""
@@ -225,7 +225,7 @@ class Worker:
     def judge(self, model: Model, signals: Signals, task: str, units: Sequence[Unit]) -> Iterator[Message]:
         """Answers to the units of one clip, and the batch size that they took."""
         suite, opened = self._signals(signals), self._opened(model)
-        for answered in transfer.judge(opened, suite, suite.task(task), [units]):
+        for answered in predict.judge(opened, suite, suite.task(task), [units]):
             yield [unit.key for unit, _ in answered], ([said for _, said in answered], opened.batch_size)
 
     def _opened(self, model: Model) -> Classifier:

@@ -34,11 +34,11 @@ from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
 from harness.dataset.layout import ANCHORS, VERDICTS
 from harness.dataset.signals import Suite
+from harness.evaluation import runner
 from harness.extract import reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
 from harness.records import Clip
-from harness.score import evaluation
 from harness.starter import baselines, keys, richness, root
 from harness.starter.clips import CORPUS, clips
 from harness.starter.steps import (
@@ -188,7 +188,7 @@ def _verdicts(plan: Plan, step: Step, part: Path) -> None:
     classifier, task = _reference(plan, step)
     label_map = labels.harmonise(classifier.class_names, task)
     suite = Suite(_panel(plan, task), NAME)
-    result = evaluation.evaluate(classifier, label_map, suite, task, _answers())
+    result = runner.evaluate(classifier, label_map, suite, task, _answers())
     store.write(part, result.entry, result.verdicts)
 
 
@@ -206,7 +206,7 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
     anchors = {baselines.RANDOM: models.load(str(network), batch_size=64), baselines.REGRESSION: regression}
     for name, model in anchors.items():
         label_map = labels.harmonise(model.class_names, task)
-        result = evaluation.evaluate(model, label_map, suite, task, _answers())
+        result = runner.evaluate(model, label_map, suite, task, _answers())
         store.write(part / name, result.entry, result.verdicts)
 
 

@@ -23,12 +23,12 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
 from harness.journal import replace_file
+from harness.metrics import estimates
+from harness.metrics.acceptance import accepted
+from harness.metrics.panels import METRICS, Panel, panel_of
+from harness.metrics.scorecard import resampled
+from harness.metrics.stability_table import stability_table
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray
-from harness.score import estimates
-from harness.score.acceptance import accepted
-from harness.score.panels import METRICS, Panel, panel_of
-from harness.score.scorecard import resampled
-from harness.score.stability_table import stability_table
 from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME
 from harness.starter.recipes import RECIPES, Recipe

@@ -48,9 +48,9 @@ STEPS = "steps.json"
 """File of the suite: key of every step by its name."""
 
 ASKING = (
-    "score.stimuli",
-    "score.units",
-    "score.transfer",
+    "evaluation.stimuli",
+    "evaluation.units",
+    "evaluation.predict",
     "spectra",
     "models",
     "extractors",
@@ -61,10 +61,16 @@ ASKING = (
 """The modules that decide what a model answers to what."""
 
 _SCORE = (
-    *("score.evaluation", "score.units", "score.stimuli", "score.transfer", "score.scorecard"),
-    "score.likeness",
-    "score.panels",
-    *("score.estimates", "score.whole_clips", "documents", "records", "model_facts", "spectra"),
+    *(
+        "evaluation.runner",
+        "evaluation.units",
+        "evaluation.stimuli",
+        "evaluation.predict",
+        "metrics.scorecard",
+    ),
+    "metrics.likeness",
+    "metrics.panels",
+    *("metrics.estimates", "metrics.classification", "documents", "records", "model_facts", "spectra"),
 )
 """The modules that decide what is asked and counted."""
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dataset.signals import Suite
+from harness.evaluation.units import Unit, units_of
+from harness.metrics.likeness import likeness_of
 from harness.plurals import plural
 from harness.records import PROTOCOL
-from harness.score.likeness import likeness_of
-from harness.score.units import Unit, units_of
 from harness.submit import store
 from harness.submit.differences import likeness_differences
 

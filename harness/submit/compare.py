@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.metrics.acceptance import accepted
+from harness.metrics.likeness import LEAST
 from harness.records import FAMILIES
-from harness.score.acceptance import accepted
-from harness.score.likeness import LEAST
 from harness.submit.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.tasks import Task
 

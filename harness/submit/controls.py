@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.metrics.acceptance import at_level_zero
 from harness.records import N_MATCHED, N_SWAPS
-from harness.score.acceptance import at_level_zero
 from harness.submit.checks import Checks, of_names
 
 _REPLICATES = {"swap": N_SWAPS, "matched": N_MATCHED}

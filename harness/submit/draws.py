@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.documents import Entry
+from harness.metrics.acceptance import accepted
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import lift_by_clip
 from harness.records import FAMILIES, FloatArray
-from harness.score.acceptance import accepted
-from harness.score.likeness import copies
-from harness.score.scorecard import lift_by_clip
 
 if TYPE_CHECKING:
     import pandas as pd

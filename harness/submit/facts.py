@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.documents import Entry
+from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
 from harness.records import (
@@ -28,7 +29,6 @@ from harness.records import (
     PROTOCOL,
     LabelMap,
 )
-from harness.score.acceptance import accepted, at_level_zero
 from harness.submit import hostile, rows, text
 from harness.tasks import Task
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
 from harness.documents import Entry, RunSettings
+from harness.evaluation import runner
+from harness.metrics.held_back import Asked, Lifts, compare
 from harness.records import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
-from harness.score import evaluation
-from harness.score.held_back import Asked, Lifts, compare
 from harness.submit import hostile, store, text
 from harness.submit.sidecar import Sidecar, differences
 from harness.submit.verify import label_map_of
@@ -85,7 +85,7 @@ def measure(
     classifier: Classifier,
     *,
     out: Path,
-    progress: evaluation.Progress = lambda n, total, live: None,
+    progress: runner.Progress = lambda n, total, live: None,
 ) -> HeldBack | None:
     """Ask the model of an entry the held-back signals.
 
@@ -105,7 +105,7 @@ def measure(
     entry = store.read(folder)
 
     labels, task = label_map_of(entry, classifier), suite.task(entry.task)
-    private = evaluation.evaluate(classifier, labels, suite, task, out, progress=progress)
+    private = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
     lifts = compare(Asked(entry, store.verdicts(folder)), Asked(private.entry, private.frame()))
     return None if lifts is None else record_of(folder, private.entry, lifts)
 

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 
 from harness.dataset import parquet, schema, shards
 from harness.documents import Entry
+from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
-from harness.score.acceptance import at_level_zero
 from harness.submit import controls, text
 from harness.submit.checks import MADE, Checks, of_names, where
 from harness.tasks import Task

@@ -16,10 +16,10 @@ from typing import Any
 
 from harness.dataset import shards
 from harness.documents import Entry
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import summarise
 from harness.plurals import plural
 from harness.records import PROTOCOL
-from harness.score.likeness import copies
-from harness.score.scorecard import summarise
 from harness.submit import facts, held_back, hostile, notices, protocol1, rows, store, text, verification
 from harness.submit.differences import differences
 from harness.tasks import Task

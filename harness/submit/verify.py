@@ -27,14 +27,14 @@ from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import NotValid
+from harness.evaluation import predict, runner
+from harness.evaluation.stimuli import Key
+from harness.evaluation.units import Unit, units_of
 from harness.manifest import ReferenceRecord
+from harness.metrics.likeness import copies, suspects
+from harness.metrics.scorecard import summarise
 from harness.provenance import run_settings
 from harness.records import OTHER, PROTOCOL, LabelMap
-from harness.score import evaluation, transfer
-from harness.score.likeness import copies, suspects
-from harness.score.scorecard import summarise
-from harness.score.stimuli import Key
-from harness.score.units import Unit, units_of
 from harness.seeds import generator
 from harness.submit import draws, store, text
 from harness.submit.compare import Compared, compare
@@ -108,7 +108,7 @@ def rerun(
     base: str,
     k: int = N_DRAWN,
     differing: Sequence[str] = (),
-    progress: evaluation.Progress = lambda n, total, live: None,
+    progress: runner.Progress = lambda n, total, live: None,
 ) -> Verification:
     """Ask the model of an entry some of its verdicts again.
 
@@ -145,13 +145,13 @@ def rerun(
     blocks: dict[str | None, list[Unit]] = defaultdict(list)
     for unit in units:
         blocks[unit.clip_id].append(unit)
-    answers: dict[str, transfer.Answers] = {}
-    for answered in transfer.judge(classifier, suite, task, blocks.values(), choice):
+    answers: dict[str, predict.Answers] = {}
+    for answered in predict.judge(classifier, suite, task, blocks.values(), choice):
         answers.update((unit.content, said) for unit, said in answered)
         progress(len(answered), len(units), None)
     again, labels = verdicts[:0], label_map_of(entry, classifier)
     if answered_units := [unit for unit in units if unit.content in answers]:
-        again = _frame(transfer.verdict_table(answered_units, answers, labels, task))
+        again = _frame(predict.verdict_table(answered_units, answers, labels, task))
     theirs = verdicts.iloc[sorted(rows)].reset_index(drop=True)
     compared = compare(theirs, again, task, entry.run.dtype, whole=True)
     return _verification(folder, entry, classifier, machine, compared, base, None, differing, started)
@@ -165,7 +165,7 @@ def reproduce(
     *,
     out: Path,
     differing: Sequence[str] = (),
-    progress: evaluation.Progress = lambda n, total, live: None,
+    progress: runner.Progress = lambda n, total, live: None,
 ) -> Verification:
     """Ask the model of an entry everything again, and count its scorecard and likeness from the answers.
 
@@ -186,7 +186,7 @@ def reproduce(
     task = suite.task(entry.task)
 
     labels = label_map_of(entry, classifier)
-    result = evaluation.evaluate(classifier, labels, suite, task, out, progress=progress)
+    result = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
     again, verdicts = result.entry, result.frame()
     tolerance = TOLERANCE[entry.run.dtype]
     compared = compare(store.verdicts(folder), verdicts, task, entry.run.dtype, whole=True)

@@ -32,12 +32,12 @@ from harness import models
 from harness.dataset import build
 from harness.dataset.signals import Suite, load
 from harness.documents import ReferenceCounts
+from harness.evaluation import predict, runner
+from harness.evaluation.units import units_of, visits
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.provenance import run_settings
 from harness.records import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
-from harness.score import evaluation, transfer
-from harness.score.units import units_of, visits
 from harness.seeds import generator
 from harness.starter import root
 from harness.tasks import TASKS, Task
@@ -156,12 +156,12 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
             return np.zeros((len(waveforms), len(classifier.class_names)), dtype=np.float32)
 
     def making() -> None:
-        for _ in transfer.judge(Deaf(), suite, task, blocks):
+        for _ in predict.judge(Deaf(), suite, task, blocks):
             pass
 
     def engine() -> Recorder:
         recorder = Recorder(classifier)
-        for _ in transfer.judge(recorder, suite, task, blocks):
+        for _ in predict.judge(recorder, suite, task, blocks):
             pass
         return recorder
 
@@ -261,7 +261,7 @@ def early_stop(suite: Suite, folder: Path) -> tuple[int, int, float]:
     asked, half = [], 0.0
     for width in (None, 0.05):
         guesser = Guesser()
-        entry = evaluation.evaluate(
+        entry = runner.evaluate(
             guesser,  # type: ignore[arg-type]
             label_map,
             suite,
@@ -282,12 +282,12 @@ import re, sys
 from pathlib import Path
 from harness import labels, models
 from harness.dataset.signals import load
-from harness.score import evaluation
+from harness.evaluation import runner
 from harness.tasks import TASKS
 suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 classifier = models.load(model, device="cpu", batch_size=64)
 label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
-evaluation.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
+runner.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 

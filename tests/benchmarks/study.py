@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.study     (from the root of the repository)
 
-Everything `score.study` counts of one family, from answers made up by chance; time and peak memory.
+Everything `metrics.study` counts of one family, from answers made up by chance; time and peak memory.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from harness.documents import Entry, ReferenceCounts
+from harness.metrics.study import family_study
 from harness.records import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
-from harness.score.study import family_study
 from harness.seeds import generator
 from harness.tasks import TASKS
 from tests.entries import make_entry

@@ -41,7 +41,9 @@ from harness.documents import (
     WholeClipScore,
     to_json,
 )
+from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
+from harness.metrics import estimates, scorecard
 from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
@@ -55,8 +57,6 @@ from harness.records import (
     ModelRef,
     signal_id,
 )
-from harness.score import estimates, scorecard
-from harness.score.units import units_of
 from harness.seeds import generator
 from harness.submit import store
 from harness.tasks import TASKS, task_record

@@ -6,7 +6,7 @@ import pytest
 
 from harness.dataset.signals import Suite
 from harness.documents import Rates, Scorecard
-from harness.score import scorecard
+from harness.metrics import scorecard
 from harness.submit import against, store, validate
 from leaderboard import table
 from tests.benchmarks import synthetic

@@ -22,8 +22,8 @@ from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
 from harness.manifest import CorpusRef, ReferenceRecord
+from harness.metrics.study import study_of
 from harness.records import Clip, Skipped
-from harness.score.study import study_of
 from harness.submit import against, store, validate, verification
 from harness.tasks import Task
 from leaderboard import reading, report, site, study, table

@@ -16,8 +16,8 @@ from harness.dataset import build, hold_back, publish, schema, shards, signals
 from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import pushing
+from harness.metrics.held_back import lifts_of
 from harness.records import FAMILIES, Skipped
-from harness.score.held_back import lifts_of
 from harness.submit import held_back, store, validate
 from tests import entries
 from tests.dataset.test_signals import TASK, clip_of, record_of, signal_of
@@ -273,7 +273,7 @@ def test_a_model_that_was_fitted_to_the_public_signals_is_found():
 
 def a_record(tmp_path: Path) -> tuple[Path, held_back.HeldBack]:
     """An entry of a made-up candidate, and its record on made-up held-back signals."""
-    from harness.score.held_back import Asked, compare
+    from harness.metrics.held_back import Asked, compare
 
     public, verdicts = entries.make_entry(n_clips=40)
     private, others = entries.make_entry(n_clips=30, seed=1)

@@ -339,7 +339,7 @@ def _not_in(items: Sequence[Any], data: bytes) -> str | None:
 
 
 def _answer_place(folder: Path) -> Path:
-    from harness.score.answers import Book
+    from harness.evaluation.answer_cache import Book
 
     book = Book(folder, "toys__a", WORK, "emotion")
     book.close()
@@ -349,9 +349,9 @@ def _answer_place(folder: Path) -> Path:
 def _answers() -> list[bytes]:
     import tempfile
 
-    from harness.score.answers import Book
-    from harness.score.transfer import Answers
-    from harness.score.units import Unit
+    from harness.evaluation.answer_cache import Book
+    from harness.evaluation.predict import Answers
+    from harness.evaluation.units import Unit
 
     rows = np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5)
     unit_answers = Answers((("signal", 0, None), ("swap", 0, 1)), rows[:, :-2], rows[:, -2:])
@@ -365,7 +365,7 @@ def _answers() -> list[bytes]:
 
 
 def _book(path: Path) -> Any:
-    from harness.score.answers import Book
+    from harness.evaluation.answer_cache import Book
 
     book = Book(path.parents[3], "toys__a", WORK, "emotion")
     _end(book._journal)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.dataset.layout import ANCHORS
 from harness.dataset.signals import Suite
-from harness.score.anchors import best_reference, consensus
+from harness.metrics.anchors import best_reference, consensus
 from harness.submit import store
 from leaderboard import anchors, table
 from tests.leaderboard import world as making

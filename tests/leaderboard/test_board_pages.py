@@ -19,8 +19,8 @@ from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput
+from harness.metrics.estimates import wilson
 from harness.records import FAMILIES, LabelMap
-from harness.score.estimates import wilson
 from harness.submit import store
 from leaderboard import listen, pages, reading, report, site, table
 from leaderboard.table import Board, Ranking, Row

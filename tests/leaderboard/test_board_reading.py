@@ -21,9 +21,9 @@ from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.errors import BadInput, BadSignals
+from harness.metrics import estimates, ranks, scorecard
+from harness.metrics.likeness import copies
 from harness.records import FAMILIES
-from harness.score import estimates, ranks, scorecard
-from harness.score.likeness import copies
 from harness.submit import store
 from leaderboard import crowd, places, reading, site, table
 from leaderboard.columns import RATES

@@ -18,7 +18,10 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
+from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
+from harness.metrics import scorecard
+from harness.metrics.likeness import copies, likeness_of
 from harness.model_facts import ModelFacts
 from harness.records import (
     FAMILIES,
@@ -37,9 +40,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.score import scorecard
-from harness.score.likeness import copies, likeness_of
-from harness.score.units import units_of
 from harness.submit import store
 from harness.tasks import Task, task_record
 

@@ -12,8 +12,8 @@ import pytest
 from harness import audio, cli, models
 from harness.dataset.signals import Suite
 from harness.labels import harmonise
+from harness.metrics.flat_earth import EXCESS
 from harness.records import MIN_SIGNALS, N_LEVELS
-from harness.score.flat_earth import EXCESS
 from harness.starter import cards, root
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS

@@ -18,22 +18,22 @@ from harness.dataset import shards
 from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
+from harness.evaluation import predict, stimuli
+from harness.evaluation.answer_cache import Book
+from harness.evaluation.running_score import Live
+from harness.evaluation.units import Unit, shard_of, units_of, visits
+from harness.metrics.likeness import copies, likeness_of
+from harness.metrics.scorecard import summarise
 from harness.models import Classifier
 from harness.provenance import run_settings, versions
 from harness.records import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
-from harness.score import stimuli, transfer
-from harness.score.answers import Book
-from harness.score.likeness import copies, likeness_of
-from harness.score.live import Live
-from harness.score.scorecard import summarise
-from harness.score.units import Unit, shard_of, units_of, visits
 from harness.seeds import generator
 from harness.tasks import Task
 
 Progress = Callable[[int, int, Live | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
 Judge = Callable[
-    [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, transfer.Answers]]]
+    [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, predict.Answers]]]
 ]
 """What judges units: `transfer.judge`, or what does the same elsewhere."""
 
@@ -63,7 +63,7 @@ def evaluate(
     out: Path,
     *,
     until_width: float | None = None,
-    judge: Judge = transfer.judge,
+    judge: Judge = predict.judge,
     progress: Progress = lambda n, total, live: None,
 ) -> Result:
     """Judge every unit that was never judged before, and sum up.
@@ -106,7 +106,7 @@ def evaluate(
         _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow, judge)
         proof = _proof(classifier, suite, task, units, book)
         judged = [unit for unit in units if unit.content in book.known] if until_width else units
-        table = transfer.verdict_table(judged, book.known, label_map, task)
+        table = predict.verdict_table(judged, book.known, label_map, task)
         asked = (time.monotonic() - started, len(judged) - n_known, n_known)
         complete = len(judged) == len(units)
         entry = _entry(classifier, label_map, suite, task, table, proof, complete, asked)
@@ -187,7 +187,7 @@ def _judge(
     progress: Progress,
     live: Live | None,
     narrow: _Narrow,
-    judge: Judge = transfer.judge,
+    judge: Judge = predict.judge,
 ) -> None:
     missing = [[unit for unit in block if unit.content not in book.known] for block in blocks]
     if n_known := n_units - sum(map(len, missing)):

@@ -36,8 +36,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.estimates import LEVEL
 from harness.records import FloatArray
-from harness.score.estimates import LEVEL
 
 MOST_AT_ONCE = 500
 """Models up to which all pairs are resampled."""

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.documents import ReferenceCounts
+from harness.metrics.acceptance import accepted, at_level_zero
 from harness.records import MIN_SIGNALS, VISIBLE, FloatArray
-from harness.score.acceptance import accepted, at_level_zero
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dataset.signals import Suite
+from harness.metrics.acceptance import accepted, at_level_zero
+from harness.metrics.estimates import clustered, draws_of, from_draws, mean_of_references
+from harness.metrics.transfer_curve import median_over_clips
 from harness.records import Estimate, FloatArray, LabelMap, Mask, ModelRef
-from harness.score.acceptance import accepted, at_level_zero
-from harness.score.curves import median_over_clips
-from harness.score.estimates import clustered, draws_of, from_draws, mean_of_references
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.documents import Entry, ReferenceCounts, WholeClipScore
+from harness.metrics import information, likeness
+from harness.metrics.acceptance import accepted
+from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
+from harness.metrics.flat_earth import FlatEarth, assess
+from harness.metrics.pairwise import Compared, compared
+from harness.metrics.panel_acceptance import Judgements, gather
+from harness.metrics.reference_profile import Portrait, portrait_of
+from harness.metrics.stability import Stability, stability_of
+from harness.metrics.transfer_curve import Curve, curve_of
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
-from harness.score import information, likeness
-from harness.score.acceptance import accepted
-from harness.score.comparisons import Compared, compared
-from harness.score.curves import Curve, curve_of
-from harness.score.estimates import clip_weights, clustered, from_draws, paired_difference
-from harness.score.flat_earth import FlatEarth, assess
-from harness.score.judgements import Judgements, gather
-from harness.score.portraits import Portrait, portrait_of
-from harness.score.stability import Stability, stability_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.documents import ReferenceCounts
+from harness.evaluation.predict import Answers
+from harness.evaluation.units import Unit
+from harness.metrics.estimates import clip_weights, clustered
+from harness.metrics.panels import METRICS
 from harness.records import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
-from harness.score.estimates import clip_weights, clustered
-from harness.score.panels import METRICS
-from harness.score.transfer import Answers
-from harness.score.units import Unit
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The transfer rate as a metric of the `evaluate` library.
 
     import evaluate
-    metric = evaluate.load("harness/score/metric.py")
+    metric = evaluate.load("harness/metrics/hf_metric.py")
     metric.compute(
         predictions=["jazz", "rock"],
         references=["jazz", "jazz"],
@@ -47,7 +47,7 @@ Returns:
         signals that have a control. With fewer than 20 of them no scorecard shows a lift.
 
 Examples:
-    >>> metric = evaluate.load("harness/score/metric.py")
+    >>> metric = evaluate.load("harness/metrics/hf_metric.py")
     >>> found = metric.compute(
     ...     predictions=["jazz", "rock"],
     ...     references=["jazz", "jazz"],
@@ -89,7 +89,7 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         import numpy as np
 
         from harness.errors import BadInput
-        from harness.score.estimates import clip_weights, clustered, from_draws
+        from harness.metrics.estimates import clip_weights, clustered, from_draws
 
         n = len(predictions)
         for name, given in (("clip_ids", clip_ids), ("controls", controls)):

@@ -19,6 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.documents import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
+from harness.metrics import classification
+from harness.metrics.acceptance import accepted, at_level_zero
+from harness.metrics.estimates import clip_weights, clustered, wilson
+from harness.metrics.panels import JUDGED, METRICS, Metric, clip_ids, panel_of
 from harness.records import (
     FAMILIES,
     MIN_COVERAGE,
@@ -28,10 +32,6 @@ from harness.records import (
     LabelMap,
     ModelRef,
 )
-from harness.score import whole_clips
-from harness.score.acceptance import accepted, at_level_zero
-from harness.score.estimates import clip_weights, clustered, wilson
-from harness.score.panels import JUDGED, METRICS, Metric, clip_ids, panel_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def summarise(
     known_answer = _known_answer(verdicts, candidate, references)
     reason = _unranked_because(families, known_answer) or _lopsided(references, task)
     return Scorecard(
-        whole=whole_clips.score(verdicts, task, label_map.covered, weights),
+        whole=classification.score(verdicts, task, label_map.covered, weights),
         families=families,
         known_answer=known_answer,
         ranked=reason is None,
@@ -124,7 +124,7 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
     Of the clips whose truth is one of the two, exchanging them must raise accuracy beyond both Wilson
     intervals, and must do so for either label: a model that always says one of them is no reversed map.
     """
-    clips = whole_clips.known(verdicts, label_map.covered)
+    clips = classification.known(verdicts, label_map.covered)
     truth, predicted = (clips[name].to_numpy(dtype=object) for name in ("truth", "predicted"))
     found: list[tuple[float, str]] = []
     for a, b in combinations([label for label in task.labels if label in label_map.covered], 2):

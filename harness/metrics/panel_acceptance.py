@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.documents import ReferenceCounts
+from harness.metrics.acceptance import accepted, at_level_zero
 from harness.records import N_MATCHED, FloatArray, LabelMap, ModelRef
-from harness.score.acceptance import accepted, at_level_zero
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,11 +31,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.estimates import from_draws
+from harness.metrics.panel_acceptance import BoolArray, Judgements, Single
 from harness.numerals import number
 from harness.plurals import plural
 from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
-from harness.score.estimates import from_draws
-from harness.score.judgements import BoolArray, Judgements, Single
 from harness.seeds import generator
 
 ALPHA = 0.05

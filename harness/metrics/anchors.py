@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.documents import Cell, Entry, FamilyScore, ReferenceCounts
+from harness.metrics import classification
+from harness.metrics.estimates import clustered, wilson
+from harness.metrics.likeness import copies
+from harness.metrics.panels import JUDGED, METRICS, Panel, panel_of
+from harness.metrics.scorecard import rates_of, resampled
 from harness.records import FAMILIES, OTHER, Estimate, FloatArray
-from harness.score import whole_clips
-from harness.score.estimates import clustered, wilson
-from harness.score.likeness import copies
-from harness.score.panels import JUDGED, METRICS, Panel, panel_of
-from harness.score.scorecard import rates_of, resampled
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Cons
         return None
     weights = resampled(answers[0][1], task)
     everyone = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
-    clips = whole_clips.known(everyone, _covered(entries))
+    clips = classification.known(everyone, _covered(entries))
     n_right = int((clips["truth"] == clips["predicted"]).sum())
     return Consensus(_family_score(scored, task, weights), wilson(n_right, len(clips)))
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import spectra
+from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
 from harness.records import Estimate, FloatArray, Mask
-from harness.score.estimates import ALL_AGREE, LEVEL, wilson
 from harness.seeds import generator
 
 N_MEL = 40

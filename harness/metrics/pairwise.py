@@ -15,9 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
+from harness.metrics.estimates import from_draws, mean_of_references
+from harness.metrics.panel_acceptance import Judgements
 from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
-from harness.score.estimates import from_draws, mean_of_references
-from harness.score.judgements import Judgements
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from harness import spectra
 from harness.dataset import schema
 from harness.dataset.signals import Suite
+from harness.evaluation import stimuli
+from harness.evaluation.units import Unit
 from harness.model_facts import ModelFacts, window_start
 from harness.records import LabelMap, Waveform
-from harness.score import stimuli
-from harness.score.units import Unit
 from harness.tasks import Task
 
 

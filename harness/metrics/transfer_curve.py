@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.estimates import LEVEL, clustered
 from harness.records import Estimate, FloatArray
-from harness.score.estimates import LEVEL, clustered
 
 MEDIAN = "clip bootstrap, percentile of the median"
 

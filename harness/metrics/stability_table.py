@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from harness.dataset.card import markdown_table, told
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import resampled
+from harness.metrics.stability import Stability, stability_of
 from harness.records import FAMILIES
-from harness.score.likeness import copies
-from harness.score.scorecard import resampled
-from harness.score.stability import Stability, stability_of
 from harness.tasks import Task
 
 if TYPE_CHECKING:

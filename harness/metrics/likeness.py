@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from harness.dataset.signals import Suite
 from harness.documents import NearCopy
 from harness.manifest import ReferenceRecord
+from harness.metrics.acceptance import accepted
 from harness.records import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
-from harness.score.acceptance import accepted
 from harness.tasks import Task
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.documents import WholeClipScore
+from harness.metrics.estimates import from_draws, wilson
 from harness.records import Estimate, FloatArray
-from harness.score.estimates import from_draws, wilson
 from harness.tasks import Task
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.documents import Entry
+from harness.metrics.estimates import clip_weights, clustered, draws_of, from_draws
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import lift_by_clip
 from harness.records import FAMILIES, STRICT, Estimate, FloatArray
-from harness.score.estimates import clip_weights, clustered, draws_of, from_draws
-from harness.score.likeness import copies
-from harness.score.scorecard import lift_by_clip
 
 if TYPE_CHECKING:
     import pandas as pd

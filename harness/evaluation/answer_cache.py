@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from harness.documents import BatchProof
+from harness.evaluation.predict import Answers
+from harness.evaluation.units import Unit
 from harness.journal import Journal, finished
-from harness.score.transfer import Answers
-from harness.score.units import Unit
 
 
 class Book:

@@ -21,9 +21,9 @@ from functools import cache
 
 from harness.dataset.schema import ClipLine
 from harness.dataset.signals import Suite
+from harness.evaluation.stimuli import swap_clips
 from harness.manifest import ReferenceRecord
 from harness.records import FAMILIES, N_LEVELS, N_MATCHED
-from harness.score.stimuli import swap_clips
 from harness.seeds import generator
 from harness.tasks import Task
 

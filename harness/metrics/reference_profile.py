@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from harness.dataset.signals import Suite, spectrum_of
+from harness.metrics import information
+from harness.metrics.estimates import median
 from harness.records import Estimate, ModelRef
-from harness.score import information
-from harness.score.estimates import median
 
 
 @dataclass(frozen=True)
