@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.dataset.corpora import open_corpus
     from harness.dataset.signals import load as load_signals
     from harness.documents import Entry, Scorecard, from_json, to_json
+    from harness.entries.validate import problems
     from harness.errors import GoodenoughError
     from harness.evaluation.runner import evaluate
     from harness.extract import SEARCHES
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from harness.metrics.scorecard import summarise
     from harness.models import load as load_model
     from harness.records import Estimate
-    from harness.submit.validate import problems
     from harness.tasks import TASKS
     from harness.tasks import find as find_task
 
@@ -41,7 +41,7 @@ _DOORS = {
     "load_model": "harness.models:load",
     "load_signals": "harness.dataset.signals:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
-    "problems": "harness.submit.validate:problems",
+    "problems": "harness.entries.validate:problems",
     "summarise": "harness.metrics.scorecard:summarise",
     "to_json": "harness.documents:to_json",
 }

@@ -16,9 +16,9 @@ from typing import Any
 
 from harness.dataset.signals import Suite
 from harness.documents import Entry, FamilyScore
+from harness.entries import store, suite_check, validate
 from harness.metrics.anchors import best_reference, consensus
 from harness.records import PROTOCOL, Estimate
-from harness.submit import against, store, validate
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _stored(suite: Suite, task: str, name: str) -> list[Entry]:
             continue
         entry = store.read(folder)
         if (entry.signals.sha256, entry.protocol) == key:
-            sound += [] if against.problems(folder, suite) else [entry]
+            sound += [] if suite_check.problems(folder, suite) else [entry]
     return sound
 
 

@@ -27,9 +27,9 @@ from typing import Any
 
 import gradio as gr
 
+from harness.entries import store
 from harness.errors import BadInput
 from harness.records import FAMILIES, ModelRef
-from harness.submit import store
 from leaderboard import evidence, listen, pages, requests, site, skin, texts
 from leaderboard.errands import Rooms
 from leaderboard.trial import Limits, Shelf, View, trial

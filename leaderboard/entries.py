@@ -19,9 +19,9 @@ from types import MappingProxyType
 from harness.dataset.signals import Suite
 from harness.disk import pointer
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadInput
 from harness.records import PROTOCOL
-from harness.submit import store
 from leaderboard import reading
 from leaderboard.crowd import Progress, quiet
 from leaderboard.reading import Read

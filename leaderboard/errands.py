@@ -30,7 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from harness.submit.text import one_line
+from harness.entries.text import one_line
 from leaderboard import usage
 from leaderboard.usage import Allowance
 

@@ -16,10 +16,10 @@ from markupsafe import Markup
 
 from harness.dataset import licences
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.errors import BadInput
 from harness.records import FAMILIES, Clip, ModelRef
 from harness.seeds import seed_of
-from harness.submit import store
 from leaderboard import listen, paths, plots, spectrogram
 from leaderboard.table import Matrix, Row
 

@@ -27,10 +27,10 @@ from pydantic_core import from_json as parsed
 from harness import untrusted
 from harness.dataset import shards
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
+from harness.entries import protocol1, store
 from harness.errors import BadInput, BadSignals
 from harness.metrics.likeness import copies
 from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
-from harness.submit import protocol1, store
 from leaderboard import crowd
 from leaderboard.columns import RATES
 from leaderboard.crowd import Progress

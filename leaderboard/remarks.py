@@ -13,9 +13,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.documents import Entry, ReferenceCounts
+from harness.entries import export
 from harness.plurals import plural
 from harness.records import FAMILIES, OTHER, Estimate
-from harness.submit import exports
 
 _MUCH = 0.5
 """Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""
@@ -40,7 +40,7 @@ class Share:
     """The share, above one half."""
 
 
-unranked = exports.unranked_because
+unranked = export.unranked_because
 """Why an entry is not ranked."""
 
 

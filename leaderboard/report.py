@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.journal import replace_file
-from harness.submit import store
 from leaderboard import entries, listen, pages, plots, table, texts
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.entries import notices, verification
 from harness.errors import BadInput
 from harness.records import PROTOCOL
-from harness.submit import notices, verification
 
 
 @dataclass(frozen=True)

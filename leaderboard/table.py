@@ -23,11 +23,11 @@ from typing import Any
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.documents import Cell, Entry, ReferenceCounts
+from harness.entries import held_back, notices, store
+from harness.entries.held_back import HeldBack
+from harness.entries.notices import Decline
 from harness.errors import BadInput
 from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
-from harness.submit import held_back, notices, store
-from harness.submit.held_back import HeldBack
-from harness.submit.notices import Decline
 from leaderboard import anchors, entries, places, remarks, status, training
 from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress, quiet

@@ -22,6 +22,7 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import signals_path
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadSignals
 from harness.metrics import flat_earth, information
 from harness.metrics.acceptance import accepted
@@ -30,7 +31,6 @@ from harness.metrics.likeness import copies
 from harness.metrics.panel_acceptance import gather
 from harness.metrics.scorecard import resampled
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
-from harness.submit import store
 from leaderboard import entries
 from leaderboard.table import short_names
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadInput
 from harness.hub import download_limit
-from harness.submit import store
 from leaderboard import asking
 from leaderboard.asking import Answer, Asked, Standing
 from leaderboard.errands import WORK, Errand, Room

@@ -28,9 +28,9 @@ from harness.dataset.layout import MANIFEST
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry, to_json
+from harness.entries import protocol1, store, strict_reading, suite_check, text, validate, validate_facts
 from harness.errors import BadInput, BadSignals
 from harness.records import PROTOCOL, Estimate
-from harness.submit import against, facts, hostile, protocol1, store, text, validate
 from harness.tasks import TASKS, Task, task_record
 from leaderboard import crowd, reading
 from leaderboard.crowd import Progress
@@ -39,7 +39,10 @@ LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, as `python -m leaderboard.validity FOLDER` writes them."""
 
 _TOGETHER = 4
-_JUDGES = ("submit/*.py", "evaluation/*.py", "metrics/*.py", "dataset/schema.py", "records.py", "documents.py", "tasks.py")
+_JUDGES = (
+    *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
+    *("dataset/schema.py", "records.py", "documents.py", "tasks.py"),
+)
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
 _ROUNDING = 1e-4
@@ -117,15 +120,15 @@ def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
         return _not_shares(store.read(folder))
     if len(lines) == 1 and lines[0].startswith(_UNKNOWN):
         entry = store.read(folder)
-        return _not_shares(entry) or _not_counted(folder, entry) or facts.ahead(entry)
+        return _not_shares(entry) or _not_counted(folder, entry) or validate_facts.ahead(entry)
     if lines:
         return lines
     entry = store.read(folder)
-    lines = facts.ahead(entry)
+    lines = validate_facts.ahead(entry)
     if lines or suite is None or not suite.has_task(entry.task):
         return lines
     answers = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
-    return against.problems(folder, suite) if answers else []
+    return suite_check.problems(folder, suite) if answers else []
 
 
 def _not_counted(folder: Path, entry: Entry) -> list[str]:
@@ -174,7 +177,7 @@ def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
         names = sorted(os.listdir(folder))
         digest.update(repr((Path(os.path.abspath(folder)).parts[-3:], names)).encode())
         for name, most in _FILES.items():
-            if hostile.unusable(folder / name, most):
+            if strict_reading.unusable(folder / name, most):
                 return ("",)
             digest.update(_sha256(folder / name))
     except OSError:

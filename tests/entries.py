@@ -17,6 +17,8 @@ import pandas as pd
 from harness.dataset.schema import verdict_table
 from harness.dataset.shards import sha256_of
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
+from harness.entries import store
+from harness.entries.verification import KnownAnswer, Verification
 from harness.evaluation.stimuli import swap_clips
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
@@ -33,8 +35,6 @@ from harness.records import (
     signal_id,
 )
 from harness.seeds import generator
-from harness.submit import store
-from harness.submit.verification import KnownAnswer, Verification
 from harness.tasks import TASKS, Task
 
 CONTROLS = ("swap", "matched", "largest", "complement")
@@ -281,7 +281,7 @@ def made_verification(folder: Path) -> Verification:
 
 
 def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """Verdicts as `submit.store.verdicts` would read them."""
+    """Verdicts as `entries.store.verdicts` would read them."""
     return verdict_table(verdicts).to_pandas()
 
 

@@ -18,8 +18,9 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from harness.documents import Entry
+from harness.entries import store
 from harness.records import FAMILIES, FloatArray
-from harness.submit import draws, store
+from harness.submit import draws
 
 ROOT = Path(__file__).parent.parent
 KS = (32, 64, 128, 256, 512)

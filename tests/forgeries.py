@@ -13,11 +13,11 @@ import pyarrow as pa
 from harness.cli.terminal import open_suite
 from harness.dataset import schema
 from harness.documents import Entry
+from harness.entries import store
+from harness.entries.validate import problems
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.records import LabelMap
-from harness.submit import store
-from harness.submit.validate import problems
 from harness.tasks import TASKS
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

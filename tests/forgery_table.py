@@ -17,12 +17,13 @@ from typing import Any
 from harness.checkpoints import Checkpoint
 from harness.dataset import signals
 from harness.documents import BatchProof, Entry, from_json, to_json
+from harness.entries import store, suite_check, verification
+from harness.entries.validate import problems
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
 from harness.records import LabelMap, ModelRef, Verdict
-from harness.submit import against, lookups, store, verification, verify
-from harness.submit.validate import problems
+from harness.submit import lookups, replay
 from harness.tasks import TASKS
 from tests.entries import frame, made_verification
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
@@ -97,7 +98,7 @@ def catcher(forgery: Forgery, base: Path, place: Path) -> str:
     if validated(forgery, base, place):
         return VALIDATE
     (folder,) = store.find(place)
-    if against.problems(folder, suite):
+    if suite_check.problems(folder, suite):
         return LOOKED_UP
     forged = store.read(folder)
     ear: Any = Ear()
@@ -108,7 +109,7 @@ def catcher(forgery: Forgery, base: Path, place: Path) -> str:
     differing = lookups.differing(forged, ear, checkpoint, TASK, COMMITTED)
     if differing:
         return LOOKED_UP
-    v = verify.rerun(folder, suite, ear, "Toys have none.", base="0" * 40, k=10**6)
+    v = replay.rerun(folder, suite, ear, "Toys have none.", base="0" * 40, k=10**6)
     return NOBODY if v.holds else ASKED
 
 

@@ -46,15 +46,15 @@ import harness.cli.submit
 import harness.cli.verify
 import harness.dataset.download
 import harness.dataset.publish
+import harness.entries.export
+import harness.entries.validate
 import harness.evaluation.runner
 import harness.extract.run
 import harness.hub.fetching
 import harness.hub.pushing
 import harness.models
-import harness.submit.exports
-import harness.submit.offers
-import harness.submit.validate
-import harness.submit.verify
+import harness.submit.pull_request
+import harness.submit.replay
 import leaderboard.report
 from harness.documents import Entry, _adapter
 from harness.manifest import Manifest

@@ -15,9 +15,9 @@ from harness.dataset import build
 from harness.dataset.layout import ANCHORS, MANIFEST, VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import to_json
+from harness.entries import store
 from harness.records import FAMILIES
 from harness.starter import root as starter
-from harness.submit import store
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
 NAME = "embedded/starter"

@@ -15,9 +15,9 @@ from filelock import FileLock
 
 from harness import cli
 from harness.cli.terminal import open_suite
+from harness.entries import store
 from harness.records import FAMILIES
 from harness.starter import root
-from harness.submit import store
 from tests import parts
 
 TASK = "emotion"

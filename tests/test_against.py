@@ -11,9 +11,9 @@ import pytest
 
 from harness.dataset import signals
 from harness.documents import Entry
+from harness.entries import store
+from harness.entries.suite_check import problems
 from harness.records import PROTOCOL, Verdict
-from harness.submit import store
-from harness.submit.against import problems
 from tests.small_suite import CLASSES, entry_on, small_suite
 
 Change = Callable[[list[Verdict]], list[Verdict]]

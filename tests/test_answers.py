@@ -15,8 +15,8 @@ import pytest
 
 from harness import cli
 from harness.dataset import signals
+from harness.entries import store
 from harness.evaluation import runner
-from harness.submit import store
 from tests import toys
 from tests.small_suite import LABELS, TASK, Loud, small_suite
 

@@ -18,6 +18,7 @@ import pytest
 from harness import labels, models
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.evaluation import runner
 from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
@@ -26,7 +27,6 @@ from harness.records import FAMILIES, Estimate, FloatArray, Waveform
 from harness.seeds import generator
 from harness.starter import baselines, root
 from harness.starter.recipes import RECIPES
-from harness.submit import store
 from harness.tasks import TASKS
 from tests import attacks, parts
 from tests.attacks import Judge, Sounds

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.submit import notices, store
-from harness.submit.validate import MAX_ENTRY_BYTES, problems, strays
+from harness.entries import notices, store
+from harness.entries.validate import MAX_ENTRY_BYTES, problems, strays
 from harness.tasks import TASKS
 from leaderboard import validity
 from tests.entries import make_entry

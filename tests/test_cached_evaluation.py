@@ -13,7 +13,7 @@ from harness.cli import cached_evaluation
 from harness.cli.terminal import Opening
 from harness.dataset.signals import load
 from harness.documents import from_json, to_json
-from harness.submit import store
+from harness.entries import store
 from tests import toys
 from tests.test_cli import make_corpus
 

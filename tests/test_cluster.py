@@ -30,11 +30,11 @@ from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, ow
 from harness.dataset import signals
 from harness.dataset.corpora import open_corpus
 from harness.dataset.shards import sha256_of
+from harness.entries import store
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.evaluation.answer_cache import Book
 from harness.extract import SEARCHES, reference
 from harness.journal import Journal
-from harness.submit import store
 from tests import forked, rounding, toys
 from tests.test_kill import left_behind, n_finished, wait_for
 

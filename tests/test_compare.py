@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.submit.compare import Compared, compare
+from harness.entries.compare import Compared, compare
 from harness.tasks import TASKS
 from tests.entries import frame, make_entry
 

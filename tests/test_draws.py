@@ -12,10 +12,11 @@ from scipy.stats import hypergeom
 
 from harness.cli.terminal import open_suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.metrics.likeness import copies, likeness_of, suspects
 from harness.metrics.scorecard import lift_by_clip
 from harness.records import FAMILIES
-from harness.submit import draws, store
+from harness.submit import draws
 from harness.submit.draws import draw, keys_of, worth
 from tests import finding
 from tests.entries import frame, make_entry

@@ -11,6 +11,8 @@ import soundfile
 
 from harness import cli
 from harness.dataset import build, signals
+from harness.entries import store
+from harness.entries.validate import problems
 from harness.errors import BadInput, NotValid
 from harness.evaluation import predict, runner
 from harness.evaluation.running_score import Live
@@ -18,8 +20,6 @@ from harness.evaluation.units import units_of, visits
 from harness.metrics.scorecard import summarise
 from harness.records import FAMILIES, MIN_SIGNALS, ModelRef
 from harness.starter import root
-from harness.submit import store
-from harness.submit.validate import problems
 from tests import parts, rounding
 from tests.test_cli import make_corpus
 from tests.test_transfer import LABELS, Loud

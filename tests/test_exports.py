@@ -15,10 +15,10 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 from harness import cli
 from harness.dataset.synthetic import SYNTHETIC
 from harness.documents import Entry
+from harness.entries import export, store
+from harness.entries.export import Source
 from harness.errors import BadInput
 from harness.records import DatasetRef, Estimate
-from harness.submit import exports, store
-from harness.submit.exports import Source
 from tests.entries import make_entry
 
 NOBODY = Source()
@@ -47,7 +47,7 @@ def made(signals: DatasetRef = HUB, *, ranked: bool = True, lift: float | None =
 
 
 def test_a_model_card_reads_the_model_index_and_writes_it_again() -> None:
-    content = exports.model_index(made(), BOARD)
+    content = export.model_index(made(), BOARD)
     assert yaml.safe_load(yaml.safe_dump(content)) == content
     name, results = model_index_to_eval_results(content["model-index"])
     assert name == "candidate"
@@ -64,11 +64,11 @@ def test_a_model_card_reads_the_model_index_and_writes_it_again() -> None:
 
 def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
     for signals in (EMBEDDED, dataclasses.replace(EMBEDDED, repo_id="local/starter")):
-        (model,) = exports.model_index(made(signals), NOBODY)["model-index"]
+        (model,) = export.model_index(made(signals), NOBODY)["model-index"]
         (result,) = model["results"]
         assert result["dataset"]["type"] == "goodenough-starter"
         assert (SYNTHETIC in result["dataset"]["name"]) == (signals is EMBEDDED)
-        record = exports.every_eval_ever(made(signals), NOBODY, created=0)
+        record = export.every_eval_ever(made(signals), NOBODY, created=0)
         said = [r["metric_config"]["evaluation_description"] for r in record["evaluation_results"]]
         assert all((SYNTHETIC in text) == (signals is EMBEDDED) for text in said)
         assert "source" not in result
@@ -76,9 +76,9 @@ def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
 
 def test_what_could_not_be_counted_is_left_out() -> None:
     entry = made(lift=None)
-    (model,) = exports.model_index(entry, NOBODY)["model-index"]
+    (model,) = export.model_index(entry, NOBODY)["model-index"]
     assert "lift" not in [metric["type"] for metric in model["results"][0]["metrics"]]
-    results = exports.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
+    results = export.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
     assert "goodenough.lift" not in [result["metric_config"]["metric_id"] for result in results]
 
 
@@ -87,7 +87,7 @@ def test_what_could_not_be_counted_is_left_out() -> None:
 
 @pytest.mark.parametrize("source", [NOBODY, BOARD])
 def test_eval_results_are_those_of_huggingface_hub(source: Source) -> None:
-    content = exports.eval_results(made(), source)
+    content = export.eval_results(made(), source)
     assert yaml.safe_load(yaml.safe_dump(content)) == content
     (result,) = parse_eval_result_entries(content)
     assert eval_result_entries_to_yaml([result]) == content
@@ -107,13 +107,13 @@ def test_eval_results_are_those_of_huggingface_hub(source: Source) -> None:
 @pytest.mark.parametrize("signals", [EMBEDDED, dataclasses.replace(EMBEDDED, repo_id="local/starter")])
 def test_eval_results_need_signals_of_the_hub(signals: DatasetRef) -> None:
     with pytest.raises(BadInput, match=r"no dataset of the Hub.*--as model-index") as caught:
-        exports.eval_results(made(signals), NOBODY)
+        export.eval_results(made(signals), NOBODY)
     assert "\n" not in str(caught.value)
 
 
 def test_an_entry_that_is_not_ranked_takes_no_place_in_a_ranking() -> None:
     with pytest.raises(BadInput, match=r"may not be ranked \(Too few signals\), and"):
-        exports.eval_results(made(ranked=False), NOBODY)
+        export.eval_results(made(ranked=False), NOBODY)
 
 
 # Every Eval Ever
@@ -193,7 +193,7 @@ def results(value: Any, where: str) -> None:
 @pytest.mark.parametrize("source", [NOBODY, BOARD])
 @pytest.mark.parametrize("signals", [HUB, EMBEDDED])
 def test_every_eval_ever_gets_a_record_of_its_schema_0_2_2(signals: DatasetRef, source: Source) -> None:
-    record = exports.every_eval_ever(made(signals), source, created=1_800_000_000)
+    record = export.every_eval_ever(made(signals), source, created=1_800_000_000)
     assert json.loads(json.dumps(record)) == record
     required = {
         "schema_version": str,
@@ -205,7 +205,7 @@ def test_every_eval_ever_gets_a_record_of_its_schema_0_2_2(signals: DatasetRef, 
         "evaluation_results": results,
     }
     fits(record, required, {"evaluation_timestamp": str})
-    assert record["schema_version"] == exports.SCHEMA_VERSION == "0.2.2"
+    assert record["schema_version"] == export.SCHEMA_VERSION == "0.2.2"
     assert record["evaluation_id"] == "goodenough-emotion/toys/candidate/1800000000"
     assert record["evaluation_timestamp"] == "1767323045"
     assert record["eval_library"] == {"name": "goodenough", "version": "0.1.0"}
@@ -214,7 +214,7 @@ def test_every_eval_ever_gets_a_record_of_its_schema_0_2_2(signals: DatasetRef, 
 
 def test_every_number_goes_to_every_eval_ever_with_its_interval() -> None:
     entry = made()
-    found = exports.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
+    found = export.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
     by_id = {result["metric_config"]["metric_id"]: result["score_details"] for result in found}
     rates = ("lift", "placement", "transfer", "swap", "agreement")
     assert list(by_id) == [*(f"goodenough.{name}" for name in rates), "accuracy", "f1_macro"]
@@ -248,12 +248,12 @@ def test_export_prints_the_entry_and_nothing_else(tmp_path: Path, capsys: pytest
         assert said.err == ""
         content = (json.loads if form == "every-eval-ever" else yaml.safe_load)(said.out)
         if form == "model-index":
-            assert content == exports.model_index(store.read(folder), BOARD)
+            assert content == export.model_index(store.read(folder), BOARD)
         elif form == "eval-results":
-            assert content == exports.eval_results(store.read(folder), BOARD)
+            assert content == export.eval_results(store.read(folder), BOARD)
         else:
             created = int(content["retrieved_timestamp"])
-            assert content == exports.every_eval_ever(store.read(folder), BOARD, created=created)
+            assert content == export.every_eval_ever(store.read(folder), BOARD, created=created)
 
 
 def test_export_refuses_what_is_not_valid_and_what_is_not_one(

@@ -10,13 +10,13 @@ from scipy.stats import binom
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
 from harness.documents import ReferenceCounts, to_json
+from harness.entries import store
 from harness.metrics import flat_earth
 from harness.metrics.estimates import clip_weights
 from harness.metrics.flat_earth import ALPHA, EXCESS, SPARSE_SOUND, assess
 from harness.metrics.panel_acceptance import Judgements, Single, gather
 from harness.records import MIN_SIGNALS, LabelMap, ModelRef
 from harness.starter import root
-from harness.submit import store
 
 
 def model_ref(j):

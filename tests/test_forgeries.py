@@ -13,7 +13,8 @@ import pytest
 
 from harness.checkpoints import Checkpoint
 from harness.documents import Entry
-from harness.submit import lookups, store, verification
+from harness.entries import store, verification
+from harness.submit import lookups
 from harness.submit.lookups import FIELDS, STATED
 from tests import forgery_table as table
 from tests.entries import make_entry

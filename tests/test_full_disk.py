@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import cli
-from harness.submit import store
+from harness.entries import store
 from tests import forked, toys
 from tests.test_cli import make_corpus
 

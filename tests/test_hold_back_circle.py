@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness.dataset.signals import load
-from harness.submit import held_back, store
+from harness.entries import held_back, store
 from tests.lab import GUEST, VISITOR, Lab
 
 PUBLIC, PRIVATE = "lab/public-emotion", "lab/private-emotion"

@@ -14,11 +14,11 @@ import pytest
 
 from harness import cli
 from harness.documents import to_json
+from harness.entries import store, verification
+from harness.entries.text import is_plain
+from harness.entries.validate import problems, strays
+from harness.entries.validate_facts import MAX_TEXT
 from harness.errors import BadInput
-from harness.submit import store, verification
-from harness.submit.facts import MAX_TEXT
-from harness.submit.text import is_plain
-from harness.submit.validate import problems, strays
 from harness.tasks import TASKS
 from leaderboard import table
 from tests import hostile

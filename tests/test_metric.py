@@ -12,11 +12,11 @@ import pytest
 
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
+from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics import estimates
 from harness.metrics.estimates import wilson
 from harness.starter import root
-from harness.submit import store
 
 PATH = Path(estimates.__file__).with_name("metric.py")
 

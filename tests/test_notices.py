@@ -11,9 +11,9 @@ import pytest
 
 from harness import cli
 from harness.dataset.shards import sha256_of
+from harness.entries import notices, store
+from harness.entries.validate import strays
 from harness.errors import BadInput
-from harness.submit import notices, store
-from harness.submit.validate import strays
 
 ROOT = Path(__file__).parent.parent
 LATER = {"date": "2099-01-01"}

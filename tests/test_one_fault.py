@@ -14,10 +14,11 @@ from harness.dataset import licences, schema, shards
 from harness.dataset.corpora import open_corpus
 from harness.dataset.signals import load
 from harness.disk import no_room, pointer
+from harness.entries import store, validate
 from harness.errors import BadInput, GoodenoughError
 from harness.hub.repository import Repository, refusals
 from harness.numerals import number
-from harness.submit import offers, store, validate
+from harness.submit import pull_request
 from harness.tasks import TASKS, find
 from leaderboard import entries, remarks, table
 from tests import toys
@@ -142,9 +143,9 @@ def test_another_fault_of_the_disk_is_not_a_full_one():
 
 
 def test_a_repository_without_an_entry_is_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(offers.fetching, "commit_of", lambda *_: "0" * 40)
-    monkeypatch.setattr(offers.fetching, "fetch_all", lambda *_: tmp_path / "snapshot")
-    folder = offers.submissions("org/submissions")
+    monkeypatch.setattr(pull_request.fetching, "commit_of", lambda *_: "0" * 40)
+    monkeypatch.setattr(pull_request.fetching, "fetch_all", lambda *_: tmp_path / "snapshot")
+    folder = pull_request.submissions("org/submissions")
     assert folder.is_dir()
     assert entries.find(folder, None) == []
 

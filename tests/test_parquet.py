@@ -19,9 +19,9 @@ import pytest
 
 from harness import cli
 from harness.dataset import parquet, schema, shards
+from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.records import MIN_SIGNALS
-from harness.submit import store
 from leaderboard import table
 from tests.entries import make_entry
 from tests.fuzz import parquet as thrift

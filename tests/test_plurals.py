@@ -93,8 +93,8 @@ ELSEWHERE = {
     "harness/cli/check.py": {"flips"},
     "harness/evaluation/runner.py": {"proof.n_flips"},
     "harness/metrics/scorecard.py": {"n", "says.count(label)"},
-    "harness/submit/facts.py": {"n"},
-    "harness/submit/rows.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
+    "harness/entries/validate_facts.py": {"n"},
+    "harness/entries/validate_verdicts.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
     "leaderboard/remarks.py": {"each.n_signals"},
 }
 """What an entry stores and is compared to letter by letter, counts beyond a limit, `n of its n signals`."""

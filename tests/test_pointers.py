@@ -15,7 +15,7 @@ import pytest
 
 from harness import cli
 from harness.disk import POINTED
-from harness.submit import store
+from harness.entries import store
 from tests import toys
 from tests.test_cli import make_corpus
 

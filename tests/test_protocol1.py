@@ -14,10 +14,10 @@ import pytest
 from harness import cli
 from harness.dataset import schema
 from harness.documents import Estimate, Rates, to_json
+from harness.entries import protocol1, store, verification
+from harness.entries.validate import problems, strays
 from harness.errors import BadInput
 from harness.records import STIMULI
-from harness.submit import protocol1, store, verification
-from harness.submit.validate import problems, strays
 from harness.tasks import TASKS
 from tests.entries import made_verification, make_entry
 

@@ -20,13 +20,13 @@ from harness import audio, cli
 from harness.cli import extract
 from harness.dataset import licences
 from harness.documents import Entry, from_json
+from harness.entries import validate_verdicts
 from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.manifest import Manifest
 from harness.recipes import cost, reading, scale
 from harness.recipes.__main__ import PAGE
 from harness.records import DEFAULT_BANDS
-from harness.submit import rows
 from harness.tasks import TASKS
 from tests import forked, toys
 from tests.lab import NAMES, ROOT, Lab, Said, _make_corpus
@@ -381,7 +381,7 @@ def test_the_matrix_overtakes_the_extraction_where_it_is_said():
 
 def test_the_scale_page_says_what_is_computed():
     page = PAGE.read_text(encoding="utf-8")
-    assert scale.ENTRY_ROWS == rows.MAX_ROWS
+    assert scale.ENTRY_ROWS == validate_verdicts.MAX_ROWS
     assert scale.renewed(page) == page
     assert f"from **{scale.overtaken_at()} references** on" in page
     with pytest.raises(ValueError, match="expected one"):

@@ -12,11 +12,12 @@ import pytest
 from harness import documents
 from harness.dataset import signals
 from harness.documents import Entry
+from harness.entries import store, verification
+from harness.entries.verification import Verification
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.records import Verdict
-from harness.submit import store, verification, verify
-from harness.submit.verification import Verification
+from harness.submit import replay
 from leaderboard.status import of as status_of
 from tests.entries import frame
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
@@ -37,12 +38,12 @@ def made(suite: signals.Suite, tmp_path: Path) -> Made:
 
 def rerun(suite: signals.Suite, folder: Path, k: int = 10**6) -> Verification:
     ear: Any = Loud()
-    return verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, k=k)
+    return replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, k=k)
 
 
 def reproduce(suite: signals.Suite, folder: Path, out: Path) -> Verification:
     ear: Any = Loud()
-    return verify.reproduce(folder, suite, ear, "Toys have none.", out=out)
+    return replay.reproduce(folder, suite, ear, "Toys have none.", out=out)
 
 
 def counted(entry: Entry, rows: pd.DataFrame) -> Entry:
@@ -79,11 +80,11 @@ def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
     ear: Any = Loud()
     line = ("facts.licence: 'mit', expected nothing",)
     odd = ("label_map.names: '<b>', expected '<i>\u202e'",)
-    v = verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=odd)
+    v = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=odd)
     verification.write(folder, v)
     assert verification.read(folder) == v, "a class of a model may be any text, and the record can be read"
-    some = verify.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=line)
-    everything = verify.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, differing=line)
+    some = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=line)
+    everything = replay.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, differing=line)
     for v in (some, everything):
         assert (v.holds, v.n_same, v.differing) == (False, v.n_asked, line)
         verification.write(folder, v)

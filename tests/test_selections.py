@@ -17,11 +17,11 @@ import soundfile
 from harness import cli
 from harness.dataset import publish
 from harness.dataset.corpora import open_corpus
+from harness.entries import store
 from harness.errors import BadCorpus, likely
 from harness.evaluation.runner import evaluate
 from harness.starter import __main__ as starter
 from harness.starter import root
-from harness.submit import store
 from harness.tasks import TASKS
 from tests import small_suite
 

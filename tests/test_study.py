@@ -17,10 +17,10 @@ import pytest
 from harness import cli
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import load
+from harness.entries import store
 from harness.metrics.study import Answered, family_study
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
 from harness.starter import root
-from harness.submit import store
 from harness.tasks import TASKS
 from leaderboard import findings
 from leaderboard.texts import SYNTHETIC

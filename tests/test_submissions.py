@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.submit import store, verification
-from harness.submit.validate import problems, strays
+from harness.entries import store, verification
+from harness.entries.validate import problems, strays
 from harness.tasks import TASKS
 from tests.entries import made_verification, make_entry
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from harness import checkpoints, cli, labels, tasks, untrusted, weights
 from harness.dataset import signals
+from harness.entries import store
 from harness.errors import GoodenoughError
 from harness.recipes import reading
 from harness.records import ModelRef
-from harness.submit import store
 from harness.tasks import TASKS
 from tests import hostile
 from tests.fuzz import mutate

@@ -23,12 +23,12 @@ from harness.cli.validate import validate
 from harness.dataset import schema
 from harness.disk import POINTED
 from harness.documents import to_json
+from harness.entries import store, validate_verdicts
+from harness.entries.text import one_line, shown
+from harness.entries.validate import MAX_PROBLEMS, problems, strays
 from harness.errors import BadInput, NotValid
 from harness.metrics.scorecard import summarise
 from harness.records import OTHER, Verdict
-from harness.submit import rows, store
-from harness.submit.text import one_line, shown
-from harness.submit.validate import MAX_PROBLEMS, problems, strays
 from harness.tasks import TASKS, Task
 from tests.entries import frame, make_entry
 
@@ -810,7 +810,7 @@ def test_an_empty_table_is_refused(folder: Path) -> None:
 def test_a_file_beyond_a_limit_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, expected: str
 ) -> None:
-    monkeypatch.setattr(rows, limit, most)
+    monkeypatch.setattr(validate_verdicts, limit, most)
     assert any(expected in line for line in found(folder)), found(folder)
 
 
@@ -818,7 +818,7 @@ def test_clips_without_signals_are_limited_too(tmp_path: Path, monkeypatch: pyte
     entry, verdicts = MADE
     another = dataclasses.replace(verdicts[first("whole")], clip_id="clip-0006")
     folder = store.write(tmp_path, entry, [*verdicts, another])
-    monkeypatch.setattr(rows, "MAX_CLIPS", 6)
+    monkeypatch.setattr(validate_verdicts, "MAX_CLIPS", 6)
     assert found(folder) == ["verdicts.parquet: 7 clips, expected at most 6"]
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from harness.documents import to_json
+from harness.entries import store, verification
+from harness.entries.validate import strays
+from harness.entries.verification import Mismatch
 from harness.errors import BadInput
-from harness.submit import store, verification
-from harness.submit.validate import strays
-from harness.submit.verification import Mismatch
 from leaderboard import entries
 from tests.entries import made_verification, make_entry
 

@@ -22,11 +22,12 @@ import pytest
 from harness import cli
 from harness.cli.replay import base_of
 from harness.documents import Entry
+from harness.entries import store, verification
+from harness.entries.validate import strays
 from harness.models import Classifier
 from harness.starter import root
 from harness.starter.root import SUITE, embedded
-from harness.submit import draws, store, verification
-from harness.submit.validate import strays
+from harness.submit import draws
 from tests import forgeries
 from tests.small_starter import small_entry, small_suite
 

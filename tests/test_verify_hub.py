@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.submit import store, verification
+from harness.entries import store, verification
 from tests import forked
 from tests.hub import LoopbackHub
 from tests.small_starter import MODEL, MODELS, small_suite

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from harness import cli
+from harness.entries import store, verification
 from harness.evaluation import predict
 from harness.records import PROOF_TOLERANCE
 from harness.starter import root
-from harness.submit import store, verification
 from tests import forked
 from tests.small_starter import small_entry, small_suite
 

@@ -173,15 +173,15 @@ def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(w
 def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, tmp_path):
     from harness.dataset import signals
     from harness.dataset.schema import verdict_table
+    from harness.entries import store, suite_check, validate
     from harness.metrics.scorecard import summarise
     from harness.records import Verdict
-    from harness.submit import against, store, validate
     from harness.tasks import TASKS
 
     result = evaluated(world, "eye", capsys)
     suite = signals.load(str(world / "signals"))
     entry, rows = store.read(Path(result["folder"])), store.verdicts(Path(result["folder"]))
-    assert against.problems(Path(result["folder"]), suite) == []
+    assert suite_check.problems(Path(result["folder"]), suite) == []
     # The rejected signals of one reference and family are left out, and all counts made to fit.
     signal = rows[(rows["stimulus"] == "signal") & (rows["reference"] == "local/ear")]
     signal = signal[signal["family"] == "responsibility"]
@@ -211,6 +211,6 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
     cherry = dataclasses.replace(entry, references=references, scorecard=card, likeness=likeness)
     folder = store.write(tmp_path, cherry, verdicts)
     assert validate.problems(folder, list(TASKS.values()), strict_files=True) == []
-    found = against.problems(folder, suite)
+    found = suite_check.problems(folder, suite)
     assert any(line.startswith("references: not those of the suite") for line in found)
     assert any(line.startswith(f"verdicts: none on {len(rejected)} signals") for line in found)

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.entries import held_back, notices, store, verification
 from harness.starter import root
-from harness.submit import held_back, notices, store, verification
 from tests import forgeries, forked
 from tests.entries import made_verification, make_entry
 from tests.small_starter import small_entry, small_suite

@@ -14,10 +14,10 @@ import pytest
 from harness import cli, disk
 from harness.dataset import folder, shards
 from harness.dataset.schema import CLIPS
+from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import Journal, replace_file
 from harness.starter import root as starter
-from harness.submit import store
 from tests import verbs
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,8 @@ import click
 
 from harness.cli.encodings import speak_plainly
 from harness.disk import line_of
+from harness.entries.text import one_line
 from harness.errors import BadInput, GoodenoughError, likely
-from harness.submit.text import one_line
 
 VERBS = {
     "evaluate": "Score a model's transferability on a suite of sufficient signals.",

@@ -64,8 +64,8 @@ def outgoing(
         By repo_id of a reference: how it takes to the candidate's signals.
     """
     from harness.dataset.signals import load
+    from harness.entries import store
     from harness.extract import SEARCHES, reference
-    from harness.submit import store
 
     clips = list(suite.clips(task.name).values())
     say(_estimate(classifier, clips, search))

@@ -39,10 +39,10 @@ def earlier_result(
     """
     from harness.dataset.shards import sha256_of
     from harness.documents import entry_path
+    from harness.entries import store
     from harness.errors import BadInput
     from harness.provenance import own_version, versions
     from harness.records import PROTOCOL
-    from harness.submit import store
 
     folder = root / entry_path(model, task.name, suite.ref(task.name).sha256)
     try:
@@ -95,8 +95,8 @@ def evaluate_cached(
     Raises:
         BadLabels: its classes cannot be mapped to the task.
     """
+    from harness.entries import store
     from harness.evaluation import runner
-    from harness.submit import store
 
     class_names = class_names_for(checkpoint, work.open)
     labels = label_map_for(class_names, checkpoint.ref, task, label_map)

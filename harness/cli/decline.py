@@ -26,8 +26,8 @@ def decline(model: str, task_name: str, author: str, reason: str, into: Path, re
     submissions/
     """
     from harness import checkpoints, tasks
+    from harness.entries import notices
     from harness.errors import BadInput
-    from harness.submit import notices
 
     if not into.is_dir():
         raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")

@@ -175,7 +175,7 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
 def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
     """Whether a model is a reference of the task; one that is must accept its own signals, or is NotValid."""
     from harness import checkpoints, models
-    from harness.submit.verify import known_answer
+    from harness.submit.replay import known_answer
 
     checkpoint = checkpoints.resolve(model)
     for record in suite.references(task.name):

@@ -321,10 +321,10 @@ def _evaluated(
     quiet: bool,
 ) -> tuple[Entry, Path]:
     from harness.cli.tables import show_text
+    from harness.entries import store
     from harness.evaluation import runner
     from harness.journal import remove_stale_locks
     from harness.metrics.scorecard import polarity_warning
-    from harness.submit import store
     from leaderboard import report
 
     asked = Asked()
@@ -364,7 +364,7 @@ def _evaluated(
 
 def _saved(out: Path, result: Result) -> Path:
     """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
-    from harness.submit import store
+    from harness.entries import store
 
     root = out if result.entry.complete else out / ".partial"
     # What lies there is always of the entry beside it.

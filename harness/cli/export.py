@@ -39,10 +39,11 @@ def export(
 
     import yaml
 
+    from harness.entries import export as exports
+    from harness.entries import store
+    from harness.entries.text import one_line
+    from harness.entries.validate import problems
     from harness.errors import BadInput, NotValid
-    from harness.submit import exports, store
-    from harness.submit.text import one_line
-    from harness.submit.validate import problems
     from harness.tasks import TASKS, find
 
     if source_name is not None and source_url is None:

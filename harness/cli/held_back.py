@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
     from harness.dataset.signals import Suite
     from harness.documents import Entry
+    from harness.entries.held_back import HeldBack
     from harness.metrics.held_back import Lifts
     from harness.records import DatasetRef
-    from harness.submit.held_back import HeldBack
 
 
 def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
@@ -55,8 +55,8 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
 
 def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts | None:
     """The lifts of one candidate by its two entries, with their folders; None where none can be compared."""
+    from harness.entries import store
     from harness.metrics.held_back import Asked, compare
-    from harness.submit import store
 
     return compare(*(Asked(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
 
@@ -101,8 +101,8 @@ def with_held_back(outcomes: Sequence[Outcome], desk: Desk, suite: Suite, *, no_
         no_write: write no record, and heed none that is there.
     """
     from harness.cli.replay import Unavailable
+    from harness.entries import held_back as records
     from harness.errors import BadInput
-    from harness.submit import held_back as records
 
     done = []
     for outcome in outcomes:
@@ -127,9 +127,10 @@ def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
     import shutil
 
     from harness.dataset.shards import sha256_of
+    from harness.entries import held_back, store
     from harness.errors import BadInput
     from harness.starter.root import cache
-    from harness.submit import held_back, store
+    from harness.submit.replay import measure_held_back
 
     entry = store.read(folder)
     before = None if no_write else held_back.read(folder)
@@ -142,7 +143,7 @@ def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
     # Answers of this entry and no other: a kill costs only what was not answered.
     work = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on held-back {entry.task}") as progress:
-        record = held_back.measure(folder, suite, classifier, out=work, progress=progress)
+        record = measure_held_back(folder, suite, classifier, out=work, progress=progress)
     shutil.rmtree(work, ignore_errors=True)
     if record is None:
         raise BadInput(f"no reference of {suite.name} counts in both lifts: too few signals are held back")

@@ -23,8 +23,8 @@ def invalidate(entry: Path, author: str, reason: str) -> None:
     Example: goodenough invalidate submissions/ORG__MODEL/0123456789ab/emotion@89abcdef --author Ada --reason
     "Its weights were trained on the test clips."
     """
+    from harness.entries import notices, store
     from harness.errors import BadInput
-    from harness.submit import notices, store
 
     folder, *others = store.find_all([entry])
     if others:

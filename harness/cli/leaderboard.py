@@ -236,8 +236,8 @@ def _built(
 
 def _board(folder: Path, suite: Suite) -> Board:
     """The board of what is valid; a line for each entry that is not."""
+    from harness.entries import store
     from harness.starter import root
-    from harness.submit import store
     from leaderboard import table, validity
 
     with progress_bars() as progress:
@@ -255,7 +255,7 @@ def _address(submissions: str, given: str | None) -> str | None:
 
     from harness.errors import BadInput
     from harness.hub.repository import split
-    from harness.submit import offers
+    from harness.submit import pull_request
 
     if given is not None:
         if not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%@+-]+)*/?", given, re.ASCII):
@@ -267,18 +267,18 @@ def _address(submissions: str, given: str | None) -> str | None:
     named = None if Path(submissions).exists() else split(submissions)
     if named is None:
         return None
-    return f"https://huggingface.co/datasets/{named[0]}/tree/{named[1] or 'main'}/{offers.FOLDER}"
+    return f"https://huggingface.co/datasets/{named[0]}/tree/{named[1] or 'main'}/{pull_request.FOLDER}"
 
 
 def _entries(submissions: str) -> Path:
     """The folder of entries, which is fetched where it is one of the Hub."""
     from harness.hub.repository import split
-    from harness.submit import offers
+    from harness.submit import pull_request
     from leaderboard import entries
 
     folder = Path(submissions)
     if not folder.exists() and split(submissions):
-        folder = offers.submissions(submissions)
+        folder = pull_request.submissions(submissions)
     for line in entries.unfetched(folder):
         say(line)
     return folder

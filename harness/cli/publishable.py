@@ -40,8 +40,9 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
     """What stands against publishing, and the entries of the references, by path."""
     from harness.dataset import publish as form
     from harness.documents import entry_path
+    from harness.entries import store, validate
+    from harness.entries import suite_check as against
     from harness.errors import BadInput
-    from harness.submit import against, store, validate
 
     suite = target.suite
     faults = form.problems(suite, licence, masks_only)

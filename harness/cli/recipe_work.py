@@ -198,7 +198,7 @@ def judged_by_all(bench: Bench, ready: Sequence[_Ready], opening: Opening, work:
     from harness.cli.cached_evaluation import evaluate_cached
     from harness.dataset.layout import VERDICTS
     from harness.dataset.signals import Suite
-    from harness.submit import store
+    from harness.entries import store
 
     if not ready:
         return

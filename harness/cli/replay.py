@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.dataset.signals import Suite
     from harness.documents import Entry
+    from harness.entries.held_back import HeldBack
+    from harness.entries.verification import KnownAnswer, Mismatch, Verification
     from harness.manifest import ReferenceRecord
     from harness.models import Classifier
-    from harness.submit.held_back import HeldBack
-    from harness.submit.verification import KnownAnswer, Mismatch, Verification
     from harness.tasks import Task
 
 _MAX_BATCH = 64
@@ -97,14 +97,14 @@ class Desk:
 
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
-        from harness.submit import facts, store
-        from harness.submit.validate import problems
+        from harness.entries import store, validate_facts
+        from harness.entries.validate import problems
         from harness.tasks import TASKS
 
         own = self.signals.tasks if self.signals else ()
         tasks = {task.name: task for task in (*own, *TASKS.values())}
         lines = problems(folder, list(tasks.values()), strict_files=False)
-        return tuple(lines or facts.ahead(store.read(folder)))
+        return tuple(lines or validate_facts.ahead(store.read(folder)))
 
     def suite_of(self, entry: Entry) -> Suite:
         """The suite an entry was asked.
@@ -205,7 +205,7 @@ class Desk:
 
     def _asked(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         from harness import models
-        from harness.submit.verify import known_answer
+        from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
             return _is(candidate, reference.model.revision, reference.model.weights_sha256)
@@ -283,8 +283,8 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 
 def told(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
+    from harness.entries.text import one_line
     from harness.submit.lookups import STATED
-    from harness.submit.text import one_line
     from leaderboard import wording
 
     if outcome.refusal is not None:

@@ -12,7 +12,7 @@ from harness.cli.selection import OutputPath, require_needed
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk
-    from harness.submit.verification import Verification
+    from harness.entries.verification import Verification
 
 
 @click.command()
@@ -57,8 +57,8 @@ def reproduce(
     """
     from harness.cli.replay import Desk, Outcome, finish
     from harness.disk import refuse_package
+    from harness.entries import store, verification
     from harness.errors import BadInput
-    from harness.submit import store, verification
     from harness.submit.lookups import stated
 
     folder, *others = store.find_all([entry])
@@ -85,12 +85,13 @@ def _asked(
     import shutil
 
     from harness.dataset.shards import sha256_of
-    from harness.submit import against, store, verification, verify
+    from harness.entries import store, suite_check, verification
+    from harness.submit import replay
 
     entry = store.read(folder)
     checkpoint = desk.checkpoint_of(entry)
     suite = desk.suite_of(entry)
-    if problems := against.problems(folder, suite):
+    if problems := suite_check.problems(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
     machine = desk.machine(suite, task, checkpoint)
@@ -99,7 +100,7 @@ def _asked(
     # Answers of this entry and no other: those of another run would prove nothing.
     work = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        record = verify.reproduce(
+        record = replay.reproduce(
             folder, suite, classifier, machine, out=work, differing=differing, progress=progress
         )
     if not no_write:

@@ -114,8 +114,8 @@ def require_needed(
     Raises:
         BadInput: one of them is not needed.
     """
+    from harness.entries import store
     from harness.errors import BadInput
-    from harness.submit import store
 
     entries = []
     for folder in folders:

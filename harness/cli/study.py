@@ -85,8 +85,8 @@ def _answered(
     opening: Opening,
 ) -> list[Answered]:
     """Every reference, and the further models that speak the task's labels, with their verdicts."""
+    from harness.entries import store
     from harness.errors import BadLabels
-    from harness.submit import store
     from leaderboard import entries
 
     own = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}

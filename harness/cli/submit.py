@@ -15,7 +15,7 @@ from harness.cli.selection import OutputPath
 from harness.cli.terminal import say
 
 if TYPE_CHECKING:
-    from harness.submit.offers import Plan
+    from harness.submit.pull_request import Plan
 
 
 @click.command()
@@ -54,11 +54,11 @@ def submit(
 
     Exit code 0: offered or filed. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
+    from harness.entries import store
+    from harness.entries.text import one_line
+    from harness.entries.validate import problems
     from harness.errors import NotValid
     from harness.hub.pushing import require_token
-    from harness.submit import store
-    from harness.submit.text import one_line
-    from harness.submit.validate import problems
     from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, into, model_card)
@@ -124,8 +124,8 @@ def _fetched(folders: Sequence[Path]) -> list[Path]:
     Raises:
         BadInput: none was fetched.
     """
+    from harness.entries import store
     from harness.errors import BadInput
-    from harness.submit import store
 
     lines = {folder: line for folder in folders if (line := store.unfetched(folder))}
     if len(lines) == len(folders):
@@ -136,7 +136,7 @@ def _fetched(folders: Sequence[Path]) -> list[Path]:
 
 
 def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
-    from harness.submit import store
+    from harness.entries import store
 
     filed = []
     for folder in folders:
@@ -154,9 +154,9 @@ def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
 
 def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
     """The pull request to the submissions; none where all is there or nobody agreed."""
-    from harness.submit import offers
+    from harness.submit import pull_request
 
-    planned = offers.plan(folders, to)
+    planned = pull_request.plan(folders, to)
     for path in planned.there:
         say(f"{path} is in {to} already, and is the same")
     if not planned.entries:
@@ -164,18 +164,19 @@ def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]
     _show(planned)
     if not _agreed(f"Open a pull request on {to}?", yes):
         return []
-    offer = offers.offer(planned)
+    offer = pull_request.offer(planned)
     say("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
     return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
 
 
 def _offered_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
-    from harness.submit import offers, store
+    from harness.entries import store
+    from harness.submit import pull_request
 
     offered = []
     for entry in map(store.read, folders):
         if _agreed(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
-            offer = offers.offer_to_model(entry)
+            offer = pull_request.offer_to_model(entry)
             to = entry.model.repo_id
             offered.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
     return offered

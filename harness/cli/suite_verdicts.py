@@ -61,7 +61,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
         BadInput: the suite cannot be written.
     """
     from harness.dataset.layout import VERDICTS
-    from harness.submit import store
+    from harness.entries import store
 
     for entry, folder in results:
         if _is_reference(suite, entry.model, entry.task) and entry.scorecard.known_answer == 1.0:

@@ -40,10 +40,10 @@ def validate(
     Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
     """  # noqa: D301
     from harness.dataset.signals import load
+    from harness.entries import store, suite_check
+    from harness.entries.text import one_line
+    from harness.entries.validate import problems, strays
     from harness.errors import NotValid
-    from harness.submit import against, store
-    from harness.submit.text import one_line
-    from harness.submit.validate import problems, strays
     from harness.tasks import TASKS, find
 
     tasks = [*TASKS.values(), *map(find, task_files)]
@@ -53,7 +53,7 @@ def validate(
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
             lines = problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-            lines_of[str(folder)] = lines or ([] if suite is None else against.problems(folder, suite))
+            lines_of[str(folder)] = lines or ([] if suite is None else suite_check.problems(folder, suite))
             step(1, 1)
     stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
     n_invalid = sum(map(bool, lines_of.values()))

@@ -13,7 +13,7 @@ from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from harness.cli.replay import Desk, Outcome
-    from harness.submit.verification import Verification
+    from harness.entries.verification import Verification
 
 
 @click.command()
@@ -83,9 +83,9 @@ def verify(
     from harness.cli.held_back import with_held_back
     from harness.cli.replay import Desk, base_of, finish, random_base
     from harness.disk import refuse_package
+    from harness.entries import store
+    from harness.entries.verification import BASE
     from harness.errors import BadInput
-    from harness.submit import store
-    from harness.submit.verification import BASE
 
     if base is not None and not BASE.fullmatch(base):
         raise BadInput(
@@ -110,8 +110,8 @@ def verify(
 
 def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Outcome:
     from harness.cli.replay import Outcome, Unavailable
+    from harness.entries import store, verification
     from harness.errors import BadInput
-    from harness.submit import store, verification
     from harness.submit.lookups import stated
 
     path = str(folder)
@@ -138,13 +138,13 @@ def _stands(before: Verification, base: str) -> bool:
 
 def _asked(folder: Path, desk: Desk, base: str, k: int) -> tuple[tuple[str, ...], Verification | None]:
     """The verification of a valid entry; or what is wrong with it, by its suite."""
-    from harness.submit import against, store
-    from harness.submit.verify import rerun
+    from harness.entries import store, suite_check
+    from harness.submit.replay import rerun
 
     entry = store.read(folder)
     checkpoint = desk.checkpoint_of(entry)
     suite = desk.suite_of(entry)
-    if problems := against.problems(folder, suite):
+    if problems := suite_check.problems(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
     machine = desk.machine(suite, task, checkpoint)

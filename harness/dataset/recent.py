@@ -1,6 +1,6 @@
 """What was last made of clips, kept within a bound of samples: clips stand in for each other in any order.
 
-Public: Recent.
+Public: Recent, spectrum_of.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from harness import spectra
 from harness.records import Clip
 
 Made = TypeVar("Made")
@@ -39,3 +40,11 @@ class Recent(Generic[Made]):
             _, (old, _) = self._kept.popitem(last=False)
             self._now -= len(old.waveform)
         return made
+
+
+_spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
+
+
+def spectrum_of(clip: Clip) -> spectra.Spectrum:
+    """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
+    return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))

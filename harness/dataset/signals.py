@@ -1,6 +1,6 @@
 """A signals folder, built here or downloaded: the suite that models are evaluated on.
 
-Public: load, from_hub, Suite, spectrum_of.
+Public: load, from_hub, Suite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from harness import audio, disk, spectra, untrusted
 from harness.dataset import schema, shards, source
 from harness.dataset.layout import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
-from harness.dataset.recent import Recent
+from harness.dataset.recent import spectrum_of
 from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
@@ -28,14 +28,6 @@ from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord
 from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 from harness.tasks import Task, task_of
-
-_spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
-
-
-def spectrum_of(clip: Clip) -> spectra.Spectrum:
-    """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
-    return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))
-
 
 _LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""

@@ -43,7 +43,7 @@ _STEP = 1.05
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an evaluation; `submit.store.write` saves it."""
+    """What came of an evaluation; `entries.store.write` saves it."""
 
     entry: Entry
     """Who, what, how, and the scorecard."""
@@ -51,7 +51,7 @@ class Result:
     """The rows it was counted from, with the columns of `schema.VERDICTS`."""
 
     def frame(self) -> pd.DataFrame:
-        """The verdicts, as `submit.store.verdicts` reads them."""
+        """The verdicts, as `entries.store.verdicts` reads them."""
         return shards.frame_of(self.verdicts)
 
 

@@ -34,6 +34,7 @@ from harness.dataset import build as folder
 from harness.dataset.corpora import Corpus, Row
 from harness.dataset.layout import ANCHORS, VERDICTS
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.evaluation import runner
 from harness.extract import reference
 from harness.journal import replace_file
@@ -55,7 +56,6 @@ from harness.starter.steps import (
     steps,
 )
 from harness.starter.train import train
-from harness.submit import store
 from harness.tasks import TASKS, Task
 
 LICENCE = "apache-2.0"

@@ -21,6 +21,7 @@ from harness.dataset.card import markdown_table, told
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.metrics import estimates
@@ -33,7 +34,6 @@ from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME
 from harness.starter.recipes import RECIPES, Recipe
 from harness.starter.train import TRAINING
-from harness.submit import store
 from harness.tasks import TASKS
 from leaderboard import plots, table
 

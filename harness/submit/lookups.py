@@ -3,7 +3,8 @@
 `FIELDS` says of every field of `Entry` which it is. What can be looked up in the checkpoint is held against
 the model that was opened; what nobody can look up is shown as stated by the submitter, wherever it is shown.
 
-Conventions: as in `submit.facts`, a difference is one line, `where: what was found, what was expected`.
+Conventions: as in `entries.validate_facts`, a difference is one line, `where: what was found, what was
+expected`.
 
 Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, differing, stated.
 """
@@ -17,12 +18,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from harness.documents import Entry
+from harness.entries import text
+from harness.entries.differences import differences
 from harness.errors import BadLabels
 from harness.labels import harmonise
 from harness.model_facts import ModelFacts
 from harness.records import N_PROVEN, LabelMap
-from harness.submit import text
-from harness.submit.differences import differences
 from harness.tasks import Task
 
 if TYPE_CHECKING:

@@ -41,6 +41,7 @@ from harness.documents import (
     WholeClipScore,
     to_json,
 )
+from harness.entries import store
 from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.metrics import estimates, scorecard
@@ -58,7 +59,6 @@ from harness.records import (
     signal_id,
 )
 from harness.seeds import generator
-from harness.submit import store
 from harness.tasks import TASKS, task_record
 
 TASK = TASKS["emotion"]

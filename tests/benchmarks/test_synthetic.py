@@ -6,8 +6,8 @@ import pytest
 
 from harness.dataset.signals import Suite
 from harness.documents import Rates, Scorecard
+from harness.entries import store, suite_check, validate
 from harness.metrics import scorecard
-from harness.submit import against, store, validate
 from leaderboard import table
 from tests.benchmarks import synthetic
 
@@ -29,7 +29,7 @@ def test_a_synthetic_entry_answers_its_suite_and_its_rates_follow_from_its_verdi
     for folder in store.find(submissions):
         problems = validate.problems(folder, [synthetic.TASK], strict_files=True)
         assert all(line.startswith("scorecard") for line in problems)
-        assert against.problems(folder, suite) == []
+        assert suite_check.problems(folder, suite) == []
         entry = store.read(folder)
         counted = scorecard.summarise(
             store.verdicts(folder), synthetic.TASK, entry.model, entry.references, entry.label_map

@@ -21,10 +21,10 @@ import pytest
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
+from harness.entries import store, suite_check, validate, verification
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.metrics.study import study_of
 from harness.records import Clip, Skipped
-from harness.submit import against, store, validate, verification
 from harness.tasks import Task
 from leaderboard import reading, report, site, study, table
 from leaderboard.table import Board, Ranking
@@ -127,7 +127,7 @@ def _spoil(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(making, "CorpusRef", _corpus)
     patch.setattr(making, "ReferenceRecord", _record)
     patch.setattr(validate, "problems", lambda *_, **__: [])
-    patch.setattr(against, "problems", lambda *_, **__: [])
+    patch.setattr(suite_check, "problems", lambda *_, **__: [])
     patch.setattr(verification, "_shape", lambda _: [])
     patch.setattr(verification, "_of_entry", lambda *_: [])
 

@@ -262,7 +262,7 @@ def test_cancel_ends_the_command_and_the_next_visitor_has_their_turn(visit: Visi
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # every sound of a task of the starter suite, on whatever machine
 def test_a_full_evaluation_is_an_entry_to_download(visit: Visiting, app: App, tmp_path: Path) -> None:
-    from harness.submit import store, validate
+    from harness.entries import store, validate
     from harness.tasks import TASKS
 
     page = visit(app).page

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from harness.submit import store
+from harness.entries import store
 from leaderboard import report, site, table
 from tests.leaderboard import world as making
 

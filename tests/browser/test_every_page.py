@@ -16,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.starter import root
-from harness.submit import store
 from leaderboard import report, site, table
 from leaderboard.table import Board
 from tests import parts

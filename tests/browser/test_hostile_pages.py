@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from harness.dataset.signals import Suite
 from harness.documents import Entry
-from harness.submit import store
+from harness.entries import store
 from leaderboard import reading, report, site, table
 from leaderboard.table import Board
 from leaderboard.texts import neutral

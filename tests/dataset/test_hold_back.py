@@ -14,11 +14,11 @@ import pytest
 from harness import audio, cli
 from harness.dataset import build, hold_back, publish, schema, shards, signals
 from harness.documents import to_json
+from harness.entries import held_back, store, validate
 from harness.errors import BadInput, BadSignals
 from harness.hub import pushing
 from harness.metrics.held_back import lifts_of
 from harness.records import FAMILIES, Skipped
-from harness.submit import held_back, store, validate
 from tests import entries
 from tests.dataset.test_signals import TASK, clip_of, record_of, signal_of
 

@@ -18,10 +18,10 @@ import yaml
 from harness import audio, cli, spectra
 from harness.dataset import build, card, download, licences, publish, schema, shards, signals
 from harness.documents import from_json, to_json
+from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.manifest import Manifest
 from harness.starter.root import embedded
-from harness.submit import store
 from tests import entries
 from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
 

@@ -230,9 +230,9 @@ def _same_pins(value: Any, data: bytes) -> str | None:
 
 def _results(path: Path) -> Any:
     from harness.hub.repository import Repository
-    from harness.submit import offers
+    from harness.submit import pull_request
 
-    return offers._read(Repository("org/name", "model"), path)
+    return pull_request._read(Repository("org/name", "model"), path)
 
 
 def _data_card(path: Path) -> Any:

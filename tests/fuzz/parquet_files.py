@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema, shards
+from harness.entries import validate_verdicts as rows
 from harness.errors import BadInput
 from harness.records import CausalSet, SufficientSignal
-from harness.submit import rows
 from harness.tasks import TASKS
 from tests.entries import make_entry
 from tests.fuzz.parquet import mutate

@@ -18,10 +18,10 @@ import pytest
 
 from harness import cli
 from harness.documents import Entry, to_json
+from harness.entries import store
 from harness.errors import BadInput
 from harness.records import FAMILIES, Estimate
 from harness.starter import root as starter
-from harness.submit import store
 from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
 from leaderboard.table import Ranking, Row

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.dataset.layout import ANCHORS
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.metrics.anchors import best_reference, consensus
-from harness.submit import store
 from leaderboard import anchors, table
 from tests.leaderboard import world as making
 

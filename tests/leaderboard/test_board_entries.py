@@ -14,10 +14,10 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry, to_json
+from harness.entries import store
 from harness.metrics import scorecard
 from harness.metrics.likeness import likeness_of
 from harness.records import PROTOCOL
-from harness.submit import store
 from leaderboard import entries, table, validity
 from leaderboard.entries import Found
 from leaderboard.reading import Read

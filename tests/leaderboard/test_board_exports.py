@@ -12,8 +12,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from harness.entries import notices, store
 from harness.records import Estimate
-from harness.submit import notices, store
 from leaderboard import classes, exports, site, status, table
 from leaderboard.columns import COLUMNS
 from leaderboard.frame import frame

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.submit import notices, store
+from harness.entries import notices, store
 from leaderboard import directory, news, paths, profiles, site, table
 from leaderboard.table import Board
 from tests.leaderboard.conftest import World

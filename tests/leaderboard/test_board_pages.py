@@ -18,10 +18,10 @@ import leaderboard
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics.estimates import wilson
 from harness.records import FAMILIES, LabelMap
-from harness.submit import store
 from leaderboard import listen, pages, reading, report, site, table
 from leaderboard.table import Board, Ranking, Row
 from tests.leaderboard.conftest import World

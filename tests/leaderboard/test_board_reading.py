@@ -20,11 +20,11 @@ import pytest
 from harness.dataset import schema
 from harness.dataset.signals import Suite
 from harness.documents import Entry
+from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.metrics import estimates, ranks, scorecard
 from harness.metrics.likeness import copies
 from harness.records import FAMILIES
-from harness.submit import store
 from leaderboard import crowd, places, reading, site, table
 from leaderboard.columns import RATES
 from leaderboard.reading import Lifts

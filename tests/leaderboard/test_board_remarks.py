@@ -9,11 +9,11 @@ import pytest
 
 from harness.dataset.synthetic import EMBEDDED, SYNTHETIC, is_synthetic, of_synthetic
 from harness.documents import Entry, NearCopy
+from harness.entries import store
+from harness.entries.export import Source, eval_results
+from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
 from harness.records import PROTOCOL, DatasetRef, Estimate
-from harness.submit import store
-from harness.submit.exports import Source, eval_results
-from harness.submit.held_back import HeldBack
 from leaderboard import exports, pages, rankings, remarks, site, status, table, wording
 from leaderboard.frame import frame
 from leaderboard.table import Board, Row

@@ -15,8 +15,8 @@ import pytest
 from harness.dataset.layout import MANIFEST
 from harness.dataset.signals import Suite
 from harness.documents import to_json
+from harness.entries import store
 from harness.records import FAMILIES, ModelRef
-from harness.submit import store
 from leaderboard import (
     columns,
     evidence,

@@ -12,8 +12,8 @@ import pytest
 from harness.dataset.layout import VERDICTS
 from harness.dataset.signals import Suite
 from harness.documents import to_json
+from harness.entries import store
 from harness.errors import BadInput
-from harness.submit import store
 from leaderboard import table
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry, model

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.documents import Entry, from_json, to_json
-from harness.submit import store
+from harness.entries import store
 from leaderboard import columns, paths, site, table, training
 from leaderboard.frame import frame
 from tests.leaderboard.conftest import World

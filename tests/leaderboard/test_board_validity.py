@@ -16,8 +16,8 @@ import pytest
 from harness.dataset import schema, shards
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
+from harness.entries import store, validate
 from harness.starter import root as starter
-from harness.submit import store, validate
 from leaderboard import table, validity
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import Manner, add_entry

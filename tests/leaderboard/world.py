@@ -18,6 +18,7 @@ from harness.dataset import schema, shards
 from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.signals import Suite
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
+from harness.entries import store
 from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.metrics import scorecard
@@ -40,7 +41,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.submit import store
 from harness.tasks import Task, task_record
 
 LABELS = ("low", "middle", "high")

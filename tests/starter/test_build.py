@@ -12,6 +12,7 @@ import pytest
 
 from harness import cli
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.errors import BadInput
 from harness.extract.running import Limits
 from harness.starter import __main__ as command
@@ -21,7 +22,6 @@ from harness.starter import steps as planning
 from harness.starter.build import build
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS, Plan, stale, steps
-from harness.submit import store
 from leaderboard import anchors
 from tests import forked
 

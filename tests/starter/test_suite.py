@@ -11,13 +11,13 @@ import pytest
 
 from harness import audio, cli, models
 from harness.dataset.signals import Suite
+from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.records import MIN_SIGNALS, N_LEVELS
 from harness.starter import cards, root
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS
-from harness.submit import store
 from harness.tasks import TASKS
 from tests import toys
 

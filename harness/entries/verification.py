@@ -19,9 +19,9 @@ import re
 from collections.abc import Iterator
 
 from harness.documents import Entry, RunSettings
+from harness.entries import strict_reading, text
+from harness.entries.sidecar import Sidecar, differences
 from harness.records import PROTOCOL, STRICT, ModelRef
-from harness.submit import hostile, text
-from harness.submit.sidecar import Sidecar, differences
 
 SUFFIX = ".verified.json"
 
@@ -230,7 +230,7 @@ def _shape(v: Verification) -> list[str]:
     ]
     return found + [
         f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in hostile.strings(dataclasses.asdict(v))
+        for where, value in strict_reading.strings(dataclasses.asdict(v))
         if not text.is_plain(value, MAX_TEXT)
     ]
 

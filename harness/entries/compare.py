@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.entries.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.metrics.acceptance import accepted
 from harness.metrics.likeness import LEAST
 from harness.records import FAMILIES
-from harness.submit.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.tasks import Task
 
 _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")

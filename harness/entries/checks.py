@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.entries import text
 from harness.records import STIMULI
-from harness.submit import text
 
 MADE = tuple(s for s in STIMULI if s not in ("whole", "silence"))
 """The stimuli made of a signal."""

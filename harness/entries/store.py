@@ -26,10 +26,10 @@ from harness import untrusted
 from harness.dataset import schema, shards
 from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
+from harness.entries import protocol1
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.records import Verdict
-from harness.submit import protocol1
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ Those who maintain the submissions make it, with the private dataset that `goode
 made. It has numbers, and names of models that the entry names, too: nothing of a held-back clip. It speaks of
 one entry, by the sha256 of its files, and is read as if a stranger had made it.
 
-Public: HeldBack, SUFFIX, measure, record_of, sidecar_of, write, read, problems.
+Public: HeldBack, SUFFIX, record_of, sidecar_of, write, read, problems.
 """
 
 from __future__ import annotations
@@ -17,20 +17,13 @@ import re
 from collections.abc import Iterator
 from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.dataset.shards import sha256_of
-from harness.dataset.signals import Suite
 from harness.documents import Entry, RunSettings
-from harness.evaluation import runner
-from harness.metrics.held_back import Asked, Lifts, compare
+from harness.entries import store, strict_reading, text
+from harness.entries.sidecar import Sidecar, differences
+from harness.metrics.held_back import Lifts
 from harness.records import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
-from harness.submit import hostile, store, text
-from harness.submit.sidecar import Sidecar, differences
-from harness.submit.verify import label_map_of
-
-if TYPE_CHECKING:
-    from harness.models import Classifier
 
 SUFFIX = ".held-back.json"
 
@@ -77,37 +70,6 @@ class HeldBack:
     """lift - held_back_lift, in [-2, 2]."""
     run: RunSettings
     """How the held-back signals were judged."""
-
-
-def measure(
-    folder: Path,
-    suite: Suite,
-    classifier: Classifier,
-    *,
-    out: Path,
-    progress: runner.Progress = lambda n, total, live: None,
-) -> HeldBack | None:
-    """Ask the model of an entry the held-back signals.
-
-    Args:
-        folder: of a valid entry.
-        suite: the held-back signals.
-        classifier: its model, in the arithmetic of the entry.
-        out: folder for the answers, of this entry alone; a run that was cut off continues there.
-        progress: as of `evaluation.evaluate`.
-
-    Returns:
-        The record; None where no reference counts in both lifts.
-
-    Raises:
-        NotValid: the batch size moves the logits of this model.
-    """
-    entry = store.read(folder)
-
-    labels, task = label_map_of(entry, classifier), suite.task(entry.task)
-    private = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
-    lifts = compare(Asked(entry, store.verdicts(folder)), Asked(private.entry, private.frame()))
-    return None if lifts is None else record_of(folder, private.entry, lifts)
 
 
 def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:
@@ -169,7 +131,7 @@ def _shape(record: HeldBack) -> Iterator[str]:
         yield f"difference.value: {c:.6g}, expected {a - b:.6g}, that of the two lifts"
     yield from (
         f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in hostile.strings(dataclasses.asdict(r))
+        for where, value in strict_reading.strings(dataclasses.asdict(r))
         if not text.is_plain(value, MAX_TEXT)
     )
 

@@ -11,7 +11,7 @@ A draw deters and does not prove: docs/verification.md says what it finds, and `
 The class names are read off the model itself: an entry that has them in another order is found out. So is
 what else an entry states of its model (`submit.lookups`).
 
-Public: known_answer, rerun, reproduce, label_map_of, N_DRAWN, N_KNOWN.
+Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_DRAWN, N_KNOWN.
 """
 
 from __future__ import annotations
@@ -26,20 +26,11 @@ from typing import TYPE_CHECKING
 from harness.dataset.shards import sha256_of
 from harness.dataset.signals import Suite
 from harness.documents import Entry
-from harness.errors import NotValid
-from harness.evaluation import predict, runner
-from harness.evaluation.stimuli import Key
-from harness.evaluation.units import Unit, units_of
-from harness.manifest import ReferenceRecord
-from harness.metrics.likeness import copies, suspects
-from harness.metrics.scorecard import summarise
-from harness.provenance import run_settings
-from harness.records import OTHER, PROTOCOL, LabelMap
-from harness.seeds import generator
-from harness.submit import draws, store, text
-from harness.submit.compare import Compared, compare
-from harness.submit.differences import differences, likeness_differences
-from harness.submit.verification import (
+from harness.entries import store, text
+from harness.entries.compare import Compared, compare
+from harness.entries.differences import differences, likeness_differences
+from harness.entries.held_back import HeldBack, record_of
+from harness.entries.verification import (
     MAX_MISMATCHES,
     MAX_TEXT,
     TOLERANCE,
@@ -48,6 +39,19 @@ from harness.submit.verification import (
     Verification,
     holds,
 )
+from harness.errors import NotValid
+from harness.evaluation import predict, runner
+from harness.evaluation.stimuli import Key
+from harness.evaluation.units import Unit, units_of
+from harness.manifest import ReferenceRecord
+from harness.metrics.held_back import Asked
+from harness.metrics.held_back import compare as compare_lifts
+from harness.metrics.likeness import copies, suspects
+from harness.metrics.scorecard import summarise
+from harness.provenance import run_settings
+from harness.records import OTHER, PROTOCOL, LabelMap
+from harness.seeds import generator
+from harness.submit import draws
 from harness.tasks import Task
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
 
     from harness.models import Classifier
 
-N_DRAWN = 64
+N_DRAWN = 256
 """Verdicts that are asked again."""
 
 N_KNOWN = 16
@@ -198,6 +202,36 @@ def reproduce(
         card = summarise(verdicts, task, entry.model, references, labels, as_said)
     n_different = len(unlike) + len(list(differences(entry.scorecard, card, "scorecard")))
     return _verification(folder, entry, classifier, machine, compared, None, n_different, differing, started)
+
+
+def measure_held_back(
+    folder: Path,
+    suite: Suite,
+    classifier: Classifier,
+    *,
+    out: Path,
+    progress: runner.Progress = lambda n, total, live: None,
+) -> HeldBack | None:
+    """Ask the model of an entry the held-back signals.
+
+    Args:
+        folder: of a valid entry.
+        suite: the held-back signals.
+        classifier: its model, in the arithmetic of the entry.
+        out: folder for the answers, of this entry alone; a run that was cut off continues there.
+        progress: as of `runner.evaluate`.
+
+    Returns:
+        The record; None where no reference counts in both lifts.
+
+    Raises:
+        NotValid: the batch size moves the logits of this model.
+    """
+    entry = store.read(folder)
+    labels, task = label_map_of(entry, classifier), suite.task(entry.task)
+    private = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
+    lifts = compare_lifts(Asked(entry, store.verdicts(folder)), Asked(private.entry, private.frame()))
+    return None if lifts is None else record_of(folder, private.entry, lifts)
 
 
 def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:

@@ -17,9 +17,9 @@ from typing import Any, Generic, TypeVar
 from harness.dataset.shards import sha256_of
 from harness.disk import pointer
 from harness.documents import Entry, to_json
+from harness.entries import store, strict_reading, text
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.submit import hostile, store, text
 
 T = TypeVar("T")
 
@@ -80,9 +80,9 @@ class Sidecar(Generic[T]):
         return self._checked(path, folder)[1]
 
     def _checked(self, path: Path, folder: Path) -> tuple[T | None, list[str]]:
-        if unusable := hostile.unusable(path, self.max_bytes):
+        if unusable := strict_reading.unusable(path, self.max_bytes):
             return None, [unusable]
-        record, lines = hostile.record(self.kind, path)
+        record, lines = strict_reading.record(self.kind, path)
         if record is not None:
             lines += [
                 f"{path.name}: {line}" for line in (*self.shape(record), *self._foreign(record, folder))

@@ -21,10 +21,10 @@ from typing import TypeVar
 
 from harness.dataset.shards import sha256_of
 from harness.documents import to_json
+from harness.entries import store, strict_reading, text
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.records import STRICT
-from harness.submit import hostile, store, text
 
 INVALIDATED, DECLINED = ".invalidated.json", ".declined.json"
 
@@ -125,7 +125,7 @@ def declines_below(submissions: Path) -> list[Decline]:
     found = []
     for path in sorted(submissions.glob(f"*/*/*{DECLINED}")):
         if not decline_problems(path, submissions):
-            read, _ = hostile.record(Decline, path)
+            read, _ = strict_reading.record(Decline, path)
             found += [read] if read else []
     return found
 
@@ -143,7 +143,7 @@ def decline(submissions: Path, refusal: Decline) -> Path:
         )
     path = submissions / refusal.path
     if path.exists():
-        there, _ = hostile.record(Decline, path)
+        there, _ = strict_reading.record(Decline, path)
         if there is not None and dataclasses.replace(there, date="") == dataclasses.replace(refusal, date=""):
             return path
         raise BadInput(f"{path} is there already, and says something else; declines are not changed")
@@ -181,9 +181,9 @@ def _checked(path: Path, folder: Path) -> tuple[Invalidations | None, list[str]]
 
 
 def _read(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
-    if unusable := hostile.unusable(path, MAX_BYTES):
+    if unusable := strict_reading.unusable(path, MAX_BYTES):
         return None, [unusable]
-    return hostile.record(kind, path)
+    return strict_reading.record(kind, path)
 
 
 def decline_problems(path: Path, submissions: Path) -> list[str]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.entries.checks import Checks, of_names
 from harness.metrics.acceptance import at_level_zero
 from harness.records import N_MATCHED, N_SWAPS
-from harness.submit.checks import Checks, of_names
 
 _REPLICATES = {"swap": N_SWAPS, "matched": N_MATCHED}
 """The controls that a signal may have several of, and how many at most."""

@@ -16,12 +16,22 @@ from typing import Any
 
 from harness.dataset import shards
 from harness.documents import Entry
+from harness.entries import (
+    held_back,
+    notices,
+    protocol1,
+    store,
+    strict_reading,
+    text,
+    validate_facts,
+    validate_verdicts,
+    verification,
+)
+from harness.entries.differences import differences
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.plurals import plural
 from harness.records import PROTOCOL
-from harness.submit import facts, held_back, hostile, notices, protocol1, rows, store, text, verification
-from harness.submit.differences import differences
 from harness.tasks import Task
 
 MAX_ENTRY_BYTES = 2**20
@@ -53,7 +63,7 @@ def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list
         if entry is not None:
             found += _place(folder, entry)
             found += _contents(folder, entry, tasks)
-            found += facts.ahead(entry) if strict_files else []
+            found += validate_facts.ahead(entry) if strict_files else []
     lines = [text.one_line(line) for line in dict.fromkeys(found)]
     if len(lines) > MAX_PROBLEMS:
         lines[MAX_PROBLEMS:] = [f"entry: {plural(len(lines) - MAX_PROBLEMS, 'more problem')} left out"]
@@ -109,11 +119,11 @@ def _files(folder: Path, strict: bool) -> list[str]:
 
 def _unusable(path: Path) -> str | None:
     """Why a file of an entry must not be opened."""
-    return hostile.unusable(path, _SIZES.get(path.name))
+    return strict_reading.unusable(path, _SIZES.get(path.name))
 
 
 def _entry(path: Path) -> tuple[Entry | None, list[str]]:
-    return (None, []) if _unusable(path) else hostile.record(Entry, path)
+    return (None, []) if _unusable(path) else strict_reading.record(Entry, path)
 
 
 def _is_protocol_1(path: Path, entry: Entry | None) -> bool:
@@ -135,7 +145,7 @@ def _place(folder: Path, entry: Entry) -> list[str]:
 
 
 def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
-    found = facts.problems(entry)
+    found = validate_facts.problems(entry)
     task = next((t for t in tasks if t.name == entry.task), None)
     if task is None:
         known = ", ".join(t.name for t in tasks)
@@ -143,14 +153,14 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
             f"task: {text.shown(entry.task)}, expected one of {known}; "
             "for a task of your own give its file: --task path/to/task.yaml"
         )
-        return [*found, *facts.of_references(entry)]
+        return [*found, *validate_facts.of_references(entry)]
     unread, table = _verdicts(folder / store.VERDICTS, entry, task)
-    counted = facts.of_task(entry, task)
+    counted = validate_facts.of_task(entry, task)
     if table is not None and not counted:
-        counted = rows.problems(table, entry, task)
+        counted = validate_verdicts.problems(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
             verdicts = shards.frame_of(table)
-            counted = facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)
+            counted = validate_facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)
     return [*found, *unread, *counted]
 
 
@@ -163,7 +173,7 @@ def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
         found.append(
             f"verdicts_sha256: {text.shown(entry.verdicts_sha256)}, expected {sha256}, that of the file"
         )
-    table, unread = rows.load(path)
+    table, unread = validate_verdicts.load(path)
     if table is not None and entry.n_verdicts != table.num_rows:
         found.append(f"n_verdicts: {text.shown(entry.n_verdicts)}, expected {table.num_rows}, as in the file")
     return [*found, *unread], table

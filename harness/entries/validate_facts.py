@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.documents import Entry
+from harness.entries import strict_reading, text, validate_verdicts
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
@@ -29,7 +30,6 @@ from harness.records import (
     PROTOCOL,
     LabelMap,
 )
-from harness.submit import hostile, rows, text
 from harness.tasks import Task
 
 MAX_REFERENCES = 200
@@ -88,7 +88,7 @@ def of_references(entry: Entry) -> list[str]:
         return [f"references: {len(offered)}, expected 1 to {MAX_REFERENCES}"]
     rules: list[Rule] = []
     for i, r in enumerate(offered):
-        most = rows.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
+        most = validate_verdicts.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
         in_range = 0 <= r.n_signals <= most
         bands = 2 if r.bands is None else r.bands
         rules += [
@@ -206,7 +206,7 @@ def _names(entry: Entry) -> list[str]:
     everything = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
     found += [
         f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in hostile.strings(everything)
+        for where, value in strict_reading.strings(everything)
         if not text.is_plain(value, MAX_TEXT)
     ]
     if signals.config != entry.task:
@@ -356,7 +356,7 @@ def _likeness(entry: Entry) -> list[str]:
     rules: list[Rule] = []
     for i, near in enumerate(entry.likeness):
         r = 0.0 if near.correlation is None else near.correlation
-        most = rows.MAX_CLIPS
+        most = validate_verdicts.MAX_CLIPS
         rules += [
             (
                 f"likeness.{i}.n_accepted",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.documents import NearCopy
-from harness.submit import text
+from harness.entries import text
 
 
 def differences(found: Any, expected: Any, where: str) -> Iterator[str]:

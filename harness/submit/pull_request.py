@@ -18,13 +18,13 @@ import yaml
 
 from harness import untrusted
 from harness.documents import Entry
+from harness.entries import export, store
+from harness.entries.export import Source
 from harness.errors import BadInput
 from harness.hub import fetching, pushing
 from harness.hub.pushing import Offer
 from harness.hub.repository import Repository, split
 from harness.numerals import number
-from harness.submit import exports, store
-from harness.submit.exports import Source
 
 FOLDER = "submissions"
 """Where entries lie in the repository, as they do in a clone of this one."""
@@ -99,7 +99,7 @@ def offer_to_model(entry: Entry) -> Offer:
     if entry.model.repo_id.startswith("local/"):
         raise BadInput(f"{entry.model.repo_id} is a local folder: there is no page of it on the Hub")
     repository = Repository(entry.model.repo_id, "model")
-    results = exports.eval_results(entry, Source())
+    results = export.eval_results(entry, Source())
     head = fetching.commit_of(repository, None)
     known: list[Any] = []
     if MODEL_RESULTS in fetching.files_of(repository, head):

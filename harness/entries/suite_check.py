@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dataset.signals import Suite
+from harness.entries import store
+from harness.entries.differences import likeness_differences
 from harness.evaluation.units import Unit, units_of
 from harness.metrics.likeness import likeness_of
 from harness.plurals import plural
 from harness.records import PROTOCOL
-from harness.submit import store
-from harness.submit.differences import likeness_differences
 
 if TYPE_CHECKING:
     import pandas as pd

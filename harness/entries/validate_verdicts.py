@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 
 from harness.dataset import parquet, schema, shards
 from harness.documents import Entry
+from harness.entries import text, validate_controls
+from harness.entries.checks import MADE, Checks, of_names, where
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
-from harness.submit import controls, text
-from harness.submit.checks import MADE, Checks, of_names, where
 from harness.tasks import Task
 
 MAX_ROWS = 1_000_000
@@ -134,7 +134,7 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require_only_of_signals(
         "signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>:<seed>.<draw>"
     )
-    controls.check(checks)
+    validate_controls.check(checks)
     longest = int(task.max_seconds * task.sample_rate_hz)
     checks.require(
         rows["n_samples"].between(1, longest), "n_samples", f"1 to {longest}, the most {task.name} allows"
@@ -251,7 +251,7 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
         [clip for _, clip in kinds.index[kinds > 1]],
         "is given different classes by one reference, expected one: that of the whole clip",
     )
-    found += controls.problems(made, whole)
+    found += validate_controls.problems(made, whole)
     n_clips = heard["clip_id"].nunique()
     if n_clips > MAX_CLIPS:
         found.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")
