@@ -27,7 +27,7 @@ from harness.documents import Entry, from_json
 from harness.errors import BadInput
 from harness.records import PROTOCOL, Estimate
 from harness.tasks import TASKS
-from leaderboard.table import Ranking, Row
+from leaderboard.types import Ranking, Row
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
 _HUB_ID = re.compile(rf"{_PART}(/{_PART})?")

@@ -14,7 +14,7 @@ from harness.records import MIN_SIGNALS, Estimate
 from leaderboard.wording import Kind, Value
 
 if TYPE_CHECKING:
-    from leaderboard.table import Row
+    from leaderboard.types import Row
 
 
 @dataclass(frozen=True)

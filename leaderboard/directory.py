@@ -14,7 +14,7 @@ from typing import Any
 from harness.records import ModelRef
 from leaderboard import columns, paths, rankings
 from leaderboard.columns import Column
-from leaderboard.table import Board
+from leaderboard.types import Board
 
 _KEYS = ("rank", "model", "lift", "placement", "transfer", "swap", "status", "parameters", "licence", "date")
 _TASK = Column("task", "Task", "What was judged.", lambda row: row.entry.task, "text", None)

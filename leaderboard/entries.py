@@ -24,7 +24,7 @@ from harness.errors import BadInput
 from harness.records import PROTOCOL
 from leaderboard import reading
 from leaderboard.crowd import Progress, quiet
-from leaderboard.reading import Read
+from leaderboard.types import LoadedEntry
 
 Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
@@ -44,7 +44,7 @@ class Found:
     """Without the cells of its scorecard."""
     folder: Path
     """Holds it and its verdicts."""
-    read: Read = field(repr=False, compare=False)
+    read: LoadedEntry = field(repr=False, compare=False)
     """Everything that was read of it."""
     apart: str | None = None
     """Why it stands in no ranking and no heat map, whatever its scorecard says; None where it may."""

@@ -21,7 +21,7 @@ from harness.errors import BadInput
 from harness.records import FAMILIES, Clip, ModelRef
 from harness.seeds import seed_of
 from leaderboard import listen, paths, plots, spectrogram
-from leaderboard.table import Matrix, Row
+from leaderboard.types import Matrix, Row
 
 N_CLIPS = 12
 """Clips of a page."""

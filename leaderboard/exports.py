@@ -21,7 +21,8 @@ from harness.seeds import seed_of
 from leaderboard import columns, paths, remarks, texts, wording
 from leaderboard.anchors import Anchor
 from leaderboard.frame import frame
-from leaderboard.table import Board, Ranking, Row, short_names
+from leaderboard.matrix import short_names
+from leaderboard.types import Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd

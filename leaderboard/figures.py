@@ -23,8 +23,8 @@ from harness.metrics.information import N_MEL
 from harness.metrics.study import FamilyStudy, Study
 from harness.plurals import plural
 from harness.records import N_LEVELS, Estimate
+from leaderboard.matrix import short_names
 from leaderboard.remarks import panel
-from leaderboard.table import short_names
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A7A7A")
 _STYLES = ("-", "--", ":", "-.")

@@ -12,8 +12,8 @@ from harness.metrics.flat_earth import ALPHA, benjamini_hochberg
 from harness.metrics.study import FamilyStudy, Study
 from harness.numerals import number
 from harness.records import MIN_SIGNALS, Estimate
+from leaderboard.matrix import short_names
 from leaderboard.remarks import panel
-from leaderboard.table import short_names
 from leaderboard.wording import Kind, interval, text
 
 TERMS = (

@@ -18,7 +18,7 @@ from harness.records import Estimate
 from leaderboard import classes, texts
 from leaderboard.anchors import Anchor
 from leaderboard.columns import COLUMNS, RATES, Column
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.types import Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,9 @@ from typing import Any
 from harness.plurals import plural
 from harness.records import Estimate, ModelRef
 from leaderboard import classes, paths, plots
+from leaderboard.matrix import short_names
 from leaderboard.plots import MEASURES as ALL
-from leaderboard.table import Matrix, Row, short_names
+from leaderboard.types import Matrix, Row
 
 MEASURES = ("transfer", "lift", "placement", "swap", "agreement")
 """What the grid can show; the first at once, and the one that there is by class."""

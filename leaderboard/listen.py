@@ -28,7 +28,7 @@ from harness.numerals import number
 from harness.records import Clip, ModelRef, SufficientSignal, Waveform
 from harness.seeds import seed_of
 from leaderboard import plots, wording
-from leaderboard.table import short_names
+from leaderboard.matrix import short_names
 
 if TYPE_CHECKING:
     import pandas as pd

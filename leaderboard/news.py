@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.records import ModelRef
-from leaderboard.table import Ranking, Row
+from leaderboard.types import Ranking, Row
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from harness.dataset.signals import Suite
 from harness.records import ModelRef
 from leaderboard import exports, heat, news, paths, rankings
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.types import Board, Ranking, Row
 
 BEST = 5
 """Models of a card."""

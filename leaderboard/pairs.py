@@ -17,8 +17,8 @@ from markupsafe import Markup
 from harness.records import ModelRef
 from leaderboard import paths
 from leaderboard.columns import RATES
-from leaderboard.reading import Cells
 from leaderboard.texts import escaped
+from leaderboard.types import Cells
 from leaderboard.wording import TOO_FEW, UNKNOWN
 
 

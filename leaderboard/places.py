@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.metrics import estimates, ranks
 from harness.records import FloatArray
-from leaderboard.reading import Lifts
+from leaderboard.types import Lifts
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from harness.records import Estimate, Mask, ModelRef, Waveform
 from harness.seeds import seed_of
 from leaderboard import columns, wording
 from leaderboard.columns import Column
-from leaderboard.table import Matrix, short_names
+from leaderboard.matrix import short_names
 from leaderboard.texts import escaped
+from leaderboard.types import Matrix
 
 MEASURES: Mapping[str, Column] = MappingProxyType({c.key: c for c in columns.RATES})
 """What a heat map can show, by field of `Rates`."""

@@ -21,9 +21,8 @@ from harness.documents import Entry
 from harness.records import Estimate, ModelRef
 from leaderboard import pages, pairs, paths, profile_plots
 from leaderboard.pairs import Named
-from leaderboard.reading import Cells
-from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
+from leaderboard.types import Board, Cells, Ranking, Row
 from leaderboard.wording import THIN, UNKNOWN, share
 
 LOAD = """from transformers import pipeline

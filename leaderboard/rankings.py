@@ -24,8 +24,9 @@ from harness.records import FAMILIES, Estimate, ModelRef
 from leaderboard import columns, evidence, exports, heat, news, pages, paths, remarks, scatter, wording
 from leaderboard.anchors import Anchor
 from leaderboard.columns import Column
-from leaderboard.table import SHOWN, Board, Ranking, Row
+from leaderboard.table import SHOWN
 from leaderboard.traits import Mark
+from leaderboard.types import Board, Ranking, Row
 
 FIRST = 50
 """Rows that stand on the page as markup, and that the script shows at a time."""

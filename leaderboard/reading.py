@@ -5,7 +5,7 @@ arrays of what a page says of them: as records those of ten thousand entries wou
 `store.read` has them. Of the verdicts only the columns behind the lift are read, and no data frame is made;
 `paired` gives exactly what `scorecard.lift_by_clip` gives.
 
-Public: Cells, Lifts, Read, read_all, packed, paired.
+Public: read_all, packed, paired.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
 from leaderboard import crowd
 from leaderboard.columns import RATES
 from leaderboard.crowd import Progress
+from leaderboard.types import Cells, Lifts, LoadedEntry
 
 _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
 _NUMBERS = ("level", "draw", "replicate")
@@ -46,59 +47,9 @@ _RATES = itemgetter(*(column.key for column in RATES))
 _ESTIMATE = itemgetter("value", "low", "high")
 
 
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Cells of one family that share a model: how it judges references, or how judges judge it."""
-
-    family: str
-    """One of FAMILIES."""
-    models: tuple[ModelRef, ...]
-    """The other model of each cell."""
-    counts: NDArray[np.int32]
-    """(n_cells, 4) own (0 no, 1 by its weights, 2 as a near copy), signals, degenerate, applicable ones."""
-    rates: NDArray[np.float32]
-    """(n_cells, len(RATES), 3) value, low, high in percent with one decimal; NaN where unknown."""
-
-    def of(self, models: Sequence[ModelRef]) -> Cells:
-        """Those that share these other models, in this order; models without a cell are left out."""
-        at = {model: i for i, model in enumerate(self.models)}
-        there = [model for model in models if model in at]
-        rows = [at[model] for model in there]
-        return Cells(self.family, tuple(there), self.counts[rows], self.rates[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class Lifts:
-    """The paired differences behind the lift of one candidate."""
-
-    clip_ids: tuple[str, ...]
-    """Every whole clip, sorted."""
-    references: tuple[str, ...]
-    """repo_ids of the references that count in the lift."""
-    values: NDArray[np.float32]
-    """(n_clips, n_references) acceptance of the signal minus that of its `swap` controls, in [-1, 1]; NaN
-    where not applicable."""
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """One entry as a board needs it."""
-
-    entry: Entry
-    """Without the cells of its scorecard."""
-    cells: tuple[Cells, ...]
-    """These, by family."""
-    lifts: Lifts | None
-    """None where it is not ranked, or its verdicts cannot be read."""
-    sha256: str
-    """Of its entry.json."""
-    problem: str | None = None
-    """Why its verdicts cannot be read though it is ranked; None where they can."""
-
-
 def read_all(
     folders: Sequence[Path], progress: Progress = lambda what, n, total: None
-) -> list[Read | BadInput]:
+) -> list[LoadedEntry | BadInput]:
     """Read entries, in order; many of them in as many processes as there are processors.
 
     Args:
@@ -108,7 +59,7 @@ def read_all(
     Returns:
         Each entry, or why it cannot be read.
     """
-    entries: list[Read | BadInput] = []
+    entries: list[LoadedEntry | BadInput] = []
     known: dict[Any, Any] = {}
     with crowd.batches(_read_some, folders) as batches:
         for batch in batches:
@@ -231,10 +182,10 @@ def _translated(words: Sequence[str], codes: Mapping[str, int], other: int = -1)
     return np.array([*(codes.get(word, other) for word in words), -1], dtype=np.int64)
 
 
-def _read_some(folders: Sequence[Path]) -> list[Read | BadInput]:
+def _read_some(folders: Sequence[Path]) -> list[LoadedEntry | BadInput]:
     """One batch; within it what is written alike is one object."""
     same: dict[Any, Any] = {}
-    batch: list[Read | BadInput] = []
+    batch: list[LoadedEntry | BadInput] = []
     for folder in folders:
         try:
             batch.append(_read(folder, same))
@@ -243,7 +194,7 @@ def _read_some(folders: Sequence[Path]) -> list[Read | BadInput]:
     return batch
 
 
-def _read(folder: Path, same: dict[Any, Any]) -> Read:
+def _read(folder: Path, same: dict[Any, Any]) -> LoadedEntry:
     path = store.regular(folder / store.ENTRY)
     try:
         text = untrusted.content(path)
@@ -269,7 +220,7 @@ def _read(folder: Path, same: dict[Any, Any]) -> Read:
             lifts = paired(folder / store.VERDICTS, entry)
         except BadSignals as error:  # who ranks it leaves it out, who sets it apart need not know
             problem = str(error)
-    return Read(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
+    return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
 
 def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
@@ -298,7 +249,7 @@ def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
     )
 
 
-def _sharing(read: Read, known: dict[Any, Any]) -> Read:
+def _sharing(read: LoadedEntry, known: dict[Any, Any]) -> LoadedEntry:
     """The same, with what is equal in thousands of entries, references and clips, being one object."""
     references = known.setdefault(read.entry.references, read.entry.references)
     cells = tuple(replace(c, models=known.setdefault(c.models, c.models)) for c in read.cells)

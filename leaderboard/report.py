@@ -17,7 +17,8 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.journal import replace_file
-from leaderboard import entries, listen, pages, plots, table, texts
+from leaderboard import entries, listen, pages, plots, texts
+from leaderboard.matrix import matrix_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
         if other.model != entry.model
     ]
     matrices = [
-        table.matrix_of([*(other for _, other in beside), entry], score.family)
+        matrix_of([*(other for _, other in beside), entry], score.family)
         for score in entry.scorecard.families
     ]
     context = {

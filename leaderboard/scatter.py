@@ -18,8 +18,9 @@ from typing import Literal
 from harness.plurals import plural
 from harness.records import Estimate, ModelRef
 from leaderboard import plots, wording
-from leaderboard.table import Row, short_names
+from leaderboard.matrix import short_names
 from leaderboard.texts import escaped
+from leaderboard.types import Row
 
 MOST = 200
 """Models that are drawn, beside those of the frontier: the best."""

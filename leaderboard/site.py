@@ -48,17 +48,17 @@ from leaderboard import (
     profiles,
     rankings,
     scatter,
-    table,
     traits,
 )
 from leaderboard.crowd import Progress
 from leaderboard.evidence import Heard
+from leaderboard.matrix import short_names
 from leaderboard.pairs import Named
 from leaderboard.paths import page_of as page_of
 from leaderboard.profiles import Job, Profile
 from leaderboard.profiles import command as command
-from leaderboard.table import Board, Ranking, Row
 from leaderboard.traits import Traits
+from leaderboard.types import Board, Ranking, Row
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class _Site:
         self.profiles = profiles.of_board(board)
         matrices = [matrix for r in board.rankings for matrix in r.matrices]
         judged = {m: None for matrix in matrices for m in (*matrix.references, *matrix.models)}
-        self.names = table.short_names([*{**dict.fromkeys(self.profiles), **judged}])
+        self.names = short_names([*{**dict.fromkeys(self.profiles), **judged}])
         self.beside = {model: page_of(model) for model in self.profiles}
         self.below = {model: f"models/{page}" for model, page in self.beside.items()}
         self.across = {model: f"../models/{page}" for model, page in self.beside.items()}

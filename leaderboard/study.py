@@ -32,10 +32,10 @@ from harness.plurals import plural
 from harness.provenance import own_version, versions
 from harness.records import MIN_SIGNALS, Estimate
 from harness.seeds import seed_of
-from leaderboard import findings, listen, pages, plots, table, texts
+from leaderboard import findings, listen, pages, plots, texts
 from leaderboard.figures import FIGURES, draw
+from leaderboard.matrix import matrix_of, short_names
 from leaderboard.remarks import panel
-from leaderboard.table import short_names
 from leaderboard.wording import interval, text
 
 HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
@@ -133,7 +133,7 @@ def _task(out: Path, suite: Suite, study: Study, answered: Sequence[Answered]) -
 
 def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict[str, Any]:
     names = short_names(list(study.models))
-    matrix = table.matrix_of(list(entries), family.family)
+    matrix = matrix_of(list(entries), family.family)
     heat = [(key, Markup(plots.heatmap(matrix, key))) for key in HEAT_MAPS]  # noqa: S704 - escaped there
     pairs = [
         (

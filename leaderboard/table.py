@@ -8,165 +8,35 @@ computed again: what is made here is places, their intervals and the arrangement
 thousand rows: their entries are without the cells of their scorecards, of which `Row.cells` tells what a page
 says; the matrices have all of them, for the references and the best candidates.
 
-Public: SHOWN, Row, Matrix, Ranking, Board, build, matrix_of, short_names, as_json.
+Public: SHOWN, build, as_json.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import nan
 from pathlib import Path
 from typing import Any
 
 from harness.dataset.signals import Suite
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
-from harness.documents import Cell, Entry, ReferenceCounts
+from harness.documents import Entry, ReferenceCounts
 from harness.entries import held_back, notices, store
 from harness.entries.held_back import HeldBack
-from harness.entries.notices import Decline
 from harness.errors import BadInput
-from harness.records import FAMILIES, PROTOCOL, DatasetRef, ModelRef
+from harness.records import FAMILIES, PROTOCOL, DatasetRef
 from leaderboard import anchors, entries, places, remarks, status, training
-from leaderboard.anchors import Anchor
 from leaderboard.crowd import Progress, quiet
 from leaderboard.entries import NONE, Found, Key, Problems
-from leaderboard.reading import Cells
-from leaderboard.status import SELF_REPORTED, Status
+from leaderboard.matrix import matrix_of
+from leaderboard.types import Board, Matrix, Ranking, Row
 
 SHOWN = 40
 """Candidates in a matrix, beside the references: the best, then those that are not ranked."""
 
 _OTHERS = "Its references and their numbers of signals are not those of the suite it names."
-
-
-@dataclass(frozen=True)
-class Row:
-    """One entry and its place."""
-
-    entry: Entry
-    """The record, without the cells of its scorecard; every number is read from it."""
-    reference: bool
-    """Its own signals are among those judged, known by its weights; its scorecard leaves them out."""
-    rank: int | None = None
-    """Place by lift, from 1, equal values sharing the better one; None when not ranked."""
-    rank_low: int | None = None
-    """Best place within the 95 % interval, which holds for all models of the ranking at once."""
-    rank_high: int | None = None
-    """Worst place within the 95 % interval."""
-    tie: int | None = None
-    """Group of models the data do not tell from its best one, from 1 in order of rank."""
-    folder: Path | None = None
-    """Holds the entry and its verdicts."""
-    status: Status = SELF_REPORTED
-    """How far it is to be believed."""
-    cells: tuple[Cells, ...] = ()
-    """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
-    sha256: str | None = None
-    """Of its entry.json; None where it lies in no folder."""
-    overlap: tuple[str, ...] = ()
-    """Of the datasets its card names: those that the clips of its task come from."""
-    panel_low: int | None = None
-    """Best place when any one reference is left out; None where that was not counted."""
-    panel_high: int | None = None
-    """Worst place when any one reference is left out."""
-    held_back: HeldBack | None = None
-    """Its lift on signals that are not published; None where nobody measured it."""
-
-    @property
-    def name(self) -> str:
-        """Hub id of the model."""
-        return self.entry.model.repo_id
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Every reference's signals (rows) judged by every model (columns), for one family."""
-
-    family: str
-    """One of FAMILIES."""
-    references: tuple[ModelRef, ...]
-    """Rows, by name."""
-    models: tuple[ModelRef, ...]
-    """Columns: the references in the same order, then the candidates as ranked."""
-    cells: dict[tuple[ModelRef, ModelRef], Cell]
-    """By reference and model; a pair nobody evaluated is not there."""
-    n_left_out: int = 0
-    """Further candidates, which are not among the columns."""
-
-    @property
-    def n_references(self) -> int:
-        """How many of the columns are references: the first ones."""
-        return sum(_place(model, self.references) < len(self.references) for model in self.models)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The entries of one task that are comparable with each other."""
-
-    task: str
-    """Name of the task."""
-    signals: DatasetRef
-    """What they answered."""
-    protocol: int
-    """Under which protocol."""
-    stale: bool
-    """Not the current key of the task."""
-    rows: tuple[Row, ...]
-    """Ranked, best first."""
-    unranked: tuple[Row, ...]
-    """Not ranked, by name; the scorecard says why."""
-    matrices: tuple[Matrix, ...]
-    """One per family of which there are cells, headline first."""
-    note: str = ""
-    """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
-    declined: tuple[Decline, ...] = ()
-    """Models that stay away from the task; on its current ranking alone."""
-    anchors: tuple[Anchor, ...] = ()
-    """What the rows are read against; on the current ranking of a task of the suite alone."""
-    synthetic: bool = False
-    """The clips are synthetic: the numbers say nothing about real recordings."""
-
-    @property
-    def all_rows(self) -> tuple[Row, ...]:
-        """Ranked, then unranked."""
-        return self.rows + self.unranked
-
-    @property
-    def n_references(self) -> int:
-        """References whose signals of the headline family are judged: the panel."""
-        offered = {r.model for row in self.all_rows for r in row.entry.references if r.family == FAMILIES[0]}
-        of_matrix = len(self.matrices[0].references) if self.matrices else 0
-        return of_matrix or len(offered)
-
-
-@dataclass(frozen=True)
-class Board:
-    """Everything the leaderboard shows."""
-
-    rankings: tuple[Ranking, ...]
-    """By task; the current one of each task first, then the stale ones, those of most models first."""
-    left_out: tuple[str, ...] = ()
-    """A line for each entry that cannot be read."""
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(dict.fromkeys(r.task for r in self.rankings))
-
-    @property
-    def current(self) -> tuple[Ranking, ...]:
-        """At most one per task."""
-        return tuple(r for r in self.rankings if not r.stale)
-
-    def current_of(self, task: str) -> Ranking | None:
-        """That of a task; None where nothing tells which it is."""
-        return next((r for r in self.current if r.task == task), None)
-
-    def stale(self, task: str) -> tuple[Ranking, ...]:
-        """Those of other signals or protocols."""
-        return tuple(r for r in self.rankings if r.stale and r.task == task)
 
 
 def build(
@@ -217,36 +87,6 @@ def build(
     return Board(tuple(rankings), tuple(left_out))
 
 
-def matrix_of(models: Sequence[Entry], family: str) -> Matrix:
-    """The matrix of entries with one key, models in the order given but references first."""
-    references: dict[ModelRef, None] = {}
-    cells: dict[tuple[ModelRef, ModelRef], Cell] = {}
-    for entry in models:
-        for score in entry.scorecard.families:
-            if score.family == family:
-                for cell in score.cells:
-                    references.setdefault(cell.reference)
-                    cells[cell.reference, entry.model] = cell
-    rows = tuple(sorted(references, key=lambda m: (m.repo_id, m.revision)))
-    columns = dict.fromkeys(entry.model for entry in models)
-    return Matrix(family, rows, tuple(sorted(columns, key=lambda m: _place(m, rows))), cells)
-
-
-def short_names(models: Sequence[ModelRef]) -> dict[ModelRef, str]:
-    """The shortest name that tells each from the others: `model`, `org/model` or `org/model@revision`."""
-    bare = Counter(m.repo_id.split("/")[-1] for m in models)
-    full = Counter(m.repo_id for m in models)
-    names = {}
-    for model in models:
-        name = model.repo_id.split("/")[-1]
-        if full[model.repo_id] > 1:
-            name = f"{model.repo_id}@{model.revision[:7]}"
-        elif bare[name] > 1:
-            name = model.repo_id
-        names[model] = name
-    return names
-
-
 def as_json(board: Board) -> list[dict[str, Any]]:
     """The board as plain data, one item per ranking."""
     return [
@@ -283,12 +123,6 @@ def _row_json(row: Row) -> dict[str, Any]:
         "whole": asdict(card.whole),
         "held_back": None if row.held_back is None else asdict(row.held_back.held_back_lift),
     }
-
-
-def _place(model: ModelRef, references: tuple[ModelRef, ...]) -> int:
-    """Where among the references, which are known by their weights; behind all for any other model."""
-    weights = [reference.weights_sha256 for reference in references]
-    return weights.index(model.weights_sha256) if model.weights_sha256 in weights else len(weights)
 
 
 def _ranking(

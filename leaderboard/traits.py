@@ -32,7 +32,7 @@ from harness.metrics.panel_acceptance import gather
 from harness.metrics.scorecard import resampled
 from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from leaderboard import entries
-from leaderboard.table import short_names
+from leaderboard.matrix import short_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from harness.hub import download_limit
 from leaderboard import asking
 from leaderboard.asking import Answer, Asked, Standing
 from leaderboard.errands import WORK, Errand, Room
-from leaderboard.table import Board
+from leaderboard.types import Board
 from leaderboard.usage import GIB, Allowance
 
 _OURS = "goodenough: "

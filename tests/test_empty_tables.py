@@ -16,7 +16,7 @@ from harness import cli
 from harness.cli.tables import Column, show_table
 from harness.dataset.card import markdown_table
 from leaderboard import columns, exports, table
-from leaderboard.table import Board
+from leaderboard.types import Board, Row
 from tests.test_cli import make_corpus
 from tests.toys import save_model
 
@@ -95,7 +95,7 @@ def test_a_table_without_rows_is_a_sentence(capsys: pytest.CaptureFixture[str]) 
 COUNTS = [column.key for column in columns.COLUMNS if column.kind == "count"]
 
 
-def _without(row: table.Row, key: str) -> table.Row:
+def _without(row: Row, key: str) -> Row:
     """The row with one count unknown, where a row can lack it."""
     if key in ("rank", "rank_low", "rank_high", "panel_low", "panel_high", "tie"):
         return replace(row, **{key: None})

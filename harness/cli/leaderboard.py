@@ -23,7 +23,7 @@ from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
-    from leaderboard.table import Board
+    from leaderboard.types import Board
 
 _SUBMISSIONS = click.option(
     "--submissions",
@@ -291,7 +291,7 @@ def _tell(board: Board) -> None:
     from harness.records import Estimate
     from leaderboard import remarks
     from leaderboard.columns import BOARD
-    from leaderboard.table import short_names
+    from leaderboard.matrix import short_names
     from leaderboard.wording import interval, text
 
     tell = functools.partial(show_text, err=True)

@@ -17,7 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from harness.records import FAMILIES, ModelRef
 from leaderboard import pages, paths, rankings, table
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.matrix import matrix_of
+from leaderboard.types import Board, Ranking, Row
 from tests.browser.conftest import CHROMIUM, OPTIONS
 from tests.entries import make_entry
 
@@ -54,7 +55,7 @@ def made_up(n: int, n_references: int = 60) -> Board:
         candidate = replace(entry, model=model, facts=facts)
         rows.append(Row(candidate, False, i + 1, max(1, i - 3), i + 5, 1 + i // 9))
     shown = [row.entry for row in rows[: table.SHOWN]]
-    matrices = tuple(table.matrix_of(shown, family) for family in FAMILIES)
+    matrices = tuple(matrix_of(shown, family) for family in FAMILIES)
     return Board((Ranking(entry.task, entry.signals, entry.protocol, False, tuple(rows), (), matrices),))
 
 

@@ -27,7 +27,8 @@ from harness.metrics.study import study_of
 from harness.records import Clip, Skipped
 from harness.tasks import Task
 from leaderboard import reading, report, site, study, table
-from leaderboard.table import Board, Ranking
+from leaderboard.matrix import matrix_of
+from leaderboard.types import Board, Ranking
 from tests import hostile
 from tests.entries import made_verification
 from tests.leaderboard import world as making
@@ -179,7 +180,7 @@ def _further(board: Board, tasks: Iterable[str]) -> list[Ranking]:
     made = []
     for i, text in enumerate(tasks):
         spoiled = spoil(replace(entry, task=text), text, _ALONE)
-        cells = tuple(table.matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
+        cells = tuple(matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
         rows = (replace(row, entry=spoiled, cells=reading.packed(spoiled)),)
         made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))
     return made

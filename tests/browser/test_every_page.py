@@ -19,7 +19,7 @@ from harness.dataset.signals import Suite
 from harness.entries import store
 from harness.starter import root
 from leaderboard import report, site, table
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests import parts
 from tests.browser import visits
 

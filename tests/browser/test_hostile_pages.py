@@ -15,8 +15,9 @@ from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.entries import store
 from leaderboard import reading, report, site, table
-from leaderboard.table import Board
+from leaderboard.matrix import matrix_of
 from leaderboard.texts import neutral
+from leaderboard.types import Board
 from tests import hostile
 from tests.browser import spoiled, visits
 from tests.browser.spoiled import Spoiled
@@ -181,7 +182,7 @@ def _board(suite_board: Board, entry: Entry) -> Board:
     first, *others = ranking.rows
     rows = (replace(first, entry=entry, cells=reading.packed(entry)), *others)
     entries = [entry, *(store.read(row.folder) for row in others if row.folder)]
-    matrices = tuple(table.matrix_of(entries, m.family) for m in ranking.matrices)
+    matrices = tuple(matrix_of(entries, m.family) for m in ranking.matrices)
     return Board((replace(ranking, rows=rows, matrices=matrices),))
 
 

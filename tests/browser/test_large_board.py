@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from leaderboard.rankings import FIRST
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests.benchmarks import pages
 from tests.browser import visits
 

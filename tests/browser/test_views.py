@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from leaderboard import site, table
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests.browser import visits
 from tests.leaderboard import world as making
 

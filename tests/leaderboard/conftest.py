@@ -11,7 +11,7 @@ import pytest
 from harness.dataset.signals import Suite
 from leaderboard import table
 from leaderboard.errands import Rooms
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests.leaderboard import world as making
 
 

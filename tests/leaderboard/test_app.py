@@ -24,8 +24,8 @@ from harness.records import FAMILIES, Estimate
 from harness.starter import root as starter
 from leaderboard import app, asking, errands, listen, skin
 from leaderboard.errands import Errand, Room, Rooms
-from leaderboard.table import Ranking, Row
 from leaderboard.trial import Limits, Shelf, View, packed, trial
+from leaderboard.types import Ranking, Row
 from leaderboard.usage import Allowance
 from tests import parts, toys
 from tests.leaderboard.conftest import World

@@ -20,8 +20,7 @@ from harness.metrics.likeness import likeness_of
 from harness.records import PROTOCOL
 from leaderboard import entries, table, validity
 from leaderboard.entries import Found
-from leaderboard.reading import Read
-from leaderboard.table import Ranking
+from leaderboard.types import LoadedEntry, Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry
 
@@ -202,7 +201,7 @@ def _answering(entry: Entry, sha256: str, protocol: int = 1, *names: str) -> lis
     for name in names:
         model = replace(entry.model, repo_id=name)
         answered = replace(entry, signals=signals, protocol=protocol, model=model)
-        made.append(Found(answered, Path(name), Read(answered, (), None, "")))
+        made.append(Found(answered, Path(name), LoadedEntry(answered, (), None, "")))
     return made
 
 

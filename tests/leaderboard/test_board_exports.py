@@ -17,6 +17,7 @@ from harness.records import Estimate
 from leaderboard import classes, exports, site, status, table
 from leaderboard.columns import COLUMNS
 from leaderboard.frame import frame
+from leaderboard.types import Board
 
 HOSTILE = "org/=HYPERLINK(1)&50%_#$^{\\}~"
 
@@ -27,7 +28,7 @@ def renamed(board, name):
     row = ranking.rows[0]
     entry = replace(row.entry, model=replace(row.entry.model, repo_id=name))
     rows = (replace(row, entry=entry), *ranking.rows[1:])
-    return table.Board((replace(ranking, rows=rows), *board.rankings[1:]))
+    return Board((replace(ranking, rows=rows), *board.rankings[1:]))
 
 
 def test_every_entry_of_the_board_is_a_row_with_the_numbers_of_its_scorecard(world):
@@ -75,7 +76,7 @@ def _told(world, row, by_class):
     entry = replace(row.entry, scorecard=replace(card, families=families))
     ranking = replace(world.board.current[0], rows=(replace(row, entry=entry),), unranked=())
     ranking = replace(ranking, declined=(), anchors=())
-    return table.Board((ranking,))
+    return Board((ranking,))
 
 
 def test_transfer_by_class_is_four_columns_a_class(world):
@@ -105,7 +106,7 @@ def test_many_classes_of_one_stranger_push_out_none_that_all_tell(world):
     value = Estimate(0.5, 0.4, 0.6, 0.95, "x", 7)
     alone = _told(world, row, {f"a{i}": value for i in range(1000)} | {"zebra": value}).rankings[0]
     both = replace(alone, rows=(*alone.rows, *_told(world, row, {"zebra": value}).rankings[0].rows))
-    found = frame(table.Board((both,)))
+    found = frame(Board((both,)))
     assert "transfer[zebra]" in found
     assert sum(name.startswith("transfer[") for name in found) == 4 * classes.MOST
 

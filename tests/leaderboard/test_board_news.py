@@ -11,7 +11,7 @@ import pytest
 
 from harness.entries import notices, store
 from leaderboard import directory, news, paths, profiles, site, table
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import Manner, add_entry
 

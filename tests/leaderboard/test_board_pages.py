@@ -23,7 +23,8 @@ from harness.errors import BadInput
 from harness.metrics.estimates import wilson
 from harness.records import FAMILIES, LabelMap
 from leaderboard import listen, pages, reading, report, site, table
-from leaderboard.table import Board, Ranking, Row
+from leaderboard.matrix import matrix_of
+from leaderboard.types import Board, Ranking, Row
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import TASK, model
 
@@ -249,7 +250,7 @@ def test_the_sounds_of_a_page_are_chosen_among_first_levels(world: World) -> Non
 def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> None:
     entry, folder = _entry(world, "acme/echo")
     bad = _spoiled(entry)
-    matrices = tuple(table.matrix_of([bad], f.family) for f in bad.scorecard.families)
+    matrices = tuple(matrix_of([bad], f.family) for f in bad.scorecard.families)
     ranking = Ranking(
         EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=reading.packed(bad)),), matrices
     )

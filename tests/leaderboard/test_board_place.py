@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import BadInput
 from leaderboard import exports, place, site
-from leaderboard.table import Board
+from leaderboard.types import Board
 from tests.leaderboard.conftest import World
 
 

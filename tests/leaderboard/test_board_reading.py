@@ -27,7 +27,7 @@ from harness.metrics.likeness import copies
 from harness.records import FAMILIES
 from leaderboard import crowd, places, reading, site, table
 from leaderboard.columns import RATES
-from leaderboard.reading import Lifts
+from leaderboard.types import Lifts
 from tests.benchmarks import synthetic
 from tests.entries import make_entry
 from tests.leaderboard.conftest import World

@@ -16,8 +16,8 @@ from harness.errors import BadInput
 from harness.records import PROTOCOL, DatasetRef, Estimate
 from leaderboard import exports, pages, rankings, remarks, site, status, table, wording
 from leaderboard.frame import frame
-from leaderboard.table import Board, Row
 from leaderboard.traits import Mark
+from leaderboard.types import Board, Row
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, model
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.records import Estimate
 from leaderboard import scatter
-from leaderboard.table import Row
+from leaderboard.types import Row
 from tests import hostile
 from tests.leaderboard.conftest import World
 

@@ -32,8 +32,8 @@ from leaderboard import (
     wording,
 )
 from leaderboard.pairs import Named
-from leaderboard.table import Board
 from leaderboard.texts import neutral
+from leaderboard.types import Board
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, model
 

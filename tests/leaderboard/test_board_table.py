@@ -15,12 +15,14 @@ from harness.documents import to_json
 from harness.entries import store
 from harness.errors import BadInput
 from leaderboard import table
+from leaderboard.matrix import short_names
+from leaderboard.types import Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry, model
 
 
 @pytest.fixture(scope="module")
-def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> table.Ranking:
+def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> Ranking:
     """Four models that always do the same: lift 1, 0, 0 and -1, each without any spread."""
     root = tmp_path_factory.mktemp("plain")
     for name, manner in {
@@ -34,7 +36,7 @@ def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> table.Ranki
     return ranking
 
 
-def test_places_known_by_hand(plain: table.Ranking) -> None:
+def test_places_known_by_hand(plain: Ranking) -> None:
     assert [(row.name, row.rank) for row in plain.rows] == [
         ("a/signals", 1),
         ("a/everything", 2),
@@ -43,7 +45,7 @@ def test_places_known_by_hand(plain: table.Ranking) -> None:
     ]
 
 
-def test_without_spread_every_place_is_certain_and_equal_models_tie(plain: table.Ranking) -> None:
+def test_without_spread_every_place_is_certain_and_equal_models_tie(plain: Ranking) -> None:
     assert [(row.rank_low, row.rank_high) for row in plain.rows] == [(1, 1), (2, 3), (2, 3), (4, 4)]
     assert [row.tie for row in plain.rows] == [1, 2, 2, 3]
 
@@ -114,7 +116,7 @@ def test_the_same_entries_give_the_same_board(world: World) -> None:
 def test_names_are_as_short_as_they_can_be() -> None:
     a, b, c = model("x/one"), model("y/one"), model("x/two")
     d = replace(c, revision="f" * 40)
-    names = table.short_names([a, b, c, d, model("z/three")])
+    names = short_names([a, b, c, d, model("z/three")])
     assert list(names.values()) == [
         "x/one",
         "y/one",
