@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 from harness.documents import Entry
 from harness.records import Estimate
 from harness.seeds import seed_of
-from leaderboard import columns, paths, remarks, texts, wording
-from leaderboard.anchors import Anchor
-from leaderboard.frame import frame
-from leaderboard.matrix import short_names
-from leaderboard.types import Board, Ranking, Row
+from leaderboard import escaping as texts
+from leaderboard import formatting, urls
+from leaderboard.board import columns, remarks
+from leaderboard.board.anchors import Anchor
+from leaderboard.board.frame import frame
+from leaderboard.board.matrix import short_names
+from leaderboard.board.types import Board, Ranking, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +141,7 @@ def of_anchor(anchor: Anchor, key: str) -> Estimate | None:
     return value
 
 
-def _cell(value: wording.Value, kind: wording.Kind) -> str:
+def _cell(value: formatting.Value, kind: formatting.Kind) -> str:
     if not isinstance(value, Estimate) or value.value is None:
         return "--"
     said = _bare(value.value, kind)
@@ -148,9 +150,9 @@ def _cell(value: wording.Value, kind: wording.Kind) -> str:
     return f"${said}$ $[{_bare(value.low, kind)}, {_bare(value.high, kind)}]$"
 
 
-def _bare(value: float, kind: wording.Kind) -> str:
+def _bare(value: float, kind: formatting.Kind) -> str:
     """A number as a reader sees it, without its unit."""
-    return wording.text(value, kind).split(wording.THIN)[0].replace("−", "-")
+    return formatting.text(value, kind).split(formatting.THIN)[0].replace("−", "-")
 
 
 def _tex(text: str) -> str:
@@ -204,7 +206,7 @@ FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
 
 def badge(row: Row, ranking: Ranking) -> str:
     """A small picture for the model's page: its lift, and its place."""
-    value = wording.text(row.entry.scorecard.lift, "difference")
+    value = formatting.text(row.entry.scorecard.lift, "difference")
     place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
     suite = " (synthetic suite)" if ranking.synthetic else ""
     left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {place}"
@@ -240,7 +242,7 @@ def snippet(entry: Entry, base: str = "SITE") -> str:
 
 def badge_path(entry: Entry) -> str:
     """Where the badge of an entry lies below the root of the site."""
-    name = f"{paths.page_of(entry.model).removesuffix('.html')}-{paths.anchor(entry.task)}"
+    name = f"{urls.page_of(entry.model).removesuffix('.html')}-{urls.anchor(entry.task)}"
     if len(name) > _FILE_NAME:
         name = f"{name[:_FILE_NAME]}-{seed_of('badge', name):x}"
     return f"badges/{name}.svg"
@@ -250,7 +252,7 @@ def files(board: Board) -> dict[str, bytes]:
     """Data and badges of a site, by path below its root."""
     written: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
     for task in board.tasks:
-        name = paths.anchor(task)
+        name = urls.anchor(task)
         for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
             written[f"data/{name}.{ending}"] = export(board, kind, task)
     for ranking, row in _ranked(board, None):

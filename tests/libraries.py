@@ -55,7 +55,7 @@ import harness.hub.pushing
 import harness.models
 import harness.submit.pull_request
 import harness.submit.replay
-import leaderboard.report
+import leaderboard.reports.entry_report
 from harness.documents import Entry, _adapter
 from harness.manifest import Manifest
 

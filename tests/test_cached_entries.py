@@ -11,7 +11,7 @@ import pytest
 from harness.entries import notices, store
 from harness.entries.validate import MAX_ENTRY_BYTES, problems, strays
 from harness.tasks import TASKS
-from leaderboard import validity
+from leaderboard.board import validity
 from tests.entries import make_entry
 
 MADE = make_entry(n_clips=6, n_degenerate=1)

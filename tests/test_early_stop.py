@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.cli.early_stop import Asked
-from leaderboard.wording import TOO_FEW
+from leaderboard.formatting import TOO_FEW
 
 
 def entry(low: float | None, high: float | None, *, has_family: bool = True) -> Any:

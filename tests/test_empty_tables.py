@@ -15,8 +15,10 @@ import pytest
 from harness import cli
 from harness.cli.tables import Column, show_table
 from harness.dataset.card import markdown_table
-from leaderboard import columns, exports, table
-from leaderboard.types import Board, Row
+from leaderboard import exports
+from leaderboard.board import columns
+from leaderboard.board import ranking as table
+from leaderboard.board.types import Board, Row
 from tests.test_cli import make_corpus
 from tests.toys import save_model
 

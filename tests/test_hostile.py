@@ -20,7 +20,7 @@ from harness.entries.validate import problems, strays
 from harness.entries.validate_facts import MAX_TEXT
 from harness.errors import BadInput
 from harness.tasks import TASKS
-from leaderboard import table
+from leaderboard.board import ranking
 from tests import hostile
 from tests.entries import made_verification, make_entry
 
@@ -183,7 +183,7 @@ def test_what_is_no_file_is_refused_at_once_by_everyone_who_reads_entries(folder
         if name == store.ENTRY:
             assert strays(submissions), thing
             with pytest.raises(BadInput):
-                table.build(submissions, None)
+                ranking.build(submissions, None)
 
 
 def test_a_link_to_a_file_without_end_is_not_read_beside_a_sound_verification(

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pyarrow as pa
@@ -129,3 +130,24 @@ def test_a_field_without_a_sentence_is_seen():
 def test_no_source_file_is_longer_than_400_lines():
     for path in [*ROOT.glob("harness/**/*.py"), *ROOT.glob("leaderboard/**/*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def imports_of(path, modules):
+    """Modules of the product that a file imports, inside functions and for types, too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_no_two_files_import_each_other_however_far_round():
+    names = {
+        p: ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in MODULES
+    }
+    modules = set(names.values())
+    graph = {name: {*imports_of(path, modules)} & modules - {name} for path, name in names.items()}
+    assert sum(map(len, graph.values())) > 1000
+    list(TopologicalSorter(graph).static_order())  # raises CycleError with the files of a circle

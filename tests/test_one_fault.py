@@ -20,7 +20,7 @@ from harness.hub.repository import Repository, refusals
 from harness.numerals import number
 from harness.submit import pull_request
 from harness.tasks import TASKS, find
-from leaderboard import entries, remarks, table
+from leaderboard.board import entries, ranking, remarks
 from tests import toys
 from tests.small_suite import entry_on, small_suite
 from tests.test_cli import make_corpus
@@ -57,7 +57,7 @@ def _read_entry(root: Path) -> object:
 
 
 def _build_board(root: Path) -> object:
-    return table.build(root / "submissions", None)
+    return ranking.build(root / "submissions", None)
 
 
 def _resolve(root: Path) -> object:

@@ -22,7 +22,7 @@ from harness.dataset import parquet, schema, shards
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.records import MIN_SIGNALS
-from leaderboard import table
+from leaderboard.board import ranking as table
 from tests.entries import make_entry
 from tests.fuzz import parquet as thrift
 from tests.fuzz.parquet_files import TARGETS

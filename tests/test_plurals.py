@@ -95,7 +95,7 @@ ELSEWHERE = {
     "harness/metrics/scorecard.py": {"n", "says.count(label)"},
     "harness/entries/validate_facts.py": {"n"},
     "harness/entries/validate_verdicts.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
-    "leaderboard/remarks.py": {"each.n_signals"},
+    "leaderboard/board/remarks.py": {"each.n_signals"},
 }
 """What an entry stores and is compared to letter by letter, counts beyond a limit, `n of its n signals`."""
 

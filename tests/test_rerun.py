@@ -18,7 +18,7 @@ from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.records import Verdict
 from harness.submit import replay
-from leaderboard.status import of as status_of
+from leaderboard.board.status import of as status_of
 from tests.entries import frame
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 

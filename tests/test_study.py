@@ -22,8 +22,8 @@ from harness.metrics.study import Answered, family_study
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
 from harness.starter import root
 from harness.tasks import TASKS
-from leaderboard import findings
-from leaderboard.texts import SYNTHETIC
+from leaderboard.escaping import SYNTHETIC
+from leaderboard.reports import study_findings
 from tests import toys
 from tests.entries import make_entry
 from tests.test_cli import make_corpus
@@ -346,10 +346,10 @@ def test_a_second_run_judges_nothing_and_says_the_same(
 
 
 def test_what_is_unknown_is_called_so() -> None:
-    assert findings.bits(Estimate(None, None, None, 0.95, "m", 9)) == "unknown [n = 9]"
-    assert findings.bits(Estimate(1.0, None, None, 0.95, "m", 4)) == "1.00 bits [n = 4]"
-    assert findings.bits(Estimate(1.0, 0.5, 1.5, 0.95, "m", 9)) == "1.00 bits [0.50 to 1.50, n = 9]"
-    assert findings.told(Estimate(None, None, None, 0.95, "m", 0), "difference") == "unknown [n = 0]"
+    assert study_findings.bits(Estimate(None, None, None, 0.95, "m", 9)) == "unknown [n = 9]"
+    assert study_findings.bits(Estimate(1.0, None, None, 0.95, "m", 4)) == "1.00 bits [n = 4]"
+    assert study_findings.bits(Estimate(1.0, 0.5, 1.5, 0.95, "m", 9)) == "1.00 bits [0.50 to 1.50, n = 9]"
+    assert study_findings.told(Estimate(None, None, None, 0.95, "m", 0), "difference") == "unknown [n = 0]"
 
 
 def test_a_candidate_is_judged_by_the_references_too(

@@ -17,7 +17,7 @@ from harness.entries import store, verification
 from harness.entries.validate import strays
 from harness.entries.verification import Mismatch
 from harness.errors import BadInput
-from leaderboard import entries
+from leaderboard.board import entries
 from tests.entries import made_verification, make_entry
 
 MADE = make_entry(n_clips=6, n_degenerate=1)

@@ -41,7 +41,7 @@ class Asked:
             entry: what was made.
             width: half of the interval of the lift that was asked for, a share.
         """
-        from leaderboard.wording import TOO_FEW, half_width
+        from leaderboard.formatting import TOO_FEW, half_width
 
         family = entry.scorecard.headline
         low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)

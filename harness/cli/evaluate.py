@@ -325,7 +325,7 @@ def _evaluated(
     from harness.evaluation import runner
     from harness.journal import remove_stale_locks
     from harness.metrics.scorecard import polarity_warning
-    from leaderboard import report
+    from leaderboard.reports import entry_report
 
     asked = Asked()
     folder = None
@@ -352,7 +352,7 @@ def _evaluated(
     if warning := polarity_warning(verdicts, labels, task):
         say(f"Warning: {warning}")
     if not page.is_file():
-        report.write(page, entry, verdicts, suite)
+        entry_report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
     if until_width is not None:

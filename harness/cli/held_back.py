@@ -65,7 +65,7 @@ def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
     """The two lifts and their difference, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.records import MIN_SIGNALS
-    from leaderboard.wording import interval, text
+    from leaderboard.formatting import interval, text
 
     if lifts is None:
         click.echo(f"{task}: no reference has {MIN_SIGNALS} signals in both suites: no lifts to compare")

@@ -23,7 +23,7 @@ from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
     from harness.dataset.signals import Suite
-    from leaderboard.types import Board
+    from leaderboard.board.types import Board
 
 _SUBMISSIONS = click.option(
     "--submissions",
@@ -71,7 +71,7 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
 
     Example: goodenough leaderboard build --out site
     """
-    from leaderboard import table
+    from leaderboard.board import ranking as table
 
     board, index = _built(submissions, signals, out, entries_url)
     _tell(board)
@@ -195,7 +195,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
 
     if find_spec("gradio") is None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
-    from leaderboard.trial import Limits, Shelf
+    from leaderboard.app.try_model import Limits, Shelf
 
     suite, on_space = open_suite(signals), "SPACE_ID" in os.environ
     named = None if Path(submissions).exists() else split(submissions)
@@ -209,7 +209,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     )
 
     # Opening gradio takes seconds: what is wrong with the entries is said before.
-    from leaderboard import app
+    from leaderboard.app import app
 
     # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -224,21 +224,22 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
 def _built(
     submissions: str, signals: str | None, out: Path, entries_url: str | None = None
 ) -> tuple[Board, Path]:
-    from leaderboard import site
+    from leaderboard.site import builder
 
     address = _address(submissions, entries_url)
 
     suite = open_suite(signals)
     board = _board(_entries(submissions), suite)
     with progress_bars() as progress:
-        return board, site.write(out, board, suite, progress, address)
+        return board, builder.write(out, board, suite, progress, address)
 
 
 def _board(folder: Path, suite: Suite) -> Board:
     """The board of what is valid; a line for each entry that is not."""
     from harness.entries import store
     from harness.starter import root
-    from leaderboard import table, validity
+    from leaderboard.board import ranking as table
+    from leaderboard.board import validity
 
     with progress_bars() as progress:
         folders = [*store.find(folder), *suite.verdicts()]
@@ -274,7 +275,7 @@ def _entries(submissions: str) -> Path:
     """The folder of entries, which is fetched where it is one of the Hub."""
     from harness.hub.repository import split
     from harness.submit import pull_request
-    from leaderboard import entries
+    from leaderboard.board import entries
 
     folder = Path(submissions)
     if not folder.exists() and split(submissions):
@@ -289,10 +290,10 @@ def _tell(board: Board) -> None:
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC
     from harness.records import Estimate
-    from leaderboard import remarks
-    from leaderboard.columns import BOARD
-    from leaderboard.matrix import short_names
-    from leaderboard.wording import interval, text
+    from leaderboard.board import remarks
+    from leaderboard.board.columns import BOARD
+    from leaderboard.board.matrix import short_names
+    from leaderboard.formatting import interval, text
 
     tell = functools.partial(show_text, err=True)
     by_key = {column.key: column for column in BOARD}

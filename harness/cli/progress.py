@@ -264,7 +264,7 @@ def _bar(console: Console, *, transient: bool = False) -> Bar:
 
 
 def _lift(now: Now) -> str:
-    from leaderboard.wording import interval, text
+    from leaderboard.formatting import interval, text
 
     lift = now.lift
     return "" if lift.value is None else f"lift {text(lift, 'difference')} ({interval(lift, 'difference')})"
@@ -277,7 +277,7 @@ _WIDE = 60
 def _estimates(now: Now, width: int) -> Any:
     from rich.table import Table
 
-    from leaderboard.wording import Kind, interval, text
+    from leaderboard.formatting import Kind, interval, text
 
     table = Table.grid(padding=(0, 2))
     kinds: dict[str, Kind] = {"transfer": "rate", "swap": "rate", "lift": "difference"}

@@ -285,7 +285,7 @@ def told(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
     from harness.entries.text import one_line
     from harness.submit.lookups import STATED
-    from leaderboard import wording
+    from leaderboard import formatting
 
     if outcome.refusal is not None:
         return [one_line(f"{outcome.path}: not asked again: {outcome.refusal}")]
@@ -305,7 +305,7 @@ def told(outcome: Outcome) -> list[str]:
     lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
     if (held := outcome.held_back) is not None:
         rates = (held.lift, held.held_back_lift, held.difference)
-        lift, other, difference = (wording.told(rate, "difference") for rate in rates)
+        lift, other, difference = (formatting.told(rate, "difference") for rate in rates)
         lines.append(f"held-back lift {other}; public lift {lift}; difference {difference}")
     if outcome.stated:
         lines.append(f"{STATED}: {'; '.join(f'{name} {value}' for name, value in outcome.stated.items())}")

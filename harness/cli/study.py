@@ -49,7 +49,7 @@ def study(
     """
     from harness.documents import to_json
     from harness.metrics.study import study_of
-    from leaderboard import study as page
+    from leaderboard.reports import study_report as page
 
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
@@ -65,7 +65,7 @@ def study(
     if as_json:
         click.echo(json_text("[" + ",".join(to_json(found) for found, _ in done) + "]"))
         return
-    from leaderboard.findings import sentences
+    from leaderboard.reports.study_findings import sentences
 
     for found, _ in done:
         for family in found.families:
@@ -87,7 +87,7 @@ def _answered(
     """Every reference, and the further models that speak the task's labels, with their verdicts."""
     from harness.entries import store
     from harness.errors import BadLabels
-    from leaderboard import entries
+    from leaderboard.board import entries
 
     own = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
     found = []

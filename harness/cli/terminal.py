@@ -212,9 +212,9 @@ def show(entry: Entry) -> None:
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC, of_synthetic
     from harness.records import OTHER
-    from leaderboard import columns as board
-    from leaderboard import remarks
-    from leaderboard.wording import TOO_FEW, interval, text, told
+    from leaderboard.board import columns as board
+    from leaderboard.board import remarks
+    from leaderboard.formatting import TOO_FEW, interval, text, told
 
     card = entry.scorecard
     columns = (Column("", folds=True), Column("value"), Column("95 % interval", 1), Column("n", 2))
@@ -262,7 +262,7 @@ def show(entry: Entry) -> None:
 def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
     """How the references take to a model's own signals, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
-    from leaderboard.wording import interval, text
+    from leaderboard.formatting import interval, text
 
     if not found:
         show_text(f"{model} on {task}: no reference judged its own signals, so there is no table of them.")

@@ -26,13 +26,14 @@ N_REFERENCES, N_CLIPS = 60, 40
 def build(root: Path) -> None:
     """One build, and what it took as JSON."""
     from harness.dataset.signals import Suite
-    from leaderboard import site, table
+    from leaderboard.board import ranking
+    from leaderboard.site import builder
 
     start = time.perf_counter()
     suite = Suite(root / "signals", "local/synthetic")
-    board = table.build(root / "submissions", suite)
+    board = ranking.build(root / "submissions", suite)
     read = time.perf_counter()
-    site.write(root / "site", board, suite)
+    builder.write(root / "site", board, suite)
     done = time.perf_counter()
     peaks = [resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     took = {"board": read - start, "site": done - read, "mib": max(peaks) / 1024}

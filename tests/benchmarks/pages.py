@@ -16,9 +16,11 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from harness.records import FAMILIES, ModelRef
-from leaderboard import pages, paths, rankings, table
-from leaderboard.matrix import matrix_of
-from leaderboard.types import Board, Ranking, Row
+from leaderboard import render, urls
+from leaderboard.board import ranking as table
+from leaderboard.board.matrix import matrix_of
+from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.site import task_page
 from tests.browser.conftest import CHROMIUM, OPTIONS
 from tests.entries import make_entry
 
@@ -63,9 +65,9 @@ def write(path: Path, board: Board) -> None:
     """The page of the first task of a board, alone."""
     task = board.tasks[0]
     models = [row.entry.model for ranking in board.rankings for row in ranking.all_rows]
-    links = {model: f"../models/{paths.page_of(model)}" for model in models}
-    context = rankings.context(board, task, None, links, None)
-    path.write_text(pages.render("task.html.j2", context), encoding="utf-8")
+    links = {model: f"../models/{urls.page_of(model)}" for model in models}
+    context = task_page.context(board, task, None, links, None)
+    path.write_text(render.render("task.html.j2", context), encoding="utf-8")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from harness.dataset.signals import Suite
 from harness.documents import Rates, Scorecard
 from harness.entries import store, suite_check, validate
 from harness.metrics import scorecard
-from leaderboard import table
+from leaderboard.board import ranking as table
 from tests.benchmarks import synthetic
 
 RATES = synthetic.RATES

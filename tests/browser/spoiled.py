@@ -26,9 +26,11 @@ from harness.manifest import CorpusRef, ReferenceRecord
 from harness.metrics.study import study_of
 from harness.records import Clip, Skipped
 from harness.tasks import Task
-from leaderboard import reading, report, site, study, table
-from leaderboard.matrix import matrix_of
-from leaderboard.types import Board, Ranking
+from leaderboard.board import loading, ranking
+from leaderboard.board.matrix import matrix_of
+from leaderboard.board.types import Board, Ranking
+from leaderboard.reports import entry_report, study_report
+from leaderboard.site import builder as site
 from tests import hostile
 from tests.entries import made_verification
 from tests.leaderboard import world as making
@@ -89,11 +91,11 @@ def made(root: Path, texts: Mapping[str, str] = hostile.TEXTS, tasks: Iterable[s
             making.add_entry(suite.root / VERDICTS, suite, repo_id, making.Manner(0.6, 0.3))
         sound = making.add_entry(root / "sound", suite, "acme/echo", making.Manner(0.9, 0.1))
         folders = _strangers(sound, submissions, texts.values())
-        board = table.build(submissions, suite)
+        board = ranking.build(submissions, suite)
         board = Board((*board.rankings, *_further(board, (*named_tasks, WORST))))
         site.write(root / "site", board, suite)
         entry = store.read(folders[0])
-        report.write(root / "report" / "report.html", entry, store.verdicts(folders[0]), suite)
+        entry_report.write(root / "report" / "report.html", entry, store.verdicts(folders[0]), suite)
         named = dict(zip(texts, folders, strict=True))
         asked = [named[name] for name in ASKED]
         _study(root / "study", suite, [*suite.verdicts(), *asked])
@@ -181,11 +183,11 @@ def _further(board: Board, tasks: Iterable[str]) -> list[Ranking]:
     for i, text in enumerate(tasks):
         spoiled = spoil(replace(entry, task=text), text, _ALONE)
         cells = tuple(matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
-        rows = (replace(row, entry=spoiled, cells=reading.packed(spoiled)),)
+        rows = (replace(row, entry=spoiled, cells=loading.packed(spoiled)),)
         made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))
     return made
 
 
 def _study(out: Path, suite: Suite, folders: list[Path]) -> None:
     answered = [(store.read(folder), store.verdicts(folder)) for folder in folders]
-    study.write(out, suite, [(study_of(suite, suite.task("tone"), answered), answered)])
+    study_report.write(out, suite, [(study_of(suite, suite.task("tone"), answered), answered)])

@@ -10,7 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from harness.entries import store
-from leaderboard import report, site, table
+from leaderboard.board import ranking
+from leaderboard.reports import entry_report as report
+from leaderboard.site import builder
 from tests.leaderboard import world as making
 
 
@@ -36,8 +38,8 @@ class Pages:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     root = tmp_path_factory.mktemp("pages")
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
-    board = table.build(submissions, suite)
-    index = site.write(root / "site", board, suite)
+    board = ranking.build(submissions, suite)
+    index = builder.write(root / "site", board, suite)
     row = board.current[0].rows[0]
     assert row.folder is not None
     report.write(root / "report.html", store.read(row.folder), store.verdicts(row.folder), suite)
@@ -45,7 +47,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         index,
         index.parent / "tasks" / "tone.html",
         index.parent / "evidence" / "tone.html",
-        index.parent / "models" / site.page_of(row.entry.model),
+        index.parent / "models" / builder.page_of(row.entry.model),
         root / "report.html",
     )
 

@@ -18,8 +18,10 @@ from playwright.sync_api import Browser, expect
 from harness.dataset.signals import Suite
 from harness.entries import store
 from harness.starter import root
-from leaderboard import report, site, table
-from leaderboard.types import Board
+from leaderboard.board import ranking as table
+from leaderboard.board.types import Board
+from leaderboard.reports import entry_report
+from leaderboard.site import builder
 from tests import parts
 from tests.browser import visits
 
@@ -51,12 +53,16 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "one task":
         suite, submissions = parts.of_tasks(("emotion",), tmp_path_factory.mktemp("task"))
     board = table.build(submissions, suite)
-    site.write(out, board, suite)
+    builder.write(out, board, suite)
     (candidate,) = (f for f in store.find(submissions) if "emotion" in str(f))
     (out / "report").mkdir()
-    report.write(out / "report" / "report.html", store.read(candidate), store.verdicts(candidate), suite)
+    entry_report.write(
+        out / "report" / "report.html", store.read(candidate), store.verdicts(candidate), suite
+    )
     kinds: dict[str, Path] = {}
-    candidates = {site.page_of(row.entry.model) for r in board.current for row in r.rows if not row.reference}
+    candidates = {
+        builder.page_of(row.entry.model) for r in board.current for row in r.rows if not row.reference
+    }
     for page in visits.pages_of(out):
         kinds.setdefault(f"{page.parent.name}{page.name in candidates}", page)
     return Built(out, board, tuple(kinds.values()), request.param == "all tasks")

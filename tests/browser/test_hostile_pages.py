@@ -14,10 +14,13 @@ from playwright.sync_api import Browser
 from harness.dataset.signals import Suite
 from harness.documents import Entry
 from harness.entries import store
-from leaderboard import reading, report, site, table
-from leaderboard.matrix import matrix_of
-from leaderboard.texts import neutral
-from leaderboard.types import Board
+from leaderboard.board import loading
+from leaderboard.board import ranking as table
+from leaderboard.board.matrix import matrix_of
+from leaderboard.board.types import Board
+from leaderboard.escaping import neutral
+from leaderboard.reports import entry_report
+from leaderboard.site import builder
 from tests import hostile
 from tests.browser import spoiled, visits
 from tests.browser.spoiled import Spoiled
@@ -180,7 +183,7 @@ def _board(suite_board: Board, entry: Entry) -> Board:
     """The board with an entry of a stranger as its best."""
     ranking = suite_board.current[0]
     first, *others = ranking.rows
-    rows = (replace(first, entry=entry, cells=reading.packed(entry)), *others)
+    rows = (replace(first, entry=entry, cells=loading.packed(entry)), *others)
     entries = [entry, *(store.read(row.folder) for row in others if row.folder)]
     matrices = tuple(matrix_of(entries, m.family) for m in ranking.matrices)
     return Board((replace(ranking, rows=rows, matrices=matrices),))
@@ -192,10 +195,10 @@ def test_texts_of_a_megabyte_make_no_page_large(plain: tuple[Suite, Board], tmp_
     assert folder is not None
     entry = spoiled.spoil(store.read(folder), hostile.GIANT, spoiled.KEPT)
     root = tmp_path
-    site.write(root / "plain", Board(board.current), suite)
-    site.write(root / "site", _board(board, entry), suite)
-    report.write(root / "plain.html", store.read(folder), store.verdicts(folder), suite)
-    report.write(root / "report.html", entry, store.verdicts(folder), suite)
+    builder.write(root / "plain", Board(board.current), suite)
+    builder.write(root / "site", _board(board, entry), suite)
+    entry_report.write(root / "plain.html", store.read(folder), store.verdicts(folder), suite)
+    entry_report.write(root / "report.html", entry, store.verdicts(folder), suite)
     for name in ("index.html", "tasks/tone.html", "evidence/tone.html"):
         assert (root / "site" / name).stat().st_size < (root / "plain" / name).stat().st_size + 200_000
     assert (root / "report.html").stat().st_size < (root / "plain.html").stat().st_size + 300_000
@@ -217,7 +220,7 @@ def test_numbers_without_measure_break_no_page(
     suite, board = plain
     entry = _counted(store.read(board.current[0].rows[0].folder), number)
     root = tmp_path / "site"
-    site.write(root, _board(board, entry), suite)
+    builder.write(root, _board(board, entry), suite)
     with visits.opened(browser) as visit:
         for path in visits.pages_of(root):
             if path.parent.name in (root.name, "tasks") or "acme__echo" in path.name:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from leaderboard.rankings import FIRST
-from leaderboard.types import Board
+from leaderboard.board.types import Board
+from leaderboard.site.task_page import FIRST
 from tests.benchmarks import pages
 from tests.browser import visits
 

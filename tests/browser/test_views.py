@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from leaderboard import site, table
-from leaderboard.types import Board
+from leaderboard.board import ranking as table
+from leaderboard.board.types import Board
+from leaderboard.site import builder
 from tests.browser import visits
 from tests.leaderboard import world as making
 
@@ -20,7 +21,7 @@ from tests.leaderboard import world as making
 def board(tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
     made = table.build(submissions, suite)
-    return made, site.write(tmp_path_factory.mktemp("views") / "site", made, suite).parent
+    return made, builder.write(tmp_path_factory.mktemp("views") / "site", made, suite).parent
 
 
 def _names(page: Page) -> list[str]:
@@ -195,7 +196,7 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
         for row, (licence, n) in zip(current.rows, facts, strict=False)
     )
     made = replace(current, rows=rows, unranked=())
-    index = site.write(tmp_path / "site", Board((made, *others)), None)
+    index = builder.write(tmp_path / "site", Board((made, *others)), None)
     with visits.opened(browser) as visit:
         page = visit.open(index.parent / "tasks" / "tone.html")
         page.locator("#board-tone th.swap button").focus()
@@ -263,7 +264,7 @@ def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
         )
         for i, row in enumerate(current.rows)
     )
-    index = site.write(tmp_path / "site", Board((replace(current, rows=rows), *others)), None)
+    index = builder.write(tmp_path / "site", Board((replace(current, rows=rows), *others)), None)
     with visits.opened(browser, width=width) as visit:
         page = visit.open(index.parent / "tasks" / "tone.html")
         for i in range(4):

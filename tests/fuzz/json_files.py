@@ -114,9 +114,9 @@ def _validated(path: Path) -> Entry:
 
 
 def _on_board(path: Path) -> Any:
-    from leaderboard import reading
+    from leaderboard.board import loading
 
-    return reading._read(path.parent, {})
+    return loading._read(path.parent, {})
 
 
 def _other_than_validated(read: Any, data: bytes) -> str | None:

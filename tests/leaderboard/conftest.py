@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.signals import Suite
-from leaderboard import table
-from leaderboard.errands import Rooms
-from leaderboard.types import Board
+from leaderboard.app.sessions import Rooms
+from leaderboard.board import ranking
+from leaderboard.board.types import Board
 from tests.leaderboard import world as making
 
 
@@ -25,7 +25,7 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     suite, submissions = making.made(tmp_path_factory.getbasetemp() / "world")
-    return World(suite, submissions, table.build(submissions, suite))
+    return World(suite, submissions, ranking.build(submissions, suite))
 
 
 @pytest.fixture

@@ -22,17 +22,18 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.records import FAMILIES, Estimate
 from harness.starter import root as starter
-from leaderboard import app, asking, errands, listen, skin
-from leaderboard.errands import Errand, Room, Rooms
-from leaderboard.trial import Limits, Shelf, View, packed, trial
-from leaderboard.types import Ranking, Row
-from leaderboard.usage import Allowance
+from leaderboard.app import app, commands, sessions, theme
+from leaderboard.app.sessions import Errand, Room, Rooms
+from leaderboard.app.try_model import Limits, Shelf, View, packed, trial
+from leaderboard.app.usage import Allowance
+from leaderboard.board.types import Ranking, Row
+from leaderboard.reports import audio_examples
 from tests import parts, toys
 from tests.leaderboard.conftest import World
 from tests.small_suite import small_suite
 
 TASKS = ("tone",)
-HERE = asking.Asked("org/name", "emotion", is_folder=False)
+HERE = commands.Asked("org/name", "emotion", is_folder=False)
 
 
 def shelf(world: World, *, on_space: bool = False) -> Shelf:
@@ -44,7 +45,7 @@ def shelf(world: World, *, on_space: bool = False) -> Shelf:
 
 @pytest.mark.parametrize("name", ["org/name", "superb/hubert-large-superb-er", "wav2vec2", " a/b.c_d-1 "])
 def test_a_hub_id_is_taken_as_it_is(name: str) -> None:
-    assert asking.read(name, "tone", TASKS, folders=False) == asking.Asked(name.strip(), "tone", False)
+    assert commands.read(name, "tone", TASKS, folders=False) == commands.Asked(name.strip(), "tone", False)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_hub_id_is_taken_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("folders", [True, False])
 def test_what_is_neither_a_hub_id_nor_a_folder_is_refused_in_a_line(name: str, folders: bool) -> None:
     with pytest.raises(BadInput) as refused:
-        asking.read(name, "tone", TASKS, folders=folders)
+        commands.read(name, "tone", TASKS, folders=folders)
     said = str(refused.value)
     assert "as in org/name" in said
     assert said.isascii()
@@ -91,56 +92,56 @@ def test_a_folder_is_named_by_its_absolute_path_and_on_a_space_not_at_all(
 ) -> None:
     (tmp_path / "--out").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert asking.read("--out", "tone", TASKS, folders=True).model == str(tmp_path / "--out")
+    assert commands.read("--out", "tone", TASKS, folders=True).model == str(tmp_path / "--out")
     for name in ("--out", str(tmp_path), "."):
         with pytest.raises(BadInput):
-            asking.read(name, "tone", TASKS, folders=False)
+            commands.read(name, "tone", TASKS, folders=False)
 
 
 def test_a_task_the_suite_has_not_is_refused_whatever_a_browser_sends() -> None:
     with pytest.raises(BadInput, match="choose one of tone"):
-        asking.read("a/b", "--label-map", TASKS, folders=False)
+        commands.read("a/b", "--label-map", TASKS, folders=False)
 
 
 # Commands
 
 
 def test_the_model_is_the_last_word_behind_the_end_of_the_options() -> None:
-    check = asking.check(HERE, None)
+    check = commands.check(HERE, None)
     assert check[:4] == [sys.executable, "-P", "-m", "harness"]
     assert check[4:] == ["check", "--json", "--task", "emotion", "--", "org/name"]
-    quick = asking.evaluate(HERE, "org/signals@main", Path("/r"), 0.1)
+    quick = commands.evaluate(HERE, "org/signals@main", Path("/r"), 0.1)
     assert quick[4:] == [
         *("evaluate", "--json", "--task", "emotion", "--signals", "org/signals@main"),
         *("--until-width", "0.1", "--out", "/r", "--", "org/name"),
     ]
-    assert "--until-width" not in asking.evaluate(HERE, None, Path("/r"), None)
+    assert "--until-width" not in commands.evaluate(HERE, None, Path("/r"), None)
     assert "--trust-remote-code" not in [*check, *quick]
-    own = asking.check(asking.Asked("org/name", "tone", is_folder=False), None)
+    own = commands.check(commands.Asked("org/name", "tone", is_folder=False), None)
     assert own[4:] == ["check", "--json", "--", "org/name"]
 
 
 def test_the_same_at_home_can_be_pasted_whatever_the_folder_is_called() -> None:
-    asked = asking.Asked("/a b/$(id)", "emotion", is_folder=True)
-    assert asking.at_home(asked, None, None, "f" * 40) == [
+    asked = commands.Asked("/a b/$(id)", "emotion", is_folder=True)
+    assert commands.at_home(asked, None, None, "f" * 40) == [
         "goodenough check '/a b/$(id)' --task emotion",
         "goodenough evaluate '/a b/$(id)' --task emotion --out results",
         "goodenough submit results/ --into submissions/",
     ]
-    hub = asking.at_home(HERE, None, "org/entries", "f" * 40)
+    hub = commands.at_home(HERE, None, "org/entries", "f" * 40)
     assert hub[1] == f"goodenough evaluate org/name --revision {'f' * 40} --task emotion --out results"
     assert hub[2] == "goodenough submit results/ --to org/entries"
 
 
 def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
     around = {"PATH": "/bin", "HF_TOKEN": "t", "MY_SECRET": "s", "AWS_ACCESS_KEY_ID": "k", "db_password": "p"}
-    there = asking.environment(around, on_space=True)
+    there = commands.environment(around, on_space=True)
     assert there["PATH"] == "/bin"
     assert there.get("HF_HUB_DISABLE_IMPLICIT_TOKEN") == "1"
     assert not {"t", "s", "k", "p"} & set(there.values())
-    at_home = asking.environment(around, on_space=False)
+    at_home = commands.environment(around, on_space=False)
     assert set(around.items()) <= set(at_home.items())
-    assert at_home["PYTHONPATH"].split(os.pathsep)[0] == str(Path(asking.__file__).parents[1])
+    assert at_home["PYTHONPATH"].split(os.pathsep)[0] == str(Path(commands.__file__).parents[2])
 
 
 # Answers
@@ -148,11 +149,11 @@ def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
 
 def test_what_the_check_printed_is_read_and_what_it_did_not_is_refused() -> None:
     said = {"passed": False, "findings": [{"what": "labels", "passed": False, "detail": "none"}]}
-    answer = asking.findings_of(json.dumps(said))
-    assert answer == asking.Answer(False, (asking.Finding("labels", False, "none"),))
+    answer = commands.findings_of(json.dumps(said))
+    assert answer == commands.Answer(False, (commands.Finding("labels", False, "none"),))
     for text in ("", "[]", "{", '{"passed": true}', '{"passed": true, "findings": [1]}'):
         with pytest.raises(BadInput, match="cannot read"):
-            asking.findings_of(text)
+            commands.findings_of(text)
 
 
 def test_an_entry_is_read_strictly_and_only_from_the_folder_it_was_to_be_written_to(
@@ -164,12 +165,12 @@ def test_an_entry_is_read_strictly_and_only_from_the_folder_it_was_to_be_written
         return json.dumps({"results": [{**json.loads(to_json(entry)), "folder": str(folder)}]})
 
     inside = tmp_path / "results" / "x"
-    assert asking.entry_of(printed(inside), tmp_path / "results") == (entry, inside)
+    assert commands.entry_of(printed(inside), tmp_path / "results") == (entry, inside)
     with pytest.raises(BadInput, match="another folder"):
-        asking.entry_of(printed(tmp_path / "results" / ".." / "y"), tmp_path / "results")
+        commands.entry_of(printed(tmp_path / "results" / ".." / "y"), tmp_path / "results")
     for text in ("", '{"results": []}', '{"results": [{"folder": "x"}]}', '{"results": [1]}'):
         with pytest.raises(BadInput, match="cannot read"):
-            asking.entry_of(text, tmp_path)
+            commands.entry_of(text, tmp_path)
 
 
 def _with_lift(entry: Entry, weights: str, value: float, low: float | None, high: float | None) -> Entry:
@@ -199,7 +200,7 @@ def test_a_provisional_place_is_that_of_the_lift_and_its_ends_those_of_disjoint_
     entry = world.board.current[0].rows[0].entry
 
     def place(value: float, low: float, high: float) -> tuple[int, int, int, int]:
-        found = asking.standing(_with_lift(entry, "new", value, low, high), ranking)
+        found = commands.standing(_with_lift(entry, "new", value, low, high), ranking)
         assert found is not None
         assert found.there is None
         return found.place, found.best, found.worst, found.n
@@ -216,13 +217,13 @@ def test_weights_that_are_on_the_board_are_compared_with_the_others_and_other_si
 ) -> None:
     ranking = _ranking(world, (0.5, 0.4, 0.6), (0.3, 0.2, 0.4))
     entry = world.board.current[0].rows[0].entry
-    again = asking.standing(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
+    again = commands.standing(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
     assert again is not None
     assert (again.place, again.n, again.there) == (2, 2, ranking.rows[1])
     signals = dataclasses.replace(entry.signals, sha256="0" * 64)
-    assert asking.standing(dataclasses.replace(entry, signals=signals), ranking) is None
-    assert asking.standing(entry, None) is None
-    assert asking.standing(_with_lift(entry, "new", 0.3, None, None), ranking) is None
+    assert commands.standing(dataclasses.replace(entry, signals=signals), ranking) is None
+    assert commands.standing(entry, None) is None
+    assert commands.standing(_with_lift(entry, "new", 0.3, None, None), ranking) is None
 
 
 # Processes
@@ -247,7 +248,7 @@ def _alive(pid: int) -> bool:
 def test_a_cancelled_command_ends_with_all_that_it_started(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errands, "GRACE_S", 0.2)
+    monkeypatch.setattr(sessions, "GRACE_S", 0.2)
     room = rooms.of("a")
     room.wanted = True
     lines = room.run([sys.executable, "-c", STUBBORN], os.environ, 600)
@@ -299,8 +300,8 @@ def test_a_room_is_removed_when_its_visitor_leaves_when_it_was_left_alone_and_at
     rooms.leave("a")
     rooms.leave("nobody")
     assert not first.folder.exists()
-    second.used -= errands.IDLE_S + 1
-    third.used -= errands.IDLE_S + 1
+    second.used -= sessions.IDLE_S + 1
+    third.used -= sessions.IDLE_S + 1
     third.wanted = True
     rooms.of("d")
     assert not second.folder.exists()
@@ -337,7 +338,7 @@ def stub(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert made is not None
     script = tmp_path / "stub.py"
     script.write_text(STUB.format(made=str(made)))
-    monkeypatch.setattr(asking, "_COMMAND", (sys.executable, "-P", str(script)))
+    monkeypatch.setattr(commands, "_COMMAND", (sys.executable, "-P", str(script)))
     return made
 
 
@@ -456,17 +457,17 @@ def test_a_model_that_is_not_there_is_the_real_command_s_line(
 def test_the_commands_of_a_trial_give_answers_that_it_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = asking.environment({}, on_space=False)
+    told = commands.environment({}, on_space=False)
     monkeypatch.setenv("GOODENOUGH_PROGRESS", told["GOODENOUGH_PROGRESS"])
     suite = small_suite(tmp_path / "signals")
     model = toys.save_model(tmp_path / "ear", "wav2vec2", ("spoof", "bonafide"))
-    asked = asking.Asked(str(model), "deepfake", is_folder=True)
-    assert cli.run(asking.check(asked, str(suite.root))[4:]) == 0
-    assert asking.findings_of(capsys.readouterr().out).passed
+    asked = commands.Asked(str(model), "deepfake", is_folder=True)
+    assert cli.run(commands.check(asked, str(suite.root))[4:]) == 0
+    assert commands.findings_of(capsys.readouterr().out).passed
     for width in (0.3, None):
-        assert cli.run(asking.evaluate(asked, str(suite.root), tmp_path / "results", width)[4:]) == 0
+        assert cli.run(commands.evaluate(asked, str(suite.root), tmp_path / "results", width)[4:]) == 0
         said = capsys.readouterr()
-        entry, folder = asking.entry_of(said.out, tmp_path / "results")
+        entry, folder = commands.entry_of(said.out, tmp_path / "results")
         assert (entry.model.repo_id, entry.complete) == ("local/ear", width is None)
         assert any(line.startswith("deepfake: ") and " units" in line for line in said.err.splitlines())
     assert store.read(folder) == entry
@@ -514,16 +515,16 @@ def _request(**headers: str) -> gr.Request:
 
 
 def test_importing_the_app_opens_neither_torch_nor_transformers() -> None:
-    code = "import sys, leaderboard.app; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    code = "import sys, leaderboard.app.app; print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
 def test_the_colours_are_those_of_the_site_in_light_and_dark() -> None:
-    light, dark = skin.palette(dark=False), skin.palette(dark=True)
+    light, dark = theme.palette(dark=False), theme.palette(dark=True)
     assert set(light) == set(dark) >= {"paper", "panel", "ink", "mute", "rule", "strong", "accent", "tint"}
     assert light != dark
-    rules = skin.rules()
+    rules = theme.rules()
     assert "prefers-color-scheme" not in rules
     assert ":root" not in rules
     assert "http" not in rules
@@ -534,7 +535,7 @@ def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: 
     rows = [ranking.rows[1], *(row for row in ranking.all_rows if row is not ranking.rows[1])]
     judges = [(row.entry.model, store.verdicts(row.folder)) for row in rows if row.folder]
     by = judges[0][0]
-    found = listen.drawn(world.suite, ranking.task, FAMILIES[0], judges, n=4)
+    found = audio_examples.drawn(world.suite, ranking.task, FAMILIES[0], judges, n=4)
     assert 0 < len(found) <= 4
     for example in found:
         assert example.signal.reference != by.repo_id

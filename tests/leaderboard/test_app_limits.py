@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from harness.hub import download_limit
-from leaderboard import errands, usage
-from leaderboard.errands import Errand, Rooms
-from leaderboard.usage import GIB, Allowance
+from leaderboard.app import sessions, usage
+from leaderboard.app.sessions import Errand, Rooms
+from leaderboard.app.usage import GIB, Allowance
 from tests.hub import LoopbackHub, reads
 from tests.hub.store import Entry
 
@@ -116,9 +116,9 @@ def test_however_many_visitors_there_are_there_are_so_many_rooms_and_that_of_a_c
     busy = rooms.enter("busy")
     lines = busy.run([sys.executable, "-S", "-c", "import time; time.sleep(60)"], os.environ, 60)
     next(lines)
-    for i in range(3 * errands.MOST_ROOMS):
+    for i in range(3 * sessions.MOST_ROOMS):
         rooms.of(f"visitor-{i}")
-        assert len(list(rooms.root.iterdir())) <= errands.MOST_ROOMS
+        assert len(list(rooms.root.iterdir())) <= sessions.MOST_ROOMS
     assert busy.folder.is_dir()
     assert rooms.of("busy") is busy
     rooms.leave("busy")
@@ -131,7 +131,7 @@ def test_who_asks_cancels_or_leaves_gets_no_room_by_that_and_little_is_remembere
         rooms.cancel(f"visitor-{i}")
         rooms.leave(f"visitor-{i}")
     assert list(rooms.root.iterdir()) == []
-    assert len(rooms._cancelled) == errands._MOST_CANCELLED
+    assert len(rooms._cancelled) == sessions._MOST_CANCELLED
 
 
 def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(rooms: Rooms) -> None:
@@ -146,18 +146,18 @@ def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(ro
 def test_an_old_room_goes_though_it_is_used_and_nobody_comes(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errands, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(sessions, "_SWEEP_S", 0.05)
     (rooms.root.parent / "others").mkdir()
     others = Rooms(rooms.root.parent / "others")
     room = others.of("a")
-    room.begun -= errands.MOST_S + 1
+    room.begun -= sessions.MOST_S + 1
     _wait_for(lambda: not room.folder.exists())
     others.close()
 
 
 def test_what_a_trial_left_to_be_used_again_goes_with_the_next_one_and_its_results_stay(rooms: Rooms) -> None:
     first = rooms.enter("a")
-    for name in (*errands.WORK, "results"):
+    for name in (*sessions.WORK, "results"):
         (first.folder / name).mkdir()
         (first.folder / name / "file").write_text("x")
     first.wanted = False

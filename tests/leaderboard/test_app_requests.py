@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from leaderboard import errands, requests
-from leaderboard.requests import MOST_BODY_BYTES, is_local
+from leaderboard.app import request_gate, sessions
+from leaderboard.app.request_gate import MOST_BODY_BYTES, is_local
 from tests.leaderboard.conftest import World
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from harness.dataset.signals import Suite
 from leaderboard import app, asking, requests, table
-from leaderboard.trial import Limits, Shelf
+from leaderboard.app.try_model import Limits, Shelf
 
 signals, submissions, command = sys.argv[1:]
 asking._COMMAND = (sys.executable, "-S", "-P", command)
@@ -320,7 +320,7 @@ def test_what_the_app_has_no_answer_to_is_a_line_and_one_in_the_log(caplog: pyte
 
 
 def test_a_request_more_than_may_be_open_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "MOST_OPEN", 0)
+    monkeypatch.setattr(request_gate, "MOST_OPEN", 0)
     assert _through_the_gate("GET", "/", {"host": "localhost"}, public=False)[0] == 503
 
 
@@ -369,7 +369,7 @@ def _through_the_gate(
         "path": path,
         "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
     }
-    gate = requests.Gate(behind or everything, rooms, {"X-Mark": "1"}, public=public)
+    gate = request_gate.Gate(behind or everything, rooms, {"X-Mark": "1"}, public=public)
     # In a thread of its own: in this one a browser of another test may have left a loop that runs.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(gate(scope, receive, send))).result()
@@ -398,9 +398,9 @@ def test_trials_of_many_visitors_wait_up_to_a_number_and_their_rooms_are_bounded
     assert codes.count(200) <= 1 + 8 + 1
     assert app.direct("cancel", [], "slow-0").status_code == 200
     app.settled()
-    for i in range(errands.MOST_ROOMS + 5):
+    for i in range(sessions.MOST_ROOMS + 5):
         app.tried("a/b", f"one-after-the-other-{i}")
-    assert len(app.rooms()) <= errands.MOST_ROOMS
+    assert len(app.rooms()) <= sessions.MOST_ROOMS
 
 
 BODIES = {

@@ -9,7 +9,8 @@ from harness.dataset.layout import ANCHORS
 from harness.dataset.signals import Suite
 from harness.entries import store
 from harness.metrics.anchors import best_reference, consensus
-from leaderboard import anchors, table
+from leaderboard.board import anchors
+from leaderboard.board import ranking as table
 from tests.leaderboard import world as making
 
 TASK = making.TASK.name

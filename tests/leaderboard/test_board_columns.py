@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from harness.documents import Rates, WholeClipScore
 from harness.records import Estimate
-from leaderboard import columns, wording
-from leaderboard.columns import COLUMNS
-from leaderboard.wording import THIN, interval, text, told
+from leaderboard import formatting
+from leaderboard.board import columns
+from leaderboard.board.columns import COLUMNS
+from leaderboard.formatting import THIN, interval, text, told
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_difference_carries_its_sign_and_never_a_hyphen(value: float) -> None:
     ],
 )
 def test_a_share_has_two_digits_and_no_exponent(value: float, written: str) -> None:
-    assert wording.share(value) == f"{written}{THIN}%"
+    assert formatting.share(value) == f"{written}{THIN}%"
 
 
 def test_keys_and_headers_are_unique_and_every_column_is_explained() -> None:

@@ -18,9 +18,10 @@ from harness.entries import store
 from harness.metrics import scorecard
 from harness.metrics.likeness import likeness_of
 from harness.records import PROTOCOL
-from leaderboard import entries, table, validity
-from leaderboard.entries import Found
-from leaderboard.types import LoadedEntry, Ranking
+from leaderboard.board import entries, validity
+from leaderboard.board import ranking as table
+from leaderboard.board.entries import Found
+from leaderboard.board.types import LoadedEntry, Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry
 

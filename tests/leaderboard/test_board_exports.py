@@ -14,10 +14,13 @@ import pytest
 
 from harness.entries import notices, store
 from harness.records import Estimate
-from leaderboard import classes, exports, site, status, table
-from leaderboard.columns import COLUMNS
-from leaderboard.frame import frame
-from leaderboard.types import Board
+from leaderboard import exports
+from leaderboard.board import classes, status
+from leaderboard.board import ranking as table
+from leaderboard.board.columns import COLUMNS
+from leaderboard.board.frame import frame
+from leaderboard.board.types import Board
+from leaderboard.site import builder
 
 HOSTILE = "org/=HYPERLINK(1)&50%_#$^{\\}~"
 
@@ -149,10 +152,10 @@ def test_a_badge_is_a_picture_that_says_lift_and_place(world):
 
 def test_a_site_gets_data_and_badges(world, tmp_path):
     written = exports.files(world.board)
-    site.write(tmp_path / "site", world.board, world.suite)
+    builder.write(tmp_path / "site", world.board, world.suite)
     assert {path: (tmp_path / "site" / path).read_bytes() for path in written} == written
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "site").rglob("*.*") if p.is_file()}
-    site.write(tmp_path / "site", world.board, world.suite)
+    builder.write(tmp_path / "site", world.board, world.suite)
     after = {p: p.stat().st_mtime_ns for p in (tmp_path / "site").rglob("*.*") if p.is_file()}
     assert {p.name for p in after if after[p] != before.get(p)} <= {".goodenough-site"}
     task = world.board.tasks[0]

@@ -22,9 +22,13 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics.estimates import wilson
 from harness.records import FAMILIES, LabelMap
-from leaderboard import listen, pages, reading, report, site, table
-from leaderboard.matrix import matrix_of
-from leaderboard.types import Board, Ranking, Row
+from leaderboard import render
+from leaderboard.board import loading
+from leaderboard.board import ranking as table
+from leaderboard.board.matrix import matrix_of
+from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.reports import audio_examples, entry_report
+from leaderboard.site import builder
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import TASK, model
 
@@ -69,14 +73,14 @@ def _page(path: Path) -> Page:
 
 @pytest.fixture(scope="module")
 def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return site.write(tmp_path_factory.mktemp("site") / "site", world.board, world.suite).parent
+    return builder.write(tmp_path_factory.mktemp("site") / "site", world.board, world.suite).parent
 
 
 @pytest.fixture(scope="module")
 def reported(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     entry, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
-    report.write(path, entry, store.verdicts(folder), world.suite)
+    entry_report.write(path, entry, store.verdicts(folder), world.suite)
     return path
 
 
@@ -94,7 +98,7 @@ def test_every_entry_stands_on_the_site_with_a_page_of_its_own(world: World, bui
     assert len(folders) == 8
     for folder in folders:
         entry = store.read(folder)
-        page = f"models/{site.page_of(entry.model)}"
+        page = f"models/{builder.page_of(entry.model)}"
         assert f"../{page}" in of_task.values("href")
         assert entry.signals.sha256 in (built / page).read_text(encoding="utf-8")
 
@@ -117,7 +121,7 @@ def test_every_page_is_balanced_html_with_unique_ids_and_live_links(built: Path)
 
 def test_no_page_names_another_host_or_carries_any_script_but_ours(built: Path, reported: Path) -> None:
     for path in [*built.rglob("*.html"), reported]:
-        parts = pages.SCRIPTS[
+        parts = render.SCRIPTS[
             "board" if path.parent.name == "tasks" or path.name == "models.html" else "table"
         ]
         templates = Path(leaderboard.__file__).parent / "templates"
@@ -141,7 +145,7 @@ def test_the_figures_for_a_readme_are_written(built: Path) -> None:
 def test_a_site_without_a_suite_leaves_the_references_out_and_still_stands(
     world: World, tmp_path: Path
 ) -> None:
-    index = site.write(tmp_path / "site", table.build(world.submissions, None), None)
+    index = builder.write(tmp_path / "site", table.build(world.submissions, None), None)
     text = index.read_text(encoding="utf-8")
     of_task = (index.parent / "tasks" / "tone.html").read_text(encoding="utf-8")
     assert "The references and their signals" not in of_task
@@ -151,7 +155,7 @@ def test_a_site_without_a_suite_leaves_the_references_out_and_still_stands(
 
 
 def test_an_empty_board_is_a_page_too(tmp_path: Path) -> None:
-    index = site.write(tmp_path / "site", Board(()), None)
+    index = builder.write(tmp_path / "site", Board(()), None)
     assert "No entries and no signals yet." in index.read_text(encoding="utf-8")
 
 
@@ -159,10 +163,10 @@ def test_writing_again_replaces_pages_and_drops_those_of_models_that_are_gone(
     world: World, tmp_path: Path
 ) -> None:
     out = tmp_path / "site"
-    site.write(out, world.board, None)
+    builder.write(out, world.board, None)
     (kept, *_), _ = _split(world.board)
-    site.write(out, Board((replace(world.board.current[0], rows=(kept,), unranked=()),)), None)
-    assert [p.name for p in (out / "models").iterdir()] == [site.page_of(kept.entry.model)]
+    builder.write(out, Board((replace(world.board.current[0], rows=(kept,), unranked=()),)), None)
+    assert [p.name for p in (out / "models").iterdir()] == [builder.page_of(kept.entry.model)]
     assert [p.name for p in tmp_path.iterdir()] == ["site"]
 
 
@@ -173,9 +177,9 @@ def _split(board: Board) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
 def test_a_folder_with_other_things_is_not_overwritten(world: World, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(BadInput, match=r"holds thesis\.tex, which no build of a site left there"):
-        site.write(tmp_path, world.board, None)
+        builder.write(tmp_path, world.board, None)
     with pytest.raises(BadInput, match="is a file"):
-        site.write(tmp_path / "thesis.tex", world.board, None)
+        builder.write(tmp_path / "thesis.tex", world.board, None)
 
 
 def _spoiled(entry: Entry) -> Entry:
@@ -211,7 +215,7 @@ def test_a_reference_is_marked_in_words_and_one_sentence_says_what_its_rates_are
     alone = replace(
         world.board.current[0], rows=tuple(r for r in world.board.current[0].rows if not r.reference)
     )
-    index = site.write(tmp_path / "site", Board((alone,)), None)
+    index = builder.write(tmp_path / "site", Board((alone,)), None)
     assert sentence not in (index.parent / "tasks" / "tone.html").read_text(encoding="utf-8")
 
 
@@ -222,7 +226,7 @@ def test_rankings_of_which_none_is_current_are_all_shown_with_the_reason(
         if "acme__echo" in str(folder):
             shutil.copytree(folder, tmp_path / "in" / folder.relative_to(world.submissions))
     board = table.build(tmp_path / "in", None)
-    path = site.write(tmp_path / "site", board, None)
+    path = builder.write(tmp_path / "site", board, None)
     assert any("none is the current one." in text for text in _page(path).text)
     page = _page(path.parent / "tasks" / "tone.html")
     assert len(page.values("id")) == len(set(page.values("id")))
@@ -240,11 +244,11 @@ def test_the_sounds_of_a_page_are_chosen_among_first_levels(world: World) -> Non
     first, others = verdicts[~above], verdicts[above].assign(predicted="other")
     shuffled = pd.concat([others, first]).sample(frac=1, random_state=1)
     for family in FAMILIES:
-        chosen = listen.choose(verdicts, family, leave_out="lab/alpha")
-        assert listen.choose(first, family, leave_out="lab/alpha") == chosen
-        assert listen.choose(shuffled, family, leave_out="lab/alpha") == chosen
+        chosen = audio_examples.choose(verdicts, family, leave_out="lab/alpha")
+        assert audio_examples.choose(first, family, leave_out="lab/alpha") == chosen
+        assert audio_examples.choose(shuffled, family, leave_out="lab/alpha") == chosen
         assert len(chosen) == 6
-    assert listen.accepted(shuffled, "signal") == listen.accepted(first, "signal")
+    assert audio_examples.accepted(shuffled, "signal") == audio_examples.accepted(first, "signal")
 
 
 def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> None:
@@ -252,11 +256,11 @@ def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> No
     bad = _spoiled(entry)
     matrices = tuple(matrix_of([bad], f.family) for f in bad.scorecard.families)
     ranking = Ranking(
-        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=reading.packed(bad)),), matrices
+        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=loading.packed(bad)),), matrices
     )
-    index = site.write(tmp_path / "site", Board((ranking,)), None)
+    index = builder.write(tmp_path / "site", Board((ranking,)), None)
     named = replace(bad, task=entry.task)
-    report.write(tmp_path / "report.html", named, store.verdicts(folder), world.suite)
+    entry_report.write(tmp_path / "report.html", named, store.verdicts(folder), world.suite)
     (profile,) = (index.parent / "models").iterdir()
     (of_task,) = (index.parent / "tasks").iterdir()
     assert re.fullmatch(r"[A-Za-z0-9._-]+\.html", profile.name)
@@ -280,7 +284,7 @@ def test_no_template_marks_anything_as_safe() -> None:
 
 def test_pages_of_models_with_odd_names_do_not_meet() -> None:
     refs = [model("a/b c"), model("a/b?c"), model("a/b-c"), model("../../etc"), model("a/" + "x" * 300)]
-    names = [site.page_of(ref) for ref in [replace(r, revision="f" * 40) for r in refs]]
+    names = [builder.page_of(ref) for ref in [replace(r, revision="f" * 40) for r in refs]]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,190}\.html", n) for n in names)
     assert names[2] == "a__b-c-ffffffffffff.html"
@@ -288,15 +292,15 @@ def test_pages_of_models_with_odd_names_do_not_meet() -> None:
 
 def test_the_command_on_a_page_cannot_smuggle_another(world: World) -> None:
     entry, _ = _entry(world, "acme/echo")
-    assert site.command(entry) == (
+    assert builder.command(entry) == (
         f"goodenough evaluate acme/echo --revision {entry.model.revision} --task tone --signals tones"
     )
     hub = replace(entry.signals, repo_id="org/signals", revision="a" * 40)
-    assert site.command(replace(entry, signals=hub)).endswith(f"--signals org/signals@{'a' * 40}")
+    assert builder.command(replace(entry, signals=hub)).endswith(f"--signals org/signals@{'a' * 40}")
     embedded = replace(entry.signals, repo_id="embedded/starter")
-    assert "--signals" not in site.command(replace(entry, signals=embedded))
+    assert "--signals" not in builder.command(replace(entry, signals=embedded))
     evil = replace(entry, model=replace(entry.model, repo_id="a/b; rm -rf ~"))
-    assert "'a/b; rm -rf ~'" in site.command(evil)
+    assert "'a/b; rm -rf ~'" in builder.command(evil)
 
 
 def test_a_report_is_small_and_tells_lift_interval_and_n(world: World, reported: Path) -> None:
@@ -324,7 +328,9 @@ def test_a_report_tells_apart_what_a_model_cannot_hear_and_what_was_stopped(
     heard = replace(first, visible=replace(first.rates, transfer=wilson(17, 171)))
     card = replace(entry.scorecard, families=(heard, *others))
     path = tmp_path / "report.html"
-    report.write(path, replace(entry, scorecard=card, complete=False), store.verdicts(folder), world.suite)
+    entry_report.write(
+        path, replace(entry, scorecard=card, complete=False), store.verdicts(folder), world.suite
+    )
     plain, told = (" ".join("".join(_page(p).text).split()) for p in (reported, path))
     for words in ("of these, those it can hear", "n 171", "Partial: the headline family alone was judged"):
         assert words in told
@@ -349,17 +355,19 @@ def test_the_players_of_a_report_hold_sound_and_name_their_gain(reported: Path) 
 def test_examples_come_from_every_stratum_and_never_from_the_model_itself(world: World) -> None:
     _, folder = _entry(world, "acme/wav2vec2-large-xlsr-53-tone-recognition")
     verdicts = store.verdicts(folder)
-    chosen = listen.choose(verdicts, "responsibility", leave_out="lab/alpha")
-    assert chosen == listen.choose(verdicts.sample(frac=1, random_state=1), "responsibility", "lab/alpha")
-    assert set(chosen.values()) == set(listen.STRATA.values())
+    chosen = audio_examples.choose(verdicts, "responsibility", leave_out="lab/alpha")
+    assert chosen == audio_examples.choose(
+        verdicts.sample(frac=1, random_state=1), "responsibility", "lab/alpha"
+    )
+    assert set(chosen.values()) == set(audio_examples.STRATA.values())
     assert len(chosen) == 6
     assert not any("lab__alpha" in s or s.endswith(":minimal") for s in chosen)
 
 
 def test_long_clips_are_cut_to_a_stated_excerpt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listen, "BUDGET_BYTES", 4 * 2 * 1000 * 4 // 3 + 1)
+    monkeypatch.setattr(audio_examples, "BUDGET_BYTES", 4 * 2 * 1000 * 4 // 3 + 1)
     signal, _ = next(world.suite.signals(TASK.name, "lab__alpha"))
-    (example,) = listen.examples(world.suite, TASK.name, {signal.signal_id: "title"}, [])
+    (example,) = audio_examples.examples(world.suite, TASK.name, {signal.signal_id: "title"}, [])
     data = base64.b64decode(example.players[0].source.split(",")[1])
     assert len(soundfile.read(io.BytesIO(data))[0]) == 1000
     assert example.players[0].note.endswith("; 0.1 s from 0.2 s of 0.5 s")
@@ -369,7 +377,7 @@ def test_kept_bins_are_told_with_share_and_range(world: World) -> None:
     signal, _ = next(world.suite.signals(TASK.name, "lab__alpha"))
     mask = np.zeros(2001, dtype=bool)
     mask[[10, 500]] = True
-    told = listen.kept(replace(signal, mask=mask))
+    told = audio_examples.kept(replace(signal, mask=mask))
     assert told.replace("\u202f", " ") == "2 of 2,001 bins (0.1 %), 20 to 1,000 Hz"
 
 
@@ -380,7 +388,7 @@ def test_a_report_of_a_suite_without_reference_verdicts_has_its_own_column(
     shutil.copytree(world.suite.root, bare, ignore=shutil.ignore_patterns(VERDICTS))
     entry, folder = _entry(world, "acme/echo")
     path = tmp_path / "report.html"
-    report.write(path, entry, store.verdicts(folder), Suite(bare, "local/tones"))
+    entry_report.write(path, entry, store.verdicts(folder), Suite(bare, "local/tones"))
     text = path.read_text(encoding="utf-8")
     assert "signals of alpha, judged by echo" in text
     assert "judged by beta" not in text

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
-from leaderboard import exports, place, site
-from leaderboard.types import Board
+from leaderboard import exports
+from leaderboard.board.types import Board
+from leaderboard.site import builder, output_folder
 from tests.leaderboard.conftest import World
 
 
@@ -16,15 +17,15 @@ def _files(root: Path) -> dict[str, bytes]:
 
 
 def _empty(out: Path) -> Path:
-    return site.write(out, Board(()), None)
+    return builder.write(out, Board(()), None)
 
 
 def test_the_marker_lists_what_was_made_and_nothing_else(world: World, tmp_path: Path) -> None:
-    out = site.write(tmp_path / "site", world.board, world.suite).parent
-    head, *names = (out / place.MARKER).read_text().splitlines()
-    assert head == place.HEAD
-    assert sorted(n.split(" ")[0] for n in names) == sorted(_files(out).keys() - {place.MARKER})
-    assert list(place.owned(out)) == [n.split(" ")[0] for n in names]
+    out = builder.write(tmp_path / "site", world.board, world.suite).parent
+    head, *names = (out / output_folder.MARKER).read_text().splitlines()
+    assert head == output_folder.HEAD
+    assert sorted(n.split(" ")[0] for n in names) == sorted(_files(out).keys() - {output_folder.MARKER})
+    assert list(output_folder.owned(out)) == [n.split(" ")[0] for n in names]
 
 
 @pytest.mark.parametrize("name", ["index.html", "models/notes.html", "figures/mine.svg", "thesis.tex"])
@@ -68,15 +69,15 @@ def test_what_a_host_of_pages_keeps_beside_a_site_stays(tmp_path: Path) -> None:
         "",
         "index.html\n",
         "My notes.\nindex.html\n",
-        f"{place.HEAD}\nindex.html\n../thesis.html\n",
-        f"{place.HEAD}\nmodels/../../thesis.html\n",
-        f"{place.HEAD}\n/etc/passwd\n",
+        f"{output_folder.HEAD}\nindex.html\n../thesis.html\n",
+        f"{output_folder.HEAD}\nmodels/../../thesis.html\n",
+        f"{output_folder.HEAD}\n/etc/passwd\n",
     ],
 )
 def test_a_marker_that_no_build_wrote_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "thesis.html").write_text("years of work")
     out = _empty(tmp_path / "site").parent
-    (out / place.MARKER).write_text(text)
+    (out / output_folder.MARKER).write_text(text)
     before = _files(tmp_path)
     with pytest.raises(BadInput, match=r"holds \.goodenough-site"):
         _empty(out)
@@ -90,7 +91,7 @@ def test_nothing_is_written_through_a_link(world: World, tmp_path: Path) -> None
     (out / "models").rmdir() if (out / "models").exists() else None
     (out / "models").symlink_to(other, target_is_directory=True)
     with pytest.raises(BadInput, match="holds models"):
-        site.write(out, world.board, None)
+        builder.write(out, world.board, None)
     assert list(other.iterdir()) == []
 
 
@@ -109,12 +110,12 @@ def test_a_build_that_was_cut_off_can_be_made_again(
 
     monkeypatch.setattr(Path, "replace", stops)
     with pytest.raises(BadInput, match="no room left on the disk for "):
-        site.write(out, world.board, None)
+        builder.write(out, world.board, None)
     monkeypatch.undo()
     assert not (out / "index.html").exists()
     assert len([*out.rglob("*.html")]) == 2
     _empty(out)
-    assert _files(out).keys() == {place.MARKER, "index.html", "models.html", "data/goodenough.bib"}
+    assert _files(out).keys() == {output_folder.MARKER, "index.html", "models.html", "data/goodenough.bib"}
 
 
 def _times(out: Path) -> dict[str, int]:
@@ -124,38 +125,38 @@ def _times(out: Path) -> dict[str, int]:
 def test_a_build_of_the_same_board_renders_and_touches_nothing(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = site.write(tmp_path / "site", world.board, world.suite).parent
+    out = builder.write(tmp_path / "site", world.board, world.suite).parent
     before = _times(out)
-    monkeypatch.setattr("leaderboard.pages.render", lambda *_: pytest.fail("a page was rendered again"))
-    site.write(out, world.board, world.suite)
+    monkeypatch.setattr("leaderboard.render.render", lambda *_: pytest.fail("a page was rendered again"))
+    builder.write(out, world.board, world.suite)
     assert _times(out) == before
 
 
 def test_a_build_touches_only_the_pages_of_what_changed(world: World, tmp_path: Path) -> None:
-    out = site.write(tmp_path / "site", world.board, world.suite).parent
+    out = builder.write(tmp_path / "site", world.board, world.suite).parent
     before = _times(out)
     ranking, stale = world.board.rankings
     *first, last = ranking.rows
     moved = replace(ranking, rows=(*first, replace(last, rank_high=7)))
-    site.write(out, Board((moved, stale)), world.suite)
+    builder.write(out, Board((moved, stale)), world.suite)
     changed = {name for name, at in _times(out).items() if before[name] != at}
-    page = f"models/{site.page_of(last.entry.model)}"
+    page = f"models/{builder.page_of(last.entry.model)}"
     data = {name for name in exports.files(Board((moved, stale))) if name.startswith("data/tone.")}
     badge = exports.badge_path(last.entry)
-    assert changed == {page, "models.html", "tasks/tone.html", place.MARKER, badge, *data}
+    assert changed == {page, "models.html", "tasks/tone.html", output_folder.MARKER, badge, *data}
     (out / page).write_text("half a page")
-    site.write(out, Board((moved, stale)), world.suite)
+    builder.write(out, Board((moved, stale)), world.suite)
     assert "half a page" not in (out / page).read_text()
 
 
 def test_pages_of_another_version_of_the_code_are_made_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = site.write(tmp_path / "site", world.board, None).parent
-    keys = {name: made.key for name, made in place.owned(out).items()}
-    monkeypatch.setattr("leaderboard.pages.version", lambda: "another")
-    site.write(out, world.board, None)
+    out = builder.write(tmp_path / "site", world.board, None).parent
+    keys = {name: made.key for name, made in output_folder.owned(out).items()}
+    monkeypatch.setattr("leaderboard.render.version", lambda: "another")
+    builder.write(out, world.board, None)
     data = exports.files(world.board)
-    pages = {name: made for name, made in place.owned(out).items() if name not in data}
+    pages = {name: made for name, made in output_folder.owned(out).items() if name not in data}
     assert len(pages) > 8
     assert all(made.key not in (None, keys[name]) for name, made in pages.items())

@@ -25,9 +25,12 @@ from harness.errors import BadInput, BadSignals
 from harness.metrics import estimates, ranks, scorecard
 from harness.metrics.likeness import copies
 from harness.records import FAMILIES
-from leaderboard import crowd, places, reading, site, table
-from leaderboard.columns import RATES
-from leaderboard.types import Lifts
+from leaderboard import process_pool
+from leaderboard.board import loading, rank_intervals
+from leaderboard.board import ranking as table
+from leaderboard.board.columns import RATES
+from leaderboard.board.types import Lifts
+from leaderboard.site import builder
 from tests.benchmarks import synthetic
 from tests.entries import make_entry
 from tests.leaderboard.conftest import World
@@ -43,7 +46,7 @@ def _by_frame(folder: Path, entry: Entry) -> pd.DataFrame:
 
 def _agree(folder: Path, entry: Entry | None = None) -> Lifts:
     entry = entry or store.read(folder)
-    expected, lifts = _by_frame(folder, entry), reading.paired(folder / store.VERDICTS, entry)
+    expected, lifts = _by_frame(folder, entry), loading.paired(folder / store.VERDICTS, entry)
     assert list(lifts.clip_ids) == list(expected.index)
     assert list(lifts.references) == list(expected.columns)
     assert lifts.values.dtype == np.float32
@@ -101,7 +104,7 @@ def test_rows_that_stand_there_twice_are_bad_signals(world: World, tmp_path: Pat
     for stimulus in ("signal", "swap", "whole"):
         _rewritten(folder, pd.concat([frame, frame[frame["stimulus"] == stimulus].head(1)]))
         with pytest.raises(BadSignals, match=f"two {stimulus} verdicts"):
-            reading.paired(folder / store.VERDICTS, store.read(folder))
+            loading.paired(folder / store.VERDICTS, store.read(folder))
 
 
 def test_signals_of_clips_that_were_not_asked_whole_are_bad_signals(world: World, tmp_path: Path) -> None:
@@ -109,7 +112,7 @@ def test_signals_of_clips_that_were_not_asked_whole_are_bad_signals(world: World
     frame = store.verdicts(folder)
     _rewritten(folder, frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "clip-05")])
     with pytest.raises(BadSignals, match="clip-05"):
-        reading.paired(folder / store.VERDICTS, store.read(folder))
+        loading.paired(folder / store.VERDICTS, store.read(folder))
 
 
 def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path
     folders = [
         add_entry(tmp_path, world.suite, name, Manner(0.5 + 0.2 * i, 0.3)) for i, name in enumerate(names)
     ]
-    lifts = [reading.paired(folder / store.VERDICTS, store.read(folder)) for folder in folders]
+    lifts = [loading.paired(folder / store.VERDICTS, store.read(folder)) for folder in folders]
     tables = [one.values for one in lifts]
     tables[0] = tables[0].copy()
     tables[0][1::2] = np.nan
@@ -126,7 +129,7 @@ def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path
     weights = estimates.clip_weights(len(lifts[1].clip_ids), ("tone",))
     comparison = ranks.compare(tables, references, weights)
     values = np.array([0.2, 0.2, 0.5])
-    ranked = places.places(lifts, values, ("tone",))
+    ranked = rank_intervals.places(lifts, values, ("tone",))
     assert [place.rank for place in ranked] == [2, 2, 1]
     assert [place.tie for place in ranked] == ranks.tie_groups(comparison, values)
     assert [place.without for place in ranked] == ranks.ranks_without(tables, references)
@@ -171,11 +174,11 @@ def test_many_processes_give_the_same_board_and_site(
     many: tuple[Path, Suite], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = table.build(*many)
-    site.write(tmp_path / "plain", plain, many[1])
-    monkeypatch.setattr(crowd, "TOGETHER", 15)
+    builder.write(tmp_path / "plain", plain, many[1])
+    monkeypatch.setattr(process_pool, "TOGETHER", 15)
     told: list[tuple[str, int, int]] = []
     board = table.build(*many, progress=lambda *said: told.append(said))
-    site.write(tmp_path / "site", board, many[1], lambda *said: told.append(said))
+    builder.write(tmp_path / "site", board, many[1], lambda *said: told.append(said))
     assert json.dumps(table.as_json(board)) == json.dumps(table.as_json(plain))
     assert board.current[0].matrices == plain.current[0].matrices
     for what in ("Reading entries", "Writing pages"):

@@ -14,10 +14,13 @@ from harness.entries.export import Source, eval_results
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
 from harness.records import PROTOCOL, DatasetRef, Estimate
-from leaderboard import exports, pages, rankings, remarks, site, status, table, wording
-from leaderboard.frame import frame
-from leaderboard.traits import Mark
-from leaderboard.types import Board, Row
+from leaderboard import exports, formatting, render
+from leaderboard.board import ranking as table
+from leaderboard.board import remarks, status
+from leaderboard.board.frame import frame
+from leaderboard.board.model_traits import Mark
+from leaderboard.board.types import Board, Row
+from leaderboard.site import builder, task_page
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, model
 
@@ -69,8 +72,8 @@ def test_only_a_reference_is_told_of_references_other_than_itself(
         eval_results(named, Source())
     assert f"({wanted.rstrip('.')})" in str(caught.value)
     nothing = dict.fromkeys(("error", "standing", "answer", "commands"))
-    assert f"Not ranked. {wanted}" in pages.render("app_result.html.j2", {**nothing, "entry": entry})
-    assert rankings.note(row) == wanted
+    assert f"Not ranked. {wanted}" in render.render("app_result.html.j2", {**nothing, "entry": entry})
+    assert task_page.note(row) == wanted
     # What was filed stays as it was.
     assert store.read(store.write(tmp_path, entry, [])).scorecard.unranked_because == reason
 
@@ -135,16 +138,16 @@ def test_anchors_stand_below_the_table_and_are_never_ranked(world: World, tmp_pa
     (ranking,) = world.board.current
     names = [anchor.name for anchor in ranking.anchors]
     assert names
-    data = rankings.table_data(ranking.all_rows, {}, anchors=ranking.anchors)
+    data = task_page.table_data(ranking.all_rows, {}, anchors=ranking.anchors)
     assert [anchor[0] for anchor in data["anchors"]] == names
-    assert {len(anchor) - 2 for anchor in data["anchors"]} == {len(rankings.COLUMNS)}
+    assert {len(anchor) - 2 for anchor in data["anchors"]} == {len(task_page.COLUMNS)}
     assert {row[0] for row in data["rows"]}.isdisjoint(names)
     rows = table.as_json(world.board)[0]["rows"]
     assert [r["model"]["repo_id"] for r in rows if r["role"] == "anchor"] == names
     latex = exports.export(world.board, "latex").decode()
     assert latex.index("For comparison, not ranked") < latex.index(f"-- & {names[0]} & ")
     page = (
-        site.write(tmp_path / "site", world.board, world.suite).parent / "tasks" / "tone.html"
+        builder.write(tmp_path / "site", world.board, world.suite).parent / "tasks" / "tone.html"
     ).read_text()
     assert "For comparison, not ranked" in page
     assert '<td class="model" title="' in page
@@ -156,22 +159,22 @@ def test_a_flagged_reference_is_marked_in_the_ranking_with_its_evidence(world: W
     marked = ranking.rows[0].entry.model
     evidence = 'It <b>rejects</b> "all".'
     links = {row.entry.model: "x.html" for row in ranking.all_rows}
-    context = rankings.context(world.board, "tone", None, links, None, {marked: Mark(words, evidence)})
-    page = pages.render("task.html.j2", context)
+    context = task_page.context(world.board, "tone", None, links, None, {marked: Mark(words, evidence)})
+    page = render.render("task.html.j2", context)
     badge = (
         '<span class="badge flag" title="It &lt;b&gt;rejects&lt;/b&gt; &#34;all&#34;.">' + f"{words}</span>"
     )
     assert page.count(badge) == 1
-    data = rankings.table_data(ranking.all_rows, links, marks={marked: Mark(words, evidence)})
+    data = task_page.table_data(ranking.all_rows, links, marks={marked: Mark(words, evidence)})
     assert [row[8] for row in data["rows"]].count((words, evidence)) == 1
 
 
 def test_a_near_copy_stands_in_its_row_and_on_its_page(world: World, tmp_path: Path) -> None:
     first = world.board.current[0].rows[0]
     board = _with_row(world, replace(first, entry=_copy_of(first.entry, "lab/beta")))
-    root = site.write(tmp_path / "site", board, None).parent
+    root = builder.write(tmp_path / "site", board, None).parent
     assert "counts as lab/beta" in (root / "tasks" / "tone.html").read_text()
-    page = (root / "models" / site.page_of(first.entry.model)).read_text()
+    page = (root / "models" / builder.page_of(first.entry.model)).read_text()
     assert "Counts as lab/beta: that reference is left out of its means." in page
 
 
@@ -186,10 +189,10 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
         *(ESTIMATE, ESTIMATE, difference, entry.run),
     )
     board = _with_row(world, replace(first, held_back=record))
-    root = site.write(tmp_path / "site", board, None).parent
-    page = (root / "models" / site.page_of(entry.model)).read_text(encoding="utf-8")
-    assert f"Held-back lift <b>{wording.told(ESTIMATE, 'difference')}</b>, on 12 clips" in page
-    assert f"Lift minus held-back lift: {wording.told(difference, 'difference')}." in page
+    root = builder.write(tmp_path / "site", board, None).parent
+    page = (root / "models" / builder.page_of(entry.model)).read_text(encoding="utf-8")
+    assert f"Held-back lift <b>{formatting.told(ESTIMATE, 'difference')}</b>, on 12 clips" in page
+    assert f"Lift minus held-back lift: {formatting.told(difference, 'difference')}." in page
     assert "Here it is, beyond what resampling the clips explains." in page
     found = frame(board)
     assert found["held_back"].iloc[0] == ESTIMATE.value
@@ -198,7 +201,7 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
 
 def test_every_page_and_export_of_a_synthetic_suite_says_so(world: World, tmp_path: Path) -> None:
     board = Board(tuple(replace(r, synthetic=True) for r in world.board.rankings))
-    root = site.write(tmp_path / "site", board, world.suite).parent
+    root = builder.write(tmp_path / "site", board, world.suite).parent
     written = list(root.rglob("*.html"))
     assert len(written) > 5
     assert all(SYNTHETIC in path.read_text(encoding="utf-8") for path in written)
@@ -209,7 +212,7 @@ def test_every_page_and_export_of_a_synthetic_suite_says_so(world: World, tmp_pa
 
 
 def test_no_page_of_another_suite_says_so(world: World, tmp_path: Path) -> None:
-    root = site.write(tmp_path / "site", world.board, world.suite).parent
+    root = builder.write(tmp_path / "site", world.board, world.suite).parent
     written = [*root.rglob("*.html"), *root.rglob("*.svg"), *root.rglob("*.csv")]
     assert not any(SYNTHETIC in path.read_text(encoding="utf-8") for path in written)
 
@@ -231,17 +234,17 @@ def test_an_entry_of_protocol_1_is_stale_because_it_was_ranked_by_another_number
 @pytest.mark.parametrize("n", [0, 19])
 def test_a_difference_of_too_few_signals_is_unknown_and_says_why(n: int) -> None:
     estimate = Estimate(None, None, None, 0.95, "clip bootstrap", n)
-    assert wording.told(estimate, "difference") == "unknown: fewer than 20 signals"
-    assert wording.text(estimate, "difference") == wording.UNKNOWN
+    assert formatting.told(estimate, "difference") == "unknown: fewer than 20 signals"
+    assert formatting.text(estimate, "difference") == formatting.UNKNOWN
 
 
 def test_the_script_says_of_too_few_signals_what_the_page_says() -> None:
-    script = (Path(pages.__file__).parent / "templates" / "common.js").read_text(encoding="utf-8")
-    assert f'"{wording.TOO_FEW}"' in script
+    script = (Path(render.__file__).parent / "templates" / "common.js").read_text(encoding="utf-8")
+    assert f'"{formatting.TOO_FEW}"' in script
 
 
 def test_no_page_knows_a_control_that_is_retired() -> None:
-    templates = Path(pages.__file__).parent / "templates"
+    templates = Path(render.__file__).parent / "templates"
     for path in templates.iterdir():
         text = path.read_text(encoding="utf-8").replace("Math.floor", "").lower()
         assert not any(word in text for word in ("floor", "ceiling", "permuted"))

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.records import Estimate
-from leaderboard import scatter
-from leaderboard.types import Row
+from leaderboard.board.types import Row
+from leaderboard.plots import scatter
 from tests import hostile
 from tests.leaderboard.conftest import World
 

@@ -17,23 +17,14 @@ from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.entries import store
 from harness.records import FAMILIES, ModelRef
-from leaderboard import (
-    columns,
-    evidence,
-    heat,
-    pages,
-    pairs,
-    paths,
-    rankings,
-    site,
-    spectrogram,
-    table,
-    traits,
-    wording,
-)
-from leaderboard.pairs import Named
-from leaderboard.texts import neutral
-from leaderboard.types import Board
+from leaderboard import formatting, render, urls
+from leaderboard.board import columns, model_traits
+from leaderboard.board import ranking as table
+from leaderboard.board.types import Board
+from leaderboard.escaping import neutral
+from leaderboard.plots import heatmap, spectrogram
+from leaderboard.site import audio_page, builder, pair_table, task_page
+from leaderboard.site.pair_table import Named
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, model
 
@@ -42,7 +33,7 @@ OVERRIDE = "\u202e"
 
 @pytest.fixture(scope="module")
 def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return site.write(tmp_path_factory.mktemp("pages") / "site", world.board, world.suite).parent
+    return builder.write(tmp_path_factory.mktemp("pages") / "site", world.board, world.suite).parent
 
 
 def _data(path: Path) -> list[dict[str, object]]:
@@ -57,7 +48,7 @@ def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world:
     assert len(rows) == len(world.board.current[0].all_rows) == 7  # type: ignore[arg-type]
     for row, shown in zip(rows, world.board.current[0].all_rows, strict=True):  # type: ignore[call-overload]
         assert row[at["model"]] == shown.name
-        assert row[0] == f"../models/{site.page_of(shown.entry.model)}"
+        assert row[0] == f"../models/{builder.page_of(shown.entry.model)}"
         assert (row[at["rank"]], row[2], row[3], row[4]) == (
             *(shown.rank, shown.rank_low, shown.rank_high, shown.tie),
         )
@@ -65,7 +56,7 @@ def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world:
         value, _, _, n = row[at["lift"]]
         assert n == lift.n
         if lift.value is not None:
-            assert wording.text(lift, "difference").startswith(
+            assert formatting.text(lift, "difference").startswith(
                 f"{value / 10:+.1f}".replace("-", "−") if value else "0.0"
             )
     assert rows[-1][5] == world.board.current[0].unranked[0].entry.scorecard.unranked_because  # type: ignore
@@ -97,7 +88,7 @@ def test_a_heat_map_of_many_candidates_keeps_the_references_and_the_best(
     for matrix in ranking.matrices:
         assert [m.repo_id for m in matrix.models[:3]] == list(REFERENCES)
         assert [m.repo_id for m in matrix.models[3:]] == [r.name for r in ranking.rows if not r.reference][:2]
-    context = rankings.context(board, TASK.name, None, {}, None)
+    context = task_page.context(board, TASK.name, None, {}, None)
     assert context["n_left_out"] == 2
 
 
@@ -111,7 +102,7 @@ def test_names_that_begin_alike_are_told_once(world: World) -> None:
         models=tuple(names[m] for m in matrix.models),
         cells={(names[f], names[g]): cell for (f, g), cell in matrix.cells.items()},
     )
-    grid = heat.grid([alike], "tone", {})
+    grid = heatmap.grid([alike], "tone", {})
     assert grid is not None
     assert grid["shared"] == ""  # five letters would save little
     longer = {m: replace(n, repo_id=f"local/starter-tone-{n.repo_id[-1]}") for m, n in names.items()}
@@ -121,7 +112,7 @@ def test_names_that_begin_alike_are_told_once(world: World) -> None:
         models=tuple(longer[m] for m in matrix.models),
         cells={},
     )
-    grid = heat.grid([again], "tone", {})
+    grid = heatmap.grid([again], "tone", {})
     assert grid is not None
     assert grid["shared"] == "starter-tone-"
     assert set(grid["families"][0]["cells"]) == {0}
@@ -141,12 +132,12 @@ def test_names_that_begin_alike_are_told_once(world: World) -> None:
     ],
 )
 def test_only_a_repository_of_the_hub_gets_an_address(repo_id: str, wanted: str | None) -> None:
-    assert paths.hub_page(repo_id, "a" * 40) == wanted
+    assert urls.hub_page(repo_id, "a" * 40) == wanted
 
 
 def test_data_cannot_end_their_script_nor_turn_the_page_round() -> None:
     hostile = {"a": "</script><script>alert(1)</script>", "b": f"x{OVERRIDE}y", "c": "<!--\u2028"}
-    text = str(pages.embed(hostile))
+    text = str(render.embed(hostile))
     assert not set("<>&\u2028") & set(text)
     assert OVERRIDE not in text
     read = json.loads(text)
@@ -166,7 +157,7 @@ def test_no_page_is_turned_round_by_a_name(world: World, tmp_path: Path) -> None
         rows=(replace(row, entry=entry, folder=None), *ranking.rows[1:]),
         matrices=(replace(ranking.matrices[0], cells=cells, models=models),),
     )
-    out = site.write(tmp_path / "site", Board((spoiled,)), None).parent
+    out = builder.write(tmp_path / "site", Board((spoiled,)), None).parent
     for path in [*out.rglob("*.html"), *out.rglob("*.svg")]:
         assert OVERRIDE not in path.read_text(encoding="utf-8")
     assert neutral("Prélude 音 ½") == "Prélude 音 ½"
@@ -174,15 +165,15 @@ def test_no_page_is_turned_round_by_a_name(world: World, tmp_path: Path) -> None
 
 def test_a_page_tells_every_pair_in_both_directions(world: World, built: Path) -> None:
     reference = model("lab/beta")
-    text = unescape((built / "models" / site.page_of(reference)).read_text(encoding="utf-8"))
+    text = unescape((built / "models" / builder.page_of(reference)).read_text(encoding="utf-8"))
     assert len(re.findall(r'<tr id="pair-tone-lab__\w+">', text)) == 3
     judged_by = text.split("How its own signals are judged")[1].split("Make it again")[0]
     for name in (*REFERENCES, "acme/echo", "someone/constant", "someone/half-deaf"):
         assert judged_by.count(f'.html">{name.split("/")[1]}</a>') == 2  # one for each family
     cell = world.board.current[0].matrices[0].cells[reference, model("acme/echo")]
     transfer, lift = cell.rates.transfer, cell.rates.lift
-    assert wording.interval(transfer, "rate").partition(wording.THIN)[0] in judged_by
-    assert wording.interval(lift, "difference").partition(wording.THIN)[0] in judged_by
+    assert formatting.interval(transfer, "rate").partition(formatting.THIN)[0] in judged_by
+    assert formatting.interval(lift, "difference").partition(formatting.THIN)[0] in judged_by
 
 
 def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -> None:
@@ -190,20 +181,20 @@ def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -
         named = Named({m: m.repo_id for of in of_row.cells for m in of.models}, {})
         assert of_row.folder is not None
         families = store.read(of_row.folder).scorecard.families
-        for family, found in zip(families, pairs.judged(of_row.cells, "tone", named, {}), strict=True):
+        for family, found in zip(families, pair_table.judged(of_row.cells, "tone", named, {}), strict=True):
             assert found.family == family.family
             for cell, row in zip(family.cells, found.rows.split("\n"), strict=True):
                 for column in columns.RATES:
                     estimate = getattr(cell.rates, column.key)
-                    plain = wording.text(estimate, column.kind).partition(wording.THIN)[0]
+                    plain = formatting.text(estimate, column.kind).partition(formatting.THIN)[0]
                     assert f">{plain}<" in row
                     if estimate.low is not None:
-                        assert wording.interval(estimate, column.kind).partition(wording.THIN)[0] in row
+                        assert formatting.interval(estimate, column.kind).partition(formatting.THIN)[0] in row
 
 
 def test_a_reference_is_described_by_its_signals_and_by_what_it_makes_of_others(world: World) -> None:
     standing = {row.entry.model for row in world.board.current[0].rows}
-    found = traits.of_task(world.suite, TASK.name, standing)
+    found = model_traits.of_task(world.suite, TASK.name, standing)
     assert [m.repo_id for m in found] == list(REFERENCES)
     beta = found[model("lab/beta")]
     assert beta.n_signals == 35
@@ -224,14 +215,14 @@ def test_a_reference_is_described_by_its_signals_and_by_what_it_makes_of_others(
     assert beta.mark is None
     for verdict, words in (("a flat-earther", "flat-earther"), ("rejects sparse sound",) * 2):
         assert replace(beta, flagged=True, verdict=verdict).mark == (words, beta.evidence)
-    assert list(traits.of_task(world.suite, TASK.name, {model("lab/beta")})) == [model("lab/beta")]
+    assert list(model_traits.of_task(world.suite, TASK.name, {model("lab/beta")})) == [model("lab/beta")]
 
 
 def test_clips_to_hear_come_from_every_class_and_every_reference(world: World) -> None:
-    heard = evidence.choose(world.suite, TASK.name)
-    assert heard == evidence.choose(world.suite, TASK.name)
+    heard = audio_page.choose(world.suite, TASK.name)
+    assert heard == audio_page.choose(world.suite, TASK.name)
     clips = dict.fromkeys(h.clip_id for h in heard)
-    assert len(clips) == evidence.N_CLIPS
+    assert len(clips) == audio_page.N_CLIPS
     assert [int(c[-2:]) % 3 for c in clips].count(0) == 4
     assert {h.reference.repo_id for h in heard} == set(REFERENCES)
     assert "clip-00" not in clips  # degenerate
@@ -239,8 +230,8 @@ def test_clips_to_hear_come_from_every_class_and_every_reference(world: World) -
 
 def test_a_page_of_sounds_says_who_accepts_what(world: World, built: Path) -> None:
     (ranking, *_) = world.board.current
-    heard = evidence.choose(world.suite, TASK.name)
-    cards = evidence.cards(world.suite, TASK.name, heard, ranking.matrices[0], ranking.all_rows)
+    heard = audio_page.choose(world.suite, TASK.name)
+    cards = audio_page.cards(world.suite, TASK.name, heard, ranking.matrices[0], ranking.all_rows)
     signals = [s for card in cards for s in card.signals]
     assert len(signals) == len(heard)
     for signal in signals:
@@ -253,7 +244,7 @@ def test_a_page_of_sounds_says_who_accepts_what(world: World, built: Path) -> No
     assert all({name for name, _, _ in s.controls} == {"swap", "matched"} for s in signals)
     n_sounds = len(cards) + sum(len(s.players) for s in signals)
     assert text.count("<audio") == text.count("data:audio/flac;base64,") == n_sounds
-    assert len(text) < 1.1 * evidence.BUDGET_BYTES
+    assert len(text) < 1.1 * audio_page.BUDGET_BYTES
 
 
 @pytest.mark.parametrize("licence", [None, "all rights reserved", "cc-by-nd-4.0"])
@@ -267,8 +258,8 @@ def test_no_sound_is_published_that_its_licence_keeps(
     manifest = replace(suite.manifest, references=(kept, *others))
     (tmp_path / "signals" / MANIFEST).write_text(to_json(manifest))
     suite = Suite(tmp_path / "signals", "local/tones")
-    assert evidence.why_silent(suite, TASK.name) is not None
-    out = site.write(tmp_path / "site", world.board, suite).parent
+    assert audio_page.why_silent(suite, TASK.name) is not None
+    out = builder.write(tmp_path / "site", world.board, suite).parent
     assert not (out / "evidence").exists()
     pages_made = [p.read_text(encoding="utf-8") for p in out.rglob("*.html")]
     assert not any("data:audio" in text or "../evidence/" in text for text in pages_made)
@@ -287,6 +278,6 @@ def test_a_spectrogram_is_darkest_where_the_tone_is() -> None:
 
 def test_pairs_of_odd_names_have_plain_anchors_that_differ() -> None:
     refs = [ModelRef(name, "f" * 40, name) for name in ("a/b c", "a/b?c", 'a/"><script>')]
-    anchors = [paths.pair_anchor("tone", ref) for ref in refs]
+    anchors = [urls.pair_anchor("tone", ref) for ref in refs]
     assert len(set(anchors)) == 3
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", a) for a in anchors)

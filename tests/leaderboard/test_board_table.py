@@ -14,9 +14,9 @@ from harness.dataset.signals import Suite
 from harness.documents import to_json
 from harness.entries import store
 from harness.errors import BadInput
-from leaderboard import table
-from leaderboard.matrix import short_names
-from leaderboard.types import Ranking
+from leaderboard.board import ranking as table
+from leaderboard.board.matrix import short_names
+from leaderboard.board.types import Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry, model
 

@@ -10,8 +10,10 @@ import pytest
 
 from harness.documents import Entry, from_json, to_json
 from harness.entries import store
-from leaderboard import columns, paths, site, table, training
-from leaderboard.frame import frame
+from leaderboard import urls
+from leaderboard.board import columns, contamination, ranking
+from leaderboard.board.frame import frame
+from leaderboard.site import builder
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import Manner, add_entry
 
@@ -35,7 +37,7 @@ def _stated(folder: Path, **facts: object) -> None:
     ],
 )
 def test_datasets_are_the_same_but_for_owner_case_and_punctuation(named, overlap) -> None:
-    assert training.overlap(named, {"gtzan"}) == overlap
+    assert contamination.overlap(named, {"gtzan"}) == overlap
 
 
 def test_the_board_says_what_a_model_was_trained_on_and_where_that_is_the_suite_s_own(
@@ -46,15 +48,15 @@ def test_the_board_says_what_a_model_was_trained_on_and_where_that_is_the_suite_
     knows, other, silent = (add_entry(tmp_path / "in", world.suite, n, Manner(0.9, 0.1)) for n in names)
     _stated(knows, trained_on=("org/else", corpus))
     _stated(other, trained_on=("org/else",))
-    board = table.build(tmp_path / "in", world.suite)
+    board = ranking.build(tmp_path / "in", world.suite)
     rows = {row.name: row for row in board.current[0].all_rows}
     assert [TRAINED.read(rows[name]) for name in names] == [f"overlap: {corpus}", "org/else", None]
-    assert table.build(tmp_path / "in", None).rankings[0].rows[0].overlap == ()
+    assert ranking.build(tmp_path / "in", None).rankings[0].rows[0].overlap == ()
     told = frame(board).set_index("model")["trained_on"]
     assert told["a/knows"] == f"overlap: {corpus}"
-    out = site.write(tmp_path / "site", board, world.suite).parent / "models"
+    out = builder.write(tmp_path / "site", board, world.suite).parent / "models"
     said = "By its card it was trained on"
-    pages = [out / paths.page_of(rows[name].entry.model) for name in names]
+    pages = [out / urls.page_of(rows[name].entry.model) for name in names]
     assert [said in page.read_text(encoding="utf-8") for page in pages] == [True, False, False]
     assert silent.is_dir()
 

@@ -18,7 +18,8 @@ from harness.dataset.signals import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.entries import store, validate
 from harness.starter import root as starter
-from leaderboard import table, validity
+from leaderboard.board import ranking as table
+from leaderboard.board import validity
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import Manner, add_entry
 
@@ -200,7 +201,7 @@ def test_the_entries_of_this_package_are_listed_as_valid() -> None:
     marks = {mark for folder in suite.verdicts() for mark in validity._marks(folder, suite)}
     listed = set(validity.LISTED.read_text().splitlines())
     assert marks == listed, (
-        "again: python -m leaderboard.validity $(python -m harness.starter --where signals)"
+        "again: python -m leaderboard.board.validity $(python -m harness.starter --where signals)"
     )
 
 

@@ -22,7 +22,7 @@ from harness.starter import steps as planning
 from harness.starter.build import build
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS, Plan, stale, steps
-from leaderboard import anchors
+from leaderboard.board import anchors
 from tests import forked
 
 PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))

@@ -1,0 +1,252 @@
+"""What a visitor asks of the app, as commands of `goodenough`, and what these answered.
+
+The app never opens a model: it gives commands as lists of words, which no shell reads, and reads their JSON.
+
+Conventions: what a visitor typed becomes at most one word, the last one, behind `--`: it is a Hub id of plain
+letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
+never run: no command here has --trust-remote-code.
+
+Public: Asked, Answer, Finding, Standing, read, check, evaluate, at_home, environment, findings_of, entry_of,
+standing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import untrusted
+from harness.documents import Entry, from_json
+from harness.errors import BadInput
+from harness.records import PROTOCOL, Estimate
+from harness.tasks import TASKS
+from leaderboard.board.types import Ranking, Row
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
+_HUB_ID = re.compile(rf"{_PART}(/{_PART})?")
+
+_COMMAND = (sys.executable, "-P", "-m", "harness")
+"""`goodenough` of this very installation; -P: nothing is imported from the folder it works in."""
+
+_ROOT = Path(__file__).parents[2]
+"""Where this code lies."""
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One model on one task, both checked."""
+
+    model: str
+    """Hub id, or absolute path of a folder."""
+    task: str
+    """A task of the suite."""
+    is_folder: bool
+    """Which of the two."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `goodenough check`."""
+
+    what: str
+    """What was looked at."""
+    passed: bool | None
+    """None for a fact that can neither pass nor fail."""
+    detail: str
+    """In a sentence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `goodenough check` found."""
+
+    passed: bool
+    """Nothing failed."""
+    findings: tuple[Finding, ...]
+    """Line by line."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a lift would stand among the rows of a ranking, by comparing intervals: provisional."""
+
+    place: int
+    """By the lift alone, from 1."""
+    best: int
+    """Behind those alone whose intervals lie above its own."""
+    worst: int
+    """Ahead of those alone whose intervals lie below its own."""
+    n: int
+    """Rows it is compared with, and itself."""
+    there: Row | None
+    """The row of the same weights, which is left out of the comparison."""
+
+
+def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> Asked:
+    """Check what a visitor typed and chose.
+
+    Args:
+        model: as typed.
+        task: as chosen; a browser can send anything.
+        tasks: those of the suite.
+        folders: whether a folder of this machine may be named.
+
+    Raises:
+        BadInput: it is no such name; the line says what is expected.
+    """
+    # Of whatever type: a client that is no browser can send anything.
+    name, known = str(model or "").strip(), tuple(tasks)
+    if task not in known:
+        raise BadInput(f"no such task here; choose one of {', '.join(known)}")
+    expected = "a Hub id, as in org/name" + (", or an existing folder" if folders else "")
+    if not name:
+        raise BadInput(f"no model named; expected {expected}")
+    if folders and name.isprintable() and (folder := _folder(name)):
+        return Asked(folder, task, is_folder=True)
+    if not _HUB_ID.fullmatch(name) or "--" in name or ".." in name:
+        shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
+        raise BadInput(f"no model {shown}; expected {expected}")
+    return Asked(name, task, is_folder=False)
+
+
+def check(asked: Asked, signals: str | None) -> list[str]:
+    """The command that sees whether a model can be evaluated.
+
+    Args:
+        asked: what about.
+        signals: source of the suite; None for the embedded one.
+    """
+    # `check` knows the built-in tasks; of another one, the evaluation says whether its labels fit.
+    task = ["--task", asked.task] if asked.task in TASKS else []
+    return [*_COMMAND, "check", "--json", *task, *_signals(signals), "--", asked.model]
+
+
+def evaluate(asked: Asked, signals: str | None, out: Path, until_width: float | None) -> list[str]:
+    """The command that evaluates it.
+
+    Args:
+        asked: what.
+        signals: as of `check`.
+        out: folder of the results; what was answered there is not asked again.
+        until_width: stop when the lift is known to plus or minus this; None: to the end.
+    """
+    width = [] if until_width is None else ["--until-width", f"{until_width:g}"]
+    words = ["evaluate", "--json", "--task", asked.task, *_signals(signals), *width, "--out", str(out)]
+    return [*_COMMAND, *words, "--", asked.model]
+
+
+def at_home(
+    asked: Asked, signals: str | None, submissions: str | None, revision: str | None = None
+) -> list[str]:
+    """The same as a user would type it, and then what submits it.
+
+    Args:
+        asked: what.
+        signals: as of `check`.
+        submissions: where entries are sent on the Hub; None: into a clone.
+        revision: commit of a Hub model, where it is known.
+    """
+    pinned = ["--revision", revision] if revision and not asked.is_folder else []
+    words = ["--task", asked.task, *_signals(signals)]
+    to = ["--to", submissions] if submissions else ["--into", "submissions/"]
+    return [
+        shlex.join(["goodenough", "check", asked.model, *pinned, *words]),
+        shlex.join(["goodenough", "evaluate", asked.model, *pinned, *words, "--out", "results"]),
+        shlex.join(["goodenough", "submit", "results/", *to]),
+    ]
+
+
+def environment(around: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
+    """The variables of a command: lines of progress, no telemetry, and on a Space none of its secrets.
+
+    A visitor's model is found as a stranger finds it: with the login of the Space, they could read what only
+    its owner may. On one's own machine the own login is what is wanted.
+    """
+    kept = {k: v for k, v in around.items() if not (on_space and _SECRET.search(k))}
+    kept |= {"GOODENOUGH_PROGRESS": "lines", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    if Path(sysconfig.get_path("purelib")) != _ROOT:  # a checkout: its commands are those of this code
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH"))))
+    if on_space:
+        kept |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+    return kept
+
+
+def findings_of(text: str) -> Answer:
+    """What `check --json` printed.
+
+    Raises:
+        BadInput: it is not of this version.
+    """
+    try:
+        answer = untrusted.json_of(text)
+        findings = tuple(Finding(str(f["what"]), f["passed"], str(f["detail"])) for f in answer["findings"])
+        return Answer(answer["passed"] is True, findings)
+    except (ValueError, KeyError, TypeError):
+        raise BadInput("goodenough check gave an answer that this version cannot read") from None
+
+
+def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
+    """The one entry that `evaluate --json` printed, and its folder, which lies below `out`.
+
+    Raises:
+        BadInput: it is not of this version.
+    """
+    try:
+        (result,) = untrusted.json_of(text)["results"]
+        folder = (out / str(result.pop("folder"))).resolve()
+        entry = from_json(Entry, json.dumps(result))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput("goodenough evaluate gave an answer that this version cannot read") from None
+    if not folder.is_relative_to(out.resolve()):
+        raise BadInput("goodenough evaluate wrote to another folder than it was told")
+    return entry, folder
+
+
+def standing(entry: Entry, ranking: Ranking | None) -> Standing | None:
+    """Where it would stand; None where there is nothing to compare.
+
+    A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking
+    itself counts otherwise: all models on the same resampled clips, which tells more of them apart.
+    """
+    lift = entry.scorecard.lift
+    if ranking is None or lift is None or lift.value is None or lift.low is None or lift.high is None:
+        return None
+    if (entry.signals.sha256, entry.protocol) != (ranking.signals.sha256, PROTOCOL):
+        return None
+    weights = entry.model.weights_sha256
+    there = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
+    others = [row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights]
+    known = [o for o in others if o is not None and o.value is not None]
+    return Standing(
+        place=1 + sum(o.value > lift.value for o in known if o.value is not None),
+        best=1 + sum(_end(o.low, o) > lift.high for o in known),
+        worst=1 + sum(_end(o.high, o) >= lift.low for o in known),
+        n=1 + len(known),
+        there=there,
+    )
+
+
+def _end(end: float | None, estimate: Estimate) -> float:
+    """An end of an interval; the value where it has none."""
+    return float(estimate.value or 0.0) if end is None else end
+
+
+def _folder(name: str) -> str | None:
+    try:
+        path = Path(name).expanduser()
+        return str(path.resolve()) if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, no such home
+        return None
+
+
+def _signals(source: str | None) -> Sequence[str]:
+    return () if source is None else ("--signals", source)

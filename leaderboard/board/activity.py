@@ -1,0 +1,66 @@
+"""What happened last on a board: which models were evaluated, asked again, invalidated, declined, and when.
+
+Conventions: dates are those that entries and notices state, never the clock's, so that the same entries give
+the same page; that none lies ahead is checked when an entry is submitted (`validate`).
+
+Public: Event, events, newest.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.records import ModelRef
+from leaderboard.board.types import Ranking, Row
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to one model on one task."""
+
+    date: str
+    """YYYY-MM-DD."""
+    what: str
+    """`evaluated`, `declined`, or the status that it got."""
+    task: str
+    """Name of the task."""
+    name: str
+    """Hub id of the model."""
+    model: ModelRef | None
+    """The model, where it has a page."""
+
+
+def events(rankings: Iterable[Ranking], n: int) -> list[Event]:
+    """The newest ones, the newest first.
+
+    Args:
+        rankings: where to look.
+        n: how many at most.
+    """
+    found = (event for ranking in rankings for event in _events(ranking))
+    return heapq.nlargest(n, found, key=lambda event: (event.date, event.task, event.name, event.what))
+
+
+def newest(rankings: Iterable[Ranking]) -> str | None:
+    """The date of the last one; None where nothing happened."""
+    return max((event.date for ranking in rankings for event in _events(ranking)), default=None)
+
+
+def _events(ranking: Ranking) -> Iterator[Event]:
+    for row in ranking.all_rows:
+        for date, what in _dated(row):
+            if date is not None and _DATE.fullmatch(date):
+                yield Event(date, what, ranking.task, row.name, row.entry.model)
+    for one in ranking.declined:
+        if _DATE.fullmatch(one.date):
+            yield Event(one.date, "declined", ranking.task, one.repo_id, None)
+
+
+def _dated(row: Row) -> Iterator[tuple[str | None, str]]:
+    yield row.entry.run.created[:10], "evaluated"
+    yield row.status.date, row.status.name

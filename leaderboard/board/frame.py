@@ -1,0 +1,125 @@
+"""The board as one table, through COLUMNS and nothing else.
+
+Conventions: a row per entry, the current ranking of a task first; shares are fractions; an estimate has four
+columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline family's transfer for each class
+of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
+`protocol` are the same, and no others are. What is unknown is empty. Anchors, which are no entries, stand at
+the end of a ranking with the role `anchor`.
+
+Public: frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.records import Estimate
+from leaderboard import escaping
+from leaderboard.board import classes
+from leaderboard.board.anchors import Anchor
+from leaderboard.board.columns import COLUMNS, RATES, Column
+from leaderboard.board.types import Board, Ranking, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(board: Board, task: str | None = None) -> pd.DataFrame:
+    """The rows of a board, declined ones among them.
+
+    Args:
+        board: the board.
+        task: only that one.
+    """
+    import pandas as pd
+
+    rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
+    rows = [line for ranking in rankings for line in _ranking(ranking)]
+    names = [
+        "task",
+        "signals_sha256",
+        "current",
+        "suite_note",
+        *(name for column in COLUMNS for name in _names(column)),
+    ]
+    names += (name for label in _classes(rankings) for name in _four(_of_class(label)))
+    return pd.DataFrame(rows, columns=names)
+
+
+def _classes(rankings: Sequence[Ranking]) -> list[str]:
+    """The classes of all tasks, by name."""
+    stated: dict[str, list[str]] = {}
+    for ranking in rankings:
+        of_task = stated.setdefault(ranking.task, [])
+        of_task += (label for row in ranking.all_rows for label in _by_class(row))
+    return sorted({label for of_task in stated.values() for label in classes.common(of_task)})
+
+
+def _by_class(row: Row) -> dict[str, Estimate]:
+    headline = row.entry.scorecard.headline
+    return {} if headline is None else {escaping.neutral(k): value for k, value in headline.by_class.items()}
+
+
+def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
+    key = {
+        "task": ranking.task,
+        "signals_sha256": ranking.signals.sha256,
+        "current": not ranking.stale,
+        "suite_note": escaping.SYNTHETIC if ranking.synthetic else "",
+        "protocol": _bounded(ranking.protocol),
+    }
+    lines = [{**_row(row), **key} for row in ranking.all_rows]
+    for one in ranking.declined:
+        said = {"model": one.repo_id, "revision": one.revision, "status": "declined", "date": one.date}
+        lines.append({**said, "status_note": f"Declined by {one.author}: {one.reason}", **key})
+    return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
+
+
+def _anchor(anchor: Anchor) -> dict[str, Any]:
+    line: dict[str, Any] = {"model": anchor.name, "role": "anchor", "status_note": anchor.meaning}
+    for column in RATES:
+        line |= _parts(column.key, getattr(anchor.score.rates, column.key))
+    if anchor.accuracy is not None:
+        line |= _parts("accuracy", anchor.accuracy)
+    return line
+
+
+def _row(row: Row) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for column in COLUMNS:
+        value = column.read(row)
+        if isinstance(value, Estimate):
+            line |= _parts(column.key, value)
+        else:
+            line[column.key] = _bounded(value)
+    for label, value in _by_class(row).items():
+        line |= _parts(_of_class(label), value)
+    return line
+
+
+def _parts(name: str, estimate: Estimate) -> dict[str, Any]:
+    parts = (estimate.value, estimate.low, estimate.high, min(estimate.n, 2**53))  # a float holds it, too
+    return dict(zip(_four(name), parts, strict=True))
+
+
+def _bounded(value: Any) -> Any:
+    """A count that no column of integers could hold, which only a stranger makes up, is unknown."""
+    if isinstance(value, str):
+        return escaping.neutral(value)
+    return None if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    if column.kind in ("rate", "difference"):
+        return _four(column.key)
+    return (column.key,)
+
+
+def _of_class(label: str) -> str:
+    # The bracket keeps a class that is called `low` apart from the end of an interval.
+    return f"transfer[{label}]"
+
+
+def _four(name: str) -> tuple[str, ...]:
+    return (name, f"{name}_low", f"{name}_high", f"{name}_n")

@@ -1,0 +1,43 @@
+"""Which model accepts the signals of which reference: the matrix of entries, and short names for its axes.
+
+Public: matrix_of, short_names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.documents import Cell, Entry
+from harness.records import ModelRef
+from leaderboard.board.types import Matrix, place_among
+
+
+def matrix_of(models: Sequence[Entry], family: str) -> Matrix:
+    """The matrix of entries with one key, models in the order given but references first."""
+    references: dict[ModelRef, None] = {}
+    cells: dict[tuple[ModelRef, ModelRef], Cell] = {}
+    for entry in models:
+        for score in entry.scorecard.families:
+            if score.family == family:
+                for cell in score.cells:
+                    references.setdefault(cell.reference)
+                    cells[cell.reference, entry.model] = cell
+    rows = tuple(sorted(references, key=lambda m: (m.repo_id, m.revision)))
+    columns = dict.fromkeys(entry.model for entry in models)
+    return Matrix(family, rows, tuple(sorted(columns, key=lambda m: place_among(m, rows))), cells)
+
+
+def short_names(models: Sequence[ModelRef]) -> dict[ModelRef, str]:
+    """The shortest name that tells each from the others: `model`, `org/model` or `org/model@revision`."""
+    bare = Counter(m.repo_id.split("/")[-1] for m in models)
+    full = Counter(m.repo_id for m in models)
+    names = {}
+    for model in models:
+        name = model.repo_id.split("/")[-1]
+        if full[model.repo_id] > 1:
+            name = f"{model.repo_id}@{model.revision[:7]}"
+        elif bare[name] > 1:
+            name = model.repo_id
+        names[model] = name
+    return names

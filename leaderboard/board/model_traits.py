@@ -1,0 +1,180 @@
+"""What is known of a reference beyond its scorecard.
+
+Whether it is a flat-earther, where in the spectrum its signals lie, how it takes to signals that grow.
+
+Conventions: counted as a study counts it, over the references of one task (`metrics.flat_earth`,
+`metrics.information`); the panel is those whose own entries stand on the board.
+
+Public: Traits, Mark, of_task, evidence_key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from harness import spectra
+from harness.dataset import schema, shards
+from harness.dataset.layout import signals_path
+from harness.dataset.signals import Suite
+from harness.documents import Entry
+from harness.entries import store
+from harness.errors import BadSignals
+from harness.metrics import flat_earth, information
+from harness.metrics.acceptance import accepted
+from harness.metrics.estimates import clip_weights, clustered, median
+from harness.metrics.likeness import copies
+from harness.metrics.panel_acceptance import gather
+from harness.metrics.scorecard import resampled
+from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
+from leaderboard.board import entries
+from leaderboard.board.matrix import short_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Mark(NamedTuple):
+    """What stands beside the name of a reference that the test of flat-earthers singles out."""
+
+    words: str
+    """`flat-earther`, or `rejects sparse sound` where `matched` controls explain it."""
+    evidence: str
+    """A sentence with n, interval and p."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is said of one reference."""
+
+    flagged: bool
+    """The test of flat-earthers singles it out, whether or not `matched` controls explain it."""
+    verdict: str
+    """`a flat-earther`, `rejects sparse sound`, `no flat-earther` or `not assessed`."""
+    evidence: str
+    """Of what is meant by that, in a sentence with n, interval and p."""
+    mel: tuple[float, ...]
+    """Distribution of the bins its signals keep, over mel bands."""
+    others: tuple[float, ...]
+    """The same of the other references, their mean."""
+    n_signals: int
+    """Signals behind `mel`."""
+    size: Estimate
+    """Median of the kept share of the bins."""
+    curve: tuple[Estimate, ...]
+    """Acceptance of the others' minimal signals at each level; empty where there are no levels."""
+    curve_of_others: tuple[float, ...]
+    """The mean of the other references' curves."""
+    top_hz: float
+    """The highest frequency of a clip."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """What stands beside its name in a ranking; None where it is not flagged."""
+        if not self.flagged:
+            return None
+        return Mark(self.verdict.removeprefix("a "), self.evidence)
+
+
+def evidence_key(suite: Suite, task: str) -> str:
+    """Of everything the traits and the sounds of a task follow from."""
+    digest = hashlib.sha256(suite.ref(task).sha256.encode())
+    for _, entry in entries.references_of(suite, task):
+        digest.update(f"{entry.model.weights_sha256} {entry.verdicts_sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[ModelRef, Traits]:
+    """The traits of every reference whose own entry stands on the board.
+
+    Args:
+        suite: the signals, with the entries of the references.
+        task: one of its tasks.
+        standing: models of the board whose entries may be believed.
+    """
+    found = [(f, e) for f, e in entries.references_of(suite, task) if e.model in standing]
+    if not found:
+        return {}
+    answered = [(entry, store.verdicts(folder)) for folder, entry in found]
+    models = [entry.model for entry, _ in answered]
+    names = short_names(models)
+    weights = {entry.model: resampled(frame, suite.task(task)) for entry, frame in answered}
+    assessed = _flat_earth(suite, task, answered)
+    uses = {model: _use(suite, task, model) for model in models}
+    curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in answered}
+    made = {}
+    for model in models:
+        mel, sizes, top = uses[model]
+        others = [uses[other][0] for other in models if other != model and uses[other][0].any()]
+        of_others = [[e.value or 0.0 for e in curves[o]] for o in models if o != model and curves[o]]
+        of = assessed.get(model)
+        made[model] = Traits(
+            flagged=of is not None and of.flagged,
+            verdict="not assessed" if of is None else of.verdict,
+            evidence=f"{names[model]}: not assessed." if of is None else of.sentence(names[model]),
+            mel=tuple(mel.tolist()),
+            others=tuple(np.mean(others, axis=0).tolist()) if others else (),
+            n_signals=len(sizes),
+            size=median(sizes),
+            curve=curves[model],
+            curve_of_others=tuple(np.mean(of_others, axis=0).tolist()) if of_others else (),
+            top_hz=top,
+        )
+    return made
+
+
+def _flat_earth(
+    suite: Suite, task: str, answered: Sequence[tuple[Entry, pd.DataFrame]]
+) -> dict[ModelRef, flat_earth.FlatEarth]:
+    panel = [(entry.model, entry.label_map, frame) for entry, frame in answered]
+    near = {entry.model.repo_id: copies(entry.likeness) for entry, _ in answered}
+    try:
+        judgements = gather(panel, suite.counts(task), FAMILIES[0], near)
+    except ValueError:
+        return {}  # not all were asked the same
+    if not len(judgements.signal_ids):
+        return {}
+    weights = clip_weights(len(judgements.clip_ids), (task,))
+    return {found.model: found for found in flat_earth.assess(judgements, weights, (task, FAMILIES[0]))}
+
+
+def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
+    """Distribution over mel bands, kept share of each signal, highest frequency."""
+    mel, sizes, top = np.zeros(information.N_MEL), [], 0.0
+    path = suite.file(signals_path(task, model.slug))
+    names = ("family", "degenerate", "mask", "n_samples", "sample_rate_hz")
+    for row in shards.read_rows(path, schema.SIGNALS, names):
+        if row["family"] != FAMILIES[0] or row["degenerate"]:
+            continue
+        runs = np.asarray(row["mask"], dtype=np.int64)
+        try:
+            mask = spectra.from_runs(runs, row["n_samples"] // 2 + 1)
+        except ValueError as error:
+            raise BadSignals(f"{path}: {error}") from None
+        if mask.any():
+            mel += information.mel_use([mask], row["n_samples"], row["sample_rate_hz"])
+            sizes.append(float(mask.mean()))
+            top = max(top, row["sample_rate_hz"] / 2)
+    return mel / max(len(sizes), 1), sizes, top
+
+
+def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Estimate, ...]:
+    """Acceptance at each level, an unweighted mean over the other references; draws of a clip averaged."""
+    own = [c.reference.repo_id for s in entry.scorecard.families for c in s.cells if c.own]
+    asked = (frame["stimulus"] == "signal") & frame["level"].notna() & ~frame["reference"].isin(own)
+    rows = frame[asked & frame["expected"].isin(sorted(entry.label_map.covered))]
+    if rows.empty:
+        return ()
+    keys = [rows["level"].astype(int), rows["clip_id"], rows["reference"]]
+    wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].mean().unstack()
+    levels = set(wide.index.get_level_values(0))
+    if levels != set(range(N_LEVELS)):
+        return ()
+    every = sorted(frame["clip_id"][frame["stimulus"] == "whole"])
+    return tuple(
+        clustered(wide.loc[level].reindex(every).to_numpy(float), weights) for level in range(N_LEVELS)
+    )

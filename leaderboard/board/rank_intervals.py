@@ -1,0 +1,76 @@
+"""Places and how sure they are: all candidates compared on the same resampled clips.
+
+Conventions: as in `metrics.ranks`, whose intervals these are.
+
+Public: Place, places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics import estimates, ranks
+from harness.records import FloatArray
+from leaderboard.board.types import Lifts
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one of them stands."""
+
+    rank: int
+    """By lift, from 1, equal values sharing the better one."""
+    low: int
+    """Best place within the 95 % interval, which holds for all models at once."""
+    high: int
+    """Worst place within it."""
+    tie: int
+    """Group of models the data do not tell from its best one, from 1 in order of rank."""
+    without: tuple[int, int] | None
+    """Best and worst place when any one reference is left out of the means of all; None where no place is
+    left, the panel being of one reference."""
+
+
+def places(lifts: Sequence[Lifts], values: FloatArray, seed_names: tuple[str, ...]) -> list[Place]:
+    """The place of each candidate.
+
+    Args:
+        lifts: the paired differences of each.
+        values: (n_candidates,) the ranking number of each.
+        seed_names: of the set of resampled clips: that of the task, as its estimates have it.
+    """
+    if not lifts:
+        return []
+    tables, n_clips = _aligned(lifts)
+    references = [lift.references for lift in lifts]
+    comparison = ranks.compare(tables, references, estimates.clip_weights(n_clips, seed_names))
+    ordinals = ranks.ranks(values).tolist()
+    intervals = ranks.rank_intervals(comparison)
+    ties = ranks.tie_groups(comparison, values)
+    without = ranks.ranks_without(tables, references)
+    return [
+        # Compared over shared references, a reference can differ from one that its own mean puts beside it.
+        Place(rank, min(low, rank), max(high, rank), tie, left)
+        for rank, (low, high), tie, left in zip(ordinals, intervals, ties, without, strict=True)
+    ]
+
+
+def _aligned(lifts: Sequence[Lifts]) -> tuple[list[NDArray[Any]], int]:
+    """The tables with the same clips in the same order, and the number of these."""
+    by_clips = {lift.clip_ids: None for lift in lifts}
+    clips = sorted(set().union(*by_clips))
+    at = {clip: i for i, clip in enumerate(clips)}
+    rows = {clip_ids: np.array([at[clip] for clip in clip_ids], dtype=np.intp) for clip_ids in by_clips}
+    tables: list[NDArray[Any]] = []
+    for lift in lifts:
+        table = lift.values
+        if len(lift.clip_ids) < len(clips):
+            table = np.full((len(clips), table.shape[1]), np.nan, dtype=table.dtype)
+            table[rows[lift.clip_ids]] = lift.values
+        tables.append(table)
+    return tables, len(clips)

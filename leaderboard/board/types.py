@@ -1,0 +1,204 @@
+"""What a board is made of: rows, matrices, rankings, and what is read of an entry for them.
+
+Public: Cells, Lifts, LoadedEntry, Row, Matrix, Ranking, Board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.documents import Cell, Entry
+from harness.entries.held_back import HeldBack
+from harness.entries.notices import Decline
+from harness.records import FAMILIES, DatasetRef, ModelRef
+from leaderboard.board.anchors import Anchor
+from leaderboard.board.status import SELF_REPORTED, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of one family that share a model: how it judges references, or how judges judge it."""
+
+    family: str
+    """One of FAMILIES."""
+    models: tuple[ModelRef, ...]
+    """The other model of each cell."""
+    counts: NDArray[np.int32]
+    """(n_cells, 4) own (0 no, 1 by its weights, 2 as a near copy), signals, degenerate, applicable ones."""
+    rates: NDArray[np.float32]
+    """(n_cells, len(RATES), 3) value, low, high in percent with one decimal; NaN where unknown."""
+
+    def of(self, models: Sequence[ModelRef]) -> Cells:
+        """Those that share these other models, in this order; models without a cell are left out."""
+        at = {model: i for i, model in enumerate(self.models)}
+        there = [model for model in models if model in at]
+        rows = [at[model] for model in there]
+        return Cells(self.family, tuple(there), self.counts[rows], self.rates[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Lifts:
+    """The paired differences behind the lift of one candidate."""
+
+    clip_ids: tuple[str, ...]
+    """Every whole clip, sorted."""
+    references: tuple[str, ...]
+    """repo_ids of the references that count in the lift."""
+    values: NDArray[np.float32]
+    """(n_clips, n_references) acceptance of the signal minus that of its `swap` controls, in [-1, 1]; NaN
+    where not applicable."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedEntry:
+    """One entry as a board needs it."""
+
+    entry: Entry
+    """Without the cells of its scorecard."""
+    cells: tuple[Cells, ...]
+    """These, by family."""
+    lifts: Lifts | None
+    """None where it is not ranked, or its verdicts cannot be read."""
+    sha256: str
+    """Of its entry.json."""
+    problem: str | None = None
+    """Why its verdicts cannot be read though it is ranked; None where they can."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry and its place."""
+
+    entry: Entry
+    """The record, without the cells of its scorecard; every number is read from it."""
+    reference: bool
+    """Its own signals are among those judged, known by its weights; its scorecard leaves them out."""
+    rank: int | None = None
+    """Place by lift, from 1, equal values sharing the better one; None when not ranked."""
+    rank_low: int | None = None
+    """Best place within the 95 % interval, which holds for all models of the ranking at once."""
+    rank_high: int | None = None
+    """Worst place within the 95 % interval."""
+    tie: int | None = None
+    """Group of models the data do not tell from its best one, from 1 in order of rank."""
+    folder: Path | None = None
+    """Holds the entry and its verdicts."""
+    status: Status = SELF_REPORTED
+    """How far it is to be believed."""
+    cells: tuple[Cells, ...] = ()
+    """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
+    sha256: str | None = None
+    """Of its entry.json; None where it lies in no folder."""
+    overlap: tuple[str, ...] = ()
+    """Of the datasets its card names: those that the clips of its task come from."""
+    panel_low: int | None = None
+    """Best place when any one reference is left out; None where that was not counted."""
+    panel_high: int | None = None
+    """Worst place when any one reference is left out."""
+    held_back: HeldBack | None = None
+    """Its lift on signals that are not published; None where nobody measured it."""
+
+    @property
+    def name(self) -> str:
+        """Hub id of the model."""
+        return self.entry.model.repo_id
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Every reference's signals (rows) judged by every model (columns), for one family."""
+
+    family: str
+    """One of FAMILIES."""
+    references: tuple[ModelRef, ...]
+    """Rows, by name."""
+    models: tuple[ModelRef, ...]
+    """Columns: the references in the same order, then the candidates as ranked."""
+    cells: dict[tuple[ModelRef, ModelRef], Cell]
+    """By reference and model; a pair nobody evaluated is not there."""
+    n_left_out: int = 0
+    """Further candidates, which are not among the columns."""
+
+    @property
+    def n_references(self) -> int:
+        """How many of the columns are references: the first ones."""
+        return sum(place_among(model, self.references) < len(self.references) for model in self.models)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The entries of one task that are comparable with each other."""
+
+    task: str
+    """Name of the task."""
+    signals: DatasetRef
+    """What they answered."""
+    protocol: int
+    """Under which protocol."""
+    stale: bool
+    """Not the current key of the task."""
+    rows: tuple[Row, ...]
+    """Ranked, best first."""
+    unranked: tuple[Row, ...]
+    """Not ranked, by name; the scorecard says why."""
+    matrices: tuple[Matrix, ...]
+    """One per family of which there are cells, headline first."""
+    note: str = ""
+    """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
+    declined: tuple[Decline, ...] = ()
+    """Models that stay away from the task; on its current ranking alone."""
+    anchors: tuple[Anchor, ...] = ()
+    """What the rows are read against; on the current ranking of a task of the suite alone."""
+    synthetic: bool = False
+    """The clips are synthetic: the numbers say nothing about real recordings."""
+
+    @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """Ranked, then unranked."""
+        return self.rows + self.unranked
+
+    @property
+    def n_references(self) -> int:
+        """References whose signals of the headline family are judged: the panel."""
+        offered = {r.model for row in self.all_rows for r in row.entry.references if r.family == FAMILIES[0]}
+        of_matrix = len(self.matrices[0].references) if self.matrices else 0
+        return of_matrix or len(offered)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything the leaderboard shows."""
+
+    rankings: tuple[Ranking, ...]
+    """By task; the current one of each task first, then the stale ones, those of most models first."""
+    left_out: tuple[str, ...] = ()
+    """A line for each entry that cannot be read."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(dict.fromkeys(r.task for r in self.rankings))
+
+    @property
+    def current(self) -> tuple[Ranking, ...]:
+        """At most one per task."""
+        return tuple(r for r in self.rankings if not r.stale)
+
+    def current_of(self, task: str) -> Ranking | None:
+        """That of a task; None where nothing tells which it is."""
+        return next((r for r in self.current if r.task == task), None)
+
+    def stale(self, task: str) -> tuple[Ranking, ...]:
+        """Those of other signals or protocols."""
+        return tuple(r for r in self.rankings if r.stale and r.task == task)
+
+
+def place_among(model: ModelRef, references: tuple[ModelRef, ...]) -> int:
+    """Where among the references, which are known by their weights; behind all for any other model."""
+    weights = [reference.weights_sha256 for reference in references]
+    return weights.index(model.weights_sha256) if model.weights_sha256 in weights else len(weights)

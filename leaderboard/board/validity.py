@@ -1,0 +1,223 @@
+"""Which entries may stand on a board: those in which `validate` finds nothing, each looked at once.
+
+An entry that was valid is remembered by its content, in a file of the cache whose name is a hash of the code
+that judges; those that come with this package are listed in it. An entry of which a byte is changed is looked
+at again.
+
+Conventions: an entry of protocol 1 is shown and never ranked, and its rates can no longer be counted: they
+must only be shares. So must those of a task that nobody here defines, and its lift must be that of its rows.
+
+Public: LISTED, look, listing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import harness
+from harness.dataset.layout import MANIFEST
+from harness.dataset.signals import Suite
+from harness.dataset.synthetic import EMBEDDED
+from harness.documents import Entry, to_json
+from harness.entries import protocol1, store, strict_reading, suite_check, text, validate, validate_facts
+from harness.errors import BadInput, BadSignals
+from harness.records import PROTOCOL, Estimate
+from harness.tasks import TASKS, Task, task_record
+from leaderboard import process_pool
+from leaderboard.board import loading
+from leaderboard.process_pool import Progress
+
+LISTED = Path(__file__).parent / "valid.txt"
+"""Marks of the entries of the embedded suite, by `python -m leaderboard.board.validity FOLDER`."""
+
+_TOGETHER = 4
+_JUDGES = (
+    *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
+    *("dataset/schema.py", "records.py", "documents.py", "tasks.py"),
+)
+_FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
+_OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
+_ROUNDING = 1e-4
+"""Of a lift that is counted from single-precision differences."""
+
+
+def look(
+    folders: Sequence[Path],
+    suite: Suite | None,
+    progress: Progress = lambda what, n, total: None,
+    cache: Path | None = None,
+) -> dict[Path, str]:
+    """Why entries may not stand on a board, by folder: the first problem; those that may are not there.
+
+    Args:
+        folders: of the entries.
+        suite: what models are evaluated on now: its tasks are known beside the built-in ones, and an entry
+            of its signals must answer it.
+        progress: told of what had to be looked at.
+        cache: folder in which what was valid is remembered; nowhere if not given.
+    """
+    memory = None if cache is None else cache / "valid" / f"{_code()}.txt"
+    known = {*_lines(LISTED), *_lines(memory)}
+    of = (None, "") if suite is None else (suite.root, suite.name)
+    marks = {folder: _marks(folder, suite) for folder in folders}
+    new = {folder: tuple(mark not in known for mark in marks[folder]) for folder in folders}
+    waiting = [(folder, new[folder], of) for folder in folders if any(new[folder])]
+    problems: dict[Path, str] = {}
+    with process_pool.batches(_look, waiting, _TOGETHER) as batches:
+        for batch in batches:
+            problems |= {folder: line for folder, line in batch if line is not None}
+            valid = [folder for folder, line in batch if line is None]
+            _remember(memory, [mark for folder in valid for mark in marks[folder] if mark])
+            progress("Checking entries", len(batch), len(waiting))
+    return problems
+
+
+def listing(suite: Suite) -> list[str]:
+    """Marks of the entries of a suite, sorted.
+
+    Raises:
+        BadInput: one of them is not valid.
+    """
+    for folder in suite.verdicts():
+        if line := _line(folder, suite, (True, True)):
+            raise BadInput(f"{folder}: {line}")
+    return sorted(mark for folder in suite.verdicts() for mark in _marks(folder, suite))
+
+
+_New = tuple[bool, ...]
+"""What has to be looked at: whether an entry is valid, and whether it answers the suite."""
+
+
+def _look(some: Sequence[tuple[Path, _New, tuple[Path | None, str]]]) -> list[tuple[Path, str | None]]:
+    return [(folder, _line(folder, _suite(*of), new)) for folder, new, of in some]
+
+
+@lru_cache(maxsize=2)
+def _suite(folder: Path | None, name: str) -> Suite | None:
+    return None if folder is None else Suite(folder, name)
+
+
+def _line(folder: Path, suite: Suite | None, new: _New) -> str | None:
+    """The first problem of an entry; None where it may stand."""
+    try:
+        lines = _problems(folder, suite, new)
+    except BadInput as error:  # it cannot be read
+        lines = [str(error)]
+    return text.one_line(lines[0]) if lines else None
+
+
+def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
+    lines = validate.problems(folder, _tasks(suite), strict_files=False) if new[0] else []
+    if len(lines) == 1 and lines[0].startswith(_OLD):
+        return _not_shares(store.read(folder))
+    if len(lines) == 1 and lines[0].startswith(_UNKNOWN):
+        entry = store.read(folder)
+        return _not_shares(entry) or _not_counted(folder, entry) or validate_facts.ahead(entry)
+    if lines:
+        return lines
+    entry = store.read(folder)
+    lines = validate_facts.ahead(entry)
+    if lines or suite is None or not suite.has_task(entry.task):
+        return lines
+    answers = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
+    return suite_check.problems(folder, suite) if answers else []
+
+
+def _not_counted(folder: Path, entry: Entry) -> list[str]:
+    """A lift that is not that of the rows."""
+    lift = entry.scorecard.lift
+    if lift is None or lift.value is None:
+        return []
+    try:
+        values = loading.paired(folder / store.VERDICTS, entry).values
+    except BadSignals as error:
+        return [str(error)]
+    counted = float(np.nanmean(values, axis=0).mean()) if values.size else float("nan")
+    if abs(lift.value - counted) <= _ROUNDING:
+        return []
+    return [f"scorecard: lift {lift.value:g}, expected {counted:g}, as counted from the verdicts"]
+
+
+def _tasks(suite: Suite | None) -> list[Task]:
+    """The built-in tasks and those of a suite, by name; of two of one name that of the suite."""
+    own = {} if suite is None else {task.name: task for task in suite.tasks}
+    return sorted({**TASKS, **own}.values(), key=lambda task: task.name)
+
+
+def _not_shares(entry: Entry) -> list[str]:
+    """Rates that cannot be any, of an entry that cannot be counted again."""
+    lines = []
+    for family in entry.scorecard.families:
+        for rates in (family.rates, *(cell.rates for cell in family.cells)):
+            for rate in fields(rates):
+                estimate = getattr(rates, rate.name)
+                ends = (estimate.value, estimate.low, estimate.high) if isinstance(estimate, Estimate) else ()
+                lines += [
+                    f"scorecard: {rate.name} {end:g}, expected a share" for end in ends if not _is_share(end)
+                ]
+    return lines
+
+
+def _is_share(end: float | None) -> bool:
+    return end is None or -1 <= end <= 1
+
+
+def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
+    """Hashes of what decides whether an entry is valid, and answers a suite; empty where it is unreadable."""
+    digest = hashlib.sha256(to_json([task_record(task) for task in _tasks(suite)]).encode())
+    try:
+        names = sorted(os.listdir(folder))
+        digest.update(repr((Path(os.path.abspath(folder)).parts[-3:], names)).encode())
+        for name, most in _FILES.items():
+            if strict_reading.unusable(folder / name, most):
+                return ("",)
+            digest.update(_sha256(folder / name))
+    except OSError:
+        return ("",)
+    valid = digest.hexdigest()
+    if suite is None:
+        return (valid,)
+    digest.update(_sha256(suite.root / MANIFEST))
+    return valid, digest.hexdigest()
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    folder, digest = Path(harness.__file__).parent, hashlib.sha256()
+    for path in sorted(path for pattern in _JUDGES for path in folder.glob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _lines(path: Path | None) -> list[str]:
+    try:
+        return [] if path is None else path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _remember(path: Path | None, marks: Sequence[str]) -> None:
+    """Add to what was valid, for this very code."""
+    with contextlib.suppress(OSError):  # looked at again next time
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="ascii") as file:
+                file.writelines(f"{mark}\n" for mark in marks)
+
+
+if __name__ == "__main__":
+    LISTED.write_text("".join(f"{mark}\n" for mark in listing(Suite(Path(sys.argv[1]), EMBEDDED))))

@@ -1,0 +1,137 @@
+"""The matrix of a task as data for the grid of its page, and as a small picture for the overview.
+
+Conventions: rows are references, or the classes of their signals; columns are the references in the same
+order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
+
+Public: MEASURES, grid, thumbnail, tenths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os.path import commonprefix
+from typing import Any
+
+from harness.plurals import plural
+from harness.records import Estimate, ModelRef
+from leaderboard import urls
+from leaderboard.board import classes
+from leaderboard.board.matrix import short_names
+from leaderboard.board.types import Matrix, Row
+from leaderboard.plots import inline
+from leaderboard.plots.inline import MEASURES as ALL
+
+MEASURES = ("transfer", "lift", "placement", "swap", "agreement")
+"""What the grid can show; the first at once, and the one that there is by class."""
+
+
+def grid(
+    matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str], rows: Sequence[Row] = ()
+) -> dict[str, Any] | None:
+    """What the script of a task's page draws the heat map from.
+
+    Args:
+        matrices: by family; all with the same models.
+        place: anchor of the task.
+        links: page of a model, where it has one.
+        rows: entries of these models, for their transfer by class of the signal.
+    """
+    if not matrices:
+        return None
+    first = matrices[0]
+    by_class = {m.family: _by_class(m.family, rows) for m in matrices}
+    labels = classes.common(g for m in matrices for f in first.models for g in by_class[m.family].get(f, {}))
+    names = short_names([*dict.fromkeys((*first.references, *first.models))])
+    shared = _shared_beginning(list(names.values()))
+    return {
+        "measures": [{"key": k, "header": ALL[k].header, "kind": ALL[k].kind} for k in MEASURES],
+        "rates": inline.RATE_COLOURS,
+        "differences": inline.DIFFERENCE_COLOURS,
+        "shared": shared,
+        "rows": [[names[m], urls.pair_anchor(place, m)] for m in first.references],
+        "columns": [[names[m], links.get(m, "")] for m in first.models],
+        "n_references": first.n_references,
+        "classes": [[label, urls.class_anchor(place)] for label in labels],
+        "families": [
+            {
+                "family": m.family,
+                "cells": [_cell(m, f, g) for f in first.references for g in first.models],
+                "classes": [
+                    _estimate(by_class[m.family].get(g, {}).get(label))
+                    for label in labels
+                    for g in first.models
+                ],
+            }
+            for m in matrices
+        ],
+    }
+
+
+def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
+    """The matrix as colours alone, an SVG for a card."""
+    column, side, gap = ALL[measure], 10, 1
+    n_references = matrix.n_references
+    apart = 4 if 0 < n_references < len(matrix.models) else 0
+    squares = []
+    for j, reference in enumerate(matrix.references):
+        for i, model in enumerate(matrix.models):
+            cell = matrix.cells.get((reference, model))
+            value = None if cell is None else getattr(cell.rates, measure).value
+            x = i * side + (apart if i >= n_references else 0)
+            look = 'class="th-none"'
+            if cell is not None and cell.own:
+                look = 'class="th-own"'
+            elif value is not None:
+                look = f'fill="{inline.colour(value, column.kind)}"'
+            squares.append(
+                f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {look}/>'
+            )
+    width, height = len(matrix.models) * side + apart, len(matrix.references) * side
+    panel = plural(len(matrix.references), "reference")
+    title = f"{panel} judged by {plural(len(matrix.models), 'model')}: {column.header}"
+    return (
+        f'<svg class="th" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{title}">{"".join(squares)}</svg>'
+    )
+
+
+def tenths(estimate: Estimate | None) -> list[int | None]:
+    """Value, low and high in tenths of a percent, rounded as `columns` rounds them."""
+    if estimate is None:
+        return [None, None, None]
+    return [_tenth(estimate.value), _tenth(estimate.low), _tenth(estimate.high)]
+
+
+def _by_class(family: str, rows: Sequence[Row]) -> dict[ModelRef, dict[str, Estimate]]:
+    return {
+        row.entry.model: score.by_class
+        for row in rows
+        for score in row.entry.scorecard.families
+        if score.family == family
+    }
+
+
+def _estimate(estimate: Estimate | None) -> list[Any] | int:
+    """As `_cell`, for a class and its transfer alone; 0 where there is none."""
+    return 0 if estimate is None else [0, estimate.n, *tenths(estimate)]
+
+
+def _shared_beginning(names: Sequence[str]) -> str:
+    """What all names begin with, up to a hyphen, a line or a stroke; empty where that saves little."""
+    common = commonprefix(names)  # noqa: RUF071 - characters are meant
+    end = max(common.rfind(mark) for mark in "-_/") + 1
+    return common[:end] if end >= 6 and len(names) > 1 else ""
+
+
+def _tenth(value: float | None) -> int | None:
+    # No share lies beyond 1; what a stranger claims may.
+    return None if value is None else round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
+
+
+def _cell(matrix: Matrix, reference: ModelRef, model: ModelRef) -> list[Any] | int:
+    """[own or near copy, n applicable, value, low, high of each measure]; 0 where nothing was evaluated."""
+    cell = matrix.cells.get((reference, model))
+    if cell is None:
+        return 0
+    numbers = [x for key in MEASURES for x in tenths(getattr(cell.rates, key))]
+    return [int(cell.own), cell.n_applicable, *numbers]

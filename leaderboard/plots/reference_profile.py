@@ -1,0 +1,111 @@
+"""Two pictures of a reference, as SVG for its page: where its signals lie, how it takes to growing ones.
+
+Public: band_use, curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from harness.records import Estimate
+from leaderboard import formatting
+from leaderboard.board.model_traits import Traits
+
+_W, _H = 440, 150
+_LEFT, _TOP, _BOTTOM = 38, 8, 34
+
+
+def band_use(traits: Traits) -> str:
+    """The distribution of kept bins over mel bands as bars, that of the other references as a line."""
+    most = max(*traits.mel, *traits.others, 1e-9)
+    n = len(traits.mel)
+    step = _W / n
+    bars = "".join(
+        f'<rect class="pp-bar" x="{_LEFT + i * step:.1f}" y="{_y(v / most):.1f}" width="{step - 1.5:.1f}" '
+        f'height="{_H * v / most:.1f}"/>'
+        for i, v in enumerate(traits.mel)
+    )
+    line = ""
+    if traits.others:
+        points = " ".join(
+            f"{_LEFT + i * step:.1f},{_y(v / most):.1f} {_LEFT + (i + 1) * step - 1.5:.1f},{_y(v / most):.1f}"
+            for i, v in enumerate(traits.others)
+        )
+        line = f'<polyline class="pp-others" points="{points}"/>'
+    said = "Distribution of the kept bins over frequency; the line is the mean of the other references"
+    return _svg(said, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, most), most))
+
+
+def curve(traits: Traits) -> str:
+    """Acceptance over the levels with its interval, the mean of the other references as a line."""
+    values = [e.value or 0.0 for e in traits.curve]
+    step = _W / (len(values) - 1)
+
+    def points(ys: Sequence[float], backwards: bool = False) -> str:
+        at = [f"{_LEFT + i * step:.1f},{_y(y):.1f}" for i, y in enumerate(ys)]
+        return " ".join(reversed(at) if backwards else at)
+
+    lows, highs = [_end(e, e.low) for e in traits.curve], [_end(e, e.high) for e in traits.curve]
+    shade = f'<polygon class="pp-shade" points="{points(highs)} {points(lows, backwards=True)}"/>'
+    others = ""
+    if traits.curve_of_others:
+        others = f'<polyline class="pp-others" points="{points(traits.curve_of_others)}"/>'
+    dots = "".join(
+        f'<circle class="pp-dot" cx="{_LEFT + i * step:.1f}" cy="{_y(v):.1f}" r="3"/>'
+        for i, v in enumerate(values)
+    )
+    line = f'<polyline class="pp-line" points="{points(values)}"/>'
+    labels = "".join(
+        f'<text x="{_LEFT + i * step:.1f}" y="{_TOP + _H + 16}" text-anchor="{where}">{text}</text>'
+        for i, text, where in (
+            (0, "the signal", "start"),
+            (len(values) - 1, "the whole clip", "end"),
+        )
+    )
+    said = "Acceptance of minimal signals that grow over eight levels to the whole clip"
+    return _svg(said, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
+
+
+def _svg(said: str, inside: str) -> str:
+    width, height = _LEFT + _W + 8, _TOP + _H + _BOTTOM
+    return (
+        f'<svg class="pp" viewBox="0 0 {width} {height}" role="img" aria-label="{said}">'
+        f'<line class="pp-axis" x1="{_LEFT}" x2="{_LEFT + _W}" y1="{_TOP + _H}" y2="{_TOP + _H}"/>'
+        f"{inside}</svg>"
+    )
+
+
+def _y(share: float) -> float:
+    return _TOP + _H * (1 - share)
+
+
+def _end(estimate: Estimate, end: float | None) -> float:
+    return (estimate.value or 0.0) if end is None else end
+
+
+def _grid(values: Sequence[float], most: float) -> str:
+    return "".join(
+        f'<path class="pp-grid" d="M{_LEFT} {_y(v / most):.1f}h{_W}"/>'
+        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{formatting.share(v)}</text>'
+        for v in values
+    )
+
+
+def _hertz(top_hz: float) -> Iterator[str]:
+    def mel(hz: float) -> float:
+        return float(2595 * np.log10(1 + hz / 700))
+
+    for hz, label in (
+        (0, "0"),
+        (500, "500 Hz"),
+        (1000, "1 kHz"),
+        (2000, "2 kHz"),
+        (4000, "4 kHz"),
+        (8000, "8 kHz"),
+    ):
+        if hz <= top_hz:
+            x = _LEFT + _W * mel(hz) / mel(top_hz)
+            where = "end" if hz == top_hz else "middle"
+            yield f'<text x="{x:.1f}" y="{_TOP + _H + 16}" text-anchor="{where}">{label}</text>'

@@ -1,0 +1,223 @@
+"""The figures of a study, drawn by matplotlib: SVG text for a page, PNG for a paper.
+
+Conventions: colours are those of Okabe and Ito, apart for colour-blind readers; each model has one line style
+besides. Every figure names its n. Bars and shades are 95 % intervals.
+
+Public: FIGURES, draw.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from harness.metrics.flat_earth import EXCESS
+from harness.metrics.information import N_MEL
+from harness.metrics.study import FamilyStudy, Study
+from harness.plurals import plural
+from harness.records import N_LEVELS, Estimate
+from leaderboard.board.matrix import short_names
+from leaderboard.board.remarks import panel
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A7A7A")
+_STYLES = ("-", "--", ":", "-.")
+
+
+def transfer_curves(study: Study, axes: Any) -> None:
+    """How acceptance of the references' minimal signals grows to that of the whole clips, by judge."""
+    family = _family(study, "minimal")
+    names = _names(study)
+    for i, judge in enumerate(study.models):
+        curves = [p.curve for p in family.pairs if p.judge == judge and p.curve is not None]
+        if not curves:
+            continue
+        means = [np.mean([c.transfer[j].value for c in curves]) for j in range(N_LEVELS)]
+        colour, style = _look(i)
+        axes.plot(range(N_LEVELS), means, color=colour, linestyle=style, marker="o", ms=3, label=names[judge])
+    axes.set(xlabel="level (0: the signal, 7: the whole clip)", ylabel="accepted", ylim=(-0.02, 1.02))
+    axes.set_title(
+        f"{_plain(study.task)}: transfer over the levels, {plural(family.n_signals, 'signal')},\n"
+        f"means {panel(study.n_references)}"
+    )
+    axes.legend(frameon=False, fontsize=7)
+
+
+def sizes(study: Study, axes: Any) -> None:
+    """Kept share of the bins of every signal, by reference and family."""
+    _spread(study, axes, "sizes", "kept share of the bins", log=True)
+
+
+def entropies(study: Study, axes: Any) -> None:
+    """Spectral entropy of every signal, by reference and family."""
+    _spread(study, axes, "entropies", "spectral entropy of the signal, bits", log=False)
+
+
+def band_use(study: Study, axes: Any) -> None:
+    """Where the kept bins lie, by reference."""
+    names = _names(study)
+    shown = [p for p in study.portraits if p.family == study.families[0].family and p.n]
+    for i, portrait in enumerate(shown):
+        colour, style = _look(i)
+        label = f"{names[portrait.model]} (n = {portrait.n})"
+        axes.plot(np.arange(N_MEL), portrait.mel, color=colour, linestyle=style, label=label)
+    axes.set(xlabel="mel band, low to high", ylabel="share of kept bins", ylim=(0, None))
+    axes.set_title(f"{_plain(study.task)}: where the kept bins lie, family {study.families[0].family}")
+    axes.legend(frameon=False, fontsize=7)
+
+
+def flat_earth(study: Study, axes: Any) -> None:
+    """Excess of both shares of each model, with the lower end of its interval and what it must pass."""
+    names = _names(study)
+    family = study.families[0]
+    for row, each in enumerate(family.flat_earth):
+        for share, offset, colour in (
+            (each.rejects_alone, -0.15, _COLOURS[0]),
+            (each.rejected_by_all, 0.15, _COLOURS[1]),
+        ):
+            if share.excess is None or share.excess.value is None or share.excess.low is None:
+                continue
+            fill = colour if share.flagged else "white"
+            ends = [share.excess.low, share.excess.value]
+            axes.plot(ends, [row + offset] * 2, color=colour, lw=1.5)
+            axes.plot(share.excess.value, row + offset, "o", color=colour, mfc=fill, ms=6)
+    axes.axvline(EXCESS, color="#7A7A7A", lw=1, linestyle=":")
+    axes.plot([], [], "o-", color=_COLOURS[0], mfc="white", label="rejects alone")
+    axes.plot([], [], "o-", color=_COLOURS[1], mfc="white", label="rejected by all")
+    axes.plot([], [], "o", color="#7A7A7A", label="filled: flagged")
+    axes.set_yticks(range(len(family.flat_earth)), [names[f.model] for f in family.flat_earth])
+    axes.invert_yaxis()
+    axes.set(
+        xlabel=f"share minus the median of the others, lower end of its interval; beyond {EXCESS}: dotted"
+    )
+    axes.set_title(
+        f"{_plain(study.task)}: rejects alone, or is rejected by all, {plural(family.n_signals, 'signal')},\n"
+        f"{panel(study.n_references)}"
+    )
+    axes.legend(frameon=False, fontsize=7)
+
+
+def accuracy_and_transfer(study: Study, axes: Any) -> None:
+    """Accuracy on whole clips against acceptance of the others' signals: neither follows from the other."""
+    names = _names(study)
+    family = study.families[0]
+    for i, model in enumerate(study.models):
+        x, y = study.whole[model.repo_id].accuracy, family.incoming[model.repo_id]
+        if x.value is None or y.value is None:
+            continue
+        colour, _ = _look(i)
+        axes.errorbar(x.value, y.value, xerr=_ends(x), yerr=_ends(y), fmt="o", color=colour, ms=5, lw=1)
+        beside = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
+        axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
+    axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
+    axes.set_title(
+        f"{_plain(study.task)}: accuracy and transfer, {plural(study.n_clips, 'clip')},"
+        f" {plural(family.n_signals, 'signal')},\n"
+        f"{panel(study.n_references)}"
+    )
+
+
+FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
+    {
+        "accuracy-and-transfer": accuracy_and_transfer,
+        "transfer-curves": transfer_curves,
+        "flat-earth": flat_earth,
+        "band-use": band_use,
+        "sizes": sizes,
+        "entropies": entropies,
+    }
+)
+"""Name of a figure, and who draws it."""
+
+
+def draw(study: Study, name: str, png: Path | None = None) -> str | None:
+    """A figure as SVG; None where the study has nothing for it.
+
+    Args:
+        study: the study.
+        name: one of FIGURES.
+        png: where to save it as a picture of points, too.
+    """
+    if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
+        return None
+    if name == "flat-earth" and all(
+        share.excess is None
+        for each in study.families[0].flat_earth
+        for share in (each.rejects_alone, each.rejected_by_all)
+    ):
+        return None
+    with _canvas() as (figure, axes):
+        FIGURES[name](study, axes)
+        axes.spines[["top", "right"]].set_visible(False)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        if png is not None:
+            figure.savefig(png, dpi=150, metadata={"Software": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+@contextmanager
+def _canvas() -> Iterator[tuple[Any, Any]]:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    settings = {"svg.hashsalt": "goodenough", "font.size": 9, "axes.titlesize": 9, "svg.fonttype": "path"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        figure, axes = plt.subplots(figsize=(7.2, 4.2), constrained_layout=True)
+        try:
+            yield figure, axes
+        finally:
+            plt.close(figure)
+
+
+def _spread(study: Study, axes: Any, field: str, label: str, *, log: bool) -> None:
+    names = _names(study)
+    rows = [p for p in study.portraits if p.n]
+    for i, portrait in enumerate(rows):
+        values = np.array(getattr(portrait, field))
+        colour = _COLOURS[0] if portrait.family == study.families[0].family else _COLOURS[1]
+        jitter = np.linspace(-0.25, 0.25, len(values))
+        axes.plot(values, i + jitter, ".", color=colour, ms=3, alpha=0.6)
+        axes.plot(np.median(values), i, "|", color="black", ms=14)
+    axes.set_yticks(range(len(rows)), [f"{names[p.model]}, {p.family} ({p.n})" for p in rows], fontsize=7)
+    axes.invert_yaxis()
+    if log:
+        axes.set_xscale("log")
+    axes.set_xlabel(f"{label}; bar: median")
+    axes.set_title(f"{_plain(study.task)}: {label.split(';')[0]}")
+
+
+def _family(study: Study, name: str) -> FamilyStudy:
+    return next((f for f in study.families if f.family == name), study.families[0])
+
+
+def _names(study: Study) -> Any:
+    return {model: _plain(name) for model, name in short_names(list(study.models)).items()}
+
+
+def _plain(text: str) -> str:
+    """Text that is drawn as it is: what stands between dollar signs is mathematics to matplotlib."""
+    return text.replace("$", r"\$")
+
+
+def _look(i: int) -> tuple[str, str]:
+    return _COLOURS[i % len(_COLOURS)], _STYLES[i % len(_STYLES)]
+
+
+def _ends(estimate: Estimate) -> Any:
+    """[[below], [above]] for matplotlib."""
+    value = estimate.value or 0.0
+    low = value if estimate.low is None else estimate.low
+    high = value if estimate.high is None else estimate.high
+    return [[value - low], [high - value]]

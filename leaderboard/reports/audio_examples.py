@@ -1,0 +1,251 @@
+"""Sounds for a page: which signals to show, and each as players, a picture and a line on who accepts it.
+
+Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a handful of bins can be heard at
+all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
+stay small. The controls are the first `swap` and the first `matched` that were judged, made by
+`evaluation.stimuli`; a signal may lack either.
+
+Public: CONTROLS, Example, Player, drawn, choose, accepted, examples, kept, other_clips, controls, player.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+
+from harness import audio
+from harness.dataset.signals import Suite
+from harness.evaluation import stimuli
+from harness.evaluation.units import units_of
+from harness.metrics import acceptance
+from harness.metrics.acceptance import at_level_zero
+from harness.numerals import number
+from harness.records import Clip, ModelRef, SufficientSignal, Waveform
+from harness.seeds import seed_of
+from leaderboard import formatting
+from leaderboard.board.matrix import short_names
+from leaderboard.plots import inline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUDGET_BYTES = 2_300_000
+"""What all players of a page may take together, as base64."""
+
+CONTROLS: Mapping[str, str] = {"swap": "Swap", "matched": "Matched"}
+"""What the controls that can be heard are called."""
+
+STRATA: Mapping[tuple[bool, bool], str] = {
+    (True, False): "Signal accepted, swap rejected",
+    (False, False): "Signal rejected, swap rejected",
+    (True, True): "Signal accepted, swap accepted too",
+    (False, True): "Signal rejected, swap accepted",
+}
+"""By (signal accepted, swap accepted); examples are drawn from each in turn."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One sound."""
+
+    name: str
+    """Whole clip, signal, or the name of a control."""
+    source: Markup
+    """data: URI."""
+    note: str
+    """Gain and excerpt, in words; of a swap the clip that it was made of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One signal as a card on a page."""
+
+    signal: SufficientSignal
+    """The signal."""
+    title: str
+    """Its stratum."""
+    kept: str
+    """How much of the spectrum it keeps, in words."""
+    picture: Markup
+    """Spectrum with the kept bins, as SVG."""
+    players: tuple[Player, ...]
+    """Whole clip, signal, and the controls it has."""
+    judges: tuple[tuple[str, bool], ...]
+    """Who accepts the signal: name and answer."""
+
+
+def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> dict[str, str]:
+    """Signals worth hearing: from each stratum in turn, within it in an order drawn from the signal's id.
+
+    Args:
+        verdicts: one model's answers.
+        family: one of FAMILIES.
+        leave_out: reference whose signals are not shown (the model itself).
+        n: at most this many.
+
+    Returns:
+        signal_id -> stratum in words, in the order of STRATA.
+    """
+    rows = verdicts[(verdicts["family"] == family) & (verdicts["reference"] != leave_out)]
+    signal, control = accepted(rows, "signal"), accepted(rows, "swap")
+    groups: dict[tuple[bool, bool], list[str]] = {key: [] for key in STRATA}
+    for signal_id in sorted(set(signal) & set(control), key=lambda s: seed_of("report", s)):
+        groups[signal[signal_id], control[signal_id]].append(signal_id)
+    in_turn = sorted(
+        (place, i, signal_id, key)
+        for i, (key, group) in enumerate(groups.items())
+        for place, signal_id in enumerate(group)
+    )
+    return {s: STRATA[key] for _, _, s, key in sorted(in_turn[:n], key=lambda t: t[1])}
+
+
+def drawn(
+    suite: Suite, task: str, family: str, judges: Sequence[tuple[ModelRef, pd.DataFrame]], n: int = 6
+) -> list[Example]:
+    """Signals of other models, drawn by the answers of the first judge, with the answers of all.
+
+    Args:
+        suite: where they are.
+        task: its name.
+        family: one of FAMILIES.
+        judges: models and their verdicts; at least one.
+        n: at most this many.
+    """
+    first, verdicts = judges[0]
+    chosen = choose(verdicts, family, leave_out=first.repo_id, n=n)
+    names = short_names([model for model, _ in judges])
+    return examples(suite, task, chosen, [(names[m], accepted(v, "signal")) for m, v in judges])
+
+
+def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
+    """Whether each signal, or its first control of a kind, was given its class, by signal_id.
+
+    Nested levels and further controls are passed over.
+    """
+    first = at_level_zero(verdicts) & (verdicts["replicate"].isna() | (verdicts["replicate"] == 0))
+    rows = verdicts[(verdicts["stimulus"] == stimulus) & first]
+    return dict(zip(rows["signal_id"], acceptance.accepted(rows).tolist(), strict=True))
+
+
+def examples(
+    suite: Suite, task: str, chosen: Mapping[str, str], judges: Sequence[tuple[str, Mapping[str, bool]]]
+) -> list[Example]:
+    """The chosen signals as cards.
+
+    Args:
+        suite: where they are.
+        task: its name.
+        chosen: signal_id -> title.
+        judges: name of a model and whether it accepts each signal.
+
+    Returns:
+        In the order chosen; a signal the suite does not hold is left out.
+    """
+    n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(chosen))
+    others = other_clips(suite, task, chosen)
+    made = {}
+    for signal, waveform in _found(suite, task, chosen):
+        clip = suite.clip(task, signal.clip_id)
+        rate = clip.sample_rate_hz
+        sounds = (("Whole clip", clip.waveform), ("Signal", waveform))
+        made[signal.signal_id] = Example(
+            signal=signal,
+            title=chosen[signal.signal_id],
+            kept=kept(signal),
+            picture=Markup(  # noqa: S704 - numbers only
+                inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
+            ),
+            players=(
+                *(player(name, w, rate, n_bytes) for name, w in sounds),
+                *controls(signal, clip, others.get(signal.signal_id), n_bytes),
+            ),
+            judges=tuple((n, a[signal.signal_id]) for n, a in judges if signal.signal_id in a),
+        )
+    return [made[signal_id] for signal_id in chosen if signal_id in made]
+
+
+def other_clips(suite: Suite, task: str, signal_ids: Collection[str]) -> dict[str, Clip]:
+    """By signal: the clip that its first `swap` control is made of, where it has one."""
+    return {
+        unit.signal_id: suite.clip(task, unit.others[0])
+        for unit in units_of(suite, suite.task(task))
+        if unit.signal_id in signal_ids and unit.signal_id is not None and unit.others
+    }
+
+
+def controls(
+    signal: SufficientSignal, clip: Clip, other: Clip | None, n_bytes: int, container: str = "WAV"
+) -> Iterator[Player]:
+    """The first control of each kind that a signal has.
+
+    Args:
+        signal: the signal.
+        clip: its clip.
+        other: of `other_clips`.
+        n_bytes: as in `player`.
+        container: as in `player`.
+    """
+    others = () if other is None else (other,)
+    for kind, name in CONTROLS.items():
+        waveform = stimuli.control(signal, clip, others, kind)
+        if waveform is None:
+            continue
+        sound = player(name, waveform, clip.sample_rate_hz, n_bytes, container)
+        if kind == "swap" and other is not None:
+            sound = replace(sound, note=f"of {other.clip_id}; {sound.note}")
+        yield sound
+
+
+def kept(signal: SufficientSignal) -> str:
+    """`12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`."""
+    share = formatting.share(signal.n_kept / len(signal.mask))
+    text = f"{signal.n_kept:,} of {len(signal.mask):,} bins ({share})"
+    bins = np.flatnonzero(signal.mask)
+    if len(bins) == 0:
+        return text
+    low, high = (bins[[0, -1]] * signal.sample_rate_hz / signal.n_samples).tolist()
+    return f"{text}, {low:,.0f} to {high:,.0f} Hz"
+
+
+def _found(suite: Suite, task: str, chosen: Mapping[str, str]) -> Iterator[tuple[SufficientSignal, Waveform]]:
+    for reference in suite.references(task):
+        slug = reference.model.slug
+        if not any(f":{slug}:" in signal_id for signal_id in chosen):
+            continue
+        for line in suite.signal_lines(task, slug):
+            if line.signal_id in chosen:
+                yield suite.signal(task, slug, line.signal_id)
+
+
+def player(
+    name: str, waveform: Waveform, sample_rate_hz: int, n_bytes: int, container: str = "WAV"
+) -> Player:
+    """A sound for a page, cut to an excerpt around its middle where it is too long.
+
+    Args:
+        name: what it is called.
+        waveform: the sound.
+        sample_rate_hz: its rate.
+        n_bytes: what it may take, before base64.
+        container: see `audio.encode_listenable`.
+    """
+    most = len(waveform) if container == "FLAC" else n_bytes // 2
+    while True:
+        start = max(0, (len(waveform) - most) // 2)
+        part = waveform[start : start + most]
+        data, gain_db = audio.encode_listenable(part, sample_rate_hz, container)
+        if container == "WAV" or len(data) <= n_bytes or len(part) < sample_rate_hz // 4:
+            break
+        most = int(len(part) * 0.9 * n_bytes / len(data))
+    note = f"played at {number(gain_db, 1, signed=True)} dB"
+    if sample_rate_hz // 10 <= len(waveform) - len(part):
+        seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
+        whole = len(waveform) / sample_rate_hz
+        note += f"; {seconds:.1f} s from {first:.1f} s of {whole:.1f} s"
+    source = f"data:audio/{container.lower()};base64,{base64.b64encode(data).decode()}"
+    return Player(name, Markup(source), note)  # noqa: S704 - base64 holds nothing to escape

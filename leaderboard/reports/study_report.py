@@ -1,0 +1,365 @@
+"""The report of a study: `study.html` and `study.md`, `study.json` with every number, and the figures.
+
+    <out>/study.json            the whole `metrics.study.Study` of each task
+    <out>/study.md              findings, tables, methods
+    <out>/study.html            the same with heat maps, figures and sounds, which stay with who may have them
+    <out>/figures/<task>-<name>.{svg,png}
+
+Public: write.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from harness.dataset.signals import Suite
+from harness.documents import Entry, to_json
+from harness.journal import replace_file
+from harness.metrics import likeness
+from harness.metrics.flat_earth import EXCESS, SPARSE
+from harness.metrics.panel_acceptance import Judgements, gather
+from harness.metrics.stability import Stability
+from harness.metrics.study import Answered, FamilyStudy, PairStudy, Study
+from harness.metrics.transfer_curve import Curve
+from harness.plurals import plural
+from harness.provenance import own_version, versions
+from harness.records import MIN_SIGNALS, Estimate
+from harness.seeds import seed_of
+from leaderboard import escaping, render
+from leaderboard.board.matrix import matrix_of, short_names
+from leaderboard.board.remarks import panel
+from leaderboard.formatting import interval, text
+from leaderboard.plots import inline
+from leaderboard.plots.study_figures import FIGURES, draw
+from leaderboard.reports import audio_examples, study_findings
+
+HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
+"""Measures shown as heat maps; the first two at once."""
+
+METHODS = (
+    "Rates: an unweighted mean over ordered pairs of a reference and another model, for this panel of"
+    " references. Several extractions of a clip, and several controls of a kind, are averaged and count once."
+    " A near copy of a reference counts as that reference.",
+    "Intervals: 95 %. The whole clips of the task are resampled, with one set of samples for all numbers and"
+    " jointly over all pairs (expanded percentiles); where there is one pair, a rate has Wilson's interval"
+    f" and a difference that of Bonett and Price. A difference of a pair needs {MIN_SIGNALS} signals.",
+    "Lift: transfer minus acceptance of the same frequencies, at the same energy, of up to three clips that"
+    " the reference gives another class; paired by signal. Placement: transfer minus acceptance of up to four"
+    " equally loud places of the same clip, paired by signal, where there is such a place.",
+    "Two judges: over the references that both are judged on, on signals whose class both know; the interval"
+    " resamples the same clips for both. Each interval holds by itself: of many comparisons one in twenty is"
+    " expected to miss.",
+    "Flat-earther: a model that rejects what all others accept (R_in), or whose signals nobody else accepts"
+    " (R_out); on the first extraction of each clip. References are judged among references, every other"
+    " model against them. 10,000 shuffles, adjusted p < 0.05 (Benjamini-Hochberg), and an excess over the"
+    " median of the others, counted without the model, whose interval lies above"
+    f" {EXCESS}. Where the same share is as high on matched controls (interval of the difference not above"
+    f" {SPARSE}), the model rejects sparse sound, and nothing is said of its signals.",
+    "Information: on the first extraction of each clip; a jackknife over clips minus its mean over 1,000"
+    " shuffles of the classes, with a permutation p; nothing for too few signals for the number of classes.",
+    "Price of agreement: log2 of how many times the bins of a signal must grow along the reference's own"
+    " ranking until the judge accepts it and everything larger; over clips that both give one class.",
+    "Stability: independent extractions of one clip compared pairwise; measured where a suite has several.",
+)
+"""How the numbers were made."""
+
+
+def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
+    """Write a report.
+
+    Args:
+        out: its folder, made if need be.
+        suite: what was studied.
+        studies: of each task, with the entries and verdicts that it was made of.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    tasks = [_task(out, suite, study, answered) for study, answered in studies]
+    made = {"goodenough": own_version(), **versions()}
+    note = escaping.SYNTHETIC if escaping.is_synthetic(suite) else None
+    content = {s.task: json.loads(to_json(s)) for s, _ in studies}
+    replace_file(
+        out / "study.json",
+        (json.dumps({"note": note, "made with": made, "tasks": content}, indent=1) + "\n").encode(),
+    )
+    context = {
+        "suite": suite.name,
+        "synthetic": note is not None,
+        "banner": note,
+        "terms": study_findings.TERMS,
+        "tasks": tasks,
+        "methods": METHODS,
+        "made": made,
+        "model_columns": MODEL_COLUMNS,
+        "pair_columns": PAIR_COLUMNS,
+        "compared_columns": COMPARED_COLUMNS,
+        "stability_columns": STABILITY_COLUMNS,
+    }
+    replace_file(out / "study.md", markdown(context).encode())
+    replace_file(out / "study.html", render.render("study.html.j2", context).encode())
+    return out / "study.html"
+
+
+def _task(out: Path, suite: Suite, study: Study, answered: Sequence[Answered]) -> dict[str, Any]:
+    entries = [entry for entry, _ in answered]
+    figures = []
+    for name in FIGURES:
+        path = out / "figures" / f"{study.task}-{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if (svg := draw(study, name, path.with_suffix(".png"))) is not None:
+            replace_file(path.with_suffix(".svg"), svg.encode())
+            title = (FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
+            title = f"{title}, {panel(study.n_references)}."
+            picture = Markup(base64.b64encode(svg.encode()).decode())  # noqa: S704 - nothing to escape
+            figures.append((title, picture))
+    return {
+        "study": study,
+        "caption": f"Means over references, {panel(study.n_references)}.",
+        "families": [_family(study, family, entries) for family in study.families],
+        "models": _models(study, entries),
+        "figures": figures,
+        "examples": _examples(suite, study, answered),
+    }
+
+
+def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict[str, Any]:
+    names = short_names(list(study.models))
+    matrix = matrix_of(list(entries), family.family)
+    heat = [(key, Markup(inline.heatmap(matrix, key))) for key in HEAT_MAPS]  # noqa: S704 - escaped there
+    pairs = [
+        (
+            names[p.reference],
+            names[p.judge],
+            *_informed(p),
+            *(("", "") if p.curve is None else _priced(p.curve)),
+        )
+        for p in family.pairs
+    ]
+    compared = [
+        (
+            names[c.first],
+            names[c.second],
+            str(c.n_references),
+            study_findings.told(c.transfer, "difference"),
+            study_findings.told(c.lift, "difference"),
+        )
+        for c in family.compared
+    ]
+    return {
+        "family": family,
+        "findings": study_findings.sentences(study, family),
+        "heat": heat,
+        "pairs": pairs,
+        "compared": compared,
+        "stability": [_stability(s, names) for s in study.stability if s.family == family.family],
+        "flat": [f.sentence(names[f.model]) for f in family.flat_earth],
+    }
+
+
+def _informed(pair: PairStudy) -> tuple[str, str, str]:
+    """Mutual information, what it leaves open, and p; or why nothing is shown."""
+    of = pair.information
+    if of.not_shown_because is not None:
+        return f"not shown: {of.not_shown_because.rstrip('.')}", "", ""
+    p = "" if of.p is None else f"{of.p:.2g}"
+    return study_findings.bits(of.mutual), study_findings.bits(of.left), p
+
+
+def _priced(curve: Curve) -> tuple[str, str]:
+    return study_findings.bits(curve.price_bits), study_findings.told(curve.disagreeing)
+
+
+def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...]:
+    if not stability.measured:
+        return names[stability.reference], str(stability.n_draws), *("not measured",) * 3, ""
+    return (
+        names[stability.reference],
+        str(stability.n_draws),
+        study_findings.told(stability.jaccard),
+        study_findings.ratio(stability.size_ratio),
+        study_findings.told(stability.verdicts_changed),
+        "; ".join(map(study_findings.told, stability.transfer)),
+    )
+
+
+def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """A row for each model: backbone, usual measures, transfer both ways, and what its signals are like."""
+    names, first = short_names(list(study.models)), study.families[0]
+    scores = {
+        entry.model: score
+        for entry in entries
+        for score in entry.scorecard.families
+        if score.family == first.family
+    }
+    portraits = {p.model.repo_id: p for p in study.portraits if p.family == first.family}
+    same = [study.backbones[m.repo_id] for m in study.models]
+    rows: list[tuple[str, ...]] = []
+    for model in study.models:
+        name, whole = model.repo_id, study.whole[model.repo_id]
+        portrait, backbone = portraits.get(name), study.backbones[name]
+        shared = " *" if same.count(backbone) > 1 else ""
+        medians = {} if portrait is None else portrait.medians
+        rows.append(
+            (
+                names[model],
+                backbone.partition("For")[0] + shared,
+                study_findings.told(whole.accuracy),
+                study_findings.told(whole.f1),
+                study_findings.told(rate) if (rate := study.equal_error_rate.get(name)) else "",
+                study_findings.told(first.incoming[name]),
+                study_findings.told(scores[model].rates.lift, "difference") if model in scores else "",
+                study_findings.told(scores[model].rates.placement, "difference") if model in scores else "",
+                study_findings.told(first.outgoing[name]) if name in first.outgoing else "",
+                *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
+            )
+        )
+    return rows
+
+
+_MEASURES = (("size", "{:.3%}"), ("entropy_bits", "{:.1f}"), ("centroid_hz", "{:,.0f}"))
+"""Medians shown in the table of models."""
+
+
+def _median(estimate: Estimate, form: str) -> str:
+    if estimate.low is None:
+        return "" if estimate.value is None else f"{form.format(estimate.value)} [n = {estimate.n}]"
+    value, low, high = (form.format(x) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low} to {high}, n = {estimate.n}]"
+
+
+MODEL_COLUMNS = (
+    *("model", "backbone (* shared)", "accuracy", "macro F1", "equal error rate"),
+    *("transfer: accepts of the others", "lift", "placement", "accepted by the other references"),
+    *("kept share, median", "entropy, bits", "centroid, Hz"),
+)
+
+
+def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[audio_examples.Example]:
+    """Signals that all accept, that nobody else accepts, and that the flat-earther alone rejects."""
+    first = study.families[0]
+    judgements = gather(
+        [(e.model, e.label_map, v) for e, v in answered],
+        suite.counts(study.task),
+        first.family,
+        {e.model.repo_id: likeness.copies(e.likeness) for e, _ in answered},
+    )
+    names = short_names(list(study.models))
+    chosen: dict[str, str] = {}
+    for title, rows in _strata(judgements, first, names):
+        ids = sorted(
+            (str(judgements.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
+        )
+        chosen.update(dict.fromkeys(ids[:2], title))
+    judges = [
+        (names[entry.model], audio_examples.accepted(verdicts, "signal")) for entry, verdicts in answered
+    ]
+    return audio_examples.examples(suite, study.task, chosen, judges)
+
+
+def _strata(judgements: Judgements, family: FamilyStudy, names: Mapping[Any, str]) -> list[tuple[str, Any]]:
+    answers = judgements.of_others(judgements.source, judgements.signals.accepted)
+    accepted, rejected = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
+    found = [
+        ("Accepted by all", (rejected == 0) & (accepted > 0)),
+        ("Accepted by nobody else", (accepted == 0) & (rejected > 0)),
+    ]
+    for each in family.flat_earth:
+        if each.flagged:
+            j = judgements.models.index(each.model)
+            found.append((f"Accepted by {names[each.model]} alone", (accepted == 1) & (answers[:, j] == 1)))
+            found.append((f"Rejected by {names[each.model]} alone", (rejected == 1) & (answers[:, j] == 0)))
+    return found
+
+
+def markdown(context: Mapping[str, Any]) -> str:
+    """The report without pictures and sounds."""
+    parts = [f"# Study of {context['suite']}", ""]
+    if context["banner"] is not None:
+        parts += [f"> **{context['banner']}**", ""]
+    parts += ["## Words", "", *(f"**{term}**: {meaning}\n" for term, meaning in context["terms"])]
+    for task in context["tasks"]:
+        study: Study = task["study"]
+        parts += [
+            f"## {study.task}",
+            "",
+            f"{plural(study.n_references, 'reference')}, "
+            f"{plural(len(study.models) - study.n_references, 'other model')}, "
+            f"{plural(study.n_clips, 'clip')}; signals {study.signals.sha256[:12]}.",
+            "",
+            task["caption"],
+            "",
+            *_table(MODEL_COLUMNS, task["models"]),
+        ]
+        for family in task["families"]:
+            parts += [f"### Family {family['family'].family}", ""]
+            parts += [f"- {sentence}" for sentence in family["findings"]]
+            parts += ["", *_matrix(study, family["family"], task), "#### Flat-earthers", ""]
+            parts += [f"- {sentence}" for sentence in family["flat"]]
+            parts += ["", "#### Pairs", "", *_table(PAIR_COLUMNS, family["pairs"])]
+            parts += ["#### Judges compared", "", *_table(COMPARED_COLUMNS, family["compared"])]
+            parts += ["#### Stability", "", *_table(STABILITY_COLUMNS, family["stability"])]
+    parts += ["## Methods", "", *(f"- {line}" for line in context["methods"]), ""]
+    parts.append("Made with " + ", ".join(f"{name} {v}" for name, v in context["made"].items()) + ".")
+    return "\n".join(parts) + "\n"
+
+
+PAIR_COLUMNS = (
+    *("signals of", "judged by", "mutual information", "left open", "p, permutation"),
+    *("price of agreement, median", "whole clips given another class"),
+)
+COMPARED_COLUMNS = (
+    *("first", "second", "references in common"),
+    *("transfer, first minus second", "lift, first minus second"),
+)
+STABILITY_COLUMNS = (
+    *("reference", "extractions of a clip", "Jaccard of two masks, mean", "ratio of sizes, median"),
+    *("verdicts of others changed", "transfer by extraction"),
+)
+
+
+def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[str]:
+    names = {model.repo_id: name for model, name in short_names(list(study.models)).items()}
+    rows = [
+        (
+            names[name],
+            study_findings.told(family.outgoing[name]) if name in family.outgoing else "",
+            study_findings.told(e),
+        )
+        for name, e in family.incoming.items()
+    ]
+    shared = ("model", "its signals, accepted by the other references", "accepts of the references' signals")
+    asymmetric = [
+        (names[a.repo_id], names[b.repo_id], text(e, "difference"), interval(e, "difference"), str(e.n))
+        for a, b, e in family.asymmetry
+    ]
+    return [
+        *_table(shared, rows),
+        *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetric),
+        *_left_out(family),
+    ]
+
+
+def _left_out(family: FamilyStudy) -> list[str]:
+    n = family.n_asymmetry_left_out
+    if not n:
+        return []
+    pairs = "pair of references is" if n == 1 else "pairs of references are"
+    return [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return ["Nothing to show.", ""]
+    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    return [*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows), ""]

@@ -1,0 +1,106 @@
+"""The first page: what this is in three sentences, a card for each task, what the numbers mean, how to join.
+
+Public: BEST, NEWS, Card, context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from harness.dataset.signals import Suite
+from harness.records import ModelRef
+from leaderboard import exports, urls
+from leaderboard.board import activity
+from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.plots import heatmap
+from leaderboard.site import task_page
+
+BEST = 5
+"""Models of a card."""
+
+NEWS = 6
+"""Events that are told."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One task on the overview."""
+
+    task: str
+    """Its name."""
+    page: str
+    """Path of its page."""
+    ranking: Ranking | None
+    """The current one; None where nothing tells which that is."""
+    why_none: str
+    """Why there is no current one."""
+    best: tuple[tuple[Row, str], ...]
+    """The first rows of the ranking, each with the name of its model."""
+    axis: tuple[float, float]
+    """Ends of their bars."""
+    thumbnail: Markup | None
+    """The matrix in colours."""
+    n_models: int
+    """Models with an entry in the current ranking."""
+    n_references: int
+    """Models whose signals are judged: the panel."""
+    n_clips: int | None
+    """Clips they are from, where the suite is at hand."""
+    n_stale: int
+    """Entries on other signals."""
+    evidence: str | None
+    """Path of the page of sounds."""
+
+
+def context(
+    board: Board, suite: Suite | None, links: Mapping[ModelRef, str], evidence: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the overview speaks of.
+
+    Args:
+        board: the board.
+        suite: whose signals, where they are at hand.
+        links: page of each model.
+        evidence: by task, path of the page of sounds, where there is one.
+    """
+    return {
+        "synthetic": any(ranking.synthetic for ranking in board.rankings),
+        "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
+        "links": links,
+        "home": "index.html",
+        "newest": activity.newest(board.rankings),
+        "news": activity.events(board.rankings, NEWS),
+        "models_page": urls.DIRECTORY,
+        "paper": exports.PAPER,
+        "signals": [r.signals for r in board.current],
+    }
+
+
+def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) -> Card:
+    ranking, stale = board.current_of(task), board.stale(task)
+    rows = () if ranking is None else ranking.rows[:BEST]
+    matrices = () if ranking is None else ranking.matrices
+    n_references = len(matrices[0].references) if matrices else 0
+    n_clips = None
+    if suite is not None and any(t.name == task for t in suite.tasks):
+        references = suite.references(task)
+        n_references = len(references)
+        n_clips = max((r.corpus.n_clips for r in references), default=0)
+    return Card(
+        task=task,
+        page=f"tasks/{urls.task_page(task)}",
+        ranking=ranking,
+        why_none=stale[0].note if ranking is None and stale else "",
+        best=tuple((row, row.name.removeprefix("local/")) for row in rows),
+        axis=task_page.axis_of(rows),
+        thumbnail=Markup(heatmap.thumbnail(matrices[0])) if matrices else None,  # noqa: S704 - numbers only
+        n_models=0 if ranking is None else len(ranking.all_rows),
+        n_references=n_references,
+        n_clips=n_clips,
+        n_stale=sum(len(r.all_rows) for r in stale),
+        evidence=evidence,
+    )

@@ -1,0 +1,47 @@
+"""The page of all models: every entry of every task in one table, by name, for who looks for one of them.
+
+Conventions: places are those within the task and its signals; nothing is ranked across tasks.
+
+Public: COLUMNS, context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.records import ModelRef
+from leaderboard import urls
+from leaderboard.board import columns
+from leaderboard.board.columns import Column
+from leaderboard.board.types import Board
+from leaderboard.site import task_page
+
+_KEYS = ("rank", "model", "lift", "placement", "transfer", "swap", "status", "parameters", "licence", "date")
+_TASK = Column("task", "Task", "What was judged.", lambda row: row.entry.task, "text", None)
+_RANK, _MODEL, *_OTHERS = (column for column in columns.COLUMNS if column.key in _KEYS)
+
+COLUMNS: tuple[Column, ...] = (_RANK, _MODEL, _TASK, *_OTHERS)
+"""The columns of the table."""
+
+
+def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
+    """What the page speaks of.
+
+    Args:
+        board: the board.
+        links: page of each model as seen from this page.
+    """
+    # A shade tells who is tied within a ranking; here several of them are mixed.
+    rows = tuple(replace(row, tie=None) for ranking in board.rankings for row in ranking.all_rows)
+    ordered = tuple(sorted(rows, key=lambda row: (row.rank is None, row.name.lower(), row.entry.path)))
+    return {
+        "home": "index.html",
+        "tasks": [(task, f"tasks/{urls.task_page(task)}") for task in board.tasks],
+        "n_models": len({row.entry.model for row in rows}),
+        "links": links,
+        "synthetic": any(ranking.synthetic for ranking in board.rankings),
+        "shown": task_page.shown(ordered, "all-models", "All entries by name", links, COLUMNS, by="model"),
+        **task_page.HELPERS,
+    }

@@ -1,0 +1,304 @@
+"""The page of a task: every entry in a table that is sorted and filtered in the reader's browser, the matrix.
+
+Conventions: the table stands on the page twice: its first rows as markup, for readers without a script, and
+all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
+`heat.tenths` makes them.
+
+Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown, table_data, axis_of, note,
+remark, explained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, get_args
+
+from markupsafe import Markup
+
+from harness.dataset.signals import Suite
+from harness.documents import FamilyScore
+from harness.records import FAMILIES, Estimate, ModelRef
+from leaderboard import exports, formatting, render, urls
+from leaderboard.board import activity, columns, remarks
+from leaderboard.board.anchors import Anchor
+from leaderboard.board.columns import Column
+from leaderboard.board.model_traits import Mark
+from leaderboard.board.ranking import SHOWN
+from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.plots import heatmap, scatter
+from leaderboard.site import audio_page
+
+FIRST = 50
+"""Rows that stand on the page as markup, and that the script shows at a time."""
+
+
+_FURTHER = (
+    "held_back",
+    "parameters",
+    "licence",
+    "trained_on",
+    "released",
+    "speed",
+    "device",
+    "revision",
+    "date",
+    "status",
+)
+
+COLUMNS: tuple[Column, ...] = (
+    *columns.BOARD,
+    *(c for c in columns.COLUMNS if c.key in _FURTHER),
+)
+"""The columns of the table."""
+
+SHY = ("agreeing_transfer", "silence", "licence", "date")
+"""Columns that a script hides at first where a screen is narrow."""
+
+LATER = (
+    *("matched", "largest", "beyond_largest"),
+    *("held_back", "trained_on", "released", "speed", "device", "revision"),
+)
+"""Columns that it hides at first."""
+
+BOTH_FAMILIES = 2000
+"""Rows up to which the table has the rates of every family; beyond, those of the headline alone."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Rows as they stand on a page."""
+
+    id: str
+    """Of its table."""
+    caption: str
+    """What it is."""
+    columns: tuple[Column, ...]
+    """Its columns; the first two are rank and model."""
+    by: str
+    """Key of the column by which it is sorted at first."""
+    rows: tuple[Row, ...]
+    """The first ones."""
+    n_rows: int
+    """How many there are."""
+    axis: tuple[float, float]
+    """Ends of the bars of the lift."""
+    data: Markup
+    """All rows, for the script."""
+    marks: Mapping[ModelRef, Mark]
+    """What stands beside those that the test of flat-earthers singles out."""
+    anchors: tuple[Anchor, ...] = ()
+    """What stands below them for comparison."""
+
+
+def context(
+    board: Board,
+    task: str,
+    suite: Suite | None,
+    links: Mapping[ModelRef, str],
+    sounds: str | None,
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What the page of a task speaks of.
+
+    Args:
+        board: the board.
+        task: name of the task.
+        suite: whose signals, for what is told of the references; None leaves that out.
+        links: page of each model as seen from this page.
+        sounds: path of the page of the task's sounds, where there is one.
+        marks: of those in the current ranking that the test of flat-earthers singles out.
+    """
+    ranking = board.current_of(task)
+    place = urls.anchor(task)
+    matrices = () if ranking is None else ranking.matrices
+    references = () if suite is None or not suite.has_task(task) else suite.references(task)
+    grid = heatmap.grid(matrices, place, links, () if ranking is None else ranking.all_rows)
+    return {
+        "task": task,
+        "home": "../index.html",
+        "current": None if ranking is None else _board(ranking, f"board-{place}", links, marks),
+        "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
+        "stale": [
+            _board(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
+        ],
+        "columns": COLUMNS,
+        "links": links,
+        "scatters": [] if ranking is None else list(_scatters(ranking, links)),
+        "n_drawn": scatter.MOST,
+        "both_families": BOTH_FAMILIES,
+        "headline_family": FAMILIES[0],
+        "newest": None if ranking is None else activity.newest([ranking]),
+        **HELPERS,
+        "grid": None if grid is None else render.embed(grid),
+        "n_candidates": SHOWN,
+        "n_left_out": matrices[0].n_left_out if matrices else 0,
+        "figure": f"../figures/{place}-transfer.svg",
+        "figure_name": place,
+        "data": f"../data/{place}",
+        "references": references,
+        "evidence": sounds,
+        "why_silent": audio_page.why_silent(suite, task) if references and suite is not None else None,
+    }
+
+
+def note(row: Row) -> str:
+    """Why an entry is not ranked, or is to be looked at twice; empty where neither is so."""
+    reason = remarks.unranked(row.entry)
+    odd = row.status.name in ("failed", "invalidated", "stale")
+    return row.status.note if odd and row.status.note not in reason else reason
+
+
+def remark(row: Row) -> str:
+    """Which references it counts as or was made from, in a few words; empty where there are none."""
+    entry = row.entry
+    copies = [f"counts as {name}" for name in remarks.copies_of(entry)]
+    return "; ".join([*copies, *(f"made from {name}, by its card" for name in remarks.made_from(entry))])
+
+
+def explained(row: Row) -> str:
+    """The same in sentences."""
+    return " ".join(remarks.likenesses(row.entry))
+
+
+HELPERS: Mapping[str, Any] = MappingProxyType(
+    {
+        "note": note,
+        "remark": remark,
+        "explained": explained,
+        "hub_page": urls.hub_page,
+        "of_anchor": exports.of_anchor,
+    }
+)
+"""What the template of a table asks."""
+
+
+def shown(
+    rows: tuple[Row, ...],
+    id: str,
+    caption: str,
+    links: Mapping[ModelRef, str],
+    shown_columns: tuple[Column, ...] = COLUMNS,
+    by: str = "rank",
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+    anchors: tuple[Anchor, ...] = (),
+) -> Shown:
+    """Rows as a table of a page.
+
+    Args:
+        rows: all of them, in the order in which they stand at first.
+        id: of the table.
+        caption: what it is.
+        links: page of each model as seen from this page.
+        shown_columns: its columns, rank and model first.
+        by: key of the column that the rows are sorted by.
+        marks: of those among the rows that the test of flat-earthers singles out.
+        anchors: what stands below them for comparison.
+    """
+    data = render.embed(table_data(rows, links, shown_columns, by, marks, anchors))
+    axis = axis_of(rows, anchors)
+    return Shown(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
+
+
+def table_data(
+    rows: tuple[Row, ...],
+    links: Mapping[ModelRef, str],
+    shown_columns: tuple[Column, ...] = COLUMNS,
+    by: str = "rank",
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+    anchors: tuple[Anchor, ...] = (),
+) -> dict[str, Any]:
+    """All rows as the script reads them.
+
+    A row is [page, is a reference, best place, worst place, tie, note, architecture, is on the Hub, mark,
+    best and worst place without any one reference, remark, remark in sentences], then a value for each
+    column: a number, a text, or [value, low, high, n] of an estimate. A mark is [words, evidence], or nothing
+    where the test of flat-earthers does not single the model out. Each further family has a row for each of
+    these, with values of the columns it names. An anchor is [name, meaning], then its values.
+    """
+    return {
+        "first": FIRST,
+        "by": by,
+        "axis": [round(1000 * end) for end in axis_of(rows, anchors)],
+        "columns": [
+            [c.key, c.header, c.kind, 2 if c.key in LATER else int(c.key in SHY)] for c in shown_columns
+        ],
+        "rows": [_row(row, links, shown_columns, marks.get(row.entry.model)) for row in rows],
+        "anchors": [_anchor(anchor, shown_columns) for anchor in anchors],
+        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, shown_columns)],
+    }
+
+
+def axis_of(rows: Iterable[Row], anchors: Iterable[Anchor] = ()) -> tuple[float, float]:
+    """The ends of an axis that holds every interval of the lift, and 0; in tenths."""
+    scores = [*(row.entry.scorecard.headline for row in rows), *(anchor.score for anchor in anchors)]
+    lifts = [score.rates.lift for score in scores if score is not None]
+    ends = [min(max(end, -1.0), 1.0) for e in lifts for end in (e.low, e.high, e.value) if end is not None]
+    return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
+        math.ceil(10 * max(ends, default=0.0)), 1
+    ) / 10
+
+
+def _anchor(anchor: Anchor, shown_columns: tuple[Column, ...]) -> list[Any]:
+    values = (exports.of_anchor(anchor, column.key) for column in shown_columns)
+    return [anchor.name, anchor.meaning, *(None if e is None else [*heatmap.tenths(e), e.n] for e in values)]
+
+
+def _row(
+    row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, ...], mark: Mark | None
+) -> list[Any]:
+    entry = row.entry
+    places = (row.rank_low, row.rank_high, row.tie)
+    head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
+    on_hub = int(urls.hub_page(row.name) is not None)
+    of_model = (formatting.architecture(entry.facts.architecture), on_hub)
+    more = (mark, row.panel_low, row.panel_high, remark(row), explained(row))
+    return [*head, *of_model, *more, *(_value(c, row) for c in shown_columns)]
+
+
+def _others(rows: tuple[Row, ...], shown_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+    """The rates of the families that are not the headline."""
+    if len(rows) > BOTH_FAMILIES:
+        return []
+    keys = [c.key for c in columns.RATES if c in shown_columns]
+    found = []
+    for family in FAMILIES[1:]:
+        scores = [{f.family: f for f in row.entry.scorecard.families}.get(family) for row in rows]
+        if any(scores):
+            found.append({"family": family, "at": keys, "rows": [_rates(score, keys) for score in scores]})
+    return found
+
+
+def _rates(score: FamilyScore | None, keys: Iterable[str]) -> list[Any]:
+    estimates = [None if score is None else getattr(score.rates, key) for key in keys]
+    return [None if e is None else [*heatmap.tenths(e), e.n] for e in estimates]
+
+
+def _value(column: Column, row: Row) -> Any:
+    value = column.read(row)
+    if isinstance(value, Estimate):
+        return [*heatmap.tenths(value), value.n]
+    return value[:7] if column.key == "revision" and isinstance(value, str) else value
+
+
+def _board(
+    ranking: Ranking,
+    id: str,
+    links: Mapping[ModelRef, str],
+    marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
+) -> tuple[Ranking, Shown]:
+    which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
+    panel = remarks.panel(ranking.n_references)
+    caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals, {panel}"
+    return ranking, shown(ranking.all_rows, id, caption, links, marks=marks, anchors=ranking.anchors)
+
+
+def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple[scatter.Kind, int, Markup]]:
+    """What lies below, how many models could be drawn, and the picture."""
+    for kind in get_args(scatter.Kind):
+        picture = scatter.drawn(ranking.rows, kind, links)
+        if picture is not None:
+            n = len(scatter.points(ranking.rows, kind))
+            yield kind, n, Markup(picture)  # noqa: S704 - its texts are escaped
