@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.dataset.corpora import open_corpus
-    from harness.dataset.signals import load as load_signals
+    from harness.dataset.suites import load as load_signals
     from harness.documents import Entry, Scorecard, from_json, to_json
     from harness.entries.validate import problems
     from harness.errors import GoodenoughError
     from harness.evaluation.runner import evaluate
     from harness.extract import SEARCHES
-    from harness.extract.reference import add as add_reference
+    from harness.extract.build_reference import add as add_reference
     from harness.labels import harmonise
     from harness.metrics.scorecard import summarise
     from harness.models import load as load_model
@@ -33,13 +33,13 @@ _DOORS = {
     "SEARCHES": "harness.extract:SEARCHES",
     "Scorecard": "harness.documents:Scorecard",
     "TASKS": "harness.tasks:TASKS",
-    "add_reference": "harness.extract.reference:add",
+    "add_reference": "harness.extract.build_reference:add",
     "evaluate": "harness.evaluation.runner:evaluate",
     "find_task": "harness.tasks:find",
     "from_json": "harness.documents:from_json",
     "harmonise": "harness.labels:harmonise",
     "load_model": "harness.models:load",
-    "load_signals": "harness.dataset.signals:load",
+    "load_signals": "harness.dataset.suites:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
     "problems": "harness.entries.validate:problems",
     "summarise": "harness.metrics.scorecard:summarise",

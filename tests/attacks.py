@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset.signals import Suite, spectrum_of
+from harness.dataset.suites import Suite, spectrum_of
 from harness.documents import Entry
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.dataset.schema import verdict_table
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
+from harness.dataset.parquet_schema import verdict_table
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
 from harness.entries import store
 from harness.entries.verification import KnownAnswer, Verification

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from harness.cli.terminal import open_suite
-from harness.dataset import schema
+from harness.cli.common import open_suite
+from harness.dataset import parquet_schema
 from harness.documents import Entry
 from harness.entries import store
 from harness.entries.validate import problems
@@ -95,4 +95,6 @@ def entry_changed(folder: Path, root: Path, change: Callable[[Entry], Entry]) ->
 def _table(rows: pd.DataFrame) -> pa.Table:
     for name in ("draw", "level", "replicate"):
         rows[name] = rows[name].astype("Int32")
-    return pa.Table.from_pandas(rows, schema.VERDICTS, preserve_index=False).replace_schema_metadata(None)
+    return pa.Table.from_pandas(rows, parquet_schema.VERDICTS, preserve_index=False).replace_schema_metadata(
+        None
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoints import Checkpoint
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.documents import BatchProof, Entry, from_json, to_json
 from harness.entries import store, suite_check, verification
 from harness.entries.validate import problems
@@ -73,7 +73,7 @@ class Forgery:
 
 
 @cache
-def sound(base: Path) -> tuple[signals.Suite, Entry, tuple[Verdict, ...]]:
+def sound(base: Path) -> tuple[suites.Suite, Entry, tuple[Verdict, ...]]:
     """The suite, and a sound entry on it with its verdicts.
 
     Args:
@@ -183,7 +183,7 @@ def rows(
     return apply
 
 
-SUITES: list[signals.Suite] = []
+SUITES: list[suites.Suite] = []
 """The suite of the sound entry, as soon as there is one."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from harness.dataset import shards
+from harness.dataset import parquet_io
 from harness.documents import from_json
 from harness.manifest import Manifest
 from tests import forked
@@ -87,7 +87,7 @@ class Lab:
         """Whether a folder is what was published here: every file, and none beside."""
         manifest = from_json(Manifest, (self.signals / ".published/manifest.json").read_bytes())
         here = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-        same = all(shards.sha256_of(folder / path) == sha256 for path, sha256 in manifest.files.items())
+        same = all(parquet_io.sha256_of(folder / path) == sha256 for path, sha256 in manifest.files.items())
         return same and here == {*manifest.files, "manifest.json", ".lock", ".source.json"}
 
     def make_signals(self) -> None:

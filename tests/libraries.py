@@ -49,7 +49,7 @@ import harness.dataset.publish
 import harness.entries.export
 import harness.entries.validate
 import harness.evaluation.runner
-import harness.extract.run
+import harness.extract.runner
 import harness.hub.fetching
 import harness.hub.pushing
 import harness.models

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from harness.dataset import build
-from harness.dataset.layout import ANCHORS, MANIFEST, VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset import writer
+from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import to_json
 from harness.entries import store
 from harness.records import FAMILIES
@@ -65,7 +65,7 @@ def of_clips(
         )
         skipped = tuple(s for s in record.skipped if s.clip_id in clip_ids)
         part = dataclasses.replace(record, counts=counts, skipped=skipped)
-        build.add_reference(root, of_task, part, clips, some, masks_only=True)
+        writer.add_reference(root, of_task, part, clips, some, masks_only=True)
     return Suite(root, "local/part")
 
 

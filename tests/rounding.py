@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.extract import aims
+from harness.extract import objectives
 from harness.records import MIN_MARGIN, PROOF_TOLERANCE
 
 LOGIT = PROOF_TOLERANCE["float32"]
@@ -42,7 +42,7 @@ def leads() -> Iterator[list[float]]:
         seen.append(abs(value - MIN_MARGIN))
         return value
 
-    honest = aims.lead
+    honest = objectives.lead
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aims, "lead", lead)
+        patch.setattr(objectives, "lead", lead)
         yield seen

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from harness import cli
-from harness.cli.terminal import open_suite
+from harness.cli.common import open_suite
 from harness.entries import store
 from harness.records import FAMILIES
 from harness.starter import root

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness import audio, spectra
-from harness.dataset import build, schema, signals
+from harness.dataset import parquet_schema, suites, writer
 from harness.documents import Entry, ReferenceCounts, RunSettings
 from harness.evaluation.runner import evaluate
 from harness.manifest import CorpusRef, ReferenceRecord
@@ -66,7 +66,7 @@ def signal_of(clip: Clip, repo_id: str, family: str, draw: int, levels: bool) ->
     waveform = spectra.keep(spectra.spectrum(clip.waveform), mask, n_samples)
     nested = None
     if levels:
-        sizes = schema.level_sizes(int(mask.sum()), len(mask))
+        sizes = parquet_schema.level_sizes(int(mask.sum()), len(mask))
         nested = np.zeros(len(mask), dtype=np.uint8)
         for level, bins in enumerate(
             np.split(rng.permutation(np.flatnonzero(~mask)), sizes[1:-1] - sizes[0])
@@ -122,17 +122,17 @@ def add(root: Path, repo_id: str, n_draws: int = 1, levels: bool = False) -> Non
         skipped=(),
         run=RunSettings("0", {}, "toy", "cpu", "float32", 1, "toy", 0.0, "2026-01-01T00:00:00Z"),
     )
-    build.add_reference(root, TASK, record, clips, found)
+    writer.add_reference(root, TASK, record, clips, found)
 
 
-def small_suite(root: Path) -> signals.Suite:
+def small_suite(root: Path) -> suites.Suite:
     """The suite, in a folder."""
     add(root, "toys/a", levels=True)
     add(root, "toys/b", n_draws=2)
-    return signals.load(str(root))
+    return suites.load(str(root))
 
 
-def entry_on(suite: signals.Suite, out: Path) -> tuple[Entry, list[Verdict]]:
+def entry_on(suite: suites.Suite, out: Path) -> tuple[Entry, list[Verdict]]:
     """An entry of `Loud` and its verdicts."""
     result = evaluate(Loud(), LABELS, suite, TASK, out)  # type: ignore[arg-type]
     return result.entry, [Verdict(**{**row, "p": tuple(row["p"])}) for row in result.verdicts.to_pylist()]

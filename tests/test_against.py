@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.documents import Entry
 from harness.entries import store
 from harness.entries.suite_check import problems
@@ -20,19 +20,19 @@ Change = Callable[[list[Verdict]], list[Verdict]]
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> signals.Suite:
+def suite(tmp_path: Path) -> suites.Suite:
     return small_suite(tmp_path / "signals")
 
 
 @pytest.fixture
-def made(suite: signals.Suite, tmp_path: Path) -> tuple[Entry, list[Verdict]]:
+def made(suite: suites.Suite, tmp_path: Path) -> tuple[Entry, list[Verdict]]:
     """An entry and its verdicts."""
     return entry_on(suite, tmp_path / "results")
 
 
 @pytest.fixture
 def against(
-    suite: signals.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path
+    suite: suites.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path
 ) -> Callable[[Change], list[str]]:
     """What is found after a change of the verdicts."""
 
@@ -140,7 +140,7 @@ def test_swaps_of_clips_of_the_same_class_in_another_order_or_too_few_are_named(
     [("n_signals", 3), ("n_accepted", 0), ("n_clips", 3), ("n_agreed", 0), ("correlation", 0.123)],
 )
 def test_a_likeness_other_than_the_verdicts_and_the_suite_give_is_named(
-    suite: signals.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path, field: str, value: float
+    suite: suites.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path, field: str, value: float
 ) -> None:
     entry, verdicts = made
     near, *others = entry.likeness
@@ -154,7 +154,7 @@ def test_a_likeness_other_than_the_verdicts_and_the_suite_give_is_named(
 
 @pytest.mark.parametrize(("shift", "n_problems"), [(9e-7, 0), (1.1e-6, 1)])
 def test_a_correlation_may_differ_by_rounding(
-    suite: signals.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path, shift: float, n_problems: int
+    suite: suites.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path, shift: float, n_problems: int
 ) -> None:
     entry, verdicts = made
     near, *others = entry.likeness
@@ -165,7 +165,7 @@ def test_a_correlation_may_differ_by_rounding(
 
 
 def test_a_likeness_that_lacks_a_reference_is_named(
-    suite: signals.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path
+    suite: suites.Suite, made: tuple[Entry, list[Verdict]], tmp_path: Path
 ) -> None:
     entry, verdicts = made
     changed = dataclasses.replace(entry, likeness=entry.likeness[:1])
@@ -173,7 +173,7 @@ def test_a_likeness_that_lacks_a_reference_is_named(
     assert line.startswith("likeness: 1 parts, expected 2, one per reference")
 
 
-def test_an_entry_of_another_protocol_is_not_held_against_a_suite(suite: signals.Suite) -> None:
+def test_an_entry_of_another_protocol_is_not_held_against_a_suite(suite: suites.Suite) -> None:
     (folder, *_) = store.find(Path(__file__).parent / "data" / "protocol1")
     (line,) = problems(folder, suite)
     assert line == f"protocol: 1, expected {PROTOCOL}; evaluate again with: goodenough evaluate MODEL"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.dataset.schema import verdict_table
+from harness.dataset.parquet_schema import verdict_table
 from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts
 from harness.metrics.anchors import best_reference, consensus
 from harness.metrics.estimates import clustered

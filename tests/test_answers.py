@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.entries import store
 from harness.evaluation import runner
 from tests import toys
@@ -35,19 +35,19 @@ class Counted(Loud):
         return super().logits(waveforms, sample_rate_hz)
 
 
-def evaluated(suite: signals.Suite, out: Path) -> Result:
+def evaluated(suite: suites.Suite, out: Path) -> Result:
     model: Any = Counted()
     result = runner.evaluate(model, LABELS, suite, TASK, out)
     return dataclasses.replace(result.entry, run=None), result.verdicts.to_pylist(), model.n_heard
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> signals.Suite:
+def suite(tmp_path_factory: pytest.TempPathFactory) -> suites.Suite:
     return small_suite(tmp_path_factory.mktemp("suite"))
 
 
 @pytest.fixture
-def whole(suite: signals.Suite, tmp_path: Path) -> tuple[Result, Path, bytes]:
+def whole(suite: suites.Suite, tmp_path: Path) -> tuple[Result, Path, bytes]:
     """The result, and the file of answers with its bytes."""
     result = evaluated(suite, tmp_path / "out")
     [path] = (tmp_path / "out").rglob("*.jsonl")
@@ -60,7 +60,7 @@ MANY = 60
 
 @pytest.mark.parametrize("n", [2, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_a_flipped_bit_costs_its_line_and_the_result_is_equal(
-    suite: signals.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes], n: int
+    suite: suites.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes], n: int
 ) -> None:
     (entry, rows, n_heard), path, data = whole
     rng = random.Random(n)
@@ -101,7 +101,7 @@ SOME = {*random.Random(0).sample(KINDS, 3), "of an earlier version"}
     "kind", [pytest.param(k, marks=() if k in SOME else pytest.mark.slow, id=k) for k in KINDS]
 )
 def test_whatever_became_of_the_file_the_result_is_equal(
-    suite: signals.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes], kind: str
+    suite: suites.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes], kind: str
 ) -> None:
     (entry, rows, _), path, data = whole
     path.write_bytes(dict(changes(data))[kind])
@@ -113,7 +113,7 @@ def test_whatever_became_of_the_file_the_result_is_equal(
 
 
 def test_a_line_of_an_earlier_version_that_holds_no_answers_is_asked_again(
-    suite: signals.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes]
+    suite: suites.Suite, tmp_path: Path, whole: tuple[Result, Path, bytes]
 ) -> None:
     (entry, rows, _), path, data = whole
     lines = [line[9:] for line in data.splitlines(keepends=True)]
@@ -126,7 +126,7 @@ def test_a_line_of_an_earlier_version_that_holds_no_answers_is_asked_again(
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
-def test_a_damaged_shard_costs_what_was_damaged(suite: signals.Suite, tmp_path: Path, is_whole: bool) -> None:
+def test_a_damaged_shard_costs_what_was_damaged(suite: suites.Suite, tmp_path: Path, is_whole: bool) -> None:
     entry, rows, n_heard = evaluated(suite, tmp_path / "whole")
     for i in (1, 2):
         model: Any = Counted()

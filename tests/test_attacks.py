@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from harness import labels, models
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.evaluation import runner

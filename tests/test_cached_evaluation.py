@@ -10,8 +10,8 @@ import pytest
 
 from harness import cli, provenance
 from harness.cli import cached_evaluation
-from harness.cli.terminal import Opening
-from harness.dataset.signals import load
+from harness.cli.common import Opening
+from harness.dataset.suites import load
 from harness.documents import from_json, to_json
 from harness.entries import store
 from tests import toys

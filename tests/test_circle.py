@@ -17,8 +17,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from harness.dataset import shards
-from harness.dataset.signals import load
+from harness.dataset import parquet_io
+from harness.dataset.suites import load
 from harness.documents import Entry, from_json, to_json
 from harness.manifest import Manifest
 from tests.lab import GUEST, REFERENCES, SIGNALS, SUBMISSIONS, VISITOR, Lab
@@ -110,7 +110,7 @@ def test_what_is_published_is_one_commit_with_a_tag_and_a_manifest_of_every_file
     assert {*manifest.files, "manifest.json"} == {*files} - {".gitattributes"}
     published = lab.signals / ".published"
     for path, sha256 in manifest.files.items():
-        assert shards.sha256_of(published / path) == sha256
+        assert parquet_io.sha256_of(published / path) == sha256
         assert (published / path).read_bytes() == files[path]
     head = yaml.safe_load(files["README.md"].decode().split("---")[1])
     assert head["license"] == "cc-by-4.0"

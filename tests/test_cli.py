@@ -23,8 +23,8 @@ import pytest
 import soundfile
 
 from harness import cli
-from harness.cli import terminal
-from harness.dataset.signals import load
+from harness.cli import common
+from harness.dataset.suites import load
 from tests import toys
 
 ROOT = Path(__file__).parent.parent
@@ -277,7 +277,7 @@ def test_unfinished_work_is_not_continued_by_a_command_that_asks_for_other_work(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.dataset.build.add_reference", killed)
+        patch.setattr("harness.dataset.writer.add_reference", killed)
         assert run(*command, *usual) == 130
     capsys.readouterr()
     for changed, what in [
@@ -713,7 +713,7 @@ def test_the_command_that_comes_next_is_the_one_that_was_given(given: list[str])
     @click.option("--share", type=float, default=0.5)
     @click.option("--json", "as_json", is_flag=True)
     def verb(**parameters: Any) -> None:
-        shown.append((parameters, terminal.command_line("as_json")))
+        shown.append((parameters, common.command_line("as_json")))
 
     verb.main(given, prog_name="tool verb", standalone_mode=False)
     tool, name, *again = shlex.split(shown[0][1])

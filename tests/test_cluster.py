@@ -20,20 +20,20 @@ import pytest
 import soundfile
 
 from harness import checkpoints, cli, labels, tasks
-from harness.cluster import crew as crews
-from harness.cluster import door, worker
-from harness.cluster.crew import Crew, Piece
-from harness.cluster.door import Door
-from harness.cluster.room import Node, Shape, Wishes, shape_of
-from harness.cluster.spread import Spread, spread
+from harness.cluster import ray_client, worker
+from harness.cluster import worker_pool as crews
+from harness.cluster.ray_client import Door
+from harness.cluster.ray_engine import Spread, spread
+from harness.cluster.resources import Node, Shape, Wishes, shape_of
 from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, own_build
-from harness.dataset import signals
+from harness.cluster.worker_pool import Crew, Piece
+from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
 from harness.entries import store
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.evaluation.answer_cache import Book
-from harness.extract import SEARCHES, reference
+from harness.extract import SEARCHES, build_reference
 from harness.journal import Journal
 from tests import forked, rounding, toys
 from tests.test_kill import left_behind, n_finished, wait_for
@@ -52,7 +52,7 @@ def address() -> Iterator[str]:
         patch.delenv("RAY_ADDRESS", raising=False)
         # Ray has its workers give way to everything else on the machine: other tests would hold them up.
         patch.setenv("RAY_worker_niceness", "0")
-        patch.setattr(door, "_STORE_BYTES", 80 << 20)
+        patch.setattr(ray_client, "_STORE_BYTES", 80 << 20)
         opened = Door(None)
         yield ray.get_runtime_context().gcs_address
         opened.close()
@@ -212,7 +212,7 @@ def add(team: Spread, world: Path, out: Path) -> None:
     searches = [dataclasses.replace(SEARCHES["responsibility"], repetitions=2), SEARCHES["minimal"]]
     classifier = team.open(checkpoints.resolve(str(world / "ear")))
     label_map = labels.harmonise(classifier.class_names, task)
-    reference.add(classifier, label_map, task, corpus, searches, out, engine=team.extract)
+    build_reference.add(classifier, label_map, task, corpus, searches, out, engine=team.extract)
 
 
 def slowly(command: list[str]) -> int:
@@ -296,7 +296,7 @@ class Toy:
 def crew_of(toy: type, monkeypatch: pytest.MonkeyPatch, said: list[str], workers: int = 2) -> Crew:
     import ray
 
-    monkeypatch.setattr(door, "Worker", toy)
+    monkeypatch.setattr(ray_client, "Worker", toy)
     # Nodes need not have the tests: what comes from here goes with the work.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     return Crew(Wishes(workers=workers, cpus_per_worker=0.5), None, said.append)
@@ -531,7 +531,7 @@ def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, t
 
 def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path, tmp_path: Path) -> None:
     root = world / "signals"
-    wanted = Signals("local/signals", None, folder_of(root), sha256_of(root / signals.MANIFEST))
+    wanted = Signals("local/signals", None, folder_of(root), sha256_of(root / suites.MANIFEST))
     for changed, found in (
         ({"folder": Folder(tmp_path / "none")}, "no signals folder"),
         ({"sha256": "0" * 64}, "is not the local/signals of this command"),

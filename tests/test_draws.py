@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import hypergeom
 
-from harness.cli.terminal import open_suite
+from harness.cli.common import open_suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.metrics.likeness import copies, likeness_of, suspects

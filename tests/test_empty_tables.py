@@ -69,7 +69,7 @@ def test_no_verb_writes_a_head_without_a_body(
     world: Path, tmp_path: Path, verb: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if verb.startswith("export"):  # a board on which nothing stands, not even a reference
-        monkeypatch.setattr("harness.dataset.signals.Suite.verdicts", lambda _: [])
+        monkeypatch.setattr("harness.dataset.suites.Suite.verdicts", lambda _: [])
     out = tmp_path / "out"
     words = [str(word) for word in commands(world, out)[verb]]
     if verb == "export parquet":

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from harness import cli
-from harness.dataset import build, signals
+from harness.dataset import suites, writer
 from harness.entries import store
 from harness.entries.validate import problems
 from harness.errors import BadInput, NotValid
@@ -38,7 +38,7 @@ class Candidate(Loud):
 def suite(tmp_path):
     add_signals(tmp_path / "signals", levels=True)
     add_signals(tmp_path / "signals", "toys/b", seed=1)
-    return signals.load(str(tmp_path / "signals"))
+    return suites.load(str(tmp_path / "signals"))
 
 
 def evaluated(suite, out, candidate=None, **options):
@@ -69,7 +69,7 @@ def test_what_was_judged_is_not_asked_again(suite, tmp_path):
 def test_a_new_reference_costs_its_own_signals_alone(suite, tmp_path):
     evaluated(suite, tmp_path / "out")
     add_signals(suite.root, "toys/c", seed=2)
-    grown = signals.load(str(suite.root))
+    grown = suites.load(str(suite.root))
     entry, rows, n = evaluated(grown, tmp_path / "out")
     assert n <= 4 * 2 * 9, "four clips, two families, a signal and eight controls at most"
     whole = evaluated(grown, tmp_path / "elsewhere")
@@ -172,8 +172,8 @@ def proofless(candidate):
 def test_a_suite_of_three_clips_alone_is_proven_on_eight_sounds_all_the_same(tmp_path):
     clips = [clip_of(i) for i in range(3)]
     found = [dataclasses.replace(signal_of(c, "toys/a", f), degenerate=True) for c in clips for f in FAMILIES]
-    build.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), clips, found)
-    entry, rows, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
+    writer.add_reference(tmp_path / "signals", TASK, record_of("toys/a", FAMILIES), clips, found)
+    entry, rows, _ = evaluated(suites.load(str(tmp_path / "signals")), tmp_path / "out")
     assert {row["stimulus"] for row in rows} == {"whole", "silence"}
     assert entry.proof.n == 8
 
@@ -195,7 +195,7 @@ def large(tmp_path_factory):
     root = tmp_path_factory.mktemp("large")
     for name, seed in (("toys/a", 0), ("toys/b", 1)):
         add_signals(root, name, seed=seed, clips=range(N_LARGE))
-    return signals.load(str(root))
+    return suites.load(str(root))
 
 
 @pytest.fixture(scope="module")
@@ -248,8 +248,8 @@ def test_live_estimates_are_those_of_the_scorecard_with_draws_and_without_some_s
         pairs = zip(clips, classes, strict=True)
         some = [signal_of(clip, name, expected=label, seed=1) for clip, label in pairs]
         record = record_of(name, FAMILIES[:1], 24, seed=1)
-        build.add_reference(tmp_path / "signals", TASK, record, clips, some)
-    suite, seen = signals.load(str(tmp_path / "signals")), []
+        writer.add_reference(tmp_path / "signals", TASK, record, clips, some)
+    suite, seen = suites.load(str(tmp_path / "signals")), []
     entry, _, _ = evaluated(suite, tmp_path / "out", progress=lambda n, total, live: seen.append(live))
     now, family = seen[-1].now(), entry.scorecard.headline
     assert [cell.n_unswapped for cell in family.cells] == [0, 0, 24]
@@ -276,8 +276,8 @@ def test_a_near_copy_of_a_reference_is_left_out_of_its_means(tmp_path):
     ]
     add_signals(tmp_path / "signals", clips=clips)
     record = record_of("toys/b", FAMILIES[:1], 40)
-    build.add_reference(tmp_path / "signals", TASK, record, clips, copied)
-    entry, _, _ = evaluated(signals.load(str(tmp_path / "signals")), tmp_path / "out")
+    writer.add_reference(tmp_path / "signals", TASK, record, clips, copied)
+    entry, _, _ = evaluated(suites.load(str(tmp_path / "signals")), tmp_path / "out")
     a, b = entry.likeness
     assert (a.is_copy, b.is_copy) == (False, True)
     assert (b.n_signals, b.n_accepted, b.n_clips, b.n_agreed) == (40, 40, 40, 40)
@@ -315,7 +315,7 @@ def test_rates_over_visible_signals_leave_out_what_the_model_cannot_hear(suite, 
 def _tabled(entry, rows):
     import pyarrow as pa
 
-    from harness.dataset.schema import VERDICTS
+    from harness.dataset.parquet_schema import VERDICTS
 
     return entry, pa.Table.from_pylist(rows, VERDICTS)
 
@@ -414,7 +414,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (model,) = (m for m in root.models("candidate") if "genre" in m.name)
-    suite = signals.load(str(root.embedded()))
+    suite = suites.load(str(root.embedded()))
     clip_ids = [line.clip_id for line in suite.clip_lines("music-genre")][:24]
     part = parts.of_clips(suite, "music-genre", clip_ids, tmp_path / "part")
     tmp_path = tmp_path / "results"
@@ -459,7 +459,7 @@ def test_a_task_at_48_khz_is_extracted_and_judged_by_models_of_either_rate(
         command = ["extract", tmp_path / name, "--task", tmp_path / "wide.yaml", "--corpus", corpus]
         command += ["--search", "minimal", "--out", tmp_path / "signals"]
         assert cli.run([str(part) for part in command]) == 0
-    suite = signals.load(str(tmp_path / "signals"))
+    suite = suites.load(str(tmp_path / "signals"))
     assert {line.n_samples for line in suite.clip_lines("wide")} == {12_000}
     for name in ("narrow", "wide"):
         out = tmp_path / f"{name}-results"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import load
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import load
 from harness.documents import ReferenceCounts, to_json
 from harness.entries import store
 from harness.metrics import flat_earth

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.entries import held_back, store
 from tests.lab import GUEST, VISITOR, Lab
 

@@ -13,7 +13,7 @@ import pytest
 import harness
 from harness import documents, records
 from harness.cli import VERBS
-from harness.dataset import schema
+from harness.dataset import parquet_schema
 from harness.extract import SEARCHES
 from harness.metrics.panels import METRICS
 from harness.tasks import TASKS
@@ -48,14 +48,14 @@ def test_the_verbs_of_the_contract_are_all_there():
 
 
 def test_the_verdict_schema_is_frozen():
-    assert schema.VERDICTS.names == [
+    assert parquet_schema.VERDICTS.names == [
         *("task", "reference", "family", "draw", "level", "clip_id", "signal_id"),
         *("stimulus", "replicate", "other_clip", "n_samples"),
         *("truth", "expected", "predicted_raw", "predicted", "p_expected", "p"),
         *("seconds_seen", "energy_seen"),
     ]
-    assert schema.VERDICTS.field("p").type == pa.list_(pa.float32())
-    assert set(schema.VERDICTS.names) == {f.name for f in dataclasses.fields(records.Verdict)}
+    assert parquet_schema.VERDICTS.field("p").type == pa.list_(pa.float32())
+    assert set(parquet_schema.VERDICTS.names) == {f.name for f in dataclasses.fields(records.Verdict)}
 
 
 def test_names_that_others_rely_on_change_only_with_the_protocol():

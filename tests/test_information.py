@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import accuracy_score, precision_score, roc_curve
 
 from harness import spectra
-from harness.extract import run
+from harness.extract import runner
 from harness.extract.minimal import Minimal
 from harness.journal import Journal
 from harness.metrics.estimates import clip_weights
@@ -334,7 +334,7 @@ def test_models_of_equal_accuracy_and_other_bands_are_told_apart_by_information_
     for name, ear in (("low", Ear(low)), ("high", Ear(high))):
         said[name] = ear.logits([clip.waveform for clip in clips], RATE).argmax(axis=1)
         journal = Journal(tmp_path / name, {}, "")
-        found = run.extract(ear, name, label_map, clips, [Minimal()], journal)
+        found = runner.extract(ear, name, label_map, clips, [Minimal()], journal)
         masks = [s.mask for each in found for s in each.signals if not s.degenerate]
         use[name] = mel_use(masks, 800, RATE)
         journal.close()

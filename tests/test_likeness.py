@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.dataset import signals
-from harness.dataset.signals import Suite
+from harness.dataset import suites
+from harness.dataset.suites import Suite
 from harness.documents import NearCopy
 from harness.metrics.likeness import copies, likeness_of
 from harness.records import FAMILIES, LabelMap, ModelRef
@@ -63,7 +63,7 @@ def test_only_the_references_that_are_copied_are_named() -> None:
 def suite(tmp_path: Path) -> Suite:
     """Four clips, the even ones `spoof` at a probability of .75, the others `bonafide`."""
     toys.add_signals(tmp_path)
-    return signals.load(str(tmp_path))
+    return suites.load(str(tmp_path))
 
 
 def answers(p_spoof: list[float], accepted: list[bool], label_map: LabelMap = MAP) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def test_signals_of_a_class_that_is_not_known_are_not_counted(suite: Suite) -> N
 
 def test_every_reference_is_compared_in_order_of_the_names(tmp_path: Path, suite: Suite) -> None:
     toys.add_signals(suite.root, "toys/0", clips=range(2, 6))
-    grown = signals.load(str(suite.root))
+    grown = suites.load(str(suite.root))
     first, second = likeness_of(answers([0.75, 0.25] * 2, [True] * 4), TASK, MAP, grown)
     assert (first.reference.repo_id, first.n_signals, first.n_clips) == ("toys/0", 0, 2)
     assert not first.is_copy, "it was asked none of its signals"

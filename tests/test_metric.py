@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import load
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import load
 from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics import estimates

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from harness import cli
-from harness.cli import terminal
+from harness.cli import common
 from harness.cli.publish import publish
 from tests.toys import save_model
 
@@ -99,7 +99,7 @@ def test_the_command_as_it_was_given_is_given_again(given: list[str], tmp_path: 
     with publish.make_context(
         "publish", list(given), parent=click.Context(cli.goodenough, info_name="goodenough")
     ):
-        words = shlex.split(terminal.command_line())
+        words = shlex.split(common.command_line())
     assert words[:2] == ["goodenough", "publish"]
     again = publish.make_context("publish", words[2:])
     assert again.params == publish.make_context("publish", list(given)).params

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
 from harness.entries import notices, store
 from harness.entries.validate import strays
 from harness.errors import BadInput

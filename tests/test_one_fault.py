@@ -10,9 +10,9 @@ import pytest
 
 from harness import cli, journal
 from harness.checkpoints import resolve
-from harness.dataset import licences, schema, shards
+from harness.dataset import licences, parquet_io, parquet_schema
 from harness.dataset.corpora import open_corpus
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.disk import no_room, pointer
 from harness.entries import store, validate
 from harness.errors import BadInput, GoodenoughError
@@ -123,9 +123,11 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(tmp_path, monkeypatch, capsy
         BadInput, match=r"no room left on the disk for .*; make some, then give the same command"
     ):
         journal.replace_file(tmp_path / "file", b"x")
-    monkeypatch.setattr(shards.pq.ParquetWriter, "write_table", full)
+    monkeypatch.setattr(parquet_io.pq.ParquetWriter, "write_table", full)
     with pytest.raises(OSError, match="No space"):
-        shards.write_rows(tmp_path / "rows", [{f.name: None for f in schema.CLIPS}], schema.CLIPS)
+        parquet_io.write_rows(
+            tmp_path / "rows", [{f.name: None for f in parquet_schema.CLIPS}], parquet_schema.CLIPS
+        )
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(cli.goodenough, "main", full)
     assert cli.run(["tasks"]) == 2

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import cli
-from harness.dataset import parquet, schema, shards
+from harness.dataset import parquet, parquet_io, parquet_schema
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.records import MIN_SIGNALS
@@ -47,7 +47,7 @@ def test_no_file_that_a_stranger_may_send_gets_a_second_of_a_processor() -> None
 
 def _table(**columns: Any) -> pa.Table:
     """The first verdict, with other columns."""
-    table = schema.verdict_table(_ENTRY[1]).slice(0, 1)
+    table = parquet_schema.verdict_table(_ENTRY[1]).slice(0, 1)
     n = max((len(column) for column in columns.values()), default=1)
     whole = pa.concat_tables([table] * n).combine_chunks() if n > 1 else table
     for name, column in columns.items():
@@ -72,7 +72,7 @@ def _of_levels(data: bytes) -> bytes:
 
 
 _ENTRY = make_entry(n_clips=6, n_degenerate=1)
-_SOUND = _written(schema.verdict_table(_ENTRY[1]))
+_SOUND = _written(parquet_schema.verdict_table(_ENTRY[1]))
 
 HURTFUL: dict[str, tuple[Callable[[], bytes], str]] = {
     "an abort of Arrow": (lambda: _of_levels(TARGETS[0].originals()[0]), "crashes"),
@@ -134,33 +134,39 @@ def _readers() -> list[int]:
 
 def test_a_reader_that_is_ended_costs_the_file_that_it_reads_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / store.VERDICTS
-    many = pa.concat_tables([schema.verdict_table(_ENTRY[1])] * 50)
+    many = pa.concat_tables([parquet_schema.verdict_table(_ENTRY[1])] * 50)
     pq.write_table(many, path, row_group_size=len(_ENTRY[1]))
-    batches = parquet.batches(path, [schema.VERDICTS])
+    batches = parquet.batches(path, [parquet_schema.VERDICTS])
     assert next(batches).num_rows == 64
     for pid in _readers():
         os.kill(pid, signal.SIGABRT)
     with pytest.raises(parquet.Unreadable, match="reading it crashes, or takes more than"):
         list(batches)
     for _ in range(2):
-        assert parquet.table(path, [schema.VERDICTS]).equals(many)
+        assert parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
         for pid in _readers():
             os.kill(pid, signal.SIGKILL)
     server = parquet._readers._server
     assert server is not None
     os.kill(server[0], signal.SIGKILL)
-    assert parquet.table(path, [schema.VERDICTS]).equals(many)
+    assert parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
 
 
 def test_readers_of_several_files_and_threads_do_not_meet(tmp_path: Path) -> None:
     paths = []
     for i in range(8):
         paths.append(tmp_path / str(i))
-        shards.write_rows(paths[i], [schema.clip_row(clip_of(j)) for j in range(i % 3 + 1)], schema.CLIPS)
-    interleaved = list(zip(*(shards.read_rows(path, schema.CLIPS) for path in paths), strict=False))
+        parquet_io.write_rows(
+            paths[i], [parquet_schema.clip_row(clip_of(j)) for j in range(i % 3 + 1)], parquet_schema.CLIPS
+        )
+    interleaved = list(
+        zip(*(parquet_io.read_rows(path, parquet_schema.CLIPS) for path in paths), strict=False)
+    )
     assert len(interleaved) == 1
     with ThreadPoolExecutor(8) as pool:
-        counts = list(pool.map(lambda path: len(list(shards.read_rows(path, schema.CLIPS))), paths * 5))
+        counts = list(
+            pool.map(lambda path: len(list(parquet_io.read_rows(path, parquet_schema.CLIPS))), paths * 5)
+        )
     assert counts == [i % 3 + 1 for i in range(8)] * 5
 
 
@@ -175,6 +181,8 @@ def test_readers_of_several_files_and_threads_do_not_meet(tmp_path: Path) -> Non
 def test_rows_of_a_suite_without_what_readers_rely_on_are_refused(
     tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
-    shards.write_rows(tmp_path / "x", [schema.clip_row(clip_of(0)) | change], schema.CLIPS)
+    parquet_io.write_rows(
+        tmp_path / "x", [parquet_schema.clip_row(clip_of(0)) | change], parquet_schema.CLIPS
+    )
     with pytest.raises(BadSignals, match=reason):
-        list(shards.read_rows(tmp_path / "x", schema.CLIPS))
+        list(parquet_io.read_rows(tmp_path / "x", parquet_schema.CLIPS))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.dataset import schema
+from harness.dataset import parquet_schema
 from harness.documents import Estimate, Rates, to_json
 from harness.entries import protocol1, store, verification
 from harness.entries.validate import problems, strays
@@ -72,7 +72,7 @@ def test_what_was_counted_alike_keeps_its_value_and_all_else_is_unknown(folder: 
 
 def test_old_verdicts_are_read_with_the_columns_of_today(folder: Path) -> None:
     rows = store.verdicts(folder)
-    assert list(rows.columns) == schema.VERDICTS.names
+    assert list(rows.columns) == parquet_schema.VERDICTS.names
     assert set(rows["stimulus"]) == {*STIMULI} - {"swap", "matched"}
     made = rows["signal_id"].notna()
     assert (rows["draw"][made] == 1).all()

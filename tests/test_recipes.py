@@ -297,7 +297,7 @@ def test_bytes_and_stimuli_by_hand():
 
 
 def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.starter.root import embedded
 
     suite = Suite(embedded(), "embedded/starter")
@@ -311,8 +311,8 @@ def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
 
 
 def test_bytes_a_verdict_and_a_mask_are_those_of_the_starter_suite():
-    from harness.dataset.layout import signals_path
-    from harness.dataset.signals import Suite
+    from harness.dataset.paths import signals_path
+    from harness.dataset.suites import Suite
     from harness.starter.root import embedded
 
     suite = Suite(embedded(), "embedded/starter")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness import documents
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.documents import Entry
 from harness.entries import store, verification
 from harness.entries.verification import Verification
@@ -27,21 +27,21 @@ Made = tuple[Entry, list[Verdict]]
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> signals.Suite:
+def suite(tmp_path: Path) -> suites.Suite:
     return small_suite(tmp_path / "signals")
 
 
 @pytest.fixture
-def made(suite: signals.Suite, tmp_path: Path) -> Made:
+def made(suite: suites.Suite, tmp_path: Path) -> Made:
     return entry_on(suite, tmp_path / "results")
 
 
-def rerun(suite: signals.Suite, folder: Path, k: int = 10**6) -> Verification:
+def rerun(suite: suites.Suite, folder: Path, k: int = 10**6) -> Verification:
     ear: Any = Loud()
     return replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, k=k)
 
 
-def reproduce(suite: signals.Suite, folder: Path, out: Path) -> Verification:
+def reproduce(suite: suites.Suite, folder: Path, out: Path) -> Verification:
     ear: Any = Loud()
     return replay.reproduce(folder, suite, ear, "Toys have none.", out=out)
 
@@ -54,7 +54,7 @@ def counted(entry: Entry, rows: pd.DataFrame) -> Entry:
 
 
 def test_all_draws_and_all_controls_come_out_the_same(
-    suite: signals.Suite, made: Made, tmp_path: Path
+    suite: suites.Suite, made: Made, tmp_path: Path
 ) -> None:
     entry, verdicts = made
     assert {v.draw for v in verdicts if v.reference == "toys/b"} == {1, 2}
@@ -74,7 +74,7 @@ def test_all_draws_and_all_controls_come_out_the_same(
 
 
 def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
-    suite: signals.Suite, made: Made, tmp_path: Path
+    suite: suites.Suite, made: Made, tmp_path: Path
 ) -> None:
     folder = store.write(tmp_path / "out", *made)
     ear: Any = Loud()
@@ -95,7 +95,7 @@ def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
 
 @pytest.mark.parametrize("stimulus", ["matched", "swap"])
 def test_a_control_too_few_or_too_many_is_found_where_its_signal_is_drawn(
-    suite: signals.Suite, made: Made, tmp_path: Path, stimulus: str
+    suite: suites.Suite, made: Made, tmp_path: Path, stimulus: str
 ) -> None:
     entry, verdicts = made
     last = max((v for v in verdicts if v.stimulus == stimulus), key=lambda v: v.replicate or 0)
@@ -108,7 +108,7 @@ def test_a_control_too_few_or_too_many_is_found_where_its_signal_is_drawn(
     assert (mismatch.column, mismatch.expected, mismatch.replicate) == ("row", None, 9)
 
 
-def test_a_forged_control_is_found(suite: signals.Suite, made: Made, tmp_path: Path) -> None:
+def test_a_forged_control_is_found(suite: suites.Suite, made: Made, tmp_path: Path) -> None:
     entry, verdicts = made
     i = next(i for i, v in enumerate(verdicts) if v.stimulus == "swap" and v.predicted != "other")
     flipped = {"spoof": "bonafide", "bonafide": "spoof"}[verdicts[i].predicted]
@@ -120,7 +120,7 @@ def test_a_forged_control_is_found(suite: signals.Suite, made: Made, tmp_path: P
 
 
 def test_a_likeness_that_does_not_come_out_again_does_not_hold(
-    suite: signals.Suite, made: Made, tmp_path: Path
+    suite: suites.Suite, made: Made, tmp_path: Path
 ) -> None:
     entry, verdicts = made
     near, *others = entry.likeness
@@ -132,7 +132,7 @@ def test_a_likeness_that_does_not_come_out_again_does_not_hold(
 
 
 def test_no_number_hangs_on_the_last_digits_of_a_correlation(
-    suite: signals.Suite, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    suite: suites.Suite, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry, verdicts = made
     near, *others = entry.likeness

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import spectra
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.evaluation import stimuli
 from harness.evaluation.stimuli import Stimulus, control, of_signal, sounds, swap_clips
 from harness.evaluation.units import units_of
@@ -302,7 +302,7 @@ def test_the_class_of_the_other_clip_is_another_and_its_length_the_same_where_th
     long = {1, 2, 4, 5, 8, 10, 13}
     clips = [toys.clip_of(i, 500 if i in long else 400) for i in range(14)]
     toys.add_signals(tmp_path, clips=clips)
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     by_id = {clip.clip_id: clip for clip in clips}
     units = [unit for unit in units_of(suite, toys.TASK) if unit.signal_id is not None]
     assert len(units) == 28
@@ -316,7 +316,7 @@ def test_the_class_of_the_other_clip_is_another_and_its_length_the_same_where_th
 
 def test_a_clip_of_another_length_stands_in_where_there_is_none_of_the_same(tmp_path: Path) -> None:
     toys.add_signals(tmp_path, clips=[toys.clip_of(i, 400 + 10 * i) for i in range(4)])
-    units = {u.key: u for u in units_of(signals.load(str(tmp_path)), toys.TASK)}
+    units = {u.key: u for u in units_of(suites.load(str(tmp_path)), toys.TASK)}
     unit = units["signal:c0:toys__a:responsibility:0.1"]
     assert set(unit.others) == {"c1", "c3"}
     assert dict(zip(unit.others, unit.other_n_samples, strict=True)) == {"c1": 410, "c3": 430}
@@ -324,7 +324,7 @@ def test_a_clip_of_another_length_stands_in_where_there_is_none_of_the_same(tmp_
 
 def test_where_all_clips_have_one_class_nothing_stands_in(tmp_path: Path) -> None:
     toys.add_signals(tmp_path, clips=[0, 2, 4])
-    units = [unit for unit in units_of(signals.load(str(tmp_path)), toys.TASK) if unit.signal_id is not None]
+    units = [unit for unit in units_of(suites.load(str(tmp_path)), toys.TASK) if unit.signal_id is not None]
     assert [unit.others for unit in units] == [()] * 6
     assert {unit.n_stimuli for unit in units} == {3 + N_MATCHED}
 
@@ -332,15 +332,15 @@ def test_where_all_clips_have_one_class_nothing_stands_in(tmp_path: Path) -> Non
 def test_another_reference_changes_no_stand_in(tmp_path: Path) -> None:
     """Who stands in for a clip depends on its reference alone: answers that are kept stay good."""
     toys.add_signals(tmp_path, clips=range(9))
-    before = {unit.key: unit for unit in units_of(signals.load(str(tmp_path)), toys.TASK)}
+    before = {unit.key: unit for unit in units_of(suites.load(str(tmp_path)), toys.TASK)}
     toys.add_signals(tmp_path, "toys/b", clips=range(5, 14))
-    after = {unit.key: unit for unit in units_of(signals.load(str(tmp_path)), toys.TASK)}
+    after = {unit.key: unit for unit in units_of(suites.load(str(tmp_path)), toys.TASK)}
     assert {key: after[key] for key in before} == before
 
 
 def test_draws_and_families_of_a_clip_are_controlled_by_themselves(tmp_path: Path) -> None:
     toys.add_signals(tmp_path, clips=range(20), n_draws=3)
-    units = [u for u in units_of(signals.load(str(tmp_path)), toys.TASK) if u.clip_id == "c3" and u.draw]
+    units = [u for u in units_of(suites.load(str(tmp_path)), toys.TASK) if u.clip_id == "c3" and u.draw]
     assert sorted((u.family, u.draw) for u in units) == [
         (family, draw) for family in ("minimal", "responsibility") for draw in (1, 2, 3)
     ]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pandas.testing import assert_frame_equal
 
 from harness.cli.submit import submit
-from harness.dataset import shards
+from harness.dataset import parquet_io
 from harness.documents import Entry, to_json
 from harness.entries import store
 from harness.errors import BadInput, NotValid
@@ -34,7 +34,7 @@ def rewritten(folder: Path, **changes: object) -> None:
 
 def test_an_entry_comes_back_as_it_was_written(folder: Path) -> None:
     entry, verdicts = MADE
-    sha256 = shards.sha256_of(folder / store.VERDICTS)
+    sha256 = parquet_io.sha256_of(folder / store.VERDICTS)
     assert store.read(folder) == dataclasses.replace(entry, n_verdicts=len(verdicts), verdicts_sha256=sha256)
     assert_frame_equal(store.verdicts(folder), frame(verdicts))
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from harness import cli
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import load
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import load
 from harness.entries import store
 from harness.metrics.study import Answered, family_study
 from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate

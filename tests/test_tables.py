@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from harness import cli
+from harness.cli.common import show_outgoing
 from harness.cli.held_back import show_lifts
 from harness.cli.tables import Column, Row, fold, show_table
-from harness.cli.terminal import show_outgoing
 from harness.metrics.held_back import Lifts
 from harness.records import Estimate
 from tests.small_suite import small_suite

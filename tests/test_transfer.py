@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import spectra
-from harness.dataset import build, signals
+from harness.dataset import suites, writer
 from harness.errors import BadSignals
 from harness.evaluation import predict, stimuli
 from harness.evaluation.units import Unit, shard_of, units_of, visits
@@ -40,7 +40,7 @@ class Loud:
 def suite(tmp_path):
     toys.add_signals(tmp_path)
     toys.add_signals(tmp_path, "toys/b", families=("minimal",))
-    return signals.load(str(tmp_path))
+    return suites.load(str(tmp_path))
 
 
 def judged(suite, done=(), candidate=None):
@@ -95,7 +95,7 @@ def test_a_verdict_says_what_was_heard_and_what_was_expected(suite):
 
 def test_the_verdict_of_a_swap_names_the_clip_that_it_was_made_of_and_its_length(tmp_path):
     toys.add_signals(tmp_path, clips=[toys.clip_of(i, 400 + 10 * i) for i in range(4)])
-    verdicts = [v for rows in judged(signals.load(str(tmp_path))).values() for v in rows]
+    verdicts = [v for rows in judged(suites.load(str(tmp_path))).values() for v in rows]
     for verdict in verdicts:
         if verdict["stimulus"] == "swap":
             other = int(verdict["other_clip"][1:])
@@ -112,7 +112,7 @@ def test_what_sounds_the_same_on_a_clip_is_asked_once(tmp_path):
     """Across families, draws and references; here all signals of a clip and draw have the same mask."""
     toys.add_signals(tmp_path, levels=True, n_draws=2)
     toys.add_signals(tmp_path, "toys/b", levels=True)
-    suite, ear = signals.load(str(tmp_path)), Loud()
+    suite, ear = suites.load(str(tmp_path)), Loud()
     units = judged(suite, candidate=ear)
     distinct = {("silence", 400)} | {("whole", clip_id) for clip_id in suite.clips("deepfake")}
     for unit in units_of(suite, TASK):
@@ -143,9 +143,9 @@ def test_controls_that_are_silence_are_asked_once(tmp_path):
         for draw in (1, 2)
     ]
     record = toys.record_of("toys/a", FAMILIES[:1], 8, n_draws=2)
-    build.add_reference(tmp_path, TASK, record, clips, found)
+    writer.add_reference(tmp_path, TASK, record, clips, found)
     ear = Loud()
-    units = judged(signals.load(str(tmp_path)), candidate=ear)
+    units = judged(suites.load(str(tmp_path)), candidate=ear)
     said = [v["predicted_raw"] for rows in units.values() for v in rows if v["stimulus"] == "swap"]
     assert said == ["music"] * 16
     assert sum(not x.any() for x in ear.heard) == 1 + 4, "once for itself, once on each clip"
@@ -188,7 +188,7 @@ def test_the_content_of_a_unit_changes_with_what_is_asked_and_with_nothing_else(
     other = dataclasses.replace(toys.clip_of(9), clip_id="c3")
     toys.add_signals(tmp_path / "other", clips=[*map(toys.clip_of, range(3)), other])
     of = {
-        name: {u.key: u.content for u in units_of(signals.load(str(tmp_path / name)), TASK)}
+        name: {u.key: u.content for u in units_of(suites.load(str(tmp_path / name)), TASK)}
         for name in ("a", "b", "levels", "other")
     }
     assert of["a"].items() < of["b"].items()
@@ -202,7 +202,7 @@ def test_the_content_of_a_unit_changes_with_what_is_asked_and_with_nothing_else(
 
 def test_a_unit_asks_no_more_than_it_says(tmp_path):
     toys.add_signals(tmp_path, levels=True)
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     rows = judged(suite)
     for unit in units_of(suite, TASK):
         n_matched = sum(v["stimulus"] == "matched" for v in rows[unit.key])
@@ -213,7 +213,7 @@ def test_a_unit_asks_no_more_than_it_says(tmp_path):
 def test_levels_1_to_7_of_a_minimal_signal_are_asked_beside_level_0(tmp_path):
     toys.add_signals(tmp_path / "plain")
     toys.add_signals(tmp_path / "nested", levels=True)
-    plain, nested = (judged(signals.load(str(tmp_path / name))) for name in ("plain", "nested"))
+    plain, nested = (judged(suites.load(str(tmp_path / name))) for name in ("plain", "nested"))
     assert list(plain) == list(nested)
     for key, verdicts in nested.items():
         further = [v for v in verdicts if v["level"]]
@@ -228,7 +228,7 @@ def test_levels_1_to_7_of_a_minimal_signal_are_asked_beside_level_0(tmp_path):
 
 def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_path):
     toys.add_signals(tmp_path, levels=True)
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     clip = suite.clips("deepfake")["c1"]
     of_family = {s.family: s for s, _ in suite.signals("deepfake", "toys__a") if s.clip_id == "c1"}
     assert not any(s.level for s in stimuli.of_signal(of_family["responsibility"], clip, ()))
@@ -246,7 +246,7 @@ def test_a_level_is_made_of_its_bins_of_the_clip_and_the_last_is_the_clip(tmp_pa
 
 def test_levels_join_the_batch_of_their_signal(tmp_path):
     toys.add_signals(tmp_path, levels=True)
-    suite, calls = signals.load(str(tmp_path)), []
+    suite, calls = suites.load(str(tmp_path)), []
 
     class Counting(Loud):
         def logits(self, waveforms, sample_rate_hz):
@@ -262,7 +262,7 @@ def test_how_many_sounds_are_asked_together_changes_nothing(tmp_path, monkeypatc
     """Nor how often what is asked once on a clip lies in an earlier batch than a unit that needs it."""
     toys.add_signals(tmp_path, levels=True, n_draws=2)
     toys.add_signals(tmp_path, "toys/b", levels=True)
-    suite, one, many = signals.load(str(tmp_path)), Loud(), Loud()
+    suite, one, many = suites.load(str(tmp_path)), Loud(), Loud()
     whole = judged(suite, candidate=one)
     monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", n_samples)
     assert judged(suite, candidate=many) == whole

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import checkpoints, cli, labels, tasks, untrusted, weights
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.entries import store
 from harness.errors import GoodenoughError
 from harness.recipes import reading
@@ -210,8 +210,8 @@ JSON_FILES: dict[str, Callable[[Path, bytes], Any]] = {
     },
     "entry.json": _file("entry.json", lambda path: store.read(path.parent)),
     "label map": _file("map.json", lambda path: labels.from_file(path, ("a", "b"), TASKS["emotion"], REF)),
-    "manifest.json": _file("manifest.json", lambda path: signals.load(str(path.parent))),
-    ".source.json": _file(".source.json", lambda path: signals.load(str(path.parent))),
+    "manifest.json": _file("manifest.json", lambda path: suites.load(str(path.parent))),
+    ".source.json": _file(".source.json", lambda path: suites.load(str(path.parent))),
     "header of safetensors": _file(
         "model.safetensors", lambda path: weights.require_numbers("org/name", [path])
     ),

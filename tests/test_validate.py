@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.cli.validate import validate
-from harness.dataset import schema
+from harness.dataset import parquet_schema
 from harness.disk import POINTED
 from harness.documents import to_json
 from harness.entries import store, validate_verdicts
@@ -35,7 +35,7 @@ from tests.entries import frame, make_entry
 MADE = make_entry(n_clips=6, n_degenerate=1)
 FIRST, SECOND = "toys/first", "toys/second"
 BUILT_IN = tuple(TASKS.values())
-CLIP_ID = schema.VERDICTS.get_field_index("clip_id")
+CLIP_ID = parquet_schema.VERDICTS.get_field_index("clip_id")
 Change = Callable[[list[Verdict]], list[Verdict]]
 
 
@@ -781,22 +781,22 @@ def put_table(folder: Path, table: pa.Table, **options: Any) -> None:
 
 
 def test_a_file_of_another_schema_is_refused(folder: Path) -> None:
-    table = schema.verdict_table(MADE[1])
+    table = parquet_schema.verdict_table(MADE[1])
     put_table(folder, table.drop_columns(["level"]))
     assert any("columns 'task, reference, family" in line for line in found(folder))
-    level = schema.VERDICTS.get_field_index("level")
+    level = parquet_schema.VERDICTS.get_field_index("level")
     put_table(folder, table.set_column(level, "level", table["level"].cast(pa.int64())))
     assert any("column level is int64, expected int32" in line for line in found(folder))
 
 
 def test_a_file_with_metadata_of_another_program_is_refused(folder: Path) -> None:
-    table = schema.verdict_table(MADE[1])
+    table = parquet_schema.verdict_table(MADE[1])
     put_table(folder, table.replace_schema_metadata({"pandas": '{"index_columns": ["expected"]}'}))
     assert any("carries metadata of another program" in line for line in found(folder))
 
 
 def test_an_empty_table_is_refused(folder: Path) -> None:
-    put_table(folder, schema.VERDICTS.empty_table())
+    put_table(folder, parquet_schema.VERDICTS.empty_table())
     assert any("0 rows, expected 1 to" in line for line in found(folder))
 
 
@@ -823,7 +823,7 @@ def test_clips_without_signals_are_limited_too(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_dictionary_that_expands_a_thousandfold_is_refused_unexpanded(folder: Path) -> None:
-    table, n = schema.verdict_table(MADE[1][:1]), 20_000
+    table, n = parquet_schema.verdict_table(MADE[1][:1]), 20_000
     table = pa.concat_tables([table] * n).combine_chunks()
     long = pa.DictionaryArray.from_arrays(pa.array([0] * n, pa.int32()), pa.array(["x" * 100_000]))
     put_table(folder, table.set_column(CLIP_ID, "clip_id", long), store_schema=False)
@@ -833,12 +833,12 @@ def test_a_dictionary_that_expands_a_thousandfold_is_refused_unexpanded(folder: 
 
 def test_rows_with_far_too_many_probabilities_are_refused(folder: Path) -> None:
     many = [dataclasses.replace(v, p=(0.0,) * 1000) for v in MADE[1]]
-    put_table(folder, schema.verdict_table(many))
+    put_table(folder, parquet_schema.verdict_table(many))
     assert any("p has 1000 values, expected" in line for line in found(folder)), found(folder)
 
 
 def test_text_that_is_not_utf8_is_refused(folder: Path) -> None:
-    table = schema.verdict_table(MADE[1])
+    table = parquet_schema.verdict_table(MADE[1])
     broken = pa.array([b"\xff\xfe"] * len(table), pa.binary()).view(pa.string())
     put_table(folder, table.set_column(CLIP_ID, "clip_id", broken))
     assert any("verdicts.parquet: not readable" in line for line in found(folder)), found(folder)
@@ -914,7 +914,7 @@ FLOATS = st.none() | st.floats(width=32)
 INTEGERS = st.none() | st.integers(-(2**31), 2**31 - 1)
 VALUES = {
     name: WORDS if kind == pa.string() else FLOATS if kind == pa.float32() else INTEGERS
-    for name, kind in zip(schema.VERDICTS.names, schema.VERDICTS.types, strict=True)
+    for name, kind in zip(parquet_schema.VERDICTS.names, parquet_schema.VERDICTS.types, strict=True)
 } | {"p": st.none() | st.lists(FLOATS, min_size=LABELS, max_size=LABELS) | st.lists(FLOATS, max_size=3)}
 CELLS = st.sampled_from(sorted(VALUES)).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
 

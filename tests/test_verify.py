@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from harness import cli
-from harness.cli.replay import base_of
+from harness.cli.verification import base_of
 from harness.documents import Entry
 from harness.entries import store, verification
 from harness.entries.validate import strays

@@ -155,10 +155,10 @@ def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(w
                 == 0
             )
     assert nearest
-    from harness.dataset import signals
+    from harness.dataset import suites
 
     one, seven = (
-        {s.signal_id: s for s, _ in signals.load(str(tmp_path / d)).signals("emotion", "local__nose")}
+        {s.signal_id: s for s, _ in suites.load(str(tmp_path / d)).signals("emotion", "local__nose")}
         for d in ("1", "7")
     )
     assert one.keys() == seven.keys()
@@ -171,15 +171,15 @@ def test_signals_change_neither_with_the_batch_size_nor_with_the_order_of_work(w
 
 
 def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, tmp_path):
-    from harness.dataset import signals
-    from harness.dataset.schema import verdict_table
+    from harness.dataset import suites
+    from harness.dataset.parquet_schema import verdict_table
     from harness.entries import store, suite_check, validate
     from harness.metrics.scorecard import summarise
     from harness.records import Verdict
     from harness.tasks import TASKS
 
     result = evaluated(world, "eye", capsys)
-    suite = signals.load(str(world / "signals"))
+    suite = suites.load(str(world / "signals"))
     entry, rows = store.read(Path(result["folder"])), store.verdicts(Path(result["folder"]))
     assert suite_check.problems(Path(result["folder"]), suite) == []
     # The rejected signals of one reference and family are left out, and all counts made to fit.

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness import cli, disk
-from harness.dataset import folder, shards
-from harness.dataset.schema import CLIPS
+from harness.dataset import atomic_folder, parquet_io
+from harness.dataset.parquet_schema import CLIPS
 from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import Journal, replace_file
@@ -151,7 +151,7 @@ def test_a_downloaded_suite_as_it_came_is_not_the_users(
 ) -> None:
     root, copy = here / "world", here / "copy"
     shutil.copytree(root / "signals", copy)
-    sha256 = shards.sha256_of(copy / "manifest.json")
+    sha256 = parquet_io.sha256_of(copy / "manifest.json")
     (copy / ".source.json").write_text(
         f'{{"source": "lab/signals", "commit": "{"a" * 40}", "manifest": "{sha256}", "rebuilt": {{}}}}'
     )
@@ -267,8 +267,8 @@ def test_nor_does_any_part_of_ours_that_writes(here: Path, installed: Path, spel
     for write in (
         lambda: replace_file(place, b"x"),
         lambda: Journal(place, {}, ""),
-        lambda: shards.write_rows(place, [], CLIPS),
-        lambda: folder.alone(place, "--out").__enter__(),
+        lambda: parquet_io.write_rows(place, [], CLIPS),
+        lambda: atomic_folder.alone(place, "--out").__enter__(),
     ):
         with pytest.raises(BadInput, match="lies in the installed package"):
             write()

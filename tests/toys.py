@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import audio, spectra
-from harness.dataset import build, schema
+from harness.dataset import parquet_schema, writer
 from harness.documents import ReferenceCounts, RunSettings
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
@@ -315,7 +315,7 @@ def signal_of(
 
 def _levels_of(mask: Mask, rng: np.random.Generator) -> Levels:
     """Levels as they must be, the bins beside the mask in random order."""
-    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    sizes = parquet_schema.level_sizes(int(mask.sum()), len(mask))
     levels = np.zeros(len(mask), dtype=np.uint8)
     others = rng.permutation(np.flatnonzero(~mask))
     for level, bins in enumerate(np.split(others, sizes[:-1] - sizes[0])[1:], 1):
@@ -379,5 +379,5 @@ def add_signals(
         for draw in range(1, n_draws + 1)
     ]
     record = record_of(repo_id, families, len(sources) * n_draws, seed=seed, n_draws=n_draws)
-    build.add_reference(root, TASK, record, sources, signals, masks_only=masks_only)
+    writer.add_reference(root, TASK, record, sources, signals, masks_only=masks_only)
     return signals

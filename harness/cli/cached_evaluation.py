@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.common import class_names_for, label_map_for
 from harness.cli.progress import live_table
-from harness.cli.terminal import class_names_for, label_map_for
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.cli.engines import AtWork
-    from harness.cli.terminal import Opening
-    from harness.dataset.signals import Suite
+    from harness.cli.backends import AtWork
+    from harness.cli.common import Opening
+    from harness.dataset.suites import Suite
     from harness.records import LabelMap, ModelRef
     from harness.tasks import Task
 
@@ -37,7 +37,7 @@ def earlier_result(
         task: the task.
         opening: how it would be opened.
     """
-    from harness.dataset.shards import sha256_of
+    from harness.dataset.parquet_io import sha256_of
     from harness.documents import entry_path
     from harness.entries import store
     from harness.errors import BadInput

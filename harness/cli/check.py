@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.encodings import json_text
-from harness.cli.layout import Row, print_rows
-from harness.cli.progress import duration
-from harness.cli.terminal import (
+from harness.cli.common import (
     Opening,
     class_names_for,
     command_line,
@@ -21,9 +18,12 @@ from harness.cli.terminal import (
     model_options,
     open_suite,
 )
+from harness.cli.encodings import json_text
+from harness.cli.layout import Row, print_rows
+from harness.cli.progress import duration
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.model_facts import ModelFacts
     from harness.models import Classifier
     from harness.tasks import Task

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.common import open_suite, say
 from harness.cli.progress import progress_bar, waiting
 from harness.cli.selection import OutputPath, named_tasks, require_references
-from harness.cli.terminal import open_suite, say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.tasks import Task
 
 
@@ -63,7 +63,7 @@ def download(
     Example: goodenough download my-lab/emotion-signals --task emotion --to signals/
     """
     from harness.dataset.download import was_rebuilt
-    from harness.dataset.signals import load
+    from harness.dataset.suites import load
     from harness.errors import BadInput
 
     if references and not corpora:
@@ -192,7 +192,7 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     """What is there, as a table on stdout."""
     from harness.dataset import download as room
-    from harness.dataset.layout import signals_path
+    from harness.dataset.paths import signals_path
 
     wanted = room.files_for(suite, [task.name for task in tasks])
     sizes = room.sizes(suite, wanted)

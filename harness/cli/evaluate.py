@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.backends import AtWork, Engine, engine_options
 from harness.cli.cached_evaluation import earlier_result
+from harness.cli.common import (
+    Opening,
+    checkpoint_of,
+    class_names_for,
+    label_map_for,
+    model_options,
+    open_suite,
+    say,
+    show,
+    show_outgoing,
+)
 from harness.cli.early_stop import Asked
-from harness.cli.engines import AtWork, Engine, engine_options
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
 from harness.cli.selection import (
@@ -22,22 +33,11 @@ from harness.cli.selection import (
     require_references,
     require_something_to_hear,
 )
-from harness.cli.terminal import (
-    Opening,
-    checkpoint_of,
-    class_names_for,
-    label_map_for,
-    model_options,
-    open_suite,
-    say,
-    show,
-    show_outgoing,
-)
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.documents import Cell, Entry
     from harness.evaluation.runner import Result
     from harness.models import Classifier
@@ -283,7 +283,7 @@ def _outgoing(
     quiet: bool,
 ) -> dict[str, Cell]:
     """See `both_ways.outgoing`."""
-    from harness.cli.both_ways import outgoing
+    from harness.cli.outgoing_transfer import outgoing
     from harness.documents import entry_path
 
     ref = candidate.checkpoint.ref

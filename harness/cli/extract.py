@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.backends import Engine, engine_options
+from harness.cli.common import Opening, label_map_for, model_options, say
 from harness.cli.encodings import json_text
-from harness.cli.engines import Engine, engine_options
 from harness.cli.progress import progress_bar
 from harness.cli.selection import OutputPath
-from harness.cli.terminal import Opening, label_map_for, model_options, say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.extract.contract import Search
+    from harness.extract.search import Search
 
 
 MAX_DRAWS = 100
@@ -152,8 +152,8 @@ def extract(
     from harness import tasks
     from harness.dataset.corpora import open_corpus
     from harness.documents import to_json
-    from harness.extract import reference
-    from harness.extract.running import Draws, Limits, Sets
+    from harness.extract import build_reference
+    from harness.extract.search_task import Draws, Limits, Sets
 
     searches = _searches(search_name, repetitions, bands)
     task = tasks.find(task_name)
@@ -164,7 +164,7 @@ def extract(
         classifier = work.open(opening.resolve(model))
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
         with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
-            record = reference.add(
+            record = build_reference.add(
                 *(classifier, labels, task, clips, searches, out),
                 limits=Limits(budget, alpha),
                 sets=Sets(max_signals, contrastive),

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.common import say
 from harness.cli.progress import live_table
-from harness.cli.terminal import say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.cli.replay import Desk, Outcome
-    from harness.dataset.signals import Suite
+    from harness.cli.verification import Desk, Outcome
+    from harness.dataset.suites import Suite
     from harness.documents import Entry
     from harness.entries.held_back import HeldBack
     from harness.metrics.held_back import Lifts
@@ -100,7 +100,7 @@ def with_held_back(outcomes: Sequence[Outcome], desk: Desk, suite: Suite, *, no_
         suite: the held-back signals.
         no_write: write no record, and heed none that is there.
     """
-    from harness.cli.replay import Unavailable
+    from harness.cli.verification import Unavailable
     from harness.entries import held_back as records
     from harness.errors import BadInput
 
@@ -126,7 +126,7 @@ def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
     """What the model of an entry makes of the held-back signals; not asked again where it is known."""
     import shutil
 
-    from harness.dataset.shards import sha256_of
+    from harness.dataset.parquet_io import sha256_of
     from harness.entries import held_back, store
     from harness.errors import BadInput
     from harness.starter.root import cache

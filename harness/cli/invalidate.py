@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.common import say
 from harness.cli.selection import OutputPath
-from harness.cli.terminal import say
 
 
 @click.command()

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import Verbs
+from harness.cli.common import open_suite, say
 from harness.cli.progress import progress_bars
 from harness.cli.selection import OutputPath
-from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from leaderboard.board.types import Board
 
 _SUBMISSIONS = click.option(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.terminal import say
+from harness.cli.common import say
 from harness.plurals import plural
 
 if TYPE_CHECKING:

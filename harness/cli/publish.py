@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.common import command_line, say
 from harness.cli.progress import progress_bar
 from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
 from harness.cli.selection import OutputPath
-from harness.cli.terminal import command_line, say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves
     from harness.dataset.publish import Prepared
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
 
 @click.command()
@@ -76,7 +76,7 @@ def publish(
 
     Exit code 0: published. 1: something stands against it, and nothing was sent. 2: bad input.
     """
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
     _check_options(folder, to, private, share, private_to, seed, tag)
     suite = Suite(folder, f"local/{folder.resolve().name}")
@@ -184,7 +184,7 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
 
 def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[Target]:
     """The public suite, and the one that is held back."""
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
     results = halves.public.parent / "results"
     notes = (

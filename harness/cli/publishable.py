@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.terminal import command_line
+from harness.cli.common import command_line
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
 
 @dataclass(frozen=True)

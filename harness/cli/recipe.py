@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.common import Opening, say
 from harness.cli.recipe_work import Bench, Told, judged_by_all, source_of
-from harness.cli.terminal import Opening, say
 
 if TYPE_CHECKING:
-    from harness.cli.engines import Engine
+    from harness.cli.backends import Engine
     from harness.recipes.reading import Recipe
     from harness.tasks import Task
 

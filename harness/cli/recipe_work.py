@@ -14,16 +14,16 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.common import class_names_for, label_map_for, say
 from harness.cli.progress import progress_bar
-from harness.cli.terminal import class_names_for, label_map_for, say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.cli.engines import AtWork
-    from harness.cli.terminal import Opening
+    from harness.cli.backends import AtWork
+    from harness.cli.common import Opening
     from harness.dataset.corpora import Corpus
-    from harness.extract.contract import Search
+    from harness.extract.search import Search
     from harness.manifest import CorpusRef
     from harness.recipes.pins import Pins
     from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
@@ -143,8 +143,8 @@ class Bench:
     ) -> None:
         """Extract what is not there yet."""
         from harness.dataset import licences
-        from harness.extract import reference
-        from harness.extract.running import Draws, Limits
+        from harness.extract import build_reference
+        from harness.extract.search_task import Draws, Limits
 
         ref, told = ready.checkpoint.ref, ready.told
         class_names = class_names_for(ready.checkpoint, work.open)
@@ -152,7 +152,7 @@ class Bench:
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         draws = Draws(self.recipe.seed, self.recipe.draws)
         searches = _searches(self.recipe)
-        if reference.is_there(self.place, self.task, ref, labels, searches, limits, draws, identity):
+        if build_reference.is_there(self.place, self.task, ref, labels, searches, limits, draws, identity):
             told.state = "there"
             return
         classifier = work.open(ready.checkpoint)
@@ -161,7 +161,7 @@ class Bench:
             say(f"{told.model} expects {hears}")
         locked = not self.corpus.redistributable or licences.problem(corpus.name, corpus.licence)
         with progress_bar(f"{ref.repo_id} on {self.corpus.name}", len(corpus), "queries") as step:
-            record = reference.add(
+            record = build_reference.add(
                 *(classifier, labels, self.task, corpus, searches, self.place),
                 limits=limits,
                 draws=draws,
@@ -196,8 +196,8 @@ class _reported:  # noqa: N801 - reads as a statement
 def judged_by_all(bench: Bench, ready: Sequence[_Ready], opening: Opening, work: AtWork) -> None:
     """Everybody's verdicts on all signals; those on an earlier state of the folder go."""
     from harness.cli.cached_evaluation import evaluate_cached
-    from harness.dataset.layout import VERDICTS
-    from harness.dataset.signals import Suite
+    from harness.dataset.paths import VERDICTS
+    from harness.dataset.suites import Suite
     from harness.entries import store
 
     if not ready:

@@ -11,7 +11,7 @@ from harness.cli.progress import live_table
 from harness.cli.selection import OutputPath, require_needed
 
 if TYPE_CHECKING:
-    from harness.cli.replay import Desk
+    from harness.cli.verification import Desk
     from harness.entries.verification import Verification
 
 
@@ -55,7 +55,7 @@ def reproduce(
     Exit code 0: it holds. 1: it does not, or is not valid, or this machine is at fault. 2: it could not be
     asked.
     """
-    from harness.cli.replay import Desk, Outcome, finish
+    from harness.cli.verification import Desk, Outcome, finish
     from harness.disk import refuse_package
     from harness.entries import store, verification
     from harness.errors import BadInput
@@ -84,7 +84,7 @@ def _asked(
     import contextlib
     import shutil
 
-    from harness.dataset.shards import sha256_of
+    from harness.dataset.parquet_io import sha256_of
     from harness.entries import store, suite_check, verification
     from harness.submit import replay
 

@@ -15,7 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.records import ModelRef
     from harness.tasks import Task
 

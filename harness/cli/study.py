@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.backends import Here
 from harness.cli.cached_evaluation import evaluate_cached
+from harness.cli.common import Opening, checkpoint_of, model_options, open_suite, say
 from harness.cli.encodings import json_text
-from harness.cli.engines import Here
 from harness.cli.progress import waiting
 from harness.cli.selection import OutputPath, named_tasks
-from harness.cli.terminal import Opening, checkpoint_of, model_options, open_suite, say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.metrics.study import Answered
     from harness.tasks import Task
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.common import say
 from harness.cli.selection import OutputPath
-from harness.cli.terminal import say
 
 if TYPE_CHECKING:
     from harness.submit.pull_request import Plan

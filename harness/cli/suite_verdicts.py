@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.terminal import command_line, say
+from harness.cli.common import command_line, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.documents import Entry
     from harness.records import ModelRef
     from harness.tasks import Task
@@ -31,7 +31,7 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
         BadInput: the suite is one of the Hub, was downloaded, or is the embedded one; or the model is no
             reference of it on any of these tasks.
     """
-    from harness.dataset.layout import VERDICTS
+    from harness.dataset.paths import VERDICTS
     from harness.disk import refuse_package
     from harness.errors import BadInput
 
@@ -60,7 +60,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
     Raises:
         BadInput: the suite cannot be written.
     """
-    from harness.dataset.layout import VERDICTS
+    from harness.dataset.paths import VERDICTS
     from harness.entries import store
 
     for entry, folder in results:
@@ -72,7 +72,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Say how the verdicts of a reference come into its suite, where they are not in it yet."""
-    from harness.dataset.layout import VERDICTS
+    from harness.dataset.paths import VERDICTS
     from harness.disk import refuse_package
     from harness.errors import BadInput
 

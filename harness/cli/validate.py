@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.common import say
 from harness.cli.progress import progress_bar
-from harness.cli.terminal import say
 from harness.plurals import plural
 
 
@@ -39,7 +39,7 @@ def validate(
 
     Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
     """  # noqa: D301
-    from harness.dataset.signals import load
+    from harness.dataset.suites import load
     from harness.entries import store, suite_check
     from harness.entries.text import one_line
     from harness.entries.validate import problems, strays

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.common import open_suite, say
 from harness.cli.progress import live_table
 from harness.cli.selection import require_needed
-from harness.cli.terminal import open_suite, say
 
 if TYPE_CHECKING:
-    from harness.cli.replay import Desk, Outcome
+    from harness.cli.verification import Desk, Outcome
     from harness.entries.verification import Verification
 
 
@@ -81,7 +81,7 @@ def verify(
     asked.
     """
     from harness.cli.held_back import with_held_back
-    from harness.cli.replay import Desk, base_of, finish, random_base
+    from harness.cli.verification import Desk, base_of, finish, random_base
     from harness.disk import refuse_package
     from harness.entries import store
     from harness.entries.verification import BASE
@@ -109,7 +109,7 @@ def verify(
 
 
 def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Outcome:
-    from harness.cli.replay import Outcome, Unavailable
+    from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
     from harness.errors import BadInput
     from harness.submit.lookups import stated

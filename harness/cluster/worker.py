@@ -29,15 +29,15 @@ import numpy as np
 
 from harness import models
 from harness.checkpoints import resolve
-from harness.dataset.layout import MANIFEST
-from harness.dataset.shards import sha256_of
-from harness.dataset.signals import Suite, load
+from harness.dataset.parquet_io import sha256_of
+from harness.dataset.paths import MANIFEST
+from harness.dataset.suites import Suite, load
 from harness.errors import BadCluster, BadModel, BadSignals
 from harness.evaluation import predict
 from harness.evaluation.units import Unit
-from harness.extract import run
-from harness.extract.contract import Search
-from harness.extract.running import Draws, Limits, Sets
+from harness.extract import runner
+from harness.extract.search import Search
+from harness.extract.search_task import Draws, Limits, Sets
 from harness.journal import Journal
 from harness.model_facts import ModelFacts
 from harness.models import Classifier
@@ -205,7 +205,7 @@ class Worker:
         def work() -> None:
             try:
                 journal = _Sent(said)
-                run.extract(
+                runner.extract(
                     *(opened, reference, labels, own, searches, journal),
                     limits=limits,
                     sets=sets,

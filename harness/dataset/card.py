@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from harness.dataset import licences
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.manifest import ReferenceRecord
 from harness.numerals import number

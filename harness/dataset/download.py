@@ -23,11 +23,11 @@ from shlex import quote
 from typing import Any
 
 from harness import audio, disk, untrusted
-from harness.dataset import folder, schema, shards
+from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
-from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path
-from harness.dataset.signals import Suite, load
+from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path
+from harness.dataset.suites import Suite, load
 from harness.disk import pointer, unwritable
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
@@ -91,7 +91,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
         BadInput: the folder holds something else, or cannot be written.
         BadSignals: a file cannot be fetched, or is not what the manifest says.
     """
-    with folder.alone(to, "--to"):
+    with atomic_folder.alone(to, "--to"):
         source = _source(to, suite.name)
         kept = _existing(to)
         before = kept.tasks if kept else ()
@@ -107,8 +107,8 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
             replace_file(to / SOURCE, json.dumps(source, indent=1).encode())
             for path, sha256 in files.items():
                 progress(1, _bring(suite, path, sha256, to))
-            replace_file(to / folder.NEW_MANIFEST, told)
-            folder.settle(to)
+            replace_file(to / atomic_folder.NEW_MANIFEST, told)
+            atomic_folder.settle(to)
             _remove_others(to, manifest)
         except OSError as error:
             raise BadInput(unwritable(to, error, "choose another --to")) from None
@@ -128,7 +128,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
         BadCorpus: a clip is in none of them.
     """
     path = clips_path(task.name)
-    rows = {r["sha256"]: r for r in shards.read_rows(suite.file(path), schema.CLIPS)}
+    rows = {r["sha256"]: r for r in parquet_io.read_rows(suite.file(path), parquet_schema.CLIPS)}
     missing = dict(rows)
 
     def found() -> Iterator[dict[str, Any]]:
@@ -139,25 +139,25 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
                 named = dataclasses.replace(
                     clip, clip_id=row["clip_id"], corpus=row["corpus"], label=row["label"]
                 )
-                yield schema.clip_row(named)
+                yield parquet_schema.clip_row(named)
             if not missing:
                 return
 
-    with folder.alone(suite.root, "--to"):
-        part = folder.new(suite.root / path)
-        shards.write_rows(part, found(), schema.typed(schema.CLIPS, task.sample_rate_hz))
+    with atomic_folder.alone(suite.root, "--to"):
+        part = atomic_folder.new(suite.root / path)
+        parquet_io.write_rows(part, found(), parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz))
         if missing:
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))
-        sha256 = shards.sha256_of(part)
+        sha256 = parquet_io.sha256_of(part)
         source = _source(suite.root, suite.name)
         source["rebuilt"][path] = {"from": suite.manifest.files[path], "to": sha256}
         manifest = dataclasses.replace(suite.manifest, files={**suite.manifest.files, path: sha256})
         told = to_json(manifest).encode()
         source["manifest"] = hashlib.sha256(told).hexdigest()
         replace_file(suite.root / SOURCE, json.dumps(source, indent=1).encode())
-        replace_file(suite.root / folder.NEW_MANIFEST, told)
-        folder.settle(suite.root)
+        replace_file(suite.root / atomic_folder.NEW_MANIFEST, told)
+        atomic_folder.settle(suite.root)
 
 
 def was_rebuilt(suite: Suite, task: Task) -> bool:
@@ -221,7 +221,7 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
             entry = from_json(Entry, told)
             if (entry.task, entry.model, entry.signals.sha256) not in wanted:
                 continue
-            is_whole = shards.sha256_of(place / "verdicts.parquet") == entry.verdicts_sha256
+            is_whole = parquet_io.sha256_of(place / "verdicts.parquet") == entry.verdicts_sha256
         except (OSError, ValueError):
             is_whole = False
         if not is_whole:
@@ -274,18 +274,18 @@ def _source(to: Path, name: str) -> dict[str, Any]:
 def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
     """Have a file ready in the folder; returns the bytes that were moved for it."""
     target = to / path
-    for place in (target, folder.new(target)):
-        if place.is_file() and shards.sha256_of(place) == sha256:
+    for place in (target, atomic_folder.new(target)):
+        if place.is_file() and parquet_io.sha256_of(place) == sha256:
             return 0
     source = found(suite, path).resolve()
-    with disk.whole(folder.new(target)) as part:
+    with disk.whole(atomic_folder.new(target)) as part:
         try:
             # The cache and the folder share what lies on one disk. A user's folder, or the package, shares
             # nothing: what changed a file here would change it there.
             (os.link if suite.is_remote else shutil.copyfile)(source, part)
         except OSError:
             shutil.copyfile(source, part)
-        if shards.sha256_of(part) != sha256:
+        if parquet_io.sha256_of(part) != sha256:
             raise BadSignals(f"{path} changed while it was copied; give the same command again")
     return source.stat().st_size
 

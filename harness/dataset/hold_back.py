@@ -27,9 +27,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.dataset import folder, schema, shards
-from harness.dataset.layout import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
-from harness.dataset.signals import Suite
+from harness.dataset import atomic_folder, parquet_io, parquet_schema
+from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.suites import Suite
 from harness.disk import unwritable
 from harness.documents import from_json, to_json
 from harness.errors import BadInput, BadSignals
@@ -124,11 +124,11 @@ def split(
             f"{root} was split with --hold-back {before.share:g} --hold-back-seed {before.seed}, and another"
             " split would publish clips that were held back; give the same again"
         )
-    with folder.alone(root, "DIR"):
+    with atomic_folder.alone(root, "DIR"):
         name = root.resolve().name
         places = (root / FOLDER / f"{name}.public", root / FOLDER / f"{name}.held-back")
         halves = Halves(*places, before) if before is not None else None
-        source = shards.sha256_of(root / MANIFEST)
+        source = parquet_io.sha256_of(root / MANIFEST)
         if halves is not None and halves.split.source_sha256 == source and _are_whole(halves):
             return halves
         held = chosen(
@@ -142,7 +142,10 @@ def split(
 
 
 def chosen(
-    clips: Mapping[str, Sequence[schema.ClipLine]], share: float, seed: int, before: Split | None = None
+    clips: Mapping[str, Sequence[parquet_schema.ClipLine]],
+    share: float,
+    seed: int,
+    before: Split | None = None,
 ) -> dict[str, frozenset[str]]:
     """The clips to hold back.
 
@@ -157,7 +160,7 @@ def chosen(
     """
     lines = [(task, line) for task in sorted(clips) for line in clips[task]]
     group_of = _groups([(line.clip_id, line.sha256) for _, line in lines])
-    members: dict[str, list[tuple[str, schema.ClipLine]]] = defaultdict(list)
+    members: dict[str, list[tuple[str, parquet_schema.ClipLine]]] = defaultdict(list)
     for group, (task, line) in zip(group_of, lines, strict=True):
         members[group].append((task, line))
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
@@ -237,7 +240,7 @@ def _require_large_enough(suite: Suite, held: Mapping[str, Collection[str]]) -> 
 def _are_whole(halves: Halves) -> bool:
     paths = (halves.public / MANIFEST, halves.held_back / MANIFEST)
     return all(
-        path.is_file() and shards.sha256_of(path) == sha256
+        path.is_file() and parquet_io.sha256_of(path) == sha256
         for path, sha256 in zip(paths, halves.split.manifests, strict=True)
     )
 
@@ -269,7 +272,7 @@ def _written(
             place.replace(old)
         part.replace(place)
         shutil.rmtree(old, ignore_errors=True)
-    manifests = (shards.sha256_of(places[0] / MANIFEST), shards.sha256_of(places[1] / MANIFEST))
+    manifests = (parquet_io.sha256_of(places[0] / MANIFEST), parquet_io.sha256_of(places[1] / MANIFEST))
     record = Split(share, seed, source, manifests, _sorted(public), _sorted(held))
     replace_file(places[0].parent / _RECORD, to_json(record).encode())
     return Halves(places[0], places[1], record)
@@ -301,18 +304,18 @@ def _write_half(
     for task in suite.tasks:
 
         def keep(path: str, columns: pa.Schema, task: Task = task) -> None:
-            rows = shards.read_rows(suite.file(path), columns)
+            rows = parquet_io.read_rows(suite.file(path), columns)
             some = (row for row in rows if row["clip_id"] in clips[task.name])
-            shards.write_rows(root / path, some, schema.typed(columns, task.sample_rate_hz))
-            files[path] = shards.sha256_of(root / path)
+            parquet_io.write_rows(root / path, some, parquet_schema.typed(columns, task.sample_rate_hz))
+            files[path] = parquet_io.sha256_of(root / path)
             progress(1)
 
-        keep(clips_path(task.name), schema.CLIPS)
+        keep(clips_path(task.name), parquet_schema.CLIPS)
         for record in suite.references(task.name):
             slug = record.model.slug
-            keep(signals_path(task.name, slug), schema.SIGNALS)
+            keep(signals_path(task.name, slug), parquet_schema.SIGNALS)
             if sets_path(task.name, slug) in suite.manifest.files:
-                keep(sets_path(task.name, slug), schema.SETS)
+                keep(sets_path(task.name, slug), parquet_schema.SETS)
             records.append(_record_of_half(suite, record, clips[task.name], root, with_unread))
     manifest = dataclasses.replace(
         suite.manifest, references=tuple(records), files=dict(sorted(files.items()))
@@ -326,11 +329,13 @@ def _record_of_half(
     """A reference with the counts of some clips."""
     task, slug = record.task, record.model.slug
     every = {line.clip_id: line.sha256 for line in suite.clip_lines(task)}
-    rows = list(_rows(root / signals_path(task, slug), schema.SIGNALS, ("clip_id", "family", "degenerate")))
+    rows = list(
+        _rows(root / signals_path(task, slug), parquet_schema.SIGNALS, ("clip_id", "family", "degenerate"))
+    )
     n_signals = Counter(row["family"] for row in rows)
     n_degenerate = Counter(row["family"] for row in rows if row["degenerate"])
     path = root / sets_path(task, slug)
-    sets = _rows(path, schema.SETS, ("family", "kind")) if path.is_file() else iter(())
+    sets = _rows(path, parquet_schema.SETS, ("family", "kind")) if path.is_file() else iter(())
     n_sets = Counter((row["family"], row["kind"]) for row in sets)
     skipped = tuple(
         s for s in record.skipped if s.clip_id in clips or (with_unread and s.clip_id not in every)
@@ -364,4 +369,4 @@ def _corpus_of_half(corpus: CorpusRef, used: Mapping[str, str]) -> CorpusRef:
 
 
 def _rows(path: Path, columns: pa.Schema, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    yield from shards.read_rows(path, columns, names)
+    yield from parquet_io.read_rows(path, columns, names)

@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import audio, untrusted
-from harness.dataset import card, licences, schema, shards
+from harness.dataset import card, licences, parquet_io, parquet_schema
 from harness.dataset.hold_back import shared_clips
-from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
-from harness.dataset.signals import Suite, from_hub
+from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.suites import Suite, from_hub
 from harness.disk import whole
 from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput, BadSignals
@@ -91,7 +91,7 @@ def _least_bytes(suite: Suite, path: str) -> int:
     size = suite.file(path).stat().st_size
     if path.split("/")[0].endswith("_clips"):
         return size
-    rows = shards.read_rows(suite.file(path), schema.SIGNALS, ["n_samples", "degenerate"])
+    rows = parquet_io.read_rows(suite.file(path), parquet_schema.SIGNALS, ["n_samples", "degenerate"])
     audio_bytes: int = sum(2 * row["n_samples"] for row in rows if not row["degenerate"])
     return max(size, audio_bytes)
 
@@ -141,7 +141,7 @@ def _prepared_before(suite: Suite, path: str) -> str | None:
     bench = _Bench(suite.root / PLACE)
     made_of, target = bench.before.get(path, ""), bench.place / path
     return (
-        shards.sha256_of(target)
+        parquet_io.sha256_of(target)
         if made_of.startswith(suite.manifest.files[path]) and target.is_file()
         else None
     )
@@ -192,7 +192,7 @@ def prepare(
     replace_file(bench.place / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(bench.place / EVAL, card.eval_yaml(suite, repo_id).encode())
     names = sorted([*bench.made, README, EVAL])
-    hashes = {name: shards.sha256_of(bench.place / name) for name in names}
+    hashes = {name: parquet_io.sha256_of(bench.place / name) for name in names}
     manifest: Manifest = dataclasses.replace(suite.manifest, files=hashes)
     replace_file(bench.place / MANIFEST, to_json(manifest).encode())
     files = {name: bench.place / name for name in (*names, MANIFEST)}
@@ -284,24 +284,29 @@ def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[
         yield _Part(told, entry.verdicts_sha256, partial(_told, suite.task(entry.task), entry, folder))
         for name in ("verdicts.parquet", "entry.json"):
             source = folder / name
-            yield _Part(f"{VERDICTS}/{entry.path}/{name}", shards.sha256_of(source), partial(_same, source))
+            yield _Part(
+                f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_same, source)
+            )
 
 
 def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
     source = suite.root / clips_path(task.name)
     if masks_only:
-        rows = ({**row, "audio": None} for row in shards.read_rows(source, schema.CLIPS))
+        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, parquet_schema.CLIPS))
     else:
-        rows = (schema.clip_row(suite.clip(task.name, line.clip_id)) for line in suite.clip_lines(task.name))
-    shards.write_rows(to, rows, schema.typed(schema.CLIPS, task.sample_rate_hz))
+        rows = (
+            parquet_schema.clip_row(suite.clip(task.name, line.clip_id))
+            for line in suite.clip_lines(task.name)
+        )
+    parquet_io.write_rows(to, rows, parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz))
 
 
 def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:
-    columns = schema.typed(schema.SIGNALS, task.sample_rate_hz)
+    columns = parquet_schema.typed(parquet_schema.SIGNALS, task.sample_rate_hz)
     if masks_only:
         source = suite.root / signals_path(task.name, slug)
-        rows = ({**row, "audio": None} for row in shards.read_rows(source, schema.SIGNALS))
-        shards.write_rows(to, rows, columns)
+        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, parquet_schema.SIGNALS))
+        parquet_io.write_rows(to, rows, columns)
         return
 
     def heard() -> Iterator[dict[str, Any]]:
@@ -311,21 +316,21 @@ def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) ->
                     f"{signal.signal_id}, rebuilt from its mask, is not what was certified: this machine"
                     " computes something else; publish from the one that extracted it, or extract again"
                 )
-            yield schema.signal_row(signal, waveform)
+            yield parquet_schema.signal_row(signal, waveform)
 
-    shards.write_rows(to, heard(), columns)
+    parquet_io.write_rows(to, heard(), columns)
 
 
 def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
-    rows = map(schema.set_row, suite.causal_sets(task.name, slug))
-    shards.write_rows(to, rows, schema.typed(schema.SETS, task.sample_rate_hz))
+    rows = map(parquet_schema.set_row, suite.causal_sets(task.name, slug))
+    parquet_io.write_rows(to, rows, parquet_schema.typed(parquet_schema.SETS, task.sample_rate_hz))
 
 
 def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
     """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
-    verdicts = shards.verdicts(folder / "verdicts.parquet")
+    verdicts = parquet_io.verdicts(folder / "verdicts.parquet")
     names = pa.array([entry.model.repo_id] * verdicts.num_rows, pa.string())
-    columns = schema.typed(schema.TOLD, task.sample_rate_hz)
+    columns = parquet_schema.typed(parquet_schema.TOLD, task.sample_rate_hz)
     table = verdicts.add_column(0, "candidate", names).cast(columns)
     with whole(to) as part:
         pq.write_table(table, part, compression="zstd")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import untrusted
-from harness.dataset.layout import SOURCE
+from harness.dataset.paths import SOURCE
 from harness.errors import BadSignals
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.records import DatasetRef
 
 if TYPE_CHECKING:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
 SYNTHETIC = "Synthetic suite: says nothing about real recordings or about models of these architectures."
 """What stands on everything that shows numbers of a synthetic suite."""

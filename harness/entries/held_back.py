@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from math import isclose
 from pathlib import Path
 
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
 from harness.documents import Entry, RunSettings
 from harness.entries import store, strict_reading, text
 from harness.entries.sidecar import Sidecar, differences

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
 from harness.documents import to_json
 from harness.entries import store, strict_reading, text
 from harness.errors import BadInput

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness import untrusted
-from harness.dataset import schema
+from harness.dataset import parquet_schema
 from harness.documents import Entry, from_json
 from harness.records import STIMULI
 
@@ -41,7 +41,7 @@ _UNKNOWN = ("swap", "lift", "matched", "placement", "beyond_largest")
 _ADDED = ("draw", "replicate", "other_clip")
 """Columns of VERDICTS that protocol 1 did not have."""
 
-VERDICTS = pa.schema([field for field in schema.VERDICTS if field.name not in _ADDED])
+VERDICTS = pa.schema([field for field in parquet_schema.VERDICTS if field.name not in _ADDED])
 """Its columns."""
 
 
@@ -97,7 +97,7 @@ def stated_in(text: bytes) -> bool:
 
 
 def with_todays_columns(table: pa.Table) -> pa.Table:
-    """Verdicts of protocol 1 with the columns of `dataset.schema.VERDICTS`.
+    """Verdicts of protocol 1 with the columns of `dataset.parquet_schema.VERDICTS`.
 
     Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
     controls, which no rate knows any more, are left out.
@@ -108,9 +108,11 @@ def with_todays_columns(table: pa.Table) -> pa.Table:
     table = table.cast(VERDICTS)
     table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
     first = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
-    nothing = {name: pa.nulls(len(table), schema.VERDICTS.field(name).type) for name in _ADDED}
+    nothing = {name: pa.nulls(len(table), parquet_schema.VERDICTS.field(name).type) for name in _ADDED}
     columns = {**nothing, "draw": first, **{name: table[name] for name in VERDICTS.names}}
-    return pa.table({name: columns[name] for name in schema.VERDICTS.names}, schema=schema.VERDICTS)
+    return pa.table(
+        {name: columns[name] for name in parquet_schema.VERDICTS.names}, schema=parquet_schema.VERDICTS
+    )
 
 
 def _family(old: Mapping[str, Any]) -> dict[str, Any]:

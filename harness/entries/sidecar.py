@@ -14,7 +14,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Generic, TypeVar
 
-from harness.dataset.shards import sha256_of
+from harness.dataset.parquet_io import sha256_of
 from harness.disk import pointer
 from harness.documents import Entry, to_json
 from harness.entries import store, strict_reading, text

@@ -23,7 +23,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from harness import untrusted
-from harness.dataset import schema, shards
+from harness.dataset import parquet_io, parquet_schema
 from harness.disk import pointer
 from harness.documents import Entry, from_json, to_json
 from harness.entries import protocol1
@@ -57,7 +57,7 @@ def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> P
         BadInput: the folder cannot be written, or the names in the entry make no path.
     """
     folder = _folder_in(root, entry)
-    sha256 = shards.write_verdicts(folder / VERDICTS, verdicts)
+    sha256 = parquet_io.write_verdicts(folder / VERDICTS, verdicts)
     entry = dataclasses.replace(entry, n_verdicts=len(verdicts), verdicts_sha256=sha256)
     replace_file(folder / ENTRY, to_json(entry).encode())
     return folder
@@ -135,16 +135,16 @@ def parse(text: bytes) -> Entry:
 
 
 def verdicts(folder: Path) -> pd.DataFrame:
-    """The verdicts of a folder, with the columns of `dataset.schema.VERDICTS`.
+    """The verdicts of a folder, with the columns of `dataset.parquet_schema.VERDICTS`.
 
     Those of protocol 1 are given these columns (`protocol1.with_todays_columns`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
-    table = shards.verdicts(regular(folder / VERDICTS), (schema.VERDICTS, protocol1.VERDICTS))
+    table = parquet_io.verdicts(regular(folder / VERDICTS), (parquet_schema.VERDICTS, protocol1.VERDICTS))
     is_old = table.column_names == protocol1.VERDICTS.names
-    return shards.frame_of(protocol1.with_todays_columns(table) if is_old else table)
+    return parquet_io.frame_of(protocol1.with_todays_columns(table) if is_old else table)
 
 
 def regular(path: Path) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.entries.differences import likeness_differences
 from harness.evaluation.units import Unit, units_of

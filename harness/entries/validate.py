@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.dataset import shards
+from harness.dataset import parquet_io
 from harness.documents import Entry
 from harness.entries import (
     held_back,
@@ -159,7 +159,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
     if table is not None and not counted:
         counted = validate_verdicts.problems(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
-            verdicts = shards.frame_of(table)
+            verdicts = parquet_io.frame_of(table)
             counted = validate_facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)
     return [*found, *unread, *counted]
 
@@ -167,7 +167,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
 def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
     if _unusable(path):
         return [], None
-    sha256 = shards.sha256_of(path)
+    sha256 = parquet_io.sha256_of(path)
     found = []
     if entry.verdicts_sha256 != sha256:
         found.append(

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.dataset import parquet, schema, shards
+from harness.dataset import parquet, parquet_io, parquet_schema
 from harness.documents import Entry
 from harness.entries import text, validate_controls
 from harness.entries.checks import MADE, Checks, of_names, where
@@ -47,7 +47,9 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
         The table, or None, and the problems, of which there are some when it is None.
     """
     try:
-        table = parquet.table(path, [schema.VERDICTS], coded=shards.TEXTS, most_rows=MAX_ROWS, own=True)
+        table = parquet.table(
+            path, [parquet_schema.VERDICTS], coded=parquet_io.TEXTS, most_rows=MAX_ROWS, own=True
+        )
     except parquet.OtherColumns as error:
         return None, [_schema_problem(error.columns)]
     except (parquet.Unreadable, OSError) as error:
@@ -68,8 +70,8 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
         entry: whose label map and references are sound.
         task: of the entry.
     """
-    rows = table.drop_columns(["p", *shards.TEXTS]).to_pandas(ignore_metadata=True)
-    rows = rows.assign(**{name: _texts(table[name]) for name in shards.TEXTS})
+    rows = table.drop_columns(["p", *parquet_io.TEXTS]).to_pandas(ignore_metadata=True)
+    rows = rows.assign(**{name: _texts(table[name]) for name in parquet_io.TEXTS})
     for name in ("level", "draw", "replicate"):
         rows[name] = rows[name].astype("Int64")
     checks = Checks(rows)
@@ -81,12 +83,12 @@ def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
 
 def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
     names = [name for name, _, _ in columns]
-    if names != schema.VERDICTS.names:
+    if names != parquet_schema.VERDICTS.names:
         shown = text.shown(", ".join(names))
-        return f"verdicts.parquet: columns {shown}, expected {', '.join(schema.VERDICTS.names)}"
+        return f"verdicts.parquet: columns {shown}, expected {', '.join(parquet_schema.VERDICTS.names)}"
     for name, kind, same in columns:
         if not same:
-            ours = schema.VERDICTS.field(name).type
+            ours = parquet_schema.VERDICTS.field(name).type
             return f"verdicts.parquet: column {name} is {kind}, expected {ours}"
     return "verdicts.parquet: its schema differs, expected that of this version"
 

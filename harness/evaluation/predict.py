@@ -19,8 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset import schema
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_schema
+from harness.dataset.suites import Suite
 from harness.evaluation import stimuli
 from harness.evaluation.units import Unit
 from harness.model_facts import ModelFacts, window_start
@@ -277,7 +277,7 @@ def verdict_table(
         "seconds_seen": received[:, 0],
         "energy_seen": received[:, 1],
     }
-    return pa.table(columns, schema=schema.VERDICTS)
+    return pa.table(columns, schema=parquet_schema.VERDICTS)
 
 
 def _rounded(p: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from harness.dataset import shards
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io
+from harness.dataset.suites import Suite
 from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
 from harness.evaluation import predict, stimuli
@@ -52,7 +52,7 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         """The verdicts, as `entries.store.verdicts` reads them."""
-        return shards.frame_of(self.verdicts)
+        return parquet_io.frame_of(self.verdicts)
 
 
 def evaluate(
@@ -287,5 +287,5 @@ def _entry(
         likeness=likeness,
         complete=complete,
         n_verdicts=table.num_rows,
-        verdicts_sha256=shards.verdicts_sha256(table),
+        verdicts_sha256=parquet_io.verdicts_sha256(table),
     )

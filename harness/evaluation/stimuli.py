@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset.recent import Recent, spectrum_of
+from harness.dataset.clip_cache import Recent, spectrum_of
 from harness.records import N_LEVELS, N_MATCHED, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
 from harness.seeds import generator, seed_of
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.dataset.schema import ClipLine
-from harness.dataset.signals import Suite
+from harness.dataset.parquet_schema import ClipLine
+from harness.dataset.suites import Suite
 from harness.evaluation.stimuli import swap_clips
 from harness.manifest import ReferenceRecord
 from harness.records import FAMILIES, N_LEVELS, N_MATCHED

@@ -1,8 +1,8 @@
 """SEARCHES: name on the command line -> search with its default settings."""
 
-from harness.extract.contract import Search
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
+from harness.extract.search import Search
 
 SEARCHES: dict[str, Search] = {
     "responsibility": Responsibility(),

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import audio, spectra
-from harness.extract.aims import Logits, lead, probability
 from harness.extract.levels import nested
+from harness.extract.objectives import Logits, lead, probability
 from harness.extract.oracle import Listener
-from harness.extract.running import SIGNAL, Running, named
+from harness.extract.search_task import SIGNAL, Running, named
 from harness.records import (
     CausalSet,
     Clip,

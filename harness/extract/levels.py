@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.dataset.schema import level_sizes
+from harness.dataset.parquet_schema import level_sizes
 from harness.records import N_LEVELS, FloatArray, Levels, Mask
 
 

@@ -20,8 +20,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import Asking, Found, Order, Searching, Slope, mask_of
-from harness.extract.shrink import delta_debug, in_pieces, progression, shortest_prefix
+from harness.extract.reduction import delta_debug, in_pieces, progression, shortest_prefix
+from harness.extract.search import Asking, Found, Order, Searching, Slope, mask_of
 from harness.records import FloatArray
 
 _SHORT = 64

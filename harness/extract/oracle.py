@@ -17,8 +17,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from harness import spectra
-from harness.extract.aims import Aim, Logits, sufficient
-from harness.extract.contract import Order, Slope
+from harness.extract.objectives import Aim, Logits, sufficient
+from harness.extract.search import Order, Slope
 from harness.records import Bands, Clip, FloatArray, Mask, Waveform
 
 _SAMPLES_AT_ONCE = 1 << 22

@@ -21,8 +21,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import Asking, Found, Searching, mask_of
-from harness.extract.shrink import shortest_prefix
+from harness.extract.reduction import shortest_prefix
+from harness.extract.search import Asking, Found, Searching, mask_of
 from harness.records import DEFAULT_BANDS, FloatArray, Mask
 
 Interval = tuple[int, int]

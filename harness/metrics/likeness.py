@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import NearCopy
 from harness.manifest import ReferenceRecord
 from harness.metrics.acceptance import accepted

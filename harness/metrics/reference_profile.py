@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from harness.dataset.recent import spectrum_of
-from harness.dataset.signals import Suite
+from harness.dataset.clip_cache import spectrum_of
+from harness.dataset.suites import Suite
 from harness.metrics import information
 from harness.metrics.estimates import median
 from harness.records import Estimate, ModelRef

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clustered, draws_of, from_draws, mean_of_references
 from harness.metrics.transfer_curve import median_over_clips

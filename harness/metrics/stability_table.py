@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.dataset.card import markdown_table, told
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import resampled

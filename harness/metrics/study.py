@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.dataset import schema
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_schema
+from harness.dataset.suites import Suite
 from harness.documents import Entry, ReferenceCounts, WholeClipScore
 from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
@@ -299,7 +299,7 @@ class _Grown:
 def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
     """By signal_id: (N_LEVELS,) bins of each level, of those signals that have levels."""
     return {
-        line.signal_id: schema.level_sizes(line.n_kept, line.n_samples // 2 + 1)
+        line.signal_id: parquet_schema.level_sizes(line.n_kept, line.n_samples // 2 + 1)
         for reference in suite.references(task)
         for line in suite.signal_lines(task, reference.model.slug)
         if line.family == family and line.has_levels and not line.degenerate

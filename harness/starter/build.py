@@ -30,13 +30,13 @@ from rich.progress import (
 )
 
 from harness import labels, models
-from harness.dataset import build as folder
+from harness.dataset import writer
 from harness.dataset.corpora import Corpus, Row
-from harness.dataset.layout import ANCHORS, VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import ANCHORS, VERDICTS
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.evaluation import runner
-from harness.extract import reference
+from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
 from harness.records import Clip
@@ -181,7 +181,7 @@ def _signals(plan: Plan, step: Step, part: Path) -> None:
     corpus = _corpus(task, plan.n_test_of(task))
     label_map = labels.harmonise(classifier.class_names, task)
     about = (classifier, label_map, task, corpus, SEARCHES, part)
-    reference.add(*about, limits=LIMITS, draws=DRAWS, masks_only=True)
+    build_reference.add(*about, limits=LIMITS, draws=DRAWS, masks_only=True)
 
 
 def _verdicts(plan: Plan, step: Step, part: Path) -> None:
@@ -266,7 +266,7 @@ def _copy_reference(source: Suite, record: ReferenceRecord, place: Path) -> None
     """Add a reference of one signals folder to another."""
     task = source.task(record.task)
     signals = [signal for signal, _ in source.signals(task.name, record.model.slug)]
-    folder.add_reference(
+    writer.add_reference(
         place, task, record, list(source.clips(task.name).values()), signals, masks_only=True
     )
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from harness.dataset.card import markdown_table, told
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput

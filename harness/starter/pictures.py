@@ -15,7 +15,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from harness import spectra
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.records import FAMILIES, Clip, SufficientSignal, Waveform
 
 _DEEP_DB = 70.0

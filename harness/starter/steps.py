@@ -23,10 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import BadInput, likely
-from harness.extract.contract import Search
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Draws, Limits
+from harness.extract.search import Search
+from harness.extract.search_task import Draws, Limits
 from harness.starter import keys, root
 from harness.starter.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
@@ -79,9 +79,9 @@ _CODE = MappingProxyType(
         "baseline": ("starter.richness",),
         "model": ("starter.train", "starter.networks"),
         "signals": (
-            *("extract.contract", "extract.minimal", "extract.responsibility", "extract.shrink"),
-            *("extract.levels", "extract.aims", "extract.oracle", "extract.running"),
-            *("extract.certify", "extract.run", "spectra"),
+            *("extract.search", "extract.minimal", "extract.responsibility", "extract.reduction"),
+            *("extract.levels", "extract.objectives", "extract.oracle", "extract.search_task"),
+            *("extract.certify", "extract.runner", "spectra"),
         ),
         "verdicts": _SCORE,
         "anchor": ("starter.baselines", "starter.networks", *_SCORE),

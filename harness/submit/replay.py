@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.dataset.shards import sha256_of
-from harness.dataset.signals import Suite
+from harness.dataset.parquet_io import sha256_of
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store, text
 from harness.entries.compare import Compared, compare

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry
 from harness.entries import store

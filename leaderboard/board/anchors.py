@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry, FamilyScore
 from harness.entries import store, suite_check, validate
 from harness.metrics.anchors import best_reference, consensus

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 
 
 def corpora(suite: Suite, task: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.disk import pointer
 from harness.documents import Entry
 from harness.entries import store

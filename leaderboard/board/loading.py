@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic_core import from_json as parsed
 
 from harness import untrusted
-from harness.dataset import shards
+from harness.dataset import parquet_io
 from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.entries import protocol1, store
 from harness.errors import BadInput, BadSignals
@@ -85,7 +85,7 @@ def paired(path: Path, entry: Entry) -> Lifts:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
     offered = [r for r in entry.references if r.family == FAMILIES[0]]
-    table = shards.verdicts(store.regular(path), columns=[*_TEXT, *_NUMBERS])
+    table = parquet_io.verdicts(store.regular(path), columns=[*_TEXT, *_NUMBERS])
     lifts = _paired(table, offered, entry)
     return _by_the_book(path, entry) if lifts is None else lifts
 
@@ -94,7 +94,7 @@ def _by_the_book(path: Path, entry: Entry) -> Lifts:
     """The same by way of a data frame, for what `validate` would not let pass."""
     from harness.metrics.scorecard import lift_by_clip
 
-    verdicts = shards.read_verdicts(path)
+    verdicts = parquet_io.read_verdicts(path)
     like = copies(entry.likeness)
     try:
         frame = lift_by_clip(

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness import spectra
-from harness.dataset import schema, shards
-from harness.dataset.layout import signals_path
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.paths import signals_path
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadSignals
@@ -147,7 +147,7 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
     mel, sizes, top = np.zeros(information.N_MEL), [], 0.0
     path = suite.file(signals_path(task, model.slug))
     names = ("family", "degenerate", "mask", "n_samples", "sample_rate_hz")
-    for row in shards.read_rows(path, schema.SIGNALS, names):
+    for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, names):
         if row["family"] != FAMILIES[0] or row["degenerate"]:
             continue
         runs = np.asarray(row["mask"], dtype=np.int64)

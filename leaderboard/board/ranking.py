@@ -20,7 +20,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.documents import Entry, ReferenceCounts
 from harness.entries import held_back, notices, store

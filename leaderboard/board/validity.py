@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 import harness
-from harness.dataset.layout import MANIFEST
-from harness.dataset.signals import Suite
+from harness.dataset.paths import MANIFEST
+from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.documents import Entry, to_json
 from harness.entries import protocol1, store, strict_reading, suite_check, text, validate, validate_facts
@@ -42,7 +42,7 @@ LISTED = Path(__file__).parent / "valid.txt"
 _TOGETHER = 4
 _JUDGES = (
     *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
-    *("dataset/schema.py", "records.py", "documents.py", "tasks.py"),
+    *("dataset/parquet_schema.py", "records.py", "documents.py", "tasks.py"),
 )
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "

@@ -19,7 +19,7 @@ import numpy as np
 from markupsafe import Markup
 
 from harness import audio
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics import acceptance

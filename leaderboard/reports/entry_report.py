@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.journal import replace_file

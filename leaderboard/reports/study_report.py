@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry, to_json
 from harness.journal import replace_file
 from harness.metrics import likeness

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.dataset import licences
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
 from harness.records import FAMILIES, Clip, ModelRef

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.disk import unwritable
 from harness.documents import to_json
 from harness.errors import BadInput

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.records import ModelRef
 from leaderboard import exports, urls
 from leaderboard.board import activity

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from markupsafe import Markup
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import FamilyScore
 from harness.records import FAMILIES, Estimate, ModelRef
 from leaderboard import exports, formatting, render, urls

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.extract.responsibility import Responsibility
 from harness.records import DEFAULT_BANDS, Clip
 from harness.starter import root

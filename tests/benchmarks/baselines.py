@@ -1,6 +1,6 @@
 """Two searches of the literature, under our contract, to compare ours with.
 
-Conventions: those of `extract.contract`. Neither belongs to a family, and neither is in SEARCHES.
+Conventions: those of `extract.search`. Neither belongs to a family, and neither is in SEARCHES.
 
 Public: BackwardSelection, QuickXplain.
 """
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.contract import Asking, Found, Order, Searching, mask_of
+from harness.extract.search import Asking, Found, Order, Searching, mask_of
 from harness.records import FloatArray
 
 

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from harness import models
-from harness.dataset import build
-from harness.dataset.signals import Suite, load
+from harness.dataset import writer
+from harness.dataset.suites import Suite, load
 from harness.documents import ReferenceCounts
 from harness.evaluation import predict, runner
 from harness.evaluation.units import units_of, visits
@@ -80,7 +80,7 @@ def suite_of(folder: Path, n_clips: int, n_references: int, n_samples: int) -> S
             run=run_settings("cpu", "float32", 1, "none", 0.0),
         )
         signals = [signal_of(clip, repo_id, j) for clip in clips]
-        build.add_reference(folder, TASK, record, clips, signals, masks_only=True)
+        writer.add_reference(folder, TASK, record, clips, signals, masks_only=True)
     return load(str(folder))
 
 
@@ -281,7 +281,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from harness import labels, models
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.evaluation import runner
 from harness.tasks import TASKS
 suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])

@@ -34,14 +34,14 @@ from typing import Any
 import numpy as np
 
 from harness import audio, labels, models, spectra
-from harness.dataset.signals import load
-from harness.extract import run
-from harness.extract.aims import lead
+from harness.dataset.suites import load
+from harness.extract import runner
 from harness.extract.certify import Extracted
-from harness.extract.contract import Search
 from harness.extract.minimal import Gradient, Minimal
+from harness.extract.objectives import lead
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits
+from harness.extract.search import Search
+from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from harness.seeds import generator
@@ -212,7 +212,7 @@ def extracted(
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:
-            return run.extract(
+            return runner.extract(
                 listener, "benchmark", label_map, clips, searches, journal, limits=Limits(BUDGET)
             )
         finally:

@@ -25,7 +25,7 @@ N_REFERENCES, N_CLIPS = 60, 40
 
 def build(root: Path) -> None:
     """One build, and what it took as JSON."""
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from leaderboard.board import ranking
     from leaderboard.site import builder
 

@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.dataset import schema, shards
-from harness.dataset.layout import MANIFEST, clips_path, signals_path
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.paths import MANIFEST, clips_path, signals_path
+from harness.dataset.suites import Suite
 from harness.documents import (
     BatchProof,
     Cell,
@@ -138,15 +138,15 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
     n = len(truth)
     names, labels = _clip_ids(n), [LABELS[i] for i in truth]
     made = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-    rate, sound = TASK.sample_rate_hz, pa.nulls(n, schema.CLIPS.field("audio").type)
+    rate, sound = TASK.sample_rate_hz, pa.nulls(n, parquet_schema.CLIPS.field("audio").type)
     files = {
         clips_path(TASK.name): pa.table(
             [names, ["synthetic"] * n, labels, sound, [rate] * n, [N_SAMPLES] * n, made],
-            schema=schema.CLIPS,
+            schema=parquet_schema.CLIPS,
         )
     }
     n_bins = N_SAMPLES // 2 + 1
-    sizes = schema.level_sizes(3, n_bins)
+    sizes = parquet_schema.level_sizes(3, n_bins)
     levels = np.searchsorted(sizes, np.arange(n_bins), side="right").astype(np.uint8).tobytes()
     for reference in references:
         rows = []
@@ -157,7 +157,7 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
                 "clip_id": names,
                 "truth": labels,
                 "expected": labels,
-                "audio": pa.nulls(n, schema.SIGNALS.field("audio").type),
+                "audio": pa.nulls(n, parquet_schema.SIGNALS.field("audio").type),
                 "p_clip": [[1 / len(LABELS)] * len(LABELS)] * n,
                 "mask": [[0, 3] if minimal else [0, 120]] * n,
                 "sha256": made,
@@ -173,7 +173,9 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
             same |= {"guarantee": "one_minimal" if minimal else "prefix_minimal", "degenerate": False}
             same |= {"search": f"{family}()", "n_queries": 64}
             columns |= {name: [value] * n for name, value in same.items()}
-            rows.append(pa.table({c: columns[c] for c in schema.SIGNALS.names}, schema=schema.SIGNALS))
+            rows.append(
+                pa.table({c: columns[c] for c in parquet_schema.SIGNALS.names}, schema=parquet_schema.SIGNALS)
+            )
         files[signals_path(TASK.name, reference.slug)] = pa.concat_tables(rows)
     for path, table in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +188,7 @@ def _suite(root: Path, references: list[ModelRef], truth: Any) -> None:
         )
         for r in references
     )
-    hashes = {path: shards.sha256_of(root / path) for path in files}
+    hashes = {path: parquet_io.sha256_of(root / path) for path in files}
     (root / MANIFEST).write_text(to_json(Manifest(PROTOCOL, (task_record(TASK),), records, hashes)))
 
 
@@ -269,7 +271,7 @@ def _questions(work: _Work) -> pa.Table:
                 if stimulus == "swap":
                     block |= {"other_clip": np.array([work.others[one][int(number)] for one in ids])}
                 blocks.append(block | {"truth": labels, "expected": labels, "at": work.truth})
-    asked = schema.VERDICTS.names[: schema.VERDICTS.names.index("predicted_raw")]
+    asked = parquet_schema.VERDICTS.names[: parquet_schema.VERDICTS.names.index("predicted_raw")]
     columns: dict[str, list[Any]] = {name: [] for name in (*asked, "at") if name not in ("task", "n_samples")}
     for block in blocks:
         for name, values in columns.items():
@@ -287,7 +289,7 @@ def _questions(work: _Work) -> pa.Table:
 
 
 def _type(name: str) -> pa.DataType:
-    return pa.int64() if name == "at" else schema.VERDICTS.field(name).type
+    return pa.int64() if name == "at" else parquet_schema.VERDICTS.field(name).type
 
 
 def _answered(work: _Work, questions: pa.Table, right: Any) -> pa.Table:
@@ -307,8 +309,8 @@ def _answered(work: _Work, questions: pa.Table, right: Any) -> pa.Table:
         "p_expected": pa.array((said == at).astype(np.float32), mask=expected.is_null().to_numpy(False)),
         "p": pa.ListArray.from_arrays(offsets, pa.array(p.ravel())),
     }
-    columns = [made[n] if n in made else questions[n] for n in schema.VERDICTS.names]
-    return pa.table(columns, schema=schema.VERDICTS)
+    columns = [made[n] if n in made else questions[n] for n in parquet_schema.VERDICTS.names]
+    return pa.table(columns, schema=parquet_schema.VERDICTS)
 
 
 def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidate: ModelRef) -> FamilyScore:

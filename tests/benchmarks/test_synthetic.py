@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Rates, Scorecard
 from harness.entries import store, suite_check, validate
 from harness.metrics import scorecard

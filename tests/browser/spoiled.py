@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import Entry, to_json
 from harness.entries import store, suite_check, validate, verification
 from harness.manifest import CorpusRef, ReferenceRecord

@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.starter import root
 from leaderboard.board import ranking as table

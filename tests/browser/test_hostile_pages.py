@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from leaderboard.board import loading

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import audio, cli
-from harness.dataset import build, hold_back, publish, schema, shards, signals
+from harness.dataset import hold_back, parquet_io, parquet_schema, publish, suites, writer
 from harness.documents import to_json
 from harness.entries import held_back, store, validate
 from harness.errors import BadInput, BadSignals
@@ -23,7 +23,7 @@ from tests import entries
 from tests.dataset.test_signals import TASK, clip_of, record_of, signal_of
 
 
-def suite_in(root: Path, n_clips: int = 60, n_references: int = 2) -> signals.Suite:
+def suite_in(root: Path, n_clips: int = 60, n_references: int = 2) -> suites.Suite:
     """Clips of two classes, 2:1, with one signal of each family and reference, and one clip without."""
     clips = [
         dataclasses.replace(clip_of(i), clip_id=f"k{1000 + i}", label="bonafide" if i % 3 == 0 else "spoof")
@@ -34,8 +34,8 @@ def suite_in(root: Path, n_clips: int = 60, n_references: int = 2) -> signals.Su
         record = record_of(name, FAMILIES, len(found) // 2)
         skipped = (Skipped(clips[0].clip_id, "because"), Skipped("unread", "cannot be decoded"))
         record = dataclasses.replace(record, skipped=skipped)
-        build.add_reference(root, TASK, record, clips, found)
-    return signals.load(str(root))
+        writer.add_reference(root, TASK, record, clips, found)
+    return suites.load(str(root))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -48,7 +48,7 @@ def test_whole_clips_are_held_back_with_everything_of_them_and_counted_anew(tmp_
     ids = {line.clip_id for line in suite.clip_lines("deepfake")}
     sides = []
     for place in (halves.public, halves.held_back):
-        half = signals.load(str(place))
+        half = suites.load(str(place))
         clips = {line.clip_id for line in half.clip_lines("deepfake")}
         for record in half.references("deepfake"):
             of_clip = Counter(line.clip_id for line in half.signal_lines("deepfake", record.model.slug))
@@ -56,7 +56,7 @@ def test_whole_clips_are_held_back_with_everything_of_them_and_counted_anew(tmp_
             assert set(of_clip.values()) == {2}
             assert [c.n_signals for c in record.counts] == [len(of_clip)] * 2
             assert record.corpus.n_clips == len(clips)
-        assert all(shards.sha256_of(place / path) == sha for path, sha in half.manifest.files.items())
+        assert all(parquet_io.sha256_of(place / path) == sha for path, sha in half.manifest.files.items())
         sides.append(clips)
     assert sides[0] | sides[1] == ids
     assert not sides[0] & sides[1]
@@ -67,14 +67,14 @@ def test_whole_clips_are_held_back_with_everything_of_them_and_counted_anew(tmp_
 def test_the_public_form_has_nothing_of_a_held_back_clip(tmp_path):
     suite = suite_in(tmp_path / "s")
     halves = hold_back.split(suite, 0.4, 0)
-    private = signals.load(str(halves.held_back))
+    private = suites.load(str(halves.held_back))
     hidden = {line.clip_id for line in private.clip_lines("deepfake")}
     hidden |= {line.sha256 for line in private.clip_lines("deepfake")}
     for record in private.references("deepfake"):
         for signal, _ in private.signals("deepfake", record.model.slug):
             hidden |= {signal.signal_id, signal.sha256}
     form = publish.prepare(
-        signals.load(str(halves.public)), [], repo_id="org/name", cards={}, licence="cc-by-4.0", note="## N"
+        suites.load(str(halves.public)), [], repo_id="org/name", cards={}, licence="cc-by-4.0", note="## N"
     )
     assert (form.root / "README.md").read_text().endswith("\n\n## N\n")
     for path, data in files_of(halves.public).items():
@@ -86,7 +86,7 @@ def test_the_public_form_has_nothing_of_a_held_back_clip(tmp_path):
 
 def test_the_choice_is_seeded_and_stands_when_clips_join():
     def lines(n):
-        return {"t": [schema.ClipLine(f"c{i}", "ab"[i % 2], 9, f"{i:064x}") for i in range(n)]}
+        return {"t": [parquet_schema.ClipLine(f"c{i}", "ab"[i % 2], 9, f"{i:064x}") for i in range(n)]}
 
     first = hold_back.chosen(lines(40), 0.25, 0)
     assert first == hold_back.chosen({"t": lines(40)["t"][::-1]}, 0.25, 0)
@@ -102,7 +102,7 @@ def test_the_choice_is_seeded_and_stands_when_clips_join():
 
 def test_one_clip_of_a_class_stays_public_and_the_same_clip_is_on_one_side_in_every_task():
     def line(name, label, content):
-        return schema.ClipLine(name, label, 9, content)
+        return parquet_schema.ClipLine(name, label, 9, content)
 
     held = hold_back.chosen({"t": [line("a", "x", "1"), line("b", "y", "2"), line("c", "y", "3")]}, 0.9, 0)
     assert "a" not in held["t"]
@@ -184,7 +184,7 @@ def test_masks_alone_downloads_and_other_splits_are_refused(tmp_path):
     form = publish.prepare(suite, [], repo_id="o/n", cards={}, masks_only=True)
     shutil.copytree(form.root, tmp_path / "masks")
     with pytest.raises(BadSignals, match="has masks only for deepfake"):
-        hold_back.split(signals.load(str(tmp_path / "masks")), 0.4, 0)
+        hold_back.split(suites.load(str(tmp_path / "masks")), 0.4, 0)
     hold_back.split(suite, 0.4, 0)
     with pytest.raises(BadInput, match=r"was split with --hold-back 0\.4 --hold-back-seed 0"):
         hold_back.split(suite, 0.4, 1)

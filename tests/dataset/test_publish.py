@@ -16,7 +16,7 @@ import soundfile
 import yaml
 
 from harness import audio, cli, spectra
-from harness.dataset import build, card, download, licences, publish, schema, shards, signals
+from harness.dataset import card, download, licences, parquet_io, parquet_schema, publish, suites, writer
 from harness.documents import from_json, to_json
 from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
@@ -46,7 +46,7 @@ Toys.
 
 
 def prepared(root: Path, **options) -> publish.Prepared:
-    suite = signals.load(str(root))
+    suite = suites.load(str(root))
     given = {"repo_id": "org/name", "cards": {}, "licence": "cc-by-4.0"} | options
     return publish.prepare(suite, [], **given)
 
@@ -57,15 +57,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("columns", [schema.CLIPS, schema.SIGNALS, schema.SETS, schema.TOLD])
+@pytest.mark.parametrize(
+    "columns", [parquet_schema.CLIPS, parquet_schema.SIGNALS, parquet_schema.SETS, parquet_schema.TOLD]
+)
 def test_types_are_told_in_the_words_of_datasets(columns):
-    features = datasets.Features.from_arrow_schema(schema.typed(columns, 8_000))
+    features = datasets.Features.from_arrow_schema(parquet_schema.typed(columns, 8_000))
     for field in columns:
         if field.name == "audio":
             assert features["audio"] == datasets.Audio(sampling_rate=8_000, decode=False)
         else:
             assert features[field.name] == datasets.Features.from_arrow_schema(columns)[field.name]
-    assert schema.typed(columns, 8_000).equals(columns)  # metadata alone differs
+    assert parquet_schema.typed(columns, 8_000).equals(columns)  # metadata alone differs
 
 
 @pytest.mark.parametrize("stored_as_masks", [False, True])
@@ -73,7 +75,7 @@ def test_every_signal_is_playable_and_exact(tmp_path, stored_as_masks):
     _, found = add(tmp_path, masks_only=stored_as_masks, levels=True)
     made = prepared(tmp_path)
     wanted = {s.signal_id: s for s in found}
-    built = signals.load(str(tmp_path)).signals("deepfake", "toys__a")
+    built = suites.load(str(tmp_path)).signals("deepfake", "toys__a")
     heard = {signal.signal_id: waveform for signal, waveform in built}
     table = datasets.load_dataset(str(made.root), "deepfake", split="test")
     assert len(table) == len(found)
@@ -84,17 +86,17 @@ def test_every_signal_is_playable_and_exact(tmp_path, stored_as_masks):
         assert row["sha256"] == wanted[row["signal_id"]].sha256
     manifest = from_json(Manifest, (made.root / "manifest.json").read_bytes())
     assert {*manifest.files, "manifest.json"} == set(made.files)
-    assert all(shards.sha256_of(made.root / p) == sha256 for p, sha256 in manifest.files.items())
+    assert all(parquet_io.sha256_of(made.root / p) == sha256 for p, sha256 in manifest.files.items())
     assert made.n_bytes == sum(path.stat().st_size for path in made.files.values())
-    again = signals.load(str(made.root))
-    assert again.ref("deepfake").sha256 == signals.load(str(tmp_path)).ref("deepfake").sha256
+    again = suites.load(str(made.root))
+    assert again.ref("deepfake").sha256 == suites.load(str(tmp_path)).ref("deepfake").sha256
 
 
 def test_the_same_folder_gives_the_same_bytes_and_nothing_is_made_twice(tmp_path, monkeypatch):
     add(tmp_path)
     first = contents(prepared(tmp_path).root)
     written = []
-    monkeypatch.setattr(shards, "write_rows", lambda path, *rest: written.append(path))
+    monkeypatch.setattr(parquet_io, "write_rows", lambda path, *rest: written.append(path))
     assert contents(prepared(tmp_path).root) == first
     assert written == []
 
@@ -112,8 +114,8 @@ def test_a_signal_of_no_bins_is_the_same_whether_stored_or_rebuilt(tmp_path):
     )
     signal = dataclasses.replace(signal, sha256=certified)
     record = record_of("toys/a", ("minimal",), 1)
-    build.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
-    assert download.compared(signals.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
+    writer.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
+    assert download.compared(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
     prepared(tmp_path)
 
 
@@ -143,11 +145,11 @@ def test_what_was_left_by_a_kill_is_made_again(tmp_path):
 def test_a_signal_that_is_not_what_was_certified_is_not_published(tmp_path):
     add(tmp_path, masks_only=True)
     path = tmp_path / "deepfake/toys__a.parquet"
-    rows = list(shards.read_rows(path, schema.SIGNALS))
+    rows = list(parquet_io.read_rows(path, parquet_schema.SIGNALS))
     rows[0]["sha256"] = "0" * 64
-    shards.write_rows(path, rows, schema.SIGNALS)
+    parquet_io.write_rows(path, rows, parquet_schema.SIGNALS)
     manifest = from_json(Manifest, (tmp_path / "manifest.json").read_bytes())
-    manifest.files["deepfake/toys__a.parquet"] = shards.sha256_of(path)
+    manifest.files["deepfake/toys__a.parquet"] = parquet_io.sha256_of(path)
     (tmp_path / "manifest.json").write_text(to_json(manifest))
     with pytest.raises(BadSignals, match="is not what was certified"):
         prepared(tmp_path)
@@ -277,14 +279,14 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert f"| toys/a | minimal | single bins | 1 | 3 | 0 | {kept[1]} ({kept[0]} to {kept[-1]}) |" in text
     assert "One extraction of each clip: how stable a signal is was not measured." in text
     assert "$" not in text
-    declared = {f.name for f in schema.SIGNALS}
+    declared = {f.name for f in parquet_schema.SIGNALS}
     assert all(f"`{name}`" in text for name in declared)
 
 
 def test_a_measured_stability_stands_in_the_card_of_its_task(tmp_path):
     add(tmp_path)
     made = publish.prepare(
-        signals.load(str(tmp_path)),
+        suites.load(str(tmp_path)),
         [],
         repo_id="org/name",
         cards={},
@@ -336,7 +338,7 @@ def test_a_data_card_that_is_no_text_is_named(tmp_path, capsys, monkeypatch, con
 def masks_only_folder(tmp_path: Path) -> tuple[Path, list]:
     made, _ = add(tmp_path / "built", masks_only=True)
     prepared(tmp_path / "built", masks_only=True)
-    suite = signals.load(str(tmp_path / "built/.published"))
+    suite = suites.load(str(tmp_path / "built/.published"))
     download.into(suite, ["deepfake"], tmp_path / "here")
     return tmp_path / "here", made
 
@@ -352,12 +354,12 @@ def copies_of(clips: list, folder: Path) -> Path:
 
 def test_masks_sound_again_with_the_users_own_copy_of_the_corpus(tmp_path):
     here, made = masks_only_folder(tmp_path)
-    before = signals.load(str(here))
+    before = suites.load(str(here))
     with pytest.raises(BadSignals, match=r"goodenough download .* --corpus deepfake=FOLDER"):
         before.clip("deepfake", "c0")
     download.rebuild(before, TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None)
-    assert download.compared(signals.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
-    after, original = signals.load(str(here)), signals.load(str(tmp_path / "built"))
+    assert download.compared(suites.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
+    after, original = suites.load(str(here)), suites.load(str(tmp_path / "built"))
     assert after.ref("deepfake").sha256 == before.ref("deepfake").sha256 == original.ref("deepfake").sha256
     for clip in made:
         np.testing.assert_array_equal(after.clip("deepfake", clip.clip_id).waveform, clip.waveform)
@@ -369,12 +371,12 @@ def test_masks_sound_again_with_the_users_own_copy_of_the_corpus(tmp_path):
 def test_clips_that_were_rebuilt_stay_when_the_same_is_downloaded_again(tmp_path):
     here, made = masks_only_folder(tmp_path)
     download.rebuild(
-        signals.load(str(here)), TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None
+        suites.load(str(here)), TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None
     )
     kept = contents(here)
-    download.into(signals.load(str(tmp_path / "built/.published")), ["deepfake"], here)
+    download.into(suites.load(str(tmp_path / "built/.published")), ["deepfake"], here)
     assert contents(here) == kept
-    assert signals.load(str(here)).has_clips("deepfake")
+    assert suites.load(str(here)).has_clips("deepfake")
 
 
 def test_a_clip_that_is_not_there_sample_for_sample_is_named(tmp_path):
@@ -385,7 +387,7 @@ def test_a_clip_that_is_not_there_sample_for_sample_is_named(tmp_path):
     with pytest.raises(
         BadCorpus, match=r"1 of 3 clips of deepfake are not in .*, as c1; expected local/toys"
     ):
-        download.rebuild(signals.load(str(here)), TASK, [str(folder)], lambda n, m: None)
+        download.rebuild(suites.load(str(here)), TASK, [str(folder)], lambda n, m: None)
     assert contents(here) == kept
 
 
@@ -396,11 +398,11 @@ def test_a_new_version_takes_the_place_of_the_old_one_and_leaves_nothing_of_it(t
     add(tmp_path / "built")
     add(tmp_path / "built", "toys/b")
     old = prepared(tmp_path / "built")
-    download.into(signals.load(str(old.root)), ["deepfake"], tmp_path / "here")
+    download.into(suites.load(str(old.root)), ["deepfake"], tmp_path / "here")
     assert (tmp_path / "here/deepfake/toys__b.parquet").is_file()
     add(tmp_path / "new", seed=1)
     new = prepared(tmp_path / "new")
-    suite = signals.Suite(new.root, "local/.published")
+    suite = suites.Suite(new.root, "local/.published")
     moved: list[int] = []
     download.into(suite, ["deepfake"], tmp_path / "here", lambda n, m: moved.append(m))
     wanted = {k: v for k, v in contents(new.root).items() if not k.startswith(".")}
@@ -412,7 +414,7 @@ def test_a_new_version_takes_the_place_of_the_old_one_and_leaves_nothing_of_it(t
 def judged_by(root: Path, repo_id: str) -> set[str]:
     """Files of an entry of a model on the signals in a folder as they stand, made beside them."""
     entry, verdicts = entries.make_entry(repo_id=repo_id, references=("toys/a",), task="deepfake", n_clips=3)
-    model, asked = record_of(repo_id, ()).model, signals.load(str(root)).ref("deepfake")
+    model, asked = record_of(repo_id, ()).model, suites.load(str(root)).ref("deepfake")
     entry = dataclasses.replace(entry, model=model, signals=asked)
     place = store.write(root / "verdicts", entry, verdicts).relative_to(root)
     return {f"{place}/entry.json", f"{place}/verdicts.parquet"}
@@ -430,7 +432,7 @@ def test_the_references_own_entries_on_the_signals_as_they_stand_come_too(tmp_pa
     assert len([path for path in wanted if path.startswith("verdicts/")]) == 4
     moved: list[int] = []
     for source, to in (("built", "here"), ("here", "there")):
-        suite = signals.load(str(tmp_path / source))
+        suite = suites.load(str(tmp_path / source))
         download.into(suite, ["deepfake"], tmp_path / to)
         found = contents(tmp_path / to)
         assert {path: found[path] for path in found if path not in (".lock", ".source.json")} == wanted
@@ -451,14 +453,14 @@ def test_an_entry_that_is_not_what_it_says_is_not_passed_on(tmp_path, damage):
     else:
         entry.write_text("{}")
     with pytest.raises(BadSignals, match="let its model judge again: goodenough evaluate MODEL"):
-        download.into(signals.load(str(tmp_path / "built")), ["deepfake"], tmp_path / "here")
+        download.into(suites.load(str(tmp_path / "built")), ["deepfake"], tmp_path / "here")
     assert not (tmp_path / "here/manifest.json").exists()
 
 
 def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path, monkeypatch):
     add(tmp_path / "built")
     judged_by(tmp_path / "built", "toys/a")
-    suite, step = signals.load(str(tmp_path / "built")), Path.replace
+    suite, step = suites.load(str(tmp_path / "built")), Path.replace
     steps: list[Path] = []
 
     def counted(path: Path, target: Path) -> Path:
@@ -479,7 +481,7 @@ def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path,
             download.into(suite, ["deepfake"], here)
         assert not (here / "manifest.json").exists()
         for place in store.find(here):
-            assert store.read(place).verdicts_sha256 == shards.sha256_of(place / "verdicts.parquet")
+            assert store.read(place).verdicts_sha256 == parquet_io.sha256_of(place / "verdicts.parquet")
         steps.clear()
         last = 0
         download.into(suite, ["deepfake"], here)
@@ -537,7 +539,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, there, told):
         )
     before = contents(place) if place.is_dir() else None
     with pytest.raises(BadInput, match=told):
-        download.into(signals.load(str(tmp_path / "built")), ["deepfake"], place)
+        download.into(suites.load(str(tmp_path / "built")), ["deepfake"], place)
     if before is not None:
         assert {k: v for k, v in contents(place).items() if k != ".lock"} == {
             k: v for k, v in before.items() if k != ".lock"
@@ -546,11 +548,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, there, told):
 
 def test_a_download_that_was_added_to_is_no_longer_called_by_its_source(tmp_path):
     add(tmp_path / "built")
-    suite = signals.Suite(prepared(tmp_path / "built").root, "org/name", "c" * 40)
+    suite = suites.Suite(prepared(tmp_path / "built").root, "org/name", "c" * 40)
     here = download.into(suite, ["deepfake"], tmp_path / "here")
     assert (here.name, here.commit) == ("org/name", "c" * 40)
     add(tmp_path / "here", "toys/b")
-    grown = signals.load(str(tmp_path / "here"))
+    grown = suites.load(str(tmp_path / "here"))
     assert (grown.name, grown.commit) == ("local/here", None)
 
 
@@ -561,13 +563,13 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path, path):
     manifest.files[path] = "0" * 64
     (tmp_path / "manifest.json").write_text(to_json(manifest))
     with pytest.raises(BadSignals, match="which could lead out of the folder"):
-        signals.load(str(tmp_path))
+        suites.load(str(tmp_path))
 
 
 def test_parquet_files_say_their_types_from_the_moment_they_are_built(tmp_path):
     add(tmp_path)
     for path in tmp_path.glob("*/*.parquet"):
-        assert schema.FEATURES in pq.read_schema(path).metadata
+        assert parquet_schema.FEATURES in pq.read_schema(path).metadata
 
 
 def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import audio, spectra
-from harness.dataset import build, folder, schema, shards, signals
+from harness.dataset import atomic_folder, parquet_io, parquet_schema, suites, writer
 from harness.documents import ReferenceCounts, RunSettings
 from harness.errors import BadInput, BadSignals
 from harness.manifest import CorpusRef, ReferenceRecord
@@ -35,7 +35,7 @@ def clip_of(i, seed=None):
 
 def levels_of(mask, seed):
     """Levels as they must be, the bins beside the mask in random order."""
-    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    sizes = parquet_schema.level_sizes(int(mask.sum()), len(mask))
     levels = np.zeros(len(mask), dtype=np.uint8)
     others = np.random.default_rng(seed).permutation(np.flatnonzero(~mask))
     for bins in np.split(others, sizes[:-1] - sizes[0])[1:]:
@@ -90,7 +90,7 @@ def record_of(repo_id, families, n_clips=3, revision="a" * 64):
 def add(root, repo_id="toys/a", families=FAMILIES, clips=range(3), levels=False, seed=0, **options):
     made = [clip_of(i) for i in clips]
     found = [signal_of(c, repo_id, f, seed, levels=levels) for c in made for f in families]
-    build.add_reference(root, TASK, record_of(repo_id, families, len(made)), made, found, **options)
+    writer.add_reference(root, TASK, record_of(repo_id, families, len(made)), made, found, **options)
     return made, found
 
 
@@ -98,7 +98,7 @@ def add(root, repo_id="toys/a", families=FAMILIES, clips=range(3), levels=False,
 @pytest.mark.parametrize("masks_only", [False, True])
 def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, levels):
     made, found = add(tmp_path, masks_only=masks_only, levels=levels)
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     assert [t.name for t in suite.tasks] == ["deepfake"]
     assert suite.task("deepfake").label_of("AIVoice") == "spoof"
     read = suite.clips("deepfake")
@@ -118,9 +118,9 @@ def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, leve
 
 def test_a_second_reference_joins_and_the_first_stays(tmp_path):
     add(tmp_path)
-    before = signals.load(str(tmp_path)).ref("deepfake").sha256
+    before = suites.load(str(tmp_path)).ref("deepfake").sha256
     add(tmp_path, "toys/b", clips=range(2, 5))
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     assert [r.model.repo_id for r in suite.references("deepfake")] == ["toys/a", "toys/b"]
     assert sorted(suite.clips("deepfake")) == ["c0", "c1", "c2", "c3", "c4"]
     assert len(list(suite.signals("deepfake", "toys__a"))) == 6
@@ -130,7 +130,7 @@ def test_a_second_reference_joins_and_the_first_stays(tmp_path):
 def test_a_second_family_joins_its_reference(tmp_path):
     add(tmp_path, families=("minimal",))
     add(tmp_path, families=("responsibility",))
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     (record,) = suite.references("deepfake")
     assert [c.family for c in record.counts] == ["responsibility", "minimal"]
     assert record.searches == ("responsibility()", "minimal()")
@@ -140,7 +140,7 @@ def test_a_second_family_joins_its_reference(tmp_path):
 def test_the_same_content_has_the_same_hash_wherever_it_is(tmp_path):
     add(tmp_path / "x")
     add(tmp_path / "y", masks_only=True)
-    x, y = (signals.load(str(tmp_path / d)).ref("deepfake") for d in "xy")
+    x, y = (suites.load(str(tmp_path / d)).ref("deepfake") for d in "xy")
     assert x.sha256 == y.sha256
     assert (x.repo_id, y.repo_id) == ("local/x", "local/y")
 
@@ -152,8 +152,8 @@ def test_levels_are_content(tmp_path):
     made = [clip_of(i) for i in range(3)]
     found = [signal_of(c, "toys/a", f, levels=True) for c in made for f in FAMILIES]
     others = [s if s.levels is None else dataclasses.replace(s, levels=levels_of(s.mask, 7)) for s in found]
-    build.add_reference(tmp_path / "others", TASK, record_of("toys/a", FAMILIES), made, others)
-    refs = {p.name: signals.load(str(p)).ref("deepfake").sha256 for p in tmp_path.iterdir()}
+    writer.add_reference(tmp_path / "others", TASK, record_of("toys/a", FAMILIES), made, others)
+    refs = {p.name: suites.load(str(p)).ref("deepfake").sha256 for p in tmp_path.iterdir()}
     assert refs["levels"] == refs["again"]
     assert len({refs["none"], refs["levels"], refs["others"]}) == 3
 
@@ -161,7 +161,7 @@ def test_levels_are_content(tmp_path):
 def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
     add(tmp_path, levels=True)
     add(tmp_path, "toys/b", families=("minimal",))
-    asked = signals.load(str(tmp_path)).judged("deepfake")
+    asked = suites.load(str(tmp_path)).judged("deepfake")
     assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal:0.1"} == {
         (level, "spoof") for level in range(8)
     }
@@ -194,9 +194,9 @@ def test_levels_that_cannot_be_are_refused(tmp_path, changes, why):
     clip = clip_of(0)
     signal = signal_of(clip, "toys/a", "minimal", levels=True)
     signal = dataclasses.replace(signal, **changes(signal))
-    build.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
+    writer.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
     with pytest.raises(BadSignals, match=f"c0:toys__a:minimal:0.1: .*{why}"):
-        list(signals.load(str(tmp_path)).signals("deepfake", "toys__a"))
+        list(suites.load(str(tmp_path)).signals("deepfake", "toys__a"))
 
 
 def test_levels_take_little_room(tmp_path):
@@ -205,7 +205,7 @@ def test_levels_take_little_room(tmp_path):
     edges = np.sort(rng.choice(np.arange(1, n_bins), 300, replace=False))
     responsibility = np.repeat(rng.random(301), np.diff(edges, prepend=0, append=n_bins))
     mask = responsibility >= np.sort(responsibility)[-40]
-    sizes = schema.level_sizes(int(mask.sum()), n_bins)
+    sizes = parquet_schema.level_sizes(int(mask.sum()), n_bins)
     rows = []
     for i in range(8):
         order = np.lexsort((rng.random(n_bins), -responsibility, ~mask))
@@ -214,8 +214,8 @@ def test_levels_take_little_room(tmp_path):
         signal = dataclasses.replace(
             signal_of(clip_of(i), "toys/a", "minimal"), n_samples=48_000, mask=mask, levels=levels
         )
-        rows.append(schema.signal_row(signal, None))
-    shards.write_rows(tmp_path / "s.parquet", rows, schema.SIGNALS)
+        rows.append(parquet_schema.signal_row(signal, None))
+    parquet_io.write_rows(tmp_path / "s.parquet", rows, parquet_schema.SIGNALS)
     metadata = pq.ParquetFile(tmp_path / "s.parquet").metadata
     (column,) = (
         c
@@ -233,13 +233,13 @@ def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
     found = [signal_of(clips[0], "toys/a", "minimal")]
     record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
     with pytest.raises(BadSignals, match="another revision or label map"):
-        build.add_reference(tmp_path, TASK, record, clips, found)
+        writer.add_reference(tmp_path, TASK, record, clips, found)
     other = [dataclasses.replace(clip_of(0, seed=77))]
     with pytest.raises(BadSignals, match="another clip named 'c0'"):
-        build.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, found)
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, found)
     longer = dataclasses.replace(TASK, max_seconds=60.0)
     with pytest.raises(BadSignals, match="other labels or preparation"):
-        build.add_reference(tmp_path, longer, record_of("toys/b", ("minimal",)), clips, found)
+        writer.add_reference(tmp_path, longer, record_of("toys/b", ("minimal",)), clips, found)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
@@ -255,11 +255,11 @@ def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_pat
     add(tmp_path / "whole")
     add(tmp_path / "whole", "toys/b", clips=range(1, 6))
     wanted = (tmp_path / "whole" / "manifest.json").read_bytes()
-    steps = [(build, f"_write_{what}") for what in ("clips", "signals", "manifest")]
-    for i, (room, name) in enumerate([*steps, (folder, "settle")]):
+    steps = [(writer, f"_write_{what}") for what in ("clips", "signals", "manifest")]
+    for i, (room, name) in enumerate([*steps, (atomic_folder, "settle")]):
         root = tmp_path / str(i)
         add(root)
-        before = signals.load(str(root)).ref("deepfake").sha256
+        before = suites.load(str(root)).ref("deepfake").sha256
         step, calls = getattr(room, name), []
 
         def dies(*arguments, step=step, calls=calls, name=name):
@@ -274,8 +274,8 @@ def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_pat
         with pytest.raises(KeyboardInterrupt):
             add(root, "toys/b", clips=range(1, 6))
         monkeypatch.setattr(room, name, step)
-        assert signals.load(str(root)).ref("deepfake").sha256 == before, name
-        assert len(list(signals.load(str(root)).signals("deepfake", "toys__a"))) == 6, name
+        assert suites.load(str(root)).ref("deepfake").sha256 == before, name
+        assert len(list(suites.load(str(root)).signals("deepfake", "toys__a"))) == 6, name
         add(root, "toys/b", clips=range(1, 6))
         assert (root / "manifest.json").read_bytes() == wanted, name
         assert not list(root.rglob("*.new")), name
@@ -285,14 +285,14 @@ def test_a_clip_of_another_truth_does_not_join(tmp_path):
     add(tmp_path)
     other = [dataclasses.replace(clip_of(0), label="bonafide")]
     with pytest.raises(BadSignals, match="as 'spoof', the corpus says 'bonafide'"):
-        build.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, [])
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, [])
 
 
 def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
     add(tmp_path)
     path = tmp_path / "deepfake" / "toys__a.parquet"
     path.write_bytes(path.read_bytes() + b"x")
-    suite = signals.load(str(tmp_path))
+    suite = suites.load(str(tmp_path))
     with pytest.raises(BadSignals, match="sha256"):
         list(suite.signals("deepfake", "toys__a"))
     path.unlink()
@@ -302,36 +302,36 @@ def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
 
 def test_sources_that_are_no_signals_are_refused(tmp_path):
     with pytest.raises(BadSignals, match=r"has no manifest\.json"):
-        signals.load(str(tmp_path))
+        suites.load(str(tmp_path))
     with pytest.raises(BadSignals, match="no signals folder at"):
-        signals.load(str(tmp_path / "gone"))
+        suites.load(str(tmp_path / "gone"))
     (tmp_path / "f").write_text("")
     with pytest.raises(BadSignals, match="is a file"):
-        signals.load(str(tmp_path / "f"))
+        suites.load(str(tmp_path / "f"))
     add(tmp_path / "s")
     manifest = tmp_path / "s" / "manifest.json"
     raw = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**raw, "protocol": 99}))
     with pytest.raises(BadSignals, match=f"protocol 99, this version has {PROTOCOL}"):
-        signals.load(str(tmp_path / "s"))
+        suites.load(str(tmp_path / "s"))
     evil = json.dumps(raw).replace('"deepfake"', '"../deepfake"')
     manifest.write_text(evil)
     with pytest.raises(BadSignals, match="lead out of the folder"):
-        signals.load(str(tmp_path / "s"))
+        suites.load(str(tmp_path / "s"))
     manifest.write_text("{")
     with pytest.raises(BadSignals, match="not a manifest of this version"):
-        signals.load(str(tmp_path / "s"))
+        suites.load(str(tmp_path / "s"))
     manifest.write_text(json.dumps(raw))
     with pytest.raises(BadSignals, match="no signals for task 'emotion'; it has: deepfake"):
-        signals.load(str(tmp_path / "s")).task("emotion")
+        suites.load(str(tmp_path / "s")).task("emotion")
 
 
 def test_rows_of_another_schema_are_refused(tmp_path):
-    shards.write_rows(tmp_path / "a.parquet", [schema.clip_row(clip_of(0))], schema.CLIPS)
+    parquet_io.write_rows(tmp_path / "a.parquet", [parquet_schema.clip_row(clip_of(0))], parquet_schema.CLIPS)
     with pytest.raises(BadSignals, match="does not have the columns"):
-        list(shards.read_rows(tmp_path / "a.parquet", schema.SIGNALS))
+        list(parquet_io.read_rows(tmp_path / "a.parquet", parquet_schema.SIGNALS))
     (tmp_path / "b.parquet").write_text("no")
     with pytest.raises(BadSignals, match="not a readable Parquet file"):
-        list(shards.read_rows(tmp_path / "b.parquet", schema.CLIPS))
+        list(parquet_io.read_rows(tmp_path / "b.parquet", parquet_schema.CLIPS))
     with pytest.raises(BadSignals, match="columns of a verdicts file"):
-        shards.read_verdicts(tmp_path / "a.parquet")
+        parquet_io.read_verdicts(tmp_path / "a.parquet")

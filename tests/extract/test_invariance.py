@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from harness import labels, models
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.errors import BadModel
-from harness.extract import run
+from harness.extract import runner
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits
+from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.starter import root
 from harness.tasks import TASKS
@@ -39,7 +39,7 @@ def clips():
 def extracted(folder, clips, journal, batch_size, searches=SEARCHES):
     classifier = models.load(str(folder), device="cpu", batch_size=batch_size)
     label_map = labels.harmonise(classifier.class_names, TASKS["music-genre"])
-    found = run.extract(
+    found = runner.extract(
         classifier, "toys/model", label_map, clips, searches, journal, limits=Limits(budget=300)
     )
     return {e.signals[0].clip_id: e.signals for e in found if e.signals}
@@ -60,8 +60,8 @@ def test_masks_differ_by_no_more_than_rounding(folder, clips, alone, journals, m
     one, nearest = alone
     assert sum(not s.degenerate for signals in one.values() for s in signals) >= 4
     if batch_size == 3:
-        monkeypatch.setattr(run, "_POOL", 2)
-        monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 40)
+        monkeypatch.setattr(runner, "_POOL", 2)
+        monkeypatch.setattr(runner, "_QUESTIONS_AT_ONCE", 40)
     with leads() as others:
         other = extracted(folder, clips[::-1], journals(), batch_size)
     assert set(one) == set(other)
@@ -129,7 +129,7 @@ def test_the_oracle_takes_masks_from_a_model_that_makes_them(label_map, journals
 
     clip, there = clip_of("a", [0.1, 0.1, 0.9]), OnCard()
     one, other = (
-        run.extract(ear, "toys/ear", label_map, [clip], [Minimal()], journals())
+        runner.extract(ear, "toys/ear", label_map, [clip], [Minimal()], journals())
         for ear in (there, OnProcessor())
     )
     (signal,) = one[0].signals
@@ -150,7 +150,7 @@ from harness import labels, models
 from harness.extract import run
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits
+from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.records import Clip
 from harness.tasks import TASKS

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness.dataset.schema import level_sizes
+from harness.dataset.parquet_schema import level_sizes
 from harness.extract.levels import nested
 from harness.records import N_LEVELS
 

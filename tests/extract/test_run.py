@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from harness import audio, spectra
-from harness.dataset.schema import level_sizes
-from harness.extract import lines, run
-from harness.extract.aims import lead
-from harness.extract.contract import Slope
+from harness.dataset.parquet_schema import level_sizes
+from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
+from harness.extract.objectives import lead
 from harness.extract.oracle import SLOPE_QUERIES, Case, ask
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Draws, Limits, named
+from harness.extract.search import Slope
+from harness.extract.search_task import Draws, Limits, named
 from harness.journal import Journal
 from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
@@ -37,7 +37,7 @@ def same(one, other):
 
 
 def extracted(clips, label_map, journal, listener=None, searches=SEARCHES, **options):
-    return run.extract(listener or Ear(), "toys/ear", label_map, clips, searches, journal, **options)
+    return runner.extract(listener or Ear(), "toys/ear", label_map, clips, searches, journal, **options)
 
 
 def test_every_signal_is_sufficient_as_decoded_from_its_bytes(clips, label_map, journal):
@@ -108,7 +108,7 @@ def test_without_a_finished_ranking_there_are_no_levels(label_map, journal, sear
 def test_a_line_of_the_journal_holds_the_levels_in_few_bytes(clips, label_map, journal):
     whole = extracted(clips, label_map, journal)
     items = [json.loads(line[9:]) for line in journal.path.read_bytes().splitlines()[1:]]
-    of = {item["clip_id"]: lines.from_item(item) for item in items}
+    of = {item["clip_id"]: journal_lines.from_item(item) for item in items}
     assert same(whole, [of[clip.clip_id] for clip in clips])
     packed = [s["levels"] for item in items for s in item["signals"] if s["levels"] is not None]
     assert len(packed) == sum(not s.degenerate for e in whole for s in e.signals) / 2 > 10
@@ -127,8 +127,8 @@ def test_neither_order_nor_company_of_the_clips_changes_a_signal(clips, label_ma
     one = extracted(clips, label_map, journals())
     backwards = extracted(clips[::-1], label_map, journals())
     assert same(one, backwards[::-1])
-    monkeypatch.setattr(run, "_POOL", 2)
-    monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 1)
+    monkeypatch.setattr(runner, "_POOL", 2)
+    monkeypatch.setattr(runner, "_QUESTIONS_AT_ONCE", 1)
     assert same(one, extracted(clips, label_map, journals()))
 
 
@@ -140,7 +140,7 @@ class Killed(Exception):
 def test_a_run_that_was_cut_off_continues_to_the_same_content(
     clips, label_map, journal, tmp_path, monkeypatch, after
 ):
-    monkeypatch.setattr(run, "_POOL", 4)
+    monkeypatch.setattr(runner, "_POOL", 4)
     whole = extracted(clips, label_map, journal)
 
     class Dying(Ear):
@@ -327,8 +327,8 @@ def test_neither_order_nor_batch_nor_a_restart_changes_a_draw(
 ):
     whole = extracted(clips[:6], label_map, journals(), draws=THREE)
     assert same(whole, extracted(clips[5::-1], label_map, journals(), draws=THREE)[::-1])
-    monkeypatch.setattr(run, "_POOL", 2)
-    monkeypatch.setattr(run, "_QUESTIONS_AT_ONCE", 1)
+    monkeypatch.setattr(runner, "_POOL", 2)
+    monkeypatch.setattr(runner, "_QUESTIONS_AT_ONCE", 1)
     assert same(whole, extracted(clips[:6], label_map, journals(), Ear(batch_size=3), draws=THREE))
     cut = Journal(tmp_path / "cut", {}, "")
     extracted(clips[:3], label_map, cut, draws=THREE)

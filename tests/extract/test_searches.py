@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.extract.contract import Slope, prefix_sizes
 from harness.extract.minimal import Gradient, Minimal
+from harness.extract.reduction import shortest_prefix
 from harness.extract.responsibility import Responsibility
-from harness.extract.shrink import shortest_prefix
+from harness.extract.search import Slope, prefix_sizes
 
 SEARCHES = [Minimal(), Gradient(), Responsibility(repetitions=3, splits=3)]
 

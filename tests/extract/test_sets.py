@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli, spectra
-from harness.dataset.signals import load
-from harness.extract import lines, run
-from harness.extract.aims import TOLERANCE, complete, lead, necessary, probability, sufficient
+from harness.dataset.suites import load
+from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
+from harness.extract.objectives import TOLERANCE, complete, lead, necessary, probability, sufficient
 from harness.extract.responsibility import Responsibility
-from harness.extract.running import Limits, Sets
+from harness.extract.search_task import Limits, Sets
 from harness.records import MIN_MARGIN, SET_KINDS
 from tests.test_cli import make_corpus
 from tests.toys import save_model
@@ -33,7 +33,9 @@ def two_tones():
 
 
 def found_in(clip, label_map, journal, listener, searches=MINIMAL, sets=ALL, **options):
-    (result,) = run.extract(listener, "toys/ear", label_map, [clip], searches, journal, sets=sets, **options)
+    (result,) = runner.extract(
+        listener, "toys/ear", label_map, [clip], searches, journal, sets=sets, **options
+    )
     return result
 
 
@@ -124,7 +126,7 @@ def test_a_spent_budget_leaves_a_set_that_is_still_what_it_says(label_map, journ
 
 def test_sets_survive_the_journal(label_map, journal):
     result = found_in(two_tones(), label_map, journal, Choir())
-    again = lines.from_item(lines.item(two_tones(), result))
+    again = journal_lines.from_item(journal_lines.item(two_tones(), result))
     for one, other in zip(result.sets, again.sets, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
         assert vars(one) | {"mask": None} == vars(other) | {"mask": None}

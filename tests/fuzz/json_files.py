@@ -18,7 +18,7 @@ import numpy as np
 from pydantic_core import from_json as other_reader
 
 from harness import labels, untrusted
-from harness.dataset import hold_back, shards, signals
+from harness.dataset import hold_back, parquet_io, suites
 from harness.dataset import source as sources
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.entries import held_back, notices, store, text, validate, verification
@@ -191,7 +191,7 @@ def _held_back(folder: Path) -> Any:
     return held_back.HeldBack(
         protocol=PROTOCOL,
         entry=entry.path,
-        entry_sha256=shards.sha256_of(path / store.ENTRY),
+        entry_sha256=parquet_io.sha256_of(path / store.ENTRY),
         verdicts_sha256=entry.verdicts_sha256,
         signals=DatasetRef("org/private", HEX[40], entry.task, "test", HEX[64]),
         references=tuple(sorted(cell.reference.repo_id for cell in cells)),
@@ -206,7 +206,7 @@ def _held_back(folder: Path) -> Any:
 
 def _invalidations(folder: Path) -> Any:
     path = store.write(folder, *_made())
-    sha256 = shards.sha256_of(path / store.ENTRY)
+    sha256 = parquet_io.sha256_of(path / store.ENTRY)
     one = notices.Invalidation("A. Maintainer", "Its weights are gone.", "2026-01-02", sha256)
     return notices.Invalidations((one, dataclasses.replace(one, reason="Twice.")))
 
@@ -261,7 +261,7 @@ def _manifests() -> list[bytes]:
 
 
 def _suite(path: Path) -> Any:
-    suite = signals.load(str(path.parent))
+    suite = suites.load(str(path.parent))
     for task in suite.tasks:
         suite.references(task.name)
         suite.counts(task.name)

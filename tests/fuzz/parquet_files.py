@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.dataset import schema, shards
+from harness.dataset import parquet_io, parquet_schema
 from harness.entries import validate_verdicts as rows
 from harness.errors import BadInput
 from harness.records import CausalSet, SufficientSignal
@@ -50,7 +50,7 @@ def _files(table: pa.Table) -> list[bytes]:
 
 @cache
 def _verdicts() -> list[bytes]:
-    return _files(schema.verdict_table(_entry()[1]))
+    return _files(parquet_schema.verdict_table(_entry()[1]))
 
 
 def _read_verdicts(path: Path) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def _read_verdicts(path: Path) -> list[dict[str, Any]]:
     if table is None:
         raise BadInput(lines[0])
     rows.problems(table, _entry()[0], TASKS[_entry()[0].task])
-    plain: list[dict[str, Any]] = table.cast(schema.VERDICTS).to_pylist()
+    plain: list[dict[str, Any]] = table.cast(parquet_schema.VERDICTS).to_pylist()
     return plain
 
 
@@ -90,7 +90,7 @@ def _suite_kind(
         return _files(pa.Table.from_pylist(records(), columns))
 
     def read_rows(path: Path) -> list[dict[str, Any]]:
-        result = list(shards.read_rows(path, columns))
+        result = list(parquet_io.read_rows(path, columns))
         for row in result:
             with suppress(ValueError):  # the suite refuses the row by name
                 read(row)
@@ -116,22 +116,25 @@ TARGETS = (
         _verdicts,
         mutate,
         _read_verdicts,
-        lambda rows, d: _invalid(schema.VERDICTS, rows, d),
+        lambda rows, d: _invalid(parquet_schema.VERDICTS, rows, d),
     ),
     _suite_kind(
         "clips.parquet",
-        schema.CLIPS,
-        lambda: [schema.clip_row(clip_of(i)) for i in range(4)],
-        lambda row: row["audio"] and row["audio"]["bytes"] is not None and schema.clip_of(row),
+        parquet_schema.CLIPS,
+        lambda: [parquet_schema.clip_row(clip_of(i)) for i in range(4)],
+        lambda row: row["audio"] and row["audio"]["bytes"] is not None and parquet_schema.clip_of(row),
     ),
     _suite_kind(
         "signals.parquet",
-        schema.SIGNALS,
-        lambda: [schema.signal_row(*_signal(i)) for i in range(4)],
-        schema.signal_of,
+        parquet_schema.SIGNALS,
+        lambda: [parquet_schema.signal_row(*_signal(i)) for i in range(4)],
+        parquet_schema.signal_of,
     ),
     _suite_kind(
-        "sets.parquet", schema.SETS, lambda: [schema.set_row(_set(i)) for i in range(4)], schema.set_of
+        "sets.parquet",
+        parquet_schema.SETS,
+        lambda: [parquet_schema.set_row(_set(i)) for i in range(4)],
+        parquet_schema.set_of,
     ),
 )
 """All of them."""

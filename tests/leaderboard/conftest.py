@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from leaderboard.app.sessions import Rooms
 from leaderboard.board import ranking
 from leaderboard.board.types import Board

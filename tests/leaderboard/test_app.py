@@ -477,7 +477,7 @@ def test_the_commands_of_a_trial_give_answers_that_it_reads(
 def test_a_real_model_is_checked_and_evaluated_with_progress(
     rooms: Rooms, world: World, tmp_path: Path
 ) -> None:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
     model = next(folder for folder in starter.models("candidate") if "emotion" in folder.name)
     suite = Suite(starter.embedded(), "embedded/starter")
@@ -549,7 +549,7 @@ def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: 
 def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
     rooms: Rooms, world: World, licence: str, on_space: bool
 ) -> None:
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
 
     suite = Suite(world.suite.root, "local/tones")
     stated = [

@@ -31,7 +31,7 @@ FILE = {"file": ("x.txt", b"x" * 500)}
 SERVER = """
 import sys
 from pathlib import Path
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from leaderboard import app, asking, requests, table
 from leaderboard.app.try_model import Limits, Shelf
 

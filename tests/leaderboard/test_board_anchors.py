@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from harness.dataset.layout import ANCHORS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import ANCHORS
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.metrics.anchors import best_reference, consensus
 from leaderboard.board import anchors

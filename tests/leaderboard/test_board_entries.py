@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.dataset import schema, shards
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import Entry, to_json
 from harness.entries import store
 from harness.metrics import scorecard
@@ -188,10 +188,12 @@ def _turn_levels(folder: Path) -> None:
 def _write(folder: Path, entry: Entry, rows: pd.DataFrame) -> None:
     """An entry with other verdicts, hash and count as they should be."""
     pq.write_table(
-        pa.Table.from_pandas(rows, schema=schema.VERDICTS, preserve_index=False).replace_schema_metadata(),
+        pa.Table.from_pandas(
+            rows, schema=parquet_schema.VERDICTS, preserve_index=False
+        ).replace_schema_metadata(),
         folder / store.VERDICTS,
     )
-    sha256 = shards.sha256_of(folder / store.VERDICTS)
+    sha256 = parquet_io.sha256_of(folder / store.VERDICTS)
     changed = replace(entry, verdicts_sha256=sha256, n_verdicts=len(rows))
     (folder / store.ENTRY).write_text(to_json(changed))
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 import leaderboard
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.dataset import schema
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_schema
+from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
@@ -55,7 +55,7 @@ def _agree(folder: Path, entry: Entry | None = None) -> Lifts:
 
 
 def _rewritten(folder: Path, frame: pd.DataFrame) -> None:
-    made = pa.Table.from_pandas(frame, schema=schema.VERDICTS, preserve_index=False)
+    made = pa.Table.from_pandas(frame, schema=parquet_schema.VERDICTS, preserve_index=False)
     pq.write_table(made, folder / store.VERDICTS)
 
 

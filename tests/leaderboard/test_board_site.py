@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.dataset.layout import MANIFEST
-from harness.dataset.signals import Suite
+from harness.dataset.paths import MANIFEST
+from harness.dataset.suites import Suite
 from harness.documents import to_json
 from harness.entries import store
 from harness.records import FAMILIES, ModelRef

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.layout import VERDICTS
-from harness.dataset.signals import Suite
+from harness.dataset.paths import VERDICTS
+from harness.dataset.suites import Suite
 from harness.documents import to_json
 from harness.entries import store
 from harness.errors import BadInput

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.dataset import schema, shards
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.entries import store, validate
 from harness.starter import root as starter
@@ -45,9 +45,9 @@ def _rows(change: Callable[[Any], Any]) -> Forging:
 
     def forge(folder: Path) -> None:
         frame = change(store.verdicts(folder))
-        rows = pa.Table.from_pandas(frame, schema=schema.VERDICTS, preserve_index=False)
+        rows = pa.Table.from_pandas(frame, schema=parquet_schema.VERDICTS, preserve_index=False)
         pq.write_table(rows.replace_schema_metadata(), folder / store.VERDICTS)
-        sha256 = shards.sha256_of(folder / store.VERDICTS)
+        sha256 = parquet_io.sha256_of(folder / store.VERDICTS)
         entry = replace(store.read(folder), verdicts_sha256=sha256, n_verdicts=len(frame))
         (folder / store.ENTRY).write_text(store.to_json(entry))
 

@@ -14,9 +14,9 @@ from types import MappingProxyType
 import numpy as np
 
 from harness import audio, seeds, spectra
-from harness.dataset import schema, shards
-from harness.dataset.layout import MANIFEST, VERDICTS, clips_path, signals_path
-from harness.dataset.signals import Suite
+from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, signals_path
+from harness.dataset.suites import Suite
 from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
 from harness.entries import store
 from harness.evaluation.units import units_of
@@ -144,7 +144,7 @@ def signals(reference: ModelRef) -> list[SufficientSignal]:
 def _levels(mask: Mask, energy: FloatArray) -> Levels:
     """Nested levels: the mask, then the other bins by falling energy."""
     order = np.argsort(-np.where(mask, np.inf, energy), kind="stable")
-    sizes = schema.level_sizes(int(mask.sum()), len(mask))
+    sizes = parquet_schema.level_sizes(int(mask.sum()), len(mask))
     levels = np.empty(len(mask), dtype=np.uint8)
     levels[order] = np.searchsorted(sizes, np.arange(len(mask)), side="right")
     return levels
@@ -154,23 +154,23 @@ def make_suite(root: Path) -> Suite:
     """A finished signals folder with three references, without their verdicts."""
     of = clips()
     files, records = [clips_path(TASK.name)], []
-    shards.write_rows(root / files[0], map(schema.clip_row, of), schema.CLIPS)
+    parquet_io.write_rows(root / files[0], map(parquet_schema.clip_row, of), parquet_schema.CLIPS)
     for repo_id in REFERENCES:
         reference = model(repo_id)
         waves = {c.clip_id: spectra.spectrum(c.waveform) for c in of}
         rows = (
-            schema.signal_row(s, spectra.keep(waves[s.clip_id], s.mask, N_SAMPLES))
+            parquet_schema.signal_row(s, spectra.keep(waves[s.clip_id], s.mask, N_SAMPLES))
             for s in signals(reference)
         )
         files.append(signals_path(TASK.name, reference.slug))
-        shards.write_rows(root / files[-1], rows, schema.SIGNALS)
+        parquet_io.write_rows(root / files[-1], rows, parquet_schema.SIGNALS)
         counts = tuple(ReferenceCounts(reference, f, N_CLIPS, 1, "other") for f in FAMILIES)
         corpus = CorpusRef("local/tones", "c" * 64, "CC0-1.0", N_CLIPS, 0, 0, 0, 0)
         searches = ("responsibility(repetitions=20)", "minimal()")
         records.append(
             ReferenceRecord(TASK.name, reference, FACTS, label_map(), corpus, searches, counts, (), RUN)
         )
-    hashes = {path: shards.sha256_of(root / path) for path in files}
+    hashes = {path: parquet_io.sha256_of(root / path) for path in files}
     manifest = Manifest(PROTOCOL, (task_record(TASK),), tuple(records), hashes)
     (root / MANIFEST).write_text(to_json(manifest))
     return Suite(root, "local/tones")
@@ -255,7 +255,7 @@ def add_entry(
     candidate, known = model(repo_id), label_map(names)
     rows = verdicts(suite, candidate, manner, known)
     counts = suite.counts(TASK.name)
-    frame = schema.verdict_table(rows).to_pandas()
+    frame = parquet_schema.verdict_table(rows).to_pandas()
     likeness = likeness_of(frame, TASK, known, suite)
     entry = Entry(
         protocol=PROTOCOL,

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
-from harness.extract.running import Limits
+from harness.extract.search_task import Limits
 from harness.starter import __main__ as command
 from harness.starter import baselines
 from harness.starter import build as building

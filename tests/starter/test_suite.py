@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import audio, cli, models
-from harness.dataset.signals import Suite
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS

@@ -30,7 +30,7 @@ import numpy as np
 from filelock import FileLock
 
 from harness import spectra
-from harness.dataset.signals import load
+from harness.dataset.suites import load
 from harness.records import Clip, Mask
 from harness.starter.root import cache
 

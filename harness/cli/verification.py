@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.common import checkpoint_of, open_suite, say
 from harness.cli.progress import waiting
-from harness.cli.terminal import checkpoint_of, open_suite, say
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.documents import Entry
     from harness.entries.held_back import HeldBack
     from harness.entries.verification import KnownAnswer, Mismatch, Verification

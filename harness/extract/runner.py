@@ -16,12 +16,12 @@ from itertools import accumulate
 import numpy as np
 
 from harness import spectra
-from harness.extract.aims import Logits, lead, probability
 from harness.extract.certify import Extracted, certified
-from harness.extract.contract import Search
-from harness.extract.lines import from_item, item
+from harness.extract.journal_lines import from_item, item
+from harness.extract.objectives import Logits, lead, probability
 from harness.extract.oracle import Listener, ask
-from harness.extract.running import (
+from harness.extract.search import Search
+from harness.extract.search_task import (
     NO_LIMITS,
     ONE_DRAW,
     ONE_SIGNAL,

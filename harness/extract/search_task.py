@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from harness import spectra
-from harness.extract.aims import Aim, complete, necessary, sufficient
-from harness.extract.contract import Found, Order, Search, Slope
+from harness.extract.objectives import Aim, complete, necessary, sufficient
 from harness.extract.oracle import SLOPE_QUERIES, Case, Question
+from harness.extract.search import Found, Order, Search, Slope
 from harness.records import Bands, Clip, Mask
 from harness.seeds import seed_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.dataset.layout import MANIFEST, SOURCE
+from harness.dataset.paths import MANIFEST, SOURCE
 from harness.disk import refuse_package, unwritable
 from harness.errors import BadInput
 

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from harness.cluster.room import Node, Shape
+from harness.cluster.resources import Node, Shape
 from harness.cluster.worker import Message, Worker
 from harness.errors import BadCluster, GoodenoughError
 

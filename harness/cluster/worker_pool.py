@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.door import Door, Hired, Lost
-from harness.cluster.room import Shape, Wishes, shape_of
+from harness.cluster.ray_client import Door, Hired, Lost
+from harness.cluster.resources import Shape, Wishes, shape_of
 from harness.cluster.worker import Model, own_build
 from harness.errors import BadCluster
 

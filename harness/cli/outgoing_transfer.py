@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.cached_evaluation import evaluate_cached
+from harness.cli.common import say
 from harness.cli.progress import progress_bar
-from harness.cli.terminal import say
 from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.cli.engines import AtWork
-    from harness.cli.terminal import Opening
+    from harness.cli.backends import AtWork
+    from harness.cli.common import Opening
     from harness.dataset.corpora import Corpus
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.documents import Cell
     from harness.models import Classifier
     from harness.records import Clip, LabelMap
@@ -63,15 +63,15 @@ def outgoing(
     Returns:
         By repo_id of a reference: how it takes to the candidate's signals.
     """
-    from harness.dataset.signals import load
+    from harness.dataset.suites import load
     from harness.entries import store
-    from harness.extract import SEARCHES, reference
+    from harness.extract import SEARCHES, build_reference
 
     clips = list(suite.clips(task.name).values())
     say(_estimate(classifier, clips, search))
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
-        reference.add(
+        build_reference.add(
             *(classifier, labels, task, corpus, searches, place),
             masks_only=True,
             engine=work.extract,

@@ -16,7 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
-    from harness.dataset.signals import Suite
+    from harness.dataset.suites import Suite
     from harness.documents import Cell, Entry, Rates, WholeClipScore
     from harness.models import Classifier
     from harness.records import Estimate, LabelMap, ModelRef
@@ -118,12 +118,12 @@ def say(message: str) -> None:
 
 def open_suite(source: str | None) -> Suite:
     """A signals folder or Hub dataset; without a source the embedded suite."""
-    from harness.dataset import signals
+    from harness.dataset import suites
     from harness.starter.root import embedded
 
     if source is not None:
-        return signals.load(source)
-    return signals.Suite(embedded(), "embedded/starter")
+        return suites.load(source)
+    return suites.Suite(embedded(), "embedded/starter")
 
 
 def class_names_for(

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from harness import spectra
-from harness.dataset import folder, schema, shards
-from harness.dataset.layout import MANIFEST, clips_path, sets_path, signals_path
-from harness.dataset.signals import Suite
+from harness.dataset import atomic_folder, parquet_io, parquet_schema
+from harness.dataset.paths import MANIFEST, clips_path, sets_path, signals_path
+from harness.dataset.suites import Suite
 from harness.disk import unwritable
 from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
@@ -35,7 +35,7 @@ def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Cl
         BadInput: the folder is a file, or holds something else, or cannot be written.
         BadSignals: a manifest that this version cannot read, or one that the reference does not fit.
     """
-    with folder.alone(root, "--out"):
+    with atomic_folder.alone(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
     return suite
@@ -114,7 +114,7 @@ def add_reference(
         BadSignals: see `open_for`.
         BadInput: the folder cannot be written.
     """
-    with folder.alone(root, "--out"):
+    with atomic_folder.alone(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
         old = None
@@ -128,7 +128,7 @@ def add_reference(
         except OSError as error:
             raise BadInput(unwritable(root, error, "choose another --out")) from None
         _write_manifest(root, suite, task, record if old is None else _merged(old, record))
-        folder.settle(root)
+        atomic_folder.settle(root)
 
 
 def _write_signals(
@@ -150,10 +150,12 @@ def _write_signals(
 
     in_order = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
-    old_rows = shards.read_rows(path, schema.SIGNALS) if old is not None else iter(())
+    old_rows = parquet_io.read_rows(path, parquet_schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
     rows = heapq.merge(kept_rows, new_rows, key=place)
-    shards.write_rows(folder.new(path), rows, schema.typed(schema.SIGNALS, task.sample_rate_hz))
+    parquet_io.write_rows(
+        atomic_folder.new(path), rows, parquet_schema.typed(parquet_schema.SIGNALS, task.sample_rate_hz)
+    )
 
 
 def _write_sets(
@@ -166,15 +168,15 @@ def _write_sets(
     path = sets_path(task.name, record.model.slug)
     if every or (suite is not None and path in suite.manifest.files):
         every.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        columns = schema.typed(schema.SETS, task.sample_rate_hz)
-        shards.write_rows(folder.new(root / path), map(schema.set_row, every), columns)
+        columns = parquet_schema.typed(parquet_schema.SETS, task.sample_rate_hz)
+        parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.set_row, every), columns)
 
 
 def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
     if clip is None:
-        return schema.signal_row(signal, None)
+        return parquet_schema.signal_row(signal, None)
     X = spectra.spectrum(clip.waveform)
-    return schema.signal_row(signal, spectra.keep(X, signal.mask, signal.n_samples))
+    return parquet_schema.signal_row(signal, spectra.keep(X, signal.mask, signal.n_samples))
 
 
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
@@ -182,8 +184,8 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
     known = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     known.update((clip.clip_id, clip) for clip in clips)
     ordered = [known[clip_id] for clip_id in sorted(known)]
-    columns = schema.typed(schema.CLIPS, task.sample_rate_hz)
-    shards.write_rows(folder.new(root / path), map(schema.clip_row, ordered), columns)
+    columns = parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz)
+    parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.clip_row, ordered), columns)
 
 
 def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
@@ -212,12 +214,12 @@ def _write_manifest(root: Path, suite: Suite | None, task: Task, record: Referen
     files = dict(suite.manifest.files) if suite else {}
     slug = record.model.slug
     for path in (clips_path(task.name), signals_path(task.name, slug), sets_path(task.name, slug)):
-        if folder.new(root / path).is_file():
-            files[path] = shards.sha256_of(folder.new(root / path))
+        if atomic_folder.new(root / path).is_file():
+            files[path] = parquet_io.sha256_of(atomic_folder.new(root / path))
     manifest = Manifest(
         PROTOCOL,
         tuple(tasks[name] for name in sorted(tasks)),
         tuple(references[key] for key in sorted(references)),
         dict(sorted(files.items())),
     )
-    replace_file(root / folder.NEW_MANIFEST, to_json(manifest).encode())
+    replace_file(root / atomic_folder.NEW_MANIFEST, to_json(manifest).encode())

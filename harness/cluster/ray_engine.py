@@ -22,21 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checkpoints import Checkpoint
-from harness.cluster.crew import Crew, Piece
-from harness.cluster.door import require
-from harness.cluster.room import Wishes
+from harness.cluster.ray_client import require
+from harness.cluster.resources import Wishes
 from harness.cluster.worker import About, Model, Signals, folder_of
-from harness.dataset.layout import MANIFEST
-from harness.dataset.shards import sha256_of
-from harness.dataset.signals import Suite
+from harness.cluster.worker_pool import Crew, Piece
+from harness.dataset.parquet_io import sha256_of
+from harness.dataset.paths import MANIFEST
+from harness.dataset.suites import Suite
 from harness.evaluation.predict import Answers, Candidate
 from harness.evaluation.units import Unit
 from harness.extract.certify import Extracted
-from harness.extract.contract import Search
-from harness.extract.lines import from_item
+from harness.extract.journal_lines import from_item
 from harness.extract.oracle import Listener
-from harness.extract.run import Progress
-from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets
+from harness.extract.runner import Progress
+from harness.extract.search import Search
+from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets
 from harness.journal import Journal
 from harness.models import Classifier
 from harness.records import Clip, LabelMap, Waveform

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from harness import audio, disk, spectra, untrusted
-from harness.dataset import schema, shards, source
-from harness.dataset.layout import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
-from harness.dataset.recent import spectrum_of
+from harness.dataset import parquet_io, parquet_schema, source
+from harness.dataset.clip_cache import spectrum_of
+from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
@@ -81,10 +81,10 @@ class Suite:
             raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
         self._checked: set[str] = set()
         self._contents: dict[str, str] = {}
-        self._open: dict[str, shards.Rows] = {}
+        self._open: dict[str, parquet_io.Rows] = {}
         self._decoded: OrderedDict[tuple[str, str], Clip] = OrderedDict()
         self._n_decoded = 0
-        self._signal_lines: dict[tuple[str, str], list[schema.SignalLine]] = {}
+        self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
 
     @property
     def is_remote(self) -> bool:
@@ -144,22 +144,24 @@ class Suite:
         """What identifies each clip and each signal."""
         clip_fields = ("clip_id", "label", "sha256")
         signal_fields = ("signal_id", "expected", "resolution", "degenerate", "n_kept", "sha256", "levels")
-        paths: list[tuple[str, Any, tuple[str, ...]]] = [(clips_path(task), schema.CLIPS, clip_fields)]
+        paths: list[tuple[str, Any, tuple[str, ...]]] = [
+            (clips_path(task), parquet_schema.CLIPS, clip_fields)
+        ]
         for reference in self.references(task):
-            paths.append((signals_path(task, reference.model.slug), schema.SIGNALS, signal_fields))
+            paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
-            for row in shards.read_rows(self.file(path), columns, fields):
+            for row in parquet_io.read_rows(self.file(path), columns, fields):
                 if row.get("levels") is not None:
                     row["levels"] = hashlib.sha256(row["levels"]).hexdigest()
                 yield "\0".join(str(row[name]) for name in fields) + "\n"
 
-    def clip_lines(self, task: str) -> Iterator[schema.ClipLine]:
+    def clip_lines(self, task: str) -> Iterator[parquet_schema.ClipLine]:
         """What is known of each clip of a task without its sound."""
-        names = [f.name for f in dataclasses.fields(schema.ClipLine)]
-        for row in shards.read_rows(self.file(clips_path(task)), schema.CLIPS, names):
-            yield schema.ClipLine(**row)
+        names = [f.name for f in dataclasses.fields(parquet_schema.ClipLine)]
+        for row in parquet_io.read_rows(self.file(clips_path(task)), parquet_schema.CLIPS, names):
+            yield parquet_schema.ClipLine(**row)
 
-    def signal_lines(self, task: str, slug: str) -> Iterator[schema.SignalLine]:
+    def signal_lines(self, task: str, slug: str) -> Iterator[parquet_schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included.
 
         Those of the first references are kept, up to _LINES: every entry is held against them.
@@ -176,14 +178,16 @@ class Suite:
         if sum(map(len, self._signal_lines.values())) + len(lines) <= _LINES:
             self._signal_lines[key] = lines
 
-    def _read_signal_lines(self, path: Path) -> Iterator[schema.SignalLine]:
-        plain = tuple(f.name for f in dataclasses.fields(schema.SignalLine))[:-2]
+    def _read_signal_lines(self, path: Path) -> Iterator[parquet_schema.SignalLine]:
+        plain = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-2]
         made_of = ("sha256", "mask", "levels")
-        for row in shards.read_rows(path, schema.SIGNALS, (*plain, *made_of)):
+        for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*plain, *made_of)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))
             known = {name: row[name] for name in plain} | {"p_clip": tuple(row["p_clip"])}
-            yield schema.SignalLine(**known, has_levels=row["levels"] is not None, made_of=digest.hexdigest())
+            yield parquet_schema.SignalLine(
+                **known, has_levels=row["levels"] is not None, made_of=digest.hexdigest()
+            )
 
     def clip(self, task: str, clip_id: str) -> Clip:
         """One clip; the last ones asked for are kept, the same objects.
@@ -193,7 +197,7 @@ class Suite:
         """
         key = (task, clip_id)
         if key not in self._decoded:
-            row = self._rows(clips_path(task), schema.CLIPS, "clip_id").find(clip_id)
+            row = self._rows(clips_path(task), parquet_schema.CLIPS, "clip_id").find(clip_id)
             if row is None:
                 raise BadSignals(
                     f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
@@ -212,7 +216,7 @@ class Suite:
             BadSignals: there is none.
         """
         path = signals_path(task, slug)
-        row = self._rows(path, schema.SIGNALS, "signal_id").find(signal_id)
+        row = self._rows(path, parquet_schema.SIGNALS, "signal_id").find(signal_id)
         if row is None:
             raise BadSignals(f"{self.name} has no signal {signal_id} in {path}")
         return self._signal(task, self.root / path, row)
@@ -221,14 +225,17 @@ class Suite:
         """Clips of a task by id."""
         if task not in self._clips:
             path = self.file(clips_path(task))
-            rows = shards.read_rows(path, schema.CLIPS)
+            rows = parquet_io.read_rows(path, parquet_schema.CLIPS)
             self._clips[task] = {row["clip_id"]: self._clip_of(row, task) for row in rows}
         return self._clips[task]
 
     def has_clips(self, task: str) -> bool:
         """Whether the clips of a task can be heard: where only masks are published they cannot."""
         path = self.file(clips_path(task))
-        return all(row["audio"] is not None for row in shards.read_rows(path, schema.CLIPS, ["audio.path"]))
+        return all(
+            row["audio"] is not None
+            for row in parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
+        )
 
     def verdicts(self) -> list[Path]:
         """Folders of the entries that came with the suite: of its references, in `verdicts/`."""
@@ -252,7 +259,7 @@ class Suite:
         clip by `irfft`.
         """
         path = self.file(signals_path(task, slug))
-        for row in shards.read_rows(path, schema.SIGNALS):
+        for row in parquet_io.read_rows(path, parquet_schema.SIGNALS):
             yield self._signal(task, path, row)
 
     def causal_sets(self, task: str, slug: str) -> Iterator[CausalSet]:
@@ -260,9 +267,9 @@ class Suite:
         path = sets_path(task, slug)
         if path not in self.manifest.files:
             return
-        for row in shards.read_rows(self.file(path), schema.SETS):
+        for row in parquet_io.read_rows(self.file(path), parquet_schema.SETS):
             try:
-                yield schema.set_of(row)
+                yield parquet_schema.set_of(row)
             except ValueError as error:
                 raise BadSignals(f"{self.root / path}: {row['set_id']}: {error}") from None
 
@@ -275,7 +282,7 @@ class Suite:
         for reference in self.references(task):
             path = self.file(signals_path(task, reference.model.slug))
             columns = ("signal_id", "expected", "degenerate", "levels")
-            for row in shards.read_rows(path, schema.SIGNALS, columns):
+            for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, columns):
                 if not row["degenerate"]:
                     levels = range(1 if row["levels"] is None else N_LEVELS)
                     found.update((row["signal_id"], level, row["expected"]) for level in levels)
@@ -293,16 +300,16 @@ class Suite:
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
                 f" hand, goodenough download {quote(here)} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
-        return schema.clip_of(row)
+        return parquet_schema.clip_of(row)
 
-    def _rows(self, relative: str, columns: Any, key: str) -> shards.Rows:
+    def _rows(self, relative: str, columns: Any, key: str) -> parquet_io.Rows:
         if relative not in self._open:
-            self._open[relative] = shards.Rows(self.file(relative), columns, key)
+            self._open[relative] = parquet_io.Rows(self.file(relative), columns, key)
         return self._open[relative]
 
     def _signal(self, task: str, path: Path, row: dict[str, Any]) -> tuple[SufficientSignal, Waveform]:
         try:
-            signal = schema.signal_of(row)
+            signal = parquet_schema.signal_of(row)
         except ValueError as error:
             raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
         return signal, self._waveform(task, signal, row["audio"])
@@ -330,7 +337,7 @@ class Suite:
                 self._fetch(relative, wanted)
             elif wanted is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
-            elif shards.sha256_of(path) != wanted:
+            elif parquet_io.sha256_of(path) != wanted:
                 why = f"{path} differs from {MANIFEST} (sha256); build or download it again"
                 raise BadSignals(disk.pointer(path) or why)
             self._checked.add(relative)
@@ -368,7 +375,7 @@ def _origin(root: Path) -> tuple[str, str | None]:
     """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
     stated = source.read(root)
     manifest = root / MANIFEST
-    if stated and manifest.is_file() and stated["manifest"] == shards.sha256_of(manifest):
+    if stated and manifest.is_file() and stated["manifest"] == parquet_io.sha256_of(manifest):
         return stated["source"], stated["commit"]
     return f"local/{root.resolve().name}", None
 
@@ -390,7 +397,7 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
     def fetch(path: str, sha256: str) -> None:
         for again in (False, True):
             found = fetching.fetch(repository, commit, path, again=again)
-            if shards.sha256_of(found) == sha256:
+            if parquet_io.sha256_of(found) == sha256:
                 return
         what = f"{path} of {repo_id}@{commit}"
         raise BadSignals(f"{what} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")

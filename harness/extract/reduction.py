@@ -18,7 +18,7 @@ from typing import cast
 
 import numpy as np
 
-from harness.extract.contract import Asking, Order, Returned, prefix_sizes
+from harness.extract.search import Asking, Order, Returned, prefix_sizes
 from harness.records import Mask
 
 _AT_ONCE = 64

@@ -16,18 +16,18 @@ from typing import Protocol
 import numpy as np
 
 from harness import audio
-from harness.dataset import build
+from harness.dataset import writer
 from harness.dataset.corpora import Corpus
-from harness.dataset.layout import MANIFEST
-from harness.dataset.signals import Suite
+from harness.dataset.paths import MANIFEST
+from harness.dataset.suites import Suite
 from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
-from harness.extract.contract import Search
-from harness.extract.lines import from_item
+from harness.extract.journal_lines import from_item
 from harness.extract.oracle import Listener
-from harness.extract.run import Progress, extract
-from harness.extract.running import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
+from harness.extract.runner import Progress, extract
+from harness.extract.search import Search
+from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
 from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models import Classifier
@@ -116,7 +116,7 @@ def add(
         ),
         sets=_looked_for(searches, limits, sets),
     )
-    suite = build.open_for(root, task, record, clips)
+    suite = writer.open_for(root, task, record, clips)
     path, work = _journal(root, task, classifier.ref), _work(record, task, clips)
     hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
@@ -149,7 +149,7 @@ def add(
             why = record.skipped[0].why if record.skipped else "no clip was given"
             raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {why}")
         found = [s for e in extracted for s in e.sets]
-        build.add_reference(root, task, record, clips, signals, sets=found, masks_only=masks_only)
+        writer.add_reference(root, task, record, clips, signals, sets=found, masks_only=masks_only)
     except BaseException:
         journal.close()
         raise

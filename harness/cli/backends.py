@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from harness.cli.terminal import Opening, say
+from harness.cli.common import Opening, say
 
 if TYPE_CHECKING:
     from harness.checkpoints import Checkpoint
     from harness.evaluation import runner
-    from harness.extract import reference
+    from harness.extract import build_reference
     from harness.models import Classifier
 
 
@@ -34,7 +34,7 @@ class AtWork(Protocol):
         ...
 
     @property
-    def extract(self) -> reference.Engine:
+    def extract(self) -> build_reference.Engine:
         """For `reference.add`."""
         ...
 
@@ -56,15 +56,15 @@ class Here:
         return self.opening.open(checkpoint)
 
     @property
-    def extract(self) -> reference.Engine:
-        """See `run.extract`."""
-        from harness.extract import run
+    def extract(self) -> build_reference.Engine:
+        """See `extract.runner.extract`."""
+        from harness.extract.runner import extract
 
-        return run.extract
+        return extract
 
     @property
     def judge(self) -> runner.Judge:
-        """See `transfer.judge`."""
+        """See `predict.judge`."""
         from harness.evaluation import predict
 
         return predict.judge
@@ -102,8 +102,8 @@ class Engine:
                     raise BadInput(f"{option} is of a cluster; add --engine ray, or leave it out")
             yield Here(opening)
             return
-        from harness.cluster.room import Wishes
-        from harness.cluster.spread import spread
+        from harness.cluster.ray_engine import spread
+        from harness.cluster.resources import Wishes
 
         wishes = Wishes(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
         with spread(

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.dataset import parquet, schema
+from harness.dataset import parquet, parquet_schema
 from harness.disk import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
@@ -36,7 +36,7 @@ _GROUPS = 4
 """Groups of a file that stay in memory: a clip and those whose sound replaces its own lie in several."""
 
 
-TEXTS = tuple(field.name for field in schema.VERDICTS if field.type == pa.string())
+TEXTS = tuple(field.name for field in parquet_schema.VERDICTS if field.type == pa.string())
 """The columns of verdicts that are texts."""
 
 
@@ -72,12 +72,12 @@ def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
     """As records; no value is missing or out of range that a reader relies on."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
-        if name not in schema.OPTIONAL and (
+        if name not in parquet_schema.OPTIONAL and (
             column.null_count or (is_list and pc.list_flatten(column).null_count)
         ):
             raise parquet.Unreadable(f"a row without {name}")
-        if name in schema.RANGES and len(column):
-            least, most = schema.RANGES[name]
+        if name in parquet_schema.RANGES and len(column):
+            least, most = parquet_schema.RANGES[name]
             low, high = pc.min_max(column).as_py().values()
             if low < least or high > most:
                 raise parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
@@ -140,7 +140,7 @@ class Rows:
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
     """Write `verdicts.parquet`, from records or from a table of VERDICTS; returns the sha256 of the file."""
-    table = verdicts if isinstance(verdicts, pa.Table) else schema.verdict_table(verdicts)
+    table = verdicts if isinstance(verdicts, pa.Table) else parquet_schema.verdict_table(verdicts)
     data = _parquet_of(table)
     replace_file(path, data)
     return hashlib.sha256(data).hexdigest()
@@ -158,7 +158,9 @@ def _parquet_of(table: pa.Table) -> bytes:
 
 
 def verdicts(
-    path: Path, schemas: Sequence[pa.Schema] = (schema.VERDICTS,), columns: Sequence[str] | None = None
+    path: Path,
+    schemas: Sequence[pa.Schema] = (parquet_schema.VERDICTS,),
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """`verdicts.parquet` as a table of one of the schemas, in which TEXTS are dictionaries.
 
@@ -172,7 +174,7 @@ def verdicts(
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A table of VERDICTS as a data frame."""
-    frame: pd.DataFrame = table.cast(schema.VERDICTS).to_pandas(ignore_metadata=True)
+    frame: pd.DataFrame = table.cast(parquet_schema.VERDICTS).to_pandas(ignore_metadata=True)
     return frame
 
 
