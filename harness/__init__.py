@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.extract.build_reference import add as add_reference
     from harness.labels import harmonise
     from harness.metrics.scorecard import summarise
-    from harness.models import load as load_model
+    from harness.models.classifiers import load as load_model
     from harness.records import Estimate
     from harness.tasks import TASKS
     from harness.tasks import find as find_task
@@ -38,7 +38,7 @@ _DOORS = {
     "find_task": "harness.tasks:find",
     "from_json": "harness.documents:from_json",
     "harmonise": "harness.labels:harmonise",
-    "load_model": "harness.models:load",
+    "load_model": "harness.models.classifiers:load",
     "load_signals": "harness.dataset.suites:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
     "problems": "harness.entries.validate:problems",

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoints import Checkpoint
 from harness.dataset import suites
 from harness.documents import BatchProof, Entry, from_json, to_json
 from harness.entries import store, suite_check, verification
@@ -22,6 +21,7 @@ from harness.entries.validate import problems
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
+from harness.models.checkpoints import Checkpoint
 from harness.records import LabelMap, ModelRef, Verdict
 from harness.submit import lookups, replay
 from harness.tasks import TASKS

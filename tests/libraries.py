@@ -36,7 +36,6 @@ from transformers import (
     Wav2Vec2ForSequenceClassification,
 )
 
-import harness.checkpoints
 import harness.cli.download
 import harness.cli.evaluate
 import harness.cli.extract
@@ -52,7 +51,8 @@ import harness.evaluation.runner
 import harness.extract.runner
 import harness.hub.fetching
 import harness.hub.pushing
-import harness.models
+import harness.models.checkpoints
+import harness.models.classifiers
 import harness.submit.pull_request
 import harness.submit.replay
 import leaderboard.reports.entry_report

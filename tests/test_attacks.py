@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import labels, models
+from harness import labels
 from harness.dataset.suites import Suite
 from harness.documents import Entry
 from harness.entries import store
@@ -23,6 +23,7 @@ from harness.evaluation import runner
 from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip, resampled
+from harness.models import classifiers
 from harness.records import FAMILIES, Estimate, FloatArray, Waveform
 from harness.seeds import generator
 from harness.starter import baselines, root
@@ -176,7 +177,7 @@ def fine_tuned(folder: Path) -> None:
     import torch
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-    of_model = models.load(str(folder))
+    of_model = classifiers.load(str(folder))
     known = labels.harmonise(of_model.class_names, TASKS["emotion"])
     clips = [suite().clip("emotion", clip_id) for clip_id in sample("emotion", 8)]
     model = AutoModelForAudioClassification.from_pretrained(folder)
@@ -194,7 +195,7 @@ COPIES = {"one bit flipped": one_bit, "bfloat16": bfloat16, "one step": fine_tun
 
 
 def evaluated(folder: Path, part: Suite, task: str, out: Path) -> Entry:
-    model = models.load(str(folder), batch_size=64)
+    model = classifiers.load(str(folder), batch_size=64)
     label_map = labels.harmonise(model.class_names, TASKS[task])
     return runner.evaluate(model, label_map, part, part.task(task), out).entry
 
@@ -290,7 +291,7 @@ def lift_of_random_weights(task: str, clip_ids: Sequence[str] | None, n_seeds: i
     ears = []
     for seed in range(n_seeds):
         baselines.random_weights(recipe, out / f"random-{seed}", scale, seed)
-        ears.append(models.load(str(out / f"random-{seed}")))
+        ears.append(classifiers.load(str(out / f"random-{seed}")))
     canonical = np.array(labels.harmonise(recipe.labels, TASKS[task]).canonical, dtype=object)
     answers: list[list[str]] = [[] for _ in ears]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.architectures import ARCHITECTURES
 from harness.errors import BadModel
-from harness.models import load
+from harness.models.architectures import ARCHITECTURES
+from harness.models.classifiers import load
 from tests import own_code, toys
 from tests.hub import LoopbackHub
 from tests.terminal_widths import TERMINALS, require_readable, shown

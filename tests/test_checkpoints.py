@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from harness.checkpoints import Checkpoint, resolve
 from harness.errors import BadModel
+from harness.models.checkpoints import Checkpoint, resolve
 from tests.hub import LoopbackHub
 
 PARTS = {"config.json": b'{"a": 1}', "preprocessor_config.json": b"{}", "model.safetensors": b"weights"}
@@ -249,7 +249,7 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
 
 ASK = """
 import json, sys
-from harness.checkpoints import resolve
+from harness.models.checkpoints import resolve
 from harness.errors import BadModel
 for model, revision in json.loads(sys.argv[1]):
     try:
@@ -323,7 +323,7 @@ def test_what_the_hub_refuses_is_one_line_each(hub: LoopbackHub) -> None:
 
 def test_the_day_of_a_model_and_of_its_commit_are_those_that_the_hub_says(hub: LoopbackHub) -> None:
     code = (
-        "from harness.checkpoints import committed_at, resolve; model = resolve('org/toy');"
+        "from harness.models.checkpoints import committed_at, resolve; model = resolve('org/toy');"
         " print(model.released, committed_at(model), sep=', ')"
     )
     said = [

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from harness import checkpoints, cli, labels, tasks
+from harness import cli, labels, tasks
 from harness.cluster import ray_client, worker
 from harness.cluster import worker_pool as crews
 from harness.cluster.ray_client import Door
@@ -35,6 +35,7 @@ from harness.errors import BadCluster, BadModel, BadSignals
 from harness.evaluation.answer_cache import Book
 from harness.extract import SEARCHES, build_reference
 from harness.journal import Journal
+from harness.models import checkpoints
 from tests import forked, rounding, toys
 from tests.test_kill import left_behind, n_finished, wait_for
 

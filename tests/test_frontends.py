@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import ASTFeatureExtractor, AutoFeatureExtractor, AutoModelForAudioClassification
 
-from harness.frontends import quicken
-from harness.models import load
+from harness.models.classifiers import load
+from harness.models.frontends import quicken
 from tests import toys
 
 

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForAudioClassification
 
-from harness.checkpoints import resolve
 from harness.errors import BadInput, BadModel
-from harness.extractors import ARCHITECTURES
-from harness.models import Classifier, load, open_checkpoint
+from harness.models.checkpoints import resolve
+from harness.models.classifiers import Classifier, load, open_checkpoint
+from harness.models.feature_extractors import ARCHITECTURES
 from tests import rounding, toys
 
 NAMES = ("happy", "sad", "neu")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness import memory
-from harness.models import load
+from harness.models import memory
+from harness.models.classifiers import load
 from tests import toys
 
 NAMES = ("happy", "sad", "neu")

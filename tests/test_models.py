@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 from harness import audio
-from harness.checkpoints import Checkpoint, resolve
 from harness.errors import BadInput
-from harness.extractors import ARCHITECTURES
-from harness.models import Classifier, load, open_checkpoint
+from harness.models.checkpoints import Checkpoint, resolve
+from harness.models.classifiers import Classifier, load, open_checkpoint
+from harness.models.feature_extractors import ARCHITECTURES
 from harness.records import ModelRef
 from tests import rounding, toys
 from tests.hub import LoopbackHub
@@ -218,7 +218,7 @@ def test_another_runtime_error_is_not_taken_for_want_of_memory(shelf: Callable[[
 
 ASK = """
 import sys
-from harness.checkpoints import resolve
+from harness.models.checkpoints import resolve
 found = resolve("org/toy", sys.argv[1])
 print(found.ref.repo_id, found.ref.revision, found.ref.weights_sha256, found.folder)
 """

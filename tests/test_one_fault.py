@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from harness import cli, journal
-from harness.checkpoints import resolve
 from harness.dataset import licences, parquet_io, parquet_schema
 from harness.dataset.corpora import open_corpus
 from harness.dataset.suites import load
@@ -17,6 +16,7 @@ from harness.disk import no_room, pointer
 from harness.entries import store, validate
 from harness.errors import BadInput, GoodenoughError
 from harness.hub.repository import Repository, refusals
+from harness.models.checkpoints import resolve
 from harness.numerals import number
 from harness.submit import pull_request
 from harness.tasks import TASKS, find

@@ -18,9 +18,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.checkpoints import resolve, settings_sha256
 from harness.errors import BadModel
-from harness.models import load
+from harness.models.checkpoints import resolve, settings_sha256
+from harness.models.classifiers import load
 from tests import toys
 
 NAMES = ("happy", "sad", "neu")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.models import load
+from harness.models.classifiers import load
 from tests import toys
 
 ROOT = Path(__file__).parent.parent

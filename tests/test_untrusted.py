@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import checkpoints, cli, labels, tasks, untrusted, weights
+from harness import cli, labels, tasks, untrusted
 from harness.dataset import suites
 from harness.entries import store
 from harness.errors import GoodenoughError
+from harness.models import checkpoints, weights
 from harness.recipes import reading
 from harness.records import ModelRef
 from harness.tasks import TASKS
@@ -382,7 +383,7 @@ DOORS = {
     # What the two ends of the door to Parquet tell each other.
     ("harness/dataset/parquet.py", "json.loads"),
     ("harness/dataset/parquet_reader.py", "json.loads"),
-    ("harness/weights.py", "safe_open"),
+    ("harness/models/weights.py", "safe_open"),
     ("harness/dataset/corpora.py", "csv.DictReader"),
 }
 

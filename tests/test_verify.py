@@ -24,7 +24,7 @@ from harness.cli.verification import base_of
 from harness.documents import Entry
 from harness.entries import store, verification
 from harness.entries.validate import strays
-from harness.models import Classifier
+from harness.models.classifiers import Classifier
 from harness.starter import root
 from harness.starter.root import SUITE, embedded
 from harness.submit import draws

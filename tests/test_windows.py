@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import windows
 from harness.evaluation import predict
 from harness.model_facts import WindowPlace, window_start
-from harness.models import load
+from harness.models import windows
+from harness.models.classifiers import load
 from tests import own_code, toys
 
 NAMES = ("happy", "sad", "neu")

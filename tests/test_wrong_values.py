@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from harness.errors import BadInput
-from harness.models import load
+from harness.models.classifiers import load
 from tests import toys
 
 NAMES = ("happy", "sad", "neu")

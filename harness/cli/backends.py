@@ -20,10 +20,10 @@ import click
 from harness.cli.common import Opening, say
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.evaluation import runner
     from harness.extract import build_reference
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
 
 
 class AtWork(Protocol):

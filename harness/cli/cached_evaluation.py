@@ -12,10 +12,10 @@ from harness.cli.common import class_names_for, label_map_for
 from harness.cli.progress import live_table
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.cli.backends import AtWork
     from harness.cli.common import Opening
     from harness.dataset.suites import Suite
+    from harness.models.checkpoints import Checkpoint
     from harness.records import LabelMap, ModelRef
     from harness.tasks import Task
 

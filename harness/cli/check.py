@@ -25,7 +25,7 @@ from harness.cli.progress import duration
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.model_facts import ModelFacts
-    from harness.models import Classifier
+    from harness.models.classifiers import Classifier
     from harness.tasks import Task
 
 

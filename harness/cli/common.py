@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.dataset.suites import Suite
     from harness.documents import Cell, Entry, Rates, WholeClipScore
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
     from harness.records import Estimate, LabelMap, ModelRef
     from harness.tasks import Task
 
@@ -35,15 +35,15 @@ class Opening:
 
     def resolve(self, model: str) -> Checkpoint:
         """Find and pin it."""
-        from harness import checkpoints
+        from harness.models import checkpoints
 
         return checkpoints.resolve(model, self.revision, trust_remote_code=self.trust_remote_code)
 
     def open(self, checkpoint: Checkpoint) -> Classifier:
         """Load it."""
-        from harness import models
+        from harness.models import classifiers
 
-        return models.open_checkpoint(
+        return classifiers.open_checkpoint(
             checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
         )
 
@@ -138,7 +138,7 @@ def class_names_for(
         checkpoint: the model.
         open_model: opens it.
     """
-    from harness.checkpoints import class_names_of
+    from harness.models.checkpoints import class_names_of
 
     return class_names_of(checkpoint) or open_model(checkpoint).class_names
 
@@ -189,8 +189,8 @@ def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, op
         BadInput: it is a local folder that was not named.
         BadModel: it cannot be fetched.
     """
-    from harness import checkpoints
     from harness.errors import BadInput
+    from harness.models import checkpoints
     from harness.starter import root
 
     for checkpoint in given:

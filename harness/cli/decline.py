@@ -25,9 +25,10 @@ def decline(model: str, task_name: str, author: str, reason: str, into: Path, re
     Example: goodenough decline my/model --task emotion --author Ada --reason "Trained on these clips." --into
     submissions/
     """
-    from harness import checkpoints, tasks
+    from harness import tasks
     from harness.entries import notices
     from harness.errors import BadInput
+    from harness.models import checkpoints
 
     if not into.is_dir():
         raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")

@@ -98,7 +98,7 @@ def download(
 
 
 def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...]) -> None:
-    from harness import checkpoints
+    from harness.models import checkpoints
 
     known = [record.model for task in tasks for record in suite.references(task.name)]
     require_references([checkpoints.resolve(name) for name in names], known, suite.name)
@@ -174,13 +174,13 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
 
 def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
     """Whether a model is a reference of the task; one that is must accept its own signals, or is NotValid."""
-    from harness import checkpoints, models
+    from harness.models import checkpoints, classifiers
     from harness.submit.replay import known_answer
 
     checkpoint = checkpoints.resolve(model)
     for record in suite.references(task.name):
         if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
-            classifier = models.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
+            classifier = classifiers.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
             with waiting(f"{task.name}: {model} on its own signals"):
                 known = known_answer(suite, task, record, classifier)
             if known is not None:

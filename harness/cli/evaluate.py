@@ -36,11 +36,11 @@ from harness.cli.selection import (
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.dataset.suites import Suite
     from harness.documents import Cell, Entry
     from harness.evaluation.runner import Result
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
     from harness.records import LabelMap
     from harness.tasks import Task
 

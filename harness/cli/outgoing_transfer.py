@@ -17,13 +17,13 @@ from harness.cli.progress import progress_bar
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.cli.backends import AtWork
     from harness.cli.common import Opening
     from harness.dataset.corpora import Corpus
     from harness.dataset.suites import Suite
     from harness.documents import Cell
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
     from harness.records import Clip, LabelMap
     from harness.tasks import Task
 

@@ -19,12 +19,12 @@ from harness.cli.progress import progress_bar
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.cli.backends import AtWork
     from harness.cli.common import Opening
     from harness.dataset.corpora import Corpus
     from harness.extract.search import Search
     from harness.manifest import CorpusRef
+    from harness.models.checkpoints import Checkpoint
     from harness.recipes.pins import Pins
     from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
     from harness.tasks import Task
@@ -74,8 +74,8 @@ class Bench:
 
     def extracted(self, todo: Sequence[Told], work: AtWork) -> Iterator[_Ready]:
         """Every model that has its signals in the folder, after it was seen to."""
-        from harness import checkpoints
         from harness.errors import BadCorpus
+        from harness.models import checkpoints
 
         try:
             corpus = self._opened()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.dataset.suites import Suite
+    from harness.models.checkpoints import Checkpoint
     from harness.records import ModelRef
     from harness.tasks import Task
 

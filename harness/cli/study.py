@@ -16,9 +16,9 @@ from harness.cli.selection import OutputPath, named_tasks
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.dataset.suites import Suite
     from harness.metrics.study import Answered
+    from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
 
 

@@ -22,13 +22,13 @@ from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
     from harness.dataset.suites import Suite
     from harness.documents import Entry
     from harness.entries.held_back import HeldBack
     from harness.entries.verification import KnownAnswer, Mismatch, Verification
     from harness.manifest import ReferenceRecord
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
     from harness.tasks import Task
 
 _MAX_BATCH = 64
@@ -81,7 +81,7 @@ class Desk:
         Raises:
             BadInput: there is nothing of a name; or a reference or the signals cannot be read.
         """
-        from harness import checkpoints
+        from harness.models import checkpoints
 
         readable, unreadable = [], []
         for folder in models:
@@ -139,7 +139,7 @@ class Desk:
             Unavailable: a local folder that was not named, or a model with code of its own.
             BadModel: it cannot be had, or is another one.
         """
-        from harness.checkpoints import brings_code
+        from harness.models.checkpoints import brings_code
 
         code = Unavailable("its model runs code of its own, which is not run here")
         try:
@@ -154,7 +154,7 @@ class Desk:
         return checkpoint
 
     def _checkpoint_of(self, entry: Entry) -> Checkpoint:
-        from harness import checkpoints
+        from harness.models import checkpoints
 
         wanted = entry.model
         if not wanted.repo_id.startswith("local/"):
@@ -176,7 +176,7 @@ class Desk:
 
     def open(self, checkpoint: Checkpoint, entry: Entry) -> Classifier:
         """The model of an entry, on the processor, in the arithmetic and batch size of the entry."""
-        from harness import models
+        from harness.models import classifiers as models
 
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
         return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
@@ -185,7 +185,7 @@ class Desk:
         self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
     ) -> list[str]:
         """What an entry states otherwise than its model, a line each."""
-        from harness.checkpoints import committed_at
+        from harness.models.checkpoints import committed_at
         from harness.submit import lookups
 
         return lookups.differing(entry, classifier, checkpoint, task, committed_at(checkpoint))
@@ -204,7 +204,7 @@ class Desk:
         return self._machines[key]
 
     def _asked(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
-        from harness import models
+        from harness.models import classifiers as models
         from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
@@ -357,7 +357,7 @@ def _same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
 
 
 def _starter(name: str) -> Checkpoint | None:
-    from harness import checkpoints
+    from harness.models import checkpoints
     from harness.starter import root
 
     folder = root.SUITE / "models" / name

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checkpoints import Checkpoint
 from harness.cluster.ray_client import require
 from harness.cluster.resources import Wishes
 from harness.cluster.worker import About, Model, Signals, folder_of
@@ -38,7 +37,8 @@ from harness.extract.runner import Progress
 from harness.extract.search import Search
 from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets
 from harness.journal import Journal
-from harness.models import Classifier
+from harness.models.checkpoints import Checkpoint
+from harness.models.classifiers import Classifier
 from harness.records import Clip, LabelMap, Waveform
 from harness.tasks import Task
 

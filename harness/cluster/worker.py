@@ -27,8 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from harness import models
-from harness.checkpoints import resolve
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite, load
@@ -40,7 +38,9 @@ from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits, Sets
 from harness.journal import Journal
 from harness.model_facts import ModelFacts
-from harness.models import Classifier
+from harness.models import classifiers
+from harness.models.checkpoints import resolve
+from harness.models.classifiers import Classifier
 from harness.provenance import own_version, versions
 from harness.records import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
 
@@ -244,7 +244,7 @@ class Worker:
                     f"{source} on {socket.gethostname()} is not the {model.ref.repo_id} of this command: its"
                     f" files differ; {_SHARED}"
                 )
-            opened = models.open_checkpoint(
+            opened = classifiers.open_checkpoint(
                 checkpoint, device=model.device, batch_size=model.batch_size, dtype=model.dtype
             )
             self._model = model, opened

@@ -24,7 +24,7 @@ from harness.evaluation.running_score import Live
 from harness.evaluation.units import Unit, shard_of, units_of, visits
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
-from harness.models import Classifier
+from harness.models.classifiers import Classifier
 from harness.provenance import run_settings, versions
 from harness.records import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 from harness.seeds import generator

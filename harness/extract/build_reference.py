@@ -30,7 +30,7 @@ from harness.extract.search import Search
 from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
 from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
-from harness.models import Classifier
+from harness.models.classifiers import Classifier
 from harness.provenance import run_settings
 from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
 from harness.tasks import Task, task_record

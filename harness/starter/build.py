@@ -29,7 +29,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from harness import labels, models
+from harness import labels
 from harness.dataset import writer
 from harness.dataset.corpora import Corpus, Row
 from harness.dataset.paths import ANCHORS, VERDICTS
@@ -39,6 +39,7 @@ from harness.evaluation import runner
 from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
+from harness.models import classifiers
 from harness.records import Clip
 from harness.starter import baselines, keys, richness, root
 from harness.starter.clips import CORPUS, clips
@@ -202,8 +203,11 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
         baselines.random_weights(plan.candidate(task.name), unfinished, learnt)
         unfinished.rename(network)
     # What is asked of a model in an evaluation the regression has, too.
-    regression = cast(models.Classifier, baselines.regression(learnt))
-    anchors = {baselines.RANDOM: models.load(str(network), batch_size=64), baselines.REGRESSION: regression}
+    regression = cast(classifiers.Classifier, baselines.regression(learnt))
+    anchors = {
+        baselines.RANDOM: classifiers.load(str(network), batch_size=64),
+        baselines.REGRESSION: regression,
+    }
     for name, model in anchors.items():
         label_map = labels.harmonise(model.class_names, task)
         result = runner.evaluate(model, label_map, suite, task, _answers())
@@ -230,13 +234,13 @@ _OF_TASKS = ("baseline", "anchor")
 """Kinds whose steps are about a task."""
 
 
-def _reference(plan: Plan, step: Step) -> tuple[models.Classifier, Task]:
+def _reference(plan: Plan, step: Step) -> tuple[classifiers.Classifier, Task]:
     """The model of a step under its own name, and its task."""
     # A model is called after its folder, and lies in one that has its key besides.
     place = root.cache() / "starter" / f"named-{step.key}" / step.what
     if not place.is_dir():
         shutil.copytree(steps(plan)[f"model/{step.what}"].folder, place)
-    return models.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
+    return classifiers.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
 
 
 def _corpus(task: Task, n: int) -> Corpus:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.frontends import quicken
+from harness.models.frontends import quicken
 from harness.records import FloatArray, Waveform
 from harness.starter.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe

@@ -52,10 +52,7 @@ ASKING = (
     "evaluation.units",
     "evaluation.predict",
     "spectra",
-    "models",
-    "extractors",
-    "frontends",
-    "devices",
+    *("models.classifiers", "models.feature_extractors", "models.frontends", "models.devices"),
     "model_facts",
 )
 """The modules that decide what a model answers to what."""

@@ -27,8 +27,8 @@ from harness.records import N_PROVEN, LabelMap
 from harness.tasks import Task
 
 if TYPE_CHECKING:
-    from harness.checkpoints import Checkpoint
-    from harness.models import Classifier
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
 
 CHECKPOINT = "looked up in the checkpoint, and on the Hub"
 SUITE = "looked up in the suite"
@@ -133,7 +133,7 @@ def stated(entry: Entry) -> dict[str, str]:
 
 def _facts(entry: Entry, found: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
     """The facts; those of a card or a Hub that are not at hand are left out."""
-    from harness.checkpoints import CARD
+    from harness.models.checkpoints import CARD
 
     known = found
     if not (checkpoint.folder / CARD).is_file():

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from harness.models import Classifier
+    from harness.models.classifiers import Classifier
 
 N_DRAWN = 256
 """Verdicts that are asked again."""

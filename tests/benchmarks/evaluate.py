@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from harness import models
 from harness.dataset import writer
 from harness.dataset.suites import Suite, load
 from harness.documents import ReferenceCounts
@@ -36,6 +35,7 @@ from harness.evaluation import predict, runner
 from harness.evaluation.units import units_of, visits
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
+from harness.models import classifiers
 from harness.provenance import run_settings
 from harness.records import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
 from harness.seeds import generator
@@ -130,7 +130,7 @@ class Speed:
 class Recorder:
     """A candidate that keeps what it is asked."""
 
-    def __init__(self, classifier: models.Classifier) -> None:
+    def __init__(self, classifier: classifiers.Classifier) -> None:
         self.classifier, self.facts = classifier, classifier.facts
         self.asked: list[Waveform] = []
 
@@ -144,7 +144,7 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
     import torch
     from transformers import pipeline
 
-    classifier = models.load(str(folder), device="cpu", batch_size=BATCH)
+    classifier = classifiers.load(str(folder), device="cpu", batch_size=BATCH)
     blocks = list(visits(units_of(suite, task), task))[:most]
 
     class Deaf:

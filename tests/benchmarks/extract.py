@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, labels, models, spectra
+from harness import audio, labels, spectra
 from harness.dataset.suites import load
 from harness.extract import runner
 from harness.extract.certify import Extracted
@@ -43,6 +43,7 @@ from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from harness.extract.search_task import Limits
 from harness.journal import Journal
+from harness.models import classifiers
 from harness.records import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from harness.seeds import generator
 from harness.starter import root
@@ -107,7 +108,7 @@ class Pair:
 class Meter:
     """A listener that counts what it passes on, and the time spent below it."""
 
-    def __init__(self, classifier: models.Classifier) -> None:
+    def __init__(self, classifier: classifiers.Classifier) -> None:
         self.classifier = classifier
         self.calls, self.seconds = 0, 0.0
 
@@ -150,8 +151,8 @@ def recordings(folder: Path, n_clips: int) -> Iterator[Clip]:
         yield Clip(rows[i]["file_name"], "recordings", rows[i]["label"], waveform, rate)
 
 
-def opened(subject: Subject) -> tuple[models.Classifier, LabelMap]:
-    classifier = models.load(subject.folder, device="cpu", batch_size=BATCH)
+def opened(subject: Subject) -> tuple[classifiers.Classifier, LabelMap]:
+    classifier = classifiers.load(subject.folder, device="cpu", batch_size=BATCH)
     if subject.task is not None:
         return classifier, labels.harmonise(classifier.class_names, TASKS[subject.task])
     return classifier, LabelMap("instrument", classifier.class_names, classifier.class_names, "names")
@@ -221,7 +222,7 @@ def extracted(
 
 def judged(
     subject: Subject,
-    classifier: models.Classifier,
+    classifier: classifiers.Classifier,
     clip: Clip,
     by: str,
     queries: int,
@@ -255,7 +256,7 @@ def judged(
     )
 
 
-def subset_suffices(classifier: models.Classifier, clip: Clip, mask: Mask, is_expected: Mask) -> bool:
+def subset_suffices(classifier: classifiers.Classifier, clip: Clip, mask: Mask, is_expected: Mask) -> bool:
     """Whether any proper subset of a few bins, but the empty one, is sufficient by itself."""
     kept = np.flatnonzero(mask)
     X, n = spectra.spectrum(clip.waveform), len(clip.waveform)

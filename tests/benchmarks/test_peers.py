@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import models, spectra
+from harness import spectra
+from harness.models import classifiers
 from harness.starter.root import cache
 from tests import rounding
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
@@ -69,7 +70,7 @@ def test_rex_finds_what_our_own_model_room_finds_sufficient(tmp_path, monkeypatc
     model = save_model(tmp_path / "toy", "wav2vec2", ("low", "mid", "high"), sample_rate_hz=RATE)
     clip = clip_of("c", [0.8, 0.4, 0.3])
     (outcome,) = peer.ask(model, [clip])
-    classifier = models.load(str(model), device="cpu")
+    classifier = classifiers.load(str(model), device="cpu")
     for variant in (outcome.shipped, outcome.index_fixed):
         assert variant.queries == variant.calls > outcome.map_queries
         kept = spectra.keep(spectra.spectrum(clip.waveform), variant.mask, len(clip.waveform))

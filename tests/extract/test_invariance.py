@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harness import labels, models
+from harness import labels
 from harness.dataset.suites import load
 from harness.errors import BadModel
 from harness.extract import runner
@@ -13,6 +13,7 @@ from harness.extract.minimal import Gradient, Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
+from harness.models import classifiers
 from harness.starter import root
 from harness.tasks import TASKS
 from tests.rounding import MARGIN, leads
@@ -37,7 +38,7 @@ def clips():
 
 
 def extracted(folder, clips, journal, batch_size, searches=SEARCHES):
-    classifier = models.load(str(folder), device="cpu", batch_size=batch_size)
+    classifier = classifiers.load(str(folder), device="cpu", batch_size=batch_size)
     label_map = labels.harmonise(classifier.class_names, TASKS["music-genre"])
     found = runner.extract(
         classifier, "toys/model", label_map, clips, searches, journal, limits=Limits(budget=300)
@@ -84,14 +85,14 @@ def test_slopes_change_nothing_about_that(folder, clips, journals):
 
 def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder, clips, journal, monkeypatch):
     """A model that overflows on faint sound: the whole clips are heard, the search is not."""
-    honest = models.Classifier._forward
+    honest = classifiers.Classifier._forward
 
     def overflowing(self, batch):
         logits = honest(self, batch)
         logits[[0 < float(np.abs(x).max()) < 0.01 for x in batch]] = np.inf
         return logits
 
-    monkeypatch.setattr(models.Classifier, "_forward", overflowing)
+    monkeypatch.setattr(classifiers.Classifier, "_forward", overflowing)
     with pytest.raises(BadModel, match="not finite"):
         extracted(folder, clips, journal, 16)
     assert journal.items == []
@@ -99,7 +100,8 @@ def test_logits_that_are_not_finite_end_the_run_and_nothing_is_certified(folder,
 
 def test_a_mask_on_the_card_is_the_mask_of_scipy_to_the_last_bit_but_one(clips):
     """The same code, where there is no card."""
-    from harness import devices, spectra
+    from harness import spectra
+    from harness.models import devices
 
     for clip in (clips[0], dataclasses.replace(clips[1], waveform=clips[1].waveform[:4_001])):
         n_samples = len(clip.waveform)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from harness import checkpoints, weights
-from harness.configs import notes_of, require_buildable
+from harness.models import checkpoints, weights
+from harness.models.configs import notes_of, require_buildable
 from tests.fuzz import mutate
 from tests.fuzz.json_files import known
 from tests.fuzz.target import Target
@@ -136,7 +136,7 @@ def _extractor(path: Path) -> Any:
     """As `open_extractor`, for a network that is fed by the original settings."""
     from types import SimpleNamespace
 
-    from harness.extractors import open_extractor
+    from harness.models.feature_extractors import open_extractor
 
     checkpoint = _resolved(path)
     extractor = open_extractor(checkpoint, SimpleNamespace(model_type="wav2vec2"))

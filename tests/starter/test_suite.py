@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import audio, cli, models
+from harness import audio, cli
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
+from harness.models import classifiers
 from harness.records import MIN_SIGNALS, N_LEVELS
 from harness.starter import cards, root
 from harness.starter.recipes import RECIPES
@@ -58,7 +59,7 @@ def drawn(suite, recipe, n):
 @pytest.mark.parametrize("n", SAMPLED)
 @pytest.mark.parametrize("recipe", REFERENCES, ids=lambda recipe: recipe.folder)
 def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe, n) -> None:
-    classifier = models.load(str(root.SUITE / "models" / recipe.folder), batch_size=32)
+    classifier = classifiers.load(str(root.SUITE / "models" / recipe.folder), batch_size=32)
     label_map = harmonise(classifier.class_names, TASKS[recipe.task])
     signals = drawn(suite, recipe, n)
     assert {s.family for s, _ in signals} == {"responsibility", "minimal"}

@@ -24,14 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from harness import audio, devices, memory, weights, windows
-from harness.checkpoints import Checkpoint, resolve, settings_sha256, weight_files
-from harness.class_names import require_classes
-from harness.configs import is_multi_label, notes_of, require_buildable
+from harness import audio
 from harness.errors import BadInput, BadModel
-from harness.extractors import backend, one_line, open_extractor, quiet
-from harness.frontends import differentiable, min_samples, window_samples
 from harness.model_facts import ModelFacts, WindowPlace
+from harness.models import devices, memory, weights, windows
+from harness.models.checkpoints import Checkpoint, resolve, settings_sha256, weight_files
+from harness.models.class_names import require_classes
+from harness.models.configs import is_multi_label, notes_of, require_buildable
+from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
+from harness.models.frontends import differentiable, min_samples, window_samples
 from harness.plurals import plural
 from harness.records import Mask, Waveform
 from harness.seeds import generator

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
-from harness.architectures import ARCHITECTURES
-from harness.checkpoints import Checkpoint, preprocessor_of
 from harness.errors import BadModel
-from harness.frontends import quicken
+from harness.models.architectures import ARCHITECTURES
+from harness.models.checkpoints import Checkpoint, preprocessor_of
+from harness.models.frontends import quicken
 from harness.plurals import plural
 
 _RANGES: MappingProxyType[str, tuple[int, int]] = MappingProxyType(

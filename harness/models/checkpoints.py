@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import untrusted
-from harness.architectures import require_audio
-from harness.class_names import require_one_reading
 from harness.disk import pointer
 from harness.errors import BadInput, BadModel
 from harness.hub import download_limit
 from harness.hub.repository import Repository, not_found, refusals
+from harness.models.architectures import require_audio
+from harness.models.class_names import require_one_reading
 from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.architectures import require_audio
-from harness.checkpoints import Checkpoint, config_of
 from harness.errors import BadModel
+from harness.models.architectures import require_audio
+from harness.models.checkpoints import Checkpoint, config_of
 
 MOST_LAYERS = 1000
 MOST_CLASSES = 100_000
