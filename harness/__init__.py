@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.dataset.corpora import open_corpus
     from harness.dataset.suites import load as load_signals
-    from harness.documents import Entry, Scorecard, from_json, to_json
     from harness.entries.validate import problems
     from harness.errors import GoodenoughError
     from harness.evaluation.runner import evaluate
@@ -22,28 +21,29 @@ if TYPE_CHECKING:
     from harness.labels import harmonise
     from harness.metrics.scorecard import summarise
     from harness.models.classifiers import load as load_model
-    from harness.records import Estimate
+    from harness.schemas import Entry, Scorecard, from_json, to_json
     from harness.tasks import TASKS
     from harness.tasks import find as find_task
+    from harness.types import Estimate
 
 _DOORS = {
-    "Entry": "harness.documents:Entry",
-    "Estimate": "harness.records:Estimate",
+    "Entry": "harness.schemas:Entry",
+    "Estimate": "harness.types:Estimate",
     "GoodenoughError": "harness.errors:GoodenoughError",
     "SEARCHES": "harness.extract:SEARCHES",
-    "Scorecard": "harness.documents:Scorecard",
+    "Scorecard": "harness.schemas:Scorecard",
     "TASKS": "harness.tasks:TASKS",
     "add_reference": "harness.extract.build_reference:add",
     "evaluate": "harness.evaluation.runner:evaluate",
     "find_task": "harness.tasks:find",
-    "from_json": "harness.documents:from_json",
+    "from_json": "harness.schemas:from_json",
     "harmonise": "harness.labels:harmonise",
     "load_model": "harness.models.classifiers:load",
     "load_signals": "harness.dataset.suites:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
     "problems": "harness.entries.validate:problems",
     "summarise": "harness.metrics.scorecard:summarise",
-    "to_json": "harness.documents:to_json",
+    "to_json": "harness.schemas:to_json",
 }
 
 __all__ = [

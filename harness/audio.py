@@ -21,7 +21,7 @@ from scipy.io import wavfile
 from harness import containers
 from harness.bitstreams import Flac
 from harness.errors import BadCorpus
-from harness.records import Waveform
+from harness.types import Waveform
 
 CODECS: MappingProxyType[str, tuple[str, str, float]] = MappingProxyType(
     {

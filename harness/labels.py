@@ -30,9 +30,9 @@ from harness import untrusted
 from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
-from harness.records import OTHER, LabelMap, ModelRef
 from harness.spelling import apart, composed, key, words
 from harness.tasks import TASKS, Task
+from harness.types import OTHER, LabelMap, ModelRef
 
 _NUMBERED = re.compile(r"(label|labels|class|classes|cls|category|index|id|target|output)?\d+")
 _NEGATIONS = ("not", "non", "no", "un", "anti")

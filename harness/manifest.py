@@ -1,6 +1,6 @@
 """What a signals folder says of itself: its tasks, its references and how their signals were made.
 
-Conventions: as in `records`; `documents` reads and writes it.
+Conventions: as in `types`; `schemas` reads and writes it.
 
 Public: CorpusRef, SetCounts, ReferenceRecord, TaskRecord, Manifest.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.documents import ReferenceCounts, RunSettings
 from harness.model_facts import ModelFacts
-from harness.records import STRICT, LabelMap, ModelRef, Skipped
+from harness.schemas import ReferenceCounts, RunSettings
+from harness.types import STRICT, LabelMap, ModelRef, Skipped
 
 
 @dataclasses.dataclass(frozen=True)

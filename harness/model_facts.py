@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from harness.records import STRICT
+from harness.types import STRICT
 
 WindowPlace = Literal["start", "middle", "end"]
 """Where in a clip lies what a model takes of it."""

@@ -6,7 +6,7 @@ import datetime
 import platform
 from importlib.metadata import version
 
-from harness.documents import RunSettings
+from harness.schemas import RunSettings
 
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "soxr")
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from harness.records import Bands, FloatArray, Mask, Waveform
+from harness.types import Bands, FloatArray, Mask, Waveform
 
 Spectrum = NDArray[np.complex128]
 

@@ -6,7 +6,7 @@ MAX_NUMBER, NUL and halves of characters in texts, whatever is not UTF-8, tags t
 nested deeper than MAX_DEPTH. Of YAML a date is the text that stands there, and aliases are read as long as
 all they stand for stays below MAX_VALUES.
 
-A record of known fields is read by `documents.from_json`; everything else comes through here.
+A record of known fields is read by `schemas.from_json`; everything else comes through here.
 
 Public: Unreadable, content, utf8, json_of, require_once, yaml_of.
 """

@@ -15,9 +15,9 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.documents import Entry
-from harness.records import Estimate
+from harness.schemas import Entry
 from harness.seeds import seed_of
+from harness.types import Estimate
 from leaderboard import escaping as texts
 from leaderboard import formatting, urls
 from leaderboard.board import columns, remarks

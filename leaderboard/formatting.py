@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.numerals import number
-from harness.records import MIN_SIGNALS, Estimate
+from harness.types import MIN_SIGNALS, Estimate
 
 Kind = Literal["rate", "difference", "count", "text"]
 Value = Estimate | int | str | None

@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.plurals import plural
-from harness.records import PROTOCOL, Estimate
+from harness.types import PROTOCOL, Estimate
 from leaderboard import exports, formatting
 from leaderboard.board import columns, remarks
 from leaderboard.escaping import SYNTHETIC, neutral

@@ -13,8 +13,8 @@ import re
 from functools import lru_cache
 
 from harness.hub import repository
-from harness.records import ModelRef
 from harness.seeds import seed_of
+from harness.types import ModelRef
 
 _HERE = ("local", "embedded")
 """Owners of repositories that are folders of somebody's machine."""

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.dataset.suites import Suite, spectrum_of
-from harness.documents import Entry
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics.estimates import clustered, mean_of_references, paired_difference
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip, resampled
-from harness.records import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
+from harness.schemas import Entry
+from harness.types import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
 
 FEATURES = ("centroid", "energy", "n_bins", "flatness")
 """What a gate can look at: spectral centroid in Hz; energy; occupied bins; spectral flatness over these."""

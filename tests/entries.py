@@ -16,14 +16,16 @@ import pandas as pd
 
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.parquet_schema import verdict_table
-from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
 from harness.entries import store
 from harness.entries.verification import KnownAnswer, Verification
 from harness.evaluation.stimuli import swap_clips
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts, RunSettings
+from harness.seeds import generator
+from harness.tasks import TASKS, Task
+from harness.types import (
     FAMILIES,
     N_MATCHED,
     OTHER,
@@ -34,8 +36,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.seeds import generator
-from harness.tasks import TASKS, Task
 
 CONTROLS = ("swap", "matched", "largest", "complement")
 """Stimuli made for each signal."""

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from harness.documents import Entry
 from harness.entries import store
-from harness.records import FAMILIES, FloatArray
+from harness.schemas import Entry
 from harness.submit import draws
+from harness.types import FAMILIES, FloatArray
 
 ROOT = Path(__file__).parent.parent
 KS = (32, 64, 128, 256, 512)

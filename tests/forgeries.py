@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from harness.cli.common import open_suite
 from harness.dataset import parquet_schema
-from harness.documents import Entry
 from harness.entries import store
 from harness.entries.validate import problems
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
-from harness.records import LabelMap
+from harness.schemas import Entry
 from harness.tasks import TASKS
+from harness.types import LabelMap
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 

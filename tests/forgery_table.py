@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset import suites
-from harness.documents import BatchProof, Entry, from_json, to_json
 from harness.entries import store, suite_check, verification
 from harness.entries.validate import problems
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
 from harness.models.checkpoints import Checkpoint
-from harness.records import LabelMap, ModelRef, Verdict
+from harness.schemas import BatchProof, Entry, from_json, to_json
 from harness.submit import lookups, replay
 from harness.tasks import TASKS
+from harness.types import LabelMap, ModelRef, Verdict
 from tests.entries import frame, made_verification
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 

@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 
 from harness.dataset import parquet_io
-from harness.documents import from_json
 from harness.manifest import Manifest
+from harness.schemas import from_json
 from tests import forked
 from tests.hub import LoopbackHub
 

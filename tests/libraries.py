@@ -56,8 +56,8 @@ import harness.models.classifiers
 import harness.submit.pull_request
 import harness.submit.replay
 import leaderboard.reports.entry_report
-from harness.documents import Entry, _adapter
 from harness.manifest import Manifest
+from harness.schemas import Entry, _adapter
 
 for document in (Entry, Manifest):
     _adapter(document)

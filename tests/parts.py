@@ -14,10 +14,10 @@ from pathlib import Path
 from harness.dataset import writer
 from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import to_json
 from harness.entries import store
-from harness.records import FAMILIES
+from harness.schemas import to_json
 from harness.starter import root as starter
+from harness.types import FAMILIES
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
 NAME = "embedded/starter"

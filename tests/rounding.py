@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.extract import objectives
-from harness.records import MIN_MARGIN, PROOF_TOLERANCE
+from harness.types import MIN_MARGIN, PROOF_TOLERANCE
 
 LOGIT = PROOF_TOLERANCE["float32"]
 """Of a logit."""

@@ -16,8 +16,8 @@ from filelock import FileLock
 from harness import cli
 from harness.cli.common import open_suite
 from harness.entries import store
-from harness.records import FAMILIES
 from harness.starter import root
+from harness.types import FAMILIES
 from tests import parts
 
 TASK = "emotion"

@@ -15,11 +15,12 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.dataset import parquet_schema, suites, writer
-from harness.documents import Entry, ReferenceCounts, RunSettings
 from harness.evaluation.runner import evaluate
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.schemas import Entry, ReferenceCounts, RunSettings
+from harness.tasks import TASKS
+from harness.types import (
     FAMILIES,
     Clip,
     LabelMap,
@@ -28,7 +29,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.tasks import TASKS
 
 TASK = TASKS["deepfake"]
 LABELS = LabelMap("deepfake", ("fake", "real", "music"), ("spoof", "bonafide", "other"), "names")

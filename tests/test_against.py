@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.dataset import suites
-from harness.documents import Entry
 from harness.entries import store
 from harness.entries.suite_check import problems
-from harness.records import PROTOCOL, Verdict
+from harness.schemas import Entry
+from harness.types import PROTOCOL, Verdict
 from tests.small_suite import CLASSES, entry_on, small_suite
 
 Change = Callable[[list[Verdict]], list[Verdict]]

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from harness.dataset.parquet_schema import verdict_table
-from harness.documents import BatchProof, Entry, NearCopy, ReferenceCounts
 from harness.metrics.anchors import best_reference, consensus
 from harness.metrics.estimates import clustered
 from harness.metrics.scorecard import resampled, summarise
 from harness.model_facts import ModelFacts
-from harness.records import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
+from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts
 from harness.tasks import TASKS
+from harness.types import FAMILIES, OTHER, PROTOCOL, DatasetRef, LabelMap, ModelRef, Verdict
 
 TASK = TASKS["emotion"]
 LABELS = ("angry", "happy", "sad")

@@ -17,18 +17,18 @@ import pytest
 
 from harness import labels
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.evaluation import runner
 from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip, resampled
 from harness.models import classifiers
-from harness.records import FAMILIES, Estimate, FloatArray, Waveform
+from harness.schemas import Entry
 from harness.seeds import generator
 from harness.starter import baselines, root
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
+from harness.types import FAMILIES, Estimate, FloatArray, Waveform
 from tests import attacks, parts
 from tests.attacks import Judge, Sounds
 

@@ -12,8 +12,8 @@ from harness import cli, provenance
 from harness.cli import cached_evaluation
 from harness.cli.common import Opening
 from harness.dataset.suites import load
-from harness.documents import from_json, to_json
 from harness.entries import store
+from harness.schemas import from_json, to_json
 from tests import toys
 from tests.test_cli import make_corpus
 

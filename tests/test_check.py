@@ -137,7 +137,7 @@ def test_a_label_map_that_does_not_fit_is_the_reason(world: Path, tmp_path: Path
 def test_a_model_whose_answers_depend_on_the_batch_is_not_ready(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.records.PROOF_TOLERANCE", {"float32": -1.0})
+    monkeypatch.setattr("harness.types.PROOF_TOLERANCE", {"float32": -1.0})
     code, report = checked(world, "ear")
     assert code == 1
     assert report["verdict"].startswith("Not ready: alone and together, logits differ by")

@@ -19,8 +19,8 @@ from packaging.requirements import Requirement
 
 from harness.dataset import parquet_io
 from harness.dataset.suites import load
-from harness.documents import Entry, from_json, to_json
 from harness.manifest import Manifest
+from harness.schemas import Entry, from_json, to_json
 from tests.lab import GUEST, REFERENCES, SIGNALS, SUBMISSIONS, VISITOR, Lab
 
 LOAD = """

@@ -11,13 +11,13 @@ import pytest
 from scipy.stats import hypergeom
 
 from harness.cli.common import open_suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.metrics.likeness import copies, likeness_of, suspects
 from harness.metrics.scorecard import lift_by_clip
-from harness.records import FAMILIES
+from harness.schemas import Entry
 from harness.submit import draws
 from harness.submit.draws import draw, keys_of, worth
+from harness.types import FAMILIES
 from tests import finding
 from tests.entries import frame, make_entry
 

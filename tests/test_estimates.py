@@ -13,7 +13,6 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import ndtri
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.documents import from_json, to_json
 from harness.metrics import estimates
 from harness.metrics.estimates import (
     clip_weights,
@@ -24,7 +23,8 @@ from harness.metrics.estimates import (
     paired_difference,
     wilson,
 )
-from harness.records import Estimate, FloatArray
+from harness.schemas import from_json, to_json
+from harness.types import Estimate, FloatArray
 
 NAN = float("nan")
 

@@ -18,8 +18,8 @@ from harness.evaluation import predict, runner
 from harness.evaluation.running_score import Live
 from harness.evaluation.units import units_of, visits
 from harness.metrics.scorecard import summarise
-from harness.records import FAMILIES, MIN_SIGNALS, ModelRef
 from harness.starter import root
+from harness.types import FAMILIES, MIN_SIGNALS, ModelRef
 from tests import parts, rounding
 from tests.test_cli import make_corpus
 from tests.test_transfer import LABELS, Loud

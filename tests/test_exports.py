@@ -14,11 +14,11 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 
 from harness import cli
 from harness.dataset.synthetic import SYNTHETIC
-from harness.documents import Entry
 from harness.entries import export, store
 from harness.entries.export import Source
 from harness.errors import BadInput
-from harness.records import DatasetRef, Estimate
+from harness.schemas import Entry
+from harness.types import DatasetRef, Estimate
 from tests.entries import make_entry
 
 NOBODY = Source()

@@ -9,14 +9,14 @@ from scipy.stats import binom
 
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import load
-from harness.documents import ReferenceCounts, to_json
 from harness.entries import store
 from harness.metrics import flat_earth
 from harness.metrics.estimates import clip_weights
 from harness.metrics.flat_earth import ALPHA, EXCESS, SPARSE_SOUND, assess
 from harness.metrics.panel_acceptance import Judgements, Single, gather
-from harness.records import MIN_SIGNALS, LabelMap, ModelRef
+from harness.schemas import ReferenceCounts, to_json
 from harness.starter import root
+from harness.types import MIN_SIGNALS, LabelMap, ModelRef
 
 
 def model_ref(j):

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.documents import Entry
 from harness.entries import store, verification
 from harness.models.checkpoints import Checkpoint
+from harness.schemas import Entry
 from harness.submit import lookups
 from harness.submit.lookups import FIELDS, STATED
 from tests import forgery_table as table

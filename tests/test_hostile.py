@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.documents import to_json
 from harness.entries import store, verification
 from harness.entries.text import is_plain
 from harness.entries.validate import problems, strays
 from harness.entries.validate_facts import MAX_TEXT
 from harness.errors import BadInput
+from harness.schemas import to_json
 from harness.tasks import TASKS
 from leaderboard.board import ranking
 from tests import hostile

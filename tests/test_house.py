@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import harness
-from harness import documents, records
+from harness import schemas, types
 from harness.cli import VERBS
 from harness.dataset import parquet_schema
 from harness.extract import SEARCHES
@@ -55,23 +55,23 @@ def test_the_verdict_schema_is_frozen():
         *("seconds_seen", "energy_seen"),
     ]
     assert parquet_schema.VERDICTS.field("p").type == pa.list_(pa.float32())
-    assert set(parquet_schema.VERDICTS.names) == {f.name for f in dataclasses.fields(records.Verdict)}
+    assert set(parquet_schema.VERDICTS.names) == {f.name for f in dataclasses.fields(types.Verdict)}
 
 
 def test_names_that_others_rely_on_change_only_with_the_protocol():
-    assert records.PROTOCOL == 2
-    assert records.FAMILIES == ("responsibility", "minimal")
-    assert list(records.STIMULI) == [
+    assert types.PROTOCOL == 2
+    assert types.FAMILIES == ("responsibility", "minimal")
+    assert list(types.STIMULI) == [
         *("whole", "signal", "swap", "matched", "largest", "silence", "complement"),
     ]
-    assert [f.name for f in dataclasses.fields(documents.Rates)] == [
+    assert [f.name for f in dataclasses.fields(schemas.Rates)] == [
         *("coverage", "transfer", "agreeing_transfer", "swap", "lift", "matched", "placement"),
         *("largest", "beyond_largest", "silence", "agreement"),
     ]
-    assert list(METRICS) == [f.name for f in dataclasses.fields(documents.Rates)]
-    assert (records.N_SWAPS, records.N_MATCHED, records.DEFAULT_BANDS) == (3, 4, 128)
+    assert list(METRICS) == [f.name for f in dataclasses.fields(schemas.Rates)]
+    assert (types.N_SWAPS, types.N_MATCHED, types.DEFAULT_BANDS) == (3, 4, 128)
     assert list(SEARCHES) == ["responsibility", "minimal", "gradient"]
-    assert SEARCHES["responsibility"].n_bands == records.DEFAULT_BANDS
+    assert SEARCHES["responsibility"].n_bands == types.DEFAULT_BANDS
     assert SEARCHES["minimal"].n_bands is SEARCHES["gradient"].n_bands is None
     assert list(TASKS) == ["music-genre", "emotion", "deepfake"]
 
@@ -104,9 +104,9 @@ def fields_of(source, *, strict):
 @pytest.mark.parametrize(
     ("path", "n_fields"),
     [
-        ("harness/records.py", 80),
+        ("harness/types.py", 80),
         ("harness/model_facts.py", 10),
-        ("harness/documents.py", 70),
+        ("harness/schemas.py", 70),
         ("harness/manifest.py", 25),
     ],
 )

@@ -24,7 +24,7 @@ from harness.metrics.information import (
     of_signal,
 )
 from harness.metrics.transfer_curve import curve_of, median_over_clips, stable_level
-from harness.records import Clip, LabelMap
+from harness.types import Clip, LabelMap
 
 RATE = 8000
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import BadLabels
 from harness.labels import from_file, harmonise, tasks_for, template
-from harness.records import OTHER, ModelRef
 from harness.tasks import TASKS, Task
+from harness.types import OTHER, ModelRef
 
 DEEPFAKE, EMOTION, GENRE = TASKS["deepfake"], TASKS["emotion"], TASKS["music-genre"]
 MODEL = ModelRef("org/name", "0" * 40, "1" * 64)

@@ -11,9 +11,9 @@ import pytest
 
 from harness.dataset import suites
 from harness.dataset.suites import Suite
-from harness.documents import NearCopy
 from harness.metrics.likeness import copies, likeness_of
-from harness.records import FAMILIES, LabelMap, ModelRef
+from harness.schemas import NearCopy
+from harness.types import FAMILIES, LabelMap, ModelRef
 from tests import toys
 from tests.toys import TASK
 

@@ -20,7 +20,7 @@ from harness.errors import BadInput
 from harness.models.checkpoints import Checkpoint, resolve
 from harness.models.classifiers import Classifier, load, open_checkpoint
 from harness.models.feature_extractors import ARCHITECTURES
-from harness.records import ModelRef
+from harness.types import ModelRef
 from tests import rounding, toys
 from tests.hub import LoopbackHub
 

@@ -21,7 +21,7 @@ from harness import cli
 from harness.dataset import parquet, parquet_io, parquet_schema
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
-from harness.records import MIN_SIGNALS
+from harness.types import MIN_SIGNALS
 from leaderboard.board import ranking as table
 from tests.entries import make_entry
 from tests.fuzz import parquet as thrift

@@ -13,12 +13,12 @@ import pytest
 
 from harness import cli
 from harness.dataset import parquet_schema
-from harness.documents import Estimate, Rates, to_json
 from harness.entries import protocol1, store, verification
 from harness.entries.validate import problems, strays
 from harness.errors import BadInput
-from harness.records import STIMULI
+from harness.schemas import Estimate, Rates, to_json
 from harness.tasks import TASKS
+from harness.types import STIMULI
 from tests.entries import made_verification, make_entry
 
 GOLDEN = Path(__file__).parent / "data" / "protocol1"

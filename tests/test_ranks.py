@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from harness.metrics import ranks
 from harness.metrics.estimates import clip_weights, draws_of, mean_of_references
 from harness.metrics.ranks import Comparison, compare, rank_intervals, ranks_without, tie_groups
-from harness.records import FloatArray
+from harness.types import FloatArray
 
 NAN = float("nan")
 

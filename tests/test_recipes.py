@@ -19,15 +19,15 @@ import yaml
 from harness import audio, cli
 from harness.cli import extract
 from harness.dataset import licences
-from harness.documents import Entry, from_json
 from harness.entries import validate_verdicts
 from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.manifest import Manifest
 from harness.recipes import cost, reading, scale
 from harness.recipes.__main__ import PAGE
-from harness.records import DEFAULT_BANDS
+from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
+from harness.types import DEFAULT_BANDS
 from tests import forked, toys
 from tests.lab import NAMES, ROOT, Lab, Said, _make_corpus
 

@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import documents
+from harness import schemas
 from harness.dataset import suites
-from harness.documents import Entry
 from harness.entries import store, verification
 from harness.entries.verification import Verification
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
-from harness.records import Verdict
+from harness.schemas import Entry
 from harness.submit import replay
+from harness.types import Verdict
 from leaderboard.board.status import of as status_of
 from tests.entries import frame
 from tests.small_suite import LABELS, TASK, Loud, entry_on, small_suite
@@ -138,8 +138,8 @@ def test_no_number_hangs_on_the_last_digits_of_a_correlation(
     near, *others = entry.likeness
     r = near.correlation
     assert r is not None
-    monkeypatch.setattr(documents, "NEAR_COPY_PERCENT", 0)
-    monkeypatch.setattr(documents, "NEAR_COPY_CORRELATION", r + 1e-5)
+    monkeypatch.setattr(schemas, "NEAR_COPY_PERCENT", 0)
+    monkeypatch.setattr(schemas, "NEAR_COPY_CORRELATION", r + 1e-5)
     more_alike = dataclasses.replace(near, correlation=r + 2e-5)
     assert more_alike.is_copy
     assert not near.is_copy

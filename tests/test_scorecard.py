@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from harness.documents import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.panels import METRICS
 from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampled, summarise
-from harness.records import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
+from harness.schemas import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.tasks import TASKS
+from harness.types import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
 
 TASK = TASKS["emotion"]
 HEADLINE, MINIMAL = FAMILIES

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from harness.dataset.corpora import open_corpus
 from harness.errors import BadCorpus, BadLabels, BadTask
 from harness.labels import from_file, harmonise, template
-from harness.records import ModelRef
 from harness.spelling import apart, composed, key
 from harness.tasks import TASKS, Task, find
+from harness.types import ModelRef
 
 FORMS = ("NFC", "NFD")
 MODEL = ModelRef("org/name", "0" * 40, "1" * 64)

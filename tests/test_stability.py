@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.metrics.estimates import clip_weights
 from harness.metrics.stability import jaccard, stability_of
-from harness.records import FAMILIES, LabelMap, ModelRef, signal_id
+from harness.types import FAMILIES, LabelMap, ModelRef, signal_id
 
 HEADLINE, MINIMAL = FAMILIES
 CLIPS = tuple("abcdefgh")

@@ -19,7 +19,7 @@ from harness.dataset import suites
 from harness.evaluation import stimuli
 from harness.evaluation.stimuli import Stimulus, control, of_signal, sounds, swap_clips
 from harness.evaluation.units import units_of
-from harness.records import N_MATCHED, N_SWAPS, Clip, Mask, SufficientSignal, Waveform
+from harness.types import N_MATCHED, N_SWAPS, Clip, Mask, SufficientSignal, Waveform
 from tests import toys
 
 ROOT = Path(__file__).parent.parent

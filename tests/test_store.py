@@ -13,10 +13,10 @@ from pandas.testing import assert_frame_equal
 
 from harness.cli.submit import submit
 from harness.dataset import parquet_io
-from harness.documents import Entry, to_json
 from harness.entries import store
 from harness.errors import BadInput, NotValid
-from harness.records import Verdict
+from harness.schemas import Entry, to_json
+from harness.types import Verdict
 from tests.entries import frame, make_entry
 
 MADE = make_entry(n_clips=4, n_degenerate=1)

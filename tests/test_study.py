@@ -19,9 +19,9 @@ from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.metrics.study import Answered, family_study
-from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
 from harness.starter import root
 from harness.tasks import TASKS
+from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
 from leaderboard.escaping import SYNTHETIC
 from leaderboard.reports import study_findings
 from tests import toys

@@ -21,7 +21,7 @@ from harness.cli.common import show_outgoing
 from harness.cli.held_back import show_lifts
 from harness.cli.tables import Column, Row, fold, show_table
 from harness.metrics.held_back import Lifts
-from harness.records import Estimate
+from harness.types import Estimate
 from tests.small_suite import small_suite
 from tests.terminal_calls import printed
 from tests.terminal_widths import TERMINALS, require_readable, shown

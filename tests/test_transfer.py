@@ -12,7 +12,7 @@ from harness.errors import BadSignals
 from harness.evaluation import predict, stimuli
 from harness.evaluation.units import Unit, shard_of, units_of, visits
 from harness.model_facts import ModelFacts
-from harness.records import FAMILIES, STIMULI, LabelMap
+from harness.types import FAMILIES, STIMULI, LabelMap
 from tests import toys
 from tests.toys import TASK
 

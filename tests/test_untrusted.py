@@ -19,8 +19,8 @@ from harness.entries import store
 from harness.errors import GoodenoughError
 from harness.models import checkpoints, weights
 from harness.recipes import reading
-from harness.records import ModelRef
 from harness.tasks import TASKS
+from harness.types import ModelRef
 from tests import hostile
 from tests.fuzz import mutate
 from tests.fuzz.model_files import CONFIG, EXTRACTOR, SHARDS, WEIGHTS, plain_yaml, safetensors

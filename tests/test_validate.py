@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from harness.cli.validate import validate
 from harness.dataset import parquet_schema
 from harness.disk import POINTED
-from harness.documents import to_json
 from harness.entries import store, validate_verdicts
 from harness.entries.text import one_line, shown
 from harness.entries.validate import MAX_PROBLEMS, problems, strays
 from harness.errors import BadInput, NotValid
 from harness.metrics.scorecard import summarise
-from harness.records import OTHER, Verdict
+from harness.schemas import to_json
 from harness.tasks import TASKS, Task
+from harness.types import OTHER, Verdict
 from tests.entries import frame, make_entry
 
 MADE = make_entry(n_clips=6, n_degenerate=1)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from harness.documents import to_json
 from harness.entries import store, verification
 from harness.entries.validate import strays
 from harness.entries.verification import Mismatch
 from harness.errors import BadInput
+from harness.schemas import to_json
 from leaderboard.board import entries
 from tests.entries import made_verification, make_entry
 

@@ -21,10 +21,10 @@ import pytest
 
 from harness import cli
 from harness.cli.verification import base_of
-from harness.documents import Entry
 from harness.entries import store, verification
 from harness.entries.validate import strays
 from harness.models.classifiers import Classifier
+from harness.schemas import Entry
 from harness.starter import root
 from harness.starter.root import SUITE, embedded
 from harness.submit import draws

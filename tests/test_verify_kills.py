@@ -16,8 +16,8 @@ import pytest
 from harness import cli
 from harness.entries import store, verification
 from harness.evaluation import predict
-from harness.records import PROOF_TOLERANCE
 from harness.starter import root
+from harness.types import PROOF_TOLERANCE
 from tests import forked
 from tests.small_starter import small_entry, small_suite
 

@@ -175,8 +175,8 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
     from harness.dataset.parquet_schema import verdict_table
     from harness.entries import store, suite_check, validate
     from harness.metrics.scorecard import summarise
-    from harness.records import Verdict
     from harness.tasks import TASKS
+    from harness.types import Verdict
 
     result = evaluated(world, "eye", capsys)
     suite = suites.load(str(world / "signals"))

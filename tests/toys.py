@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from harness import audio, spectra
 from harness.dataset import parquet_schema, writer
-from harness.documents import ReferenceCounts, RunSettings
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.schemas import ReferenceCounts, RunSettings
+from harness.tasks import TASKS
+from harness.types import (
     FAMILIES,
     Clip,
     LabelMap,
@@ -29,7 +30,6 @@ from harness.records import (
     SufficientSignal,
     signal_id,
 )
-from harness.tasks import TASKS
 
 ARCHITECTURES = (
     "audio-spectrogram-transformer",

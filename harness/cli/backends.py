@@ -35,12 +35,12 @@ class AtWork(Protocol):
 
     @property
     def extract(self) -> build_reference.Engine:
-        """For `reference.add`."""
+        """For `build_reference.add`."""
         ...
 
     @property
     def judge(self) -> runner.Judge:
-        """For `evaluation.evaluate`."""
+        """For `runner.evaluate`."""
         ...
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from harness.cli.common import Opening
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
-    from harness.records import LabelMap, ModelRef
     from harness.tasks import Task
+    from harness.types import LabelMap, ModelRef
 
 
 def earlier_result(
@@ -38,11 +38,11 @@ def earlier_result(
         opening: how it would be opened.
     """
     from harness.dataset.parquet_io import sha256_of
-    from harness.documents import entry_path
     from harness.entries import store
     from harness.errors import BadInput
     from harness.provenance import own_version, versions
-    from harness.records import PROTOCOL
+    from harness.schemas import entry_path
+    from harness.types import PROTOCOL
 
     folder = root / entry_path(model, task.name, suite.ref(task.name).sha256)
     try:

@@ -160,8 +160,8 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
 
     import numpy as np
 
-    from harness.records import PROOF_TOLERANCE
     from harness.seeds import generator
+    from harness.types import PROOF_TOLERANCE
 
     rng = generator("check", classifier.ref.repo_id)
     rate = classifier.facts.sample_rate_hz
@@ -212,7 +212,7 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
 def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: bool) -> Finding:
     """How the model's class names are read for one task; only one that was asked for can fail."""
     from harness.errors import BadLabels
-    from harness.records import OTHER
+    from harness.types import OTHER
 
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)

@@ -16,11 +16,11 @@ import click
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.documents import Cell, Entry, Rates, WholeClipScore
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
-    from harness.records import Estimate, LabelMap, ModelRef
+    from harness.schemas import Cell, Entry, Rates, WholeClipScore
     from harness.tasks import Task
+    from harness.types import Estimate, LabelMap, ModelRef
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def show(entry: Entry) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC, of_synthetic
-    from harness.records import OTHER
+    from harness.types import OTHER
     from leaderboard.board import columns as board
     from leaderboard.board import remarks
     from leaderboard.formatting import TOO_FEW, interval, text, told

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.documents import Entry
     from harness.evaluation.runner import Progress
     from harness.evaluation.running_score import Live
+    from harness.schemas import Entry
 
 
 @dataclass

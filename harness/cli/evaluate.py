@@ -37,12 +37,12 @@ from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.documents import Cell, Entry
     from harness.evaluation.runner import Result
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
-    from harness.records import LabelMap
+    from harness.schemas import Cell, Entry
     from harness.tasks import Task
+    from harness.types import LabelMap
 
 
 _REPORT = "report.html"
@@ -177,8 +177,8 @@ def _told(
     """Print what machines read, and refuse a reference that does not know its own signals."""
     import json
 
-    from harness.documents import to_json
     from harness.errors import NotValid
+    from harness.schemas import to_json
 
     private = {entry.task: (entry, folder) for entry, folder in unpublished}
     lifts = {
@@ -284,7 +284,7 @@ def _outgoing(
 ) -> dict[str, Cell]:
     """See `both_ways.outgoing`."""
     from harness.cli.outgoing_transfer import outgoing
-    from harness.documents import entry_path
+    from harness.schemas import entry_path
 
     ref = candidate.checkpoint.ref
     others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]

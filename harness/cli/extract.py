@@ -151,9 +151,9 @@ def extract(
     assert corpus is not None  # noqa: S101 - the same
     from harness import tasks
     from harness.dataset.corpora import open_corpus
-    from harness.documents import to_json
     from harness.extract import build_reference
     from harness.extract.search_task import Draws, Limits, Sets
+    from harness.schemas import to_json
 
     searches = _searches(search_name, repetitions, bands)
     task = tasks.find(task_name)

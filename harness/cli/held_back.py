@@ -20,10 +20,10 @@ from harness.plurals import plural
 if TYPE_CHECKING:
     from harness.cli.verification import Desk, Outcome
     from harness.dataset.suites import Suite
-    from harness.documents import Entry
     from harness.entries.held_back import HeldBack
     from harness.metrics.held_back import Lifts
-    from harness.records import DatasetRef
+    from harness.schemas import Entry
+    from harness.types import DatasetRef
 
 
 def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
@@ -64,7 +64,7 @@ def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts
 def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
     """The two lifts and their difference, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
-    from harness.records import MIN_SIGNALS
+    from harness.types import MIN_SIGNALS
     from leaderboard.formatting import interval, text
 
     if lifts is None:
@@ -84,7 +84,7 @@ def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
 
 def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | None:
     """What `--json` prints of them; None where none can be compared."""
-    from harness.documents import to_json
+    from harness.schemas import to_json
 
     if lifts is None:
         return None

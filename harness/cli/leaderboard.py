@@ -289,7 +289,7 @@ def _tell(board: Board) -> None:
     """Each current ranking on stderr, in the columns that fit a terminal."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC
-    from harness.records import Estimate
+    from harness.types import Estimate
     from leaderboard.board import remarks
     from leaderboard.board.columns import BOARD
     from leaderboard.board.matrix import short_names

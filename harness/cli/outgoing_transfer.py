@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from harness.cli.common import Opening
     from harness.dataset.corpora import Corpus
     from harness.dataset.suites import Suite
-    from harness.documents import Cell
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
-    from harness.records import Clip, LabelMap
+    from harness.schemas import Cell
     from harness.tasks import Task
+    from harness.types import Clip, LabelMap
 
 _QUERIES = {"minimal": 250, "gradient": 250, "responsibility": 1420}
 """Queries a clip, about: the mean over the starter suite, of `responsibility` at its usual settings."""
@@ -108,8 +108,8 @@ def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
 
 
 def _write(path: Path, found: dict[str, Cell]) -> None:
-    from harness.documents import to_json
     from harness.journal import replace_file
+    from harness.schemas import to_json
 
     content = {name: json.loads(to_json(cell)) for name, cell in found.items()}
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -208,7 +208,7 @@ def live_table(title: str) -> Iterator[Progress]:
     """A bar over a table of estimates, or lines with the lift as it stands.
 
     Yields:
-        What `evaluation.evaluate` tells its progress.
+        What `runner.evaluate` tells its progress.
     """
     from rich.console import Group
     from rich.live import Live as Screen

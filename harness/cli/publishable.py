@@ -39,10 +39,10 @@ class Target:
 def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
     """What stands against publishing, and the entries of the references, by path."""
     from harness.dataset import publish as form
-    from harness.documents import entry_path
     from harness.entries import store, validate
     from harness.entries import suite_check as against
     from harness.errors import BadInput
+    from harness.schemas import entry_path
 
     suite = target.suite
     faults = form.problems(suite, licence, masks_only)

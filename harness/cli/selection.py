@@ -16,8 +16,8 @@ import click
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
-    from harness.records import ModelRef
     from harness.tasks import Task
+    from harness.types import ModelRef
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]

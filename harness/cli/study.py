@@ -47,8 +47,8 @@ def study(
 
     Example: goodenough study --task emotion --out study/
     """
-    from harness.documents import to_json
     from harness.metrics.study import study_of
+    from harness.schemas import to_json
     from leaderboard.reports import study_report as page
 
     suite = open_suite(source)

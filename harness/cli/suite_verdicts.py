@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.dataset.suites import Suite
-    from harness.documents import Entry
-    from harness.records import ModelRef
+    from harness.schemas import Entry
     from harness.tasks import Task
+    from harness.types import ModelRef
 
 
 def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:

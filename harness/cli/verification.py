@@ -23,12 +23,12 @@ from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.documents import Entry
     from harness.entries.held_back import HeldBack
     from harness.entries.verification import KnownAnswer, Mismatch, Verification
     from harness.manifest import ReferenceRecord
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.schemas import Entry
     from harness.tasks import Task
 
 _MAX_BATCH = 64
@@ -321,7 +321,7 @@ def _mismatch(one: Mismatch) -> str:
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:
-    from harness.documents import to_json
+    from harness.schemas import to_json
 
     v = outcome.verification
     return {

@@ -1,4 +1,4 @@
-"""Extraction and evaluation spread over a Ray cluster: what `run.extract` and `transfer.judge` do, elsewhere.
+"""Extraction and evaluation spread over a Ray cluster: the work of `extract.runner` and `evaluation.predict`.
 
 The command that gives out the work holds no model, and keeps what comes back just as if it had made it: the
 journal of an extraction, the answers of an evaluation. So it continues after a kill as it does without a
@@ -39,8 +39,8 @@ from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, 
 from harness.journal import Journal
 from harness.models.checkpoints import Checkpoint
 from harness.models.classifiers import Classifier
-from harness.records import Clip, LabelMap, Waveform
 from harness.tasks import Task
+from harness.types import Clip, LabelMap, Waveform
 
 _MOST_CLIPS = 8
 """Clips given out together: enough to fill batches; towards the end fewer, so that nobody is waited for."""
@@ -54,9 +54,9 @@ def spread(
 
     Args:
         wishes: what the user asks of the cluster.
-        device: see `models.load`; the cluster says which card.
-        batch_size: see `models.load`.
-        dtype: see `models.load`.
+        device: see `classifiers.load`; the cluster says which card.
+        batch_size: see `classifiers.load`.
+        dtype: see `classifiers.load`.
         say: tells the user something, in a line.
 
     Raises:
@@ -98,7 +98,7 @@ class Spread:
         draws: Draws = ONE_DRAW,
         progress: Progress = lambda clips, queries: None,
     ) -> list[Extracted]:
-        """See `run.extract`; the listener was opened here."""
+        """See `extract.runner.extract`; the listener was opened here."""
         assert isinstance(listener, _Far)  # noqa: S101
         done = {line["clip_id"]: from_item(line) for line in journal.items}
         journal.items.clear()
@@ -117,7 +117,7 @@ class Spread:
     def judge(
         self, candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]
     ) -> Iterator[list[tuple[Unit, Answers]]]:
-        """See `transfer.judge`; the candidate was opened here."""
+        """See `predict.judge`; the candidate was opened here."""
         assert isinstance(candidate, _Far)  # noqa: S101
         folder, sha256 = folder_of(suite.root), sha256_of(suite.root / MANIFEST)
         commit = suite.commit if suite.is_remote else None

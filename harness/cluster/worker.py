@@ -42,7 +42,7 @@ from harness.models import classifiers
 from harness.models.checkpoints import resolve
 from harness.models.classifiers import Classifier
 from harness.provenance import own_version, versions
-from harness.records import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
+from harness.types import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
 
 Message = tuple[list[str], Any]
 """Keys of the items that are finished, and what came of them or of the work so far."""
@@ -58,7 +58,7 @@ class Build:
     goodenough: str
     """Version of this package."""
     protocol: int
-    """See `records.PROTOCOL`."""
+    """See `types.PROTOCOL`."""
     code: str
     """sha256 over its source files: two states of a checkout have the same version."""
     versions: tuple[tuple[str, str], ...]
@@ -126,7 +126,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class About:
-    """What a worker has found out of a model by opening it; the fields are those of `models.Classifier`."""
+    """What a worker knows of a model that it opened; the fields are those of `classifiers.Classifier`."""
 
     class_names: tuple[str, ...]
     device: str
@@ -189,7 +189,7 @@ class Worker:
         draws: Draws,
         clips: Sequence[Clip],
     ) -> Iterator[Message]:
-        """What comes of some clips, as `run.extract` finds it: lines of the journal, and queries in between.
+        """What comes of some clips, as in `extract.runner`: lines of the journal, and queries in between.
 
         It calls back where a generator gives, so it goes in a thread of its own.
         """

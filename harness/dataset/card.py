@@ -22,11 +22,11 @@ import yaml
 
 from harness.dataset import licences
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.manifest import ReferenceRecord
 from harness.numerals import number
 from harness.plurals import plural
-from harness.records import Estimate
+from harness.schemas import Entry
+from harness.types import Estimate
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _WHOLE = "Signals and clips carry their audio."

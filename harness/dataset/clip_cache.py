@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from harness import spectra
-from harness.records import Clip
+from harness.types import Clip
 
 Made = TypeVar("Made")
 

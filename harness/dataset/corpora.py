@@ -28,10 +28,10 @@ from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.plurals import plural
-from harness.records import Clip, Skipped, Waveform
 from harness.seeds import seed_of
 from harness.spelling import apart, composed, key, same_file
 from harness.tasks import Task
+from harness.types import Clip, Skipped, Waveform
 
 _SOUNDS = (
     *(".wav", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),

@@ -29,14 +29,14 @@ from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path
 from harness.dataset.suites import Suite, load
 from harness.disk import pointer, unwritable
-from harness.documents import Entry, from_json, to_json
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
 from harness.journal import replace_file
 from harness.manifest import Manifest
-from harness.records import Clip
+from harness.schemas import Entry, from_json, to_json
 from harness.tasks import Task
+from harness.types import Clip
 
 Progress = Callable[[int, int], None]
 """Told the files done and the bytes fetched or copied, since it was last called."""

@@ -31,14 +31,14 @@ from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
 from harness.disk import unwritable
-from harness.documents import from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.plurals import plural
-from harness.records import FAMILIES, MIN_SIGNALS, STRICT
+from harness.schemas import from_json, to_json
 from harness.seeds import seed_of
 from harness.tasks import Task
+from harness.types import FAMILIES, MIN_SIGNALS, STRICT
 
 FOLDER = ".hold-back"
 """Folder of the two suites, below the signals folder."""

@@ -23,7 +23,7 @@ from harness.dataset import parquet, parquet_schema
 from harness.disk import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
-from harness.records import Verdict
+from harness.types import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

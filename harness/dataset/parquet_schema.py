@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness import audio, spectra
-from harness.records import N_LEVELS, CausalSet, Clip, Levels, SufficientSignal, Verdict, Waveform
+from harness.types import N_LEVELS, CausalSet, Clip, Levels, SufficientSignal, Verdict, Waveform
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -148,7 +148,7 @@ class SignalLine:
     truth: str | None
     expected: str
     p_clip: tuple[float, ...]
-    """As in `records.SufficientSignal`."""
+    """As in `types.SufficientSignal`."""
     n_samples: int
     n_kept: int
     degenerate: bool

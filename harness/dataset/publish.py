@@ -28,12 +28,12 @@ from harness.dataset.hold_back import shared_clips
 from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite, from_hub
 from harness.disk import whole
-from harness.documents import Entry, from_json, to_json
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
 from harness.journal import replace_file
 from harness.manifest import Manifest, ReferenceRecord
+from harness.schemas import Entry, from_json, to_json
 from harness.tasks import Task
 
 PLACE = ".published"

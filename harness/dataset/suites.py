@@ -21,13 +21,13 @@ from harness import audio, disk, spectra, untrusted
 from harness.dataset import parquet_io, parquet_schema, source
 from harness.dataset.clip_cache import spectrum_of
 from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
-from harness.documents import ReferenceCounts, from_json
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
 from harness.manifest import Manifest, ReferenceRecord
-from harness.records import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
+from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
+from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 
 _LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""

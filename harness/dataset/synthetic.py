@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.records import DatasetRef
+from harness.types import DatasetRef
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -20,12 +20,12 @@ from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
 from harness.disk import unwritable
-from harness.documents import to_json
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.manifest import Manifest, ReferenceRecord
-from harness.records import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
+from harness.schemas import to_json
 from harness.tasks import Task, task_record
+from harness.types import FAMILIES, PROTOCOL, CausalSet, Clip, SufficientSignal
 
 
 def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Clip]) -> Suite | None:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.entries import text
-from harness.records import STIMULI
+from harness.types import STIMULI
 
 MADE = tuple(s for s in STIMULI if s not in ("whole", "silence"))
 """The stimuli made of a signal."""

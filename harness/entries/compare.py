@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from harness.entries.verification import LOG_TOLERANCE, MAX_MISMATCHES, TOLERANCE, Mismatch
 from harness.metrics.acceptance import accepted
 from harness.metrics.likeness import LEAST
-from harness.records import FAMILIES
 from harness.tasks import Task
+from harness.types import FAMILIES
 
 _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")
 """What identifies a verdict of an entry."""

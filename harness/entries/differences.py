@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.documents import NearCopy
 from harness.entries import text
+from harness.schemas import NearCopy
 
 
 def differences(found: Any, expected: Any, where: str) -> Iterator[str]:

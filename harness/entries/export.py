@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
-from harness.documents import Entry, FamilyScore
 from harness.errors import BadInput
 from harness.plurals import plural
-from harness.records import DatasetRef, Estimate
+from harness.schemas import Entry, FamilyScore
+from harness.types import DatasetRef, Estimate
 
 SCHEMA_VERSION = "0.2.2"
 """Of Every Eval Ever."""

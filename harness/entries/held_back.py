@@ -19,11 +19,11 @@ from math import isclose
 from pathlib import Path
 
 from harness.dataset.parquet_io import sha256_of
-from harness.documents import Entry, RunSettings
 from harness.entries import store, strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
 from harness.metrics.held_back import Lifts
-from harness.records import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
+from harness.schemas import Entry, RunSettings
+from harness.types import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
 
 SUFFIX = ".held-back.json"
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.dataset.parquet_io import sha256_of
-from harness.documents import to_json
 from harness.entries import store, strict_reading, text
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.records import STRICT
+from harness.schemas import to_json
+from harness.types import STRICT
 
 INVALIDATED, DECLINED = ".invalidated.json", ".declined.json"
 

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from harness import untrusted
 from harness.dataset import parquet_schema
-from harness.documents import Entry, from_json
-from harness.records import STIMULI
+from harness.schemas import Entry, from_json
+from harness.types import STIMULI
 
 PROTOCOL_1 = 1
 """What such an entry says its protocol is."""

@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 
 from harness.dataset.parquet_io import sha256_of
 from harness.disk import pointer
-from harness.documents import Entry, to_json
 from harness.entries import store, strict_reading, text
 from harness.errors import BadInput
 from harness.journal import replace_file
+from harness.schemas import Entry, to_json
 
 T = TypeVar("T")
 

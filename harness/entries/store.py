@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 from harness import untrusted
 from harness.dataset import parquet_io, parquet_schema
 from harness.disk import pointer
-from harness.documents import Entry, from_json, to_json
 from harness.entries import protocol1
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.records import Verdict
+from harness.schemas import Entry, from_json, to_json
+from harness.types import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,8 @@ def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> P
     Args:
         root: a results folder.
         entry: with any `n_verdicts` and `verdicts_sha256`.
-        verdicts: the rows its scorecard was counted from, as records or as a table of `schema.VERDICTS`.
+        verdicts: the rows its scorecard was counted from, as records or as a table of
+            `parquet_schema.VERDICTS`.
 
     Returns:
         The folder of the entry.

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from harness import untrusted
 from harness.disk import POINTED, pointer
-from harness.documents import from_json
+from harness.schemas import from_json
 
 T = TypeVar("T")
 

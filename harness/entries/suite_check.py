@@ -19,7 +19,7 @@ from harness.entries.differences import likeness_differences
 from harness.evaluation.units import Unit, units_of
 from harness.metrics.likeness import likeness_of
 from harness.plurals import plural
-from harness.records import PROTOCOL
+from harness.types import PROTOCOL
 
 if TYPE_CHECKING:
     import pandas as pd

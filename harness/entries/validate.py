@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset import parquet_io
-from harness.documents import Entry
 from harness.entries import (
     held_back,
     notices,
@@ -31,8 +30,9 @@ from harness.entries.differences import differences
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.plurals import plural
-from harness.records import PROTOCOL
+from harness.schemas import Entry
 from harness.tasks import Task
+from harness.types import PROTOCOL
 
 MAX_ENTRY_BYTES = 2**20
 MAX_VERDICTS_BYTES = 64 * 2**20

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.entries.checks import Checks, of_names
 from harness.metrics.acceptance import at_level_zero
-from harness.records import N_MATCHED, N_SWAPS
+from harness.types import N_MATCHED, N_SWAPS
 
 _REPLICATES = {"swap": N_SWAPS, "matched": N_MATCHED}
 """The controls that a signal may have several of, and how many at most."""
@@ -50,7 +50,7 @@ def problems(made: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     """Whether the controls are all there, and of the clips they must be of.
 
     Args:
-        made: the rows about signals, as `rows.problems` reads them.
+        made: the rows about signals, as `validate_verdicts.problems` reads them.
         whole: those about whole clips.
     """
     return [*_replicates(made), *_swaps(made, whole)]

@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from harness.documents import Entry
 from harness.entries import strict_reading, text, validate_verdicts
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
-from harness.records import (
+from harness.schemas import Entry
+from harness.tasks import Task
+from harness.types import (
     FAMILIES,
     MAX_BASE_MODELS,
     MAX_DATASETS,
@@ -30,7 +31,6 @@ from harness.records import (
     PROTOCOL,
     LabelMap,
 )
-from harness.tasks import Task
 
 MAX_REFERENCES = 200
 MAX_DRAWS = 100

@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset import parquet, parquet_io, parquet_schema
-from harness.documents import Entry
 from harness.entries import text, validate_controls
 from harness.entries.checks import MADE, Checks, of_names, where
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
-from harness.records import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
+from harness.schemas import Entry
 from harness.tasks import Task
+from harness.types import FAMILIES, N_LEVELS, OTHER, STIMULI, signal_id
 
 MAX_ROWS = 1_000_000
 MAX_CLIPS = 10_000

@@ -18,10 +18,10 @@ import math
 import re
 from collections.abc import Iterator
 
-from harness.documents import Entry, RunSettings
 from harness.entries import strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
-from harness.records import PROTOCOL, STRICT, ModelRef
+from harness.schemas import Entry, RunSettings
+from harness.types import PROTOCOL, STRICT, ModelRef
 
 SUFFIX = ".verified.json"
 

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.documents import BatchProof
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import Unit
 from harness.journal import Journal, finished
+from harness.schemas import BatchProof
 
 
 class Book:

@@ -24,8 +24,8 @@ from harness.dataset.suites import Suite
 from harness.evaluation import stimuli
 from harness.evaluation.units import Unit
 from harness.model_facts import ModelFacts, window_start
-from harness.records import LabelMap, Waveform
 from harness.tasks import Task
+from harness.types import LabelMap, Waveform
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ _SAMPLES_AT_ONCE = 1 << 22
 
 
 class Candidate(Protocol):
-    """What judging needs of a model; `models.Classifier` is one, a toy in a test another."""
+    """What judging needs of a model; `classifiers.Classifier` is one, a toy in a test another."""
 
     @property
     def facts(self) -> ModelFacts:
@@ -222,7 +222,7 @@ class _Sounds(Protocol):
 def verdict_table(
     units: Sequence[Unit], answers: Mapping[str, Answers], label_map: LabelMap, task: Task
 ) -> pa.Table:
-    """Answers as verdicts: a table of `schema.VERDICTS`.
+    """Answers as verdicts: a table of `parquet_schema.VERDICTS`.
 
     Args:
         units: in the order in which their verdicts are to stand; each has an answer.

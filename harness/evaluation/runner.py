@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from harness.dataset import parquet_io
 from harness.dataset.suites import Suite
-from harness.documents import BatchProof, Entry
 from harness.errors import NotValid
 from harness.evaluation import predict, stimuli
 from harness.evaluation.answer_cache import Book
@@ -26,16 +25,17 @@ from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.models.classifiers import Classifier
 from harness.provenance import run_settings, versions
-from harness.records import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
+from harness.schemas import BatchProof, Entry
 from harness.seeds import generator
 from harness.tasks import Task
+from harness.types import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 
 Progress = Callable[[int, int, Live | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
 Judge = Callable[
     [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, predict.Answers]]]
 ]
-"""What judges units: `transfer.judge`, or what does the same elsewhere."""
+"""What judges units: `predict.judge`, or what does the same elsewhere."""
 
 _STEP = 1.05
 """Factor by which the clips heard must grow before an early stop is thought of again."""
@@ -48,7 +48,7 @@ class Result:
     entry: Entry
     """Who, what, how, and the scorecard."""
     verdicts: pa.Table
-    """The rows it was counted from, with the columns of `schema.VERDICTS`."""
+    """The rows it was counted from, with the columns of `parquet_schema.VERDICTS`."""
 
     def frame(self) -> pd.DataFrame:
         """The verdicts, as `entries.store.verdicts` reads them."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.documents import ReferenceCounts
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import Unit
 from harness.metrics.estimates import clip_weights, clustered
 from harness.metrics.panels import METRICS
-from harness.records import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
+from harness.schemas import ReferenceCounts
+from harness.types import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
 
 
 @dataclass(frozen=True)

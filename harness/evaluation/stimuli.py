@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.dataset.clip_cache import Recent, spectrum_of
-from harness.records import N_LEVELS, N_MATCHED, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
 from harness.seeds import generator, seed_of
+from harness.types import N_LEVELS, N_MATCHED, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
 
 Key = tuple[str, int | None, int | None]
-"""Name, level and replicate of a stimulus, as in `records.Verdict`."""
+"""Name, level and replicate of a stimulus, as in `types.Verdict`."""
 
 _DRAWS = 256
 """Places that are drawn for a `matched` control."""
@@ -53,7 +53,7 @@ class Stimulus:
     mask: Mask
     """(N,) the bins of that clip that it keeps."""
     level: int | None = None
-    """As in `records.Verdict`."""
+    """As in `types.Verdict`."""
     replicate: int | None = None
     """The same."""
     gain: float = 1.0

@@ -23,9 +23,9 @@ from harness.dataset.parquet_schema import ClipLine
 from harness.dataset.suites import Suite
 from harness.evaluation.stimuli import swap_clips
 from harness.manifest import ReferenceRecord
-from harness.records import FAMILIES, N_LEVELS, N_MATCHED
 from harness.seeds import generator
 from harness.tasks import Task
+from harness.types import FAMILIES, N_LEVELS, N_MATCHED
 
 
 @dataclass(frozen=True, slots=True)

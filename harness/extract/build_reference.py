@@ -20,7 +20,6 @@ from harness.dataset import writer
 from harness.dataset.corpora import Corpus
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
-from harness.documents import ReferenceCounts
 from harness.errors import BadCorpus, BadInput, NotValid
 from harness.extract.certify import Extracted
 from harness.extract.journal_lines import from_item
@@ -32,12 +31,13 @@ from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models.classifiers import Classifier
 from harness.provenance import run_settings
-from harness.records import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
+from harness.schemas import ReferenceCounts
 from harness.tasks import Task, task_record
+from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
 
 
 class Engine(Protocol):
-    """What extracts the signals of clips: `run.extract`, or what does the same elsewhere."""
+    """What extracts the signals of clips: `extract.runner.extract`, or what does the same elsewhere."""
 
     def __call__(
         self,
@@ -53,7 +53,7 @@ class Engine(Protocol):
         draws: Draws,
         progress: Progress,
     ) -> list[Extracted]:
-        """See `run.extract`."""
+        """See `extract.runner.extract`."""
         ...
 
 
@@ -81,12 +81,12 @@ def add(
         corpus: its clips.
         searches: one per family.
         root: the signals folder, made if need be.
-        limits: see `run.extract`.
-        sets: see `run.extract`.
-        draws: see `run.extract`.
+        limits: see `extract.runner.extract`.
+        sets: see `extract.runner.extract`.
+        draws: see `extract.runner.extract`.
         masks_only: store no audio of the signals.
         engine: what extracts; here, unless it is said.
-        progress: see `run.extract`.
+        progress: see `extract.runner.extract`.
 
     Raises:
         BadSignals: the folder holds something that this reference cannot join.
@@ -175,8 +175,8 @@ def is_there(
         model: the reference.
         label_map: how its classes are read.
         searches: one per family.
-        limits: see `run.extract`.
-        draws: see `run.extract`.
+        limits: see `extract.runner.extract`.
+        draws: see `extract.runner.extract`.
         corpus: tells what the clips are; called only where all else is as it should be.
     """
     if not (root / MANIFEST).is_file() or _journal(root, task, model).exists():

@@ -19,7 +19,7 @@ from harness.extract.levels import nested
 from harness.extract.objectives import Logits, lead, probability
 from harness.extract.oracle import Listener
 from harness.extract.search_task import SIGNAL, Running, named
-from harness.records import (
+from harness.types import (
     CausalSet,
     Clip,
     FloatArray,

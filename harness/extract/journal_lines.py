@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.extract.certify import Extracted
-from harness.records import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
+from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
 
 
 def item(clip: Clip, extracted: Extracted) -> dict[str, Any]:

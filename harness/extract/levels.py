@@ -1,7 +1,7 @@
 """Nested levels between a minimal signal and its whole clip (definitions: Levels).
 
 The bins of the minimal mask come first, then all others by the responsibility of their band. Level j keeps
-the first k_j bins, k_j = `schema.level_sizes`. A level need not be sufficient.
+the first k_j bins, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
 
 Public: nested.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.dataset.parquet_schema import level_sizes
-from harness.records import N_LEVELS, FloatArray, Levels, Mask
+from harness.types import N_LEVELS, FloatArray, Levels, Mask
 
 
 def nested(mask: Mask, responsibility: FloatArray, energy: FloatArray) -> Levels:

@@ -22,7 +22,7 @@ import numpy as np
 
 from harness.extract.reduction import delta_debug, in_pieces, progression, shortest_prefix
 from harness.extract.search import Asking, Found, Order, Searching, Slope, mask_of
-from harness.records import FloatArray
+from harness.types import FloatArray
 
 _SHORT = 64
 """Bands of a prefix that is taken."""
@@ -50,7 +50,7 @@ class Minimal:
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`. Only one of the rankings is random."""
+        """See `search.Search`. Only one of the rankings is random."""
         return _searching(energy, rng, white_box=False)
 
 
@@ -65,7 +65,7 @@ class Gradient:
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`. Only one of the rankings is random."""
+        """See `search.Search`. Only one of the rankings is random."""
         return _searching(energy, rng, white_box=True)
 
 

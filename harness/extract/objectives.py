@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import MIN_MARGIN, Mask
+from harness.types import MIN_MARGIN, Mask
 
 TOLERANCE = 0.01
 """Probability by which a complete set may miss that of the whole clip, either way."""

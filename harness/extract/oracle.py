@@ -19,7 +19,7 @@ import numpy as np
 from harness import spectra
 from harness.extract.objectives import Aim, Logits, sufficient
 from harness.extract.search import Order, Slope
-from harness.records import Bands, Clip, FloatArray, Mask, Waveform
+from harness.types import Bands, Clip, FloatArray, Mask, Waveform
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of masked signals held at a time: 16 MiB of float32."""
@@ -32,7 +32,7 @@ Question = Mask | Slope
 
 
 class Listener(Protocol):
-    """What the oracle needs of a model; `models.Classifier` is one, a toy in a test another."""
+    """What the oracle needs of a model; `classifiers.Classifier` is one, a toy in a test another."""
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> Logits:
         """(n_samples,) waveforms -> (n, n_classes)."""

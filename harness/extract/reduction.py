@@ -6,7 +6,7 @@ left out once, which is the certificate. Acceptance is not monotone (a larger ma
 one passes): each step starts from a mask that was asked and passed, and only the certificate proves anything.
 
 Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
-search (`contract.Asking`): it asks masks in batches, whose number is the depth of the search.
+search (`search.Asking`): it asks masks in batches, whose number is the depth of the search.
 
 Public: shortest_prefix, progression, delta_debug, in_pieces.
 """
@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 
 from harness.extract.search import Asking, Order, Returned, prefix_sizes
-from harness.records import Mask
+from harness.types import Mask
 
 _AT_ONCE = 64
 """Masks in a batch of delta debugging."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from harness.extract.reduction import shortest_prefix
 from harness.extract.search import Asking, Found, Searching, mask_of
-from harness.records import DEFAULT_BANDS, FloatArray, Mask
+from harness.types import DEFAULT_BANDS, FloatArray, Mask
 
 Interval = tuple[int, int]
 
@@ -43,7 +43,7 @@ class Responsibility:
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`."""
+        """See `search.Search`."""
         n_bands = len(energy)
         shares = yield from _together(
             [_repetition(n_bands, self.splits, child) for child in rng.spawn(self.repetitions)]

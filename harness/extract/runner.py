@@ -33,7 +33,7 @@ from harness.extract.search_task import (
     begun,
 )
 from harness.journal import Journal
-from harness.records import MIN_MARGIN, OTHER, Clip, LabelMap, Mask, Skipped
+from harness.types import MIN_MARGIN, OTHER, Clip, LabelMap, Mask, Skipped
 
 Progress = Callable[[int, int], None]
 """Told the clips done and the queries spent since it was last called."""

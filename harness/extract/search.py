@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import FloatArray, Mask
+from harness.types import FloatArray, Mask
 
 Order = NDArray[np.int64]
 Returned = TypeVar("Returned")

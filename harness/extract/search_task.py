@@ -19,11 +19,11 @@ from harness import spectra
 from harness.extract.objectives import Aim, complete, necessary, sufficient
 from harness.extract.oracle import SLOPE_QUERIES, Case, Question
 from harness.extract.search import Found, Order, Search, Slope
-from harness.records import Bands, Clip, Mask
 from harness.seeds import seed_of
+from harness.types import Bands, Clip, Mask
 
 SIGNAL = "signal"
-"""Kind of the run that finds the signal of a family; the kinds of further sets are `records.SET_KINDS`."""
+"""Kind of the run that finds the signal of a family; the kinds of further sets are `types.SET_KINDS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Heard:
     is_expected: Mask
     p_whole: float
     p_clip: tuple[float, ...]
-    """As in `records.SufficientSignal`."""
+    """As in `types.SufficientSignal`."""
     degenerate: bool
 
 

@@ -20,7 +20,7 @@ def accepted(verdicts: pd.DataFrame) -> NDArray[np.bool_]:
     """(n,) whether the model gave each stimulus the class that the reference gives its signal.
 
     Args:
-        verdicts: with the columns `predicted` and `expected` of `schema.VERDICTS`.
+        verdicts: with the columns `predicted` and `expected` of `parquet_schema.VERDICTS`.
     """
     return (verdicts["predicted"] == verdicts["expected"]).to_numpy(dtype=bool)
 
@@ -29,7 +29,7 @@ def at_level_zero(verdicts: pd.DataFrame) -> NDArray[np.bool_]:
     """(n,) whether each verdict is on a stimulus of level 0, which is the signal itself, or without levels.
 
     Args:
-        verdicts: with the column `level` of `schema.VERDICTS`.
+        verdicts: with the column `level` of `parquet_schema.VERDICTS`.
     """
     level = verdicts["level"]
     return (level.isna() | (level == 0)).to_numpy(dtype=bool)

@@ -4,7 +4,7 @@
     best single reference   the reference of the highest lift
 
 Conventions: entries are those of the references of one task on one suite, each with its verdicts as a
-DataFrame (`records.Verdict`, one row each). Nothing is asked of a model.
+DataFrame (`types.Verdict`, one row each). Nothing is asked of a model.
 
 Public: Consensus, consensus, best_reference.
 """
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.documents import Cell, Entry, FamilyScore, ReferenceCounts
 from harness.metrics import classification
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.likeness import copies
 from harness.metrics.panels import JUDGED, METRICS, Panel, panel_of
 from harness.metrics.scorecard import rates_of, resampled
-from harness.records import FAMILIES, OTHER, Estimate, FloatArray
+from harness.schemas import Cell, Entry, FamilyScore, ReferenceCounts
 from harness.tasks import Task
+from harness.types import FAMILIES, OTHER, Estimate, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

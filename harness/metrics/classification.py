@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.documents import WholeClipScore
 from harness.metrics.estimates import from_draws, wilson
-from harness.records import Estimate, FloatArray
+from harness.schemas import WholeClipScore
 from harness.tasks import Task
+from harness.types import Estimate, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -32,8 +32,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.records import Estimate, FloatArray
 from harness.seeds import generator
+from harness.types import Estimate, FloatArray
 
 LEVEL = 0.95
 """Confidence level of every interval."""

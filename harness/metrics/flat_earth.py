@@ -35,8 +35,8 @@ from harness.metrics.estimates import from_draws
 from harness.metrics.panel_acceptance import BoolArray, Judgements, Single
 from harness.numerals import number
 from harness.plurals import plural
-from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 from harness.seeds import generator
+from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 
 ALPHA = 0.05
 """Adjusted p below which a model may be flagged."""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.documents import Entry
 from harness.metrics.estimates import clip_weights, clustered, draws_of, from_draws
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip
-from harness.records import FAMILIES, STRICT, Estimate, FloatArray
+from harness.schemas import Entry
+from harness.types import FAMILIES, STRICT, Estimate, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

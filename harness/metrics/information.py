@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.metrics.estimates import ALL_AGREE, LEVEL, wilson
-from harness.records import Estimate, FloatArray, Mask
 from harness.seeds import generator
+from harness.types import Estimate, FloatArray, Mask
 
 N_MEL = 40
 """Bands of `mel_use`, evenly spaced in mel from 0 Hz to the Nyquist frequency."""

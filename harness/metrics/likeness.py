@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.dataset.suites import Suite
-from harness.documents import NearCopy
 from harness.manifest import ReferenceRecord
 from harness.metrics.acceptance import accepted
-from harness.records import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
+from harness.schemas import NearCopy
 from harness.tasks import Task
+from harness.types import FAMILIES, NEAR_COPY_CORRELATION, NEAR_COPY_PERCENT, FloatArray, LabelMap
 
 if TYPE_CHECKING:
     import pandas as pd

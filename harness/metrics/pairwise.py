@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.metrics.estimates import from_draws, mean_of_references
 from harness.metrics.panel_acceptance import Judgements
-from harness.records import MIN_SIGNALS, Estimate, FloatArray, ModelRef
+from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 
 
 @dataclass(frozen=True)

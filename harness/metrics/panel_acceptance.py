@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.documents import ReferenceCounts
 from harness.metrics.acceptance import accepted, at_level_zero
-from harness.records import N_MATCHED, FloatArray, LabelMap, ModelRef
+from harness.schemas import ReferenceCounts
+from harness.types import N_MATCHED, FloatArray, LabelMap, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd

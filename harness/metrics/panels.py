@@ -1,6 +1,6 @@
 """One candidate's answers to one family of signals, and what each rate makes of them, signal by signal.
 
-Conventions: verdicts are a DataFrame, one row per `records.Verdict`, in any order; rows of level 1 and above
+Conventions: verdicts are a DataFrame, one row per `types.Verdict`, in any order; rows of level 1 and above
 belong to other questions and are passed over. A panel holds an array with a value for each signal: in [0, 1]
 for acceptance (of several controls of a kind the mean), NaN where it does not apply. Independent draws of a
 clip and reference are averaged and count once.
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.documents import ReferenceCounts
 from harness.metrics.acceptance import accepted, at_level_zero
-from harness.records import MIN_SIGNALS, VISIBLE, FloatArray
+from harness.schemas import ReferenceCounts
+from harness.types import MIN_SIGNALS, VISIBLE, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ METRICS: MappingProxyType[str, Metric] = MappingProxyType({
     "silence": Metric("acceptance of silence", "rate", _rate("silence")),
     "agreement": Metric("acceptance of the whole clips", "rate", _rate("whole")),
 })
-"""The fields of `documents.Rates`, one line each."""
+"""The fields of `schemas.Rates`, one line each."""
 # fmt: on
 
 

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.estimates import LEVEL
-from harness.records import FloatArray
+from harness.types import FloatArray
 
 MOST_AT_ONCE = 500
 """Models up to which all pairs are resampled."""

@@ -13,7 +13,7 @@ from harness.dataset.clip_cache import spectrum_of
 from harness.dataset.suites import Suite
 from harness.metrics import information
 from harness.metrics.estimates import median
-from harness.records import Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """From verdicts to a scorecard: every rate of definitions.md, "Transfer", and the usual measures beside them.
 
-Conventions: verdicts are a DataFrame, one row per `records.Verdict`, in any order; rows of level 1 and above
+Conventions: verdicts are a DataFrame, one row per `types.Verdict`, in any order; rows of level 1 and above
 belong to other questions and are passed over. What comes of them (`panels.Panel.table`) is (n_clips,
 n_references), with a row for each whole clip of the task. Every rate is a mean over references
 (`estimates.mean_of_references`); a cell is the same over one.
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.documents import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
 from harness.metrics.panels import JUDGED, METRICS, Metric, clip_ids, panel_of
-from harness.records import (
+from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
+from harness.tasks import Task
+from harness.types import (
     FAMILIES,
     MIN_COVERAGE,
     MIN_SIGNALS,
@@ -32,7 +33,6 @@ from harness.records import (
     LabelMap,
     ModelRef,
 )
-from harness.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd

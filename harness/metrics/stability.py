@@ -21,7 +21,7 @@ from harness.dataset.suites import Suite
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clustered, draws_of, from_draws, mean_of_references
 from harness.metrics.transfer_curve import median_over_clips
-from harness.records import Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.types import Estimate, FloatArray, LabelMap, Mask, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.card import markdown_table, told
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import resampled
 from harness.metrics.stability import Stability, stability_of
-from harness.records import FAMILIES
+from harness.schemas import Entry
 from harness.tasks import Task
+from harness.types import FAMILIES
 
 if TYPE_CHECKING:
     import pandas as pd

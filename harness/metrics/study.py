@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from harness.dataset import parquet_schema
 from harness.dataset.suites import Suite
-from harness.documents import Entry, ReferenceCounts, WholeClipScore
 from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
@@ -30,8 +29,9 @@ from harness.metrics.panel_acceptance import Judgements, gather
 from harness.metrics.reference_profile import Portrait, portrait_of
 from harness.metrics.stability import Stability, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
-from harness.records import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
+from harness.schemas import Entry, ReferenceCounts, WholeClipScore
 from harness.tasks import Task
+from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, DatasetRef, Estimate, FloatArray, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd

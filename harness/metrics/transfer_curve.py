@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.estimates import LEVEL, clustered
-from harness.records import Estimate, FloatArray
+from harness.types import Estimate, FloatArray
 
 MEDIAN = "clip bootstrap, percentile of the median"
 

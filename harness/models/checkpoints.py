@@ -29,7 +29,7 @@ from harness.hub import download_limit
 from harness.hub.repository import Repository, not_found, refusals
 from harness.models.architectures import require_audio
 from harness.models.class_names import require_one_reading
-from harness.records import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
+from harness.types import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo

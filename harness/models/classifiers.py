@@ -34,8 +34,8 @@ from harness.models.configs import is_multi_label, notes_of, require_buildable
 from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
 from harness.models.frontends import differentiable, min_samples, window_samples
 from harness.plurals import plural
-from harness.records import Mask, Waveform
 from harness.seeds import generator
+from harness.types import Mask, Waveform
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Arithmetics of a model."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
-from harness.records import Mask, Waveform
+from harness.types import Mask, Waveform
 
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")
 """What torch says of a device, and of a processor on Linux and on Windows."""

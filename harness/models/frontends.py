@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import Waveform
 from harness.seeds import generator
+from harness.types import Waveform
 
 if TYPE_CHECKING:
     import torch

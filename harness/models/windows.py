@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model_facts import WindowPlace, window_start
-from harness.records import FloatArray, Waveform
 from harness.seeds import generator
+from harness.types import FloatArray, Waveform
 
 SECONDS = (2, 8, 32)
 """Lengths of the sounds, one after the other until one has an end that is not heard."""

@@ -22,8 +22,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
-from harness.records import DEFAULT_BANDS, FAMILIES, N_LEVELS, N_MATCHED, N_SWAPS
 from harness.tasks import Task
+from harness.types import DEFAULT_BANDS, FAMILIES, N_LEVELS, N_MATCHED, N_SWAPS
 
 
 @dataclass(frozen=True)

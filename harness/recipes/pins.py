@@ -17,14 +17,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.disk import unwritable
-from harness.documents import from_json, to_json
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of
 from harness.hub.repository import Repository
 from harness.journal import replace_file
 from harness.recipes.reading import Recipe, content_sha256, is_folder
-from harness.records import STRICT
+from harness.schemas import from_json, to_json
 from harness.tasks import Task
+from harness.types import STRICT
 
 PLACE = ".recipe.json"
 """File of the pins, in the folder that a recipe is made in."""

@@ -35,11 +35,11 @@ from typing import Any, Literal
 from harness import tasks, untrusted
 from harness.dataset import licences
 from harness.disk import pointer
-from harness.documents import from_json
 from harness.errors import BadInput, BadTask, likely
-from harness.records import FAMILIES, STRICT
+from harness.schemas import from_json
 from harness.spelling import apart, composed, key
 from harness.tasks import Task
+from harness.types import FAMILIES, STRICT
 
 Seen = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""

@@ -25,11 +25,11 @@ from scipy.signal.windows import hann
 
 from harness import audio
 from harness.model_facts import ModelFacts
-from harness.records import Clip, FloatArray, ModelRef, Waveform
 from harness.seeds import seed_of
 from harness.starter import networks
 from harness.starter.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe
+from harness.types import Clip, FloatArray, ModelRef, Waveform
 
 RANDOM, REGRESSION = "random-weights", "logistic-regression"
 """Names of the anchors: of their folders in the suite, and of the models."""
@@ -67,7 +67,7 @@ def random_weights(recipe: Recipe, out: Path, clips: Sequence[Clip], seed: int =
 
 
 class Regression:
-    """Logistic regression with what an evaluation needs of a model (`models.Classifier`)."""
+    """Logistic regression with what an evaluation needs of a model (`classifiers.Classifier`)."""
 
     device = "cpu"
     """Where it runs."""

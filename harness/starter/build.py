@@ -40,7 +40,6 @@ from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
 from harness.models import classifiers
-from harness.records import Clip
 from harness.starter import baselines, keys, richness, root
 from harness.starter.clips import CORPUS, clips
 from harness.starter.steps import (
@@ -58,6 +57,7 @@ from harness.starter.steps import (
 )
 from harness.starter.train import train
 from harness.tasks import TASKS, Task
+from harness.types import Clip
 
 LICENCE = "apache-2.0"
 """Of everything in the suite: it was made by this code."""

@@ -20,7 +20,6 @@ import pandas as pd
 from harness.dataset.card import markdown_table, told
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import replace_file
@@ -29,12 +28,13 @@ from harness.metrics.acceptance import accepted
 from harness.metrics.panels import METRICS, Panel, panel_of
 from harness.metrics.scorecard import resampled
 from harness.metrics.stability_table import stability_table
-from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray
+from harness.schemas import Entry
 from harness.starter import pictures
 from harness.starter.build import BASELINE, NAME
 from harness.starter.recipes import RECIPES, Recipe
 from harness.starter.train import TRAINING
 from harness.tasks import TASKS
+from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray
 from leaderboard.board.matrix import matrix_of
 from leaderboard.plots import inline
 

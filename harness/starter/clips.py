@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from harness.errors import BadTask
-from harness.records import Clip, FloatArray
 from harness.seeds import generator
 from harness.starter import keys, root
 from harness.tasks import Task
+from harness.types import Clip, FloatArray
 
 CORPUS = "starter"
 SAMPLE_RATE_HZ = 16_000

@@ -18,10 +18,10 @@ import scipy.signal
 from numpy.random import Generator
 from scipy.interpolate import CubicSpline
 
-from harness.records import FloatArray
 from harness.starter import speech
 from harness.starter.speech import SAMPLE_RATE_HZ, Delivery
 from harness.starter.spoofs import SPOOFS, spoofed
+from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = ("bonafide", "spoof")
 SECONDS = 2.0

@@ -27,10 +27,10 @@ import scipy.signal
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.records import FloatArray
 from harness.starter import speech
 from harness.starter.packages import package
 from harness.starter.speech import SAMPLE_RATE_HZ, Delivery
+from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = ("angry", "fear", "happy", "neutral", "sad")
 SECONDS = 3.0

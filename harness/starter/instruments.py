@@ -26,7 +26,7 @@ import numpy as np
 import scipy.signal
 
 from harness.errors import BadCorpus
-from harness.records import FloatArray
+from harness.types import FloatArray
 
 SAMPLE_RATE_HZ = 16_000
 SOUNDFONT_VARIABLE = "GOODENOUGH_SOUNDFONT"

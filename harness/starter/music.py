@@ -21,9 +21,9 @@ import numpy as np
 import scipy.fft
 from numpy.random import Generator
 
-from harness.records import FloatArray
 from harness.starter.genres import GENRES, PIECES, Genre, Scale
 from harness.starter.instruments import SAMPLE_RATE_HZ, Note, Part, render
+from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = tuple(GENRES)
 """Canonical labels of the task."""

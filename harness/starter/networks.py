@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.models.frontends import quicken
-from harness.records import FloatArray, Waveform
 from harness.starter.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe
+from harness.types import FloatArray, Waveform
 
 if TYPE_CHECKING:
     import torch

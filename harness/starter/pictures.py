@@ -16,7 +16,7 @@ from scipy.signal.windows import hann
 
 from harness import spectra
 from harness.dataset.suites import Suite
-from harness.records import FAMILIES, Clip, SufficientSignal, Waveform
+from harness.types import FAMILIES, Clip, SufficientSignal, Waveform
 
 _DEEP_DB = 70.0
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from harness.records import FloatArray
 from harness.starter.clips import SAMPLE_RATE_HZ, clips
 from harness.tasks import Task
+from harness.types import FloatArray
 
 _N_MELS = 64
 

@@ -27,8 +27,8 @@ import scipy.signal
 from numpy.random import Generator
 
 from harness import audio
-from harness.records import FloatArray
 from harness.starter.packages import package
+from harness.types import FloatArray
 
 SAMPLE_RATE_HZ = 16_000
 

@@ -29,8 +29,8 @@ from scipy.signal.windows import hann
 from transformers.audio_utils import mel_filter_bank
 
 from harness import audio
-from harness.records import FloatArray
 from harness.starter.packages import package
+from harness.types import FloatArray
 
 Spoof = Callable[[Generator, FloatArray], FloatArray]
 """Speech (n_samples,) in, the same words with a machine's traces out."""

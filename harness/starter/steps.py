@@ -67,7 +67,7 @@ _SCORE = (
     ),
     "metrics.likeness",
     "metrics.panels",
-    *("metrics.estimates", "metrics.classification", "documents", "records", "model_facts", "spectra"),
+    *("metrics.estimates", "metrics.classification", "schemas", "types", "model_facts", "spectra"),
 )
 """The modules that decide what is asked and counted."""
 

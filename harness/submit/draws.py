@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.documents import Entry
 from harness.metrics.acceptance import accepted
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import lift_by_clip
-from harness.records import FAMILIES, FloatArray
+from harness.schemas import Entry
+from harness.types import FAMILIES, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

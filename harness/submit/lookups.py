@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from harness.documents import Entry
 from harness.entries import text
 from harness.entries.differences import differences
 from harness.errors import BadLabels
 from harness.labels import harmonise
 from harness.model_facts import ModelFacts
-from harness.records import N_PROVEN, LabelMap
+from harness.schemas import Entry
 from harness.tasks import Task
+from harness.types import N_PROVEN, LabelMap
 
 if TYPE_CHECKING:
     from harness.models.checkpoints import Checkpoint

@@ -17,7 +17,6 @@ from typing import Any
 import yaml
 
 from harness import untrusted
-from harness.documents import Entry
 from harness.entries import export, store
 from harness.entries.export import Source
 from harness.errors import BadInput
@@ -25,6 +24,7 @@ from harness.hub import fetching, pushing
 from harness.hub.pushing import Offer
 from harness.hub.repository import Repository, split
 from harness.numerals import number
+from harness.schemas import Entry
 
 FOLDER = "submissions"
 """Where entries lie in the repository, as they do in a clone of this one."""

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store, text
 from harness.entries.compare import Compared, compare
 from harness.entries.differences import differences, likeness_differences
@@ -49,10 +48,11 @@ from harness.metrics.held_back import compare as compare_lifts
 from harness.metrics.likeness import copies, suspects
 from harness.metrics.scorecard import summarise
 from harness.provenance import run_settings
-from harness.records import OTHER, PROTOCOL, LabelMap
+from harness.schemas import Entry
 from harness.seeds import generator
 from harness.submit import draws
 from harness.tasks import Task
+from harness.types import OTHER, PROTOCOL, LabelMap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,14 +117,14 @@ def rerun(
     """Ask the model of an entry some of its verdicts again.
 
     Args:
-        folder: of an entry in which neither `validate` nor `against` finds a problem.
+        folder: of an entry in which neither `validate` nor `suite_check` finds a problem.
         suite: what it was asked.
         classifier: its model, on the processor, in the arithmetic and batch size of the entry.
         machine: what `known_answer` said, or why it could not be asked, in a sentence.
         base: what the draw depends on beside the entry.
         k: verdicts to ask.
         differing: what the entry states otherwise than its model (`lookups.differing`).
-        progress: as of `evaluation.evaluate`.
+        progress: as of `runner.evaluate`.
     """
     started = time.monotonic()
     entry, verdicts = store.read(folder), store.verdicts(folder)

@@ -1,8 +1,8 @@
 """The door to gradio: the leaderboard as an app, with signals to listen to, and a model to try.
 
 The app holds the static site, which it hands out below `site/`, and gives commands of `goodenough` for its
-visitors: it opens no model itself (`asking`, `errands`, `trial`). It starts here with `goodenough leaderboard
-app`, and on a Space from `leaderboard/space`.
+visitors: it opens no model itself (`commands`, `sessions`, `try_model`). It starts here with `goodenough
+leaderboard app`, and on a Space from `leaderboard/space`.
 
 Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
 from anywhere else, which a policy in the head of every answer enforces; nothing is told to anybody. One trial
@@ -29,7 +29,7 @@ import gradio as gr
 
 from harness.entries import store
 from harness.errors import BadInput
-from harness.records import FAMILIES, ModelRef
+from harness.types import FAMILIES, ModelRef
 from leaderboard import escaping, render
 from leaderboard.app import request_gate, theme
 from leaderboard.app.sessions import Rooms

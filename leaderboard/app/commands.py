@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import untrusted
-from harness.documents import Entry, from_json
 from harness.errors import BadInput
-from harness.records import PROTOCOL, Estimate
+from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
+from harness.types import PROTOCOL, Estimate
 from leaderboard.board.types import Ranking, Row
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"

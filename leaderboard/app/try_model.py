@@ -18,10 +18,10 @@ from pathlib import Path
 
 from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput
 from harness.hub import download_limit
+from harness.schemas import Entry
 from leaderboard.app import commands as asking
 from leaderboard.app.commands import Answer, Asked, Standing
 from leaderboard.app.sessions import WORK, Errand, Room

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.records import ModelRef
+from harness.types import ModelRef
 from leaderboard.board.types import Ranking, Row
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from harness.dataset.suites import Suite
-from harness.documents import Entry, FamilyScore
 from harness.entries import store, suite_check, validate
 from harness.metrics.anchors import best_reference, consensus
-from harness.records import PROTOCOL, Estimate
+from harness.schemas import Entry, FamilyScore
+from harness.types import PROTOCOL, Estimate
 
 
 @dataclass(frozen=True)

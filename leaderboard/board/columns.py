@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from harness.documents import Rates, WholeClipScore
-from harness.records import MIN_SIGNALS, Estimate
+from harness.schemas import Rates, WholeClipScore
+from harness.types import MIN_SIGNALS, Estimate
 from leaderboard.formatting import Kind, Value
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from types import MappingProxyType
 
 from harness.dataset.suites import Suite
 from harness.disk import pointer
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput
-from harness.records import PROTOCOL
+from harness.schemas import Entry
+from harness.types import PROTOCOL
 from leaderboard.board import loading
 from leaderboard.board.types import LoadedEntry
 from leaderboard.process_pool import Progress, quiet

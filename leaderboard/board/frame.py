@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.records import Estimate
+from harness.types import Estimate
 from leaderboard import escaping
 from leaderboard.board import classes
 from leaderboard.board.anchors import Anchor

@@ -26,11 +26,11 @@ from pydantic_core import from_json as parsed
 
 from harness import untrusted
 from harness.dataset import parquet_io
-from harness.documents import Entry, ReferenceCounts, from_json, to_json
 from harness.entries import protocol1, store
 from harness.errors import BadInput, BadSignals
 from harness.metrics.likeness import copies
-from harness.records import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
+from harness.schemas import Entry, ReferenceCounts, from_json, to_json
+from harness.types import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import Cells, Lifts, LoadedEntry

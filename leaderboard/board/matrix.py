@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.documents import Cell, Entry
-from harness.records import ModelRef
+from harness.schemas import Cell, Entry
+from harness.types import ModelRef
 from leaderboard.board.types import Matrix, place_among
 
 

@@ -21,7 +21,6 @@ from harness import spectra
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import signals_path
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadSignals
 from harness.metrics import flat_earth, information
@@ -30,7 +29,8 @@ from harness.metrics.estimates import clip_weights, clustered, median
 from harness.metrics.likeness import copies
 from harness.metrics.panel_acceptance import gather
 from harness.metrics.scorecard import resampled
-from harness.records import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
+from harness.schemas import Entry
+from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from leaderboard.board import entries
 from leaderboard.board.matrix import short_names
 

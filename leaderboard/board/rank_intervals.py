@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import estimates, ranks
-from harness.records import FloatArray
+from harness.types import FloatArray
 from leaderboard.board.types import Lifts
 
 

@@ -22,11 +22,11 @@ from typing import Any
 
 from harness.dataset.suites import Suite
 from harness.dataset.synthetic import SYNTHETIC, of_synthetic
-from harness.documents import Entry, ReferenceCounts
 from harness.entries import held_back, notices, store
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
-from harness.records import FAMILIES, PROTOCOL, DatasetRef
+from harness.schemas import Entry, ReferenceCounts
+from harness.types import FAMILIES, PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, status
 from leaderboard.board.entries import NONE, Found, Key, Problems
 from leaderboard.board.matrix import matrix_of
@@ -136,7 +136,7 @@ def _ranking(
     note: str,
 ) -> Ranking:
     # What an entry says of its references is its own word: who left some out is not compared with the others.
-    # Where they are equal they are one object (`reading`), and need not be compared again.
+    # Where they are equal they are one object (`loading`), and need not be compared again.
     named_by = Counter(id(f.entry.references) for f in group)
     told = {id(f.entry.references): f.entry.references for f in group}
     usual = counts or told[max(told, key=named_by.__getitem__)]

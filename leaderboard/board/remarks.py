@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.documents import Entry, ReferenceCounts
 from harness.entries import export
 from harness.plurals import plural
-from harness.records import FAMILIES, OTHER, Estimate
+from harness.schemas import Entry, ReferenceCounts
+from harness.types import FAMILIES, OTHER, Estimate
 
 _MUCH = 0.5
 """Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.entries import notices, verification
 from harness.errors import BadInput
-from harness.records import PROTOCOL
+from harness.types import PROTOCOL
 
 
 @dataclass(frozen=True)

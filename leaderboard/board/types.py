@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.documents import Cell, Entry
 from harness.entries.held_back import HeldBack
 from harness.entries.notices import Decline
-from harness.records import FAMILIES, DatasetRef, ModelRef
+from harness.schemas import Cell, Entry
+from harness.types import FAMILIES, DatasetRef, ModelRef
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.status import SELF_REPORTED, Status
 

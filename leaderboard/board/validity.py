@@ -27,11 +27,11 @@ import harness
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
-from harness.documents import Entry, to_json
 from harness.entries import protocol1, store, strict_reading, suite_check, text, validate, validate_facts
 from harness.errors import BadInput, BadSignals
-from harness.records import PROTOCOL, Estimate
+from harness.schemas import Entry, to_json
 from harness.tasks import TASKS, Task, task_record
+from harness.types import PROTOCOL, Estimate
 from leaderboard import process_pool
 from leaderboard.board import loading
 from leaderboard.process_pool import Progress
@@ -42,7 +42,7 @@ LISTED = Path(__file__).parent / "valid.txt"
 _TOGETHER = 4
 _JUDGES = (
     *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
-    *("dataset/parquet_schema.py", "records.py", "documents.py", "tasks.py"),
+    *("dataset/parquet_schema.py", "types.py", "schemas.py", "tasks.py"),
 )
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "

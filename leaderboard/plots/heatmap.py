@@ -13,7 +13,7 @@ from os.path import commonprefix
 from typing import Any
 
 from harness.plurals import plural
-from harness.records import Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 from leaderboard import urls
 from leaderboard.board import classes
 from leaderboard.board.matrix import short_names

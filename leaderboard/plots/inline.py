@@ -16,9 +16,9 @@ from types import MappingProxyType
 import numpy as np
 
 from harness import spectra
-from harness.documents import Cell
-from harness.records import Estimate, Mask, ModelRef, Waveform
+from harness.schemas import Cell
 from harness.seeds import seed_of
+from harness.types import Estimate, Mask, ModelRef, Waveform
 from leaderboard import formatting
 from leaderboard.board import columns
 from leaderboard.board.columns import Column

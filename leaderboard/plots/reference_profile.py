@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.records import Estimate
+from harness.types import Estimate
 from leaderboard import formatting
 from leaderboard.board.model_traits import Traits
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.plurals import plural
-from harness.records import Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 from leaderboard import formatting
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Row

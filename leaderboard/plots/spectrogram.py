@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from harness.records import Waveform
+from harness.types import Waveform
 
 WIDTH, HEIGHT = 360, 96
 _RANGE_DB = 75.0

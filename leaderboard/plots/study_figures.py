@@ -22,7 +22,7 @@ from harness.metrics.flat_earth import EXCESS
 from harness.metrics.information import N_MEL
 from harness.metrics.study import FamilyStudy, Study
 from harness.plurals import plural
-from harness.records import N_LEVELS, Estimate
+from harness.types import N_LEVELS, Estimate
 from leaderboard.board.matrix import short_names
 from leaderboard.board.remarks import panel
 

@@ -25,8 +25,8 @@ from harness.evaluation.units import units_of
 from harness.metrics import acceptance
 from harness.metrics.acceptance import at_level_zero
 from harness.numerals import number
-from harness.records import Clip, ModelRef, SufficientSignal, Waveform
 from harness.seeds import seed_of
+from harness.types import Clip, ModelRef, SufficientSignal, Waveform
 from leaderboard import formatting
 from leaderboard.board.matrix import short_names
 from leaderboard.plots import inline

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.journal import replace_file
+from harness.schemas import Entry
 from leaderboard import escaping, render
 from leaderboard.board import entries
 from leaderboard.board.matrix import matrix_of

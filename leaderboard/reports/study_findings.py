@@ -11,7 +11,7 @@ from dataclasses import replace
 from harness.metrics.flat_earth import ALPHA, benjamini_hochberg
 from harness.metrics.study import FamilyStudy, Study
 from harness.numerals import number
-from harness.records import MIN_SIGNALS, Estimate
+from harness.types import MIN_SIGNALS, Estimate
 from leaderboard.board.matrix import short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import Kind, interval, text

@@ -20,7 +20,6 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.dataset.suites import Suite
-from harness.documents import Entry, to_json
 from harness.journal import replace_file
 from harness.metrics import likeness
 from harness.metrics.flat_earth import EXCESS, SPARSE
@@ -30,8 +29,9 @@ from harness.metrics.study import Answered, FamilyStudy, PairStudy, Study
 from harness.metrics.transfer_curve import Curve
 from harness.plurals import plural
 from harness.provenance import own_version, versions
-from harness.records import MIN_SIGNALS, Estimate
+from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
+from harness.types import MIN_SIGNALS, Estimate
 from leaderboard import escaping, render
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel

@@ -18,8 +18,8 @@ from harness.dataset import licences
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
-from harness.records import FAMILIES, Clip, ModelRef
 from harness.seeds import seed_of
+from harness.types import FAMILIES, Clip, ModelRef
 from leaderboard import urls
 from leaderboard.board.types import Matrix, Row
 from leaderboard.plots import inline, spectrogram

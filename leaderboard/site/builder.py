@@ -32,9 +32,9 @@ from urllib.parse import quote
 
 from harness.dataset.suites import Suite
 from harness.disk import unwritable
-from harness.documents import to_json
 from harness.errors import BadInput
-from harness.records import FAMILIES, ModelRef
+from harness.schemas import to_json
+from harness.types import FAMILIES, ModelRef
 from leaderboard import exports, process_pool, render, urls
 from leaderboard.board import model_traits as traits
 from leaderboard.board.matrix import short_names

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.dataset.suites import Suite
-from harness.records import ModelRef
+from harness.types import ModelRef
 from leaderboard import exports, urls
 from leaderboard.board import activity
 from leaderboard.board.types import Board, Ranking, Row

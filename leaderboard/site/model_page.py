@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from harness.documents import Entry
-from harness.records import Estimate, ModelRef
+from harness.schemas import Entry
+from harness.types import Estimate, ModelRef
 from leaderboard import render, urls
 from leaderboard.board.model_traits import Traits
 from leaderboard.board.types import Board, Cells, Ranking, Row

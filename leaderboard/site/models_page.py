@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.records import ModelRef
+from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board import columns
 from leaderboard.board.columns import Column

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from harness.records import ModelRef
+from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import Cells

@@ -19,8 +19,8 @@ from typing import Any, get_args
 from markupsafe import Markup
 
 from harness.dataset.suites import Suite
-from harness.documents import FamilyScore
-from harness.records import FAMILIES, Estimate, ModelRef
+from harness.schemas import FamilyScore
+from harness.types import FAMILIES, Estimate, ModelRef
 from leaderboard import exports, formatting, render, urls
 from leaderboard.board import activity, columns, remarks
 from leaderboard.board.anchors import Anchor

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from harness.dataset.suites import load
 from harness.extract.responsibility import Responsibility
-from harness.records import DEFAULT_BANDS, Clip
 from harness.starter import root
+from harness.types import DEFAULT_BANDS, Clip
 from tests.benchmarks.extract import Subject, extracted, one_thread, opened
 
 RESULTS = Path(__file__).parent / "results"

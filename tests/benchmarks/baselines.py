@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.extract.search import Asking, Found, Order, Searching, mask_of
-from harness.records import FloatArray
+from harness.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class BackwardSelection:
     """Resolution."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`. Nothing here is random."""
+        """See `search.Search`. Nothing here is random."""
         kept = np.argsort(energy, kind="stable")  # quietest first
         while True:
             masks = np.stack([mask_of(np.delete(kept, i), len(energy)) for i in range(len(kept))])
@@ -67,7 +67,7 @@ class QuickXplain:
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
-        """See `contract.Search`. Nothing here is random."""
+        """See `search.Search`. Nothing here is random."""
         order = np.argsort(-energy, kind="stable")
         kept = yield from _explain(order[:0], order, len(energy), grown=False)
         return Found(mask_of(kept, len(energy)), self.guarantee)

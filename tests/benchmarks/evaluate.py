@@ -30,17 +30,17 @@ import numpy as np
 
 from harness.dataset import writer
 from harness.dataset.suites import Suite, load
-from harness.documents import ReferenceCounts
 from harness.evaluation import predict, runner
 from harness.evaluation.units import units_of, visits
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.models import classifiers
 from harness.provenance import run_settings
-from harness.records import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
+from harness.schemas import ReferenceCounts
 from harness.seeds import generator
 from harness.starter import root
 from harness.tasks import TASKS, Task
+from harness.types import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
 
 TASK = TASKS["emotion"]
 KNOWN = ("angry", "happy", "neutral", "sad")

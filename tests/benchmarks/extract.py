@@ -44,11 +44,11 @@ from harness.extract.search import Search
 from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.models import classifiers
-from harness.records import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from harness.seeds import generator
 from harness.starter import root
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
+from harness.types import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
 

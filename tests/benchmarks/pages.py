@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from harness.records import FAMILIES, ModelRef
+from harness.types import FAMILIES, ModelRef
 from leaderboard import render, urls
 from leaderboard.board import ranking as table
 from leaderboard.board.matrix import matrix_of

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.documents import Entry, ReferenceCounts
 from harness.metrics.study import family_study
-from harness.records import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
+from harness.schemas import Entry, ReferenceCounts
 from harness.seeds import generator
 from harness.tasks import TASKS
+from harness.types import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
 from tests.entries import make_entry
 
 TASK = TASKS["emotion"]

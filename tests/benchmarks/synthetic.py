@@ -28,7 +28,12 @@ import pyarrow.parquet as pq
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, clips_path, signals_path
 from harness.dataset.suites import Suite
-from harness.documents import (
+from harness.entries import store
+from harness.evaluation.units import units_of
+from harness.manifest import CorpusRef, Manifest, ReferenceRecord
+from harness.metrics import estimates, scorecard
+from harness.model_facts import ModelFacts
+from harness.schemas import (
     BatchProof,
     Cell,
     Entry,
@@ -41,12 +46,9 @@ from harness.documents import (
     WholeClipScore,
     to_json,
 )
-from harness.entries import store
-from harness.evaluation.units import units_of
-from harness.manifest import CorpusRef, Manifest, ReferenceRecord
-from harness.metrics import estimates, scorecard
-from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.seeds import generator
+from harness.tasks import TASKS, task_record
+from harness.types import (
     FAMILIES,
     N_LEVELS,
     N_MATCHED,
@@ -58,8 +60,6 @@ from harness.records import (
     ModelRef,
     signal_id,
 )
-from harness.seeds import generator
-from harness.tasks import TASKS, task_record
 
 TASK = TASKS["emotion"]
 NAME = "local/synthetic"

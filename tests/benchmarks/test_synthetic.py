@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.suites import Suite
-from harness.documents import Rates, Scorecard
 from harness.entries import store, suite_check, validate
 from harness.metrics import scorecard
+from harness.schemas import Rates, Scorecard
 from leaderboard.board import ranking as table
 from tests.benchmarks import synthetic
 

@@ -20,12 +20,12 @@ import pytest
 
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import Entry, to_json
 from harness.entries import store, suite_check, validate, verification
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.metrics.study import study_of
-from harness.records import Clip, Skipped
+from harness.schemas import Entry, to_json
 from harness.tasks import Task
+from harness.types import Clip, Skipped
 from leaderboard.board import loading, ranking
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Ranking

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
+from harness.schemas import Entry
 from leaderboard.board import loading
 from leaderboard.board import ranking as table
 from leaderboard.board.matrix import matrix_of

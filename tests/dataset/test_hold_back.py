@@ -13,12 +13,12 @@ import pytest
 
 from harness import audio, cli
 from harness.dataset import hold_back, parquet_io, parquet_schema, publish, suites, writer
-from harness.documents import to_json
 from harness.entries import held_back, store, validate
 from harness.errors import BadInput, BadSignals
 from harness.hub import pushing
 from harness.metrics.held_back import lifts_of
-from harness.records import FAMILIES, Skipped
+from harness.schemas import to_json
+from harness.types import FAMILIES, Skipped
 from tests import entries
 from tests.dataset.test_signals import TASK, clip_of, record_of, signal_of
 

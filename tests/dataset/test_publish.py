@@ -17,10 +17,10 @@ import yaml
 
 from harness import audio, cli, spectra
 from harness.dataset import card, download, licences, parquet_io, parquet_schema, publish, suites, writer
-from harness.documents import from_json, to_json
 from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.manifest import Manifest
+from harness.schemas import from_json, to_json
 from harness.starter.root import embedded
 from tests import entries
 from tests.dataset.test_signals import TASK, add, clip_of, record_of, signal_of
@@ -299,7 +299,7 @@ def test_a_measured_stability_stands_in_the_card_of_its_task(tmp_path):
 
 
 def test_a_reference_is_told_with_intervals_and_n(tmp_path):
-    from harness.records import Estimate
+    from harness.types import Estimate
 
     assert card.told(Estimate(0.5, 0.41, 0.6, 0.95, "wilson", 120)) == "0.50 [0.41, 0.60] (n = 120)"
     assert card.told(None) == "-"

@@ -9,11 +9,12 @@ import pytest
 
 from harness import audio, spectra
 from harness.dataset import atomic_folder, parquet_io, parquet_schema, suites, writer
-from harness.documents import ReferenceCounts, RunSettings
 from harness.errors import BadInput, BadSignals
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.schemas import ReferenceCounts, RunSettings
+from harness.tasks import TASKS
+from harness.types import (
     FAMILIES,
     PROTOCOL,
     Clip,
@@ -23,7 +24,6 @@ from harness.records import (
     SufficientSignal,
     signal_id,
 )
-from harness.tasks import TASKS
 
 TASK = TASKS["deepfake"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.journal import Journal
-from harness.records import Clip, LabelMap
+from harness.types import Clip, LabelMap
 
 RATE = 8000
 TONES_HZ = {"low": 500, "mid": 1500, "high": 3000}

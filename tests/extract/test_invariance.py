@@ -154,7 +154,7 @@ from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
-from harness.records import Clip
+from harness.types import Clip
 from harness.tasks import TASKS
 from tests import toys
 with tempfile.TemporaryDirectory() as folder:

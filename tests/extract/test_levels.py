@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from harness.dataset.parquet_schema import level_sizes
 from harness.extract.levels import nested
-from harness.records import N_LEVELS
+from harness.types import N_LEVELS
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from harness.extract.responsibility import Responsibility
 from harness.extract.search import Slope
 from harness.extract.search_task import Draws, Limits, named
 from harness.journal import Journal
-from harness.records import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
+from harness.types import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
 from .conftest import RATE, TONES_HZ, Choir, Ear, clip_of
 

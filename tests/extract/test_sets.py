@@ -14,7 +14,7 @@ from harness.extract.minimal import Gradient, Minimal
 from harness.extract.objectives import TOLERANCE, complete, lead, necessary, probability, sufficient
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits, Sets
-from harness.records import MIN_MARGIN, SET_KINDS
+from harness.types import MIN_MARGIN, SET_KINDS
 from tests.test_cli import make_corpus
 from tests.toys import save_model
 

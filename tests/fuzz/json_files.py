@@ -20,12 +20,12 @@ from pydantic_core import from_json as other_reader
 from harness import labels, untrusted
 from harness.dataset import hold_back, parquet_io, suites
 from harness.dataset import source as sources
-from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.entries import held_back, notices, store, text, validate, verification
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord, SetCounts, TaskRecord
 from harness.model_facts import ModelFacts
-from harness.records import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
+from harness.schemas import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
 from harness.tasks import TASKS
+from harness.types import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
 from tests.fuzz import mutate
 from tests.fuzz.target import Refused, Target
 

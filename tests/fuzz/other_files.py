@@ -18,7 +18,7 @@ import soundfile
 
 from harness import audio, tasks, untrusted
 from harness.dataset import corpora
-from harness.documents import to_json
+from harness.schemas import to_json
 from tests import hostile
 from tests.fuzz import mutate
 from tests.fuzz.json_files import EMOTION, differing, known, through, written_back

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from harness.dataset import parquet_io, parquet_schema
 from harness.entries import validate_verdicts as rows
 from harness.errors import BadInput
-from harness.records import CausalSet, SufficientSignal
 from harness.tasks import TASKS
+from harness.types import CausalSet, SufficientSignal
 from tests.entries import make_entry
 from tests.fuzz.parquet import mutate
 from tests.fuzz.target import Target

@@ -17,11 +17,11 @@ import gradio as gr
 import pytest
 
 from harness import cli
-from harness.documents import Entry, to_json
 from harness.entries import store
 from harness.errors import BadInput
-from harness.records import FAMILIES, Estimate
+from harness.schemas import Entry, to_json
 from harness.starter import root as starter
+from harness.types import FAMILIES, Estimate
 from leaderboard.app import app, commands, sessions, theme
 from leaderboard.app.sessions import Errand, Room, Rooms
 from leaderboard.app.try_model import Limits, Shelf, View, packed, trial

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.documents import Rates, WholeClipScore
-from harness.records import Estimate
+from harness.schemas import Rates, WholeClipScore
+from harness.types import Estimate
 from leaderboard import formatting
 from leaderboard.board import columns
 from leaderboard.board.columns import COLUMNS

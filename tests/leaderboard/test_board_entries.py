@@ -13,11 +13,11 @@ import pytest
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import Entry, to_json
 from harness.entries import store
 from harness.metrics import scorecard
 from harness.metrics.likeness import likeness_of
-from harness.records import PROTOCOL
+from harness.schemas import Entry, to_json
+from harness.types import PROTOCOL
 from leaderboard.board import entries, validity
 from leaderboard.board import ranking as table
 from leaderboard.board.entries import Found

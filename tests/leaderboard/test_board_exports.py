@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness.entries import notices, store
-from harness.records import Estimate
+from harness.types import Estimate
 from leaderboard import exports
 from leaderboard.board import classes, status
 from leaderboard.board import ranking as table

@@ -17,11 +17,11 @@ import soundfile
 import leaderboard
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics.estimates import wilson
-from harness.records import FAMILIES, LabelMap
+from harness.schemas import Entry
+from harness.types import FAMILIES, LabelMap
 from leaderboard import render
 from leaderboard.board import loading
 from leaderboard.board import ranking as table

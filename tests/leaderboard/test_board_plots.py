@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records import Estimate, ModelRef
+from harness.types import Estimate, ModelRef
 from leaderboard import formatting
 from leaderboard.plots import inline
 from tests.leaderboard.conftest import World

@@ -19,12 +19,12 @@ import pytest
 
 from harness.dataset import parquet_schema
 from harness.dataset.suites import Suite
-from harness.documents import Entry
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.metrics import estimates, ranks, scorecard
 from harness.metrics.likeness import copies
-from harness.records import FAMILIES
+from harness.schemas import Entry
+from harness.types import FAMILIES
 from leaderboard import process_pool
 from leaderboard.board import loading, rank_intervals
 from leaderboard.board import ranking as table

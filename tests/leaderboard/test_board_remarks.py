@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.synthetic import EMBEDDED, SYNTHETIC, is_synthetic, of_synthetic
-from harness.documents import Entry, NearCopy
 from harness.entries import store
 from harness.entries.export import Source, eval_results
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
-from harness.records import PROTOCOL, DatasetRef, Estimate
+from harness.schemas import Entry, NearCopy
+from harness.types import PROTOCOL, DatasetRef, Estimate
 from leaderboard import exports, formatting, render
 from leaderboard.board import ranking as table
 from leaderboard.board import remarks, status

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.records import Estimate
+from harness.types import Estimate
 from leaderboard.board.types import Row
 from leaderboard.plots import scatter
 from tests import hostile

@@ -14,9 +14,9 @@ import pytest
 
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
-from harness.documents import to_json
 from harness.entries import store
-from harness.records import FAMILIES, ModelRef
+from harness.schemas import to_json
+from harness.types import FAMILIES, ModelRef
 from leaderboard import formatting, render, urls
 from leaderboard.board import columns, model_traits
 from leaderboard.board import ranking as table

@@ -11,9 +11,9 @@ import pytest
 
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
-from harness.documents import to_json
 from harness.entries import store
 from harness.errors import BadInput
+from harness.schemas import to_json
 from leaderboard.board import ranking as table
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Ranking

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.documents import Entry, from_json, to_json
 from harness.entries import store
+from harness.schemas import Entry, from_json, to_json
 from leaderboard import urls
 from leaderboard.board import columns, contamination, ranking
 from leaderboard.board.frame import frame

@@ -17,14 +17,15 @@ from harness import audio, seeds, spectra
 from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, signals_path
 from harness.dataset.suites import Suite
-from harness.documents import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
 from harness.entries import store
 from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
 from harness.metrics import scorecard
 from harness.metrics.likeness import copies, likeness_of
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.schemas import BatchProof, Entry, ReferenceCounts, RunSettings, to_json
+from harness.tasks import Task, task_record
+from harness.types import (
     FAMILIES,
     N_LEVELS,
     N_MATCHED,
@@ -41,7 +42,6 @@ from harness.records import (
     Verdict,
     signal_id,
 )
-from harness.tasks import Task, task_record
 
 LABELS = ("low", "middle", "high")
 TASK = Task("tone", LABELS, MappingProxyType(dict.fromkeys(LABELS, ())), 8000, 5.0, "Invented tones.")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from harness.models import classifiers
-from harness.records import Clip, Waveform
 from harness.seeds import generator
 from harness.starter import baselines
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
+from harness.types import Clip, Waveform
 
 RATE = 16_000
 PITCHES = (300, 900, 2700)

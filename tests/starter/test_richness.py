@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.records import Clip
 from harness.seeds import generator
 from harness.starter import richness
 from harness.tasks import TASKS
+from harness.types import Clip
 
 RATE = 16_000
 

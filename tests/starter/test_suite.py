@@ -15,11 +15,11 @@ from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
-from harness.records import MIN_SIGNALS, N_LEVELS
 from harness.starter import cards, root
 from harness.starter.recipes import RECIPES
 from harness.starter.steps import STEPS
 from harness.tasks import TASKS
+from harness.types import MIN_SIGNALS, N_LEVELS
 from tests import toys
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,13 +15,13 @@ import pytest
 
 from harness.labels import harmonise
 from harness.models import classifiers
-from harness.records import OTHER, Clip
 from harness.seeds import generator
 from harness.starter import networks
 from harness.starter import train as training
 from harness.starter.recipes import RECIPES, Recipe
 from harness.starter.train import BANDS, FAINT, PARTS, parts, train
 from harness.tasks import TASKS
+from harness.types import OTHER, Clip
 from tests import rounding
 
 CLASSES = {

@@ -31,8 +31,8 @@ from filelock import FileLock
 
 from harness import spectra
 from harness.dataset.suites import load
-from harness.records import Clip, Mask
 from harness.starter.root import cache
+from harness.types import Clip, Mask
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,8 +11,8 @@ whole clip, (1, 1, N) complex128, masked by zeros. Two variants, from one respon
 
 Conventions: the masked signal is that of `spectra.keep`, the model that of `harness.models.classifiers`, one
 thread. A query is one signal put through the model, a call one batch of them; the queries, calls and seconds
-of a variant hold those of the whole clip and of the map, which both need. What is asked to judge the result is
-not counted. Seconds are of the process (`process_time`) and of the wall.
+of a variant hold those of the whole clip and of the map, which both need. What is asked to judge the result
+is not counted. Seconds are of the process (`process_time`) and of the wall.
 
 CLIPS.npz holds `clip_ids` (str), `sample_rate_hz` (int) and, for each clip by its position, `waveform_<i>`
 float32 (n,). OUT.json is described by `peer.Outcome`.
@@ -45,8 +45,8 @@ from threadpoolctl import threadpool_limits
 
 from harness import spectra
 from harness.models.classifiers import Classifier, load
-from harness.records import MIN_MARGIN, Mask, Waveform
 from harness.seeds import seed_of
+from harness.types import MIN_MARGIN, Mask, Waveform
 
 _PACKAGES = ("rex-xai", "numpy", "scipy", "torch", "transformers")
 

@@ -1,6 +1,6 @@
 """What lies on disk as JSON: an entry and its scorecard; any record as text, and back.
 
-Conventions: as in `records`. Reading is strict: unknown fields, missing fields, wrong types, NaN and infinity
+Conventions: as in `types`. Reading is strict: unknown fields, missing fields, wrong types, NaN and infinity
 are refused, all at once, each with its path; so is what `untrusted` refuses, as a field that stands there
 twice.
 """
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from harness import untrusted
 from harness.model_facts import ModelFacts
-from harness.records import (
+from harness.types import (
     FAMILIES,
     MIN_SIGNALS,
     NEAR_COPY_CORRELATION,

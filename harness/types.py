@@ -5,7 +5,7 @@ fractions in [0, 1]; an unknown value is `None`, never -1, 0.0 or "?"; every fie
 Arrays are numpy: waveforms float32 (n_samples,), masks bool and levels uint8 (n_bins,) with
 n_bins = n_samples // 2 + 1.
 
-What lies on disk as JSON is made of these, in `documents`.
+What lies on disk as JSON is made of these, in `schemas`.
 """
 
 from __future__ import annotations
