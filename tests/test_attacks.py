@@ -25,7 +25,8 @@ from harness.metrics.scorecard import lift_by_clip, resampled
 from harness.models import classifiers
 from harness.schemas import Entry
 from harness.seeds import generator
-from harness.starter import baselines, root
+from harness.starter import root
+from harness.starter.build import baselines
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import FAMILIES, Estimate, FloatArray, Waveform

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.errors import GoodenoughError
+from harness.errors import BadInput, GoodenoughError
 from harness.starter import root
 
 _PLACES = ("signals", "candidates", "references")
@@ -35,8 +35,11 @@ def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | 
         for folder in [root.embedded()] if where == "signals" else root.models(where.removesuffix("s")):
             click.echo(folder)
         return
-    from harness.starter.build import build
-    from harness.starter.steps import Plan, stale, steps
+    try:
+        from harness.starter.build.builder import build
+        from harness.starter.build.steps import Plan, stale, steps
+    except ModuleNotFoundError as error:
+        raise BadInput(_lack(error)) from None
 
     plan = Plan()
     if listing:
@@ -47,9 +50,16 @@ def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | 
     if not build(plan, only, out):
         click.echo("Some steps are still stale: the suite was not put together. See --list.", err=True)
     elif cards is not None:
-        from harness.starter import cards as data_cards
+        from harness.starter.build import cards as data_cards
 
         data_cards.write(cards, out)
+
+
+def _lack(error: ModuleNotFoundError) -> str:
+    """Why the suite cannot be made here."""
+    if (error.name or "").startswith("harness."):
+        return "what makes the suite is not in the installed package; run this in a clone of the repository"
+    return f"{error.name} is not installed; pip install 'goodenough[starter]'"
 
 
 def run() -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.models import classifiers
 from harness.seeds import generator
-from harness.starter import baselines
+from harness.starter.build import baselines
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import Clip, Waveform

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from harness.starter.build.builder import build
+from harness.starter.build.steps import STEPS, Plan, stale, steps
 
 from harness import cli
 from harness.dataset.suites import Suite
@@ -16,12 +18,10 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.extract.search_task import Limits
 from harness.starter import __main__ as command
-from harness.starter import baselines
-from harness.starter import build as building
-from harness.starter import steps as planning
-from harness.starter.build import build
+from harness.starter.build import baselines
+from harness.starter.build import builder as building
+from harness.starter.build import steps as planning
 from harness.starter.recipes import RECIPES
-from harness.starter.steps import STEPS, Plan, stale, steps
 from leaderboard.board import anchors
 from tests import forked
 

@@ -10,8 +10,8 @@ import pytest
 
 from harness import audio, tasks
 from harness.errors import BadTask
-from harness.starter import clips as door
-from harness.starter import keys
+from harness.starter.build import clips as door
+from harness.starter.build import keys
 
 SPOKEN = ("emotion", "deepfake")
 """Tasks whose clips need Python packages alone."""
@@ -71,7 +71,7 @@ def test_the_key_of_code_minds_code_and_not_its_words() -> None:
     source = '"""A module."""\n\nx = 1  # one\n\n\ndef f():\n    """Say it."""\n    return x\n'
     assert keys._bare(source) == keys._bare("x = 1\ndef f():\n    return x")
     assert keys._bare(source) != keys._bare(source.replace("x = 1", "x = 2"))
-    assert keys.code("starter.keys") != keys.code("starter.root")
+    assert keys.code("starter.build.keys") != keys.code("starter.root")
     assert keys.key("a", "bc") != keys.key("ab", "c")
 
 

@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 import pytest
+from harness.starter.build.spoofs import SPOOFS, spoofed
 
 from harness import audio
 from harness.errors import BadInput
-from harness.starter import deepfake, spoofs
-from harness.starter.spoofs import SPOOFS, spoofed
+from harness.starter.build import deepfake, spoofs
 
 RATE = 16_000
 

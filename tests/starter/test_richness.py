@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.seeds import generator
-from harness.starter import richness
+from harness.starter.build import richness
 from harness.tasks import TASKS
 from harness.types import Clip
 

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 import scipy.signal
+from harness.starter.build.speech import SENTENCES, VOICES, Delivery
 
 from harness.errors import BadInput
-from harness.starter import speech
-from harness.starter.speech import SENTENCES, VOICES, Delivery
+from harness.starter.build import speech
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from harness.starter.build.steps import STEPS
 
 from harness import audio, cli
 from harness.dataset.suites import Suite
@@ -15,9 +16,9 @@ from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
-from harness.starter import cards, root
+from harness.starter import root
+from harness.starter.build import cards
 from harness.starter.recipes import RECIPES
-from harness.starter.steps import STEPS
 from harness.tasks import TASKS
 from harness.types import MIN_SIGNALS, N_LEVELS
 from tests import toys

@@ -27,9 +27,9 @@ import scipy.signal
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.starter import speech
-from harness.starter.packages import package
-from harness.starter.speech import SAMPLE_RATE_HZ, Delivery
+from harness.starter.build import speech
+from harness.starter.build.packages import package
+from harness.starter.build.speech import SAMPLE_RATE_HZ, Delivery
 from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = ("angry", "fear", "happy", "neutral", "sad")

@@ -40,9 +40,10 @@ from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
 from harness.models import classifiers
-from harness.starter import baselines, keys, richness, root
-from harness.starter.clips import CORPUS, clips
-from harness.starter.steps import (
+from harness.starter import root
+from harness.starter.build import baselines, keys, richness
+from harness.starter.build.clips import CORPUS, clips
+from harness.starter.build.steps import (
     ASKING,
     DRAWS,
     KINDS,
@@ -55,7 +56,7 @@ from harness.starter.steps import (
     stale,
     steps,
 )
-from harness.starter.train import train
+from harness.starter.build.train import train
 from harness.tasks import TASKS, Task
 from harness.types import Clip
 

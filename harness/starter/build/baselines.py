@@ -26,8 +26,8 @@ from scipy.signal.windows import hann
 from harness import audio
 from harness.model_facts import ModelFacts
 from harness.seeds import seed_of
-from harness.starter import networks
-from harness.starter.clips import SAMPLE_RATE_HZ
+from harness.starter.build import networks
+from harness.starter.build.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe
 from harness.types import Clip, FloatArray, ModelRef, Waveform
 

@@ -28,7 +28,8 @@ from threadpoolctl import threadpool_limits
 
 from harness.errors import BadTask
 from harness.seeds import generator
-from harness.starter import keys, root
+from harness.starter import root
+from harness.starter.build import keys
 from harness.tasks import Task
 from harness.types import Clip, FloatArray
 
@@ -56,9 +57,13 @@ class _Maker(Protocol):
 
 _SOUNDS: MappingProxyType[str, _Sound] = MappingProxyType(
     {
-        "music-genre": _Sound("music", ("starter.music", "starter.genres", "starter.instruments")),
-        "emotion": _Sound("emotion", ("starter.emotion", "starter.speech")),
-        "deepfake": _Sound("deepfake", ("starter.deepfake", "starter.spoofs", "starter.speech")),
+        "music-genre": _Sound(
+            "music", ("starter.build.music", "starter.build.genres", "starter.build.instruments")
+        ),
+        "emotion": _Sound("emotion", ("starter.build.emotion", "starter.build.speech")),
+        "deepfake": _Sound(
+            "deepfake", ("starter.build.deepfake", "starter.build.spoofs", "starter.build.speech")
+        ),
     }
 )
 
@@ -132,7 +137,7 @@ def _samples(task: str, split: str, index: int) -> NDArray[np.int16]:
 
 
 def _code(task: str) -> str:
-    return keys.code("starter.clips", *_sound(task).code)
+    return keys.code("starter.build.clips", *_sound(task).code)
 
 
 def _sound(task: str) -> _Sound:
@@ -142,4 +147,4 @@ def _sound(task: str) -> _Sound:
 
 
 def _maker(task: str) -> _Maker:
-    return cast(_Maker, importlib.import_module(f"harness.starter.{_sound(task).module}"))
+    return cast(_Maker, importlib.import_module(f"harness.starter.build.{_sound(task).module}"))

@@ -27,8 +27,9 @@ from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits
-from harness.starter import keys, root
-from harness.starter.clips import made_by
+from harness.starter import root
+from harness.starter.build import keys
+from harness.starter.build.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS, Task
 
@@ -73,15 +74,15 @@ _SCORE = (
 
 _CODE = MappingProxyType(
     {
-        "baseline": ("starter.richness",),
-        "model": ("starter.train", "starter.networks"),
+        "baseline": ("starter.build.richness",),
+        "model": ("starter.build.train", "starter.build.networks"),
         "signals": (
             *("extract.search", "extract.minimal", "extract.responsibility", "extract.reduction"),
             *("extract.levels", "extract.objectives", "extract.oracle", "extract.search_task"),
             *("extract.certify", "extract.runner", "spectra"),
         ),
         "verdicts": _SCORE,
-        "anchor": ("starter.baselines", "starter.networks", *_SCORE),
+        "anchor": ("starter.build.baselines", "starter.build.networks", *_SCORE),
     }
 )
 """The modules that decide what a step makes, by its kind; `made_by` covers those of the clips."""

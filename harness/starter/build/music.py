@@ -21,8 +21,8 @@ import numpy as np
 import scipy.fft
 from numpy.random import Generator
 
-from harness.starter.genres import GENRES, PIECES, Genre, Scale
-from harness.starter.instruments import SAMPLE_RATE_HZ, Note, Part, render
+from harness.starter.build.genres import GENRES, PIECES, Genre, Scale
+from harness.starter.build.instruments import SAMPLE_RATE_HZ, Note, Part, render
 from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = tuple(GENRES)

@@ -29,10 +29,10 @@ from harness.metrics.panels import METRICS, Panel, panel_of
 from harness.metrics.scorecard import resampled
 from harness.metrics.stability_table import stability_table
 from harness.schemas import Entry
-from harness.starter import pictures
-from harness.starter.build import BASELINE, NAME
+from harness.starter.build import pictures
+from harness.starter.build.builder import BASELINE, NAME
+from harness.starter.build.train import TRAINING
 from harness.starter.recipes import RECIPES, Recipe
-from harness.starter.train import TRAINING
 from harness.tasks import TASKS
 from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray
 from leaderboard.board.matrix import matrix_of

@@ -18,9 +18,9 @@ import scipy.signal
 from numpy.random import Generator
 from scipy.interpolate import CubicSpline
 
-from harness.starter import speech
-from harness.starter.speech import SAMPLE_RATE_HZ, Delivery
-from harness.starter.spoofs import SPOOFS, spoofed
+from harness.starter.build import speech
+from harness.starter.build.speech import SAMPLE_RATE_HZ, Delivery
+from harness.starter.build.spoofs import SPOOFS, spoofed
 from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = ("bonafide", "spoof")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from harness.starter.clips import SAMPLE_RATE_HZ, clips
+from harness.starter.build.clips import SAMPLE_RATE_HZ, clips
 from harness.tasks import Task
 from harness.types import FloatArray
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.models.frontends import quicken
-from harness.starter.clips import SAMPLE_RATE_HZ
+from harness.starter.build.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe
 from harness.types import FloatArray, Waveform
 

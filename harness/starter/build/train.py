@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from harness import spectra
 from harness.labels import harmonise
 from harness.seeds import generator, seed_of
-from harness.starter import networks
-from harness.starter.clips import SAMPLE_RATE_HZ, clips
+from harness.starter.build import networks
+from harness.starter.build.clips import SAMPLE_RATE_HZ, clips
 from harness.starter.recipes import Recipe
 from harness.tasks import TASKS
 from harness.types import OTHER, FloatArray, Mask, Waveform
