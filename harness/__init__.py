@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.dataset.corpora import open_corpus
     from harness.dataset.suites import load as load_signals
-    from harness.entries.validate import problems
+    from harness.entries.validate import validate_entry
     from harness.errors import GoodenoughError
     from harness.evaluation.runner import evaluate
     from harness.extract import SEARCHES
@@ -41,7 +41,7 @@ _DOORS = {
     "load_model": "harness.models.classifiers:load",
     "load_signals": "harness.dataset.suites:load",
     "open_corpus": "harness.dataset.corpora:open_corpus",
-    "problems": "harness.entries.validate:problems",
+    "validate_entry": "harness.entries.validate:validate_entry",
     "summarise": "harness.metrics.scorecard:summarise",
     "to_json": "harness.schemas:to_json",
 }
@@ -61,9 +61,9 @@ __all__ = [
     "load_model",
     "load_signals",
     "open_corpus",
-    "problems",
     "summarise",
     "to_json",
+    "validate_entry",
 ]
 
 

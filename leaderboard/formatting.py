@@ -3,7 +3,8 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, told, compact, architecture.
+Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, compact,
+architecture.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def half_width(value: float) -> str:
     return f"±{100 * value:.3g}{THIN}pp"
 
 
-def told(estimate: Estimate | None, kind: Kind) -> str:
+def format_estimate(estimate: Estimate | None, kind: Kind) -> str:
     """Value, interval, n and method in one line: what a number says when it is asked."""
     if estimate is None or estimate.value is None:
         return TOO_FEW if kind == "difference" else "nothing to count (n = 0)"

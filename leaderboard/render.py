@@ -80,7 +80,7 @@ def _environment() -> Environment:
     environment.filters["value"] = formatting.text
     environment.filters["plain"] = _plain
     environment.filters["interval"] = formatting.interval
-    environment.filters["told"] = formatting.told
+    environment.filters["told"] = formatting.format_estimate
     environment.filters["plural"] = plural
     environment.filters["compact"] = formatting.compact
     environment.filters["architecture"] = formatting.architecture

@@ -13,7 +13,7 @@ import pyarrow as pa
 from harness.cli.common import open_suite
 from harness.dataset import parquet_schema
 from harness.entries import store
-from harness.entries.validate import problems
+from harness.entries.validate import validate_entry
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.schemas import Entry
@@ -34,7 +34,7 @@ def forged(folder: Path, root: Path, change: Change, label_map: LabelMap | None 
     card = summarise(rows, task, entry.model, entry.references, label_map, copies(likeness))
     changed = dataclasses.replace(entry, scorecard=card, label_map=label_map, likeness=likeness)
     place = store.write(root, changed, _table(rows))
-    assert problems(place, tuple(TASKS.values()), strict_files=True) == []
+    assert validate_entry(place, tuple(TASKS.values()), strict_files=True) == []
     return place
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.dataset import suites
 from harness.entries import store, suite_check, verification
-from harness.entries.validate import problems
+from harness.entries.validate import validate_entry
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
@@ -98,7 +98,7 @@ def catcher(forgery: Forgery, base: Path, place: Path) -> str:
     if validated(forgery, base, place):
         return VALIDATE
     (folder,) = store.find(place)
-    if suite_check.problems(folder, suite):
+    if suite_check.check_against_suite(folder, suite):
         return LOOKED_UP
     forged = store.read(folder)
     ear: Any = Ear()
@@ -122,7 +122,7 @@ def validated(forgery: Forgery, base: Path, place: Path) -> list[str]:
     stated = {name: getattr(forged, name) for name in ("n_verdicts", "verdicts_sha256")}
     content |= {name: value for name, value in stated.items() if value}
     (folder / store.ENTRY).write_text(json.dumps(content))
-    return problems(folder, tuple(TASKS.values()), strict_files=True)
+    return validate_entry(folder, tuple(TASKS.values()), strict_files=True)
 
 
 # How to forge

@@ -42,7 +42,7 @@ def leads() -> Iterator[list[float]]:
         seen.append(abs(value - MIN_MARGIN))
         return value
 
-    honest = objectives.lead
+    honest = objectives.margin
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "lead", lead)
+        patch.setattr(objectives, "margin", lead)
         yield seen

@@ -11,7 +11,7 @@ import pytest
 
 from harness.dataset import suites
 from harness.entries import store
-from harness.entries.suite_check import problems
+from harness.entries.suite_check import check_against_suite
 from harness.schemas import Entry
 from harness.types import PROTOCOL, Verdict
 from tests.small_suite import CLASSES, entry_on, small_suite
@@ -38,7 +38,7 @@ def against(
 
     def against(change: Change) -> list[str]:
         entry, verdicts = made
-        return problems(store.write(tmp_path / "out", entry, change(list(verdicts))), suite)
+        return check_against_suite(store.write(tmp_path / "out", entry, change(list(verdicts))), suite)
 
     return against
 
@@ -147,7 +147,7 @@ def test_a_likeness_other_than_the_verdicts_and_the_suite_give_is_named(
     assert getattr(near, field) != value
     near = dataclasses.replace(near, **{field: value})
     changed = dataclasses.replace(entry, likeness=(near, *others))
-    (line,) = problems(store.write(tmp_path / "out", changed, verdicts), suite)
+    (line,) = check_against_suite(store.write(tmp_path / "out", changed, verdicts), suite)
     assert line.startswith(f"likeness.0.{field}: {value}, expected ")
     assert line.endswith(", as counted from the verdicts and the suite")
 
@@ -161,7 +161,7 @@ def test_a_correlation_may_differ_by_rounding(
     assert near.correlation is not None
     near = dataclasses.replace(near, correlation=near.correlation - shift)
     changed = dataclasses.replace(entry, likeness=(near, *others))
-    assert len(problems(store.write(tmp_path / "out", changed, verdicts), suite)) == n_problems
+    assert len(check_against_suite(store.write(tmp_path / "out", changed, verdicts), suite)) == n_problems
 
 
 def test_a_likeness_that_lacks_a_reference_is_named(
@@ -169,11 +169,11 @@ def test_a_likeness_that_lacks_a_reference_is_named(
 ) -> None:
     entry, verdicts = made
     changed = dataclasses.replace(entry, likeness=entry.likeness[:1])
-    (line,) = problems(store.write(tmp_path / "out", changed, verdicts), suite)
+    (line,) = check_against_suite(store.write(tmp_path / "out", changed, verdicts), suite)
     assert line.startswith("likeness: 1 parts, expected 2, one per reference")
 
 
 def test_an_entry_of_another_protocol_is_not_held_against_a_suite(suite: suites.Suite) -> None:
     (folder, *_) = store.find(Path(__file__).parent / "data" / "protocol1")
-    (line,) = problems(folder, suite)
+    (line,) = check_against_suite(folder, suite)
     assert line == f"protocol: 1, expected {PROTOCOL}; evaluate again with: goodenough evaluate MODEL"

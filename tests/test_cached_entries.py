@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.entries import notices, store
-from harness.entries.validate import MAX_ENTRY_BYTES, problems, strays
+from harness.entries.validate import MAX_ENTRY_BYTES, strays, validate_entry
 from harness.tasks import TASKS
 from leaderboard.board import validity
 from tests.entries import make_entry
@@ -34,7 +34,7 @@ def cached(tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> list[str]:
-    return problems(folder, tuple(TASKS.values()), strict_files=True)
+    return validate_entry(folder, tuple(TASKS.values()), strict_files=True)
 
 
 def test_an_entry_in_the_cache_is_valid_and_may_stand_on_a_board(cached: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import cli, provenance
 from harness.cli import cached_evaluation
-from harness.cli.common import Opening
+from harness.cli.common import ModelOptions
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.schemas import from_json, to_json
@@ -120,7 +120,7 @@ def test_all_that_a_result_depends_on_must_be_the_same(root: Path, tmp_path: Pat
     (folder,) = store.find(tmp_path)
     entry = store.read(folder)
     suite = load(str(root / "signals"))
-    opening = Opening(None, "cpu:0", entry.run.batch_size, entry.run.dtype, False)
+    opening = ModelOptions(None, "cpu:0", entry.run.batch_size, entry.run.dtype, False)
 
     def earlier() -> Path | None:
         arguments = (tmp_path, entry.model, entry.label_map, suite, suite.task(TASK), opening)

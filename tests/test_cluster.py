@@ -23,16 +23,16 @@ from harness import cli, labels, tasks
 from harness.cluster import ray_client, worker
 from harness.cluster import worker_pool as crews
 from harness.cluster.ray_client import Door
-from harness.cluster.ray_engine import Spread, spread
-from harness.cluster.resources import Node, Shape, Wishes, shape_of
+from harness.cluster.ray_engine import RayEngine, ray_engine
+from harness.cluster.resources import Node, ResourceRequest, WorkerSpec, shape_of
 from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, own_build
-from harness.cluster.worker_pool import Crew, Piece
+from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
 from harness.dataset.parquet_io import sha256_of
 from harness.entries import store
 from harness.errors import BadCluster, BadModel, BadSignals
-from harness.evaluation.answer_cache import Book
+from harness.evaluation.answer_cache import AnswerCache
 from harness.extract import SEARCHES, build_reference
 from harness.journal import Journal
 from harness.models import checkpoints
@@ -145,23 +145,23 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    welcome, append = Crew._welcome, Book.append
-    at_work: list[Crew] = []
+    welcome, append = WorkerPool._register, AnswerCache.append
+    at_work: list[WorkerPool] = []
     n_appended = 0
 
-    def known(crew: Crew, *who: Any) -> None:
+    def known(crew: WorkerPool, *who: Any) -> None:
         at_work.append(crew)
         welcome(crew, *who)
 
-    def striking(book: Book, answered: Any) -> None:
+    def striking(book: AnswerCache, answered: Any) -> None:
         nonlocal n_appended
         append(book, answered)
         n_appended += 1
         for pid in at_work[0].pids if n_appended == 2 else ():
             os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(Crew, "_welcome", known)
-    monkeypatch.setattr(Book, "append", striking)
+    monkeypatch.setattr(WorkerPool, "_welcome", known)
+    monkeypatch.setattr(AnswerCache, "append", striking)
     code = cli.run(evaluating(world, tmp_path, "--json", *spent(address, workers=2)))
     out, err = capfd.readouterr()
     assert code == 0, err
@@ -186,8 +186,12 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
     address: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    with spread(
-        Wishes(address, 2, cpus_per_worker=0.5), device=None, batch_size=16, dtype="float32", say=said.append
+    with ray_engine(
+        ResourceRequest(address, 2, cpus_per_worker=0.5),
+        device=None,
+        batch_size=16,
+        dtype="float32",
+        say=said.append,
     ) as team:
         append, killed = Journal.append, set()
 
@@ -207,7 +211,7 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
     assert all(" died; c" in line or line.endswith(" died; it had done its work") for line in said)
 
 
-def add(team: Spread, world: Path, out: Path) -> None:
+def add(team: RayEngine, world: Path, out: Path) -> None:
     task = tasks.find("emotion")
     corpus = open_corpus(str(world / "corpus"), task)
     searches = [dataclasses.replace(SEARCHES["responsibility"], repetitions=2), SEARCHES["minimal"]]
@@ -294,17 +298,17 @@ class Toy:
         yield [], (os.getpid(), "here")
 
 
-def crew_of(toy: type, monkeypatch: pytest.MonkeyPatch, said: list[str], workers: int = 2) -> Crew:
+def crew_of(toy: type, monkeypatch: pytest.MonkeyPatch, said: list[str], workers: int = 2) -> WorkerPool:
     import ray
 
     monkeypatch.setattr(ray_client, "Worker", toy)
     # Nodes need not have the tests: what comes from here goes with the work.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    return Crew(Wishes(workers=workers, cpus_per_worker=0.5), None, said.append)
+    return WorkerPool(ResourceRequest(workers=workers, cpus_per_worker=0.5), None, said.append)
 
 
-def pieces(*names: str) -> Iterator[Piece]:
-    return iter([Piece({letter: letter for letter in name}) for name in names])
+def pieces(*names: str) -> Iterator[WorkItem]:
+    return iter([WorkItem({letter: letter for letter in name}) for name in names])
 
 
 @pytest.mark.slow
@@ -400,7 +404,7 @@ def test_what_a_worker_raises_on_purpose_comes_here_as_it_is(
 
 def test_nobody_is_hired_where_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crews, "Door", None)
-    assert list(Crew(Wishes(), None, print).run("work", ANY, (), pieces())) == []
+    assert list(WorkerPool(ResourceRequest(), None, print).run("work", ANY, (), pieces())) == []
 
 
 # Without a cluster
@@ -470,8 +474,8 @@ def test_a_shard_needs_no_cluster(world: Path, tmp_path: Path, capsys: pytest.Ca
 def test_a_cluster_is_shared_out(
     wishes: dict[str, Any], nodes: list[tuple[int, int]], device: str | None, shape: tuple[Any, ...]
 ) -> None:
-    found = shape_of(Wishes(**wishes), [Node(*node) for node in nodes], device)
-    assert found == Shape(*shape)
+    found = shape_of(ResourceRequest(**wishes), [Node(*node) for node in nodes], device)
+    assert found == WorkerSpec(*shape)
     assert found.threads == max(1, int(shape[1]))
 
 
@@ -496,7 +500,7 @@ def test_more_than_there_is_is_refused(
     wishes: dict[str, Any], node: tuple[int, int], device: str | None, found: str
 ) -> None:
     with pytest.raises(BadCluster) as error:
-        shape_of(Wishes(**wishes), [Node(*node)], device)
+        shape_of(ResourceRequest(**wishes), [Node(*node)], device)
     assert found in str(error.value)
 
 

@@ -12,11 +12,11 @@ import soundfile
 from harness import cli
 from harness.dataset import suites, writer
 from harness.entries import store
-from harness.entries.validate import problems
+from harness.entries.validate import validate_entry
 from harness.errors import BadInput, NotValid
 from harness.evaluation import predict, runner
-from harness.evaluation.running_score import Live
-from harness.evaluation.units import units_of, visits
+from harness.evaluation.running_score import RunningScore
+from harness.evaluation.units import evaluation_order, units_of
 from harness.metrics.scorecard import summarise
 from harness.starter import root
 from harness.types import FAMILIES, MIN_SIGNALS, ModelRef
@@ -217,7 +217,7 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp
     assert lift.low <= entry.scorecard.headline.rates.lift.value <= lift.high
     assert {row["family"] for row in some} == {None, FAMILIES[0]}
     folder = store.write(tmp_path / "out", *_tabled(partial, some))
-    found = problems(folder, [TASK], strict_files=False)
+    found = validate_entry(folder, [TASK], strict_files=False)
     assert any("what --until-width leaves is no entry" in line for line in found)
     whole, every, left = evaluated(large, tmp_path / "out")
     assert (plain(whole), every) == (plain(entry), rows)
@@ -290,9 +290,9 @@ def test_a_near_copy_of_a_reference_is_left_out_of_its_means(tmp_path):
 
 def test_live_estimates_wait_for_enough_signals(suite):
     units = units_of(suite, TASK)
-    live = Live(units, suite.counts("deepfake"), Candidate.ref, LABELS)
+    live = RunningScore(units, suite.counts("deepfake"), Candidate.ref, LABELS)
     assert live.now().transfer.value is None
-    for unit, said in next(iter(predict.judge(Candidate(), suite, TASK, visits(units, TASK)))):
+    for unit, said in next(iter(predict.judge(Candidate(), suite, TASK, evaluation_order(units, TASK)))):
         live.learn(unit, said)
     assert live.now().transfer.n == 8
     assert live.now().lift.value is None, f"below {MIN_SIGNALS} signals of a reference"

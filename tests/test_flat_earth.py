@@ -13,7 +13,7 @@ from harness.entries import store
 from harness.metrics import flat_earth
 from harness.metrics.estimates import clip_weights
 from harness.metrics.flat_earth import ALPHA, EXCESS, SPARSE_SOUND, assess
-from harness.metrics.panel_acceptance import Judgements, Single, gather
+from harness.metrics.panel_acceptance import PanelAcceptance, Single, build_acceptance
 from harness.schemas import ReferenceCounts, to_json
 from harness.starter import root
 from harness.types import MIN_SIGNALS, LabelMap, ModelRef
@@ -30,7 +30,7 @@ def panel_of(accepted, source, clip, n_references=None, matched=None):
     clip_ids, clip = np.unique([f"c{c:04}" for c in clip], return_inverse=True)
     source = np.array(source)
     matched = np.empty((0, len(models))) if matched is None else np.array(matched, dtype=float)
-    return Judgements(
+    return PanelAcceptance(
         models=models,
         n_references=len(models) if n_references is None else n_references,
         clip_ids=clip_ids,
@@ -287,7 +287,7 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
         ("c2", 2, "matched", 0): "angry",
     }
     counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
-    panel = gather([frame_of(0, {}), frame_of(1, says)], counts, "minimal")
+    panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal")
     assert panel.clip_ids.tolist() == ["c1", "c2", "c3"], "every whole clip"
     assert panel.signal_ids.tolist() == ["c1:a:minimal:0.1", "c2:a:minimal:0.1"]
     assert panel.accepted["signal"][:, 1].tolist() == [0.5, 1.0]
@@ -300,7 +300,7 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
     assert panel.predicted[:, 1].tolist() == ["happy", "angry"]
     assert np.isnan(panel.accepted["largest"]).all(), "was not asked"
     assert np.isnan(panel.foreign[:, 0]).all()
-    copies = gather([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {"toys/b": ["toys/a"]})
+    copies = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {"toys/b": ["toys/a"]})
     assert np.isnan(copies.foreign).all(), "a near copy counts as the reference"
 
 
@@ -308,13 +308,13 @@ def test_a_panel_that_was_not_asked_the_same_is_refused():
     counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
     ref, labels, frame = frame_of(1, {})
     with pytest.raises(ValueError, match="was asked other signals"):
-        gather([frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, "minimal")
+        build_acceptance([frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, "minimal")
     fewer = frame[(frame["stimulus"] != "matched") | (frame["replicate"] == 0)]
     with pytest.raises(ValueError, match="was asked other `matched` controls"):
-        gather([frame_of(0, {}), (ref, labels, fewer)], counts, "minimal")
+        build_acceptance([frame_of(0, {}), (ref, labels, fewer)], counts, "minimal")
     without = frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "c2")]
     with pytest.raises(ValueError, match="'c2' has a signal and was not asked whole"):
-        gather([(model_ref(0), labels, without)], counts, "minimal")
+        build_acceptance([(model_ref(0), labels, without)], counts, "minimal")
 
 
 def starter_panel(task, family="responsibility"):
@@ -324,7 +324,7 @@ def starter_panel(task, family="responsibility"):
     known = {r.model.repo_id for r in suite.references(task)}
     entries = [(e, folder) for e, folder in entries if e.task == task and e.model.repo_id in known]
     answers = [(e.model, e.label_map, store.verdicts(folder)) for e, folder in entries]
-    return gather(answers, suite.counts(task), family), [e for e, _ in entries]
+    return build_acceptance(answers, suite.counts(task), family), [e for e, _ in entries]
 
 
 def test_the_planted_one_of_the_starter_suite_is_found_and_no_other():

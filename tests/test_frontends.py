@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import ASTFeatureExtractor, AutoFeatureExtractor, AutoModelForAudioClassification
 
 from harness.models.classifiers import load
-from harness.models.frontends import quicken
+from harness.models.frontends import use_fast_fbank
 from tests import toys
 
 
@@ -25,7 +25,7 @@ def extractor():
 def test_features_are_the_same_bits_at_any_length(extractor, n_samples):
     x = np.random.default_rng(n_samples).normal(size=n_samples).astype(np.float32)
     wanted = extractor([x, 0 * x], sampling_rate=16_000, return_tensors="np")["input_values"]
-    assert quicken(extractor)
+    assert use_fast_fbank(extractor)
     found = extractor([x, 0 * x], sampling_rate=16_000, return_tensors="np")["input_values"]
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted)
@@ -43,7 +43,7 @@ def pair(rate: int, max_length: int, n_mels: int) -> tuple[Any, Any]:
             ASTFeatureExtractor(num_mel_bins=n_mels, max_length=max_length, sampling_rate=rate)
             for _ in range(2)
         ]
-    assert quicken(both[0])
+    assert use_fast_fbank(both[0])
     return both[0], both[1]
 
 
@@ -64,7 +64,7 @@ def test_what_is_cut_first_gives_the_same_bits(n_samples, gain, rate, max_length
 
 
 def test_what_is_not_kept_is_not_computed(extractor, monkeypatch):
-    assert quicken(extractor)
+    assert use_fast_fbank(extractor)
     taken = []
     rfft = np.fft.rfft
     monkeypatch.setattr(
@@ -103,7 +103,7 @@ def test_an_extractor_that_computes_otherwise_keeps_its_own_way_and_is_cut_first
     extractor._extract_fbank_features = other
     x = np.random.default_rng(0).normal(size=40_000).astype(np.float32)
     wanted = extractor([x], sampling_rate=16_000, return_tensors="np")["input_values"]
-    assert quicken(extractor)
+    assert use_fast_fbank(extractor)
     features = extractor([x], sampling_rate=16_000, return_tensors="np")["input_values"]
     np.testing.assert_array_equal(features, wanted)
     assert lengths[-1] == 99 * 160 + 400
@@ -115,5 +115,5 @@ def test_an_extractor_that_looks_at_the_whole_clip_is_left_as_it_is(extractor):
         waveform / np.abs(waveform).max(initial=1e-9), max_length
     )
     other = extractor._extract_fbank_features
-    assert not quicken(extractor)
+    assert not use_fast_fbank(extractor)
     assert extractor._extract_fbank_features is other

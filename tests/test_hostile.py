@@ -15,7 +15,7 @@ import pytest
 from harness import cli
 from harness.entries import store, verification
 from harness.entries.text import is_plain
-from harness.entries.validate import problems, strays
+from harness.entries.validate import strays, validate_entry
 from harness.entries.validate_facts import MAX_TEXT
 from harness.errors import BadInput
 from harness.schemas import to_json
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(folder: Path) -> list[str]:
-    lines = problems(folder, tuple(TASKS.values()), strict_files=True)
+    lines = validate_entry(folder, tuple(TASKS.values()), strict_files=True)
     assert all(line and line.isprintable() and len(line) <= 600 for line in lines), lines
     return lines
 

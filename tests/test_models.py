@@ -276,7 +276,7 @@ def test_a_slope_is_what_a_small_step_changes(shelf: Callable[[str], Path], arch
     noise = np.random.default_rng(0).normal(size=16_000)
     waveform = (0.1 * noise + toys.sounds(16_000)[0]).astype(np.float32)
     expected = np.array([True, False, False])
-    found = classifier.slopes([waveform], RATE, [expected])
+    found = classifier.input_gradients([waveform], RATE, [expected])
     assert found is not None
     (slope,) = found
     assert slope.shape == waveform.shape
@@ -289,5 +289,7 @@ def test_a_slope_is_what_a_small_step_changes(shelf: Callable[[str], Path], arch
 
 def test_there_are_no_slopes_where_they_cannot_pass(shelf: Callable[[str], Path]) -> None:
     waveform, expected = toys.sounds(8_000)[0], np.array([True, False, False])
-    assert load(str(shelf("wav2vec2-bert")), device="cpu").slopes([waveform], RATE, [expected]) is None
-    assert load(str(shelf("hubert")), device="cpu").slopes([waveform], 8_000, [expected]) is None
+    assert (
+        load(str(shelf("wav2vec2-bert")), device="cpu").input_gradients([waveform], RATE, [expected]) is None
+    )
+    assert load(str(shelf("hubert")), device="cpu").input_gradients([waveform], 8_000, [expected]) is None

@@ -15,7 +15,7 @@ from harness.dataset.suites import load
 from harness.disk import no_room, pointer
 from harness.entries import store, validate
 from harness.errors import BadInput, GoodenoughError
-from harness.hub.repository import Repository, refusals
+from harness.hub.repository import Repository, hub_errors
 from harness.models.checkpoints import resolve
 from harness.numerals import number
 from harness.submit import pull_request
@@ -97,7 +97,7 @@ def test_one_pointer_among_submissions_leaves_the_board_standing(world, tmp_path
     standing = [each.folder for each in entries.find(root, None)]
     assert standing == [root / whole.relative_to(world / "submissions")]
     assert [LINE in line and str(gone / name) in line for line in entries.unfetched(root)] == [True]
-    problems = validate.problems(gone, list(TASKS.values()), strict_files=True)
+    problems = validate.validate_entry(gone, list(TASKS.values()), strict_files=True)
     assert f"{name} {LINE}" in problems
     out = tmp_path / "site"
     command = ("leaderboard", "build", "--submissions", root, "--signals", world / "signals", "--out", out)
@@ -135,7 +135,10 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(tmp_path, monkeypatch, capsy
         capsys.readouterr().err
         == "goodenough: no room left on the disk; make some, then give the same command again\n"
     )
-    with pytest.raises(BadInput, match=r"^no room left on the disk"), refusals(Repository("org/name"), None):
+    with (
+        pytest.raises(BadInput, match=r"^no room left on the disk"),
+        hub_errors(Repository("org/name"), None),
+    ):
         full()
 
 

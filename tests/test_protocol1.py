@@ -14,7 +14,7 @@ import pytest
 from harness import cli
 from harness.dataset import parquet_schema
 from harness.entries import protocol1, store, verification
-from harness.entries.validate import problems, strays
+from harness.entries.validate import strays, validate_entry
 from harness.errors import BadInput
 from harness.schemas import Estimate, Rates, to_json
 from harness.tasks import TASKS
@@ -84,7 +84,7 @@ def test_old_verdicts_are_read_with_the_columns_of_today(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.parent.name)
 @pytest.mark.parametrize("strict", [False, True])
 def test_one_line_says_what_is_wrong_with_it_and_what_to_do(folder: Path, strict: bool) -> None:
-    assert problems(folder, tuple(TASKS.values()), strict_files=strict) == [LINE]
+    assert validate_entry(folder, tuple(TASKS.values()), strict_files=strict) == [LINE]
 
 
 def test_the_commands_say_so_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +107,7 @@ def test_an_entry_of_today_that_calls_itself_old_is_refused(tmp_path: Path) -> N
     folder = store.write(tmp_path, *make_entry(n_clips=6))
     path = folder / store.ENTRY
     path.write_text(path.read_text().replace('"protocol": 2', '"protocol": 1'))
-    assert problems(folder, tuple(TASKS.values()), strict_files=True) == [LINE]
+    assert validate_entry(folder, tuple(TASKS.values()), strict_files=True) == [LINE]
     with pytest.raises(BadInput, match="fields that protocol 1 did not have"):
         store.read(folder)
 
@@ -142,7 +142,7 @@ def test_what_is_no_entry_of_protocol_1_either_is_refused_in_one_line(folder: Pa
         store.read(folder)
     assert "is not an entry of this version" in str(refused.value)
     assert "\n" not in str(refused.value)
-    lines = problems(folder, tuple(TASKS.values()), strict_files=True)
+    lines = validate_entry(folder, tuple(TASKS.values()), strict_files=True)
     assert len(lines) == 1 or name == "infinity"  # which is no JSON: nothing in it is believed
     assert all(line.startswith(("protocol: 1", "entry.json: ", "entry: ")) for line in lines)
 

@@ -108,4 +108,4 @@ def test_none_reaches_a_program_that_asks_a_model(tmp_path: Path, architecture: 
     model = load(str(save(tmp_path / "toy", architecture)), device="cpu")
     clips = toys.sounds(16_000, 16_000, 32_000, 8_000)
     assert model.logits(clips, 16_000).shape == (4, 2)
-    model.slopes(clips[:1], 16_000, [np.array([True, False])])
+    model.input_gradients(clips[:1], 16_000, [np.array([True, False])])

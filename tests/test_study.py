@@ -349,7 +349,7 @@ def test_what_is_unknown_is_called_so() -> None:
     assert study_findings.bits(Estimate(None, None, None, 0.95, "m", 9)) == "unknown [n = 9]"
     assert study_findings.bits(Estimate(1.0, None, None, 0.95, "m", 4)) == "1.00 bits [n = 4]"
     assert study_findings.bits(Estimate(1.0, 0.5, 1.5, 0.95, "m", 9)) == "1.00 bits [0.50 to 1.50, n = 9]"
-    assert study_findings.told(Estimate(None, None, None, 0.95, "m", 0), "difference") == "unknown [n = 0]"
+    assert study_findings.fmt(Estimate(None, None, None, 0.95, "m", 0), "difference") == "unknown [n = 0]"
 
 
 def test_a_candidate_is_judged_by_the_references_too(
@@ -379,7 +379,7 @@ def test_a_candidate_is_judged_by_the_references_too(
             (rows["predicted"] == rows["expected"]).mean()
         )
     before = path.read_bytes()
-    monkeypatch.setattr("harness.models.classifiers.Classifier.slopes", None)
+    monkeypatch.setattr("harness.models.classifiers.Classifier.input_gradients", None)
     assert run(*command, "--json") == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["outgoing"] == found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.entries import store, verification
-from harness.entries.validate import problems, strays
+from harness.entries.validate import strays, validate_entry
 from harness.tasks import TASKS
 from tests.entries import made_verification, make_entry
 
@@ -25,7 +25,7 @@ def check(submissions: Path) -> None:
     folders = store.find(submissions)
     assert folders == committed(submissions)
     for folder in folders:
-        assert problems(folder, tuple(TASKS.values()), strict_files=True) == []
+        assert validate_entry(folder, tuple(TASKS.values()), strict_files=True) == []
         assert folder.relative_to(submissions).as_posix() == store.read(folder).path
     assert strays(submissions) == []
     n_files = sum(len(files) for folder, _, files in os.walk(submissions) if Path(folder) != submissions)

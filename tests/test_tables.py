@@ -20,7 +20,7 @@ from harness import cli
 from harness.cli.common import show_outgoing
 from harness.cli.held_back import show_lifts
 from harness.cli.tables import Column, Row, fold, show_table
-from harness.metrics.held_back import Lifts
+from harness.metrics.held_back import LiftComparison
 from harness.types import Estimate
 from tests.small_suite import small_suite
 from tests.terminal_calls import printed
@@ -139,7 +139,7 @@ def test_own_signals_keep_judges_and_lifts(terminal: str) -> None:
 
 @pytest.mark.parametrize("terminal", TERMINALS)
 def test_held_back_lifts_keep_their_numbers(terminal: str) -> None:
-    lifts = Lifts(
+    lifts = LiftComparison(
         lift=estimate(0.4),
         held_back_lift=estimate(0.2),
         difference=estimate(-0.2),

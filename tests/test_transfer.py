@@ -10,7 +10,7 @@ from harness import spectra
 from harness.dataset import suites, writer
 from harness.errors import BadSignals
 from harness.evaluation import predict, stimuli
-from harness.evaluation.units import Unit, shard_of, units_of, visits
+from harness.evaluation.units import Unit, evaluation_order, shard_of, units_of
 from harness.model_facts import ModelFacts
 from harness.types import FAMILIES, STIMULI, LabelMap
 from tests import toys
@@ -47,7 +47,9 @@ def judged(suite, done=(), candidate=None):
     """Verdicts of every unit by its key, in the order of the units."""
     units = [unit for unit in units_of(suite, TASK) if unit.key not in done]
     answered = [
-        pair for some in predict.judge(candidate or Loud(), suite, TASK, visits(units, TASK)) for pair in some
+        pair
+        for some in predict.judge(candidate or Loud(), suite, TASK, evaluation_order(units, TASK))
+        for pair in some
     ]
     answers = {unit.content: said for unit, said in answered}
     assert len(answers) == len(answered) == len(units)
@@ -153,13 +155,13 @@ def test_controls_that_are_silence_are_asked_once(tmp_path):
 
 def test_units_are_visited_clip_by_clip_and_the_headline_comes_first(suite):
     units = units_of(suite, TASK)
-    blocks = list(visits(units, TASK))
+    blocks = list(evaluation_order(units, TASK))
     assert sorted(u.key for block in blocks for u in block) == sorted(u.key for u in units)
     assert [len({u.clip_id for u in block}) for block in blocks] == [1] * 5
     for block in blocks[1:]:
         families = [u.family for u in block]
         assert families == sorted(families, key=[None, "responsibility", "minimal"].index)
-    assert [b[0].key for b in visits(units[::-1], TASK)] == [b[0].key for b in blocks]
+    assert [b[0].key for b in evaluation_order(units[::-1], TASK)] == [b[0].key for b in blocks]
 
 
 def test_classes_are_spread_evenly_over_the_visits():
@@ -167,15 +169,15 @@ def test_classes_are_spread_evenly_over_the_visits():
         return Unit(str(i), 400, clip_id=f"{truth}{i:03}", truth=truth)
 
     units = [unit(i, "spoof") for i in range(60)] + [unit(i, "bonafide") for i in range(20)]
-    truths = [block[0].truth for block in visits(units, TASK)]
+    truths = [block[0].truth for block in evaluation_order(units, TASK)]
     for start in range(0, 80, 8):
         assert truths[start : start + 8].count("spoof") in (5, 6, 7)
-    ids = [block[0].clip_id for block in visits(units, TASK)]
+    ids = [block[0].clip_id for block in evaluation_order(units, TASK)]
     assert ids != sorted(ids)
 
 
 def test_shards_hold_every_unit_once(suite):
-    blocks = list(visits(units_of(suite, TASK), TASK))
+    blocks = list(evaluation_order(units_of(suite, TASK), TASK))
     for n in (1, 2, 5):
         assert all(1 <= shard_of(block, n) <= n for block in blocks)
 
@@ -275,7 +277,7 @@ def test_sounds_are_made_no_further_ahead_than_one_batch(suite, monkeypatch):
     taken = []
 
     def blocks():
-        for block in visits(units_of(suite, TASK), TASK):
+        for block in evaluation_order(units_of(suite, TASK), TASK):
             for unit in block:
                 taken.append(unit)
                 yield [unit]
@@ -287,13 +289,13 @@ def test_sounds_are_made_no_further_ahead_than_one_batch(suite, monkeypatch):
 
 def test_what_goes_wrong_while_sounds_are_made_ends_the_judgement_with_its_reason(suite):
     def blocks():
-        yield from list(visits(units_of(suite, TASK), TASK))[:2]
+        yield from list(evaluation_order(units_of(suite, TASK), TASK))[:2]
         raise BadSignals("the third is damaged")
 
     before = threading.active_count()
     with pytest.raises(BadSignals, match="the third is damaged"):
         list(predict.judge(Loud(), suite, TASK, blocks()))
-    stopped = predict.judge(Loud(), suite, TASK, visits(units_of(suite, TASK), TASK))
+    stopped = predict.judge(Loud(), suite, TASK, evaluation_order(units_of(suite, TASK), TASK))
     next(stopped)
     stopped.close()
     assert threading.active_count() == before
@@ -311,11 +313,13 @@ def test_what_a_model_cannot_hear_is_said():
     t = np.arange(32_000) / 16_000
     tones = np.sin(2 * np.pi * 500 * t) + np.sin(2 * np.pi * 6000 * t)
     loud_start = (tones * np.where(t < 1, 1.0, 0.5)).astype(np.float32)
-    seconds, share = predict.seen(loud_start, 16_000, ModelFacts("m", 0, 16_000, 1.0, None))
+    seconds, share = predict.visible_part(loud_start, 16_000, ModelFacts("m", 0, 16_000, 1.0, None))
     assert (seconds, share) == (1.0, pytest.approx(0.8, abs=1e-3))
-    seconds, share = predict.seen(loud_start, 16_000, ModelFacts("m", 0, 8000, None, None))
+    seconds, share = predict.visible_part(loud_start, 16_000, ModelFacts("m", 0, 8000, None, None))
     assert (seconds, share) == (2.0, pytest.approx(0.5, abs=1e-3))
-    assert predict.seen(np.zeros(100, dtype=np.float32), 16_000, ModelFacts("m", 0, 8000, None, None)) == (
+    assert predict.visible_part(
+        np.zeros(100, dtype=np.float32), 16_000, ModelFacts("m", 0, 8000, None, None)
+    ) == (
         0.00625,
         1.0,
     )

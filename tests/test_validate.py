@@ -24,7 +24,7 @@ from harness.dataset import parquet_schema
 from harness.disk import POINTED
 from harness.entries import store, validate_verdicts
 from harness.entries.text import one_line, shown
-from harness.entries.validate import MAX_PROBLEMS, problems, strays
+from harness.entries.validate import MAX_PROBLEMS, strays, validate_entry
 from harness.errors import BadInput, NotValid
 from harness.metrics.scorecard import summarise
 from harness.schemas import to_json
@@ -40,7 +40,7 @@ Change = Callable[[list[Verdict]], list[Verdict]]
 
 
 def found(folder: Path, *, strict: bool = False, tasks: tuple[Task, ...] = BUILT_IN) -> list[str]:
-    return problems(folder, tasks, strict_files=strict)
+    return validate_entry(folder, tasks, strict_files=strict)
 
 
 @pytest.fixture

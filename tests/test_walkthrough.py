@@ -181,7 +181,7 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
     result = evaluated(world, "eye", capsys)
     suite = suites.load(str(world / "signals"))
     entry, rows = store.read(Path(result["folder"])), store.verdicts(Path(result["folder"]))
-    assert suite_check.problems(Path(result["folder"]), suite) == []
+    assert suite_check.check_against_suite(Path(result["folder"]), suite) == []
     # The rejected signals of one reference and family are left out, and all counts made to fit.
     signal = rows[(rows["stimulus"] == "signal") & (rows["reference"] == "local/ear")]
     signal = signal[signal["family"] == "responsibility"]
@@ -210,7 +210,7 @@ def test_an_entry_that_answers_less_than_the_suite_asks_is_found(world, capsys, 
     )
     cherry = dataclasses.replace(entry, references=references, scorecard=card, likeness=likeness)
     folder = store.write(tmp_path, cherry, verdicts)
-    assert validate.problems(folder, list(TASKS.values()), strict_files=True) == []
-    found = suite_check.problems(folder, suite)
+    assert validate.validate_entry(folder, list(TASKS.values()), strict_files=True) == []
+    found = suite_check.check_against_suite(folder, suite)
     assert any(line.startswith("references: not those of the suite") for line in found)
     assert any(line.startswith(f"verdicts: none on {len(rejected)} signals") for line in found)

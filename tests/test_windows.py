@@ -223,4 +223,4 @@ def test_the_window_of_a_model_with_code_of_its_own_is_measured(tmp_path: Path, 
     long[window_start(n, n_inside, place) :][:n_inside] = 1.0
     loud, quiet = n_inside, (n - n_inside) / 4
     wanted = (n_inside / rate, loud / (loud + quiet))
-    assert predict.seen(long, rate, model.facts) == pytest.approx(wanted, rel=0.01)
+    assert predict.visible_part(long, rate, model.facts) == pytest.approx(wanted, rel=0.01)

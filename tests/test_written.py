@@ -268,7 +268,7 @@ def test_nor_does_any_part_of_ours_that_writes(here: Path, installed: Path, spel
         lambda: replace_file(place, b"x"),
         lambda: Journal(place, {}, ""),
         lambda: parquet_io.write_rows(place, [], CLIPS),
-        lambda: atomic_folder.alone(place, "--out").__enter__(),
+        lambda: atomic_folder.lock_folder(place, "--out").__enter__(),
     ):
         with pytest.raises(BadInput, match="lies in the installed package"):
             write()

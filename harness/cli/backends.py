@@ -4,7 +4,7 @@
         classifier = work.open(checkpoint)
         reference.add(classifier, ..., engine=work.extract)
 
-Public: Engine, engine_options, AtWork, Here.
+Public: EngineOptions, engine_options, Backend, LocalBackend.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from harness.cli.common import Opening, say
+from harness.cli.common import ModelOptions, info
 
 if TYPE_CHECKING:
     from harness.evaluation import runner
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
 
 
-class AtWork(Protocol):
+class Backend(Protocol):
     """What opens models, and has them extract and judge."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
@@ -34,7 +34,7 @@ class AtWork(Protocol):
         ...
 
     @property
-    def extract(self) -> build_reference.Engine:
+    def extract(self) -> build_reference.Extractor:
         """For `build_reference.add`."""
         ...
 
@@ -45,10 +45,10 @@ class AtWork(Protocol):
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalBackend:
     """Models at work in this process."""
 
-    opening: Opening
+    opening: ModelOptions
     """How they are opened."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
@@ -56,7 +56,7 @@ class Here:
         return self.opening.open(checkpoint)
 
     @property
-    def extract(self) -> build_reference.Engine:
+    def extract(self) -> build_reference.Extractor:
         """See `extract.runner.extract`."""
         from harness.extract.runner import extract
 
@@ -71,7 +71,7 @@ class Here:
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineOptions:
     """Where models work: the options of every verb that can spread its work."""
 
     engine: str
@@ -86,7 +86,7 @@ class Engine:
         return self.engine == "ray"
 
     @contextmanager
-    def at_work(self, opening: Opening) -> Iterator[AtWork]:
+    def at_work(self, opening: ModelOptions) -> Iterator[Backend]:
         """Models at work; a cluster is joined when the first is opened, and left at the end.
 
         Raises:
@@ -100,14 +100,14 @@ class Engine:
                 if field.name != "engine" and getattr(self, field.name) is not None:
                     option = f"--{field.name.replace('_', '-')}"
                     raise BadInput(f"{option} is of a cluster; add --engine ray, or leave it out")
-            yield Here(opening)
+            yield LocalBackend(opening)
             return
-        from harness.cluster.ray_engine import spread
-        from harness.cluster.resources import Wishes
+        from harness.cluster.ray_engine import ray_engine
+        from harness.cluster.resources import ResourceRequest
 
-        wishes = Wishes(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
-        with spread(
-            wishes, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, say=say
+        wishes = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
+        with ray_engine(
+            wishes, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, say=info
         ) as work:
             yield work
 
@@ -117,8 +117,8 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_engine(**given: Any) -> Any:
-        names = [f.name for f in fields(Engine)]
-        engine = Engine(**{name: given.pop(name) for name in names})
+        names = [f.name for f in fields(EngineOptions)]
+        engine = EngineOptions(**{name: given.pop(name) for name in names})
         return command(engine=engine, **given)
 
     for option in (

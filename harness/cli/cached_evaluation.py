@@ -12,8 +12,8 @@ from harness.cli.common import class_names_for, label_map_for
 from harness.cli.progress import live_table
 
 if TYPE_CHECKING:
-    from harness.cli.backends import AtWork
-    from harness.cli.common import Opening
+    from harness.cli.backends import Backend
+    from harness.cli.common import ModelOptions
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def earlier_result(
-    root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: Opening
+    root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: ModelOptions
 ) -> Path | None:
     """The folder of a complete entry that a new run would only repeat; None where there is none.
 
@@ -78,8 +78,8 @@ def evaluate_cached(
     task: Task,
     root: Path,
     label_map: Path | None,
-    opening: Opening,
-    work: AtWork,
+    opening: ModelOptions,
+    work: Backend,
 ) -> Path:
     """The folder of a model's entry below `root`; the model is opened only where no earlier result serves.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import (
-    Opening,
+    ModelOptions,
     class_names_for,
     command_line,
     label_map_for,
@@ -51,7 +51,7 @@ def check(
     template: bool,
     signals: str | None,
     label_map: Path | None,
-    opening: Opening,
+    opening: ModelOptions,
     as_json: bool,
 ) -> int:
     """See whether MODEL, a Hub id or a folder, can be evaluated: it loads, hears, and has a task's labels.
@@ -116,7 +116,7 @@ def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
     return list(tasks.TASKS.values() if signals is None else suite.tasks)
 
 
-def _print_template(opening: Opening, model: str, wanted: list[Task]) -> None:
+def _print_template(opening: ModelOptions, model: str, wanted: list[Task]) -> None:
     from harness import labels
     from harness.errors import BadInput
 

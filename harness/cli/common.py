@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opening:
+class ModelOptions:
     """How a model is opened: the options of every verb that does."""
 
     revision: str | None
@@ -77,8 +77,8 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_opening(**given: Any) -> Any:
-        names = [f.name for f in fields(Opening)]
-        opening = Opening(**{name: given.pop(name) for name in names})
+        names = [f.name for f in fields(ModelOptions)]
+        opening = ModelOptions(**{name: given.pop(name) for name in names})
         return command(opening=opening, **given)
 
     for option in (
@@ -111,7 +111,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_opening
 
 
-def say(message: str) -> None:
+def info(message: str) -> None:
     """A line of talk on stderr."""
     click.echo(message, err=True)
 
@@ -214,7 +214,7 @@ def show(entry: Entry) -> None:
     from harness.types import OTHER
     from leaderboard.board import columns as board
     from leaderboard.board import remarks
-    from leaderboard.formatting import TOO_FEW, interval, text, told
+    from leaderboard.formatting import TOO_FEW, format_estimate, interval, text
 
     card = entry.scorecard
     columns = (Column("", folds=True), Column("value"), Column("95 % interval", 1), Column("n", 2))
@@ -244,8 +244,8 @@ def show(entry: Entry) -> None:
             show_text(line)
     for share in remarks.as_silence(entry):
         show_text(
-            f"Answered as silence: {told(share.estimate, 'rate')} of its answers to {share.stimulus}"
-            f" of family {share.family}."
+            f"Answered as silence: {format_estimate(share.estimate, 'rate')} of its answers to"
+            f" {share.stimulus} of family {share.family}."
         )
     if any(score.rates.lift.value is None for score in card.families):
         show_text(f"A lift or placement without a value is {TOO_FEW} of any reference.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.selection import OutputPath
 
 
@@ -36,4 +36,4 @@ def decline(model: str, task_name: str, author: str, reason: str, into: Path, re
     ref = checkpoints.resolve(model, revision).ref
     refusal = notices.new_decline(ref.repo_id, ref.revision, task.name, author, reason)
     click.echo(str(notices.decline(into, refusal)))
-    say(f"Next: git add {into}, commit, and open a pull request.")
+    info(f"Next: git add {into}, commit, and open a pull request.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import open_suite, say
+from harness.cli.common import info, open_suite
 from harness.cli.progress import progress_bar, waiting
 from harness.cli.selection import OutputPath, named_tasks, require_references
 from harness.plurals import plural
@@ -87,14 +87,14 @@ def download(
             told.append(_compared(local, task, references))
     for task in tasks:
         if not local.has_clips(task.name):
-            say(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
+            info(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
     if as_json:
         found = {"folder": str(local.root), "commit": suite.commit, "rebuilt": told}
         click.echo(json.dumps({**found, "tasks": [task.name for task in tasks]}))
     else:
         click.echo(str(local.root))
     what = f"{suite.name}@{suite.commit}" if local.is_remote else str(local.root)
-    say(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(what))}")
+    info(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(what))}")
 
 
 def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...]) -> None:
@@ -157,7 +157,7 @@ def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str
 
     with waiting(f"{task.name}: comparing what was rebuilt"):
         comparison = compared(local, task)
-    say(
+    info(
         f"{task.name}: {plural(comparison.n_clips, 'clip')} rebuilt to the samples that were published; of"
         f" {plural(comparison.n_signals, 'signal')}"
         f" {comparison.n_signals - comparison.n_differing} rebuilt to the last bit"
@@ -184,7 +184,7 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
             with waiting(f"{task.name}: {model} on its own signals"):
                 known = known_answer(suite, task, record, classifier)
             if known is not None:
-                say(f"{task.name}: {model} accepts {known.n_accepted} of {known.n} of its signals")
+                info(f"{task.name}: {model} accepts {known.n_accepted} of {known.n} of its signals")
             return known is not None
     return False
 
@@ -227,7 +227,7 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
         words = (one["task"], one["reference"], one["corpus"], one["licence"] or "not stated")
         rows.append(Row((*words, f"{one['clips']:,}", f"{n_signals:,}", size)))
     show_table(suite.name, columns, rows)
-    say(
+    info(
         f"{plural(len(wanted), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
         + (f", at {suite.commit}" if suite.commit else "")
     )

@@ -12,7 +12,7 @@ from harness.plurals import plural
 
 if TYPE_CHECKING:
     from harness.evaluation.runner import Progress
-    from harness.evaluation.running_score import Live
+    from harness.evaluation.running_score import RunningScore
     from harness.schemas import Entry
 
 
@@ -28,7 +28,7 @@ class Asked:
     def counting(self, progress: Progress) -> Progress:
         """The same progress, counted."""
 
-        def step(n: int, total: int, live: Live | None) -> None:
+        def step(n: int, total: int, live: RunningScore | None) -> None:
             self.n, self.total = self.n + n, total
             progress(n, total, live)
 

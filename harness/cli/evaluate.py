@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.backends import AtWork, Engine, engine_options
+from harness.cli.backends import Backend, EngineOptions, engine_options
 from harness.cli.cached_evaluation import earlier_result
 from harness.cli.common import (
-    Opening,
+    ModelOptions,
     checkpoint_of,
     class_names_for,
+    info,
     label_map_for,
     model_options,
     open_suite,
-    say,
     show,
     show_outgoing,
 )
@@ -96,8 +96,8 @@ def evaluate(
     search: str,
     given: tuple[str, ...],
     label_map: Path | None,
-    opening: Opening,
-    engine: Engine,
+    opening: ModelOptions,
+    engine: EngineOptions,
     as_json: bool,
 ) -> None:
     """Score how often MODEL accepts the sufficient signals of the reference models.
@@ -130,7 +130,7 @@ def evaluate(
     if shard and engine.is_remote:
         raise BadInput("a cluster shares out the work by itself: leave out --shard, or --engine ray")
     if signals is None:
-        say(
+        info(
             "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
         )
     suite = open_suite(signals)
@@ -213,8 +213,8 @@ class _Candidate:
     """A model that is pinned, and loaded when there is something to ask it."""
 
     checkpoint: Checkpoint
-    opening: Opening
-    work: AtWork
+    opening: ModelOptions
+    work: Backend
     _loaded: Classifier | None = None
 
     @property
@@ -222,7 +222,7 @@ class _Candidate:
         if self._loaded is None:
             self._loaded = self.work.open(self.checkpoint)
             for note in self._loaded.notes:
-                say(f"Note: {self.checkpoint.ref.repo_id}: {note}")
+                info(f"Note: {self.checkpoint.ref.repo_id}: {note}")
         return self._loaded
 
     @property
@@ -258,7 +258,7 @@ def _chosen(
 
 
 def _judges(
-    suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: Opening
+    suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: ModelOptions
 ) -> dict[str, list[Checkpoint]]:
     """The references of each task, found before anything is computed."""
     resolved = [opening.resolve(name) for name in given]
@@ -295,7 +295,7 @@ def _outgoing(
     )
     if not quiet:
         show_outgoing(ref.repo_id, task.name, found)
-    say(f"own signals and verdicts on them: {place}")
+    info(f"own signals and verdicts on them: {place}")
     return found
 
 
@@ -307,8 +307,8 @@ def _judge_shard(
     for task in tasks:
         with live_table(f"{task.name}, shard {shard[0]} of {shard[1]}") as progress:
             n = runner.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
-        say(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {plural(n, 'unit')}")
-    say("When all are, the same command without --shard merges them.")
+        info(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {plural(n, 'unit')}")
+    info("When all are, the same command without --shard merges them.")
 
 
 def _evaluated(
@@ -332,7 +332,7 @@ def _evaluated(
     if until_width is None:
         folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
     if folder is not None:
-        say(f"{task.name}: evaluated before, and nothing has changed since")
+        info(f"{task.name}: evaluated before, and nothing has changed since")
         remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
@@ -350,15 +350,15 @@ def _evaluated(
         folder, entry, verdicts = _saved(out, result), result.entry, result.frame()
     page = folder / _REPORT
     if warning := polarity_warning(verdicts, labels, task):
-        say(f"Warning: {warning}")
+        info(f"Warning: {warning}")
     if not page.is_file():
         entry_report.write(page, entry, verdicts, suite)
     if not quiet:
         show(entry)
     if until_width is not None:
-        (say if quiet else show_text)(asked.told(entry, until_width))
+        (info if quiet else show_text)(asked.told(entry, until_width))
     if not quiet:
-        say(f"report: {page}\n")
+        info(f"report: {page}\n")
     return entry, folder
 
 

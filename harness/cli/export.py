@@ -42,7 +42,7 @@ def export(
     from harness.entries import export as exports
     from harness.entries import store
     from harness.entries.text import one_line
-    from harness.entries.validate import problems
+    from harness.entries.validate import validate_entry
     from harness.errors import BadInput, NotValid
     from harness.tasks import TASKS, find
 
@@ -55,7 +55,7 @@ def export(
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
-    if wrong := problems(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
+    if wrong := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
         raise NotValid(
             one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {quote(str(folder))}")
         )

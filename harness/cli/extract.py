@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.backends import Engine, engine_options
-from harness.cli.common import Opening, label_map_for, model_options, say
+from harness.cli.backends import EngineOptions, engine_options
+from harness.cli.common import ModelOptions, info, label_map_for, model_options
 from harness.cli.encodings import json_text
 from harness.cli.progress import progress_bar
 from harness.cli.selection import OutputPath
@@ -125,8 +125,8 @@ def extract(
     masks_only: bool,
     out: Path,
     label_map: Path | None,
-    opening: Opening,
-    engine: Engine,
+    opening: ModelOptions,
+    engine: EngineOptions,
     as_json: bool,
 ) -> None:
     """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
@@ -160,7 +160,7 @@ def extract(
     with engine.at_work(opening) as work:
         clips = open_corpus(corpus, task, split=split, limit=limit)
         if clips.choice is not None:
-            say(clips.choice)
+            info(clips.choice)
         classifier = work.open(opening.resolve(model))
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
         with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
@@ -174,18 +174,18 @@ def extract(
                 progress=step,
             )
     for note in clips.notes():
-        say(note)
+        info(note)
     if as_json:
         click.echo(json_text(to_json(record)), nl=False)
         return
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
-        say(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}")
+        info(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}")
     for found in record.sets:
-        say(f"{found.family}: {plural(found.n_sets, f'{found.kind} set')}")
+        info(f"{found.family}: {plural(found.n_sets, f'{found.kind} set')}")
     for skipped in record.skipped:
-        say(f"skipped {skipped.clip_id}: {skipped.why}")
-    say(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
+        info(f"skipped {skipped.clip_id}: {skipped.why}")
+    info(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
 
 
 _OF_A_RECIPE = ("dry_run", "only", "corpus_folders")

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.progress import live_table
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.cli.verification import Desk, Outcome
+    from harness.cli.verification import Outcome, VerificationSession
     from harness.dataset.suites import Suite
     from harness.entries.held_back import HeldBack
-    from harness.metrics.held_back import Lifts
+    from harness.metrics.held_back import LiftComparison
     from harness.schemas import Entry
     from harness.types import DatasetRef
 
@@ -53,15 +53,15 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
         )
 
 
-def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> Lifts | None:
+def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> LiftComparison | None:
     """The lifts of one candidate by its two entries, with their folders; None where none can be compared."""
     from harness.entries import store
-    from harness.metrics.held_back import Asked, compare
+    from harness.metrics.held_back import Answers, compare
 
-    return compare(*(Asked(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
+    return compare(*(Answers(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
 
 
-def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
+def show_lifts(model: str, task: str, lifts: LiftComparison | None) -> None:
     """The two lifts and their difference, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.types import MIN_SIGNALS
@@ -82,7 +82,7 @@ def show_lifts(model: str, task: str, lifts: Lifts | None) -> None:
     show_text(f"For this panel of {plural(n, 'reference')}: {', '.join(lifts.references)}")
 
 
-def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | None:
+def lifts_as_json(lifts: LiftComparison | None, signals: DatasetRef) -> dict[str, Any] | None:
     """What `--json` prints of them; None where none can be compared."""
     from harness.schemas import to_json
 
@@ -91,7 +91,9 @@ def lifts_as_json(lifts: Lifts | None, signals: DatasetRef) -> dict[str, Any] | 
     return {"signals": dataclasses.asdict(signals), **json.loads(to_json(lifts))}
 
 
-def with_held_back(outcomes: Sequence[Outcome], desk: Desk, suite: Suite, *, no_write: bool) -> list[Outcome]:
+def with_held_back(
+    outcomes: Sequence[Outcome], desk: VerificationSession, suite: Suite, *, no_write: bool
+) -> list[Outcome]:
     """Ask the models of entries that hold the held-back signals, too, and write what came of it.
 
     Args:
@@ -122,7 +124,7 @@ def with_held_back(outcomes: Sequence[Outcome], desk: Desk, suite: Suite, *, no_
     return done
 
 
-def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
+def _record(folder: Path, desk: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
     """What the model of an entry makes of the held-back signals; not asked again where it is known."""
     import shutil
 
@@ -147,5 +149,5 @@ def _record(folder: Path, desk: Desk, suite: Suite, no_write: bool) -> HeldBack:
     shutil.rmtree(work, ignore_errors=True)
     if record is None:
         raise BadInput(f"no reference of {suite.name} counts in both lifts: too few signals are held back")
-    say(f"{folder}: asked the held-back signals of {suite.name}")
+    info(f"{folder}: asked the held-back signals of {suite.name}")
     return record

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.selection import OutputPath
 
 
@@ -30,4 +30,4 @@ def invalidate(entry: Path, author: str, reason: str) -> None:
     if others:
         raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
     click.echo(str(notices.invalidate(folder, author, reason)))
-    say("Commit it; the board says it from its next build on.")
+    info("Commit it; the board says it from its next build on.")

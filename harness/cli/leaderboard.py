@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import Verbs
-from harness.cli.common import open_suite, say
+from harness.cli.common import info, open_suite
 from harness.cli.progress import progress_bars
 from harness.cli.selection import OutputPath
 
@@ -107,7 +107,7 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
         hint = likely(task, board.tasks)
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
     if not any(r.all_rows or r.anchors for r in board.rankings if task in (None, r.task)):
-        say("No entries yet: what is written has no rows.")
+        info("No entries yet: what is written has no rows.")
     data = exports.export(board, kind, task)
     if out is not None:
         replace_file(out, data)
@@ -195,12 +195,12 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
 
     if find_spec("gradio") is None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
-    from leaderboard.app.try_model import Limits, Shelf
+    from leaderboard.app.try_model import AppState, Limits
 
     suite, on_space = open_suite(signals), "SPACE_ID" in os.environ
     named = None if Path(submissions).exists() else split(submissions)
     board = _board(_entries(submissions), suite)
-    shelf = Shelf(
+    shelf = AppState(
         board=board,
         suite=suite,
         submissions_name=named[0] if named else None,
@@ -246,7 +246,7 @@ def _board(folder: Path, suite: Suite) -> Board:
         problems = validity.look(folders, suite, progress, root.cache())
         board = table.build(folder, suite, progress, problems)
     for line in board.left_out:
-        say(line)
+        info(line)
     return board
 
 
@@ -281,7 +281,7 @@ def _entries(submissions: str) -> Path:
     if not folder.exists() and split(submissions):
         folder = pull_request.submissions(submissions)
     for line in entries.unfetched(folder):
-        say(line)
+        info(line)
     return folder
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.progress import progress_bar
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.cli.backends import AtWork
-    from harness.cli.common import Opening
+    from harness.cli.backends import Backend
+    from harness.cli.common import ModelOptions
     from harness.dataset.corpora import Corpus
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
@@ -42,8 +42,8 @@ def outgoing(
     judges: Sequence[Checkpoint],
     search: str,
     place: Path,
-    opening: Opening,
-    work: AtWork,
+    opening: ModelOptions,
+    work: Backend,
 ) -> dict[str, Cell]:
     """Extract the candidate's signals from the clips of a suite and let the references judge them.
 
@@ -68,7 +68,7 @@ def outgoing(
     from harness.extract import SEARCHES, build_reference
 
     clips = list(suite.clips(task.name).values())
-    say(_estimate(classifier, clips, search))
+    info(_estimate(classifier, clips, search))
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
         build_reference.add(

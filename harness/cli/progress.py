@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.plurals import plural
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from harness.evaluation.runner import Progress
-    from harness.evaluation.running_score import Live, Now
+    from harness.evaluation.running_score import RunningScore, Snapshot
 
 SECONDS = 30.0
 """Between two lines."""
@@ -125,7 +125,7 @@ def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
             for pace in paces():
                 if not pace.is_done:
                     any_line = True
-                    say(pace.line())
+                    info(pace.line())
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
@@ -136,7 +136,7 @@ def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
         thread.join()
         for pace in paces():
             if pace.is_done and (any_line or every == _LOOK):
-                say(pace.line())
+                info(pace.line())
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def live_table(title: str) -> Iterator[Progress]:
 
     console, pace, looked = _console(), _Pace(title, None, "units", "units"), 0.0
 
-    def due(live: Live | None) -> bool:
+    def due(live: RunningScore | None) -> bool:
         nonlocal looked
         if live is None or time.monotonic() - looked < _LOOK:
             return False
@@ -228,7 +228,7 @@ def live_table(title: str) -> Iterator[Progress]:
 
     if not console.is_terminal:
 
-        def quiet_step(n: int, total: int, live: Live | None) -> None:
+        def quiet_step(n: int, total: int, live: RunningScore | None) -> None:
             count(n, total)
             if live is not None and due(live):
                 pace.note = _lift(live.now())
@@ -240,7 +240,7 @@ def live_table(title: str) -> Iterator[Progress]:
     row = bar.add_task(title, total=None, rate="")
     with Screen(bar, console=console, refresh_per_second=4) as screen:
 
-        def step(n: int, total: int, live: Live | None) -> None:
+        def step(n: int, total: int, live: RunningScore | None) -> None:
             count(n, total)
             bar.update(row, advance=n, total=total, rate=pace.rate())
             if live is not None and due(live):
@@ -263,7 +263,7 @@ def _bar(console: Console, *, transient: bool = False) -> Bar:
     return Progress(*columns, rate, TimeRemainingColumn(), console=console, transient=transient)
 
 
-def _lift(now: Now) -> str:
+def _lift(now: Snapshot) -> str:
     from leaderboard.formatting import interval, text
 
     lift = now.lift
@@ -274,7 +274,7 @@ _WIDE = 60
 """Columns from which on a terminal has room for the number of clips beside the estimates."""
 
 
-def _estimates(now: Now, width: int) -> Any:
+def _estimates(now: Snapshot, width: int) -> Any:
     from rich.table import Table
 
     from leaderboard.formatting import Kind, interval, text

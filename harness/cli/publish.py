@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import command_line, say
+from harness.cli.common import command_line, info
 from harness.cli.progress import progress_bar
 from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
 from harness.cli.selection import OutputPath
@@ -91,7 +91,7 @@ def publish(
     require_nothing_against(folder, [line for lines, _ in known for line in lines], bad)
     for task in suite.tasks:
         if task.name not in texts:
-            say(
+            info(
                 f"{task.name}: no data card given with --card; its corpus is named in the README, and no more"
             )
     forms = [
@@ -99,13 +99,13 @@ def publish(
         for target, (_, entries) in zip(targets, known, strict=True)
     ]
     for prepared in forms:
-        say(f"{prepared.root}: {plural(len(prepared.files), 'file')}, {prepared.n_bytes / 1e6:,.1f} MB")
+        info(f"{prepared.root}: {plural(len(prepared.files), 'file')}, {prepared.n_bytes / 1e6:,.1f} MB")
     if to is None:
         prepared_folders: list[dict[str, object]] = [
             {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in forms
         ]
         _print(prepared_folders, "folder", as_json)
-        say(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
+        info(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
     # What is held back goes first: once the public suite is there, so is what it is compared to.
     sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(forms[::-1], targets[::-1], strict=True)]
@@ -116,7 +116,7 @@ def publish(
     _print(published, "published", as_json)
     pinned = published[0]["published"]
     beside = "" if share is None else f" --held-back {published[1]['published']}"
-    say(
+    info(
         f"Tag {published[0]['tag']}. To evaluate a model on it:"
         f" goodenough evaluate MODEL --signals {pinned}{beside}"
     )
@@ -178,7 +178,7 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
         halves = hold_back.split(suite, share, seed, progress=lambda n: step(n, n))
     for task, held in halves.split.held_back.items():
         n = len(held) + len(halves.split.public[task])
-        say(f"{task}: {len(held)} of {n} clips are held back")
+        info(f"{task}: {len(held)} of {n} clips are held back")
     return halves
 
 

@@ -70,7 +70,9 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
             )
             continue
         path, entry = its
-        lines = validate.problems(path, suite.tasks, strict_files=False) or against.problems(path, suite)
+        lines = validate.validate_entry(path, suite.tasks, strict_files=False) or against.check_against_suite(
+            path, suite
+        )
         faults += [f"{path}: {line}" for line in lines]
         if not lines and entry.scorecard.known_answer != 1.0:
             faults.append(

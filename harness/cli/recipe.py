@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import Opening, say
-from harness.cli.recipe_work import Bench, Told, judged_by_all, source_of
+from harness.cli.common import ModelOptions, info
+from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judged_by_all, source_of
 
 if TYPE_CHECKING:
-    from harness.cli.backends import Engine
+    from harness.cli.backends import EngineOptions
     from harness.recipes.reading import Recipe
     from harness.tasks import Task
 
@@ -38,8 +38,8 @@ def follow(
     only: Sequence[str],
     corpus_folders: Sequence[str],
     dry_run: bool,
-    opening: Opening,
-    engine: Engine,
+    opening: ModelOptions,
+    engine: EngineOptions,
     as_json: bool,
 ) -> None:
     """Do what a recipe says, or say what it would cost.
@@ -69,7 +69,7 @@ def follow(
             passed_over[corpus.name] = f"{corpus.obtain}; then --corpus-folder {corpus.name}=FOLDER"
     for what, why in passed_over.items():
         if what not in {m.source for m in recipe.models} - set(chosen):
-            say(f"passed over, {what}: {why}")
+            info(f"passed over, {what}: {why}")
     if dry_run:
         from harness.cli.recipe_cost import show
 
@@ -89,9 +89,9 @@ def _made(
     chosen: Sequence[str],
     folders: dict[str, str],
     passed_over: dict[str, str],
-    opening: Opening,
-    engine: Engine,
-) -> list[Told]:
+    opening: ModelOptions,
+    engine: EngineOptions,
+) -> list[ReferenceStatus]:
     """What became of every reference."""
     from harness.recipes.pins import pinned
 
@@ -99,19 +99,19 @@ def _made(
     told = []
     with engine.at_work(opening) as work:
         for corpus in recipe.corpora:
-            each = [Told(corpus.name, m, pins.models.get(m), "failed") for m in chosen]
+            each = [ReferenceStatus(corpus.name, m, pins.models.get(m), "failed") for m in chosen]
             for one in each:
                 one.why = unpinned.get(corpus.name) or unpinned.get(one.model)
                 if why := passed_over.get(corpus.name) or passed_over.get(one.model):
                     one.state, one.why = "passed over", why
                 elif one.why is not None:
-                    say(f"failed, {one.model} on {corpus.name}: {one.why}")
+                    info(f"failed, {one.model} on {corpus.name}: {one.why}")
             told += each
             source = folders.get(corpus.name) or source_of(corpus, pins)
             place = out if len(recipe.corpora) == 1 else out / corpus.name
             todo = [one for one in each if one.why is None]
             if todo:
-                bench = Bench(recipe, task, corpus, source, place, out)
+                bench = RecipeRun(recipe, task, corpus, source, place, out)
                 judged_by_all(bench, list(bench.extracted(todo, work)), opening, work)
     return told
 
@@ -162,12 +162,12 @@ def _require_something(recipe: Recipe, chosen: Sequence[str], passed_over: dict[
             )
 
 
-def _end(told: Sequence[Told], out: Path) -> None:
+def _end(told: Sequence[ReferenceStatus], out: Path) -> None:
     from harness.errors import NotValid
 
     n = {state: sum(one.state == state for one in told) for state in ("extracted", "there", "passed over")}
     failed = [one for one in told if one.state == "failed"]
-    say(f"{out}: {n['extracted']} extracted, {n['there']} there before, {n['passed over']} passed over")
+    info(f"{out}: {n['extracted']} extracted, {n['there']} there before, {n['passed over']} passed over")
     if failed:
         first = failed[0]
         raise NotValid(

@@ -1,6 +1,6 @@
 """One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
 
-Public: Told, Bench, judged_by_all, source_of.
+Public: ReferenceStatus, RecipeRun, judged_by_all, source_of.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.common import class_names_for, label_map_for, say
+from harness.cli.common import class_names_for, info, label_map_for
 from harness.cli.progress import progress_bar
 from harness.plurals import plural
 
 if TYPE_CHECKING:
-    from harness.cli.backends import AtWork
-    from harness.cli.common import Opening
+    from harness.cli.backends import Backend
+    from harness.cli.common import ModelOptions
     from harness.dataset.corpora import Corpus
     from harness.extract.search import Search
     from harness.manifest import CorpusRef
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Told:
+class ReferenceStatus:
     """What became of one reference."""
 
     corpus: str
@@ -52,7 +52,7 @@ class _Ready:
 
     checkpoint: Checkpoint
     label_map: Path | None
-    told: Told
+    told: ReferenceStatus
 
 
 def source_of(corpus: RecipeCorpus, pins: Pins) -> str:
@@ -62,7 +62,7 @@ def source_of(corpus: RecipeCorpus, pins: Pins) -> str:
 
 
 @dataclass(frozen=True)
-class Bench:
+class RecipeRun:
     """One corpus, and the signals folder that is made of it."""
 
     recipe: Recipe
@@ -72,7 +72,7 @@ class Bench:
     place: Path
     out: Path
 
-    def extracted(self, todo: Sequence[Told], work: AtWork) -> Iterator[_Ready]:
+    def extracted(self, todo: Sequence[ReferenceStatus], work: Backend) -> Iterator[_Ready]:
         """Every model that has its signals in the folder, after it was seen to."""
         from harness.errors import BadCorpus
         from harness.models import checkpoints
@@ -82,7 +82,7 @@ class Bench:
         except BadCorpus as error:
             for told in todo:
                 told.why = str(error)
-            say(f"failed, corpus {self.corpus.name}: {error}")
+            info(f"failed, corpus {self.corpus.name}: {error}")
             return
         identity = cache(lambda: corpus.ref(list(corpus.clips(self.task))))
         models = {m.source: m for m in self.recipe.models}
@@ -94,9 +94,9 @@ class Bench:
                 self._see_to(ready, models[told.model], corpus, identity, work)
                 yield ready
         for note in corpus.notes():
-            say(f"{self.corpus.name}: {note}")
+            info(f"{self.corpus.name}: {note}")
         for skipped in corpus.skipped:
-            say(f"{self.corpus.name}: skipped {skipped.clip_id}: {skipped.why}")
+            info(f"{self.corpus.name}: skipped {skipped.clip_id}: {skipped.why}")
 
     def _opened(self) -> Corpus:
         from harness.dataset.corpora import Columns, open_corpus
@@ -107,11 +107,11 @@ class Bench:
             self.source, self.task, split=said.split, limit=self.recipe.limit, columns=columns
         )
         if corpus.choice is not None:
-            say(f"{said.name}: {corpus.choice}")
+            info(f"{said.name}: {corpus.choice}")
         if corpus.licence is None:
             corpus.licence = said.licence
         elif said.licence is not None and corpus.licence != said.licence:
-            say(f"{said.name}: its licence is {corpus.licence}, where the recipe says {said.licence}")
+            info(f"{said.name}: its licence is {corpus.licence}, where the recipe says {said.licence}")
         return corpus
 
     def _label_map(self, model: RecipeModel, checkpoint: Checkpoint) -> Path | None:
@@ -139,7 +139,7 @@ class Bench:
         model: RecipeModel,
         corpus: Corpus,
         identity: Callable[[], CorpusRef],
-        work: AtWork,
+        work: Backend,
     ) -> None:
         """Extract what is not there yet."""
         from harness.dataset import licences
@@ -158,7 +158,7 @@ class Bench:
         classifier = work.open(ready.checkpoint)
         if classifier.facts.sample_rate_hz != model.sample_rate_hz:
             hears = f"{classifier.facts.sample_rate_hz:,} Hz, where the recipe says {model.sample_rate_hz:,}"
-            say(f"{told.model} expects {hears}")
+            info(f"{told.model} expects {hears}")
         locked = not self.corpus.redistributable or licences.problem(corpus.name, corpus.licence)
         with progress_bar(f"{ref.repo_id} on {self.corpus.name}", len(corpus), "queries") as step:
             record = build_reference.add(
@@ -171,13 +171,13 @@ class Bench:
             )
         told.state = "extracted"
         counts = ", ".join(f"{c.n_signals} {c.family}" for c in record.counts)
-        say(f"{told.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
+        info(f"{told.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
 
 
 class _reported:  # noqa: N801 - reads as a statement
     """What goes wrong with one model is put down, and the others go on; a cluster's trouble is not one's."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: ReferenceStatus) -> None:
         self.told = told
 
     def __enter__(self) -> None:
@@ -189,11 +189,11 @@ class _reported:  # noqa: N801 - reads as a statement
         if not isinstance(error, BadInput | NotValid) or isinstance(error, BadCluster):
             return False
         self.told.state, self.told.why = "failed", str(error)
-        say(f"failed, {self.told.model}: {' '.join(str(error).split())}")
+        info(f"failed, {self.told.model}: {' '.join(str(error).split())}")
         return True
 
 
-def judged_by_all(bench: Bench, ready: Sequence[_Ready], opening: Opening, work: AtWork) -> None:
+def judged_by_all(bench: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, work: Backend) -> None:
     """Everybody's verdicts on all signals; those on an earlier state of the folder go."""
     from harness.cli.cached_evaluation import evaluate_cached
     from harness.dataset.paths import VERDICTS
@@ -219,7 +219,7 @@ def judged_by_all(bench: Bench, ready: Sequence[_Ready], opening: Opening, work:
             shutil.rmtree(folder)
     only = "" if bench.corpus.redistributable else " --masks-only"
     publish = f"goodenough publish {quote(str(bench.place))}{only}"
-    say(f"{bench.place}: {plural(len(kept), 'reference')}; to publish: {publish}")
+    info(f"{bench.place}: {plural(len(kept), 'reference')}; to publish: {publish}")
 
 
 def _searches(recipe: Recipe) -> list[Search]:

@@ -11,7 +11,7 @@ from harness.cli.progress import live_table
 from harness.cli.selection import OutputPath, require_needed
 
 if TYPE_CHECKING:
-    from harness.cli.verification import Desk
+    from harness.cli.verification import VerificationSession
     from harness.entries.verification import Verification
 
 
@@ -55,7 +55,7 @@ def reproduce(
     Exit code 0: it holds. 1: it does not, or is not valid, or this machine is at fault. 2: it could not be
     asked.
     """
-    from harness.cli.verification import Desk, Outcome, finish
+    from harness.cli.verification import Outcome, VerificationSession, finish
     from harness.disk import refuse_package
     from harness.entries import store, verification
     from harness.errors import BadInput
@@ -68,7 +68,7 @@ def reproduce(
         raise BadInput(line)
     if not no_write:
         refuse_package(folder)
-    desk = Desk.of([model] if model else [], references, signals)
+    desk = VerificationSession.of([model] if model else [], references, signals)
     require_needed(desk.models, desk.references, [folder])
     problems = desk.problems(folder)
     found = None if problems or no_write else verification.read(folder)
@@ -79,7 +79,7 @@ def reproduce(
 
 
 def _asked(
-    folder: Path, desk: Desk, out: Path, no_write: bool
+    folder: Path, desk: VerificationSession, out: Path, no_write: bool
 ) -> tuple[tuple[str, ...], Verification | None]:
     import contextlib
     import shutil
@@ -91,7 +91,7 @@ def _asked(
     entry = store.read(folder)
     checkpoint = desk.checkpoint_of(entry)
     suite = desk.suite_of(entry)
-    if problems := suite_check.problems(folder, suite):
+    if problems := suite_check.check_against_suite(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
     machine = desk.machine(suite, task, checkpoint)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.backends import Here
+from harness.cli.backends import LocalBackend
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import Opening, checkpoint_of, model_options, open_suite, say
+from harness.cli.common import ModelOptions, checkpoint_of, info, model_options, open_suite
 from harness.cli.encodings import json_text
 from harness.cli.progress import waiting
 from harness.cli.selection import OutputPath, named_tasks
@@ -36,7 +36,7 @@ def study(
     recompute: bool,
     out: Path,
     label_map: Path | None,
-    opening: Opening,
+    opening: ModelOptions,
     as_json: bool,
 ) -> None:
     """Study a suite: transfer matrix, flat-earthers, information, price of agreement, figures, sounds.
@@ -57,7 +57,7 @@ def study(
     done = []
     for task in tasks:
         answered = _answered(suite, task, further, recompute, out, label_map, opening)
-        say(f"{task.name}: {plural(len(answered), 'model')}, counting")
+        info(f"{task.name}: {plural(len(answered), 'model')}, counting")
         with waiting(f"{task.name}: counting"):
             done.append((study_of(suite, task, answered), answered))
     with waiting("writing the report"):
@@ -72,7 +72,7 @@ def study(
             click.echo(f"{found.task}, family {family.family}")
             for sentence in sentences(found, family):
                 click.echo(f"  {sentence}")
-    say(f"report: {path}")
+    info(f"report: {path}")
 
 
 def _answered(
@@ -82,7 +82,7 @@ def _answered(
     recompute: bool,
     out: Path,
     label_map: Path | None,
-    opening: Opening,
+    opening: ModelOptions,
 ) -> list[Answered]:
     """Every reference, and the further models that speak the task's labels, with their verdicts."""
     from harness.entries import store
@@ -96,7 +96,7 @@ def _answered(
         if folder is None:
             checkpoint = checkpoint_of(reference.model, further, suite, "--model")
             folder = evaluate_cached(
-                checkpoint, suite, task, out / "entries", label_map, opening, Here(opening)
+                checkpoint, suite, task, out / "entries", label_map, opening, LocalBackend(opening)
             )
         found.append((store.read(folder), store.verdicts(folder)))
     weights = {entry.model.weights_sha256 for entry, _ in found}
@@ -105,10 +105,10 @@ def _answered(
             continue
         try:
             folder = evaluate_cached(
-                checkpoint, suite, task, out / "entries", label_map, opening, Here(opening)
+                checkpoint, suite, task, out / "entries", label_map, opening, LocalBackend(opening)
             )
         except BadLabels as error:
-            say(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
+            info(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
             continue
         found.append((store.read(folder), store.verdicts(folder)))
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.selection import OutputPath
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def submit(
     """  # noqa: D301
     from harness.entries import store
     from harness.entries.text import one_line
-    from harness.entries.validate import problems
+    from harness.entries.validate import validate_entry
     from harness.errors import NotValid
     from harness.hub.pushing import require_token
     from harness.tasks import TASKS, find
@@ -64,7 +64,7 @@ def submit(
     _check_options(result_dir, to, into, model_card)
     folders = _fetched(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
-    found = {str(folder): problems(folder, tasks, strict_files=False) for folder in folders}
+    found = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
     told: dict[str, Any] = {
         "n_invalid": sum(map(bool, found.values())),
         "entries": [{"path": path, "problems": lines} for path, lines in found.items()],
@@ -97,7 +97,7 @@ def submit(
     if told["n_invalid"]:
         raise NotValid(f"{told['n_invalid']} of {len(found)} entries not valid; nothing was sent or copied")
     if into is not None:
-        say(f"Next: git add {into}, commit, and open a pull request.")
+        info(f"Next: git add {into}, commit, and open a pull request.")
 
 
 def _check_options(result_dir: Path, to: str | None, into: Path | None, model_card: bool) -> None:
@@ -131,7 +131,7 @@ def _fetched(folders: Sequence[Path]) -> list[Path]:
     if len(lines) == len(folders):
         raise BadInput(lines[folders[0]])
     for line in lines.values():
-        say(f"left out: {line}")
+        info(f"left out: {line}")
     return [folder for folder in folders if folder not in lines]
 
 
@@ -142,13 +142,13 @@ def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
     for folder in folders:
         place = into / store.read(folder).path
         if line := store.unfetched(place):
-            say(f"not compared with what is there already: {line}")
+            info(f"not compared with what is there already: {line}")
             continue
         there = (place / store.ENTRY).exists()
         place = store.file_into(folder, into)
         filed.append({"from": str(folder), "to": str(place), "already_there": there})
         if there:
-            say(f"{place} was there already, and is the same")
+            info(f"{place} was there already, and is the same")
     return filed
 
 
@@ -158,14 +158,14 @@ def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]
 
     planned = pull_request.plan(folders, to)
     for path in planned.there:
-        say(f"{path} is in {to} already, and is the same")
+        info(f"{path} is in {to} already, and is the same")
     if not planned.entries:
         return []
     _show(planned)
     if not _agreed(f"Open a pull request on {to}?", yes):
         return []
     offer = pull_request.offer(planned)
-    say("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
+    info("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
     return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
 
 
@@ -183,9 +183,9 @@ def _offered_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any
 
 
 def _show(planned: Plan) -> None:
-    say(f"To {planned.repository} would go, {planned.n_bytes / 1e6:.2f} MB in all:")
+    info(f"To {planned.repository} would go, {planned.n_bytes / 1e6:.2f} MB in all:")
     for path, source in planned.files.items():
-        say(f"  {path}  {source.stat().st_size:,} bytes")
+        info(f"  {path}  {source.stat().st_size:,} bytes")
 
 
 def _agreed(question: str, yes: bool) -> bool:
@@ -202,5 +202,5 @@ def _agreed(question: str, yes: bool) -> bool:
         raise BadInput("nothing was sent: there is nobody to ask; to send without being asked add --yes")
     if click.confirm(question, err=True):
         return True
-    say("Nothing was sent.")
+    info("Nothing was sent.")
     return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.common import command_line, say
+from harness.cli.common import command_line, info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
         if _is_reference(suite, entry.model, entry.task) and entry.scorecard.known_answer == 1.0:
             place = store.copy(folder, suite.root / VERDICTS)
             if not as_json:
-                say(f"{entry.task}: its verdicts are in {place}")
+                info(f"{entry.task}: its verdicts are in {place}")
 
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
@@ -88,7 +88,7 @@ def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) ->
         and not (suite.root / VERDICTS / entry.path / "entry.json").is_file()
     ]
     if missing and not as_json:
-        say(
+        info(
             f"{results[0][0].model.repo_id} is a reference of {suite.root}; to keep its verdicts there, where"
             f" the matrix and publish look for them: {command_line()} --update-suite"
         )

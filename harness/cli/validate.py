@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import say
+from harness.cli.common import info
 from harness.cli.progress import progress_bar
 from harness.plurals import plural
 
@@ -42,7 +42,7 @@ def validate(
     from harness.dataset.suites import load
     from harness.entries import store, suite_check
     from harness.entries.text import one_line
-    from harness.entries.validate import problems, strays
+    from harness.entries.validate import strays, validate_entry
     from harness.errors import NotValid
     from harness.tasks import TASKS, find
 
@@ -52,8 +52,10 @@ def validate(
     lines_of = {}
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
-            lines = problems(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-            lines_of[str(folder)] = lines or ([] if suite is None else suite_check.problems(folder, suite))
+            lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+            lines_of[str(folder)] = lines or (
+                [] if suite is None else suite_check.check_against_suite(folder, suite)
+            )
             step(1, 1)
     stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
     n_invalid = sum(map(bool, lines_of.values()))
@@ -74,7 +76,7 @@ def validate(
         raise NotValid(
             f"{n_invalid} of {len(lines_of)} entries not valid, {plural(len(stray), 'problem')} beside them"
         )
-    say(f"{len(lines_of)} of {len(lines_of)} entries valid")
+    info(f"{len(lines_of)} of {len(lines_of)} entries valid")
 
 
 def _is_submissions(path: Path, depth: int = 0) -> bool:

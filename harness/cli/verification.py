@@ -2,7 +2,7 @@
 
 Nothing an entry names is run but weights: models are opened without their code, on the processor.
 
-Public: Desk, Unavailable, Outcome, base_of, told, finish.
+Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, open_suite, say
+from harness.cli.common import checkpoint_of, info, open_suite
 from harness.cli.progress import waiting
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
@@ -60,7 +60,7 @@ class Outcome:
 
 
 @dataclass
-class Desk:
+class VerificationSession:
     """What the user named, and what was opened for one entry and serves the next."""
 
     models: tuple[Checkpoint, ...]
@@ -75,7 +75,7 @@ class Desk:
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, models: Sequence[str], references: Sequence[str], signals: str | None) -> Desk:
+    def of(cls, models: Sequence[str], references: Sequence[str], signals: str | None) -> VerificationSession:
         """Open what the user named.
 
         Raises:
@@ -98,12 +98,12 @@ class Desk:
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
         from harness.entries import store, validate_facts
-        from harness.entries.validate import problems
+        from harness.entries.validate import validate_entry
         from harness.tasks import TASKS
 
         own = self.signals.tasks if self.signals else ()
         tasks = {task.name: task for task in (*own, *TASKS.values())}
-        lines = problems(folder, list(tasks.values()), strict_files=False)
+        lines = validate_entry(folder, list(tasks.values()), strict_files=False)
         return tuple(lines or validate_facts.ahead(store.read(folder)))
 
     def suite_of(self, entry: Entry) -> Suite:
@@ -200,7 +200,7 @@ class Desk:
         if key not in self._machines:
             self._machines[key] = self._asked(suite, task, candidate)
             if isinstance(missing := self._machines[key], str):
-                say(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
+                info(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
         return self._machines[key]
 
     def _asked(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
@@ -263,7 +263,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
     else:
         for outcome in outcomes:
-            for line in told(outcome):
+            for line in outcome_lines(outcome):
                 click.echo(line)
     n, broken = (
         len(outcomes),
@@ -278,10 +278,10 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
             f"{len(refused)} of {n} entries could not be asked again: {refused[0].path}: {refused[0].refusal}"
         )
     left = f", {n_left} cannot be asked again here" if n_left else ""
-    say(f"{n - n_left} of {n} entries hold{left}")
+    info(f"{n - n_left} of {n} entries hold{left}")
 
 
-def told(outcome: Outcome) -> list[str]:
+def outcome_lines(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
     from harness.entries.text import one_line
     from harness.submit.lookups import STATED
@@ -305,7 +305,7 @@ def told(outcome: Outcome) -> list[str]:
     lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
     if (held := outcome.held_back) is not None:
         rates = (held.lift, held.held_back_lift, held.difference)
-        lift, other, difference = (formatting.told(rate, "difference") for rate in rates)
+        lift, other, difference = (formatting.format_estimate(rate, "difference") for rate in rates)
         lines.append(f"held-back lift {other}; public lift {lift}; difference {difference}")
     if outcome.stated:
         lines.append(f"{STATED}: {'; '.join(f'{name} {value}' for name, value in outcome.stated.items())}")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import open_suite, say
+from harness.cli.common import info, open_suite
 from harness.cli.progress import live_table
 from harness.cli.selection import require_needed
 
 if TYPE_CHECKING:
-    from harness.cli.verification import Desk, Outcome
+    from harness.cli.verification import Outcome, VerificationSession
     from harness.entries.verification import Verification
 
 
@@ -81,7 +81,7 @@ def verify(
     asked.
     """
     from harness.cli.held_back import with_held_back
-    from harness.cli.verification import Desk, base_of, finish, random_base
+    from harness.cli.verification import VerificationSession, base_of, finish, random_base
     from harness.disk import refuse_package
     from harness.entries import store
     from harness.entries.verification import BASE
@@ -95,20 +95,20 @@ def verify(
     folders = store.find_all(paths)
     for folder in [] if no_write else folders:
         refuse_package(folder)
-    desk = Desk.of(models, references, signals)
+    desk = VerificationSession.of(models, references, signals)
     require_needed(desk.models, desk.references, folders)
     unpublished = None if held_back is None else open_suite(held_back)
     bases = {folder: base or base_of(folder) for folder in folders}
     fallback = random_base()
     outcomes = [_outcome(folder, desk, at or fallback, k, no_write) for folder, at in bases.items()]
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
-        say(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
+        info(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
     if unpublished is not None:
         outcomes = with_held_back(outcomes, desk, unpublished, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 
-def _outcome(folder: Path, desk: Desk, base: str, k: int, no_write: bool) -> Outcome:
+def _outcome(folder: Path, desk: VerificationSession, base: str, k: int, no_write: bool) -> Outcome:
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
     from harness.errors import BadInput
@@ -136,7 +136,9 @@ def _stands(before: Verification, base: str) -> bool:
     return before.base == base or before.kind == "reproduced" or not before.holds
 
 
-def _asked(folder: Path, desk: Desk, base: str, k: int) -> tuple[tuple[str, ...], Verification | None]:
+def _asked(
+    folder: Path, desk: VerificationSession, base: str, k: int
+) -> tuple[tuple[str, ...], Verification | None]:
     """The verification of a valid entry; or what is wrong with it, by its suite."""
     from harness.entries import store, suite_check
     from harness.submit.replay import rerun
@@ -144,7 +146,7 @@ def _asked(folder: Path, desk: Desk, base: str, k: int) -> tuple[tuple[str, ...]
     entry = store.read(folder)
     checkpoint = desk.checkpoint_of(entry)
     suite = desk.suite_of(entry)
-    if problems := suite_check.problems(folder, suite):
+    if problems := suite_check.check_against_suite(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
     machine = desk.machine(suite, task, checkpoint)

@@ -2,7 +2,7 @@
 
 Ray is told to keep quiet: its own talk would end up among the data on stdout.
 
-Public: Door, Hired, Lost, require.
+Public: Door, RayWorker, WorkerLost, require.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from harness.cluster.resources import Node, Shape
+from harness.cluster.resources import Node, WorkerSpec
 from harness.cluster.worker import Message, Worker
 from harness.errors import BadCluster, GoodenoughError
 
@@ -26,11 +26,11 @@ _STORE_BYTES = 1 << 29
 """Memory for what is on its way between processes, where the cluster is ours: a few clips for each worker."""
 
 
-class Lost(Exception):
+class WorkerLost(Exception):
     """A worker is gone, or cannot be reached; the text says why."""
 
 
-class Hired:
+class RayWorker:
     """A worker on the cluster: one piece of work at a time, message by message."""
 
     def __init__(self, handle: Any) -> None:
@@ -43,7 +43,7 @@ class Hired:
         try:
             self.stream = getattr(self._handle, method).options(num_returns="streaming").remote(*arguments)
         except _lost() as error:
-            raise Lost(_reason(error)) from None
+            raise WorkerLost(_reason(error)) from None
 
     def next(self) -> Message | None:
         """The next message, which is waited for; None when the work is done.
@@ -64,7 +64,7 @@ class Hired:
                 raise error.cause from None
             raise
         except _lost() as error:
-            raise Lost(_reason(error)) from None
+            raise WorkerLost(_reason(error)) from None
         return message
 
     def dismiss(self) -> None:
@@ -101,7 +101,7 @@ class Door:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return [Node(float(has.get("CPU", 0)), float(has.get("GPU", 0))) for has in alive]
 
-    def hire(self, shape: Shape) -> Hired:
+    def hire(self, shape: WorkerSpec) -> RayWorker:
         """One worker more; it may have to wait for its place."""
         import ray
 
@@ -115,9 +115,9 @@ class Door:
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": threads},
         )
-        return Hired(options.remote())
+        return RayWorker(options.remote())
 
-    def ready(self, hired: Sequence[Hired], seconds: float) -> Hired | None:
+    def ready(self, hired: Sequence[RayWorker], seconds: float) -> RayWorker | None:
         """One of some workers at work that has a message, or is done; None when none has within the time."""
         import ray
 

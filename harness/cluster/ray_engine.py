@@ -8,7 +8,7 @@ The unit of extraction is a clip, a few of which are given out together; that of
 asked about one clip. Masks and classes are those of a run on one machine, unless a lead is within rounding of
 MIN_MARGIN; logits may differ in their last bits, as they do between batch sizes.
 
-Public: spread, Spread.
+Public: ray_engine, RayEngine.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.cluster.ray_client import require
-from harness.cluster.resources import Wishes
+from harness.cluster.resources import ResourceRequest
 from harness.cluster.worker import About, Model, Signals, folder_of
-from harness.cluster.worker_pool import Crew, Piece
+from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
@@ -47,9 +47,9 @@ _MOST_CLIPS = 8
 
 
 @contextmanager
-def spread(
-    wishes: Wishes, *, device: str | None, batch_size: int, dtype: str, say: Callable[[str], None]
-) -> Iterator[Spread]:
+def ray_engine(
+    wishes: ResourceRequest, *, device: str | None, batch_size: int, dtype: str, say: Callable[[str], None]
+) -> Iterator[RayEngine]:
     """Models at work on a cluster, which is joined or started when the first is asked something.
 
     Args:
@@ -63,17 +63,17 @@ def spread(
         BadCluster: ray is not installed.
     """
     require()
-    crew = Crew(wishes, device, say)
+    crew = WorkerPool(wishes, device, say)
     try:
-        yield Spread(crew, batch_size, dtype)
+        yield RayEngine(crew, batch_size, dtype)
     finally:
         crew.close()
 
 
-class Spread:
-    """Models at work on a cluster. Made by `spread`."""
+class RayEngine:
+    """Models at work on a cluster. Made by `ray_engine`."""
 
-    def __init__(self, crew: Crew, batch_size: int, dtype: str) -> None:
+    def __init__(self, crew: WorkerPool, batch_size: int, dtype: str) -> None:
         self.crew = crew
         self._batch_size, self._dtype = batch_size, dtype
 
@@ -124,9 +124,9 @@ class Spread:
         signals = Signals(suite.name, commit, folder, sha256)
         asked: dict[str, Unit] = {}
 
-        def pieces() -> Iterator[Piece]:
+        def pieces() -> Iterator[WorkItem]:
             for block in blocks:
-                piece = Piece({unit.key: unit for unit in block})
+                piece = WorkItem({unit.key: unit for unit in block})
                 asked.update(piece.left)
                 yield piece
 
@@ -139,19 +139,19 @@ class Spread:
                 for key, one in zip(keys, said, strict=True)
             ]
 
-    def _chunks(self, clips: Sequence[Clip]) -> Iterator[Piece]:
+    def _chunks(self, clips: Sequence[Clip]) -> Iterator[WorkItem]:
         start = 0
         while start < len(clips):
             share = math.ceil((len(clips) - start) / (2 * self.crew.shape.workers))
             some = clips[start : start + min(_MOST_CLIPS, share)]
-            yield Piece({clip.clip_id: clip for clip in some})
+            yield WorkItem({clip.clip_id: clip for clip in some})
             start += len(some)
 
 
 class _Far(Classifier):
     """A model that is loaded on workers only; here it is known, and can be asked for logits."""
 
-    def __init__(self, crew: Crew, model: Model) -> None:
+    def __init__(self, crew: WorkerPool, model: Model) -> None:
         self.model = model
         self._crew = crew
         about: About = self._ask("describe", (), model.ref.repo_id)
@@ -176,6 +176,6 @@ class _Far(Classifier):
     def _ask(self, method: str, context: tuple[Any, ...], item: Any) -> Any:
         """What some worker says of a single item."""
         ((_, said),) = self._crew.run(
-            method, self.model, context, iter([Piece({self.model.ref.repo_id: item})])
+            method, self.model, context, iter([WorkItem({self.model.ref.repo_id: item})])
         )
         return said

@@ -3,7 +3,7 @@
 Conventions: GPUs of a worker are a fraction of one card, 0 to 1: a model lies on one card, and several small
 ones may share it. CPUs of a worker are also the threads that it computes with.
 
-Public: Wishes, Node, Shape, shape_of.
+Public: ResourceRequest, Node, WorkerSpec, shape_of.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.plurals import plural
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ResourceRequest:
     """What a user asks of a cluster; None leaves it to us."""
 
     address: str | None = None
@@ -48,7 +48,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Shape:
+class WorkerSpec:
     """The workers of a run."""
 
     workers: int
@@ -66,7 +66,7 @@ class Shape:
         return max(1, int(self.cpus))
 
 
-def shape_of(wishes: Wishes, nodes: Sequence[Node], device: str | None) -> Shape:
+def shape_of(wishes: ResourceRequest, nodes: Sequence[Node], device: str | None) -> WorkerSpec:
     """The workers of a run on a cluster.
 
     Args:
@@ -111,4 +111,4 @@ def shape_of(wishes: Wishes, nodes: Sequence[Node], device: str | None) -> Shape
             f" {n_cpus:g} CPUs and {n_gpus:g} GPUs, for {room(cpus)} of them; ask for fewer with --workers,"
             " or less for each with --cpus-per-worker or --gpus-per-worker"
         )
-    return Shape(workers, cpus, gpus, device or ("cuda" if gpus else "cpu"))
+    return WorkerSpec(workers, cpus, gpus, device or ("cuda" if gpus else "cpu"))

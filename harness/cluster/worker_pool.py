@@ -4,7 +4,7 @@ What a worker has sent stays; the rest of its piece is given out again, first of
 hired in its place. A piece over which workers keep dying is named and ends the run: what was finished by then
 is with whoever asked for it.
 
-Public: Crew, Piece.
+Public: WorkerPool, WorkItem.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.ray_client import Door, Hired, Lost
-from harness.cluster.resources import Shape, Wishes, shape_of
+from harness.cluster.ray_client import Door, RayWorker, WorkerLost
+from harness.cluster.resources import ResourceRequest, WorkerSpec, shape_of
 from harness.cluster.worker import Model, own_build
 from harness.errors import BadCluster
 
@@ -27,7 +27,7 @@ _PATIENCE_S = 600.0
 
 
 @dataclass
-class Piece:
+class WorkItem:
     """Work for one worker."""
 
     left: dict[str, Any]
@@ -37,19 +37,19 @@ class Piece:
 
 
 @dataclass
-class _Post:
+class _WorkerSlot:
     """A place in the crew."""
 
-    worker: Hired
-    piece: Piece | None = None
+    worker: RayWorker
+    piece: WorkItem | None = None
     who: str = ""
     """Process and host; empty before it has greeted."""
 
 
-class Crew:
+class WorkerPool:
     """Workers on a cluster, hired when there is something to do."""
 
-    def __init__(self, wishes: Wishes, device: str | None, say: Callable[[str], None]) -> None:
+    def __init__(self, wishes: ResourceRequest, device: str | None, say: Callable[[str], None]) -> None:
         """Take down what is wished; nothing is started yet.
 
         Args:
@@ -59,14 +59,14 @@ class Crew:
         """
         self._wishes, self._device, self._say = wishes, device, say
         self._door: Door | None = None
-        self._shape: Shape | None = None
-        self._posts: list[_Post] = []
+        self._shape: WorkerSpec | None = None
+        self._posts: list[_WorkerSlot] = []
         self._n_failed = 0
         self.pids: dict[int, str] = {}
         """Processes at work, with their hosts."""
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> WorkerSpec:
         """The workers there are; the cluster is joined or started for it.
 
         Raises:
@@ -78,7 +78,7 @@ class Crew:
         return self._shape
 
     def run(
-        self, method: str, model: Model, context: tuple[Any, ...], pieces: Iterator[Piece]
+        self, method: str, model: Model, context: tuple[Any, ...], pieces: Iterator[WorkItem]
     ) -> Iterator[Any]:
         """Have pieces worked on.
 
@@ -100,21 +100,21 @@ class Crew:
             return  # nobody is hired where there is nothing to do
         again = deque([first])
         try:
-            while self._deal(method, model, context, pieces, again):
+            while self._assign(method, model, context, pieces, again):
                 post = self._next()
                 if post is None:
                     continue
                 try:
                     message = post.worker.next()
                     if message is None and post.piece is not None and post.piece.left:
-                        raise Lost("it ended before its work was done")
-                except Lost as why:
-                    self._mourn(post, str(why), again)
+                        raise WorkerLost("it ended before its work was done")
+                except WorkerLost as why:
+                    self._requeue(post, str(why), again)
                     continue
                 if message is None:
                     post.piece = None
                 elif post.piece is None:
-                    self._welcome(post, *message[1])
+                    self._register(post, *message[1])
                 else:
                     for key in message[0]:
                         del post.piece.left[key]
@@ -130,13 +130,13 @@ class Crew:
         if self._door is not None:
             self._door.close()
 
-    def _deal(
+    def _assign(
         self,
         method: str,
         model: Model,
         context: tuple[Any, ...],
-        pieces: Iterator[Piece],
-        again: deque[Piece],
+        pieces: Iterator[WorkItem],
+        again: deque[WorkItem],
     ) -> bool:
         """Give whoever is free a piece; whether anything is still to come."""
         while len(self._posts) < self.shape.workers:
@@ -148,14 +148,14 @@ class Crew:
             post.piece = piece
             try:
                 post.worker.begin(method, model, *context, list(piece.left.values()))
-            except Lost as why:
-                self._mourn(post, str(why), again)
+            except WorkerLost as why:
+                self._requeue(post, str(why), again)
         busy = any(post.piece is not None for post in self._posts)
         if not busy and not again and (piece := next(pieces, None)) is not None:
             again.append(piece)  # for whoever is hired in place of those who died
         return busy or bool(again)
 
-    def _next(self) -> _Post | None:
+    def _next(self) -> _WorkerSlot | None:
         """Someone who has something to say; None where that takes long, or nobody is at work."""
         assert self._door is not None  # noqa: S101 - joined when the first was hired
         at_work = {id(post.worker): post for post in self._posts if post.worker.stream is not None}
@@ -172,19 +172,19 @@ class Crew:
     def _hire(self, model: Model) -> None:
         shape = self.shape
         assert self._door is not None  # noqa: S101 - joined by `shape`
-        post = _Post(self._door.hire(shape))
+        post = _WorkerSlot(self._door.hire(shape))
         self._posts.append(post)
         try:
             post.worker.begin("greet", own_build(), model)
-        except Lost as why:
-            self._mourn(post, str(why), deque())
+        except WorkerLost as why:
+            self._requeue(post, str(why), deque())
 
-    def _welcome(self, post: _Post, pid: int, host: str) -> None:
+    def _register(self, post: _WorkerSlot, pid: int, host: str) -> None:
         post.who = f"process {pid} on {host}"
         self.pids[pid] = host
         self._n_failed = 0
 
-    def _mourn(self, post: _Post, why: str, again: deque[Piece]) -> None:
+    def _requeue(self, post: _WorkerSlot, why: str, again: deque[WorkItem]) -> None:
         """A worker is gone: its piece is given out again, its place will be filled."""
         who, piece = post.who, post.piece
         self._dismiss(post)
@@ -210,7 +210,7 @@ class Crew:
         self._say(f"worker {who} died; {named} will be given out again")
         again.appendleft(piece)
 
-    def _dismiss(self, post: _Post) -> None:
+    def _dismiss(self, post: _WorkerSlot) -> None:
         self._posts.remove(post)
         post.worker.dismiss()
         self.pids = {pid: host for pid, host in self.pids.items() if post.who != f"process {pid} on {host}"}

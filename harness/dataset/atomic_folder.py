@@ -4,7 +4,7 @@ A new file is `<path>.new` until the new manifest, `manifest.json.new`, is whole
 holds, and whoever opens the folder next finishes the renaming. A kill at any moment leaves the folder as it
 was or as it will be.
 
-Public: alone, settle, new, NEW_MANIFEST.
+Public: lock_folder, commit_pending, new, NEW_MANIFEST.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def new(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def alone(root: Path, option: str) -> Iterator[None]:
+def lock_folder(root: Path, option: str) -> Iterator[None]:
     """Hold a folder against other processes, and finish what a killed one left half renamed.
 
     Args:
@@ -51,13 +51,13 @@ def alone(root: Path, option: str) -> Iterator[None]:
     except OSError as error:
         raise BadInput(unwritable(root, error, f"choose another {option}")) from None
     try:
-        settle(root)
+        commit_pending(root)
         yield
     finally:
         lock.release()
 
 
-def settle(root: Path) -> None:
+def commit_pending(root: Path) -> None:
     """Put new files in the place of the old ones: all of them, once the new manifest is there.
 
     In reverse order of their names: the verdicts of an entry come before its entry.json, which tells of them.

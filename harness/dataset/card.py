@@ -3,7 +3,7 @@
 The words are in `card.md`, and in the data cards that the publisher gives; every number here comes from the
 files, the manifest and the references' own entries.
 
-Public: render, eval_yaml, told, markdown_table, FileFacts.
+Public: render, eval_yaml, format_estimate, markdown_table, FileFacts.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def eval_yaml(suite: Suite, repo_id: str) -> str:
     )
 
 
-def told(estimate: Estimate | None) -> str:
+def format_estimate(estimate: Estimate | None) -> str:
     """An estimate with its interval and n, as `0.87 [0.82, 0.91] (n = 240)`."""
     if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
@@ -213,17 +213,17 @@ def _kept(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
 
 
 def _rates(entry: Entry) -> list[list[str]]:
-    accuracy = told(entry.scorecard.whole.accuracy)
+    accuracy = format_estimate(entry.scorecard.whole.accuracy)
     return [
         [
             entry.model.repo_id,
             score.family,
-            told(score.rates.transfer),
-            told(score.rates.agreeing_transfer),
-            told(score.rates.swap),
-            told(score.rates.lift),
-            told(score.rates.placement),
-            told(score.rates.agreement),
+            format_estimate(score.rates.transfer),
+            format_estimate(score.rates.agreeing_transfer),
+            format_estimate(score.rates.swap),
+            format_estimate(score.rates.lift),
+            format_estimate(score.rates.placement),
+            format_estimate(score.rates.agreement),
             accuracy,
         ]
         for score in entry.scorecard.families

@@ -270,7 +270,7 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
 
     repo_id, _, revision = source.partition("@")
     try:
-        with repository.refusals(repository.Repository(repo_id), revision or None):
+        with repository.hub_errors(repository.Repository(repo_id), revision or None):
             info = HfApi().dataset_info(repo_id, revision=revision or None)
         loaded = datasets.load_dataset(repo_id, revision=info.sha)
     except BadInput as error:

@@ -91,7 +91,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
         BadInput: the folder holds something else, or cannot be written.
         BadSignals: a file cannot be fetched, or is not what the manifest says.
     """
-    with atomic_folder.alone(to, "--to"):
+    with atomic_folder.lock_folder(to, "--to"):
         source = _source(to, suite.name)
         kept = _existing(to)
         before = kept.tasks if kept else ()
@@ -108,7 +108,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
             for path, sha256 in files.items():
                 progress(1, _bring(suite, path, sha256, to))
             replace_file(to / atomic_folder.NEW_MANIFEST, told)
-            atomic_folder.settle(to)
+            atomic_folder.commit_pending(to)
             _remove_others(to, manifest)
         except OSError as error:
             raise BadInput(unwritable(to, error, "choose another --to")) from None
@@ -143,7 +143,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
             if not missing:
                 return
 
-    with atomic_folder.alone(suite.root, "--to"):
+    with atomic_folder.lock_folder(suite.root, "--to"):
         part = atomic_folder.new(suite.root / path)
         parquet_io.write_rows(part, found(), parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz))
         if missing:
@@ -157,7 +157,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
         source["manifest"] = hashlib.sha256(told).hexdigest()
         replace_file(suite.root / SOURCE, json.dumps(source, indent=1).encode())
         replace_file(suite.root / atomic_folder.NEW_MANIFEST, told)
-        atomic_folder.settle(suite.root)
+        atomic_folder.commit_pending(suite.root)
 
 
 def was_rebuilt(suite: Suite, task: Task) -> bool:

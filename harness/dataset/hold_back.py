@@ -124,7 +124,7 @@ def split(
             f"{root} was split with --hold-back {before.share:g} --hold-back-seed {before.seed}, and another"
             " split would publish clips that were held back; give the same again"
         )
-    with atomic_folder.alone(root, "DIR"):
+    with atomic_folder.lock_folder(root, "DIR"):
         name = root.resolve().name
         places = (root / FOLDER / f"{name}.public", root / FOLDER / f"{name}.held-back")
         halves = Halves(*places, before) if before is not None else None

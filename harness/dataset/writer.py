@@ -35,7 +35,7 @@ def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Cl
         BadInput: the folder is a file, or holds something else, or cannot be written.
         BadSignals: a manifest that this version cannot read, or one that the reference does not fit.
     """
-    with atomic_folder.alone(root, "--out"):
+    with atomic_folder.lock_folder(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
     return suite
@@ -114,7 +114,7 @@ def add_reference(
         BadSignals: see `open_for`.
         BadInput: the folder cannot be written.
     """
-    with atomic_folder.alone(root, "--out"):
+    with atomic_folder.lock_folder(root, "--out"):
         suite = _existing(root)
         _check_fits(suite, task, record, clips)
         old = None
@@ -128,7 +128,7 @@ def add_reference(
         except OSError as error:
             raise BadInput(unwritable(root, error, "choose another --out")) from None
         _write_manifest(root, suite, task, record if old is None else _merged(old, record))
-        atomic_folder.settle(root)
+        atomic_folder.commit_pending(root)
 
 
 def _write_signals(

@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.dataset.parquet_io import sha256_of
 from harness.entries import store, strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
-from harness.metrics.held_back import Lifts
+from harness.metrics.held_back import LiftComparison
 from harness.schemas import Entry, RunSettings
 from harness.types import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
 
@@ -72,7 +72,7 @@ class HeldBack:
     """How the held-back signals were judged."""
 
 
-def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:
+def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
     """The record of an entry.
 
     Args:
@@ -88,7 +88,7 @@ def record_of(folder: Path, private: Entry, lifts: Lifts) -> HeldBack:
         verdicts_sha256=entry.verdicts_sha256,
         signals=private.signals,
         run=private.run,
-        **{field.name: getattr(lifts, field.name) for field in dataclasses.fields(Lifts)},
+        **{field.name: getattr(lifts, field.name) for field in dataclasses.fields(LiftComparison)},
     )
 
 

@@ -4,7 +4,7 @@
 brings a sound entry of another question: that shows here. So does who takes `swap` controls of other clips
 than the suite calls for, and who says to be a near copy of a reference that is hard, or hides that he is one.
 
-Public: problems.
+Public: check_against_suite.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CORRELATION_TOLERANCE = 1e-6
 """Largest difference of a correlation that is counted twice from the same verdicts."""
 
 
-def problems(folder: Path, suite: Suite) -> list[str]:
+def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     """What differs between a valid entry and a suite; empty when it answers the suite.
 
     Args:

@@ -4,7 +4,7 @@ A problem is one line, `where: what was found, what was expected`. No content of
 raise: files are measured before they are read, JSON is read strictly, and the scorecard is not believed but
 counted again from the verdicts. What a check cannot judge because another failed, it leaves.
 
-Public: problems, strays.
+Public: validate_entry, strays.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REPORT = "report.html"
 _SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
 
 
-def problems(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list[str]:
+def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list[str]:
     """All that is wrong with the entry in a folder; empty when it is valid.
 
     Args:
@@ -145,7 +145,7 @@ def _place(folder: Path, entry: Entry) -> list[str]:
 
 
 def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
-    found = validate_facts.problems(entry)
+    found = validate_facts.validate_facts(entry)
     task = next((t for t in tasks if t.name == entry.task), None)
     if task is None:
         known = ", ".join(t.name for t in tasks)
@@ -157,7 +157,7 @@ def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
     unread, table = _verdicts(folder / store.VERDICTS, entry, task)
     counted = validate_facts.of_task(entry, task)
     if table is not None and not counted:
-        counted = validate_verdicts.problems(table, entry, task)
+        counted = validate_verdicts.validate_verdicts(table, entry, task)
         if not counted and entry.protocol == PROTOCOL:
             verdicts = parquet_io.frame_of(table)
             counted = validate_facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)

@@ -1,6 +1,6 @@
 """What must hold of the controls among the verdicts of an entry: which of several, and of which other clip.
 
-Public: check, problems.
+Public: check, validate_controls.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check(checks: Checks) -> None:
     )
 
 
-def problems(made: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
+def validate_controls(made: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     """Whether the controls are all there, and of the clips they must be of.
 
     Args:

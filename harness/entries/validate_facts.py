@@ -3,7 +3,7 @@
 Only `counted_likeness` is given the verdicts, too. A problem is one line, `where: what was found, what was
 expected`.
 
-Public: problems, of_references, of_task, counted_likeness, ahead.
+Public: validate_facts, of_references, of_task, counted_likeness, ahead.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ Rule = tuple[str, Any, bool, str]
 """Where, what was found, whether it holds, what was expected."""
 
 
-def problems(entry: Entry) -> list[str]:
+def validate_facts(entry: Entry) -> list[str]:
     """What is wrong with the names and the numbers of an entry, whatever its task is."""
     return [*_names(entry), *_numbers(entry)]
 

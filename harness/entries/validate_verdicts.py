@@ -5,7 +5,7 @@ dictionaries until all is known to be sound.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
 
-Public: load, problems.
+Public: load, validate_verdicts.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
     return table, []
 
 
-def problems(table: pa.Table, entry: Entry, task: Task) -> list[str]:
+def validate_verdicts(table: pa.Table, entry: Entry, task: Task) -> list[str]:
     """What does not hold in a table of VERDICTS.
 
     Args:
@@ -253,7 +253,7 @@ def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
         [clip for _, clip in kinds.index[kinds > 1]],
         "is given different classes by one reference, expected one: that of the whole clip",
     )
-    found += validate_controls.problems(made, whole)
+    found += validate_controls.validate_controls(made, whole)
     n_clips = heard["clip_id"].nunique()
     if n_clips > MAX_CLIPS:
         found.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")

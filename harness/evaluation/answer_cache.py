@@ -8,7 +8,7 @@ device, versions. A unit is known by its content (`units.Unit`), so that a suite
 only its new signals. Lines are on disk before the next batch begins. Each has a checksum (`journal`): one
 that is torn or damaged is left out, and its unit is asked again.
 
-Public: Book.
+Public: AnswerCache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from harness.journal import Journal, finished
 from harness.schemas import BatchProof
 
 
-class Book:
+class AnswerCache:
     """The answers of one model on one task; or of one shard of a run, to be merged by another."""
 
     def __init__(

@@ -4,7 +4,7 @@ Units come clip by clip and are judged in batches of a bounded number of samples
 with the suite; the sounds of a batch are made while the model answers the one before. What sounds the same on
 one clip is asked once. Degenerate signals are not judged.
 
-Public: judge, verdict_table, seen, Answers, Candidate, Choice.
+Public: judge, verdict_table, visible_part, Answers, Candidate, Choice.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _asked(
         return {}
     logits = candidate.logits(waveforms, sample_rate_hz).astype(np.float32)
     facts = candidate.facts
-    received = np.array([seen(x, sample_rate_hz, facts) for x in waveforms], dtype=np.float32)
+    received = np.array([visible_part(x, sample_rate_hz, facts) for x in waveforms], dtype=np.float32)
     return dict(enumerate(zip(logits, received, strict=True), first))
 
 
@@ -287,7 +287,7 @@ def _rounded(p: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rounded.view(np.float32))
 
 
-def seen(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
+def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
     """What of a stimulus reaches the model: "never heard it" is not "rejected it".
 
     Args:

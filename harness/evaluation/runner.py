@@ -18,9 +18,9 @@ from harness.dataset import parquet_io
 from harness.dataset.suites import Suite
 from harness.errors import NotValid
 from harness.evaluation import predict, stimuli
-from harness.evaluation.answer_cache import Book
-from harness.evaluation.running_score import Live
-from harness.evaluation.units import Unit, shard_of, units_of, visits
+from harness.evaluation.answer_cache import AnswerCache
+from harness.evaluation.running_score import RunningScore
+from harness.evaluation.units import Unit, evaluation_order, shard_of, units_of
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.models.classifiers import Classifier
@@ -30,7 +30,7 @@ from harness.seeds import generator
 from harness.tasks import Task
 from harness.types import FAMILIES, N_PROVEN, PROOF_TOLERANCE, PROTOCOL, LabelMap, Waveform
 
-Progress = Callable[[int, int, Live | None], None]
+Progress = Callable[[int, int, RunningScore | None], None]
 """Told the units done since it was last called, those in all, and the estimates so far."""
 Judge = Callable[
     [Classifier, Suite, Task, Iterator[list[Unit]]], Iterator[list[tuple[Unit, predict.Answers]]]
@@ -94,12 +94,12 @@ def evaluate(
     try:
         wanted = units if until_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
         n_known = sum(unit.content in book.known for unit in wanted)
-        live = Live(wanted, suite.counts(task.name), classifier.ref, label_map)
+        live = RunningScore(wanted, suite.counts(task.name), classifier.ref, label_map)
         for unit in wanted:
             if unit.content in book.known:
                 live.learn(unit, book.known[unit.content])
-        blocks = visits(wanted, task)
-        narrow = _Narrow(until_width)
+        blocks = evaluation_order(wanted, task)
+        narrow = _StopRule(until_width)
         # Before anything is asked, so that no answer of a batch that sways is ever kept; and again where
         # memory ran out and the batch became smaller.
         _proof(classifier, suite, task, units, book)
@@ -133,18 +133,18 @@ def judge_shard(
         NotValid: see `evaluate`.
     """
     units = units_of(suite, task)
-    blocks = [block for block in visits(units, task) if shard_of(block, shard[1]) == shard[0]]
+    blocks = [block for block in evaluation_order(units, task) if shard_of(block, shard[1]) == shard[0]]
     n = sum(map(len, blocks))
     book = _book(classifier, task, out, shard)
     try:
         _proof(classifier, suite, task, units, book)
-        _judge(classifier, suite, task, book, iter(blocks), n, progress, None, _Narrow(None))
+        _judge(classifier, suite, task, book, iter(blocks), n, progress, None, _StopRule(None))
     finally:
         book.close()
     return n
 
 
-def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] | None = None) -> Book:
+def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] | None = None) -> AnswerCache:
     work = {
         "protocol": PROTOCOL,
         "weights": classifier.ref.weights_sha256,
@@ -156,17 +156,17 @@ def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] 
         "sample_rate_hz": task.sample_rate_hz,
         "versions": versions(),
     }
-    return Book(out, classifier.ref.slug, work, task.name, shard)
+    return AnswerCache(out, classifier.ref.slug, work, task.name, shard)
 
 
-class _Narrow:
+class _StopRule:
     """Whether the interval of the lift is narrow enough; looked at more rarely the more has been heard."""
 
     def __init__(self, half_width: float | None) -> None:
         self.half_width = half_width
         self.next_look = 0.0
 
-    def enough(self, live: Live | None) -> bool:
+    def enough(self, live: RunningScore | None) -> bool:
         if self.half_width is None or live is None:
             return False
         n_clips = live.n_clips
@@ -181,12 +181,12 @@ def _judge(
     classifier: Classifier,
     suite: Suite,
     task: Task,
-    book: Book,
+    book: AnswerCache,
     blocks: Iterator[list[Unit]],
     n_units: int,
     progress: Progress,
-    live: Live | None,
-    narrow: _Narrow,
+    live: RunningScore | None,
+    narrow: _StopRule,
     judge: Judge = predict.judge,
 ) -> None:
     missing = [[unit for unit in block if unit.content not in book.known] for block in blocks]
@@ -204,7 +204,9 @@ def _judge(
             return
 
 
-def _proof(classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: Book) -> BatchProof:
+def _proof(
+    classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: AnswerCache
+) -> BatchProof:
     """Some stimuli of the commonest length, scored one by one and in one full batch, in which they repeat.
 
     Raises:

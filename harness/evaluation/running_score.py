@@ -1,6 +1,6 @@
 """Estimates while answers come in: the numbers that the scorecard would give if no more came.
 
-Public: Live, Now.
+Public: RunningScore, Snapshot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.types import FAMILIES, Estimate, FloatArray, LabelMap, ModelRef
 
 
 @dataclass(frozen=True)
-class Now:
+class Snapshot:
     """Estimates of the headline family, over the references that are not the candidate."""
 
     transfer: Estimate
@@ -29,7 +29,7 @@ class Now:
     """Clips heard so far."""
 
 
-class Live:
+class RunningScore:
     """What has been accepted so far of the headline family, (n_clips, n_references) per stimulus."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Live:
         """Clips with a signal that was heard."""
         return int((self._counts["signal"] > 0).any(axis=1).sum())
 
-    def now(self) -> Now:
+    def now(self) -> Snapshot:
         """The estimates as they stand."""
         with np.errstate(invalid="ignore"):
             signal, swap = (self._sums[name] / self._counts[name] for name in ("signal", "swap"))
@@ -90,7 +90,7 @@ class Live:
         def estimate(name: str, values: FloatArray) -> Estimate:
             return clustered(values, self._weights, METRICS[name].kind)
 
-        return Now(
+        return Snapshot(
             transfer=estimate("transfer", signal),
             swap=estimate("swap", swap),
             lift=estimate("lift", lift[:, enough]),

@@ -8,7 +8,7 @@ The order is drawn once, by the clips and the task: clip after clip, each class 
 that whatever has been judged is a fair sample of the rest. All units of a clip stand together, those of
 the headline family first.
 
-Public: Unit, units_of, visits, shard_of.
+Public: Unit, units_of, evaluation_order, shard_of.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _signals(
         )
 
 
-def visits(units: Sequence[Unit], task: Task) -> Iterator[list[Unit]]:
+def evaluation_order(units: Sequence[Unit], task: Task) -> Iterator[list[Unit]]:
     """Units in the order in which they are judged: first the silences, then clip after clip.
 
     Each class of truth is shuffled by itself and spread evenly over the whole.

@@ -1,6 +1,6 @@
 """One reference into a signals folder: clips in, certified signals of every family out.
 
-Public: add, is_there, Engine.
+Public: add, is_there, Extractor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from harness.tasks import Task, task_record
 from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
 
 
-class Engine(Protocol):
+class Extractor(Protocol):
     """What extracts the signals of clips: `extract.runner.extract`, or what does the same elsewhere."""
 
     def __call__(
@@ -69,7 +69,7 @@ def add(
     sets: Sets = ONE_SIGNAL,
     draws: Draws = ONE_DRAW,
     masks_only: bool = False,
-    engine: Engine = extract,
+    engine: Extractor = extract,
     progress: Progress = lambda clips, queries: None,
 ) -> ReferenceRecord:
     """Extract the signals of a reference and add it to a folder; what is there already is not done again.

@@ -16,9 +16,9 @@ import numpy as np
 
 from harness import audio, spectra
 from harness.extract.levels import nested
-from harness.extract.objectives import Logits, lead, probability
+from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener
-from harness.extract.search_task import SIGNAL, Running, named
+from harness.extract.search_task import SIGNAL, SearchTask, named
 from harness.types import (
     CausalSet,
     Clip,
@@ -45,7 +45,7 @@ class Extracted:
 
 
 def certified(
-    listener: Listener, finished: Sequence[tuple[Clip, Sequence[Running]]]
+    listener: Listener, finished: Sequence[tuple[Clip, Sequence[SearchTask]]]
 ) -> Iterator[tuple[Clip, Extracted]]:
     """Judge all that was found in some clips, in one batch.
 
@@ -80,7 +80,7 @@ def certified(
         yield clip, Extracted(tuple(signals), tuple(skipped), tuple(sets))
 
 
-def _decoded(run: Running) -> list[Waveform]:
+def _decoded(run: SearchTask) -> list[Waveform]:
     """The signal of a family as published; of a further set also the rest of the clip."""
     case = run.case
     masks = run.mask[None] if run.kind == SIGNAL else np.stack([run.mask, ~run.mask])
@@ -88,22 +88,22 @@ def _decoded(run: Running) -> list[Waveform]:
     return [audio.read(audio.encode(x, case.clip.sample_rate_hz))[0] for x in kept]
 
 
-def _holds(run: Running, said: Logits) -> bool:
+def _holds(run: SearchTask, said: Logits) -> bool:
     aim = run.case.aim
     asked = np.array([aim.alone, aim.without])[: len(said)]
     return aim.reached(said[asked], run.heard.is_expected)
 
 
-def _failed(run: Running, said: Logits) -> str:
+def _failed(run: SearchTask, said: Logits) -> str:
     """Why there is no certificate."""
     is_expected, aim = run.heard.is_expected, run.case.aim
-    alone = f"alone a lead of {lead(said[0], is_expected):.2g}"
+    alone = f"alone a margin of {margin(said[0], is_expected):.2g}"
     alone += f" and a probability of {probability(said[0], is_expected):.3g}"
-    rest = f", without it a lead of {lead(said[1], is_expected):.2g}" if aim.without else ""
+    rest = f", without it a margin of {margin(said[1], is_expected):.2g}" if aim.without else ""
     return f"{named(run.search, run.limits)}: not {aim.name} as decoded: {alone}{rest}"
 
 
-def _ranking(runs: Sequence[Running], draw: int) -> FloatArray | None:
+def _ranking(runs: Sequence[SearchTask], draw: int) -> FloatArray | None:
     """(n_bins,) responsibility of the band of each bin, if a search of that draw came to rank its bands."""
     for run in runs:
         ranked = run.kind == SIGNAL and run.draws[1] == draw
@@ -112,13 +112,13 @@ def _ranking(runs: Sequence[Running], draw: int) -> FloatArray | None:
     return None
 
 
-def _levels(run: Running, mask: Mask, ranking: FloatArray | None) -> Levels | None:
+def _levels(run: SearchTask, mask: Mask, ranking: FloatArray | None) -> Levels | None:
     if ranking is None or run.search.family != "minimal" or run.heard.degenerate:
         return None
     return nested(mask, ranking, spectra.bin_energy(run.case.spectrum, len(run.case.clip.waveform)))
 
 
-def _signal(run: Running, sha256: str, said: Logits, ranking: FloatArray | None) -> SufficientSignal:
+def _signal(run: SearchTask, sha256: str, said: Logits, ranking: FloatArray | None) -> SufficientSignal:
     assert run.found is not None  # noqa: S101 - certified only when found
     clip, mask, is_expected = run.case.clip, run.mask, run.heard.is_expected
     return SufficientSignal(
@@ -137,7 +137,7 @@ def _signal(run: Running, sha256: str, said: Logits, ranking: FloatArray | None)
         resolution=len(run.case.bands),
         p_whole=run.heard.p_whole,
         p_signal=probability(said, is_expected),
-        margin=lead(said, is_expected),
+        margin=margin(said, is_expected),
         degenerate=run.heard.degenerate,
         search=named(run.search, run.limits),
         n_queries=run.case.n_queries + _QUERIES_BESIDE + 1,
@@ -147,7 +147,7 @@ def _signal(run: Running, sha256: str, said: Logits, ranking: FloatArray | None)
     )
 
 
-def _set(run: Running, said: Logits) -> CausalSet:
+def _set(run: SearchTask, said: Logits) -> CausalSet:
     assert run.found is not None  # noqa: S101 - certified only when found
     clip, is_expected = run.case.clip, run.heard.is_expected
     return CausalSet(
@@ -167,13 +167,13 @@ def _set(run: Running, said: Logits) -> CausalSet:
         p_whole=run.heard.p_whole,
         p_alone=probability(said[0], is_expected),
         p_without=probability(said[1], is_expected),
-        margin_alone=lead(said[0], is_expected),
-        margin_without=lead(said[1], is_expected),
+        margin_alone=margin(said[0], is_expected),
+        margin_without=margin(said[1], is_expected),
         search=named(run.search, run.limits),
         n_queries=run.case.n_queries + _QUERIES_BESIDE + 2,
         seed=run.seed,
     )
 
 
-def _slug(run: Running) -> str:
+def _slug(run: SearchTask) -> str:
     return run.reference.replace("/", "__")

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.extract.reduction import delta_debug, in_pieces, progression, shortest_prefix
-from harness.extract.search import Asking, Found, Order, Searching, Slope, mask_of
+from harness.extract.search import Asking, Order, Searching, SearchResult, Slope, mask_of
 from harness.types import FloatArray
 
 _SHORT = 64
@@ -94,7 +94,7 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
     else:
         kept = orders[0][np.isin(orders[0], kept)]
     kept = yield from _reduced(kept, n_bands)
-    return Found(mask_of(kept, n_bands), Minimal.guarantee)
+    return SearchResult(mask_of(kept, n_bands), Minimal.guarantee)
 
 
 def _cut(kept: Order, n_bands: int, n_pieces: int) -> Order:

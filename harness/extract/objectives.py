@@ -57,12 +57,12 @@ class Aim:
             said: (n_heard, n_classes) logits of the signals of the mask.
             is_expected: (n_classes,) the classes that mean what the whole clip gets.
         """
-        if self.without and lead(said[-1], is_expected) > -MIN_MARGIN:
+        if self.without and margin(said[-1], is_expected) > -MIN_MARGIN:
             return False
         if not self.alone:
             return True
         low, high = self.confidence
-        if lead(said[0], is_expected) < MIN_MARGIN:
+        if margin(said[0], is_expected) < MIN_MARGIN:
             return False
         return (low, high) == (0.0, 1.0) or low <= probability(said[0], is_expected) <= high
 
@@ -82,7 +82,7 @@ def complete(p_whole: float) -> Aim:
     return Aim("complete", alone=True, without=True, confidence=(p_whole - TOLERANCE, p_whole + TOLERANCE))
 
 
-def lead(logits: Logits, is_expected: Mask) -> float:
+def margin(logits: Logits, is_expected: Mask) -> float:
     """Best logit among the expected classes minus the best among the others."""
     return float(logits[is_expected].max()) - float(logits[~is_expected].max())
 

@@ -5,7 +5,7 @@ Conventions: a question is "does this mask of this clip reach the aim?", answere
 heard is a query; queries are counted per clip; what was asked before is answered from memory and not counted
 again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
 
-Public: Case, ask, Listener, Sloping, Masking, Question, SLOPE_QUERIES.
+Public: SearchState, ask, Listener, Sloping, Masking, Question, SLOPE_QUERIES.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Listener(Protocol):
 class Sloping(Listener, Protocol):
     """A model that gives slopes, or None where it cannot."""
 
-    def slopes(
+    def input_gradients(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:
         """(n_samples,) waveforms -> how the lead of the expected classes changes with each sample."""
@@ -59,7 +59,7 @@ class Masking(Listener, Protocol):
         ...
 
 
-class Case:
+class SearchState:
     """One clip under examination: its spectrum, the class, the aim, and all answers so far."""
 
     def __init__(
@@ -140,14 +140,14 @@ class Case:
         self.slope = spectra.pool(self.bands, gain)[self.allowed]
 
 
-def ask(listener: Listener, questions: Sequence[tuple[Case, Question]]) -> None:
+def ask(listener: Listener, questions: Sequence[tuple[SearchState, Question]]) -> None:
     """Put one merged batch of questions to the model and let each case learn its answers.
 
     Args:
         listener: the model.
         questions: cases with what each asks.
     """
-    chunk: list[tuple[Case, Mask]] = []
+    chunk: list[tuple[SearchState, Mask]] = []
     n_samples = 0
     for case, question in questions:
         if isinstance(question, Slope):
@@ -163,7 +163,7 @@ def ask(listener: Listener, questions: Sequence[tuple[Case, Question]]) -> None:
         _ask(listener, chunk)
 
 
-def _ask(listener: Listener, chunk: Sequence[tuple[Case, Mask]]) -> None:
+def _ask(listener: Listener, chunk: Sequence[tuple[SearchState, Mask]]) -> None:
     waveforms: list[Waveform] = []
     at = 0
     while at < len(chunk):
@@ -179,12 +179,12 @@ def _ask(listener: Listener, chunk: Sequence[tuple[Case, Mask]]) -> None:
         at += case.aim.n_heard
 
 
-def _ask_slope(listener: Listener, case: Case, question: Slope) -> None:
+def _ask_slope(listener: Listener, case: SearchState, question: Slope) -> None:
     """Slopes are those of the kept bands: of an aim that listens to the others, too, there is none."""
     case.slope = None
     if isinstance(listener, Sloping) and not case.aim.without:
         (waveform,) = case.signals(question.mask[None], listener)
-        found = listener.slopes([waveform], case.clip.sample_rate_hz, [case.is_expected])
+        found = listener.input_gradients([waveform], case.clip.sample_rate_hz, [case.is_expected])
         if found is not None:
             case.learn_slope(found[0])
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.extract.reduction import shortest_prefix
-from harness.extract.search import Asking, Found, Searching, mask_of
+from harness.extract.search import Asking, Searching, SearchResult, mask_of
 from harness.types import DEFAULT_BANDS, FloatArray, Mask
 
 Interval = tuple[int, int]
@@ -52,7 +52,7 @@ class Responsibility:
         order = np.lexsort((-energy, -responsibility))
         shortest = yield from shortest_prefix([order], n_bands)
         kept = order if shortest is None else shortest
-        return Found(mask_of(kept, n_bands), self.guarantee, responsibility)
+        return SearchResult(mask_of(kept, n_bands), self.guarantee, responsibility)
 
 
 def _repetition(n_bands: int, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:

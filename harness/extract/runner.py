@@ -18,7 +18,7 @@ import numpy as np
 from harness import spectra
 from harness.extract.certify import Extracted, certified
 from harness.extract.journal_lines import from_item, item
-from harness.extract.objectives import Logits, lead, probability
+from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener, ask
 from harness.extract.search import Search
 from harness.extract.search_task import (
@@ -26,10 +26,10 @@ from harness.extract.search_task import (
     ONE_DRAW,
     ONE_SIGNAL,
     Draws,
-    Heard,
     Limits,
-    Running,
+    SearchTask,
     Sets,
+    WholeClipResult,
     begun,
 )
 from harness.journal import Journal
@@ -80,7 +80,7 @@ def extract(
     progress(len(done), 0)
     waiting = [clip for clip in clips if clip.clip_id not in done]
 
-    def start(clip: Clip, heard: Heard) -> list[Running]:
+    def start(clip: Clip, heard: WholeClipResult) -> list[SearchTask]:
         return [run for s in searches for run in begun(s, heard, clip, reference, limits, sets, draws)]
 
     for clip, extracted in _stream(listener, label_map, waiting, start, sets, progress):
@@ -94,13 +94,13 @@ def _stream(
     listener: Listener,
     label_map: LabelMap,
     clips: Sequence[Clip],
-    start: Callable[[Clip, Heard], list[Running]],
+    start: Callable[[Clip, WholeClipResult], list[SearchTask]],
     sets: Sets,
     progress: Progress,
 ) -> Iterator[tuple[Clip, Extracted]]:
     """Clips as they finish. New ones join when half of the pool has left."""
     waiting = list(reversed(clips))
-    pool: list[tuple[Clip, list[Running]]] = []
+    pool: list[tuple[Clip, list[SearchTask]]] = []
     silence: dict[int, str] = {}
     while waiting or pool:
         most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in clips)))
@@ -124,7 +124,7 @@ def _stream(
         yield from certified(listener, finished)
 
 
-def _next_to_go(running: Sequence[Running]) -> list[Running]:
+def _next_to_go(running: Sequence[SearchTask]) -> list[SearchTask]:
     """The first searches that fill a round of questions: the clips that came first finish first."""
     n_questions = accumulate((run.n_asked for run in running), initial=0)
     return [run for run, n_before in zip(running, n_questions, strict=False) if n_before < _QUESTIONS_AT_ONCE]
@@ -132,7 +132,7 @@ def _next_to_go(running: Sequence[Running]) -> list[Running]:
 
 def _hear(
     listener: Listener, label_map: LabelMap, clips: Sequence[Clip], silence: dict[int, str]
-) -> list[Heard | Skipped]:
+) -> list[WholeClipResult | Skipped]:
     """Class and margin of whole clips, and whether silence gets the same class.
 
     Args:
@@ -162,16 +162,18 @@ def _hear(
     ]
 
 
-def _heard(clip: Clip, whole: Logits, kept: Logits, label_map: LabelMap, silent: str) -> Heard | Skipped:
+def _heard(
+    clip: Clip, whole: Logits, kept: Logits, label_map: LabelMap, silent: str
+) -> WholeClipResult | Skipped:
     expected = _top(whole, label_map)
     if expected == OTHER:
         said = label_map.names[int(np.argmax(whole))]
         return Skipped(clip.clip_id, f"the reference says {said!r}, which is no label of the task")
     is_expected = _classes(expected, label_map)
-    if lead(kept, is_expected) < MIN_MARGIN:
+    if margin(kept, is_expected) < MIN_MARGIN:
         return Skipped(clip.clip_id, f"the reference leads by less than {MIN_MARGIN} on the whole clip")
     p_clip = tuple(probability(whole, _classes(label, label_map)) for label in sorted(label_map.covered))
-    return Heard(expected, is_expected, probability(whole, is_expected), p_clip, silent == expected)
+    return WholeClipResult(expected, is_expected, probability(whole, is_expected), p_clip, silent == expected)
 
 
 def _classes(label: str, label_map: LabelMap) -> Mask:

@@ -8,7 +8,7 @@ the same mask always gets the same answer. Acceptance need NOT be monotone.
 A white-box search may yield a `Slope` instead, and is sent (n_bands,) of them; or None, where the model gives
 no slopes, and has to do without.
 
-Public: Search, Searching, Asking, Slope, Found, mask_of, prefix_sizes.
+Public: Search, Searching, Asking, Slope, SearchResult, mask_of, prefix_sizes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Returned = TypeVar("Returned")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """What a search came back with."""
 
     mask: Mask
@@ -49,7 +49,7 @@ class Slope:
 Asking = Generator[Mask, Mask, Returned]
 """A part of a search that returns something other than its result."""
 
-Searching = Generator[Mask | Slope, Any, Found]
+Searching = Generator[Mask | Slope, Any, SearchResult]
 """A running search: yields masks, is sent answers, returns Found."""
 
 

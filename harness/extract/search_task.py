@@ -4,7 +4,7 @@ Several signals of a clip are found one after the other, each in what is left wi
 as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
 means). They share no band; nothing says that they are all there are.
 
-Public: Running, Heard, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, named, begun.
+Public: SearchTask, WholeClipResult, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, named, begun.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from harness import spectra
 from harness.extract.objectives import Aim, complete, necessary, sufficient
-from harness.extract.oracle import SLOPE_QUERIES, Case, Question
-from harness.extract.search import Found, Order, Search, Slope
+from harness.extract.oracle import SLOPE_QUERIES, Question, SearchState
+from harness.extract.search import Order, Search, SearchResult, Slope
 from harness.seeds import seed_of
 from harness.types import Bands, Clip, Mask
 
@@ -27,7 +27,7 @@ SIGNAL = "signal"
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class WholeClipResult:
     """What the reference makes of a whole clip."""
 
     expected: str
@@ -90,13 +90,13 @@ class Sets:
 ONE_SIGNAL = Sets()
 
 
-class Running:
+class SearchTask:
     """One search on one clip, until it has found something, or that there is nothing, or spent its budget."""
 
     def __init__(
         self,
         search: Search,
-        heard: Heard,
+        heard: WholeClipResult,
         clip: Clip,
         reference: str,
         limits: Limits,
@@ -117,25 +117,27 @@ class Running:
             limits: what the search is held to.
             kind: SIGNAL, or one of SET_KINDS.
             ordinal: 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it.
-            allowed: see `Case`.
+            allowed: see `SearchState`.
             seed: of the extraction.
             draw: which of the independent extractions it is, from 1.
         """
         self.draws = seed, draw
         self.search, self.heard, self.limits = search, heard, limits
         self.reference, self.kind, self.ordinal = reference, kind, ordinal
-        self.case = Case(clip, heard.is_expected, _bands(search, clip), _aim(kind, heard, limits), allowed)
+        self.case = SearchState(
+            clip, heard.is_expected, _bands(search, clip), _aim(kind, heard, limits), allowed
+        )
         further = () if kind == SIGNAL else (kind, str(ordinal))
         self.seed = seed_of("search", reference, repr(search), clip.clip_id, str(seed), str(draw), *further)
-        self.found: Found | None = None
+        self.found: SearchResult | None = None
         self.done = False
         if heard.degenerate:
-            self._end(Found(self._none, search.guarantee))
+            self._end(SearchResult(self._none, search.guarantee))
         elif len(self.case.allowed) == 0:
             self._end(None)
         else:
             searching = search(self.case.energy, np.random.default_rng(self.seed))
-            self._searching: Generator[Question, Any, Found | None] = (
+            self._searching: Generator[Question, Any, SearchResult | None] = (
                 searching if kind == SIGNAL else _if_there_is_one(~self._none, searching)
             )
             self.question: Question = next(self._searching)
@@ -162,14 +164,14 @@ class Running:
             return
         if self.limits.budget is not None and self.case.n_queries >= self.limits.budget:
             self._searching.close()
-            self._end(Found(self.case.smallest, "budget_spent"))
+            self._end(SearchResult(self.case.smallest, "budget_spent"))
 
-    def next_disjoint(self, sets: Sets) -> Running | None:
+    def next_disjoint(self, sets: Sets) -> SearchTask | None:
         """The run for one signal more, in what this one and those before it left."""
         ends = self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals
         if self.found is None or ends or self.draws[1] > 1:
             return None
-        return Running(
+        return SearchTask(
             self.search,
             self.heard,
             self.case.clip,
@@ -185,25 +187,25 @@ class Running:
     def _none(self) -> Mask:
         return np.zeros(len(self.case.allowed), dtype=bool)
 
-    def _end(self, found: Found | None) -> None:
+    def _end(self, found: SearchResult | None) -> None:
         self.found, self.done = found, True
 
 
 def begun(
     search: Search,
-    heard: Heard,
+    heard: WholeClipResult,
     clip: Clip,
     reference: str,
     limits: Limits,
     sets: Sets,
     draws: Draws = ONE_DRAW,
-) -> list[Running]:
+) -> list[SearchTask]:
     """The runs of one search on a clip that need not wait for another; further sets are of the first draw."""
     kinds = [k for k, _ in sets.kinds if k != "disjoint" and not heard.degenerate]
     about = (search, heard, clip, reference, limits)
     return [
-        *(Running(*about, seed=draws.seed, draw=i + 1) for i in range(draws.n_of(search.family))),
-        *(Running(*about, kind=kind, seed=draws.seed) for kind in kinds),
+        *(SearchTask(*about, seed=draws.seed, draw=i + 1) for i in range(draws.n_of(search.family))),
+        *(SearchTask(*about, kind=kind, seed=draws.seed) for kind in kinds),
     ]
 
 
@@ -216,16 +218,16 @@ def named(search: Search, limits: Limits, draws: Draws = ONE_DRAW) -> str:
     return f"{search!r}{within}{confident}{seeded}{f', {n} draws' if n > 1 else ''}"
 
 
-def _if_there_is_one(everything: Mask, searching: Any) -> Generator[Any, Any, Found | None]:
+def _if_there_is_one(everything: Mask, searching: Any) -> Generator[Any, Any, SearchResult | None]:
     """A search that begins by asking whether all bands reach the aim."""
     answers = yield everything[None]
     if not answers[0]:
         return None
-    found: Found = yield from searching
+    found: SearchResult = yield from searching
     return found
 
 
-def _aim(kind: str, heard: Heard, limits: Limits) -> Aim:
+def _aim(kind: str, heard: WholeClipResult, limits: Limits) -> Aim:
     if kind == "necessary":
         return necessary()
     if kind == "complete":

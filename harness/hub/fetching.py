@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.hub.repository import Remote, Repository, persistently, refusals
+from harness.hub.repository import Remote, Repository, hub_errors, retry
 
 
 def commit_of(repository: Repository, revision: str | None) -> str:
@@ -27,8 +27,8 @@ def commit_of(repository: Repository, revision: str | None) -> str:
         found = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
         return str(found.resolved)
 
-    with refusals(repository, revision):
-        return persistently(resolve)
+    with hub_errors(repository, revision):
+        return retry(resolve)
 
 
 def is_private(repository: Repository) -> bool | None:
@@ -46,8 +46,8 @@ def is_private(repository: Repository) -> bool | None:
         except RepositoryNotFoundError:
             return None
 
-    with refusals(repository, None):
-        return persistently(ask)
+    with hub_errors(repository, None):
+        return retry(ask)
 
 
 def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
@@ -66,8 +66,8 @@ def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
         files = (item for item in tree if isinstance(item, RepoFile))
         return {f.path: Remote(f.lfs.sha256 if f.lfs else f.blob_id, f.size) for f in files}
 
-    with refusals(repository, revision):
-        return persistently(ask)
+    with hub_errors(repository, revision):
+        return retry(ask)
 
 
 def fetch(repository: Repository, commit: str, path: str, *, again: bool = False) -> Path:
@@ -91,8 +91,8 @@ def fetch(repository: Repository, commit: str, path: str, *, again: bool = False
             )
         )
 
-    with refusals(repository, commit, path):
-        return persistently(get)
+    with hub_errors(repository, commit, path):
+        return retry(get)
 
 
 def fetch_all(repository: Repository, commit: str, below: str) -> Path:
@@ -107,5 +107,5 @@ def fetch_all(repository: Repository, commit: str, below: str) -> Path:
         name, kind = repository.repo_id, repository.kind
         return Path(snapshot_download(name, repo_type=kind, revision=commit, allow_patterns=f"{below}*"))
 
-    with refusals(repository, commit):
-        return persistently(get)
+    with hub_errors(repository, commit):
+        return retry(get)

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of, files_of, is_private
-from harness.hub.repository import Remote, Repository, persistently, refusals
+from harness.hub.repository import Remote, Repository, hub_errors, retry
 
 Progress = Callable[[int, int], None]
 """Told the files done and the bytes they have, since it was last called."""
@@ -83,8 +83,8 @@ def require_writable(repository: Repository, tag: str | None) -> bool | None:
 
     private = is_private(repository)
     if private is not None:
-        with refusals(repository, None):
-            persistently(ask)
+        with hub_errors(repository, None):
+            retry(ask)
     return private
 
 
@@ -145,9 +145,9 @@ def push(
         )
         return done.oid
 
-    with refusals(repository, None):
-        persistently(make)
-        return persistently(send)
+    with hub_errors(repository, None):
+        retry(make)
+        return retry(send)
 
 
 def tag(repository: Repository, commit: str, wanted: str | None) -> str:
@@ -173,8 +173,8 @@ def tag(repository: Repository, commit: str, wanted: str | None) -> str:
         api.create_tag(repository.repo_id, repo_type=repository.kind, tag=name, revision=commit)
         return name
 
-    with refusals(repository, commit):
-        return persistently(give)
+    with hub_errors(repository, commit):
+        return retry(give)
 
 
 def _tag_is_taken(repository: Repository, tag: str, commit: str) -> str:
@@ -219,8 +219,8 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
         )
         return Offer(str(done.pr_url), int(done.pr_num or 0), was_open=False)
 
-    with refusals(repository, None):
-        return persistently(open_one)
+    with hub_errors(repository, None):
+        return retry(open_one)
 
 
 def same(content: Path | bytes, there: Remote | None) -> bool:

@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
 
-Public: Repository, Remote, split, refusals, fault, not_found, persistently, WAITS.
+Public: Repository, Remote, split, hub_errors, fault, not_found, retry, WAITS.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def split(source: str) -> tuple[str, str | None] | None:
     return repo_id, revision or None
 
 
-def persistently(do: Callable[[], T]) -> T:
+def retry(do: Callable[[], T]) -> T:
     """Do it, and again after a pause where the Hub or the network stumbled."""
     for wait in WAITS:
         try:
@@ -82,7 +82,7 @@ def _stumbled(error: BaseException) -> bool:
 
 
 @contextmanager
-def refusals(repository: Repository, revision: str | None, path: str | None = None) -> Iterator[None]:
+def hub_errors(repository: Repository, revision: str | None, path: str | None = None) -> Iterator[None]:
     """What goes wrong between here and the Hub, each as a BadInput of one line."""
     from huggingface_hub import errors
 

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.estimates import from_draws
-from harness.metrics.panel_acceptance import BoolArray, Judgements, Single
+from harness.metrics.panel_acceptance import BoolArray, PanelAcceptance, Single
 from harness.numerals import number
 from harness.plurals import plural
 from harness.seeds import generator
@@ -214,7 +214,7 @@ class _Sound:
         return own, own & ~self.accepted.any(axis=1, keepdims=True)
 
 
-def assess(panel: Judgements, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
+def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
     """Both shares of every model of a panel, in its order.
 
     Args:
@@ -232,7 +232,7 @@ def assess(panel: Judgements, weights: FloatArray, seed_names: tuple[str, ...] =
 
 
 def _assess_each(
-    panel: Judgements,
+    panel: PanelAcceptance,
     members: list[int],
     of: list[int],
     weights: FloatArray,
@@ -250,7 +250,7 @@ def _assess_each(
     return shares
 
 
-def _sound(panel: Judgements, single: Single, members: list[int]) -> _Sound:
+def _sound(panel: PanelAcceptance, single: Single, members: list[int]) -> _Sound:
     values = panel.of_others(single.source, single.accepted)[:, members]
     own = single.source[:, None] == np.array(members)
     return _Sound(single.clip, own, ~np.isnan(values), values == 1)

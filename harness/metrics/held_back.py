@@ -5,7 +5,7 @@ independent: the difference is taken draw by draw, the clips of the held-back su
 of their own. Hesterberg's expanded percentiles (see `estimates`) take the number of clips; that of a
 difference is one more than its degrees of freedom by Welch (1947, Biometrika 34) and Satterthwaite.
 
-Public: compare, lifts_of, Asked, Lifts.
+Public: compare, lifts_of, Answers, LiftComparison.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NONE = 1e-24
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Answers:
     """What a candidate answered to one of the two suites."""
 
     entry: Entry
@@ -40,7 +40,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Lifts:
+class LiftComparison:
     """The lift of a candidate on published and on held-back signals."""
 
     __pydantic_config__ = STRICT
@@ -59,7 +59,7 @@ class Lifts:
     """lift - held_back_lift, in [-2, 2]: above 0 where a model was fitted to the published signals."""
 
 
-def compare(public: Asked, held_back: Asked) -> Lifts | None:
+def compare(public: Answers, held_back: Answers) -> LiftComparison | None:
     """Compare the answers of one candidate to the two suites, over the references that count in both.
 
     Args:
@@ -88,7 +88,7 @@ def compare(public: Asked, held_back: Asked) -> Lifts | None:
     return lifts_of(one, other, shared, public.entry.task)
 
 
-def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> Lifts:
+def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> LiftComparison:
     """The two lifts of a candidate and their difference.
 
     Args:
@@ -112,7 +112,7 @@ def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task
         sum(e.n for e in estimates),
         (-2.0, 2.0),
     )
-    return Lifts(tuple(references), len(one), len(other), estimates[0], estimates[1], difference)
+    return LiftComparison(tuple(references), len(one), len(other), estimates[0], estimates[1], difference)
 
 
 def _effective_clips(draws: Sequence[FloatArray], n_clips: Sequence[int]) -> int:

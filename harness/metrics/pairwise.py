@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.metrics.estimates import from_draws, mean_of_references
-from harness.metrics.panel_acceptance import Judgements
+from harness.metrics.panel_acceptance import PanelAcceptance
 from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
 
 
@@ -35,7 +35,7 @@ class Compared:
 
 
 def compared(
-    panel: Judgements, values: Mapping[str, FloatArray], weights: FloatArray
+    panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: FloatArray
 ) -> tuple[Compared, ...]:
     """Every two judges of a panel that have a reference in common.
 
@@ -57,7 +57,7 @@ def compared(
 class _Table:
     """Values of each model by clip and reference, and their means in each sample of clips."""
 
-    def __init__(self, panel: Judgements, values: FloatArray, weights: FloatArray) -> None:
+    def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: FloatArray) -> None:
         """Spread (n, n_models) values over clips and references."""
         self._weights = weights
         self._of = np.full((len(panel.models), len(panel.clip_ids), panel.n_references), np.nan)

@@ -7,7 +7,7 @@ several controls of a kind, a row holds their mean. What asks whether all accept
 answered by a mean: it is decided on the first draw alone (ours), stimulus by stimulus (`Single`).
 A reference's answers to its own signals are there, and are left out by whoever counts transfer.
 
-Public: Judgements, Single, gather.
+Public: PanelAcceptance, Single, build_acceptance.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class Single:
     """Stimuli one by one, of the first draw of each clip."""
 
     clip: IntArray
-    """(m,) the clip of each, an index into `Judgements.clip_ids`."""
+    """(m,) the clip of each, an index into `PanelAcceptance.clip_ids`."""
     source: IntArray
-    """(m,) the reference of each, an index into `Judgements.models`."""
+    """(m,) the reference of each, an index into `PanelAcceptance.models`."""
     accepted: FloatArray
     """(m, n_models) 1, 0 or NaN."""
 
 
 @dataclass(frozen=True, eq=False)
-class Judgements:
+class PanelAcceptance:
     """A panel of models and its answers to the signals of one family."""
 
     models: tuple[ModelRef, ...]
@@ -93,12 +93,12 @@ class Judgements:
         return np.where(self.itself[source], np.nan, values)
 
 
-def gather(
+def build_acceptance(
     answers: Sequence[tuple[ModelRef, LabelMap, pd.DataFrame]],
     references: Sequence[ReferenceCounts],
     family: str,
     copies: Mapping[str, Collection[str]] = _NO_COPIES,
-) -> Judgements:
+) -> PanelAcceptance:
     """Put the verdicts of a panel side by side.
 
     Args:
@@ -158,7 +158,7 @@ def gather(
         places = np.searchsorted(keys, asked_keys)
         of_matched[places, j] = np.where(known[keys[places] // N_MATCHED], right, np.nan)
     row_of_matched = keys // N_MATCHED
-    return Judgements(
+    return PanelAcceptance(
         models=models,
         n_references=sum(model.repo_id in names for model in models),
         clip_ids=clip_ids,

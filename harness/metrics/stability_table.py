@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.dataset.card import markdown_table, told
+from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.suites import Suite
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import resampled
@@ -58,8 +58,8 @@ def _row(each: Stability) -> list[str]:
         each.family,
         str(each.n_draws),
         f"{each.n_clips:,}",
-        told(each.jaccard),
-        told(each.size_ratio),
-        told(each.verdicts_changed),
-        "; ".join(map(told, each.transfer)),
+        format_estimate(each.jaccard),
+        format_estimate(each.size_ratio),
+        format_estimate(each.verdicts_changed),
+        "; ".join(map(format_estimate, each.transfer)),
     ]

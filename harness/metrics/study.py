@@ -25,7 +25,7 @@ from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
 from harness.metrics.flat_earth import FlatEarth, assess
 from harness.metrics.pairwise import Compared, compared
-from harness.metrics.panel_acceptance import Judgements, gather
+from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
 from harness.metrics.reference_profile import Portrait, portrait_of
 from harness.metrics.stability import Stability, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
@@ -199,7 +199,7 @@ def family_study(
     """
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answered}
     judges = [(entry.model, entry.label_map, frame) for entry, frame in answered]
-    panel = gather(judges, counts, family, copies)
+    panel = build_acceptance(judges, counts, family, copies)
     weights = clip_weights(len(panel.clip_ids), (task.name,))
     names = [model.repo_id for model in panel.models]
     foreign = {name: panel.of_others(panel.source, values) for name, values in panel.accepted.items()}
@@ -256,7 +256,7 @@ def family_study(
     )
 
 
-def _by_clip(panel: Judgements, values: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
+def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
     """(n_clips, n_pairs) what a judge says of the signal that a reference has on a clip; NaN for none."""
     found = np.full((len(panel.clip_ids), len(pairs)), np.nan)
     for f in range(panel.n_references):
@@ -268,7 +268,12 @@ def _by_clip(panel: Judgements, values: FloatArray, pairs: Sequence[tuple[int, i
 
 
 def _pair(
-    panel: Judgements, accepted: FloatArray, f: int, g: int, grown: Mapping[str, _Grown], weights: FloatArray
+    panel: PanelAcceptance,
+    accepted: FloatArray,
+    f: int,
+    g: int,
+    grown: Mapping[str, _Grown],
+    weights: FloatArray,
 ) -> PairStudy:
     rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
     clip = panel.clip[rows]

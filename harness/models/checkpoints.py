@@ -26,7 +26,7 @@ from harness import untrusted
 from harness.disk import pointer
 from harness.errors import BadInput, BadModel
 from harness.hub import download_limit
-from harness.hub.repository import Repository, not_found, refusals
+from harness.hub.repository import Repository, hub_errors, not_found
 from harness.models.architectures import require_audio
 from harness.models.class_names import require_one_reading
 from harness.types import MAX_BASE_MODELS, MAX_DATASETS, ModelRef
@@ -243,7 +243,7 @@ def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
-        with refusals(Repository(model, "model"), revision):
+        with hub_errors(Repository(model, "model"), revision):
             try:
                 yield
             except errors.HFValidationError:

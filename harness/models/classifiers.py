@@ -185,7 +185,7 @@ class Classifier:
         """
         return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
 
-    def slopes(
+    def input_gradients(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:
         """How the lead of some classes changes with each sample.

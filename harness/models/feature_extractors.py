@@ -15,7 +15,7 @@ from typing import Any
 from harness.errors import BadModel
 from harness.models.architectures import ARCHITECTURES
 from harness.models.checkpoints import Checkpoint, preprocessor_of
-from harness.models.frontends import quicken
+from harness.models.frontends import use_fast_fbank
 from harness.plurals import plural
 
 _RANGES: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
@@ -78,7 +78,7 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
     if getattr(extractor, "dither", 0.0):
         extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
     if expected == "ASTFeatureExtractor":
-        quicken(extractor)
+        use_fast_fbank(extractor)
     return extractor
 
 

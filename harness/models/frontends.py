@@ -4,7 +4,7 @@
                      also beyond what it keeps, frame by frame, which costs more than a small model
     differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
 
-Public: quicken, differentiable, window_samples, min_samples.
+Public: use_fast_fbank, differentiable, window_samples, min_samples.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CLOSE = 1e-3
 Features = NDArray[np.float32]
 
 
-def quicken(extractor: Any) -> bool:
+def use_fast_fbank(extractor: Any) -> bool:
     """Have an AST feature extractor compute only what it keeps, and that faster, if it changes nothing.
 
     Args:

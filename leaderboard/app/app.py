@@ -32,8 +32,8 @@ from harness.errors import BadInput
 from harness.types import FAMILIES, ModelRef
 from leaderboard import escaping, render
 from leaderboard.app import request_gate, theme
-from leaderboard.app.sessions import Rooms
-from leaderboard.app.try_model import Limits, Shelf, View, trial
+from leaderboard.app.sessions import SessionStore
+from leaderboard.app.try_model import AppState, Limits, View, trial
 from leaderboard.reports import audio_examples as listen
 from leaderboard.site import audio_page, builder
 
@@ -61,7 +61,7 @@ MOST_UNREAD = 100
 """Messages of a trial that nobody fetched; then nobody is there, and it ends."""
 
 
-def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
+def build(shelf: AppState, rooms: SessionStore, limits: Limits) -> Any:
     """The page.
 
     Args:
@@ -104,7 +104,7 @@ def build(shelf: Shelf, rooms: Rooms, limits: Limits) -> Any:
 
 
 def serve(
-    shelf: Shelf, port: int, announce: Callable[[str], None], limits: Limits, *, here: bool = True
+    shelf: AppState, port: int, announce: Callable[[str], None], limits: Limits, *, here: bool = True
 ) -> None:
     """Start the app and keep it until Ctrl-C; then everything it keeps for visitors is removed.
 
@@ -118,7 +118,7 @@ def serve(
     Raises:
         BadInput: the port is taken.
     """
-    rooms = Rooms()
+    rooms = SessionStore()
     page = None
     try:
         index = builder.write(rooms.root / SITE, shelf.board, shelf.suite)
@@ -175,7 +175,7 @@ def launch(page: Any, port: int, board: Path, rooms: Path, *, public: bool, here
 class _Desk:
     """What answers the page."""
 
-    def __init__(self, shelf: Shelf, rooms: Rooms, limits: Limits) -> None:
+    def __init__(self, shelf: AppState, rooms: SessionStore, limits: Limits) -> None:
         self._shelf, self._rooms, self._limits = shelf, rooms, limits
         self.limits = limits
         """What visitors may ask."""
@@ -240,7 +240,7 @@ class _Desk:
         if last is not None:
             yield _seen(last)
 
-    def _shelf_of(self, request: gr.Request) -> Shelf:
+    def _shelf_of(self, request: gr.Request) -> AppState:
         """What is shown to whoever asks: not at this machine, they are strangers."""
         client = request.client.host if request.client else None
         local = request_gate.is_local({name.lower(): text for name, text in request.headers.items()}, client)
@@ -258,7 +258,7 @@ class _Desk:
                 for model in order:
                     with suppress(BadInput):  # columns that the board does not need cannot be read
                         judges.append((model, store.verdicts(folders[model])))
-                examples = listen.drawn(suite, task, FAMILIES[0], judges, n=_SOUNDS)
+                examples = listen.draw(suite, task, FAMILIES[0], judges, n=_SOUNDS)
         return render.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
 
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:

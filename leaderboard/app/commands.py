@@ -6,8 +6,8 @@ Conventions: what a visitor typed becomes at most one word, the last one, behind
 letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
 never run: no command here has --trust-remote-code.
 
-Public: Asked, Answer, Finding, Standing, read, check, evaluate, at_home, environment, findings_of, entry_of,
-standing.
+Public: TryRequest, CheckResult, Finding, ProvisionalRank, read, check, evaluate, at_home, environment,
+findings_of, entry_of, standing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
+class TryRequest:
     """One model on one task, both checked."""
 
     model: str
@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CheckResult:
     """What `goodenough check` found."""
 
     passed: bool
@@ -76,7 +76,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProvisionalRank:
     """Where a lift would stand among the rows of a ranking, by comparing intervals: provisional."""
 
     place: int
@@ -91,7 +91,7 @@ class Standing:
     """The row of the same weights, which is left out of the comparison."""
 
 
-def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> Asked:
+def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRequest:
     """Check what a visitor typed and chose.
 
     Args:
@@ -111,14 +111,14 @@ def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> Asked
     if not name:
         raise BadInput(f"no model named; expected {expected}")
     if folders and name.isprintable() and (folder := _folder(name)):
-        return Asked(folder, task, is_folder=True)
+        return TryRequest(folder, task, is_folder=True)
     if not _HUB_ID.fullmatch(name) or "--" in name or ".." in name:
         shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
         raise BadInput(f"no model {shown}; expected {expected}")
-    return Asked(name, task, is_folder=False)
+    return TryRequest(name, task, is_folder=False)
 
 
-def check(asked: Asked, signals: str | None) -> list[str]:
+def check(asked: TryRequest, signals: str | None) -> list[str]:
     """The command that sees whether a model can be evaluated.
 
     Args:
@@ -130,7 +130,7 @@ def check(asked: Asked, signals: str | None) -> list[str]:
     return [*_COMMAND, "check", "--json", *task, *_signals(signals), "--", asked.model]
 
 
-def evaluate(asked: Asked, signals: str | None, out: Path, until_width: float | None) -> list[str]:
+def evaluate(asked: TryRequest, signals: str | None, out: Path, until_width: float | None) -> list[str]:
     """The command that evaluates it.
 
     Args:
@@ -145,7 +145,7 @@ def evaluate(asked: Asked, signals: str | None, out: Path, until_width: float | 
 
 
 def at_home(
-    asked: Asked, signals: str | None, submissions: str | None, revision: str | None = None
+    asked: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
 ) -> list[str]:
     """The same as a user would type it, and then what submits it.
 
@@ -180,7 +180,7 @@ def environment(around: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
     return kept
 
 
-def findings_of(text: str) -> Answer:
+def findings_of(text: str) -> CheckResult:
     """What `check --json` printed.
 
     Raises:
@@ -189,7 +189,7 @@ def findings_of(text: str) -> Answer:
     try:
         answer = untrusted.json_of(text)
         findings = tuple(Finding(str(f["what"]), f["passed"], str(f["detail"])) for f in answer["findings"])
-        return Answer(answer["passed"] is True, findings)
+        return CheckResult(answer["passed"] is True, findings)
     except (ValueError, KeyError, TypeError):
         raise BadInput("goodenough check gave an answer that this version cannot read") from None
 
@@ -211,7 +211,7 @@ def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
     return entry, folder
 
 
-def standing(entry: Entry, ranking: Ranking | None) -> Standing | None:
+def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
     """Where it would stand; None where there is nothing to compare.
 
     A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking
@@ -226,7 +226,7 @@ def standing(entry: Entry, ranking: Ranking | None) -> Standing | None:
     there = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
     others = [row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights]
     known = [o for o in others if o is not None and o.value is not None]
-    return Standing(
+    return ProvisionalRank(
         place=1 + sum(o.value > lift.value for o in known if o.value is not None),
         best=1 + sum(_end(o.low, o) > lift.high for o in known),
         worst=1 + sum(_end(o.high, o) >= lift.low for o in known),

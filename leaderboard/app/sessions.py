@@ -11,7 +11,7 @@ its stdout is kept in a file, its stderr comes line by line. A line is plain tex
 many visitors a client pretends to be, there are MOST_ROOMS rooms at most, and nothing of them is older than
 MOST_S.
 
-Public: Errand, Room, Rooms.
+Public: Subprocess, Session, SessionStore.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _MOST_BYTES = 64_000_000
 """Of an answer that is read."""
 
 
-class Errand:
+class Subprocess:
     """A command at work."""
 
     def __init__(
@@ -202,7 +202,7 @@ class Errand:
             os.killpg(self._process.pid, number)
 
 
-class Room:
+class Session:
     """What the app keeps for one visitor."""
 
     def __init__(self, folder: Path) -> None:
@@ -210,7 +210,7 @@ class Room:
         """Its files."""
         self.wanted = False
         """Whether a run was asked for and not cancelled since."""
-        self.errand: Errand | None = None
+        self.errand: Subprocess | None = None
         """The command that is running for it."""
         self.used = self.begun = time.monotonic()
         """When it was last asked for, and first."""
@@ -249,8 +249,8 @@ class Room:
         seconds: float,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
     ) -> Iterator[str | None]:
-        """Run a command here; its lines as of `Errand.lines`. It stays as `errand`."""
-        self.errand = Errand(command, self.folder, environment, seconds, allowance)
+        """Run a command here; its lines as of `Subprocess.lines`. It stays as `errand`."""
+        self.errand = Subprocess(command, self.folder, environment, seconds, allowance)
         try:
             yield from self.errand.lines()
         finally:  # whoever was listening may have gone
@@ -268,7 +268,7 @@ class Room:
                 path.unlink(missing_ok=True)
 
 
-class Rooms:
+class SessionStore:
     """The rooms of all visitors, below one temporary folder."""
 
     def __init__(self, root: Path | None = None) -> None:
@@ -279,7 +279,7 @@ class Rooms:
         """
         self.root = root or Path(tempfile.mkdtemp(prefix="goodenough-app-")).resolve()
         self._lock = threading.Lock()
-        self._rooms: OrderedDict[str, Room] = OrderedDict()
+        self._rooms: OrderedDict[str, Session] = OrderedDict()
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
         threading.Thread(target=self._keep_sweeping, daemon=True).start()
@@ -289,7 +289,7 @@ class Rooms:
         with self._lock:
             self._cancelled.pop(visitor, None)
 
-    def enter(self, visitor: str) -> Room:
+    def enter(self, visitor: str) -> Session:
         """The room of a visitor whose turn has come; `wanted` there unless it was cancelled meanwhile.
 
         What other trials left to be used again goes: there is one copy of one model at a time.
@@ -303,7 +303,7 @@ class Rooms:
                     other.empty(WORK)
         return room
 
-    def of(self, visitor: str) -> Room:
+    def of(self, visitor: str) -> Session:
         """The room of a visitor, which is made when there is none, in the place of another where it must."""
         self.sweep()
         with self._lock:
@@ -311,7 +311,7 @@ class Rooms:
                 idle = [name for name, room in self._rooms.items() if not room.is_busy]
                 for name in idle[: max(0, len(self._rooms) - MOST_ROOMS + 1)]:
                     self._clear(self._rooms.pop(name))
-                self._rooms[visitor] = Room(Path(tempfile.mkdtemp(prefix="room-", dir=self.root)))
+                self._rooms[visitor] = Session(Path(tempfile.mkdtemp(prefix="room-", dir=self.root)))
             room = self._rooms[visitor]
             self._rooms.move_to_end(visitor)
             room.used = time.monotonic()
@@ -354,6 +354,6 @@ class Rooms:
         while not self._closed.wait(_SWEEP_S):
             self.sweep()
 
-    def _clear(self, room: Room) -> None:
+    def _clear(self, room: Session) -> None:
         room.cancel()
         shutil.rmtree(room.folder, ignore_errors=True)

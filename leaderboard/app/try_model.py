@@ -2,7 +2,7 @@
 
 What the app shows of it is a `View`; one follows the other while commands run.
 
-Public: Limits, Shelf, View, trial, packed.
+Public: Limits, AppState, View, trial, packed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from harness.errors import BadInput
 from harness.hub import download_limit
 from harness.schemas import Entry
 from leaderboard.app import commands as asking
-from leaderboard.app.commands import Answer, Asked, Standing
-from leaderboard.app.sessions import WORK, Errand, Room
+from leaderboard.app.commands import CheckResult, ProvisionalRank, TryRequest
+from leaderboard.app.sessions import WORK, Session, Subprocess
 from leaderboard.app.usage import GIB, Allowance
 from leaderboard.board.types import Board
 
@@ -54,7 +54,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class AppState:
     """What the app shows and asks: everything but the visitor."""
 
     board: Board
@@ -88,11 +88,11 @@ class View:
     """What the commands said last."""
     error: str | None = None
     """Why it ended, in one line; None where nothing went wrong."""
-    answer: Answer | None = None
+    answer: CheckResult | None = None
     """What the check found."""
     entry: Entry | None = None
     """What the evaluation found."""
-    standing: Standing | None = None
+    standing: ProvisionalRank | None = None
     """Where that would stand."""
     commands: tuple[str, ...] = ()
     """The same at home."""
@@ -100,7 +100,9 @@ class View:
     """The entry's files, after a full evaluation."""
 
 
-def trial(room: Room, model: str, task: str, shelf: Shelf, limits: Limits, *, fully: bool) -> Iterator[View]:
+def trial(
+    room: Session, model: str, task: str, shelf: AppState, limits: Limits, *, fully: bool
+) -> Iterator[View]:
     """Check and evaluate a model; every view replaces the one before, the last says how it ended.
 
     Args:
@@ -132,7 +134,9 @@ def packed(entry: Entry, folder: Path, place: Path) -> Path:
     return path
 
 
-def _steps(room: Room, asked: Asked, shelf: Shelf, limits: Limits, *, fully: bool) -> Iterator[View]:
+def _steps(
+    room: Session, asked: TryRequest, shelf: AppState, limits: Limits, *, fully: bool
+) -> Iterator[View]:
     said: deque[str] = deque(maxlen=80)
     home = tuple(asking.at_home(asked, shelf.signals, shelf.submissions_name))
     view = View("Checking", commands=home)
@@ -174,14 +178,14 @@ def _steps(room: Room, asked: Asked, shelf: Shelf, limits: Limits, *, fully: boo
 
 
 def _ran(
-    room: Room,
+    room: Session,
     command: list[str],
     seconds: float,
-    shelf: Shelf,
+    shelf: AppState,
     limits: Limits,
     view: View,
     said: deque[str],
-) -> Generator[View, None, Errand]:
+) -> Generator[View, None, Subprocess]:
     """Run a command to its end, with a view for every line and tick; returns its errand."""
     if not room.wanted:
         raise BadInput("cancelled")
@@ -199,7 +203,7 @@ def _ran(
     return errand
 
 
-def _environment(room: Room, shelf: Shelf, limits: Limits) -> Mapping[str, str]:
+def _environment(room: Session, shelf: AppState, limits: Limits) -> Mapping[str, str]:
     variables = asking.environment(os.environ, on_space=shelf.on_space)
     variables[download_limit.VARIABLE] = str(limits.allowance.download_bytes)
     if not shelf.on_space:
@@ -226,7 +230,7 @@ def _environment(room: Room, shelf: Shelf, limits: Limits) -> Mapping[str, str]:
     return variables
 
 
-def _reason(errand: Errand, said: deque[str], seconds: float, limits: Limits) -> str:
+def _reason(errand: Subprocess, said: deque[str], seconds: float, limits: Limits) -> str:
     """Why there is no answer: the command's own line where it left one."""
     allowance = limits.allowance
     if errand.end == "late":

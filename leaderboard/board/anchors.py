@@ -91,11 +91,11 @@ def _stored(suite: Suite, task: str, name: str) -> list[Entry]:
     for folder in suite.anchors(name):
         if folder.name != f"{task}@{key[0][:8]}":  # of another task, or of signals that were
             continue
-        if validate.problems(folder, suite.tasks, strict_files=False):
+        if validate.validate_entry(folder, suite.tasks, strict_files=False):
             continue
         entry = store.read(folder)
         if (entry.signals.sha256, entry.protocol) == key:
-            sound += [] if suite_check.problems(folder, suite) else [entry]
+            sound += [] if suite_check.check_against_suite(folder, suite) else [entry]
     return sound
 
 

@@ -4,7 +4,7 @@ Conventions: who builds a board says in which entries there is a problem (`valid
 is left out; of what lies below a suite, `<root>/verdicts/`, it is set apart with the reason, if it can be
 read. Nothing that an entry says of itself, its date for one, decides which signals are current.
 
-Public: Key, Problems, NONE, Found, find, unfetched, references_of, current.
+Public: Key, Problems, NONE, BoardEntry, find, unfetched, references_of, current.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NONE: Problems = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Found:
+class BoardEntry:
     """An entry and where it lies."""
 
     entry: Entry
@@ -61,7 +61,7 @@ def find(
     progress: Progress = quiet,
     problems: Problems = NONE,
     left_out: list[str] | None = None,
-) -> list[Found]:
+) -> list[BoardEntry]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
     A submission is of such a reference when it has its weights, or its name and revision. One that git-lfs
@@ -102,7 +102,7 @@ def find(
         if isinstance(read, BadInput):
             unread.append(f"left out: {read}")
             continue
-        one = Found(read.entry, folder, read)
+        one = BoardEntry(read.entry, folder, read)
         if suite is not None and folder in own:
             one = replace(one, apart=_apart(one, suite, problems))
         if one.apart is None and (problem := _unrankable(one)):
@@ -117,7 +117,7 @@ def find(
     return sorted(standing, key=lambda one: one.entry.path)
 
 
-def _unrankable(found: Found) -> str | None:
+def _unrankable(found: BoardEntry) -> str | None:
     """Why an entry that calls itself ranked cannot be; None where it can, or does not."""
     card = found.entry.scorecard
     if card.ranked and (card.lift is None or card.lift.value is None):
@@ -148,7 +148,7 @@ def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
     return [(f, e) for f, e in found if e.task == task and (e.signals.sha256, e.protocol) == key]
 
 
-def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
+def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:
     """Which signals of a task are current when no suite tells: those that most models answered.
 
     Args:
@@ -177,12 +177,12 @@ def current(groups: Mapping[Key, Sequence[Found]]) -> tuple[Key | None, str]:
     )
 
 
-def models_by_key(groups: Mapping[Key, Sequence[Found]]) -> dict[Key, int]:
+def models_by_key(groups: Mapping[Key, Sequence[BoardEntry]]) -> dict[Key, int]:
     """How many different models, by name, answered each."""
     return {key: len({f.entry.model.repo_id for f in group}) for key, group in groups.items()}
 
 
-def _names(found: Found) -> set[tuple[Key, str]]:
+def _names(found: BoardEntry) -> set[tuple[Key, str]]:
     """What makes two entries those of one model on one task."""
     entry = found.entry
     return {(found.key, entry.path), (found.key, f"{entry.model.weights_sha256} {entry.task}")}
@@ -194,7 +194,7 @@ def _can_be_read(folder: Path) -> bool:
     return False
 
 
-def _apart(found: Found, suite: Suite, problems: Problems) -> str | None:
+def _apart(found: BoardEntry, suite: Suite, problems: Problems) -> str | None:
     """Why an entry that came with the suite is set apart."""
     entry = found.entry
     if line := problems.get(found.folder):

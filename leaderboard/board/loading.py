@@ -33,7 +33,7 @@ from harness.schemas import Entry, ReferenceCounts, from_json, to_json
 from harness.types import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
-from leaderboard.board.types import Cells, Lifts, LoadedEntry
+from leaderboard.board.types import LiftByClip, LoadedEntry, MatrixRow
 from leaderboard.process_pool import Progress
 
 _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
@@ -68,13 +68,13 @@ def read_all(
     return entries
 
 
-def packed(entry: Entry) -> tuple[Cells, ...]:
+def packed(entry: Entry) -> tuple[MatrixRow, ...]:
     """The cells of an entry in memory."""
     families = parsed(to_json(entry))["scorecard"]["families"]
     return tuple(_cells(family, {}) for family in families)
 
 
-def paired(path: Path, entry: Entry) -> Lifts:
+def paired(path: Path, entry: Entry) -> LiftByClip:
     """The paired differences behind the lift of an entry, as `scorecard.lift_by_clip` has them.
 
     Args:
@@ -90,7 +90,7 @@ def paired(path: Path, entry: Entry) -> Lifts:
     return _by_the_book(path, entry) if lifts is None else lifts
 
 
-def _by_the_book(path: Path, entry: Entry) -> Lifts:
+def _by_the_book(path: Path, entry: Entry) -> LiftByClip:
     """The same by way of a data frame, for what `validate` would not let pass."""
     from harness.metrics.scorecard import lift_by_clip
 
@@ -103,10 +103,10 @@ def _by_the_book(path: Path, entry: Entry) -> Lifts:
     except (ValueError, KeyError, TypeError) as error:
         raise BadSignals(f"{path} is not what an evaluation writes: {error}") from None
     clip_ids, names = tuple(map(str, frame.index)), tuple(map(str, frame.columns))
-    return Lifts(clip_ids, names, frame.to_numpy(dtype=np.float32))
+    return LiftByClip(clip_ids, names, frame.to_numpy(dtype=np.float32))
 
 
-def _paired(table: pa.Table, offered: Sequence[ReferenceCounts], entry: Entry) -> Lifts | None:
+def _paired(table: pa.Table, offered: Sequence[ReferenceCounts], entry: Entry) -> LiftByClip | None:
     """From codes of words to differences; None where a row is not as it must be."""
     names = [reference.model.repo_id for reference in offered]
     words, codes = {}, {}
@@ -159,7 +159,9 @@ def _paired(table: pa.Table, offered: Sequence[ReferenceCounts], entry: Entry) -
         and one.model.repo_id not in like
         and (counts[:, j] > 0).sum() >= MIN_SIGNALS
     ]
-    return Lifts(tuple(clip_ids), tuple(names[j] for j in counting), values[:, counting].astype(np.float32))
+    return LiftByClip(
+        tuple(clip_ids), tuple(names[j] for j in counting), values[:, counting].astype(np.float32)
+    )
 
 
 def _twice(numbers: NDArray[np.int64]) -> bool:
@@ -223,7 +225,7 @@ def _read(folder: Path, same: dict[Any, Any]) -> LoadedEntry:
     return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
 
-def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
+def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> MatrixRow:
     """The cells of a family as they are written, as arrays.
 
     Raises:
@@ -241,7 +243,7 @@ def _cells(family: Mapping[str, Any], same: dict[Any, Any]) -> Cells:
     size = (len(models), len(RATES), 3)
     # None becomes NaN. No share lies beyond 1; what a stranger claims may.
     percent = (100 * np.clip(np.array(rates, dtype=np.float64).reshape(size), -1e4, 1e4)).round(1)
-    return Cells(
+    return MatrixRow(
         family["family"],
         same.setdefault(tuple(models), tuple(models)),
         np.array(counts, dtype=np.int32).reshape(len(models), 1 + len(_COUNTS)),

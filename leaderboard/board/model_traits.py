@@ -5,7 +5,7 @@ Whether it is a flat-earther, where in the spectrum its signals lie, how it take
 Conventions: counted as a study counts it, over the references of one task (`metrics.flat_earth`,
 `metrics.information`); the panel is those whose own entries stand on the board.
 
-Public: Traits, Mark, of_task, evidence_key.
+Public: ReferenceProfile, Mark, of_task, evidence_key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.metrics import flat_earth, information
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, median
 from harness.metrics.likeness import copies
-from harness.metrics.panel_acceptance import gather
+from harness.metrics.panel_acceptance import build_acceptance
 from harness.metrics.scorecard import resampled
 from harness.schemas import Entry
 from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
@@ -48,7 +48,7 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Traits:
+class ReferenceProfile:
     """What is said of one reference."""
 
     flagged: bool
@@ -88,7 +88,7 @@ def evidence_key(suite: Suite, task: str) -> str:
     return digest.hexdigest()
 
 
-def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[ModelRef, Traits]:
+def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[ModelRef, ReferenceProfile]:
     """The traits of every reference whose own entry stands on the board.
 
     Args:
@@ -112,7 +112,7 @@ def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[Mod
         others = [uses[other][0] for other in models if other != model and uses[other][0].any()]
         of_others = [[e.value or 0.0 for e in curves[o]] for o in models if o != model and curves[o]]
         of = assessed.get(model)
-        made[model] = Traits(
+        made[model] = ReferenceProfile(
             flagged=of is not None and of.flagged,
             verdict="not assessed" if of is None else of.verdict,
             evidence=f"{names[model]}: not assessed." if of is None else of.sentence(names[model]),
@@ -133,7 +133,7 @@ def _flat_earth(
     panel = [(entry.model, entry.label_map, frame) for entry, frame in answered]
     near = {entry.model.repo_id: copies(entry.likeness) for entry, _ in answered}
     try:
-        judgements = gather(panel, suite.counts(task), FAMILIES[0], near)
+        judgements = build_acceptance(panel, suite.counts(task), FAMILIES[0], near)
     except ValueError:
         return {}  # not all were asked the same
     if not len(judgements.signal_ids):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.metrics import estimates, ranks
 from harness.types import FloatArray
-from leaderboard.board.types import Lifts
+from leaderboard.board.types import LiftByClip
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Place:
     left, the panel being of one reference."""
 
 
-def places(lifts: Sequence[Lifts], values: FloatArray, seed_names: tuple[str, ...]) -> list[Place]:
+def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[str, ...]) -> list[Place]:
     """The place of each candidate.
 
     Args:
@@ -60,7 +60,7 @@ def places(lifts: Sequence[Lifts], values: FloatArray, seed_names: tuple[str, ..
     ]
 
 
-def _aligned(lifts: Sequence[Lifts]) -> tuple[list[NDArray[Any]], int]:
+def _aligned(lifts: Sequence[LiftByClip]) -> tuple[list[NDArray[Any]], int]:
     """The tables with the same clips in the same order, and the number of these."""
     by_clips = {lift.clip_ids: None for lift in lifts}
     clips = sorted(set().union(*by_clips))

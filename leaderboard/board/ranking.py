@@ -28,7 +28,7 @@ from harness.errors import BadInput
 from harness.schemas import Entry, ReferenceCounts
 from harness.types import FAMILIES, PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, status
-from leaderboard.board.entries import NONE, Found, Key, Problems
+from leaderboard.board.entries import NONE, BoardEntry, Key, Problems
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Matrix, Ranking, Row
 from leaderboard.process_pool import Progress, quiet
@@ -53,7 +53,7 @@ def build(
     Raises:
         BadInput: no such folder, or none of its entries can be read.
     """
-    groups: dict[str, dict[Key, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[str, dict[Key, list[BoardEntry]]] = defaultdict(lambda: defaultdict(list))
     left_out: list[str] = []
     for found in entries.find(submissions, suite, progress, problems, left_out):
         groups[found.entry.task][found.key].append(found)
@@ -128,7 +128,7 @@ def _row_json(row: Row) -> dict[str, Any]:
 def _ranking(
     task: str,
     named: DatasetRef,
-    group: Sequence[Found],
+    group: Sequence[BoardEntry],
     counts: tuple[ReferenceCounts, ...] | None,
     corpora: Collection[str],
     *,
@@ -153,7 +153,7 @@ def _ranking(
     counted.sort(key=lambda f: (-_lift(f.entry), f.entry.path))
     rest = [f for f in sound if not f.entry.scorecard.ranked]
 
-    def row(found: Found) -> Row:
+    def row(found: BoardEntry) -> Row:
         return Row(
             found.entry,
             reference=found.entry.model.weights_sha256 in weights,
@@ -188,7 +188,7 @@ def _matrices(judging: Sequence[Row]) -> tuple[Matrix, ...]:
     return tuple(matrix for matrix in made if matrix.references)
 
 
-def _set_apart(found: Found, because: str) -> Found:
+def _set_apart(found: BoardEntry, because: str) -> BoardEntry:
     """As it is shown: below the ranking with the reason. Its cells, whoever they name, are in no heat map."""
     card = replace(found.entry.scorecard, ranked=False, unranked_because=because)
     return replace(found, entry=replace(found.entry, scorecard=card))
@@ -208,7 +208,7 @@ def _lift(entry: Entry) -> float:
     return nan if lift is None or lift.value is None else lift.value
 
 
-def _placed(task: str, group: Sequence[Found], rows: Sequence[Row]) -> tuple[Row, ...]:
+def _placed(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> tuple[Row, ...]:
     """The rows of a group, in its order, with their places and the intervals of these."""
     if not group:
         return ()

@@ -1,6 +1,6 @@
 """What a board is made of: rows, matrices, rankings, and what is read of an entry for them.
 
-Public: Cells, Lifts, LoadedEntry, Row, Matrix, Ranking, Board.
+Public: MatrixRow, LiftByClip, LoadedEntry, Row, Matrix, Ranking, Board.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from leaderboard.board.status import SELF_REPORTED, Status
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class MatrixRow:
     """Cells of one family that share a model: how it judges references, or how judges judge it."""
 
     family: str
@@ -33,16 +33,16 @@ class Cells:
     rates: NDArray[np.float32]
     """(n_cells, len(RATES), 3) value, low, high in percent with one decimal; NaN where unknown."""
 
-    def of(self, models: Sequence[ModelRef]) -> Cells:
+    def of(self, models: Sequence[ModelRef]) -> MatrixRow:
         """Those that share these other models, in this order; models without a cell are left out."""
         at = {model: i for i, model in enumerate(self.models)}
         there = [model for model in models if model in at]
         rows = [at[model] for model in there]
-        return Cells(self.family, tuple(there), self.counts[rows], self.rates[rows])
+        return MatrixRow(self.family, tuple(there), self.counts[rows], self.rates[rows])
 
 
 @dataclass(frozen=True, eq=False)
-class Lifts:
+class LiftByClip:
     """The paired differences behind the lift of one candidate."""
 
     clip_ids: tuple[str, ...]
@@ -60,9 +60,9 @@ class LoadedEntry:
 
     entry: Entry
     """Without the cells of its scorecard."""
-    cells: tuple[Cells, ...]
+    cells: tuple[MatrixRow, ...]
     """These, by family."""
-    lifts: Lifts | None
+    lifts: LiftByClip | None
     """None where it is not ranked, or its verdicts cannot be read."""
     sha256: str
     """Of its entry.json."""
@@ -90,7 +90,7 @@ class Row:
     """Holds the entry and its verdicts."""
     status: Status = SELF_REPORTED
     """How far it is to be believed."""
-    cells: tuple[Cells, ...] = ()
+    cells: tuple[MatrixRow, ...] = ()
     """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
     sha256: str | None = None
     """Of its entry.json; None where it lies in no folder."""

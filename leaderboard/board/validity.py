@@ -116,7 +116,7 @@ def _line(folder: Path, suite: Suite | None, new: _New) -> str | None:
 
 
 def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
-    lines = validate.problems(folder, _tasks(suite), strict_files=False) if new[0] else []
+    lines = validate.validate_entry(folder, _tasks(suite), strict_files=False) if new[0] else []
     if len(lines) == 1 and lines[0].startswith(_OLD):
         return _not_shares(store.read(folder))
     if len(lines) == 1 and lines[0].startswith(_UNKNOWN):
@@ -129,7 +129,7 @@ def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
     if lines or suite is None or not suite.has_task(entry.task):
         return lines
     answers = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
-    return suite_check.problems(folder, suite) if answers else []
+    return suite_check.check_against_suite(folder, suite) if answers else []
 
 
 def _not_counted(folder: Path, entry: Entry) -> list[str]:

@@ -239,7 +239,7 @@ def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch:
     value, below, told = formatting.text(estimate, column.kind), "", "not evaluated"
     fill, ink, mute, plate = 'class="none"', 'class="mute num"', 'class="mute"', ""
     if cell is not None and estimate is not None:
-        told, below = formatting.told(estimate, column.kind), f"n {estimate.n:,}"
+        told, below = formatting.format_estimate(estimate, column.kind), f"n {estimate.n:,}"
         if cell.own:
             whose = "the model's own signals" if cell.same_weights else "it counts as this reference"
             told, below = f"{told}; {whose}, in no mean", "own" if cell.same_weights else "near copy"

@@ -11,13 +11,13 @@ import numpy as np
 
 from harness.types import Estimate
 from leaderboard import formatting
-from leaderboard.board.model_traits import Traits
+from leaderboard.board.model_traits import ReferenceProfile
 
 _W, _H = 440, 150
 _LEFT, _TOP, _BOTTOM = 38, 8, 34
 
 
-def band_use(traits: Traits) -> str:
+def band_use(traits: ReferenceProfile) -> str:
     """The distribution of kept bins over mel bands as bars, that of the other references as a line."""
     most = max(*traits.mel, *traits.others, 1e-9)
     n = len(traits.mel)
@@ -38,7 +38,7 @@ def band_use(traits: Traits) -> str:
     return _svg(said, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, most), most))
 
 
-def curve(traits: Traits) -> str:
+def curve(traits: ReferenceProfile) -> str:
     """Acceptance over the levels with its interval, the mean of the other references as a line."""
     values = [e.value or 0.0 for e in traits.curve]
     step = _W / (len(values) - 1)

@@ -3,7 +3,7 @@
 Conventions: as in `plots`. The frontier is a step line over models in that order; it rises only where the
 place of a model is told apart from that of the best one before it: it says no more than the intervals do.
 
-Public: MOST, Kind, Point, points, frontier, drawn.
+Public: MOST, Kind, Point, points, frontier, draw.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def frontier(found: Sequence[Point]) -> list[Point]:
     return steps
 
 
-def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
+def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
     """Lift with its interval over size or time.
 
     Args:
@@ -122,8 +122,8 @@ def drawn(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None 
         f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_SAID[kind]}, {models}">',
         f"<style>{inline.STYLE}{_STYLE}</style>",
         f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
-        *x.drawn(),
-        *y.drawn(),
+        *x.draw(),
+        *y.draw(),
         _stairs([(x.at(p.x), y.at(p.lift.value or 0.0)) for p in steps], x.at(max(p.x for p in shown))),
         *(
             _mark(p, x.at(p.x), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model), i < _STOPS)
@@ -160,7 +160,7 @@ class _Axis:
         share = (x - self.low) / (self.high - self.low)
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
 
-    def drawn(self) -> list[str]:
+    def draw(self) -> list[str]:
         base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
         marks = [
             f'<line class="gs-axis" x1="{self.at(x)}" x2="{self.at(x)}" y1="{base}" y2="{base + 5}"/>'
@@ -206,7 +206,7 @@ class _Lift:
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP), 1)
 
-    def drawn(self) -> list[str]:
+    def draw(self) -> list[str]:
         n = round((self.high - self.low) / self.step)
         made = []
         for value in (self.low + i * self.step for i in range(n + 1)):
@@ -227,7 +227,7 @@ def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
 
 def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None, stop: bool) -> str:
     lift = point.lift
-    told = f"{name}, {point.said}: lift {formatting.told(lift, 'difference')}"
+    told = f"{name}, {point.said}: lift {formatting.format_estimate(lift, 'difference')}"
     bar = ""
     if lift.low is not None and lift.high is not None:
         bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'

@@ -5,7 +5,8 @@ all; the gain in dB stands beside it. Long clips are cut to a stated excerpt aro
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
 `evaluation.stimuli`; a signal may lack either.
 
-Public: CONTROLS, Example, Player, drawn, choose, accepted, examples, kept, other_clips, controls, player.
+Public: CONTROLS, Example, Player, draw, choose, accepted, examples, describe_mask, other_clips, controls,
+player.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Example:
     """The signal."""
     title: str
     """Its stratum."""
-    kept: str
+    describe_mask: str
     """How much of the spectrum it keeps, in words."""
     picture: Markup
     """Spectrum with the kept bins, as SVG."""
@@ -104,7 +105,7 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
     return {s: STRATA[key] for _, _, s, key in sorted(in_turn[:n], key=lambda t: t[1])}
 
 
-def drawn(
+def draw(
     suite: Suite, task: str, family: str, judges: Sequence[tuple[ModelRef, pd.DataFrame]], n: int = 6
 ) -> list[Example]:
     """Signals of other models, drawn by the answers of the first judge, with the answers of all.
@@ -156,7 +157,7 @@ def examples(
         made[signal.signal_id] = Example(
             signal=signal,
             title=chosen[signal.signal_id],
-            kept=kept(signal),
+            describe_mask=describe_mask(signal),
             picture=Markup(  # noqa: S704 - numbers only
                 inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
             ),
@@ -201,7 +202,7 @@ def controls(
         yield sound
 
 
-def kept(signal: SufficientSignal) -> str:
+def describe_mask(signal: SufficientSignal) -> str:
     """`12 of 8,001 bins (0.1 %), 440 to 2,310 Hz`."""
     share = formatting.share(signal.n_kept / len(signal.mask))
     text = f"{signal.n_kept:,} of {len(signal.mask):,} bins ({share})"

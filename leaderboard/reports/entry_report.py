@@ -71,4 +71,4 @@ def _examples(
         return []
     others = [(other.model, store.verdicts(folder)) for folder, other in beside]
     family = entry.scorecard.families[0].family
-    return audio_examples.drawn(suite, entry.task, family, [(entry.model, verdicts), *others])
+    return audio_examples.draw(suite, entry.task, family, [(entry.model, verdicts), *others])

@@ -1,6 +1,6 @@
 """What a study shows, in sentences made from its numbers: none without its n and its interval.
 
-Public: TERMS, sentences, told, bits, ratio.
+Public: TERMS, sentences, fmt, bits, ratio.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TERMS = (
 """Words of the report, each with its meaning, to be read before the first number."""
 
 
-def told(estimate: Estimate, kind: Kind = "rate") -> str:
+def fmt(estimate: Estimate, kind: Kind = "rate") -> str:
     """`39.2 % [33.6 to 45.0 %, n = 645]`."""
     if estimate.value is None:
         return f"unknown [n = {estimate.n:,}]"
@@ -87,25 +87,25 @@ def sentences(study: Study, family: FamilyStudy) -> list[str]:
 
 def _overall(study: Study, family: FamilyStudy) -> Iterator[str]:
     yield (
-        f"A model accepts {told(family.transfer)} of the signals of another, {panel(study.n_references)};"
-        f" where both agree on the whole clip, {told(family.agreeing_transfer)}. Agreement on whole clips is"
-        f" {told(family.agreement)}."
+        f"A model accepts {fmt(family.transfer)} of the signals of another, {panel(study.n_references)};"
+        f" where both agree on the whole clip, {fmt(family.agreeing_transfer)}. Agreement on whole clips is"
+        f" {fmt(family.agreement)}."
     )
     yield (
-        f"The same frequencies of clips of another class (swap) are accepted in {told(family.swap)}: the lift"
+        f"The same frequencies of clips of another class (swap) are accepted in {fmt(family.swap)}: the lift"
         f" is {_difference(family.lift)}."
     )
     yield (
-        f"Equally loud places elsewhere in the same clip (matched) are accepted in {told(family.matched)}:"
+        f"Equally loud places elsewhere in the same clip (matched) are accepted in {fmt(family.matched)}:"
         f" the placement is {_difference(family.placement)}. As many of the loudest bins are accepted in"
-        f" {told(family.largest)}: signals do better by {_difference(family.beyond_largest)}."
+        f" {fmt(family.largest)}: signals do better by {_difference(family.beyond_largest)}."
     )
 
 
 def _difference(estimate: Estimate) -> str:
     if estimate.value is None:
         return f"not shown, because no two models have {MIN_SIGNALS} signals for it [n = {estimate.n:,}]"
-    return told(estimate, "difference")
+    return fmt(estimate, "difference")
 
 
 def _extremes(study: Study, family: FamilyStudy) -> Iterator[str]:
@@ -114,8 +114,8 @@ def _extremes(study: Study, family: FamilyStudy) -> Iterator[str]:
     if len(known) > 1:
         best, worst = (pick(known, key=lambda n: known[n].value or 0.0) for pick in (max, min))
         yield (
-            f"The signals of {names[best]} transfer best, {told(known[best])}, those of {names[worst]}"
-            f" worst, {told(known[worst])}."
+            f"The signals of {names[best]} transfer best, {fmt(known[best])}, those of {names[worst]}"
+            f" worst, {fmt(known[worst])}."
         )
     sure = [
         (a, b, e)
@@ -130,7 +130,7 @@ def _extremes(study: Study, family: FamilyStudy) -> Iterator[str]:
             f"Transfer is not symmetric: for {len(sure)} of {len(family.asymmetry)} pairs of references"
             f" the interval of the difference between the two directions, each by itself, excludes 0. It is"
             f" largest from {names[a.repo_id]} to {names[b.repo_id]} minus the way back,"
-            f" {told(e, 'difference')}."
+            f" {fmt(e, 'difference')}."
         )
 
 
@@ -152,7 +152,7 @@ def _price(study: Study, family: FamilyStudy) -> Iterator[str]:
         yield (
             f"On clips that both give one class, agreement on the signals of {names[pair.reference]} costs"
             f" {names[pair.judge]} {what}: in the median {bits(curve.price_bits)}. It gives"
-            f" {told(curve.disagreeing)} of the whole clips another class."
+            f" {fmt(curve.disagreeing)} of the whole clips another class."
         )
 
 

@@ -23,7 +23,7 @@ from harness.dataset.suites import Suite
 from harness.journal import replace_file
 from harness.metrics import likeness
 from harness.metrics.flat_earth import EXCESS, SPARSE
-from harness.metrics.panel_acceptance import Judgements, gather
+from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
 from harness.metrics.stability import Stability
 from harness.metrics.study import Answered, FamilyStudy, PairStudy, Study
 from harness.metrics.transfer_curve import Curve
@@ -151,8 +151,8 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
             names[c.first],
             names[c.second],
             str(c.n_references),
-            study_findings.told(c.transfer, "difference"),
-            study_findings.told(c.lift, "difference"),
+            study_findings.fmt(c.transfer, "difference"),
+            study_findings.fmt(c.lift, "difference"),
         )
         for c in family.compared
     ]
@@ -177,7 +177,7 @@ def _informed(pair: PairStudy) -> tuple[str, str, str]:
 
 
 def _priced(curve: Curve) -> tuple[str, str]:
-    return study_findings.bits(curve.price_bits), study_findings.told(curve.disagreeing)
+    return study_findings.bits(curve.price_bits), study_findings.fmt(curve.disagreeing)
 
 
 def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...]:
@@ -186,10 +186,10 @@ def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...
     return (
         names[stability.reference],
         str(stability.n_draws),
-        study_findings.told(stability.jaccard),
+        study_findings.fmt(stability.jaccard),
         study_findings.ratio(stability.size_ratio),
-        study_findings.told(stability.verdicts_changed),
-        "; ".join(map(study_findings.told, stability.transfer)),
+        study_findings.fmt(stability.verdicts_changed),
+        "; ".join(map(study_findings.fmt, stability.transfer)),
     )
 
 
@@ -214,13 +214,13 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
             (
                 names[model],
                 backbone.partition("For")[0] + shared,
-                study_findings.told(whole.accuracy),
-                study_findings.told(whole.f1),
-                study_findings.told(rate) if (rate := study.equal_error_rate.get(name)) else "",
-                study_findings.told(first.incoming[name]),
-                study_findings.told(scores[model].rates.lift, "difference") if model in scores else "",
-                study_findings.told(scores[model].rates.placement, "difference") if model in scores else "",
-                study_findings.told(first.outgoing[name]) if name in first.outgoing else "",
+                study_findings.fmt(whole.accuracy),
+                study_findings.fmt(whole.f1),
+                study_findings.fmt(rate) if (rate := study.equal_error_rate.get(name)) else "",
+                study_findings.fmt(first.incoming[name]),
+                study_findings.fmt(scores[model].rates.lift, "difference") if model in scores else "",
+                study_findings.fmt(scores[model].rates.placement, "difference") if model in scores else "",
+                study_findings.fmt(first.outgoing[name]) if name in first.outgoing else "",
                 *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
             )
         )
@@ -248,7 +248,7 @@ MODEL_COLUMNS = (
 def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[audio_examples.Example]:
     """Signals that all accept, that nobody else accepts, and that the flat-earther alone rejects."""
     first = study.families[0]
-    judgements = gather(
+    judgements = build_acceptance(
         [(e.model, e.label_map, v) for e, v in answered],
         suite.counts(study.task),
         first.family,
@@ -267,7 +267,9 @@ def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[
     return audio_examples.examples(suite, study.task, chosen, judges)
 
 
-def _strata(judgements: Judgements, family: FamilyStudy, names: Mapping[Any, str]) -> list[tuple[str, Any]]:
+def _strata(
+    judgements: PanelAcceptance, family: FamilyStudy, names: Mapping[Any, str]
+) -> list[tuple[str, Any]]:
     answers = judgements.of_others(judgements.source, judgements.signals.accepted)
     accepted, rejected = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
     found = [
@@ -333,8 +335,8 @@ def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[
     rows = [
         (
             names[name],
-            study_findings.told(family.outgoing[name]) if name in family.outgoing else "",
-            study_findings.told(e),
+            study_findings.fmt(family.outgoing[name]) if name in family.outgoing else "",
+            study_findings.fmt(e),
         )
         for name, e in family.incoming.items()
     ]

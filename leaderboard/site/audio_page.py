@@ -3,7 +3,7 @@
 Conventions: sounds stand on the page as FLAC, cut to an excerpt where they are long, because a page must stay
 small. None is published unless the licence of every corpus allows it.
 
-Public: N_CLIPS, Heard, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
+Public: N_CLIPS, AudioPages, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BUDGET_BYTES = 6_000_000
 
 
 @dataclass(frozen=True)
-class Heard:
+class AudioPages:
     """A signal that was chosen."""
 
     clip_id: str
@@ -100,20 +100,20 @@ def why_silent(suite: Suite, task: str) -> str | None:
     return None
 
 
-def choose(suite: Suite, task: str) -> tuple[Heard, ...]:
+def choose(suite: Suite, task: str) -> tuple[AudioPages, ...]:
     """Clips of every class in turn, in an order drawn from their ids; in each the references least heard yet.
 
     Args:
         suite: the signals.
         task: one of its tasks.
     """
-    of_clip: dict[str, list[Heard]] = defaultdict(list)
+    of_clip: dict[str, list[AudioPages]] = defaultdict(list)
     truths: dict[str, str] = {}
     references = suite.references(task)
     for reference in references:
         for line in suite.signal_lines(task, reference.model.slug):
             if line.family == FAMILIES[0] and not line.degenerate:
-                of_clip[line.clip_id].append(Heard(line.clip_id, reference.model, line.signal_id))
+                of_clip[line.clip_id].append(AudioPages(line.clip_id, reference.model, line.signal_id))
                 truths[line.clip_id] = line.truth or ""
     places: Counter[str] = Counter()
     in_turn: list[tuple[int, int, str]] = []
@@ -122,7 +122,7 @@ def choose(suite: Suite, task: str) -> tuple[Heard, ...]:
         places[truths[clip_id]] += 1
     each = 3 if len(references) <= 3 * N_CLIPS else 5
     heard: Counter[ModelRef] = Counter()
-    chosen: list[Heard] = []
+    chosen: list[AudioPages] = []
     for _, _, clip_id in sorted(in_turn)[:N_CLIPS]:
         some = sorted(of_clip[clip_id], key=lambda h: (heard[h.reference], seed_of("evidence", h.signal_id)))
         chosen += some[:each]
@@ -136,7 +136,7 @@ def anchor_of(reference: ModelRef) -> str:
 
 
 def cards(
-    suite: Suite, task: str, chosen: Sequence[Heard], matrix: Matrix, rows: Sequence[Row]
+    suite: Suite, task: str, chosen: Sequence[AudioPages], matrix: Matrix, rows: Sequence[Row]
 ) -> list[ClipCard]:
     """The chosen clips with everything that stands on the page.
 
@@ -199,7 +199,7 @@ def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answe
 
 
 def _signal(
-    suite: Suite, task: str, heard: Heard, id: str, answers: Answers, other: Clip | None, most: int
+    suite: Suite, task: str, heard: AudioPages, id: str, answers: Answers, other: Clip | None, most: int
 ) -> SignalCard:
     signal, waveform = suite.signal(task, heard.reference.slug, heard.signal_id)
     clip = suite.clip(task, heard.clip_id)
@@ -209,7 +209,7 @@ def _signal(
         id=id,
         reference=heard.reference,
         expected=signal.expected,
-        kept=audio_examples.kept(signal),
+        kept=audio_examples.describe_mask(signal),
         picture=Markup(inline.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
         players=(
             audio_examples.player("Signal", waveform, rate, most, "FLAC"),

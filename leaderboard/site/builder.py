@@ -38,13 +38,13 @@ from harness.types import FAMILIES, ModelRef
 from leaderboard import exports, process_pool, render, urls
 from leaderboard.board import model_traits as traits
 from leaderboard.board.matrix import short_names
-from leaderboard.board.model_traits import Traits
+from leaderboard.board.model_traits import ReferenceProfile
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import inline, scatter
 from leaderboard.process_pool import Progress
 from leaderboard.site import audio_page, home_page, model_page, models_page, output_folder, task_page
-from leaderboard.site.audio_page import Heard
-from leaderboard.site.model_page import Job, Profile
+from leaderboard.site.audio_page import AudioPages
+from leaderboard.site.model_page import PageContext, Profile
 from leaderboard.site.model_page import command as command
 from leaderboard.site.pair_table import Named
 from leaderboard.urls import page_of as page_of
@@ -118,7 +118,7 @@ def write(
                     path.write_bytes(data)
             for n in batches:
                 progress("Writing pages", n, len(jobs))
-        output_folder.move(fresh, out, ours, wanted)
+        output_folder.publish_files(fresh, out, ours, wanted)
     except OSError as error:
         raise BadInput(unwritable(out, error, "choose another --out")) from None
     finally:
@@ -126,7 +126,7 @@ def write(
     return out / "index.html"
 
 
-def _write_some(jobs: Sequence[tuple[Path, Job]]) -> int:
+def _write_some(jobs: Sequence[tuple[Path, PageContext]]) -> int:
     for path, job in jobs:
         path.write_text(model_page.text(job), encoding="utf-8")
     return len(jobs)
@@ -163,7 +163,7 @@ class _Site:
         }
         self._digests: dict[tuple[Any, ...], str] = {}
 
-    def models(self) -> Iterator[Page[Job]]:
+    def models(self) -> Iterator[Page[PageContext]]:
         """The pages of models."""
         for model, found in self.profiles.items():
             yield self._model(model, found)
@@ -209,7 +209,7 @@ class _Site:
 
         return Page(urls.DIRECTORY, _key("directory", *map(self._ranking_key, self.board.rankings)), make)
 
-    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page[Job]:
+    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page[PageContext]:
         parts: list[Any] = []
         for p in found:
             judges = dict.fromkeys(g for of in p.judges for g in of.models)
@@ -223,10 +223,10 @@ class _Site:
 
         verdicts = self._verdicts(found)
 
-        def job() -> Job:
+        def job() -> PageContext:
             of = {p.task: self.traits(p.task) for p in found if p.row.reference and not p.stale}
             told = {task: traits[model] for task, traits in of.items() if model in traits}
-            return Job(model, found, named, told, sounds, verdicts)
+            return PageContext(model, found, named, told, sounds, verdicts)
 
         told_of = [sorted(s.values()) for s in sounds.values()]
         key = _key("model", model, parts, named_key, told_of, sorted(verdicts.values()))
@@ -285,9 +285,9 @@ class _Site:
             if len(scatter.points(ranking.rows, kind)) > 1:
                 path = f"figures/{urls.anchor(ranking.task)}-{kind}.svg"
                 key = _key(kind, self._ranking_key(ranking))
-                yield Page(path, key, lambda kind=kind: scatter.drawn(ranking.rows, kind) or "")  # type: ignore[misc]
+                yield Page(path, key, lambda kind=kind: scatter.draw(ranking.rows, kind) or "")  # type: ignore[misc]
 
-    def _chosen(self) -> Iterator[tuple[str, tuple[Heard, ...]]]:
+    def _chosen(self) -> Iterator[tuple[str, tuple[AudioPages, ...]]]:
         """What is heard of each task that may be heard."""
         for task in () if self.suite is None else self.suite.tasks:
             ranking = self.board.current_of(task.name)
@@ -298,7 +298,7 @@ class _Site:
                 if heard:
                     yield task.name, heard
 
-    def _traits(self, task: str) -> Mapping[ModelRef, Traits]:
+    def _traits(self, task: str) -> Mapping[ModelRef, ReferenceProfile]:
         if self.suite is None or all(t.name != task for t in self.suite.tasks):
             return {}
         return traits.of_task(self.suite, task, self._standing(task))

@@ -3,7 +3,7 @@
 Conventions: a job holds all that a page is made of, little enough to be handed to another process. What an
 entry that was set apart says of pairs is not shown, as it is in no heat map.
 
-Public: LOAD, Profile, Job, of_board, place_of, content, text, command.
+Public: LOAD, Profile, PageContext, of_board, place_of, content, text, command.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from markupsafe import Markup
 from harness.schemas import Entry
 from harness.types import Estimate, ModelRef
 from leaderboard import render, urls
-from leaderboard.board.model_traits import Traits
-from leaderboard.board.types import Board, Cells, Ranking, Row
+from leaderboard.board.model_traits import ReferenceProfile
+from leaderboard.board.types import Board, MatrixRow, Ranking, Row
 from leaderboard.formatting import THIN, UNKNOWN, share
 from leaderboard.plots import reference_profile
 from leaderboard.site import pair_table
@@ -50,7 +50,7 @@ class Profile:
     """How many have a place in it."""
     references: Mapping[str, tuple[ModelRef, ...]]
     """By family: models whose signals are told of, in this order."""
-    judges: tuple[Cells, ...]
+    judges: tuple[MatrixRow, ...]
     """By family: how its own signals are judged, by the models of the matrix."""
     n_left_out: int
     """Candidates that are not among these."""
@@ -59,7 +59,7 @@ class Profile:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PageContext:
     """Everything the page of a model is made of."""
 
     model: ModelRef
@@ -68,7 +68,7 @@ class Job:
     """Its entries."""
     named: Named
     """What models are called, and where their pages are as seen from this one."""
-    traits: Mapping[str, Traits]
+    traits: Mapping[str, ReferenceProfile]
     """By task, of a reference where the suite is at hand."""
     sounds: Mapping[str, Mapping[ModelRef, str]]
     """By task: where signals of a reference can be heard."""
@@ -122,7 +122,7 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
     return profile.place, digest, places, because, of_ranking, tuple(judges)
 
 
-def text(job: Job) -> str:
+def text(job: PageContext) -> str:
     """The page of a model."""
     model, told = job.model, []
     for p in job.profiles:
@@ -133,7 +133,7 @@ def text(job: Job) -> str:
                 "of": p,
                 "row": p.row,
                 "page": f"../tasks/{urls.task_page(p.task)}",
-                "judged": pair_table.judged(cells, p.place, job.named, sounds),
+                "judged": pair_table.pair_tables(cells, p.place, job.named, sounds),
                 "judges": pair_table.judges(p.judges, job.named),
                 "traits": None if p.stale else _pictured(job.traits.get(p.task)),
                 "sounds": sounds.get(model),
@@ -170,9 +170,9 @@ def command(entry: Entry) -> str:
     return shlex.join(parts)
 
 
-def _judges(ranking: Ranking) -> dict[ModelRef, tuple[Cells, ...]]:
+def _judges(ranking: Ranking) -> dict[ModelRef, tuple[MatrixRow, ...]]:
     """By reference, and for each family: how its signals are judged (its row of the matrix)."""
-    found: dict[ModelRef, list[Cells]] = defaultdict(list)
+    found: dict[ModelRef, list[MatrixRow]] = defaultdict(list)
     cells = {row.entry.model: row.cells for row in ranking.all_rows}
     for matrix in ranking.matrices:
         of_family = {g: c for g in matrix.models for c in cells.get(g, ()) if c.family == matrix.family}
@@ -181,7 +181,7 @@ def _judges(ranking: Ranking) -> dict[ModelRef, tuple[Cells, ...]]:
             there = [(g, of_family[g], at[g][f]) for g in of_family if f in at[g]]
             if there:
                 found[f].append(
-                    Cells(
+                    MatrixRow(
                         matrix.family,
                         tuple(g for g, _, _ in there),
                         np.stack([c.counts[i] for _, c, i in there]),
@@ -191,7 +191,7 @@ def _judges(ranking: Ranking) -> dict[ModelRef, tuple[Cells, ...]]:
     return {f: tuple(of_families) for f, of_families in found.items()}
 
 
-def _pictured(traits: Traits | None) -> dict[str, Any] | None:
+def _pictured(traits: ReferenceProfile | None) -> dict[str, Any] | None:
     if traits is None:
         return None
     return {

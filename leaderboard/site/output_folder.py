@@ -7,7 +7,7 @@ Conventions: a file is ours when the marker lists it. A page whose key and size 
 again, and its file is left as it lies. Hidden files and a CNAME, which a host of pages keeps beside a site,
 are left as they are. A folder that holds anything more is refused.
 
-Public: MARKER, Made, owned, standing, move.
+Public: MARKER, BuiltFile, owned, standing, publish_files.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LINE = re.compile(r"(\S+)(?: ([0-9a-f]{32}|-) ([0-9]+))?")
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltFile:
     """What is known of a file that a build made."""
 
     key: str | None
@@ -47,7 +47,7 @@ class Made:
     """Its size; 0 where that is not known."""
 
 
-def owned(out: Path) -> dict[str, Made]:
+def owned(out: Path) -> dict[str, BuiltFile]:
     """The files in `out` that an earlier build made, by path; empty for a new folder.
 
     Raises:
@@ -68,7 +68,7 @@ def owned(out: Path) -> dict[str, Made]:
     return ours
 
 
-def standing(out: Path, name: str, made: Made | None, key: str) -> bool:
+def standing(out: Path, name: str, made: BuiltFile | None, key: str) -> bool:
     """Whether a file lies there as a build with this key left it."""
     if made is None or made.key != key:
         return False
@@ -76,7 +76,9 @@ def standing(out: Path, name: str, made: Made | None, key: str) -> bool:
     return path.is_file() and not path.is_symlink() and path.stat().st_size == made.n_bytes
 
 
-def move(fresh: Path, out: Path, ours: Mapping[str, Made], wanted: Mapping[str, str | None]) -> None:
+def publish_files(
+    fresh: Path, out: Path, ours: Mapping[str, BuiltFile], wanted: Mapping[str, str | None]
+) -> None:
     """Every fresh file into place, the overview last, then what is ours and no page leads to any more goes.
 
     The marker names old and new files before the first is moved: what a kill leaves behind is still ours,
@@ -91,14 +93,14 @@ def move(fresh: Path, out: Path, ours: Mapping[str, Made], wanted: Mapping[str, 
     files = sorted((p for p in fresh.rglob("*") if p.is_file()), key=lambda p: p.name == "index.html")
     moved = {path.relative_to(fresh).as_posix(): path for path in files}
     kept = {name: made for name, made in ours.items() if name in wanted and name not in moved}
-    unknown = Made(None, 0)
+    unknown = BuiltFile(None, 0)
     out.mkdir(parents=True, exist_ok=True)
     _mark(out, {**dict.fromkeys([*ours, *moved], unknown), **kept})
     made = dict(kept)
     for name, path in moved.items():
         place = out / name
         place.parent.mkdir(exist_ok=True)
-        made[name] = Made(wanted.get(name), path.stat().st_size)
+        made[name] = BuiltFile(wanted.get(name), path.stat().st_size)
         if name not in ours or not _same(path, place):
             path.replace(place)
     for old in ours:
@@ -111,14 +113,14 @@ def _same(one: Path, other: Path) -> bool:
     return other.is_file() and not other.is_symlink() and one.read_bytes() == other.read_bytes()
 
 
-def _mark(out: Path, files: Mapping[str, Made]) -> None:
+def _mark(out: Path, files: Mapping[str, BuiltFile]) -> None:
     lines = (f"{name} {made.key or '-'} {made.n_bytes}" for name, made in sorted(files.items()))
     text = "\n".join((HEAD, *lines, "")).encode()
     if not (out / MARKER).is_file() or (out / MARKER).read_bytes() != text:
         replace_file(out / MARKER, text)
 
 
-def _listed(marker: Path) -> dict[str, Made] | None:
+def _listed(marker: Path) -> dict[str, BuiltFile] | None:
     """What the marker lists; None where there is none, or one that we did not write."""
     if marker.is_symlink() or not marker.is_file():
         return None
@@ -127,7 +129,7 @@ def _listed(marker: Path) -> dict[str, Made] | None:
     if head != HEAD or not all(match and _MADE.fullmatch(match[1]) for match in found):
         return None
     known = [match.groups() for match in found if match]
-    return {name: Made(None if key in (None, "-") else key, int(size or 0)) for name, key, size in known}
+    return {name: BuiltFile(None if key in (None, "-") else key, int(size or 0)) for name, key, size in known}
 
 
 def _there(out: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Conventions: the tables are long, and made here as compact rows instead of by a template; every text in them
 is escaped. Numbers are written as `columns` writes them, without their unit.
 
-Public: Named, Pairs, judged, judges.
+Public: Named, PairTable, pair_tables, judges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from markupsafe import Markup
 from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board.columns import RATES
-from leaderboard.board.types import Cells
+from leaderboard.board.types import MatrixRow
 from leaderboard.escaping import escaped
 from leaderboard.formatting import TOO_FEW, UNKNOWN
 
@@ -33,7 +33,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairTable:
     """One table."""
 
     family: str
@@ -42,7 +42,9 @@ class Pairs:
     """Its body."""
 
 
-def judged(cells: Sequence[Cells], place: str, named: Named, sounds: Mapping[ModelRef, str]) -> list[Pairs]:
+def pair_tables(
+    cells: Sequence[MatrixRow], place: str, named: Named, sounds: Mapping[ModelRef, str]
+) -> list[PairTable]:
     """How a model judges the signals of each reference; the first table has the anchors of the pairs.
 
     Args:
@@ -54,7 +56,7 @@ def judged(cells: Sequence[Cells], place: str, named: Named, sounds: Mapping[Mod
     return [_table(of, named, place if i == 0 else None, sounds) for i, of in enumerate(cells) if of.models]
 
 
-def judges(cells: Sequence[Cells], named: Named) -> list[Pairs]:
+def judges(cells: Sequence[MatrixRow], named: Named) -> list[PairTable]:
     """How a reference's own signals are judged.
 
     Args:
@@ -64,7 +66,7 @@ def judges(cells: Sequence[Cells], named: Named) -> list[Pairs]:
     return [_table(of, named, None, {}) for of in cells if of.models]
 
 
-def _table(cells: Cells, named: Named, place: str | None, sounds: Mapping[ModelRef, str]) -> Pairs:
+def _table(cells: MatrixRow, named: Named, place: str | None, sounds: Mapping[ModelRef, str]) -> PairTable:
     rows = []
     known = [not np.isnan(of_pair).any() for of_pair in cells.rates]
     every = zip(cells.models, cells.counts.tolist(), cells.rates.tolist(), known, strict=True)
@@ -83,7 +85,7 @@ def _table(cells: Cells, named: Named, place: str | None, sounds: Mapping[ModelR
             f"<small>{n_applicable} of {n_signals} apply{of_which}</small></th>"
             f"{_numbers(rates) if whole else _each(rates)}</tr>"
         )
-    return Pairs(cells.family, Markup("\n".join(rows)))  # noqa: S704 - escaped above
+    return PairTable(cells.family, Markup("\n".join(rows)))  # noqa: S704 - escaped above
 
 
 _BELOW = ("lift", "transfer")

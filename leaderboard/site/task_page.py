@@ -2,10 +2,10 @@
 
 Conventions: the table stands on the page twice: its first rows as markup, for readers without a script, and
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
-`heat.tenths` makes them.
+`heatmap.tenths` makes them.
 
-Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, Shown, context, shown, table_data, axis_of, note,
-remark, explained.
+Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, TableView, context, shown, table_data, axis_of,
+note, remark, explained.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ BOTH_FAMILIES = 2000
 
 
 @dataclass(frozen=True)
-class Shown:
+class TableView:
     """Rows as they stand on a page."""
 
     id: str
@@ -184,7 +184,7 @@ def shown(
     by: str = "rank",
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
-) -> Shown:
+) -> TableView:
     """Rows as a table of a page.
 
     Args:
@@ -199,7 +199,7 @@ def shown(
     """
     data = render.embed(table_data(rows, links, shown_columns, by, marks, anchors))
     axis = axis_of(rows, anchors)
-    return Shown(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
+    return TableView(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
 
 
 def table_data(
@@ -288,7 +288,7 @@ def _board(
     id: str,
     links: Mapping[ModelRef, str],
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
-) -> tuple[Ranking, Shown]:
+) -> tuple[Ranking, TableView]:
     which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
     panel = remarks.panel(ranking.n_references)
     caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals, {panel}"
@@ -298,7 +298,7 @@ def _board(
 def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple[scatter.Kind, int, Markup]]:
     """What lies below, how many models could be drawn, and the picture."""
     for kind in get_args(scatter.Kind):
-        picture = scatter.drawn(ranking.rows, kind, links)
+        picture = scatter.draw(ranking.rows, kind, links)
         if picture is not None:
             n = len(scatter.points(ranking.rows, kind))
             yield kind, n, Markup(picture)  # noqa: S704 - its texts are escaped

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.extract.search import Asking, Found, Order, Searching, mask_of
+from harness.extract.search import Asking, Order, Searching, SearchResult, mask_of
 from harness.types import FloatArray
 
 
@@ -44,7 +44,7 @@ class BackwardSelection:
             masks = np.stack([mask_of(np.delete(kept, i), len(energy)) for i in range(len(kept))])
             answers = yield masks
             if not answers.any():
-                return Found(mask_of(kept, len(energy)), self.guarantee)
+                return SearchResult(mask_of(kept, len(energy)), self.guarantee)
             kept = np.delete(kept, int(np.argmax(answers)))
 
 
@@ -70,7 +70,7 @@ class QuickXplain:
         """See `search.Search`. Nothing here is random."""
         order = np.argsort(-energy, kind="stable")
         kept = yield from _explain(order[:0], order, len(energy), grown=False)
-        return Found(mask_of(kept, len(energy)), self.guarantee)
+        return SearchResult(mask_of(kept, len(energy)), self.guarantee)
 
 
 def _explain(background: Order, candidates: Order, n_bands: int, *, grown: bool) -> Asking[Order]:

@@ -31,7 +31,7 @@ import numpy as np
 from harness.dataset import writer
 from harness.dataset.suites import Suite, load
 from harness.evaluation import predict, runner
-from harness.evaluation.units import units_of, visits
+from harness.evaluation.units import evaluation_order, units_of
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.model_facts import ModelFacts
 from harness.models import classifiers
@@ -145,7 +145,7 @@ def speed(name: str, folder: Path, suite: Suite, task: Task, most: int | None = 
     from transformers import pipeline
 
     classifier = classifiers.load(str(folder), device="cpu", batch_size=BATCH)
-    blocks = list(visits(units_of(suite, task), task))[:most]
+    blocks = list(evaluation_order(units_of(suite, task), task))[:most]
 
     class Deaf:
         """Answers without listening."""

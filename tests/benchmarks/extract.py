@@ -38,7 +38,7 @@ from harness.dataset.suites import load
 from harness.extract import runner
 from harness.extract.certify import Extracted
 from harness.extract.minimal import Gradient, Minimal
-from harness.extract.objectives import lead
+from harness.extract.objectives import margin
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from harness.extract.search_task import Limits
@@ -119,9 +119,9 @@ class Meter:
         self.calls += -(-len(waveforms) // BATCH)
         return found
 
-    def slopes(self, *args: Any) -> Any:
+    def input_gradients(self, *args: Any) -> Any:
         start = time.perf_counter()
-        found = self.classifier.slopes(*args)
+        found = self.classifier.input_gradients(*args)
         self.seconds += time.perf_counter() - start
         self.calls += 1
         return found
@@ -265,7 +265,7 @@ def subset_suffices(classifier: classifiers.Classifier, clip: Clip, mask: Mask, 
         masks = np.zeros((len(some), len(mask)), dtype=bool)
         masks[:, kept] = (some[:, None] >> np.arange(len(kept))) & 1
         said = classifier.logits(list(spectra.keep(X, masks, n)), clip.sample_rate_hz)
-        if any(lead(row, is_expected) >= MIN_MARGIN for row in said):
+        if any(margin(row, is_expected) >= MIN_MARGIN for row in said):
             return True
     return False
 

@@ -27,9 +27,9 @@ def test_a_synthetic_entry_answers_its_suite_and_its_rates_follow_from_its_verdi
     submissions, signals = synthetic.make(tmp_path, 3, 4, 24, 7)
     suite = Suite(signals, synthetic.NAME)
     for folder in store.find(submissions):
-        problems = validate.problems(folder, [synthetic.TASK], strict_files=True)
+        problems = validate.validate_entry(folder, [synthetic.TASK], strict_files=True)
         assert all(line.startswith("scorecard") for line in problems)
-        assert suite_check.problems(folder, suite) == []
+        assert suite_check.check_against_suite(folder, suite) == []
         entry = store.read(folder)
         counted = scorecard.summarise(
             store.verdicts(folder), synthetic.TASK, entry.model, entry.references, entry.label_map

@@ -129,8 +129,8 @@ def _spoil(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(making, "RUN", hostile.everywhere(making.RUN, WORST))
     patch.setattr(making, "CorpusRef", _corpus)
     patch.setattr(making, "ReferenceRecord", _record)
-    patch.setattr(validate, "problems", lambda *_, **__: [])
-    patch.setattr(suite_check, "problems", lambda *_, **__: [])
+    patch.setattr(validate, "validate_entry", lambda *_, **__: [])
+    patch.setattr(suite_check, "validate_entry", lambda *_, **__: [])
     patch.setattr(verification, "_shape", lambda _: [])
     patch.setattr(verification, "_of_entry", lambda *_: [])
 

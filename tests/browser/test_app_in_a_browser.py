@@ -275,7 +275,7 @@ def test_a_full_evaluation_is_an_entry_to_download(visit: Visiting, app: App, tm
     with zipfile.ZipFile(tmp_path / "entry.zip") as archive:
         archive.extractall(tmp_path / "in")
     (folder,) = store.find(tmp_path / "in")
-    assert validate.problems(folder, [*TASKS.values()], strict_files=True) == []
+    assert validate.validate_entry(folder, [*TASKS.values()], strict_files=True) == []
     page.context.close()
 
 

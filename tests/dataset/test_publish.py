@@ -301,8 +301,10 @@ def test_a_measured_stability_stands_in_the_card_of_its_task(tmp_path):
 def test_a_reference_is_told_with_intervals_and_n(tmp_path):
     from harness.types import Estimate
 
-    assert card.told(Estimate(0.5, 0.41, 0.6, 0.95, "wilson", 120)) == "0.50 [0.41, 0.60] (n = 120)"
-    assert card.told(None) == "-"
+    assert (
+        card.format_estimate(Estimate(0.5, 0.41, 0.6, 0.95, "wilson", 120)) == "0.50 [0.41, 0.60] (n = 120)"
+    )
+    assert card.format_estimate(None) == "-"
 
 
 @pytest.mark.parametrize(

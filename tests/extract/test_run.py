@@ -10,8 +10,8 @@ from harness import audio, spectra
 from harness.dataset.parquet_schema import level_sizes
 from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
-from harness.extract.objectives import lead
-from harness.extract.oracle import SLOPE_QUERIES, Case, ask
+from harness.extract.objectives import margin
+from harness.extract.oracle import SLOPE_QUERIES, SearchState, ask
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Slope
 from harness.extract.search_task import Draws, Limits, named
@@ -211,7 +211,7 @@ def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
 class Slanted(Ear):
     """An ear that says how its lead changes: by the amplitude of each tone."""
 
-    def slopes(self, waveforms, sample_rate_hz, is_expected):
+    def input_gradients(self, waveforms, sample_rate_hz, is_expected):
         found = []
         for x, expected in zip(waveforms, is_expected, strict=True):
             (logits,) = self.logits([x], sample_rate_hz)
@@ -231,14 +231,14 @@ def test_the_slope_of_a_band_is_what_its_gain_changes(clips):
     clip, ear = clips[0], Slanted()
     expected = ear.logits([clip.waveform], RATE)[0]
     is_expected = np.arange(3) == expected.argmax()
-    case = Case(clip, is_expected, spectra.single_bins(len(clip.waveform), RATE))
+    case = SearchState(clip, is_expected, spectra.single_bins(len(clip.waveform), RATE))
     ask(ear, [(case, Slope(np.ones(len(case.bands), dtype=bool)))])
     assert case.n_queries == SLOPE_QUERIES
     for at in (round(hz * len(clip.waveform) / RATE) for hz in TONES_HZ.values()):
         gain = np.ones(len(case.bands))
         gain[at] = 1.01
         louder = np.fft.irfft(case.spectrum * gain, len(clip.waveform)).astype(np.float32)
-        changed = lead(ear.logits([louder], RATE)[0], is_expected) - lead(expected, is_expected)
+        changed = margin(ear.logits([louder], RATE)[0], is_expected) - margin(expected, is_expected)
         assert case.slope[at] == pytest.approx(changed / 0.01, rel=1e-2, abs=1e-3)
 
 

@@ -11,7 +11,7 @@ from harness import cli, spectra
 from harness.dataset.suites import load
 from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
-from harness.extract.objectives import TOLERANCE, complete, lead, necessary, probability, sufficient
+from harness.extract.objectives import TOLERANCE, complete, margin, necessary, probability, sufficient
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits, Sets
 from harness.types import MIN_MARGIN, SET_KINDS
@@ -75,7 +75,7 @@ def test_what_is_written_of_a_set_is_what_the_model_says(label_map, journal):
     for s in result.sets:
         alone, without = ear.logits(spectra.keep(X, np.stack([s.mask, ~s.mask]), s.n_samples), RATE)
         assert (s.p_alone, s.p_without) == (probability(alone, is_high), probability(without, is_high))
-        assert (s.margin_alone, s.margin_without) == (lead(alone, is_high), lead(without, is_high))
+        assert (s.margin_alone, s.margin_without) == (margin(alone, is_high), margin(without, is_high))
         if s.kind != "disjoint":
             assert s.margin_without <= -MIN_MARGIN
         if s.kind != "necessary":

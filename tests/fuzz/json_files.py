@@ -103,7 +103,7 @@ def _raise(lines: Sequence[str]) -> None:
 
 def _validated(path: Path) -> Entry:
     """As `validate` and everybody else reads an entry."""
-    lines = validate.problems(path.parent, tuple(TASKS.values()), strict_files=True)
+    lines = validate.validate_entry(path.parent, tuple(TASKS.values()), strict_files=True)
     entry: Entry | None = None
     try:
         entry = store.read(path.parent)
@@ -339,9 +339,9 @@ def _not_in(items: Sequence[Any], data: bytes) -> str | None:
 
 
 def _answer_place(folder: Path) -> Path:
-    from harness.evaluation.answer_cache import Book
+    from harness.evaluation.answer_cache import AnswerCache
 
-    book = Book(folder, "toys__a", WORK, "emotion")
+    book = AnswerCache(folder, "toys__a", WORK, "emotion")
     book.close()
     return book._journal.path
 
@@ -349,14 +349,14 @@ def _answer_place(folder: Path) -> Path:
 def _answers() -> list[bytes]:
     import tempfile
 
-    from harness.evaluation.answer_cache import Book
+    from harness.evaluation.answer_cache import AnswerCache
     from harness.evaluation.predict import Answers
     from harness.evaluation.units import Unit
 
     rows = np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5)
     unit_answers = Answers((("signal", 0, None), ("swap", 0, 1)), rows[:, :-2], rows[:, -2:])
     with tempfile.TemporaryDirectory() as folder:
-        book = Book(Path(folder), "toys__a", WORK, "emotion")
+        book = AnswerCache(Path(folder), "toys__a", WORK, "emotion")
         book.append([(Unit(digit * 32, 400), unit_answers) for digit in "ab"])
         book.prove(BatchProof(8, 4, 1e-6, 0))
         book.close()
@@ -365,9 +365,9 @@ def _answers() -> list[bytes]:
 
 
 def _book(path: Path) -> Any:
-    from harness.evaluation.answer_cache import Book
+    from harness.evaluation.answer_cache import AnswerCache
 
-    book = Book(path.parents[3], "toys__a", WORK, "emotion")
+    book = AnswerCache(path.parents[3], "toys__a", WORK, "emotion")
     _end(book._journal)
     return book
 

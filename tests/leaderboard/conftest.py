@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.suites import Suite
-from leaderboard.app.sessions import Rooms
+from leaderboard.app.sessions import SessionStore
 from leaderboard.board import ranking
 from leaderboard.board.types import Board
 from tests.leaderboard import world as making
@@ -29,10 +29,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Iterator[Rooms]:
+def rooms(tmp_path: Path) -> Iterator[SessionStore]:
     """No room yet; what is left of them is removed."""
     folder = tmp_path / "rooms"
     folder.mkdir()
-    rooms = Rooms(folder)
+    rooms = SessionStore(folder)
     yield rooms
     rooms.close()

@@ -23,8 +23,8 @@ from harness.schemas import Entry, to_json
 from harness.starter import root as starter
 from harness.types import FAMILIES, Estimate
 from leaderboard.app import app, commands, sessions, theme
-from leaderboard.app.sessions import Errand, Room, Rooms
-from leaderboard.app.try_model import Limits, Shelf, View, packed, trial
+from leaderboard.app.sessions import Session, SessionStore, Subprocess
+from leaderboard.app.try_model import AppState, Limits, View, packed, trial
 from leaderboard.app.usage import Allowance
 from leaderboard.board.types import Ranking, Row
 from leaderboard.reports import audio_examples
@@ -33,11 +33,11 @@ from tests.leaderboard.conftest import World
 from tests.small_suite import small_suite
 
 TASKS = ("tone",)
-HERE = commands.Asked("org/name", "emotion", is_folder=False)
+HERE = commands.TryRequest("org/name", "emotion", is_folder=False)
 
 
-def shelf(world: World, *, on_space: bool = False) -> Shelf:
-    return Shelf(world.board, world.suite, None, on_space)
+def shelf(world: World, *, on_space: bool = False) -> AppState:
+    return AppState(world.board, world.suite, None, on_space)
 
 
 # What a visitor typed
@@ -45,7 +45,9 @@ def shelf(world: World, *, on_space: bool = False) -> Shelf:
 
 @pytest.mark.parametrize("name", ["org/name", "superb/hubert-large-superb-er", "wav2vec2", " a/b.c_d-1 "])
 def test_a_hub_id_is_taken_as_it_is(name: str) -> None:
-    assert commands.read(name, "tone", TASKS, folders=False) == commands.Asked(name.strip(), "tone", False)
+    assert commands.read(name, "tone", TASKS, folders=False) == commands.TryRequest(
+        name.strip(), "tone", False
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,12 +119,12 @@ def test_the_model_is_the_last_word_behind_the_end_of_the_options() -> None:
     ]
     assert "--until-width" not in commands.evaluate(HERE, None, Path("/r"), None)
     assert "--trust-remote-code" not in [*check, *quick]
-    own = commands.check(commands.Asked("org/name", "tone", is_folder=False), None)
+    own = commands.check(commands.TryRequest("org/name", "tone", is_folder=False), None)
     assert own[4:] == ["check", "--json", "--", "org/name"]
 
 
 def test_the_same_at_home_can_be_pasted_whatever_the_folder_is_called() -> None:
-    asked = commands.Asked("/a b/$(id)", "emotion", is_folder=True)
+    asked = commands.TryRequest("/a b/$(id)", "emotion", is_folder=True)
     assert commands.at_home(asked, None, None, "f" * 40) == [
         "goodenough check '/a b/$(id)' --task emotion",
         "goodenough evaluate '/a b/$(id)' --task emotion --out results",
@@ -150,7 +152,7 @@ def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
 def test_what_the_check_printed_is_read_and_what_it_did_not_is_refused() -> None:
     said = {"passed": False, "findings": [{"what": "labels", "passed": False, "detail": "none"}]}
     answer = commands.findings_of(json.dumps(said))
-    assert answer == commands.Answer(False, (commands.Finding("labels", False, "none"),))
+    assert answer == commands.CheckResult(False, (commands.Finding("labels", False, "none"),))
     for text in ("", "[]", "{", '{"passed": true}', '{"passed": true, "findings": [1]}'):
         with pytest.raises(BadInput, match="cannot read"):
             commands.findings_of(text)
@@ -246,7 +248,7 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_cancelled_command_ends_with_all_that_it_started(
-    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+    rooms: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "GRACE_S", 0.2)
     room = rooms.of("a")
@@ -267,7 +269,9 @@ def test_a_cancelled_command_ends_with_all_that_it_started(
     assert not room.wanted
 
 
-def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_more_too(rooms: Rooms) -> None:
+def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_more_too(
+    rooms: SessionStore,
+) -> None:
     room = rooms.of("a")
     sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
     assert list(filter(None, room.run(sleep, os.environ, 0.1))) == []
@@ -279,10 +283,10 @@ def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_mo
     assert room.errand.code is not None
 
 
-def test_what_a_command_says_comes_as_plain_lines_of_bounded_length(rooms: Rooms) -> None:
+def test_what_a_command_says_comes_as_plain_lines_of_bounded_length(rooms: SessionStore) -> None:
     code = "import sys; print('{}'); sys.stderr.write('a\\x1b[31m\\rb\\n' + 'x' * 9999 + '\\n'); sys.exit(3)"
     room = rooms.of("a")
-    errand = Errand([sys.executable, "-c", code], room.folder, os.environ, 60)
+    errand = Subprocess([sys.executable, "-c", code], room.folder, os.environ, 60)
     said = [line for line in errand.lines() if line is not None]
     assert said == ["a [31m", "b", "x" * 300]
     assert (errand.code, errand.end, errand.answer) == (3, "done", "{}\n")
@@ -292,7 +296,7 @@ def test_a_room_is_removed_when_its_visitor_leaves_when_it_was_left_alone_and_at
     tmp_path: Path,
 ) -> None:
     (tmp_path / "rooms").mkdir()
-    rooms = Rooms(tmp_path / "rooms")
+    rooms = SessionStore(tmp_path / "rooms")
     first, second, third = (rooms.of(name) for name in "abc")
     assert rooms.of("a") is first
     assert len({first.folder, second.folder, third.folder}) == 3
@@ -342,13 +346,13 @@ def stub(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def _views(room: Room, model: str, where: Shelf, *, fully: bool = False) -> list[View]:
+def _views(room: Session, model: str, where: AppState, *, fully: bool = False) -> list[View]:
     room.wanted = True
     return list(trial(room, model, "tone", where, Limits(), fully=fully))
 
 
 def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
-    world: World, rooms: Rooms, stub: Path
+    world: World, rooms: SessionStore, stub: Path
 ) -> None:
     room = rooms.of("a")
     *_, last = _views(room, "acme/echo", shelf(world))
@@ -365,7 +369,7 @@ def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
 
 
 def test_a_full_trial_offers_the_two_files_of_the_entry_at_their_place(
-    world: World, rooms: Rooms, stub: Path
+    world: World, rooms: SessionStore, stub: Path
 ) -> None:
     *_, last = _views(rooms.of("a"), "acme/echo", shelf(world), fully=True)
     assert last.entry is not None
@@ -384,14 +388,14 @@ def test_a_full_trial_offers_the_two_files_of_the_entry_at_their_place(
     ],
 )
 def test_what_goes_wrong_is_told_in_the_command_s_own_line(
-    world: World, rooms: Rooms, stub: Path, model: str, line: str
+    world: World, rooms: SessionStore, stub: Path, model: str, line: str
 ) -> None:
     *_, last = _views(rooms.of("a"), model, shelf(world))
     assert (last.status, last.error, last.entry) == ("Ended", line, None)
 
 
 def test_a_trial_that_was_cancelled_while_it_waited_starts_no_command(
-    world: World, rooms: Rooms, stub: Path
+    world: World, rooms: SessionStore, stub: Path
 ) -> None:
     room = rooms.of("a")
     rooms.ask("a")
@@ -403,7 +407,7 @@ def test_a_trial_that_was_cancelled_while_it_waited_starts_no_command(
 
 
 def test_on_a_space_what_is_written_lies_in_the_room_and_a_folder_cannot_be_named(
-    world: World, rooms: Rooms, stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, rooms: SessionStore, stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("HF_HUB_CACHE", "HF_HOME", "HOME", "TMPDIR", "HF_TOKEN_PATH", "XDG_CACHE_HOME")
     code = f"import os, sys{chr(10)}for name in {names}: print(name, os.environ.get(name), file=sys.stderr)"
@@ -429,7 +433,7 @@ SPENDING = {
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is looked up in /proc")
 @pytest.mark.parametrize("what", SPENDING)
 def test_a_trial_that_takes_too_much_ends_with_a_line_that_says_so_and_leaves_nothing(
-    world: World, rooms: Rooms, stub: Path, tmp_path: Path, what: str
+    world: World, rooms: SessionStore, stub: Path, tmp_path: Path, what: str
 ) -> None:
     code, line = SPENDING[what]
     (tmp_path / "stub.py").write_text(f"import time; {code}")
@@ -444,7 +448,7 @@ def test_a_trial_that_takes_too_much_ends_with_a_line_that_says_so_and_leaves_no
 
 
 def test_a_model_that_is_not_there_is_the_real_command_s_line(
-    world: World, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+    world: World, rooms: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     *_, last = _views(rooms.of("a"), "nobody/has-this", shelf(world))
@@ -461,7 +465,7 @@ def test_the_commands_of_a_trial_give_answers_that_it_reads(
     monkeypatch.setenv("GOODENOUGH_PROGRESS", told["GOODENOUGH_PROGRESS"])
     suite = small_suite(tmp_path / "signals")
     model = toys.save_model(tmp_path / "ear", "wav2vec2", ("spoof", "bonafide"))
-    asked = commands.Asked(str(model), "deepfake", is_folder=True)
+    asked = commands.TryRequest(str(model), "deepfake", is_folder=True)
     assert cli.run(commands.check(asked, str(suite.root))[4:]) == 0
     assert commands.findings_of(capsys.readouterr().out).passed
     for width in (0.3, None):
@@ -475,7 +479,7 @@ def test_the_commands_of_a_trial_give_answers_that_it_reads(
 
 @pytest.mark.slow  # the test above gives its commands in this process
 def test_a_real_model_is_checked_and_evaluated_with_progress(
-    rooms: Rooms, world: World, tmp_path: Path
+    rooms: SessionStore, world: World, tmp_path: Path
 ) -> None:
     from harness.dataset.suites import Suite
 
@@ -483,7 +487,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(
     suite = Suite(starter.embedded(), "embedded/starter")
     clip_ids = [line.clip_id for line in suite.clip_lines("emotion")][:24]
     part = parts.of_clips(suite, "emotion", clip_ids, tmp_path / "part")
-    where = Shelf(world.board, part, None, on_space=False)
+    where = AppState(world.board, part, None, on_space=False)
     room = rooms.of("a")
     room.wanted = True
     views = list(trial(room, str(model), "emotion", where, Limits(width=0.3), fully=False))
@@ -535,7 +539,7 @@ def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: 
     rows = [ranking.rows[1], *(row for row in ranking.all_rows if row is not ranking.rows[1])]
     judges = [(row.entry.model, store.verdicts(row.folder)) for row in rows if row.folder]
     by = judges[0][0]
-    found = audio_examples.drawn(world.suite, ranking.task, FAMILIES[0], judges, n=4)
+    found = audio_examples.draw(world.suite, ranking.task, FAMILIES[0], judges, n=4)
     assert 0 < len(found) <= 4
     for example in found:
         assert example.signal.reference != by.repo_id
@@ -547,7 +551,7 @@ def test_evidence_is_drawn_by_one_model_and_judged_by_all_of_the_ranking(world: 
 @pytest.mark.parametrize("licence", ["CC0-1.0", "all rights reserved"])
 @pytest.mark.parametrize("on_space", [False, True])
 def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
-    rooms: Rooms, world: World, licence: str, on_space: bool
+    rooms: SessionStore, world: World, licence: str, on_space: bool
 ) -> None:
     from harness.dataset.suites import Suite
 
@@ -557,7 +561,7 @@ def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
         for r in suite.manifest.references
     ]
     suite.manifest = dataclasses.replace(suite.manifest, references=tuple(stated))
-    desk = app._Desk(Shelf(world.board, suite, None, on_space), rooms, Limits())
+    desk = app._Desk(AppState(world.board, suite, None, on_space), rooms, Limits())
     task = world.board.current[0].task
     assert desk.models(task) == [row.name for row in world.board.current[0].all_rows]
     page = desk.listen(task, desk.models(task)[0], _request())

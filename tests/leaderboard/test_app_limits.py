@@ -14,7 +14,7 @@ import pytest
 
 from harness.hub import download_limit
 from leaderboard.app import sessions, usage
-from leaderboard.app.sessions import Errand, Rooms
+from leaderboard.app.sessions import SessionStore, Subprocess
 from leaderboard.app.usage import GIB, Allowance
 from tests.hub import LoopbackHub, reads
 from tests.hub.store import Entry
@@ -55,7 +55,7 @@ def test_a_command_that_takes_too_much_is_ended_whether_or_not_anybody_reads(
     how: str, tmp_path: Path
 ) -> None:
     code = f"import os, subprocess, sys, time{chr(10)}{SPEND[how]}"
-    errand = Errand([sys.executable, "-S", "-c", code], tmp_path, os.environ, 60, SMALL)
+    errand = Subprocess([sys.executable, "-S", "-c", code], tmp_path, os.environ, 60, SMALL)
     _wait_for(lambda: errand.code is not None)
     assert errand.end == how.split()[0].rstrip(",")
     assert errand.code is not None
@@ -78,7 +78,7 @@ except OSError as error:
     print(error.strerror)
 """
     command = [sys.executable, "-S", "-c", f"import time; time.sleep(0.3){chr(10)}{code}"]
-    errand = Errand(command, tmp_path, os.environ, 10, SMALL)
+    errand = Subprocess(command, tmp_path, os.environ, 10, SMALL)
     assert list(filter(None, errand.lines())) == []
     limits, *lines = errand.answer.splitlines()
     most, seconds = SMALL.memory_bytes + 4 * GIB, 11 * (os.cpu_count() or 1)
@@ -91,7 +91,7 @@ def test_one_that_says_more_than_anybody_reads_waits_and_is_ended_in_time(tmp_pa
     code = (
         "import sys; say = sys.stderr.write; say('x' * 50_000_000)\nwhile True: say('more' * 1000 + chr(10))"
     )
-    errand = Errand([sys.executable, "-S", "-c", code], tmp_path, os.environ, 1.0, Allowance())
+    errand = Subprocess([sys.executable, "-S", "-c", code], tmp_path, os.environ, 1.0, Allowance())
     first = next(line for line in errand.lines() if line)
     assert first == "x" * 300
     _wait_for(lambda: errand.code is not None)
@@ -111,7 +111,7 @@ def test_links_out_of_a_folder_are_not_counted(tmp_path: Path) -> None:
 
 
 def test_however_many_visitors_there_are_there_are_so_many_rooms_and_that_of_a_command_stays(
-    rooms: Rooms,
+    rooms: SessionStore,
 ) -> None:
     busy = rooms.enter("busy")
     lines = busy.run([sys.executable, "-S", "-c", "import time; time.sleep(60)"], os.environ, 60)
@@ -125,7 +125,9 @@ def test_however_many_visitors_there_are_there_are_so_many_rooms_and_that_of_a_c
     assert not busy.folder.exists()
 
 
-def test_who_asks_cancels_or_leaves_gets_no_room_by_that_and_little_is_remembered_of_it(rooms: Rooms) -> None:
+def test_who_asks_cancels_or_leaves_gets_no_room_by_that_and_little_is_remembered_of_it(
+    rooms: SessionStore,
+) -> None:
     for i in range(3000):
         rooms.ask(f"visitor-{i}")
         rooms.cancel(f"visitor-{i}")
@@ -134,7 +136,7 @@ def test_who_asks_cancels_or_leaves_gets_no_room_by_that_and_little_is_remembere
     assert len(rooms._cancelled) == sessions._MOST_CANCELLED
 
 
-def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(rooms: Rooms) -> None:
+def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(rooms: SessionStore) -> None:
     rooms.ask("a")
     rooms.cancel("a")
     assert not rooms.enter("a").wanted
@@ -144,18 +146,20 @@ def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(ro
 
 
 def test_an_old_room_goes_though_it_is_used_and_nobody_comes(
-    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+    rooms: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "_SWEEP_S", 0.05)
     (rooms.root.parent / "others").mkdir()
-    others = Rooms(rooms.root.parent / "others")
+    others = SessionStore(rooms.root.parent / "others")
     room = others.of("a")
     room.begun -= sessions.MOST_S + 1
     _wait_for(lambda: not room.folder.exists())
     others.close()
 
 
-def test_what_a_trial_left_to_be_used_again_goes_with_the_next_one_and_its_results_stay(rooms: Rooms) -> None:
+def test_what_a_trial_left_to_be_used_again_goes_with_the_next_one_and_its_results_stay(
+    rooms: SessionStore,
+) -> None:
     first = rooms.enter("a")
     for name in (*sessions.WORK, "results"):
         (first.folder / name).mkdir()
@@ -193,13 +197,13 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
         yield hub
 
 
-def _check(hub: LoopbackHub, folder: Path, allowance: Allowance) -> tuple[Errand, list[str]]:
+def _check(hub: LoopbackHub, folder: Path, allowance: Allowance) -> tuple[Subprocess, list[str]]:
     (folder / "room").mkdir()
     variables = hub.environment(folder / "room/hub") | {
         download_limit.VARIABLE: str(allowance.download_bytes),
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    errand = Errand([sys.executable, "-c", RESOLVE], folder / "room", variables, 120, allowance)
+    errand = Subprocess([sys.executable, "-c", RESOLVE], folder / "room", variables, 120, allowance)
     return errand, [line for line in errand.lines() if line]
 
 

@@ -11,7 +11,7 @@ from harness.types import Estimate
 from leaderboard import formatting
 from leaderboard.board import columns
 from leaderboard.board.columns import COLUMNS
-from leaderboard.formatting import THIN, interval, text, told
+from leaderboard.formatting import THIN, format_estimate, interval, text
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_a_value_is_written_in_its_unit(value: float | str | None, kind: str, wa
 
 def test_an_estimate_tells_its_interval_n_and_method() -> None:
     estimate = Estimate(0.5, 0.4, 0.6, 0.95, "wilson", 1234)
-    assert told(estimate, "rate") == (
+    assert format_estimate(estimate, "rate") == (
         f"50.0{THIN}% (95{THIN}% interval 40.0 to 60.0{THIN}%, n = 1,234; wilson)"
     )
 
 
 def test_an_estimate_of_nothing_says_so() -> None:
     nothing = Estimate(None, None, None, 0.95, "wilson", 0)
-    assert told(nothing, "rate") == told(None, "rate") == "nothing to count (n = 0)"
+    assert format_estimate(nothing, "rate") == format_estimate(None, "rate") == "nothing to count (n = 0)"
     assert interval(nothing, "rate") == text(nothing, "rate") == "–"
 
 

@@ -20,7 +20,7 @@ from harness.schemas import Entry, to_json
 from harness.types import PROTOCOL
 from leaderboard.board import entries, validity
 from leaderboard.board import ranking as table
-from leaderboard.board.entries import Found
+from leaderboard.board.entries import BoardEntry
 from leaderboard.board.types import LoadedEntry, Ranking
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, Manner, add_entry
@@ -198,13 +198,13 @@ def _write(folder: Path, entry: Entry, rows: pd.DataFrame) -> None:
     (folder / store.ENTRY).write_text(to_json(changed))
 
 
-def _answering(entry: Entry, sha256: str, protocol: int = 1, *names: str) -> list[Found]:
+def _answering(entry: Entry, sha256: str, protocol: int = 1, *names: str) -> list[BoardEntry]:
     signals = replace(entry.signals, sha256=sha256)
     made = []
     for name in names:
         model = replace(entry.model, repo_id=name)
         answered = replace(entry, signals=signals, protocol=protocol, model=model)
-        made.append(Found(answered, Path(name), LoadedEntry(answered, (), None, "")))
+        made.append(BoardEntry(answered, Path(name), LoadedEntry(answered, (), None, "")))
     return made
 
 

@@ -377,7 +377,7 @@ def test_kept_bins_are_told_with_share_and_range(world: World) -> None:
     signal, _ = next(world.suite.signals(TASK.name, "lab__alpha"))
     mask = np.zeros(2001, dtype=bool)
     mask[[10, 500]] = True
-    told = audio_examples.kept(replace(signal, mask=mask))
+    told = audio_examples.describe_mask(replace(signal, mask=mask))
     assert told.replace("\u202f", " ") == "2 of 2,001 bins (0.1 %), 20 to 1,000 Hz"
 
 

@@ -39,7 +39,7 @@ def test_the_heat_map_holds_every_value_with_its_interval_and_n(world: World, me
         cell = matrix.cells[reference, judge]
         estimate = getattr(cell.rates, measure)
         assert texts == [formatting.text(estimate, kind), "own" if cell.same_weights else f"n {estimate.n}"]
-        assert formatting.told(estimate, kind) in title
+        assert formatting.format_estimate(estimate, kind) in title
 
 
 def _across(svg: str) -> list[float]:

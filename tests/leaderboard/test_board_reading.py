@@ -29,7 +29,7 @@ from leaderboard import process_pool
 from leaderboard.board import loading, rank_intervals
 from leaderboard.board import ranking as table
 from leaderboard.board.columns import RATES
-from leaderboard.board.types import Lifts
+from leaderboard.board.types import LiftByClip
 from leaderboard.site import builder
 from tests.benchmarks import synthetic
 from tests.entries import make_entry
@@ -44,7 +44,7 @@ def _by_frame(folder: Path, entry: Entry) -> pd.DataFrame:
     )
 
 
-def _agree(folder: Path, entry: Entry | None = None) -> Lifts:
+def _agree(folder: Path, entry: Entry | None = None) -> LiftByClip:
     entry = entry or store.read(folder)
     expected, lifts = _by_frame(folder, entry), loading.paired(folder / store.VERDICTS, entry)
     assert list(lifts.clip_ids) == list(expected.index)
@@ -124,7 +124,7 @@ def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path
     tables = [one.values for one in lifts]
     tables[0] = tables[0].copy()
     tables[0][1::2] = np.nan
-    lifts[0] = Lifts(lifts[0].clip_ids[::2], lifts[0].references, lifts[0].values[::2])
+    lifts[0] = LiftByClip(lifts[0].clip_ids[::2], lifts[0].references, lifts[0].values[::2])
     references = [one.references for one in lifts]
     weights = estimates.clip_weights(len(lifts[1].clip_ids), ("tone",))
     comparison = ranks.compare(tables, references, weights)

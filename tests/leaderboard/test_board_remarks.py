@@ -234,7 +234,7 @@ def test_an_entry_of_protocol_1_is_stale_because_it_was_ranked_by_another_number
 @pytest.mark.parametrize("n", [0, 19])
 def test_a_difference_of_too_few_signals_is_unknown_and_says_why(n: int) -> None:
     estimate = Estimate(None, None, None, 0.95, "clip bootstrap", n)
-    assert formatting.told(estimate, "difference") == "unknown: fewer than 20 signals"
+    assert formatting.format_estimate(estimate, "difference") == "unknown: fewer than 20 signals"
     assert formatting.text(estimate, "difference") == formatting.UNKNOWN
 
 

@@ -54,7 +54,7 @@ def test_what_has_no_size_or_no_place_is_not_drawn(world: World) -> None:
     rows = [_row(world, 1, 1, 2, 10**6, 0.3), _row(world, 2, 1, 2, 0, 0.2)]
     unranked = replace(_row(world, 3, 3, 3, 10**6, 0.1), rank=None)
     assert [point.row.rank for point in scatter.points([*rows, unranked], "size")] == [1]
-    assert scatter.drawn(rows, "size") is None
+    assert scatter.draw(rows, "size") is None
 
 
 @pytest.mark.parametrize("n", [2, 12, 400])
@@ -64,7 +64,7 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
         for i in range(n)
     ]
     links = {row.entry.model: f"../models/{i}.html" for i, row in enumerate(rows)}
-    picture = ET.fromstring(scatter.drawn(rows, "size", links) or "")  # noqa: S314 - our own
+    picture = ET.fromstring(scatter.draw(rows, "size", links) or "")  # noqa: S314 - our own
     dots = picture.findall(f".//{SVG}circle")
     found = scatter.points(rows, "size")
     beyond = [point for point in scatter.frontier(found) if point not in found[: scatter.MOST]]
@@ -91,7 +91,7 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
 def test_names_of_strangers_are_text(world: World) -> None:
     for text in (*hostile.ATTRIBUTES.values(), hostile.GIANT):
         rows = [_row(world, 1, 1, 1, 10**30, 0.5, text), _row(world, 2, 2, 2, 7, 0.1, f"{text}2")]
-        made = scatter.drawn(rows, "size", {row.entry.model: "x.html" for row in rows}) or ""
+        made = scatter.draw(rows, "size", {row.entry.model: "x.html" for row in rows}) or ""
         picture = ET.fromstring(made)  # noqa: S314 - our own
         assert {e.tag.removeprefix(SVG) for e in picture.iter()} <= {
             *("svg", "style", "rect", "line", "text", "path", "circle", "a", "g", "title"),
@@ -110,11 +110,11 @@ def test_over_time_stand_the_models_whose_day_is_known(world: World) -> None:
     found = scatter.points(rows, "time")
     assert [point.row.rank for point in found] == [1, 2]
     assert [point.row.rank for point in scatter.frontier(found)] == [1]  # the older one was better already
-    picture = ET.fromstring(scatter.drawn(rows, "time") or "")  # noqa: S314 - our own
+    picture = ET.fromstring(scatter.draw(rows, "time") or "")  # noqa: S314 - our own
     titles = [title.text or "" for title in picture.iter(f"{SVG}title")]
     assert [title.startswith(f"model-{i}, of {days[i]}: lift +") for i, title in enumerate(titles)] == [
         True
     ] * 2
     words = [text.text for text in picture.iter(f"{SVG}text")]
     assert {"2023-01", "2024-01", "released"} <= set(words)
-    assert scatter.drawn(rows[:1], "time") is None
+    assert scatter.draw(rows[:1], "time") is None

@@ -181,7 +181,9 @@ def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -
         named = Named({m: m.repo_id for of in of_row.cells for m in of.models}, {})
         assert of_row.folder is not None
         families = store.read(of_row.folder).scorecard.families
-        for family, found in zip(families, pair_table.judged(of_row.cells, "tone", named, {}), strict=True):
+        for family, found in zip(
+            families, pair_table.pair_tables(of_row.cells, "tone", named, {}), strict=True
+        ):
             assert found.family == family.family
             for cell, row in zip(family.cells, found.rows.split("\n"), strict=True):
                 for column in columns.RATES:

@@ -170,13 +170,13 @@ def test_what_was_valid_is_not_looked_at_again_until_a_byte_or_the_suite_is_anot
 ) -> None:
     cache = tmp_path / "cache"
     folders, asked = store.find(submissions), []
-    truly = validate.problems
+    truly = validate.validate_entry
 
     def counted(folder: Path, *words: Any, **more: Any) -> list[str]:
         asked.append(folder)
         return truly(folder, *words, **more)
 
-    monkeypatch.setattr(validate, "problems", counted)
+    monkeypatch.setattr(validate, "validate_entry", counted)
     for _ in range(2):
         assert validity.look(folders, world.suite, cache=cache) == {}
     assert asked == folders

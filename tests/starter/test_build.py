@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from harness.starter.build.builder import build
-from harness.starter.build.steps import STEPS, Plan, stale, steps
 
 from harness import cli
 from harness.dataset.suites import Suite
@@ -21,6 +19,8 @@ from harness.starter import __main__ as command
 from harness.starter.build import baselines
 from harness.starter.build import builder as building
 from harness.starter.build import steps as planning
+from harness.starter.build.builder import build
+from harness.starter.build.steps import STEPS, Plan, stale, steps
 from harness.starter.recipes import RECIPES
 from leaderboard.board import anchors
 from tests import forked

@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from harness.starter.build.spoofs import SPOOFS, spoofed
 
 from harness import audio
 from harness.errors import BadInput
 from harness.starter.build import deepfake, spoofs
+from harness.starter.build.spoofs import SPOOFS, spoofed
 
 RATE = 16_000
 

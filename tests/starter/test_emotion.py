@@ -6,11 +6,11 @@ from dataclasses import astuple, fields
 
 import numpy as np
 import pytest
-from harness.starter.build.emotion import LABELS
 from sklearn.tree import DecisionTreeClassifier
 
 from harness.errors import BadInput
 from harness.starter.build import emotion
+from harness.starter.build.emotion import LABELS
 from harness.tasks import TASKS
 
 pytest.importorskip("espeakng_loader")

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from harness.starter.build.instruments import Note, Part
 
 from harness.errors import BadInput
 from harness.starter.build import genres, instruments, music
+from harness.starter.build.instruments import Note, Part
 from harness.tasks import TASKS
 
 

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 import scipy.signal
-from harness.starter.build.speech import SENTENCES, VOICES, Delivery
 
 from harness.errors import BadInput
 from harness.starter.build import speech
+from harness.starter.build.speech import SENTENCES, VOICES, Delivery
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from harness.starter.build.steps import STEPS
 
 from harness import audio, cli
 from harness.dataset.suites import Suite
@@ -18,6 +17,7 @@ from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
 from harness.starter import root
 from harness.starter.build import cards
+from harness.starter.build.steps import STEPS
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import MIN_SIGNALS, N_LEVELS

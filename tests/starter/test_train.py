@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.starter.build.train import BANDS, FAINT, PARTS, parts, train
 
 from harness.labels import harmonise
 from harness.models import classifiers
 from harness.seeds import generator
 from harness.starter.build import networks
 from harness.starter.build import train as training
+from harness.starter.build.train import BANDS, FAINT, PARTS, parts, train
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS
 from harness.types import OTHER, Clip

@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from harness.dataset.card import markdown_table, told
+from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
 from harness.entries import store
@@ -113,8 +113,8 @@ def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]
                 _role(recipe),
                 recipe.architecture,
                 f"{training['parameters']:,}",
-                told(examined),
-                told(on_test.get(recipe.folder)),
+                format_estimate(examined),
+                format_estimate(on_test.get(recipe.folder)),
                 says.get(recipe.folder, "-"),
                 ", ".join(recipe.labels),
             ]
@@ -136,9 +136,10 @@ def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
     each = [float(agree[:, i].mean()) for i in range(len(pairs))]
     agreement = estimates.clustered(agree, resampled(frame[frame["judge"] == whole.columns[0]], TASKS[task]))
     return (
-        f"- Logistic regression on the time-averaged log-mel spectrum: {told(linear)} of held-out clips.\n"
-        f"- References agree with each other on {told(agreement)} of whole clips (mean of the pairs; "
-        f"{min(each):.2f} to {max(each):.2f})."
+        "- Logistic regression on the time-averaged log-mel spectrum:"
+        f" {format_estimate(linear)} of held-out clips.\n"
+        f"- References agree with each other on {format_estimate(agreement)} of whole clips (mean of the"
+        f" pairs; {min(each):.2f} to {max(each):.2f})."
     )
 
 
@@ -164,7 +165,7 @@ def _transfer(task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
         for name in _RATES:
             of = METRICS[name].of
             values = np.hstack([panel.table(of(panel))[:, others] for panel, others in panels])
-            shown.append(told(estimates.clustered(values, weights, METRICS[name].kind)))
+            shown.append(format_estimate(estimates.clustered(values, weights, METRICS[name].kind)))
         rows.append([family, *shown])
     table_ = markdown_table(["", *(name.replace("_", " ") for name in _RATES)], rows)
     return f"{table_}\n\n{_levels(entries, weights)}"
@@ -189,7 +190,7 @@ def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) 
             wide = accepts.groupby([rows["clip_id"], rows["reference"]]).mean().unstack()
             every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
             values.append(wide.reindex(every).to_numpy(dtype=np.float64))
-        shown.append(told(estimates.clustered(np.hstack(values), weights)))
+        shown.append(format_estimate(estimates.clustered(np.hstack(values), weights)))
     return markdown_table([f"level {level}" for level in range(1, N_LEVELS)], [shown])
 
 
@@ -252,7 +253,7 @@ def _size(task: str, suite: Path) -> str:
 
 
 def _alone(shares: dict[str, Estimate]) -> str:
-    rows = [[name, told(share)] for name, share in shares.items()]
+    rows = [[name, format_estimate(share)] for name, share in shares.items()]
     return markdown_table(
         ["reference", "of the signals that every other reference accepts, it rejects"], rows
     )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.models.frontends import quicken
+from harness.models.frontends import use_fast_fbank
 from harness.starter.build.clips import SAMPLE_RATE_HZ
 from harness.starter.recipes import Recipe
 from harness.types import FloatArray, Waveform
@@ -110,7 +110,7 @@ def inputs_of(extractor: Any, waveforms: Waveform) -> torch.Tensor:
     """What the model is fed, as its own feature extractor makes it."""
     quick = copy(extractor)  # what makes it quicker cannot be saved
     if hasattr(quick, "_extract_fbank_features") and hasattr(quick, "mel_filters"):
-        quicken(quick)
+        use_fast_fbank(quick)
     features = quick(list(waveforms), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
     inputs: torch.Tensor = features[quick.model_input_names[0]]
     return inputs
