@@ -3,8 +3,8 @@
 Plain values come out: objects with text as keys, lists, texts, numbers, true, false and None. Refused are
 a name that stands twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
 MAX_NUMBER, NUL and halves of characters in texts, whatever is not UTF-8, tags that make objects, and content
-nested deeper than MAX_DEPTH. Of YAML a date is the text that stands there, and aliases are read as long as
-all they stand for stays below MAX_VALUES.
+nested deeper than MAX_DEPTH. Of YAML a date is the text that stands there, tabs are refused outside of
+quotes, block texts and comments, and aliases are read as long as all they stand for stays below MAX_VALUES.
 
 A record of known fields is read by `schemas.from_json`; everything else comes through here.
 
@@ -14,8 +14,10 @@ Public: Unreadable, content, utf8, json_of, require_once, yaml_of.
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,11 +215,28 @@ def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
         raise Unreadable(f"it has {len(text):,} characters; expected at most {MAX_YAML_BYTES:,}")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _Yaml(loader(text), any_keys).document()
+        reader = _Yaml(loader(text), any_keys)
+        value = reader.document()
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise Unreadable(f"{where}{' '.join(str(problem or error).split())}") from None
+    _require_no_tab(text, reader.texts)
+    return value
+
+
+def _require_no_tab(text: str, spans: Sequence[tuple[str, int, int]]) -> None:
+    """Refuse a tab outside of texts in quotes, block texts and comments: readers differ over it."""
+    if "\t" not in text:
+        return
+    rest, at = [], 0
+    for style, first, end in spans:
+        start = text.find("\n", first) if style in "|>" else first
+        rest += [text[at:start], re.sub(r"[^\n]", "x", text[start:end])]
+        at = end
+    for i, line in enumerate("".join([*rest, text[at:]]).split("\n"), 1):
+        if "\t" in re.sub(r"(^| )#.*", "", line):
+            raise Unreadable(f"line {i}: a tab outside of quotes; expected spaces")
 
 
 class _Yaml:
@@ -233,6 +252,8 @@ class _Yaml:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
         """Value, number of values in it, and depth of it, by anchor."""
         self._n = 0
+        self.texts: list[tuple[str, int, int]] = []
+        """Style, begin and end of each text in quotes and block text, in order."""
 
     def document(self) -> Any:
         import yaml
@@ -322,6 +343,9 @@ class _Yaml:
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         import yaml
 
+        start, end = event.start_mark, event.end_mark
+        if event.style in ("'", '"', "|", ">") and start and end:
+            self.texts.append((event.style, start.index, end.index))
         tag = event.tag
         if tag in (None, "!"):
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)

@@ -352,6 +352,45 @@ def test_a_command_ends_with_code_2_and_one_line(tmp_path: Path, capsys: pytest.
     assert line == f"goodenough: {folder}: config.json is not readable JSON: it is nested more than 64 deep"
 
 
+SAMPLE = """# A card.
+license: mit   # a comment
+names: [one, 'two too', "three"]
+about: |
+  Two lines
+  of \u00fc text.
+folded: >
+  one
+  two
+plain: words with # in them
+more: {a: 1, b: [x, ~]}
+list:
+- 1
+- two words
+"""
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_tab_is_read_where_every_reader_reads_it_alike_and_refused_elsewhere(width: int) -> None:
+    """PyYAML has two parsers: the one in C, which is fast, takes tabs for spaces, the other refuses them."""
+    accepted = 0
+    for i in range(len(SAMPLE) + 1):
+        text = SAMPLE[:i] + "\t" * width + SAMPLE[i:]
+        try:
+            value = untrusted.yaml_of(text)
+        except untrusted.Unreadable:
+            continue
+        accepted += 1
+        assert value == yaml.load(text, yaml.SafeLoader), text
+    assert accepted > 60
+
+
+def test_a_tab_in_quotes_a_block_and_a_comment_is_read() -> None:
+    text = "a: 'x\ty' # a\tcomment\nb: |\n  x\ty\n"
+    assert untrusted.yaml_of(text) == {"a": "x\ty", "b": "x\ty\n"}
+    with pytest.raises(untrusted.Unreadable, match="line 2: a tab outside of quotes; expected spaces"):
+        untrusted.yaml_of("a: 1\nb: x\ty\n")
+
+
 # ---- nothing goes round it -----------------------------------------------------------------------
 
 READERS = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,17 @@ def test_a_stale_verification_is_found_when_the_entry_has_changed(folder: Path, 
     assert strays(tmp_path) == [
         f"{folder}.verified.json: entry: not readable, expected the entry it speaks of",
     ]
+
+
+@pytest.mark.parametrize(("n_for", "n_against"), [(n, m) for n in range(6) for m in range(6)])
+def test_the_chance_of_ties_is_that_of_fair_coins(n_for: int, n_against: int) -> None:
+    n = n_for + n_against
+    exact = Fraction(sum(math.comb(n, i) for i in range(n_for, n + 1)), 2**n)
+    assert verification.chance_of_ties(n_for, n_against) == pytest.approx(float(exact), rel=1e-12)
+
+
+@pytest.mark.parametrize("n_for", [-1, -(10**30), 0, 1, 10**4, 10**9, 10**30])
+@pytest.mark.parametrize("n_against", [-1, -(10**30), 0, 10**4, 10**30])
+def test_no_number_of_ties_that_a_stranger_states_takes_long_or_fails(n_for: int, n_against: int) -> None:
+    """Each took seconds, or failed, as a sum of binomial coefficients."""
+    assert 0 <= verification.chance_of_ties(n_for, n_against) <= 1

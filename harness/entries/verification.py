@@ -14,9 +14,10 @@ sidecar_of, write, read, problems, holds, chance_of_ties.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator
+
+from scipy.special import bdtrc
 
 from harness.entries import strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
@@ -248,8 +249,9 @@ def holds(v: Verification) -> bool:
 
 def chance_of_ties(n_for: int, n_against: int) -> float:
     """Chance that of so many ties so many or more raise the lift, where each does or does not alike."""
-    n = min(n_for + n_against, 10**4)  # what is more is no count of ties
-    return float(sum(math.comb(n, i) for i in range(min(n_for, n), n + 1)) / 2**n)
+    # What is below 0 or beyond the most is no count of ties, and another rule refuses it.
+    n_for, n_against = (min(max(n, 0), 10**9) for n in (n_for, n_against))
+    return float(bdtrc(n_for - 1, n_for + n_against, 0.5)) if n_for else 1.0
 
 
 _SIDECAR = Sidecar(
