@@ -18,7 +18,7 @@ from harness.metrics import estimates
 from harness.metrics.estimates import wilson
 from harness.starter import root
 
-PATH = Path(estimates.__file__).with_name("metric.py")
+PATH = Path(estimates.__file__).with_name("hf_metric.py")
 
 
 @pytest.fixture

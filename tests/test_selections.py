@@ -6,7 +6,6 @@ Each option of each verb is either in SELECTORS or in SETTINGS: one that is new 
 from __future__ import annotations
 
 import csv
-from functools import partial
 from pathlib import Path
 
 import click
@@ -183,15 +182,9 @@ ABSENT is a model that is not there: what is refused with it is refused before a
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("selections")
     suite = small_suite.small_suite(folder / "suite")
-    keep = partial(store.write, folder / "results")
-    evaluate(
-        small_suite.Loud(),  # type: ignore[arg-type]
-        small_suite.LABELS,
-        suite,
-        small_suite.TASK,
-        folder / "results",
-        keep=keep,
-    )
+    about = (small_suite.LABELS, suite, small_suite.TASK, folder / "results")
+    result = evaluate(small_suite.Loud(), *about)  # type: ignore[arg-type]
+    store.write(folder / "results", result.entry, result.verdicts)
     make_corpus(folder / "corpus", "train", "test", "dev")
     (folder / "out").mkdir()
     models = root.models("reference")

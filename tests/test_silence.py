@@ -21,7 +21,8 @@ SAMPLE = ("audio-spectrogram-transformer", "hubert", "wavlm")
 """`wavlm` is the one that torch warns of."""
 RUN = """
 import json, sys
-from harness import cli, memory
+from harness import cli
+from harness.models import memory
 available, of = memory.available, memory.Need.of
 for free, *command in json.loads(sys.argv[1]):
     # Where it is said how much memory is free, a clip takes three of these GB.

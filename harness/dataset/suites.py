@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -24,7 +23,7 @@ from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
-from harness.manifest import Manifest, ReferenceRecord
+from harness.manifest import Manifest, ReferenceRecord, odd_name
 from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
 from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
@@ -77,7 +76,7 @@ class Suite:
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
                 "extract again or install the version that made it"
             )
-        if odd := _odd_name(self.manifest):
+        if odd := odd_name(self.manifest):
             raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
         self._checked: set[str] = set()
         self._contents: dict[str, str] = {}
@@ -342,16 +341,6 @@ class Suite:
                 raise BadSignals(disk.pointer(path) or why)
             self._checked.add(relative)
         return path
-
-
-def _odd_name(manifest: Manifest) -> str | None:
-    """A task, reference or file whose name is no plain path below the folder."""
-    tasks = [*(t.name for t in manifest.tasks), *(r.task for r in manifest.references)]
-    slugs = [r.model.slug for r in manifest.references]
-    plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-    odd = next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
-    plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*(/[A-Za-z0-9_][A-Za-z0-9._@-]*){0,4}")
-    return odd or next((path for path in manifest.files if not plain.fullmatch(path)), None)
 
 
 def load(name: str) -> Suite:

@@ -280,12 +280,13 @@ def early_stop(suite: Suite, folder: Path) -> tuple[int, int, float]:
 PEAK = """
 import re, sys
 from pathlib import Path
-from harness import labels, models
+from harness import labels
 from harness.dataset.suites import load
 from harness.evaluation import runner
+from harness.models import classifiers
 from harness.tasks import TASKS
 suite, model, out = load(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-classifier = models.load(model, device="cpu", batch_size=64)
+classifier = classifiers.load(model, device="cpu", batch_size=64)
 label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
 runner.evaluate(classifier, label_map, suite, TASKS["emotion"], out)
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)

@@ -15,7 +15,7 @@ from tests.hub import LoopbackHub
 ASK = """
 import json
 from harness import audio
-from harness.dataset import signals
+from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
 from harness.errors import BadInput
 from harness.tasks import TASKS
@@ -26,10 +26,10 @@ print(json.dumps([[c.clip_id, c.label, audio.sha256(c.waveform)] for c in clips]
 ref = corpus.ref(clips)
 print(json.dumps([ref.name, ref.revision, ref.licence, ref.n_resampled]))
 print(json.dumps([c.clip_id for c in open_corpus("org/corpus", task, split="train").clips(task)]))
-suite = signals.load("org/signals")
+suite = suites.load("org/signals")
 print(json.dumps([suite.name, suite.commit, suite.ref("deepfake").revision, suite.ref("deepfake").sha256]))
 print(json.dumps(sorted(s.signal_id for s, _ in suite.signals("deepfake", "toys__a"))))
-for ask in (lambda: open_corpus("org/gone", task), lambda: signals.load("org/gone")):
+for ask in (lambda: open_corpus("org/gone", task), lambda: suites.load("org/gone")):
     try:
         ask()
     except BadInput as refusal:

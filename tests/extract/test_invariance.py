@@ -148,25 +148,26 @@ def test_clips_of_thirty_seconds_stay_within_the_stated_memory():
     program = """
 import re, tempfile
 from pathlib import Path
-from harness import labels, models
-from harness.extract import run
+from harness import labels
+from harness.extract import runner
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
-from harness.types import Clip
+from harness.models import classifiers
 from harness.tasks import TASKS
+from harness.types import Clip
 from tests import toys
 with tempfile.TemporaryDirectory() as folder:
     model = toys.save_model(Path(folder) / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
-    classifier = models.load(str(model), device="cpu", batch_size=8)
+    classifier = classifiers.load(str(model), device="cpu", batch_size=8)
     clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toys.sounds(*[480_000] * 16))]
     label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
     searches = [Responsibility(repetitions=1, splits=2, n_bands=64), Minimal()]
     journal = Journal(Path(folder) / "journal", {}, "")
     peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
     before = peak()
-    found = run.extract(classifier, "m", label_map, clips, searches, journal, limits=Limits(budget=100))
+    found = runner.extract(classifier, "m", label_map, clips, searches, journal, limits=Limits(budget=100))
     assert sum(len(e.signals) for e in found) > 0
     print(before // 1024, peak() // 1024)
 """

@@ -175,7 +175,8 @@ def test_what_a_trial_left_to_be_used_again_goes_with_the_next_one_and_its_resul
 
 RESOLVE = """
 import sys
-from harness import checkpoints, errors
+from harness import errors
+from harness.models import checkpoints
 try:
     checkpoints.resolve("org/large")
 except errors.GoodenoughError as error:

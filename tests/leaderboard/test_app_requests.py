@@ -32,15 +32,16 @@ SERVER = """
 import sys
 from pathlib import Path
 from harness.dataset.suites import Suite
-from leaderboard import app, asking, requests, table
-from leaderboard.app.try_model import Limits, Shelf
+from leaderboard.app import app, commands, request_gate
+from leaderboard.app.try_model import AppState, Limits
+from leaderboard.board import ranking
 
 signals, submissions, command = sys.argv[1:]
-asking._COMMAND = (sys.executable, "-S", "-P", command)
-requests.MOST_BODY_S = 0.5
+commands._COMMAND = (sys.executable, "-S", "-P", command)
+request_gate.MOST_BODY_S = 0.5
 suite = Suite(Path(signals), "local/tones")
-shelf = Shelf(table.build(Path(submissions), suite), suite, None, on_space=False)
-app.serve(shelf, 0, lambda address: print(address, flush=True), Limits(waiting=8))
+state = AppState(ranking.build(Path(submissions), suite), suite, None, on_space=False)
+app.serve(state, 0, lambda address: print(address, flush=True), Limits(waiting=8))
 """
 COMMAND = """
 import sys, time

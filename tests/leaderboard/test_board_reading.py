@@ -232,12 +232,12 @@ def test_what_is_no_entry_is_refused_in_a_line(many: tuple[Path, Suite], tmp_pat
 WAITING = """
 import sys
 from pathlib import Path
-from leaderboard import crowd
+from leaderboard import process_pool
 from tests.leaderboard.test_board_reading import slowly
 
 if __name__ == "__main__":
     try:
-        with crowd.batches(slowly, list(range(400))) as batches:
+        with process_pool.batches(slowly, list(range(400))) as batches:
             for done in batches:
                 print("begun", flush=True)
     except KeyboardInterrupt:

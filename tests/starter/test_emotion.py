@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_samples_whatever_came_before(clips):
 
 def test_another_process_makes_the_same_clip(clips):
     code = (
-        "import sys, numpy as np; from harness.starter import emotion; "
+        "import sys, numpy as np; from harness.starter.build import emotion; "
         "sys.stdout.buffer.write(emotion.make(np.random.default_rng(3), 'sad').tobytes())"
     )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout

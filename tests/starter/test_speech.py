@@ -48,7 +48,7 @@ def test_a_sentence_sounds_the_same_whatever_was_said_before(voice):
 
 def test_another_process_says_the_same(spoken):
     code = (
-        "import hashlib; from harness.starter import speech; "
+        "import hashlib; from harness.starter.build import speech; "
         "x = speech.say('We found seven shells today', speech.Delivery('en-us+f3')); "
         "print(hashlib.sha256(x.tobytes()).hexdigest())"
     )
