@@ -70,7 +70,7 @@ class Example:
     """The signal."""
     title: str
     """Its stratum."""
-    describe_mask: str
+    kept: str
     """How much of the spectrum it keeps, in words."""
     picture: Markup
     """Spectrum with the kept bins, as SVG."""
@@ -157,7 +157,7 @@ def examples(
         made[signal.signal_id] = Example(
             signal=signal,
             title=chosen[signal.signal_id],
-            describe_mask=describe_mask(signal),
+            kept=describe_mask(signal),
             picture=Markup(  # noqa: S704 - numbers only
                 inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
             ),

@@ -1,0 +1,105 @@
+"""Models: loaded by name, and the signal of one clip.
+
+Conventions: waveforms are float32 (n_samples,), mono, in [-1, 1].
+
+Public: load_model, extract.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.api.signals import Signal
+from harness.errors import BadInput, NotValid
+from harness.types import Clip, LabelMap, SufficientSignal, Waveform
+
+if TYPE_CHECKING:
+    from harness.models.classifiers import Classifier
+
+
+def load_model(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str = "float32",
+    batch_size: int = 16,
+) -> Classifier:
+    """Load an audio classifier of `transformers`; no code that it brings is run.
+
+    Args:
+        name: a Hub id or a folder.
+        revision: branch, tag or commit of the Hub.
+        device: as torch names it; a CUDA card where there is one, else the processor.
+        dtype: `float32`, `bfloat16` or `float16`.
+        batch_size: largest batch.
+
+    Raises:
+        BadModel: it is not there, or no audio classifier; the line says what to do.
+    """
+    from harness.models import classifiers
+
+    return classifiers.load(str(name), revision=revision, device=device, dtype=dtype, batch_size=batch_size)
+
+
+def extract(
+    model: Classifier | str | Path,
+    waveform: Waveform,
+    *,
+    sample_rate_hz: int,
+    search: str = "minimal",
+    seed: int = 0,
+) -> Signal:
+    """Search one clip for the smallest part of its frequencies that alone keeps the class of a model.
+
+    Args:
+        model: a loaded model, a Hub id or a folder.
+        waveform: (n_samples,) mono float32, in [-1, 1].
+        sample_rate_hz: its rate.
+        search: `minimal`, `responsibility` or `gradient`.
+        seed: of the search.
+
+    Raises:
+        BadInput: no such search, or a waveform that the model cannot take.
+        NotValid: there is no signal; the line says why.
+    """
+    import tempfile
+
+    from harness.extract import SEARCHES, runner
+    from harness.extract.search_task import Draws
+    from harness.journal import Journal
+
+    if search not in SEARCHES:
+        raise BadInput(f"no search {search!r}; expected one of {', '.join(SEARCHES)}")
+    classifier = load_model(model) if isinstance(model, str | Path) else model
+    names = classifier.class_names
+    clip = Clip("clip", "clip", None, np.asarray(waveform, dtype=np.float32), sample_rate_hz)
+    mapping = LabelMap("any", names, names, "names")
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "journal", {}, "")
+        try:
+            (found,) = runner.extract(
+                classifier,
+                classifier.ref.repo_id,
+                mapping,
+                [clip],
+                [SEARCHES[search]],
+                journal,
+                draws=Draws(seed=seed),
+            )
+        finally:
+            journal.close()
+    if not found.signals:
+        raise NotValid(
+            f"no signal: {found.skipped[0].why if found.skipped else 'the search ended without one'}"
+        )
+    return Signal(*_with_sound(found.signals[0], clip), clip.waveform)
+
+
+def _with_sound(record: SufficientSignal, clip: Clip) -> tuple[SufficientSignal, Waveform]:
+    from harness import spectra
+
+    return record, spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)

@@ -1,0 +1,212 @@
+"""What comes of evaluating a model: numbers, tables, the transfer matrix, an entry to save.
+
+Conventions: rates are fractions in [0, 1], differences lie in [-1, 1].
+
+Public: Difference, Result, evaluate, transfer_matrix, plot_matrix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from harness.api.models import load_model
+from harness.api.signals import Picture
+from harness.api.suite import Suite, load_suite
+from harness.errors import BadInput
+from harness.schemas import Entry, Rates
+from harness.types import FAMILIES, Estimate
+
+if TYPE_CHECKING:
+    from harness.models.classifiers import Classifier
+
+
+class Difference(Estimate):
+    """An estimate of a difference of two rates, in [-1, 1]; shown in percentage points."""
+
+    def __repr__(self) -> str:
+        from leaderboard.formatting import TOO_FEW, text
+
+        if self.value is None:
+            return TOO_FEW
+        low, high = (text(end, "difference").split("\u202f")[0] for end in (self.low, self.high))
+        return f"{text(self.value, 'difference')} [{low}, {high}], n = {self.n:,}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came of evaluating a model on a task."""
+
+    entry: Entry
+    """Who, what, how, and the scorecard: what `submissions/` holds."""
+    verdicts: pd.DataFrame
+    """A row for each stimulus that the model was asked, with the columns of `verdicts.parquet`."""
+    suite: Suite
+    """What it was evaluated on."""
+
+    @property
+    def lift(self) -> Difference:
+        """Transfer beyond the swap control, which ranks; unknown where too few signals count."""
+        lift = self.entry.scorecard.lift or Estimate(None, None, None, 0.95, "none", 0)
+        return Difference(**vars(lift))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each family and reference: n, and value, low and high of each rate, as fractions."""
+        rows = []
+        for score in self.entry.scorecard.families:
+            for cell in score.cells:
+                row = {"family": score.family, "reference": cell.reference.repo_id, "own": cell.own}
+                for field in dataclasses.fields(cell.rates):
+                    rate: Estimate = getattr(cell.rates, field.name)
+                    row |= {field.name: rate.value, f"{field.name}_low": rate.low}
+                    row |= {f"{field.name}_high": rate.high, f"{field.name}_n": rate.n}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write entry.json, verdicts.parquet and report.html, as `goodenough evaluate` does.
+
+        Args:
+            folder: of results; the entry gets a folder of its own below it.
+
+        Returns:
+            The folder of the entry, which `goodenough validate` and `goodenough submit` take.
+
+        Raises:
+            BadInput: it cannot be written.
+        """
+        import pyarrow as pa
+
+        from harness.dataset import parquet_schema
+        from harness.entries import store
+        from leaderboard.reports import entry_report
+
+        table = pa.Table.from_pandas(self.verdicts, parquet_schema.VERDICTS, preserve_index=False)
+        path = store.write(Path(folder), self.entry, table.replace_schema_metadata(None))
+        entry_report.write(path / "report.html", self.entry, self.verdicts, self.suite.open)
+        return path
+
+    def __repr__(self) -> str:
+        return f"Result({self.entry.model.repo_id} on {self.entry.task}: lift {self.lift!r})"
+
+    def _repr_html_(self) -> str:
+        own = plot_matrix(self.suite, self.entry.task, extra=[self]).svg
+        return f"<p>{escape(repr(self))}</p>{own}"
+
+
+def evaluate(
+    model: Classifier | str | Path,
+    suite: Suite | None = None,
+    *,
+    task: str,
+    label_map: str | Path | None = None,
+    progress: bool = True,
+) -> Result:
+    """Score how often a model accepts the sufficient signals of the references of a task.
+
+    Answers are kept in the cache (`$GOODENOUGH_CACHE`): what was asked once is not asked again.
+
+    Args:
+        model: a loaded model, a Hub id or a folder.
+        suite: what it is evaluated on; without it the starter suite.
+        task: name of a task of the suite.
+        label_map: file that says how its classes are read, where their names do not.
+        progress: show a bar.
+
+    Raises:
+        BadInput: no such task, model or label; the line says which.
+        NotValid: its answers depend on the batch.
+    """
+    from harness import labels
+    from harness.evaluation import runner
+    from harness.starter import root
+
+    opened = load_suite() if suite is None else suite
+    classifier = load_model(model) if isinstance(model, str | Path) else model
+    spec = opened.open.task(task)
+    if label_map is None:
+        mapping = labels.harmonise(classifier.class_names, spec)
+    else:
+        mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
+    out = root.cache() / "library"
+    if progress:
+        from harness.cli.progress import live_table
+
+        with live_table(task) as step:
+            result = runner.evaluate(classifier, mapping, opened.open, spec, out, progress=step)
+    else:
+        result = runner.evaluate(classifier, mapping, opened.open, spec, out)
+    return Result(result.entry, result.frame(), opened)
+
+
+def transfer_matrix(
+    suite: Suite,
+    task: str,
+    *,
+    extra: Iterable[Result] = (),
+    family: str = FAMILIES[0],
+    rate: str = "transfer",
+) -> pd.DataFrame:
+    """Which model accepts the signals of which reference.
+
+    Args:
+        suite: whose references, with the verdicts that came with it.
+        task: name of a task.
+        extra: further models, as columns behind the references.
+        family: `responsibility` or `minimal`.
+        rate: a field of `Rates`: `transfer`, `lift`, `swap`, ...
+
+    Returns:
+        References as rows, models as columns; NaN where a pair was not evaluated.
+
+    Raises:
+        BadInput: no such task or rate.
+
+    Example:
+        >>> ge.transfer_matrix(suite, "emotion").shape
+        (4, 4)
+    """
+    from leaderboard.board.matrix import short_names
+
+    known = [field.name for field in dataclasses.fields(Rates)]
+    if rate not in known:
+        raise BadInput(f"no rate {rate!r}; expected one of {', '.join(known)}")
+    matrix = _matrix(suite, task, extra, family)
+    names = short_names(list(dict.fromkeys([*matrix.references, *matrix.models])))
+    table = pd.DataFrame(
+        np.nan,
+        index=pd.Index([names[m] for m in matrix.references], name="reference"),
+        columns=pd.Index([names[m] for m in matrix.models], name="model"),
+    )
+    for (reference, model), cell in matrix.cells.items():
+        value = getattr(cell.rates, rate).value
+        table.loc[names[reference], names[model]] = np.nan if value is None else value
+    return table
+
+
+def plot_matrix(
+    suite: Suite,
+    task: str,
+    *,
+    extra: Iterable[Result] = (),
+    family: str = FAMILIES[0],
+    rate: str = "transfer",
+) -> Picture:
+    """The same as a heat map, as the pages draw it. For arguments and errors see `transfer_matrix`."""
+    from leaderboard.plots import inline
+
+    return Picture(inline.heatmap(_matrix(suite, task, extra, family), rate))
+
+
+def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str) -> Any:
+    from leaderboard.board import entries
+    from leaderboard.board.matrix import matrix_of
+
+    references = [entry for _, entry in entries.references_of(suite.open, suite.open.task(task).name)]
+    return matrix_of([*references, *(result.entry for result in extra)], family)

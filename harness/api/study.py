@@ -1,0 +1,112 @@
+"""A study of a suite as tables.
+
+Public: StudyResult, study.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.api.results import Result
+from harness.api.suite import Suite
+from harness.errors import BadInput
+from harness.types import FAMILIES
+
+if TYPE_CHECKING:
+    from harness.metrics.flat_earth import Share
+    from harness.metrics.study import Study
+    from harness.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyResult:
+    """What a suite shows of one task: flat-earthers, information, the price of agreement."""
+
+    study: Study
+    """All of it, as `study.json` holds it."""
+
+    def to_frame(self, what: str, family: str = FAMILIES[0]) -> pd.DataFrame:
+        """One part of it as a table.
+
+        Args:
+            what: `flat_earthers`, a row for each model; or `pairs`, one for each reference and judge.
+            family: `responsibility` or `minimal`.
+
+        Raises:
+            BadInput: no such part, or no such family in this study.
+        """
+        parts = {f.family: f for f in self.study.families}
+        if family not in parts:
+            raise BadInput(f"no family {family!r} in this study; it has: {', '.join(parts)}")
+        if what == "flat_earthers":
+            rows = [
+                {
+                    "model": each.model.repo_id,
+                    "verdict": each.verdict,
+                    "rejects_alone": _share(each.rejects_alone),
+                    "rejected_by_all": _share(each.rejected_by_all),
+                }
+                for each in parts[family].flat_earth
+            ]
+        elif what == "pairs":
+            rows = [
+                {
+                    "reference": pair.reference.repo_id,
+                    "judge": pair.judge.repo_id,
+                    "information_bits": pair.information.mutual.value,
+                }
+                for pair in parts[family].pairs
+            ]
+        else:
+            raise BadInput(f"no part {what!r} of a study; expected flat_earthers or pairs")
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        s = self.study
+        return (
+            f"StudyResult({s.task}: {s.n_references} references, {len(s.models)} models, {s.n_clips} clips)"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.to_frame('flat_earthers').to_html(index=False)}"
+
+
+def _share(share: Share) -> float:
+    return share.k / share.n if share.n else float("nan")
+
+
+def study(suite: Suite, task: str, *, extra: Sequence[Result] = ()) -> StudyResult:
+    """Study a task of a suite, from the verdicts that came with it: no model is asked.
+
+    Args:
+        suite: the suite.
+        task: name of a task.
+        extra: further models.
+
+    Raises:
+        BadInput: no such task, or no verdicts of its references that can be read.
+
+    Example:
+        >>> ge.study(suite, "emotion")
+        StudyResult(emotion: 4 references, 4 models, 120 clips)
+    """
+    from harness.entries import store
+    from harness.metrics.study import study_of
+    from leaderboard.board import entries
+
+    spec: Task = suite.open.task(task)
+    answered = [
+        (entry, store.verdicts(folder)) for folder, entry in entries.references_of(suite.open, spec.name)
+    ]
+    if not answered:
+        raise BadInput(
+            f"{suite.open.name} holds no verdicts of its references on {spec.name}; make them with:"
+            " goodenough study SUITE"
+        )
+    answered += [(result.entry, result.verdicts) for result in extra]
+    return StudyResult(study_of(suite.open, spec, answered))
