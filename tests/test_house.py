@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -151,3 +152,12 @@ def test_no_two_files_import_each_other_however_far_round():
     graph = {name: {*imports_of(path, modules)} & modules - {name} for path, name in names.items()}
     assert sum(map(len, graph.values())) > 1000
     list(TopologicalSorter(graph).static_order())  # raises CycleError with the files of a circle
+
+
+def test_each_walk_through_the_house_passes_through_at_most_twenty_files_that_are_there():
+    text = (ROOT / "docs/architecture.md").read_text()
+    assert [name for name in re.findall(r"`([a-z]+/[\w./]+)`", text) if not (ROOT / name).exists()] == []
+    walks = [part for part in text.split("\n## ") if part.startswith("From ")]
+    assert len(walks) == 3
+    for walk in walks:
+        assert 10 < len({*re.findall(r"`((?:harness|leaderboard)/[\w./]+)`", walk)}) <= 20, walk[:40]

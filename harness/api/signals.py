@@ -24,7 +24,7 @@ class Picture:
         return self.svg
 
     def __repr__(self) -> str:
-        return f"Picture({len(self.svg):,} characters of SVG)"
+        return f"Picture({len(self.svg) // 1000:,} kB of SVG)"
 
     def save(self, path: str | Path) -> None:
         """Write it to a file.

@@ -15,6 +15,7 @@ import pandas as pd
 from harness.api.results import Result
 from harness.api.suite import Suite
 from harness.errors import BadInput
+from harness.plurals import plural
 from harness.types import FAMILIES
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ class StudyResult:
 
     def __repr__(self) -> str:
         s = self.study
-        return (
-            f"StudyResult({s.task}: {s.n_references} references, {len(s.models)} models, {s.n_clips} clips)"
-        )
+        counts = (s.n_references, "reference"), (len(s.models), "model"), (s.n_clips, "clip")
+        return f"StudyResult({s.task}: {', '.join(plural(n, noun) for n, noun in counts)})"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>{self.to_frame('flat_earthers').to_html(index=False)}"

@@ -13,6 +13,7 @@ import pandas as pd
 from harness.api.signals import Signal
 from harness.dataset import suites
 from harness.errors import BadInput
+from harness.plurals import plural
 from harness.types import FAMILIES
 
 
@@ -59,7 +60,7 @@ class Suite:
             known = ", ".join(self.references(name))
             raise BadInput(f"{self.open.name} has no reference {reference!r} for {name}; it has: {known}")
         if family not in FAMILIES:
-            raise BadInput(f"no family {family!r} of signals; expected one of {', '.join(FAMILIES)}")
+            raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
         return [
             Signal(record, waveform, self.open.clip(name, record.clip_id).waveform)
             for record, waveform in self.open.signals(name, by_name[reference].slug)
@@ -76,7 +77,7 @@ class Suite:
         return pd.DataFrame(rows, columns=["task", "reference", "family", "signals", "degenerate"])
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{task}: {len(self.references(task))} references" for task in self.tasks)
+        sizes = ", ".join(f"{task}: {plural(len(self.references(task)), 'reference')}" for task in self.tasks)
         return f"Suite({self.open.name}; {sizes})"
 
     def _repr_html_(self) -> str:
