@@ -1,7 +1,7 @@
 """Keys: short hashes of everything that decides what a step of the build makes.
 
-The code that makes something is part of what decides it. It is hashed as parsed, without comments and
-docstrings: better words make nothing stale.
+The code that makes something is part of what decides it. It is hashed as parsed, without comments, docstrings
+and imports: neither better words nor a module that moves make anything stale.
 
 Public: key, code.
 """
@@ -29,18 +29,18 @@ def code(*modules: str) -> str:
 
 
 def _bare(source: str) -> str:
-    """Source without comments, docstrings and layout."""
+    """Source without comments, docstrings, imports and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # A string that stands alone is a docstring, of a module, a function or a field.
-            node.body = [item for item in body if not _is_text(item)] or [ast.Pass()]  # type: ignore[attr-defined]
+            node.body = [item for item in body if not _decides_nothing(item)] or [ast.Pass()]  # type: ignore[attr-defined]
     return ast.unparse(tree)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return (
+def _decides_nothing(node: ast.AST) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom) or (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
