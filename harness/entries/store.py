@@ -69,12 +69,12 @@ def find(root: Path) -> list[Path]:
 
     Symlinks are not followed, and hidden folders not opened: there lies what an evaluation keeps for itself.
     """
-    found = []
+    entries = []
     for folder, folders, files in os.walk(root, followlinks=False):
         if ENTRY in (*folders, *files):
-            found.append(Path(folder))
+            entries.append(Path(folder))
         folders[:] = [name for name in folders if not name.startswith(".")]
-    return sorted(found)
+    return sorted(entries)
 
 
 def find_all(roots: Sequence[Path]) -> list[Path]:
@@ -83,19 +83,19 @@ def find_all(roots: Sequence[Path]) -> list[Path]:
     Raises:
         BadInput: no such folder, or no entry below it.
     """
-    found: list[Path] = []
+    entry_folders: list[Path] = []
     for root in roots:
         if not root.is_dir():
-            what = "is a file" if root.exists() else "does not exist"
-            raise BadInput(f"{root} {what}; expected the folder of an entry, or one above it")
-        below = find(root)
-        if not below:
+            reason = "is a file" if root.exists() else "does not exist"
+            raise BadInput(f"{root} {reason}; expected the folder of an entry, or one above it")
+        entries = find(root)
+        if not entries:
             raise BadInput(
                 f"no {ENTRY} in {root} or below; expected an entry: make one with goodenough evaluate, "
                 "or give the folder it wrote"
             )
-        found += below
-    return list({os.path.abspath(folder): folder for folder in reversed(found)}.values())[::-1]
+        entry_folders += entries
+    return list({os.path.abspath(folder): folder for folder in reversed(entry_folders)}.values())[::-1]
 
 
 def read(folder: Path) -> Entry:
@@ -111,9 +111,9 @@ def read(folder: Path) -> Entry:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        first = str(error).splitlines()[0]
+        problem = str(error).splitlines()[0]
         raise BadInput(
-            f"{path} is not an entry of this version ({first}); "
+            f"{path} is not an entry of this version ({problem}); "
             f"for all that is wrong with it: goodenough validate {quote(str(folder))}"
         ) from None
 
@@ -127,7 +127,7 @@ def parse(text: bytes) -> Entry:
     try:
         entry = from_json(Entry, text)
     except ValueError:
-        if not protocol1.stated_in(text):
+        if not protocol1.is_protocol_1(text):
             raise
         return protocol1.entry_of(text)
     if entry.protocol == protocol1.PROTOCOL_1:
@@ -138,14 +138,14 @@ def parse(text: bytes) -> Entry:
 def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.parquet_schema.VERDICTS`.
 
-    Those of protocol 1 are given these columns (`protocol1.with_todays_columns`).
+    Those of protocol 1 are given these columns (`protocol1.with_current_columns`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
     table = parquet_io.verdicts(regular(folder / VERDICTS), (parquet_schema.VERDICTS, protocol1.VERDICTS))
     is_old = table.column_names == protocol1.VERDICTS.names
-    return parquet_io.frame_of(protocol1.with_todays_columns(table) if is_old else table)
+    return parquet_io.frame_of(protocol1.with_current_columns(table) if is_old else table)
 
 
 def regular(path: Path) -> Path:
@@ -178,15 +178,15 @@ def file_into(folder: Path, submissions: Path) -> Path:
     Raises:
         BadInput: another entry is already there, or one of the folders cannot be read or written.
     """
-    place = _folder_in(submissions, read(folder))
-    if (place / ENTRY).exists():
+    target = _folder_in(submissions, read(folder))
+    if (target / ENTRY).exists():
         for name in (VERDICTS, ENTRY):
-            if _bytes(folder / name) != _bytes(place / name):
+            if _bytes(folder / name) != _bytes(target / name):
                 raise BadInput(
-                    f"{place} already holds an entry with another {name}, and entries are immutable; "
+                    f"{target} already holds an entry with another {name}, and entries are immutable; "
                     "a new one needs a new revision of the model or of the signals"
                 )
-        return place
+        return target
     return copy(folder, submissions)
 
 
@@ -199,10 +199,10 @@ def copy(folder: Path, root: Path) -> Path:
     Raises:
         BadInput: one of the folders cannot be read or written.
     """
-    place = _folder_in(root, read(folder))
+    target = _folder_in(root, read(folder))
     for name in (VERDICTS, ENTRY):
-        replace_file(place / name, _bytes(folder / name))
-    return place
+        replace_file(target / name, _bytes(folder / name))
+    return target
 
 
 def _folder_in(root: Path, entry: Entry) -> Path:

@@ -163,10 +163,10 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
 def _shape(v: Verification) -> list[str]:
     """Whether a verification holds together."""
     tolerance = TOLERANCE.get(v.run.dtype)
-    told = min(MAX_MISMATCHES, v.n_asked - v.n_same)
-    known = v.known_answer
-    drawn = v.kind != "reproduced"
-    differing = v.n_scorecard_differences
+    n_mismatches = min(MAX_MISMATCHES, v.n_asked - v.n_same)
+    known_answer = v.known_answer
+    is_replay = v.kind != "reproduced"
+    n_differences = v.n_scorecard_differences
     rules: tuple[tuple[str, object, bool, str], ...] = (
         ("protocol", v.protocol, 1 <= v.protocol <= PROTOCOL, f"1 to {PROTOCOL}, that of this version"),
         ("kind", v.kind, v.kind in KINDS, f"one of {', '.join(KINDS)}"),
@@ -174,7 +174,7 @@ def _shape(v: Verification) -> list[str]:
         (
             "base",
             v.base,
-            bool(BASE.fullmatch(v.base or "")) if drawn else v.base is None,
+            bool(BASE.fullmatch(v.base or "")) if is_replay else v.base is None,
             "40 or 64 hex digits of a commit, or random: and 40, and nothing where all was asked",
         ),
         ("n_asked", v.n_asked, v.n_asked > 0, "at least 1"),
@@ -185,25 +185,25 @@ def _shape(v: Verification) -> list[str]:
         (
             "mismatches",
             len(v.mismatches),
-            len(v.mismatches) == told,
-            f"{told}, the first of those not the same",
+            len(v.mismatches) == n_mismatches,
+            f"{n_mismatches}, the first of those not the same",
         ),
         (
             "n_scorecard_differences",
-            differing,
-            differing is None if drawn else differing is not None and differing >= 0,
+            n_differences,
+            n_differences is None if is_replay else n_differences is not None and n_differences >= 0,
             "a count where all was asked, and nothing else",
         ),
         (
             "known_answer",
-            known and f"{known.n_accepted} of {known.n}",
-            known is None or 0 < known.n == known.n_accepted,
+            known_answer and f"{known_answer.n_accepted} of {known_answer.n}",
+            known_answer is None or 0 < known_answer.n == known_answer.n_accepted,
             "a reference that accepts all of its own signals",
         ),
         (
             "no_known_answer_because",
             v.no_known_answer_because,
-            (known is None) == bool(v.no_known_answer_because),
+            (known_answer is None) == bool(v.no_known_answer_because),
             "a reason where there is no known answer, and nowhere else",
         ),
         (
@@ -226,12 +226,12 @@ def _shape(v: Verification) -> list[str]:
             "at most the tolerance, where it holds",
         ),
     )
-    found = [
-        f"{where}: {text.shown(value)}, expected {what}" for where, value, sound, what in rules if not sound
+    lines = [
+        f"{field}: {text.shown(value)}, expected {what}" for field, value, valid, what in rules if not valid
     ]
-    return found + [
-        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in strict_reading.strings(dataclasses.asdict(v))
+    return lines + [
+        f"{field}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for field, value in strict_reading.strings(dataclasses.asdict(v))
         if not text.is_plain(value, MAX_TEXT)
     ]
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.suites import Suite
 from harness.entries import store, text
-from harness.entries.compare import Compared, compare
+from harness.entries.compare import Comparison, compare
 from harness.entries.differences import differences, likeness_differences
 from harness.entries.held_back import HeldBack, record_of
 from harness.entries.verification import (
@@ -258,7 +258,7 @@ def _verification(
     entry: Entry,
     classifier: Classifier,
     machine: KnownAnswer | str,
-    compared: Compared,
+    compared: Comparison,
     base: str | None,
     n_scorecard_differences: int | None,
     differing: Sequence[str],
