@@ -105,9 +105,9 @@ class EngineOptions:
         from harness.cluster.ray_engine import ray_engine
         from harness.cluster.resources import ResourceRequest
 
-        wishes = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
+        request = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
         with ray_engine(
-            wishes, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, say=info
+            request, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, notify=info
         ) as work:
             yield work
 
