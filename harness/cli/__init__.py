@@ -112,8 +112,10 @@ def run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "goodenough"
-        return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
+        command_path = error.ctx.command_path if error.ctx else "goodenough"
+        return _fail(
+            f"{error.format_message().rstrip('.')}{_suggestion(error)}; see: {command_path} --help", 2
+        )
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
@@ -126,19 +128,19 @@ def run(arguments: list[str]) -> int:
         return 0
 
 
-def _meant(error: click.UsageError) -> str:
+def _suggestion(error: click.UsageError) -> str:
     """The choice of an option that is close to the word that is none."""
     kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
-    typed = re.match(r"'(.*)' is not one of", error.message)
-    return likely(typed[1], kind.choices) if typed and isinstance(kind, click.Choice) else ""
+    match = re.match(r"'(.*)' is not one of", error.message)
+    return likely(match[1], kind.choices) if match and isinstance(kind, click.Choice) else ""
 
 
 def _refuse_empty(arguments: list[str]) -> None:
     """Refuse an empty value before it is taken for none: no option has one, and a selection would widen."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        named = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
-        if named or not argument.strip():
-            option = named[1] if named else before if before.startswith("-") else "an argument"
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        match = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
+        if match or not argument.strip():
+            option = match[1] if match else previous if previous.startswith("-") else "an argument"
             raise BadInput(f"{option} is empty; leave it out, or give it a value: is a variable not set?")
 
 

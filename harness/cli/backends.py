@@ -86,7 +86,7 @@ class EngineOptions:
         return self.engine == "ray"
 
     @contextmanager
-    def at_work(self, opening: ModelOptions) -> Iterator[Backend]:
+    def backend(self, opening: ModelOptions) -> Iterator[Backend]:
         """Models at work; a cluster is joined when the first is opened, and left at the end.
 
         Raises:
@@ -108,18 +108,18 @@ class EngineOptions:
         request = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
         with ray_engine(
             request, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, notify=info
-        ) as work:
-            yield work
+        ) as backend:
+            yield backend
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every verb that can spread its work; they reach it as one `engine`."""
 
     @wraps(command)
-    def with_engine(**given: Any) -> Any:
+    def with_engine(**params: Any) -> Any:
         names = [f.name for f in fields(EngineOptions)]
-        engine = EngineOptions(**{name: given.pop(name) for name in names})
-        return command(engine=engine, **given)
+        engine = EngineOptions(**{name: params.pop(name) for name in names})
+        return command(engine=engine, **params)
 
     for option in (
         click.option(

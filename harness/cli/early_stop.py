@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Asked:
+class UnitCounter:
     """How much of an evaluation was judged, or known before."""
 
     n: int = 0
@@ -28,13 +28,13 @@ class Asked:
     def counting(self, progress: Progress) -> Progress:
         """The same progress, counted."""
 
-        def step(n: int, total: int, live: RunningScore | None) -> None:
+        def step(n: int, total: int, score: RunningScore | None) -> None:
             self.n, self.total = self.n + n, total
-            progress(n, total, live)
+            progress(n, total, score)
 
         return step
 
-    def told(self, entry: Entry, width: float) -> str:
+    def summary(self, entry: Entry, width: float) -> str:
         """In one line, what came of it.
 
         Args:
@@ -45,15 +45,15 @@ class Asked:
 
         family = entry.scorecard.headline
         low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
-        known = None if low is None or high is None else (high - low) / 2
-        asked, units = half_width(width), plural(self.total, "unit")
+        half = None if low is None or high is None else (high - low) / 2
+        target, units = half_width(width), plural(self.total, "unit")
         if self.n < self.total:
-            lift = TOO_FEW if known is None else f"known to {half_width(known)}"
-            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {asked}."
-        if known is None:
+            lift = TOO_FEW if half is None else f"known to {half_width(half)}"
+            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {target}."
+        if half is None:
             lift = TOO_FEW
-        elif known <= width:
-            lift = f"known to {half_width(known)}, as asked for"
+        elif half <= width:
+            lift = f"known to {half_width(half)}, as asked for"
         else:
-            lift = f"known to {half_width(known)} only, not to the {asked} asked for"
+            lift = f"known to {half_width(half)} only, not to the {target} asked for"
         return f"Not stopped early: {self.total:,} of {units} judged; lift {lift}."

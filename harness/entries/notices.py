@@ -110,13 +110,13 @@ def invalidate(folder: Path, author: str, reason: str) -> Path:
     Raises:
         BadInput: the same was said before, author or reason are no plain text, or the entry is not here.
     """
-    earlier = invalidations_of(folder)
+    invalidations = invalidations_of(folder)
     new = Invalidation(author, reason, _today(), sha256_of(store.regular(folder / store.ENTRY)))
-    if any((i.author, i.reason) == (author, reason) for i in earlier):
+    if any((i.author, i.reason) == (author, reason) for i in invalidations):
         raise BadInput(f"{author} said so of {folder} before: there is nothing to add")
     _require_plain(author, reason)
     path = folder.with_name(folder.name + INVALIDATED)
-    replace_file(path, to_json(Invalidations((*earlier, new))).encode())
+    replace_file(path, to_json(Invalidations((*invalidations, new))).encode())
     return path
 
 

@@ -85,13 +85,15 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
     n_swaps = verdicts["signal_id"].map(swaps.groupby("signal_id").size())
     signals = verdicts[counts & (verdicts["stimulus"] == "signal") & n_swaps.notna()]
     n_draws = signals.groupby(["reference", "clip_id"]).size().rename("n_draws").reset_index()
-    of_clip = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
+    clip_draws = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
     share = 1 / (len(table.columns) * verdicts["reference"].map(n_clips).to_numpy(dtype=np.float64))
-    share = share / of_clip["n_draws"].to_numpy(dtype=np.float64)
-    accepts = accepted(verdicts)
-    of_signal = np.where((verdicts["stimulus"] == "signal") & accepts, 1.0, 0.0)
-    of_swap = np.where((verdicts["stimulus"] == "swap") & ~accepts, 1 / n_swaps.to_numpy(np.float64), 0.0)
-    return np.where(counts, np.nan_to_num(share * (of_signal + of_swap)), 0.0)
+    share = share / clip_draws["n_draws"].to_numpy(dtype=np.float64)
+    acceptances = accepted(verdicts)
+    signal_terms = np.where((verdicts["stimulus"] == "signal") & acceptances, 1.0, 0.0)
+    swap_terms = np.where(
+        (verdicts["stimulus"] == "swap") & ~acceptances, 1 / n_swaps.to_numpy(np.float64), 0.0
+    )
+    return np.where(counts, np.nan_to_num(share * (signal_terms + swap_terms)), 0.0)
 
 
 def draw(
@@ -109,11 +111,11 @@ def draw(
     """
     worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
     rates = np.where(worths > 0, worths, 1.0)
-    times = np.array([_lot(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
+    times = np.array([_exponential_time(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
     times[whole & verdicts["clip_id"].isin(list(first)).to_numpy(dtype=bool)] -= math.inf
     groups = [
-        np.flatnonzero(some)[np.argsort(times[some], kind="stable")]
-        for some in (worths > 0, whole, (worths == 0) & ~whole)
+        np.flatnonzero(mask)[np.argsort(times[mask], kind="stable")]
+        for mask in (worths > 0, whole, (worths == 0) & ~whole)
     ]
     sizes = _shares([len(group) for group in groups], k)
     return np.concatenate([group[:n] for group, n in zip(groups, sizes, strict=True)])
@@ -124,14 +126,14 @@ def _shares(sizes: list[int], k: int) -> list[int]:
 
     What a group does not have goes to the lift, and then to the others.
     """
-    of_lift, whole, rest = sizes
-    n_whole, n_rest = min(whole, int(k * WHOLE)), min(rest, int(k * REST))
-    n_lift = min(of_lift, k - n_whole - n_rest)
-    n_whole = min(whole, k - n_lift - n_rest)
-    return [n_lift, n_whole, min(rest, k - n_lift - n_whole)]
+    lift_size, whole_size, rest_size = sizes
+    n_whole, n_rest = min(whole_size, int(k * WHOLE)), min(rest_size, int(k * REST))
+    n_lift = min(lift_size, k - n_whole - n_rest)
+    n_whole = min(whole_size, k - n_lift - n_rest)
+    return [n_lift, n_whole, min(rest_size, k - n_lift - n_whole)]
 
 
-def _lot(entry_sha256: str, base: str, key: Key) -> float:
+def _exponential_time(entry_sha256: str, base: str, key: Key) -> float:
     """An exponential time of rate 1."""
     digest = hashlib.sha256("\0".join((entry_sha256, base, *map(str, key))).encode()).digest()
     return -math.log1p(-(int.from_bytes(digest[:6]) + 0.5) / 2**48)
