@@ -1,6 +1,6 @@
 """VERBS: the verbs of the command line, one file each, opened only when used.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 result not valid, 2 bad input, 130 interrupted.
+Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 result not valid, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ VERBS = {
 
 
 class Verbs(click.Group):
-    """A group that answers a mistyped verb with the one that was meant."""
+    """A group that suggests the closest verb for a mistyped one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """See click; a name that is none of the group's is refused with what there is."""
-        known = self.list_commands(ctx)
-        if args[0] not in known and not args[0].startswith("-"):
+        """See click; an unknown name is refused with the list of commands."""
+        commands = self.list_commands(ctx)
+        if args[0] not in commands and not args[0].startswith("-"):
             raise click.UsageError(
-                f"no command {args[0]!r}{likely(args[0], known)}; there are: {', '.join(known)}", ctx
+                f"no command {args[0]!r}{likely(args[0], commands)}; there are: {', '.join(commands)}", ctx
             )
         return super().resolve_command(ctx, args)
 
@@ -86,8 +86,7 @@ def goodenough() -> None:
 def main() -> None:
     """Run the command line; every problem the user can fix is one line on stderr.
 
-    Warnings of libraries are for those who write programs: they are shown when Python is asked for them, by
-    -W or PYTHONWARNINGS.
+    Warnings of libraries are shown only if Python is asked for them, by -W or PYTHONWARNINGS.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -124,19 +123,19 @@ def run(arguments: list[str]) -> int:
         if (line := line_of(error)) is None:
             raise
         return _fail(line, 2)
-    except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault
+    except SystemExit:  # raised by click and rich when the reader of a pipe leaves early: no error
         return 0
 
 
 def _suggestion(error: click.UsageError) -> str:
-    """The choice of an option that is close to the word that is none."""
+    """A hint at the closest valid choice of an option."""
     kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
     match = re.match(r"'(.*)' is not one of", error.message)
     return likely(match[1], kind.choices) if match and isinstance(kind, click.Choice) else ""
 
 
 def _refuse_empty(arguments: list[str]) -> None:
-    """Refuse an empty value before it is taken for none: no option has one, and a selection would widen."""
+    """Refuse an empty value: no option has one, and taken for no value it would widen a selection."""
     for previous, argument in zip(["", *arguments], arguments, strict=False):
         match = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
         if match or not argument.strip():
@@ -145,6 +144,6 @@ def _refuse_empty(arguments: list[str]) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    # A path or a file of a stranger may be what a message tells of.
+    # A message may contain a path or text from a stranger's file.
     click.echo(f"goodenough: {one_line(message, 10_000)}", err=True)
     return code

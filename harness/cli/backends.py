@@ -1,8 +1,8 @@
-"""Where models work: on this machine, or spread over a Ray cluster.
+"""Where models run: on this machine, or on a Ray cluster.
 
-    with engine.at_work(opening) as work:
-        classifier = work.open(checkpoint)
-        reference.add(classifier, ..., engine=work.extract)
+    with engine.backend(opening) as backend:
+        classifier = backend.open(checkpoint)
+        reference.add(classifier, ..., engine=backend.extract)
 
 Public: EngineOptions, engine_options, Backend, LocalBackend.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """What opens models, and has them extract and judge."""
+    """Opens models, and runs extraction and evaluation with them."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
         """Load a model, here or elsewhere."""
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """Models at work in this process."""
+    """Runs models in this process."""
 
     opening: ModelOptions
     """How they are opened."""
@@ -72,7 +72,7 @@ class LocalBackend:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where models work: the options of every verb that can spread its work."""
+    """Where models run: the options of every verb that can use a cluster."""
 
     engine: str
     ray_address: str | None
@@ -87,7 +87,7 @@ class EngineOptions:
 
     @contextmanager
     def backend(self, opening: ModelOptions) -> Iterator[Backend]:
-        """Models at work; a cluster is joined when the first is opened, and left at the end.
+        """The backend; a cluster is joined when the first model is opened, and left at the end.
 
         Raises:
             BadInput: an option of a cluster without one.
@@ -113,7 +113,7 @@ class EngineOptions:
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that can spread its work; they reach it as one `engine`."""
+    """Add the options of every verb that can use a cluster; they reach it as one `engine`."""
 
     @wraps(command)
     def with_engine(**params: Any) -> Any:

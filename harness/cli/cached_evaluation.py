@@ -1,4 +1,4 @@
-"""A model's result on a task: the one that lies in a folder where nothing has changed since, or a new one.
+"""The result of a model on a task: an earlier one where nothing has changed since, or a new one.
 
 Public: earlier_result, evaluate_cached.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def earlier_result(
     root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: ModelOptions
 ) -> Path | None:
-    """The folder of a complete entry that a new run would only repeat; None where there is none.
+    """The folder of a complete entry that a new run would only repeat; None if there is none.
 
     As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
     config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
@@ -68,7 +68,7 @@ def earlier_result(
 
 
 def _device_type(device: str) -> str:
-    """Which card it was does not matter."""
+    """The device without its index, which does not matter."""
     return device.split(":")[0]
 
 
@@ -81,7 +81,7 @@ def evaluate_cached(
     opening: ModelOptions,
     backend: Backend,
 ) -> Path:
-    """The folder of a model's entry below `root`; the model is opened only where no earlier result serves.
+    """The folder of a model's entry below `root`; the model is opened only if there is no earlier result.
 
     Args:
         checkpoint: the model.
@@ -90,7 +90,7 @@ def evaluate_cached(
         root: folder of entries.
         label_map: an explicit reading of its class names.
         opening: how it is opened.
-        backend: what opens it, and asks it.
+        backend: opens it and computes its answers.
 
     Raises:
         BadLabels: its classes cannot be mapped to the task.

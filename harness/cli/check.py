@@ -146,7 +146,7 @@ def _facts(classifier: Classifier) -> list[Finding]:
 
 
 def _window(facts: ModelFacts) -> str:
-    """What a model hears of a clip."""
+    """Which part of a clip the model receives."""
     if facts.window_seconds is None:
         return "clips of any length"
     part = {"start": "first", "middle": "middle", "end": "last"}[facts.window_at]
@@ -154,10 +154,10 @@ def _window(facts: ModelFacts) -> str:
 
 
 def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
-    """Synthetic sound of two lengths through the real path, alone and in batches.
+    """Run synthetic sound of two lengths through the model, alone and in batches.
 
     Returns:
-        What was found; seconds of computing per second of sound, in batches.
+        The findings; seconds of computing per second of sound, in batches.
     """
     import time
 
@@ -203,7 +203,7 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
 
 
 def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Finding]:
-    """How long an evaluation of each task will take here, at most: what sounds the same is asked once."""
+    """How long an evaluation of each task will take at most; equal stimuli are asked only once."""
     from harness.evaluation.units import units_of
 
     names = [task.name for task in tasks]
@@ -216,14 +216,14 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
 
 
 def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> Finding:
-    """How the model's class names are read for one task; only one that was asked for can fail."""
+    """How the model's class names are read for one task; only a required task can fail."""
     from harness.errors import BadLabels
     from harness.types import OTHER
 
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     except BadLabels as error:
-        # What is wrong; how to mend it stands in the verdict, or is said where the task is asked for.
+        # The cause alone; the verdict says how to fix it.
         reason = str(error) if label_map else str(error).split("; ")[0]
         return Finding(f"labels of {task.name}", False if is_required else None, reason)
     pairs = list(zip(labels.names, labels.canonical, strict=True))

@@ -1,6 +1,6 @@
-"""What the verbs share: options, talk and the table of an entry.
+"""What the verbs share: options, messages and the table of an entry.
 
-Talk and progress go to stderr; tables and JSON are data and go to stdout.
+Messages and progress go to stderr; tables and JSON are data and go to stdout.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ModelOptions:
 
 
 def command_line(*omit: str) -> str:
-    """The command at hand as it was given, for a line that says which one comes next.
+    """The command line of this run, for a message that suggests the next command.
 
     Args:
         *omit: names of parameters to leave out.
@@ -112,7 +112,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def info(message: str) -> None:
-    """A line of talk on stderr."""
+    """Print a message on stderr."""
     click.echo(message, err=True)
 
 
@@ -131,8 +131,8 @@ def class_names_for(
 ) -> tuple[str, ...]:
     """The classes of a model by index, in its own words.
 
-    Its files name them, mostly; transformers leaves out the names LABEL_0 and LABEL_1, and then the opened
-    model is asked.
+    Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model is
+    opened to get them.
 
     Args:
         checkpoint: the model.
@@ -163,7 +163,7 @@ def label_map_for(
 
 
 def _template(task: Task) -> str:
-    """The command that prints a label map to begin with, for the model and the task as they were given."""
+    """The command that prints a label map to begin with, for the model and the task of this run."""
     from harness import tasks
 
     context = click.get_current_context(silent=True)
@@ -185,13 +185,13 @@ def _template(task: Task) -> str:
 
 
 def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
-    """The files of a reference: one of those given, one of the starter suite, or those of the Hub.
+    """The checkpoint of a reference: from the candidates, the starter suite, or the Hub.
 
     Args:
         model: the reference.
         candidates: models that the user named.
         suite: whose reference it is.
-        option: by which it could be named.
+        option: the command line option that names it.
 
     Raises:
         BadInput: it is a local folder that was not named.
@@ -272,7 +272,7 @@ def show(entry: Entry) -> None:
 
 
 def show_outgoing(model: str, task: str, cells_by_judge: dict[str, Cell]) -> None:
-    """How the references take to a model's own signals, as a table on stdout."""
+    """How the references judge a model's own signals, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from leaderboard.formatting import interval, text
 

@@ -155,7 +155,7 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 
 
 def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
-    """What was rebuilt is what was certified, to the last bit or to the ears of a reference."""
+    """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
     from harness.dataset.download import compared
     from harness.errors import NotValid
 
@@ -194,7 +194,7 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
 
 
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
-    """What is there, as a table on stdout."""
+    """Print the references of the tasks, as a table or JSON on stdout."""
     from harness.dataset import download as downloads
     from harness.dataset.paths import signals_path
 

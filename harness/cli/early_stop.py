@@ -1,6 +1,6 @@
 """What `evaluate --until-width` says at its end: whether it stopped early, and how well the lift is known.
 
-Public: Asked.
+Public: UnitCounter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class UnitCounter:
-    """How much of an evaluation was judged, or known before."""
+    """Counts the units of an evaluation that were judged, or known before."""
 
     n: int = 0
     """Units."""
@@ -26,7 +26,7 @@ class UnitCounter:
     """Units in all."""
 
     def counting(self, progress: Progress) -> Progress:
-        """The same progress, counted."""
+        """Wrap a progress callback so that units are counted."""
 
         def step(n: int, total: int, score: RunningScore | None) -> None:
             self.n, self.total = self.n + n, total
@@ -35,10 +35,10 @@ class UnitCounter:
         return step
 
     def summary(self, entry: Entry, width: float) -> str:
-        """In one line, what came of it.
+        """The result of the early stop, in one line.
 
         Args:
-            entry: what was made.
+            entry: the result.
             width: half of the interval of the lift that was asked for, a share.
         """
         from leaderboard.formatting import TOO_FEW, half_width

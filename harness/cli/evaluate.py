@@ -155,7 +155,7 @@ def evaluate(
             _evaluate(candidate, suite, task, labels, out, until_width, as_json)
             for task, labels in task_labels
         ]
-        unpublished = [
+        private_results = [
             _evaluate(candidate, private, task, labels, out / ".held-back", None, quiet=True)
             for task, labels in task_labels
             if private is not None
@@ -165,23 +165,25 @@ def evaluate(
             for task, labels in (task_labels if both_ways else ())
         }
     (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results, as_json)
-    _report(candidate.checkpoint.ref.repo_id, results, unpublished, outgoing if both_ways else None, as_json)
+    _report(
+        candidate.checkpoint.ref.repo_id, results, private_results, outgoing if both_ways else None, as_json
+    )
 
 
 def _report(
     model: str,
     results: list[tuple[Entry, Path]],
-    unpublished: list[tuple[Entry, Path]],
+    private_results: list[tuple[Entry, Path]],
     outgoing: dict[str, dict[str, Cell]] | None,
     as_json: bool,
 ) -> None:
-    """Print what machines read, and refuse a reference that does not know its own signals."""
+    """Print lifts or JSON, and refuse a reference that does not accept its own signals."""
     import json
 
     from harness.errors import NotValid
     from harness.schemas import to_json
 
-    private = {entry.task: (entry, folder) for entry, folder in unpublished}
+    private = {entry.task: (entry, folder) for entry, folder in private_results}
     lifts = {
         entry.task: lifts_of((entry, folder), private[entry.task])
         for entry, folder in results
@@ -200,7 +202,7 @@ def _report(
                 cells = outgoing[record["task"]]
                 record["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
         click.echo(json.dumps({"model": model, "results": entries}))
-    for entry, _ in (*results, *unpublished):
+    for entry, _ in (*results, *private_results):
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
                 f"{entry.model.repo_id} does not accept all of its own signals on {entry.task} "
@@ -211,7 +213,7 @@ def _report(
 
 @dataclass
 class _Candidate:
-    """A model that is pinned, and loaded when there is something to ask it."""
+    """A model that is pinned, and loaded on first use."""
 
     checkpoint: Checkpoint
     opening: ModelOptions
@@ -234,7 +236,7 @@ class _Candidate:
 def _select_tasks(
     candidate: _Candidate, suite: Suite, tasks: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
-    """The tasks to evaluate: those named, or all of the suite whose labels the model speaks."""
+    """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
     from harness.errors import BadLabels
 
     class_names, ref = candidate.class_names, candidate.checkpoint.ref
@@ -283,7 +285,7 @@ def _outgoing(
     out: Path,
     quiet: bool,
 ) -> dict[str, Cell]:
-    """See `both_ways.outgoing`."""
+    """See `outgoing_transfer.outgoing`."""
     from harness.cli.outgoing_transfer import outgoing
     from harness.schemas import entry_path
 
@@ -372,10 +374,10 @@ def _evaluate(
 
 
 def _save(out: Path, result: Result) -> Path:
-    """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
+    """Write an entry; one that was stopped early goes to a folder of its own."""
     from harness.entries import store
 
     root = out if result.entry.complete else out / ".partial"
-    # What lies there is always of the entry beside it.
+    # A report must be of the entry beside it.
     (root / result.entry.path / _REPORT).unlink(missing_ok=True)
     return store.write(root, result.entry, result.verdicts)

@@ -50,9 +50,9 @@ def export(
         raise BadInput(
             "--source-name says who tells of the result; say where it can be read, too: --source-url"
         )
-    folder, *others = store.find_all([entry])
-    if others:
-        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    folder, *other_folders = store.find_all([entry])
+    if other_folders:
+        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
     if problems := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):

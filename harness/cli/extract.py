@@ -197,7 +197,7 @@ _OF_ONE_MODEL = (
 
 
 def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None:
-    """One model and what it needs, or a recipe, which says all that itself."""
+    """Require either one model with its options, or a recipe without them."""
     from click.core import ParameterSource
 
     from harness.errors import BadInput
@@ -223,7 +223,7 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
 
 
 def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
-    """The search asked for, or the usual ones."""
+    """The search by its name, or the default ones."""
     from harness.errors import BadInput, likely
     from harness.extract import DEFAULT, SEARCHES
     from harness.extract.responsibility import Responsibility

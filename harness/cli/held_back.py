@@ -94,7 +94,7 @@ def lifts_as_json(lifts: LiftComparison | None, signals: DatasetRef) -> dict[str
 def with_held_back(
     outcomes: Sequence[Outcome], session: VerificationSession, suite: Suite, *, no_write: bool
 ) -> list[Outcome]:
-    """Ask the models of entries that hold the held-back signals, too, and write what came of it.
+    """Evaluate the models of entries that hold on the held-back signals, too, and write the records.
 
     Args:
         outcomes: of `verify`; those that do not hold are left as they are.
@@ -125,7 +125,7 @@ def with_held_back(
 
 
 def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
-    """What the model of an entry makes of the held-back signals; not asked again where it is known."""
+    """The record of an entry on the held-back signals; not computed again where it exists."""
     import shutil
 
     from harness.dataset.parquet_io import sha256_of
@@ -142,7 +142,7 @@ def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: 
     checkpoint = session.checkpoint_of(entry)
     session.machine(suite, suite.task(entry.task), checkpoint)
     classifier = session.open(checkpoint, entry)
-    # Answers of this entry and no other: a kill costs only what was not answered.
+    # A folder for this entry alone: after a kill, the answers so far are used.
     answers_folder = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on held-back {entry.task}") as progress:
         record = measure_held_back(folder, suite, classifier, out=answers_folder, progress=progress)

@@ -1,6 +1,6 @@
-"""Rows of a mark, a name and a text, laid out for the terminal at hand.
+"""Rows of a mark, a name and a text, laid out for the width of the terminal.
 
-Text is wrapped at the width of a terminal, but a word is never cut: what is to be copied stands whole.
+Text is wrapped at the width of a terminal, but a word is never cut, so that it can be copied.
 In a pipe each row is one line, unless COLUMNS says otherwise.
 
 Public: Row, print_rows, width.
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import IO
 
 _MIN_COLUMNS = 30
-"""Columns of text beside its name, at least; with fewer it stands below."""
+"""Fewest columns for the text beside its name; with fewer it goes below."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing to say."""
+    """A row of the list."""
 
     mark: str
     """Word in the margin, or nothing."""

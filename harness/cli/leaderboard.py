@@ -1,6 +1,6 @@
 """`goodenough leaderboard`: the static site of all entries, built or built and served, and the app.
 
-Convention: data goes to stdout (the path of the site, or the ranking as JSON), talk to stderr.
+Convention: data goes to stdout (the path of the site, or the ranking as JSON), messages to stderr.
 
 Public: leaderboard.
 """
@@ -208,10 +208,10 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         cache=root.cache(),
     )
 
-    # Opening gradio takes seconds: what is wrong with the entries is said before.
+    # Importing gradio takes seconds: problems of the entries are reported before.
     from leaderboard.app import app
 
-    # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
+    # Spaces and services are stopped by SIGTERM; it ends the app as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def announce(address: str) -> None:
@@ -235,7 +235,7 @@ def _build(
 
 
 def _board(folder: Path, suite: Suite) -> Board:
-    """The board of what is valid; a line for each entry that is not."""
+    """The board of the valid entries; prints a line for each other one."""
     from harness.entries import store
     from harness.starter import root
     from leaderboard.board import ranking as table
@@ -272,7 +272,7 @@ def _address(submissions: str, entries_url: str | None) -> str | None:
 
 
 def _entries(submissions: str) -> Path:
-    """The folder of entries, which is fetched where it is one of the Hub."""
+    """The folder of entries; fetched if it is on the Hub."""
     from harness.hub.repository import split
     from harness.submit import pull_request
     from leaderboard.board import entries

@@ -47,7 +47,7 @@ def outgoing(
 ) -> dict[str, Cell]:
     """Extract the candidate's signals from the clips of a suite and let the references judge them.
 
-    Everything is kept below `folder`, a signals folder of its own, and continued from there.
+    Everything is written below `folder`, a signals folder; a run that was cut off continues there.
 
     Args:
         classifier: the candidate.
@@ -56,12 +56,12 @@ def outgoing(
         task: the task.
         judges: the references.
         search: name of the search.
-        folder: the folder.
+        folder: the signals folder.
         opening: how models are opened.
-        backend: what opens models, and has them extract and judge.
+        backend: opens and runs models.
 
     Returns:
-        By repo_id of a reference: how it takes to the candidate's signals.
+        By repo_id of a reference: its rates on the candidate's signals.
     """
     from harness.dataset.suites import load
     from harness.entries import store

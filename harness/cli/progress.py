@@ -1,6 +1,6 @@
-"""How far work is, on stderr: a bar where it is a terminal, elsewhere one plain line every 30 seconds.
+"""Progress on stderr: a bar on a terminal, elsewhere one plain line every 30 seconds.
 
-Work of less than that says nothing to a pipe. With GOODENOUGH_PROGRESS=lines a pipe is told every second.
+Shorter work prints nothing to a pipe. With GOODENOUGH_PROGRESS=lines there is a line every second.
 
 Public: progress_bar, progress_bars, live_table, waiting, duration.
 """
@@ -29,19 +29,19 @@ SECONDS = 30.0
 """Between two lines."""
 
 _INTERVAL = 1.0
-"""Seconds between two looks at the estimates, and between two lines where they are asked for."""
+"""Seconds between two updates of the estimates, and between two lines with GOODENOUGH_PROGRESS=lines."""
 
 _LINES = "GOODENOUGH_PROGRESS"
-"""Variable that asks for lines."""
+"""Environment variable that asks for lines."""
 
 _MAX_MARKS = 10
 """Lines over which a rate is taken: it follows work that gets slower."""
 
 
 class _Pace:
-    """What is done of some work, and how fast it goes.
+    """Counts steps, and measures their rate.
 
-    Rates count from the first report on: that one may tell of what an earlier run did.
+    Rates count from the first report on, which may include what an earlier run did.
     """
 
     def __init__(self, title: str, total: int | None, unit: str, steps: str = "") -> None:
@@ -65,7 +65,7 @@ class _Pace:
         return self.total is not None and self._n_done >= self.total
 
     def step(self, n_done: int, n_extra: int) -> None:
-        """Take in what was done since the last call."""
+        """Add what was done since the last call."""
         self._n_done += n_done
         self._n_extra += n_extra
         if not self._marks:
@@ -77,7 +77,7 @@ class _Pace:
         return f"{_number(n_extra / seconds)} {self._unit}/s" if seconds and n_extra else ""
 
     def line(self) -> str:
-        """How far it is, how fast it goes and when it will be done."""
+        """Steps done, rate and remaining time."""
         seconds, n_done, _ = self._since()
         parts = [f"{self.title}: {self._so_far()}", self.rate()]
         if self.total is not None and n_done and not self.is_done:
@@ -115,7 +115,7 @@ def _number(value: float) -> str:
 
 @contextmanager
 def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
-    """A line for each of some work every now and then, and one at the end where there was any."""
+    """Print a line for each counter at intervals, and one at the end if there was any."""
     interval = _INTERVAL if os.environ.get(_LINES) == "lines" else SECONDS
     stop, any_line = threading.Event(), False
 
@@ -192,7 +192,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def waiting(title: str) -> Iterator[None]:
-    """Work whose end is not known: a bar that moves, or lines that say how long it has taken."""
+    """Work of unknown length: a moving bar, or lines with the elapsed time."""
     console, pace = _console(), _Pace(title, None, "")
     if not console.is_terminal:
         with _print_lines(lambda: [pace]):
@@ -205,10 +205,10 @@ def waiting(title: str) -> Iterator[None]:
 
 @contextmanager
 def live_table(title: str) -> Iterator[Progress]:
-    """A bar over a table of estimates, or lines with the lift as it stands.
+    """A bar over a table of estimates, or lines with the current lift.
 
     Yields:
-        What `runner.evaluate` tells its progress.
+        The progress callback for `runner.evaluate`.
     """
     from rich.console import Group
     from rich.live import Live as Screen
@@ -271,7 +271,7 @@ def _lift(snapshot: Snapshot) -> str:
 
 
 _MIN_WIDTH = 60
-"""Columns from which on a terminal has room for the number of clips beside the estimates."""
+"""Columns of a terminal that are needed for the number of clips beside the estimates."""
 
 
 def _estimates(snapshot: Snapshot, width: int) -> Any:

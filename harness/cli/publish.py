@@ -107,7 +107,7 @@ def publish(
         _print(prepared_folders, "folder", as_json)
         info(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
-    # What is held back goes first: once the public suite is there, so is what it is compared to.
+    # The held-back suite is pushed first, so that it exists once the public one does.
     commits = [
         _push(p, t.to or "", t.private, tag)
         for p, t in zip(prepared_targets[::-1], targets[::-1], strict=True)
@@ -134,7 +134,7 @@ def _check_options(
     seed: int | None,
     tag: str | None,
 ) -> None:
-    """Refuse what cannot be meant, before anything is read or written."""
+    """Refuse contradictory options before anything is read or written."""
     from harness.dataset.hold_back import split_of
     from harness.errors import BadInput
     from harness.hub.repository import split
@@ -207,7 +207,7 @@ def _targets(halves: Halves, to: str | None, private: bool, private_to: str | No
 
 
 def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
-    """Print what became of a suite, and of what is held back from it."""
+    """Print the results for a suite, and for its held-back part."""
     first, *rest = results
     if as_json:
         click.echo(json.dumps({**first, "held_back": rest[0]} if rest else first))

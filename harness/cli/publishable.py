@@ -1,6 +1,6 @@
-"""What stands against publishing a suite: looked for before anything is made, and said all at once.
+"""Checks a suite before it is published, and reports all problems at once.
 
-Public: Target, examined, cards_by_task, of_the_hub, require_nothing_against.
+Public: Target, check_target, cards_by_task, hub_problems, require_no_problems.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Target:
 
 
 def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
-    """What stands against publishing, and the entries of the references, by path."""
+    """The problems of a suite, and the folders of the references' entries, sorted."""
     from harness.dataset import publish as form
     from harness.entries import store, validate
     from harness.entries import suite_check as against
@@ -107,7 +107,7 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
 
 
 def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
-    """What stands against sending suites, as far as the Hub tells before anything is made.
+    """The problems of the datasets on the Hub that can be seen before anything is sent.
 
     Args:
         folder: what is to be published.
@@ -146,16 +146,16 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
 
 
 def require_no_problems(folder: Path, problems: list[str], input_problems: list[str]) -> None:
-    """Say at once all that stands against publishing.
+    """Print all problems at once, and stop if there are any.
 
     Args:
         folder: what is to be published.
-        problems: what stands against it.
-        input_problems: what is wrong with what was given, with the login, or with what the Hub has.
+        problems: of the suite.
+        input_problems: of the input, the login, or the datasets on the Hub.
 
     Raises:
-        NotValid: something stands against it.
-        BadInput: something is wrong with what was given alone.
+        NotValid: the suite has problems.
+        BadInput: only the input has.
     """
     from harness.errors import BadInput, NotValid
 

@@ -81,7 +81,7 @@ def follow(
         click.echo(
             json.dumps({"recipe": recipe.name, "references": [vars(status) for status in statuses]}, indent=2)
         )
-    _end(statuses, out)
+    _report(statuses, out)
 
 
 def _run(
@@ -94,16 +94,16 @@ def _run(
     opening: ModelOptions,
     engine: EngineOptions,
 ) -> list[ReferenceStatus]:
-    """What became of every reference."""
+    """Run the recipe; returns the status of every reference."""
     from harness.recipes.pins import pinned
 
-    pins, unpinned = pinned(recipe, task, out, {*reasons, *folders})
+    pins, pin_errors = pinned(recipe, task, out, {*reasons, *folders})
     statuses = []
     with engine.backend(opening) as backend:
         for corpus in recipe.corpora:
             corpus_statuses = [ReferenceStatus(corpus.name, m, pins.models.get(m), "failed") for m in sources]
             for status in corpus_statuses:
-                status.why = unpinned.get(corpus.name) or unpinned.get(status.model)
+                status.why = pin_errors.get(corpus.name) or pin_errors.get(status.model)
                 if reason := reasons.get(corpus.name) or reasons.get(status.model):
                     status.state, status.why = "passed over", reason
                 elif status.why is not None:
@@ -140,7 +140,7 @@ def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
 
 
 def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
-    """Models of the recipe, all or those that were named: by source, or by the last part of a folder's."""
+    """Sources of the models, all or those named by source or by the last part of a folder."""
     from harness.errors import BadInput, likely
     from harness.recipes.reading import is_folder
 
@@ -156,15 +156,15 @@ def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
 def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str, str]) -> None:
     from harness.errors import BadInput
 
-    for what, names in (("model", sources), ("corpus", [c.name for c in recipe.corpora])):
+    for kind, names in (("model", sources), ("corpus", [c.name for c in recipe.corpora])):
         if all(name in reasons for name in names):
             raise BadInput(
-                f"nothing to do: no {what} of recipe {recipe.name} can be used as it is; the first,"
+                f"nothing to do: no {kind} of recipe {recipe.name} can be used as it is; the first,"
                 f" {names[0]}: {reasons[names[0]]}"
             )
 
 
-def _end(statuses: Sequence[ReferenceStatus], out: Path) -> None:
+def _report(statuses: Sequence[ReferenceStatus], out: Path) -> None:
     from harness.errors import NotValid
 
     counts = {

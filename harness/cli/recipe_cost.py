@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 _N_SAMPLE = 16
-"""Recordings of a folder whose lengths are looked at, where the recipe does not say."""
+"""Recordings of a folder whose lengths are measured, where the recipe does not say."""
 
 
 def show(
@@ -37,7 +37,7 @@ def show(
         task: its task.
         sources: models that will be run.
         folders: of corpora that lie here, by name.
-        reasons: what will not be run as it is; of a corpus that has yet to be obtained the cost is shown.
+        reasons: why some models and corpora are not run, by name; the cost of such a corpus is shown.
         as_json: as JSON.
 
     Raises:
@@ -68,7 +68,7 @@ def show(
 
 
 def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:
-    """Of a folder what is there, otherwise what the recipe expects."""
+    """The size of a folder of recordings, or else what the recipe expects."""
     from harness.dataset.corpora import Columns, open_corpus
     from harness.recipes.cost import Size
     from harness.recipes.reading import is_folder

@@ -1,6 +1,6 @@
 """One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
 
-Public: ReferenceStatus, RecipeRun, judged_by_all, source_of.
+Public: ReferenceStatus, RecipeRun, judge_all, source_of.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ReferenceStatus:
-    """What became of one reference."""
+    """The status of one reference."""
 
     corpus: str
     """Name of the corpus."""
@@ -48,7 +48,7 @@ class ReferenceStatus:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A model that may work on a corpus."""
+    """A model that is resolved and has a label map."""
 
     checkpoint: Checkpoint
     label_map: Path | None
@@ -73,7 +73,7 @@ class RecipeRun:
     out: Path
 
     def extract(self, statuses: Sequence[ReferenceStatus], backend: Backend) -> Iterator[_Ready]:
-        """Every model that has its signals in the folder, after it was seen to."""
+        """Extract with every model; yields those whose signals are in the folder."""
         from harness.errors import BadCorpus
         from harness.models import checkpoints
 
@@ -143,7 +143,7 @@ class RecipeRun:
         identity: Callable[[], CorpusRef],
         backend: Backend,
     ) -> None:
-        """Extract what is not there yet."""
+        """Extract the signals of one model, unless they exist."""
         from harness.dataset import licences
         from harness.extract import build_reference
         from harness.extract.search_task import Draws, Limits
@@ -176,8 +176,8 @@ class RecipeRun:
         info(f"{status.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
 
 
-class _report_errors:  # noqa: N801 - reads as a statement
-    """What goes wrong with one model is put down, and the others go on; a cluster's trouble is not one's."""
+class _report_errors:  # noqa: N801 - a context manager
+    """Records an error of one model in its status, so that the others go on; errors of a cluster pass."""
 
     def __init__(self, status: ReferenceStatus) -> None:
         self.status = status
@@ -196,7 +196,7 @@ class _report_errors:  # noqa: N801 - reads as a statement
 
 
 def judge_all(run: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, backend: Backend) -> None:
-    """Everybody's verdicts on all signals; those on an earlier state of the folder go."""
+    """Evaluate every model on all signals; deletes verdicts on an earlier state of the folder."""
     from harness.cli.cached_evaluation import evaluate_cached
     from harness.dataset.paths import VERDICTS
     from harness.dataset.suites import Suite

@@ -61,9 +61,9 @@ def reproduce(
     from harness.errors import BadInput
     from harness.submit.lookups import submitter_statements
 
-    folder, *others = store.find_all([entry])
-    if others:
-        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    folder, *other_folders = store.find_all([entry])
+    if other_folders:
+        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
     if not no_write:
@@ -97,7 +97,7 @@ def _reproduce(
     machine = session.machine(suite, task, checkpoint)
     classifier = session.open(checkpoint, entry)
     differences = session.model_differences(entry, checkpoint, classifier, task)
-    # Answers of this entry and no other: those of another run would prove nothing.
+    # A folder for this entry alone: answers of another run would prove nothing.
     answers_folder = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
         record = replay.reproduce(

@@ -1,4 +1,4 @@
-"""What a user chose, held against what there is: a name that is not there is refused, and widens nothing.
+"""Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
 
 Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
 require_needed, refuse_without.
@@ -73,7 +73,7 @@ def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:
 
 
 def require_something_to_hear(suite: Suite, tasks: Sequence[Task]) -> None:
-    """Refuse masks alone: of a task that was named, or of all tasks that there are."""
+    """Refuse a suite of masks alone: for the named tasks, or for all tasks of the suite."""
     if tasks or not any(suite.has_clips(task.name) for task in suite.tasks):
         names = [task.name for task in tasks]
         require_clips(suite, [task for task in suite.tasks if not tasks or task.name in names])
@@ -84,8 +84,8 @@ def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[M
 
     Args:
         checkpoints: the models that were named.
-        references: the references there are.
-        owner: what has them.
+        references: those of the suite.
+        owner: the name of the suite, for the message.
 
     Raises:
         BadInput: one of them has the weights of no reference.

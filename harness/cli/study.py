@@ -84,7 +84,7 @@ def _answers(
     label_map: Path | None,
     opening: ModelOptions,
 ) -> list[Answered]:
-    """Every reference, and the further models that speak the task's labels, with their verdicts."""
+    """The entries and verdicts of every reference, and of the other models that fit the task."""
     from harness.entries import store
     from harness.errors import BadLabels
     from leaderboard.board import entries

@@ -62,7 +62,7 @@ def submit(
     from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, into, model_card)
-    folders = _without_unfetched(store.find_all([result_dir]))
+    folders = _on_disk(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
     problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
     summary: dict[str, Any] = {
@@ -120,8 +120,8 @@ def _check_options(result_dir: Path, to: str | None, into: Path | None, model_ca
         raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
 
 
-def _without_unfetched(folders: Sequence[Path]) -> list[Path]:
-    """The entries, without those that git-lfs has not fetched; these are named.
+def _on_disk(folders: Sequence[Path]) -> list[Path]:
+    """The entries without those that git-lfs has not fetched, which are reported.
 
     Raises:
         BadInput: none was fetched.
@@ -155,7 +155,7 @@ def _file(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
 
 
 def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
-    """The pull request to the submissions; none where all is there or nobody agreed."""
+    """Open the pull request to the submissions, unless all entries exist there or the user declines."""
     from harness.submit import pull_request
 
     proposal = pull_request.plan(folders, to)

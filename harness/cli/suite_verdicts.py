@@ -71,7 +71,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
-    """Say how the verdicts of a reference come into its suite, where they are not in it yet."""
+    """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
     from harness.dataset.paths import VERDICTS
     from harness.disk import refuse_package
     from harness.errors import BadInput

@@ -1,6 +1,6 @@
-"""Tables that fit: what a terminal is too narrow for is folded between words, or left out and said to be.
+"""Tables that fit the terminal: cells are folded between words, or columns left out and listed below.
 
-A pipe has no width, so that nothing it is given depends on a terminal; COLUMNS gives it one.
+A pipe has no width, so that its content does not depend on a terminal; COLUMNS sets one.
 
 Public: Column, Row, show_table, show_text, fold.
 """
@@ -59,7 +59,7 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
         title: above it.
         columns: all of them.
         rows: from the top.
-        err: to stderr, where it is talk; otherwise to stdout.
+        err: print to stderr instead of stdout.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -126,7 +126,7 @@ def _pieces(text: str, width: int) -> list[str]:
     from rich.cells import cell_len, chop_cells
 
     pieces = []
-    for word in re.findall("[^ ]+ *", text):  # other blanks, as between a number and its unit, hold
+    for word in re.findall("[^ ]+ *", text):  # other blanks, as between a number and its unit, do not break
         if cell_len(word.rstrip(" ")) <= width:
             pieces.append(word)
             continue
@@ -151,7 +151,7 @@ def _console(err: bool) -> Console:
 
 
 def _visible(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
-    """Indices of the columns there is room for: the least important go first."""
+    """Indices of the columns that fit: the least important are dropped first."""
     visible = list(range(len(columns)))
     while droppable := [i for i in visible if columns[i].importance]:
         if sum(_min_width(columns[i], rows, i) for i in visible) + _GAP * (len(visible) - 1) <= width:
@@ -161,7 +161,7 @@ def _visible(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Row], visible: Sequence[int], width: int) -> list[int]:
-    """Of each column that is kept: those that fold give way, to the longest part of a word, then further."""
+    """Widths of the visible columns: folding ones shrink to the longest part of a word, then further."""
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, [columns[i].header, *(_cell(row, i) for row in rows)])) for i in visible]

@@ -1,6 +1,6 @@
-"""What `verify` and `reproduce` share: from an entry to its suite, its model and a tested machine.
+"""What `verify` and `reproduce` share: finding the suite and model of an entry, and testing the machine.
 
-Nothing an entry names is run but weights: models are opened without their code, on the processor.
+Only weights are loaded: models are opened without code of their own, on the processor.
 
 Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
 """
@@ -32,36 +32,36 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 _MAX_BATCH = 64
-"""Largest batch that is made because an entry says so: what it says is not to fill the memory."""
+"""Largest batch size taken from an entry, so that an entry cannot exhaust the memory."""
 
 
 class Unavailable(BadInput):
-    """A model or signals that only its maker has, or code that is not run here: nobody's fault."""
+    """A model or signals that only its maker has, or code that is not run here."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one entry."""
+    """The result of verifying one entry."""
 
     path: str
-    """As it was found."""
+    """Its folder, as on the command line."""
     verification: Verification | None = None
-    """What came of it, if it was asked."""
+    """The record, if the model was asked."""
     problems: tuple[str, ...] = ()
-    """Why it was not, where something is wrong with it."""
+    """What is wrong with the entry; empty if it is valid."""
     refusal: str | None = None
     """Why it could not be asked, in a line."""
     possible: bool = True
-    """Whether someone with other means could not have done it either."""
+    """False where nobody but its maker could ask it again."""
     held_back: HeldBack | None = None
     """Its lift on held-back signals, where they were given."""
     stated: Mapping[str, str] = field(default_factory=dict)
-    """What of it nobody can look up, by field."""
+    """What only the submitter states, by field."""
 
 
 @dataclass
 class VerificationSession:
-    """What the user named, and what was opened for one entry and serves the next."""
+    """The models and signals of a run of `verify`, opened once for all entries."""
 
     models: tuple[Checkpoint, ...]
     """Candidates that are local folders."""
@@ -70,7 +70,7 @@ class VerificationSession:
     signals: Suite | None
     """A suite that was named."""
     unreadable: tuple[str, ...] = ()
-    """Why candidates that were named cannot be read: it costs their entries, and no other."""
+    """Why some named candidates cannot be read; it affects only their entries."""
     _suites: dict[str, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
@@ -114,7 +114,7 @@ class VerificationSession:
             BadSignals: it cannot be had, or holds other signals now.
         """
         repo_id, suite_option = entry.signals.repo_id, self.signals
-        if suite_option is not None and _holds(suite_option, entry):
+        if suite_option is not None and _has_signals(suite_option, entry):
             return suite_option
         if repo_id.startswith("local/"):
             if suite_option is not None:
@@ -124,7 +124,7 @@ class VerificationSession:
             raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{repo_id[6:]}")
         source = None if repo_id.startswith("embedded/") else f"{repo_id}@{entry.signals.revision}"
         suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
-        if not _holds(suite, entry):
+        if not _has_signals(suite, entry):
             raise BadSignals(
                 f"{suite.name} holds other signals of {entry.task} than this entry was asked"
                 f" ({entry.signals.sha256[:12]}); it can be asked again with the version of goodenough it was"
@@ -188,7 +188,7 @@ class VerificationSession:
     def model_differences(
         self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
     ) -> list[str]:
-        """What an entry states otherwise than its model, a line each."""
+        """Where an entry differs from its model, a line each."""
         from harness.models.checkpoints import committed_at
         from harness.submit import lookups
 
@@ -257,7 +257,7 @@ def random_base() -> str:
 
 
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:
-    """Print what became of the entries, and end with the exit code that it calls for.
+    """Print the outcomes, and raise for the exit code.
 
     Raises:
         NotValid: some do not hold, or are not valid.
@@ -346,7 +346,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _holds(suite: Suite, entry: Entry) -> bool:
+def _has_signals(suite: Suite, entry: Entry) -> bool:
     return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 

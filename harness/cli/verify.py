@@ -97,7 +97,7 @@ def verify(
         refuse_package(folder)
     session = VerificationSession.of(models, references, signals)
     require_needed(session.models, session.references, folders)
-    unpublished = None if held_back is None else open_suite(held_back)
+    private_suite = None if held_back is None else open_suite(held_back)
     bases = {folder: base or base_of(folder) for folder in folders}
     fallback = random_base()
     outcomes = [
@@ -105,8 +105,8 @@ def verify(
     ]
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
         info(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
-    if unpublished is not None:
-        outcomes = with_held_back(outcomes, session, unpublished, no_write=no_write)
+    if private_suite is not None:
+        outcomes = with_held_back(outcomes, session, private_suite, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 

@@ -90,8 +90,8 @@ class RayCluster:
         """
         import ray
 
-        self._own = not ray.is_initialized()
-        if self._own:
+        self._is_own = not ray.is_initialized()
+        if self._is_own:
             _join(address or os.environ.get("RAY_ADDRESS") or "local")
 
     def nodes(self) -> list[Node]:
@@ -129,7 +129,7 @@ class RayCluster:
         """Leave the cluster; one that was started here ends."""
         import ray
 
-        if self._own:
+        if self._is_own:
             ray.shutdown()
 
 

@@ -163,10 +163,10 @@ class Worker:
         self._classifier(model)
         yield [], (os.getpid(), host)
 
-    def describe(self, model: Model, what: Sequence[str]) -> Iterator[Message]:
+    def describe(self, model: Model, keys: Sequence[str]) -> Iterator[Message]:
         """The description of the model."""
         classifier = self._classifier(model)
-        yield list(what), About(**{f.name: getattr(classifier, f.name) for f in dataclasses.fields(About)})
+        yield list(keys), About(**{f.name: getattr(classifier, f.name) for f in dataclasses.fields(About)})
 
     def logits(
         self, model: Model, batch_size: int, rate: int, items: Sequence[tuple[str, list[Waveform]]]

@@ -1,6 +1,6 @@
 """Rows of verdicts, and the problems in them, one line each.
 
-Public: SIGNAL_STIMULI, Checks, where, of_names.
+Public: SIGNAL_STIMULI, Checks, row_location, name_problems.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Checks:
         """Report the rows where a column is not what it must be, as one problem."""
         indices = np.flatnonzero(~np.asarray(holds, dtype=bool))
         if len(indices):
-            value = text.shown(self.rows[column].iloc[indices[0]])
-            self.problems.append(f"{where(indices)}: {column} is {value}, expected {expected}")
+            value = text.excerpt(self.rows[column].iloc[indices[0]])
+            self.problems.append(f"{row_location(indices)}: {column} is {value}, expected {expected}")
 
     def require_only_of_signals(self, column: str, holds: Any, expected: str) -> None:
         """The same for a column that is empty for `whole` and `silence`."""
@@ -42,19 +42,19 @@ class Checks:
         self.require(self.is_signal | empty, column, "nothing for whole clips and silence")
 
 
-def where(indices: NDArray[np.intp]) -> str:
+def row_location(indices: NDArray[np.intp]) -> str:
     """Which rows, by the first of them and how many more.
 
     Args:
         indices: (n,) at least one number of a row, from 0.
     """
-    others = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
-    return f"verdicts.parquet: row {indices[0]}{others}"
+    more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
+    return f"verdicts.parquet: row {indices[0]}{more}"
 
 
-def of_names(names: Sequence[Any], what: str) -> list[str]:
+def name_problems(names: Sequence[Any], problem: str) -> list[str]:
     """A problem with signals, clips or lengths: the first and how many more; empty when there are none."""
     if not len(names):
         return []
-    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return [f"verdicts.parquet: {text.shown(names[0])}{others} {what}"]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [f"verdicts.parquet: {text.excerpt(names[0])}{more} {problem}"]

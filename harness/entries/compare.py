@@ -78,8 +78,8 @@ def compare(
     indices = np.flatnonzero(differences != "")[:MAX_MISMATCHES]
     mismatches = [
         *(pairs.mismatch(i, task, str(differences[i])) for i in indices),
-        *_unpaired(missing, "expected"),
-        *_unpaired(surplus, "found"),
+        *_missing_rows(missing, "expected"),
+        *_missing_rows(surplus, "found"),
     ]
     return Comparison(
         n_asked=n_asked,
@@ -171,7 +171,7 @@ def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _unpaired(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
+def _missing_rows(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
     """Rows that one of the two has, and not the other."""
     for i in range(min(len(rows), MAX_MISMATCHES)):
         label = str(rows["predicted_raw"].iloc[i])

@@ -54,4 +54,4 @@ def likeness_differences(
 
 
 def _description(value: Any) -> str:
-    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.shown(value, 120)
+    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.excerpt(value, 120)

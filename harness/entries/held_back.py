@@ -126,13 +126,13 @@ def _shape(record: HeldBack) -> Iterator[str]:
         rules.append(_interval(name, getattr(r, name), most))
     rules.append(_interval("difference", r.difference, 2.0))
     yield from (
-        f"{field}: {text.shown(value)}, expected {what}" for field, value, valid, what in rules if not valid
+        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
     )
     a, b, c = r.lift.value, r.held_back_lift.value, r.difference.value
     if a is not None and b is not None and c is not None and not isclose(a - b, c, abs_tol=_TOLERANCE):
         yield f"difference.value: {c:.6g}, expected {a - b:.6g}, that of the two lifts"
     yield from (
-        f"{field}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
         for field, value in strict_reading.strings(dataclasses.asdict(r))
         if not text.is_plain(value, MAX_TEXT)
     )
@@ -174,7 +174,7 @@ def _same_lift(record: HeldBack, entry: Entry) -> Iterator[str]:
         return
     mean, n = sum(values) / len(values), sum(lift.n for lift in lifts)
     if record.lift.value is None or not isclose(record.lift.value, mean, abs_tol=_TOLERANCE):
-        yield f"lift.value: {text.shown(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
+        yield f"lift.value: {text.excerpt(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
     if record.lift.n != n:
         yield f"lift.n: {record.lift.n}, expected {n}, by the cells of the entry"
 

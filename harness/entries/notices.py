@@ -198,10 +198,11 @@ def decline_problems(path: Path, submissions: Path) -> list[str]:
     lines = list(_content_problems("", record.author, record.reason, record.date))
     location = path.relative_to(submissions).as_posix()
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record.revision):
-        lines.append(f"revision: {text.shown(record.revision)}, expected 40 or 64 hex digits")
+        lines.append(f"revision: {text.excerpt(record.revision)}, expected 40 or 64 hex digits")
     if location != record.path or not _PATH.fullmatch(location.removesuffix(DECLINED)):
         lines.append(
-            f"lies at {text.shown(location, 200)}, expected {text.shown(record.path, 200)}, by its content"
+            f"lies at {text.excerpt(location, 200)}, expected {text.excerpt(record.path, 200)},"
+            " by its content"
         )
     return [f"{path.name}: {line}" for line in lines]
 
@@ -224,13 +225,13 @@ def _content_problems(path: str, author: str, reason: str, date: str) -> Iterato
     for name, value, longest in (("author", author, MAX_NAME), ("reason", reason, MAX_TEXT)):
         if not value.strip() or not text.is_plain(value, longest):
             yield (
-                f"{prefix}{name}: {text.shown(value)}, expected plain text without < and >, 1 to {longest}"
+                f"{prefix}{name}: {text.excerpt(value)}, expected plain text without < and >, 1 to {longest}"
                 " characters"
             )
     try:
         datetime.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
     except ValueError:
-        yield f"{prefix}date: {text.shown(date)}, expected YYYY-MM-DD"
+        yield f"{prefix}date: {text.excerpt(date)}, expected YYYY-MM-DD"
 
 
 def _require_plain(author: str, reason: str) -> None:

@@ -106,5 +106,5 @@ def differences(fields: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
     """
     for name, value, expected in fields:
         if value != expected:
-            texts = ", expected ".join(text.shown(v, 200) for v in (value, expected))
+            texts = ", expected ".join(text.excerpt(v, 200) for v in (value, expected))
             yield f"{name}: {texts}, that of the entry"

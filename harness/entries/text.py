@@ -1,6 +1,6 @@
 """Strings from outside: which are refused, and how they are shown in messages.
 
-Public: is_plain, shown, plain, one_line.
+Public: is_plain, excerpt, plain, one_line.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def is_plain(value: str, longest: int) -> bool:
     return _REFUSED.isdisjoint(kinds) and _BLANK.isdisjoint(value) and "m" * (_MOST_MARKS + 1) not in marks
 
 
-def shown(value: Any, longest: int = 60) -> str:
+def excerpt(value: Any, longest: int = 60) -> str:
     """A value as it can stand in a message: one line, ASCII, not long."""
     string = str(value)
     if not isinstance(value, str) and string in ("None", "nan", "<NA>"):
         return "nothing"
-    excerpt = string[:longest] + ("..." if len(string) > longest else "")
-    return ascii(excerpt) if isinstance(value, str) else ascii(excerpt)[1:-1]
+    beginning = string[:longest] + ("..." if len(string) > longest else "")
+    return ascii(beginning) if isinstance(value, str) else ascii(beginning)[1:-1]
 
 
 def plain(value: str, longest: int) -> str:

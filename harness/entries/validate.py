@@ -113,7 +113,7 @@ def _files(folder: Path, strict: bool) -> list[str]:
         return [f"folder: cannot be listed ({error.strerror}), expected a folder"]
     problems = ["folder: a symlink, expected a folder"] if folder.is_symlink() else []
     problems += [
-        f"{text.shown(name)}: not part of an entry, expected only {' and '.join(file_names)}"
+        f"{text.excerpt(name)}: not part of an entry, expected only {' and '.join(file_names)}"
         for name in names
         if name not in file_names
     ]
@@ -144,7 +144,7 @@ def _path_problems(folder: Path, entry: Entry) -> list[str]:
     location = "/".join(Path(os.path.abspath(folder)).parts[-3:])
     if location == entry.path:
         return []
-    paths = (text.shown(path, 200) for path in (location, entry.path))
+    paths = (text.excerpt(path, 200) for path in (location, entry.path))
     return [f"folder: {', expected '.join(paths)}, by the content of entry.json"]
 
 
@@ -152,9 +152,9 @@ def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list
     problems = validate_facts.validate_facts(entry)
     task = next((t for t in tasks if t.name == entry.task), None)
     if task is None:
-        known = ", ".join(t.name for t in tasks)
+        task_names = ", ".join(t.name for t in tasks)
         problems.append(
-            f"task: {text.shown(entry.task)}, expected one of {known}; "
+            f"task: {text.excerpt(entry.task)}, expected one of {task_names}; "
             "for a task of your own give its file: --task path/to/task.yaml"
         )
         return [*problems, *validate_facts.of_references(entry)]
@@ -177,12 +177,12 @@ def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
     problems = []
     if entry.verdicts_sha256 != sha256:
         problems.append(
-            f"verdicts_sha256: {text.shown(entry.verdicts_sha256)}, expected {sha256}, that of the file"
+            f"verdicts_sha256: {text.excerpt(entry.verdicts_sha256)}, expected {sha256}, that of the file"
         )
     table, read_problems = validate_verdicts.load(path)
     if table is not None and entry.n_verdicts != table.num_rows:
         problems.append(
-            f"n_verdicts: {text.shown(entry.n_verdicts)}, expected {table.num_rows}, as in the file"
+            f"n_verdicts: {text.excerpt(entry.n_verdicts)}, expected {table.num_rows}, as in the file"
         )
     return [*problems, *read_problems], table
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.entries.checks import Checks, of_names
+from harness.entries.checks import Checks, name_problems
 from harness.metrics.acceptance import at_level_zero
 from harness.types import N_MATCHED, N_SWAPS
 
@@ -64,7 +64,7 @@ def _replicates(signal_rows: pd.DataFrame) -> list[str]:
     for stimulus in _REPLICATES:
         replicates = signal_rows[signal_rows["stimulus"] == stimulus].groupby("signal_id")["replicate"]
         gaps = (replicates.max() + 1 != replicates.nunique()).fillna(True).to_numpy(dtype=bool)
-        problems += of_names(
+        problems += name_problems(
             list(replicates.max().index[gaps]),
             f"has only some replicates of {stimulus}, expected 0 and on, without a gap",
         )
@@ -107,17 +107,17 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
             if n_same_length and any(lengths.get(other_clip) != length for other_clip in clips):
                 other_length.append(signal_id)
     return [
-        *of_names(repeats, "has two swap controls of one clip, expected different clips"),
-        *of_names(
+        *name_problems(repeats, "has two swap controls of one clip, expected different clips"),
+        *name_problems(
             same_class,
             "has a swap control of a clip that its reference gives the same class, expected another",
         ),
-        *of_names(
+        *name_problems(
             too_few,
             f"has too few swap controls, expected {N_SWAPS}, or one for each clip of its length that its"
             " reference gives another class, or else at least one where there is another class",
         ),
-        *of_names(
+        *name_problems(
             other_length, "has a swap control of another length, expected one of its own, which there is"
         ),
     ]

@@ -114,12 +114,13 @@ def of_references(entry: Entry) -> list[str]:
     return [
         *_out_of_range(rules),
         *(
-            f"references: {text.shown(name)} stands {n} times with family {text.shown(family)}, expected once"
+            f"references: {text.excerpt(name)} stands {n} times with family {text.excerpt(family)},"
+            " expected once"
             for (name, family), n in families.items()
             if n > 1
         ),
         *(
-            f"references: {text.shown(slug)} stands for {n} different models, expected one"
+            f"references: {text.excerpt(slug)} stands for {n} different models, expected one"
             for slug, n in slugs.items()
             if n > 1
         ),
@@ -132,8 +133,8 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
     Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
     """
     signals = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
-    known = signals["expected"].isin(sorted(entry.label_map.covered))
-    headline = signals[(signals["family"] == FAMILIES[0]) & known]
+    is_covered = signals["expected"].isin(sorted(entry.label_map.covered))
+    headline = signals[(signals["family"] == FAMILIES[0]) & is_covered]
     whole = verdicts[verdicts["stimulus"] == "whole"]
     predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     rules: list[Rule] = []
@@ -176,7 +177,7 @@ def ahead(entry: Entry) -> list[str]:
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
     if end_time is None or end_time <= tomorrow:
         return []
-    return [f"run.created: {text.shown(entry.run.created)} lies ahead, expected the time its run ended"]
+    return [f"run.created: {text.excerpt(entry.run.created)} lies ahead, expected the time its run ended"]
 
 
 def _names(entry: Entry) -> list[str]:
@@ -198,41 +199,43 @@ def _names(entry: Entry) -> list[str]:
     rules.append(("run.goodenough", entry.run.goodenough, _VERSION))
     rules += [(f"run.versions.{name}", version, _VERSION) for name, version in entry.run.versions.items()]
     problems = [
-        f"{where}: {text.shown(value)}, expected {_WHAT[pattern]}"
+        f"{where}: {text.excerpt(value)}, expected {_WHAT[pattern]}"
         for where, value, pattern in rules
         if not pattern.fullmatch(value)
     ]
     # The scorecard is left out: it is counted again, text and all.
     fields = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
     problems += [
-        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        f"{where}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
         for where, value in strict_reading.strings(fields)
         if not text.is_plain(value, MAX_TEXT)
     ]
     if signals.config != entry.task:
         problems.append(
-            f"signals.config: {text.shown(signals.config)}, expected the task, {text.shown(entry.task)}"
+            f"signals.config: {text.excerpt(signals.config)}, expected the task, {text.excerpt(entry.task)}"
         )
     if signals.split != "test":
-        problems.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
+        problems.append(f"signals.split: {text.excerpt(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:
         problems.append(
-            f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}"
+            f"label_map.task: {text.excerpt(entry.label_map.task)}, expected {text.excerpt(entry.task)}"
         )
     if unknown := sorted(set(entry.run.versions) - {"python", *PACKAGES}):
-        known = ", ".join(("python", *PACKAGES))
-        problems.append(f"run.versions: {text.shown(unknown[0])}, expected {known} alone")
+        package_names = ", ".join(("python", *PACKAGES))
+        problems.append(f"run.versions: {text.excerpt(unknown[0])}, expected {package_names} alone")
     for where, name, revision in (
         ("model.revision", model.repo_id, model.revision),
         ("signals.revision", signals.repo_id, signals.revision),
     ):
         if name.startswith(("local/", "embedded/")) != (len(revision) == 64):
             problems.append(
-                f"{where}: {text.shown(revision)} of {text.shown(name)}, expected 40 hex digits of what lies"
-                " on the Hub, 64 of a folder"
+                f"{where}: {text.excerpt(revision)} of {text.excerpt(name)}, expected 40 hex digits of what"
+                " lies on the Hub, 64 of a folder"
             )
     if len(signals.revision) == 64 and signals.revision != signals.sha256:
-        problems.append(f"signals.revision: {text.shown(signals.revision)}, expected that of signals.sha256")
+        problems.append(
+            f"signals.revision: {text.excerpt(signals.revision)}, expected that of signals.sha256"
+        )
     return [*problems, *_dates(entry)]
 
 
@@ -240,18 +243,18 @@ def _dates(entry: Entry) -> list[str]:
     """Days that can be, and in an order that can be."""
     created, released = entry.run.created, entry.facts.released
     if _end_time(entry) is None:
-        return [f"run.created: {text.shown(created)}, expected a time such as 2026-01-31T12:00:00Z"]
+        return [f"run.created: {text.excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]
     lines = []
     if created[:10] < FIRST_DAY:
-        lines.append(f"run.created: {text.shown(created)}, expected {FIRST_DAY} or later, when this began")
+        lines.append(f"run.created: {text.excerpt(created)}, expected {FIRST_DAY} or later, when this began")
     if released is None or not _is_day(released):
         return lines
     if entry.model.repo_id.startswith("local/"):
-        lines.append(f"facts.released: {text.shown(released)}, expected nothing: a folder has no such day")
+        lines.append(f"facts.released: {text.excerpt(released)}, expected nothing: a folder has no such day")
     elif not HUB_BEGAN <= released <= created[:10]:
         lines.append(
-            f"facts.released: {text.shown(released)}, expected {HUB_BEGAN}, when the Hub began to note it, to"
-            f" {created[:10]}, when the model was asked"
+            f"facts.released: {text.excerpt(released)}, expected {HUB_BEGAN}, when the Hub began to note it,"
+            f" to {created[:10]}, when the model was asked"
         )
     return lines
 
@@ -308,13 +311,13 @@ def _is_day(text: str) -> bool:
 
 
 def _silence(entry: Entry, task: Task) -> list[str]:
-    known = (*task.labels, OTHER)
+    labels = (*task.labels, OTHER)
     return _out_of_range(
         [
             (
                 f"references.{i}.silence_class",
                 r.silence_class,
-                r.silence_class in known,
+                r.silence_class in labels,
                 f"a label of {task.name} or {OTHER}",
             )
             for i, r in enumerate(entry.references[:MAX_REFERENCES])
@@ -332,9 +335,9 @@ def _label_map(label_map: LabelMap, task: Task) -> list[str]:
     if len(set(names)) != len(names):
         problems.append("label_map.names: a class stands there twice, expected different names")
     if label_map.source not in ("names", "file"):
-        problems.append(f"label_map.source: {text.shown(label_map.source)}, expected 'names' or 'file'")
+        problems.append(f"label_map.source: {text.excerpt(label_map.source)}, expected 'names' or 'file'")
     for i, (name, label) in enumerate(zip(names, canonical, strict=False)):
-        where = f"label_map.canonical.{i}: {text.shown(label)} for class {text.shown(name)}"
+        where = f"label_map.canonical.{i}: {text.excerpt(label)} for class {text.excerpt(name)}"
         if label not in (*task.labels, OTHER):
             problems.append(f"{where}, expected a label of {task.name} or {OTHER}")
         elif label_map.source == "names" and label != (expected := task.label_of(name) or OTHER):
@@ -385,5 +388,5 @@ def _likeness(entry: Entry) -> list[str]:
 
 def _out_of_range(rules: Sequence[Rule]) -> list[str]:
     return [
-        f"{where}: {text.shown(value)}, expected {what}" for where, value, holds, what in rules if not holds
+        f"{where}: {text.excerpt(value)}, expected {what}" for where, value, holds, what in rules if not holds
     ]

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from harness.dataset import parquet, parquet_io, parquet_schema
 from harness.entries import text, validate_controls
-from harness.entries.checks import SIGNAL_STIMULI, Checks, of_names, where
+from harness.entries.checks import SIGNAL_STIMULI, Checks, name_problems, row_location
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.schemas import Entry
@@ -53,7 +53,7 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
     except parquet.OtherColumns as error:
         return None, [_schema_problem(error.columns)]
     except (parquet.Unreadable, OSError) as error:
-        reason = text.shown(str(error))
+        reason = text.excerpt(str(error))
         return None, [
             f"verdicts.parquet: not readable ({reason}), expected a Parquet file written by goodenough"
         ]
@@ -85,8 +85,8 @@ def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
     names = [name for name, _, _ in columns]
     schema_names = parquet_schema.VERDICTS.names
     if names != schema_names:
-        columns_shown = text.shown(", ".join(names))
-        return f"verdicts.parquet: columns {columns_shown}, expected {', '.join(schema_names)}"
+        columns_text = text.excerpt(", ".join(names))
+        return f"verdicts.parquet: columns {columns_text}, expected {', '.join(schema_names)}"
     for name, kind, same in columns:
         if not same:
             expected_type = parquet_schema.VERDICTS.field(name).type
@@ -172,7 +172,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
     if bad_rows := np.flatnonzero(lengths != n_labels).tolist():
         values_text = "nothing" if lengths[bad_rows[0]] < 0 else f"{lengths[bad_rows[0]]} values"
         checks.problems.append(
-            f"{where(np.array(bad_rows))}: p has {values_text}, expected {n_labels}, one per label of"
+            f"{row_location(np.array(bad_rows))}: p has {values_text}, expected {n_labels}, one per label of"
             f" {task.name}"
         )
         return
@@ -184,7 +184,9 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
         bad_rows = np.flatnonzero(~np.asarray(holds, dtype=bool))
         if len(bad_rows):
             values_text = ", ".join(f"{value:.4g}" for value in p[bad_rows[0]])
-            checks.problems.append(f"{where(bad_rows)}: p is {text.shown(values_text)}, expected {expected}")
+            checks.problems.append(
+                f"{row_location(bad_rows)}: p is {text.excerpt(values_text)}, expected {expected}"
+            )
 
     require(valid, "probabilities, 0 to 1")
     total = p.sum(axis=1)
@@ -218,7 +220,7 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
     problems: list[str] = []
 
     def report(names: Sequence[Any], what: str) -> None:
-        problems.extend(of_names(names, what))
+        problems.extend(name_problems(names, what))
 
     def report_duplicates(subset: pd.DataFrame, key: list[str], what: str) -> None:
         report(subset[key[0]][subset.duplicated(key)].tolist(), what)

@@ -153,7 +153,8 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
         )
     )
     if v.run.dtype != entry.run.dtype:
-        yield f"run.dtype: {text.shown(v.run.dtype)}, expected {text.shown(entry.run.dtype)}, as in the entry"
+        dtypes = ", expected ".join(text.excerpt(dtype) for dtype in (v.run.dtype, entry.run.dtype))
+        yield f"run.dtype: {dtypes}, as in the entry"
     if v.holds and v.kind == "reproduced" and v.n_asked != entry.n_verdicts:
         yield f"n_asked: {v.n_asked}, expected {entry.n_verdicts}, all verdicts of the entry"
     if v.holds and v.n_asked > entry.n_verdicts:
@@ -227,10 +228,10 @@ def _shape(v: Verification) -> list[str]:
         ),
     )
     lines = [
-        f"{field}: {text.shown(value)}, expected {what}" for field, value, valid, what in rules if not valid
+        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
     ]
     return lines + [
-        f"{field}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
         for field, value in strict_reading.strings(dataclasses.asdict(v))
         if not text.is_plain(value, MAX_TEXT)
     ]

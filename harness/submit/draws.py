@@ -97,7 +97,7 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
 
 
 def draw(
-    entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, first: Collection[str] = ()
+    entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, priority: Collection[str] = ()
 ) -> NDArray[np.intp]:
     """Rows of the verdicts to ask, k of them or all where there are fewer, in the order of their lots.
 
@@ -107,12 +107,12 @@ def draw(
         verdicts: all of it.
         base: a commit, or `random:` and a number.
         k: verdicts.
-        first: whole clips that are asked before the others (`likeness.suspects`).
+        priority: whole clips that are asked before the others (`likeness.suspects`).
     """
     worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
     rates = np.where(worths > 0, worths, 1.0)
     times = np.array([_exponential_time(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
-    times[whole & verdicts["clip_id"].isin(list(first)).to_numpy(dtype=bool)] -= math.inf
+    times[whole & verdicts["clip_id"].isin(list(priority)).to_numpy(dtype=bool)] -= math.inf
     groups = [
         np.flatnonzero(mask)[np.argsort(times[mask], kind="stable")]
         for mask in (worths > 0, whole, (worths == 0) & ~whole)

@@ -151,7 +151,7 @@ def _names(entry: Entry, checkpoint: Checkpoint) -> Iterator[str]:
 
 def _label_map(entry_map: LabelMap, class_names: tuple[str, ...], task: Task) -> Iterator[str]:
     if entry_map.names != class_names:
-        texts = (text.shown(", ".join(names), 120) for names in (entry_map.names, class_names))
+        texts = (text.excerpt(", ".join(names), 120) for names in (entry_map.names, class_names))
         yield f"label_map.names: {', expected '.join(texts)}, the classes of the model in their order"
     elif entry_map.source == "names":
         try:

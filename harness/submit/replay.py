@@ -136,8 +136,8 @@ def rerun(
     for i, key in enumerate(keys):
         rows_of[key[0]][key[1:]] = i
     sample: dict[str, set[Key]] = defaultdict(set)
-    first = suspects(verdicts, task, entry.label_map, suite)
-    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, first):
+    priority = suspects(verdicts, task, entry.label_map, suite)
+    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, priority):
         sample[keys[i][0]].add(keys[i][1:])
     rows: set[int] = set()
 
