@@ -1,4 +1,4 @@
-"""Verdicts of an entry against the same verdicts asked for again, row by row.
+"""Compares verdicts of an entry with the same verdicts of a rerun, row by row.
 
 Two machines agree on a class, on probabilities to a tolerance, and exactly on what was asked. Where the two
 most probable labels are as good as equal on both, another class is a tie: the same, and counted apart. So is
@@ -28,7 +28,7 @@ _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_sam
 """What identifies a verdict of an entry."""
 
 _QUESTION_COLUMNS = ("task", "reference", "family", "other_clip", "truth", "expected")
-"""What was asked, beside the key: equal, letter by letter."""
+"""Columns that say what was asked, besides the key; they must be equal."""
 
 _INPUT_COLUMNS = ("seconds_seen", "energy_seen")
 _INPUT_TOLERANCE = 1e-4
@@ -93,7 +93,7 @@ def compare(
 
 
 class _Pairs:
-    """Rows of two frames that are about the same, side by side."""
+    """Rows of two frames with the same keys."""
 
     def __init__(self, entry: pd.DataFrame, rerun: pd.DataFrame) -> None:
         self.entry, self.rerun = entry, rerun
@@ -107,7 +107,7 @@ class _Pairs:
         """(n, n_labels) differences of log-probabilities, on whole clips; 0 for all else."""
 
     def ties(self, tolerance: float) -> NDArray[np.bool_]:
-        """(n,) rows of another class that is as good as the same."""
+        """(n,) whether the classes differ and count as the same."""
         differs = self._differ("predicted_raw") | self._differ("predicted")
         close = np.ones(len(differs), dtype=bool)
         for p in (self.p_entry, self.p_rerun):
@@ -161,7 +161,7 @@ class _Pairs:
 
 
 def _with_rest(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """(n, n_labels + 1) probabilities, what is missing to 1 at the end."""
+    """(n, n_labels + 1) probabilities; the last column is what is missing to 1."""
     p = np.stack([np.asarray(row, dtype=np.float64) for row in column]) if len(column) else np.zeros((0, 2))
     return np.column_stack([p, 1 - p.sum(axis=1)])
 
@@ -172,7 +172,7 @@ def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def _missing_rows(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
-    """Rows that one of the two has, and not the other."""
+    """Mismatches of rows that only one of the two has."""
     for i in range(min(len(rows), MAX_MISMATCHES)):
         label = str(rows["predicted_raw"].iloc[i])
         found, expected = (None, label) if only == "expected" else (label, None)

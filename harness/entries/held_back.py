@@ -4,8 +4,8 @@
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.held-back.json   its lift on held-back signals
 
 Those who maintain the submissions make it, with the private dataset that `goodenough publish --hold-back`
-made. It has numbers, and names of models that the entry names, too: nothing of a held-back clip. It speaks of
-one entry, by the sha256 of its files, and is read as if a stranger had made it.
+made. It contains numbers, and names of models that the entry names, too, but nothing of a held-back clip. It
+is bound to one entry by the sha256 of its files, and its content is not trusted.
 
 Public: HeldBack, SUFFIX, record_of, sidecar_of, write, read, problems.
 """
@@ -77,7 +77,7 @@ def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
 
     Args:
         folder: of the entry.
-        private: what the same model makes of the held-back signals; nothing of its verdicts is taken.
+        private: the entry of the same model on the held-back signals; its verdicts are not used.
         lifts: of the two.
     """
     entry = store.read(folder)
@@ -147,7 +147,7 @@ def _interval(field: str, estimate: Estimate, most: float) -> tuple[str, object,
 
 
 def _of_entry(record: HeldBack, entry: Entry, sha256: str) -> Iterator[str]:
-    """Whether it speaks of exactly this entry, and of the lift that stands there."""
+    """Whether it is of exactly this entry, with the same lift."""
     r = record
     yield from differences(
         (

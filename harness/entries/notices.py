@@ -3,8 +3,8 @@
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.invalidated.json   an entry that must not be believed
     <org>__<model>/<revision[:12]>/<task>.declined.json                    a task that a model stays away from
 
-A list of invalidations only grows. A decline is as good as an entry: it says that a model was not evaluated
-on a task, and why, for example because it was trained on the corpus.
+A list of invalidations only grows. A decline takes the place of an entry: it says that a model was not
+evaluated on a task, and why, for example because it was trained on the corpus.
 
 Public: Invalidation, Decline, INVALIDATED, DECLINED, invalidations_of, invalidate, declines_below, decline,
 new_decline, problems, decline_problems, is_notice, notice_problems.
@@ -66,7 +66,7 @@ class Invalidations:
 
 @dataclasses.dataclass(frozen=True)
 class Decline:
-    """A model that stays away from a task."""
+    """A model that declines a task."""
 
     __pydantic_config__ = STRICT
 
@@ -215,7 +215,7 @@ def notice_problems(path: Path, submissions: Path) -> list[str]:
 
 
 def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
-    """Whether a file has the name of a notice and lies where one may."""
+    """Whether a file has the name and the location of a notice."""
     entry_folder = path.with_name(path.name.removesuffix(INVALIDATED))
     return (path.name.endswith(INVALIDATED) and entry_folder in entries) or path.name.endswith(DECLINED)
 

@@ -1,4 +1,4 @@
-"""Entries on disk: written, found, read, and filed among the submissions.
+"""Entries on disk: writing, finding, reading, and filing among the submissions.
 
     <root>/<org>__<model>/<revision[:12]>/<task>@<signals[:8]>/
         verdicts.parquet    every answer
@@ -78,7 +78,7 @@ def find(root: Path) -> list[Path]:
 
 
 def find_all(roots: Sequence[Path]) -> list[Path]:
-    """The same below several folders that a user named: each once, and at least one.
+    """The entries at or below several folders: each once, and at least one.
 
     Raises:
         BadInput: no such folder, or no entry below it.
@@ -138,7 +138,7 @@ def parse(text: bytes) -> Entry:
 def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.parquet_schema.VERDICTS`.
 
-    Those of protocol 1 are given these columns (`protocol1.with_current_columns`).
+    Verdicts of protocol 1 are converted to these columns (`protocol1.with_current_columns`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
@@ -149,7 +149,7 @@ def verdicts(folder: Path) -> pd.DataFrame:
 
 
 def regular(path: Path) -> Path:
-    """The path, unless there lies what could be read for ever, or what only stands for a file.
+    """The path, if it is a regular file with content, or does not exist.
 
     Raises:
         BadInput: a pipe, a device, a folder, or a link to one; or a pointer of git-lfs.
@@ -167,7 +167,7 @@ def unfetched(folder: Path) -> str | None:
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
-    """Copy an entry, and nothing that lies beside it, to its place among the submissions.
+    """Copy an entry, without the files beside it, to its folder among the submissions.
 
     Filing the same entry again changes nothing. The verdicts go first, so that what a kill leaves behind is
     no entry, and the same command completes it.
@@ -191,7 +191,7 @@ def file_into(folder: Path, submissions: Path) -> Path:
 
 
 def copy(folder: Path, root: Path) -> Path:
-    """Copy an entry to its place in a results folder, over one that is there; the verdicts go first.
+    """Copy an entry to its folder in a results folder, replacing an existing one; the verdicts go first.
 
     Returns:
         `<root>/<entry.path>`.

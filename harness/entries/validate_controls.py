@@ -1,4 +1,4 @@
-"""What must hold of the controls among the verdicts of an entry: which of several, and of which other clip.
+"""Checks of the controls among the verdicts of an entry: their replicates, and their other clips.
 
 Public: check, validate_controls.
 """
@@ -49,7 +49,7 @@ def check(checks: Checks) -> None:
 
 
 def validate_controls(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    """Whether the controls are all there, and of the clips they must be of.
+    """Whether all controls are present, and use the right clips.
 
     Args:
         signal_rows: the rows about signals, as `validate_verdicts.problems` reads them.
@@ -59,7 +59,7 @@ def validate_controls(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[st
 
 
 def _replicates(signal_rows: pd.DataFrame) -> list[str]:
-    """Whether those of several count from 0 without a gap."""
+    """Whether the replicates count from 0 without a gap."""
     problems: list[str] = []
     for stimulus in _REPLICATES:
         replicates = signal_rows[signal_rows["stimulus"] == stimulus].groupby("signal_id")["replicate"]

@@ -1,6 +1,6 @@
-"""What an entry states that can be judged by itself: names, numbers, references, classes, likeness.
+"""Checks of entry.json by itself: names, numbers, references, classes, likeness.
 
-Only `counted_likeness` is given the verdicts, too. A problem is one line, `where: what was found, what was
+Only `counted_likeness` uses the verdicts, too. A problem is one line, `where: what was found, what was
 expected`.
 
 Public: validate_facts, of_references, of_task, counted_likeness, ahead.
@@ -58,7 +58,7 @@ FIRST_DAY = "2026-01-01"
 """No version of this package is older."""
 
 Rule = tuple[str, Any, bool, str]
-"""Where, what was found, whether it holds, what was expected."""
+"""Field, value, whether it holds, expected value in words."""
 
 
 def validate_facts(entry: Entry) -> list[str]:
@@ -128,7 +128,7 @@ def of_references(entry: Entry) -> list[str]:
 
 
 def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
-    """Whether the likeness is what the verdicts give, as far as they do without the suite.
+    """Whether the likeness agrees with the verdicts, as far as it can be counted without the suite.
 
     Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
     """
@@ -172,7 +172,7 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
 
 
 def ahead(entry: Entry) -> list[str]:
-    """A time that has not come: it would stand as the newest for as long as it has not."""
+    """A time of the run in the future, which would rank as the newest until then."""
     end_time = _end_time(entry)
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
     if end_time is None or end_time <= tomorrow:
@@ -240,7 +240,7 @@ def _names(entry: Entry) -> list[str]:
 
 
 def _dates(entry: Entry) -> list[str]:
-    """Days that can be, and in an order that can be."""
+    """Whether the dates are possible, and in a possible order."""
     created, released = entry.run.created, entry.facts.released
     if _end_time(entry) is None:
         return [f"run.created: {text.excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]

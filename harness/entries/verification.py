@@ -3,9 +3,8 @@
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.verified.json   what came of asking again
 
-Entries are made by those who submit, verifications by those who maintain the submissions; both are read as
-if a stranger had made them. A verification speaks of one entry, by the sha256 of its files: beside another it
-is a problem.
+Entries are made by submitters, verifications by the maintainers of the submissions; neither is trusted. A
+verification is bound to one entry by the sha256 of its files; beside another one it is a problem.
 
 Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, LOG_TOLERANCE, MAX_MISMATCHES, SUFFIX,
 sidecar_of, write, read, problems, holds, chance_of_ties.
@@ -36,7 +35,7 @@ LOG_TOLERANCE = {"float32": 0.05, "float16": 1.0, "bfloat16": 1.0}
 """Largest difference of the logarithm of a probability on whole clips, of which likeness is counted."""
 
 MAX_MISMATCHES = 20
-"""Mismatches that are told one by one."""
+"""Mismatches that are listed."""
 
 MIN_CHANCE_OF_TIES = 1e-4
 """Least chance of the ties that raise the lift: 13 of 13 hold, 14 of 14 do not."""
@@ -142,7 +141,7 @@ class Verification:
 
 
 def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
-    """Whether it speaks of exactly this entry."""
+    """Whether it is of exactly this entry."""
     v = verification
     yield from differences(
         (
@@ -162,7 +161,7 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
 
 
 def _shape(v: Verification) -> list[str]:
-    """Whether a verification holds together."""
+    """Whether a verification is consistent by itself."""
     tolerance = TOLERANCE.get(v.run.dtype)
     n_mismatches = min(MAX_MISMATCHES, v.n_asked - v.n_same)
     known_answer = v.known_answer
@@ -240,8 +239,8 @@ def _shape(v: Verification) -> list[str]:
 def holds(v: Verification) -> bool:
     """Whether nothing differs; a tie that fell the other way may move the scorecard.
 
-    Between machines ties fall either way alike. Where so many more of them raise the lift than lower it that
-    the chance of it is below MIN_CHANCE_OF_TIES, somebody chose them.
+    Between machines ties go either way with equal probability. If those that raise the lift outnumber the
+    others so far that the chance is below MIN_CHANCE_OF_TIES, somebody chose them.
     """
     same = v.n_same == v.n_asked and not v.differing
     chance = chance_of_ties(v.n_ties_for, v.n_ties_against)
@@ -250,7 +249,7 @@ def holds(v: Verification) -> bool:
 
 def chance_of_ties(n_for: int, n_against: int) -> float:
     """Chance that of so many ties so many or more raise the lift, where each does or does not alike."""
-    # What is below 0 or beyond the most is no count of ties, and another rule refuses it.
+    # Other rules refuse counts that are negative or too large.
     n_for, n_against = (min(max(n, 0), 10**9) for n in (n_for, n_against))
     return float(bdtrc(n_for - 1, n_for + n_against, 0.5)) if n_for else 1.0
 

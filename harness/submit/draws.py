@@ -1,17 +1,18 @@
-"""Which verdicts of an entry are asked again: those first by which a forger would win most.
+"""Selects the verdicts of an entry to ask again: first those that a forger would gain most from.
 
 Only an accepted signal and a rejected `swap` control raise a lift, and each is worth what the lift would lose
-without it. They are drawn one by one, each with a chance in proportion to its worth among those that are left
-(a race of exponential times, whose rates are the worths): two references of unlike size, signals and swaps,
-clips of one draw and of two weigh as they count, so that there is no place where a forger would be looked for
-less. Whatever is forged, and wherever: with k of the verdicts of a lift L asked, forgeries that are together
-worth V are missed with a chance of about exp(-k V / (1 + L)).
+without it. They are drawn one by one without replacement, with a probability proportional to their worth (by
+sorting exponential times whose rates are the worths): references of different size, signals and swaps, clips
+of one draw and of two weigh as they count, so that no part of an entry is safer to forge than another. With k
+of the verdicts of a lift L asked, forgeries that are together worth V are missed with a probability of about
+exp(-k V / (1 + L)).
 
 Of the verdicts that are asked, WHOLE are of whole clips, of which accuracy and likeness are counted, those
-first without which a model would count as a copy of a reference, and REST of all others, each drawn alike:
-nothing is never asked.
+first without which a model would count as a copy of a reference, and REST of all others with equal
+probability: every verdict can be drawn.
 
-The lot is the sha256 of the entry, of a base that its maker could not foresee, and of the verdict.
+The random numbers come from the sha256 of the entry, of a base that its maker could not foresee, and of the
+verdict.
 
 Public: draw, worth, keys_of, Key.
 """
@@ -99,7 +100,7 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
 def draw(
     entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, priority: Collection[str] = ()
 ) -> NDArray[np.intp]:
-    """Rows of the verdicts to ask, k of them or all where there are fewer, in the order of their lots.
+    """Rows of the verdicts to ask: k of them, or all if there are fewer, in the order they are drawn.
 
     Args:
         entry: a valid one.
@@ -122,9 +123,9 @@ def draw(
 
 
 def _shares(sizes: list[int], k: int) -> list[int]:
-    """How many of each group are asked: of whole clips and the rest their shares, of the lift what is left.
+    """How many of each group are asked: whole clips and the rest get their shares, the lift what remains.
 
-    What a group does not have goes to the lift, and then to the others.
+    What a group cannot fill goes to the lift, and then to the others.
     """
     lift_size, whole_size, rest_size = sizes
     n_whole, n_rest = min(whole_size, int(k * WHOLE)), min(rest_size, int(k * REST))
@@ -134,6 +135,6 @@ def _shares(sizes: list[int], k: int) -> list[int]:
 
 
 def _exponential_time(entry_sha256: str, base: str, key: Key) -> float:
-    """An exponential time of rate 1."""
+    """A pseudorandom exponential time of rate 1."""
     digest = hashlib.sha256("\0".join((entry_sha256, base, *map(str, key))).encode()).digest()
     return -math.log1p(-(int.from_bytes(digest[:6]) + 0.5) / 2**48)

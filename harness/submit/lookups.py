@@ -1,12 +1,12 @@
-"""What an entry states of its model and its run, field by field: looked up, counted, or its maker's word.
+"""How each field of an entry is checked: looked up, counted, or only stated by the submitter.
 
-`FIELDS` says of every field of `Entry` which it is. What can be looked up in the checkpoint is held against
-the model that was opened; what nobody can look up is shown as stated by the submitter, wherever it is shown.
+`FIELDS` has the origin of every field of `Entry`. What is in the checkpoint is compared with the model;
+what nobody can look up is always shown as stated by the submitter.
 
 Conventions: as in `entries.validate_facts`, a difference is one line, `where: what was found, what was
 expected`.
 
-Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, differing, stated.
+Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, model_differences, submitter_statements.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def model_differences(
     task: Task,
     commit_time: datetime.datetime | None,
 ) -> list[str]:
-    """What an entry states otherwise than its checkpoint.
+    """Where an entry differs from its checkpoint.
 
     Args:
         entry: a valid one.
@@ -112,7 +112,7 @@ def model_differences(
 
 
 def submitter_statements(entry: Entry) -> dict[str, str]:
-    """What nobody can look up, by field: shown as stated by the submitter."""
+    """The values that only the submitter states, by field."""
     values: dict[str, str] = {}
     for path, origin in FIELDS.items():
         if origin != STATED:
@@ -132,7 +132,7 @@ def submitter_statements(entry: Entry) -> dict[str, str]:
 
 
 def _facts(entry: Entry, model_facts: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
-    """The facts; those of a card or a Hub that are not at hand are left out."""
+    """The facts; those of a missing model card, or of a Hub that did not answer, are left out."""
     from harness.models.checkpoints import CARD
 
     expected = model_facts
@@ -144,7 +144,7 @@ def _facts(entry: Entry, model_facts: ModelFacts, checkpoint: Checkpoint) -> Ite
 
 
 def _names(entry: Entry, checkpoint: Checkpoint) -> Iterator[str]:
-    """A folder may have any name; what lies on the Hub has one."""
+    """Compare the names of Hub models; a local folder may have any name."""
     if not entry.model.repo_id.startswith("local/"):
         yield from differences(entry.model.repo_id, checkpoint.ref.repo_id, "model.repo_id")
 
@@ -161,7 +161,7 @@ def _label_map(entry_map: LabelMap, class_names: tuple[str, ...], task: Task) ->
 
 
 def _run(entry: Entry, frontend: str) -> Iterator[str]:
-    # What computes the features may differ between machines; which extractor it is, may not.
+    # The library in brackets may differ between machines, the extractor may not.
     names = [name.partition(" (")[0] for name in (entry.run.frontend, frontend)]
     yield from differences(names[0], names[1], "run.frontend")
     if entry.proof.n != N_PROVEN:

@@ -1,7 +1,7 @@
 """Entries offered by pull request on the Hub: to the submissions, and to the page of the model.
 
-An offer is made once: an open pull request with the same content is found again, and what was merged already
-is not offered. Until a pull request is opened nothing has been changed anywhere.
+An open pull request with the same content is used again, and what was merged already is not offered. Nothing
+is changed anywhere before a pull request is opened.
 
 Public: Plan, plan, offer, offer_to_model, submissions.
 """
@@ -35,14 +35,14 @@ MODEL_RESULTS = ".eval_results/goodenough.yaml"
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent."""
+    """The content of a pull request."""
 
     repository: Repository
-    """To whom."""
+    """Where it is opened."""
     files: dict[str, Path]
     """Path in the repository -> file, of the entries that are not there yet."""
     duplicates: tuple[str, ...]
-    """Paths of the entries that are there already, and the same."""
+    """Paths of the entries that are in the repository already, and equal."""
     entries: tuple[Entry, ...]
     """Those that would be sent."""
 
@@ -53,7 +53,7 @@ class Plan:
 
 
 def plan(folders: Sequence[Path], repo_id: str) -> Plan:
-    """Look what of some valid entries a submissions repository lacks.
+    """Compare valid entries with a submissions repository.
 
     Raises:
         BadInput: it cannot be reached, or has another entry in the place of one: entries are immutable.
@@ -86,7 +86,7 @@ def plan(folders: Sequence[Path], repo_id: str) -> Plan:
 
 
 def offer(proposal: Plan) -> Offer:
-    """Open the pull request, or find it.
+    """Open the pull request, or find an open one.
 
     Raises:
         BadInput: see `pushing.offer`.
@@ -123,7 +123,7 @@ def offer_to_model(entry: Entry) -> Offer:
 
 
 def _read(repository: Repository, path: Path) -> list[Any]:
-    """The results that a model's page has from before.
+    """The results that a model's page already has.
 
     Raises:
         BadInput: somebody else's file.

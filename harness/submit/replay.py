@@ -1,15 +1,15 @@
-"""Asking the model of an entry again: some verdicts, drawn so that nobody could foresee them, or all.
+"""Asks the model of an entry again: a random sample of the verdicts, or all of them.
 
 First the machine is tested: a reference must accept its own signals here, as it did where they were
-certified; where it does not, nothing is said about any entry. Then the candidate is asked on the processor,
-in the arithmetic and batch size of its entry, through the same path as in an evaluation.
+certified; otherwise no entry is verified. Then the candidate runs on the processor, in the arithmetic and
+batch size of its entry, through the same code as in an evaluation.
 
-What is drawn are verdicts, those first by which a forger would win most (`submit.draws`). Where one of a
-signal is drawn, all of its rows are held against what is due, so that one too many or too few shows, too.
-A draw deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
+The sample favours verdicts that a forger would gain most from (`submit.draws`). Where one verdict of a signal
+is drawn, all its rows are compared with the expected ones, so that missing and surplus rows are found, too. A
+sample deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
 
-The class names are read off the model itself: an entry that has them in another order is found out. So is
-what else an entry states of its model (`submit.lookups`).
+The class names are read from the model itself, so that an entry with another order of classes is found; the
+other facts about the model are checked by `submit.lookups`.
 
 Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_SAMPLE, N_KNOWN.
 """
@@ -142,7 +142,7 @@ def rerun(
     rows: set[int] = set()
 
     def choice(unit: Unit, unit_keys: Sequence[Key]) -> list[int]:
-        """What was drawn, and what the entry lacks; rows of the entry that are not due are compared, too."""
+        """The drawn verdicts, and those that the entry lacks; its surplus rows are compared, too."""
         entry_rows, unit_sample = rows_of[unit.key], sample[unit.key]
         rows.update(row for key, row in entry_rows.items() if key in unit_sample or key not in unit_keys)
         return [i for i, key in enumerate(unit_keys) if key in unit_sample or key not in entry_rows]
@@ -201,7 +201,7 @@ def reproduce(
     likeness_changes = list(likeness_differences(entry.likeness, new_entry.likeness, tolerance))
     card = new_entry.scorecard
     if not likeness_changes and copies(entry.likeness) != copies(new_entry.likeness):
-        # A correlation on either side of the bound, and as good as the same: no number is to hang on it.
+        # The correlation lies close to the bound, on either side of it: use the near copies of the entry.
         references, near_copies = entry.references, copies(entry.likeness)
         card = summarise(verdicts, task, entry.model, references, labels, near_copies)
     n_different = len(likeness_changes) + len(list(differences(entry.scorecard, card, "scorecard")))
@@ -241,7 +241,7 @@ def measure_held_back(
 
 
 def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
-    """How the entry reads the classes of the model, which are named by the model."""
+    """The label map of the entry, for the class names of the model itself."""
     canonical = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     names = classifier.class_names
     return LabelMap(
@@ -255,7 +255,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _plain(mismatch: Mismatch) -> Mismatch:
-    """With the classes of a model, which may be any text, as they can stand in a record."""
+    """A mismatch whose class names, which may be any text, are plain text."""
     values = (mismatch.found, mismatch.expected)
     actual, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
     return dataclasses.replace(mismatch, found=actual, expected=expected)
