@@ -106,7 +106,7 @@ def catcher(forgery: Forgery, base: Path, place: Path) -> str:
     card.mkdir()
     (card / "README.md").write_text(CARD)
     checkpoint = Checkpoint(Ear.ref, card, "mit")
-    differing = lookups.differing(forged, ear, checkpoint, TASK, COMMITTED)
+    differing = lookups.model_differences(forged, ear, checkpoint, TASK, COMMITTED)
     if differing:
         return LOOKED_UP
     v = replay.rerun(folder, suite, ear, "Toys have none.", base="0" * 40, k=10**6)

@@ -20,9 +20,8 @@ import pytest
 import soundfile
 
 from harness import cli, labels, tasks
-from harness.cluster import ray_client, worker
-from harness.cluster import worker_pool as crews
-from harness.cluster.ray_client import Door
+from harness.cluster import ray_client, worker, worker_pool
+from harness.cluster.ray_client import RayCluster
 from harness.cluster.ray_engine import RayEngine, ray_engine
 from harness.cluster.resources import Node, ResourceRequest, WorkerSpec, shape_of
 from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, own_build
@@ -54,7 +53,7 @@ def address() -> Iterator[str]:
         # Ray has its workers give way to everything else on the machine: other tests would hold them up.
         patch.setenv("RAY_worker_niceness", "0")
         patch.setattr(ray_client, "_STORE_BYTES", 80 << 20)
-        opened = Door(None)
+        opened = RayCluster(None)
         yield ray.get_runtime_context().gcs_address
         opened.close()
     assert not ray.is_initialized()
@@ -160,7 +159,7 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
         for pid in at_work[0].pids if n_appended == 2 else ():
             os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(WorkerPool, "_welcome", known)
+    monkeypatch.setattr(WorkerPool, "_register", known)
     monkeypatch.setattr(AnswerCache, "append", striking)
     code = cli.run(evaluating(world, tmp_path, "--json", *spent(address, workers=2)))
     out, err = capfd.readouterr()
@@ -191,21 +190,21 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
         device=None,
         batch_size=16,
         dtype="float32",
-        say=said.append,
+        notify=said.append,
     ) as team:
         append, killed = Journal.append, set()
 
         def striking(journal: Journal, *items: dict[str, Any]) -> None:
             append(journal, *items)
             if not killed:
-                killed.update(team.crew.pids)
+                killed.update(team.pool.pids)
                 for pid in killed:
                     os.kill(pid, signal.SIGKILL)
 
         monkeypatch.setattr(Journal, "append", striking)
         add(team, world, tmp_path / "out")
         assert killed
-        assert not killed & set(team.crew.pids)
+        assert not killed & set(team.pool.pids)
     assert_same_signals(tmp_path / "out", world / "extract")
     assert said
     assert all(" died; c" in line or line.endswith(" died; it had done its work") for line in said)
@@ -403,7 +402,7 @@ def test_what_a_worker_raises_on_purpose_comes_here_as_it_is(
 
 
 def test_nobody_is_hired_where_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crews, "Door", None)
+    monkeypatch.setattr(worker_pool, "RayCluster", None)
     assert list(WorkerPool(ResourceRequest(), None, print).run("work", ANY, (), pieces())) == []
 
 
@@ -551,4 +550,4 @@ def test_what_comes_with_the_package_is_found_in_the_package_of_each_node(
     folder = folder_of(ROOT / "harness" / "starter" / "suite")
     assert folder.path == Path("starter/suite")
     monkeypatch.setattr(worker, "_PACKAGE", Path("/elsewhere/harness"))
-    assert folder.here() == Path("/elsewhere/harness/starter/suite")
+    assert folder.local_path() == Path("/elsewhere/harness/starter/suite")

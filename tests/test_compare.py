@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.entries.compare import Compared, compare
+from harness.entries.compare import Comparison, compare
 from harness.tasks import TASKS
 from tests.entries import frame, make_entry
 
@@ -22,7 +22,7 @@ def copy(rows: pd.DataFrame = ROWS) -> pd.DataFrame:
     return rows.assign(p=[np.array(p, dtype=np.float32) for p in rows["p"]])
 
 
-def compared(found: pd.DataFrame, again: pd.DataFrame, *, whole: bool = True) -> Compared:
+def compared(found: pd.DataFrame, again: pd.DataFrame, *, whole: bool = True) -> Comparison:
     return compare(found, again, TASK, "float32", whole=whole)
 
 
@@ -43,12 +43,12 @@ def said(rows: pd.DataFrame, i: int, **p: float) -> None:
 
 def test_the_same_verdicts_are_the_same_in_any_order() -> None:
     shuffled = ROWS.sample(frac=1, random_state=0).reset_index(drop=True)
-    assert compared(ROWS, shuffled) == Compared(len(ROWS), len(ROWS), 0, 0.0, (), 0, 0)
+    assert compared(ROWS, shuffled) == Comparison(len(ROWS), len(ROWS), 0, 0.0, (), 0, 0)
 
 
 def test_some_verdicts_are_compared_with_theirs_alone() -> None:
     some = ROWS[::7].reset_index(drop=True)
-    assert compared(ROWS, some, whole=False) == Compared(len(some), len(some), 0, 0.0, (), 0, 0)
+    assert compared(ROWS, some, whole=False) == Comparison(len(some), len(some), 0, 0.0, (), 0, 0)
 
 
 @pytest.mark.parametrize(("drift", "n_wrong"), [(9e-4, 0), (1.1e-3, 1)])

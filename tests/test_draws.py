@@ -102,7 +102,7 @@ def test_verdicts_come_as_often_as_they_are_worth() -> None:
     raising = np.flatnonzero(worths > 0)[::7]
     first = np.zeros(len(raising))
     for base in range(n):
-        times = [draws._lot("e" * 64, str(base), keys[i]) / worths[i] for i in raising]
+        times = [draws._exponential_time("e" * 64, str(base), keys[i]) / worths[i] for i in raising]
         first[int(np.argmin(times))] += 1
     expected = n * worths[raising] / worths[raising].sum()
     assert (((first - expected) ** 2 / expected).sum() - len(raising)) / (2 * len(raising)) ** 0.5 < 4

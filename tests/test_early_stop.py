@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.early_stop import Asked
+from harness.cli.early_stop import UnitCounter
 from leaderboard.formatting import TOO_FEW
 
 
@@ -47,9 +47,9 @@ def entry(low: float | None, high: float | None, *, has_family: bool = True) -> 
 def test_it_says_whether_it_stopped_early_and_whether_the_width_was_reached(
     n: int, made: Any, line: str
 ) -> None:
-    asked, calls = Asked(), []
+    asked, calls = UnitCounter(), []
     step = asked.counting(lambda *said: calls.append(said))
     step(n - 10, 1000, None)
     step(10, 1000, None)
     assert calls == [(n - 10, 1000, None), (10, 1000, None)]
-    assert asked.told(made, 0.05).replace("\u202f", " ") == line
+    assert asked.summary(made, 0.05).replace("\u202f", " ") == line

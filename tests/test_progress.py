@@ -34,7 +34,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Lines, every hundredth of a second."""
     lines = Lines()
     monkeypatch.setattr(progress, "SECONDS", 0.01)
-    monkeypatch.setattr(progress, "say", lines.append)
+    monkeypatch.setattr(progress, "info", lines.append)
     return lines
 
 

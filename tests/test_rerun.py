@@ -80,11 +80,11 @@ def test_an_entry_that_states_otherwise_than_its_model_does_not_hold(
     ear: Any = Loud()
     line = ("facts.licence: 'mit', expected nothing",)
     odd = ("label_map.names: '<b>', expected '<i>\u202e'",)
-    v = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=odd)
+    v = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, model_differences=odd)
     verification.write(folder, v)
     assert verification.read(folder) == v, "a class of a model may be any text, and the record can be read"
-    some = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, differing=line)
-    everything = replay.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, differing=line)
+    some = replay.rerun(folder, suite, ear, "Toys have none.", base=BASE, model_differences=line)
+    everything = replay.reproduce(folder, suite, ear, "Toys have none.", out=tmp_path, model_differences=line)
     for v in (some, everything):
         assert (v.holds, v.n_same, v.differing) == (False, v.n_asked, line)
         verification.write(folder, v)

@@ -23,7 +23,7 @@ from harness.cli.validate import validate
 from harness.dataset import parquet_schema
 from harness.disk import POINTED
 from harness.entries import store, validate_verdicts
-from harness.entries.text import one_line, shown
+from harness.entries.text import excerpt, one_line
 from harness.entries.validate import MAX_PROBLEMS, strays, validate_entry
 from harness.errors import BadInput, NotValid
 from harness.metrics.scorecard import summarise
@@ -570,7 +570,7 @@ def test_a_signal_of_family_minimal_has_a_level_from_0_to_7(tmp_path: Path, leve
     changed = [*verdicts]
     changed[i] = dataclasses.replace(verdicts[i], level=level)
     lines = found(store.write(tmp_path, entry, changed))
-    assert any(f"row {i}: level is {shown(level)}, expected 0 to 7" in line for line in lines), lines
+    assert any(f"row {i}: level is {excerpt(level)}, expected 0 to 7" in line for line in lines), lines
 
 
 def test_many_rows_with_one_fault_are_one_problem(tmp_path: Path) -> None:
@@ -963,9 +963,9 @@ def test_one_line_is_one_printable_line(message: str) -> None:
 
 @given(st.text() | st.floats() | st.integers() | st.none())
 def test_a_shown_value_is_short_printable_ascii(value: Any) -> None:
-    assert shown(value).isascii()
-    assert shown(value).isprintable()
-    assert "\n" not in shown(value)
+    assert excerpt(value).isascii()
+    assert excerpt(value).isprintable()
+    assert "\n" not in excerpt(value)
 
 
 # The command

@@ -238,7 +238,7 @@ def holding(folder: Path, signal_id: str) -> str:
     sha256 = hashlib.sha256((folder / store.ENTRY).read_bytes()).hexdigest()
 
     def first(base: str) -> int:
-        return int(np.argmin([draws._lot(sha256, base, keys[i]) / worths[i] for i in raising]))
+        return int(np.argmin([draws._exponential_time(sha256, base, keys[i]) / worths[i] for i in raising]))
 
     return next(base for base in (f"{i:040x}" for i in range(100_000)) if first(base) == wanted)
 

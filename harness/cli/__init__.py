@@ -1,6 +1,6 @@
 """VERBS: the verbs of the command line, one file each, opened only when used.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 result not valid, 2 bad input, 130 interrupted.
+Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 result not valid, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ VERBS = {
 
 
 class Verbs(click.Group):
-    """A group that answers a mistyped verb with the one that was meant."""
+    """A group that suggests the closest verb for a mistyped one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """See click; a name that is none of the group's is refused with what there is."""
-        known = self.list_commands(ctx)
-        if args[0] not in known and not args[0].startswith("-"):
+        """See click; an unknown name is refused with the list of commands."""
+        commands = self.list_commands(ctx)
+        if args[0] not in commands and not args[0].startswith("-"):
             raise click.UsageError(
-                f"no command {args[0]!r}{likely(args[0], known)}; there are: {', '.join(known)}", ctx
+                f"no command {args[0]!r}{likely(args[0], commands)}; there are: {', '.join(commands)}", ctx
             )
         return super().resolve_command(ctx, args)
 
@@ -86,8 +86,7 @@ def goodenough() -> None:
 def main() -> None:
     """Run the command line; every problem the user can fix is one line on stderr.
 
-    Warnings of libraries are for those who write programs: they are shown when Python is asked for them, by
-    -W or PYTHONWARNINGS.
+    Warnings of libraries are shown only if Python is asked for them, by -W or PYTHONWARNINGS.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -112,8 +111,10 @@ def run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "goodenough"
-        return _fail(f"{error.format_message().rstrip('.')}{_meant(error)}; see: {command} --help", 2)
+        command_path = error.ctx.command_path if error.ctx else "goodenough"
+        return _fail(
+            f"{error.format_message().rstrip('.')}{_suggestion(error)}; see: {command_path} --help", 2
+        )
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
@@ -122,27 +123,27 @@ def run(arguments: list[str]) -> int:
         if (line := line_of(error)) is None:
             raise
         return _fail(line, 2)
-    except SystemExit:  # click's way out, and rich's, when the reader of a pipe leaves early: no fault
+    except SystemExit:  # raised by click and rich when the reader of a pipe leaves early: no error
         return 0
 
 
-def _meant(error: click.UsageError) -> str:
-    """The choice of an option that is close to the word that is none."""
+def _suggestion(error: click.UsageError) -> str:
+    """A hint at the closest valid choice of an option."""
     kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
-    typed = re.match(r"'(.*)' is not one of", error.message)
-    return likely(typed[1], kind.choices) if typed and isinstance(kind, click.Choice) else ""
+    match = re.match(r"'(.*)' is not one of", error.message)
+    return likely(match[1], kind.choices) if match and isinstance(kind, click.Choice) else ""
 
 
 def _refuse_empty(arguments: list[str]) -> None:
-    """Refuse an empty value before it is taken for none: no option has one, and a selection would widen."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        named = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
-        if named or not argument.strip():
-            option = named[1] if named else before if before.startswith("-") else "an argument"
+    """Refuse an empty value: no option has one, and taken for no value it would widen a selection."""
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        match = re.fullmatch(r"(--?[\w-]+)=\s*", argument)
+        if match or not argument.strip():
+            option = match[1] if match else previous if previous.startswith("-") else "an argument"
             raise BadInput(f"{option} is empty; leave it out, or give it a value: is a variable not set?")
 
 
 def _fail(message: str, code: int) -> int:
-    # A path or a file of a stranger may be what a message tells of.
+    # A message may contain a path or text from a stranger's file.
     click.echo(f"goodenough: {one_line(message, 10_000)}", err=True)
     return code

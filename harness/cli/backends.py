@@ -1,8 +1,8 @@
-"""Where models work: on this machine, or spread over a Ray cluster.
+"""Where models run: on this machine, or on a Ray cluster.
 
-    with engine.at_work(opening) as work:
-        classifier = work.open(checkpoint)
-        reference.add(classifier, ..., engine=work.extract)
+    with engine.backend(opening) as backend:
+        classifier = backend.open(checkpoint)
+        reference.add(classifier, ..., engine=backend.extract)
 
 Public: EngineOptions, engine_options, Backend, LocalBackend.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """What opens models, and has them extract and judge."""
+    """Opens models, and runs extraction and evaluation with them."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
         """Load a model, here or elsewhere."""
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """Models at work in this process."""
+    """Runs models in this process."""
 
     opening: ModelOptions
     """How they are opened."""
@@ -72,7 +72,7 @@ class LocalBackend:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where models work: the options of every verb that can spread its work."""
+    """Where models run: the options of every verb that can use a cluster."""
 
     engine: str
     ray_address: str | None
@@ -86,8 +86,8 @@ class EngineOptions:
         return self.engine == "ray"
 
     @contextmanager
-    def at_work(self, opening: ModelOptions) -> Iterator[Backend]:
-        """Models at work; a cluster is joined when the first is opened, and left at the end.
+    def backend(self, opening: ModelOptions) -> Iterator[Backend]:
+        """The backend; a cluster is joined when the first model is opened, and left at the end.
 
         Raises:
             BadInput: an option of a cluster without one.
@@ -105,21 +105,21 @@ class EngineOptions:
         from harness.cluster.ray_engine import ray_engine
         from harness.cluster.resources import ResourceRequest
 
-        wishes = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
+        request = ResourceRequest(self.ray_address, self.workers, self.gpus_per_worker, self.cpus_per_worker)
         with ray_engine(
-            wishes, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, say=info
-        ) as work:
-            yield work
+            request, device=opening.device, batch_size=opening.batch_size, dtype=opening.dtype, notify=info
+        ) as backend:
+            yield backend
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that can spread its work; they reach it as one `engine`."""
+    """Add the options of every verb that can use a cluster; they reach it as one `engine`."""
 
     @wraps(command)
-    def with_engine(**given: Any) -> Any:
+    def with_engine(**params: Any) -> Any:
         names = [f.name for f in fields(EngineOptions)]
-        engine = EngineOptions(**{name: given.pop(name) for name in names})
-        return command(engine=engine, **given)
+        engine = EngineOptions(**{name: params.pop(name) for name in names})
+        return command(engine=engine, **params)
 
     for option in (
         click.option(

@@ -1,4 +1,4 @@
-"""A model's result on a task: the one that lies in a folder where nothing has changed since, or a new one.
+"""The result of a model on a task: an earlier one where nothing has changed since, or a new one.
 
 Public: earlier_result, evaluate_cached.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def earlier_result(
     root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: ModelOptions
 ) -> Path | None:
-    """The folder of a complete entry that a new run would only repeat; None where there is none.
+    """The folder of a complete entry that a new run would only repeat; None if there is none.
 
     As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
     config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
@@ -49,7 +49,7 @@ def earlier_result(
         entry = store.read(folder)
     except BadInput:
         return None
-    same = (
+    is_same = (
         entry.complete
         and entry.protocol == PROTOCOL
         and entry.model == model
@@ -58,17 +58,17 @@ def earlier_result(
         and entry.label_map == labels
         and entry.run.dtype == opening.dtype
         and entry.run.batch_size == opening.batch_size
-        and (opening.device is None or _kind(opening.device) == _kind(entry.run.device))
+        and (opening.device is None or _device_type(opening.device) == _device_type(entry.run.device))
         and entry.run.versions == versions()
         and entry.run.goodenough == own_version()
         and (folder / store.VERDICTS).is_file()
         and sha256_of(folder / store.VERDICTS) == entry.verdicts_sha256
     )
-    return folder if same else None
+    return folder if is_same else None
 
 
-def _kind(device: str) -> str:
-    """Which card it was does not matter."""
+def _device_type(device: str) -> str:
+    """The device without its index, which does not matter."""
     return device.split(":")[0]
 
 
@@ -79,9 +79,9 @@ def evaluate_cached(
     root: Path,
     label_map: Path | None,
     opening: ModelOptions,
-    work: Backend,
+    backend: Backend,
 ) -> Path:
-    """The folder of a model's entry below `root`; the model is opened only where no earlier result serves.
+    """The folder of a model's entry below `root`; the model is opened only if there is no earlier result.
 
     Args:
         checkpoint: the model.
@@ -90,7 +90,7 @@ def evaluate_cached(
         root: folder of entries.
         label_map: an explicit reading of its class names.
         opening: how it is opened.
-        work: what opens it, and asks it.
+        backend: opens it and computes its answers.
 
     Raises:
         BadLabels: its classes cannot be mapped to the task.
@@ -98,12 +98,12 @@ def evaluate_cached(
     from harness.entries import store
     from harness.evaluation import runner
 
-    class_names = class_names_for(checkpoint, work.open)
+    class_names = class_names_for(checkpoint, backend.open)
     labels = label_map_for(class_names, checkpoint.ref, task, label_map)
     if (folder := earlier_result(root, checkpoint.ref, labels, suite, task, opening)) is not None:
         return folder
     with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
         result = runner.evaluate(
-            work.open(checkpoint), labels, suite, task, root, judge=work.judge, progress=progress
+            backend.open(checkpoint), labels, suite, task, root, judge=backend.judge, progress=progress
         )
     return store.write(root, result.entry, result.verdicts)

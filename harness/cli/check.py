@@ -68,18 +68,21 @@ def check(
     if template:
         _print_template(opening, model, [_task(name, suite) for name in task_names])
         return 0
-    wanted = [_task(name, suite) for name in dict.fromkeys(task_names)] or _all_tasks(suite, signals)
+    tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or _all_tasks(suite, signals)
     classifier = opening.open(opening.resolve(model))
-    readings = [_reading(classifier, task, label_map, bool(task_names)) for task in wanted]
-    hearing, seconds = _hearing(classifier)
-    fitting = [task for task, reading in zip(wanted, readings, strict=True) if reading.passed]
-    findings = [*_facts(classifier), *hearing, *readings, *_estimates(suite, fitting, seconds)]
-    if not fitting and not task_names:
-        findings.append(
-            Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in wanted)}")
-        )
+    label_findings = [_label_finding(classifier, task, label_map, bool(task_names)) for task in tasks]
+    inference_findings, seconds = _inference_findings(classifier)
+    suitable = [task for task, finding in zip(tasks, label_findings, strict=True) if finding.passed]
+    findings = [
+        *_facts(classifier),
+        *inference_findings,
+        *label_findings,
+        *_estimates(suite, suitable, seconds),
+    ]
+    if not suitable and not task_names:
+        findings.append(Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in tasks)}"))
     passed = all(finding.passed is not False for finding in findings)
-    verdict = _verdict(hearing, list(zip(wanted, readings, strict=True)), suite)
+    verdict = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
     if as_json:
         click.echo(
             json.dumps(
@@ -102,11 +105,11 @@ def _task(name: str, suite: Suite) -> Task:
     """A task by its name or file: that of the suite where it has one of this name."""
     from harness import tasks
 
-    there = {task.name: task for task in suite.tasks}
-    if name in there:
-        return there[name]
-    named = tasks.find(name)
-    return there.get(named.name, named)
+    suite_tasks = {task.name: task for task in suite.tasks}
+    if name in suite_tasks:
+        return suite_tasks[name]
+    task = tasks.find(name)
+    return suite_tasks.get(task.name, task)
 
 
 def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
@@ -116,15 +119,15 @@ def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
     return list(tasks.TASKS.values() if signals is None else suite.tasks)
 
 
-def _print_template(opening: ModelOptions, model: str, wanted: list[Task]) -> None:
+def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> None:
     from harness import labels
     from harness.errors import BadInput
 
-    if len(wanted) != 1:
-        raise BadInput(f"--template is for one task, and {len(wanted)} are given; name it with --task T")
+    if len(tasks) != 1:
+        raise BadInput(f"--template is for one task, and {len(tasks)} are given; name it with --task T")
     checkpoint = opening.resolve(model)
     class_names = class_names_for(checkpoint, opening.open)
-    click.echo(json_text(labels.template(class_names, wanted[0], checkpoint.ref)), nl=False)
+    click.echo(json_text(labels.template(class_names, tasks[0], checkpoint.ref)), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:
@@ -143,18 +146,18 @@ def _facts(classifier: Classifier) -> list[Finding]:
 
 
 def _window(facts: ModelFacts) -> str:
-    """What a model hears of a clip."""
+    """Which part of a clip the model receives."""
     if facts.window_seconds is None:
         return "clips of any length"
-    which = {"start": "first", "middle": "middle", "end": "last"}[facts.window_at]
-    return f"the {which} {facts.window_seconds:.2f} s of a clip"
+    part = {"start": "first", "middle": "middle", "end": "last"}[facts.window_at]
+    return f"the {part} {facts.window_seconds:.2f} s of a clip"
 
 
-def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
-    """Synthetic sound of two lengths through the real path, alone and in batches.
+def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
+    """Run synthetic sound of two lengths through the model, alone and in batches.
 
     Returns:
-        What was found; seconds of computing per second of sound, in batches.
+        The findings; seconds of computing per second of sound, in batches.
     """
     import time
 
@@ -165,108 +168,119 @@ def _hearing(classifier: Classifier) -> tuple[list[Finding], float]:
 
     rng = generator("check", classifier.ref.repo_id)
     rate = classifier.facts.sample_rate_hz
-    shortest = max(rate, classifier.min_samples)
-    sounds = [
+    min_length = max(rate, classifier.min_samples)
+    waveforms = [
         (0.1 * rng.normal(size=n)).astype(np.float32)
-        for n in (shortest, shortest + rate // 2)
+        for n in (min_length, min_length + rate // 2)
         for _ in range(3)
     ]
-    alone = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
-    started = time.perf_counter()
-    together = classifier.logits(sounds, rate)
-    seconds = time.perf_counter() - started
-    heard = sum(len(sound) for sound in sounds) / rate
-    difference = float(np.abs(together - alone).max())
-    flips = int((together.argmax(axis=1) != alone.argmax(axis=1)).sum())
+    single_logits = np.concatenate([classifier.logits([waveform], rate) for waveform in waveforms])
+    start_time = time.perf_counter()
+    batch_logits = classifier.logits(waveforms, rate)
+    seconds = time.perf_counter() - start_time
+    total_seconds = sum(len(waveform) for waveform in waveforms) / rate
+    difference = float(np.abs(batch_logits - single_logits).max())
+    flips = int((batch_logits.argmax(axis=1) != single_logits.argmax(axis=1)).sum())
     findings = [
-        Finding("speed", None, f"{seconds / heard:.3f} s of computing per second of sound, in batches"),
+        Finding(
+            "speed", None, f"{seconds / total_seconds:.3f} s of computing per second of sound, in batches"
+        ),
         Finding(
             "batches",
             difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
             f"alone and together, logits differ by {difference:.1e} at most, and"
-            f" {flips or 'none'} of the {len(sounds)} answers",
+            f" {flips or 'none'} of the {len(waveforms)} answers",
         ),
     ]
-    end, beyond = classifier.window_holds()
+    end_counts, rest_counts = classifier.window_holds()
     if classifier.facts.window_seconds is None:
-        detail = f"the end of a sound of 2 s {'counts' if end else 'changes nothing'}"
+        detail = f"the end of a sound of 2 s {'counts' if end_counts else 'changes nothing'}"
     else:
-        rest = "counts, too" if beyond else "changes nothing"
+        rest = "counts, too" if rest_counts else "changes nothing"
         detail = f"{_window(classifier.facts)} are heard; the rest {rest}"
-    findings.append(Finding("window", not beyond, detail))
-    return findings, seconds / heard
+    findings.append(Finding("window", not rest_counts, detail))
+    return findings, seconds / total_seconds
 
 
 def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Finding]:
-    """How long an evaluation of each task will take here, at most: what sounds the same is asked once."""
+    """How long an evaluation of each task will take at most; equal stimuli are asked only once."""
     from harness.evaluation.units import units_of
 
-    for task in (each for each in suite.tasks if each.name in [t.name for t in tasks]):
+    names = [task.name for task in tasks]
+    for task in (task for task in suite.tasks if task.name in names):
         units = units_of(suite, task)
-        sound = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
+        audio_seconds = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
         n = sum(unit.n_stimuli for unit in units)
-        detail = f"at most {duration(sound * seconds)} for {n:,} stimuli of {suite.name}"
+        detail = f"at most {duration(audio_seconds * seconds)} for {n:,} stimuli of {suite.name}"
         yield Finding(f"evaluation of {task.name}", None, detail)
 
 
-def _reading(classifier: Classifier, task: Task, label_map: Path | None, asked: bool) -> Finding:
-    """How the model's class names are read for one task; only one that was asked for can fail."""
+def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> Finding:
+    """How the model's class names are read for one task; only a required task can fail."""
     from harness.errors import BadLabels
     from harness.types import OTHER
 
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     except BadLabels as error:
-        # What is wrong; how to mend it stands in the verdict, or is said where the task is asked for.
-        why = str(error) if label_map else str(error).split("; ")[0]
-        return Finding(f"labels of {task.name}", False if asked else None, why)
+        # The cause alone; the verdict says how to fix it.
+        reason = str(error) if label_map else str(error).split("; ")[0]
+        return Finding(f"labels of {task.name}", False if is_required else None, reason)
     pairs = list(zip(labels.names, labels.canonical, strict=True))
-    read = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
-    if unread := [name for name, label in pairs if label == OTHER]:
-        read += f"; no label of the task, so never right: {', '.join(unread)}"
-    if missing := [label for label in task.labels if label not in labels.covered]:
-        read += f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing)}"
-    return Finding(f"labels of {task.name}", True, read)
-
-
-def _verdict(hearing: list[Finding], readings: list[tuple[Task, Finding]], suite: Suite) -> tuple[str, str]:
-    """Whether the model is ready, and for which tasks, or why not; and the command that comes next."""
-    failed = {finding.what: finding.detail for finding in hearing if finding.passed is False}
-    if "batches" in failed:
-        again = command_line("template", "as_json", "batch_size")
-        return (
-            f"Not ready: {failed['batches']}; see whether it is with batches of one:",
-            f"{again} --batch-size 1",
+    description = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
+    if other_names := [name for name, label in pairs if label == OTHER]:
+        description += f"; no label of the task, so never right: {', '.join(other_names)}"
+    if missing_labels := [label for label in task.labels if label not in labels.covered]:
+        description += (
+            f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing_labels)}"
         )
-    if failed:
+    return Finding(f"labels of {task.name}", True, description)
+
+
+def _verdict(
+    inference_findings: list[Finding], label_findings: list[tuple[Task, Finding]], suite: Suite
+) -> tuple[str, str]:
+    """Whether the model is ready, and for which tasks, or why not; and the command that comes next."""
+    failures = {finding.what: finding.detail for finding in inference_findings if finding.passed is False}
+    if "batches" in failures:
+        command = command_line("template", "as_json", "batch_size")
         return (
-            f"Not ready: {', '.join(failed.values())}. That is a fault of goodenough: please report it.",
+            f"Not ready: {failures['batches']}; see whether it is with batches of one:",
+            f"{command} --batch-size 1",
+        )
+    if failures:
+        return (
+            f"Not ready: {', '.join(failures.values())}. That is a fault of goodenough: please report it.",
             "",
         )
-    fitting = [task.name for task, reading in readings if reading.passed]
-    others = [task.name for task, reading in readings if reading.passed is False]
-    if ready := [name for name in fitting if suite.has_task(name)]:
+    suitable = [task.name for task, finding in label_findings if finding.passed]
+    unsuitable = [task.name for task, finding in label_findings if finding.passed is False]
+    if ready := [name for name in suitable if suite.has_task(name)]:
         text = f"Ready to evaluate on {', '.join(ready)}"
-        if unready := [name for name in (*fitting, *others) if name not in ready and _is_given("task_names")]:
+        if unready := [
+            name
+            for name in (*suitable, *unsuitable)
+            if name not in ready and _is_on_command_line("task_names")
+        ]:
             tasks = "".join(f" --task {name}" for name in ready)
             return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
         return f"{text}:", _evaluate()
-    if fitting:
+    if suitable:
         return (
-            f"Ready, but {suite.name} has no signals of {', '.join(fitting)}, only of"
+            f"Ready, but {suite.name} has no signals of {', '.join(suitable)}, only of"
             f" {', '.join(suite.task_names)}; with a suite that has some:",
             f"{_evaluate('signals')} --signals SOURCE",
         )
-    if _is_given("label_map"):
-        return f"Not ready: {'; '.join(reading.detail for _, reading in readings)}", ""
-    names = " or ".join(task.name for task, _ in readings)
-    given = command_line("template", "as_json", "label_map", "task_names")
-    named = click.get_current_context().params["task_names"]
-    task = quote(named[0]) if len(named) == 1 else "T"
+    if _is_on_command_line("label_map"):
+        return f"Not ready: {'; '.join(finding.detail for _, finding in label_findings)}", ""
+    names = " or ".join(task.name for task, _ in label_findings)
+    command = command_line("template", "as_json", "label_map", "task_names")
+    task_names = click.get_current_context().params["task_names"]
+    task = quote(task_names[0]) if len(task_names) == 1 else "T"
     return (
         f"Not ready: its class names cannot be read as labels of {names}. If they mean such labels, complete"
         " a label map and give it with --label-map:",
-        f"{given} --task {task} --template > labels.json",
+        f"{command} --task {task} --template > labels.json",
     )
 
 
@@ -275,7 +289,7 @@ def _evaluate(*without: str) -> str:
     return command_line("template", "as_json", *without).replace(" check ", " evaluate ", 1)
 
 
-def _is_given(name: str) -> bool:
+def _is_on_command_line(name: str) -> bool:
     from click.core import ParameterSource
 
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

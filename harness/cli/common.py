@@ -1,6 +1,6 @@
-"""What the verbs share: options, talk and the table of an entry.
+"""What the verbs share: options, messages and the table of an entry.
 
-Talk and progress go to stderr; tables and JSON are data and go to stdout.
+Messages and progress go to stderr; tables and JSON are data and go to stdout.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class ModelOptions:
         )
 
 
-def command_line(*without: str) -> str:
-    """The command at hand as it was given, for a line that says which one comes next.
+def command_line(*omit: str) -> str:
+    """The command line of this run, for a message that suggests the next command.
 
     Args:
-        without: names of parameters to leave out.
+        *omit: names of parameters to leave out.
     """
     from click.core import ParameterSource
 
@@ -60,15 +60,15 @@ def command_line(*without: str) -> str:
     words = context.command_path.split()
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in without or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        if name in omit or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
         if isinstance(parameter, click.Option) and parameter.is_flag:
             words += option
             continue
         value = context.params[name]
-        for each in value if isinstance(value, tuple) else (value,):
-            words += [*option, str(each)]
+        for v in value if isinstance(value, tuple) else (value,):
+            words += [*option, str(v)]
     return shlex.join(words)
 
 
@@ -76,10 +76,10 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every verb that opens a model; they reach it as one `opening`."""
 
     @wraps(command)
-    def with_opening(**given: Any) -> Any:
+    def with_opening(**params: Any) -> Any:
         names = [f.name for f in fields(ModelOptions)]
-        opening = ModelOptions(**{name: given.pop(name) for name in names})
-        return command(opening=opening, **given)
+        opening = ModelOptions(**{name: params.pop(name) for name in names})
+        return command(opening=opening, **params)
 
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
@@ -112,7 +112,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def info(message: str) -> None:
-    """A line of talk on stderr."""
+    """Print a message on stderr."""
     click.echo(message, err=True)
 
 
@@ -131,8 +131,8 @@ def class_names_for(
 ) -> tuple[str, ...]:
     """The classes of a model by index, in its own words.
 
-    Its files name them, mostly; transformers leaves out the names LABEL_0 and LABEL_1, and then the opened
-    model is asked.
+    Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model is
+    opened to get them.
 
     Args:
         checkpoint: the model.
@@ -163,27 +163,35 @@ def label_map_for(
 
 
 def _template(task: Task) -> str:
-    """The command that prints a label map to begin with, for the model and the task as they were given."""
+    """The command that prints a label map to begin with, for the model and the task of this run."""
     from harness import tasks
 
     context = click.get_current_context(silent=True)
-    given = {} if context is None else context.params
-    files = [given.get("task_name"), *given.get("task_names", ())]
-    named = [n for n in files if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name]
-    words = ["goodenough", "check", given.get("model") or "MODEL", "--task", *(named or [task.name])[:1]]
-    words += ["--revision", given["revision"]] if given.get("revision") else []
-    words += ["--trust-remote-code"] if given.get("trust_remote_code") else []
+    params = {} if context is None else context.params
+    task_names = [params.get("task_name"), *params.get("task_names", ())]
+    task_files = [
+        n for n in task_names if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name
+    ]
+    words = [
+        "goodenough",
+        "check",
+        params.get("model") or "MODEL",
+        "--task",
+        *(task_files or [task.name])[:1],
+    ]
+    words += ["--revision", params["revision"]] if params.get("revision") else []
+    words += ["--trust-remote-code"] if params.get("trust_remote_code") else []
     return shlex.join([*words, "--template"])
 
 
-def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
-    """The files of a reference: one of those given, one of the starter suite, or those of the Hub.
+def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
+    """The checkpoint of a reference: from the candidates, the starter suite, or the Hub.
 
     Args:
         model: the reference.
-        given: models that the user named.
+        candidates: models that the user named.
         suite: whose reference it is.
-        option: by which it could be named.
+        option: the command line option that names it.
 
     Raises:
         BadInput: it is a local folder that was not named.
@@ -193,7 +201,7 @@ def checkpoint_of(model: ModelRef, given: Sequence[Checkpoint], suite: Suite, op
     from harness.models import checkpoints
     from harness.starter import root
 
-    for checkpoint in given:
+    for checkpoint in candidates:
         if checkpoint.ref.weights_sha256 == model.weights_sha256:
             return checkpoint
     if not model.repo_id.startswith("local/"):
@@ -216,24 +224,28 @@ def show(entry: Entry) -> None:
     from leaderboard.board import remarks
     from leaderboard.formatting import TOO_FEW, format_estimate, interval, text
 
-    card = entry.scorecard
+    scorecard = entry.scorecard
     columns = (Column("", folds=True), Column("value"), Column("95 % interval", 1), Column("n", 2))
 
-    def section(title: str, those: Sequence[board.Column], scores: Rates | WholeClipScore) -> list[Row]:
-        estimates: list[Estimate] = [getattr(scores, column.key) for column in those]
+    def section(
+        title: str, section_columns: Sequence[board.Column], scores: Rates | WholeClipScore
+    ) -> list[Row]:
+        estimates: list[Estimate] = [getattr(scores, column.key) for column in section_columns]
         rows = [
             Row((f"  {c.header}", text(e, c.kind), interval(e, c.kind), f"{e.n:,}"))
-            for c, e in zip(those, estimates, strict=True)
+            for c, e in zip(section_columns, estimates, strict=True)
         ]
         return [Row((title,), "bold"), *rows[:-1], replace(rows[-1], ends_section=True)]
 
     rows = []
-    for score in card.families:
+    for score in scorecard.families:
         rows += section(f"{score.family} signals", board.RATES, score.rates)
         if score.visible != score.rates:
-            some = [c for c in board.RATES if c.key in ("lift", "transfer", "swap")]
-            rows += section(f"{score.family} signals within its window and band", some, score.visible)
-    rows += section("whole clips", board.WHOLE, card.whole)
+            masked_columns = [c for c in board.RATES if c.key in ("lift", "transfer", "swap")]
+            rows += section(
+                f"{score.family} signals within its window and band", masked_columns, score.visible
+            )
+    rows += section("whole clips", board.WHOLE, scorecard.whole)
     show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
     if panel := remarks.n_panel(entry):
         show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
@@ -247,24 +259,24 @@ def show(entry: Entry) -> None:
             f"Answered as silence: {format_estimate(share.estimate, 'rate')} of its answers to"
             f" {share.stimulus} of family {share.family}."
         )
-    if any(score.rates.lift.value is None for score in card.families):
+    if any(score.rates.lift.value is None for score in scorecard.families):
         show_text(f"A lift or placement without a value is {TOO_FEW} of any reference.")
-    if unread := [
+    if other_names := [
         n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
     ]:
-        show_text(f"No label of the task, so never right: {', '.join(unread)}")
+        show_text(f"No label of the task, so never right: {', '.join(other_names)}")
     if not entry.complete:
         show_text("Partial: the headline family alone; nothing to submit.")
-    if not card.ranked:
+    if not scorecard.ranked:
         show_text(f"Not ranked: {remarks.unranked(entry)}")
 
 
-def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
-    """How the references take to a model's own signals, as a table on stdout."""
+def show_outgoing(model: str, task: str, cells_by_judge: dict[str, Cell]) -> None:
+    """How the references judge a model's own signals, as a table on stdout."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from leaderboard.formatting import interval, text
 
-    if not found:
+    if not cells_by_judge:
         show_text(f"{model} on {task}: no reference judged its own signals, so there is no table of them.")
         return
     columns = (
@@ -272,7 +284,7 @@ def show_outgoing(model: str, task: str, found: dict[str, Cell]) -> None:
         *(Column("swap", 3), Column("lift"), Column("placement", 4), Column("n", 2)),
     )
     rows = []
-    for name, cell in found.items():
+    for name, cell in cells_by_judge.items():
         rates = cell.rates
         whole = (text(rates.transfer, "rate"), interval(rates.transfer, "rate"), text(rates.swap, "rate"))
         differences = (text(rates.lift, "difference"), text(rates.placement, "difference"))

@@ -72,86 +72,90 @@ def download(
         raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --to DIR")
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
-    given = _given(corpora, [task.name for task in tasks])
+    copies = _corpus_copies(corpora, [task.name for task in tasks])
     _require_references(suite, tasks, references)
     if only_list:
         _list(suite, tasks, as_json)
         return
-    local = _fetched(suite, [task.name for task in tasks], to)
-    told = []
+    local = _fetch(suite, [task.name for task in tasks], to)
+    comparisons = []
     for task in tasks if to is not None else ():
         if not local.has_clips(task.name):
-            _rebuild(local, task, given.get(task.name, []))
+            _rebuild(local, task, copies.get(task.name, []))
             local = load(str(to))
         if was_rebuilt(local, task):
-            told.append(_compared(local, task, references))
+            comparisons.append(_check_rebuilt(local, task, references))
     for task in tasks:
         if not local.has_clips(task.name):
             info(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
     if as_json:
-        found = {"folder": str(local.root), "commit": suite.commit, "rebuilt": told}
-        click.echo(json.dumps({**found, "tasks": [task.name for task in tasks]}))
+        summary = {"folder": str(local.root), "commit": suite.commit, "rebuilt": comparisons}
+        click.echo(json.dumps({**summary, "tasks": [task.name for task in tasks]}))
     else:
         click.echo(str(local.root))
-    what = f"{suite.name}@{suite.commit}" if local.is_remote else str(local.root)
-    info(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(what))}")
+    suite_source = f"{suite.name}@{suite.commit}" if local.is_remote else str(local.root)
+    info(f"To evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(suite_source))}")
 
 
 def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...]) -> None:
     from harness.models import checkpoints
 
-    known = [record.model for task in tasks for record in suite.references(task.name)]
-    require_references([checkpoints.resolve(name) for name in names], known, suite.name)
+    suite_models = [record.model for task in tasks for record in suite.references(task.name)]
+    require_references([checkpoints.resolve(name) for name in names], suite_models, suite.name)
 
 
-def _given(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
+def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
     """Copies of corpora by task; one without a task is for every task."""
     from harness.errors import BadInput, likely
 
-    found: dict[str, list[str]] = {}
+    copies: dict[str, list[str]] = {}
     for text in corpora:
-        task, equals, folder = text.partition("=")
-        if equals and task not in tasks:
+        task, separator, folder = text.partition("=")
+        if separator and task not in tasks:
             raise BadInput(
                 f"--corpus {text}: no task {task!r} is downloaded; expected one of {', '.join(tasks)}"
                 f"{likely(task, tasks)}"
             )
-        where = folder if equals else text
-        if not Path(where).is_dir() and "/" not in where:
-            raise BadInput(f"--corpus {text}: no folder at {where}, and it is no Hub dataset ORG/NAME")
-        for name in [task] if equals else tasks:
-            found.setdefault(name, []).append(where)
-    return found
+        source = folder if separator else text
+        if not Path(source).is_dir() and "/" not in source:
+            raise BadInput(f"--corpus {text}: no folder at {source}, and it is no Hub dataset ORG/NAME")
+        for name in [task] if separator else tasks:
+            copies.setdefault(name, []).append(source)
+    return copies
 
 
-def _fetched(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
-    from harness.dataset import download as room
+def _fetch(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
+    from harness.dataset import download as downloads
 
-    files = room.files_for(suite, tasks)
+    files = downloads.files_for(suite, tasks)
     with progress_bar(f"{suite.name}", len(files), "bytes") as step:
         if to is not None:
-            return room.into(suite, tasks, to, step)
+            return downloads.into(suite, tasks, to, step)
         for path in files:
-            step(1, room.found(suite, path).stat().st_size)
+            step(1, downloads.found(suite, path).stat().st_size)
     return suite
 
 
 def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
     """Clips from the user's copy of the corpus, or from the Hub where it lies there at a known commit."""
-    from harness.dataset import download as room
+    from harness.dataset import download as downloads
 
-    named = {r.corpus.name: r.corpus.revision for r in local.references(task.name)}
+    revisions = {r.corpus.name: r.corpus.revision for r in local.references(task.name)}
     if not sources:
-        of_hub = [name for name, at in named.items() if not name.startswith("local/") and len(at) == 40]
-        sources = [f"{name}@{named[name]}" for name in of_hub]
+        hub_names = [
+            name
+            for name, revision in revisions.items()
+            if not name.startswith("local/") and len(revision) == 40
+        ]
+        sources = [f"{name}@{revisions[name]}" for name in hub_names]
     if sources:
         n_clips = sum(1 for _ in local.clip_lines(task.name))
         with progress_bar(f"{task.name}: clips rebuilt", n_clips, "samples") as step:
-            room.rebuild(local, task, sources, step)
+            downloads.rebuild(local, task, sources, step)
 
 
-def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
-    """What was rebuilt is what was certified, to the last bit or to the ears of a reference."""
+def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
+    """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
     from harness.dataset.download import compared
     from harness.errors import NotValid
 
@@ -182,21 +186,21 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
         if record.model.weights_sha256 == checkpoint.ref.weights_sha256:
             classifier = classifiers.open_checkpoint(checkpoint, device="cpu", dtype=record.run.dtype)
             with waiting(f"{task.name}: {model} on its own signals"):
-                known = known_answer(suite, task, record, classifier)
-            if known is not None:
-                info(f"{task.name}: {model} accepts {known.n_accepted} of {known.n} of its signals")
-            return known is not None
+                answer = known_answer(suite, task, record, classifier)
+            if answer is not None:
+                info(f"{task.name}: {model} accepts {answer.n_accepted} of {answer.n} of its signals")
+            return answer is not None
     return False
 
 
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
-    """What is there, as a table on stdout."""
-    from harness.dataset import download as room
+    """Print the references of the tasks, as a table or JSON on stdout."""
+    from harness.dataset import download as downloads
     from harness.dataset.paths import signals_path
 
-    wanted = room.files_for(suite, [task.name for task in tasks])
-    sizes = room.sizes(suite, wanted)
-    found: list[dict[str, Any]] = [
+    files = downloads.files_for(suite, [task.name for task in tasks])
+    sizes = downloads.sizes(suite, files)
+    references: list[dict[str, Any]] = [
         {
             "task": task.name,
             "reference": record.model.repo_id,
@@ -212,8 +216,8 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     ]
     n_bytes = sum(sizes.values())
     if as_json:
-        said = {"source": suite.name, "commit": suite.commit, "bytes": n_bytes, "references": found}
-        click.echo(json.dumps(said))
+        summary = {"source": suite.name, "commit": suite.commit, "bytes": n_bytes, "references": references}
+        click.echo(json.dumps(summary))
         return
     from harness.cli.tables import Column, Row, show_table
 
@@ -221,13 +225,18 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     numbers = (("clips", 5), ("signals", 1), ("MB", 2))
     columns = [*(Column(*name, folds=True) for name in names), *(Column(*number) for number in numbers)]
     rows = []
-    for one in found:
-        n_signals = sum(one["signals"].values())
-        size = f"{one['bytes'] / 1e6:,.1f}"
-        words = (one["task"], one["reference"], one["corpus"], one["licence"] or "not stated")
-        rows.append(Row((*words, f"{one['clips']:,}", f"{n_signals:,}", size)))
+    for reference in references:
+        n_signals = sum(reference["signals"].values())
+        size = f"{reference['bytes'] / 1e6:,.1f}"
+        words = (
+            reference["task"],
+            reference["reference"],
+            reference["corpus"],
+            reference["licence"] or "not stated",
+        )
+        rows.append(Row((*words, f"{reference['clips']:,}", f"{n_signals:,}", size)))
     show_table(suite.name, columns, rows)
     info(
-        f"{plural(len(wanted), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
+        f"{plural(len(files), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
         + (f", at {suite.commit}" if suite.commit else "")
     )

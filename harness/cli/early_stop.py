@@ -1,6 +1,6 @@
 """What `evaluate --until-width` says at its end: whether it stopped early, and how well the lift is known.
 
-Public: Asked.
+Public: UnitCounter.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Asked:
-    """How much of an evaluation was judged, or known before."""
+class UnitCounter:
+    """Counts the units of an evaluation that were judged, or known before."""
 
     n: int = 0
     """Units."""
@@ -26,34 +26,34 @@ class Asked:
     """Units in all."""
 
     def counting(self, progress: Progress) -> Progress:
-        """The same progress, counted."""
+        """Wrap a progress callback so that units are counted."""
 
-        def step(n: int, total: int, live: RunningScore | None) -> None:
+        def step(n: int, total: int, score: RunningScore | None) -> None:
             self.n, self.total = self.n + n, total
-            progress(n, total, live)
+            progress(n, total, score)
 
         return step
 
-    def told(self, entry: Entry, width: float) -> str:
-        """In one line, what came of it.
+    def summary(self, entry: Entry, width: float) -> str:
+        """The result of the early stop, in one line.
 
         Args:
-            entry: what was made.
+            entry: the result.
             width: half of the interval of the lift that was asked for, a share.
         """
         from leaderboard.formatting import TOO_FEW, half_width
 
         family = entry.scorecard.headline
         low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
-        known = None if low is None or high is None else (high - low) / 2
-        asked, units = half_width(width), plural(self.total, "unit")
+        half = None if low is None or high is None else (high - low) / 2
+        target, units = half_width(width), plural(self.total, "unit")
         if self.n < self.total:
-            lift = TOO_FEW if known is None else f"known to {half_width(known)}"
-            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {asked}."
-        if known is None:
+            lift = TOO_FEW if half is None else f"known to {half_width(half)}"
+            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {target}."
+        if half is None:
             lift = TOO_FEW
-        elif known <= width:
-            lift = f"known to {half_width(known)}, as asked for"
+        elif half <= width:
+            lift = f"known to {half_width(half)}, as asked for"
         else:
-            lift = f"known to {half_width(known)} only, not to the {asked} asked for"
+            lift = f"known to {half_width(half)} only, not to the {target} asked for"
         return f"Not stopped early: {self.total:,} of {units} judged; lift {lift}."

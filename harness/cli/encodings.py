@@ -57,7 +57,7 @@ def speak_plainly() -> None:
 
     Streams that have no encoding to set, as those of a test, stay as they are.
     """
-    codecs.register_error(_ERRORS, _replaced)
+    codecs.register_error(_ERRORS, _replacement)
     for stream in (sys.stdout, sys.stderr):
         if not hasattr(stream, "reconfigure"):
             continue
@@ -73,10 +73,10 @@ def is_utf8() -> bool:
 
 def json_text(text: str) -> str:
     """JSON as it can be written to stdout, and read again as UTF-8: elsewhere in ASCII with escapes."""
-    return text if is_utf8() else re.sub(r"[^\x00-\x7f]", lambda found: _escaped(found[0]), text)
+    return text if is_utf8() else re.sub(r"[^\x00-\x7f]", lambda match: _escape(match[0]), text)
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replacement(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_plain, error.object[error.start : error.end])), error.end
@@ -87,26 +87,33 @@ def _plain(c: str) -> str:
         return _PLAIN[c]
     if "\u2500" <= c <= "\u259f":
         return "+" if c < "\u2580" else "#"
-    kind = unicodedata.category(c)
-    if kind == "Zs":
+    category = unicodedata.category(c)
+    if category == "Zs":
         return " "
-    return "-" if kind == "Pd" else _escaped(c)
+    return "-" if category == "Pd" else _escape(c)
 
 
-def _escaped(c: str) -> str:
+def _escape(c: str) -> str:
     """A character in the escapes of JSON: beyond the first plane in two halves."""
     data = c.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{data[i : i + 2].hex()}" for i in range(0, len(data), 2))
 
 
-def _named_ascii(name: str) -> codecs.CodecInfo | None:
+def _find_codec(name: str) -> codecs.CodecInfo | None:
     if name != _ASCII:
         return None
-    a = codecs.lookup("ascii")
+    codec = codecs.lookup("ascii")
     return codecs.CodecInfo(
-        *(a.encode, a.decode, a.streamreader, a.streamwriter, a.incrementalencoder, a.incrementaldecoder),
+        *(
+            codec.encode,
+            codec.decode,
+            codec.streamreader,
+            codec.streamwriter,
+            codec.incrementalencoder,
+            codec.incrementaldecoder,
+        ),
         name=_ASCII,
     )
 
 
-codecs.register(_named_ascii)
+codecs.register(_find_codec)

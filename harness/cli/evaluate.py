@@ -21,7 +21,7 @@ from harness.cli.common import (
     show,
     show_outgoing,
 )
-from harness.cli.early_stop import Asked
+from harness.cli.early_stop import UnitCounter
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.progress import live_table
 from harness.cli.selection import (
@@ -135,71 +135,74 @@ def evaluate(
         )
     suite = open_suite(signals)
     private = None if held_back is None else open_suite(held_back)
-    named = named_tasks(suite, task_names)
-    for each in (suite,) if private is None else (suite, private):
-        require_something_to_hear(each, named)
-    with engine.at_work(opening) as work:
-        candidate = _Candidate(opening.resolve(model), opening, work)
-        chosen = _chosen(candidate, suite, named, label_map)
-        require_clips(suite, [task for task, _ in chosen])
+    tasks = named_tasks(suite, task_names)
+    for s in (suite,) if private is None else (suite, private):
+        require_something_to_hear(s, tasks)
+    with engine.backend(opening) as backend:
+        candidate = _Candidate(opening.resolve(model), opening, backend)
+        task_labels = _select_tasks(candidate, suite, tasks, label_map)
+        require_clips(suite, [task for task, _ in task_labels])
         if update_suite:
-            suite_verdicts.require_own(suite, candidate.checkpoint.ref, [task for task, _ in chosen])
+            suite_verdicts.require_own(suite, candidate.checkpoint.ref, [task for task, _ in task_labels])
         if shard:
-            _judge_shard(candidate, suite, [task for task, _ in chosen], out, shard)
+            _judge_shard(candidate, suite, [task for task, _ in task_labels], out, shard)
             return
         if private is not None:
-            for task, _ in chosen:
+            for task, _ in task_labels:
                 require_held_back(suite, private, task.name)
-        judges = _judges(suite, [task for task, _ in chosen], given, opening) if both_ways else {}
+        judges = _judges(suite, [task for task, _ in task_labels], given, opening) if both_ways else {}
         results = [
-            _evaluated(candidate, suite, task, labels, out, until_width, as_json) for task, labels in chosen
+            _evaluate(candidate, suite, task, labels, out, until_width, as_json)
+            for task, labels in task_labels
         ]
-        unpublished = [
-            _evaluated(candidate, private, task, labels, out / ".held-back", None, quiet=True)
-            for task, labels in chosen
+        private_results = [
+            _evaluate(candidate, private, task, labels, out / ".held-back", None, quiet=True)
+            for task, labels in task_labels
             if private is not None
         ]
         outgoing = {
             task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
-            for task, labels in (chosen if both_ways else ())
+            for task, labels in (task_labels if both_ways else ())
         }
     (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results, as_json)
-    _told(candidate.checkpoint.ref.repo_id, results, unpublished, outgoing if both_ways else None, as_json)
+    _report(
+        candidate.checkpoint.ref.repo_id, results, private_results, outgoing if both_ways else None, as_json
+    )
 
 
-def _told(
+def _report(
     model: str,
     results: list[tuple[Entry, Path]],
-    unpublished: list[tuple[Entry, Path]],
+    private_results: list[tuple[Entry, Path]],
     outgoing: dict[str, dict[str, Cell]] | None,
     as_json: bool,
 ) -> None:
-    """Print what machines read, and refuse a reference that does not know its own signals."""
+    """Print lifts or JSON, and refuse a reference that does not accept its own signals."""
     import json
 
     from harness.errors import NotValid
     from harness.schemas import to_json
 
-    private = {entry.task: (entry, folder) for entry, folder in unpublished}
+    private = {entry.task: (entry, folder) for entry, folder in private_results}
     lifts = {
         entry.task: lifts_of((entry, folder), private[entry.task])
         for entry, folder in results
         if entry.task in private
     }
     if not as_json:
-        for task, compared in lifts.items():
-            show_lifts(model, task, compared)
+        for task, comparison in lifts.items():
+            show_lifts(model, task, comparison)
     if as_json:
         entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
-        for found in entries:
-            if (task := found["task"]) in private:
-                found["held_back"] = lifts_as_json(lifts[task], private[task][0].signals)
+        for record in entries:
+            if (task := record["task"]) in private:
+                record["held_back"] = lifts_as_json(lifts[task], private[task][0].signals)
         if outgoing is not None:
-            for found in entries:
-                cells = outgoing[found["task"]]
-                found["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
+            for record in entries:
+                cells = outgoing[record["task"]]
+                record["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
         click.echo(json.dumps({"model": model, "results": entries}))
-    for entry, _ in (*results, *unpublished):
+    for entry, _ in (*results, *private_results):
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
                 f"{entry.model.repo_id} does not accept all of its own signals on {entry.task} "
@@ -210,64 +213,64 @@ def _told(
 
 @dataclass
 class _Candidate:
-    """A model that is pinned, and loaded when there is something to ask it."""
+    """A model that is pinned, and loaded on first use."""
 
     checkpoint: Checkpoint
     opening: ModelOptions
-    work: Backend
-    _loaded: Classifier | None = None
+    backend: Backend
+    _classifier: Classifier | None = None
 
     @property
     def classifier(self) -> Classifier:
-        if self._loaded is None:
-            self._loaded = self.work.open(self.checkpoint)
-            for note in self._loaded.notes:
+        if self._classifier is None:
+            self._classifier = self.backend.open(self.checkpoint)
+            for note in self._classifier.notes:
                 info(f"Note: {self.checkpoint.ref.repo_id}: {note}")
-        return self._loaded
+        return self._classifier
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return class_names_for(self.checkpoint, lambda _: self.classifier)
 
 
-def _chosen(
-    candidate: _Candidate, suite: Suite, named: list[Task], label_map: Path | None
+def _select_tasks(
+    candidate: _Candidate, suite: Suite, tasks: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
-    """The tasks to evaluate: those named, or all of the suite whose labels the model speaks."""
+    """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
     from harness.errors import BadLabels
 
     class_names, ref = candidate.class_names, candidate.checkpoint.ref
-    if named:
-        return [(task, label_map_for(class_names, ref, task, label_map)) for task in named]
-    fitting, refusals = [], []
+    if tasks:
+        return [(task, label_map_for(class_names, ref, task, label_map)) for task in tasks]
+    suitable, errors = [], []
     for task in suite.tasks:
         try:
-            fitting.append((task, label_map_for(class_names, ref, task, label_map)))
+            suitable.append((task, label_map_for(class_names, ref, task, label_map)))
         except BadLabels as error:
-            refusals.append(f"{task.name}: {error}")
-    if not fitting:
-        if len(refusals) == 1:
-            raise BadLabels(refusals[0])
-        some = ", ".join(map(repr, class_names[:4])) + (", ..." if len(class_names) > 4 else "")
-        known = ", ".join(suite.task_names)
+            errors.append(f"{task.name}: {error}")
+    if not suitable:
+        if len(errors) == 1:
+            raise BadLabels(errors[0])
+        class_text = ", ".join(map(repr, class_names[:4])) + (", ..." if len(class_names) > 4 else "")
+        task_text = ", ".join(suite.task_names)
         raise BadLabels(
-            f"the classes of {ref.repo_id} ({some}) fit no task of {suite.name} ({known}); "
+            f"the classes of {ref.repo_id} ({class_text}) fit no task of {suite.name} ({task_text}); "
             "name one with --task T to see why, or say how to read them with --label-map FILE"
         )
-    return fitting
+    return suitable
 
 
 def _judges(
     suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: ModelOptions
 ) -> dict[str, list[Checkpoint]]:
     """The references of each task, found before anything is computed."""
-    resolved = [opening.resolve(name) for name in given]
-    known = [record.model for task in tasks for record in suite.references(task.name)]
-    require_references(resolved, known, suite.name)
+    checkpoints = [opening.resolve(name) for name in given]
+    models = [record.model for task in tasks for record in suite.references(task.name)]
+    require_references(checkpoints, models, suite.name)
 
     def of(task: Task) -> list[Checkpoint]:
         references = suite.references(task.name)
-        return [checkpoint_of(r.model, resolved, suite, "--reference") for r in references]
+        return [checkpoint_of(r.model, checkpoints, suite, "--reference") for r in references]
 
     return {task.name: of(task) for task in tasks}
 
@@ -282,21 +285,29 @@ def _outgoing(
     out: Path,
     quiet: bool,
 ) -> dict[str, Cell]:
-    """See `both_ways.outgoing`."""
+    """See `outgoing_transfer.outgoing`."""
     from harness.cli.outgoing_transfer import outgoing
     from harness.schemas import entry_path
 
     ref = candidate.checkpoint.ref
-    others = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
+    other_judges = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
     path = entry_path(ref, task.name, suite.ref(task.name).sha256)
-    place = out / ".own" / f"{path}-{search}"
-    found = outgoing(
-        candidate.classifier, labels, suite, task, others, search, place, candidate.opening, candidate.work
+    folder = out / ".own" / f"{path}-{search}"
+    cells = outgoing(
+        candidate.classifier,
+        labels,
+        suite,
+        task,
+        other_judges,
+        search,
+        folder,
+        candidate.opening,
+        candidate.backend,
     )
     if not quiet:
-        show_outgoing(ref.repo_id, task.name, found)
-    info(f"own signals and verdicts on them: {place}")
-    return found
+        show_outgoing(ref.repo_id, task.name, cells)
+    info(f"own signals and verdicts on them: {folder}")
+    return cells
 
 
 def _judge_shard(
@@ -311,7 +322,7 @@ def _judge_shard(
     info("When all are, the same command without --shard merges them.")
 
 
-def _evaluated(
+def _evaluate(
     candidate: _Candidate,
     suite: Suite,
     task: Task,
@@ -327,7 +338,7 @@ def _evaluated(
     from harness.metrics.scorecard import polarity_warning
     from leaderboard.reports import entry_report
 
-    asked = Asked()
+    counter = UnitCounter()
     folder = None
     if until_width is None:
         folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
@@ -344,29 +355,29 @@ def _evaluated(
                 task,
                 out,
                 until_width=until_width,
-                judge=candidate.work.judge,
-                progress=asked.counting(progress),
+                judge=candidate.backend.judge,
+                progress=counter.counting(progress),
             )
-        folder, entry, verdicts = _saved(out, result), result.entry, result.frame()
-    page = folder / _REPORT
+        folder, entry, verdicts = _save(out, result), result.entry, result.frame()
+    report = folder / _REPORT
     if warning := polarity_warning(verdicts, labels, task):
         info(f"Warning: {warning}")
-    if not page.is_file():
-        entry_report.write(page, entry, verdicts, suite)
+    if not report.is_file():
+        entry_report.write(report, entry, verdicts, suite)
     if not quiet:
         show(entry)
     if until_width is not None:
-        (info if quiet else show_text)(asked.told(entry, until_width))
+        (info if quiet else show_text)(counter.summary(entry, until_width))
     if not quiet:
-        info(f"report: {page}\n")
+        info(f"report: {report}\n")
     return entry, folder
 
 
-def _saved(out: Path, result: Result) -> Path:
-    """Write an entry; one that was stopped early lies apart: it takes no place of a whole one."""
+def _save(out: Path, result: Result) -> Path:
+    """Write an entry; one that was stopped early goes to a folder of its own."""
     from harness.entries import store
 
     root = out if result.entry.complete else out / ".partial"
-    # What lies there is always of the entry beside it.
+    # A report must be of the entry beside it.
     (root / result.entry.path / _REPORT).unlink(missing_ok=True)
     return store.write(root, result.entry, result.verdicts)

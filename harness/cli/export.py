@@ -50,19 +50,21 @@ def export(
         raise BadInput(
             "--source-name says who tells of the result; say where it can be read, too: --source-url"
         )
-    folder, *others = store.find_all([entry])
-    if others:
-        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    folder, *other_folders = store.find_all([entry])
+    if other_folders:
+        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
-    if wrong := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
+    if problems := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
         raise NotValid(
-            one_line(f"{folder}: {wrong[0]}; for all that is wrong: goodenough validate {quote(str(folder))}")
+            one_line(
+                f"{folder}: {problems[0]}; for all that is wrong: goodenough validate {quote(str(folder))}"
+            )
         )
     record, source = store.read(folder), exports.Source(source_name, source_url)
     if form == "every-eval-ever":
-        told = exports.every_eval_ever(record, source, created=int(time.time()))
-        click.echo(json.dumps(told, indent=2))
+        evaluation = exports.every_eval_ever(record, source, created=int(time.time()))
+        click.echo(json.dumps(evaluation, indent=2))
         return
     content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
     click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=is_utf8()), nl=False)

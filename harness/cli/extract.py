@@ -157,11 +157,11 @@ def extract(
 
     searches = _searches(search_name, repetitions, bands)
     task = tasks.find(task_name)
-    with engine.at_work(opening) as work:
+    with engine.backend(opening) as backend:
         clips = open_corpus(corpus, task, split=split, limit=limit)
         if clips.choice is not None:
             info(clips.choice)
-        classifier = work.open(opening.resolve(model))
+        classifier = backend.open(opening.resolve(model))
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
         with progress_bar(f"{classifier.ref.repo_id} on {task.name}", len(clips), "queries") as step:
             record = build_reference.add(
@@ -170,7 +170,7 @@ def extract(
                 sets=Sets(max_signals, contrastive),
                 draws=Draws(seed, draws),
                 masks_only=masks_only,
-                engine=work.extract,
+                engine=backend.extract,
                 progress=step,
             )
     for note in clips.notes():
@@ -181,10 +181,10 @@ def extract(
     for count in record.counts:
         degenerate = f", {count.n_degenerate} of them degenerate" if count.n_degenerate else ""
         info(f"{count.family}: {plural(count.n_signals, 'signal')}{degenerate}")
-    for found in record.sets:
-        info(f"{found.family}: {plural(found.n_sets, f'{found.kind} set')}")
-    for skipped in record.skipped:
-        info(f"skipped {skipped.clip_id}: {skipped.why}")
+    for set_count in record.sets:
+        info(f"{set_count.family}: {plural(set_count.n_sets, f'{set_count.kind} set')}")
+    for skip in record.skipped:
+        info(f"skipped {skip.clip_id}: {skip.why}")
     info(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
 
 
@@ -197,46 +197,46 @@ _OF_ONE_MODEL = (
 
 
 def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None:
-    """One model and what it needs, or a recipe, which says all that itself."""
+    """Require either one model with its options, or a recipe without them."""
     from click.core import ParameterSource
 
     from harness.errors import BadInput
 
-    named = {parameter.name: parameter for parameter in context.command.params}
-    given = {name for name in named if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    parameters = {parameter.name: parameter for parameter in context.command.params}
+    names = {name for name in parameters if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if recipe is None:
         for name in _OF_A_RECIPE:
-            if name in given:
-                raise BadInput(f"{named[name].opts[0]} is of a recipe; name one with --recipe")
+            if name in names:
+                raise BadInput(f"{parameters[name].opts[0]} is of a recipe; name one with --recipe")
         for name in ("model", "task_name", "corpus"):
-            if name not in given:
+            if name not in names:
                 hint = "'MODEL'" if name == "model" else None
-                raise click.MissingParameter(ctx=context, param=named[name], param_hint=hint)
+                raise click.MissingParameter(ctx=context, param=parameters[name], param_hint=hint)
         return
     for name in _OF_ONE_MODEL:
-        if name in given:
-            shown = "MODEL" if name == "model" else named[name].opts[0]
+        if name in names:
+            label = "MODEL" if name == "model" else parameters[name].opts[0]
             raise BadInput(
-                f"{shown} goes with one model, and --recipe {recipe} says all that itself; leave one of the"
+                f"{label} goes with one model, and --recipe {recipe} says all that itself; leave one of the"
                 " two out, or change a copy of the recipe"
             )
 
 
 def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
-    """The search asked for, or the usual ones."""
+    """The search by its name, or the default ones."""
     from harness.errors import BadInput, likely
     from harness.extract import DEFAULT, SEARCHES
     from harness.extract.responsibility import Responsibility
 
     if name is not None and name not in SEARCHES:
         raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}{likely(name, SEARCHES)}")
-    chosen = [SEARCHES[each] for each in ((name,) if name else DEFAULT)]
-    changes = {"repetitions": repetitions, "n_bands": bands}
+    searches = [SEARCHES[n] for n in ((name,) if name else DEFAULT)]
+    settings = {"repetitions": repetitions, "n_bands": bands}
     for option, value in (("--repetitions", repetitions), ("--bands", bands)):
-        if value is not None and not any(isinstance(search, Responsibility) for search in chosen):
+        if value is not None and not any(isinstance(search, Responsibility) for search in searches):
             raise BadInput(f"{option} is of the search responsibility, not of {name}")
-    changed: dict[str, Any] = {k: None if v == "all" else v for k, v in changes.items() if v is not None}
+    changes: dict[str, Any] = {k: None if v == "all" else v for k, v in settings.items() if v is not None}
     return [
-        dataclasses.replace(search, **changed) if isinstance(search, Responsibility) else search
-        for search in chosen
+        dataclasses.replace(search, **changes) if isinstance(search, Responsibility) else search
+        for search in searches
     ]

@@ -37,16 +37,16 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
     from harness.errors import BadInput
 
     held_back.task(task)
-    if shared := shared_clips(held_back, public, task):
+    if clip_ids := shared_clips(held_back, public, task):
         raise BadInput(
-            f"{held_back.name} and {public.name} share {plural(len(shared), f'{task} clip')}, as {shared[0]}:"
-            " signals that are held back have no clip in common with those that are public"
+            f"{held_back.name} and {public.name} share {plural(len(clip_ids), f'{task} clip')}, as"
+            f" {clip_ids[0]}: signals that are held back have no clip in common with those that are public"
         )
-    ours, theirs = (
+    public_references, private_references = (
         {(r.model, tuple((c.family, c.bands) for c in r.counts)) for r in suite.references(task)}
         for suite in (public, held_back)
     )
-    if not ours & theirs:
+    if not public_references & private_references:
         raise BadInput(
             f"{held_back.name} and {public.name} have no reference of {task} in common whose signals were"
             " extracted alike; give the two datasets that one goodenough publish --hold-back made"
@@ -92,13 +92,13 @@ def lifts_as_json(lifts: LiftComparison | None, signals: DatasetRef) -> dict[str
 
 
 def with_held_back(
-    outcomes: Sequence[Outcome], desk: VerificationSession, suite: Suite, *, no_write: bool
+    outcomes: Sequence[Outcome], session: VerificationSession, suite: Suite, *, no_write: bool
 ) -> list[Outcome]:
-    """Ask the models of entries that hold the held-back signals, too, and write what came of it.
+    """Evaluate the models of entries that hold on the held-back signals, too, and write the records.
 
     Args:
         outcomes: of `verify`; those that do not hold are left as they are.
-        desk: what the user named.
+        session: what the user named.
         suite: the held-back signals.
         no_write: write no record, and heed none that is there.
     """
@@ -106,26 +106,26 @@ def with_held_back(
     from harness.entries import held_back as records
     from harness.errors import BadInput
 
-    done = []
+    new_outcomes = []
     for outcome in outcomes:
         if outcome.verification is None or not outcome.verification.holds:
-            done.append(outcome)
+            new_outcomes.append(outcome)
             continue
         folder = Path(outcome.path)
         try:
-            record = _record(folder, desk, suite, no_write)
+            record = _record(folder, session, suite, no_write)
         except BadInput as error:
-            refused = not isinstance(error, Unavailable)
-            done.append(dataclasses.replace(outcome, refusal=str(error), possible=refused))
+            possible = not isinstance(error, Unavailable)
+            new_outcomes.append(dataclasses.replace(outcome, refusal=str(error), possible=possible))
             continue
         if not no_write:
             records.write(folder, record)
-        done.append(dataclasses.replace(outcome, held_back=record))
-    return done
+        new_outcomes.append(dataclasses.replace(outcome, held_back=record))
+    return new_outcomes
 
 
-def _record(folder: Path, desk: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
-    """What the model of an entry makes of the held-back signals; not asked again where it is known."""
+def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
+    """The record of an entry on the held-back signals; not computed again where it exists."""
     import shutil
 
     from harness.dataset.parquet_io import sha256_of
@@ -135,18 +135,18 @@ def _record(folder: Path, desk: VerificationSession, suite: Suite, no_write: boo
     from harness.submit.replay import measure_held_back
 
     entry = store.read(folder)
-    before = None if no_write else held_back.read(folder)
-    require_held_back(desk.suite_of(entry), suite, entry.task)
-    if before is not None and before.signals.sha256 == suite.ref(entry.task).sha256:
-        return before
-    checkpoint = desk.checkpoint_of(entry)
-    desk.machine(suite, suite.task(entry.task), checkpoint)
-    classifier = desk.open(checkpoint, entry)
-    # Answers of this entry and no other: a kill costs only what was not answered.
-    work = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
+    previous_record = None if no_write else held_back.read(folder)
+    require_held_back(session.suite_of(entry), suite, entry.task)
+    if previous_record is not None and previous_record.signals.sha256 == suite.ref(entry.task).sha256:
+        return previous_record
+    checkpoint = session.checkpoint_of(entry)
+    session.machine(suite, suite.task(entry.task), checkpoint)
+    classifier = session.open(checkpoint, entry)
+    # A folder for this entry alone: after a kill, the answers so far are used.
+    answers_folder = cache() / "held-back" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on held-back {entry.task}") as progress:
-        record = measure_held_back(folder, suite, classifier, out=work, progress=progress)
-    shutil.rmtree(work, ignore_errors=True)
+        record = measure_held_back(folder, suite, classifier, out=answers_folder, progress=progress)
+    shutil.rmtree(answers_folder, ignore_errors=True)
     if record is None:
         raise BadInput(f"no reference of {suite.name} counts in both lifts: too few signals are held back")
     info(f"{folder}: asked the held-back signals of {suite.name}")

@@ -26,8 +26,8 @@ def invalidate(entry: Path, author: str, reason: str) -> None:
     from harness.entries import notices, store
     from harness.errors import BadInput
 
-    folder, *others = store.find_all([entry])
-    if others:
-        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    folder, *other_folders = store.find_all([entry])
+    if other_folders:
+        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     click.echo(str(notices.invalidate(folder, author, reason)))
     info("Commit it; the board says it from its next build on.")

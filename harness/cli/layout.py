@@ -1,6 +1,6 @@
-"""Rows of a mark, a name and a text, laid out for the terminal at hand.
+"""Rows of a mark, a name and a text, laid out for the width of the terminal.
 
-Text is wrapped at the width of a terminal, but a word is never cut: what is to be copied stands whole.
+Text is wrapped at the width of a terminal, but a word is never cut, so that it can be copied.
 In a pipe each row is one line, unless COLUMNS says otherwise.
 
 Public: Row, print_rows, width.
@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-_LEAST = 30
-"""Columns of text beside its name, at least; with fewer it stands below."""
+_MIN_COLUMNS = 30
+"""Fewest columns for the text beside its name; with fewer it goes below."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing to say."""
+    """A row of the list."""
 
     mark: str
     """Word in the margin, or nothing."""
@@ -42,30 +42,30 @@ def print_rows(title: str, rows: Sequence[Row], end: str, command: str) -> None:
     console = Console()
     columns = width(sys.stdout)
     margin = max(len(row.mark) for row in rows) + 2
-    beside = margin + max(len(row.name) for row in rows) + 2
+    text_column = margin + max(len(row.name) for row in rows) + 2
 
-    def say(line: Text) -> None:
+    def print_line(line: Text) -> None:
         console.print(line, soft_wrap=True)
 
-    say(Text(title, "bold"))
+    print_line(Text(title, "bold"))
     for row in rows:
         head = Text.assemble((row.mark.ljust(margin), row.style), row.name)
-        room = None if columns is None else columns - beside
+        text_width = None if columns is None else columns - text_column
         longest = max(map(len, row.text.split()), default=0)
-        if room is None or (room >= _LEAST and longest <= room):
-            indent, (first, *others) = beside, _wrapped(row.text, room)
-            say(Text.assemble(head, " " * (indent - len(head)), first))
+        if text_width is None or (text_width >= _MIN_COLUMNS and longest <= text_width):
+            indent, (first, *rest) = text_column, _wrap(row.text, text_width)
+            print_line(Text.assemble(head, " " * (indent - len(head)), first))
         else:
-            indent, others = margin, _wrapped(row.text, columns and columns - margin)
-            say(head)
-        for line in others:
-            say(Text(" " * indent + line))
+            indent, rest = margin, _wrap(row.text, columns and columns - margin)
+            print_line(head)
+        for line in rest:
+            print_line(Text(" " * indent + line))
     if columns is None or len(end) + 1 + len(command) <= columns:
         lines = [f"{end} {command}".rstrip()]
     else:
-        lines = [*_wrapped(end, columns), *([f"  {command}"] if command else [])]
+        lines = [*_wrap(end, columns), *([f"  {command}"] if command else [])]
     for line in lines:
-        say(Text(line))
+        print_line(Text(line))
 
 
 def width(stream: IO[str]) -> int | None:
@@ -75,7 +75,7 @@ def width(stream: IO[str]) -> int | None:
     return None
 
 
-def _wrapped(text: str, columns: int | None) -> list[str]:
+def _wrap(text: str, columns: int | None) -> list[str]:
     if columns is None:
         return [text]
     return textwrap.wrap(text, max(1, columns), break_long_words=False, break_on_hyphens=False) or [""]

@@ -1,6 +1,6 @@
 """`goodenough leaderboard`: the static site of all entries, built or built and served, and the app.
 
-Convention: data goes to stdout (the path of the site, or the ranking as JSON), talk to stderr.
+Convention: data goes to stdout (the path of the site, or the ranking as JSON), messages to stderr.
 
 Public: leaderboard.
 """
@@ -43,7 +43,7 @@ _SIGNALS = click.option(
 _WIDTH = 0.1
 """Of a try in the app, if not given."""
 
-_TOLD = 25
+_MAX_ROWS = 25
 """Rows of a ranking that a terminal is shown."""
 
 
@@ -73,8 +73,8 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
     """
     from leaderboard.board import ranking as table
 
-    board, index = _built(submissions, signals, out, entries_url)
-    _tell(board)
+    board, index = _build(submissions, signals, out, entries_url)
+    _print_rankings(board)
     click.echo(json.dumps({"rankings": table.as_json(board)}, indent=2) if as_json else str(index))
 
 
@@ -147,8 +147,8 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
             f"cannot listen on port {port}: {error.strerror}; choose another with --port"
         ) from None
     with server:
-        board, _ = _built(submissions, signals, out)
-        _tell(board)
+        board, _ = _build(submissions, signals, out)
+        _print_rankings(board)
         click.echo(f"http://127.0.0.1:{server.server_port}/")
         click.echo("Ctrl-C ends it.", err=True)
         try:
@@ -198,30 +198,30 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
     from leaderboard.app.try_model import AppState, Limits
 
     suite, on_space = open_suite(signals), "SPACE_ID" in os.environ
-    named = None if Path(submissions).exists() else split(submissions)
+    parts = None if Path(submissions).exists() else split(submissions)
     board = _board(_entries(submissions), suite)
-    shelf = AppState(
+    state = AppState(
         board=board,
         suite=suite,
-        submissions_name=named[0] if named else None,
+        submissions_name=parts[0] if parts else None,
         on_space=public or on_space,
         cache=root.cache(),
     )
 
-    # Opening gradio takes seconds: what is wrong with the entries is said before.
+    # Importing gradio takes seconds: problems of the entries are reported before.
     from leaderboard.app import app
 
-    # Whoever ends a Space or a service sends this one; it ends the app as Ctrl-C does, and nothing stays.
+    # Spaces and services are stopped by SIGTERM; it ends the app as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def announce(address: str) -> None:
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    app.serve(shelf, port, announce, Limits(width=until_width), here=not on_space)
+    app.serve(state, port, announce, Limits(width=until_width), here=not on_space)
 
 
-def _built(
+def _build(
     submissions: str, signals: str | None, out: Path, entries_url: str | None = None
 ) -> tuple[Board, Path]:
     from leaderboard.site import builder
@@ -235,7 +235,7 @@ def _built(
 
 
 def _board(folder: Path, suite: Suite) -> Board:
-    """The board of what is valid; a line for each entry that is not."""
+    """The board of the valid entries; prints a line for each other one."""
     from harness.entries import store
     from harness.starter import root
     from leaderboard.board import ranking as table
@@ -250,7 +250,7 @@ def _board(folder: Path, suite: Suite) -> Board:
     return board
 
 
-def _address(submissions: str, given: str | None) -> str | None:
+def _address(submissions: str, entries_url: str | None) -> str | None:
     """Where entries can be read: as given, or in the Hub dataset that they come from."""
     import re
 
@@ -258,21 +258,21 @@ def _address(submissions: str, given: str | None) -> str | None:
     from harness.hub.repository import split
     from harness.submit import pull_request
 
-    if given is not None:
-        if not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%@+-]+)*/?", given, re.ASCII):
+    if entries_url is not None:
+        if not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%@+-]+)*/?", entries_url, re.ASCII):
             raise BadInput(
-                f"--entries-url {given!r} is no plain https address; "
+                f"--entries-url {entries_url!r} is no plain https address; "
                 "expected one such as https://github.com/org/name/tree/main/submissions"
             )
-        return given.rstrip("/")
-    named = None if Path(submissions).exists() else split(submissions)
-    if named is None:
+        return entries_url.rstrip("/")
+    parts = None if Path(submissions).exists() else split(submissions)
+    if parts is None:
         return None
-    return f"https://huggingface.co/datasets/{named[0]}/tree/{named[1] or 'main'}/{pull_request.FOLDER}"
+    return f"https://huggingface.co/datasets/{parts[0]}/tree/{parts[1] or 'main'}/{pull_request.FOLDER}"
 
 
 def _entries(submissions: str) -> Path:
-    """The folder of entries, which is fetched where it is one of the Hub."""
+    """The folder of entries; fetched if it is on the Hub."""
     from harness.hub.repository import split
     from harness.submit import pull_request
     from leaderboard.board import entries
@@ -285,7 +285,7 @@ def _entries(submissions: str) -> Path:
     return folder
 
 
-def _tell(board: Board) -> None:
+def _print_rankings(board: Board) -> None:
     """Each current ranking on stderr, in the columns that fit a terminal."""
     from harness.cli.tables import Column, Row, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC
@@ -295,22 +295,22 @@ def _tell(board: Board) -> None:
     from leaderboard.board.matrix import short_names
     from leaderboard.formatting import interval, text
 
-    tell = functools.partial(show_text, err=True)
+    print_text = functools.partial(show_text, err=True)
     by_key = {column.key: column for column in BOARD}
-    lift, further = by_key["lift"], ("placement", "transfer", "swap")
+    lift, other_keys = by_key["lift"], ("placement", "transfer", "swap")
     columns = (
         *(Column("Rank"), Column("Model", folds=True), Column("Lift"), Column("95 % interval", 1)),
         *(Column("Placement", 4), Column("Transfer", 2), Column("Swap", 3)),
     )
     for ranking in board.current:
         if not ranking.all_rows and not ranking.anchors:
-            tell(f"{ranking.task}: no entries on these signals yet.")
+            print_text(f"{ranking.task}: no entries on these signals yet.")
             continue
         rows = []
         names = short_names([row.entry.model for row in ranking.all_rows])
-        for row in ranking.all_rows[:_TOLD]:
+        for row in ranking.all_rows[:_MAX_ROWS]:
             name = names[row.entry.model] + (" *" if row.reference else "")
-            numbers = [text(by_key[key].read(row), by_key[key].kind) for key in further]
+            numbers = [text(by_key[key].read(row), by_key[key].kind) for key in other_keys]
             estimate = lift.read(row)
             bounds = interval(estimate, lift.kind) if isinstance(estimate, Estimate) else ""
             cells = (text(row.rank, "count"), name, text(estimate, lift.kind), bounds, *numbers)
@@ -319,16 +319,18 @@ def _tell(board: Board) -> None:
             rows[-1] = replace(rows[-1], ends_section=True)
         for anchor in ranking.anchors:
             rates = anchor.score.rates
-            numbers = [text(getattr(rates, key), by_key[key].kind) for key in further]
+            numbers = [text(getattr(rates, key), by_key[key].kind) for key in other_keys]
             cells = ("", anchor.name, text(rates.lift, lift.kind), interval(rates.lift, lift.kind), *numbers)
             rows.append(Row(cells, "italic"))
         show_table(ranking.task, columns, rows, err=True)
-        tell(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked.")
+        print_text(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked.")
         if ranking.synthetic:
-            tell(SYNTHETIC)
-        if len(ranking.all_rows) > _TOLD:
-            tell(f"and {len(ranking.all_rows) - _TOLD:,} more")
+            print_text(SYNTHETIC)
+        if len(ranking.all_rows) > _MAX_ROWS:
+            print_text(f"and {len(ranking.all_rows) - _MAX_ROWS:,} more")
     for task in board.tasks:
         if board.current_of(task) is None:
-            tell(f"{task}: {board.stale(task)[0].note}")
-    tell("* a reference: one of the models whose signals are judged; its rates are means over the others.")
+            print_text(f"{task}: {board.stale(task)[0].note}")
+    print_text(
+        "* a reference: one of the models whose signals are judged; its rates are means over the others."
+    )

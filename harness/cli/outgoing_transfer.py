@@ -41,13 +41,13 @@ def outgoing(
     task: Task,
     judges: Sequence[Checkpoint],
     search: str,
-    place: Path,
+    folder: Path,
     opening: ModelOptions,
-    work: Backend,
+    backend: Backend,
 ) -> dict[str, Cell]:
     """Extract the candidate's signals from the clips of a suite and let the references judge them.
 
-    Everything is kept below `place`, a signals folder of its own, and continued from there.
+    Everything is written below `folder`, a signals folder; a run that was cut off continues there.
 
     Args:
         classifier: the candidate.
@@ -56,12 +56,12 @@ def outgoing(
         task: the task.
         judges: the references.
         search: name of the search.
-        place: the folder.
+        folder: the signals folder.
         opening: how models are opened.
-        work: what opens models, and has them extract and judge.
+        backend: opens and runs models.
 
     Returns:
-        By repo_id of a reference: how it takes to the candidate's signals.
+        By repo_id of a reference: its rates on the candidate's signals.
     """
     from harness.dataset.suites import load
     from harness.entries import store
@@ -72,29 +72,32 @@ def outgoing(
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
         build_reference.add(
-            *(classifier, labels, task, corpus, searches, place),
+            *(classifier, labels, task, corpus, searches, folder),
             masks_only=True,
-            engine=work.extract,
+            engine=backend.extract,
             progress=step,
         )
-    own = load(str(place))
-    folders = [evaluate_cached(judge, own, task, place / "verdicts", None, opening, work) for judge in judges]
-    entries = [store.read(folder) for folder in folders]
-    found = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
-    _write(place / "outgoing.json", found)
-    return found
+    own_suite = load(str(folder))
+    entry_folders = [
+        evaluate_cached(judge, own_suite, task, folder / "verdicts", None, opening, backend)
+        for judge in judges
+    ]
+    entries = [store.read(entry_folder) for entry_folder in entry_folders]
+    cells = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
+    _write(folder / "outgoing.json", cells)
+    return cells
 
 
 def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str:
-    some = clips[:_PILOT]
-    classifier.logits([some[0].waveform], some[0].sample_rate_hz)
-    started = time.monotonic()
-    classifier.logits([clip.waveform for clip in some], some[0].sample_rate_hz)
-    seconds = (time.monotonic() - started) / len(some) * _QUERIES[search] * len(clips)
-    spent = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
+    pilot = clips[:_PILOT]
+    classifier.logits([pilot[0].waveform], pilot[0].sample_rate_hz)
+    start_time = time.monotonic()
+    classifier.logits([clip.waveform for clip in pilot], pilot[0].sample_rate_hz)
+    seconds = (time.monotonic() - start_time) / len(pilot) * _QUERIES[search] * len(clips)
+    duration = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
     return (
-        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, some {spent} on"
-        " this device; models differ."
+        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, some {duration}"
+        " on this device; models differ."
     )
 
 
@@ -107,9 +110,9 @@ def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
     return Corpus(suite.name, suite.commit, None, [row(clip) for clip in clips])
 
 
-def _write(path: Path, found: dict[str, Cell]) -> None:
+def _write(path: Path, cells: dict[str, Cell]) -> None:
     from harness.journal import replace_file
     from harness.schemas import to_json
 
-    content = {name: json.loads(to_json(cell)) for name, cell in found.items()}
+    content = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
     replace_file(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -1,6 +1,6 @@
-"""How far work is, on stderr: a bar where it is a terminal, elsewhere one plain line every 30 seconds.
+"""Progress on stderr: a bar on a terminal, elsewhere one plain line every 30 seconds.
 
-Work of less than that says nothing to a pipe. With GOODENOUGH_PROGRESS=lines a pipe is told every second.
+Shorter work prints nothing to a pipe. With GOODENOUGH_PROGRESS=lines there is a line every second.
 
 Public: progress_bar, progress_bars, live_table, waiting, duration.
 """
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 """Between two lines."""
 
-_LOOK = 1.0
-"""Seconds between two looks at the estimates, and between two lines where they are asked for."""
+_INTERVAL = 1.0
+"""Seconds between two updates of the estimates, and between two lines with GOODENOUGH_PROGRESS=lines."""
 
 _LINES = "GOODENOUGH_PROGRESS"
-"""Variable that asks for lines."""
+"""Environment variable that asks for lines."""
 
-_MARKS = 10
+_MAX_MARKS = 10
 """Lines over which a rate is taken: it follows work that gets slower."""
 
 
 class _Pace:
-    """What is done of some work, and how fast it goes.
+    """Counts steps, and measures their rate.
 
-    Rates count from the first report on: that one may tell of what an earlier run did.
+    Rates count from the first report on, which may include what an earlier run did.
     """
 
     def __init__(self, title: str, total: int | None, unit: str, steps: str = "") -> None:
@@ -56,8 +56,8 @@ class _Pace:
         self.title, self.total, self.note = title, total, ""
         self._unit, self._steps = unit, steps
         self._n_done = self._n_extra = 0
-        self._started = time.monotonic()
-        self._marks: deque[tuple[float, int, int]] = deque(maxlen=_MARKS)
+        self._start_time = time.monotonic()
+        self._marks: deque[tuple[float, int, int]] = deque(maxlen=_MAX_MARKS)
 
     @property
     def is_done(self) -> bool:
@@ -65,11 +65,11 @@ class _Pace:
         return self.total is not None and self._n_done >= self.total
 
     def step(self, n_done: int, n_extra: int) -> None:
-        """Take in what was done since the last call."""
+        """Add what was done since the last call."""
         self._n_done += n_done
         self._n_extra += n_extra
         if not self._marks:
-            self._mark()
+            self._add_mark()
 
     def rate(self) -> str:
         """Units a second since the oldest mark, in words; empty where none are known."""
@@ -77,27 +77,27 @@ class _Pace:
         return f"{_number(n_extra / seconds)} {self._unit}/s" if seconds and n_extra else ""
 
     def line(self) -> str:
-        """How far it is, how fast it goes and when it will be done."""
+        """Steps done, rate and remaining time."""
         seconds, n_done, _ = self._since()
         parts = [f"{self.title}: {self._so_far()}", self.rate()]
         if self.total is not None and n_done and not self.is_done:
             parts.append(f"{duration((self.total - self._n_done) * seconds / n_done)} left")
-        self._mark()
+        self._add_mark()
         return ", ".join(part for part in (*parts, self.note) if part)
 
     def _so_far(self) -> str:
         if self.total is None:
-            return f"{duration(time.monotonic() - self._started)} so far"
+            return f"{duration(time.monotonic() - self._start_time)} so far"
         return f"{self._n_done:,} of {self.total:,}{self._steps and f' {self._steps}'}"
 
     def _since(self) -> tuple[float, int, int]:
         """Seconds, steps and units since the oldest mark."""
         if not self._marks:
             return 0.0, 0, 0
-        at, n_done, n_extra = self._marks[0]
-        return time.monotonic() - at, self._n_done - n_done, self._n_extra - n_extra
+        time_of_mark, n_done, n_extra = self._marks[0]
+        return time.monotonic() - time_of_mark, self._n_done - n_done, self._n_extra - n_extra
 
-    def _mark(self) -> None:
+    def _add_mark(self) -> None:
         self._marks.append((time.monotonic(), self._n_done, self._n_extra))
 
 
@@ -114,28 +114,28 @@ def _number(value: float) -> str:
 
 
 @contextmanager
-def _told(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
-    """A line for each of some work every now and then, and one at the end where there was any."""
-    every = _LOOK if os.environ.get(_LINES) == "lines" else SECONDS
-    ended, any_line = threading.Event(), False
+def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
+    """Print a line for each counter at intervals, and one at the end if there was any."""
+    interval = _INTERVAL if os.environ.get(_LINES) == "lines" else SECONDS
+    stop, any_line = threading.Event(), False
 
-    def tell() -> None:
+    def run() -> None:
         nonlocal any_line
-        while not ended.wait(every):
+        while not stop.wait(interval):
             for pace in paces():
                 if not pace.is_done:
                     any_line = True
                     info(pace.line())
 
-    thread = threading.Thread(target=tell, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        stop.set()
         thread.join()
         for pace in paces():
-            if pace.is_done and (any_line or every == _LOOK):
+            if pace.is_done and (any_line or interval == _INTERVAL):
                 info(pace.line())
 
 
@@ -150,7 +150,7 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
     """
     console, pace = _console(), _Pace(description, total, unit)
     if not console.is_terminal:
-        with _told(lambda: [pace]):
+        with _print_lines(lambda: [pace]):
             yield pace.step
         return
     with _bar(console) as bar:
@@ -175,7 +175,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         return paces.setdefault(part, _Pace(part, total, "steps"))
 
     if not console.is_terminal:
-        with _told(lambda: list(paces.values())[-1:]):
+        with _print_lines(lambda: list(paces.values())[-1:]):
             yield lambda part, n_done, total: pace_of(part, total).step(n_done, n_done)
         return
     with _bar(console, transient=True) as bar:
@@ -192,10 +192,10 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def waiting(title: str) -> Iterator[None]:
-    """Work whose end is not known: a bar that moves, or lines that say how long it has taken."""
+    """Work of unknown length: a moving bar, or lines with the elapsed time."""
     console, pace = _console(), _Pace(title, None, "")
     if not console.is_terminal:
-        with _told(lambda: [pace]):
+        with _print_lines(lambda: [pace]):
             yield
         return
     with _bar(console, transient=True) as bar:
@@ -205,21 +205,21 @@ def waiting(title: str) -> Iterator[None]:
 
 @contextmanager
 def live_table(title: str) -> Iterator[Progress]:
-    """A bar over a table of estimates, or lines with the lift as it stands.
+    """A bar over a table of estimates, or lines with the current lift.
 
     Yields:
-        What `runner.evaluate` tells its progress.
+        The progress callback for `runner.evaluate`.
     """
     from rich.console import Group
     from rich.live import Live as Screen
 
-    console, pace, looked = _console(), _Pace(title, None, "units", "units"), 0.0
+    console, pace, last_update = _console(), _Pace(title, None, "units", "units"), 0.0
 
-    def due(live: RunningScore | None) -> bool:
-        nonlocal looked
-        if live is None or time.monotonic() - looked < _LOOK:
+    def is_due(score: RunningScore | None) -> bool:
+        nonlocal last_update
+        if score is None or time.monotonic() - last_update < _INTERVAL:
             return False
-        looked = time.monotonic()
+        last_update = time.monotonic()
         return True
 
     def count(n: int, total: int) -> None:
@@ -228,23 +228,23 @@ def live_table(title: str) -> Iterator[Progress]:
 
     if not console.is_terminal:
 
-        def quiet_step(n: int, total: int, live: RunningScore | None) -> None:
+        def quiet_step(n: int, total: int, score: RunningScore | None) -> None:
             count(n, total)
-            if live is not None and due(live):
-                pace.note = _lift(live.now())
+            if score is not None and is_due(score):
+                pace.note = _lift(score.now())
 
-        with _told(lambda: [pace]):
+        with _print_lines(lambda: [pace]):
             yield quiet_step
         return
     bar = _bar(console)
     row = bar.add_task(title, total=None, rate="")
     with Screen(bar, console=console, refresh_per_second=4) as screen:
 
-        def step(n: int, total: int, live: RunningScore | None) -> None:
+        def step(n: int, total: int, score: RunningScore | None) -> None:
             count(n, total)
             bar.update(row, advance=n, total=total, rate=pace.rate())
-            if live is not None and due(live):
-                screen.update(Group(bar, _estimates(live.now(), console.width)))
+            if score is not None and is_due(score):
+                screen.update(Group(bar, _estimates(score.now(), console.width)))
 
         yield step
 
@@ -263,18 +263,18 @@ def _bar(console: Console, *, transient: bool = False) -> Bar:
     return Progress(*columns, rate, TimeRemainingColumn(), console=console, transient=transient)
 
 
-def _lift(now: Snapshot) -> str:
+def _lift(snapshot: Snapshot) -> str:
     from leaderboard.formatting import interval, text
 
-    lift = now.lift
+    lift = snapshot.lift
     return "" if lift.value is None else f"lift {text(lift, 'difference')} ({interval(lift, 'difference')})"
 
 
-_WIDE = 60
-"""Columns from which on a terminal has room for the number of clips beside the estimates."""
+_MIN_WIDTH = 60
+"""Columns of a terminal that are needed for the number of clips beside the estimates."""
 
 
-def _estimates(now: Snapshot, width: int) -> Any:
+def _estimates(snapshot: Snapshot, width: int) -> Any:
     from rich.table import Table
 
     from leaderboard.formatting import Kind, interval, text
@@ -282,7 +282,7 @@ def _estimates(now: Snapshot, width: int) -> Any:
     table = Table.grid(padding=(0, 2))
     kinds: dict[str, Kind] = {"transfer": "rate", "swap": "rate", "lift": "difference"}
     for name, kind in kinds.items():
-        estimate = getattr(now, name)
-        clips = [plural(now.n_clips, "clip")] if width >= _WIDE else []
+        estimate = getattr(snapshot, name)
+        clips = [plural(snapshot.n_clips, "clip")] if width >= _MIN_WIDTH else []
         table.add_row(name, text(estimate, kind), interval(estimate, kind), *clips)
     return table

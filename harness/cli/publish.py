@@ -10,7 +10,7 @@ import click
 
 from harness.cli.common import command_line, info
 from harness.cli.progress import progress_bar
-from harness.cli.publishable import Target, cards_by_task, examined, of_the_hub, require_nothing_against
+from harness.cli.publishable import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
 
@@ -84,41 +84,44 @@ def publish(
         targets = [Target(suite, to, private)]
     else:
         targets = _targets(_split(suite, share, seed or 0), to, private, private_to)
-    known = [examined(target, licence, masks_only) for target in targets]
-    texts, bad = cards_by_task(cards, list(suite.task_names))
+    checks = [check_target(target, licence, masks_only) for target in targets]
+    texts, input_problems = cards_by_task(cards, list(suite.task_names))
     if to is not None:
-        bad += of_the_hub(folder, targets, tag)
-    require_nothing_against(folder, [line for lines, _ in known for line in lines], bad)
+        input_problems += hub_problems(folder, targets, tag)
+    require_no_problems(folder, [line for lines, _ in checks for line in lines], input_problems)
     for task in suite.tasks:
         if task.name not in texts:
             info(
                 f"{task.name}: no data card given with --card; its corpus is named in the README, and no more"
             )
-    forms = [
-        _prepared(target, entries, texts, licence, masks_only)
-        for target, (_, entries) in zip(targets, known, strict=True)
+    prepared_targets = [
+        _prepare(target, entries, texts, licence, masks_only)
+        for target, (_, entries) in zip(targets, checks, strict=True)
     ]
-    for prepared in forms:
-        info(f"{prepared.root}: {plural(len(prepared.files), 'file')}, {prepared.n_bytes / 1e6:,.1f} MB")
+    for p in prepared_targets:
+        info(f"{p.root}: {plural(len(p.files), 'file')}, {p.n_bytes / 1e6:,.1f} MB")
     if to is None:
         prepared_folders: list[dict[str, object]] = [
-            {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in forms
+            {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in prepared_targets
         ]
         _print(prepared_folders, "folder", as_json)
         info(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
-    # What is held back goes first: once the public suite is there, so is what it is compared to.
-    sent = [_pushed(p, t.to or "", t.private, tag) for p, t in zip(forms[::-1], targets[::-1], strict=True)]
-    published: list[dict[str, object]] = [
-        {"published": f"{target.to}@{commit}", "tag": name}
-        for target, (commit, name) in zip(targets, sent[::-1], strict=True)
+    # The held-back suite is pushed first, so that it exists once the public one does.
+    commits = [
+        _push(p, t.to or "", t.private, tag)
+        for p, t in zip(prepared_targets[::-1], targets[::-1], strict=True)
     ]
-    _print(published, "published", as_json)
-    pinned = published[0]["published"]
-    beside = "" if share is None else f" --held-back {published[1]['published']}"
+    publications: list[dict[str, object]] = [
+        {"published": f"{target.to}@{commit}", "tag": name}
+        for target, (commit, name) in zip(targets, commits[::-1], strict=True)
+    ]
+    _print(publications, "published", as_json)
+    revision = publications[0]["published"]
+    held_back_option = "" if share is None else f" --held-back {publications[1]['published']}"
     info(
-        f"Tag {published[0]['tag']}. To evaluate a model on it:"
-        f" goodenough evaluate MODEL --signals {pinned}{beside}"
+        f"Tag {publications[0]['tag']}. To evaluate a model on it:"
+        f" goodenough evaluate MODEL --signals {revision}{held_back_option}"
     )
 
 
@@ -131,43 +134,43 @@ def _check_options(
     seed: int | None,
     tag: str | None,
 ) -> None:
-    """Refuse what cannot be meant, before anything is read or written."""
+    """Refuse contradictory options before anything is read or written."""
     from harness.dataset.hold_back import split_of
     from harness.errors import BadInput
     from harness.hub.repository import split
 
-    faults = [
+    problems = [
         f"{option} is {name!r}; expected the name of a dataset of the Hub, ORG/NAME"
         for option, name in (("--to", to), ("--private-to", private_to))
         if name is not None and (split(name) is None or "@" in name)
     ]
     if to is None and (private or tag):
-        faults.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+        problems.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
     if share is not None and not 0 < share < 1:
-        faults.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
+        problems.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
     if share is not None and private_to is None:
-        faults.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
+        problems.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
     if share is None and (private_to is not None or seed is not None):
-        faults.append(
+        problems.append(
             "--private-to and --hold-back-seed are of clips that are held back; say how many with"
             " --hold-back SHARE"
         )
     if to is not None and private_to is not None and to.lower() == private_to.lower():
-        faults.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
-    if to is not None and share is None and (before := split_of(folder)) is not None:
-        n = sum(map(len, before.held_back.values()))
-        faults.append(
+        problems.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
+    if to is not None and share is None and (clip_split := split_of(folder)) is not None:
+        n = sum(map(len, clip_split.held_back.values()))
+        problems.append(
             f"{plural(n, 'clip')} of {folder} {'is' if n == 1 else 'are'} held back, and this would publish"
-            f" {'it' if n == 1 else 'them'}; give --hold-back {before.share:g} --hold-back-seed {before.seed}"
-            " --private-to ORG/NAME, too"
+            f" {'it' if n == 1 else 'them'}; give --hold-back {clip_split.share:g} --hold-back-seed"
+            f" {clip_split.seed} --private-to ORG/NAME, too"
         )
-    if len(faults) > 1:
-        for line in faults:
+    if len(problems) > 1:
+        for line in problems:
             click.echo(line)
-        things = plural(len(faults), "thing")
-        raise BadInput(f"{things} are wrong with the options of publish; nothing was sent")
-    if faults:
-        raise BadInput(faults[0])
+        count = plural(len(problems), "thing")
+        raise BadInput(f"{count} are wrong with the options of publish; nothing was sent")
+    if problems:
+        raise BadInput(problems[0])
 
 
 def _split(suite: Suite, share: float, seed: int) -> Halves:
@@ -176,9 +179,9 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
     n_files = 2 * sum(path.endswith(".parquet") for path in suite.manifest.files)
     with progress_bar("splitting the suite", n_files, "files") as step:
         halves = hold_back.split(suite, share, seed, progress=lambda n: step(n, n))
-    for task, held in halves.split.held_back.items():
-        n = len(held) + len(halves.split.public[task])
-        info(f"{task}: {len(held)} of {n} clips are held back")
+    for task, clips in halves.split.held_back.items():
+        n = len(clips) + len(halves.split.public[task])
+        info(f"{task}: {len(clips)} of {n} clips are held back")
     return halves
 
 
@@ -195,25 +198,25 @@ def _targets(halves: Halves, to: str | None, private: bool, private_to: str | No
         f"The clips of this dataset are held back from {to or 'a public one'}: keep it private. With it"
         " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals.",
     )
-    places = (halves.public, halves.held_back)
-    sides = ((to, private), (private_to, True))
+    folders = (halves.public, halves.held_back)
+    destinations = ((to, private), (private_to, True))
     return [
-        Target(Suite(place, f"local/{place.resolve().name}"), name, is_private, note, results)
-        for place, (name, is_private), note in zip(places, sides, notes, strict=True)
+        Target(Suite(folder, f"local/{folder.resolve().name}"), name, is_private, note, results)
+        for folder, (name, is_private), note in zip(folders, destinations, notes, strict=True)
     ]
 
 
 def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
-    """Print what became of a suite, and of what is held back from it."""
+    """Print the results for a suite, and for its held-back part."""
     first, *rest = results
     if as_json:
         click.echo(json.dumps({**first, "held_back": rest[0]} if rest else first))
         return
-    for each in results:
-        click.echo(str(each[key]))
+    for result in results:
+        click.echo(str(result[key]))
 
 
-def _prepared(
+def _prepare(
     target: Target,
     entries: list[Path],
     cards: dict[str, str],
@@ -248,22 +251,22 @@ def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     for task in suite.tasks:
         records = suite.references(task.name)
         if any(count.n_draws > 1 for record in records for count in record.counts):
-            answered = [(entry, store.verdicts(f)) for entry, f in entries if entry.task == task.name]
-            if table := stability_table(suite, task, answered):
+            answers = [(entry, store.verdicts(f)) for entry, f in entries if entry.task == task.name]
+            if table := stability_table(suite, task, answers):
                 tables[task.name] = table
     return tables
 
 
-def _pushed(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:
+def _push(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:
     from harness.dataset.publish import published_before
     from harness.hub import pushing
     from harness.hub.repository import Repository
 
     repository = Repository(to)
-    before = published_before(repository)
+    earlier = published_before(repository)
     with progress_bar(f"sending to {to}", len(prepared.files), "bytes") as step:
         message = f"{prepared.root.parent.name}: signals, verdicts and card"
         commit = pushing.push(
-            repository, prepared.files, message, private=private, ours=before, progress=step
+            repository, prepared.files, message, private=private, ours=earlier, progress=step
         )
     return commit, pushing.tag(repository, commit, tag)

@@ -1,6 +1,6 @@
-"""What stands against publishing a suite: looked for before anything is made, and said all at once.
+"""Checks a suite before it is published, and reports all problems at once.
 
-Public: Target, examined, cards_by_task, of_the_hub, require_nothing_against.
+Public: Target, check_target, cards_by_task, hub_problems, require_no_problems.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Target:
     """Where an evaluation of its references keeps its results, if not in the usual folder."""
 
 
-def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
-    """What stands against publishing, and the entries of the references, by path."""
+def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple[list[str], list[Path]]:
+    """The problems of a suite, and the folders of the references' entries, sorted."""
     from harness.dataset import publish as form
     from harness.entries import store, validate
     from harness.entries import suite_check as against
@@ -45,41 +45,41 @@ def examined(target: Target, licence: str | None, masks_only: bool) -> tuple[lis
     from harness.schemas import entry_path
 
     suite = target.suite
-    faults = form.problems(suite, licence, masks_only)
+    problems = form.problems(suite, licence, masks_only)
     out = "" if target.results is None else f" --out {quote(str(target.results))}"
-    entries, known, unread = [], {}, []
+    entries, entries_by_key, unreadable = [], {}, []
     for path in suite.verdicts():
         try:
             entry = store.read(path)
-            known[entry.task, entry.model, entry.signals.sha256] = path, entry
+            entries_by_key[entry.task, entry.model, entry.signals.sha256] = path, entry
         except BadInput as error:
-            faults.append(str(error))
-            unread.append("/".join(path.parts[-3:]))
+            problems.append(str(error))
+            unreadable.append("/".join(path.parts[-3:]))
     for record in suite.manifest.references:
         name = record.model.repo_id
         sha256 = suite.ref(record.task).sha256
-        its = known.get((record.task, record.model, sha256))
-        if entry_path(record.model, record.task, sha256) in unread:
+        record_entry = entries_by_key.get((record.task, record.model, sha256))
+        if entry_path(record.model, record.task, sha256) in unreadable:
             continue
         model = name.removeprefix("local/")
         judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
-        if its is None:
-            faults.append(
+        if record_entry is None:
+            problems.append(
                 f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
                 f" {judge} --task {record.task}"
             )
             continue
-        path, entry = its
+        path, entry = record_entry
         lines = validate.validate_entry(path, suite.tasks, strict_files=False) or against.check_against_suite(
             path, suite
         )
-        faults += [f"{path}: {line}" for line in lines]
+        problems += [f"{path}: {line}" for line in lines]
         if not lines and entry.scorecard.known_answer != 1.0:
-            faults.append(
+            problems.append(
                 f"{name}, {record.task}: does not accept all of its own signals; extract them again"
             )
         entries.append(path)
-    return faults, sorted(entries)
+    return problems, sorted(entries)
 
 
 def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -87,27 +87,27 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
     from harness import untrusted
 
     texts: dict[str, str] = {}
-    wrong = []
+    problems = []
     for path in paths:
         try:
             text = untrusted.utf8(untrusted.content(path))
             head = untrusted.yaml_of(text.split("---")[1]) if text.startswith("---") else None
         except untrusted.Unreadable as error:
-            wrong.append(f"{path} is not readable: {error}")
+            problems.append(f"{path} is not readable: {error}")
             continue
         configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not all(name in tasks for name in configs):
-            wrong.append(
+            problems.append(
                 f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
                 f" folder has {', '.join(tasks)}"
             )
             continue
         texts |= dict.fromkeys(configs, text)
-    return texts, wrong
+    return texts, problems
 
 
-def of_the_hub(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
-    """What stands against sending suites, as far as the Hub tells before anything is made.
+def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
+    """The problems of the datasets on the Hub that can be seen before anything is sent.
 
     Args:
         folder: what is to be published.
@@ -136,35 +136,35 @@ def of_the_hub(folder: Path, targets: Sequence[Target], tag: str | None) -> list
                 f"{target.to} is public; make it private in its settings, or choose another --private-to"
             )
         if target is targets[0] and is_private is not None and len(targets) > 1:
-            shown = exposed(Repository(target.to or ""), targets[1].suite, target.suite)
-            if shown:
+            clip_ids = exposed(Repository(target.to or ""), targets[1].suite, target.suite)
+            if clip_ids:
                 lines.append(
-                    f"{target.to} has {plural(len(shown), 'clip')} to be held back, as {shown[0]}, published"
-                    " before; choose another --to"
+                    f"{target.to} has {plural(len(clip_ids), 'clip')} to be held back, as {clip_ids[0]},"
+                    " published before; choose another --to"
                 )
     return list(dict.fromkeys(lines))
 
 
-def require_nothing_against(folder: Path, against: list[str], bad: list[str]) -> None:
-    """Say at once all that stands against publishing.
+def require_no_problems(folder: Path, problems: list[str], input_problems: list[str]) -> None:
+    """Print all problems at once, and stop if there are any.
 
     Args:
         folder: what is to be published.
-        against: what stands against it.
-        bad: what is wrong with what was given, with the login, or with what the Hub has.
+        problems: of the suite.
+        input_problems: of the input, the login, or the datasets on the Hub.
 
     Raises:
-        NotValid: something stands against it.
-        BadInput: something is wrong with what was given alone.
+        NotValid: the suite has problems.
+        BadInput: only the input has.
     """
     from harness.errors import BadInput, NotValid
 
-    if bad and not against and len(bad) == 1:
-        raise BadInput(bad[0])
-    lines = list(dict.fromkeys([*against, *bad]))
+    if input_problems and not problems and len(input_problems) == 1:
+        raise BadInput(input_problems[0])
+    lines = list(dict.fromkeys([*problems, *input_problems]))
     for line in lines:
         click.echo(line)
     if lines:
-        stand = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
-        line = f"{stand} against publishing {folder}; nothing was sent"
-        raise NotValid(line) if against else BadInput(line)
+        subject = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
+        line = f"{subject} against publishing {folder}; nothing was sent"
+        raise NotValid(line) if problems else BadInput(line)

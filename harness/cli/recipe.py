@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import ModelOptions, info
-from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judged_by_all, source_of
+from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all, source_of
 
 if TYPE_CHECKING:
     from harness.cli.backends import EngineOptions
@@ -62,115 +62,123 @@ def follow(
 
     recipe, task = reading.read(name)
     folders = _folders(recipe, corpus_folders)
-    chosen = _chosen(recipe, only)
-    passed_over = {m.source: _HELP[m.needs] for m in recipe.models if m.needs}
+    sources = _select_models(recipe, only)
+    reasons = {m.source: _HELP[m.needs] for m in recipe.models if m.needs}
     for corpus in recipe.corpora:
         if corpus.obtain and corpus.name not in folders:
-            passed_over[corpus.name] = f"{corpus.obtain}; then --corpus-folder {corpus.name}=FOLDER"
-    for what, why in passed_over.items():
-        if what not in {m.source for m in recipe.models} - set(chosen):
-            info(f"passed over, {what}: {why}")
+            reasons[corpus.name] = f"{corpus.obtain}; then --corpus-folder {corpus.name}=FOLDER"
+    for source, reason in reasons.items():
+        if source not in {m.source for m in recipe.models} - set(sources):
+            info(f"passed over, {source}: {reason}")
     if dry_run:
         from harness.cli.recipe_cost import show
 
-        show(recipe, task, chosen, folders, passed_over, as_json)
+        show(recipe, task, sources, folders, reasons, as_json)
         return
-    _require_something(recipe, chosen, passed_over)
-    told = _made(recipe, task, out, chosen, folders, passed_over, opening, engine)
+    _require_something(recipe, sources, reasons)
+    statuses = _run(recipe, task, out, sources, folders, reasons, opening, engine)
     if as_json:
-        click.echo(json.dumps({"recipe": recipe.name, "references": [vars(each) for each in told]}, indent=2))
-    _end(told, out)
+        click.echo(
+            json.dumps({"recipe": recipe.name, "references": [vars(status) for status in statuses]}, indent=2)
+        )
+    _report(statuses, out)
 
 
-def _made(
+def _run(
     recipe: Recipe,
     task: Task,
     out: Path,
-    chosen: Sequence[str],
+    sources: Sequence[str],
     folders: dict[str, str],
-    passed_over: dict[str, str],
+    reasons: dict[str, str],
     opening: ModelOptions,
     engine: EngineOptions,
 ) -> list[ReferenceStatus]:
-    """What became of every reference."""
+    """Run the recipe; returns the status of every reference."""
     from harness.recipes.pins import pinned
 
-    pins, unpinned = pinned(recipe, task, out, {*passed_over, *folders})
-    told = []
-    with engine.at_work(opening) as work:
+    pins, pin_errors = pinned(recipe, task, out, {*reasons, *folders})
+    statuses = []
+    with engine.backend(opening) as backend:
         for corpus in recipe.corpora:
-            each = [ReferenceStatus(corpus.name, m, pins.models.get(m), "failed") for m in chosen]
-            for one in each:
-                one.why = unpinned.get(corpus.name) or unpinned.get(one.model)
-                if why := passed_over.get(corpus.name) or passed_over.get(one.model):
-                    one.state, one.why = "passed over", why
-                elif one.why is not None:
-                    info(f"failed, {one.model} on {corpus.name}: {one.why}")
-            told += each
+            corpus_statuses = [ReferenceStatus(corpus.name, m, pins.models.get(m), "failed") for m in sources]
+            for status in corpus_statuses:
+                status.why = pin_errors.get(corpus.name) or pin_errors.get(status.model)
+                if reason := reasons.get(corpus.name) or reasons.get(status.model):
+                    status.state, status.why = "passed over", reason
+                elif status.why is not None:
+                    info(f"failed, {status.model} on {corpus.name}: {status.why}")
+            statuses += corpus_statuses
             source = folders.get(corpus.name) or source_of(corpus, pins)
-            place = out if len(recipe.corpora) == 1 else out / corpus.name
-            todo = [one for one in each if one.why is None]
-            if todo:
-                bench = RecipeRun(recipe, task, corpus, source, place, out)
-                judged_by_all(bench, list(bench.extracted(todo, work)), opening, work)
-    return told
+            folder = out if len(recipe.corpora) == 1 else out / corpus.name
+            pending = [status for status in corpus_statuses if status.why is None]
+            if pending:
+                recipe_run = RecipeRun(recipe, task, corpus, source, folder, out)
+                judge_all(recipe_run, list(recipe_run.extract(pending, backend)), opening, backend)
+    return statuses
 
 
-def _folders(recipe: Recipe, given: Sequence[str]) -> dict[str, str]:
+def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
     """--corpus-folder NAME=FOLDER, read."""
     from harness.errors import BadInput, likely
 
     names = [corpus.name for corpus in recipe.corpora]
-    found: dict[str, str] = {}
-    for text in given:
-        name, is_given, folder = text.partition("=")
-        if not is_given or not folder:
+    folders: dict[str, str] = {}
+    for text in options:
+        name, separator, folder = text.partition("=")
+        if not separator or not folder:
             raise BadInput(f"--corpus-folder is {text!r}; expected NAME=FOLDER, as in {names[0]}=recordings/")
         if name not in names:
             hint = likely(name, names)
             raise BadInput(f"recipe {recipe.name} has no corpus {name!r}; it has {', '.join(names)}{hint}")
-        if name in found:
+        if name in folders:
             raise BadInput(f"--corpus-folder names {name} twice")
         if not Path(folder).expanduser().is_dir():
             raise BadInput(f"--corpus-folder {name}: there is no folder at {folder}")
-        found[name] = str(Path(folder).expanduser())
-    return found
+        folders[name] = str(Path(folder).expanduser())
+    return folders
 
 
-def _chosen(recipe: Recipe, only: Sequence[str]) -> list[str]:
-    """Models of the recipe, all or those that were named: by source, or by the last part of a folder's."""
+def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
+    """Sources of the models, all or those named by source or by the last part of a folder."""
     from harness.errors import BadInput, likely
     from harness.recipes.reading import is_folder
 
     folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
     by_name = folders | {m.source: m.source for m in recipe.models}
     if unknown := [name for name in only if name not in by_name]:
-        known, hint = ", ".join(m.source for m in recipe.models), likely(unknown[0], by_name)
-        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has {known}{hint}")
-    wanted = {by_name[name] for name in only}
-    return [m.source for m in recipe.models if not only or m.source in wanted]
+        source_text, hint = ", ".join(m.source for m in recipe.models), likely(unknown[0], by_name)
+        raise BadInput(f"recipe {recipe.name} has no model {unknown[0]!r}; it has {source_text}{hint}")
+    sources = {by_name[name] for name in only}
+    return [m.source for m in recipe.models if not only or m.source in sources]
 
 
-def _require_something(recipe: Recipe, chosen: Sequence[str], passed_over: dict[str, str]) -> None:
+def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str, str]) -> None:
     from harness.errors import BadInput
 
-    for what, names in (("model", chosen), ("corpus", [c.name for c in recipe.corpora])):
-        if all(name in passed_over for name in names):
+    for kind, names in (("model", sources), ("corpus", [c.name for c in recipe.corpora])):
+        if all(name in reasons for name in names):
             raise BadInput(
-                f"nothing to do: no {what} of recipe {recipe.name} can be used as it is; the first,"
-                f" {names[0]}: {passed_over[names[0]]}"
+                f"nothing to do: no {kind} of recipe {recipe.name} can be used as it is; the first,"
+                f" {names[0]}: {reasons[names[0]]}"
             )
 
 
-def _end(told: Sequence[ReferenceStatus], out: Path) -> None:
+def _report(statuses: Sequence[ReferenceStatus], out: Path) -> None:
     from harness.errors import NotValid
 
-    n = {state: sum(one.state == state for one in told) for state in ("extracted", "there", "passed over")}
-    failed = [one for one in told if one.state == "failed"]
-    info(f"{out}: {n['extracted']} extracted, {n['there']} there before, {n['passed over']} passed over")
-    if failed:
-        first = failed[0]
+    counts = {
+        state: sum(status.state == state for status in statuses)
+        for state in ("extracted", "there", "passed over")
+    }
+    failures = [status for status in statuses if status.state == "failed"]
+    info(
+        f"{out}: {counts['extracted']} extracted, {counts['there']} there before,"
+        f" {counts['passed over']} passed over"
+    )
+    if failures:
+        first = failures[0]
         raise NotValid(
-            f"{len(failed)} of {len(told)} failed, the others are done; the first, {first.model} on"
+            f"{len(failures)} of {len(statuses)} failed, the others are done; the first, {first.model} on"
             f" {first.corpus}: {' '.join((first.why or '').split())}"
         )

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from harness.recipes.reading import Recipe, RecipeCorpus
     from harness.tasks import Task
 
-_SAMPLED = 16
-"""Recordings of a folder whose lengths are looked at, where the recipe does not say."""
+_N_SAMPLE = 16
+"""Recordings of a folder whose lengths are measured, where the recipe does not say."""
 
 
 def show(
     recipe: Recipe,
     task: Task,
-    chosen: Sequence[str],
+    sources: Sequence[str],
     folders: Mapping[str, str],
-    passed_over: Mapping[str, str],
+    reasons: Mapping[str, str],
     as_json: bool,
 ) -> None:
     """Print the cost of a recipe; nothing is asked of a network, nothing is written.
@@ -35,9 +35,9 @@ def show(
     Args:
         recipe: the recipe.
         task: its task.
-        chosen: models that will be run.
+        sources: models that will be run.
         folders: of corpora that lie here, by name.
-        passed_over: what will not be run as it is; of a corpus that has yet to be obtained the cost is shown.
+        reasons: why some models and corpora are not run, by name; the cost of such a corpus is shown.
         as_json: as JSON.
 
     Raises:
@@ -48,16 +48,16 @@ def show(
 
     sizes = {corpus.name: _size(recipe, corpus, folders.get(corpus.name), task) for corpus in recipe.corpora}
     names = {corpus.name for corpus in recipe.corpora}
-    models = {what: "passed over" for what in passed_over if what not in names}
-    found = cost.cost_of(recipe, task, sizes, models)
-    found = dataclasses.replace(found, references=tuple(r for r in found.references if r.model in chosen))
+    models = {name: "passed over" for name in reasons if name not in names}
+    costs = cost.cost_of(recipe, task, sizes, models)
+    costs = dataclasses.replace(costs, references=tuple(r for r in costs.references if r.model in sources))
     if as_json:
-        assumed = {name: dataclasses.asdict(a) for name, a in cost.ASSUMED.items()}
-        told = {**dataclasses.asdict(found), "totals": _totals(found), "assumed": assumed}
-        click.echo(json.dumps(told, indent=2))
+        assumptions = {name: dataclasses.asdict(a) for name, a in cost.ASSUMED.items()}
+        content = {**dataclasses.asdict(costs), "totals": _totals(costs), "assumed": assumptions}
+        click.echo(json.dumps(content, indent=2))
         return
-    _table(found)
-    if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in found.references):
+    _table(costs)
+    if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in costs.references):
         show_text("-: not known, and in no sum: a corpus of unknown length, or a model of unknown size.")
     show_text(
         "Queries and GPU hours: the mean, in brackets as if every clip cost the median, and what 90 % of"
@@ -68,7 +68,7 @@ def show(
 
 
 def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:
-    """Of a folder what is there, otherwise what the recipe expects."""
+    """The size of a folder of recordings, or else what the recipe expects."""
     from harness.dataset.corpora import Columns, open_corpus
     from harness.recipes.cost import Size
     from harness.recipes.reading import is_folder
@@ -77,27 +77,27 @@ def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) 
     clips, seconds = corpus.clips, corpus.seconds
     if folder is not None:
         columns = Columns(labels=corpus.labels)
-        opened = open_corpus(folder, task, split=corpus.split, limit=recipe.limit, columns=columns)
-        clips = len(opened)
+        recordings = open_corpus(folder, task, split=corpus.split, limit=recipe.limit, columns=columns)
+        clips = len(recordings)
         if seconds is None:
-            some = zip(range(_SAMPLED), opened.clips(task), strict=False)
-            seconds = statistics.median(clip.seconds for _, clip in some)
+            sample = zip(range(_N_SAMPLE), recordings.clips(task), strict=False)
+            seconds = statistics.median(clip.seconds for _, clip in sample)
     if clips is None or seconds is None:
         return None
     return Size(min(clips, recipe.limit or clips), min(seconds, task.max_seconds))
 
 
-_SUMMED = (
+_TOTAL_FIELDS = (
     *("queries", "audio_hours", "gpu_hours", "cpu_hours", "audio_bytes", "mask_bytes"),
     *("judged_queries", "judged_gpu_hours", "verdict_bytes"),
 )
 
 
-def _totals(found: Cost) -> dict[str, float]:
-    return {field: found.total(field) for field in _SUMMED}
+def _totals(costs: Cost) -> dict[str, float]:
+    return {field: costs.total(field) for field in _TOTAL_FIELDS}
 
 
-def _table(found: Cost) -> None:
+def _table(costs: Cost) -> None:
     from harness.cli.tables import Column, Row, show_table
 
     columns = (
@@ -106,16 +106,20 @@ def _table(found: Cost) -> None:
         *(Column("signals", 2), Column("as masks", 3), Column("verdicts", 9)),
     )
     rows = []
-    for corpus in dict.fromkeys(r.corpus for r in found.references):
-        own = [Row((f"  {r.model}", *_cells(r))) for r in found.references if r.corpus == corpus]
-        rows += [Row((corpus,), "bold"), *own[:-1], dataclasses.replace(own[-1], ends_section=True)]
-    sums = _totals(found)
+    for corpus in dict.fromkeys(r.corpus for r in costs.references):
+        corpus_rows = [Row((f"  {r.model}", *_cells(r))) for r in costs.references if r.corpus == corpus]
+        rows += [
+            Row((corpus,), "bold"),
+            *corpus_rows[:-1],
+            dataclasses.replace(corpus_rows[-1], ends_section=True),
+        ]
+    sums = _totals(costs)
     cells = (
         *("all", "", _count(sums["queries"]), f"{_hours(sums['audio_hours'])} h", _hours(sums["gpu_hours"])),
         *(_hours(sums["cpu_hours"]), _count(sums["judged_queries"]), _hours(sums["judged_gpu_hours"])),
         *(_bytes(sums["audio_bytes"]), _bytes(sums["mask_bytes"]), _bytes(sums["verdict_bytes"])),
     )
-    show_table(f"{found.recipe}: what it will cost", columns, [*rows, Row(cells)])
+    show_table(f"{costs.recipe}: what it will cost", columns, [*rows, Row(cells)])
 
 
 def _cells(r: ReferenceCost) -> list[str]:

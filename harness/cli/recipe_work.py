@@ -1,6 +1,6 @@
 """One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
 
-Public: ReferenceStatus, RecipeRun, judged_by_all, source_of.
+Public: ReferenceStatus, RecipeRun, judge_all, source_of.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ReferenceStatus:
-    """What became of one reference."""
+    """The status of one reference."""
 
     corpus: str
     """Name of the corpus."""
@@ -48,11 +48,11 @@ class ReferenceStatus:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A model that may work on a corpus."""
+    """A model that is resolved and has a label map."""
 
     checkpoint: Checkpoint
     label_map: Path | None
-    told: ReferenceStatus
+    status: ReferenceStatus
 
 
 def source_of(corpus: RecipeCorpus, pins: Pins) -> str:
@@ -69,49 +69,51 @@ class RecipeRun:
     task: Task
     corpus: RecipeCorpus
     source: str
-    place: Path
+    folder: Path
     out: Path
 
-    def extracted(self, todo: Sequence[ReferenceStatus], work: Backend) -> Iterator[_Ready]:
-        """Every model that has its signals in the folder, after it was seen to."""
+    def extract(self, statuses: Sequence[ReferenceStatus], backend: Backend) -> Iterator[_Ready]:
+        """Extract with every model; yields those whose signals are in the folder."""
         from harness.errors import BadCorpus
         from harness.models import checkpoints
 
         try:
-            corpus = self._opened()
+            corpus = self._open_corpus()
         except BadCorpus as error:
-            for told in todo:
-                told.why = str(error)
+            for status in statuses:
+                status.why = str(error)
             info(f"failed, corpus {self.corpus.name}: {error}")
             return
         identity = cache(lambda: corpus.ref(list(corpus.clips(self.task))))
         models = {m.source: m for m in self.recipe.models}
-        for told in todo:
-            with _reported(told):
-                checkpoint = checkpoints.resolve(told.model, told.revision)
-                told.revision = checkpoint.ref.revision
-                ready = _Ready(checkpoint, self._label_map(models[told.model], checkpoint), told)
-                self._see_to(ready, models[told.model], corpus, identity, work)
+        for status in statuses:
+            with _report_errors(status):
+                checkpoint = checkpoints.resolve(status.model, status.revision)
+                status.revision = checkpoint.ref.revision
+                ready = _Ready(checkpoint, self._label_map(models[status.model], checkpoint), status)
+                self._extract_model(ready, models[status.model], corpus, identity, backend)
                 yield ready
         for note in corpus.notes():
             info(f"{self.corpus.name}: {note}")
-        for skipped in corpus.skipped:
-            info(f"{self.corpus.name}: skipped {skipped.clip_id}: {skipped.why}")
+        for skip in corpus.skipped:
+            info(f"{self.corpus.name}: skipped {skip.clip_id}: {skip.why}")
 
-    def _opened(self) -> Corpus:
+    def _open_corpus(self) -> Corpus:
         from harness.dataset.corpora import Columns, open_corpus
 
-        said = self.corpus
-        columns = Columns(said.audio, said.label, said.labels)
+        settings = self.corpus
+        columns = Columns(settings.audio, settings.label, settings.labels)
         corpus = open_corpus(
-            self.source, self.task, split=said.split, limit=self.recipe.limit, columns=columns
+            self.source, self.task, split=settings.split, limit=self.recipe.limit, columns=columns
         )
         if corpus.choice is not None:
-            info(f"{said.name}: {corpus.choice}")
+            info(f"{settings.name}: {corpus.choice}")
         if corpus.licence is None:
-            corpus.licence = said.licence
-        elif said.licence is not None and corpus.licence != said.licence:
-            info(f"{said.name}: its licence is {corpus.licence}, where the recipe says {said.licence}")
+            corpus.licence = settings.licence
+        elif settings.licence is not None and corpus.licence != settings.licence:
+            info(
+                f"{settings.name}: its licence is {corpus.licence}, where the recipe says {settings.licence}"
+            )
         return corpus
 
     def _label_map(self, model: RecipeModel, checkpoint: Checkpoint) -> Path | None:
@@ -133,52 +135,52 @@ class RecipeRun:
         replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
         return path
 
-    def _see_to(
+    def _extract_model(
         self,
         ready: _Ready,
         model: RecipeModel,
         corpus: Corpus,
         identity: Callable[[], CorpusRef],
-        work: Backend,
+        backend: Backend,
     ) -> None:
-        """Extract what is not there yet."""
+        """Extract the signals of one model, unless they exist."""
         from harness.dataset import licences
         from harness.extract import build_reference
         from harness.extract.search_task import Draws, Limits
 
-        ref, told = ready.checkpoint.ref, ready.told
-        class_names = class_names_for(ready.checkpoint, work.open)
+        ref, status = ready.checkpoint.ref, ready.status
+        class_names = class_names_for(ready.checkpoint, backend.open)
         labels = label_map_for(class_names, ref, self.task, ready.label_map)
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         draws = Draws(self.recipe.seed, self.recipe.draws)
         searches = _searches(self.recipe)
-        if build_reference.is_there(self.place, self.task, ref, labels, searches, limits, draws, identity):
-            told.state = "there"
+        if build_reference.is_there(self.folder, self.task, ref, labels, searches, limits, draws, identity):
+            status.state = "there"
             return
-        classifier = work.open(ready.checkpoint)
+        classifier = backend.open(ready.checkpoint)
         if classifier.facts.sample_rate_hz != model.sample_rate_hz:
-            hears = f"{classifier.facts.sample_rate_hz:,} Hz, where the recipe says {model.sample_rate_hz:,}"
-            info(f"{told.model} expects {hears}")
-        locked = not self.corpus.redistributable or licences.problem(corpus.name, corpus.licence)
+            rates = f"{classifier.facts.sample_rate_hz:,} Hz, where the recipe says {model.sample_rate_hz:,}"
+            info(f"{status.model} expects {rates}")
+        masks_only = not self.corpus.redistributable or licences.problem(corpus.name, corpus.licence)
         with progress_bar(f"{ref.repo_id} on {self.corpus.name}", len(corpus), "queries") as step:
             record = build_reference.add(
-                *(classifier, labels, self.task, corpus, searches, self.place),
+                *(classifier, labels, self.task, corpus, searches, self.folder),
                 limits=limits,
                 draws=draws,
-                masks_only=bool(locked),
-                engine=work.extract,
+                masks_only=bool(masks_only),
+                engine=backend.extract,
                 progress=step,
             )
-        told.state = "extracted"
+        status.state = "extracted"
         counts = ", ".join(f"{c.n_signals} {c.family}" for c in record.counts)
-        info(f"{told.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
+        info(f"{status.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
 
 
-class _reported:  # noqa: N801 - reads as a statement
-    """What goes wrong with one model is put down, and the others go on; a cluster's trouble is not one's."""
+class _report_errors:  # noqa: N801 - a context manager
+    """Records an error of one model in its status, so that the others go on; errors of a cluster pass."""
 
-    def __init__(self, told: ReferenceStatus) -> None:
-        self.told = told
+    def __init__(self, status: ReferenceStatus) -> None:
+        self.status = status
 
     def __enter__(self) -> None:
         return None
@@ -188,13 +190,13 @@ class _reported:  # noqa: N801 - reads as a statement
 
         if not isinstance(error, BadInput | NotValid) or isinstance(error, BadCluster):
             return False
-        self.told.state, self.told.why = "failed", str(error)
-        info(f"failed, {self.told.model}: {' '.join(str(error).split())}")
+        self.status.state, self.status.why = "failed", str(error)
+        info(f"failed, {self.status.model}: {' '.join(str(error).split())}")
         return True
 
 
-def judged_by_all(bench: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, work: Backend) -> None:
-    """Everybody's verdicts on all signals; those on an earlier state of the folder go."""
+def judge_all(run: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, backend: Backend) -> None:
+    """Evaluate every model on all signals; deletes verdicts on an earlier state of the folder."""
     from harness.cli.cached_evaluation import evaluate_cached
     from harness.dataset.paths import VERDICTS
     from harness.dataset.suites import Suite
@@ -202,37 +204,45 @@ def judged_by_all(bench: RecipeRun, ready: Sequence[_Ready], opening: ModelOptio
 
     if not ready:
         return
-    suite = Suite(bench.place, f"local/{bench.place.resolve().name}")
-    kept = set()
-    for one in ready:
-        with _reported(one.told):
-            kept.add(
+    suite = Suite(run.folder, f"local/{run.folder.resolve().name}")
+    folders = set()
+    for model in ready:
+        with _report_errors(model.status):
+            folders.add(
                 evaluate_cached(
-                    *(one.checkpoint, suite, bench.task, bench.place / VERDICTS, one.label_map, opening, work)
+                    *(
+                        model.checkpoint,
+                        suite,
+                        run.task,
+                        run.folder / VERDICTS,
+                        model.label_map,
+                        opening,
+                        backend,
+                    )
                 )
             )
-    now = suite.ref(bench.task.name).sha256
-    models = {store.read(folder).model for folder in kept}
+    sha256 = suite.ref(run.task.name).sha256
+    models = {store.read(folder).model for folder in folders}
     for folder in suite.verdicts():
         entry = store.read(folder)
-        if entry.task == bench.task.name and entry.signals.sha256 != now and entry.model in models:
+        if entry.task == run.task.name and entry.signals.sha256 != sha256 and entry.model in models:
             shutil.rmtree(folder)
-    only = "" if bench.corpus.redistributable else " --masks-only"
-    publish = f"goodenough publish {quote(str(bench.place))}{only}"
-    info(f"{bench.place}: {plural(len(kept), 'reference')}; to publish: {publish}")
+    only = "" if run.corpus.redistributable else " --masks-only"
+    publish = f"goodenough publish {quote(str(run.folder))}{only}"
+    info(f"{run.folder}: {plural(len(folders), 'reference')}; to publish: {publish}")
 
 
 def _searches(recipe: Recipe) -> list[Search]:
     from harness.extract import SEARCHES
     from harness.extract.responsibility import Responsibility
 
-    found = []
+    searches = []
     for name in recipe.searches:
         search = SEARCHES[name]
         if isinstance(search, Responsibility):
             search = replace(search, **_settings(recipe))
-        found.append(search)
-    return found
+        searches.append(search)
+    return searches
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

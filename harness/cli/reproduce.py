@@ -59,27 +59,27 @@ def reproduce(
     from harness.disk import refuse_package
     from harness.entries import store, verification
     from harness.errors import BadInput
-    from harness.submit.lookups import stated
+    from harness.submit.lookups import submitter_statements
 
-    folder, *others = store.find_all([entry])
-    if others:
-        raise BadInput(f"{entry} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    folder, *other_folders = store.find_all([entry])
+    if other_folders:
+        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     if line := store.unfetched(folder):
         raise BadInput(line)
     if not no_write:
         refuse_package(folder)
-    desk = VerificationSession.of([model] if model else [], references, signals)
-    require_needed(desk.models, desk.references, [folder])
-    problems = desk.problems(folder)
-    found = None if problems or no_write else verification.read(folder)
-    if not problems and (found is None or found.kind != "reproduced"):
-        problems, found = _asked(folder, desk, out, no_write)
-    known = stated(store.read(folder)) if found is not None else {}
-    finish([Outcome(str(folder), found, problems, stated=known)], if_possible=False, as_json=as_json)
+    session = VerificationSession.of([model] if model else [], references, signals)
+    require_needed(session.models, session.references, [folder])
+    problems = session.problems(folder)
+    record = None if problems or no_write else verification.read(folder)
+    if not problems and (record is None or record.kind != "reproduced"):
+        problems, record = _reproduce(folder, session, out, no_write)
+    statements = submitter_statements(store.read(folder)) if record is not None else {}
+    finish([Outcome(str(folder), record, problems, stated=statements)], if_possible=False, as_json=as_json)
 
 
-def _asked(
-    folder: Path, desk: VerificationSession, out: Path, no_write: bool
+def _reproduce(
+    folder: Path, session: VerificationSession, out: Path, no_write: bool
 ) -> tuple[tuple[str, ...], Verification | None]:
     import contextlib
     import shutil
@@ -89,23 +89,29 @@ def _asked(
     from harness.submit import replay
 
     entry = store.read(folder)
-    checkpoint = desk.checkpoint_of(entry)
-    suite = desk.suite_of(entry)
+    checkpoint = session.checkpoint_of(entry)
+    suite = session.suite_of(entry)
     if problems := suite_check.check_against_suite(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
-    machine = desk.machine(suite, task, checkpoint)
-    classifier = desk.open(checkpoint, entry)
-    differing = desk.differing(entry, checkpoint, classifier, task)
-    # Answers of this entry and no other: those of another run would prove nothing.
-    work = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
+    machine = session.machine(suite, task, checkpoint)
+    classifier = session.open(checkpoint, entry)
+    differences = session.model_differences(entry, checkpoint, classifier, task)
+    # A folder for this entry alone: answers of another run would prove nothing.
+    answers_folder = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
         record = replay.reproduce(
-            folder, suite, classifier, machine, out=work, differing=differing, progress=progress
+            folder,
+            suite,
+            classifier,
+            machine,
+            out=answers_folder,
+            model_differences=differences,
+            progress=progress,
         )
     if not no_write:
         verification.write(folder, record)
-    shutil.rmtree(work)
+    shutil.rmtree(answers_folder)
     with contextlib.suppress(OSError):  # another entry is being reproduced
-        work.parent.rmdir()
+        answers_folder.parent.rmdir()
     return (), record

@@ -1,4 +1,4 @@
-"""What a user chose, held against what there is: a name that is not there is refused, and widens nothing.
+"""Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
 
 Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
 require_needed, refuse_without.
@@ -57,8 +57,8 @@ def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:
     """
     from harness import tasks
 
-    read = [tasks.find(n).name if n.endswith((".yaml", ".yml")) else n for n in names]
-    return [suite.task(name) for name in dict.fromkeys(read)]
+    task_names = [tasks.find(name).name if name.endswith((".yaml", ".yml")) else name for name in names]
+    return [suite.task(name) for name in dict.fromkeys(task_names)]
 
 
 def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:
@@ -72,31 +72,31 @@ def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:
             suite.clips(task.name)
 
 
-def require_something_to_hear(suite: Suite, named: Sequence[Task]) -> None:
-    """Refuse masks alone: of a task that was named, or of all tasks that there are."""
-    if named or not any(suite.has_clips(task.name) for task in suite.tasks):
-        names = [task.name for task in named]
-        require_clips(suite, [task for task in suite.tasks if not named or task.name in names])
+def require_something_to_hear(suite: Suite, tasks: Sequence[Task]) -> None:
+    """Refuse a suite of masks alone: for the named tasks, or for all tasks of the suite."""
+    if tasks or not any(suite.has_clips(task.name) for task in suite.tasks):
+        names = [task.name for task in tasks]
+        require_clips(suite, [task for task in suite.tasks if not tasks or task.name in names])
 
 
-def require_references(given: Sequence[Checkpoint], known: Sequence[ModelRef], where: str) -> None:
+def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[ModelRef], owner: str) -> None:
     """Refuse a model that was named as a reference and is none.
 
     Args:
-        given: the models that were named.
-        known: the references there are.
-        where: what has them.
+        checkpoints: the models that were named.
+        references: those of the suite.
+        owner: the name of the suite, for the message.
 
     Raises:
         BadInput: one of them has the weights of no reference.
     """
     from harness.errors import BadInput
 
-    for checkpoint in given:
-        if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in known}:
-            names = ", ".join(dict.fromkeys(model.repo_id for model in known))
+    for checkpoint in checkpoints:
+        if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
+            names = ", ".join(dict.fromkeys(model.repo_id for model in references))
             raise BadInput(
-                f"--reference {checkpoint.ref.repo_id} has the weights of no reference of {where}; these are:"
+                f"--reference {checkpoint.ref.repo_id} has the weights of no reference of {owner}; these are:"
                 f" {names}"
             )
 
@@ -123,13 +123,13 @@ def require_needed(
             entries.append(store.read(folder))
         except BadInput:
             return
-    known = [count.model for entry in entries for count in entry.references]
-    require_references(references, known, "the suites of these entries")
-    theirs = [entry.model for entry in entries]
-    is_compared = len(models) == 1 and any(model.repo_id.startswith("local/") for model in theirs)
-    for ref in [] if is_compared else [checkpoint.ref for checkpoint in models]:
-        if not any(ref.repo_id == m.repo_id or ref.weights_sha256 == m.weights_sha256 for m in theirs):
-            names = ", ".join(dict.fromkeys(model.repo_id for model in theirs))
+    suite_references = [count.model for entry in entries for count in entry.references]
+    require_references(references, suite_references, "the suites of these entries")
+    entry_models = [entry.model for entry in entries]
+    is_single = len(models) == 1 and any(model.repo_id.startswith("local/") for model in entry_models)
+    for ref in [] if is_single else [checkpoint.ref for checkpoint in models]:
+        if not any(ref.repo_id == m.repo_id or ref.weights_sha256 == m.weights_sha256 for m in entry_models):
+            names = ", ".join(dict.fromkeys(model.repo_id for model in entry_models))
             raise BadInput(f"--model {ref.repo_id} is the model of none of these entries; theirs: {names}")
 
 

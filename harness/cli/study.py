@@ -53,54 +53,54 @@ def study(
 
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
-    further = [opening.resolve(name) for name in models]
-    done = []
+    other_models = [opening.resolve(name) for name in models]
+    studies = []
     for task in tasks:
-        answered = _answered(suite, task, further, recompute, out, label_map, opening)
-        info(f"{task.name}: {plural(len(answered), 'model')}, counting")
+        answers = _answers(suite, task, other_models, recompute, out, label_map, opening)
+        info(f"{task.name}: {plural(len(answers), 'model')}, counting")
         with waiting(f"{task.name}: counting"):
-            done.append((study_of(suite, task, answered), answered))
+            studies.append((study_of(suite, task, answers), answers))
     with waiting("writing the report"):
-        path = page.write(out, suite, done)
+        path = page.write(out, suite, studies)
     if as_json:
-        click.echo(json_text("[" + ",".join(to_json(found) for found, _ in done) + "]"))
+        click.echo(json_text("[" + ",".join(to_json(result) for result, _ in studies) + "]"))
         return
     from leaderboard.reports.study_findings import sentences
 
-    for found, _ in done:
-        for family in found.families:
-            click.echo(f"{found.task}, family {family.family}")
-            for sentence in sentences(found, family):
+    for result, _ in studies:
+        for family in result.families:
+            click.echo(f"{result.task}, family {family.family}")
+            for sentence in sentences(result, family):
                 click.echo(f"  {sentence}")
     info(f"report: {path}")
 
 
-def _answered(
+def _answers(
     suite: Suite,
     task: Task,
-    further: list[Checkpoint],
+    other_models: list[Checkpoint],
     recompute: bool,
     out: Path,
     label_map: Path | None,
     opening: ModelOptions,
 ) -> list[Answered]:
-    """Every reference, and the further models that speak the task's labels, with their verdicts."""
+    """The entries and verdicts of every reference, and of the other models that fit the task."""
     from harness.entries import store
     from harness.errors import BadLabels
     from leaderboard.board import entries
 
-    own = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
-    found = []
+    entry_folders = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
+    answers = []
     for reference in suite.references(task.name):
-        folder = own.get(reference.model)
+        folder = entry_folders.get(reference.model)
         if folder is None:
-            checkpoint = checkpoint_of(reference.model, further, suite, "--model")
+            checkpoint = checkpoint_of(reference.model, other_models, suite, "--model")
             folder = evaluate_cached(
                 checkpoint, suite, task, out / "entries", label_map, opening, LocalBackend(opening)
             )
-        found.append((store.read(folder), store.verdicts(folder)))
-    weights = {entry.model.weights_sha256 for entry, _ in found}
-    for checkpoint in further:
+        answers.append((store.read(folder), store.verdicts(folder)))
+    weights = {entry.model.weights_sha256 for entry, _ in answers}
+    for checkpoint in other_models:
         if checkpoint.ref.weights_sha256 in weights:
             continue
         try:
@@ -110,5 +110,5 @@ def _answered(
         except BadLabels as error:
             info(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
             continue
-        found.append((store.read(folder), store.verdicts(folder)))
-    return found
+        answers.append((store.read(folder), store.verdicts(folder)))
+    return answers

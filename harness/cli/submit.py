@@ -62,40 +62,42 @@ def submit(
     from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, into, model_card)
-    folders = _fetched(store.find_all([result_dir]))
+    folders = _on_disk(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
-    found = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
-    told: dict[str, Any] = {
-        "n_invalid": sum(map(bool, found.values())),
-        "entries": [{"path": path, "problems": lines} for path, lines in found.items()],
+    problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
+    summary: dict[str, Any] = {
+        "n_invalid": sum(map(bool, problems.values())),
+        "entries": [{"path": path, "problems": lines} for path, lines in problems.items()],
         "filed": [],
         "offered": [],
     }
     if not as_json:
-        for path, lines in found.items():
+        for path, lines in problems.items():
             for line in lines:
                 click.echo(one_line(f"{path}: {line}"))
-    if not told["n_invalid"]:
+    if not summary["n_invalid"]:
         if to is not None or model_card:
             require_token(
                 f"or without one, in a clone of this repository: goodenough submit {quote(str(result_dir))}"
                 " --into submissions/, commit and open a pull request"
             )
         if into is not None:
-            told["filed"] = _filed(folders, into)
+            summary["filed"] = _file(folders, into)
         if to is not None:
-            told["offered"] += _offered(folders, to, yes)
+            summary["offered"] += _offer(folders, to, yes)
         if model_card:
-            told["offered"] += _offered_to_models(folders, yes)
+            summary["offered"] += _offer_to_models(folders, yes)
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(summary))
     else:
-        for one in told["filed"]:
-            click.echo(one["to"])
-        for one in told["offered"]:
-            click.echo(one["url"])
-    if told["n_invalid"]:
-        raise NotValid(f"{told['n_invalid']} of {len(found)} entries not valid; nothing was sent or copied")
+        for item in summary["filed"]:
+            click.echo(item["to"])
+        for item in summary["offered"]:
+            click.echo(item["url"])
+    if summary["n_invalid"]:
+        raise NotValid(
+            f"{summary['n_invalid']} of {len(problems)} entries not valid; nothing was sent or copied"
+        )
     if into is not None:
         info(f"Next: git add {into}, commit, and open a pull request.")
 
@@ -118,8 +120,8 @@ def _check_options(result_dir: Path, to: str | None, into: Path | None, model_ca
         raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
 
 
-def _fetched(folders: Sequence[Path]) -> list[Path]:
-    """The entries, without those that git-lfs has not fetched; these are named.
+def _on_disk(folders: Sequence[Path]) -> list[Path]:
+    """The entries without those that git-lfs has not fetched, which are reported.
 
     Raises:
         BadInput: none was fetched.
@@ -135,60 +137,60 @@ def _fetched(folders: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if folder not in lines]
 
 
-def _filed(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
+def _file(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
     from harness.entries import store
 
-    filed = []
+    records = []
     for folder in folders:
-        place = into / store.read(folder).path
-        if line := store.unfetched(place):
+        target = into / store.read(folder).path
+        if line := store.unfetched(target):
             info(f"not compared with what is there already: {line}")
             continue
-        there = (place / store.ENTRY).exists()
-        place = store.file_into(folder, into)
-        filed.append({"from": str(folder), "to": str(place), "already_there": there})
-        if there:
-            info(f"{place} was there already, and is the same")
-    return filed
+        exists = (target / store.ENTRY).exists()
+        target = store.file_into(folder, into)
+        records.append({"from": str(folder), "to": str(target), "already_there": exists})
+        if exists:
+            info(f"{target} was there already, and is the same")
+    return records
 
 
-def _offered(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
-    """The pull request to the submissions; none where all is there or nobody agreed."""
+def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
+    """Open the pull request to the submissions, unless all entries exist there or the user declines."""
     from harness.submit import pull_request
 
-    planned = pull_request.plan(folders, to)
-    for path in planned.there:
+    proposal = pull_request.plan(folders, to)
+    for path in proposal.duplicates:
         info(f"{path} is in {to} already, and is the same")
-    if not planned.entries:
+    if not proposal.entries:
         return []
-    _show(planned)
-    if not _agreed(f"Open a pull request on {to}?", yes):
+    _show(proposal)
+    if not _confirm(f"Open a pull request on {to}?", yes):
         return []
-    offer = pull_request.offer(planned)
+    offer = pull_request.offer(proposal)
     info("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
     return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
 
 
-def _offered_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
+def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
     from harness.entries import store
     from harness.submit import pull_request
 
-    offered = []
+    offers = []
     for entry in map(store.read, folders):
-        if _agreed(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
+        if _confirm(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
             offer = pull_request.offer_to_model(entry)
             to = entry.model.repo_id
-            offered.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
-    return offered
+            offers.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
+    return offers
 
 
-def _show(planned: Plan) -> None:
-    info(f"To {planned.repository} would go, {planned.n_bytes / 1e6:.2f} MB in all:")
-    for path, source in planned.files.items():
+def _show(proposal: Plan) -> None:
+    info(f"To {proposal.repository} would go, {proposal.n_bytes / 1e6:.2f} MB in all:")
+    for path, source in proposal.files.items():
         info(f"  {path}  {source.stat().st_size:,} bytes")
 
 
-def _agreed(question: str, yes: bool) -> bool:
+def _confirm(question: str, yes: bool) -> bool:
     """Whether the user wants it sent.
 
     Raises:

@@ -42,10 +42,10 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
         )
     refuse_package(suite.root / VERDICTS)
     if not any(_is_reference(suite, model, task.name) for task in tasks):
-        known = dict.fromkeys(r.model.repo_id for task in tasks for r in suite.references(task.name))
+        names = dict.fromkeys(r.model.repo_id for task in tasks for r in suite.references(task.name))
         raise BadInput(
             f"--update-suite keeps the verdicts of references, and {model.repo_id} is none of {suite.name};"
-            f" these are: {', '.join(known)}"
+            f" these are: {', '.join(names)}"
         )
 
 
@@ -65,13 +65,13 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
     for entry, folder in results:
         if _is_reference(suite, entry.model, entry.task) and entry.scorecard.known_answer == 1.0:
-            place = store.copy(folder, suite.root / VERDICTS)
+            folder_in_suite = store.copy(folder, suite.root / VERDICTS)
             if not as_json:
-                info(f"{entry.task}: its verdicts are in {place}")
+                info(f"{entry.task}: its verdicts are in {folder_in_suite}")
 
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
-    """Say how the verdicts of a reference come into its suite, where they are not in it yet."""
+    """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
     from harness.dataset.paths import VERDICTS
     from harness.disk import refuse_package
     from harness.errors import BadInput

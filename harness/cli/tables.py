@@ -1,6 +1,6 @@
-"""Tables that fit: what a terminal is too narrow for is folded between words, or left out and said to be.
+"""Tables that fit the terminal: cells are folded between words, or columns left out and listed below.
 
-A pipe has no width, so that nothing it is given depends on a terminal; COLUMNS gives it one.
+A pipe has no width, so that its content does not depend on a terminal; COLUMNS sets one.
 
 Public: Column, Row, show_table, show_text, fold.
 """
@@ -23,7 +23,7 @@ _NO_WIDTH = 100_000
 _GAP = 2
 """Columns between two columns of a table."""
 
-_LONGEST = 24
+_MAX_PART = 24
 """Longest part of a name that is worth leaving out another column for."""
 
 
@@ -59,7 +59,7 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
         title: above it.
         columns: all of them.
         rows: from the top.
-        err: to stderr, where it is talk; otherwise to stdout.
+        err: print to stderr instead of stdout.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -69,20 +69,20 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
         show_text(f"{title}: nothing to show.", err=err)
         return
     console = _console(err)
-    shown = _kept(columns, rows, console.width)
-    widths = _widths(columns, rows, shown, console.width)
+    visible = _visible(columns, rows, console.width)
+    widths = _widths(columns, rows, visible, console.width)
     table = Table(box=SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
-    for i in shown:
+    for i in visible:
         side = "left" if columns[i].folds else "right"
         table.add_column(Text(columns[i].header), justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in rows:
-        cells = (_cell(row, i) for i in shown)
-        folded = (fold(cell, width) for cell, width in zip(cells, widths, strict=True))
-        table.add_row(*map(Text, folded), style=row.style, end_section=row.ends_section)
+        cells = (_cell(row, i) for i in visible)
+        texts = (fold(cell, width) for cell, width in zip(cells, widths, strict=True))
+        table.add_row(*map(Text, texts), style=row.style, end_section=row.ends_section)
     console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
     console.print(table)
-    if left_out := [column.header for i, column in enumerate(columns) if i not in shown]:
-        show_text(f"Left out, for want of room: {', '.join(left_out)}. A wider terminal shows them.", err=err)
+    if hidden := [column.header for i, column in enumerate(columns) if i not in visible]:
+        show_text(f"Left out, for want of room: {', '.join(hidden)}. A wider terminal shows them.", err=err)
     console.print()
 
 
@@ -104,21 +104,21 @@ def fold(text: str, width: int) -> str:
     Returns:
         The text with line breaks; what is folded keeps the indent.
     """
-    return "\n".join(folded for line in text.split("\n") for folded in _folded(line, max(width, 1)))
+    return "\n".join(part for line in text.split("\n") for part in _fold_line(line, max(width, 1)))
 
 
-def _folded(line: str, width: int) -> list[str]:
+def _fold_line(line: str, width: int) -> list[str]:
     from rich.cells import cell_len
 
     body = line.lstrip(" ")
     indent = line[: len(line) - len(body)] if len(line) - len(body) < width // 2 else ""
-    lines, here = [], ""
+    lines, current_line = [], ""
     for piece in _pieces(body, width - len(indent)):
-        if here and cell_len(indent + here + piece.rstrip(" ")) > width:
-            lines.append(indent + here.rstrip(" "))
-            here = ""
-        here += piece
-    return [*lines, indent + here.rstrip(" ")]
+        if current_line and cell_len(indent + current_line + piece.rstrip(" ")) > width:
+            lines.append(indent + current_line.rstrip(" "))
+            current_line = ""
+        current_line += piece
+    return [*lines, indent + current_line.rstrip(" ")]
 
 
 def _pieces(text: str, width: int) -> list[str]:
@@ -126,7 +126,7 @@ def _pieces(text: str, width: int) -> list[str]:
     from rich.cells import cell_len, chop_cells
 
     pieces = []
-    for word in re.findall("[^ ]+ *", text):  # other blanks, as between a number and its unit, hold
+    for word in re.findall("[^ ]+ *", text):  # other blanks, as between a number and its unit, do not break
         if cell_len(word.rstrip(" ")) <= width:
             pieces.append(word)
             continue
@@ -150,34 +150,34 @@ def _console(err: bool) -> Console:
     return console
 
 
-def _kept(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
-    """Indices of the columns there is room for: the least important go first."""
-    shown = list(range(len(columns)))
-    while droppable := [i for i in shown if columns[i].importance]:
-        if sum(_least(columns[i], rows, i) for i in shown) + _GAP * (len(shown) - 1) <= width:
+def _visible(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
+    """Indices of the columns that fit: the least important are dropped first."""
+    visible = list(range(len(columns)))
+    while droppable := [i for i in visible if columns[i].importance]:
+        if sum(_min_width(columns[i], rows, i) for i in visible) + _GAP * (len(visible) - 1) <= width:
             break
-        shown.remove(max(droppable, key=lambda i: columns[i].importance))
-    return shown
+        visible.remove(max(droppable, key=lambda i: columns[i].importance))
+    return visible
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Row], kept: Sequence[int], width: int) -> list[int]:
-    """Of each column that is kept: those that fold give way, to the longest part of a word, then further."""
+def _widths(columns: Sequence[Column], rows: Sequence[Row], visible: Sequence[int], width: int) -> list[int]:
+    """Widths of the visible columns: folding ones shrink to the longest part of a word, then further."""
     from rich.cells import cell_len
 
-    widths = [max(map(cell_len, [columns[i].header, *(_cell(row, i) for row in rows)])) for i in kept]
+    widths = [max(map(cell_len, [columns[i].header, *(_cell(row, i) for row in rows)])) for i in visible]
     for floors in (
-        [_least(columns[i], rows, i) for i in kept],
-        [1 if columns[i].folds else w for i, w in zip(kept, widths, strict=True)],
+        [_min_width(columns[i], rows, i) for i in visible],
+        [1 if columns[i].folds else w for i, w in zip(visible, widths, strict=True)],
     ):
-        while sum(widths) + _GAP * (len(kept) - 1) > width:
-            at = max(range(len(kept)), key=lambda j: widths[j] - floors[j])
-            if widths[at] <= floors[at]:
+        while sum(widths) + _GAP * (len(visible) - 1) > width:
+            widest = max(range(len(visible)), key=lambda j: widths[j] - floors[j])
+            if widths[widest] <= floors[widest]:
                 break
-            widths[at] -= 1
+            widths[widest] -= 1
     return widths
 
 
-def _least(column: Column, rows: Sequence[Row], i: int) -> int:
+def _min_width(column: Column, rows: Sequence[Row], i: int) -> int:
     """How narrow a column may get before another is left out."""
     from rich.cells import cell_len
 
@@ -186,7 +186,7 @@ def _least(column: Column, rows: Sequence[Row], i: int) -> int:
         return max(map(cell_len, [column.header, *cells]))
     indent = max((len(cell) - len(cell.lstrip(" ")) for cell in cells), default=0)
     parts = [cell_len(part.rstrip(" ")) for cell in cells for part in _parts(cell.lstrip(" "))]
-    return max([cell_len(column.header), *(indent + min(part, _LONGEST) for part in parts)])
+    return max([cell_len(column.header), *(indent + min(part, _MAX_PART) for part in parts)])
 
 
 def _cell(row: Row, i: int) -> str:

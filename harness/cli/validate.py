@@ -49,34 +49,33 @@ def validate(
     tasks = [*TASKS.values(), *map(find, task_files)]
     suite = None if signals is None else load(signals)
     folders = store.find_all(paths)
-    lines_of = {}
+    problems = {}
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
-            lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-            lines_of[str(folder)] = lines or (
+            problem_lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+            problems[str(folder)] = problem_lines or (
                 [] if suite is None else suite_check.check_against_suite(folder, suite)
             )
             step(1, 1)
-    stray = [line for path in paths if _is_submissions(path) for line in strays(path)]
-    n_invalid = sum(map(bool, lines_of.values()))
+    stray_lines = [line for path in paths if _is_submissions(path) for line in strays(path)]
+    n_invalid = sum(map(bool, problems.values()))
     if as_json:
-        entries = [{"path": path, "problems": lines} for path, lines in lines_of.items()]
+        entries = [{"path": path, "problems": problem_lines} for path, problem_lines in problems.items()]
         click.echo(
             json.dumps(
-                {"n_entries": len(lines_of), "n_invalid": n_invalid, "entries": entries, "stray": stray}
+                {"n_entries": len(problems), "n_invalid": n_invalid, "entries": entries, "stray": stray_lines}
             )
         )
     else:
-        for path, lines in lines_of.items():
-            for line in lines:
+        for path, problem_lines in problems.items():
+            for line in problem_lines:
                 click.echo(one_line(f"{path}: {line}"))
-        for line in stray:
+        for line in stray_lines:
             click.echo(line)
-    if n_invalid or stray:
-        raise NotValid(
-            f"{n_invalid} of {len(lines_of)} entries not valid, {plural(len(stray), 'problem')} beside them"
-        )
-    info(f"{len(lines_of)} of {len(lines_of)} entries valid")
+    if n_invalid or stray_lines:
+        n_strays = plural(len(stray_lines), "problem")
+        raise NotValid(f"{n_invalid} of {len(problems)} entries not valid, {n_strays} beside them")
+    info(f"{len(problems)} of {len(problems)} entries valid")
 
 
 def _is_submissions(path: Path, depth: int = 0) -> bool:

@@ -1,6 +1,6 @@
-"""What `verify` and `reproduce` share: from an entry to its suite, its model and a tested machine.
+"""What `verify` and `reproduce` share: finding the suite and model of an entry, and testing the machine.
 
-Nothing an entry names is run but weights: models are opened without their code, on the processor.
+Only weights are loaded: models are opened without code of their own, on the processor.
 
 Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
 """
@@ -32,36 +32,36 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 _MAX_BATCH = 64
-"""Largest batch that is made because an entry says so: what it says is not to fill the memory."""
+"""Largest batch size taken from an entry, so that an entry cannot exhaust the memory."""
 
 
 class Unavailable(BadInput):
-    """A model or signals that only its maker has, or code that is not run here: nobody's fault."""
+    """A model or signals that only its maker has, or code that is not run here."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one entry."""
+    """The result of verifying one entry."""
 
     path: str
-    """As it was found."""
+    """Its folder, as on the command line."""
     verification: Verification | None = None
-    """What came of it, if it was asked."""
+    """The record, if the model was asked."""
     problems: tuple[str, ...] = ()
-    """Why it was not, where something is wrong with it."""
+    """What is wrong with the entry; empty if it is valid."""
     refusal: str | None = None
     """Why it could not be asked, in a line."""
     possible: bool = True
-    """Whether someone with other means could not have done it either."""
+    """False where nobody but its maker could ask it again."""
     held_back: HeldBack | None = None
     """Its lift on held-back signals, where they were given."""
     stated: Mapping[str, str] = field(default_factory=dict)
-    """What of it nobody can look up, by field."""
+    """What only the submitter states, by field."""
 
 
 @dataclass
 class VerificationSession:
-    """What the user named, and what was opened for one entry and serves the next."""
+    """The models and signals of a run of `verify`, opened once for all entries."""
 
     models: tuple[Checkpoint, ...]
     """Candidates that are local folders."""
@@ -70,7 +70,7 @@ class VerificationSession:
     signals: Suite | None
     """A suite that was named."""
     unreadable: tuple[str, ...] = ()
-    """Why candidates that were named cannot be read: it costs their entries, and no other."""
+    """Why some named candidates cannot be read; it affects only their entries."""
     _suites: dict[str, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
@@ -91,9 +91,9 @@ class VerificationSession:
                 if not Path(folder).is_dir():
                     raise
                 unreadable.append(str(error))
-        known = tuple(checkpoints.resolve(folder) for folder in references)
+        reference_checkpoints = tuple(checkpoints.resolve(folder) for folder in references)
         suite = None if signals is None else open_suite(signals)
-        return cls(tuple(readable), known, suite, tuple(unreadable))
+        return cls(tuple(readable), reference_checkpoints, suite, tuple(unreadable))
 
     def problems(self, folder: Path) -> tuple[str, ...]:
         """What is wrong with an entry before any model is asked."""
@@ -101,8 +101,8 @@ class VerificationSession:
         from harness.entries.validate import validate_entry
         from harness.tasks import TASKS
 
-        own = self.signals.tasks if self.signals else ()
-        tasks = {task.name: task for task in (*own, *TASKS.values())}
+        suite_tasks = self.signals.tasks if self.signals else ()
+        tasks = {task.name: task for task in (*suite_tasks, *TASKS.values())}
         lines = validate_entry(folder, list(tasks.values()), strict_files=False)
         return tuple(lines or validate_facts.ahead(store.read(folder)))
 
@@ -113,18 +113,18 @@ class VerificationSession:
             Unavailable: a local folder that was not named.
             BadSignals: it cannot be had, or holds other signals now.
         """
-        named, given = entry.signals.repo_id, self.signals
-        if given is not None and _holds(given, entry):
-            return given
-        if named.startswith("local/"):
-            if given is not None:
+        repo_id, suite_option = entry.signals.repo_id, self.signals
+        if suite_option is not None and _has_signals(suite_option, entry):
+            return suite_option
+        if repo_id.startswith("local/"):
+            if suite_option is not None:
                 raise BadSignals(
-                    f"{given.name} does not hold the signals of this entry; it was asked {named}"
+                    f"{suite_option.name} does not hold the signals of this entry; it was asked {repo_id}"
                 )
-            raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{named[6:]}")
-        source = None if named.startswith("embedded/") else f"{named}@{entry.signals.revision}"
+            raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{repo_id[6:]}")
+        source = None if repo_id.startswith("embedded/") else f"{repo_id}@{entry.signals.revision}"
         suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
-        if not _holds(suite, entry):
+        if not _has_signals(suite, entry):
             raise BadSignals(
                 f"{suite.name} holds other signals of {entry.task} than this entry was asked"
                 f" ({entry.signals.sha256[:12]}); it can be asked again with the version of goodenough it was"
@@ -156,20 +156,24 @@ class VerificationSession:
     def _checkpoint_of(self, entry: Entry) -> Checkpoint:
         from harness.models import checkpoints
 
-        wanted = entry.model
-        if not wanted.repo_id.startswith("local/"):
-            return _same(checkpoints.resolve(wanted.repo_id, wanted.revision), entry)
-        name = wanted.repo_id.removeprefix("local/")
+        model = entry.model
+        if not model.repo_id.startswith("local/"):
+            return _require_same(checkpoints.resolve(model.repo_id, model.revision), entry)
+        name = model.repo_id.removeprefix("local/")
         starter = _starter(name)
-        alike = [c for c in self.models if _is(c, wanted.revision, wanted.weights_sha256)]
-        namesakes = [c for c in self.models if c.ref.repo_id == wanted.repo_id]
-        if same := [c for c in namesakes if c in alike]:
-            return same[0]
-        if not namesakes and starter is not None and _is(starter, wanted.revision, wanted.weights_sha256):
+        matches = [c for c in self.models if _is_checkpoint(c, model.revision, model.weights_sha256)]
+        namesakes = [c for c in self.models if c.ref.repo_id == model.repo_id]
+        if exact := [c for c in namesakes if c in matches]:
+            return exact[0]
+        if (
+            not namesakes
+            and starter is not None
+            and _is_checkpoint(starter, model.revision, model.weights_sha256)
+        ):
             return starter
-        alone = self.models if len(self.models) + len(self.unreadable) == 1 else ()
-        for checkpoint in (*alike, *namesakes, *alone, *([starter] if starter else [])):
-            return _same(checkpoint, entry)
+        single = self.models if len(self.models) + len(self.unreadable) == 1 else ()
+        for checkpoint in (*matches, *namesakes, *single, *([starter] if starter else [])):
+            return _require_same(checkpoint, entry)
         if self.unreadable:
             raise BadModel(self.unreadable[0])
         raise Unavailable(f"its model is a local folder; give it with --model path/to/{name}")
@@ -181,14 +185,14 @@ class VerificationSession:
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
         return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
 
-    def differing(
+    def model_differences(
         self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
     ) -> list[str]:
-        """What an entry states otherwise than its model, a line each."""
+        """Where an entry differs from its model, a line each."""
         from harness.models.checkpoints import committed_at
         from harness.submit import lookups
 
-        return lookups.differing(entry, classifier, checkpoint, task, committed_at(checkpoint))
+        return lookups.model_differences(entry, classifier, checkpoint, task, committed_at(checkpoint))
 
     def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
@@ -198,21 +202,21 @@ class VerificationSession:
         """
         key = suite.ref(task.name).sha256
         if key not in self._machines:
-            self._machines[key] = self._asked(suite, task, candidate)
+            self._machines[key] = self._test_machine(suite, task, candidate)
             if isinstance(missing := self._machines[key], str):
                 info(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
         return self._machines[key]
 
-    def _asked(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
+    def _test_machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         from harness.models import classifiers as models
         from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
-            return _is(candidate, reference.model.revision, reference.model.weights_sha256)
+            return _is_checkpoint(candidate, reference.model.revision, reference.model.weights_sha256)
 
         def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
-            fetched = not reference.model.repo_id.startswith("local/")
-            return not is_candidate(reference), fetched, reference.facts.n_parameters
+            is_remote = not reference.model.repo_id.startswith("local/")
+            return not is_candidate(reference), is_remote, reference.facts.n_parameters
 
         references = suite.references(task.name)
         for reference in sorted(references, key=rank):
@@ -221,7 +225,7 @@ class VerificationSession:
                 checkpoint = candidate
                 if not is_candidate(reference):
                     checkpoint = checkpoint_of(model, self.references, suite, "--reference")
-                if not _is(checkpoint, model.revision, model.weights_sha256):
+                if not _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
                     continue
                 classifier = models.open_checkpoint(checkpoint, device="cpu")
             except BadInput:
@@ -239,10 +243,10 @@ def base_of(folder: Path) -> str | None:
 
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", said) else None
+    return commit if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit) else None
 
 
 def random_base() -> str:
@@ -253,7 +257,7 @@ def random_base() -> str:
 
 
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:
-    """Print what became of the entries, and end with the exit code that it calls for.
+    """Print the outcomes, and raise for the exit code.
 
     Raises:
         NotValid: some do not hold, or are not valid.
@@ -265,20 +269,21 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         for outcome in outcomes:
             for line in outcome_lines(outcome):
                 click.echo(line)
-    n, broken = (
+    n, failures = (
         len(outcomes),
         [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)],
     )
-    refused = [o for o in outcomes if o.refusal and not (if_possible and not o.possible)]
+    refusals = [o for o in outcomes if o.refusal and not (if_possible and not o.possible)]
     n_left = sum(o.refusal is not None for o in outcomes)
-    if broken:
-        raise NotValid(f"{len(broken)} of {n} entries do not hold: {broken[0].path}")
-    if refused:
+    if failures:
+        raise NotValid(f"{len(failures)} of {n} entries do not hold: {failures[0].path}")
+    if refusals:
         raise BadInput(
-            f"{len(refused)} of {n} entries could not be asked again: {refused[0].path}: {refused[0].refusal}"
+            f"{len(refusals)} of {n} entries could not be asked again: {refusals[0].path}:"
+            f" {refusals[0].refusal}"
         )
-    left = f", {n_left} cannot be asked again here" if n_left else ""
-    info(f"{n - n_left} of {n} entries hold{left}")
+    rest = f", {n_left} cannot be asked again here" if n_left else ""
+    info(f"{n - n_left} of {n} entries hold{rest}")
 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
@@ -295,29 +300,34 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     ties = f", {v.n_ties} of them ties" if v.n_ties else ""
     if v.n_ties_for + v.n_ties_against:
         ties += f" ({v.n_ties_for} raise the lift, {v.n_ties_against} lower it)"
-    card = f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
-    known = v.known_answer
-    tested = f"{known.n_accepted} of {known.n} by {known.reference.repo_id}" if known else "none"
+    scorecard_text = (
+        f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
+    )
+    answer = v.known_answer
+    answer_text = f"{answer.n_accepted} of {answer.n} by {answer.reference.repo_id}" if answer else "none"
     head = (
         f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
-        f"{ties}, largest difference {v.max_difference:.2g}{card}; known answer: {tested}"
+        f"{ties}, largest difference {v.max_difference:.2g}{scorecard_text}; known answer: {answer_text}"
     )
     lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
-    if (held := outcome.held_back) is not None:
-        rates = (held.lift, held.held_back_lift, held.difference)
-        lift, other, difference = (formatting.format_estimate(rate, "difference") for rate in rates)
-        lines.append(f"held-back lift {other}; public lift {lift}; difference {difference}")
+    if (held_back := outcome.held_back) is not None:
+        rates = (held_back.lift, held_back.held_back_lift, held_back.difference)
+        lift, private_lift, difference = (formatting.format_estimate(rate, "difference") for rate in rates)
+        lines.append(f"held-back lift {private_lift}; public lift {lift}; difference {difference}")
     if outcome.stated:
         lines.append(f"{STATED}: {'; '.join(f'{name} {value}' for name, value in outcome.stated.items())}")
     return [one_line(f"{outcome.path}: {line}") for line in lines]
 
 
-def _mismatch(one: Mismatch) -> str:
-    where = one.signal_id or one.clip_id or plural(one.n_samples, "sample")
-    level = "" if one.level is None else f", level {one.level}"
-    which = "" if one.replicate is None else f" {one.replicate}"
-    found, expected = ("no verdict" if value is None else repr(value) for value in (one.found, one.expected))
-    return f"{one.stimulus}{which} of {where}{level}: {one.column} is {found}, expected {expected}"
+def _mismatch(mismatch: Mismatch) -> str:
+    subject = mismatch.signal_id or mismatch.clip_id or plural(mismatch.n_samples, "sample")
+    level = "" if mismatch.level is None else f", level {mismatch.level}"
+    replicate = "" if mismatch.replicate is None else f" {mismatch.replicate}"
+    actual, expected = (
+        "no verdict" if value is None else repr(value) for value in (mismatch.found, mismatch.expected)
+    )
+    stimulus = f"{mismatch.stimulus}{replicate} of {subject}{level}"
+    return f"{stimulus}: {mismatch.column} is {actual}, expected {expected}"
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:
@@ -336,23 +346,23 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _holds(suite: Suite, entry: Entry) -> bool:
+def _has_signals(suite: Suite, entry: Entry) -> bool:
     return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 
-def _is(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:
+def _is_checkpoint(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:
     return (checkpoint.ref.revision, checkpoint.ref.weights_sha256) == (revision, weights_sha256)
 
 
-def _same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
+def _require_same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
     """The checkpoint, if it is the model of the entry."""
-    found, wanted = checkpoint.ref, entry.model
-    if _is(checkpoint, wanted.revision, wanted.weights_sha256):
+    ref, model = checkpoint.ref, entry.model
+    if _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
         return checkpoint
-    what = "weights" if found.weights_sha256 != wanted.weights_sha256 else "config or preprocessor"
+    part = "weights" if ref.weights_sha256 != model.weights_sha256 else "config or preprocessor"
     raise BadModel(
-        f"{found.repo_id} is not the model of this entry: other {what} (revision {found.revision[:12]},"
-        f" expected {wanted.revision[:12]}); was it trained or saved again since?"
+        f"{ref.repo_id} is not the model of this entry: other {part} (revision {ref.revision[:12]},"
+        f" expected {model.revision[:12]}); was it trained or saved again since?"
     )
 
 

@@ -95,64 +95,75 @@ def verify(
     folders = store.find_all(paths)
     for folder in [] if no_write else folders:
         refuse_package(folder)
-    desk = VerificationSession.of(models, references, signals)
-    require_needed(desk.models, desk.references, folders)
-    unpublished = None if held_back is None else open_suite(held_back)
+    session = VerificationSession.of(models, references, signals)
+    require_needed(session.models, session.references, folders)
+    private_suite = None if held_back is None else open_suite(held_back)
     bases = {folder: base or base_of(folder) for folder in folders}
     fallback = random_base()
-    outcomes = [_outcome(folder, desk, at or fallback, k, no_write) for folder, at in bases.items()]
+    outcomes = [
+        _outcome(folder, session, commit or fallback, k, no_write) for folder, commit in bases.items()
+    ]
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
         info(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
-    if unpublished is not None:
-        outcomes = with_held_back(outcomes, desk, unpublished, no_write=no_write)
+    if private_suite is not None:
+        outcomes = with_held_back(outcomes, session, private_suite, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 
-def _outcome(folder: Path, desk: VerificationSession, base: str, k: int, no_write: bool) -> Outcome:
+def _outcome(folder: Path, session: VerificationSession, base: str, k: int, no_write: bool) -> Outcome:
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
     from harness.errors import BadInput
-    from harness.submit.lookups import stated
+    from harness.submit.lookups import submitter_statements
 
     path = str(folder)
     if line := store.unfetched(folder):
         return Outcome(path, refusal=line)
-    if problems := desk.problems(folder):
+    if problems := session.problems(folder):
         return Outcome(path, problems=problems)
     try:
-        before = None if no_write else verification.read(folder)
-        if before is not None and _stands(before, base):
-            return Outcome(path, before, stated=stated(store.read(folder)))
-        problems, now = _asked(folder, desk, base, k)
+        previous_record = None if no_write else verification.read(folder)
+        if previous_record is not None and _is_final(previous_record, base):
+            return Outcome(path, previous_record, stated=submitter_statements(store.read(folder)))
+        problems, record = _rerun(folder, session, base, k)
     except BadInput as error:
         return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
-    if now is not None and not no_write:
-        verification.write(folder, now)
-    return Outcome(path, now, problems, stated={} if now is None else stated(store.read(folder)))
+    if record is not None and not no_write:
+        verification.write(folder, record)
+    return Outcome(
+        path, record, problems, stated={} if record is None else submitter_statements(store.read(folder))
+    )
 
 
-def _stands(before: Verification, base: str) -> bool:
+def _is_final(previous_record: Verification, base: str) -> bool:
     """Whether a record is not to be replaced: by the same, by a weaker one, or by a luckier draw."""
-    return before.base == base or before.kind == "reproduced" or not before.holds
+    return previous_record.base == base or previous_record.kind == "reproduced" or not previous_record.holds
 
 
-def _asked(
-    folder: Path, desk: VerificationSession, base: str, k: int
+def _rerun(
+    folder: Path, session: VerificationSession, base: str, k: int
 ) -> tuple[tuple[str, ...], Verification | None]:
     """The verification of a valid entry; or what is wrong with it, by its suite."""
     from harness.entries import store, suite_check
     from harness.submit.replay import rerun
 
     entry = store.read(folder)
-    checkpoint = desk.checkpoint_of(entry)
-    suite = desk.suite_of(entry)
+    checkpoint = session.checkpoint_of(entry)
+    suite = session.suite_of(entry)
     if problems := suite_check.check_against_suite(folder, suite):
         return tuple(problems), None
     task = suite.task(entry.task)
-    machine = desk.machine(suite, task, checkpoint)
-    classifier = desk.open(checkpoint, entry)
-    differing = desk.differing(entry, checkpoint, classifier, task)
+    machine = session.machine(suite, task, checkpoint)
+    classifier = session.open(checkpoint, entry)
+    differences = session.model_differences(entry, checkpoint, classifier, task)
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
         return (), rerun(
-            folder, suite, classifier, machine, base=base, k=k, differing=differing, progress=progress
+            folder,
+            suite,
+            classifier,
+            machine,
+            base=base,
+            k=k,
+            model_differences=differences,
+            progress=progress,
         )

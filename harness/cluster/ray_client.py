@@ -1,8 +1,8 @@
-"""The door to ray: a cluster is joined or started, workers are hired on it, and their messages come in.
+"""The only module that uses ray: joins or starts a cluster, starts workers, and receives their messages.
 
-Ray is told to keep quiet: its own talk would end up among the data on stdout.
+The output of ray itself is suppressed: it would end up among the data on stdout.
 
-Public: Door, RayWorker, WorkerLost, require.
+Public: RayCluster, RayWorker, WorkerLost, require.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.cluster.resources import Node, WorkerSpec
 from harness.cluster.worker import Message, Worker
 from harness.errors import BadCluster, GoodenoughError
 
-_PATIENCE_S = 5
+_TIMEOUT_S = 5
 """For the first answer of a cluster: ray itself would wait for five minutes, and then end the process."""
 
 _STORE_BYTES = 1 << 29
@@ -31,25 +31,25 @@ class WorkerLost(Exception):
 
 
 class RayWorker:
-    """A worker on the cluster: one piece of work at a time, message by message."""
+    """A worker on the cluster: one work item at a time, message by message."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
         self.stream: Any = None
-        """What is coming in; None when it has nothing to do."""
+        """Its messages; None when it is idle."""
 
     def begin(self, method: str, *arguments: Any) -> None:
-        """Have it work; its messages are taken with `next`."""
+        """Start a method of it; `next` returns the messages."""
         try:
             self.stream = getattr(self._handle, method).options(num_returns="streaming").remote(*arguments)
-        except _lost() as error:
+        except _lost_errors() as error:
             raise WorkerLost(_reason(error)) from None
 
     def next(self) -> Message | None:
         """The next message, which is waited for; None when the work is done.
 
         Raises:
-            Lost: the worker is gone.
+            WorkerLost: the worker is gone.
             GoodenoughError: what the worker raised on purpose.
         """
         import ray
@@ -63,12 +63,12 @@ class RayWorker:
             if isinstance(error.cause, GoodenoughError):
                 raise error.cause from None
             raise
-        except _lost() as error:
+        except _lost_errors() as error:
             raise WorkerLost(_reason(error)) from None
         return message
 
-    def dismiss(self) -> None:
-        """Let it go, whatever it is doing."""
+    def stop(self) -> None:
+        """End it, whatever it is doing."""
         import ray
 
         self.stream = None
@@ -76,7 +76,7 @@ class RayWorker:
             ray.kill(self._handle)
 
 
-class Door:
+class RayCluster:
     """A connection to a cluster; one that was open before stays open."""
 
     def __init__(self, address: str | None) -> None:
@@ -90,8 +90,8 @@ class Door:
         """
         import ray
 
-        self._own = not ray.is_initialized()
-        if self._own:
+        self._is_own = not ray.is_initialized()
+        if self._is_own:
             _join(address or os.environ.get("RAY_ADDRESS") or "local")
 
     def nodes(self) -> list[Node]:
@@ -99,42 +99,42 @@ class Door:
         import ray
 
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return [Node(float(has.get("CPU", 0)), float(has.get("GPU", 0))) for has in alive]
+        return [Node(float(resources.get("CPU", 0)), float(resources.get("GPU", 0))) for resources in alive]
 
-    def hire(self, shape: WorkerSpec) -> RayWorker:
-        """One worker more; it may have to wait for its place."""
+    def start_worker(self, spec: WorkerSpec) -> RayWorker:
+        """Start one more worker; it may have to wait for resources."""
         import ray
 
         threads = dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(shape.threads)
+            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(spec.threads)
         )
         options = ray.remote(Worker).options(
-            num_cpus=shape.cpus,
-            num_gpus=shape.gpus,
+            num_cpus=spec.cpus,
+            num_gpus=spec.gpus,
             max_restarts=0,
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": threads},
         )
         return RayWorker(options.remote())
 
-    def ready(self, hired: Sequence[RayWorker], seconds: float) -> RayWorker | None:
-        """One of some workers at work that has a message, or is done; None when none has within the time."""
+    def ready(self, workers: Sequence[RayWorker], seconds: float) -> RayWorker | None:
+        """One of some busy workers that has a message or is done; None if none has within the time."""
         import ray
 
-        of_stream = {worker.stream: worker for worker in hired}
-        found, _ = ray.wait(list(of_stream), num_returns=1, timeout=seconds, fetch_local=False)
-        return of_stream[found[0]] if found else None
+        worker_by_stream = {worker.stream: worker for worker in workers}
+        ready_refs, _ = ray.wait(list(worker_by_stream), num_returns=1, timeout=seconds, fetch_local=False)
+        return worker_by_stream[ready_refs[0]] if ready_refs else None
 
     def close(self) -> None:
-        """Leave; a cluster that was started here ends."""
+        """Leave the cluster; one that was started here ends."""
         import ray
 
-        if self._own:
+        if self._is_own:
             ray.shutdown()
 
 
 def require() -> None:
-    """See that ray is there.
+    """Check that ray is installed.
 
     Raises:
         BadCluster: it is not.
@@ -158,26 +158,28 @@ def _join(address: str) -> None:
             f"{address} is of Ray Client, which cannot carry this; run the command on a node of the cluster"
             " and give --ray-address auto, or hand it in with `ray job submit`"
         )
-    own = {"object_store_memory": _STORE_BYTES} if address == "local" else {}
+    settings = {"object_store_memory": _STORE_BYTES} if address == "local" else {}
     if address not in ("local", "auto"):
         _require_reachable(address)
-    _hush(ray)
-    terminated = signal.getsignal(signal.SIGTERM)
+    _silence(ray)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address,
             log_to_driver=False,
-            include_dashboard=False if own else None,
+            include_dashboard=False if settings else None,
             logging_level=logging.CRITICAL,
-            **own,
+            **settings,
         )
     except (Exception, SystemExit) as error:
-        where = "no cluster could be started here" if own else f"no Ray cluster could be joined at {address}"
-        raise BadCluster(f"{where}: {_reason(error)}") from None
+        message = (
+            "no cluster could be started here" if settings else f"no Ray cluster could be joined at {address}"
+        )
+        raise BadCluster(f"{message}: {_reason(error)}") from None
     finally:
         # Ray would have the end of this process by SIGTERM look like a success.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, terminated)
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _require_reachable(address: str) -> None:
@@ -187,7 +189,7 @@ def _require_reachable(address: str) -> None:
             f"{address!r} is no address of a Ray cluster; expected HOST:PORT, as 10.0.0.1:6379, or auto"
         )
     try:
-        socket.create_connection((host, int(port)), _PATIENCE_S).close()
+        socket.create_connection((host, int(port)), _TIMEOUT_S).close()
     except (OSError, OverflowError) as error:
         raise BadCluster(
             f"no Ray cluster answers at {address} ({error}); begin one with `ray start --head`, or leave out"
@@ -195,12 +197,12 @@ def _require_reachable(address: str) -> None:
         ) from None
 
 
-def _hush(ray: Any) -> None:
-    """The death of a worker is ours to tell: ray would print it on stdout, whatever `log_to_driver` says."""
-    ray._private.worker.print_to_stdstream = lambda *told, **how: None
+def _silence(ray: Any) -> None:
+    """Keep ray from printing the death of a worker on stdout, which it does despite `log_to_driver`."""
+    ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
 
 
-def _lost() -> tuple[type[BaseException], ...]:
+def _lost_errors() -> tuple[type[BaseException], ...]:
     from ray import exceptions
 
     return (
@@ -217,6 +219,6 @@ def _reason(error: BaseException) -> str:
     """The last line that says something, without colours."""
     import re
 
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,11 +1,11 @@
 """Extraction and evaluation spread over a Ray cluster: the work of `extract.runner` and `evaluation.predict`.
 
-The command that gives out the work holds no model, and keeps what comes back just as if it had made it: the
-journal of an extraction, the answers of an evaluation. So it continues after a kill as it does without a
-cluster, also on another one, or on none.
+The command itself loads no model. It stores what the workers return as it would its own results: the journal
+of an extraction, the answers of an evaluation. So it continues after a kill as it does without a cluster, on
+another cluster, or on none.
 
-The unit of extraction is a clip, a few of which are given out together; that of an evaluation is all that is
-asked about one clip. Masks and classes are those of a run on one machine, unless a lead is within rounding of
+The unit of extraction is a clip, and a work item has a few of them; the unit of evaluation is all stimuli of
+one clip. Masks and classes are those of a run on one machine, unless a lead is within rounding of
 MIN_MARGIN; logits may differ in their last bits, as they do between batch sizes.
 
 Public: ray_engine, RayEngine.
@@ -42,47 +42,52 @@ from harness.models.classifiers import Classifier
 from harness.tasks import Task
 from harness.types import Clip, LabelMap, Waveform
 
-_MOST_CLIPS = 8
-"""Clips given out together: enough to fill batches; towards the end fewer, so that nobody is waited for."""
+_MAX_CLIPS = 8
+"""Clips of a work item: enough to fill batches; fewer towards the end, so that workers end together."""
 
 
 @contextmanager
 def ray_engine(
-    wishes: ResourceRequest, *, device: str | None, batch_size: int, dtype: str, say: Callable[[str], None]
+    request: ResourceRequest,
+    *,
+    device: str | None,
+    batch_size: int,
+    dtype: str,
+    notify: Callable[[str], None],
 ) -> Iterator[RayEngine]:
-    """Models at work on a cluster, which is joined or started when the first is asked something.
+    """Models on a cluster, which is joined or started when the first is opened.
 
     Args:
-        wishes: what the user asks of the cluster.
+        request: what the user asks of the cluster.
         device: see `classifiers.load`; the cluster says which card.
         batch_size: see `classifiers.load`.
         dtype: see `classifiers.load`.
-        say: tells the user something, in a line.
+        notify: tells the user something, in a line.
 
     Raises:
         BadCluster: ray is not installed.
     """
     require()
-    crew = WorkerPool(wishes, device, say)
+    pool = WorkerPool(request, device, notify)
     try:
-        yield RayEngine(crew, batch_size, dtype)
+        yield RayEngine(pool, batch_size, dtype)
     finally:
-        crew.close()
+        pool.close()
 
 
 class RayEngine:
-    """Models at work on a cluster. Made by `ray_engine`."""
+    """Models on a cluster. Made by `ray_engine`."""
 
-    def __init__(self, crew: WorkerPool, batch_size: int, dtype: str) -> None:
-        self.crew = crew
+    def __init__(self, pool: WorkerPool, batch_size: int, dtype: str) -> None:
+        self.pool = pool
         self._batch_size, self._dtype = batch_size, dtype
 
     def open(self, checkpoint: Checkpoint) -> Classifier:
-        """A model that hears on the cluster; a worker opens it, and says what it is."""
+        """A model that runs on the cluster; a worker opens and describes it."""
         folder = folder_of(checkpoint.folder) if checkpoint.ref.repo_id.startswith("local/") else None
-        device = self.crew.shape.device
+        device = self.pool.shape.device
         model = Model(checkpoint.ref, folder, checkpoint.trusted, device, self._batch_size, self._dtype)
-        return _Far(self.crew, model)
+        return _RemoteClassifier(self.pool, model)
 
     def extract(
         self,
@@ -99,83 +104,83 @@ class RayEngine:
         progress: Progress = lambda clips, queries: None,
     ) -> list[Extracted]:
         """See `extract.runner.extract`; the listener was opened here."""
-        assert isinstance(listener, _Far)  # noqa: S101
-        done = {line["clip_id"]: from_item(line) for line in journal.items}
+        assert isinstance(listener, _RemoteClassifier)  # noqa: S101
+        results = {line["clip_id"]: from_item(line) for line in journal.items}
         journal.items.clear()
-        progress(len(done), 0)
-        waiting = [clip for clip in clips if clip.clip_id not in done]
+        progress(len(results), 0)
+        pending = [clip for clip in clips if clip.clip_id not in results]
         context = (reference, label_map, tuple(searches), limits, sets, draws)
-        for finished, said in self.crew.run("extract", listener.model, context, self._chunks(waiting)):
-            if not finished:
-                progress(0, said)
+        for keys, content in self.pool.run("extract", listener.model, context, self._chunks(pending)):
+            if not keys:
+                progress(0, content)
                 continue
-            journal.append(said)
-            done[said["clip_id"]] = from_item(said)
+            journal.append(content)
+            results[content["clip_id"]] = from_item(content)
             progress(1, 0)
-        return [done[clip.clip_id] for clip in clips]
+        return [results[clip.clip_id] for clip in clips]
 
     def judge(
         self, candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]]
     ) -> Iterator[list[tuple[Unit, Answers]]]:
         """See `predict.judge`; the candidate was opened here."""
-        assert isinstance(candidate, _Far)  # noqa: S101
+        assert isinstance(candidate, _RemoteClassifier)  # noqa: S101
         folder, sha256 = folder_of(suite.root), sha256_of(suite.root / MANIFEST)
         commit = suite.commit if suite.is_remote else None
         signals = Signals(suite.name, commit, folder, sha256)
-        asked: dict[str, Unit] = {}
+        units: dict[str, Unit] = {}
 
-        def pieces() -> Iterator[WorkItem]:
+        def work_items() -> Iterator[WorkItem]:
             for block in blocks:
-                piece = WorkItem({unit.key: unit for unit in block})
-                asked.update(piece.left)
-                yield piece
+                work_item = WorkItem({unit.key: unit for unit in block})
+                units.update(work_item.pending)
+                yield work_item
 
         context = (signals, task.name)
-        for keys, (said, batch_size) in self.crew.run("judge", candidate.model, context, pieces()):
+        for keys, (answers, batch_size) in self.pool.run("judge", candidate.model, context, work_items()):
             candidate.batch_size = min(candidate.batch_size, batch_size)
             # Copied, or each would hold on to the memory that it came in.
             yield [
-                (asked.pop(key), Answers(one.stimuli, np.array(one.logits), np.array(one.seen)))
-                for key, one in zip(keys, said, strict=True)
+                (units.pop(key), Answers(answer.stimuli, np.array(answer.logits), np.array(answer.seen)))
+                for key, answer in zip(keys, answers, strict=True)
             ]
 
     def _chunks(self, clips: Sequence[Clip]) -> Iterator[WorkItem]:
         start = 0
         while start < len(clips):
-            share = math.ceil((len(clips) - start) / (2 * self.crew.shape.workers))
-            some = clips[start : start + min(_MOST_CLIPS, share)]
-            yield WorkItem({clip.clip_id: clip for clip in some})
-            start += len(some)
+            n_clips = math.ceil((len(clips) - start) / (2 * self.pool.shape.workers))
+            chunk = clips[start : start + min(_MAX_CLIPS, n_clips)]
+            yield WorkItem({clip.clip_id: clip for clip in chunk})
+            start += len(chunk)
 
 
-class _Far(Classifier):
-    """A model that is loaded on workers only; here it is known, and can be asked for logits."""
+class _RemoteClassifier(Classifier):
+    """A model that is loaded on workers only; `logits` is computed there."""
 
-    def __init__(self, crew: WorkerPool, model: Model) -> None:
+    def __init__(self, pool: WorkerPool, model: Model) -> None:
         self.model = model
-        self._crew = crew
-        about: About = self._ask("describe", (), model.ref.repo_id)
+        self._pool = pool
+        description: About = self._ask("describe", (), model.ref.repo_id)
         self.ref = model.ref
-        self.class_names = about.class_names
-        self.device = about.device
-        self.dtype = about.dtype
-        self.settings_sha256 = about.settings_sha256
-        self.batch_size = about.batch_size
-        self.frontend = about.frontend
-        self.min_samples = about.min_samples
-        self.facts = about.facts
-        self.notes = about.notes
+        self.class_names = description.class_names
+        self.device = description.device
+        self.dtype = description.dtype
+        self.settings_sha256 = description.settings_sha256
+        self.batch_size = description.batch_size
+        self.frontend = description.frontend
+        self.min_samples = description.min_samples
+        self.facts = description.facts
+        self.notes = description.notes
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
-        """See `Classifier.logits`; one worker hears them all, in batches as large as all may have them."""
+        """See `Classifier.logits`; one worker computes them all, in batches that fit every worker."""
         context = (self.batch_size, sample_rate_hz)
-        logits, batch_size = self._ask("hear", context, (self.ref.repo_id, list(waveforms)))
+        logits, batch_size = self._ask("logits", context, (self.ref.repo_id, list(waveforms)))
         self.batch_size = min(self.batch_size, batch_size)
         return np.array(logits)
 
     def _ask(self, method: str, context: tuple[Any, ...], item: Any) -> Any:
-        """What some worker says of a single item."""
-        ((_, said),) = self._crew.run(
+        """The answer of any worker to a single item."""
+        ((_, content),) = self._pool.run(
             method, self.model, context, iter([WorkItem({self.model.ref.repo_id: item})])
         )
-        return said
+        return content

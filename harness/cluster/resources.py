@@ -1,4 +1,4 @@
-"""How many workers fit a cluster, and what each of them gets; pure, it knows no ray.
+"""How many workers fit a cluster, and what each of them gets; does not use ray.
 
 Conventions: GPUs of a worker are a fraction of one card, 0 to 1: a model lies on one card, and several small
 ones may share it. CPUs of a worker are also the threads that it computes with.
@@ -18,7 +18,7 @@ from harness.plurals import plural
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What a user asks of a cluster; None leaves it to us."""
+    """What a user asks of a cluster; None: chosen automatically."""
 
     address: str | None = None
     """Of the cluster; None for one of this machine, which lasts as long as the command."""
@@ -66,19 +66,19 @@ class WorkerSpec:
         return max(1, int(self.cpus))
 
 
-def shape_of(wishes: ResourceRequest, nodes: Sequence[Node], device: str | None) -> WorkerSpec:
+def shape_of(request: ResourceRequest, nodes: Sequence[Node], device: str | None) -> WorkerSpec:
     """The workers of a run on a cluster.
 
     Args:
-        wishes: what the user asks.
+        request: what the user asks.
         nodes: what the cluster has.
         device: where models run, if the user says it: `cpu`, `cuda` or `mps`.
 
     Raises:
-        BadCluster: it has no room for them, or one wish contradicts another.
+        BadCluster: it has no room for them, or the request contradicts itself.
     """
     n_cpus, n_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
-    gpus = wishes.gpus_per_worker
+    gpus = request.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if n_gpus >= 1 and device in (None, "cuda") else 0.0
     if device not in (None, "cpu", "cuda", "mps"):
@@ -90,25 +90,26 @@ def shape_of(wishes: ResourceRequest, nodes: Sequence[Node], device: str | None)
     if device in ("cpu", "mps") and gpus > 0:
         raise BadCluster(f"--device {device} uses no GPU of the cluster: leave out --gpus-per-worker")
 
-    def room(cpus: float) -> int:
+    def capacity(cpus: float) -> int:
         return sum(node.fits(cpus, gpus) for node in nodes if cpus or gpus)
 
-    if wishes.workers is not None:
-        workers = wishes.workers
+    if request.workers is not None:
+        workers = request.workers
     elif gpus:
-        workers = max(1, room(0))
+        workers = max(1, capacity(0))
     else:
-        workers = max(1, int(n_cpus) // 2 if wishes.cpus_per_worker is None else room(wishes.cpus_per_worker))
-    cpus = wishes.cpus_per_worker
+        cpus_each = request.cpus_per_worker
+        workers = max(1, int(n_cpus) // 2 if cpus_each is None else capacity(cpus_each))
+    cpus = request.cpus_per_worker
     if cpus is None:
         # As many as fit, and the same for all: on a node of 8 and one of 4, four workers get 2 each.
-        most = range(int(n_cpus) // workers, 0, -1)
-        cpus = float(next((n for n in most if room(n) >= workers), 0 if gpus else 1))
-    if room(cpus) < workers:
-        cards = f" and {gpus:g} GPUs" if gpus else ""
+        candidates = range(int(n_cpus) // workers, 0, -1)
+        cpus = float(next((n for n in candidates if capacity(n) >= workers), 0 if gpus else 1))
+    if capacity(cpus) < workers:
+        gpu_text = f" and {gpus:g} GPUs" if gpus else ""
         raise BadCluster(
-            f"no room for {plural(workers, 'worker')} of {cpus:g} CPUs{cards} each: the cluster has"
-            f" {n_cpus:g} CPUs and {n_gpus:g} GPUs, for {room(cpus)} of them; ask for fewer with --workers,"
-            " or less for each with --cpus-per-worker or --gpus-per-worker"
+            f"no room for {plural(workers, 'worker')} of {cpus:g} CPUs{gpu_text} each: the cluster has"
+            f" {n_cpus:g} CPUs and {n_gpus:g} GPUs, for {capacity(cpus)} of them; ask for fewer with"
+            " --workers, or less for each with --cpus-per-worker or --gpus-per-worker"
         )
     return WorkerSpec(workers, cpus, gpus, device or ("cuda" if gpus else "cpu"))

@@ -1,12 +1,12 @@
-"""What one worker of a cluster does: it holds a model, is given clips or units, and says what came of them.
+"""A worker of a cluster: it holds a model, receives clips or units, and sends the results.
 
-A worker is an ordinary object that knows nothing of ray. Each of its methods is a generator of messages: the
-keys of the items that are finished, and what came of them. A message is sent as soon as there is one, so that
-whoever gives out the work loses no more with a worker than what it had in hand.
+A worker is an ordinary object that does not use ray. Each of its methods is a generator of messages: the keys
+of the finished items, and their results. Each message is sent at once, so that a worker that dies loses only
+the items it was working on.
 
-A worker must run the same code under the same versions as the command that it works for, and finds models and
-signals by itself: those of the Hub by commit, local ones under the same path, that is, on a file system which
-all nodes share. Anything else is refused before it could give another answer.
+A worker must run the same code and versions as the command that it works for. It opens models and signals
+itself: those of the Hub by commit, local ones under the same path, that is, on a file system that all nodes
+share. Any difference is refused before it could change an answer.
 
 Public: Worker, Message, Model, Signals, Folder, Build, About, own_build, folder_of.
 """
@@ -45,7 +45,7 @@ from harness.provenance import own_version, versions
 from harness.types import PROTOCOL, Clip, LabelMap, ModelRef, Waveform
 
 Message = tuple[list[str], Any]
-"""Keys of the items that are finished, and what came of them or of the work so far."""
+"""Keys of the finished items, and their results or the progress so far."""
 
 _PACKAGE = Path(__file__).parents[1]
 _SHARED = "with --engine ray every worker must find it there: put it on a file system that all nodes share"
@@ -53,7 +53,7 @@ _SHARED = "with --engine ray every worker must find it there: put it on a file s
 
 @dataclass(frozen=True)
 class Build:
-    """What decides an answer beside the model: the same on every worker as in the command."""
+    """What an answer depends on besides the model: it must be the same on every worker as in the command."""
 
     goodenough: str
     """Version of this package."""
@@ -67,7 +67,7 @@ class Build:
 
 @cache
 def own_build() -> Build:
-    """That of this process."""
+    """The build of this process."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
@@ -76,20 +76,20 @@ def own_build() -> Build:
 
 @dataclass(frozen=True)
 class Folder:
-    """A local folder, wherever it lies for a worker."""
+    """A local folder, as a path that is valid on every node."""
 
     path: Path
-    """Absolute; or below the installed package, which each node has in a place of its own."""
+    """Absolute; or relative to the installed package, which may lie elsewhere on each node."""
 
-    def here(self) -> Path:
-        """Where it lies for this process."""
+    def local_path(self) -> Path:
+        """Its path for this process."""
         return _PACKAGE / self.path
 
 
 def folder_of(path: Path) -> Folder:
-    """A folder by the path that a worker will find it under."""
-    whole = path.resolve()
-    return Folder(whole.relative_to(_PACKAGE) if whole.is_relative_to(_PACKAGE) else whole)
+    """The folder of a path."""
+    absolute = path.resolve()
+    return Folder(absolute.relative_to(_PACKAGE) if absolute.is_relative_to(_PACKAGE) else absolute)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class About:
-    """What a worker knows of a model that it opened; the fields are those of `classifiers.Classifier`."""
+    """The description of an opened model; the fields are those of `classifiers.Classifier`."""
 
     class_names: tuple[str, ...]
     device: str
@@ -140,43 +140,43 @@ class About:
 
 
 class Worker:
-    """A process of the cluster that keeps the model and the signals it was last asked about."""
+    """A process of the cluster that keeps the model and the signals it used last."""
 
     def __init__(self) -> None:
         """Nothing is opened before it is needed."""
         self._model: tuple[Model, Classifier] | None = None
         self._suite: tuple[Signals, Suite] | None = None
 
-    def greet(self, wanted: Build, model: Model) -> Iterator[Message]:
-        """Open a model, and say who and where it is, process id and host, if it may take part.
+    def greet(self, expected: Build, model: Model) -> Iterator[Message]:
+        """Open a model and send process id and host, if the builds agree.
 
         Raises:
             BadCluster: it would compute something else.
             BadModel: the model is not there, or another one.
         """
-        here, host = own_build(), socket.gethostname()
-        if here != wanted:
+        own, host = own_build(), socket.gethostname()
+        if own != expected:
             raise BadCluster(
-                f"a worker on {host} has {_differing(here, wanted)}; its answers could be others: install the"
-                " same version of everything on each node of the cluster"
+                f"a worker on {host} has {_build_difference(own, expected)}; its answers could be others:"
+                " install the same version of everything on each node of the cluster"
             )
-        self._opened(model)
+        self._classifier(model)
         yield [], (os.getpid(), host)
 
-    def describe(self, model: Model, what: Sequence[str]) -> Iterator[Message]:
-        """What the model is."""
-        opened = self._opened(model)
-        yield list(what), About(**{f.name: getattr(opened, f.name) for f in dataclasses.fields(About)})
+    def describe(self, model: Model, keys: Sequence[str]) -> Iterator[Message]:
+        """The description of the model."""
+        classifier = self._classifier(model)
+        yield list(keys), About(**{f.name: getattr(classifier, f.name) for f in dataclasses.fields(About)})
 
-    def hear(
-        self, model: Model, batch_size: int, rate: int, sounds: Sequence[tuple[str, list[Waveform]]]
+    def logits(
+        self, model: Model, batch_size: int, rate: int, items: Sequence[tuple[str, list[Waveform]]]
     ) -> Iterator[Message]:
         """Logits of waveforms, and the batch size that they took."""
-        opened = self._opened(model)
-        opened.batch_size = min(opened.batch_size, batch_size)
-        for key, waveforms in sounds:
-            logits = opened.logits([np.array(waveform) for waveform in waveforms], rate)
-            yield [key], (logits, opened.batch_size)
+        classifier = self._classifier(model)
+        classifier.batch_size = min(classifier.batch_size, batch_size)
+        for key, waveforms in items:
+            logits = classifier.logits([np.array(waveform) for waveform in waveforms], rate)
+            yield [key], (logits, classifier.batch_size)
 
     def extract(
         self,
@@ -189,51 +189,54 @@ class Worker:
         draws: Draws,
         clips: Sequence[Clip],
     ) -> Iterator[Message]:
-        """What comes of some clips, as in `extract.runner`: lines of the journal, and queries in between.
+        """Extract from clips, as in `extract.runner`: sends journal lines, and queries in between.
 
-        It calls back where a generator gives, so it goes in a thread of its own.
+        The runner uses callbacks, so it runs in a thread of its own.
         """
-        opened = self._opened(model)
-        # What comes out of the object store is read-only, which torch does not like.
-        own = [dataclasses.replace(clip, waveform=np.array(clip.waveform)) for clip in clips]
-        said: SimpleQueue[Message | BaseException | None] = SimpleQueue()
+        classifier = self._classifier(model)
+        # Arrays from the object store are read-only, which torch does not accept.
+        writable_clips = [dataclasses.replace(clip, waveform=np.array(clip.waveform)) for clip in clips]
+        messages: SimpleQueue[Message | BaseException | None] = SimpleQueue()
 
-        def tell(n_clips: int, n_queries: int) -> None:
+        def report(n_clips: int, n_queries: int) -> None:
             if n_queries:
-                said.put(([], n_queries))
+                messages.put(([], n_queries))
 
-        def work() -> None:
+        def run_extraction() -> None:
             try:
-                journal = _Sent(said)
+                journal = _MessageJournal(messages)
                 runner.extract(
-                    *(opened, reference, labels, own, searches, journal),
+                    *(classifier, reference, labels, writable_clips, searches, journal),
                     limits=limits,
                     sets=sets,
                     draws=draws,
-                    progress=tell,
+                    progress=report,
                 )
-                said.put(None)
+                messages.put(None)
             except BaseException as error:
-                said.put(error)
+                messages.put(error)
 
-        threading.Thread(target=work, daemon=True).start()
-        while (message := said.get()) is not None:
+        threading.Thread(target=run_extraction, daemon=True).start()
+        while (message := messages.get()) is not None:
             if isinstance(message, BaseException):
                 raise message
             yield message
 
     def judge(self, model: Model, signals: Signals, task: str, units: Sequence[Unit]) -> Iterator[Message]:
         """Answers to the units of one clip, and the batch size that they took."""
-        suite, opened = self._signals(signals), self._opened(model)
-        for answered in predict.judge(opened, suite, suite.task(task), [units]):
-            yield [unit.key for unit, _ in answered], ([said for _, said in answered], opened.batch_size)
+        suite, classifier = self._suite_of(signals), self._classifier(model)
+        for block_answers in predict.judge(classifier, suite, suite.task(task), [units]):
+            yield (
+                [unit.key for unit, _ in block_answers],
+                ([answers for _, answers in block_answers], classifier.batch_size),
+            )
 
-    def _opened(self, model: Model) -> Classifier:
+    def _classifier(self, model: Model) -> Classifier:
         if self._model is None or self._model[0] != model:
             self._model = None  # two at a time may not fit
             source, revision = model.ref.repo_id, None if model.folder else model.ref.revision
             if model.folder is not None:
-                source = str(model.folder.here())
+                source = str(model.folder.local_path())
                 if not Path(source).is_dir():
                     raise BadModel(f"no folder {source} on {socket.gethostname()}; {_SHARED}")
             checkpoint = resolve(source, revision, trust_remote_code=model.trusted)
@@ -244,18 +247,18 @@ class Worker:
                     f"{source} on {socket.gethostname()} is not the {model.ref.repo_id} of this command: its"
                     f" files differ; {_SHARED}"
                 )
-            opened = classifiers.open_checkpoint(
+            classifier = classifiers.open_checkpoint(
                 checkpoint, device=model.device, batch_size=model.batch_size, dtype=model.dtype
             )
-            self._model = model, opened
+            self._model = model, classifier
         return self._model[1]
 
-    def _signals(self, signals: Signals) -> Suite:
+    def _suite_of(self, signals: Signals) -> Suite:
         if self._suite is None or self._suite[0] != signals:
             if signals.commit is not None:
                 suite = load(f"{signals.name}@{signals.commit}")
             else:
-                root = signals.folder.here()
+                root = signals.folder.local_path()
                 if not root.is_dir():
                     raise BadSignals(f"no signals folder {root} on {socket.gethostname()}; {_SHARED}")
                 suite = Suite(root, signals.name)
@@ -268,27 +271,27 @@ class Worker:
         return self._suite[1]
 
 
-class _Sent(Journal):
-    """A journal whose lines are sent off; the one on disk is kept by whoever gave out the work."""
+class _MessageJournal(Journal):
+    """A journal whose lines are sent to the command, which writes the file."""
 
-    def __init__(self, to: SimpleQueue[Any]) -> None:
+    def __init__(self, messages: SimpleQueue[Any]) -> None:
         self.items = []
-        self._to = to
+        self._messages = messages
 
     def append(self, *items: dict[str, Any]) -> None:
         for item in items:
-            self._to.put(([item["clip_id"]], item))
+            self._messages.put(([item["clip_id"]], item))
 
 
-def _differing(here: Build, wanted: Build) -> str:
-    """What of two builds differs, in words."""
-    if (here.goodenough, here.protocol) != (wanted.goodenough, wanted.protocol):
+def _build_difference(own: Build, expected: Build) -> str:
+    """How two builds differ, in words."""
+    if (own.goodenough, own.protocol) != (expected.goodenough, expected.protocol):
         return (
-            f"goodenough {here.goodenough} with protocol {here.protocol}, and this command is"
-            f" {wanted.goodenough} with protocol {wanted.protocol}"
+            f"goodenough {own.goodenough} with protocol {own.protocol}, and this command is"
+            f" {expected.goodenough} with protocol {expected.protocol}"
         )
-    there = dict(here.versions)
-    for name, version in wanted.versions:
-        if there.get(name) != version:
-            return f"{name} {there.get(name)}, and this command {version}"
-    return f"other source files of goodenough {here.goodenough} than this command"
+    own_versions = dict(own.versions)
+    for name, version in expected.versions:
+        if own_versions.get(name) != version:
+            return f"{name} {own_versions.get(name)}, and this command {version}"
+    return f"other source files of goodenough {own.goodenough} than this command"

@@ -1,8 +1,8 @@
-"""A crew: pieces of work dealt to workers as they are free, and once more where a worker died.
+"""A pool of workers: each takes a work item when it is free; an item whose worker died is queued again.
 
-What a worker has sent stays; the rest of its piece is given out again, first of all, and another worker is
-hired in its place. A piece over which workers keep dying is named and ends the run: what was finished by then
-is with whoever asked for it.
+Results that a dead worker had already sent are kept; the rest of its item goes to the front of the queue, and
+a new worker is started. An item over which workers keep dying ends the run with an error that names it; the
+results up to then have been yielded.
 
 Public: WorkerPool, WorkItem.
 """
@@ -14,203 +14,203 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster.ray_client import Door, RayWorker, WorkerLost
+from harness.cluster.ray_client import RayCluster, RayWorker, WorkerLost
 from harness.cluster.resources import ResourceRequest, WorkerSpec, shape_of
 from harness.cluster.worker import Model, own_build
 from harness.errors import BadCluster
 
-DEATHS = 3
-"""Workers that may die over one piece, and that may fail to begin one after the other."""
+MAX_DEATHS = 3
+"""Workers that may die over one item, or fail to start one after the other."""
 
-_PATIENCE_S = 600.0
-"""For the first worker to find its place."""
+_TIMEOUT_S = 600.0
+"""How long the first worker may take to be scheduled."""
 
 
 @dataclass
 class WorkItem:
     """Work for one worker."""
 
-    left: dict[str, Any]
-    """What is not finished, by key."""
+    pending: dict[str, Any]
+    """The inputs that are not finished, by key."""
     deaths: int = 0
     """Workers that died over it."""
 
 
 @dataclass
 class _WorkerSlot:
-    """A place in the crew."""
+    """A worker of the pool and the item it works on."""
 
     worker: RayWorker
-    piece: WorkItem | None = None
-    who: str = ""
+    item: WorkItem | None = None
+    name: str = ""
     """Process and host; empty before it has greeted."""
 
 
 class WorkerPool:
-    """Workers on a cluster, hired when there is something to do."""
+    """Workers on a cluster, started when there is something to do."""
 
-    def __init__(self, wishes: ResourceRequest, device: str | None, say: Callable[[str], None]) -> None:
-        """Take down what is wished; nothing is started yet.
+    def __init__(self, request: ResourceRequest, device: str | None, notify: Callable[[str], None]) -> None:
+        """Store the request; nothing is started yet.
 
         Args:
-            wishes: what the user asks of the cluster.
+            request: what the user asks of the cluster.
             device: where models run, if the user says it.
-            say: tells the user something, in a line.
+            notify: tells the user something, in a line.
         """
-        self._wishes, self._device, self._say = wishes, device, say
-        self._door: Door | None = None
+        self._request, self._device, self._notify = request, device, notify
+        self._cluster: RayCluster | None = None
         self._shape: WorkerSpec | None = None
-        self._posts: list[_WorkerSlot] = []
+        self._slots: list[_WorkerSlot] = []
         self._n_failed = 0
         self.pids: dict[int, str] = {}
-        """Processes at work, with their hosts."""
+        """Process ids of the workers, with their hosts."""
 
     @property
     def shape(self) -> WorkerSpec:
-        """The workers there are; the cluster is joined or started for it.
+        """The number and kind of workers; joins or starts the cluster if needed.
 
         Raises:
             BadCluster: there is none, or it has no room.
         """
         if self._shape is None:
-            self._door = Door(self._wishes.address)
-            self._shape = shape_of(self._wishes, self._door.nodes(), self._device)
+            self._cluster = RayCluster(self._request.address)
+            self._shape = shape_of(self._request, self._cluster.nodes(), self._device)
         return self._shape
 
     def run(
-        self, method: str, model: Model, context: tuple[Any, ...], pieces: Iterator[WorkItem]
+        self, method: str, model: Model, context: tuple[Any, ...], items: Iterator[WorkItem]
     ) -> Iterator[Any]:
-        """Have pieces worked on.
+        """Process work items.
 
         Args:
             method: of `Worker`.
-            model: its first argument; whoever is hired opens it at once.
-            context: its further arguments; the last is a list of what is left of a piece.
-            pieces: taken when a worker is free, not before.
+            model: its first argument; a new worker opens it at once.
+            context: its further arguments; the last is the list of pending inputs of an item.
+            items: taken when a worker is free, not before.
 
         Yields:
-            What the workers send, as it comes: (keys, content), of which keys were struck off their piece.
+            Messages of the workers as they arrive: (keys, content); these keys are no longer pending.
 
         Raises:
-            BadCluster: workers do not begin, or keep dying over a piece.
+            BadCluster: workers do not start, or keep dying over an item.
             GoodenoughError: what a worker raised on purpose.
         """
-        first = next(pieces, None)
+        first = next(items, None)
         if first is None:
-            return  # nobody is hired where there is nothing to do
-        again = deque([first])
+            return  # no worker is started where there is nothing to do
+        queue = deque([first])
         try:
-            while self._assign(method, model, context, pieces, again):
-                post = self._next()
-                if post is None:
+            while self._assign(method, model, context, items, queue):
+                slot = self._next()
+                if slot is None:
                     continue
                 try:
-                    message = post.worker.next()
-                    if message is None and post.piece is not None and post.piece.left:
+                    message = slot.worker.next()
+                    if message is None and slot.item is not None and slot.item.pending:
                         raise WorkerLost("it ended before its work was done")
-                except WorkerLost as why:
-                    self._requeue(post, str(why), again)
+                except WorkerLost as error:
+                    self._requeue(slot, str(error), queue)
                     continue
                 if message is None:
-                    post.piece = None
-                elif post.piece is None:
-                    self._register(post, *message[1])
+                    slot.item = None
+                elif slot.item is None:
+                    self._register(slot, *message[1])
                 else:
                     for key in message[0]:
-                        del post.piece.left[key]
+                        del slot.item.pending[key]
                     yield message
         finally:
-            for post in [post for post in self._posts if post.piece is not None]:
-                self._dismiss(post)
+            for slot in [slot for slot in self._slots if slot.item is not None]:
+                self._stop(slot)
 
     def close(self) -> None:
-        """Let everyone go, and leave the cluster."""
-        for post in list(self._posts):
-            self._dismiss(post)
-        if self._door is not None:
-            self._door.close()
+        """Stop all workers, and leave the cluster."""
+        for slot in list(self._slots):
+            self._stop(slot)
+        if self._cluster is not None:
+            self._cluster.close()
 
     def _assign(
         self,
         method: str,
         model: Model,
         context: tuple[Any, ...],
-        pieces: Iterator[WorkItem],
-        again: deque[WorkItem],
+        items: Iterator[WorkItem],
+        queue: deque[WorkItem],
     ) -> bool:
-        """Give whoever is free a piece; whether anything is still to come."""
-        while len(self._posts) < self.shape.workers:
-            self._hire(model)
-        for post in [post for post in self._posts if post.worker.stream is None]:
-            piece = again.popleft() if again else next(pieces, None)
-            if piece is None:
+        """Give each free worker an item; whether any item is pending or in progress."""
+        while len(self._slots) < self.shape.workers:
+            self._start_worker(model)
+        for slot in [slot for slot in self._slots if slot.worker.stream is None]:
+            item = queue.popleft() if queue else next(items, None)
+            if item is None:
                 break
-            post.piece = piece
+            slot.item = item
             try:
-                post.worker.begin(method, model, *context, list(piece.left.values()))
-            except WorkerLost as why:
-                self._requeue(post, str(why), again)
-        busy = any(post.piece is not None for post in self._posts)
-        if not busy and not again and (piece := next(pieces, None)) is not None:
-            again.append(piece)  # for whoever is hired in place of those who died
-        return busy or bool(again)
+                slot.worker.begin(method, model, *context, list(item.pending.values()))
+            except WorkerLost as error:
+                self._requeue(slot, str(error), queue)
+        busy = any(slot.item is not None for slot in self._slots)
+        if not busy and not queue and (item := next(items, None)) is not None:
+            queue.append(item)  # for the workers that replace the dead ones
+        return busy or bool(queue)
 
     def _next(self) -> _WorkerSlot | None:
-        """Someone who has something to say; None where that takes long, or nobody is at work."""
-        assert self._door is not None  # noqa: S101 - joined when the first was hired
-        at_work = {id(post.worker): post for post in self._posts if post.worker.stream is not None}
-        if not at_work:
+        """A worker that has a message; None after a timeout, or where all are idle."""
+        assert self._cluster is not None  # noqa: S101 - joined when the first worker was started
+        busy_slots = {id(slot.worker): slot for slot in self._slots if slot.worker.stream is not None}
+        if not busy_slots:
             return None
-        found = self._door.ready([post.worker for post in at_work.values()], _PATIENCE_S)
-        if found is None and not any(post.who for post in self._posts):
+        worker = self._cluster.ready([slot.worker for slot in busy_slots.values()], _TIMEOUT_S)
+        if worker is None and not any(slot.name for slot in self._slots):
             raise BadCluster(
-                f"no worker could begin within {_PATIENCE_S / 60:g} min: the cluster is busy with other work;"
+                f"no worker could begin within {_TIMEOUT_S / 60:g} min: the cluster is busy with other work;"
                 " try again later, or ask for less with --cpus-per-worker or --gpus-per-worker"
             )
-        return None if found is None else at_work[id(found)]
+        return None if worker is None else busy_slots[id(worker)]
 
-    def _hire(self, model: Model) -> None:
+    def _start_worker(self, model: Model) -> None:
         shape = self.shape
-        assert self._door is not None  # noqa: S101 - joined by `shape`
-        post = _WorkerSlot(self._door.hire(shape))
-        self._posts.append(post)
+        assert self._cluster is not None  # noqa: S101 - joined by `shape`
+        slot = _WorkerSlot(self._cluster.start_worker(shape))
+        self._slots.append(slot)
         try:
-            post.worker.begin("greet", own_build(), model)
-        except WorkerLost as why:
-            self._requeue(post, str(why), deque())
+            slot.worker.begin("greet", own_build(), model)
+        except WorkerLost as error:
+            self._requeue(slot, str(error), deque())
 
-    def _register(self, post: _WorkerSlot, pid: int, host: str) -> None:
-        post.who = f"process {pid} on {host}"
+    def _register(self, slot: _WorkerSlot, pid: int, host: str) -> None:
+        slot.name = f"process {pid} on {host}"
         self.pids[pid] = host
         self._n_failed = 0
 
-    def _requeue(self, post: _WorkerSlot, why: str, again: deque[WorkItem]) -> None:
-        """A worker is gone: its piece is given out again, its place will be filled."""
-        who, piece = post.who, post.piece
-        self._dismiss(post)
-        if piece is None or not who:
+    def _requeue(self, slot: _WorkerSlot, reason: str, queue: deque[WorkItem]) -> None:
+        """Queue the item of a worker that died again; another worker will be started."""
+        name, item = slot.name, slot.item
+        self._stop(slot)
+        if item is None or not name:
             self._n_failed += 1
-            if self._n_failed >= DEATHS:
+            if self._n_failed >= MAX_DEATHS:
                 raise BadCluster(
-                    f"workers cannot begin on this cluster: {why}; each node needs goodenough"
+                    f"workers cannot begin on this cluster: {reason}; each node needs goodenough"
                     f" {own_build().goodenough} with the same versions of everything"
                 )
             return
-        if not piece.left:
-            self._say(f"worker {who} died; it had done its work")
+        if not item.pending:
+            self._notify(f"worker {name} died; it had done its work")
             return
-        piece.deaths += 1
-        named = ", ".join(list(piece.left)[:8]) + (", ..." if len(piece.left) > 8 else "")
-        if piece.deaths >= DEATHS:
+        item.deaths += 1
+        keys = ", ".join(list(item.pending)[:8]) + (", ..." if len(item.pending) > 8 else "")
+        if item.deaths >= MAX_DEATHS:
             raise BadCluster(
-                f"{piece.deaths} workers died one after the other over {named}, most likely for want of"
+                f"{item.deaths} workers died one after the other over {keys}, most likely for want of"
                 " memory; try a smaller --batch-size or fewer --workers, or leave that out; what was finished"
                 " is kept, the same command continues"
             )
-        self._say(f"worker {who} died; {named} will be given out again")
-        again.appendleft(piece)
+        self._notify(f"worker {name} died; {keys} will be given out again")
+        queue.appendleft(item)
 
-    def _dismiss(self, post: _WorkerSlot) -> None:
-        self._posts.remove(post)
-        post.worker.dismiss()
-        self.pids = {pid: host for pid, host in self.pids.items() if post.who != f"process {pid} on {host}"}
+    def _stop(self, slot: _WorkerSlot) -> None:
+        self._slots.remove(slot)
+        slot.worker.stop()
+        self.pids = {pid: host for pid, host in self.pids.items() if slot.name != f"process {pid} on {host}"}

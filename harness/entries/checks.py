@@ -1,6 +1,6 @@
 """Rows of verdicts, and the problems in them, one line each.
 
-Public: MADE, Checks, where, of_names.
+Public: SIGNAL_STIMULI, Checks, row_location, name_problems.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from numpy.typing import NDArray
 from harness.entries import text
 from harness.types import STIMULI
 
-MADE = tuple(s for s in STIMULI if s not in ("whole", "silence"))
-"""The stimuli made of a signal."""
+SIGNAL_STIMULI = tuple(s for s in STIMULI if s not in ("whole", "silence"))
+"""The stimuli that are made of a signal."""
 
 
 class Checks:
-    """Rows, and the problems found in them."""
+    """Rows of verdicts and their problems."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.rows = rows
-        self.found: list[str] = []
-        self.made: NDArray[np.bool_] = rows["stimulus"].isin(MADE).to_numpy(dtype=bool)
-        """Rows about a signal, as against `whole` and `silence`."""
+        self.problems: list[str] = []
+        self.is_signal: NDArray[np.bool_] = rows["stimulus"].isin(SIGNAL_STIMULI).to_numpy(dtype=bool)
+        """(n,) whether each row is about a signal; `whole` and `silence` are not."""
 
     def require(self, holds: Any, column: str, expected: str) -> None:
         """Report the rows where a column is not what it must be, as one problem."""
-        wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
-        if len(wrong):
-            value = text.shown(self.rows[column].iloc[wrong[0]])
-            self.found.append(f"{where(wrong)}: {column} is {value}, expected {expected}")
+        indices = np.flatnonzero(~np.asarray(holds, dtype=bool))
+        if len(indices):
+            value = text.excerpt(self.rows[column].iloc[indices[0]])
+            self.problems.append(f"{row_location(indices)}: {column} is {value}, expected {expected}")
 
     def require_only_of_signals(self, column: str, holds: Any, expected: str) -> None:
         """The same for a column that is empty for `whole` and `silence`."""
         empty = self.rows[column].isna().to_numpy(dtype=bool)
-        self.require(~self.made | np.asarray(holds, dtype=bool), column, expected)
-        self.require(self.made | empty, column, "nothing for whole clips and silence")
+        self.require(~self.is_signal | np.asarray(holds, dtype=bool), column, expected)
+        self.require(self.is_signal | empty, column, "nothing for whole clips and silence")
 
 
-def where(wrong: NDArray[np.intp]) -> str:
+def row_location(indices: NDArray[np.intp]) -> str:
     """Which rows, by the first of them and how many more.
 
     Args:
-        wrong: (n,) at least one number of a row, from 0.
+        indices: (n,) at least one number of a row, from 0.
     """
-    others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-    return f"verdicts.parquet: row {wrong[0]}{others}"
+    more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
+    return f"verdicts.parquet: row {indices[0]}{more}"
 
 
-def of_names(names: Sequence[Any], what: str) -> list[str]:
+def name_problems(names: Sequence[Any], problem: str) -> list[str]:
     """A problem with signals, clips or lengths: the first and how many more; empty when there are none."""
     if not len(names):
         return []
-    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return [f"verdicts.parquet: {text.shown(names[0])}{others} {what}"]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [f"verdicts.parquet: {text.excerpt(names[0])}{more} {problem}"]

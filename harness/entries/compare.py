@@ -1,11 +1,11 @@
-"""Verdicts of an entry against the same verdicts asked for again, row by row.
+"""Compares verdicts of an entry with the same verdicts of a rerun, row by row.
 
 Two machines agree on a class, on probabilities to a tolerance, and exactly on what was asked. Where the two
 most probable labels are as good as equal on both, another class is a tie: the same, and counted apart. So is
 another class of the model's own that is read as the same label: no number depends on it. A tie between a
 label and one class of several that were merged into another is not seen as one.
 
-Public: Compared, compare.
+Public: Comparison, compare.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from harness.types import FAMILIES
 _KEY = ("stimulus", "signal_id", "draw", "clip_id", "level", "replicate", "n_samples")
 """What identifies a verdict of an entry."""
 
-_ASKED = ("task", "reference", "family", "other_clip", "truth", "expected")
-"""What was asked, beside the key: equal, letter by letter."""
+_QUESTION_COLUMNS = ("task", "reference", "family", "other_clip", "truth", "expected")
+"""Columns that say what was asked, besides the key; they must be equal."""
 
-_SEEN = ("seconds_seen", "energy_seen")
-_SEEN_TOLERANCE = 1e-4
+_INPUT_COLUMNS = ("seconds_seen", "energy_seen")
+_INPUT_TOLERANCE = 1e-4
 """Of seconds and shares of energy, which are computed and not said by the model."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
-    """What the comparison of some verdicts came to; the fields are those of a `Verification`."""
+class Comparison:
+    """The result of comparing some verdicts; the fields are those of a `Verification`."""
 
     n_asked: int
     n_same: int
@@ -48,38 +48,44 @@ class Compared:
     n_ties_against: int
 
 
-def compare(found: pd.DataFrame, again: pd.DataFrame, task: Task, dtype: str, *, whole: bool) -> Compared:
-    """Hold verdicts against those of another run.
+def compare(
+    verdicts: pd.DataFrame, rerun: pd.DataFrame, task: Task, dtype: str, *, whole: bool
+) -> Comparison:
+    """Compare the verdicts of an entry with those of another run.
 
     Args:
-        found: of an entry: valid, and all of them.
-        again: what the model said when it was asked again.
+        verdicts: of an entry: valid, and all of them.
+        rerun: what the model said when it was asked again.
         task: of both.
         dtype: arithmetic of both, which settles the tolerance of probabilities.
-        whole: everything was asked again, so that a row that is only in `found` is one too many.
+        whole: everything was asked again, so that a row that is only in `verdicts` is one too many.
     """
-    place = {key: i for i, key in enumerate(_keys(found))}
-    keys = _keys(again)
-    ours = np.array([i for i, key in enumerate(keys) if key in place], dtype=np.intp)
-    theirs = np.array([place[keys[i]] for i in ours], dtype=np.intp)
-    absent = again[~np.isin(np.arange(len(again)), ours)]
-    surplus = found[~np.isin(np.arange(len(found)), theirs)] if whole else found[:0]
-    pairs = _Pairs(found.iloc[theirs].reset_index(drop=True), again.iloc[ours].reset_index(drop=True))
+    entry_index = {key: i for i, key in enumerate(_keys(verdicts))}
+    rerun_keys = _keys(rerun)
+    rerun_indices = np.array([i for i, key in enumerate(rerun_keys) if key in entry_index], dtype=np.intp)
+    entry_indices = np.array([entry_index[rerun_keys[i]] for i in rerun_indices], dtype=np.intp)
+    missing = rerun[~np.isin(np.arange(len(rerun)), rerun_indices)]
+    surplus = verdicts[~np.isin(np.arange(len(verdicts)), entry_indices)] if whole else verdicts[:0]
+    pairs = _Pairs(
+        verdicts.iloc[entry_indices].reset_index(drop=True),
+        rerun.iloc[rerun_indices].reset_index(drop=True),
+    )
     tolerance = TOLERANCE[dtype]
     ties = pairs.ties(tolerance)
-    wrong = pairs.wrong(ties, tolerance, LOG_TOLERANCE[dtype])
-    gains = pairs.gains()[ties & (wrong == "")]
-    n_asked = len(again) + len(surplus)
+    differences = pairs.first_differences(ties, tolerance, LOG_TOLERANCE[dtype])
+    gains = pairs.gains()[ties & (differences == "")]
+    n_asked = len(rerun) + len(surplus)
+    indices = np.flatnonzero(differences != "")[:MAX_MISMATCHES]
     mismatches = [
-        *(pairs.mismatch(i, task, str(wrong[i])) for i in np.flatnonzero(wrong != "")[:MAX_MISMATCHES]),
-        *_alone(absent, "expected"),
-        *_alone(surplus, "found"),
+        *(pairs.mismatch(i, task, str(differences[i])) for i in indices),
+        *_missing_rows(missing, "expected"),
+        *_missing_rows(surplus, "found"),
     ]
-    return Compared(
+    return Comparison(
         n_asked=n_asked,
-        n_same=int((wrong == "").sum()),
-        n_ties=int((ties & (wrong == "")).sum()),
-        max_difference=float(pairs.apart.max(initial=0.0)),
+        n_same=int((differences == "").sum()),
+        n_ties=int((ties & (differences == "")).sum()),
+        max_difference=float(pairs.p_differences.max(initial=0.0)),
         mismatches=tuple(mismatches[:MAX_MISMATCHES]),
         n_ties_for=int((gains > 0).sum()),
         n_ties_against=int((gains < 0).sum()),
@@ -87,67 +93,75 @@ def compare(found: pd.DataFrame, again: pd.DataFrame, task: Task, dtype: str, *,
 
 
 class _Pairs:
-    """Rows of two frames that are about the same, side by side."""
+    """Rows of two frames with the same keys."""
 
-    def __init__(self, found: pd.DataFrame, again: pd.DataFrame) -> None:
-        self.found, self.again = found, again
-        self.p_found, self.p_again = (_with_rest(rows["p"]) for rows in (found, again))
-        self.apart = np.abs(self.p_found - self.p_again).max(axis=1, initial=0.0)
+    def __init__(self, entry: pd.DataFrame, rerun: pd.DataFrame) -> None:
+        self.entry, self.rerun = entry, rerun
+        self.p_entry, self.p_rerun = (_with_rest(rows["p"]) for rows in (entry, rerun))
+        self.p_differences = np.abs(self.p_entry - self.p_rerun).max(axis=1, initial=0.0)
         """(n,) largest difference of a probability."""
-        logs = (np.log(np.maximum(p[:, :-1], LEAST)) for p in (self.p_found, self.p_again))
-        self.logs_apart = np.abs(np.subtract(*logs)) * (self.again["stimulus"] == "whole").to_numpy()[:, None]
+        logs = (np.log(np.maximum(p[:, :-1], LEAST)) for p in (self.p_entry, self.p_rerun))
+        self.log_differences = (
+            np.abs(np.subtract(*logs)) * (self.rerun["stimulus"] == "whole").to_numpy()[:, None]
+        )
         """(n, n_labels) differences of log-probabilities, on whole clips; 0 for all else."""
 
     def ties(self, tolerance: float) -> NDArray[np.bool_]:
-        """(n,) rows of another class that is as good as the same."""
-        other = self._differ("predicted_raw") | self._differ("predicted")
-        close = np.ones(len(other), dtype=bool)
-        for p in (self.p_found, self.p_again):
+        """(n,) whether the classes differ and count as the same."""
+        differs = self._differ("predicted_raw") | self._differ("predicted")
+        close = np.ones(len(differs), dtype=bool)
+        for p in (self.p_entry, self.p_rerun):
             best = np.sort(p, axis=1)
             close &= best[:, -1] - best[:, -2] <= tolerance
-        return other & (close | ~self._differ("predicted"))
+        return differs & (close | ~self._differ("predicted"))
 
     def gains(self) -> NDArray[np.int64]:
         """(n,) 1 where the entry's answer raises the lift above that of the other, -1 where it lowers it."""
-        one, other = (accepted(rows).astype(np.int64) for rows in (self.found, self.again))
-        sign = self.again["stimulus"].map({"signal": 1, "swap": -1}).fillna(0).to_numpy(dtype=np.int64)
-        return np.asarray((one - other) * sign * (self.again["family"] == FAMILIES[0]).to_numpy())
+        entry_accepts, rerun_accepts = (accepted(rows).astype(np.int64) for rows in (self.entry, self.rerun))
+        sign = self.rerun["stimulus"].map({"signal": 1, "swap": -1}).fillna(0).to_numpy(dtype=np.int64)
+        return np.asarray(
+            (entry_accepts - rerun_accepts) * sign * (self.rerun["family"] == FAMILIES[0]).to_numpy()
+        )
 
-    def wrong(self, ties: NDArray[np.bool_], tolerance: float, log_tolerance: float) -> NDArray[Any]:
+    def first_differences(
+        self, ties: NDArray[np.bool_], tolerance: float, log_tolerance: float
+    ) -> NDArray[Any]:
         """(n,) the first column that differs, as text; empty where the verdicts are the same."""
-        wrong = np.full(len(self.found), "", dtype=object)
-        for column in _SEEN:
-            seen = (rows[column].to_numpy(dtype=float) for rows in (self.found, self.again))
-            wrong[np.abs(np.subtract(*seen)) > _SEEN_TOLERANCE] = column
-        for column in _ASKED:
-            wrong[self._differ(column)] = column
-        wrong[(self.apart > tolerance) | (self.logs_apart.max(axis=1, initial=0.0) > log_tolerance)] = "p"
+        differences = np.full(len(self.entry), "", dtype=object)
+        for column in _INPUT_COLUMNS:
+            values = (rows[column].to_numpy(dtype=float) for rows in (self.entry, self.rerun))
+            differences[np.abs(np.subtract(*values)) > _INPUT_TOLERANCE] = column
+        for column in _QUESTION_COLUMNS:
+            differences[self._differ(column)] = column
+        differences[
+            (self.p_differences > tolerance) | (self.log_differences.max(axis=1, initial=0.0) > log_tolerance)
+        ] = "p"
         for column in ("predicted_raw", "predicted"):
-            wrong[self._differ(column) & ~ties] = column
-        return wrong
+            differences[self._differ(column) & ~ties] = column
+        return differences
 
     def mismatch(self, i: int, task: Task, column: str) -> Mismatch:
         """What differs in a row, as text."""
         texts: list[str | None]
         if column == "p":
-            logs = self.logs_apart[i]
-            label = int(logs.argmax() if logs.any() else np.abs(self.p_found[i] - self.p_again[i]).argmax())
+            logs = self.log_differences[i]
+            label = int(logs.argmax() if logs.any() else np.abs(self.p_entry[i] - self.p_rerun[i]).argmax())
             name = (*task.labels, "other")[label]
-            texts = [f"{name} {p[i, label]:.4g}" for p in (self.p_found, self.p_again)]
+            texts = [f"{name} {p[i, label]:.4g}" for p in (self.p_entry, self.p_rerun)]
         else:
-            values = [rows[column].iloc[i] for rows in (self.found, self.again)]
+            values = [rows[column].iloc[i] for rows in (self.entry, self.rerun)]
             texts = [None if pd.isna(value) else str(value) for value in values]
-        return _mismatch(self.again.iloc[i], column, *texts)
+        return _mismatch(self.rerun.iloc[i], column, *texts)
 
     def _differ(self, column: str) -> NDArray[np.bool_]:
-        one, other = (
-            rows[column].astype(object).where(rows[column].notna(), None) for rows in (self.found, self.again)
+        entry, rerun = (
+            rows[column].astype(object).where(rows[column].notna(), None) for rows in (self.entry, self.rerun)
         )
-        return np.array([a != b for a, b in zip(one, other, strict=True)], dtype=bool)
+        return np.array([a != b for a, b in zip(entry, rerun, strict=True)], dtype=bool)
 
 
 def _with_rest(column: pd.Series[Any]) -> NDArray[np.float64]:
-    """(n, n_labels + 1) probabilities, what is missing to 1 at the end."""
+    """(n, n_labels + 1) probabilities; the last column is what is missing to 1."""
     p = np.stack([np.asarray(row, dtype=np.float64) for row in column]) if len(column) else np.zeros((0, 2))
     return np.column_stack([p, 1 - p.sum(axis=1)])
 
@@ -157,11 +171,11 @@ def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _alone(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
-    """Rows that one of the two has, and not the other."""
+def _missing_rows(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
+    """Mismatches of rows that only one of the two has."""
     for i in range(min(len(rows), MAX_MISMATCHES)):
-        said = str(rows["predicted_raw"].iloc[i])
-        found, expected = (None, said) if only == "expected" else (said, None)
+        label = str(rows["predicted_raw"].iloc[i])
+        found, expected = (None, label) if only == "expected" else (label, None)
         yield _mismatch(rows.iloc[i], "row", found, expected)
 
 

@@ -13,45 +13,45 @@ from harness.entries import text
 from harness.schemas import NearCopy
 
 
-def differences(found: Any, expected: Any, where: str) -> Iterator[str]:
+def differences(actual: Any, expected: Any, path: str) -> Iterator[str]:
     """`path: found, expected` for every field of two records of one type that is not equal."""
-    if dataclasses.is_dataclass(expected) and type(found) is type(expected):
+    if dataclasses.is_dataclass(expected) and type(actual) is type(expected):
         for field in dataclasses.fields(expected):
-            theirs, ours = getattr(found, field.name), getattr(expected, field.name)
-            yield from differences(theirs, ours, f"{where}.{field.name}")
-    elif isinstance(expected, dict) and isinstance(found, dict) and found.keys() == expected.keys():
+            actual_value, expected_value = getattr(actual, field.name), getattr(expected, field.name)
+            yield from differences(actual_value, expected_value, f"{path}.{field.name}")
+    elif isinstance(expected, dict) and isinstance(actual, dict) and actual.keys() == expected.keys():
         for name in expected:
-            yield from differences(found[name], expected[name], f"{where}.{name}")
-    elif isinstance(expected, tuple) and isinstance(found, tuple) and len(found) == len(expected):
-        for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
-            yield from differences(theirs, ours, f"{where}.{i}")
-    elif isinstance(expected, float) and isinstance(found, float):
-        if abs(found - expected) > 1e-9:
-            yield f"{where}: {found:.12g}, expected {expected:.12g}"
-    elif found != expected:
-        described = (_described(value) for value in (found, expected))
-        yield f"{where}: {', expected '.join(described)}"
+            yield from differences(actual[name], expected[name], f"{path}.{name}")
+    elif isinstance(expected, tuple) and isinstance(actual, tuple) and len(actual) == len(expected):
+        for i, (actual_value, expected_value) in enumerate(zip(actual, expected, strict=True)):
+            yield from differences(actual_value, expected_value, f"{path}.{i}")
+    elif isinstance(expected, float) and isinstance(actual, float):
+        if abs(actual - expected) > 1e-9:
+            yield f"{path}: {actual:.12g}, expected {expected:.12g}"
+    elif actual != expected:
+        texts = (_description(value) for value in (actual, expected))
+        yield f"{path}: {', expected '.join(texts)}"
 
 
 def likeness_differences(
-    found: Sequence[NearCopy], expected: Sequence[NearCopy], tolerance: float
+    actual: Sequence[NearCopy], expected: Sequence[NearCopy], tolerance: float
 ) -> Iterator[str]:
     """`path: found, expected` for every field of two counts of likeness that is not equal.
 
     Args:
-        found: one for each reference.
+        actual: one for each reference.
         expected: the same, counted again.
         tolerance: largest difference of a correlation; all else must be equal.
     """
-    if len(found) != len(expected):
-        yield f"likeness: {len(found)} parts, expected {len(expected)}, one per reference"
+    if len(actual) != len(expected):
+        yield f"likeness: {len(actual)} parts, expected {len(expected)}, one per reference"
         return
-    for i, (theirs, ours) in enumerate(zip(found, expected, strict=True)):
-        r, counted = theirs.correlation, ours.correlation
-        if r is not None and counted is not None and abs(r - counted) <= tolerance:
-            theirs = dataclasses.replace(theirs, correlation=counted)
-        yield from differences(theirs, ours, f"likeness.{i}")
+    for i, (actual_part, expected_part) in enumerate(zip(actual, expected, strict=True)):
+        r, expected_r = actual_part.correlation, expected_part.correlation
+        if r is not None and expected_r is not None and abs(r - expected_r) <= tolerance:
+            actual_part = dataclasses.replace(actual_part, correlation=expected_r)
+        yield from differences(actual_part, expected_part, f"likeness.{i}")
 
 
-def _described(value: Any) -> str:
-    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.shown(value, 120)
+def _description(value: Any) -> str:
+    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.excerpt(value, 120)

@@ -1,4 +1,4 @@
-"""An entry in the words of others: exports of the record, which stays ours.
+"""An entry in the formats of other projects.
 
 - `model_index`: the head of a model card, as huggingface_hub's `EvalResult` and `ModelCardData` write it.
 - `eval_results`: `.eval_results/*.yaml` of a model repository, as huggingface_hub's `EvalResultEntry` writes
@@ -30,7 +30,7 @@ SCHEMA_VERSION = "0.2.2"
 
 @dataclass(frozen=True)
 class Source:
-    """Who tells of a result; all of it may be unknown."""
+    """Who publishes a result; all of it may be unknown."""
 
     name: str | None = None
     """Of a leaderboard, a report, a group."""
@@ -135,8 +135,10 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
             " can name no other; export it --as model-index or --as every-eval-ever"
         )
     if not entry.scorecard.ranked or family is None or family.rates.lift.value is None:
-        why = unranked_because(entry) or "it has no lift"
-        raise BadInput(f"{entry.path} may not be ranked ({why.rstrip('.')}), and .eval_results is a ranking")
+        reason = unranked_because(entry) or "it has no lift"
+        raise BadInput(
+            f"{entry.path} may not be ranked ({reason.rstrip('.')}), and .eval_results is a ranking"
+        )
     lift = family.rates.lift
     dataset = {"id": entry.signals.repo_id, "task_id": entry.task, "revision": entry.signals.revision}
     result: dict[str, Any] = {"dataset": dataset, "value": lift.value, "date": entry.run.created}
@@ -160,10 +162,10 @@ def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, 
     """
     model, run = entry.model, entry.run
     organisation, _, name = model.repo_id.rpartition("/")
-    evaluated = datetime.datetime.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
-    info: dict[str, Any] = {"name": name, "id": model.repo_id}
+    run_time = datetime.datetime.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
+    model_info: dict[str, Any] = {"name": name, "id": model.repo_id}
     if organisation != "local":
-        info["developer"] = organisation
+        model_info["developer"] = organisation
     engine = {"name": "transformers", "version": run.versions.get("transformers", "unknown")}
     details = {
         "revision": model.revision,
@@ -172,22 +174,25 @@ def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, 
         "n_parameters": str(entry.facts.n_parameters),
         "dtype": run.dtype,
     }
-    told: dict[str, Any] = {"source_name": source.name or "goodenough", "source_type": "evaluation_run"}
+    metadata: dict[str, Any] = {
+        "source_name": source.name or "goodenough",
+        "source_type": "evaluation_run",
+    }
     if source.url is not None:
-        told["source_organization_url"] = source.url
+        metadata["source_organization_url"] = source.url
     return {
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": f"goodenough-{entry.task}/{model.repo_id}/{created}",
-        "evaluation_timestamp": str(int(evaluated.timestamp())),
+        "evaluation_timestamp": str(int(run_time.timestamp())),
         "retrieved_timestamp": str(created),
         "source_metadata": {
-            **told,
+            **metadata,
             "source_organization_name": source.name or "unknown",
             "evaluator_relationship": "other",
         },
         "eval_library": {"name": "goodenough", "version": run.goodenough},
-        "model_info": {**info, "inference_engine": engine, "additional_details": details},
-        "evaluation_results": [_result(entry, *each) for each in _numbers(entry)],
+        "model_info": {**model_info, "inference_engine": engine, "additional_details": details},
+        "evaluation_results": [_result(entry, *args) for args in _numbers(entry)],
     }
 
 
@@ -202,21 +207,21 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
             "method": estimate.method,
         }
         score["uncertainty"] = {"confidence_interval": interval, "num_samples": estimate.n}
-    of = family.family if family else "whole"
+    family_name = family.family if family else "whole"
     return {
-        "evaluation_result_id": f"{entry.task}.{of}.{number.key}",
+        "evaluation_result_id": f"{entry.task}.{family_name}.{number.key}",
         "evaluation_name": f"goodenough {entry.task}",
         "source_data": _source_data(entry.signals),
         "evaluation_timestamp": entry.run.created,
         "metric_config": {
-            "evaluation_description": _described(entry, number, family),
+            "evaluation_description": _description(entry, number, family),
             "metric_id": f"goodenough.{number.key}"
             if family
             else {"f1": "f1_macro"}.get(number.key, number.key),
             "metric_name": number.name,
             "metric_kind": "difference" if number.lowest < 0 else "rate",
             "metric_unit": "proportion",
-            "metric_parameters": {"family": of, "protocol": entry.protocol},
+            "metric_parameters": {"family": family_name, "protocol": entry.protocol},
             "lower_is_better": number.lower_is_better,
             "score_type": "continuous",
             "min_score": number.lowest,
@@ -226,7 +231,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
     }
 
 
-def _described(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
+def _description(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
     """What a number is, for which panel, and that the suite is synthetic where it is."""
     panel = (
         "" if family is None else f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone."
@@ -260,16 +265,16 @@ def _source_data(signals: DatasetRef) -> dict[str, Any]:
 
 
 def _numbers(entry: Entry) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
-    """What can be told of an entry: each number that was counted, and the family it is over."""
+    """Each number that an entry has, with the family it is over."""
     family = entry.scorecard.headline
     if family is not None:
         for number in _RATES:
-            yield from _counted(number, family, getattr(family.rates, number.key))
+            yield from _if_known(number, family, getattr(family.rates, number.key))
     for number in _WHOLE:
-        yield from _counted(number, None, getattr(entry.scorecard.whole, number.key))
+        yield from _if_known(number, None, getattr(entry.scorecard.whole, number.key))
 
 
-def _counted(
+def _if_known(
     number: _Number, family: FamilyScore | None, estimate: Estimate
 ) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
     if estimate.value is not None:

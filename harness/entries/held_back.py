@@ -4,8 +4,8 @@
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.held-back.json   its lift on held-back signals
 
 Those who maintain the submissions make it, with the private dataset that `goodenough publish --hold-back`
-made. It has numbers, and names of models that the entry names, too: nothing of a held-back clip. It speaks of
-one entry, by the sha256 of its files, and is read as if a stranger had made it.
+made. It contains numbers, and names of models that the entry names, too, but nothing of a held-back clip. It
+is bound to one entry by the sha256 of its files, and its content is not trusted.
 
 Public: HeldBack, SUFFIX, record_of, sidecar_of, write, read, problems.
 """
@@ -77,7 +77,7 @@ def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
 
     Args:
         folder: of the entry.
-        private: what the same model makes of the held-back signals; nothing of its verdicts is taken.
+        private: the entry of the same model on the held-back signals; its verdicts are not used.
         lifts: of the two.
     """
     entry = store.read(folder)
@@ -125,27 +125,29 @@ def _shape(record: HeldBack) -> Iterator[str]:
         )
         rules.append(_interval(name, getattr(r, name), most))
     rules.append(_interval("difference", r.difference, 2.0))
-    yield from (f"{where}: {text.shown(v)}, expected {what}" for where, v, sound, what in rules if not sound)
+    yield from (
+        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
+    )
     a, b, c = r.lift.value, r.held_back_lift.value, r.difference.value
     if a is not None and b is not None and c is not None and not isclose(a - b, c, abs_tol=_TOLERANCE):
         yield f"difference.value: {c:.6g}, expected {a - b:.6g}, that of the two lifts"
     yield from (
-        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in strict_reading.strings(dataclasses.asdict(r))
+        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for field, value in strict_reading.strings(dataclasses.asdict(r))
         if not text.is_plain(value, MAX_TEXT)
     )
 
 
-def _interval(where: str, e: Estimate, most: float) -> tuple[str, object, bool, str]:
-    shown = f"{e.value} [{e.low}, {e.high}] at {e.level}"
-    if e.value is None or e.low is None or e.high is None:
-        return where, shown, False, "a number with its interval"
-    sound = -most <= e.low <= e.value <= e.high <= most and e.level == 0.95
-    return where, shown, sound, f"a number in its 95 % interval, from -{most:g} to {most:g}"
+def _interval(field: str, estimate: Estimate, most: float) -> tuple[str, object, bool, str]:
+    interval = f"{estimate.value} [{estimate.low}, {estimate.high}] at {estimate.level}"
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return field, interval, False, "a number with its interval"
+    valid = -most <= estimate.low <= estimate.value <= estimate.high <= most and estimate.level == 0.95
+    return field, interval, valid, f"a number in its 95 % interval, from -{most:g} to {most:g}"
 
 
 def _of_entry(record: HeldBack, entry: Entry, sha256: str) -> Iterator[str]:
-    """Whether it speaks of exactly this entry, and of the lift that stands there."""
+    """Whether it is of exactly this entry, with the same lift."""
     r = record
     yield from differences(
         (
@@ -165,14 +167,14 @@ def _same_lift(record: HeldBack, entry: Entry) -> Iterator[str]:
     """The lift over some references is the mean of those of their cells."""
     headline = entry.scorecard.headline
     cells = {c.reference.repo_id: c for c in (headline.cells if headline else ()) if not c.own}
-    known = [cells[name].rates.lift for name in record.references if name in cells]
-    values = [lift.value for lift in known if lift.value is not None]
+    lifts = [cells[name].rates.lift for name in record.references if name in cells]
+    values = [lift.value for lift in lifts if lift.value is not None]
     if not len(values) == len(record.references) > 0:
         yield "references: not all of them count in the lift of the entry, expected such references alone"
         return
-    mean, n = sum(values) / len(values), sum(lift.n for lift in known)
+    mean, n = sum(values) / len(values), sum(lift.n for lift in lifts)
     if record.lift.value is None or not isclose(record.lift.value, mean, abs_tol=_TOLERANCE):
-        yield f"lift.value: {text.shown(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
+        yield f"lift.value: {text.excerpt(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
     if record.lift.n != n:
         yield f"lift.n: {record.lift.n}, expected {n}, by the cells of the entry"
 

@@ -1,13 +1,13 @@
-"""What is said of an entry, or in the place of one, by name and with a reason; it is never taken back.
+"""Invalidations of entries, and declines of tasks: signed, with a reason, and never withdrawn.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.invalidated.json   an entry that must not be believed
     <org>__<model>/<revision[:12]>/<task>.declined.json                    a task that a model stays away from
 
-A list of invalidations only grows. A decline is as good as an entry: it says that a model was not evaluated
-on a task, and why, for example because it was trained on the corpus.
+A list of invalidations only grows. A decline takes the place of an entry: it says that a model was not
+evaluated on a task, and why, for example because it was trained on the corpus.
 
 Public: Invalidation, Decline, INVALIDATED, DECLINED, invalidations_of, invalidate, declines_below, decline,
-new_decline, problems, decline_problems, is_notice, found_in.
+new_decline, problems, decline_problems, is_notice, notice_problems.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_NAME = 100
 """Characters of an author's name."""
 
 T = TypeVar("T")
-_PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Invalidations:
 
 @dataclasses.dataclass(frozen=True)
 class Decline:
-    """A model that stays away from a task."""
+    """A model that declines a task."""
 
     __pydantic_config__ = STRICT
 
@@ -90,7 +90,7 @@ class Decline:
 
 
 def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
-    """What is said against the entry in a folder, the oldest first; nothing where there is no such file.
+    """The invalidations of the entry in a folder, the oldest first; empty where there is no such file.
 
     Raises:
         BadInput: there is something else.
@@ -98,53 +98,55 @@ def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
     path = folder.with_name(folder.name + INVALIDATED)
     if not path.exists() and not path.is_symlink():
         return ()
-    read, found = _checked(path, folder)
-    if read is None or found:
-        raise BadInput(f"{path} is no list of invalidations of the entry beside it: {found[0]}")
-    return read.invalidations
+    record, lines = _read_invalidations(path, folder)
+    if record is None or lines:
+        raise BadInput(f"{path} is no list of invalidations of the entry beside it: {lines[0]}")
+    return record.invalidations
 
 
 def invalidate(folder: Path, author: str, reason: str) -> Path:
-    """Say of an entry that it must not be believed; what was said before stays.
+    """Add an invalidation to an entry; earlier ones stay.
 
     Raises:
         BadInput: the same was said before, author or reason are no plain text, or the entry is not here.
     """
-    before = invalidations_of(folder)
+    invalidations = invalidations_of(folder)
     new = Invalidation(author, reason, _today(), sha256_of(store.regular(folder / store.ENTRY)))
-    if any((i.author, i.reason) == (author, reason) for i in before):
+    if any((i.author, i.reason) == (author, reason) for i in invalidations):
         raise BadInput(f"{author} said so of {folder} before: there is nothing to add")
     _require_plain(author, reason)
     path = folder.with_name(folder.name + INVALIDATED)
-    replace_file(path, to_json(Invalidations((*before, new))).encode())
+    replace_file(path, to_json(Invalidations((*invalidations, new))).encode())
     return path
 
 
 def declines_below(submissions: Path) -> list[Decline]:
-    """Every decline among the submissions, by path; what is none is left to `validate`."""
-    found = []
+    """Every valid decline among the submissions, by path; `validate` reports the others."""
+    declines = []
     for path in sorted(submissions.glob(f"*/*/*{DECLINED}")):
         if not decline_problems(path, submissions):
-            read, _ = strict_reading.record(Decline, path)
-            found += [read] if read else []
-    return found
+            record, _ = strict_reading.record(Decline, path)
+            declines += [record] if record else []
+    return declines
 
 
 def decline(submissions: Path, refusal: Decline) -> Path:
-    """File a decline; one that is there stays.
+    """File a decline; an existing one is not changed.
 
     Raises:
         BadInput: another one is there, or it is no plain text, or its names make no path.
     """
     _require_plain(refusal.author, refusal.reason)
-    if not _PLACE.fullmatch(refusal.path.removesuffix(DECLINED)):
+    if not _PATH.fullmatch(refusal.path.removesuffix(DECLINED)):
         raise BadInput(
             f"the decline would lie at {refusal.path!r}; expected <org>__<model>/<12 hex digits>/<task>"
         )
     path = submissions / refusal.path
     if path.exists():
-        there, _ = strict_reading.record(Decline, path)
-        if there is not None and dataclasses.replace(there, date="") == dataclasses.replace(refusal, date=""):
+        current, _ = strict_reading.record(Decline, path)
+        if current is not None and dataclasses.replace(current, date="") == dataclasses.replace(
+            refusal, date=""
+        ):
             return path
         raise BadInput(f"{path} is there already, and says something else; declines are not changed")
     replace_file(path, to_json(refusal).encode())
@@ -158,29 +160,31 @@ def new_decline(repo_id: str, revision: str, task: str, author: str, reason: str
 
 def problems(path: Path, folder: Path) -> list[str]:
     """All that is wrong with a file that should be the invalidations of an entry."""
-    return _checked(path, folder)[1]
+    return _read_invalidations(path, folder)[1]
 
 
-def _checked(path: Path, folder: Path) -> tuple[Invalidations | None, list[str]]:
-    read, found = _read(Invalidations, path)
-    if read is None or found:
-        return None, found
-    lines = [] if read.invalidations else ["invalidations: none, expected at least one"]
+def _read_invalidations(path: Path, folder: Path) -> tuple[Invalidations | None, list[str]]:
+    record, read_problems = _read_notice(Invalidations, path)
+    if record is None or read_problems:
+        return None, read_problems
+    lines = [] if record.invalidations else ["invalidations: none, expected at least one"]
     try:
         sha256 = sha256_of(folder / store.ENTRY)
     except OSError as error:
         return None, [f"{path.name}: of an entry that cannot be read ({error.strerror})"]
-    for i, one in enumerate(read.invalidations):
-        lines += _said(f"invalidations.{i}", one.author, one.reason, one.date)
-        if one.entry_sha256 != sha256:
+    for i, invalidation in enumerate(record.invalidations):
+        lines += _content_problems(
+            f"invalidations.{i}", invalidation.author, invalidation.reason, invalidation.date
+        )
+        if invalidation.entry_sha256 != sha256:
             lines.append(f"invalidations.{i}.entry_sha256: of another entry, expected {sha256}")
-    dates = [one.date for one in read.invalidations]
+    dates = [invalidation.date for invalidation in record.invalidations]
     if dates != sorted(dates):
         lines.append("invalidations: out of order, expected the oldest first")
-    return read, [f"{path.name}: {line}" for line in lines]
+    return record, [f"{path.name}: {line}" for line in lines]
 
 
-def _read(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
+def _read_notice(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
     if unusable := strict_reading.unusable(path, MAX_BYTES):
         return None, [unusable]
     return strict_reading.record(kind, path)
@@ -188,21 +192,22 @@ def _read(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
 
 def decline_problems(path: Path, submissions: Path) -> list[str]:
     """All that is wrong with a file that should be a decline."""
-    read, found = _read(Decline, path)
-    if read is None or found:
-        return found
-    lines = list(_said("", read.author, read.reason, read.date))
-    lies = path.relative_to(submissions).as_posix()
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", read.revision):
-        lines.append(f"revision: {text.shown(read.revision)}, expected 40 or 64 hex digits")
-    if lies != read.path or not _PLACE.fullmatch(lies.removesuffix(DECLINED)):
+    record, read_problems = _read_notice(Decline, path)
+    if record is None or read_problems:
+        return read_problems
+    lines = list(_content_problems("", record.author, record.reason, record.date))
+    location = path.relative_to(submissions).as_posix()
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record.revision):
+        lines.append(f"revision: {text.excerpt(record.revision)}, expected 40 or 64 hex digits")
+    if location != record.path or not _PATH.fullmatch(location.removesuffix(DECLINED)):
         lines.append(
-            f"lies at {text.shown(lies, 200)}, expected {text.shown(read.path, 200)}, by its content"
+            f"lies at {text.excerpt(location, 200)}, expected {text.excerpt(record.path, 200)},"
+            " by its content"
         )
     return [f"{path.name}: {line}" for line in lines]
 
 
-def found_in(path: Path, submissions: Path) -> list[str]:
+def notice_problems(path: Path, submissions: Path) -> list[str]:
     """All that is wrong with a file that `is_notice`."""
     if path.name.endswith(DECLINED):
         return decline_problems(path, submissions)
@@ -210,28 +215,28 @@ def found_in(path: Path, submissions: Path) -> list[str]:
 
 
 def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
-    """Whether a file has the name of a notice and lies where one may."""
-    beside = path.with_name(path.name.removesuffix(INVALIDATED))
-    return (path.name.endswith(INVALIDATED) and beside in entries) or path.name.endswith(DECLINED)
+    """Whether a file has the name and the location of a notice."""
+    entry_folder = path.with_name(path.name.removesuffix(INVALIDATED))
+    return (path.name.endswith(INVALIDATED) and entry_folder in entries) or path.name.endswith(DECLINED)
 
 
-def _said(where: str, author: str, reason: str, date: str) -> Iterator[str]:
-    at = f"{where}." if where else ""
+def _content_problems(path: str, author: str, reason: str, date: str) -> Iterator[str]:
+    prefix = f"{path}." if path else ""
     for name, value, longest in (("author", author, MAX_NAME), ("reason", reason, MAX_TEXT)):
         if not value.strip() or not text.is_plain(value, longest):
             yield (
-                f"{at}{name}: {text.shown(value)}, expected plain text without < and >, 1 to {longest}"
+                f"{prefix}{name}: {text.excerpt(value)}, expected plain text without < and >, 1 to {longest}"
                 " characters"
             )
     try:
         datetime.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
     except ValueError:
-        yield f"{at}date: {text.shown(date)}, expected YYYY-MM-DD"
+        yield f"{prefix}date: {text.excerpt(date)}, expected YYYY-MM-DD"
 
 
 def _require_plain(author: str, reason: str) -> None:
-    if wrong := list(_said("", author, reason, _today())):
-        raise BadInput(wrong[0])
+    if lines := list(_content_problems("", author, reason, _today())):
+        raise BadInput(lines[0])
 
 
 def _today() -> str:

@@ -5,7 +5,7 @@ neither of the two is carried over. What was counted alike keeps its value: cove
 transfer, `largest`, silence, and acceptance of whole clips, then called ceiling. A rate that was not measured
 has n = 0. No swap and no matched control was asked: all applicable signals are without them.
 
-Public: REASON, PROTOCOL_1, VERDICTS, converted, entry_of, stated_in, with_todays_columns.
+Public: REASON, PROTOCOL_1, VERDICTS, in_current_form, entry_of, is_protocol_1, with_current_columns.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ VERDICTS = pa.schema([field for field in parquet_schema.VERDICTS if field.name n
 """Its columns."""
 
 
-def converted(data: Any) -> dict[str, Any]:
-    """The content of an entry.json of protocol 1 in the form of today's; the content itself stays as it is.
+def in_current_form(data: Any) -> dict[str, Any]:
+    """The content of an entry.json of protocol 1 in the current form; `data` is not changed.
 
-    What is not known to protocol 1 stays where it is, for the strict reading to refuse.
+    Fields that protocol 1 does not know are passed on, and the strict reader refuses them.
 
     Args:
         data: parsed JSON.
@@ -83,20 +83,20 @@ def entry_of(text: bytes) -> Entry:
     Raises:
         ValueError: it is none.
     """
-    return from_json(Entry, json.dumps(converted(untrusted.json_of(text))))
+    return from_json(Entry, json.dumps(in_current_form(untrusted.json_of(text))))
 
 
-def stated_in(text: bytes) -> bool:
-    """Whether the content of an entry.json says that it is of protocol 1."""
+def is_protocol_1(text: bytes) -> bool:
+    """Whether an entry.json states protocol 1."""
     try:
         data = untrusted.json_of(text)
     except untrusted.Unreadable:
         return False
-    stated = data.get("protocol") if isinstance(data, dict) else None
-    return stated == PROTOCOL_1 and type(stated) is int
+    protocol = data.get("protocol") if isinstance(data, dict) else None
+    return protocol == PROTOCOL_1 and type(protocol) is int
 
 
-def with_todays_columns(table: pa.Table) -> pa.Table:
+def with_current_columns(table: pa.Table) -> pa.Table:
     """Verdicts of protocol 1 with the columns of `dataset.parquet_schema.VERDICTS`.
 
     Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
@@ -107,9 +107,9 @@ def with_todays_columns(table: pa.Table) -> pa.Table:
     """
     table = table.cast(VERDICTS)
     table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
-    first = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
-    nothing = {name: pa.nulls(len(table), parquet_schema.VERDICTS.field(name).type) for name in _ADDED}
-    columns = {**nothing, "draw": first, **{name: table[name] for name in VERDICTS.names}}
+    draws = pc.if_else(pc.is_valid(table["signal_id"]), pa.scalar(1, pa.int32()), None)
+    empty_columns = {name: pa.nulls(len(table), parquet_schema.VERDICTS.field(name).type) for name in _ADDED}
+    columns = {**empty_columns, "draw": draws, **{name: table[name] for name in VERDICTS.names}}
     return pa.table(
         {name: columns[name] for name in parquet_schema.VERDICTS.names}, schema=parquet_schema.VERDICTS
     )
@@ -137,7 +137,7 @@ def _cell(old: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rates(old: Mapping[str, Any]) -> dict[str, Any]:
     rates = dict(old)
-    for retired in ("floor", "lift"):
-        del rates[retired]
+    for name in ("floor", "lift"):
+        del rates[name]
     agreement = rates.pop("ceiling")
     return {**rates, "agreement": agreement, **dict.fromkeys(_UNKNOWN, _NOT_MEASURED)}

@@ -1,4 +1,4 @@
-"""A record that lies beside an entry and speaks of that entry alone: read as if a stranger had made it.
+"""A record about one entry, in a file beside the entry's folder; its content is not trusted.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/           the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]><suffix>    the record
@@ -37,11 +37,11 @@ class Sidecar(Generic[T]):
     noun: str
     """What it is, as `a verification of the entry beside it`."""
     command: str
-    """Makes it again, `{folder}` being that of the entry."""
+    """The command that makes it again; `{folder}` is that of the entry."""
     shape: Callable[[T], Iterable[str]]
-    """What does not hold in a record, line by line."""
+    """The problems of a record by itself, a line each."""
     of_entry: Callable[[T, Entry, str], Iterable[str]]
-    """What in it is not of an entry, line by line; it is given the sha256 of the entry's entry.json, too."""
+    """Where it differs from an entry, a line each; it also receives the sha256 of the entry's entry.json."""
 
     def path(self, folder: Path) -> Path:
         """Where the record of the entry in a folder lies."""
@@ -67,7 +67,7 @@ class Sidecar(Generic[T]):
             return None
         if line := pointer(path):
             raise BadInput(line)
-        record, lines = self._checked(path, folder)
+        record, lines = self._read_file(path, folder)
         if record is None or lines:
             raise BadInput(
                 f"{path} is not {self.noun} ({lines[0]}); delete it, and make it again with:"
@@ -77,19 +77,20 @@ class Sidecar(Generic[T]):
 
     def problems(self, path: Path, folder: Path) -> list[str]:
         """All that is wrong with a file that should be the record of the entry in a folder."""
-        return self._checked(path, folder)[1]
+        return self._read_file(path, folder)[1]
 
-    def _checked(self, path: Path, folder: Path) -> tuple[T | None, list[str]]:
-        if unusable := strict_reading.unusable(path, self.max_bytes):
-            return None, [unusable]
+    def _read_file(self, path: Path, folder: Path) -> tuple[T | None, list[str]]:
+        if problem := strict_reading.unusable(path, self.max_bytes):
+            return None, [problem]
         record, lines = strict_reading.record(self.kind, path)
         if record is not None:
             lines += [
-                f"{path.name}: {line}" for line in (*self.shape(record), *self._foreign(record, folder))
+                f"{path.name}: {line}"
+                for line in (*self.shape(record), *self._entry_problems(record, folder))
             ]
         return record, lines
 
-    def _foreign(self, record: T, folder: Path) -> Iterable[str]:
+    def _entry_problems(self, record: T, folder: Path) -> Iterable[str]:
         try:
             entry, sha256 = store.read(folder), sha256_of(folder / store.ENTRY)
         except (BadInput, OSError):
@@ -97,13 +98,13 @@ class Sidecar(Generic[T]):
         return self.of_entry(record, entry, sha256)
 
 
-def differences(stated: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
-    """What a record states of its entry and is not so.
+def differences(fields: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
+    """Where the fields of a record differ from its entry.
 
     Args:
-        stated: the field, what the record has there, and what it should have.
+        fields: the field, what the record has there, and what it should have.
     """
-    for where, value, expected in stated:
+    for name, value, expected in fields:
         if value != expected:
-            shown = ", expected ".join(text.shown(each, 200) for each in (value, expected))
-            yield f"{where}: {shown}, that of the entry"
+            texts = ", expected ".join(text.excerpt(v, 200) for v in (value, expected))
+            yield f"{name}: {texts}, that of the entry"

@@ -1,4 +1,4 @@
-"""Entries on disk: written, found, read, and filed among the submissions.
+"""Entries on disk: writing, finding, reading, and filing among the submissions.
 
     <root>/<org>__<model>/<revision[:12]>/<task>@<signals[:8]>/
         verdicts.parquet    every answer
@@ -69,33 +69,33 @@ def find(root: Path) -> list[Path]:
 
     Symlinks are not followed, and hidden folders not opened: there lies what an evaluation keeps for itself.
     """
-    found = []
+    entries = []
     for folder, folders, files in os.walk(root, followlinks=False):
         if ENTRY in (*folders, *files):
-            found.append(Path(folder))
+            entries.append(Path(folder))
         folders[:] = [name for name in folders if not name.startswith(".")]
-    return sorted(found)
+    return sorted(entries)
 
 
 def find_all(roots: Sequence[Path]) -> list[Path]:
-    """The same below several folders that a user named: each once, and at least one.
+    """The entries at or below several folders: each once, and at least one.
 
     Raises:
         BadInput: no such folder, or no entry below it.
     """
-    found: list[Path] = []
+    entry_folders: list[Path] = []
     for root in roots:
         if not root.is_dir():
-            what = "is a file" if root.exists() else "does not exist"
-            raise BadInput(f"{root} {what}; expected the folder of an entry, or one above it")
-        below = find(root)
-        if not below:
+            reason = "is a file" if root.exists() else "does not exist"
+            raise BadInput(f"{root} {reason}; expected the folder of an entry, or one above it")
+        entries = find(root)
+        if not entries:
             raise BadInput(
                 f"no {ENTRY} in {root} or below; expected an entry: make one with goodenough evaluate, "
                 "or give the folder it wrote"
             )
-        found += below
-    return list({os.path.abspath(folder): folder for folder in reversed(found)}.values())[::-1]
+        entry_folders += entries
+    return list({os.path.abspath(folder): folder for folder in reversed(entry_folders)}.values())[::-1]
 
 
 def read(folder: Path) -> Entry:
@@ -111,9 +111,9 @@ def read(folder: Path) -> Entry:
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        first = str(error).splitlines()[0]
+        problem = str(error).splitlines()[0]
         raise BadInput(
-            f"{path} is not an entry of this version ({first}); "
+            f"{path} is not an entry of this version ({problem}); "
             f"for all that is wrong with it: goodenough validate {quote(str(folder))}"
         ) from None
 
@@ -127,7 +127,7 @@ def parse(text: bytes) -> Entry:
     try:
         entry = from_json(Entry, text)
     except ValueError:
-        if not protocol1.stated_in(text):
+        if not protocol1.is_protocol_1(text):
             raise
         return protocol1.entry_of(text)
     if entry.protocol == protocol1.PROTOCOL_1:
@@ -138,18 +138,18 @@ def parse(text: bytes) -> Entry:
 def verdicts(folder: Path) -> pd.DataFrame:
     """The verdicts of a folder, with the columns of `dataset.parquet_schema.VERDICTS`.
 
-    Those of protocol 1 are given these columns (`protocol1.with_todays_columns`).
+    Verdicts of protocol 1 are converted to these columns (`protocol1.with_current_columns`).
 
     Raises:
         BadInput: no file, not Parquet, or not of this schema.
     """
     table = parquet_io.verdicts(regular(folder / VERDICTS), (parquet_schema.VERDICTS, protocol1.VERDICTS))
     is_old = table.column_names == protocol1.VERDICTS.names
-    return parquet_io.frame_of(protocol1.with_todays_columns(table) if is_old else table)
+    return parquet_io.frame_of(protocol1.with_current_columns(table) if is_old else table)
 
 
 def regular(path: Path) -> Path:
-    """The path, unless there lies what could be read for ever, or what only stands for a file.
+    """The path, if it is a regular file with content, or does not exist.
 
     Raises:
         BadInput: a pipe, a device, a folder, or a link to one; or a pointer of git-lfs.
@@ -167,7 +167,7 @@ def unfetched(folder: Path) -> str | None:
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
-    """Copy an entry, and nothing that lies beside it, to its place among the submissions.
+    """Copy an entry, without the files beside it, to its folder among the submissions.
 
     Filing the same entry again changes nothing. The verdicts go first, so that what a kill leaves behind is
     no entry, and the same command completes it.
@@ -178,20 +178,20 @@ def file_into(folder: Path, submissions: Path) -> Path:
     Raises:
         BadInput: another entry is already there, or one of the folders cannot be read or written.
     """
-    place = _folder_in(submissions, read(folder))
-    if (place / ENTRY).exists():
+    target = _folder_in(submissions, read(folder))
+    if (target / ENTRY).exists():
         for name in (VERDICTS, ENTRY):
-            if _bytes(folder / name) != _bytes(place / name):
+            if _bytes(folder / name) != _bytes(target / name):
                 raise BadInput(
-                    f"{place} already holds an entry with another {name}, and entries are immutable; "
+                    f"{target} already holds an entry with another {name}, and entries are immutable; "
                     "a new one needs a new revision of the model or of the signals"
                 )
-        return place
+        return target
     return copy(folder, submissions)
 
 
 def copy(folder: Path, root: Path) -> Path:
-    """Copy an entry to its place in a results folder, over one that is there; the verdicts go first.
+    """Copy an entry to its folder in a results folder, replacing an existing one; the verdicts go first.
 
     Returns:
         `<root>/<entry.path>`.
@@ -199,10 +199,10 @@ def copy(folder: Path, root: Path) -> Path:
     Raises:
         BadInput: one of the folders cannot be read or written.
     """
-    place = _folder_in(root, read(folder))
+    target = _folder_in(root, read(folder))
     for name in (VERDICTS, ENTRY):
-        replace_file(place / name, _bytes(folder / name))
-    return place
+        replace_file(target / name, _bytes(folder / name))
+    return target
 
 
 def _folder_in(root: Path, entry: Entry) -> Path:

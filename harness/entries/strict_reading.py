@@ -1,6 +1,6 @@
-"""Files that strangers made: measured before they are opened, and read strictly.
+"""Reads files from strangers: their size is checked before they are opened, and their content is strict.
 
-A problem is one line, `file: what was found, what was expected`; nothing in a file makes these raise.
+A problem is one line, `file: what was found, what was expected`; no content makes these raise.
 
 Public: unusable, record, strings.
 """
@@ -44,10 +44,12 @@ def unusable(path: Path, longest: int | None) -> str | None:
 
 def _is_cached(path: Path) -> bool:
     """Whether it lies in a snapshot of the Hub's cache, which links every file to one of its own blobs."""
-    here = Path(os.path.abspath(path))
-    blob = Path(os.path.realpath(here))  # of links in a circle, too, where `resolve` raises
+    absolute = Path(os.path.abspath(path))
+    blob = Path(os.path.realpath(absolute))  # of links in a circle, too, where `resolve` raises
     # A folder `blobs` that is a link itself could lead anywhere: only what is above it is resolved.
-    caches = (Path(os.path.realpath(above.parent)) for above in here.parents if above.name == "snapshots")
+    caches = (
+        Path(os.path.realpath(folder.parent)) for folder in absolute.parents if folder.name == "snapshots"
+    )
     return any(blob.parent == cache / "blobs" for cache in caches)
 
 
@@ -63,14 +65,14 @@ def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
         return None, [f"{path.name}: {line}" for line in str(error).split("\n")]
 
 
-def strings(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+def strings(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every text below a value, the names of its fields included, with its path."""
     if isinstance(value, str):
-        yield where, value
+        yield prefix, value
     elif isinstance(value, dict):
-        for name, inner in value.items():
-            path = f"{where}.{name}".lstrip(".")
-            yield from ((path, name), *strings(inner, path))
+        for name, item in value.items():
+            path = f"{prefix}.{name}".lstrip(".")
+            yield from ((path, name), *strings(item, path))
     elif isinstance(value, list | tuple):
-        for i, inner in enumerate(value):
-            yield from strings(inner, f"{where}.{i}")
+        for i, item in enumerate(value):
+            yield from strings(item, f"{prefix}.{i}")

@@ -1,8 +1,8 @@
-"""An entry held against the suite it names: was everything asked, and nothing else?
+"""Compares an entry with the suite it names: was the model asked everything, and nothing else?
 
-`validate` can only count what an entry brings. Who leaves out the signals it rejects, or a whole reference,
-brings a sound entry of another question: that shows here. So does who takes `swap` controls of other clips
-than the suite calls for, and who says to be a near copy of a reference that is hard, or hides that he is one.
+`validate` can only check what an entry contains. An entry that leaves out the signals its model rejects, or
+a whole reference, is valid by itself and is refused here. So is one with `swap` controls of other clips than
+those of the suite, and one that claims to be a near copy of a hard reference, or hides that it is one.
 
 Public: check_against_suite.
 """
@@ -43,88 +43,98 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     verdicts = store.verdicts(folder)
     if not suite.has_task(entry.task):
         return [f"task: {entry.task}, expected one of {suite.name}"]
-    wanted = suite.ref(entry.task)
-    if entry.signals.sha256 != wanted.sha256:
+    suite_ref = suite.ref(entry.task)
+    if entry.signals.sha256 != suite_ref.sha256:
         return [
-            f"signals.sha256: {entry.signals.sha256[:12]}, expected {wanted.sha256[:12]} of {suite.name};"
+            f"signals.sha256: {entry.signals.sha256[:12]}, expected {suite_ref.sha256[:12]} of {suite.name};"
             " give the suite it was asked with --signals, or evaluate again with: goodenough evaluate MODEL"
         ]
-    found = []
+    problems = []
     if entry.references != suite.counts(entry.task):
-        found.append(
+        problems.append(
             "references: not those of the suite, or with other numbers, bands, seeds or draws of signals,"
             f" expected those of {suite.name}; evaluate again with: goodenough evaluate MODEL"
         )
-    asked = verdicts[verdicts["stimulus"] == "signal"]
-    levels = asked["level"].fillna(0).astype(int)
-    answered = set(zip(asked["signal_id"], levels, asked["expected"], strict=True))
-    due = suite.judged(entry.task)
-    found += [f"verdicts: none on {some} of the suite, as {one}" for some, one in _told(due - answered)]
-    found += [
-        f"verdicts: some on {some} that the suite has not, as {one}" for some, one in _told(answered - due)
+    signal_rows = verdicts[verdicts["stimulus"] == "signal"]
+    levels = signal_rows["level"].fillna(0).astype(int)
+    answers = set(zip(signal_rows["signal_id"], levels, signal_rows["expected"], strict=True))
+    due_answers = suite.judged(entry.task)
+    problems += [
+        f"verdicts: none on {what} of the suite, as {example}"
+        for what, example in _summaries(due_answers - answers)
+    ]
+    problems += [
+        f"verdicts: some on {what} that the suite has not, as {example}"
+        for what, example in _summaries(answers - due_answers)
     ]
     units = units_of(suite, suite.task(entry.task))
-    found += _swaps(verdicts, units)
-    found += _silences(verdicts, units)
+    problems += _swaps(verdicts, units)
+    problems += _silences(verdicts, units)
     run = entry.run
     if run.n_asked is not None and (n := run.n_asked + (run.n_known or 0)) != len(units):
-        found.append(
+        problems.append(
             f"run.n_asked and run.n_known: {n} together, expected {len(units)}, a whole clip, a silence or a"
             " signal with its controls each"
         )
     whole = verdicts[verdicts["stimulus"] == "whole"]
-    heard = {
+    entry_clips = {
         (str(clip_id), truth if isinstance(truth, str) else None, int(n_samples))
         for clip_id, truth, n_samples in zip(
             whole["clip_id"], whole["truth"], whole["n_samples"], strict=True
         )
     }
-    clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
-    if wrong := sorted({clip_id for clip_id, *_ in heard ^ clips}):
-        found.append(
-            f"verdicts: {plural(len(wrong), 'whole clip')} not of the suite, or not as there, as {wrong[0]}"
+    suite_clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
+    if clip_ids := sorted({clip_id for clip_id, *_ in entry_clips ^ suite_clips}):
+        problems.append(
+            f"verdicts: {plural(len(clip_ids), 'whole clip')} not of the suite, or not as there, as"
+            f" {clip_ids[0]}"
         )
-    if not found:
-        counted = likeness_of(verdicts, suite.task(entry.task), entry.label_map, suite)
-        lines = likeness_differences(entry.likeness, counted, CORRELATION_TOLERANCE)
-        found += [f"{line}, as counted from the verdicts and the suite" for line in lines]
-    return found
+    if not problems:
+        likeness = likeness_of(verdicts, suite.task(entry.task), entry.label_map, suite)
+        lines = likeness_differences(entry.likeness, likeness, CORRELATION_TOLERANCE)
+        problems += [f"{line}, as counted from the verdicts and the suite" for line in lines]
+    return problems
 
 
 def _silences(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     """Silence is asked once for each length of a clip, and for no other."""
-    due = {unit.n_samples for unit in units if unit.clip_id is None}
-    asked = {int(n) for n in verdicts["n_samples"][verdicts["stimulus"] == "silence"]}
-    if wrong := sorted(asked ^ due):
-        lengths, first = plural(len(wrong), "length"), plural(wrong[0], "sample")
-        yield f"verdicts: silence of {lengths} not of the suite, or not asked, as {first}"
+    suite_lengths = {unit.n_samples for unit in units if unit.clip_id is None}
+    entry_lengths = {int(n) for n in verdicts["n_samples"][verdicts["stimulus"] == "silence"]}
+    if mismatches := sorted(entry_lengths ^ suite_lengths):
+        count, example = plural(len(mismatches), "length"), plural(mismatches[0], "sample")
+        yield f"verdicts: silence of {count} not of the suite, or not asked, as {example}"
 
 
 def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     """`swap` controls are of the clips, in the order, that the suite settles for each signal."""
-    due: dict[str, tuple[str, ...]] = {
+    suite_clips: dict[str, tuple[str, ...]] = {
         unit.signal_id: unit.others for unit in units if unit.signal_id is not None
     }
     rows = verdicts[verdicts["stimulus"] == "swap"].sort_values(["signal_id", "replicate"])
-    asked: dict[str, tuple[str, ...]] = {}
+    entry_clips: dict[str, tuple[str, ...]] = {}
     for signal_id, other in rows[["signal_id", "other_clip"]].itertuples(index=False, name=None):
-        asked[signal_id] = (*asked.get(signal_id, ()), other)
+        entry_clips[signal_id] = (*entry_clips.get(signal_id, ()), other)
     # What is asked of signals that the suite has not is told already.
-    wrong = sorted(signal_id for signal_id, others in due.items() if asked.get(signal_id, ()) != others)
-    if wrong:
-        found, expected = (", ".join(of.get(wrong[0], ())) or "no clip" for of in (asked, due))
+    signal_ids = sorted(
+        signal_id for signal_id, clips in suite_clips.items() if entry_clips.get(signal_id, ()) != clips
+    )
+    if signal_ids:
+        first = signal_ids[0]
+        actual, expected = (
+            ", ".join(clips.get(first, ())) or "no clip" for clips in (entry_clips, suite_clips)
+        )
         yield (
-            f"verdicts: swap controls of {plural(len(wrong), 'signal')} are not those of the suite, as of"
-            f" {wrong[0]}: {found}, expected {expected}"
+            f"verdicts: swap controls of {plural(len(signal_ids), 'signal')} are not those of the suite, as"
+            f" of {first}: {actual}, expected {expected}"
         )
 
 
-def _told(rows: set[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
+def _summaries(rows: set[tuple[str, int, str]]) -> Iterator[tuple[str, str]]:
     """How many signals, and how many whose level 0 is not among the rows, each with the first of them."""
     signals = {signal_id for signal_id, level, _ in rows if level == 0}
-    nested = sorted({(signal_id, level) for signal_id, level, _ in rows if signal_id not in signals})
+    other_levels = sorted({(signal_id, level) for signal_id, level, _ in rows if signal_id not in signals})
     if signals:
         yield plural(len(signals), "signal"), min(signals)
-    if nested:
-        n = len({signal_id for signal_id, _ in nested})
-        yield f"levels of {plural(n, 'signal')}", f"{nested[0][0]} at level {nested[0][1]}"
+    if other_levels:
+        n = len({signal_id for signal_id, _ in other_levels})
+        yield f"levels of {plural(n, 'signal')}", f"{other_levels[0][0]} at level {other_levels[0][1]}"

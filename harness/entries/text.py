@@ -1,6 +1,6 @@
-"""Strings that came from outside: which are refused, and how those that are refused are shown.
+"""Strings from outside: which are refused, and how they are shown in messages.
 
-Public: is_plain, shown, plain, one_line.
+Public: is_plain, excerpt, plain, one_line.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters, signs and marks that show nothing: two names that differ in them look the same."""
 
 _MOST_MARKS = 4
-"""Combining marks on one letter; more climb over what stands above and below."""
+"""Combining marks on one letter; more would cover the lines above and below."""
 
 
 def is_plain(value: str, longest: int) -> bool:
-    """Printable text of bounded length that cannot open a tag, nor hide, nor cover what stands beside it."""
+    """Printable text of bounded length without tags, invisible characters or stacked marks."""
     if len(value) > longest or {"<", ">"} & {*value}:
         return False
     if value.isascii():
@@ -29,13 +29,13 @@ def is_plain(value: str, longest: int) -> bool:
     return _REFUSED.isdisjoint(kinds) and _BLANK.isdisjoint(value) and "m" * (_MOST_MARKS + 1) not in marks
 
 
-def shown(value: Any, longest: int = 60) -> str:
+def excerpt(value: Any, longest: int = 60) -> str:
     """A value as it can stand in a message: one line, ASCII, not long."""
-    written = str(value)
-    if not isinstance(value, str) and written in ("None", "nan", "<NA>"):
+    string = str(value)
+    if not isinstance(value, str) and string in ("None", "nan", "<NA>"):
         return "nothing"
-    cut = written[:longest] + ("..." if len(written) > longest else "")
-    return ascii(cut) if isinstance(value, str) else ascii(cut)[1:-1]
+    beginning = string[:longest] + ("..." if len(string) > longest else "")
+    return ascii(beginning) if isinstance(value, str) else ascii(beginning)[1:-1]
 
 
 def plain(value: str, longest: int) -> str:

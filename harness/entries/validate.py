@@ -1,8 +1,8 @@
-"""Everything that is wrong with one entry, at once. Entries come from strangers: nothing in them is trusted.
+"""Reports every problem of an entry at once. Entries come from strangers: nothing in them is trusted.
 
 A problem is one line, `where: what was found, what was expected`. No content of an entry makes a check
 raise: files are measured before they are read, JSON is read strictly, and the scorecard is not believed but
-counted again from the verdicts. What a check cannot judge because another failed, it leaves.
+counted again from the verdicts. A check that depends on one that failed is left out.
 
 Public: validate_entry, strays.
 """
@@ -51,20 +51,20 @@ def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -
         tasks: those an entry may be of.
         strict_files: the rules among submissions: no report lies beside them, and no date ahead.
     """
-    found = _files(folder, strict_files)
-    entry, unread = _entry(folder / store.ENTRY)
+    problems = _files(folder, strict_files)
+    entry, read_problems = _entry(folder / store.ENTRY)
     if _is_protocol_1(folder / store.ENTRY, entry):
-        found += [
+        problems += [
             f"protocol: {protocol1.PROTOCOL_1}, expected {PROTOCOL}, that of this version: it is shown, and"
             " not ranked; evaluate again with: goodenough evaluate MODEL"
         ]
     else:
-        found += unread
+        problems += read_problems
         if entry is not None:
-            found += _place(folder, entry)
-            found += _contents(folder, entry, tasks)
-            found += validate_facts.ahead(entry) if strict_files else []
-    lines = [text.one_line(line) for line in dict.fromkeys(found)]
+            problems += _path_problems(folder, entry)
+            problems += _content_problems(folder, entry, tasks)
+            problems += validate_facts.ahead(entry) if strict_files else []
+    lines = [text.one_line(line) for line in dict.fromkeys(problems)]
     if len(lines) > MAX_PROBLEMS:
         lines[MAX_PROBLEMS:] = [f"entry: {plural(len(lines) - MAX_PROBLEMS, 'more problem')} left out"]
     return lines
@@ -77,44 +77,48 @@ def strays(submissions: Path) -> list[str]:
     signals and what is said against it, and in the folder of a revision what its model declines, each if it
     is that.
     """
-    found: dict[Path, list[str]] = {}
+    problems: dict[Path, list[str]] = {}
     entries = set(store.find(submissions))
     for folder, folders, files in os.walk(submissions, followlinks=False):
-        here = Path(folder)
-        if here in entries:
+        parent = Path(folder)
+        if parent in entries:
             folders.clear()
             continue
-        links = [name for name in folders if (here / name).is_symlink()]
-        at_top = [n for n in files if n == "README.md" or n.startswith(".")] if here == submissions else []
-        for path in (here / name for name in (*files, *links) if name not in at_top):
-            beside = here / path.name.removesuffix(verification.SUFFIX)
-            measured = here / path.name.removesuffix(held_back.SUFFIX)
+        links = [name for name in folders if (parent / name).is_symlink()]
+        at_top = (
+            [name for name in files if name == "README.md" or name.startswith(".")]
+            if parent == submissions
+            else []
+        )
+        for path in (parent / name for name in (*files, *links) if name not in at_top):
+            verified_entry = parent / path.name.removesuffix(verification.SUFFIX)
+            held_back_entry = parent / path.name.removesuffix(held_back.SUFFIX)
             if notices.is_notice(path, entries):
-                found[path] = [f"{here}/{line}" for line in notices.found_in(path, submissions)]
-            elif beside != path and beside in entries:
-                lines = verification.problems(path, beside)
-                found[path] = [f"{here}/{line}" for line in lines]
-            elif measured != path and measured in entries:
-                found[path] = [f"{here}/{line}" for line in held_back.problems(path, measured)]
+                problems[path] = [f"{parent}/{line}" for line in notices.notice_problems(path, submissions)]
+            elif verified_entry != path and verified_entry in entries:
+                lines = verification.problems(path, verified_entry)
+                problems[path] = [f"{parent}/{line}" for line in lines]
+            elif held_back_entry != path and held_back_entry in entries:
+                problems[path] = [f"{parent}/{line}" for line in held_back.problems(path, held_back_entry)]
             else:
-                found[path] = [f"{path}: belongs to no entry, expected entries alone"]
-    return [text.one_line(line) for path in sorted(found) for line in found[path]]
+                problems[path] = [f"{path}: belongs to no entry, expected entries alone"]
+    return [text.one_line(line) for path in sorted(problems) for line in problems[path]]
 
 
 def _files(folder: Path, strict: bool) -> list[str]:
-    allowed = (*_SIZES,) if strict else (*_SIZES, REPORT)
+    file_names = (*_SIZES,) if strict else (*_SIZES, REPORT)
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
         return [f"folder: cannot be listed ({error.strerror}), expected a folder"]
-    found = ["folder: a symlink, expected a folder"] if folder.is_symlink() else []
-    found += [
-        f"{text.shown(name)}: not part of an entry, expected only {' and '.join(allowed)}"
+    problems = ["folder: a symlink, expected a folder"] if folder.is_symlink() else []
+    problems += [
+        f"{text.excerpt(name)}: not part of an entry, expected only {' and '.join(file_names)}"
         for name in names
-        if name not in allowed
+        if name not in file_names
     ]
-    found += [problem for name in allowed if name in names and (problem := _unusable(folder / name))]
-    return found + [f"{name}: missing, expected beside the other" for name in _SIZES if name not in names]
+    problems += [problem for name in file_names if name in names and (problem := _unusable(folder / name))]
+    return problems + [f"{name}: missing, expected beside the other" for name in _SIZES if name not in names]
 
 
 def _unusable(path: Path) -> str | None:
@@ -131,70 +135,76 @@ def _is_protocol_1(path: Path, entry: Entry | None) -> bool:
     if entry is not None:
         return entry.protocol == protocol1.PROTOCOL_1
     try:
-        return not _unusable(path) and protocol1.stated_in(path.read_bytes())
+        return not _unusable(path) and protocol1.is_protocol_1(path.read_bytes())
     except OSError:
         return False
 
 
-def _place(folder: Path, entry: Entry) -> list[str]:
-    lies = "/".join(Path(os.path.abspath(folder)).parts[-3:])
-    if lies == entry.path:
+def _path_problems(folder: Path, entry: Entry) -> list[str]:
+    location = "/".join(Path(os.path.abspath(folder)).parts[-3:])
+    if location == entry.path:
         return []
-    shown = (text.shown(path, 200) for path in (lies, entry.path))
-    return [f"folder: {', expected '.join(shown)}, by the content of entry.json"]
+    paths = (text.excerpt(path, 200) for path in (location, entry.path))
+    return [f"folder: {', expected '.join(paths)}, by the content of entry.json"]
 
 
-def _contents(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
-    found = validate_facts.validate_facts(entry)
+def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list[str]:
+    problems = validate_facts.validate_facts(entry)
     task = next((t for t in tasks if t.name == entry.task), None)
     if task is None:
-        known = ", ".join(t.name for t in tasks)
-        found.append(
-            f"task: {text.shown(entry.task)}, expected one of {known}; "
+        task_names = ", ".join(t.name for t in tasks)
+        problems.append(
+            f"task: {text.excerpt(entry.task)}, expected one of {task_names}; "
             "for a task of your own give its file: --task path/to/task.yaml"
         )
-        return [*found, *validate_facts.of_references(entry)]
-    unread, table = _verdicts(folder / store.VERDICTS, entry, task)
-    counted = validate_facts.of_task(entry, task)
-    if table is not None and not counted:
-        counted = validate_verdicts.validate_verdicts(table, entry, task)
-        if not counted and entry.protocol == PROTOCOL:
+        return [*problems, *validate_facts.of_references(entry)]
+    file_problems, table = _verdicts(folder / store.VERDICTS, entry, task)
+    verdict_problems = validate_facts.of_task(entry, task)
+    if table is not None and not verdict_problems:
+        verdict_problems = validate_verdicts.validate_verdicts(table, entry, task)
+        if not verdict_problems and entry.protocol == PROTOCOL:
             verdicts = parquet_io.frame_of(table)
-            counted = validate_facts.counted_likeness(entry, verdicts) or _scorecard(entry, task, verdicts)
-    return [*found, *unread, *counted]
+            verdict_problems = validate_facts.counted_likeness(entry, verdicts) or _scorecard(
+                entry, task, verdicts
+            )
+    return [*problems, *file_problems, *verdict_problems]
 
 
 def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
     if _unusable(path):
         return [], None
     sha256 = parquet_io.sha256_of(path)
-    found = []
+    problems = []
     if entry.verdicts_sha256 != sha256:
-        found.append(
-            f"verdicts_sha256: {text.shown(entry.verdicts_sha256)}, expected {sha256}, that of the file"
+        problems.append(
+            f"verdicts_sha256: {text.excerpt(entry.verdicts_sha256)}, expected {sha256}, that of the file"
         )
-    table, unread = validate_verdicts.load(path)
+    table, read_problems = validate_verdicts.load(path)
     if table is not None and entry.n_verdicts != table.num_rows:
-        found.append(f"n_verdicts: {text.shown(entry.n_verdicts)}, expected {table.num_rows}, as in the file")
-    return [*found, *unread], table
+        problems.append(
+            f"n_verdicts: {text.excerpt(entry.n_verdicts)}, expected {table.num_rows}, as in the file"
+        )
+    return [*problems, *read_problems], table
 
 
 def _scorecard(entry: Entry, task: Task, verdicts: Any) -> list[str]:
     """Sound verdicts give one scorecard, and it is the one in the entry."""
     try:
-        counted = summarise(
+        scorecard = summarise(
             verdicts, task, entry.model, entry.references, entry.label_map, copies(entry.likeness)
         )
     except Exception as error:  # a fault of ours must not hide the problems of the other entries
-        kind = type(error).__name__
-        return [f"scorecard: cannot be counted from the verdicts ({kind}), expected verdicts that give one"]
-    differing = list(differences(entry.scorecard, counted, "scorecard"))
-    found = [f"{line}, as counted from the verdicts" for line in differing[:5]]
-    if len(differing) > 5:
-        found.append(f"scorecard: {len(differing) - 5} more fields differ from what the verdicts give")
-    if counted.known_answer not in (None, 1.0):
-        found.append(
-            f"scorecard.known_answer: {counted.known_answer:.4f}, expected 1: the model is a reference and "
+        error_type = type(error).__name__
+        return [
+            f"scorecard: cannot be counted from the verdicts ({error_type}), expected verdicts that give one"
+        ]
+    lines = list(differences(entry.scorecard, scorecard, "scorecard"))
+    problems = [f"{line}, as counted from the verdicts" for line in lines[:5]]
+    if len(lines) > 5:
+        problems.append(f"scorecard: {len(lines) - 5} more fields differ from what the verdicts give")
+    if scorecard.known_answer not in (None, 1.0):
+        problems.append(
+            f"scorecard.known_answer: {scorecard.known_answer:.4f}, expected 1: the model is a reference and "
             "accepts all of its own signals, so this run does not reproduce it"
         )
-    return found
+    return problems

@@ -1,6 +1,6 @@
-"""What an entry states that can be judged by itself: names, numbers, references, classes, likeness.
+"""Checks of entry.json by itself: names, numbers, references, classes, likeness.
 
-Only `counted_likeness` is given the verdicts, too. A problem is one line, `where: what was found, what was
+Only `counted_likeness` uses the verdicts, too. A problem is one line, `where: what was found, what was
 expected`.
 
 Public: validate_facts, of_references, of_task, counted_likeness, ahead.
@@ -58,7 +58,7 @@ FIRST_DAY = "2026-01-01"
 """No version of this package is older."""
 
 Rule = tuple[str, Any, bool, str]
-"""Where, what was found, whether it holds, what was expected."""
+"""Field, value, whether it holds, expected value in words."""
 
 
 def validate_facts(entry: Entry) -> list[str]:
@@ -83,17 +83,17 @@ def of_task(entry: Entry, task: Task) -> list[str]:
 
 def of_references(entry: Entry) -> list[str]:
     """What is wrong with the references that an entry lists, whatever its task is."""
-    offered = entry.references
-    if not 0 < len(offered) <= MAX_REFERENCES:
-        return [f"references: {len(offered)}, expected 1 to {MAX_REFERENCES}"]
+    references = entry.references
+    if not 0 < len(references) <= MAX_REFERENCES:
+        return [f"references: {len(references)}, expected 1 to {MAX_REFERENCES}"]
     rules: list[Rule] = []
-    for i, r in enumerate(offered):
-        most = validate_verdicts.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
-        in_range = 0 <= r.n_signals <= most
+    for i, r in enumerate(references):
+        max_signals = validate_verdicts.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
+        in_range = 0 <= r.n_signals <= max_signals
         bands = 2 if r.bands is None else r.bands
         rules += [
             (f"references.{i}.family", r.family, r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
-            (f"references.{i}.n_signals", r.n_signals, in_range, f"0 to {most}"),
+            (f"references.{i}.n_signals", r.n_signals, in_range, f"0 to {max_signals}"),
             (
                 f"references.{i}.bands",
                 bands,
@@ -109,17 +109,18 @@ def of_references(entry: Entry) -> list[str]:
                 "0 to n_signals",
             ),
         ]
-    families = Counter((r.model.repo_id, r.family) for r in offered)
-    slugs = Counter(slug for slug, _ in {(r.model.slug, r.model) for r in offered})
+    families = Counter((r.model.repo_id, r.family) for r in references)
+    slugs = Counter(slug for slug, _ in {(r.model.slug, r.model) for r in references})
     return [
         *_out_of_range(rules),
         *(
-            f"references: {text.shown(name)} stands {n} times with family {text.shown(family)}, expected once"
+            f"references: {text.excerpt(name)} stands {n} times with family {text.excerpt(family)},"
+            " expected once"
             for (name, family), n in families.items()
             if n > 1
         ),
         *(
-            f"references: {text.shown(slug)} stands for {n} different models, expected one"
+            f"references: {text.excerpt(slug)} stands for {n} different models, expected one"
             for slug, n in slugs.items()
             if n > 1
         ),
@@ -127,56 +128,56 @@ def of_references(entry: Entry) -> list[str]:
 
 
 def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
-    """Whether the likeness is what the verdicts give, as far as they do without the suite.
+    """Whether the likeness agrees with the verdicts, as far as it can be counted without the suite.
 
     Of whole clips whose signals are degenerate only the suite knows the class; against it, all is counted.
     """
     signals = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
-    known = signals["expected"].isin(sorted(entry.label_map.covered))
-    headline = signals[(signals["family"] == FAMILIES[0]) & known]
+    is_covered = signals["expected"].isin(sorted(entry.label_map.covered))
+    headline = signals[(signals["family"] == FAMILIES[0]) & is_covered]
     whole = verdicts[verdicts["stimulus"] == "whole"]
     predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     rules: list[Rule] = []
-    for i, near in enumerate(entry.likeness):
-        asked = headline[headline["reference"] == near.reference.repo_id]
-        n_accepted = int(accepted(asked).sum())
-        clips = signals[signals["reference"] == near.reference.repo_id].drop_duplicates("clip_id")
+    for i, near_copy in enumerate(entry.likeness):
+        reference_signals = headline[headline["reference"] == near_copy.reference.repo_id]
+        n_accepted = int(accepted(reference_signals).sum())
+        clips = signals[signals["reference"] == near_copy.reference.repo_id].drop_duplicates("clip_id")
         n = len(clips)
         n_agreed = int((clips["clip_id"].map(predicted) == clips["expected"]).sum())
-        most = n_agreed + near.n_clips - n
-        counted = "as counted from the verdicts"
-        in_clips = n <= near.n_clips <= len(whole)
+        max_agreed = n_agreed + near_copy.n_clips - n
+        origin = "as counted from the verdicts"
+        in_clips = n <= near_copy.n_clips <= len(whole)
         rules += [
             (
                 f"likeness.{i}.n_signals",
-                near.n_signals,
-                near.n_signals == len(asked),
-                f"{len(asked)}, {counted}",
+                near_copy.n_signals,
+                near_copy.n_signals == len(reference_signals),
+                f"{len(reference_signals)}, {origin}",
             ),
             (
                 f"likeness.{i}.n_accepted",
-                near.n_accepted,
-                near.n_accepted == n_accepted,
-                f"{n_accepted}, {counted}",
+                near_copy.n_accepted,
+                near_copy.n_accepted == n_accepted,
+                f"{n_accepted}, {origin}",
             ),
-            (f"likeness.{i}.n_clips", near.n_clips, in_clips, f"{n} to {len(whole)}, {counted}"),
+            (f"likeness.{i}.n_clips", near_copy.n_clips, in_clips, f"{n} to {len(whole)}, {origin}"),
             (
                 f"likeness.{i}.n_agreed",
-                near.n_agreed,
-                not in_clips or n_agreed <= near.n_agreed <= most,
-                f"{n_agreed} to {most}, {counted}",
+                near_copy.n_agreed,
+                not in_clips or n_agreed <= near_copy.n_agreed <= max_agreed,
+                f"{n_agreed} to {max_agreed}, {origin}",
             ),
         ]
     return _out_of_range(rules)
 
 
 def ahead(entry: Entry) -> list[str]:
-    """A time that has not come: it would stand as the newest for as long as it has not."""
-    ended = _ended(entry)
+    """A time of the run in the future, which would rank as the newest until then."""
+    end_time = _end_time(entry)
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
-    if ended is None or ended <= tomorrow:
+    if end_time is None or end_time <= tomorrow:
         return []
-    return [f"run.created: {text.shown(entry.run.created)} lies ahead, expected the time its run ended"]
+    return [f"run.created: {text.excerpt(entry.run.created)} lies ahead, expected the time its run ended"]
 
 
 def _names(entry: Entry) -> list[str]:
@@ -197,77 +198,81 @@ def _names(entry: Entry) -> list[str]:
         ]
     rules.append(("run.goodenough", entry.run.goodenough, _VERSION))
     rules += [(f"run.versions.{name}", version, _VERSION) for name, version in entry.run.versions.items()]
-    found = [
-        f"{where}: {text.shown(value)}, expected {_WHAT[pattern]}"
+    problems = [
+        f"{where}: {text.excerpt(value)}, expected {_WHAT[pattern]}"
         for where, value, pattern in rules
         if not pattern.fullmatch(value)
     ]
     # The scorecard is left out: it is counted again, text and all.
-    everything = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
-    found += [
-        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in strict_reading.strings(everything)
+    fields = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
+    problems += [
+        f"{where}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for where, value in strict_reading.strings(fields)
         if not text.is_plain(value, MAX_TEXT)
     ]
     if signals.config != entry.task:
-        found.append(
-            f"signals.config: {text.shown(signals.config)}, expected the task, {text.shown(entry.task)}"
+        problems.append(
+            f"signals.config: {text.excerpt(signals.config)}, expected the task, {text.excerpt(entry.task)}"
         )
     if signals.split != "test":
-        found.append(f"signals.split: {text.shown(signals.split)}, expected 'test'")
+        problems.append(f"signals.split: {text.excerpt(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:
-        found.append(f"label_map.task: {text.shown(entry.label_map.task)}, expected {text.shown(entry.task)}")
-    if strange := sorted(set(entry.run.versions) - {"python", *PACKAGES}):
-        known = ", ".join(("python", *PACKAGES))
-        found.append(f"run.versions: {text.shown(strange[0])}, expected {known} alone")
+        problems.append(
+            f"label_map.task: {text.excerpt(entry.label_map.task)}, expected {text.excerpt(entry.task)}"
+        )
+    if unknown := sorted(set(entry.run.versions) - {"python", *PACKAGES}):
+        package_names = ", ".join(("python", *PACKAGES))
+        problems.append(f"run.versions: {text.excerpt(unknown[0])}, expected {package_names} alone")
     for where, name, revision in (
         ("model.revision", model.repo_id, model.revision),
         ("signals.revision", signals.repo_id, signals.revision),
     ):
         if name.startswith(("local/", "embedded/")) != (len(revision) == 64):
-            found.append(
-                f"{where}: {text.shown(revision)} of {text.shown(name)}, expected 40 hex digits of what lies"
-                " on the Hub, 64 of a folder"
+            problems.append(
+                f"{where}: {text.excerpt(revision)} of {text.excerpt(name)}, expected 40 hex digits of what"
+                " lies on the Hub, 64 of a folder"
             )
     if len(signals.revision) == 64 and signals.revision != signals.sha256:
-        found.append(f"signals.revision: {text.shown(signals.revision)}, expected that of signals.sha256")
-    return [*found, *_dates(entry)]
+        problems.append(
+            f"signals.revision: {text.excerpt(signals.revision)}, expected that of signals.sha256"
+        )
+    return [*problems, *_dates(entry)]
 
 
 def _dates(entry: Entry) -> list[str]:
-    """Days that can be, and in an order that can be."""
+    """Whether the dates are possible, and in a possible order."""
     created, released = entry.run.created, entry.facts.released
-    if _ended(entry) is None:
-        return [f"run.created: {text.shown(created)}, expected a time such as 2026-01-31T12:00:00Z"]
+    if _end_time(entry) is None:
+        return [f"run.created: {text.excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]
     lines = []
     if created[:10] < FIRST_DAY:
-        lines.append(f"run.created: {text.shown(created)}, expected {FIRST_DAY} or later, when this began")
+        lines.append(f"run.created: {text.excerpt(created)}, expected {FIRST_DAY} or later, when this began")
     if released is None or not _is_day(released):
         return lines
     if entry.model.repo_id.startswith("local/"):
-        lines.append(f"facts.released: {text.shown(released)}, expected nothing: a folder has no such day")
+        lines.append(f"facts.released: {text.excerpt(released)}, expected nothing: a folder has no such day")
     elif not HUB_BEGAN <= released <= created[:10]:
         lines.append(
-            f"facts.released: {text.shown(released)}, expected {HUB_BEGAN}, when the Hub began to note it, to"
-            f" {created[:10]}, when the model was asked"
+            f"facts.released: {text.excerpt(released)}, expected {HUB_BEGAN}, when the Hub began to note it,"
+            f" to {created[:10]}, when the model was asked"
         )
     return lines
 
 
-def _ended(entry: Entry) -> datetime.datetime | None:
+def _end_time(entry: Entry) -> datetime.datetime | None:
     """When its run ended; None where that is no time."""
     try:
-        ended = datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
+        end_time = datetime.datetime.strptime(entry.run.created, "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return None
-    return ended.replace(tzinfo=datetime.UTC)
+    return end_time.replace(tzinfo=datetime.UTC)
 
 
 def _numbers(entry: Entry) -> list[str]:
     facts, run, proof = entry.facts, entry.run, entry.proof
     tolerance = PROOF_TOLERANCE.get(run.dtype, 0.0)
     window = 1.0 if facts.window_seconds is None else facts.window_seconds
-    asked, known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
+    n_asked, n_known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
     n_bases = len(facts.base_models or ())
     released = facts.released or "2026-01-31"
     return _out_of_range(
@@ -278,8 +283,8 @@ def _numbers(entry: Entry) -> list[str]:
             ("facts.window_seconds", window, 0 < window <= 10**6, "nothing, or up to 1e6"),
             ("run.batch_size", run.batch_size, 0 < run.batch_size <= 10**6, "1 to 1e6"),
             ("facts.released", released, _is_day(released), "a day such as 2026-01-31"),
-            ("run.n_asked", asked, 0 <= asked <= 10**9, "0 to 1e9"),
-            ("run.n_known", known, 0 <= known <= 10**9, "0 to 1e9"),
+            ("run.n_asked", n_asked, 0 <= n_asked <= 10**9, "0 to 1e9"),
+            ("run.n_known", n_known, 0 <= n_known <= 10**9, "0 to 1e9"),
             ("facts.base_models", n_bases, n_bases <= MAX_BASE_MODELS, f"at most {MAX_BASE_MODELS} names"),
             ("facts.trained_on", n_datasets, n_datasets <= MAX_DATASETS, f"at most {MAX_DATASETS} names"),
             ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
@@ -306,13 +311,13 @@ def _is_day(text: str) -> bool:
 
 
 def _silence(entry: Entry, task: Task) -> list[str]:
-    known = (*task.labels, OTHER)
+    labels = (*task.labels, OTHER)
     return _out_of_range(
         [
             (
                 f"references.{i}.silence_class",
                 r.silence_class,
-                r.silence_class in known,
+                r.silence_class in labels,
                 f"a label of {task.name} or {OTHER}",
             )
             for i, r in enumerate(entry.references[:MAX_REFERENCES])
@@ -322,50 +327,60 @@ def _silence(entry: Entry, task: Task) -> list[str]:
 
 def _label_map(label_map: LabelMap, task: Task) -> list[str]:
     names, canonical = label_map.names, label_map.canonical
-    found = []
+    problems = []
     if len(names) != len(canonical):
-        found.append(
+        problems.append(
             f"label_map: {plural(len(names), 'name')} and {plural(len(canonical), 'label')}, expected as many"
         )
     if len(set(names)) != len(names):
-        found.append("label_map.names: a class stands there twice, expected different names")
+        problems.append("label_map.names: a class stands there twice, expected different names")
     if label_map.source not in ("names", "file"):
-        found.append(f"label_map.source: {text.shown(label_map.source)}, expected 'names' or 'file'")
+        problems.append(f"label_map.source: {text.excerpt(label_map.source)}, expected 'names' or 'file'")
     for i, (name, label) in enumerate(zip(names, canonical, strict=False)):
-        where = f"label_map.canonical.{i}: {text.shown(label)} for class {text.shown(name)}"
+        where = f"label_map.canonical.{i}: {text.excerpt(label)} for class {text.excerpt(name)}"
         if label not in (*task.labels, OTHER):
-            found.append(f"{where}, expected a label of {task.name} or {OTHER}")
-        elif label_map.source == "names" and label != (read := task.label_of(name) or OTHER):
-            found.append(
-                f"{where}, expected {read!r}, as it reads by name; a reviewed map has the source 'file'"
+            problems.append(f"{where}, expected a label of {task.name} or {OTHER}")
+        elif label_map.source == "names" and label != (expected := task.label_of(name) or OTHER):
+            problems.append(
+                f"{where}, expected {expected!r}, as it reads by name; a reviewed map has the source 'file'"
             )
     n = len(label_map.covered & set(task.labels))
     if n < 2:
-        found.append(f"label_map: {plural(n, 'label')} of {task.name}, expected at least 2")
-    return found
+        problems.append(f"label_map: {plural(n, 'label')} of {task.name}, expected at least 2")
+    return problems
 
 
 def _likeness(entry: Entry) -> list[str]:
     """Whether the likeness to the references can be, whatever the verdicts are."""
     references = tuple(dict.fromkeys(r.model for r in entry.references[: 2 * MAX_REFERENCES]))
-    if tuple(near.reference for near in entry.likeness) != references:
+    if tuple(near_copy.reference for near_copy in entry.likeness) != references:
         return [
             f"likeness: {plural(len(entry.likeness), 'reference')}, expected the {len(references)} of the"
             " entry, each once, in their order"
         ]
     rules: list[Rule] = []
-    for i, near in enumerate(entry.likeness):
-        r = 0.0 if near.correlation is None else near.correlation
-        most = validate_verdicts.MAX_CLIPS
+    for i, near_copy in enumerate(entry.likeness):
+        r = 0.0 if near_copy.correlation is None else near_copy.correlation
+        max_clips = validate_verdicts.MAX_CLIPS
         rules += [
             (
                 f"likeness.{i}.n_accepted",
-                near.n_accepted,
-                0 <= near.n_accepted <= near.n_signals,
+                near_copy.n_accepted,
+                0 <= near_copy.n_accepted <= near_copy.n_signals,
                 "0 to n_signals",
             ),
-            (f"likeness.{i}.n_clips", near.n_clips, 0 <= near.n_clips <= most, f"0 to {most}"),
-            (f"likeness.{i}.n_agreed", near.n_agreed, 0 <= near.n_agreed <= near.n_clips, "0 to n_clips"),
+            (
+                f"likeness.{i}.n_clips",
+                near_copy.n_clips,
+                0 <= near_copy.n_clips <= max_clips,
+                f"0 to {max_clips}",
+            ),
+            (
+                f"likeness.{i}.n_agreed",
+                near_copy.n_agreed,
+                0 <= near_copy.n_agreed <= near_copy.n_clips,
+                "0 to n_clips",
+            ),
             (f"likeness.{i}.correlation", r, -1 <= r <= 1, "-1 to 1, or nothing"),
         ]
     return _out_of_range(rules)
@@ -373,5 +388,5 @@ def _likeness(entry: Entry) -> list[str]:
 
 def _out_of_range(rules: Sequence[Rule]) -> list[str]:
     return [
-        f"{where}: {text.shown(value)}, expected {what}" for where, value, holds, what in rules if not holds
+        f"{where}: {text.excerpt(value)}, expected {what}" for where, value, holds, what in rules if not holds
     ]

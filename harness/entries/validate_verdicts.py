@@ -1,7 +1,7 @@
 """What must hold of the verdicts of an entry: the file, every row, and the rows together.
 
-The file may be made to hurt: it is opened where it can do none (`dataset.parquet`), and its texts stay
-dictionaries until all is known to be sound.
+The file may be malicious: `dataset.parquet` opens it safely, and its texts stay dictionary-encoded until all
+checks have passed.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
 
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from harness.dataset import parquet, parquet_io, parquet_schema
 from harness.entries import text, validate_controls
-from harness.entries.checks import MADE, Checks, of_names, where
+from harness.entries.checks import SIGNAL_STIMULI, Checks, name_problems, row_location
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.schemas import Entry
@@ -53,7 +53,7 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
     except parquet.OtherColumns as error:
         return None, [_schema_problem(error.columns)]
     except (parquet.Unreadable, OSError) as error:
-        reason = text.shown(str(error))
+        reason = text.excerpt(str(error))
         return None, [
             f"verdicts.parquet: not readable ({reason}), expected a Parquet file written by goodenough"
         ]
@@ -78,18 +78,19 @@ def validate_verdicts(table: pa.Table, entry: Entry, task: Task) -> list[str]:
     _identity(checks, entry, task)
     _answers(checks, entry, task)
     _probabilities(checks, table["p"], entry, task)
-    return [*checks.found, *_together(rows, entry)]
+    return [*checks.problems, *_completeness(rows, entry)]
 
 
 def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
     names = [name for name, _, _ in columns]
-    if names != parquet_schema.VERDICTS.names:
-        shown = text.shown(", ".join(names))
-        return f"verdicts.parquet: columns {shown}, expected {', '.join(parquet_schema.VERDICTS.names)}"
+    schema_names = parquet_schema.VERDICTS.names
+    if names != schema_names:
+        columns_text = text.excerpt(", ".join(names))
+        return f"verdicts.parquet: columns {columns_text}, expected {', '.join(schema_names)}"
     for name, kind, same in columns:
         if not same:
-            ours = parquet_schema.VERDICTS.field(name).type
-            return f"verdicts.parquet: column {name} is {kind}, expected {ours}"
+            expected_type = parquet_schema.VERDICTS.field(name).type
+            return f"verdicts.parquet: column {name} is {kind}, expected {expected_type}"
     return "verdicts.parquet: its schema differs, expected that of this version"
 
 
@@ -103,35 +104,35 @@ def _texts(column: Any) -> Any:
 def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     """Which stimulus a row is about."""
     rows = checks.rows
-    offered = {(r.model.repo_id, r.family): r for r in entry.references}
+    references = {(r.model.repo_id, r.family): r for r in entry.references}
     checks.require(rows["task"] == entry.task, "task", f"{entry.task!r}")
     checks.require(rows["stimulus"].isin(STIMULI), "stimulus", f"one of {', '.join(STIMULI)}")
     checks.require_only_of_signals("family", rows["family"].isin(FAMILIES), f"one of {', '.join(FAMILIES)}")
-    asked = [offered.get(pair) for pair in zip(rows["reference"], rows["family"], strict=True)]
+    row_references = [references.get(pair) for pair in zip(rows["reference"], rows["family"], strict=True)]
     checks.require_only_of_signals(
-        "reference", [r is not None for r in asked], "a reference the entry lists with this family"
+        "reference", [r is not None for r in row_references], "a reference the entry lists with this family"
     )
-    most = np.array([0 if r is None else r.n_draws for r in asked])
-    drawn = rows["draw"].fillna(0).to_numpy(dtype=np.int64)
+    max_draws = np.array([0 if r is None else r.n_draws for r in row_references])
+    draws = rows["draw"].fillna(0).to_numpy(dtype=np.int64)
     checks.require_only_of_signals(
-        "draw", (drawn >= 1) & (drawn <= most), "1 to n_draws of the reference in this family"
+        "draw", (draws >= 1) & (draws <= max_draws), "1 to n_draws of the reference in this family"
     )
-    levelled = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
+    has_level = ((rows["stimulus"] == "signal") & (rows["family"] == "minimal")).to_numpy(dtype=bool)
     in_range = rows["level"].between(0, N_LEVELS - 1).fillna(False).to_numpy(dtype=bool)
     checks.require(
-        np.where(levelled, in_range, rows["level"].isna()),
+        np.where(has_level, in_range, rows["level"].isna()),
         "level",
         f"0 to {N_LEVELS - 1} for signals of family minimal, and nothing for all else",
     )
     silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
-    plain = {c for c in rows["clip_id"].dropna().unique() if c != "" and text.is_plain(c, MAX_TEXT)}
-    named = rows["clip_id"].isin(plain)
+    plain_ids = {c for c in rows["clip_id"].dropna().unique() if c != "" and text.is_plain(c, MAX_TEXT)}
+    has_plain_id = rows["clip_id"].isin(plain_ids)
     checks.require(
-        np.where(silence, rows["clip_id"].isna(), named), "clip_id", "plain text; nothing for silence"
+        np.where(silence, rows["clip_id"].isna(), has_plain_id), "clip_id", "plain text; nothing for silence"
     )
     ids = [
         None if r is None else signal_id(str(clip), r.model.slug, r.family, r.seed, int(draw))
-        for clip, r, draw in zip(rows["clip_id"], asked, drawn, strict=True)
+        for clip, r, draw in zip(rows["clip_id"], row_references, draws, strict=True)
     ]
     checks.require_only_of_signals(
         "signal_id", rows["signal_id"] == ids, "<clip_id>:<reference>:<family>:<seed>.<draw>"
@@ -141,19 +142,19 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
     checks.require(
         rows["n_samples"].between(1, longest), "n_samples", f"1 to {longest}, the most {task.name} allows"
     )
-    told = rows["truth"].isna() | (rows["truth"].isin(task.labels) & ~silence)
-    checks.require(told, "truth", f"a label of {task.name}, or nothing")
+    is_valid_truth = rows["truth"].isna() | (rows["truth"].isin(task.labels) & ~silence)
+    checks.require(is_valid_truth, "truth", f"a label of {task.name}, or nothing")
     checks.require_only_of_signals("expected", rows["expected"].isin(task.labels), f"a label of {task.name}")
 
 
 def _answers(checks: Checks, entry: Entry, task: Task) -> None:
-    """What the model said, and what it saw."""
+    """The answers of the model, and how much of each stimulus it received."""
     rows = checks.rows
-    read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
+    canonical = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     raw, predicted = rows["predicted_raw"], rows["predicted"]
-    checks.require(raw.isin(list(read)), "predicted_raw", "a class of the entry's label map")
-    agrees = [read.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
-    checks.require(agrees, "predicted", "what the label map says of predicted_raw")
+    checks.require(raw.isin(list(canonical)), "predicted_raw", "a class of the entry's label map")
+    agreements = [canonical.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
+    checks.require(agreements, "predicted", "what the label map says of predicted_raw")
     checks.require(predicted.isin([*task.labels, OTHER]), "predicted", f"a label of {task.name} or {OTHER}")
     seconds = rows["n_samples"] / task.sample_rate_hz
     checks.require(
@@ -168,103 +169,121 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
     """`p` and `p_expected`; the argmax is taken before merging, so `predicted` need not be the largest."""
     rows, n_labels = checks.rows, len(task.labels)
     lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy()
-    if wrong := np.flatnonzero(lengths != n_labels).tolist():
-        found = "nothing" if lengths[wrong[0]] < 0 else f"{lengths[wrong[0]]} values"
-        checks.found.append(
-            f"{where(np.array(wrong))}: p has {found}, expected {n_labels}, one per label of {task.name}"
+    if bad_rows := np.flatnonzero(lengths != n_labels).tolist():
+        values_text = "nothing" if lengths[bad_rows[0]] < 0 else f"{lengths[bad_rows[0]]} values"
+        checks.problems.append(
+            f"{row_location(np.array(bad_rows))}: p has {values_text}, expected {n_labels}, one per label of"
+            f" {task.name}"
         )
         return
     flat = pc.fill_null(pc.list_flatten(column), np.nan).to_numpy()
     p = np.asarray(flat, dtype=np.float64).reshape(-1, n_labels)
-    sound = ((p >= 0) & (p <= 1 + TOLERANCE)).all(axis=1)
+    valid = ((p >= 0) & (p <= 1 + TOLERANCE)).all(axis=1)
 
     def require(holds: Any, expected: str) -> None:
-        wrong = np.flatnonzero(~np.asarray(holds, dtype=bool))
-        if len(wrong):
-            found = ", ".join(f"{value:.4g}" for value in p[wrong[0]])
-            checks.found.append(f"{where(wrong)}: p is {text.shown(found)}, expected {expected}")
+        bad_rows = np.flatnonzero(~np.asarray(holds, dtype=bool))
+        if len(bad_rows):
+            values_text = ", ".join(f"{value:.4g}" for value in p[bad_rows[0]])
+            checks.problems.append(
+                f"{row_location(bad_rows)}: p is {text.excerpt(values_text)}, expected {expected}"
+            )
 
-    require(sound, "probabilities, 0 to 1")
+    require(valid, "probabilities, 0 to 1")
     total = p.sum(axis=1)
-    require(~sound | (total <= 1 + TOLERANCE), "a sum of at most 1")
+    require(~valid | (total <= 1 + TOLERANCE), "a sum of at most 1")
     index = {label: i for i, label in enumerate(task.labels)}
     merged = Counter(entry.label_map.canonical)
     n_classes = np.array([merged[label] for label in task.labels])
-    require(~sound | (p[:, n_classes == 0] == 0).all(axis=1), "0 for labels outside the label map")
+    require(~valid | (p[:, n_classes == 0] == 0).all(axis=1), "0 for labels outside the label map")
     # The top class is at least as probable as any other, hence as the mean of those merged into a label.
     with_rest = np.column_stack([p, 1 - total])
-    at = rows["predicted"].map({**index, OTHER: n_labels}).to_numpy(dtype=float, na_value=np.nan)
-    here = np.where(np.isnan(at), 0, at).astype(np.intp)
-    given = with_rest[np.arange(len(p)), here]
-    largest = (p / np.maximum(n_classes, 1)).max(axis=1)
-    require(~sound | np.isnan(at) | (given >= largest - TOLERANCE), "predicted to be the most probable class")
-    at = rows["expected"].map(index).to_numpy(dtype=float, na_value=np.nan)
-    here = np.where(np.isnan(at), 0, at).astype(np.intp)
-    apart = np.abs(rows["p_expected"].to_numpy(dtype=np.float64) - p[np.arange(len(p)), here])
+    index_or_nan = rows["predicted"].map({**index, OTHER: n_labels}).to_numpy(dtype=float, na_value=np.nan)
+    indices = np.where(np.isnan(index_or_nan), 0, index_or_nan).astype(np.intp)
+    p_predicted = with_rest[np.arange(len(p)), indices]
+    p_largest = (p / np.maximum(n_classes, 1)).max(axis=1)
+    require(
+        ~valid | np.isnan(index_or_nan) | (p_predicted >= p_largest - TOLERANCE),
+        "predicted to be the most probable class",
+    )
+    index_or_nan = rows["expected"].map(index).to_numpy(dtype=float, na_value=np.nan)
+    indices = np.where(np.isnan(index_or_nan), 0, index_or_nan).astype(np.intp)
+    differences = np.abs(rows["p_expected"].to_numpy(dtype=np.float64) - p[np.arange(len(p)), indices])
     checks.require_only_of_signals(
-        "p_expected", ~sound | np.isnan(at) | (apart <= TOLERANCE), "the entry of p for the label expected"
+        "p_expected",
+        ~valid | np.isnan(index_or_nan) | (differences <= TOLERANCE),
+        "the entry of p for the label expected",
     )
 
 
-def _together(rows: pd.DataFrame, entry: Entry) -> list[str]:
-    """Whether the rows are all there, once, and tell one story."""
-    found: list[str] = []
+def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
+    """Whether all rows are present, each once, and consistent with each other."""
+    problems: list[str] = []
 
     def report(names: Sequence[Any], what: str) -> None:
-        found.extend(of_names(names, what))
+        problems.extend(name_problems(names, what))
 
-    def twice(some: pd.DataFrame, key: list[str], what: str) -> None:
-        report(some[key[0]][some.duplicated(key)].tolist(), what)
+    def report_duplicates(subset: pd.DataFrame, key: list[str], what: str) -> None:
+        report(subset[key[0]][subset.duplicated(key)].tolist(), what)
 
     whole, silence = (rows[rows["stimulus"] == s] for s in ("whole", "silence"))
-    made = rows[rows["stimulus"].isin(MADE)]
-    twice(
-        made,
+    signal_rows = rows[rows["stimulus"].isin(SIGNAL_STIMULI)]
+    report_duplicates(
+        signal_rows,
         ["signal_id", "stimulus", "level", "replicate"],
         "has two rows of one stimulus, level and replicate, expected one",
     )
-    twice(whole, ["clip_id"], "has two rows of the whole clip, expected one")
-    twice(silence, ["n_samples"], "samples of silence have two rows, expected one")
-    first = made[at_level_zero(made)]
-    signals = set(first["signal_id"].dropna())
+    report_duplicates(whole, ["clip_id"], "has two rows of the whole clip, expected one")
+    report_duplicates(silence, ["n_samples"], "samples of silence have two rows, expected one")
+    level_zero = signal_rows[at_level_zero(signal_rows)]
+    signals = set(level_zero["signal_id"].dropna())
     for stimulus in _ONCE:
-        there = set(first["signal_id"][first["stimulus"] == stimulus].dropna())
-        missing = signals - there
+        signal_ids = set(level_zero["signal_id"][level_zero["stimulus"] == stimulus].dropna())
+        missing = signals - signal_ids
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
-    report(sorted(set(made["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
-    asked = made[made["level"].notna()].drop_duplicates(["signal_id", "level"]).groupby("signal_id")["level"]
-    lowest, highest, n_levels = asked.min(), asked.max(), asked.count()
-    sound = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
-    report(
-        list(n_levels.index[~sound]), f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}"
+    report(sorted(set(signal_rows["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
+    levels = (
+        signal_rows[signal_rows["level"].notna()]
+        .drop_duplicates(["signal_id", "level"])
+        .groupby("signal_id")["level"]
     )
-    report(sorted(set(made["clip_id"].dropna()) - set(whole["clip_id"])), "has no row of the whole clip")
-    heard = rows[rows["stimulus"] != "silence"]
-    lengths = set(heard["n_samples"].dropna()) - set(silence["n_samples"])
-    report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
-    swapped = heard["stimulus"] == "swap"
-    for column, some in (("truth", heard), ("n_samples", heard[~swapped])):
-        kinds = some.groupby("clip_id")[column].nunique(dropna=False)
-        report(list(kinds.index[kinds > 1]), f"has rows with different {column}, expected one")
-    kinds = made.groupby("signal_id")["expected"].nunique(dropna=False)
-    report(list(kinds.index[kinds > 1]), "has rows with different expected, expected one")
-    kinds = made.groupby(["reference", "clip_id"])["expected"].nunique(dropna=False)
+    lowest, highest, n_levels = levels.min(), levels.max(), levels.count()
+    complete = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
     report(
-        [clip for _, clip in kinds.index[kinds > 1]],
+        list(n_levels.index[~complete]),
+        f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}",
+    )
+    report(
+        sorted(set(signal_rows["clip_id"].dropna()) - set(whole["clip_id"])), "has no row of the whole clip"
+    )
+    clip_rows = rows[rows["stimulus"] != "silence"]
+    lengths = set(clip_rows["n_samples"].dropna()) - set(silence["n_samples"])
+    report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
+    is_swap = clip_rows["stimulus"] == "swap"
+    for column, subset in (("truth", clip_rows), ("n_samples", clip_rows[~is_swap])):
+        n_values = subset.groupby("clip_id")[column].nunique(dropna=False)
+        report(list(n_values.index[n_values > 1]), f"has rows with different {column}, expected one")
+    n_values = signal_rows.groupby("signal_id")["expected"].nunique(dropna=False)
+    report(list(n_values.index[n_values > 1]), "has rows with different expected, expected one")
+    n_values = signal_rows.groupby(["reference", "clip_id"])["expected"].nunique(dropna=False)
+    report(
+        [clip for _, clip in n_values.index[n_values > 1]],
         "is given different classes by one reference, expected one: that of the whole clip",
     )
-    found += validate_controls.validate_controls(made, whole)
-    n_clips = heard["clip_id"].nunique()
+    problems += validate_controls.validate_controls(signal_rows, whole)
+    n_clips = clip_rows["clip_id"].nunique()
     if n_clips > MAX_CLIPS:
-        found.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")
-    judged = Counter(
-        made.drop_duplicates("signal_id")[["reference", "family"]].itertuples(index=False, name=None)
+        problems.append(f"verdicts.parquet: {n_clips} clips, expected at most {MAX_CLIPS}")
+    signal_counts = Counter(
+        signal_rows.drop_duplicates("signal_id")[["reference", "family"]].itertuples(index=False, name=None)
     )
-    for offered in entry.references:
-        n, due = judged[offered.model.repo_id, offered.family], offered.n_signals - offered.n_degenerate
-        if n != due:
-            found.append(
-                f"verdicts.parquet: {plural(n, 'signal')} of {offered.model.repo_id}, family"
-                f" {offered.family}, expected {due}: published and not degenerate"
+    for reference in entry.references:
+        n, n_expected = (
+            signal_counts[reference.model.repo_id, reference.family],
+            reference.n_signals - reference.n_degenerate,
+        )
+        if n != n_expected:
+            problems.append(
+                f"verdicts.parquet: {plural(n, 'signal')} of {reference.model.repo_id}, family"
+                f" {reference.family}, expected {n_expected}: published and not degenerate"
             )
-    return found
+    return problems

@@ -3,9 +3,8 @@
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.verified.json   what came of asking again
 
-Entries are made by those who submit, verifications by those who maintain the submissions; both are read as
-if a stranger had made them. A verification speaks of one entry, by the sha256 of its files: beside another it
-is a problem.
+Entries are made by submitters, verifications by the maintainers of the submissions; neither is trusted. A
+verification is bound to one entry by the sha256 of its files; beside another one it is a problem.
 
 Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, LOG_TOLERANCE, MAX_MISMATCHES, SUFFIX,
 sidecar_of, write, read, problems, holds, chance_of_ties.
@@ -36,7 +35,7 @@ LOG_TOLERANCE = {"float32": 0.05, "float16": 1.0, "bfloat16": 1.0}
 """Largest difference of the logarithm of a probability on whole clips, of which likeness is counted."""
 
 MAX_MISMATCHES = 20
-"""Mismatches that are told one by one."""
+"""Mismatches that are listed."""
 
 MIN_CHANCE_OF_TIES = 1e-4
 """Least chance of the ties that raise the lift: 13 of 13 hold, 14 of 14 do not."""
@@ -142,7 +141,7 @@ class Verification:
 
 
 def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
-    """Whether it speaks of exactly this entry."""
+    """Whether it is of exactly this entry."""
     v = verification
     yield from differences(
         (
@@ -153,7 +152,8 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
         )
     )
     if v.run.dtype != entry.run.dtype:
-        yield f"run.dtype: {text.shown(v.run.dtype)}, expected {text.shown(entry.run.dtype)}, as in the entry"
+        dtypes = ", expected ".join(text.excerpt(dtype) for dtype in (v.run.dtype, entry.run.dtype))
+        yield f"run.dtype: {dtypes}, as in the entry"
     if v.holds and v.kind == "reproduced" and v.n_asked != entry.n_verdicts:
         yield f"n_asked: {v.n_asked}, expected {entry.n_verdicts}, all verdicts of the entry"
     if v.holds and v.n_asked > entry.n_verdicts:
@@ -161,12 +161,12 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
 
 
 def _shape(v: Verification) -> list[str]:
-    """Whether a verification holds together."""
+    """Whether a verification is consistent by itself."""
     tolerance = TOLERANCE.get(v.run.dtype)
-    told = min(MAX_MISMATCHES, v.n_asked - v.n_same)
-    known = v.known_answer
-    drawn = v.kind != "reproduced"
-    differing = v.n_scorecard_differences
+    n_mismatches = min(MAX_MISMATCHES, v.n_asked - v.n_same)
+    known_answer = v.known_answer
+    is_replay = v.kind != "reproduced"
+    n_differences = v.n_scorecard_differences
     rules: tuple[tuple[str, object, bool, str], ...] = (
         ("protocol", v.protocol, 1 <= v.protocol <= PROTOCOL, f"1 to {PROTOCOL}, that of this version"),
         ("kind", v.kind, v.kind in KINDS, f"one of {', '.join(KINDS)}"),
@@ -174,7 +174,7 @@ def _shape(v: Verification) -> list[str]:
         (
             "base",
             v.base,
-            bool(BASE.fullmatch(v.base or "")) if drawn else v.base is None,
+            bool(BASE.fullmatch(v.base or "")) if is_replay else v.base is None,
             "40 or 64 hex digits of a commit, or random: and 40, and nothing where all was asked",
         ),
         ("n_asked", v.n_asked, v.n_asked > 0, "at least 1"),
@@ -185,25 +185,25 @@ def _shape(v: Verification) -> list[str]:
         (
             "mismatches",
             len(v.mismatches),
-            len(v.mismatches) == told,
-            f"{told}, the first of those not the same",
+            len(v.mismatches) == n_mismatches,
+            f"{n_mismatches}, the first of those not the same",
         ),
         (
             "n_scorecard_differences",
-            differing,
-            differing is None if drawn else differing is not None and differing >= 0,
+            n_differences,
+            n_differences is None if is_replay else n_differences is not None and n_differences >= 0,
             "a count where all was asked, and nothing else",
         ),
         (
             "known_answer",
-            known and f"{known.n_accepted} of {known.n}",
-            known is None or 0 < known.n == known.n_accepted,
+            known_answer and f"{known_answer.n_accepted} of {known_answer.n}",
+            known_answer is None or 0 < known_answer.n == known_answer.n_accepted,
             "a reference that accepts all of its own signals",
         ),
         (
             "no_known_answer_because",
             v.no_known_answer_because,
-            (known is None) == bool(v.no_known_answer_because),
+            (known_answer is None) == bool(v.no_known_answer_because),
             "a reason where there is no known answer, and nowhere else",
         ),
         (
@@ -226,12 +226,12 @@ def _shape(v: Verification) -> list[str]:
             "at most the tolerance, where it holds",
         ),
     )
-    found = [
-        f"{where}: {text.shown(value)}, expected {what}" for where, value, sound, what in rules if not sound
+    lines = [
+        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
     ]
-    return found + [
-        f"{where}: {text.shown(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in strict_reading.strings(dataclasses.asdict(v))
+    return lines + [
+        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
+        for field, value in strict_reading.strings(dataclasses.asdict(v))
         if not text.is_plain(value, MAX_TEXT)
     ]
 
@@ -239,8 +239,8 @@ def _shape(v: Verification) -> list[str]:
 def holds(v: Verification) -> bool:
     """Whether nothing differs; a tie that fell the other way may move the scorecard.
 
-    Between machines ties fall either way alike. Where so many more of them raise the lift than lower it that
-    the chance of it is below MIN_CHANCE_OF_TIES, somebody chose them.
+    Between machines ties go either way with equal probability. If those that raise the lift outnumber the
+    others so far that the chance is below MIN_CHANCE_OF_TIES, somebody chose them.
     """
     same = v.n_same == v.n_asked and not v.differing
     chance = chance_of_ties(v.n_ties_for, v.n_ties_against)
@@ -249,7 +249,7 @@ def holds(v: Verification) -> bool:
 
 def chance_of_ties(n_for: int, n_against: int) -> float:
     """Chance that of so many ties so many or more raise the lift, where each does or does not alike."""
-    # What is below 0 or beyond the most is no count of ties, and another rule refuses it.
+    # Other rules refuse counts that are negative or too large.
     n_for, n_against = (min(max(n, 0), 10**9) for n in (n_for, n_against))
     return float(bdtrc(n_for - 1, n_for + n_against, 0.5)) if n_for else 1.0
 

@@ -1,17 +1,18 @@
-"""Which verdicts of an entry are asked again: those first by which a forger would win most.
+"""Selects the verdicts of an entry to ask again: first those that a forger would gain most from.
 
 Only an accepted signal and a rejected `swap` control raise a lift, and each is worth what the lift would lose
-without it. They are drawn one by one, each with a chance in proportion to its worth among those that are left
-(a race of exponential times, whose rates are the worths): two references of unlike size, signals and swaps,
-clips of one draw and of two weigh as they count, so that there is no place where a forger would be looked for
-less. Whatever is forged, and wherever: with k of the verdicts of a lift L asked, forgeries that are together
-worth V are missed with a chance of about exp(-k V / (1 + L)).
+without it. They are drawn one by one without replacement, with a probability proportional to their worth (by
+sorting exponential times whose rates are the worths): references of different size, signals and swaps, clips
+of one draw and of two weigh as they count, so that no part of an entry is safer to forge than another. With k
+of the verdicts of a lift L asked, forgeries that are together worth V are missed with a probability of about
+exp(-k V / (1 + L)).
 
 Of the verdicts that are asked, WHOLE are of whole clips, of which accuracy and likeness are counted, those
-first without which a model would count as a copy of a reference, and REST of all others, each drawn alike:
-nothing is never asked.
+first without which a model would count as a copy of a reference, and REST of all others with equal
+probability: every verdict can be drawn.
 
-The lot is the sha256 of the entry, of a base that its maker could not foresee, and of the verdict.
+The random numbers come from the sha256 of the entry, of a base that its maker could not foresee, and of the
+verdict.
 
 Public: draw, worth, keys_of, Key.
 """
@@ -85,19 +86,21 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
     n_swaps = verdicts["signal_id"].map(swaps.groupby("signal_id").size())
     signals = verdicts[counts & (verdicts["stimulus"] == "signal") & n_swaps.notna()]
     n_draws = signals.groupby(["reference", "clip_id"]).size().rename("n_draws").reset_index()
-    of_clip = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
+    clip_draws = verdicts[["reference", "clip_id"]].merge(n_draws, how="left", on=["reference", "clip_id"])
     share = 1 / (len(table.columns) * verdicts["reference"].map(n_clips).to_numpy(dtype=np.float64))
-    share = share / of_clip["n_draws"].to_numpy(dtype=np.float64)
-    accepts = accepted(verdicts)
-    of_signal = np.where((verdicts["stimulus"] == "signal") & accepts, 1.0, 0.0)
-    of_swap = np.where((verdicts["stimulus"] == "swap") & ~accepts, 1 / n_swaps.to_numpy(np.float64), 0.0)
-    return np.where(counts, np.nan_to_num(share * (of_signal + of_swap)), 0.0)
+    share = share / clip_draws["n_draws"].to_numpy(dtype=np.float64)
+    acceptances = accepted(verdicts)
+    signal_terms = np.where((verdicts["stimulus"] == "signal") & acceptances, 1.0, 0.0)
+    swap_terms = np.where(
+        (verdicts["stimulus"] == "swap") & ~acceptances, 1 / n_swaps.to_numpy(np.float64), 0.0
+    )
+    return np.where(counts, np.nan_to_num(share * (signal_terms + swap_terms)), 0.0)
 
 
 def draw(
-    entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, first: Collection[str] = ()
+    entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, priority: Collection[str] = ()
 ) -> NDArray[np.intp]:
-    """Rows of the verdicts to ask, k of them or all where there are fewer, in the order of their lots.
+    """Rows of the verdicts to ask: k of them, or all if there are fewer, in the order they are drawn.
 
     Args:
         entry: a valid one.
@@ -105,33 +108,33 @@ def draw(
         verdicts: all of it.
         base: a commit, or `random:` and a number.
         k: verdicts.
-        first: whole clips that are asked before the others (`likeness.suspects`).
+        priority: whole clips that are asked before the others (`likeness.suspects`).
     """
     worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
     rates = np.where(worths > 0, worths, 1.0)
-    times = np.array([_lot(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
-    times[whole & verdicts["clip_id"].isin(list(first)).to_numpy(dtype=bool)] -= math.inf
+    times = np.array([_exponential_time(entry_sha256, base, key) for key in keys_of(verdicts)]) / rates
+    times[whole & verdicts["clip_id"].isin(list(priority)).to_numpy(dtype=bool)] -= math.inf
     groups = [
-        np.flatnonzero(some)[np.argsort(times[some], kind="stable")]
-        for some in (worths > 0, whole, (worths == 0) & ~whole)
+        np.flatnonzero(mask)[np.argsort(times[mask], kind="stable")]
+        for mask in (worths > 0, whole, (worths == 0) & ~whole)
     ]
     sizes = _shares([len(group) for group in groups], k)
     return np.concatenate([group[:n] for group, n in zip(groups, sizes, strict=True)])
 
 
 def _shares(sizes: list[int], k: int) -> list[int]:
-    """How many of each group are asked: of whole clips and the rest their shares, of the lift what is left.
+    """How many of each group are asked: whole clips and the rest get their shares, the lift what remains.
 
-    What a group does not have goes to the lift, and then to the others.
+    What a group cannot fill goes to the lift, and then to the others.
     """
-    of_lift, whole, rest = sizes
-    n_whole, n_rest = min(whole, int(k * WHOLE)), min(rest, int(k * REST))
-    n_lift = min(of_lift, k - n_whole - n_rest)
-    n_whole = min(whole, k - n_lift - n_rest)
-    return [n_lift, n_whole, min(rest, k - n_lift - n_whole)]
+    lift_size, whole_size, rest_size = sizes
+    n_whole, n_rest = min(whole_size, int(k * WHOLE)), min(rest_size, int(k * REST))
+    n_lift = min(lift_size, k - n_whole - n_rest)
+    n_whole = min(whole_size, k - n_lift - n_rest)
+    return [n_lift, n_whole, min(rest_size, k - n_lift - n_whole)]
 
 
-def _lot(entry_sha256: str, base: str, key: Key) -> float:
-    """An exponential time of rate 1."""
+def _exponential_time(entry_sha256: str, base: str, key: Key) -> float:
+    """A pseudorandom exponential time of rate 1."""
     digest = hashlib.sha256("\0".join((entry_sha256, base, *map(str, key))).encode()).digest()
     return -math.log1p(-(int.from_bytes(digest[:6]) + 0.5) / 2**48)

@@ -1,12 +1,12 @@
-"""What an entry states of its model and its run, field by field: looked up, counted, or its maker's word.
+"""How each field of an entry is checked: looked up, counted, or only stated by the submitter.
 
-`FIELDS` says of every field of `Entry` which it is. What can be looked up in the checkpoint is held against
-the model that was opened; what nobody can look up is shown as stated by the submitter, wherever it is shown.
+`FIELDS` has the origin of every field of `Entry`. What is in the checkpoint is compared with the model;
+what nobody can look up is always shown as stated by the submitter.
 
 Conventions: as in `entries.validate_facts`, a difference is one line, `where: what was found, what was
 expected`.
 
-Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, differing, stated.
+Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, model_differences, submitter_statements.
 """
 
 from __future__ import annotations
@@ -83,21 +83,21 @@ read from the names of the model, unless the source is a file: then the map is i
 _OF_THE_CARD = ("licence", "trained_on", "base_models")
 
 
-def differing(
+def model_differences(
     entry: Entry,
     classifier: Classifier,
     checkpoint: Checkpoint,
     task: Task,
-    committed: datetime.datetime | None,
+    commit_time: datetime.datetime | None,
 ) -> list[str]:
-    """What an entry states otherwise than its checkpoint.
+    """Where an entry differs from its checkpoint.
 
     Args:
         entry: a valid one.
         classifier: its model, opened from the checkpoint without code of its own.
         checkpoint: what `classifier` was opened from.
         task: of the entry.
-        committed: when the commit of the model was made, by the Hub; None where it is not known.
+        commit_time: when the commit of the model was made, by the Hub; None where it is not known.
     """
     return [
         text.one_line(line, 300)
@@ -106,16 +106,16 @@ def differing(
             *_names(entry, checkpoint),
             *_label_map(entry.label_map, classifier.class_names, task),
             *_run(entry, classifier.frontend),
-            *_dates(entry, committed),
+            *_dates(entry, commit_time),
         )
     ]
 
 
-def stated(entry: Entry) -> dict[str, str]:
-    """What nobody can look up, by field: shown as stated by the submitter."""
+def submitter_statements(entry: Entry) -> dict[str, str]:
+    """The values that only the submitter states, by field."""
     values: dict[str, str] = {}
-    for path, how in FIELDS.items():
-        if how != STATED:
+    for path, origin in FIELDS.items():
+        if origin != STATED:
             continue
         value: Any = entry
         for name in path.split("."):
@@ -124,36 +124,36 @@ def stated(entry: Entry) -> dict[str, str]:
             value = ", ".join(f"{name} {version}" for name, version in value.items())
         values[path] = f"{value:g}" if isinstance(value, float) else str(value)
     if entry.label_map.source == "file":
-        read = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
-        values["label_map.canonical"] = ", ".join(f"{name} = {label}" for name, label in read)
+        pairs = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
+        values["label_map.canonical"] = ", ".join(f"{name} = {label}" for name, label in pairs)
     else:
         del values["label_map.source"]
     return values
 
 
-def _facts(entry: Entry, found: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
-    """The facts; those of a card or a Hub that are not at hand are left out."""
+def _facts(entry: Entry, model_facts: ModelFacts, checkpoint: Checkpoint) -> Iterator[str]:
+    """The facts; those of a missing model card, or of a Hub that did not answer, are left out."""
     from harness.models.checkpoints import CARD
 
-    known = found
+    expected = model_facts
     if not (checkpoint.folder / CARD).is_file():
-        known = dataclasses.replace(known, **{n: getattr(entry.facts, n) for n in _OF_THE_CARD})
-    if found.released is None and not checkpoint.ref.repo_id.startswith("local/"):
-        known = dataclasses.replace(known, released=entry.facts.released)  # the Hub did not answer
-    yield from differences(entry.facts, known, "facts")
+        expected = dataclasses.replace(expected, **{n: getattr(entry.facts, n) for n in _OF_THE_CARD})
+    if model_facts.released is None and not checkpoint.ref.repo_id.startswith("local/"):
+        expected = dataclasses.replace(expected, released=entry.facts.released)  # the Hub did not answer
+    yield from differences(entry.facts, expected, "facts")
 
 
 def _names(entry: Entry, checkpoint: Checkpoint) -> Iterator[str]:
-    """A folder may have any name; what lies on the Hub has one."""
+    """Compare the names of Hub models; a local folder may have any name."""
     if not entry.model.repo_id.startswith("local/"):
         yield from differences(entry.model.repo_id, checkpoint.ref.repo_id, "model.repo_id")
 
 
-def _label_map(stated_map: LabelMap, class_names: tuple[str, ...], task: Task) -> Iterator[str]:
-    if stated_map.names != class_names:
-        listed = (text.shown(", ".join(names), 120) for names in (stated_map.names, class_names))
-        yield f"label_map.names: {', expected '.join(listed)}, the classes of the model in their order"
-    elif stated_map.source == "names":
+def _label_map(entry_map: LabelMap, class_names: tuple[str, ...], task: Task) -> Iterator[str]:
+    if entry_map.names != class_names:
+        texts = (text.excerpt(", ".join(names), 120) for names in (entry_map.names, class_names))
+        yield f"label_map.names: {', expected '.join(texts)}, the classes of the model in their order"
+    elif entry_map.source == "names":
         try:
             harmonise(class_names, task)
         except BadLabels as error:
@@ -161,17 +161,20 @@ def _label_map(stated_map: LabelMap, class_names: tuple[str, ...], task: Task) -
 
 
 def _run(entry: Entry, frontend: str) -> Iterator[str]:
-    # What computes the features may differ between machines; which extractor it is, may not.
+    # The library in brackets may differ between machines, the extractor may not.
     names = [name.partition(" (")[0] for name in (entry.run.frontend, frontend)]
     yield from differences(names[0], names[1], "run.frontend")
     if entry.proof.n != N_PROVEN:
         yield f"proof.n: {entry.proof.n}, expected {N_PROVEN}, as many as are scored both ways"
 
 
-def _dates(entry: Entry, committed: datetime.datetime | None) -> Iterator[str]:
+def _dates(entry: Entry, commit_time: datetime.datetime | None) -> Iterator[str]:
     """A model is asked after its commit was made."""
-    if committed is None:
+    if commit_time is None:
         return
-    since = f"{committed.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if entry.run.created < since:
-        yield f"run.created: {entry.run.created}, expected {since} or later, when the model's commit was made"
+    earliest = f"{commit_time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if entry.run.created < earliest:
+        yield (
+            f"run.created: {entry.run.created}, expected {earliest} or later,"
+            " when the model's commit was made"
+        )

@@ -1,7 +1,7 @@
 """Entries offered by pull request on the Hub: to the submissions, and to the page of the model.
 
-An offer is made once: an open pull request with the same content is found again, and what was merged already
-is not offered. Until a pull request is opened nothing has been changed anywhere.
+An open pull request with the same content is used again, and what was merged already is not offered. Nothing
+is changed anywhere before a pull request is opened.
 
 Public: Plan, plan, offer, offer_to_model, submissions.
 """
@@ -35,14 +35,14 @@ MODEL_RESULTS = ".eval_results/goodenough.yaml"
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent."""
+    """The content of a pull request."""
 
     repository: Repository
-    """To whom."""
+    """Where it is opened."""
     files: dict[str, Path]
     """Path in the repository -> file, of the entries that are not there yet."""
-    there: tuple[str, ...]
-    """Paths of the entries that are there already, and the same."""
+    duplicates: tuple[str, ...]
+    """Paths of the entries that are in the repository already, and equal."""
     entries: tuple[Entry, ...]
     """Those that would be sent."""
 
@@ -53,41 +53,47 @@ class Plan:
 
 
 def plan(folders: Sequence[Path], repo_id: str) -> Plan:
-    """Look what of some valid entries a submissions repository lacks.
+    """Compare valid entries with a submissions repository.
 
     Raises:
         BadInput: it cannot be reached, or has another entry in the place of one: entries are immutable.
     """
     repository = Repository(repo_id)
-    there = fetching.files_of(repository, fetching.commit_of(repository, None))
+    remote_files = fetching.files_of(repository, fetching.commit_of(repository, None))
     files: dict[str, Path] = {}
-    known, entries = [], []
+    duplicates, entries = [], []
     for folder in folders:
         entry = store.read(folder)
-        lying = {f"{FOLDER}/{entry.path}/{name}": folder / name for name in (store.ENTRY, store.VERDICTS)}
-        differing = [path for path in lying if path in there and not pushing.same(lying[path], there[path])]
-        if differing:
+        entry_files = {
+            f"{FOLDER}/{entry.path}/{name}": folder / name for name in (store.ENTRY, store.VERDICTS)
+        }
+        changes = [
+            path
+            for path in entry_files
+            if path in remote_files and not pushing.same(entry_files[path], remote_files[path])
+        ]
+        if changes:
             raise BadInput(
-                f"{repo_id} already holds an entry with another {differing[0]}, and entries are immutable; a"
+                f"{repo_id} already holds an entry with another {changes[0]}, and entries are immutable; a"
                 " new one needs a new revision of the model or of the signals"
             )
-        if all(path in there for path in lying):
-            known.append(entry.path)
+        if all(path in remote_files for path in entry_files):
+            duplicates.append(entry.path)
         else:
-            files |= lying
+            files |= entry_files
             entries.append(entry)
-    return Plan(repository, files, tuple(known), tuple(entries))
+    return Plan(repository, files, tuple(duplicates), tuple(entries))
 
 
-def offer(planned: Plan) -> Offer:
-    """Open the pull request, or find it.
+def offer(proposal: Plan) -> Offer:
+    """Open the pull request, or find an open one.
 
     Raises:
         BadInput: see `pushing.offer`.
     """
-    names = sorted(entry.path for entry in planned.entries)
-    text = "\n".join(_line(entry) for entry in sorted(planned.entries, key=lambda e: e.path))
-    return pushing.offer(planned.repository, planned.files, _title(names), text)
+    names = sorted(entry.path for entry in proposal.entries)
+    text = "\n".join(_line(entry) for entry in sorted(proposal.entries, key=lambda e: e.path))
+    return pushing.offer(proposal.repository, proposal.files, _title(names), text)
 
 
 def offer_to_model(entry: Entry) -> Offer:
@@ -101,19 +107,23 @@ def offer_to_model(entry: Entry) -> Offer:
     repository = Repository(entry.model.repo_id, "model")
     results = export.eval_results(entry, Source())
     head = fetching.commit_of(repository, None)
-    known: list[Any] = []
+    earlier_results: list[Any] = []
     if MODEL_RESULTS in fetching.files_of(repository, head):
-        known = _read(repository, fetching.fetch(repository, head, MODEL_RESULTS))
-    asked = [result["dataset"] for result in results]
-    about = [(dataset["id"], dataset["task_id"]) for dataset in asked]
-    others = [r for r in known if (r.get("dataset", {}).get("id"), r["dataset"].get("task_id")) not in about]
-    content = yaml.safe_dump([*others, *results], sort_keys=False).encode()
+        earlier_results = _read(repository, fetching.fetch(repository, head, MODEL_RESULTS))
+    datasets = [result["dataset"] for result in results]
+    keys = [(dataset["id"], dataset["task_id"]) for dataset in datasets]
+    other_results = [
+        r
+        for r in earlier_results
+        if (r.get("dataset", {}).get("id"), r["dataset"].get("task_id")) not in keys
+    ]
+    content = yaml.safe_dump([*other_results, *results], sort_keys=False).encode()
     title = f"goodenough: lift on {entry.task}, {entry.signals.repo_id}"
     return pushing.offer(repository, {MODEL_RESULTS: content}, title, _line(entry))
 
 
 def _read(repository: Repository, path: Path) -> list[Any]:
-    """The results that a model's page has from before.
+    """The results that a model's page already has.
 
     Raises:
         BadInput: somebody else's file.
@@ -135,11 +145,11 @@ def submissions(source: str) -> Path:
     Raises:
         BadInput: no such repository, or it cannot be reached.
     """
-    named = split(source)
-    if named is None:
+    parts = split(source)
+    if parts is None:
         raise BadInput(f"no folder at {source}, and it is no repository of submissions ORG/NAME on the Hub")
-    repository = Repository(named[0])
-    commit = fetching.commit_of(repository, named[1])
+    repository = Repository(parts[0])
+    commit = fetching.commit_of(repository, parts[1])
     folder = fetching.fetch_all(repository, commit, f"{FOLDER}/") / FOLDER
     folder.mkdir(parents=True, exist_ok=True)  # before the first entry is merged there is none
     return folder

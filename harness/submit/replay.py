@@ -1,17 +1,17 @@
-"""Asking the model of an entry again: some verdicts, drawn so that nobody could foresee them, or all.
+"""Asks the model of an entry again: a random sample of the verdicts, or all of them.
 
 First the machine is tested: a reference must accept its own signals here, as it did where they were
-certified; where it does not, nothing is said about any entry. Then the candidate is asked on the processor,
-in the arithmetic and batch size of its entry, through the same path as in an evaluation.
+certified; otherwise no entry is verified. Then the candidate runs on the processor, in the arithmetic and
+batch size of its entry, through the same code as in an evaluation.
 
-What is drawn are verdicts, those first by which a forger would win most (`submit.draws`). Where one of a
-signal is drawn, all of its rows are held against what is due, so that one too many or too few shows, too.
-A draw deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
+The sample favours verdicts that a forger would gain most from (`submit.draws`). Where one verdict of a signal
+is drawn, all its rows are compared with the expected ones, so that missing and surplus rows are found, too. A
+sample deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
 
-The class names are read off the model itself: an entry that has them in another order is found out. So is
-what else an entry states of its model (`submit.lookups`).
+The class names are read from the model itself, so that an entry with another order of classes is found; the
+other facts about the model are checked by `submit.lookups`.
 
-Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_DRAWN, N_KNOWN.
+Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_SAMPLE, N_KNOWN.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.suites import Suite
 from harness.entries import store, text
-from harness.entries.compare import Compared, compare
+from harness.entries.compare import Comparison, compare
 from harness.entries.differences import differences, likeness_differences
 from harness.entries.held_back import HeldBack, record_of
 from harness.entries.verification import (
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     from harness.models.classifiers import Classifier
 
-N_DRAWN = 256
+N_SAMPLE = 256
 """Verdicts that are asked again."""
 
 N_KNOWN = 16
@@ -85,22 +85,24 @@ def known_answer(
         NotValid: it did not: this machine computes something else than the one they were certified on.
     """
     slug = reference.model.slug
-    lines = [line for line in suite.signal_lines(task.name, slug) if not line.degenerate]
-    if not lines:
+    signal_lines = [line for line in suite.signal_lines(task.name, slug) if not line.degenerate]
+    if not signal_lines:
         return None
-    order = generator("known answer", task.name, reference.model.weights_sha256).permutation(len(lines))
-    asked = [lines[i] for i in order[:N_KNOWN]]
-    sounds = [suite.signal(task.name, slug, line.signal_id)[1] for line in asked]
-    logits = classifier.logits(sounds, task.sample_rate_hz)
-    said = [reference.label_map.canonical[i] for i in logits.argmax(axis=1)]
-    n = sum(label == line.expected for label, line in zip(said, asked, strict=True))
-    if n < len(asked):
+    order = generator("known answer", task.name, reference.model.weights_sha256).permutation(
+        len(signal_lines)
+    )
+    sample = [signal_lines[i] for i in order[:N_KNOWN]]
+    waveforms = [suite.signal(task.name, slug, line.signal_id)[1] for line in sample]
+    logits = classifier.logits(waveforms, task.sample_rate_hz)
+    labels = [reference.label_map.canonical[i] for i in logits.argmax(axis=1)]
+    n = sum(label == line.expected for label, line in zip(labels, sample, strict=True))
+    if n < len(sample):
         raise NotValid(
             f"the machine is at fault, not an entry: the reference {reference.model.repo_id} accepts {n} of"
-            f" {len(asked)} of its own {task.name} signals here and must accept all; compare the versions of"
+            f" {len(sample)} of its own {task.name} signals here and must accept all; compare the versions of"
             " torch, transformers, numpy, scipy and soxr with those of constraints.txt; nothing was verified"
         )
-    return KnownAnswer(reference.model, len(asked), n)
+    return KnownAnswer(reference.model, len(sample), n)
 
 
 def rerun(
@@ -110,9 +112,9 @@ def rerun(
     machine: KnownAnswer | str,
     *,
     base: str,
-    k: int = N_DRAWN,
-    differing: Sequence[str] = (),
-    progress: runner.Progress = lambda n, total, live: None,
+    k: int = N_SAMPLE,
+    model_differences: Sequence[str] = (),
+    progress: runner.Progress = lambda n, total, estimates: None,
 ) -> Verification:
     """Ask the model of an entry some of its verdicts again.
 
@@ -123,42 +125,44 @@ def rerun(
         machine: what `known_answer` said, or why it could not be asked, in a sentence.
         base: what the draw depends on beside the entry.
         k: verdicts to ask.
-        differing: what the entry states otherwise than its model (`lookups.differing`).
+        model_differences: what the entry states otherwise than its model (`lookups.model_differences`).
         progress: as of `runner.evaluate`.
     """
-    started = time.monotonic()
+    start_time = time.monotonic()
     entry, verdicts = store.read(folder), store.verdicts(folder)
     task = suite.task(entry.task)
     keys = draws.keys_of(verdicts)
     rows_of: dict[str, dict[Key, int]] = defaultdict(dict)
     for i, key in enumerate(keys):
         rows_of[key[0]][key[1:]] = i
-    asked: dict[str, set[Key]] = defaultdict(set)
-    first = suspects(verdicts, task, entry.label_map, suite)
-    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, first):
-        asked[keys[i][0]].add(keys[i][1:])
+    sample: dict[str, set[Key]] = defaultdict(set)
+    priority = suspects(verdicts, task, entry.label_map, suite)
+    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, priority):
+        sample[keys[i][0]].add(keys[i][1:])
     rows: set[int] = set()
 
-    def choice(unit: Unit, due: Sequence[Key]) -> list[int]:
-        """What was drawn, and what the entry lacks; rows of the entry that are not due are compared, too."""
-        stated, wanted = rows_of[unit.key], asked[unit.key]
-        rows.update(row for key, row in stated.items() if key in wanted or key not in due)
-        return [i for i, key in enumerate(due) if key in wanted or key not in stated]
+    def choice(unit: Unit, unit_keys: Sequence[Key]) -> list[int]:
+        """The drawn verdicts, and those that the entry lacks; its surplus rows are compared, too."""
+        entry_rows, unit_sample = rows_of[unit.key], sample[unit.key]
+        rows.update(row for key, row in entry_rows.items() if key in unit_sample or key not in unit_keys)
+        return [i for i, key in enumerate(unit_keys) if key in unit_sample or key not in entry_rows]
 
-    units = [unit for unit in units_of(suite, task) if unit.key in asked]
+    units = [unit for unit in units_of(suite, task) if unit.key in sample]
     blocks: dict[str | None, list[Unit]] = defaultdict(list)
     for unit in units:
         blocks[unit.clip_id].append(unit)
     answers: dict[str, predict.Answers] = {}
-    for answered in predict.judge(classifier, suite, task, blocks.values(), choice):
-        answers.update((unit.content, said) for unit, said in answered)
-        progress(len(answered), len(units), None)
-    again, labels = verdicts[:0], label_map_of(entry, classifier)
-    if answered_units := [unit for unit in units if unit.content in answers]:
-        again = _frame(predict.verdict_table(answered_units, answers, labels, task))
-    theirs = verdicts.iloc[sorted(rows)].reset_index(drop=True)
-    compared = compare(theirs, again, task, entry.run.dtype, whole=True)
-    return _verification(folder, entry, classifier, machine, compared, base, None, differing, started)
+    for batch in predict.judge(classifier, suite, task, blocks.values(), choice):
+        answers.update((unit.content, unit_answers) for unit, unit_answers in batch)
+        progress(len(batch), len(units), None)
+    rerun_verdicts, labels = verdicts[:0], label_map_of(entry, classifier)
+    if complete_units := [unit for unit in units if unit.content in answers]:
+        rerun_verdicts = _frame(predict.verdict_table(complete_units, answers, labels, task))
+    entry_verdicts = verdicts.iloc[sorted(rows)].reset_index(drop=True)
+    comparison = compare(entry_verdicts, rerun_verdicts, task, entry.run.dtype, whole=True)
+    return _verification(
+        folder, entry, classifier, machine, comparison, base, None, model_differences, start_time
+    )
 
 
 def reproduce(
@@ -168,8 +172,8 @@ def reproduce(
     machine: KnownAnswer | str,
     *,
     out: Path,
-    differing: Sequence[str] = (),
-    progress: runner.Progress = lambda n, total, live: None,
+    model_differences: Sequence[str] = (),
+    progress: runner.Progress = lambda n, total, estimates: None,
 ) -> Verification:
     """Ask the model of an entry everything again, and count its scorecard and likeness from the answers.
 
@@ -179,29 +183,31 @@ def reproduce(
         classifier: as for `rerun`.
         machine: as for `rerun`.
         out: folder for the answers, of this entry alone; a run that was cut off continues there.
-        differing: as for `rerun`.
+        model_differences: as for `rerun`.
         progress: as for `rerun`.
 
     Raises:
         NotValid: the batch size moves the logits of this model.
     """
-    started = time.monotonic()
+    start_time = time.monotonic()
     entry = store.read(folder)
     task = suite.task(entry.task)
 
     labels = label_map_of(entry, classifier)
     result = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
-    again, verdicts = result.entry, result.frame()
+    new_entry, verdicts = result.entry, result.frame()
     tolerance = TOLERANCE[entry.run.dtype]
-    compared = compare(store.verdicts(folder), verdicts, task, entry.run.dtype, whole=True)
-    unlike = list(likeness_differences(entry.likeness, again.likeness, tolerance))
-    card = again.scorecard
-    if not unlike and copies(entry.likeness) != copies(again.likeness):
-        # A correlation on either side of the bound, and as good as the same: no number is to hang on it.
-        references, as_said = entry.references, copies(entry.likeness)
-        card = summarise(verdicts, task, entry.model, references, labels, as_said)
-    n_different = len(unlike) + len(list(differences(entry.scorecard, card, "scorecard")))
-    return _verification(folder, entry, classifier, machine, compared, None, n_different, differing, started)
+    comparison = compare(store.verdicts(folder), verdicts, task, entry.run.dtype, whole=True)
+    likeness_changes = list(likeness_differences(entry.likeness, new_entry.likeness, tolerance))
+    card = new_entry.scorecard
+    if not likeness_changes and copies(entry.likeness) != copies(new_entry.likeness):
+        # The correlation lies close to the bound, on either side of it: use the near copies of the entry.
+        references, near_copies = entry.references, copies(entry.likeness)
+        card = summarise(verdicts, task, entry.model, references, labels, near_copies)
+    n_different = len(likeness_changes) + len(list(differences(entry.scorecard, card, "scorecard")))
+    return _verification(
+        folder, entry, classifier, machine, comparison, None, n_different, model_differences, start_time
+    )
 
 
 def measure_held_back(
@@ -210,7 +216,7 @@ def measure_held_back(
     classifier: Classifier,
     *,
     out: Path,
-    progress: runner.Progress = lambda n, total, live: None,
+    progress: runner.Progress = lambda n, total, estimates: None,
 ) -> HeldBack | None:
     """Ask the model of an entry the held-back signals.
 
@@ -229,16 +235,18 @@ def measure_held_back(
     """
     entry = store.read(folder)
     labels, task = label_map_of(entry, classifier), suite.task(entry.task)
-    private = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
-    lifts = compare_lifts(Answers(entry, store.verdicts(folder)), Answers(private.entry, private.frame()))
-    return None if lifts is None else record_of(folder, private.entry, lifts)
+    result = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
+    lifts = compare_lifts(Answers(entry, store.verdicts(folder)), Answers(result.entry, result.frame()))
+    return None if lifts is None else record_of(folder, result.entry, lifts)
 
 
 def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
-    """How the entry reads the classes of the model, which are named by the model."""
-    read = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
+    """The label map of the entry, for the class names of the model itself."""
+    canonical = dict(zip(entry.label_map.names, entry.label_map.canonical, strict=True))
     names = classifier.class_names
-    return LabelMap(entry.task, names, tuple(read.get(name, OTHER) for name in names), entry.label_map.source)
+    return LabelMap(
+        entry.task, names, tuple(canonical.get(name, OTHER) for name in names), entry.label_map.source
+    )
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -247,10 +255,10 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _plain(mismatch: Mismatch) -> Mismatch:
-    """With the classes of a model, which may be any text, as they can stand in a record."""
+    """A mismatch whose class names, which may be any text, are plain text."""
     values = (mismatch.found, mismatch.expected)
-    stated, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
-    return dataclasses.replace(mismatch, found=stated, expected=expected)
+    actual, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
+    return dataclasses.replace(mismatch, found=actual, expected=expected)
 
 
 def _verification(
@@ -258,13 +266,13 @@ def _verification(
     entry: Entry,
     classifier: Classifier,
     machine: KnownAnswer | str,
-    compared: Compared,
+    comparison: Comparison,
     base: str | None,
     n_scorecard_differences: int | None,
-    differing: Sequence[str],
-    started: float,
+    model_differences: Sequence[str],
+    start_time: float,
 ) -> Verification:
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - start_time
     record = Verification(
         protocol=PROTOCOL,
         kind="reproduced" if base is None else "replayed",
@@ -272,12 +280,12 @@ def _verification(
         entry_sha256=sha256_of(folder / store.ENTRY),
         verdicts_sha256=entry.verdicts_sha256,
         base=base,
-        n_asked=compared.n_asked,
-        n_same=compared.n_same,
-        n_ties=compared.n_ties,
-        max_difference=compared.max_difference,
+        n_asked=comparison.n_asked,
+        n_same=comparison.n_same,
+        n_ties=comparison.n_ties,
+        max_difference=comparison.max_difference,
         tolerance=TOLERANCE[entry.run.dtype],
-        mismatches=tuple(_plain(mismatch) for mismatch in compared.mismatches),
+        mismatches=tuple(_plain(mismatch) for mismatch in comparison.mismatches),
         n_scorecard_differences=n_scorecard_differences,
         known_answer=None if isinstance(machine, str) else machine,
         no_known_answer_because=machine if isinstance(machine, str) else None,
@@ -285,8 +293,8 @@ def _verification(
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
-        differing=tuple(text.plain(line, MAX_TEXT) for line in differing[:MAX_MISMATCHES]),
-        n_ties_for=compared.n_ties_for,
-        n_ties_against=compared.n_ties_against,
+        differing=tuple(text.plain(line, MAX_TEXT) for line in model_differences[:MAX_MISMATCHES]),
+        n_ties_for=comparison.n_ties_for,
+        n_ties_against=comparison.n_ties_against,
     )
     return dataclasses.replace(record, holds=holds(record))

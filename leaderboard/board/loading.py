@@ -203,7 +203,7 @@ def _read(folder: Path, same: dict[Any, Any]) -> LoadedEntry:
         store.parse(text)  # all of it, strictly; what follows makes it small
         data = parsed(text, allow_inf_nan=False)
         if data["protocol"] == protocol1.PROTOCOL_1:
-            data = protocol1.converted(data)
+            data = protocol1.in_current_form(data)
         families = data["scorecard"]["families"]
         cells = tuple(_cells(family, same) for family in families)
         for family in families:

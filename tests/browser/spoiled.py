@@ -130,7 +130,7 @@ def _spoil(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(making, "CorpusRef", _corpus)
     patch.setattr(making, "ReferenceRecord", _record)
     patch.setattr(validate, "validate_entry", lambda *_, **__: [])
-    patch.setattr(suite_check, "validate_entry", lambda *_, **__: [])
+    patch.setattr(suite_check, "check_against_suite", lambda *_, **__: [])
     patch.setattr(verification, "_shape", lambda _: [])
     patch.setattr(verification, "_of_entry", lambda *_: [])
 

@@ -314,7 +314,7 @@ def test_a_reference_is_told_with_intervals_and_n(tmp_path):
 def test_a_data_card_says_which_task_it_is_of(tmp_path, capsys, monkeypatch, head):
     add(tmp_path / "signals")
     (tmp_path / "card.md").write_text(head)
-    monkeypatch.setattr("harness.cli.publish.examined", lambda *_: ([], []))
+    monkeypatch.setattr("harness.cli.publish.check_target", lambda *_: ([], []))
     assert cli.run(["publish", str(tmp_path / "signals"), "--card", str(tmp_path / "card.md")]) == 2
     assert "configs: [deepfake]" in capsys.readouterr().err
 
@@ -329,7 +329,7 @@ def test_a_data_card_says_which_task_it_is_of(tmp_path, capsys, monkeypatch, hea
 def test_a_data_card_that_is_no_text_is_named(tmp_path, capsys, monkeypatch, content, told):
     add(tmp_path / "signals")
     (tmp_path / "card.md").write_bytes(content)
-    monkeypatch.setattr("harness.cli.publish.examined", lambda *_: ([], []))
+    monkeypatch.setattr("harness.cli.publish.check_target", lambda *_: ([], []))
     assert cli.run(["publish", str(tmp_path / "signals"), "--card", str(tmp_path / "card.md")]) == 2
     assert told in capsys.readouterr().err
 

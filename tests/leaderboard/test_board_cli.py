@@ -137,7 +137,7 @@ def test_an_address_of_entries_that_is_none_is_refused(world: World, tmp_path: P
 
 
 def test_a_terminal_is_shown_the_best_of_many(world: World, site: Path, monkeypatch) -> None:
-    monkeypatch.setattr("harness.cli.leaderboard._TOLD", 2)
+    monkeypatch.setattr("harness.cli.leaderboard._MAX_ROWS", 2)
     result = CliRunner().invoke(leaderboard, ["build", *_options(world, site)])
     assert "and 4 more" in result.stderr
     assert "constant" not in result.stderr
