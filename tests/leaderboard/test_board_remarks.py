@@ -191,8 +191,8 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
     board = _with_row(world, replace(first, held_back=record))
     root = builder.write(tmp_path / "site", board, None).parent
     page = (root / "models" / builder.page_of(entry.model)).read_text(encoding="utf-8")
-    assert f"Held-back lift <b>{formatting.told(ESTIMATE, 'difference')}</b>, on 12 clips" in page
-    assert f"Lift minus held-back lift: {formatting.told(difference, 'difference')}." in page
+    assert f"Held-back lift <b>{formatting.format_estimate(ESTIMATE, 'difference')}</b>, on 12 clips" in page
+    assert f"Lift minus held-back lift: {formatting.format_estimate(difference, 'difference')}." in page
     assert "Here it is, beyond what resampling the clips explains." in page
     found = frame(board)
     assert found["held_back"].iloc[0] == ESTIMATE.value
