@@ -26,7 +26,7 @@ from leaderboard.board import activity, columns, remarks
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.columns import Column
 from leaderboard.board.model_traits import Mark
-from leaderboard.board.ranking import SHOWN
+from leaderboard.board.ranking import MAX_CANDIDATES
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import heatmap, scatter
 from leaderboard.site import audio_page
@@ -133,7 +133,7 @@ def context(
         "newest": None if ranking is None else activity.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else render.embed(grid),
-        "n_candidates": SHOWN,
+        "n_candidates": MAX_CANDIDATES,
         "n_left_out": matrices[0].n_left_out if matrices else 0,
         "figure": f"../figures/{place}-transfer.svg",
         "figure_name": place,

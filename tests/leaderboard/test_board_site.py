@@ -82,7 +82,7 @@ def test_the_cells_of_a_heat_map_lead_to_pairs_that_are_on_the_pages(world: Worl
 def test_a_heat_map_of_many_candidates_keeps_the_references_and_the_best(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "SHOWN", 2)
+    monkeypatch.setattr(table, "MAX_CANDIDATES", 2)
     board = table.build(world.submissions, world.suite)
     (ranking, *_) = board.current
     for matrix in ranking.matrices:
