@@ -256,7 +256,7 @@ def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> No
     bad = _spoiled(entry)
     matrices = tuple(matrix_of([bad], f.family) for f in bad.scorecard.families)
     ranking = Ranking(
-        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=loading.packed(bad)),), matrices
+        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=loading.matrix_rows(bad)),), matrices
     )
     index = builder.write(tmp_path / "site", Board((ranking,)), None)
     named = replace(bad, task=entry.task)
