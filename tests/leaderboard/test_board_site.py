@@ -24,7 +24,7 @@ from leaderboard.board.types import Board
 from leaderboard.escaping import neutral
 from leaderboard.plots import heatmap, spectrogram
 from leaderboard.site import audio_page, builder, pair_table, task_page
-from leaderboard.site.pair_table import Named
+from leaderboard.site.pair_table import ModelNames
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, model
 
@@ -178,7 +178,7 @@ def test_a_page_tells_every_pair_in_both_directions(world: World, built: Path) -
 
 def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -> None:
     for of_row in world.board.current[0].rows:
-        named = Named({m: m.repo_id for of in of_row.cells for m in of.models}, {})
+        named = ModelNames({m: m.repo_id for of in of_row.cells for m in of.models}, {})
         assert of_row.folder is not None
         families = store.read(of_row.folder).scorecard.families
         for family, found in zip(
