@@ -111,8 +111,9 @@ def silence_classes(entry: Entry) -> str | None:
     n_references = counts.total()
     call = "calls" if n_references == 1 else "call"
     return (
-        f"What the {plural(n_references, 'reference')} {call} silence: {class_counts}{other_text}. A reference has"
-        f" signals of the class that it does not give silence{both_text}, and the means weigh all references equally."
+        f"What the {plural(n_references, 'reference')} {call} silence: {class_counts}{other_text}. A"
+        f" reference has signals of the class that it does not give silence{both_text}, and the means weigh"
+        " all references equally."
     )
 
 
