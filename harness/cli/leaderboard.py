@@ -218,7 +218,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    app.serve(shelf, port, announce, Limits(width=until_width), here=not on_space)
+    app.serve(shelf, port, announce, Limits(width=until_width), local_only=not on_space)
 
 
 def _built(
