@@ -175,7 +175,7 @@ def test_many_processes_give_the_same_board_and_site(
 ) -> None:
     plain = table.build(*many)
     builder.write(tmp_path / "plain", plain, many[1])
-    monkeypatch.setattr(process_pool, "TOGETHER", 15)
+    monkeypatch.setattr(process_pool, "BATCH_SIZE", 15)
     told: list[tuple[str, int, int]] = []
     board = table.build(*many, progress=lambda *said: told.append(said))
     builder.write(tmp_path / "site", board, many[1], lambda *said: told.append(said))
