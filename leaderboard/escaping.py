@@ -1,6 +1,6 @@
 """Escapes texts from strangers for a page; and the banner of synthetic suites.
 
-Public: neutral, escaped, LONGEST, SYNTHETIC, is_synthetic, of_synthetic.
+Public: neutral, escape_html, LONGEST, SYNTHETIC, is_synthetic, of_synthetic.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ def neutral(text: str) -> str:
     return text if plain else _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def escaped(text: str) -> str:
+def escape_html(text: str) -> str:
     """The neutral text escaped for HTML, for content and attributes."""
     return escape(neutral(text))

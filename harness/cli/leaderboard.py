@@ -245,7 +245,7 @@ def _board(folder: Path, suite: Suite) -> Board:
         folders = [*store.find(folder), *suite.verdicts()]
         problems = validity.look(folders, suite, progress, root.cache())
         board = table.build(folder, suite, progress, problems)
-    for line in board.left_out:
+    for line in board.messages:
         info(line)
     return board
 

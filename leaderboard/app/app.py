@@ -207,9 +207,9 @@ class _Handlers:
         models = self.models(task)
         return gr.update(choices=models, value=next(iter(models), None))
 
-    def listen(self, task: str, by: str | None, request: gr.Request) -> str:
+    def listen(self, task: str, judge_id: str | None, request: gr.Request) -> str:
         """A few signals, chosen by the answers of one model; for strangers only where licences allow it."""
-        return self._listen_cache(task, by, self._app_state_for(request).on_space)
+        return self._listen_cache(task, judge_id, self._app_state_for(request).on_space)
 
     def wait(self, request: gr.Request) -> list[Any]:
         """The page at once after a trial was requested, before its turn comes."""
@@ -257,20 +257,20 @@ class _Handlers:
         local = request_gate.is_local({name.lower(): text for name, text in request.headers.items()}, client)
         return self._app_state if local else replace(self._app_state, on_space=True)
 
-    def _listen(self, task: str, by: str | None, public: bool) -> str:
+    def _listen(self, task: str, judge_id: str | None, public: bool) -> str:
         folders, suite = self._judge_cache(task), self._app_state.suite
-        first = next((model for model in folders if model.repo_id == by), None)
+        judge = next((model for model in folders if model.repo_id == judge_id), None)
         note, examples = "", []
-        if first is not None:
+        if judge is not None:
             note = audio_page.why_silent(suite, task) or ""
             if not note or (suite.has_clips(task) and not public):
-                order = [first, *(model for model in folders if model != first)]
+                models = [judge, *(model for model in folders if model != judge)]
                 judges = []
-                for model in order:
+                for model in models:
                     with suppress(BadInput):  # columns that the board does not need cannot be read
                         judges.append((model, store.verdicts(folders[model])))
                 examples = listen.draw(suite, task, FAMILIES[0], judges, n=_SOUNDS)
-        return render.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
+        return render.render("app_listen.html.j2", {"examples": examples, "model": judge_id, "note": note})
 
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:
         """The references and the best candidates, with the folders of their verdicts."""

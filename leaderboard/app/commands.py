@@ -77,7 +77,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ProvisionalRank:
-    """Where a lift would stand among the rows of a ranking, by comparing intervals: provisional."""
+    """The provisional rank of a lift among the rows of a ranking, by comparing intervals."""
 
     place: int
     """By the lift alone, from 1."""
@@ -136,7 +136,7 @@ def evaluate(request: TryRequest, signals: str | None, out: Path, until_width: f
     Args:
         request: what.
         signals: as of `check`.
-        out: folder of the results; what was answered there is not asked again.
+        out: folder of the results; answers in it are reused.
         until_width: stop when the lift is known to plus or minus this; None: to the end.
     """
     width_options = [] if until_width is None else ["--until-width", f"{until_width:g}"]

@@ -28,7 +28,7 @@ def palette(*, dark: bool) -> dict[str, str]:
 
 
 def rules() -> str:
-    """The site's rules, for what lies inside CLASS alone, and those of the app."""
+    """The site's rules, limited to elements inside CLASS, and those of the app."""
     text = _SCHEME_RULES.sub("", _STYLE.read_text(encoding="utf-8"))
     text = text.replace("color-scheme: light dark;", "color-scheme: light;", 1)
     text = re.sub(r"^(:root|html|body) \{", "& {", text, flags=re.MULTILINE)

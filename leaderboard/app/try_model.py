@@ -58,15 +58,15 @@ class AppState:
     """What all visitors of the app share."""
 
     board: Board
-    """What stands on the leaderboard."""
+    """The leaderboard."""
     suite: Suite
     """The current signals."""
     submissions_name: str | None
     """Where entries are sent on the Hub; None: into a clone."""
     on_space: bool
-    """It runs for strangers, as on a Space: no folders of this machine, no login of its owner."""
+    """It is open to strangers, as on a Space: no folders of this machine, no login of its owner."""
     cache: Path | None = None
-    """Folder of what this program can make again, which commands may use whoever gave them."""
+    """The cache of this program, which commands of all visitors may use."""
 
     @property
     def signals(self) -> str | None:
@@ -80,12 +80,12 @@ class AppState:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a trial as it stands."""
+    """The current state of a trial, as it is shown."""
 
     status: str
     """In a few words."""
     lines: tuple[str, ...] = ()
-    """What the commands said last."""
+    """The last lines of the commands."""
     error: str | None = None
     """Why it ended, in one line; None where nothing went wrong."""
     answer: CheckResult | None = None
@@ -93,7 +93,7 @@ class View:
     entry: Entry | None = None
     """What the evaluation found."""
     standing: ProvisionalRank | None = None
-    """Where that would stand."""
+    """Its provisional rank."""
     commands: tuple[str, ...] = ()
     """The same at home."""
     package: Path | None = None

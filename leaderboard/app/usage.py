@@ -33,7 +33,7 @@ class Allowance:
     disk_bytes: int = 8 * GIB
     """Everything in the folder of a visitor."""
     download_bytes: int = 4 * GIB
-    """Files of a model, by what the Hub says of their sizes; no file that is written may be larger."""
+    """Files of a model, by their sizes on the Hub; no file that is written may be larger."""
 
 
 def restrict(pid: int, allowance: Allowance, seconds: float) -> None:
@@ -77,7 +77,7 @@ def size_of(folder: Path) -> int:
 
 
 def _resident(session: int) -> int:
-    """Bytes in RAM of all processes of a session; 0 where nobody says."""
+    """Bytes in RAM of all processes of a session; 0 where there is no /proc."""
     total = 0
     for name in os.listdir("/proc") if Path("/proc/self/stat").exists() else ():
         if name.isdigit():

@@ -57,12 +57,12 @@ _TRIVIAL_MODELS = MappingProxyType(
 
 
 def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...]:
-    """The anchors of a task: `consensus`, the best single reference, then those that the suite brings.
+    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite.
 
     Args:
         suite: what models are evaluated on now.
         task: a task of it.
-        folders: valid entries of its references on this task, as the suite stands.
+        folders: valid entries of its references on this task of the current suite.
     """
     folders = sorted(folders)
     entries = [store.read(folder) for folder in folders]
@@ -91,7 +91,7 @@ def _of_entry(name: str, meaning: str, entry: Entry) -> list[Anchor]:
 
 
 def _valid_entries(suite: Suite, task: str, name: str) -> list[Entry]:
-    """Valid entries of an anchor on a task of the suite as it stands."""
+    """Valid entries of an anchor on a task of the current suite."""
     key = (suite.ref(task).sha256, PROTOCOL)
     entries = []
     for folder in suite.anchors(name):

@@ -1,4 +1,4 @@
-"""Finds the entries on disk that may stand on a board: checked, each model once.
+"""Finds the entries on disk that may be on a board: checked, each model once.
 
 Conventions: the caller says which entries have a problem (`validity`). A submission with one is left out; an
 entry of the suite itself, below `<root>/verdicts/`, is shown unranked with the reason, if it can be read.
@@ -70,7 +70,7 @@ def find(
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
-        progress: told of what is read.
+        progress: called for every batch that is read.
         problems: what is wrong with entries.
         messages: is given a line for each submission with a problem, and for each entry that cannot be read.
 
@@ -140,9 +140,9 @@ def _rank_problem(board_entry: BoardEntry) -> str | None:
 
 
 def unfetched(submissions: Path) -> list[str]:
-    """A line for each entry that `find` leaves out, and for each record beside one that tells nothing.
+    """A line for each entry that `find` leaves out, and for each record beside one that is not read.
 
-    git-lfs has not fetched them.
+    These are pointers that git-lfs has not fetched.
     """
     lines = []
     for folder in store.find(submissions):
@@ -153,7 +153,7 @@ def unfetched(submissions: Path) -> list[str]:
 
 
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
-    """The references' own evaluations on the suite as it stands: folder and entry, by path."""
+    """The references' own evaluations on the current suite: folder and entry, by path."""
     key = (suite.ref(task).sha256, PROTOCOL)
     pairs = ((folder, store.read(folder)) for folder in suite.verdicts())
     return [

@@ -54,7 +54,7 @@ def read_all(
 
     Args:
         folders: of the entries.
-        progress: told of every batch.
+        progress: called for every batch.
 
     Returns:
         Each entry, or why it cannot be read.
@@ -249,8 +249,8 @@ def _cells(family: Mapping[str, Any], pool: dict[Any, Any]) -> MatrixRow:
         if model_key not in pool:
             pool[model_key] = ModelRef(*model_key)
         models.append(pool[model_key])
-        own = 1 if cell["same_weights"] else 2 if cell.get("near_copy") else 0
-        counts.append([own, *(min(n, _MAX_COUNT) for n in _get_counts(cell))])
+        own_code = 1 if cell["same_weights"] else 2 if cell.get("near_copy") else 0
+        counts.append([own_code, *(min(n, _MAX_COUNT) for n in _get_counts(cell))])
         rates.append([_get_estimate(rate) for rate in _get_rates(cell["rates"])])
     size = (len(models), len(RATES), 3)
     # None becomes NaN. No share lies beyond 1, but a forged entry may say so.
@@ -263,12 +263,14 @@ def _cells(family: Mapping[str, Any], pool: dict[Any, Any]) -> MatrixRow:
     )
 
 
-def _share_objects(loaded: LoadedEntry, pool: dict[Any, Any]) -> LoadedEntry:
+def _share_objects(loaded_entry: LoadedEntry, pool: dict[Any, Any]) -> LoadedEntry:
     """The same, with references and clips that thousands of entries share being one object."""
-    references = pool.setdefault(loaded.entry.references, loaded.entry.references)
-    cells = tuple(replace(c, models=pool.setdefault(c.models, c.models)) for c in loaded.cells)
-    lifts = loaded.lifts
+    references = pool.setdefault(loaded_entry.entry.references, loaded_entry.entry.references)
+    cells = tuple(replace(row, models=pool.setdefault(row.models, row.models)) for row in loaded_entry.cells)
+    lifts = loaded_entry.lifts
     if lifts is not None:
         clip_ids, names = (pool.setdefault(value, value) for value in (lifts.clip_ids, lifts.references))
         lifts = replace(lifts, clip_ids=clip_ids, references=names)
-    return replace(loaded, entry=replace(loaded.entry, references=references), cells=cells, lifts=lifts)
+    return replace(
+        loaded_entry, entry=replace(loaded_entry.entry, references=references), cells=cells, lifts=lifts
+    )

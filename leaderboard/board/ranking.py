@@ -34,7 +34,7 @@ from leaderboard.board.types import Board, Matrix, Ranking, Row
 from leaderboard.process_pool import Progress, quiet
 
 MAX_CANDIDATES = 40
-"""Candidates in a matrix, beside the references: the best, then those that are not ranked."""
+"""Candidates in a matrix, besides the references: the best, then those that are not ranked."""
 
 _OTHER_REFERENCES = "Its references and their numbers of signals are not those of the suite it names."
 
@@ -47,7 +47,7 @@ def build(
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now; the verdicts below its root are those of its references.
-        progress: told of what is read.
+        progress: called for every batch that is read.
         problems: what is wrong with entries, by folder (`validity.look`); the others are valid.
 
     Raises:

@@ -30,7 +30,7 @@ class Status:
 
     @property
     def ranks(self) -> bool:
-        """Whether an entry of this status may stand in a ranking."""
+        """Whether an entry of this status may be ranked."""
         return self.name not in ("failed", "invalidated", "declined")
 
 

@@ -93,7 +93,7 @@ class Row:
     cells: tuple[MatrixRow, ...] = ()
     """By family: how it judges the signals of each reference; empty for an excluded entry."""
     sha256: str | None = None
-    """Of its entry.json; None where it lies in no folder."""
+    """Of its entry.json; None where it has no folder."""
     overlap: tuple[str, ...] = ()
     """Of the datasets its card names: those that the clips of its task come from."""
     panel_low: int | None = None
@@ -120,7 +120,7 @@ class Matrix:
     models: tuple[ModelRef, ...]
     """Columns: the references in the same order, then the candidates as ranked."""
     cells: dict[tuple[ModelRef, ModelRef], Cell]
-    """By reference and model; a pair nobody evaluated is not there."""
+    """By reference and model, for each pair that was evaluated."""
     n_left_out: int = 0
     """Further candidates, which are not among the columns."""
 
@@ -181,7 +181,7 @@ class Board:
 
     rankings: tuple[Ranking, ...]
     """By task; the current one of each task first, then the stale ones, those of most models first."""
-    left_out: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     """A line for each entry that cannot be read."""
 
     @property

@@ -93,12 +93,12 @@ def listing(suite: Suite) -> list[str]:
     return sorted(mark for folder in suite.verdicts() for mark in _marks(folder, suite))
 
 
-_New = tuple[bool, ...]
+_Checks = tuple[bool, ...]
 """What has to be checked: whether an entry is valid, and whether it matches the suite."""
 
 
 def _check_batch(
-    batch: Sequence[tuple[Path, _New, tuple[Path | None, str]]],
+    batch: Sequence[tuple[Path, _Checks, tuple[Path | None, str]]],
 ) -> list[tuple[Path, str | None]]:
     return [(folder, _line(folder, _suite(*suite_key), unknown)) for folder, unknown, suite_key in batch]
 
@@ -108,7 +108,7 @@ def _suite(folder: Path | None, name: str) -> Suite | None:
     return None if folder is None else Suite(folder, name)
 
 
-def _line(folder: Path, suite: Suite | None, unknown: _New) -> str | None:
+def _line(folder: Path, suite: Suite | None, unknown: _Checks) -> str | None:
     """The first problem of an entry; None where it may be on the board."""
     try:
         lines = _problems(folder, suite, unknown)
@@ -117,7 +117,7 @@ def _line(folder: Path, suite: Suite | None, unknown: _New) -> str | None:
     return text.one_line(lines[0]) if lines else None
 
 
-def _problems(folder: Path, suite: Suite | None, unknown: _New) -> list[str]:
+def _problems(folder: Path, suite: Suite | None, unknown: _Checks) -> list[str]:
     lines = validate.validate_entry(folder, _tasks(suite), strict_files=False) if unknown[0] else []
     if len(lines) == 1 and lines[0].startswith(_OLD):
         return _rate_problems(store.read(folder))

@@ -24,7 +24,7 @@ from leaderboard.board import columns
 from leaderboard.board.columns import Column
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Matrix
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 
 MEASURES: Mapping[str, Column] = MappingProxyType({c.key: c for c in columns.RATES})
 """What a heat map can show, by field of `Rates`."""
@@ -58,8 +58,8 @@ svg:root{color-scheme:light dark}
 def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, str] | None = None) -> str:
     """The matrix as a picture: rows are references, columns are the models that judge their signals.
 
-    The columns of the references stand first, in the order of the rows, so that their own signals lie on the
-    diagonal, which is hatched; those of the candidates stand apart, in the order of the matrix.
+    The columns of the references come first, in the order of the rows, so that their own signals are on the
+    diagonal, which is hatched; those of the candidates follow after a gap, in the order of the matrix.
 
     Args:
         matrix: at least one reference and one model.
@@ -85,14 +85,15 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     hatch = f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}"
     parts = [
         f'<svg class="gh" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escaped(title)}">',
+        f'width="{width}" height="{height}" role="img" aria-label="{escape_html(title)}">',
         f"<style>{STYLE}</style>",
         f'<rect class="card" width="{width}" height="{height}" rx="8"/>',
         f'<defs><pattern id="{hatch}" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect class="none" width="7" height="7"/>'
         '<line class="hatch" x1="0" y1="0" x2="0" y2="7" stroke-width="1.4"/></pattern></defs>',
-        f'<text class="ink" x="18" y="28" font-size="15" font-weight="600">{escaped(column.header)}</text>',
-        f'<text class="mute" x="18" y="47" font-size="12">family {escaped(matrix.family)}</text>',
+        '<text class="ink" x="18" y="28" font-size="15" font-weight="600">'
+        f"{escape_html(column.header)}</text>",
+        f'<text class="mute" x="18" y="47" font-size="12">family {escape_html(matrix.family)}</text>',
         *(
             f'<text class="mute" x="{left - 14}" y="{y}" font-size="12" text-anchor="end">{words}</text>'
             for y, words in ((top - 30, "judged by →"), (top - 12, "signals of ↓"))
@@ -105,7 +106,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
             "</text></g>"
         )
         href = (links or {}).get(model)
-        parts.append(label if href is None else f'<a href="{escaped(href)}">{label}</a>')
+        parts.append(label if href is None else f'<a href="{escape_html(href)}">{label}</a>')
     for j, reference in enumerate(matrix.references):
         y = top + j * _CELL_H
         parts.append(
@@ -123,7 +124,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
 
 
 def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0) -> str:
-    """An estimate as a dot on its interval, on the axis low .. high; a tick stands at 0.
+    """An estimate as a dot on its interval, on the axis low .. high, with a tick at 0.
 
     Returns:
         A small SVG for a table cell; empty where there is no value.
@@ -211,10 +212,10 @@ def ink_on(background: str) -> str:
     return max(_INKS, key=lambda ink: contrast(ink, background))
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour_a: str, colour_b: str) -> float:
     """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
+    darker, lighter = sorted((_luminance(colour_a), _luminance(colour_b)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def _groups(matrix: Matrix, left: int) -> list[tuple[str, int, int]]:
@@ -256,7 +257,7 @@ def _square(x: int, y: int, cell: Cell | None, column: Column, label: str, hatch
             ink = f'class="num" {mute}'
     middle = x + w / 2
     return (
-        f"<g><title>{escaped(f'{label}: {description}')}</title>"
+        f"<g><title>{escape_html(f'{label}: {description}')}</title>"
         f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4" {fill}/>{plate}'
         f'<text {ink} x="{middle}" y="{y + 22}" text-anchor="middle" font-weight="600">{value}</text>'
         f'<text {mute} x="{middle}" y="{y + 37}" text-anchor="middle" font-size="11">{below}</text></g>'
@@ -285,7 +286,9 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
 
 
 def _name(name: str, model: ModelRef) -> str:
-    return f"{escaped(_cut(name))}<title>{escaped(f'{model.repo_id} at {model.revision[:12]}')}</title>"
+    return (
+        f"{escape_html(_cut(name))}<title>{escape_html(f'{model.repo_id} at {model.revision[:12]}')}</title>"
+    )
 
 
 def _cut(name: str, longest: int = 24) -> str:

@@ -44,8 +44,8 @@ def curve(traits: ReferenceProfile) -> str:
     step = _W / (len(values) - 1)
 
     def points(ys: Sequence[float], backwards: bool = False) -> str:
-        at = [f"{_LEFT + i * step:.1f},{_y(y):.1f}" for i, y in enumerate(ys)]
-        return " ".join(reversed(at) if backwards else at)
+        coordinates = [f"{_LEFT + i * step:.1f},{_y(y):.1f}" for i, y in enumerate(ys)]
+        return " ".join(reversed(coordinates) if backwards else coordinates)
 
     lows, highs = [_end(e, e.low) for e in traits.curve], [_end(e, e.high) for e in traits.curve]
     shade = f'<polygon class="pp-shade" points="{points(highs)} {points(lows, backwards=True)}"/>'

@@ -20,11 +20,11 @@ from harness.types import Estimate, ModelRef
 from leaderboard import formatting
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Row
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 from leaderboard.plots import inline
 
 MOST = 200
-"""Models that are drawn, beside those of the frontier: the best."""
+"""Models that are drawn, besides those of the frontier: the best."""
 
 _LABELS = 14
 _STOPS = 20
@@ -187,9 +187,9 @@ class _Axis:
 
 
 def _sizes(low: float, high: float) -> list[tuple[float, str]]:
-    by = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
+    multiples = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
     decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
-    sizes = [k * 10**d for d in decades for k in by if low <= math.log10(k * 10**d) <= high]
+    sizes = [k * 10**d for d in decades for k in multiples if low <= math.log10(k * 10**d) <= high]
     return [(math.log10(size), formatting.compact(size).replace(".0", "")) for size in sizes]
 
 
@@ -248,11 +248,11 @@ def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None, stop
         bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'
     hollow = " gs-hollow" if point.row.reference else ""
     dot = f'<circle class="gs-dot{hollow}" cx="{x}" cy="{axis.at(lift.value or 0.0)}" r="4.5"/>'
-    mark = f"<title>{escaped(description)}</title>{bar}{dot}"
+    mark = f"<title>{escape_html(description)}</title>{bar}{dot}"
     if href is None:
         return f"<g>{mark}</g>"
     tab_index = "" if stop else ' tabindex="-1"'
-    return f'<a href="{escaped(href)}"{tab_index} aria-label="{escaped(description)}">{mark}</a>'
+    return f'<a href="{escape_html(href)}"{tab_index} aria-label="{escape_html(description)}">{mark}</a>'
 
 
 def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
@@ -267,12 +267,14 @@ def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
             inside = left >= _LEFT and box[2] <= _WIDTH - 4 and top >= _TOP and box[3] <= _HEIGHT - _BOTTOM
             if inside and not any(_overlap(box, other) for other in boxes):
                 boxes.append(box)
-                labels.append(f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{escaped(text)}</text>')
+                labels.append(
+                    f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{escape_html(text)}</text>'
+                )
                 break
         if len(labels) == _LABELS:
             break
     return labels
 
 
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(box: tuple[float, ...], other_box: tuple[float, ...]) -> bool:
+    return box[0] < other_box[2] and other_box[0] < box[2] and box[1] < other_box[3] and other_box[1] < box[3]

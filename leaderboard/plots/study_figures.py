@@ -211,7 +211,7 @@ def _names(study: Study) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Text that is drawn as it is: what stands between dollar signs is mathematics to matplotlib."""
+    """Text with dollar signs escaped, between which matplotlib would read mathematics."""
     return text.replace("$", r"\$")
 
 

@@ -5,7 +5,7 @@ the gain in dB is shown. Long clips are cut to an excerpt around their middle, w
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
 `evaluation.stimuli`; a signal may lack either.
 
-Public: CONTROLS, Example, Player, draw, choose, accepted, examples, describe_mask, other_clips, controls,
+Public: CONTROLS, Example, Player, draw, choose, signal_acceptance, examples, describe_mask, other_clips, controls,
 player.
 """
 
@@ -93,7 +93,7 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
         signal_id -> stratum in words, in the order of STRATA.
     """
     rows = verdicts[(verdicts["family"] == family) & (verdicts["reference"] != leave_out)]
-    signal, control = accepted(rows, "signal"), accepted(rows, "swap")
+    signal, control = signal_acceptance(rows, "signal"), signal_acceptance(rows, "swap")
     groups: dict[tuple[bool, bool], list[str]] = {key: [] for key in STRATA}
     for signal_id in sorted(set(signal) & set(control), key=lambda name: seed_of("report", name)):
         groups[signal[signal_id], control[signal_id]].append(signal_id)
@@ -124,11 +124,11 @@ def draw(
         suite,
         task,
         titles,
-        [(names[judge_model], accepted(answers, "signal")) for judge_model, answers in judges],
+        [(names[judge_model], signal_acceptance(answers, "signal")) for judge_model, answers in judges],
     )
 
 
-def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
+def signal_acceptance(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
     """Whether each signal, or its first control of a kind, was given its class, by signal_id.
 
     Nested levels and further controls are skipped.
@@ -198,9 +198,9 @@ def controls(
         n_bytes: as in `player`.
         container: as in `player`.
     """
-    others = () if other is None else (other,)
+    swap_clips = () if other is None else (other,)
     for kind, name in CONTROLS.items():
-        waveform = stimuli.control(signal, clip, others, kind)
+        waveform = stimuli.control(signal, clip, swap_clips, kind)
         if waveform is None:
             continue
         sound = player(name, waveform, clip.sample_rate_hz, n_bytes, container)

@@ -162,8 +162,8 @@ def _information(study: Study, family: FamilyStudy) -> Iterator[str]:
     n = f"{len(pairs)} of {len(family.pairs)} pairs"
     if not pairs:
         reasons = [reason for p in family.pairs if (reason := p.information.not_shown_because)]
-        first = f" Of the first: {reasons[0]}" if reasons else ""
-        yield f"Mutual information of verdicts and classes can be estimated for {n}.{first}"
+        first_reason = f" Of the first: {reasons[0]}" if reasons else ""
+        yield f"Mutual information of verdicts and classes can be estimated for {n}.{first_reason}"
         return
     p_values = benjamini_hochberg([p.information.p or 0.0 for p in pairs])
     significant = [(p, q) for p, q in zip(pairs, p_values, strict=True) if q < ALPHA]

@@ -195,14 +195,14 @@ def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...
 
 def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     """A row for each model: backbone, usual measures, transfer both ways, and what its signals are like."""
-    names, first = short_names(list(study.models)), study.families[0]
+    names, first_family = short_names(list(study.models)), study.families[0]
     scores = {
         entry.model: score
         for entry in entries
         for score in entry.scorecard.families
-        if score.family == first.family
+        if score.family == first_family.family
     }
-    portraits = {p.model.repo_id: p for p in study.portraits if p.family == first.family}
+    portraits = {p.model.repo_id: p for p in study.portraits if p.family == first_family.family}
     backbones = [study.backbones[m.repo_id] for m in study.models]
     rows: list[tuple[str, ...]] = []
     for model in study.models:
@@ -217,10 +217,10 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
                 study_findings.fmt(whole.accuracy),
                 study_findings.fmt(whole.f1),
                 study_findings.fmt(rate) if (rate := study.equal_error_rate.get(name)) else "",
-                study_findings.fmt(first.incoming[name]),
+                study_findings.fmt(first_family.incoming[name]),
                 study_findings.fmt(scores[model].rates.lift, "difference") if model in scores else "",
                 study_findings.fmt(scores[model].rates.placement, "difference") if model in scores else "",
-                study_findings.fmt(first.outgoing[name]) if name in first.outgoing else "",
+                study_findings.fmt(first_family.outgoing[name]) if name in first_family.outgoing else "",
                 *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
             )
         )
@@ -247,22 +247,22 @@ MODEL_COLUMNS = (
 
 def _examples(suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> list[audio_examples.Example]:
     """Signals that all accept, that nobody else accepts, and that the flat-earther alone rejects."""
-    first = study.families[0]
+    first_family = study.families[0]
     acceptance = build_acceptance(
         [(entry.model, entry.label_map, verdicts) for entry, verdicts in entry_verdicts],
         suite.counts(study.task),
-        first.family,
+        first_family.family,
         {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in entry_verdicts},
     )
     names = short_names(list(study.models))
     titles: dict[str, str] = {}
-    for title, rows in _strata(acceptance, first, names):
+    for title, rows in _strata(acceptance, first_family, names):
         ids = sorted(
             (str(acceptance.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
         )
         titles.update(dict.fromkeys(ids[:2], title))
     judges = [
-        (names[entry.model], audio_examples.accepted(verdicts, "signal"))
+        (names[entry.model], audio_examples.signal_acceptance(verdicts, "signal"))
         for entry, verdicts in entry_verdicts
     ]
     return audio_examples.examples(suite, study.task, titles, judges)

@@ -65,7 +65,7 @@ class SignalCard:
     rejects: tuple[ModelRef, ...]
     """Those that do not."""
     controls: tuple[tuple[str, int, int], ...]
-    """By control that it has: its name, how many of both accept it, and how many were asked."""
+    """By control that it has: its name, how many of both accept it, and how many judged it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ClipCard:
 
 
 def why_silent(suite: Suite, task: str) -> str | None:
-    """Why no sound of a task may stand on a page, in a sentence; None where all may."""
+    """Why no sound of a task may be on a page, in a sentence; None where all may."""
     for reference in suite.references(task):
         corpus = reference.corpus
         if licences.problem(corpus.name, corpus.licence) is not None:
@@ -165,9 +165,9 @@ def cards(
         clip = suite.clip(task, clip_id)
         signals = []
         for choice in (choice for choice in choices if choice.clip_id == clip_id):
-            first = choice.reference not in earlier_references
+            is_first = choice.reference not in earlier_references
             earlier_references.add(choice.reference)
-            anchor = anchor_of(choice.reference) if first else ""
+            anchor = anchor_of(choice.reference) if is_first else ""
             signals.append(
                 _signal_card(
                     suite, task, choice, anchor, answers, other_clips.get(choice.signal_id), max_bytes
@@ -206,7 +206,7 @@ def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answe
         answers[model] = {
             (signal_id, stimulus): accepts
             for stimulus in ("signal", *audio_examples.CONTROLS)
-            for signal_id, accepts in audio_examples.accepted(frame, stimulus).items()
+            for signal_id, accepts in audio_examples.signal_acceptance(frame, stimulus).items()
         }
     return answers
 

@@ -31,7 +31,7 @@ LOAD = """from transformers import pipeline
 
 classify = pipeline("audio-classification", "{repo_id}", revision="{revision}")
 classify("clip.wav")"""
-"""What opens a model of the Hub that brings no code."""
+"""Code that loads a model of the Hub that has no code of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,5 +236,5 @@ def _share(estimate: Estimate) -> str:
 
 
 def _source(repo_id: str) -> str:
-    """A Hub id as it is; a local folder by its name, wherever it lies."""
+    """A Hub id as it is; a local folder by its name alone."""
     return repo_id.removeprefix("local/")

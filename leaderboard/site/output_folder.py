@@ -51,7 +51,7 @@ def previous_files(out: Path) -> dict[str, BuiltFile]:
     """The files in `out` that an earlier build made, by path; empty for a new folder.
 
     Raises:
-        BadInput: `out` is a file, lies in the installed package, or holds something that no build made.
+        BadInput: `out` is a file, is in the installed package, or holds a file that no build made.
     """
     refuse_package(out)
     if out.exists() and not out.is_dir():
@@ -103,7 +103,7 @@ def publish_files(
         target = out / name
         target.parent.mkdir(exist_ok=True)
         files[name] = BuiltFile(keys.get(name), path.stat().st_size)
-        if name not in previous or not _same(path, target):
+        if name not in previous or not _same_content(path, target):
             path.replace(target)
     for old in previous:
         if old not in files:
@@ -111,8 +111,10 @@ def publish_files(
     _write_marker(out, files)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.is_file() and not other.is_symlink() and one.read_bytes() == other.read_bytes()
+def _same_content(path: Path, other_path: Path) -> bool:
+    return (
+        other_path.is_file() and not other_path.is_symlink() and path.read_bytes() == other_path.read_bytes()
+    )
 
 
 def _write_marker(out: Path, files: Mapping[str, BuiltFile]) -> None:

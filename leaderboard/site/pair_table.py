@@ -18,7 +18,7 @@ from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import MatrixRow
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 from leaderboard.formatting import TOO_FEW, UNKNOWN
 
 
@@ -76,14 +76,14 @@ def _table(
     rows = []
     is_complete = [not np.isnan(pair_rates).any() for pair_rates in cells.rates]
     records = zip(cells.models, cells.counts.tolist(), cells.rates.tolist(), is_complete, strict=True)
-    for model, (own, n_signals, n_degenerate, n_applicable), rates, complete in records:
-        name = escaped(model_names.names[model])
+    for model, (own_code, n_signals, n_degenerate, n_applicable), rates, complete in records:
+        name = escape_html(model_names.names[model])
         if model in model_names.links:
-            name = f'<a href="{escaped(model_names.links[model])}">{name}</a>'
-        if own:
-            name += f' <span class="badge">{"own" if own == 1 else "near copy"}</span>'
+            name = f'<a href="{escape_html(model_names.links[model])}">{name}</a>'
+        if own_code:
+            name += f' <span class="badge">{"own" if own_code == 1 else "near copy"}</span>'
         if model in sounds:
-            name += f' <a class="hear" href="{escaped(sounds[model])}">listen</a>'
+            name += f' <a class="hear" href="{escape_html(sounds[model])}">listen</a>'
         id_attribute = "" if anchor is None else f' id="{urls.pair_anchor(anchor, model)}"'
         degenerate_note = f", {n_degenerate} degenerate" if n_degenerate else ""
         rows.append(
@@ -95,7 +95,7 @@ def _table(
 
 
 _BELOW = ("lift", "transfer")
-"""Rates whose interval stands below them; the others show it when pointed at."""
+"""Rates whose interval is shown below them; the others have it in a tooltip."""
 
 
 def _cell_of(kind: str, *, below: bool) -> str:
@@ -123,8 +123,8 @@ def _partial_numbers(rates: Sequence[Sequence[float]]) -> str:
     cells = []
     for column, cell, (value, low, high) in zip(RATES, _CELLS, rates, strict=True):
         if np.isnan(value):
-            why = TOO_FEW if column.kind == "difference" else "nothing to count"
-            cells.append(f'<td title="{why}">{UNKNOWN}</td>')
+            reason = TOO_FEW if column.kind == "difference" else "nothing to count"
+            cells.append(f'<td title="{reason}">{UNKNOWN}</td>')
         elif np.isnan(low) or np.isnan(high):
             sign = "+" if column.kind == "difference" else ""
             cells.append(f"<td>{_plain(f'{value:{sign}.1f}')}</td>")

@@ -32,7 +32,7 @@ from leaderboard.plots import heatmap, scatter
 from leaderboard.site import audio_page
 
 FIRST = 50
-"""Rows that stand on the page as markup, and that the script shows at a time."""
+"""Rows that are on the page as markup, and that the script shows at a time."""
 
 
 _FURTHER = (
@@ -69,7 +69,7 @@ BOTH_FAMILIES = 2000
 
 @dataclass(frozen=True)
 class TableView:
-    """Rows as they stand on a page."""
+    """Rows as a table of a page."""
 
     id: str
     """Of its table."""
@@ -189,7 +189,7 @@ def table_view(
     """Rows as a table of a page.
 
     Args:
-        rows: all of them, in the order in which they stand at first.
+        rows: all of them, in the initial order.
         id: of the table.
         caption: what it is.
         links: page of each model as seen from this page.
