@@ -149,7 +149,7 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
     from starlette.staticfiles import StaticFiles
 
     host = "127.0.0.1" if local_only else "0.0.0.0"  # noqa: S104 - a Space is reached from outside
-    port_number = port or _free_port(host)
+    port = port or _free_port(host)
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
@@ -159,7 +159,7 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
     try:
         app, address, _ = page.launch(
             server_name=host,
-            server_port=port_number,
+            server_port=port,
             prevent_thread_lock=True,
             share=False,
             quiet=True,
@@ -176,9 +176,7 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
             app_kwargs={"middleware": [gate]},
         )
     except OSError:
-        raise BadInput(
-            f"cannot listen on port {port_number}: it is in use; choose another with --port"
-        ) from None
+        raise BadInput(f"cannot listen on port {port}: it is in use; choose another with --port") from None
     app.router.routes.insert(0, Mount(f"/{SITE}", StaticFiles(directory=board)))
     return str(address)
 
