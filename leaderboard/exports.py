@@ -1,8 +1,8 @@
 """The board for other programs, papers and pages: CSV, Parquet, JSON, LaTeX, BibTeX, badges.
 
 Conventions: numbers are fractions, except in LaTeX and on badges, which are for reading. Names come from
-strangers: they are escaped for what they are put into, and a cell that a spreadsheet would take for a formula
-begins with an apostrophe.
+strangers: they are escaped for each format, and a cell that a spreadsheet would take for a formula begins
+with an apostrophe.
 
 Public: PAPER, FORMATS, export, of_anchor, badge, badge_path, snippet, files.
 """
@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 from harness.schemas import Entry
 from harness.seeds import seed_of
 from harness.types import Estimate
-from leaderboard import escaping as texts
-from leaderboard import formatting, urls
+from leaderboard import escaping, formatting, urls
 from leaderboard.board import columns, remarks
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.frame import frame
@@ -40,11 +39,11 @@ _LATEX = MappingProxyType(
     }
 )
 _IN_LATEX = ("lift", "placement", "transfer", "swap", "agreement", "accuracy")
-"""Columns of a table of LaTeX."""
+"""Columns of the LaTeX table."""
 _FILE_NAME = 180
-"""Characters of a file's name; with more a disk might refuse it."""
+"""Most characters of a file's name; a file system may refuse more."""
 _NAME = 200
-"""Characters of a name on a badge."""
+"""Most characters of a name on a badge."""
 
 PAPER = """@article{kelly2026goodenough,
   title   = {If It's Good Enough for You, It's Good Enough for Me: Transferability of Audio Sufficiencies across Models},
@@ -68,11 +67,15 @@ def export(board: Board, kind: str, task: str | None = None) -> bytes:
 
 
 def _csv(board: Board, task: str | None) -> bytes:
-    table = _typed(frame(board, task))
-    texts = [c.key for c in columns.COLUMNS if c.kind == "text"] + ["task", "signals_sha256", "suite_note"]
-    for name in texts:
+    table = _with_integers(frame(board, task))
+    text_columns = [c.key for c in columns.COLUMNS if c.kind == "text"] + [
+        "task",
+        "signals_sha256",
+        "suite_note",
+    ]
+    for name in text_columns:
         table[name] = table[name].map(_no_formula)
-    # With \n alone a bare \r in a text would stand unquoted, and split its row.
+    # With \n alone a bare \r in a text would not be quoted, and would split its row.
     return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 
@@ -81,16 +84,16 @@ def _no_formula(value: object) -> object:
 
 
 def _parquet(board: Board, task: str | None) -> bytes:
-    data: bytes = _typed(frame(board, task)).to_parquet(None, index=False)
+    data: bytes = _with_integers(frame(board, task)).to_parquet(None, index=False)
     return data
 
 
 def _json(board: Board, task: str | None) -> bytes:
-    text: str = _typed(frame(board, task)).to_json(orient="records", indent=1, force_ascii=True)
+    text: str = _with_integers(frame(board, task)).to_json(orient="records", indent=1, force_ascii=True)
     return text.encode() + b"\n"
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
+def _with_integers(table: pd.DataFrame) -> pd.DataFrame:
     """Counts as integers that may be missing, not as floats."""
     counts = [c.key for c in columns.COLUMNS if c.kind == "count"]
     estimates = [name for name in table.columns if name.endswith("_n")]
@@ -105,36 +108,39 @@ def _latex(board: Board, task: str | None) -> bytes:
 def _table(ranking: Ranking) -> str:
     """One ranking as a table of booktabs."""
     names = short_names([row.entry.model for row in ranking.all_rows])
-    shown = [c for c in columns.BOARD if c.key in _IN_LATEX]
+    table_columns = [c for c in columns.BOARD if c.key in _IN_LATEX]
     caption = [
         f"% {_plain(ranking.task)}, signals {_plain(ranking.signals.sha256[:12])}, protocol"
         f" {ranking.protocol}; percent, lift and placement in percentage points, with 95 % intervals,"
         f" {remarks.panel(ranking.n_references)}",
-        *([f"% {texts.SYNTHETIC}"] if ranking.synthetic else []),
+        *([f"% {escaping.SYNTHETIC}"] if ranking.synthetic else []),
     ]
     if not ranking.rows and not ranking.anchors:
         return "\n".join([*caption, "% No model is ranked yet.", ""])
     lines = [
         *caption,
-        r"\begin{tabular}{rl" + "r" * len(shown) + "}",
+        r"\begin{tabular}{rl" + "r" * len(table_columns) + "}",
         r"\toprule",
-        " & ".join(["Rank", "Model", *(c.header for c in shown)]) + r" \\",
+        " & ".join(["Rank", "Model", *(c.header for c in table_columns)]) + r" \\",
         r"\midrule",
     ]
     for row in ranking.rows:
         rank = f"{row.rank} ({row.rank_low}--{row.rank_high})"
-        cells = [_cell(column.read(row), column.kind) for column in shown]
+        cells = [_cell(column.read(row), column.kind) for column in table_columns]
         lines.append(" & ".join([rank, _tex(names[row.entry.model]), *cells]) + r" \\")
     if ranking.anchors:
-        lines += [r"\midrule", rf"\multicolumn{{{2 + len(shown)}}}{{l}}{{For comparison, not ranked}} \\"]
+        lines += [
+            r"\midrule",
+            rf"\multicolumn{{{2 + len(table_columns)}}}{{l}}{{For comparison, not ranked}} \\",
+        ]
     for anchor in ranking.anchors:
-        cells = [_cell(of_anchor(anchor, column.key), column.kind) for column in shown]
+        cells = [_cell(of_anchor(anchor, column.key), column.kind) for column in table_columns]
         lines.append(" & ".join(["--", _tex(anchor.name), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def of_anchor(anchor: Anchor, key: str) -> Estimate | None:
-    """What an anchor has in a column; None where that is nothing."""
+    """The value of an anchor in a column; None where there is none."""
     if key == "accuracy":
         return anchor.accuracy
     value: Estimate | None = getattr(anchor.score.rates, key, None)
@@ -144,13 +150,13 @@ def of_anchor(anchor: Anchor, key: str) -> Estimate | None:
 def _cell(value: formatting.Value, kind: formatting.Kind) -> str:
     if not isinstance(value, Estimate) or value.value is None:
         return "--"
-    said = _bare(value.value, kind)
+    number = _number_text(value.value, kind)
     if value.low is None or value.high is None:
-        return f"${said}$"
-    return f"${said}$ $[{_bare(value.low, kind)}, {_bare(value.high, kind)}]$"
+        return f"${number}$"
+    return f"${number}$ $[{_number_text(value.low, kind)}, {_number_text(value.high, kind)}]$"
 
 
-def _bare(value: float, kind: formatting.Kind) -> str:
+def _number_text(value: float, kind: formatting.Kind) -> str:
     """A number as a reader sees it, without its unit."""
     return formatting.text(value, kind).split(formatting.THIN)[0].replace("−", "-")
 
@@ -160,34 +166,34 @@ def _tex(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without what would end a line or a comment."""
+    """The text without characters that would end a line or a comment."""
     return re.sub(r"[^\x20-\x7e]", "?", text)
 
 
 def _bibtex(board: Board, task: str | None) -> bytes:
-    models = dict.fromkeys(row.entry.model for _, row in _ranked(board, task))
+    models = dict.fromkeys(row.entry.model for _, row in _ranked_rows(board, task))
     entries = []
     for model in models:
         key = re.sub(r"[^A-Za-z0-9]+", "-", model.slug).strip("-").lower()
-        where = f"  url   = {{https://huggingface.co/{model.repo_id}}},\n"
+        url_line = f"  url   = {{https://huggingface.co/{model.repo_id}}},\n"
         if model.repo_id.startswith("local/") or not re.fullmatch(r"[\w.-]+/[\w.-]+", model.repo_id):
-            where = ""
+            url_line = ""
         entries.append(
-            f"@misc{{{key}-{model.revision[:7]},\n  title = {{{_tex(model.repo_id)}}},\n{where}"
+            f"@misc{{{key}-{model.revision[:7]},\n  title = {{{_tex(model.repo_id)}}},\n{url_line}"
             f"  note  = {{revision {_tex(model.revision)}}}\n}}\n"
         )
     return "\n".join([PAPER, *entries]).encode()
 
 
-def _ranked(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:
+def _ranked_rows(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:
     """The rows of the current rankings."""
-    shown = [ranking for ranking in board.current if task in (None, ranking.task)]
-    return [(ranking, row) for ranking in shown for row in ranking.rows]
+    rankings = [ranking for ranking in board.current if task in (None, ranking.task)]
+    return [(ranking, row) for ranking in rankings for row in ranking.rows]
 
 
 def _badges(board: Board, task: str | None) -> bytes:
     """Snippets of all badges, one a line."""
-    lines = [snippet(row.entry) for _, row in _ranked(board, task)]
+    lines = [snippet(row.entry) for _, row in _ranked_rows(board, task)]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -201,19 +207,19 @@ FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
         "badges": _badges,
     }
 )
-"""Name -> what makes it."""
+"""Name -> function that makes it."""
 
 
 def badge(row: Row, ranking: Ranking) -> str:
     """A small picture for the model's page: its lift, and its place."""
     value = formatting.text(row.entry.scorecard.lift, "difference")
-    place = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
+    rank_text = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
     suite = " (synthetic suite)" if ranking.synthetic else ""
-    left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {place}"
+    left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {rank_text}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
-    note = f". {texts.SYNTHETIC}" if ranking.synthetic else ""
+    note = f". {escaping.SYNTHETIC}" if ranking.synthetic else ""
     panel = remarks.panel(remarks.n_panel(row.entry))
-    title = escape(f"{texts.neutral(row.name)[:_NAME]}: {left}, {right}, {panel}{note}")
+    title = escape(f"{escaping.neutral(row.name)[:_NAME]}: {left}, {right}, {panel}{note}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{sum(widths)}" height="20" role="img" '
         f'aria-label="{title}"><title>{title}</title>'
@@ -230,7 +236,7 @@ def _span(row: Row) -> str:
 
 
 def snippet(entry: Entry, base: str = "SITE") -> str:
-    """What embeds the badge of an entry in a model card, in Markdown.
+    """The Markdown that embeds the badge of an entry in a model card.
 
     Args:
         entry: the entry.
@@ -241,7 +247,7 @@ def snippet(entry: Entry, base: str = "SITE") -> str:
 
 
 def badge_path(entry: Entry) -> str:
-    """Where the badge of an entry lies below the root of the site."""
+    """Path of the badge of an entry below the root of the site."""
     name = f"{urls.page_of(entry.model).removesuffix('.html')}-{urls.anchor(entry.task)}"
     if len(name) > _FILE_NAME:
         name = f"{name[:_FILE_NAME]}-{seed_of('badge', name):x}"
@@ -250,11 +256,11 @@ def badge_path(entry: Entry) -> str:
 
 def files(board: Board) -> dict[str, bytes]:
     """Data and badges of a site, by path below its root."""
-    written: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
+    contents: dict[str, bytes] = {"data/goodenough.bib": _bibtex(board, None)}
     for task in board.tasks:
         name = urls.anchor(task)
         for kind, ending in (("csv", "csv"), ("parquet", "parquet"), ("json", "json"), ("latex", "tex")):
-            written[f"data/{name}.{ending}"] = export(board, kind, task)
-    for ranking, row in _ranked(board, None):
-        written[badge_path(row.entry)] = badge(row, ranking).encode()
-    return written
+            contents[f"data/{name}.{ending}"] = export(board, kind, task)
+    for ranking, row in _ranked_rows(board, None):
+        contents[badge_path(row.entry)] = badge(row, ranking).encode()
+    return contents

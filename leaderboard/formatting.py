@@ -19,7 +19,7 @@ Value = Estimate | int | str | None
 
 UNKNOWN = "–"
 TOO_FEW = f"unknown: fewer than {MIN_SIGNALS} signals"
-"""What a difference says that too few signals are behind (definitions: Lift)."""
+"""The text of a difference with too few signals (definitions: Lift)."""
 THIN = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 
@@ -58,23 +58,23 @@ def half_width(value: float) -> str:
 
 
 def format_estimate(estimate: Estimate | None, kind: Kind) -> str:
-    """Value, interval, n and method in one line: what a number says when it is asked."""
+    """Value, interval, n and method in one line, for the tooltip of a number."""
     if estimate is None or estimate.value is None:
         return TOO_FEW if kind == "difference" else "nothing to count (n = 0)"
     level = text(estimate.level, "rate").replace(".0", "")
     bounds = f"{level} interval {interval(estimate, kind)}, "
-    known = "" if estimate.low is None else bounds
-    return f"{text(estimate, kind)} ({known}n = {estimate.n:,}; {estimate.method})"
+    prefix = "" if estimate.low is None else bounds
+    return f"{text(estimate, kind)} ({prefix}n = {estimate.n:,}; {estimate.method})"
 
 
 def architecture(name: str) -> str:
-    """What a class of transformers is called without what all of them share."""
+    """The name of a class of transformers without the suffix that all of them share."""
     return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
 
 
 def compact(count: int) -> str:
     """A large count in three digits: `41.5 k`, `94.6 M`."""
-    count = min(count, 10**18)  # what is larger is no count, and no float
+    count = min(count, 10**18)  # anything larger is not a real count, and might overflow a float
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size:
             return f"{count / size:.1f}{THIN}{unit}"

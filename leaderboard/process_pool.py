@@ -1,7 +1,7 @@
-"""The same work on many things: in batches, and in as many processes as there are processors where it pays.
+"""Maps a function over batches of items, in as many processes as there are processors where that is faster.
 
-Conventions: what is handed over and back must be picklable. An interruption reaches this process alone; the
-others end with it.
+Conventions: items and results must be picklable. An interrupt reaches only this process; the others end with
+it.
 
 Public: Progress, quiet, batches.
 """
@@ -22,58 +22,58 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many are done now, and how many there are."""
+"""Called with what is being done, how many were done just now, and how many there are."""
 
 
 def quiet(what: str, n: int, total: int) -> None:
-    """Say nothing of progress."""
+    """Report no progress."""
 
 
-TOGETHER = 50
-"""Things in a batch; for fewer than four batches no process is started."""
+BATCH_SIZE = 50
+"""Items in a batch; for fewer than four batches no process is started."""
 
 
 @contextmanager
 def batches(
-    work: Callable[[Sequence[T]], R], things: Sequence[T], together: int = TOGETHER
+    function: Callable[[Sequence[T]], R], items: Sequence[T], batch_size: int = BATCH_SIZE
 ) -> Iterator[Iterator[R]]:
-    """What each batch comes to, in order; other processes go to work at once.
+    """The result of each batch, in order; other processes start at once.
 
     Args:
-        work: a function of a module, called with up to `together` of the things.
-        things: all of them.
-        together: things in a batch.
+        function: of a module; called with up to `batch_size` of the items.
+        items: all of them.
+        batch_size: items in a batch.
 
     Raises:
         BadInput: a process was killed.
     """
-    parts = [things[i : i + together] for i in range(0, len(things), together)]
-    if len(parts) < 4:
-        yield map(work, parts)
+    chunks = [items[i : i + batch_size] for i in range(0, len(items), batch_size)]
+    if len(chunks) < 4:
+        yield map(function, chunks)
         return
-    with ProcessPoolExecutor(None, get_context("spawn"), _alone) as pool:
+    with ProcessPoolExecutor(None, get_context("spawn"), _limit_arrow) as pool:
         try:
-            with _uninterrupted():
-                made = pool.map(work, parts)
-            yield made
+            with _block_interrupts():
+                results = pool.map(function, chunks)
+            yield results
         except BrokenProcessPool:
             raise BadInput("a process of this command was killed, most likely as memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _alone() -> None:
-    """One of many: the others are on the other processors."""
+def _limit_arrow() -> None:
+    """Have arrow use one thread: the other processors are busy."""
     import pyarrow as pa
 
     pa.set_cpu_count(1)
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """No interruption ever reaches a process that is started within; this one hears of it afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _block_interrupts() -> Iterator[None]:
+    """Block SIGINT: processes that are started within never get it, and this one gets it afterwards."""
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)

@@ -1,10 +1,10 @@
-"""Templates to pages: the one door to jinja2.
+"""Renders templates to pages: the only module that uses jinja2.
 
-Conventions: every text is escaped by jinja (autoescape, and no template marks anything as safe), and what
-turns the direction of writing round is shown as a mark, what is far too long is cut (`texts`); the only
-markup that enters from Python is the SVG of `plots`, the rows of `profiles`, which escape their own text,
-data for a script (`embed`) and base64. A page is one file: style and script stand in it, and its
-Content-Security-Policy lets it fetch nothing and run no other script.
+Conventions: every text is escaped by jinja (autoescape, and no template marks anything as safe), characters
+that reverse the direction of writing are replaced, and very long texts are cut (`escaping`); the only markup
+from Python is the SVG of `plots` and the rows of `pair_table`, which escape their own text, data for a script
+(`embed`) and base64. A page is one file with its style and script, and its Content-Security-Policy lets it
+fetch nothing and run no other script.
 
 Public: render, source, embed, version.
 """
@@ -35,7 +35,7 @@ SCRIPTS = MappingProxyType(
         "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js", "scheme.js"),
     }
 )
-"""Each page carries one of them, made of these files."""
+"""Scripts of pages, each made of these files; a page has one of them."""
 
 _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -45,20 +45,20 @@ def render(template: str, context: dict[str, Any]) -> str:
 
     Args:
         template: file name in templates/.
-        context: what it speaks of.
+        context: variables of the template.
     """
     return _environment().get_template(template).render(context)
 
 
 def embed(data: Any) -> Markup:
-    """Data for a script of the page, as JSON that cannot end the element it stands in."""
-    text = json.dumps(_calm(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Data for a script of the page, as JSON that cannot end its script element."""
+    text = json.dumps(_neutral_data(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_IN_SCRIPT))  # noqa: S704 - nothing in it opens or ends a tag
 
 
 @lru_cache(maxsize=1)
 def version() -> str:
-    """A hash of the code and the templates of this room: with another one every page is made again."""
+    """A hash of the code and the templates of this package: when it changes every page is made again."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*")):
         if path.suffix in (".py", ".js", ".css", ".j2"):
@@ -75,12 +75,12 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_finalize,
     )
     environment.filters["value"] = formatting.text
     environment.filters["plain"] = _plain
     environment.filters["interval"] = formatting.interval
-    environment.filters["told"] = formatting.format_estimate
+    environment.filters["summary"] = formatting.format_estimate
     environment.filters["plural"] = plural
     environment.filters["compact"] = formatting.compact
     environment.filters["architecture"] = formatting.architecture
@@ -111,21 +111,21 @@ def _script(text: str) -> dict[str, Any]:
     }
 
 
-def _calm(data: Any) -> Any:
-    """Data with every text in it as it may stand on a page."""
+def _neutral_data(data: Any) -> Any:
+    """The data with every text in it neutralised."""
     if isinstance(data, str):
         return neutral(data)
     if isinstance(data, dict):
-        return {neutral(key): _calm(value) for key, value in data.items()}
-    return [_calm(value) for value in data] if isinstance(data, list | tuple) else data
+        return {neutral(key): _neutral_data(value) for key, value in data.items()}
+    return [_neutral_data(value) for value in data] if isinstance(data, list | tuple) else data
 
 
-def _shown(value: Any) -> Any:
+def _finalize(value: Any) -> Any:
     return neutral(value) if type(value) is str else value
 
 
 def _plain(value: Any, kind: formatting.Kind) -> str:
-    """A number without its unit, where a column has but one."""
+    """A number without its unit, for columns with one unit."""
     return formatting.text(value, kind).partition(formatting.THIN)[0]
 
 

@@ -1,8 +1,8 @@
-"""Where things stand on the site: files, anchors, and the few addresses outside that a page may name.
+"""Files and anchors of the site, and the few external addresses that a page may link to.
 
 Conventions: every path and anchor is made of letters, digits, `.`, `_` and `-` alone, whatever a model or a
-task is called; a name that had to be changed for that is told apart by a hash. An address outside is that of
-a repository of the Hub whose id is one, and no other.
+task is called; a name that had to be changed for that gets a hash. An external address is always that of a
+repository of the Hub with a valid id.
 
 Public: DIRECTORY, page_of, task_page, evidence_page, anchor, class_anchor, pair_anchor, hub_page.
 """
@@ -16,8 +16,8 @@ from harness.hub import repository
 from harness.seeds import seed_of
 from harness.types import ModelRef
 
-_HERE = ("local", "embedded")
-"""Owners of repositories that are folders of somebody's machine."""
+_LOCAL_OWNERS = ("local", "embedded")
+"""Owners in the ids of local folders."""
 
 DIRECTORY = "models.html"
 """Page of all models, below the site."""
@@ -38,37 +38,37 @@ def anchor(name: str) -> str:
     return _plain(name, name)
 
 
-def class_anchor(place: str) -> str:
-    """Where a model's page tells what it makes of each class of signals.
+def class_anchor(task_anchor: str) -> str:
+    """Anchor of the transfer by class on a model's page.
 
     Args:
-        place: anchor of the task, or of a ranking of it that is not current.
+        task_anchor: anchor of the task, or of a ranking of it that is not current.
     """
-    return f"classes-{place}"
+    return f"classes-{task_anchor}"
 
 
-def pair_anchor(place: str, reference: ModelRef) -> str:
-    """Where a model's page tells how it judges the signals of a reference.
+def pair_anchor(task_anchor: str, reference: ModelRef) -> str:
+    """Anchor of the row of a reference on a model's page.
 
     Args:
-        place: anchor of the task, or of a ranking of it that is not current.
+        task_anchor: anchor of the task, or of a ranking of it that is not current.
         reference: whose signals.
     """
-    return f"pair-{place}-{_plain(reference.slug, repr(reference))}"
+    return f"pair-{task_anchor}-{_plain(reference.slug, repr(reference))}"
 
 
 def hub_page(repo_id: str, revision: str | None = None, kind: str = "model") -> str | None:
-    """Address of a repository on the Hub; None for a folder of a machine, or what is no id of one."""
+    """Address of a repository on the Hub; None for a local folder or an invalid id."""
     owner = repo_id.split("/")[0]
-    if owner in _HERE or not repo_id.isascii() or repository.split(repo_id) != (repo_id, None):
+    if owner in _LOCAL_OWNERS or not repo_id.isascii() or repository.split(repo_id) != (repo_id, None):
         return None
-    place = "datasets/" if kind == "dataset" else ""
+    prefix = "datasets/" if kind == "dataset" else ""
     commit = f"/tree/{revision}" if re.fullmatch("[0-9a-f]{40}", revision or "") else ""
-    return f"https://huggingface.co/{place}{repo_id}{commit}"
+    return f"https://huggingface.co/{prefix}{repo_id}{commit}"
 
 
 @lru_cache(maxsize=2**16)
-def _plain(name: str, whole: str) -> str:
+def _plain(name: str, identity: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
-    changed = plain != name or not 0 < len(plain) <= 150
-    return f"{plain[:150]}-{seed_of('page', whole):x}" if changed else plain
+    is_changed = plain != name or not 0 < len(plain) <= 150
+    return f"{plain[:150]}-{seed_of('page', identity):x}" if is_changed else plain

@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness import spectra
-from harness.dataset.suites import Suite, spectrum_of
+from harness.dataset.clip_cache import spectrum_of
+from harness.dataset.suites import Suite
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics.estimates import clustered, mean_of_references, paired_difference

@@ -117,7 +117,7 @@ def test_a_hurtful_file_costs_its_entry_and_no_other(
     assert re.search(pattern, line), line
     board = table.build(tmp_path, None)
     assert {row.name for ranking in board.rankings for row in ranking.all_rows} == {names[0], names[2]}
-    (line,) = board.left_out
+    (line,) = board.messages
     assert re.match(
         rf"left out: {folders[1]}/verdicts.parquet is not a readable Parquet file \(.*({reason})", line
     )

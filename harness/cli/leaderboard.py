@@ -218,7 +218,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    app.serve(state, port, announce, Limits(width=until_width), here=not on_space)
+    app.serve(state, port, announce, Limits(width=until_width), local_only=not on_space)
 
 
 def _build(
@@ -245,7 +245,7 @@ def _board(folder: Path, suite: Suite) -> Board:
         folders = [*store.find(folder), *suite.verdicts()]
         problems = validity.look(folders, suite, progress, root.cache())
         board = table.build(folder, suite, progress, problems)
-    for line in board.left_out:
+    for line in board.messages:
         info(line)
     return board
 

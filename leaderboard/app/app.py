@@ -1,13 +1,13 @@
-"""The door to gradio: the leaderboard as an app, with signals to listen to, and a model to try.
+"""The leaderboard as a gradio app, with signals to listen to, and a form to try a model.
 
-The app holds the static site, which it hands out below `site/`, and gives commands of `goodenough` for its
-visitors: it opens no model itself (`commands`, `sessions`, `try_model`). It starts here with `goodenough
-leaderboard app`, and on a Space from `leaderboard/space`.
+The app serves the static site below `site/`, and runs commands of `goodenough` for its visitors: it loads no
+model itself (`commands`, `sessions`, `try_model`). It is started with `goodenough leaderboard app`, and on a
+Space from `leaderboard/space`.
 
 Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
-from anywhere else, which a policy in the head of every answer enforces; nothing is told to anybody. One trial
-runs at a time, the others wait. What is answered at all is settled in `requests`; whoever is not at this very
-machine is a stranger, and names no folder of it.
+from anywhere else, which a policy in the headers of every answer enforces; there is no telemetry. One trial
+runs at a time, the others wait. `request_gate` decides which requests are answered; whoever is not at this
+machine is a stranger, and may name no folder of it.
 
 Public: build, serve.
 """
@@ -38,7 +38,7 @@ from leaderboard.reports import audio_examples as listen
 from leaderboard.site import audio_page, builder
 
 SITE = "site"
-"""Path below which the site is handed out."""
+"""Path below which the site is served."""
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -49,7 +49,7 @@ POLICY = (
 """Content-Security-Policy of every answer: nothing from anywhere else."""
 
 _SOUNDS = 4
-"""Signals that are heard at a time."""
+"""Signals that are shown at a time."""
 
 _BETWEEN_S = 0.25
 """Between two views of a trial on a page."""
@@ -58,99 +58,108 @@ MOST_SESSIONS = 200
 """Pages whose state gradio keeps, and whose messages it keeps until they are fetched."""
 
 MOST_UNREAD = 100
-"""Messages of a trial that nobody fetched; then nobody is there, and it ends."""
+"""Messages of a trial that nobody fetched, after which it ends: the visitor has gone."""
 
 
-def build(shelf: AppState, rooms: SessionStore, limits: Limits) -> Any:
+def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
     """The page.
 
     Args:
-        shelf: what it shows.
-        rooms: where its visitors' files lie.
-        limits: what they may ask.
+        app_state: what it shows.
+        sessions: of its visitors.
+        limits: of its visitors.
 
     Returns:
         A `gradio.Blocks`.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Where gradio keeps what it hands out: a file that lies there already, as one of a room, is not copied.
-    os.environ["GRADIO_TEMP_DIR"] = str(rooms.root)
-    desk = _Desk(shelf, rooms, limits)
-    tasks = list(shelf.suite.task_names)
-    names = list(dict.fromkeys([*shelf.board.tasks, *tasks])) or ["no task"]
+    # Folder of the files that gradio serves: a file of a session lies there already and is not copied.
+    os.environ["GRADIO_TEMP_DIR"] = str(sessions.root)
+    handlers = _Handlers(app_state, sessions, limits)
+    tasks = list(app_state.suite.task_names)
+    names = list(dict.fromkeys([*app_state.board.tasks, *tasks])) or ["no task"]
     with gr.Blocks(title="goodenough", analytics_enabled=False, fill_width=True) as page:
-        _ours(render.render("app_head.html.j2", {"synthetic": escaping.is_synthetic(shelf.suite)}))
+        _site_html(render.render("app_head.html.j2", {"synthetic": escaping.is_synthetic(app_state.suite)}))
         with gr.Tabs():
             with gr.Tab("Leaderboard", id="board"):
-                _ours(render.render("app_board.html.j2", {"board": f"{SITE}/index.html"}))
+                _site_html(render.render("app_board.html.j2", {"board": f"{SITE}/index.html"}))
             with gr.Tab("Evidence", id="evidence") as tab:
-                models = desk.models(names[0])
+                models = handlers.models(names[0])
                 with gr.Row():
-                    heard = gr.Radio(names, value=names[0], label="Task")
-                    by = gr.Dropdown(models, value=next(iter(models), None), label="Judged by")
-                sounds = _ours("")
+                    task_choice = gr.Radio(names, value=names[0], label="Task")
+                    judge_choice = gr.Dropdown(models, value=next(iter(models), None), label="Judged by")
+                sounds = _site_html("")
             with gr.Tab("Try a model", id="try"):
-                _trying(desk, tasks or names)
+                _try_tab(handlers, tasks or names)
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        heard.change(desk.judges, heard, by, **quiet).then(desk.listen, [heard, by], sounds, **quiet)
-        by.input(desk.listen, [heard, by], sounds, **quiet)
-        tab.select(desk.listen, [heard, by], sounds, **quiet)
-        page.unload(desk.leave)
+        task_choice.change(handlers.judges, task_choice, judge_choice, **quiet).then(
+            handlers.listen, [task_choice, judge_choice], sounds, **quiet
+        )
+        judge_choice.input(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
+        tab.select(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
+        page.unload(handlers.leave)
     page.queue(max_size=limits.waiting, api_open=False)
-    # What gradio keeps for sessions that a client has made up and never comes back to.
+    # Bounds what gradio keeps for sessions that a client has made up and never comes back to.
     page._queue.pending_messages_per_session.max_size = MOST_SESSIONS
-    desk.unread = lambda visitor: _unread(page, visitor)
+    handlers.n_unread = lambda visitor: _unread(page, visitor)
     return page
 
 
 def serve(
-    shelf: AppState, port: int, announce: Callable[[str], None], limits: Limits, *, here: bool = True
+    app_state: AppState,
+    port: int,
+    announce: Callable[[str], None],
+    limits: Limits,
+    *,
+    local_only: bool = True,
 ) -> None:
-    """Start the app and keep it until Ctrl-C; then everything it keeps for visitors is removed.
+    """Run the app until Ctrl-C; then the files of all visitors are removed.
 
     Args:
-        shelf: what it shows.
+        app_state: what it shows.
         port: 0 takes any that is free.
-        announce: told the address once it answers.
-        limits: what visitors may ask.
-        here: listen on the loopback address alone.
+        announce: called with the address once it answers.
+        limits: of its visitors.
+        local_only: listen on the loopback address alone.
 
     Raises:
         BadInput: the port is taken.
     """
-    rooms = SessionStore()
+    sessions = SessionStore()
     page = None
     try:
-        index = builder.write(rooms.root / SITE, shelf.board, shelf.suite)
-        page = build(shelf, rooms, limits)
-        announce(launch(page, port, index.parent, rooms.root, public=shelf.on_space, here=here))
+        index = builder.write(sessions.root / SITE, app_state.board, app_state.suite)
+        page = build(app_state, sessions, limits)
+        announce(
+            launch(page, port, index.parent, sessions.root, public=app_state.on_space, local_only=local_only)
+        )
         threading.Event().wait()
     except KeyboardInterrupt:
         pass
     finally:
         if page is not None:
             page.close(verbose=False)
-        rooms.close()
+        sessions.close()
 
 
-def launch(page: Any, port: int, board: Path, rooms: Path, *, public: bool, here: bool) -> str:
-    """Have a page answer, and the site in a folder below it; returns its address."""
+def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bool, local_only: bool) -> str:
+    """Start to serve a page, and the site in a folder below it; returns its address."""
     from starlette.middleware import Middleware
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    host = "127.0.0.1" if here else "0.0.0.0"  # noqa: S104 - a Space is reached from outside
-    number = port or _free_port(host)
+    host = "127.0.0.1" if local_only else "0.0.0.0"  # noqa: S104 - a Space is reached from outside
+    port = port or _free_port(host)
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    gate = Middleware(request_gate.Gate, rooms=rooms, headers=headers, public=public)
+    gate = Middleware(request_gate.Gate, sessions_root=sessions_root, headers=headers, public=public)
     try:
         app, address, _ = page.launch(
             server_name=host,
-            server_port=number,
+            server_port=port,
             prevent_thread_lock=True,
             share=False,
             quiet=True,
@@ -167,143 +176,145 @@ def launch(page: Any, port: int, board: Path, rooms: Path, *, public: bool, here
             app_kwargs={"middleware": [gate]},
         )
     except OSError:
-        raise BadInput(f"cannot listen on port {number}: it is in use; choose another with --port") from None
+        raise BadInput(f"cannot listen on port {port}: it is in use; choose another with --port") from None
     app.router.routes.insert(0, Mount(f"/{SITE}", StaticFiles(directory=board)))
     return str(address)
 
 
-class _Desk:
-    """What answers the page."""
+class _Handlers:
+    """The event handlers of the page."""
 
-    def __init__(self, shelf: AppState, rooms: SessionStore, limits: Limits) -> None:
-        self._shelf, self._rooms, self._limits = shelf, rooms, limits
+    def __init__(self, app_state: AppState, sessions: SessionStore, limits: Limits) -> None:
+        self._app_state, self._sessions, self._limits = app_state, sessions, limits
         self.limits = limits
-        """What visitors may ask."""
-        self.where = "org/name" if shelf.on_space else "org/name or /path/to/a/folder"
-        """What a visitor may name."""
-        self.unread: Callable[[str], int] = lambda visitor: 0
+        """Of a trial."""
+        self.model_hint = "org/name" if app_state.on_space else "org/name or /path/to/a/folder"
+        """What a visitor may type as a model."""
+        self.n_unread: Callable[[str], int] = lambda visitor: 0
         """How many messages a visitor has not fetched."""
-        self._judges = lru_cache(maxsize=64)(self._find_judges)
-        # A page is rendered once: whoever asks for it again and again gets the same text.
-        self._heard = lru_cache(maxsize=64)(self._listen)
+        self._judge_cache = lru_cache(maxsize=64)(self._find_judges)
+        # Each page is rendered once, however often it is requested.
+        self._listen_cache = lru_cache(maxsize=64)(self._listen)
 
     def models(self, task: str) -> list[str]:
-        """Whose answers can be listened to."""
-        return [model.repo_id for model in self._judges(task)]
+        """Models whose answers can be chosen."""
+        return [model.repo_id for model in self._judge_cache(task)]
 
     def judges(self, task: str) -> Any:
-        """The same as a menu of another task."""
+        """The same as the menu for another task."""
         models = self.models(task)
         return gr.update(choices=models, value=next(iter(models), None))
 
-    def listen(self, task: str, by: str | None, request: gr.Request) -> str:
-        """A few signals, drawn by the answers of one model; for strangers only where licences allow it."""
-        return self._heard(task, by, self._shelf_of(request).on_space)
+    def listen(self, task: str, judge_id: str | None, request: gr.Request) -> str:
+        """A few signals, chosen by the answers of one model; for strangers only where licences allow it."""
+        return self._listen_cache(task, judge_id, self._app_state_for(request).on_space)
 
     def wait(self, request: gr.Request) -> list[Any]:
-        """A trial was asked for: at once, before its turn comes."""
-        self._rooms.ask(_visitor(request))
+        """The page at once after a trial was requested, before its turn comes."""
+        self._sessions.ask(_visitor(request))
         free, busy = gr.update(interactive=True), gr.update(interactive=False)
         return [_state("Waiting for its turn"), "", "", gr.update(visible=False), busy, busy, free]
 
     def quick(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
         """Check a model and evaluate it until its lift is known well enough."""
-        yield from self._tried(model, task, request, fully=False)
+        yield from self._run_trial(model, task, request, fully=False)
 
     def fully(self, model: str, task: str, request: gr.Request) -> Iterator[list[Any]]:
         """Check a model and evaluate it to the end."""
-        yield from self._tried(model, task, request, fully=True)
+        yield from self._run_trial(model, task, request, fully=True)
 
     def rest(self) -> list[Any]:
-        """Nothing runs."""
+        """The buttons when nothing runs."""
         free, busy = gr.update(interactive=True), gr.update(interactive=False)
         return [free, free, busy]
 
     def cancel(self, request: gr.Request) -> None:
         """End what runs for this visitor."""
-        self._rooms.cancel(_visitor(request))
+        self._sessions.cancel(_visitor(request))
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        self._rooms.leave(_visitor(request))
+        self._sessions.leave(_visitor(request))
 
-    def _tried(self, model: str, task: str, request: gr.Request, *, fully: bool) -> Iterator[list[Any]]:
-        visitor, shelf = _visitor(request), self._shelf_of(request)
-        room, last, shown = self._rooms.enter(visitor), None, 0.0
-        for view in trial(room, model, task, shelf, self._limits, fully=fully):
-            last = view
-            if self.unread(visitor) > MOST_UNREAD:
-                self._rooms.leave(visitor)
-            elif time.monotonic() - shown > _BETWEEN_S:
-                yield _seen(view)
-                shown = time.monotonic()
-        if last is not None:
-            yield _seen(last)
+    def _run_trial(self, model: str, task: str, request: gr.Request, *, fully: bool) -> Iterator[list[Any]]:
+        visitor, app_state = _visitor(request), self._app_state_for(request)
+        session, last_view, shown_at_s = self._sessions.enter(visitor), None, 0.0
+        for view in trial(session, model, task, app_state, self._limits, fully=fully):
+            last_view = view
+            if self.n_unread(visitor) > MOST_UNREAD:
+                self._sessions.leave(visitor)
+            elif time.monotonic() - shown_at_s > _BETWEEN_S:
+                yield _view_updates(view)
+                shown_at_s = time.monotonic()
+        if last_view is not None:
+            yield _view_updates(last_view)
 
-    def _shelf_of(self, request: gr.Request) -> AppState:
-        """What is shown to whoever asks: not at this machine, they are strangers."""
+    def _app_state_for(self, request: gr.Request) -> AppState:
+        """The state for a visitor: one who is not at this machine is a stranger."""
         client = request.client.host if request.client else None
         local = request_gate.is_local({name.lower(): text for name, text in request.headers.items()}, client)
-        return self._shelf if local else replace(self._shelf, on_space=True)
+        return self._app_state if local else replace(self._app_state, on_space=True)
 
-    def _listen(self, task: str, by: str | None, public: bool) -> str:
-        folders, suite = self._judges(task), self._shelf.suite
-        first = next((model for model in folders if model.repo_id == by), None)
+    def _listen(self, task: str, judge_id: str | None, public: bool) -> str:
+        folders, suite = self._judge_cache(task), self._app_state.suite
+        judge = next((model for model in folders if model.repo_id == judge_id), None)
         note, examples = "", []
-        if first is not None:
+        if judge is not None:
             note = audio_page.why_silent(suite, task) or ""
             if not note or (suite.has_clips(task) and not public):
-                order = [first, *(model for model in folders if model != first)]
+                models = [judge, *(model for model in folders if model != judge)]
                 judges = []
-                for model in order:
+                for model in models:
                     with suppress(BadInput):  # columns that the board does not need cannot be read
                         judges.append((model, store.verdicts(folders[model])))
                 examples = listen.draw(suite, task, FAMILIES[0], judges, n=_SOUNDS)
-        return render.render("app_listen.html.j2", {"examples": examples, "model": by, "note": note})
+        return render.render("app_listen.html.j2", {"examples": examples, "model": judge_id, "note": note})
 
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:
         """The references and the best candidates, with the folders of their verdicts."""
-        ranking = self._shelf.board.current_of(task)
-        if ranking is None or task not in {known.name for known in self._shelf.suite.tasks}:
+        ranking = self._app_state.board.current_of(task)
+        if ranking is None or task not in {suite_task.name for suite_task in self._app_state.suite.tasks}:
             return {}
-        shown = {model for matrix in ranking.matrices for model in matrix.models}
-        rows = [row for row in ranking.all_rows if row.entry.model in shown]
+        matrix_models = {model for matrix in ranking.matrices for model in matrix.models}
+        rows = [row for row in ranking.all_rows if row.entry.model in matrix_models]
         return {row.entry.model: row.folder for row in rows if row.folder is not None}
 
 
-def _trying(desk: _Desk, tasks: list[str]) -> None:
+def _try_tab(handlers: _Handlers, tasks: list[str]) -> None:
     """The tab where a model is tried."""
-    where = desk.where
-    _ours(render.render("app_try.html.j2", {"where": where, "limits": desk.limits}))
+    model_hint = handlers.model_hint
+    _site_html(render.render("app_try.html.j2", {"where": model_hint, "limits": handlers.limits}))
     with gr.Row(equal_height=True):
         model = gr.Textbox(
-            label="Model", placeholder=where, max_lines=1, max_length=500, scale=3, min_width=260
+            label="Model", placeholder=model_hint, max_lines=1, max_length=500, scale=3, min_width=260
         )
         task = gr.Dropdown(tasks, value=tasks[0], label="Task", scale=1, min_width=180)
     with gr.Row():
         quick = gr.Button("Try it", variant="primary")
         fully = gr.Button("Evaluate fully")
         cancel = gr.Button("Cancel", variant="stop", interactive=False)
-    state = _ours(_state(""))
+    state = _site_html(_state(""))
     log = gr.Textbox(
         label="What the commands say", lines=6, max_lines=10, interactive=False, elem_classes="progress-lines"
     )
     package = gr.DownloadButton("Download the entry", visible=False)
-    result = _ours("")
+    result = _site_html("")
     buttons = [quick, fully, cancel]
-    shown = [state, log, result, package]
-    silent = {"show_progress": "hidden", "api_visibility": "private"}
-    turn = {"concurrency_limit": 1, "concurrency_id": "trial", **silent}
-    for button, run in ((quick, desk.quick), (fully, desk.fully)):
-        asked = button.click(desk.wait, None, [*shown, *buttons], queue=False, **silent)
-        asked.then(run, [model, task], shown, **turn).then(desk.rest, None, buttons, **silent)
-    model.submit(desk.wait, None, [*shown, *buttons], queue=False, **silent).then(
-        desk.quick, [model, task], shown, **turn
-    ).then(desk.rest, None, buttons, **silent)
-    cancel.click(desk.cancel, queue=False, **silent)
+    outputs = [state, log, result, package]
+    event_options = {"show_progress": "hidden", "api_visibility": "private"}
+    trial_options = {"concurrency_limit": 1, "concurrency_id": "trial", **event_options}
+    for button, run in ((quick, handlers.quick), (fully, handlers.fully)):
+        event = button.click(handlers.wait, None, [*outputs, *buttons], queue=False, **event_options)
+        event.then(run, [model, task], outputs, **trial_options).then(
+            handlers.rest, None, buttons, **event_options
+        )
+    model.submit(handlers.wait, None, [*outputs, *buttons], queue=False, **event_options).then(
+        handlers.quick, [model, task], outputs, **trial_options
+    ).then(handlers.rest, None, buttons, **event_options)
+    cancel.click(handlers.cancel, queue=False, **event_options)
 
 
-def _seen(view: View) -> list[Any]:
+def _view_updates(view: View) -> list[Any]:
     """A view as the page shows it: state, lines, result, download."""
     context = {
         "error": view.error,
@@ -323,7 +334,7 @@ def _state(words: str) -> str:
     return render.render("app_state.html.j2", {"words": words})
 
 
-def _ours(text: str) -> Any:
+def _site_html(text: str) -> Any:
     """A piece of the site's markup in its own style."""
     return gr.HTML(text, elem_classes=theme.CLASS, apply_default_css=False)
 
@@ -340,14 +351,14 @@ def _free_port(host: str) -> int:
 
 def _unread(page: Any, visitor: str) -> int:
     """Messages that wait for a visitor in gradio's queue."""
-    waiting = page._queue.pending_messages_per_session
-    return waiting[visitor].qsize() if visitor in waiting else 0
+    messages = page._queue.pending_messages_per_session
+    return messages[visitor].qsize() if visitor in messages else 0
 
 
 def _theme() -> Any:
     """The site's colours and fonts; none of these is fetched."""
     light, dark = theme.palette(dark=False), theme.palette(dark=True)
-    of = {
+    site_colours = {
         "body_background_fill": "paper",
         "background_fill_primary": "paper",
         "background_fill_secondary": "panel",
@@ -374,8 +385,10 @@ def _theme() -> Any:
         "checkbox_background_color_selected": "accent",
         "checkbox_border_color_selected": "accent",
     }
-    colours = {name: light[colour] for name, colour in of.items()}
-    colours |= {f"{name}_dark": dark[colour] for name, colour in of.items() if name != "color_accent"}
+    colours = {name: light[colour] for name, colour in site_colours.items()}
+    colours |= {
+        f"{name}_dark": dark[colour] for name, colour in site_colours.items() if name != "color_accent"
+    }
     base = gr.themes.Base(
         primary_hue="blue",
         neutral_hue="slate",

@@ -1,6 +1,6 @@
-"""What a visitor asks of the app, as commands of `goodenough`, and what these answered.
+"""A visitor's request as commands of `goodenough`, and the answers of these.
 
-The app never opens a model: it gives commands as lists of words, which no shell reads, and reads their JSON.
+The app never loads a model: it runs commands given as lists of words, without a shell, and reads their JSON.
 
 Conventions: what a visitor typed becomes at most one word, the last one, behind `--`: it is a Hub id of plain
 letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
@@ -36,7 +36,7 @@ _COMMAND = (sys.executable, "-P", "-m", "harness")
 """`goodenough` of this very installation; -P: nothing is imported from the folder it works in."""
 
 _ROOT = Path(__file__).parents[2]
-"""Where this code lies."""
+"""Folder of this code."""
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY", re.IGNORECASE)
 
@@ -77,7 +77,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ProvisionalRank:
-    """Where a lift would stand among the rows of a ranking, by comparing intervals: provisional."""
+    """The provisional rank of a lift among the rows of a ranking, by comparing intervals."""
 
     place: int
     """By the lift alone, from 1."""
@@ -87,7 +87,7 @@ class ProvisionalRank:
     """Ahead of those alone whose intervals lie below its own."""
     n: int
     """Rows it is compared with, and itself."""
-    there: Row | None
+    same_model: Row | None
     """The row of the same weights, which is left out of the comparison."""
 
 
@@ -103,81 +103,92 @@ def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRe
     Raises:
         BadInput: it is no such name; the line says what is expected.
     """
-    # Of whatever type: a client that is no browser can send anything.
-    name, known = str(model or "").strip(), tuple(tasks)
-    if task not in known:
-        raise BadInput(f"no such task here; choose one of {', '.join(known)}")
+    # Of any type: a client that is no browser can send anything.
+    name, task_names = str(model or "").strip(), tuple(tasks)
+    if task not in task_names:
+        raise BadInput(f"no such task here; choose one of {', '.join(task_names)}")
     expected = "a Hub id, as in org/name" + (", or an existing folder" if folders else "")
     if not name:
         raise BadInput(f"no model named; expected {expected}")
     if folders and name.isprintable() and (folder := _folder(name)):
         return TryRequest(folder, task, is_folder=True)
     if not _HUB_ID.fullmatch(name) or "--" in name or ".." in name:
-        shown = ascii(name if len(name) <= 60 else f"{name[:60]}...")
-        raise BadInput(f"no model {shown}; expected {expected}")
+        quoted_name = ascii(name if len(name) <= 60 else f"{name[:60]}...")
+        raise BadInput(f"no model {quoted_name}; expected {expected}")
     return TryRequest(name, task, is_folder=False)
 
 
-def check(asked: TryRequest, signals: str | None) -> list[str]:
-    """The command that sees whether a model can be evaluated.
+def check(request: TryRequest, signals: str | None) -> list[str]:
+    """The command that checks whether a model can be evaluated.
 
     Args:
-        asked: what about.
+        request: model and task.
         signals: source of the suite; None for the embedded one.
     """
     # `check` knows the built-in tasks; of another one, the evaluation says whether its labels fit.
-    task = ["--task", asked.task] if asked.task in TASKS else []
-    return [*_COMMAND, "check", "--json", *task, *_signals(signals), "--", asked.model]
+    task_options = ["--task", request.task] if request.task in TASKS else []
+    return [*_COMMAND, "check", "--json", *task_options, *_signals(signals), "--", request.model]
 
 
-def evaluate(asked: TryRequest, signals: str | None, out: Path, until_width: float | None) -> list[str]:
+def evaluate(request: TryRequest, signals: str | None, out: Path, until_width: float | None) -> list[str]:
     """The command that evaluates it.
 
     Args:
-        asked: what.
+        request: what.
         signals: as of `check`.
-        out: folder of the results; what was answered there is not asked again.
+        out: folder of the results; answers in it are reused.
         until_width: stop when the lift is known to plus or minus this; None: to the end.
     """
-    width = [] if until_width is None else ["--until-width", f"{until_width:g}"]
-    words = ["evaluate", "--json", "--task", asked.task, *_signals(signals), *width, "--out", str(out)]
-    return [*_COMMAND, *words, "--", asked.model]
+    width_options = [] if until_width is None else ["--until-width", f"{until_width:g}"]
+    options = [
+        "evaluate",
+        "--json",
+        "--task",
+        request.task,
+        *_signals(signals),
+        *width_options,
+        "--out",
+        str(out),
+    ]
+    return [*_COMMAND, *options, "--", request.model]
 
 
 def at_home(
-    asked: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
+    request: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
 ) -> list[str]:
-    """The same as a user would type it, and then what submits it.
+    """The commands as a user would type them, and the one that submits the entry.
 
     Args:
-        asked: what.
+        request: what.
         signals: as of `check`.
         submissions: where entries are sent on the Hub; None: into a clone.
         revision: commit of a Hub model, where it is known.
     """
-    pinned = ["--revision", revision] if revision and not asked.is_folder else []
-    words = ["--task", asked.task, *_signals(signals)]
-    to = ["--to", submissions] if submissions else ["--into", "submissions/"]
+    revision_options = ["--revision", revision] if revision and not request.is_folder else []
+    options = ["--task", request.task, *_signals(signals)]
+    destination = ["--to", submissions] if submissions else ["--into", "submissions/"]
     return [
-        shlex.join(["goodenough", "check", asked.model, *pinned, *words]),
-        shlex.join(["goodenough", "evaluate", asked.model, *pinned, *words, "--out", "results"]),
-        shlex.join(["goodenough", "submit", "results/", *to]),
+        shlex.join(["goodenough", "check", request.model, *revision_options, *options]),
+        shlex.join(
+            ["goodenough", "evaluate", request.model, *revision_options, *options, "--out", "results"]
+        ),
+        shlex.join(["goodenough", "submit", "results/", *destination]),
     ]
 
 
-def environment(around: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
+def environment(environ: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
     """The variables of a command: lines of progress, no telemetry, and on a Space none of its secrets.
 
-    A visitor's model is found as a stranger finds it: with the login of the Space, they could read what only
-    its owner may. On one's own machine the own login is what is wanted.
+    A visitor's model is fetched without login: with that of the Space, a visitor could read what only its
+    owner may. On one's own machine the own login is used.
     """
-    kept = {k: v for k, v in around.items() if not (on_space and _SECRET.search(k))}
-    kept |= {"GOODENOUGH_PROGRESS": "lines", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
+    variables = {name: value for name, value in environ.items() if not (on_space and _SECRET.search(name))}
+    variables |= {"GOODENOUGH_PROGRESS": "lines", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
     if Path(sysconfig.get_path("purelib")) != _ROOT:  # a checkout: its commands are those of this code
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH"))))
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), variables.get("PYTHONPATH"))))
     if on_space:
-        kept |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
-    return kept
+        variables |= {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+    return variables
 
 
 def findings_of(text: str) -> CheckResult:
@@ -212,7 +223,7 @@ def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
 
 
 def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
-    """Where it would stand; None where there is nothing to compare.
+    """The provisional rank of an entry; None where there is nothing to compare.
 
     A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking
     itself counts otherwise: all models on the same resampled clips, which tells more of them apart.
@@ -223,15 +234,17 @@ def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
     if (entry.signals.sha256, entry.protocol) != (ranking.signals.sha256, PROTOCOL):
         return None
     weights = entry.model.weights_sha256
-    there = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
-    others = [row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights]
-    known = [o for o in others if o is not None and o.value is not None]
+    own_row = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
+    other_lifts = [
+        row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights
+    ]
+    lifts = [other for other in other_lifts if other is not None and other.value is not None]
     return ProvisionalRank(
-        place=1 + sum(o.value > lift.value for o in known if o.value is not None),
-        best=1 + sum(_end(o.low, o) > lift.high for o in known),
-        worst=1 + sum(_end(o.high, o) >= lift.low for o in known),
-        n=1 + len(known),
-        there=there,
+        place=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
+        best=1 + sum(_end(other.low, other) > lift.high for other in lifts),
+        worst=1 + sum(_end(other.high, other) >= lift.low for other in lifts),
+        n=1 + len(lifts),
+        same_model=own_row,
     )
 
 

@@ -1,13 +1,13 @@
-"""Which requests the app answers at all: what stands before gradio.
+"""Which requests the app answers: the filter before gradio.
 
 gradio answers far more routes than the page needs: files of the machine by their paths, other servers by
-proxy, uploads, functions of components. Only the routes of ROUTES are let through, and what is let through is
-bounded: the size of a body, the time it may take to arrive, the requests that are open at a time.
+proxy, uploads, functions of components. Only requests to ROUTES are passed on, and these are bounded: the
+size of a body, the time it may take to arrive, the requests that are open at a time.
 
 Conventions: a server on this machine alone (not `public`) answers under the names of this machine only, so
-that a page of the web that gives itself such an address is refused; and a request that came through a proxy
-is one of a stranger. A browser says in `Origin` which page a request comes from: one of another page is
-refused everywhere.
+that another web page cannot use it by DNS rebinding; and a request that came through a proxy is treated as
+from a stranger. A browser says in `Origin` which page a request comes from: one of another page is always
+refused.
 
 Public: ROUTES, Gate, is_local.
 """
@@ -33,7 +33,7 @@ ROUTES: Mapping[str, str] = {
     ),
     "POST": rf"{_API}/(queue/join|run/predict|cancel|reset)/?",
 }
-"""Paths that are answered, by method; HEAD is as GET. Beside these, packages of a room."""
+"""Paths that are answered, by method; HEAD is as GET. Besides these, packages of a session."""
 
 MOST_BODY_BYTES = 65_536
 """Of a request: what a visitor types, and no file."""
@@ -45,7 +45,7 @@ MOST_OPEN = 400
 """Requests that are answered at a time; every page that is open keeps one or two."""
 
 _PROXIES = ("via", "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "x-cluster-client-ip")
-_HERE = ("localhost", "127.0.0.1", "::1")
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def is_local(headers: Mapping[str, str], client: str | None) -> bool:
@@ -55,23 +55,27 @@ def is_local(headers: Mapping[str, str], client: str | None) -> bool:
         headers: of the request, with lower-case names.
         client: address that it came from, if known.
     """
-    passed_on = [name for name in headers if name in _PROXIES or name.startswith(("x-forwarded-", "cf-"))]
-    return not passed_on and client in ("127.0.0.1", "::1") and _name(headers.get("host", "")) in _HERE
+    proxy_headers = [name for name in headers if name in _PROXIES or name.startswith(("x-forwarded-", "cf-"))]
+    return (
+        not proxy_headers
+        and client in ("127.0.0.1", "::1")
+        and _name(headers.get("host", "")) in _LOCAL_HOSTS
+    )
 
 
 class Gate:
-    """ASGI middleware that answers what is not let through, and adds headers to every answer."""
+    """ASGI middleware that refuses all other requests, and adds headers to every answer."""
 
-    def __init__(self, app: Any, rooms: Path, headers: Mapping[str, str], *, public: bool) -> None:
-        """Stand before an app.
+    def __init__(self, app: Any, sessions_root: Path, headers: Mapping[str, str], *, public: bool) -> None:
+        """Wrap an app.
 
         Args:
-            app: what answers the rest.
-            rooms: folder of the rooms, of which packages are handed out.
+            app: answers the requests that are passed on.
+            sessions_root: folder of the sessions, whose packages are served.
             headers: of every answer.
             public: the server is reached under any name.
         """
-        self._app, self._rooms, self._public = app, rooms, public
+        self._app, self._sessions_root, self._public = app, sessions_root, public
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._open = 0
 
@@ -84,12 +88,12 @@ class Gate:
             await send({"type": "websocket.close"})
             return
 
-        began = False
+        has_begun = False
 
         async def answer(message: Any) -> None:
-            nonlocal began
+            nonlocal has_begun
             if message["type"] == "http.response.start":
-                began = True
+                has_begun = True
                 message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
@@ -101,61 +105,61 @@ class Gate:
         try:
             if scope["method"] == "POST":
                 try:
-                    receive = await asyncio.wait_for(_whole(receive), MOST_BODY_S)
+                    receive = await asyncio.wait_for(_buffer_body(receive), MOST_BODY_S)
                 except TimeoutError:
                     return await _refuse(answer, 408, f"expected the whole request within {MOST_BODY_S:g} s")
                 except ValueError:
                     return await _refuse(answer, 413, f"expected at most {MOST_BODY_BYTES} bytes")
             await self._app(scope, receive, answer)
-        except Exception as error:  # gradio has no answer to what no page of its own sends
+        except Exception as error:  # gradio cannot answer requests that its own page never sends
             _LOG.warning("%s %s: %s: %.200r", scope["method"], scope["path"], type(error).__name__, error)
-            if not began:
+            if not has_begun:
                 await _refuse(answer, 400, "this is no request of the page")
         finally:
             self._open -= 1
 
     def _refusal(self, scope: Any) -> tuple[int, str] | None:
-        """Status and line of what is not let through."""
+        """Status and line for a request that is refused; None for one that is passed on."""
         headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in scope["headers"]}
         host, method = headers.get("host", ""), scope["method"]
-        if not self._public and _name(host) not in _HERE:
+        if not self._public and _name(host) not in _LOCAL_HOSTS:
             return 403, "this app answers on this machine alone; for others, start it with --public"
-        names = {host, *(name.strip() for name in headers.get("x-forwarded-host", "").split(","))}
+        hosts = {host, *(name.strip() for name in headers.get("x-forwarded-host", "").split(","))}
         origin = headers.get("origin")
-        page = re.fullmatch(r"https?://([^/@]+)", origin or "")
-        if origin is not None and (page is None or page[1] not in names):
+        match = re.fullmatch(r"https?://([^/@]+)", origin or "")
+        if origin is not None and (match is None or match[1] not in hosts):
             return 403, "a request of another page is not answered"
         path = scope["path"]
         if path.startswith(_API) and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return 403, "a request of another page is not answered"
-        allowed = ROUTES.get("GET" if method == "HEAD" else method, "")
-        if allowed and re.fullmatch(allowed, path) and ".." not in unquote(path).split("/"):
+        pattern = ROUTES.get("GET" if method == "HEAD" else method, "")
+        if pattern and re.fullmatch(pattern, path) and ".." not in unquote(path).split("/"):
             return None
         if method in ("GET", "HEAD") and self._is_package(path):
             return None
         return 404, "there is nothing here"
 
     def _is_package(self, path: str) -> bool:
-        """Whether a path is that of a package, which its visitor has been told."""
-        package = rf"{_API}/file={re.escape(str(self._rooms))}/room-\w+/[\w.@-]+\.zip"
+        """Whether a path is that of a package, whose path only its visitor knows."""
+        package = rf"{_API}/file={re.escape(str(self._sessions_root))}/room-\w+/[\w.@-]+\.zip"
         return re.fullmatch(package, path) is not None
 
 
-async def _whole(receive: Any) -> Any:
-    """A request's body at once, and then as before.
+async def _buffer_body(receive: Any) -> Any:
+    """Read the whole body of a request; returns a `receive` that gives it at once.
 
     Raises:
         ValueError: it is too large.
     """
-    body, more = b"", True
-    while more:
+    body, has_more = b"", True
+    while has_more:
         message = await receive()
         if message["type"] != "http.request":
             break
         body += message.get("body", b"")
         if len(body) > MOST_BODY_BYTES:
             raise ValueError
-        more = message.get("more_body", False)
+        has_more = message.get("more_body", False)
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Any:

@@ -1,14 +1,14 @@
-"""Commands that the app runs for its visitors: one process group each, with limits and an end.
+"""Commands that the app runs for its visitors: one process group each, with limits.
 
     <temporary root>/            removed when the app ends
-        <room>/                  of one visitor; removed when the page is closed, or after an idle hour
+        room-<random>/           of one visitor; removed when the page is closed, or after an idle hour
             results/             `--out` of every command
-            answer.json          stdout of the running one
-            hub/, home/, tmp/    what a command for a stranger may write beside; removed at the next trial
+            answer.json          stdout of the running command
+            hub/, home/, tmp/    other files of a command for a stranger; removed at the next trial
 
-Conventions: a command has a group of its own, so that whatever it started ends with it. It reads nothing,
-its stdout is kept in a file, its stderr comes line by line. A line is plain text of bounded length. However
-many visitors a client pretends to be, there are MOST_ROOMS rooms at most, and nothing of them is older than
+Conventions: a command has a process group of its own, so that whatever it starts ends with it. It reads
+nothing, its stdout goes to a file, its stderr is read line by line. A line is plain text of bounded length.
+However many visitors a client pretends to be, there are at most MOST_SESSIONS sessions, none older than
 MOST_S.
 
 Public: Subprocess, Session, SessionStore.
@@ -37,28 +37,28 @@ from leaderboard.app.usage import Allowance
 End = Literal["done", "cancelled", "late", "memory", "disk"]
 
 GRACE_S = 3.0
-"""Between the friendly signal and the other one."""
+"""Between SIGTERM and SIGKILL."""
 
 TICK_S = 0.5
-"""Between two looks at the clock while a command says nothing."""
+"""Longest wait for a line of a command, before the time is checked."""
 
 IDLE_S = 3600.0
-"""After which a room that nobody uses is removed."""
+"""After which an idle session is removed."""
 
 MOST_S = 6 * 3600.0
-"""After which a room is removed even where it is used, unless a command runs in it."""
+"""After which a session is removed even where it is used, unless a command runs in it."""
 
-MOST_ROOMS = 32
-"""Rooms at a time; the one that was used longest ago goes first."""
+MOST_SESSIONS = 32
+"""Sessions at a time; the one that was used longest ago is removed first."""
 
-WORK = ("hub", "home", "tmp")
-"""Folders of a room that are of no use after a trial."""
+TRIAL_FOLDERS = ("hub", "home", "tmp")
+"""Folders of a session that are not needed after a trial."""
 
 _SWEEP_S = 60.0
-"""Between two looks for rooms that have to go."""
+"""Between two searches for expired sessions."""
 _LOOK_S = 0.2
-"""Between two looks at what a command takes."""
-_MOST_CANCELLED = 1000
+"""Between two checks of the memory and disk of a command."""
+_MOST_CANCELLATIONS = 1000
 _MOST_LINES = 1000
 _LONGEST_READ = 10_000
 _LONGEST = 300
@@ -67,7 +67,7 @@ _MOST_BYTES = 64_000_000
 
 
 class Subprocess:
-    """A command at work."""
+    """A running command."""
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Subprocess:
 
         Args:
             command: its words; no shell reads them.
-            folder: where it works.
+            folder: its working directory.
             environment: all of its variables.
             seconds: after which it is ended.
             allowance: memory and disk beyond which it is ended.
         """
         self._folder, self._allowance = folder, allowance
         self._answer = folder / "answer.json"
-        self._until = time.monotonic() + seconds
+        self._deadline = time.monotonic() + seconds
         self._lock = threading.Lock()
         self.end: End = "done"
         """How it ended; `done` also where it failed by itself."""
@@ -110,12 +110,12 @@ class Subprocess:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def lines(self) -> Iterator[str | None]:
-        """What it says on stderr, until it has ended; None where half a second passed without a word."""
-        spoken: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
-        threading.Thread(target=self._listen, args=(spoken,), daemon=True).start()
+        """Its lines on stderr, until it has ended; None where half a second passed without one."""
+        line_queue: queue.Queue[str | None] = queue.Queue(_MOST_LINES)
+        threading.Thread(target=self._listen, args=(line_queue,), daemon=True).start()
         while True:
             try:
-                line = spoken.get(timeout=TICK_S)
+                line = line_queue.get(timeout=TICK_S)
             except queue.Empty:
                 if self._has_ended():
                     break
@@ -135,8 +135,8 @@ class Subprocess:
             if not self._has_ended():
                 self.end = end
             self._signal(signal.SIGTERM)
-            until = time.monotonic() + GRACE_S
-            while not self._has_ended() and time.monotonic() < until:
+            deadline = time.monotonic() + GRACE_S
+            while not self._has_ended() and time.monotonic() < deadline:
                 time.sleep(0.02)
             self._finish()
 
@@ -150,38 +150,38 @@ class Subprocess:
             return ""
 
     def _watch(self) -> None:
-        """End it where it takes too much of anything, whether or not anybody reads what it says."""
+        """End it where it exceeds a limit, whether or not anybody reads its lines."""
         while self.code is None and not self._has_ended():
-            if time.monotonic() > self._until:
+            if time.monotonic() > self._deadline:
                 self.stop("late")
             elif (end := usage.excess(self._process.pid, self._folder, self._allowance)) is not None:
                 self.stop(end)
             time.sleep(_LOOK_S)
 
-    def _listen(self, spoken: queue.Queue[str | None]) -> None:
+    def _listen(self, line_queue: queue.Queue[str | None]) -> None:
         if self._process.stderr is not None:
             with contextlib.suppress(ValueError, OSError):  # closed while it was read
                 while line := self._process.stderr.readline(_LONGEST_READ):
-                    self._pass_on(line, spoken)
-        self._pass_on(None, spoken)
+                    self._pass_on(line, line_queue)
+        self._pass_on(None, line_queue)
 
-    def _pass_on(self, line: str | None, spoken: queue.Queue[str | None]) -> None:
-        """Wait while nobody reads, so that a command that says much waits too; not when it has ended."""
+    def _pass_on(self, line: str | None, line_queue: queue.Queue[str | None]) -> None:
+        """Queue a line; wait while the queue is full, so that the command waits too; stop at its end."""
         while True:
             with contextlib.suppress(queue.Full):
-                return spoken.put(line, timeout=TICK_S)
+                return line_queue.put(line, timeout=TICK_S)
             if self.code is not None:
                 return None
 
     def _reap(self) -> None:
-        while not self._has_ended():  # it closed stderr and goes on
+        while not self._has_ended():  # it closed stderr and still runs
             time.sleep(0.02)
         with self._lock:
             if self.code is None:
                 self._finish()
 
     def _finish(self) -> None:
-        # Before it is waited for: as long as it was not, nobody else can have its number.
+        # Before `wait`: until then no other process can have its id.
         self._signal(signal.SIGKILL)
         self.code = self._process.wait()
         if self._process.stderr is not None:
@@ -192,10 +192,10 @@ class Subprocess:
         if self._process.returncode is not None:
             return True
         try:
-            found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            status = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:  # another thread has just waited for it
             return True
-        return found is not None
+        return status is not None
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -203,43 +203,43 @@ class Subprocess:
 
 
 class Session:
-    """What the app keeps for one visitor."""
+    """The files and the running command of one visitor."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         """Its files."""
-        self.wanted = False
+        self.is_active = False
         """Whether a run was asked for and not cancelled since."""
-        self.errand: Subprocess | None = None
+        self.process: Subprocess | None = None
         """The command that is running for it."""
-        self.used = self.begun = time.monotonic()
-        """When it was last asked for, and first."""
+        self.last_use = self.start = time.monotonic()
+        """When it was last used, and when it began."""
 
     @property
     def out(self) -> Path:
-        """Where results go."""
+        """Folder of its results."""
         return self.folder / "results"
 
     @property
     def is_busy(self) -> bool:
         """A run was asked for and has not ended."""
-        return self.wanted or (self.errand is not None and self.errand.code is None)
+        return self.is_active or (self.process is not None and self.process.code is None)
 
     @property
-    def is_left(self) -> bool:
-        """Nothing runs, and nobody came for an hour, or it is old."""
+    def is_expired(self) -> bool:
+        """Nothing runs, and it was idle for an hour, or it is old."""
         now = time.monotonic()
-        return not self.is_busy and (now - self.used > IDLE_S or now - self.begun > MOST_S)
+        return not self.is_busy and (now - self.last_use > IDLE_S or now - self.start > MOST_S)
 
     def cancel(self) -> None:
-        """End what runs, and what would run next."""
-        self.wanted = False
-        if self.errand is not None:
-            self.errand.stop()
+        """End what runs, and whatever would run next."""
+        self.is_active = False
+        if self.process is not None:
+            self.process.stop()
 
-    def obey(self) -> None:
-        """End what was cancelled while it was being started."""
-        if not self.wanted:
+    def stop_if_cancelled(self) -> None:
+        """End a command that was cancelled while it was being started."""
+        if not self.is_active:
             self.cancel()
 
     def run(
@@ -249,18 +249,18 @@ class Session:
         seconds: float,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
     ) -> Iterator[str | None]:
-        """Run a command here; its lines as of `Subprocess.lines`. It stays as `errand`."""
-        self.errand = Subprocess(command, self.folder, environment, seconds, allowance)
+        """Run a command here; its lines as of `Subprocess.lines`. It stays as `process`."""
+        self.process = Subprocess(command, self.folder, environment, seconds, allowance)
         try:
-            yield from self.errand.lines()
-        finally:  # whoever was listening may have gone
-            self.errand.stop()
-            self.used = time.monotonic()
-            if self.errand.end == "disk":
+            yield from self.process.lines()
+        finally:  # the reader may have gone
+            self.process.stop()
+            self.last_use = time.monotonic()
+            if self.process.end == "disk":
                 self.empty()
 
     def empty(self, names: Sequence[str] | None = None) -> None:
-        """Remove some of what lies in it, or everything."""
+        """Remove some of its files, or all."""
         for path in [*self.folder.iterdir()] if names is None else [self.folder / name for name in names]:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -269,91 +269,91 @@ class Session:
 
 
 class SessionStore:
-    """The rooms of all visitors, below one temporary folder."""
+    """The sessions of all visitors, below one temporary folder."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Begin without any.
+        """Start without any session.
 
         Args:
             root: an empty folder that is ours; a new temporary one if not given.
         """
         self.root = root or Path(tempfile.mkdtemp(prefix="goodenough-app-")).resolve()
         self._lock = threading.Lock()
-        self._rooms: OrderedDict[str, Session] = OrderedDict()
-        self._cancelled: OrderedDict[str, None] = OrderedDict()
-        self._closed = threading.Event()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._cancellations: OrderedDict[str, None] = OrderedDict()
+        self._close_event = threading.Event()
         threading.Thread(target=self._keep_sweeping, daemon=True).start()
 
     def ask(self, visitor: str) -> None:
-        """A visitor asks for a run, which has to wait: what was cancelled before is not meant."""
+        """A visitor asks for a run, which has to wait: an earlier cancellation no longer counts."""
         with self._lock:
-            self._cancelled.pop(visitor, None)
+            self._cancellations.pop(visitor, None)
 
     def enter(self, visitor: str) -> Session:
-        """The room of a visitor whose turn has come; `wanted` there unless it was cancelled meanwhile.
+        """The session of a visitor whose turn has come; `is_active` unless it was cancelled meanwhile.
 
-        What other trials left to be used again goes: there is one copy of one model at a time.
+        Downloads of other trials are removed: there is one copy of one model at a time.
         """
-        room = self.of(visitor)
+        session = self.of(visitor)
         with self._lock:
-            room.wanted = visitor not in self._cancelled
-            self._cancelled.pop(visitor, None)
-            for other in self._rooms.values():
-                if other is not room and not other.is_busy:
-                    other.empty(WORK)
-        return room
+            session.is_active = visitor not in self._cancellations
+            self._cancellations.pop(visitor, None)
+            for other in self._sessions.values():
+                if other is not session and not other.is_busy:
+                    other.empty(TRIAL_FOLDERS)
+        return session
 
     def of(self, visitor: str) -> Session:
-        """The room of a visitor, which is made when there is none, in the place of another where it must."""
+        """The session of a visitor, made when there is none; idle ones are removed to make room for it."""
         self.sweep()
         with self._lock:
-            if visitor not in self._rooms:
-                idle = [name for name, room in self._rooms.items() if not room.is_busy]
-                for name in idle[: max(0, len(self._rooms) - MOST_ROOMS + 1)]:
-                    self._clear(self._rooms.pop(name))
-                self._rooms[visitor] = Session(Path(tempfile.mkdtemp(prefix="room-", dir=self.root)))
-            room = self._rooms[visitor]
-            self._rooms.move_to_end(visitor)
-            room.used = time.monotonic()
-            return room
+            if visitor not in self._sessions:
+                idle = [name for name, session in self._sessions.items() if not session.is_busy]
+                for name in idle[: max(0, len(self._sessions) - MOST_SESSIONS + 1)]:
+                    self._clear(self._sessions.pop(name))
+                self._sessions[visitor] = Session(Path(tempfile.mkdtemp(prefix="room-", dir=self.root)))
+            session = self._sessions[visitor]
+            self._sessions.move_to_end(visitor)
+            session.last_use = time.monotonic()
+            return session
 
     def sweep(self) -> None:
-        """Remove the rooms that nobody uses and those that are old."""
+        """Remove expired sessions."""
         with self._lock:
-            for name in [name for name, room in self._rooms.items() if room.is_left]:
-                self._clear(self._rooms.pop(name))
+            for name in [name for name, session in self._sessions.items() if session.is_expired]:
+                self._clear(self._sessions.pop(name))
 
     def cancel(self, visitor: str) -> None:
-        """End what runs for a visitor, if anything does, and what waits for its turn."""
+        """End what runs for a visitor, if anything does, and the trial that waits for its turn."""
         with self._lock:
-            room = self._rooms.get(visitor)
-            self._cancelled[visitor] = None
-            while len(self._cancelled) > _MOST_CANCELLED:
-                self._cancelled.popitem(last=False)
-        if room is not None:
-            room.cancel()
+            session = self._sessions.get(visitor)
+            self._cancellations[visitor] = None
+            while len(self._cancellations) > _MOST_CANCELLATIONS:
+                self._cancellations.popitem(last=False)
+        if session is not None:
+            session.cancel()
 
     def leave(self, visitor: str) -> None:
-        """The visitor has gone: what runs is ended and the room removed."""
+        """The visitor has gone: end what runs and remove the session."""
         self.cancel(visitor)
         with self._lock:
-            room = self._rooms.pop(visitor, None)
-        if room is not None:
-            self._clear(room)
+            session = self._sessions.pop(visitor, None)
+        if session is not None:
+            self._clear(session)
 
     def close(self) -> None:
         """End everything and remove the root."""
-        self._closed.set()
+        self._close_event.set()
         with self._lock:
-            rooms, self._rooms = [*self._rooms.values()], OrderedDict()
-        for room in rooms:
-            self._clear(room)
+            sessions, self._sessions = [*self._sessions.values()], OrderedDict()
+        for session in sessions:
+            self._clear(session)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _keep_sweeping(self) -> None:
-        while not self._closed.wait(_SWEEP_S):
+        while not self._close_event.wait(_SWEEP_S):
             self.sweep()
 
-    def _clear(self, room: Session) -> None:
-        room.cancel()
-        shutil.rmtree(room.folder, ignore_errors=True)
+    def _clear(self, session: Session) -> None:
+        session.cancel()
+        shutil.rmtree(session.folder, ignore_errors=True)

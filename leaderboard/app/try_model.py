@@ -1,8 +1,8 @@
-"""A model is tried: checked, evaluated until its lift is known well enough or to the end, and compared.
+"""The trial of a model: checked, evaluated until its lift is known well enough or to the end, and compared.
 
-What the app shows of it is a `View`; one follows the other while commands run.
+The app shows it as a sequence of `View`s while commands run.
 
-Public: Limits, AppState, View, trial, packed.
+Public: Limits, AppState, View, trial, zip_entry.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.hub import download_limit
 from harness.schemas import Entry
-from leaderboard.app import commands as asking
+from leaderboard.app import commands
 from leaderboard.app.commands import CheckResult, ProvisionalRank, TryRequest
-from leaderboard.app.sessions import WORK, Session, Subprocess
+from leaderboard.app.sessions import TRIAL_FOLDERS, Session, Subprocess
 from leaderboard.app.usage import GIB, Allowance
 from leaderboard.board.types import Board
 
-_OURS = "goodenough: "
-"""What the one line of the command line begins with."""
+_ERROR_PREFIX = "goodenough: "
+"""Prefix of error lines of the command line."""
 
-_PLACES = ("_HOME", "_CACHE", "_PATH", "_DIR")
-"""How the variables end that say where the client of the Hub writes."""
+_FOLDER_SUFFIXES = ("_HOME", "_CACHE", "_PATH", "_DIR")
+"""Suffixes of the variables that say where the client of the Hub writes."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class AppState:
-    """What the app shows and asks: everything but the visitor."""
+    """What all visitors of the app share."""
 
     board: Board
-    """What stands on the leaderboard."""
+    """The leaderboard."""
     suite: Suite
     """The current signals."""
     submissions_name: str | None
     """Where entries are sent on the Hub; None: into a clone."""
     on_space: bool
-    """It runs for strangers, as on a Space: no folders of this machine, no login of its owner."""
+    """It is open to strangers, as on a Space: no folders of this machine, no login of its owner."""
     cache: Path | None = None
-    """Folder of what this program can make again, which commands may use whoever gave them."""
+    """The cache of this program, which commands of all visitors may use."""
 
     @property
     def signals(self) -> str | None:
@@ -80,12 +80,12 @@ class AppState:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a trial as it stands."""
+    """The current state of a trial, as it is shown."""
 
     status: str
     """In a few words."""
     lines: tuple[str, ...] = ()
-    """What the commands said last."""
+    """The last lines of the commands."""
     error: str | None = None
     """Why it ended, in one line; None where nothing went wrong."""
     answer: CheckResult | None = None
@@ -93,7 +93,7 @@ class View:
     entry: Entry | None = None
     """What the evaluation found."""
     standing: ProvisionalRank | None = None
-    """Where that would stand."""
+    """Its provisional rank."""
     commands: tuple[str, ...] = ()
     """The same at home."""
     package: Path | None = None
@@ -101,33 +101,33 @@ class View:
 
 
 def trial(
-    room: Session, model: str, task: str, shelf: AppState, limits: Limits, *, fully: bool
+    session: Session, model: str, task: str, app_state: AppState, limits: Limits, *, fully: bool
 ) -> Iterator[View]:
     """Check and evaluate a model; every view replaces the one before, the last says how it ended.
 
     Args:
-        room: of the visitor; `wanted` there must be set, and ends it when it no longer is.
+        session: of the visitor; its `is_active` must be set, and the trial ends when it no longer is.
         model: as typed.
         task: as chosen.
-        shelf: what it is compared with.
+        app_state: what it is compared with.
         limits: of this app.
         fully: to the end, for an entry; else until the lift is known to `limits.width`.
     """
     view = View("")
     try:
-        tasks = [known.name for known in shelf.suite.tasks]
-        asked = asking.read(model, task, tasks, folders=not shelf.on_space)
-        for view in _steps(room, asked, shelf, limits, fully=fully):
+        tasks = [suite_task.name for suite_task in app_state.suite.tasks]
+        request = commands.read(model, task, tasks, folders=not app_state.on_space)
+        for view in _steps(session, request, app_state, limits, fully=fully):
             yield view
     except BadInput as error:
         yield replace(view, status="Ended", error=" ".join(str(error).split()))
     finally:
-        room.wanted = False
+        session.is_active = False
 
 
-def packed(entry: Entry, folder: Path, place: Path) -> Path:
+def zip_entry(entry: Entry, folder: Path, target_folder: Path) -> Path:
     """The two files of an entry as a zip, at the path they have among the submissions."""
-    path = place / f"{entry.path.replace('/', '-')}.zip"
+    path = target_folder / f"{entry.path.replace('/', '-')}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in (store.ENTRY, store.VERDICTS):
             archive.write(folder / name, f"{entry.path}/{name}")
@@ -135,84 +135,90 @@ def packed(entry: Entry, folder: Path, place: Path) -> Path:
 
 
 def _steps(
-    room: Session, asked: TryRequest, shelf: AppState, limits: Limits, *, fully: bool
+    session: Session, request: TryRequest, app_state: AppState, limits: Limits, *, fully: bool
 ) -> Iterator[View]:
-    said: deque[str] = deque(maxlen=80)
-    home = tuple(asking.at_home(asked, shelf.signals, shelf.submissions_name))
-    view = View("Checking", commands=home)
-    command = asking.check(asked, shelf.signals)
-    errand = yield from _ran(room, command, limits.check_s, shelf, limits, view, said)
+    output: deque[str] = deque(maxlen=80)
+    home_commands = tuple(commands.at_home(request, app_state.signals, app_state.submissions_name))
+    view = View("Checking", commands=home_commands)
+    command = commands.check(request, app_state.signals)
+    process = yield from _run(session, command, limits.check_s, app_state, limits, view, output)
     # A check that ran and did not pass has an answer, too, and exit code 1.
-    answer = asking.findings_of(errand.answer) if errand.code in (0, 1) and errand.answer.strip() else None
-    view = replace(view, lines=tuple(said), answer=answer)
+    answer = (
+        commands.findings_of(process.answer) if process.code in (0, 1) and process.answer.strip() else None
+    )
+    view = replace(view, lines=tuple(output), answer=answer)
     if answer is None or not answer.passed:
-        why = (
+        reason = (
             "it does not pass the check"
             if answer is not None
-            else _reason(errand, said, limits.check_s, limits)
+            else _reason(process, output, limits.check_s, limits)
         )
-        yield replace(view, status="Ended", error=why)
+        yield replace(view, status="Ended", error=reason)
         return
     status, seconds, width = "Evaluating until the lift is known", limits.quick_s, limits.width
     if fully:
         status, seconds = "Evaluating fully", limits.full_s
     view = replace(view, status=status)
-    command = asking.evaluate(asked, shelf.signals, room.out, None if fully else width)
-    errand = yield from _ran(room, command, seconds, shelf, limits, view, said)
-    view = replace(view, lines=tuple(said))
-    if not errand.answer.strip() or errand.end != "done":
-        yield replace(view, status="Ended", error=_reason(errand, said, seconds, limits))
+    command = commands.evaluate(request, app_state.signals, session.out, None if fully else width)
+    process = yield from _run(session, command, seconds, app_state, limits, view, output)
+    view = replace(view, lines=tuple(output))
+    if not process.answer.strip() or process.end != "done":
+        yield replace(view, status="Ended", error=_reason(process, output, seconds, limits))
         return
-    entry, folder = asking.entry_of(errand.answer, room.out)
+    entry, folder = commands.entry_of(process.answer, session.out)
     yield replace(
         view,
         status="Done",
-        error=_reason(errand, said, seconds, limits) if errand.code else None,
+        error=_reason(process, output, seconds, limits) if process.code else None,
         entry=entry,
-        standing=asking.standing(entry, shelf.board.current_of(entry.task)),
+        standing=commands.standing(entry, app_state.board.current_of(entry.task)),
         commands=tuple(
-            asking.at_home(asked, shelf.signals, shelf.submissions_name, revision=entry.model.revision)
+            commands.at_home(
+                request, app_state.signals, app_state.submissions_name, revision=entry.model.revision
+            )
         ),
-        package=packed(entry, folder, room.folder) if entry.complete and not errand.code else None,
+        package=zip_entry(entry, folder, session.folder) if entry.complete and not process.code else None,
     )
 
 
-def _ran(
-    room: Session,
+def _run(
+    session: Session,
     command: list[str],
     seconds: float,
-    shelf: AppState,
+    app_state: AppState,
     limits: Limits,
     view: View,
-    said: deque[str],
+    output: deque[str],
 ) -> Generator[View, None, Subprocess]:
-    """Run a command to its end, with a view for every line and tick; returns its errand."""
-    if not room.wanted:
+    """Run a command to its end, with a view for every line and tick; returns its process."""
+    if not session.is_active:
         raise BadInput("cancelled")
-    said.append(f"$ {_shown(command)}")
-    started = time.monotonic()
-    variables = _environment(room, shelf, limits)
-    for line in room.run(command, variables, seconds, limits.allowance):
-        room.obey()
+    output.append(f"$ {_command_text(command)}")
+    start = time.monotonic()
+    variables = _environment(session, app_state, limits)
+    for line in session.run(command, variables, seconds, limits.allowance):
+        session.stop_if_cancelled()
         if line is not None:
-            said.append(line)
-        yield replace(view, status=f"{view.status}, {time.monotonic() - started:.0f} s", lines=tuple(said))
-    errand = room.errand
-    if errand is None or errand.end == "cancelled" or not room.wanted:
+            output.append(line)
+        yield replace(view, status=f"{view.status}, {time.monotonic() - start:.0f} s", lines=tuple(output))
+    process = session.process
+    if process is None or process.end == "cancelled" or not session.is_active:
         raise BadInput("cancelled")
-    return errand
+    return process
 
 
-def _environment(room: Session, shelf: AppState, limits: Limits) -> Mapping[str, str]:
-    variables = asking.environment(os.environ, on_space=shelf.on_space)
+def _environment(session: Session, app_state: AppState, limits: Limits) -> Mapping[str, str]:
+    variables = commands.environment(os.environ, on_space=app_state.on_space)
     variables[download_limit.VARIABLE] = str(limits.allowance.download_bytes)
-    if not shelf.on_space:
+    if not app_state.on_space:
         return variables
-    # What is written for a stranger, downloads above all, is counted, and goes when they go.
-    hub, home, temporary = (room.folder / name for name in WORK)
+    # Files written for a stranger, above all downloads, are counted, and removed with the session.
+    hub, home, temporary = (session.folder / name for name in TRIAL_FOLDERS)
     for folder in (hub, home, temporary):
         folder.mkdir(exist_ok=True)
-    for name in [name for name in variables if name.startswith(("HF_", "XDG_")) and name.endswith(_PLACES)]:
+    for name in [
+        name for name in variables if name.startswith(("HF_", "XDG_")) and name.endswith(_FOLDER_SUFFIXES)
+    ]:
         del variables[name]
     variables |= {
         "HF_HUB_CACHE": str(hub),
@@ -221,34 +227,34 @@ def _environment(room: Session, shelf: AppState, limits: Limits) -> Mapping[str,
         "PYTHONUSERBASE": site.getuserbase(),
         "TMPDIR": str(temporary),
     }
-    if shelf.cache is not None:
-        variables["GOODENOUGH_CACHE"] = str(shelf.cache)
-    if shelf.suite.is_remote:  # the signals are there already
-        there = shelf.suite.root.parent.parent
-        (hub / there.name).unlink(missing_ok=True)
-        (hub / there.name).symlink_to(there, target_is_directory=True)
+    if app_state.cache is not None:
+        variables["GOODENOUGH_CACHE"] = str(app_state.cache)
+    if app_state.suite.is_remote:  # the signals are there already
+        repo_folder = app_state.suite.root.parent.parent
+        (hub / repo_folder.name).unlink(missing_ok=True)
+        (hub / repo_folder.name).symlink_to(repo_folder, target_is_directory=True)
     return variables
 
 
-def _reason(errand: Subprocess, said: deque[str], seconds: float, limits: Limits) -> str:
+def _reason(process: Subprocess, output: deque[str], seconds: float, limits: Limits) -> str:
     """Why there is no answer: the command's own line where it left one."""
     allowance = limits.allowance
-    if errand.end == "late":
+    if process.end == "late":
         return f"ended after {seconds:.0f} s, the limit of this page; at home there is none"
-    if errand.end == "memory":
-        most = f"{allowance.memory_bytes / GIB:.3g} GiB"
-        return f"ended as it took more than {most} of memory, the limit of this page; at home there is none"
-    if errand.end == "disk":
-        most = f"{allowance.disk_bytes / GIB:.3g} GiB"
-        return f"ended as it wrote more than {most}, the limit of this page; at home there is none"
-    ours = [line.removeprefix(_OURS) for line in said if line.startswith(_OURS)]
-    if ours:
-        return ours[-1]
-    if errand.code is not None and errand.code < 0:
-        return f"the command was ended by signal {-errand.code}: this machine may have too little memory"
-    return f"the command ended with exit code {errand.code} and without a word"
+    if process.end == "memory":
+        limit = f"{allowance.memory_bytes / GIB:.3g} GiB"
+        return f"ended as it took more than {limit} of memory, the limit of this page; at home there is none"
+    if process.end == "disk":
+        limit = f"{allowance.disk_bytes / GIB:.3g} GiB"
+        return f"ended as it wrote more than {limit}, the limit of this page; at home there is none"
+    error_lines = [line.removeprefix(_ERROR_PREFIX) for line in output if line.startswith(_ERROR_PREFIX)]
+    if error_lines:
+        return error_lines[-1]
+    if process.code is not None and process.code < 0:
+        return f"the command was ended by signal {-process.code}: this machine may have too little memory"
+    return f"the command ended with exit code {process.code} and without a word"
 
 
-def _shown(command: list[str]) -> str:
+def _command_text(command: list[str]) -> str:
     """A command as a user would type it."""
     return " ".join(["goodenough", *command[4:]])

@@ -1,9 +1,9 @@
-"""What a command of the app takes of the machine: memory and disk, and the limits that the kernel keeps.
+"""Memory and disk that a command of the app uses, and the limits that the kernel enforces.
 
-Conventions: memory is what lies in RAM, of a command and of all that it started, looked at several times a
-second. The kernel keeps a wider limit on the memory that a process may ask for, since torch asks for about
+Conventions: memory is RAM of a command and of all that it started, measured several times a second. The
+kernel enforces a wider limit on the memory that a process may ask for, since torch asks for about
 2.5 GB more than it ever touches (measured: 2.8 to 3.6 GB asked for, 0.8 to 1.0 GB touched). Where there is no
-/proc, as on macOS, time and disk alone are bounded.
+/proc, as on macOS, only time and disk are bounded.
 
 Public: Allowance, restrict, excess, size_of.
 """
@@ -33,7 +33,7 @@ class Allowance:
     disk_bytes: int = 8 * GIB
     """Everything in the folder of a visitor."""
     download_bytes: int = 4 * GIB
-    """Files of a model, by what the Hub says of their sizes; no file that is written may be larger."""
+    """Files of a model, by their sizes on the Hub; no file that is written may be larger."""
 
 
 def restrict(pid: int, allowance: Allowance, seconds: float) -> None:
@@ -46,17 +46,17 @@ def restrict(pid: int, allowance: Allowance, seconds: float) -> None:
     """
     if not hasattr(resource, "prlimit"):
         return
-    most = {
+    limits = {
         resource.RLIMIT_DATA: allowance.memory_bytes + _UNTOUCHED,
         resource.RLIMIT_CPU: int(seconds + 1) * (os.cpu_count() or 1),
         resource.RLIMIT_FSIZE: allowance.download_bytes,
         resource.RLIMIT_CORE: 0,
     }
-    for kind, n in most.items():
+    for kind, limit in limits.items():
         with contextlib.suppress(ProcessLookupError):  # it has ended already
             _, hard = resource.prlimit(pid, kind)
-            n = n if hard == resource.RLIM_INFINITY else min(n, hard)
-            resource.prlimit(pid, kind, (n, n))
+            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            resource.prlimit(pid, kind, (limit, limit))
 
 
 def excess(session: int, folder: Path, allowance: Allowance) -> Literal["memory", "disk"] | None:
@@ -69,15 +69,15 @@ def excess(session: int, folder: Path, allowance: Allowance) -> Literal["memory"
 def size_of(folder: Path) -> int:
     """Bytes on the disk of everything below a folder; links are not followed."""
     total = 0
-    for here, folders, files in os.walk(folder, followlinks=False):
+    for parent, folders, files in os.walk(folder, followlinks=False):
         for name in (*folders, *files):
             with contextlib.suppress(OSError):  # it is being removed
-                total += os.lstat(os.path.join(here, name)).st_blocks * 512
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
     return total
 
 
 def _resident(session: int) -> int:
-    """Bytes in RAM of all processes of a session; 0 where nobody says."""
+    """Bytes in RAM of all processes of a session; 0 where there is no /proc."""
     total = 0
     for name in os.listdir("/proc") if Path("/proc/self/stat").exists() else ():
         if name.isdigit():

@@ -1,7 +1,7 @@
-"""What happened last on a board: which models were evaluated, asked again, invalidated, declined, and when.
+"""The latest events of a board: which models were evaluated, verified, invalidated or declined, and when.
 
 Conventions: dates are those that entries and notices state, never the clock's, so that the same entries give
-the same page; that none lies ahead is checked when an entry is submitted (`validate`).
+the same page; `validate` refuses an entry whose date lies in the future.
 
 Public: Event, events, newest.
 """
@@ -36,31 +36,31 @@ class Event:
 
 
 def events(rankings: Iterable[Ranking], n: int) -> list[Event]:
-    """The newest ones, the newest first.
+    """The newest events, the newest first.
 
     Args:
-        rankings: where to look.
+        rankings: whose events.
         n: how many at most.
     """
-    found = (event for ranking in rankings for event in _events(ranking))
-    return heapq.nlargest(n, found, key=lambda event: (event.date, event.task, event.name, event.what))
+    all_events = (event for ranking in rankings for event in _events(ranking))
+    return heapq.nlargest(n, all_events, key=lambda event: (event.date, event.task, event.name, event.what))
 
 
 def newest(rankings: Iterable[Ranking]) -> str | None:
-    """The date of the last one; None where nothing happened."""
+    """The date of the latest event; None where there is none."""
     return max((event.date for ranking in rankings for event in _events(ranking)), default=None)
 
 
 def _events(ranking: Ranking) -> Iterator[Event]:
     for row in ranking.all_rows:
-        for date, what in _dated(row):
+        for date, what in _dated_changes(row):
             if date is not None and _DATE.fullmatch(date):
                 yield Event(date, what, ranking.task, row.name, row.entry.model)
-    for one in ranking.declined:
-        if _DATE.fullmatch(one.date):
-            yield Event(one.date, "declined", ranking.task, one.repo_id, None)
+    for decline in ranking.declined:
+        if _DATE.fullmatch(decline.date):
+            yield Event(decline.date, "declined", ranking.task, decline.repo_id, None)
 
 
-def _dated(row: Row) -> Iterator[tuple[str | None, str]]:
+def _dated_changes(row: Row) -> Iterator[tuple[str | None, str]]:
     yield row.entry.run.created[:10], "evaluated"
     yield row.status.date, row.status.name

@@ -1,7 +1,7 @@
-"""Anchor rows of a board: what its numbers are read against, and never ranked (definitions: Anchor rows).
+"""Anchor rows of a board: for comparison, never ranked (definitions: Anchor rows).
 
-They are made of what came with the suite: the verdicts of its references, and entries of models that serve as
-anchors alone, which are checked as those of the references are and left out where something is wrong.
+They come from the suite: from the verdicts of its references, and from entries of trivial models, which are
+checked as those of the references are and left out where something is wrong.
 
 Public: Anchor, build, as_json.
 """
@@ -23,12 +23,12 @@ from harness.types import PROTOCOL, Estimate
 
 @dataclass(frozen=True)
 class Anchor:
-    """One row that is no entry of the board."""
+    """One row that is not an entry of the board."""
 
     name: str
     """What it is called."""
     meaning: str
-    """What it is and what it is there for, in sentences."""
+    """What it is and what it is for, in sentences."""
     score: FamilyScore
     """Its rates, headline family."""
     accuracy: Estimate | None
@@ -40,7 +40,7 @@ _CONSENSUS = (
     " the others, near copies left out. What it gains is what likeness to this panel buys."
 )
 
-_STORED = MappingProxyType(
+_TRIVIAL_MODELS = MappingProxyType(
     {
         "random-weights": (
             "random weights",
@@ -57,46 +57,52 @@ _STORED = MappingProxyType(
 
 
 def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...]:
-    """The anchors of a task: `consensus`, the best single reference, then those that the suite brings.
+    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite.
 
     Args:
         suite: what models are evaluated on now.
         task: a task of it.
-        folders: sound entries of its references on this task, as the suite stands.
+        folders: valid entries of its references on this task of the current suite.
     """
     folders = sorted(folders)
     entries = [store.read(folder) for folder in folders]
-    found = []
-    answers = [(entry, store.verdicts(folder)) for entry, folder in zip(entries, folders, strict=True)]
-    if (mean := consensus(answers, suite.task(task))) is not None:
-        found.append(Anchor("consensus", _CONSENSUS, mean.score, mean.accuracy))
-    if (best := best_reference(entries)) is not None:
-        meaning = f"The reference of the highest lift, {best.model.repo_id}, judged by the others' signals."
-        found += _of_entry("best single reference", meaning, best)
-    for folder_name, (name, meaning) in _STORED.items():
-        for entry in _stored(suite, task, folder_name)[:1]:
-            found += _of_entry(name, meaning, entry)
-    return tuple(found)
+    anchors = []
+    entry_verdicts = [(entry, store.verdicts(folder)) for entry, folder in zip(entries, folders, strict=True)]
+    if (consensus_scores := consensus(entry_verdicts, suite.task(task))) is not None:
+        anchors.append(Anchor("consensus", _CONSENSUS, consensus_scores.score, consensus_scores.accuracy))
+    if (best_entry := best_reference(entries)) is not None:
+        meaning = (
+            f"The reference of the highest lift, {best_entry.model.repo_id}, judged by the others' signals."
+        )
+        anchors += _of_entry("best single reference", meaning, best_entry)
+    for folder_name, (name, meaning) in _TRIVIAL_MODELS.items():
+        for entry in _valid_entries(suite, task, folder_name)[:1]:
+            anchors += _of_entry(name, meaning, entry)
+    return tuple(anchors)
 
 
 def _of_entry(name: str, meaning: str, entry: Entry) -> list[Anchor]:
-    card = entry.scorecard
-    return [] if card.headline is None else [Anchor(name, meaning, card.headline, card.whole.accuracy)]
+    scorecard = entry.scorecard
+    return (
+        []
+        if scorecard.headline is None
+        else [Anchor(name, meaning, scorecard.headline, scorecard.whole.accuracy)]
+    )
 
 
-def _stored(suite: Suite, task: str, name: str) -> list[Entry]:
-    """Valid entries of an anchor on a task of the suite as it stands."""
+def _valid_entries(suite: Suite, task: str, name: str) -> list[Entry]:
+    """Valid entries of an anchor on a task of the current suite."""
     key = (suite.ref(task).sha256, PROTOCOL)
-    sound = []
+    entries = []
     for folder in suite.anchors(name):
-        if folder.name != f"{task}@{key[0][:8]}":  # of another task, or of signals that were
+        if folder.name != f"{task}@{key[0][:8]}":  # of another task, or of earlier signals
             continue
         if validate.validate_entry(folder, suite.tasks, strict_files=False):
             continue
         entry = store.read(folder)
         if (entry.signals.sha256, entry.protocol) == key:
-            sound += [] if suite_check.check_against_suite(folder, suite) else [entry]
-    return sound
+            entries += [] if suite_check.check_against_suite(folder, suite) else [entry]
+    return entries
 
 
 def as_json(anchor: Anchor) -> dict[str, Any]:

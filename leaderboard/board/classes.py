@@ -1,6 +1,6 @@
-"""Which classes of signals are told of, where entries may state any.
+"""Which classes of signals are shown, since entries may name any.
 
-Public: MOST, common.
+Public: MAX_CLASSES, common.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-MOST = 60
-"""Classes of a task that are told of."""
+MAX_CLASSES = 60
+"""Classes of a task that are shown."""
 
 
-def common(stated: Iterable[str]) -> list[str]:
-    """Those that most entries state, by name: what a stranger made up pushes none of them out.
+def common(labels: Iterable[str]) -> list[str]:
+    """The classes that most entries name, sorted: classes made up in one entry push none of them out.
 
     Args:
-        stated: the classes of each entry, one after the other.
+        labels: the classes of all entries, repeated as often as entries name them.
     """
-    counts = Counter(stated)
-    return sorted(sorted(counts, key=lambda label: (-counts[label], label))[:MOST])
+    counts = Counter(labels)
+    return sorted(sorted(counts, key=lambda label: (-counts[label], label))[:MAX_CLASSES])

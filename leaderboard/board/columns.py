@@ -1,4 +1,4 @@
-"""What stands on the leaderboard: one column after the other, what it means and where it is read.
+"""The columns of the leaderboard: what each means and where its values are read.
 
 Public: Column, COLUMNS, BOARD, RATES, WHOLE.
 """
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: what it says and where it is read."""
+    """One column of the leaderboard."""
 
     key: str
     """Name in data; for a rate the field of `Rates` or `WholeClipScore`."""
     header: str
-    """What stands on top."""
+    """Its heading."""
     meaning: str
     """What the number means, in full sentences (definitions)."""
     read: Callable[[Row], Value]
-    """From a row of the board."""
+    """Its value in a row of the board."""
     kind: Kind
-    """How it is written."""
+    """How its values are formatted."""
     higher_is_better: bool | None
     """None where neither end is better."""
 
@@ -53,10 +53,10 @@ def _whole(key: str) -> Callable[[Row], Value]:
 
 
 def _trained_on(row: Row) -> str | None:
-    stated = row.entry.facts.trained_on
+    datasets = row.entry.facts.trained_on
     if row.overlap:
         return f"overlap: {', '.join(row.overlap)}"
-    return ", ".join(stated) if stated else None
+    return ", ".join(datasets) if datasets else None
 
 
 def _speed(row: Row) -> int | None:

@@ -1,7 +1,7 @@
 """Whether a model was trained on the corpora of the suite, as far as its card says.
 
-Conventions: datasets are the same when the last parts of their ids are, but for case and punctuation: copies
-on the Hub are many. A card is its author's word: no overlap stated is not no overlap.
+Conventions: two datasets are the same when the last parts of their ids are equal, but for case and
+punctuation: the Hub has many copies. A card is its author's word: no overlap stated is not no overlap.
 
 Public: corpora, overlap.
 """
@@ -15,19 +15,19 @@ from harness.dataset.suites import Suite
 
 
 def corpora(suite: Suite, task: str) -> frozenset[str]:
-    """Where the clips of a task come from, by what `overlap` compares."""
-    return frozenset(_bare(reference.corpus.name) for reference in suite.references(task))
+    """The corpora of a task, by the names that `overlap` compares."""
+    return frozenset(_normalise(reference.corpus.name) for reference in suite.references(task))
 
 
-def overlap(trained_on: Iterable[str] | None, found: Collection[str]) -> tuple[str, ...]:
-    """Of the datasets a model was trained on, those among the corpora.
+def overlap(trained_on: Iterable[str] | None, corpus_names: Collection[str]) -> tuple[str, ...]:
+    """The datasets a model was trained on that are among the corpora.
 
     Args:
         trained_on: as the model card names them.
-        found: the corpora, of `corpora`.
+        corpus_names: the corpora, of `corpora`.
     """
-    return tuple(name for name in trained_on or () if _bare(name) in found)
+    return tuple(name for name in trained_on or () if _normalise(name) in corpus_names)
 
 
-def _bare(name: str) -> str:
+def _normalise(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.split("/")[-1].lower())

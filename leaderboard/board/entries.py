@@ -1,10 +1,10 @@
-"""Entries on disk to entries that may stand on a board: found, checked, each model once.
+"""Finds the entries on disk that may be on a board: checked, each model once.
 
-Conventions: who builds a board says in which entries there is a problem (`validity`). A submission with one
-is left out; of what lies below a suite, `<root>/verdicts/`, it is set apart with the reason, if it can be
-read. Nothing that an entry says of itself, its date for one, decides which signals are current.
+Conventions: the caller says which entries have a problem (`validity`). A submission with one is left out; an
+entry of the suite itself, below `<root>/verdicts/`, is shown unranked with the reason, if it can be read.
+Nothing that an entry says of itself, its date for one, decides which signals are current.
 
-Public: Key, Problems, NONE, BoardEntry, find, unfetched, references_of, current.
+Public: Key, Problems, NO_PROBLEMS, BoardEntry, find, unfetched, references_of, current.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
 
 Problems = Mapping[Path, str]
-"""The first problem of an entry, by its folder (`validity.look`); of one that may stand there is none."""
+"""The first problem of an entry, by its folder (`validity.look`); valid entries are not in it."""
 
-NONE: Problems = MappingProxyType({})
-"""All entries are believed."""
+NO_PROBLEMS: Problems = MappingProxyType({})
+"""All entries are valid."""
 
 
 @dataclass(frozen=True)
 class BoardEntry:
-    """An entry and where it lies."""
+    """An entry and its folder."""
 
     entry: Entry
     """Without the cells of its scorecard."""
     folder: Path
     """Holds it and its verdicts."""
-    read: LoadedEntry = field(repr=False, compare=False)
+    data: LoadedEntry = field(repr=False, compare=False)
     """Everything that was read of it."""
-    apart: str | None = None
-    """Why it stands in no ranking and no heat map, whatever its scorecard says; None where it may."""
+    exclusion_reason: str | None = None
+    """Why it is in no ranking and no heat map, whatever its scorecard says; None where it may be."""
 
     @property
     def key(self) -> Key:
@@ -59,8 +59,8 @@ def find(
     submissions: Path,
     suite: Suite | None,
     progress: Progress = quiet,
-    problems: Problems = NONE,
-    left_out: list[str] | None = None,
+    problems: Problems = NO_PROBLEMS,
+    messages: list[str] | None = None,
 ) -> list[BoardEntry]:
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
@@ -70,9 +70,9 @@ def find(
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now, with the entries of its references, if at hand.
-        progress: told of what is read.
+        progress: called for every batch that is read.
         problems: what is wrong with entries.
-        left_out: is given a line for each submission with a problem, and for each entry that cannot be read.
+        messages: is given a line for each submission with a problem, and for each entry that cannot be read.
 
     Raises:
         BadInput: no such folder, or there are entries, and none of them was fetched, or none can be read, or
@@ -83,69 +83,84 @@ def find(
             f"no folder at {submissions}; expected one of entries, "
             "<org>__<model>/<revision>/<task>@<signals>; name it with --submissions DIR"
         )
-    brought = [] if suite is None else suite.verdicts()
-    for line in filter(None, map(store.unfetched, brought)):
+    suite_folders = [] if suite is None else suite.verdicts()
+    for line in filter(None, map(store.unfetched, suite_folders)):
         raise BadInput(line)
-    came = [folder for folder in brought if folder not in problems or _can_be_read(folder)]
-    everywhere = store.find(submissions)
-    fetched = [folder for folder in everywhere if store.unfetched(folder) is None]
-    folders = [folder for folder in fetched if folder not in problems]
-    if everywhere and not fetched:
-        raise BadInput(f"{store.unfetched(everywhere[0])}; no entry in {submissions} was fetched")
-    everything = [*came, *folders]
-    lines, own = [] if left_out is None else left_out, {*came}
-    unreadable = [folder for folder in brought if folder not in own]
-    refused = [*unreadable, *(folder for folder in fetched if folder in problems)]
-    lines += [f"left out: {folder}: {problems[folder]}" for folder in refused]
-    loaded, unread = [], []
-    for folder, read in zip(everything, loading.read_all(everything, progress), strict=True):
-        if isinstance(read, BadInput):
-            unread.append(f"left out: {read}")
+    readable_folders = [folder for folder in suite_folders if folder not in problems or _is_readable(folder)]
+    submission_folders = store.find(submissions)
+    present_folders = [folder for folder in submission_folders if store.unfetched(folder) is None]
+    valid_folders = [folder for folder in present_folders if folder not in problems]
+    if submission_folders and not present_folders:
+        raise BadInput(f"{store.unfetched(submission_folders[0])}; no entry in {submissions} was fetched")
+    all_folders = [*readable_folders, *valid_folders]
+    lines, own_folders = [] if messages is None else messages, {*readable_folders}
+    unreadable_folders = [folder for folder in suite_folders if folder not in own_folders]
+    problem_folders = [*unreadable_folders, *(folder for folder in present_folders if folder in problems)]
+    lines += [f"left out: {folder}: {problems[folder]}" for folder in problem_folders]
+    board_entries, errors = [], []
+    for folder, data in zip(all_folders, loading.read_all(all_folders, progress), strict=True):
+        if isinstance(data, BadInput):
+            errors.append(f"left out: {data}")
             continue
-        one = BoardEntry(read.entry, folder, read)
-        if suite is not None and folder in own:
-            one = replace(one, apart=_apart(one, suite, problems))
-        if one.apart is None and (problem := _unrankable(one)):
-            unread.append(f"left out: {problem}")
+        board_entry = BoardEntry(data.entry, folder, data)
+        if suite is not None and folder in own_folders:
+            board_entry = replace(
+                board_entry, exclusion_reason=_exclusion_reason(board_entry, suite, problems)
+            )
+        if board_entry.exclusion_reason is None and (problem := _rank_problem(board_entry)):
+            errors.append(f"left out: {problem}")
         else:
-            loaded.append(one)
-    if unread and not loaded:
-        raise BadInput(unread[0].removeprefix("left out: "))
-    lines += unread
-    taken = {name for one in loaded if one.folder in own for name in _names(one)}
-    standing = [one for one in loaded if one.folder in own or taken.isdisjoint(_names(one))]
-    return sorted(standing, key=lambda one: one.entry.path)
+            board_entries.append(board_entry)
+    if errors and not board_entries:
+        raise BadInput(errors[0].removeprefix("left out: "))
+    lines += errors
+    own_identities = {
+        identity
+        for board_entry in board_entries
+        if board_entry.folder in own_folders
+        for identity in _identities(board_entry)
+    }
+    distinct_entries = [
+        board_entry
+        for board_entry in board_entries
+        if board_entry.folder in own_folders or own_identities.isdisjoint(_identities(board_entry))
+    ]
+    return sorted(distinct_entries, key=lambda board_entry: board_entry.entry.path)
 
 
-def _unrankable(found: BoardEntry) -> str | None:
+def _rank_problem(board_entry: BoardEntry) -> str | None:
     """Why an entry that calls itself ranked cannot be; None where it can, or does not."""
-    card = found.entry.scorecard
-    if card.ranked and (card.lift is None or card.lift.value is None):
+    scorecard = board_entry.entry.scorecard
+    if scorecard.ranked and (scorecard.lift is None or scorecard.lift.value is None):
         return (
-            f"the entry {found.entry.path} calls itself ranked but has no lift; "
+            f"the entry {board_entry.entry.path} calls itself ranked but has no lift; "
             "its scorecard does not follow from its verdicts: goodenough validate tells more"
         )
-    return found.read.problem
+    return board_entry.data.problem
 
 
 def unfetched(submissions: Path) -> list[str]:
-    """A line for each entry that `find` leaves out, and for each record beside one that tells nothing.
+    """A line for each entry that `find` leaves out, and for each record beside one that is not read.
 
-    git-lfs has not fetched them.
+    These are pointers that git-lfs has not fetched.
     """
     lines = []
     for folder in store.find(submissions):
         records = sorted(folder.parent.glob(f"{glob.escape(folder.name)}.*.json"))
-        some = (store.unfetched(folder), *map(pointer, records))
-        lines += [f"left out: {line}" for line in some if line]
+        messages = (store.unfetched(folder), *map(pointer, records))
+        lines += [f"left out: {line}" for line in messages if line]
     return lines
 
 
 def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
-    """The references' own evaluations on the suite as it stands: folder and entry, by path."""
+    """The references' own evaluations on the current suite: folder and entry, by path."""
     key = (suite.ref(task).sha256, PROTOCOL)
-    found = ((folder, store.read(folder)) for folder in suite.verdicts())
-    return [(f, e) for f, e in found if e.task == task and (e.signals.sha256, e.protocol) == key]
+    pairs = ((folder, store.read(folder)) for folder in suite.verdicts())
+    return [
+        (folder, entry)
+        for folder, entry in pairs
+        if entry.task == task and (entry.signals.sha256, entry.protocol) == key
+    ]
 
 
 def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:
@@ -159,50 +174,52 @@ def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str
         where there was nothing to decide.
     """
     counts = models_by_key(groups)
-    # An older protocol comes into question only where nothing else is.
-    newest = {key: n for key, n in counts.items() if key[1] == PROTOCOL} or counts
-    best, *others = sorted(newest, key=lambda k: (-newest[k], k))
+    # An older protocol counts only where there is no entry of the newest.
+    newest_counts = {key: n for key, n in counts.items() if key[1] == PROTOCOL} or counts
+    best_key, *other_keys = sorted(newest_counts, key=lambda key: (-newest_counts[key], key))
     if len(counts) == 1:
-        return best, ""
-    n, next_best = newest[best], newest[others[0]] if others else 0
-    told = "The signals of this task are not those of the suite at hand"
-    if n == next_best:
+        return best_key, ""
+    n_best, n_next = newest_counts[best_key], newest_counts[other_keys[0]] if other_keys else 0
+    reason = "The signals of this task are not those of the suite at hand"
+    if n_best == n_next:
         return (
             None,
-            f"{told}, and as many models answered one set of them as another: none is the current one.",
+            f"{reason}, and as many models answered one set of them as another: none is the current one.",
         )
     return (
-        best,
-        f"{told}; these were answered by most models under this protocol ({n}; the next: {next_best}).",
+        best_key,
+        f"{reason}; these were answered by most models under this protocol ({n_best}; the next: {n_next}).",
     )
 
 
 def models_by_key(groups: Mapping[Key, Sequence[BoardEntry]]) -> dict[Key, int]:
     """How many different models, by name, answered each."""
-    return {key: len({f.entry.model.repo_id for f in group}) for key, group in groups.items()}
+    return {
+        key: len({board_entry.entry.model.repo_id for board_entry in group}) for key, group in groups.items()
+    }
 
 
-def _names(found: BoardEntry) -> set[tuple[Key, str]]:
-    """What makes two entries those of one model on one task."""
-    entry = found.entry
-    return {(found.key, entry.path), (found.key, f"{entry.model.weights_sha256} {entry.task}")}
+def _identities(board_entry: BoardEntry) -> set[tuple[Key, str]]:
+    """Two entries that share one of these are of one model on one task."""
+    entry = board_entry.entry
+    return {(board_entry.key, entry.path), (board_entry.key, f"{entry.model.weights_sha256} {entry.task}")}
 
 
-def _can_be_read(folder: Path) -> bool:
+def _is_readable(folder: Path) -> bool:
     with suppress(BadInput):
         return bool(store.read(folder))
     return False
 
 
-def _apart(found: BoardEntry, suite: Suite, problems: Problems) -> str | None:
-    """Why an entry that came with the suite is set apart."""
-    entry = found.entry
-    if line := problems.get(found.folder):
+def _exclusion_reason(board_entry: BoardEntry, suite: Suite, problems: Problems) -> str | None:
+    """Why an entry that came with the suite is not ranked."""
+    entry = board_entry.entry
+    if line := problems.get(board_entry.folder):
         return f"The suite's own entry of it is not valid: {line}."
     if not suite.has_task(entry.task):
         return None
-    if found.key != (suite.ref(entry.task).sha256, PROTOCOL):
-        return None  # of signals that were: stale, as such submissions are
+    if board_entry.key != (suite.ref(entry.task).sha256, PROTOCOL):
+        return None  # of earlier signals: stale, as such submissions are
     weights = {reference.model.weights_sha256 for reference in suite.references(entry.task)}
     if entry.model.weights_sha256 not in weights:
         return "It lies among the suite's own entries and is of none of its references."

@@ -1,4 +1,4 @@
-"""The board as one table, through COLUMNS and nothing else.
+"""The board as one table, from COLUMNS alone.
 
 Conventions: a row per entry, the current ranking of a task first; shares are fractions; an estimate has four
 columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline family's transfer for each class
@@ -41,24 +41,28 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
         "signals_sha256",
         "current",
         "suite_note",
-        *(name for column in COLUMNS for name in _names(column)),
+        *(name for column in COLUMNS for name in _column_names(column)),
     ]
-    names += (name for label in _classes(rankings) for name in _four(_of_class(label)))
+    names += (name for label in _classes(rankings) for name in _estimate_names(_class_column(label)))
     return pd.DataFrame(rows, columns=names)
 
 
 def _classes(rankings: Sequence[Ranking]) -> list[str]:
     """The classes of all tasks, by name."""
-    stated: dict[str, list[str]] = {}
+    labels_by_task: dict[str, list[str]] = {}
     for ranking in rankings:
-        of_task = stated.setdefault(ranking.task, [])
-        of_task += (label for row in ranking.all_rows for label in _by_class(row))
-    return sorted({label for of_task in stated.values() for label in classes.common(of_task)})
+        labels = labels_by_task.setdefault(ranking.task, [])
+        labels += (label for row in ranking.all_rows for label in _by_class(row))
+    return sorted({label for labels in labels_by_task.values() for label in classes.common(labels)})
 
 
 def _by_class(row: Row) -> dict[str, Estimate]:
     headline = row.entry.scorecard.headline
-    return {} if headline is None else {escaping.neutral(k): value for k, value in headline.by_class.items()}
+    return (
+        {}
+        if headline is None
+        else {escaping.neutral(label): value for label, value in headline.by_class.items()}
+    )
 
 
 def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
@@ -70,18 +74,23 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
         "protocol": _bounded(ranking.protocol),
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
-    for one in ranking.declined:
-        said = {"model": one.repo_id, "revision": one.revision, "status": "declined", "date": one.date}
-        lines.append({**said, "status_note": f"Declined by {one.author}: {one.reason}", **key})
+    for decline in ranking.declined:
+        record = {
+            "model": decline.repo_id,
+            "revision": decline.revision,
+            "status": "declined",
+            "date": decline.date,
+        }
+        lines.append({**record, "status_note": f"Declined by {decline.author}: {decline.reason}", **key})
     return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
 
 
 def _anchor(anchor: Anchor) -> dict[str, Any]:
     line: dict[str, Any] = {"model": anchor.name, "role": "anchor", "status_note": anchor.meaning}
     for column in RATES:
-        line |= _parts(column.key, getattr(anchor.score.rates, column.key))
+        line |= _estimate_fields(column.key, getattr(anchor.score.rates, column.key))
     if anchor.accuracy is not None:
-        line |= _parts("accuracy", anchor.accuracy)
+        line |= _estimate_fields("accuracy", anchor.accuracy)
     return line
 
 
@@ -90,36 +99,36 @@ def _row(row: Row) -> dict[str, Any]:
     for column in COLUMNS:
         value = column.read(row)
         if isinstance(value, Estimate):
-            line |= _parts(column.key, value)
+            line |= _estimate_fields(column.key, value)
         else:
             line[column.key] = _bounded(value)
     for label, value in _by_class(row).items():
-        line |= _parts(_of_class(label), value)
+        line |= _estimate_fields(_class_column(label), value)
     return line
 
 
-def _parts(name: str, estimate: Estimate) -> dict[str, Any]:
+def _estimate_fields(name: str, estimate: Estimate) -> dict[str, Any]:
     parts = (estimate.value, estimate.low, estimate.high, min(estimate.n, 2**53))  # a float holds it, too
-    return dict(zip(_four(name), parts, strict=True))
+    return dict(zip(_estimate_names(name), parts, strict=True))
 
 
 def _bounded(value: Any) -> Any:
-    """A count that no column of integers could hold, which only a stranger makes up, is unknown."""
+    """The value, or None for a count that no column of integers could hold."""
     if isinstance(value, str):
         return escaping.neutral(value)
     return None if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
-def _names(column: Column) -> tuple[str, ...]:
+def _column_names(column: Column) -> tuple[str, ...]:
     if column.kind in ("rate", "difference"):
-        return _four(column.key)
+        return _estimate_names(column.key)
     return (column.key,)
 
 
-def _of_class(label: str) -> str:
-    # The bracket keeps a class that is called `low` apart from the end of an interval.
+def _class_column(label: str) -> str:
+    # The brackets distinguish a class called `low` from the end of an interval.
     return f"transfer[{label}]"
 
 
-def _four(name: str) -> tuple[str, ...]:
+def _estimate_names(name: str) -> tuple[str, ...]:
     return (name, f"{name}_low", f"{name}_high", f"{name}_n")

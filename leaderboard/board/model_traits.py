@@ -1,9 +1,9 @@
-"""What is known of a reference beyond its scorecard.
+"""Facts about a reference beyond its scorecard.
 
-Whether it is a flat-earther, where in the spectrum its signals lie, how it takes to signals that grow.
+Whether it is a flat-earther, where in the spectrum its signals lie, how often it accepts signals that grow.
 
-Conventions: counted as a study counts it, over the references of one task (`metrics.flat_earth`,
-`metrics.information`); the panel is those whose own entries stand on the board.
+Conventions: computed as in a study, over the references of one task (`metrics.flat_earth`,
+`metrics.information`); the panel is those whose own entries are on the board.
 
 Public: ReferenceProfile, Mark, of_task, evidence_key.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """What stands beside the name of a reference that the test of flat-earthers singles out."""
+    """The badge of a reference that the test of flat-earthers flags."""
 
     words: str
     """`flat-earther`, or `rejects sparse sound` where `matched` controls explain it."""
@@ -49,14 +49,14 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class ReferenceProfile:
-    """What is said of one reference."""
+    """The facts about one reference."""
 
     flagged: bool
-    """The test of flat-earthers singles it out, whether or not `matched` controls explain it."""
+    """The test of flat-earthers flags it, whether or not `matched` controls explain it."""
     verdict: str
     """`a flat-earther`, `rejects sparse sound`, `no flat-earther` or `not assessed`."""
     evidence: str
-    """Of what is meant by that, in a sentence with n, interval and p."""
+    """The evidence for that, in a sentence with n, interval and p."""
     mel: tuple[float, ...]
     """Distribution of the bins its signals keep, over mel bands."""
     others: tuple[float, ...]
@@ -74,77 +74,92 @@ class ReferenceProfile:
 
     @property
     def mark(self) -> Mark | None:
-        """What stands beside its name in a ranking; None where it is not flagged."""
+        """Its badge in a ranking; None where it is not flagged."""
         if not self.flagged:
             return None
         return Mark(self.verdict.removeprefix("a "), self.evidence)
 
 
 def evidence_key(suite: Suite, task: str) -> str:
-    """Of everything the traits and the sounds of a task follow from."""
+    """A hash of everything that the traits and the sounds of a task depend on."""
     digest = hashlib.sha256(suite.ref(task).sha256.encode())
     for _, entry in entries.references_of(suite, task):
         digest.update(f"{entry.model.weights_sha256} {entry.verdicts_sha256}\n".encode())
     return digest.hexdigest()
 
 
-def of_task(suite: Suite, task: str, standing: Collection[ModelRef]) -> dict[ModelRef, ReferenceProfile]:
-    """The traits of every reference whose own entry stands on the board.
+def of_task(
+    suite: Suite, task: str, models_on_board: Collection[ModelRef]
+) -> dict[ModelRef, ReferenceProfile]:
+    """The traits of every reference whose own entry is on the board.
 
     Args:
         suite: the signals, with the entries of the references.
         task: one of its tasks.
-        standing: models of the board whose entries may be believed.
+        models_on_board: models whose entries are in the heat map of the board.
     """
-    found = [(f, e) for f, e in entries.references_of(suite, task) if e.model in standing]
-    if not found:
+    pairs = [
+        (folder, entry)
+        for folder, entry in entries.references_of(suite, task)
+        if entry.model in models_on_board
+    ]
+    if not pairs:
         return {}
-    answered = [(entry, store.verdicts(folder)) for folder, entry in found]
-    models = [entry.model for entry, _ in answered]
+    entry_verdicts = [(entry, store.verdicts(folder)) for folder, entry in pairs]
+    models = [entry.model for entry, _ in entry_verdicts]
     names = short_names(models)
-    weights = {entry.model: resampled(frame, suite.task(task)) for entry, frame in answered}
-    assessed = _flat_earth(suite, task, answered)
+    weights = {entry.model: resampled(frame, suite.task(task)) for entry, frame in entry_verdicts}
+    assessments = _flat_earth(suite, task, entry_verdicts)
     uses = {model: _use(suite, task, model) for model in models}
-    curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in answered}
-    made = {}
+    curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in entry_verdicts}
+    profiles = {}
     for model in models:
-        mel, sizes, top = uses[model]
-        others = [uses[other][0] for other in models if other != model and uses[other][0].any()]
-        of_others = [[e.value or 0.0 for e in curves[o]] for o in models if o != model and curves[o]]
-        of = assessed.get(model)
-        made[model] = ReferenceProfile(
-            flagged=of is not None and of.flagged,
-            verdict="not assessed" if of is None else of.verdict,
-            evidence=f"{names[model]}: not assessed." if of is None else of.sentence(names[model]),
+        mel, sizes, top_hz = uses[model]
+        other_distributions = [uses[other][0] for other in models if other != model and uses[other][0].any()]
+        other_curves = [
+            [estimate.value or 0.0 for estimate in curves[other]]
+            for other in models
+            if other != model and curves[other]
+        ]
+        assessment = assessments.get(model)
+        profiles[model] = ReferenceProfile(
+            flagged=assessment is not None and assessment.flagged,
+            verdict="not assessed" if assessment is None else assessment.verdict,
+            evidence=f"{names[model]}: not assessed."
+            if assessment is None
+            else assessment.sentence(names[model]),
             mel=tuple(mel.tolist()),
-            others=tuple(np.mean(others, axis=0).tolist()) if others else (),
+            others=tuple(np.mean(other_distributions, axis=0).tolist()) if other_distributions else (),
             n_signals=len(sizes),
             size=median(sizes),
             curve=curves[model],
-            curve_of_others=tuple(np.mean(of_others, axis=0).tolist()) if of_others else (),
-            top_hz=top,
+            curve_of_others=tuple(np.mean(other_curves, axis=0).tolist()) if other_curves else (),
+            top_hz=top_hz,
         )
-    return made
+    return profiles
 
 
 def _flat_earth(
-    suite: Suite, task: str, answered: Sequence[tuple[Entry, pd.DataFrame]]
+    suite: Suite, task: str, entry_verdicts: Sequence[tuple[Entry, pd.DataFrame]]
 ) -> dict[ModelRef, flat_earth.FlatEarth]:
-    panel = [(entry.model, entry.label_map, frame) for entry, frame in answered]
-    near = {entry.model.repo_id: copies(entry.likeness) for entry, _ in answered}
+    panel = [(entry.model, entry.label_map, frame) for entry, frame in entry_verdicts]
+    copies_by_model = {entry.model.repo_id: copies(entry.likeness) for entry, _ in entry_verdicts}
     try:
-        judgements = build_acceptance(panel, suite.counts(task), FAMILIES[0], near)
+        acceptance = build_acceptance(panel, suite.counts(task), FAMILIES[0], copies_by_model)
     except ValueError:
-        return {}  # not all were asked the same
-    if not len(judgements.signal_ids):
+        return {}  # not all judged the same stimuli
+    if not len(acceptance.signal_ids):
         return {}
-    weights = clip_weights(len(judgements.clip_ids), (task,))
-    return {found.model: found for found in flat_earth.assess(judgements, weights, (task, FAMILIES[0]))}
+    weights = clip_weights(len(acceptance.clip_ids), (task,))
+    return {
+        assessment.model: assessment
+        for assessment in flat_earth.assess(acceptance, weights, (task, FAMILIES[0]))
+    }
 
 
 def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
     """Distribution over mel bands, kept share of each signal, highest frequency."""
-    mel, sizes, top = np.zeros(information.N_MEL), [], 0.0
+    mel, sizes, top_hz = np.zeros(information.N_MEL), [], 0.0
     path = suite.file(signals_path(task, model.slug))
     names = ("family", "degenerate", "mask", "n_samples", "sample_rate_hz")
     for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, names):
@@ -158,23 +173,27 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
         if mask.any():
             mel += information.mel_use([mask], row["n_samples"], row["sample_rate_hz"])
             sizes.append(float(mask.mean()))
-            top = max(top, row["sample_rate_hz"] / 2)
-    return mel / max(len(sizes), 1), sizes, top
+            top_hz = max(top_hz, row["sample_rate_hz"] / 2)
+    return mel / max(len(sizes), 1), sizes, top_hz
 
 
 def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Estimate, ...]:
     """Acceptance at each level, an unweighted mean over the other references; draws of a clip averaged."""
-    own = [c.reference.repo_id for s in entry.scorecard.families for c in s.cells if c.own]
-    asked = (frame["stimulus"] == "signal") & frame["level"].notna() & ~frame["reference"].isin(own)
-    rows = frame[asked & frame["expected"].isin(sorted(entry.label_map.covered))]
+    own_references = [
+        cell.reference.repo_id for score in entry.scorecard.families for cell in score.cells if cell.own
+    ]
+    is_growing_signal = (
+        (frame["stimulus"] == "signal") & frame["level"].notna() & ~frame["reference"].isin(own_references)
+    )
+    rows = frame[is_growing_signal & frame["expected"].isin(sorted(entry.label_map.covered))]
     if rows.empty:
         return ()
     keys = [rows["level"].astype(int), rows["clip_id"], rows["reference"]]
-    wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].mean().unstack()
-    levels = set(wide.index.get_level_values(0))
+    table = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].mean().unstack()
+    levels = set(table.index.get_level_values(0))
     if levels != set(range(N_LEVELS)):
         return ()
-    every = sorted(frame["clip_id"][frame["stimulus"] == "whole"])
+    clip_ids = sorted(frame["clip_id"][frame["stimulus"] == "whole"])
     return tuple(
-        clustered(wide.loc[level].reindex(every).to_numpy(float), weights) for level in range(N_LEVELS)
+        clustered(table.loc[level].reindex(clip_ids).to_numpy(float), weights) for level in range(N_LEVELS)
     )

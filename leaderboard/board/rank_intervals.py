@@ -1,4 +1,4 @@
-"""Places and how sure they are: all candidates compared on the same resampled clips.
+"""Ranks and their intervals: all candidates compared on the same resampled clips.
 
 Conventions: as in `metrics.ranks`, whose intervals these are.
 
@@ -21,7 +21,7 @@ from leaderboard.board.types import LiftByClip
 
 @dataclass(frozen=True)
 class Place:
-    """Where one of them stands."""
+    """The rank of one candidate."""
 
     rank: int
     """By lift, from 1, equal values sharing the better one."""
@@ -32,12 +32,12 @@ class Place:
     tie: int
     """Group of models the data do not tell from its best one, from 1 in order of rank."""
     without: tuple[int, int] | None
-    """Best and worst place when any one reference is left out of the means of all; None where no place is
-    left, the panel being of one reference."""
+    """Best and worst place when any one reference is left out of the means of all; None where the
+    panel has only one reference."""
 
 
 def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[str, ...]) -> list[Place]:
-    """The place of each candidate.
+    """The rank of each candidate, with its interval.
 
     Args:
         lifts: the paired differences of each.
@@ -46,7 +46,7 @@ def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[st
     """
     if not lifts:
         return []
-    tables, n_clips = _aligned(lifts)
+    tables, n_clips = _align(lifts)
     references = [lift.references for lift in lifts]
     comparison = ranks.compare(tables, references, estimates.clip_weights(n_clips, seed_names))
     ordinals = ranks.ranks(values).tolist()
@@ -54,18 +54,18 @@ def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[st
     ties = ranks.tie_groups(comparison, values)
     without = ranks.ranks_without(tables, references)
     return [
-        # Compared over shared references, a reference can differ from one that its own mean puts beside it.
-        Place(rank, min(low, rank), max(high, rank), tie, left)
-        for rank, (low, high), tie, left in zip(ordinals, intervals, ties, without, strict=True)
+        # Compared over shared references, a reference can differ from one whose own mean is next to its own.
+        Place(rank, min(low, rank), max(high, rank), tie, panel_range)
+        for rank, (low, high), tie, panel_range in zip(ordinals, intervals, ties, without, strict=True)
     ]
 
 
-def _aligned(lifts: Sequence[LiftByClip]) -> tuple[list[NDArray[Any]], int]:
-    """The tables with the same clips in the same order, and the number of these."""
-    by_clips = {lift.clip_ids: None for lift in lifts}
-    clips = sorted(set().union(*by_clips))
-    at = {clip: i for i, clip in enumerate(clips)}
-    rows = {clip_ids: np.array([at[clip] for clip in clip_ids], dtype=np.intp) for clip_ids in by_clips}
+def _align(lifts: Sequence[LiftByClip]) -> tuple[list[NDArray[Any]], int]:
+    """The tables with the same clips in the same order, and the number of clips."""
+    clip_sets = {lift.clip_ids: None for lift in lifts}
+    clips = sorted(set().union(*clip_sets))
+    index = {clip: i for i, clip in enumerate(clips)}
+    rows = {clip_ids: np.array([index[clip] for clip in clip_ids], dtype=np.intp) for clip_ids in clip_sets}
     tables: list[NDArray[Any]] = []
     for lift in lifts:
         table = lift.values

@@ -1,14 +1,14 @@
-"""Entries in, board out: who stands where, and which entries may stand together at all.
+"""Builds the board: which entries are comparable, and their ranks.
 
 Conventions: entries are comparable when they answered the same signals under the same protocol: that pair is
 the key. Each task has one current key, that of the suite (where it has no such task: `entries.current`);
 entries with another are stale and are never ranked among the current ones. References and candidates share
 one ranking: a rate of a reference is a mean over the other references. Nothing a scorecard holds is
-computed again: what is made here is places, their intervals and the arrangement. A board may have ten
-thousand rows: their entries are without the cells of their scorecards, of which `Row.cells` tells what a page
-says; the matrices have all of them, for the references and the best candidates.
+computed again: only ranks, their intervals and the order of rows are computed here. A board may have ten
+thousand rows: their entries are without the cells of their scorecards, and `Row.cells` has what a page shows
+of these; the matrices have all of them, for the references and the best candidates.
 
-Public: SHOWN, build, as_json.
+Public: MAX_CANDIDATES, build, as_json.
 """
 
 from __future__ import annotations
@@ -28,63 +28,83 @@ from harness.errors import BadInput
 from harness.schemas import Entry, ReferenceCounts
 from harness.types import FAMILIES, PROTOCOL, DatasetRef
 from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, status
-from leaderboard.board.entries import NONE, BoardEntry, Key, Problems
+from leaderboard.board.entries import NO_PROBLEMS, BoardEntry, Key, Problems
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Matrix, Ranking, Row
 from leaderboard.process_pool import Progress, quiet
 
-SHOWN = 40
-"""Candidates in a matrix, beside the references: the best, then those that are not ranked."""
+MAX_CANDIDATES = 40
+"""Candidates in a matrix, besides the references: the best, then those that are not ranked."""
 
-_OTHERS = "Its references and their numbers of signals are not those of the suite it names."
+_OTHER_REFERENCES = "Its references and their numbers of signals are not those of the suite it names."
 
 
 def build(
-    submissions: Path, suite: Suite | None, progress: Progress = quiet, problems: Problems = NONE
+    submissions: Path, suite: Suite | None, progress: Progress = quiet, problems: Problems = NO_PROBLEMS
 ) -> Board:
     """Read every entry and rank what is comparable.
 
     Args:
         submissions: folder of entries.
         suite: what models are evaluated on now; the verdicts below its root are those of its references.
-        progress: told of what is read.
-        problems: what is wrong with entries, by folder (`validity.look`); the others are believed.
+        progress: called for every batch that is read.
+        problems: what is wrong with entries, by folder (`validity.look`); the others are valid.
 
     Raises:
         BadInput: no such folder, or none of its entries can be read.
     """
     groups: dict[str, dict[Key, list[BoardEntry]]] = defaultdict(lambda: defaultdict(list))
-    left_out: list[str] = []
-    for found in entries.find(submissions, suite, progress, problems, left_out):
-        groups[found.entry.task][found.key].append(found)
-    offered = {} if suite is None else {t.name: suite.ref(t.name) for t in suite.tasks}
+    messages: list[str] = []
+    for board_entry in entries.find(submissions, suite, progress, problems, messages):
+        groups[board_entry.entry.task][board_entry.key].append(board_entry)
+    signals_by_task = (
+        {} if suite is None else {suite_task.name: suite.ref(suite_task.name) for suite_task in suite.tasks}
+    )
     rankings: list[Ranking] = []
-    for task in sorted({*groups, *offered}):
+    for task in sorted({*groups, *signals_by_task}):
         by_key = groups[task]
         sizes = entries.models_by_key(by_key)
-        now, note = entries.current(by_key) if task not in offered else ((offered[task].sha256, PROTOCOL), "")
-        if now is not None and now not in by_key:
-            empty = Ranking(task, offered[task], PROTOCOL, False, (), (), ())
-            rankings.append(replace(empty, synthetic=of_synthetic(offered[task], suite)))
-        for key in sorted(by_key, key=lambda k: (k != now, -sizes[k], k)):
-            named, counts = by_key[key][0].entry.signals, None
+        current_key, note = (
+            entries.current(by_key)
+            if task not in signals_by_task
+            else ((signals_by_task[task].sha256, PROTOCOL), "")
+        )
+        if current_key is not None and current_key not in by_key:
+            empty = Ranking(task, signals_by_task[task], PROTOCOL, False, (), (), ())
+            rankings.append(replace(empty, synthetic=of_synthetic(signals_by_task[task], suite)))
+        for key in sorted(by_key, key=lambda k: (k != current_key, -sizes[k], k)):
+            signals, reference_counts = by_key[key][0].entry.signals, None
             corpora: frozenset[str] = frozenset()
-            if suite is not None and task in offered and key == now:
-                named, counts = offered[task], suite.counts(task)
+            if suite is not None and task in signals_by_task and key == current_key:
+                signals, reference_counts = signals_by_task[task], suite.counts(task)
                 corpora = contamination.corpora(suite, task)
-            told = note if key == now or now is None else ""
-            ranking = _ranking(task, named, by_key[key], counts, corpora, stale=key != now, note=told)
-            if counts is not None and suite is not None:
-                own = set(suite.verdicts())
-                sound = [f.folder for f in by_key[key] if f.folder in own and f.apart is None]
-                ranking = replace(ranking, anchors=anchors.build(suite, task, sound))
-            rankings.append(replace(ranking, synthetic=of_synthetic(named, suite)))
-    declined = notices.declines_below(submissions)
+            ranking_note = note if key == current_key or current_key is None else ""
+            ranking = _ranking(
+                task,
+                signals,
+                by_key[key],
+                reference_counts,
+                corpora,
+                stale=key != current_key,
+                note=ranking_note,
+            )
+            if reference_counts is not None and suite is not None:
+                own_folders = set(suite.verdicts())
+                valid_folders = [
+                    board_entry.folder
+                    for board_entry in by_key[key]
+                    if board_entry.folder in own_folders and board_entry.exclusion_reason is None
+                ]
+                ranking = replace(ranking, anchors=anchors.build(suite, task, valid_folders))
+            rankings.append(replace(ranking, synthetic=of_synthetic(signals, suite)))
+    declines = notices.declines_below(submissions)
     rankings = [
-        r if r.stale else replace(r, declined=tuple(d for d in declined if d.task == r.task))
-        for r in rankings
+        ranking
+        if ranking.stale
+        else replace(ranking, declined=tuple(decline for decline in declines if decline.task == ranking.task))
+        for ranking in rankings
     ]
-    return Board(tuple(rankings), tuple(left_out))
+    return Board(tuple(rankings), tuple(messages))
 
 
 def as_json(board: Board) -> list[dict[str, Any]]:
@@ -107,7 +127,7 @@ def as_json(board: Board) -> list[dict[str, Any]]:
 
 
 def _row_json(row: Row) -> dict[str, Any]:
-    card = row.entry.scorecard
+    scorecard = row.entry.scorecard
     return {
         "rank": row.rank,
         "rank_low": row.rank_low,
@@ -119,83 +139,114 @@ def _row_json(row: Row) -> dict[str, Any]:
         "role": "reference" if row.reference else "",
         "status": asdict(row.status),
         "unranked_because": remarks.unranked(row.entry) or None,
-        "rates": None if card.headline is None else asdict(card.headline.rates),
-        "whole": asdict(card.whole),
+        "rates": None if scorecard.headline is None else asdict(scorecard.headline.rates),
+        "whole": asdict(scorecard.whole),
         "held_back": None if row.held_back is None else asdict(row.held_back.held_back_lift),
     }
 
 
 def _ranking(
     task: str,
-    named: DatasetRef,
+    signals: DatasetRef,
     group: Sequence[BoardEntry],
-    counts: tuple[ReferenceCounts, ...] | None,
+    reference_counts: tuple[ReferenceCounts, ...] | None,
     corpora: Collection[str],
     *,
     stale: bool,
     note: str,
 ) -> Ranking:
-    # What an entry says of its references is its own word: who left some out is not compared with the others.
-    # Where they are equal they are one object (`loading`), and need not be compared again.
-    named_by = Counter(id(f.entry.references) for f in group)
-    told = {id(f.entry.references): f.entry.references for f in group}
-    usual = counts or told[max(told, key=named_by.__getitem__)]
-    alike = {name for name, references in told.items() if references == usual}
-    weights = {count.model.weights_sha256 for count in usual}
-    statuses = {f.folder: status.of(f.folder, stale=stale, protocol=f.entry.protocol) for f in group}
-    believed = [f if statuses[f.folder].ranks else replace(f, apart=statuses[f.folder].note) for f in group]
-    judged = [
-        f if f.apart or id(f.entry.references) in alike else replace(f, apart=_OTHERS) for f in believed
+    # An entry states its own references: one that left some out is not compared with the others.
+    # Equal ones are one object (`loading`), so that each is compared only once.
+    n_entries_by_id = Counter(id(board_entry.entry.references) for board_entry in group)
+    references_by_id = {
+        id(board_entry.entry.references): board_entry.entry.references for board_entry in group
+    }
+    expected_references = (
+        reference_counts or references_by_id[max(references_by_id, key=n_entries_by_id.__getitem__)]
+    )
+    matching_ids = {
+        name for name, references in references_by_id.items() if references == expected_references
+    }
+    weights = {count.model.weights_sha256 for count in expected_references}
+    statuses = {
+        board_entry.folder: status.of(board_entry.folder, stale=stale, protocol=board_entry.entry.protocol)
+        for board_entry in group
+    }
+    entries_with_status = [
+        board_entry
+        if statuses[board_entry.folder].ranks
+        else replace(board_entry, exclusion_reason=statuses[board_entry.folder].note)
+        for board_entry in group
     ]
-    sound = [f for f in judged if f.apart is None]
-    apart = [_set_apart(f, f.apart) for f in judged if f.apart is not None]
-    counted = [f for f in sound if f.entry.scorecard.ranked]
-    counted.sort(key=lambda f: (-_lift(f.entry), f.entry.path))
-    rest = [f for f in sound if not f.entry.scorecard.ranked]
+    checked_entries = [
+        board_entry
+        if board_entry.exclusion_reason or id(board_entry.entry.references) in matching_ids
+        else replace(board_entry, exclusion_reason=_OTHER_REFERENCES)
+        for board_entry in entries_with_status
+    ]
+    comparable_entries = [
+        board_entry for board_entry in checked_entries if board_entry.exclusion_reason is None
+    ]
+    excluded_entries = [
+        _exclude(board_entry, board_entry.exclusion_reason)
+        for board_entry in checked_entries
+        if board_entry.exclusion_reason is not None
+    ]
+    ranked_entries = [board_entry for board_entry in comparable_entries if board_entry.entry.scorecard.ranked]
+    ranked_entries.sort(key=lambda board_entry: (-_lift(board_entry.entry), board_entry.entry.path))
+    unranked_entries = [
+        board_entry for board_entry in comparable_entries if not board_entry.entry.scorecard.ranked
+    ]
 
-    def row(found: BoardEntry) -> Row:
+    def row(board_entry: BoardEntry) -> Row:
         return Row(
-            found.entry,
-            reference=found.entry.model.weights_sha256 in weights,
-            folder=found.folder,
-            status=statuses[found.folder],
-            cells=() if found.apart else found.read.cells,
-            sha256=found.read.sha256,
-            overlap=contamination.overlap(found.entry.facts.trained_on, corpora),
-            held_back=_held_back(found.folder),
+            board_entry.entry,
+            reference=board_entry.entry.model.weights_sha256 in weights,
+            folder=board_entry.folder,
+            status=statuses[board_entry.folder],
+            cells=() if board_entry.exclusion_reason else board_entry.data.cells,
+            sha256=board_entry.data.sha256,
+            overlap=contamination.overlap(board_entry.entry.facts.trained_on, corpora),
+            held_back=_held_back(board_entry.folder),
         )
 
-    below = sorted([*rest, *apart], key=lambda f: f.entry.path)
-    judging = [*map(row, counted), *map(row, rest)]
+    lower_entries = sorted(
+        [*unranked_entries, *excluded_entries], key=lambda board_entry: board_entry.entry.path
+    )
+    judging_rows = [*map(row, ranked_entries), *map(row, unranked_entries)]
     return Ranking(
         task,
-        named,
+        signals,
         group[0].entry.protocol,
         stale,
-        _placed(task, counted, judging),
-        tuple(map(row, below)),
-        _matrices(judging),
+        _with_ranks(task, ranked_entries, judging_rows),
+        tuple(map(row, lower_entries)),
+        _matrices(judging_rows),
         note,
     )
 
 
-def _matrices(judging: Sequence[Row]) -> tuple[Matrix, ...]:
-    """Of the references and the first of the candidates, with what is read of them for it."""
-    candidates = [row for row in judging if not row.reference]
-    left_out = {row.folder for row in candidates[SHOWN:]}
-    shown = [store.read(row.folder) for row in judging if row.folder and row.folder not in left_out]
-    made = (replace(matrix_of(shown, family), n_left_out=len(left_out)) for family in FAMILIES)
-    return tuple(matrix for matrix in made if matrix.references)
+def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
+    """The matrices of the references and the best candidates, whose entries are read again in full."""
+    candidates = [row for row in rows if not row.reference]
+    omitted_folders = {row.folder for row in candidates[MAX_CANDIDATES:]}
+    full_entries = [
+        store.read(row.folder) for row in rows if row.folder and row.folder not in omitted_folders
+    ]
+    matrices = (
+        replace(matrix_of(full_entries, family), n_left_out=len(omitted_folders)) for family in FAMILIES
+    )
+    return tuple(matrix for matrix in matrices if matrix.references)
 
 
-def _set_apart(found: BoardEntry, because: str) -> BoardEntry:
-    """As it is shown: below the ranking with the reason. Its cells, whoever they name, are in no heat map."""
-    card = replace(found.entry.scorecard, ranked=False, unranked_because=because)
-    return replace(found, entry=replace(found.entry, scorecard=card))
+def _exclude(board_entry: BoardEntry, reason: str) -> BoardEntry:
+    """The entry as it is shown below the ranking, with the reason. Its cells are in no heat map."""
+    scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
+    return replace(board_entry, entry=replace(board_entry.entry, scorecard=scorecard))
 
 
 def _held_back(folder: Path) -> HeldBack | None:
-    """What lies beside an entry about signals that are not published; a record that is not valid is none."""
+    """The record beside an entry of its lift on unpublished signals; None where there is no valid one."""
     try:
         return held_back.read(folder)
     except BadInput:
@@ -204,19 +255,19 @@ def _held_back(folder: Path) -> HeldBack | None:
 
 def _lift(entry: Entry) -> float:
     lift = entry.scorecard.lift
-    # `entries.find` leaves out those that have none.
+    # `entries.find` leaves out entries without one.
     return nan if lift is None or lift.value is None else lift.value
 
 
-def _placed(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows of a group, in its order, with their places and the intervals of these."""
+def _with_ranks(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The first rows, one for each entry of the group and in its order, with ranks and intervals."""
     if not group:
         return ()
     import numpy as np
 
-    lifts = [f.read.lifts for f in group if f.read.lifts is not None]
-    values = np.array([_lift(f.entry) for f in group])
-    ranked = rank_intervals.places(lifts, values, (task,))
+    lifts = [board_entry.data.lifts for board_entry in group if board_entry.data.lifts is not None]
+    values = np.array([_lift(board_entry.entry) for board_entry in group])
+    places = rank_intervals.places(lifts, values, (task,))
     return tuple(
         replace(
             row,
@@ -227,5 +278,5 @@ def _placed(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> tupl
             panel_low=place.without and place.without[0],
             panel_high=place.without and place.without[1],
         )
-        for row, place in zip(rows, ranked, strict=False)
+        for row, place in zip(rows, places, strict=False)
     )

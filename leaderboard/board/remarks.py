@@ -1,4 +1,4 @@
-"""What an entry says beside its numbers, in sentences: its panel, near copies, answers as to silence.
+"""Remarks on an entry, in sentences: its panel, near copies, answers as to silence.
 
 Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
 The cells of its scorecard are not needed.
@@ -17,7 +17,7 @@ from harness.plurals import plural
 from harness.schemas import Entry, ReferenceCounts
 from harness.types import FAMILIES, OTHER, Estimate
 
-_MUCH = 0.5
+_MIN_SHARE = 0.5
 """Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""
 
 _STIMULI = {
@@ -56,27 +56,27 @@ def n_panel(entry: Entry) -> int:
 
 
 def panel(n: int) -> str:
-    """What every caption of rates says of the panel they are for."""
+    """The words that name the panel in every caption of rates."""
     return f"for this panel of {plural(n, 'reference')}"
 
 
 def copies_of(entry: Entry) -> tuple[str, ...]:
     """repo_ids of the references that it counts as without having their weights, in order."""
     return tuple(
-        each.reference.repo_id
-        for each in entry.likeness
-        if each.is_copy and each.reference.weights_sha256 != entry.model.weights_sha256
+        likeness.reference.repo_id
+        for likeness in entry.likeness
+        if likeness.is_copy and likeness.reference.weights_sha256 != entry.model.weights_sha256
     )
 
 
 def near_copies(entry: Entry) -> tuple[str, ...]:
     """A sentence for each reference that it counts as without having its weights."""
     return tuple(
-        f"Counts as {each.reference.repo_id}: that reference is left out of its means. It accepts "
-        f"{each.n_accepted:,} of its {each.n_signals:,} signals and agrees with it on {each.n_agreed:,} of "
-        f"{each.n_clips:,} whole clips."
-        for each in entry.likeness
-        if each.is_copy and each.reference.weights_sha256 != entry.model.weights_sha256
+        f"Counts as {likeness.reference.repo_id}: that reference is left out of its means. It accepts "
+        f"{likeness.n_accepted:,} of its {likeness.n_signals:,} signals and agrees with it on "
+        f"{likeness.n_agreed:,} of {likeness.n_clips:,} whole clips."
+        for likeness in entry.likeness
+        if likeness.is_copy and likeness.reference.weights_sha256 != entry.model.weights_sha256
     )
 
 
@@ -103,16 +103,17 @@ def silence_classes(entry: Entry) -> str | None:
     classes = {*counts, *(headline.by_class if headline is not None else ())} - {OTHER}
     if len(classes) != 2 or len(counts) == 0:
         return None
-    each = ", ".join(
+    class_counts = ", ".join(
         f"{counts[label]} {'calls' if counts[label] == 1 else 'call'} it {label}" for label in sorted(classes)
     )
-    other = f", {counts[OTHER]} neither" if counts[OTHER] else ""
-    both = " (of both where it calls silence neither)" if counts[OTHER] else ""
-    n = counts.total()
-    call = "calls" if n == 1 else "call"
+    other_text = f", {counts[OTHER]} neither" if counts[OTHER] else ""
+    both_text = " (of both where it calls silence neither)" if counts[OTHER] else ""
+    n_references = counts.total()
+    call = "calls" if n_references == 1 else "call"
     return (
-        f"What the {plural(n, 'reference')} {call} silence: {each}{other}. A reference has signals of the"
-        f" class that it does not give silence{both}, and the means weigh all references equally."
+        f"What the {plural(n_references, 'reference')} {call} silence: {class_counts}{other_text}. A"
+        f" reference has signals of the class that it does not give silence{both_text}, and the means weigh"
+        " all references equally."
     )
 
 
@@ -122,7 +123,7 @@ def as_silence(entry: Entry) -> tuple[Share, ...]:
         Share(score.family, words, score.as_silence[name])
         for score in entry.scorecard.families
         for name, words in _STIMULI.items()
-        if name in score.as_silence and (score.as_silence[name].value or 0.0) > _MUCH
+        if name in score.as_silence and (score.as_silence[name].value or 0.0) > _MIN_SHARE
     )
 
 

@@ -1,8 +1,8 @@
-"""How far an entry is to be believed, in one word and a sentence: derived in this place and nowhere else.
+"""How far an entry has been verified, in one word and a sentence; derived only here.
 
-Conventions: `self-reported` is what every entry is at first; `replayed` when some of its verdicts came again,
-`verified` when all did; `failed` when they did not. `stale` answered other signals or another protocol.
-`invalidated` is what somebody said by name and with a reason; it outweighs all others.
+Conventions: every entry is `self-reported` at first; `replayed` when some of its verdicts were reproduced,
+`verified` when all were; `failed` when they were not. `stale` answered other signals or another protocol.
+`invalidated` when somebody said so by name and with a reason; it overrides all others.
 
 Public: Status, SELF_REPORTED, of.
 """
@@ -26,11 +26,11 @@ class Status:
     note: str
     """A sentence."""
     date: str | None = None
-    """YYYY-MM-DD, the day on which somebody gave it; None for what nobody did."""
+    """YYYY-MM-DD, the day on which somebody set it; None where nobody did."""
 
     @property
     def ranks(self) -> bool:
-        """Whether an entry of this status may stand in a ranking."""
+        """Whether an entry of this status may be ranked."""
         return self.name not in ("failed", "invalidated", "declined")
 
 
@@ -48,36 +48,40 @@ def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
         protocol: under which it was evaluated.
     """
     try:
-        against = notices.invalidations_of(folder)
+        invalidations = notices.invalidations_of(folder)
     except BadInput as error:
         return Status("invalidated", f"What is said against it cannot be read: {error}")
-    if against:
-        last = against[-1]
-        return Status("invalidated", f"Invalidated by {last.author} on {last.date}: {last.reason}", last.date)
+    if invalidations:
+        invalidation = invalidations[-1]
+        return Status(
+            "invalidated",
+            f"Invalidated by {invalidation.author} on {invalidation.date}: {invalidation.reason}",
+            invalidation.date,
+        )
     try:
-        found = verification.read(folder)
+        record = verification.read(folder)
     except BadInput:
-        found = None
-    date = None if found is None else found.run.created[:10]
-    if found is not None and not found.holds:
-        return Status("failed", _failure(found), date)
+        record = None
+    date = None if record is None else record.run.created[:10]
+    if record is not None and not record.holds:
+        return Status("failed", _failure(record), date)
     if protocol < PROTOCOL:
         return Status("stale", f"Protocol {protocol}: ranked by another number. Evaluate the model again.")
     if stale:
         return Status("stale", "Answered other signals, or under another protocol, than the current ones.")
-    if found is None:
+    if record is None:
         return SELF_REPORTED
-    told = f"on {date} its model was asked {found.n_asked:,} of its verdicts again"
-    if found.kind == "reproduced":
-        return Status("verified", f"All of it: {told}, and all were the same.", date)
-    return Status("replayed", f"A sample: {told}, and all were the same.", date)
+    summary = f"on {date} its model was asked {record.n_asked:,} of its verdicts again"
+    if record.kind == "reproduced":
+        return Status("verified", f"All of it: {summary}, and all were the same.", date)
+    return Status("replayed", f"A sample: {summary}, and all were the same.", date)
 
 
-def _failure(found: verification.Verification) -> str:
-    """What differed when a model was asked again, in sentences."""
-    note = f"Asked again on {found.run.created[:10]}: {found.n_same} of {found.n_asked} verdicts the same."
-    if found.n_ties_for and found.n_same == found.n_asked and not found.differing:
-        note += f" Of its near ties {found.n_ties_for} raise the lift and {found.n_ties_against} lower it."
-    if found.differing:
-        note += f" It states otherwise than its model: {'; '.join(found.differing)}."
+def _failure(record: verification.Verification) -> str:
+    """What differed when a model was run again, in sentences."""
+    note = f"Asked again on {record.run.created[:10]}: {record.n_same} of {record.n_asked} verdicts the same."
+    if record.n_ties_for and record.n_same == record.n_asked and not record.differing:
+        note += f" Of its near ties {record.n_ties_for} raise the lift and {record.n_ties_against} lower it."
+    if record.differing:
+        note += f" It states otherwise than its model: {'; '.join(record.differing)}."
     return note

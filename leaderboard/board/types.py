@@ -1,4 +1,4 @@
-"""What a board is made of: rows, matrices, rankings, and what is read of an entry for them.
+"""The records of a board: rows, matrices, rankings, and what is read of an entry for them.
 
 Public: MatrixRow, LiftByClip, LoadedEntry, Row, Matrix, Ranking, Board.
 """
@@ -34,11 +34,11 @@ class MatrixRow:
     """(n_cells, len(RATES), 3) value, low, high in percent with one decimal; NaN where unknown."""
 
     def of(self, models: Sequence[ModelRef]) -> MatrixRow:
-        """Those that share these other models, in this order; models without a cell are left out."""
-        at = {model: i for i, model in enumerate(self.models)}
-        there = [model for model in models if model in at]
-        rows = [at[model] for model in there]
-        return MatrixRow(self.family, tuple(there), self.counts[rows], self.rates[rows])
+        """The cells of these other models, in this order; models without a cell are left out."""
+        index = {model: i for i, model in enumerate(self.models)}
+        present = [model for model in models if model in index]
+        rows = [index[model] for model in present]
+        return MatrixRow(self.family, tuple(present), self.counts[rows], self.rates[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class LoadedEntry:
     entry: Entry
     """Without the cells of its scorecard."""
     cells: tuple[MatrixRow, ...]
-    """These, by family."""
+    """The cells of its scorecard, by family."""
     lifts: LiftByClip | None
     """None where it is not ranked, or its verdicts cannot be read."""
     sha256: str
@@ -89,11 +89,11 @@ class Row:
     folder: Path | None = None
     """Holds the entry and its verdicts."""
     status: Status = SELF_REPORTED
-    """How far it is to be believed."""
+    """How far it has been verified."""
     cells: tuple[MatrixRow, ...] = ()
-    """By family: how it judges the signals of each reference; of one that was set apart, nothing."""
+    """By family: how it judges the signals of each reference; empty for an excluded entry."""
     sha256: str | None = None
-    """Of its entry.json; None where it lies in no folder."""
+    """Of its entry.json; None where it has no folder."""
     overlap: tuple[str, ...] = ()
     """Of the datasets its card names: those that the clips of its task come from."""
     panel_low: int | None = None
@@ -120,14 +120,14 @@ class Matrix:
     models: tuple[ModelRef, ...]
     """Columns: the references in the same order, then the candidates as ranked."""
     cells: dict[tuple[ModelRef, ModelRef], Cell]
-    """By reference and model; a pair nobody evaluated is not there."""
+    """By reference and model, for each pair that was evaluated."""
     n_left_out: int = 0
     """Further candidates, which are not among the columns."""
 
     @property
     def n_references(self) -> int:
         """How many of the columns are references: the first ones."""
-        return sum(place_among(model, self.references) < len(self.references) for model in self.models)
+        return sum(reference_index(model, self.references) < len(self.references) for model in self.models)
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ class Ranking:
     task: str
     """Name of the task."""
     signals: DatasetRef
-    """What they answered."""
+    """The signals that the models answered."""
     protocol: int
-    """Under which protocol."""
+    """The protocol of the entries."""
     stale: bool
     """Not the current key of the task."""
     rows: tuple[Row, ...]
@@ -151,9 +151,9 @@ class Ranking:
     note: str = ""
     """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
     declined: tuple[Decline, ...] = ()
-    """Models that stay away from the task; on its current ranking alone."""
+    """Models whose authors decline the task; on its current ranking alone."""
     anchors: tuple[Anchor, ...] = ()
-    """What the rows are read against; on the current ranking of a task of the suite alone."""
+    """Rows for comparison; on the current ranking of a task of the suite alone."""
     synthetic: bool = False
     """The clips are synthetic: the numbers say nothing about real recordings."""
 
@@ -165,9 +165,14 @@ class Ranking:
     @property
     def n_references(self) -> int:
         """References whose signals of the headline family are judged: the panel."""
-        offered = {r.model for row in self.all_rows for r in row.entry.references if r.family == FAMILIES[0]}
-        of_matrix = len(self.matrices[0].references) if self.matrices else 0
-        return of_matrix or len(offered)
+        headline_references = {
+            reference.model
+            for row in self.all_rows
+            for reference in row.entry.references
+            if reference.family == FAMILIES[0]
+        }
+        n_in_matrix = len(self.matrices[0].references) if self.matrices else 0
+        return n_in_matrix or len(headline_references)
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Board:
 
     rankings: tuple[Ranking, ...]
     """By task; the current one of each task first, then the stale ones, those of most models first."""
-    left_out: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     """A line for each entry that cannot be read."""
 
     @property
@@ -190,7 +195,7 @@ class Board:
         return tuple(r for r in self.rankings if not r.stale)
 
     def current_of(self, task: str) -> Ranking | None:
-        """That of a task; None where nothing tells which it is."""
+        """The current ranking of a task; None where it cannot be told which it is."""
         return next((r for r in self.current if r.task == task), None)
 
     def stale(self, task: str) -> tuple[Ranking, ...]:
@@ -198,7 +203,7 @@ class Board:
         return tuple(r for r in self.rankings if r.stale and r.task == task)
 
 
-def place_among(model: ModelRef, references: tuple[ModelRef, ...]) -> int:
-    """Where among the references, which are known by their weights; behind all for any other model."""
+def reference_index(model: ModelRef, references: tuple[ModelRef, ...]) -> int:
+    """Index among the references, by its weights; the number of references for any other model."""
     weights = [reference.weights_sha256 for reference in references]
     return weights.index(model.weights_sha256) if model.weights_sha256 in weights else len(weights)

@@ -1,11 +1,11 @@
-"""Which entries may stand on a board: those in which `validate` finds nothing, each looked at once.
+"""Which entries may be on a board: those in which `validate` finds no problem, each checked once.
 
-An entry that was valid is remembered by its content, in a file of the cache whose name is a hash of the code
-that judges; those that come with this package are listed in it. An entry of which a byte is changed is looked
-at again.
+A valid entry is remembered by a hash of its content, in a file of the cache whose name is a hash of the code
+that checks; the entries of this package are listed in LISTED. An entry of which a byte changes is checked
+again.
 
-Conventions: an entry of protocol 1 is shown and never ranked, and its rates can no longer be counted: they
-must only be shares. So must those of a task that nobody here defines, and its lift must be that of its rows.
+Conventions: an entry of protocol 1 is shown and never ranked, and its rates can no longer be computed: they
+must only be shares. So must those of an unknown task, and its lift must be that of its rows.
 
 Public: LISTED, look, listing.
 """
@@ -39,15 +39,15 @@ from leaderboard.process_pool import Progress
 LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, by `python -m leaderboard.board.validity FOLDER`."""
 
-_TOGETHER = 4
-_JUDGES = (
+_BATCH_SIZE = 4
+_CHECKING_CODE = (
     *("entries/*.py", "evaluation/*.py", "metrics/*.py"),
     *("dataset/parquet_schema.py", "types.py", "schemas.py", "tasks.py"),
 )
 _FILES = {store.ENTRY: validate.MAX_ENTRY_BYTES, store.VERDICTS: validate.MAX_VERDICTS_BYTES}
 _OLD, _UNKNOWN = f"protocol: {protocol1.PROTOCOL_1}, ", "task: "
 _ROUNDING = 1e-4
-"""Of a lift that is counted from single-precision differences."""
+"""Tolerance for a lift that is computed from single-precision differences."""
 
 
 def look(
@@ -56,28 +56,28 @@ def look(
     progress: Progress = lambda what, n, total: None,
     cache: Path | None = None,
 ) -> dict[Path, str]:
-    """Why entries may not stand on a board, by folder: the first problem; those that may are not there.
+    """The first problem of each entry that may not be on a board, by folder; valid entries are not in it.
 
     Args:
         folders: of the entries.
-        suite: what models are evaluated on now: its tasks are known beside the built-in ones, and an entry
-            of its signals must answer it.
-        progress: told of what had to be looked at.
-        cache: folder in which what was valid is remembered; nowhere if not given.
+        suite: what models are evaluated on now: its tasks are known besides the built-in ones, and an entry
+            of its signals must match it.
+        progress: called for every batch of entries that had to be checked.
+        cache: folder in which valid entries are remembered; nowhere if not given.
     """
-    memory = None if cache is None else cache / "valid" / f"{_code()}.txt"
-    known = {*_lines(LISTED), *_lines(memory)}
-    of = (None, "") if suite is None else (suite.root, suite.name)
+    cache_path = None if cache is None else cache / "valid" / f"{_code_hash()}.txt"
+    known_marks = {*_lines(LISTED), *_lines(cache_path)}
+    suite_key = (None, "") if suite is None else (suite.root, suite.name)
     marks = {folder: _marks(folder, suite) for folder in folders}
-    new = {folder: tuple(mark not in known for mark in marks[folder]) for folder in folders}
-    waiting = [(folder, new[folder], of) for folder in folders if any(new[folder])]
+    unknown_marks = {folder: tuple(mark not in known_marks for mark in marks[folder]) for folder in folders}
+    jobs = [(folder, unknown_marks[folder], suite_key) for folder in folders if any(unknown_marks[folder])]
     problems: dict[Path, str] = {}
-    with process_pool.batches(_look, waiting, _TOGETHER) as batches:
+    with process_pool.batches(_check_batch, jobs, _BATCH_SIZE) as batches:
         for batch in batches:
             problems |= {folder: line for folder, line in batch if line is not None}
-            valid = [folder for folder, line in batch if line is None]
-            _remember(memory, [mark for folder in valid for mark in marks[folder] if mark])
-            progress("Checking entries", len(batch), len(waiting))
+            valid_folders = [folder for folder, line in batch if line is None]
+            _remember(cache_path, [mark for folder in valid_folders for mark in marks[folder] if mark])
+            progress("Checking entries", len(batch), len(jobs))
     return problems
 
 
@@ -93,12 +93,14 @@ def listing(suite: Suite) -> list[str]:
     return sorted(mark for folder in suite.verdicts() for mark in _marks(folder, suite))
 
 
-_New = tuple[bool, ...]
-"""What has to be looked at: whether an entry is valid, and whether it answers the suite."""
+_Checks = tuple[bool, ...]
+"""What has to be checked: whether an entry is valid, and whether it matches the suite."""
 
 
-def _look(some: Sequence[tuple[Path, _New, tuple[Path | None, str]]]) -> list[tuple[Path, str | None]]:
-    return [(folder, _line(folder, _suite(*of), new)) for folder, new, of in some]
+def _check_batch(
+    batch: Sequence[tuple[Path, _Checks, tuple[Path | None, str]]],
+) -> list[tuple[Path, str | None]]:
+    return [(folder, _line(folder, _suite(*suite_key), unknown)) for folder, unknown, suite_key in batch]
 
 
 @lru_cache(maxsize=2)
@@ -106,55 +108,55 @@ def _suite(folder: Path | None, name: str) -> Suite | None:
     return None if folder is None else Suite(folder, name)
 
 
-def _line(folder: Path, suite: Suite | None, new: _New) -> str | None:
-    """The first problem of an entry; None where it may stand."""
+def _line(folder: Path, suite: Suite | None, unknown: _Checks) -> str | None:
+    """The first problem of an entry; None where it may be on the board."""
     try:
-        lines = _problems(folder, suite, new)
+        lines = _problems(folder, suite, unknown)
     except BadInput as error:  # it cannot be read
         lines = [str(error)]
     return text.one_line(lines[0]) if lines else None
 
 
-def _problems(folder: Path, suite: Suite | None, new: _New) -> list[str]:
-    lines = validate.validate_entry(folder, _tasks(suite), strict_files=False) if new[0] else []
+def _problems(folder: Path, suite: Suite | None, unknown: _Checks) -> list[str]:
+    lines = validate.validate_entry(folder, _tasks(suite), strict_files=False) if unknown[0] else []
     if len(lines) == 1 and lines[0].startswith(_OLD):
-        return _not_shares(store.read(folder))
+        return _rate_problems(store.read(folder))
     if len(lines) == 1 and lines[0].startswith(_UNKNOWN):
         entry = store.read(folder)
-        return _not_shares(entry) or _not_counted(folder, entry) or validate_facts.ahead(entry)
+        return _rate_problems(entry) or _lift_problem(folder, entry) or validate_facts.ahead(entry)
     if lines:
         return lines
     entry = store.read(folder)
     lines = validate_facts.ahead(entry)
     if lines or suite is None or not suite.has_task(entry.task):
         return lines
-    answers = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
-    return suite_check.check_against_suite(folder, suite) if answers else []
+    same_signals = (entry.signals.sha256, entry.protocol) == (suite.ref(entry.task).sha256, PROTOCOL)
+    return suite_check.check_against_suite(folder, suite) if same_signals else []
 
 
-def _not_counted(folder: Path, entry: Entry) -> list[str]:
-    """A lift that is not that of the rows."""
+def _lift_problem(folder: Path, entry: Entry) -> list[str]:
+    """A line if the lift is not that of the rows."""
     lift = entry.scorecard.lift
     if lift is None or lift.value is None:
         return []
     try:
-        values = loading.paired(folder / store.VERDICTS, entry).values
+        values = loading.read_lifts(folder / store.VERDICTS, entry).values
     except BadSignals as error:
         return [str(error)]
-    counted = float(np.nanmean(values, axis=0).mean()) if values.size else float("nan")
-    if abs(lift.value - counted) <= _ROUNDING:
+    recount = float(np.nanmean(values, axis=0).mean()) if values.size else float("nan")
+    if abs(lift.value - recount) <= _ROUNDING:
         return []
-    return [f"scorecard: lift {lift.value:g}, expected {counted:g}, as counted from the verdicts"]
+    return [f"scorecard: lift {lift.value:g}, expected {recount:g}, as counted from the verdicts"]
 
 
 def _tasks(suite: Suite | None) -> list[Task]:
     """The built-in tasks and those of a suite, by name; of two of one name that of the suite."""
-    own = {} if suite is None else {task.name: task for task in suite.tasks}
-    return sorted({**TASKS, **own}.values(), key=lambda task: task.name)
+    suite_tasks = {} if suite is None else {task.name: task for task in suite.tasks}
+    return sorted({**TASKS, **suite_tasks}.values(), key=lambda task: task.name)
 
 
-def _not_shares(entry: Entry) -> list[str]:
-    """Rates that cannot be any, of an entry that cannot be counted again."""
+def _rate_problems(entry: Entry) -> list[str]:
+    """A line for each impossible rate of an entry whose rates cannot be computed again."""
     lines = []
     for family in entry.scorecard.families:
         for rates in (family.rates, *(cell.rates for cell in family.cells)):
@@ -172,22 +174,22 @@ def _is_share(end: float | None) -> bool:
 
 
 def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
-    """Hashes of what decides whether an entry is valid, and answers a suite; empty where it is unreadable."""
+    """Hashes of what decides whether an entry is valid, and matches a suite; empty where it is unreadable."""
     digest = hashlib.sha256(to_json([task_record(task) for task in _tasks(suite)]).encode())
     try:
         names = sorted(os.listdir(folder))
         digest.update(repr((Path(os.path.abspath(folder)).parts[-3:], names)).encode())
-        for name, most in _FILES.items():
-            if strict_reading.unusable(folder / name, most):
+        for name, max_bytes in _FILES.items():
+            if strict_reading.unusable(folder / name, max_bytes):
                 return ("",)
             digest.update(_sha256(folder / name))
     except OSError:
         return ("",)
-    valid = digest.hexdigest()
+    entry_mark = digest.hexdigest()
     if suite is None:
-        return (valid,)
+        return (entry_mark,)
     digest.update(_sha256(suite.root / MANIFEST))
-    return valid, digest.hexdigest()
+    return entry_mark, digest.hexdigest()
 
 
 def _sha256(path: Path) -> bytes:
@@ -196,9 +198,9 @@ def _sha256(path: Path) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _code() -> str:
+def _code_hash() -> str:
     folder, digest = Path(harness.__file__).parent, hashlib.sha256()
-    for path in sorted(path for pattern in _JUDGES for path in folder.glob(pattern)):
+    for path in sorted(path for pattern in _CHECKING_CODE for path in folder.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -211,8 +213,8 @@ def _lines(path: Path | None) -> list[str]:
 
 
 def _remember(path: Path | None, marks: Sequence[str]) -> None:
-    """Add to what was valid, for this very code."""
-    with contextlib.suppress(OSError):  # looked at again next time
+    """Add marks of valid entries to the file of this code."""
+    with contextlib.suppress(OSError):  # checked again next time
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="ascii") as file:

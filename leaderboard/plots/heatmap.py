@@ -22,47 +22,56 @@ from leaderboard.plots import inline
 from leaderboard.plots.inline import MEASURES as ALL
 
 MEASURES = ("transfer", "lift", "placement", "swap", "agreement")
-"""What the grid can show; the first at once, and the one that there is by class."""
+"""What the grid can show; the first is shown at first, and it alone is there by class."""
 
 
 def grid(
-    matrices: Sequence[Matrix], place: str, links: Mapping[ModelRef, str], rows: Sequence[Row] = ()
+    matrices: Sequence[Matrix], task_anchor: str, links: Mapping[ModelRef, str], rows: Sequence[Row] = ()
 ) -> dict[str, Any] | None:
     """What the script of a task's page draws the heat map from.
 
     Args:
         matrices: by family; all with the same models.
-        place: anchor of the task.
+        task_anchor: anchor of the task.
         links: page of a model, where it has one.
         rows: entries of these models, for their transfer by class of the signal.
     """
     if not matrices:
         return None
-    first = matrices[0]
-    by_class = {m.family: _by_class(m.family, rows) for m in matrices}
-    labels = classes.common(g for m in matrices for f in first.models for g in by_class[m.family].get(f, {}))
-    names = short_names([*dict.fromkeys((*first.references, *first.models))])
-    shared = _shared_beginning(list(names.values()))
+    first_matrix = matrices[0]
+    by_class = {matrix.family: _by_class(matrix.family, rows) for matrix in matrices}
+    labels = classes.common(
+        label
+        for matrix in matrices
+        for model in first_matrix.models
+        for label in by_class[matrix.family].get(model, {})
+    )
+    names = short_names([*dict.fromkeys((*first_matrix.references, *first_matrix.models))])
+    prefix = _shared_prefix(list(names.values()))
     return {
-        "measures": [{"key": k, "header": ALL[k].header, "kind": ALL[k].kind} for k in MEASURES],
+        "measures": [{"key": key, "header": ALL[key].header, "kind": ALL[key].kind} for key in MEASURES],
         "rates": inline.RATE_COLOURS,
         "differences": inline.DIFFERENCE_COLOURS,
-        "shared": shared,
-        "rows": [[names[m], urls.pair_anchor(place, m)] for m in first.references],
-        "columns": [[names[m], links.get(m, "")] for m in first.models],
-        "n_references": first.n_references,
-        "classes": [[label, urls.class_anchor(place)] for label in labels],
+        "shared": prefix,
+        "rows": [[names[model], urls.pair_anchor(task_anchor, model)] for model in first_matrix.references],
+        "columns": [[names[model], links.get(model, "")] for model in first_matrix.models],
+        "n_references": first_matrix.n_references,
+        "classes": [[label, urls.class_anchor(task_anchor)] for label in labels],
         "families": [
             {
-                "family": m.family,
-                "cells": [_cell(m, f, g) for f in first.references for g in first.models],
+                "family": matrix.family,
+                "cells": [
+                    _cell(matrix, reference, model)
+                    for reference in first_matrix.references
+                    for model in first_matrix.models
+                ],
                 "classes": [
-                    _estimate(by_class[m.family].get(g, {}).get(label))
+                    _estimate(by_class[matrix.family].get(model, {}).get(label))
                     for label in labels
-                    for g in first.models
+                    for model in first_matrix.models
                 ],
             }
-            for m in matrices
+            for matrix in matrices
         ],
     }
 
@@ -71,22 +80,22 @@ def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
     """The matrix as colours alone, an SVG for a card."""
     column, side, gap = ALL[measure], 10, 1
     n_references = matrix.n_references
-    apart = 4 if 0 < n_references < len(matrix.models) else 0
+    group_gap = 4 if 0 < n_references < len(matrix.models) else 0
     squares = []
     for j, reference in enumerate(matrix.references):
         for i, model in enumerate(matrix.models):
             cell = matrix.cells.get((reference, model))
             value = None if cell is None else getattr(cell.rates, measure).value
-            x = i * side + (apart if i >= n_references else 0)
-            look = 'class="th-none"'
+            x = i * side + (group_gap if i >= n_references else 0)
+            style = 'class="th-none"'
             if cell is not None and cell.own:
-                look = 'class="th-own"'
+                style = 'class="th-own"'
             elif value is not None:
-                look = f'fill="{inline.colour(value, column.kind)}"'
+                style = f'fill="{inline.colour(value, column.kind)}"'
             squares.append(
-                f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {look}/>'
+                f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {style}/>'
             )
-    width, height = len(matrix.models) * side + apart, len(matrix.references) * side
+    width, height = len(matrix.models) * side + group_gap, len(matrix.references) * side
     panel = plural(len(matrix.references), "reference")
     title = f"{panel} judged by {plural(len(matrix.models), 'model')}: {column.header}"
     return (
@@ -116,15 +125,15 @@ def _estimate(estimate: Estimate | None) -> list[Any] | int:
     return 0 if estimate is None else [0, estimate.n, *tenths(estimate)]
 
 
-def _shared_beginning(names: Sequence[str]) -> str:
-    """What all names begin with, up to a hyphen, a line or a stroke; empty where that saves little."""
-    common = commonprefix(names)  # noqa: RUF071 - characters are meant
-    end = max(common.rfind(mark) for mark in "-_/") + 1
-    return common[:end] if end >= 6 and len(names) > 1 else ""
+def _shared_prefix(names: Sequence[str]) -> str:
+    """What all names begin with, up to a hyphen, an underscore or a slash; empty where that saves little."""
+    prefix = commonprefix(names)  # noqa: RUF071 - characters are meant
+    end = max(prefix.rfind(mark) for mark in "-_/") + 1
+    return prefix[:end] if end >= 6 and len(names) > 1 else ""
 
 
 def _tenth(value: float | None) -> int | None:
-    # No share lies beyond 1; what a stranger claims may.
+    # No share lies beyond 1, but a forged entry may say so.
     return None if value is None else round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
 
 

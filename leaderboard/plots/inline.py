@@ -1,6 +1,6 @@
 """Figures as SVG text: the matrix as a heat map, an estimate as a bar, a spectrum with its kept bins.
 
-Conventions: an SVG here stands alone (an image in a README) or inside a page: it brings its own colours for
+Conventions: an SVG here is used alone (an image in a README) or inside a page: it has its own colours for
 light and dark, no script, no font file, no reference to anything outside. All text is escaped. Rates are
 coloured from 0 (pale) to 1 (dark blue), differences around a white 0 from -1 (rust) to 1 (blue); both scales
 are ordered in lightness and keep their order for colour-blind readers.
@@ -24,7 +24,7 @@ from leaderboard.board import columns
 from leaderboard.board.columns import Column
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Matrix
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 
 MEASURES: Mapping[str, Column] = MappingProxyType({c.key: c for c in columns.RATES})
 """What a heat map can show, by field of `Rates`."""
@@ -52,14 +52,14 @@ svg:root{color-scheme:light dark}
 .gh .num{font-variant-numeric:tabular-nums}
 .gh a:hover .ink,.gh a:focus .ink{text-decoration:underline}
 """
-"""Rules of every picture that stands alone."""
+"""CSS rules of every picture that is used alone."""
 
 
 def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, str] | None = None) -> str:
     """The matrix as a picture: rows are references, columns are the models that judge their signals.
 
-    The columns of the references stand first, in the order of the rows, so that their own signals lie on the
-    diagonal, which is hatched; those of the candidates stand apart, in the order of the matrix.
+    The columns of the references come first, in the order of the rows, so that their own signals are on the
+    diagonal, which is hatched; those of the candidates follow after a gap, in the order of the matrix.
 
     Args:
         matrix: at least one reference and one model.
@@ -71,13 +71,13 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     """
     column = MEASURES[measure]
     names = short_names([*dict.fromkeys((*matrix.references, *matrix.models))])
-    longest = max(len(_cut(names[m])) for m in matrix.references)
+    longest = max(len(_cut(names[model])) for model in matrix.references)
     left = max(124, int(longest * 7.4) + 24)
-    tallest = max(len(_cut(names[m])) for m in matrix.models)
+    tallest = max(len(_cut(names[model])) for model in matrix.models)
     top = 74 + int(tallest * 4.9)
     groups = _groups(matrix, left)
-    at = [start + i * _CELL_W for _, start, n in groups for i in range(n)]
-    width_cells, height_cells = at[-1] + _CELL_W - left, len(matrix.references) * _CELL_H
+    lefts = [start + i * _CELL_W for _, start, n in groups for i in range(n)]
+    width_cells, height_cells = lefts[-1] + _CELL_W - left, len(matrix.references) * _CELL_H
     slant = int(tallest * 5.6)
     width = left + max(width_cells + max(40, slant - 20), 320)
     height = top + height_cells + 124
@@ -85,27 +85,28 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     hatch = f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}"
     parts = [
         f'<svg class="gh" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escaped(title)}">',
+        f'width="{width}" height="{height}" role="img" aria-label="{escape_html(title)}">',
         f"<style>{STYLE}</style>",
         f'<rect class="card" width="{width}" height="{height}" rx="8"/>',
         f'<defs><pattern id="{hatch}" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><rect class="none" width="7" height="7"/>'
         '<line class="hatch" x1="0" y1="0" x2="0" y2="7" stroke-width="1.4"/></pattern></defs>',
-        f'<text class="ink" x="18" y="28" font-size="15" font-weight="600">{escaped(column.header)}</text>',
-        f'<text class="mute" x="18" y="47" font-size="12">family {escaped(matrix.family)}</text>',
+        '<text class="ink" x="18" y="28" font-size="15" font-weight="600">'
+        f"{escape_html(column.header)}</text>",
+        f'<text class="mute" x="18" y="47" font-size="12">family {escape_html(matrix.family)}</text>',
         *(
             f'<text class="mute" x="{left - 14}" y="{y}" font-size="12" text-anchor="end">{words}</text>'
             for y, words in ((top - 30, "judged by →"), (top - 12, "signals of ↓"))
         ),
     ]
     for i, model in enumerate(matrix.models):
-        x, y = at[i] + _CELL_W // 2, top - 10
+        x, y = lefts[i] + _CELL_W // 2, top - 10
         label = (
             f'<g transform="translate({x} {y}) rotate(-40)"><text class="ink">{_name(names[model], model)}'
             "</text></g>"
         )
         href = (links or {}).get(model)
-        parts.append(label if href is None else f'<a href="{escaped(href)}">{label}</a>')
+        parts.append(label if href is None else f'<a href="{escape_html(href)}">{label}</a>')
     for j, reference in enumerate(matrix.references):
         y = top + j * _CELL_H
         parts.append(
@@ -113,9 +114,9 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
             f"{_name(names[reference], reference)}</text>"
         )
         for i, model in enumerate(matrix.models):
-            said = f"signals of {names[reference]}, judged by {names[model]}"
+            label_text = f"signals of {names[reference]}, judged by {names[model]}"
             cell = matrix.cells.get((reference, model))
-            parts.append(_square(at[i], y, cell, column, said, hatch))
+            parts.append(_square(lefts[i], y, cell, column, label_text, hatch))
     parts += [_bracket(words, x, n, top + height_cells + 6) for words, x, n in groups]
     parts.append(_legend(left, top + height_cells + 50, column, hatch))
     parts.append("</svg>")
@@ -123,7 +124,7 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
 
 
 def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0) -> str:
-    """An estimate as a dot on its interval, on the axis low .. high; a tick stands at 0.
+    """An estimate as a dot on its interval, on the axis low .. high, with a tick at 0.
 
     Returns:
         A small SVG for a table cell; empty where there is no value.
@@ -164,9 +165,9 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
     bands = spectra.log_bands(n, sample_rate_hz, 240)
     peak = float(energy.max(initial=0.0)) or 1.0
     starts = bands.edges[:-1]
-    whole = np.maximum.reduceat(energy, starts)
-    kept = np.maximum.reduceat(np.where(mask, energy, 0.0), starts)
-    any_kept = np.logical_or.reduceat(mask, starts)
+    clip_bands = np.maximum.reduceat(energy, starts)
+    kept_bands = np.maximum.reduceat(np.where(mask, energy, 0.0), starts)
+    band_is_kept = np.logical_or.reduceat(mask, starts)
     hz = np.maximum(bands.edges, 0.5) * sample_rate_hz / n
     lowest = max(20.0, float(hz[1]))
     x = np.clip(np.log(hz / lowest) / np.log(sample_rate_hz / 2 / lowest), 0, 1) * width
@@ -175,11 +176,13 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
         level = 10 * np.log10(max(power / peak, 1e-30))
         return round(float(height * max(0.0, 1 + level / range_db)), 1)
 
-    outline = "".join(f"L{x[i]:.1f} {height - up(float(p)):.1f}H{x[i + 1]:.1f}" for i, p in enumerate(whole))
+    outline = "".join(
+        f"L{x[i]:.1f} {height - up(float(p)):.1f}H{x[i + 1]:.1f}" for i, p in enumerate(clip_bands)
+    )
     bars = "".join(
-        f"M{x[i]:.1f} {height}V{height - max(up(float(kept[i])), 2):.1f}"
+        f"M{x[i]:.1f} {height}V{height - max(up(float(kept_bands[i])), 2):.1f}"
         f"H{max(x[i + 1], x[i] + 1.2):.1f}V{height}Z"
-        for i in np.flatnonzero(any_kept)
+        for i in np.flatnonzero(band_is_kept)
     )
     ticks = "".join(
         f'<line x1="{t:.1f}" x2="{t:.1f}" y1="{height}" y2="{height + 4}" class="sp-axis"/>'
@@ -196,12 +199,12 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
 
 def colour(value: float, kind: str) -> str:
     """Colour of a value on the scale of its kind, as #rrggbb."""
-    stops, place = (DIFFERENCE_COLOURS, (value + 1) / 2) if kind == "difference" else (RATE_COLOURS, value)
-    position = min(max(place, 0.0), 1.0) * (len(stops) - 1)
+    stops, share = (DIFFERENCE_COLOURS, (value + 1) / 2) if kind == "difference" else (RATE_COLOURS, value)
+    position = min(max(share, 0.0), 1.0) * (len(stops) - 1)
     i = min(int(position), len(stops) - 2)
     below, above = _rgb(stops[i]), _rgb(stops[i + 1])
-    mixed = (round(a + (b - a) * (position - i)) for a, b in zip(below, above, strict=True))
-    return "#" + "".join(f"{c:02x}" for c in mixed)
+    channels = (round(a + (b - a) * (position - i)) for a, b in zip(below, above, strict=True))
+    return "#" + "".join(f"{c:02x}" for c in channels)
 
 
 def ink_on(background: str) -> str:
@@ -209,14 +212,14 @@ def ink_on(background: str) -> str:
     return max(_INKS, key=lambda ink: contrast(ink, background))
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour_a: str, colour_b: str) -> float:
     """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
+    darker, lighter = sorted((_luminance(colour_a), _luminance(colour_b)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def _groups(matrix: Matrix, left: int) -> list[tuple[str, int, int]]:
-    """What the columns are, where they begin and how many they are; none that is empty."""
+    """The groups of columns that are not empty: name, left end and number of columns."""
     n = matrix.n_references
     gap = _APART if 0 < n < len(matrix.models) else 0
     groups = (("references", left, n), ("candidates", left + n * _CELL_W + gap, len(matrix.models) - n))
@@ -224,25 +227,28 @@ def _groups(matrix: Matrix, left: int) -> list[tuple[str, int, int]]:
 
 
 def _bracket(words: str, x: int, n: int, y: int) -> str:
-    """A line under n columns that says what they are."""
+    """A line under n columns with their name."""
     width = n * _CELL_W - _GAP
-    middle, label = x + width / 2, words if n > 1 else words.removesuffix("s")
+    centre, label = x + width / 2, words if n > 1 else words.removesuffix("s")
     return (
         f'<path class="rule" d="M{x} {y}v4h{width}v-4" fill="none"/>'
-        f'<text class="mute" x="{middle}" y="{y + 20}" font-size="12" text-anchor="middle">{label}</text>'
+        f'<text class="mute" x="{centre}" y="{y + 20}" font-size="12" text-anchor="middle">{label}</text>'
     )
 
 
-def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch: str) -> str:
+def _square(x: int, y: int, cell: Cell | None, column: Column, label: str, hatch: str) -> str:
     w, h = _CELL_W - _GAP, _CELL_H - _GAP
     estimate: Estimate | None = None if cell is None else getattr(cell.rates, column.key)
-    value, below, told = formatting.text(estimate, column.kind), "", "not evaluated"
+    value, below, description = formatting.text(estimate, column.kind), "", "not evaluated"
     fill, ink, mute, plate = 'class="none"', 'class="mute num"', 'class="mute"', ""
     if cell is not None and estimate is not None:
-        told, below = formatting.format_estimate(estimate, column.kind), f"n {estimate.n:,}"
+        description, below = formatting.format_estimate(estimate, column.kind), f"n {estimate.n:,}"
         if cell.own:
-            whose = "the model's own signals" if cell.same_weights else "it counts as this reference"
-            told, below = f"{told}; {whose}, in no mean", "own" if cell.same_weights else "near copy"
+            owner = "the model's own signals" if cell.same_weights else "it counts as this reference"
+            description, below = (
+                f"{description}; {owner}, in no mean",
+                "own" if cell.same_weights else "near copy",
+            )
             fill, ink = f'fill="url(#{hatch})"', 'class="ink num"'
             plate = f'<rect x="{x + 9}" y="{y + 5}" width="{w - 18}" height="{h - 10}" rx="3" class="none"/>'
         elif estimate.value is not None:
@@ -251,7 +257,7 @@ def _square(x: int, y: int, cell: Cell | None, column: Column, said: str, hatch:
             ink = f'class="num" {mute}'
     middle = x + w / 2
     return (
-        f"<g><title>{escaped(f'{said}: {told}')}</title>"
+        f"<g><title>{escape_html(f'{label}: {description}')}</title>"
         f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4" {fill}/>{plate}'
         f'<text {ink} x="{middle}" y="{y + 22}" text-anchor="middle" font-weight="600">{value}</text>'
         f'<text {mute} x="{middle}" y="{y + 37}" text-anchor="middle" font-size="11">{below}</text></g>'
@@ -280,7 +286,9 @@ def _legend(x: int, y: int, column: Column, hatch: str) -> str:
 
 
 def _name(name: str, model: ModelRef) -> str:
-    return f"{escaped(_cut(name))}<title>{escaped(f'{model.repo_id} at {model.revision[:12]}')}</title>"
+    return (
+        f"{escape_html(_cut(name))}<title>{escape_html(f'{model.repo_id} at {model.revision[:12]}')}</title>"
+    )
 
 
 def _cut(name: str, longest: int = 24) -> str:
@@ -288,9 +296,9 @@ def _cut(name: str, longest: int = 24) -> str:
 
 
 def _ticks(low_hz: float, high_hz: float, width: int) -> list[tuple[float, str]]:
-    known = ((50, "50 Hz"), (200, "200 Hz"), (1000, "1 kHz"), (4000, "4 kHz"), (16000, "16 kHz"))
+    labels = ((50, "50 Hz"), (200, "200 Hz"), (1000, "1 kHz"), (4000, "4 kHz"), (16000, "16 kHz"))
     scale = width / np.log(high_hz / low_hz)
-    return [(float(np.log(hz / low_hz) * scale), label) for hz, label in known if low_hz < hz < high_hz]
+    return [(float(np.log(hz / low_hz) * scale), label) for hz, label in labels if low_hz < hz < high_hz]
 
 
 def _rgb(text: str) -> tuple[int, int, int]:

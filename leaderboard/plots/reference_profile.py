@@ -1,4 +1,4 @@
-"""Two pictures of a reference, as SVG for its page: where its signals lie, how it takes to growing ones.
+"""Two pictures of a reference, as SVG for its page: where its signals lie, how often it accepts growing ones.
 
 Public: band_use, curve.
 """
@@ -19,23 +19,23 @@ _LEFT, _TOP, _BOTTOM = 38, 8, 34
 
 def band_use(traits: ReferenceProfile) -> str:
     """The distribution of kept bins over mel bands as bars, that of the other references as a line."""
-    most = max(*traits.mel, *traits.others, 1e-9)
+    peak = max(*traits.mel, *traits.others, 1e-9)
     n = len(traits.mel)
     step = _W / n
     bars = "".join(
-        f'<rect class="pp-bar" x="{_LEFT + i * step:.1f}" y="{_y(v / most):.1f}" width="{step - 1.5:.1f}" '
-        f'height="{_H * v / most:.1f}"/>'
+        f'<rect class="pp-bar" x="{_LEFT + i * step:.1f}" y="{_y(v / peak):.1f}" width="{step - 1.5:.1f}" '
+        f'height="{_H * v / peak:.1f}"/>'
         for i, v in enumerate(traits.mel)
     )
     line = ""
     if traits.others:
         points = " ".join(
-            f"{_LEFT + i * step:.1f},{_y(v / most):.1f} {_LEFT + (i + 1) * step - 1.5:.1f},{_y(v / most):.1f}"
+            f"{_LEFT + i * step:.1f},{_y(v / peak):.1f} {_LEFT + (i + 1) * step - 1.5:.1f},{_y(v / peak):.1f}"
             for i, v in enumerate(traits.others)
         )
         line = f'<polyline class="pp-others" points="{points}"/>'
-    said = "Distribution of the kept bins over frequency; the line is the mean of the other references"
-    return _svg(said, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, most), most))
+    label = "Distribution of the kept bins over frequency; the line is the mean of the other references"
+    return _svg(label, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, peak), peak))
 
 
 def curve(traits: ReferenceProfile) -> str:
@@ -44,8 +44,8 @@ def curve(traits: ReferenceProfile) -> str:
     step = _W / (len(values) - 1)
 
     def points(ys: Sequence[float], backwards: bool = False) -> str:
-        at = [f"{_LEFT + i * step:.1f},{_y(y):.1f}" for i, y in enumerate(ys)]
-        return " ".join(reversed(at) if backwards else at)
+        coordinates = [f"{_LEFT + i * step:.1f},{_y(y):.1f}" for i, y in enumerate(ys)]
+        return " ".join(reversed(coordinates) if backwards else coordinates)
 
     lows, highs = [_end(e, e.low) for e in traits.curve], [_end(e, e.high) for e in traits.curve]
     shade = f'<polygon class="pp-shade" points="{points(highs)} {points(lows, backwards=True)}"/>'
@@ -58,22 +58,22 @@ def curve(traits: ReferenceProfile) -> str:
     )
     line = f'<polyline class="pp-line" points="{points(values)}"/>'
     labels = "".join(
-        f'<text x="{_LEFT + i * step:.1f}" y="{_TOP + _H + 16}" text-anchor="{where}">{text}</text>'
-        for i, text, where in (
+        f'<text x="{_LEFT + i * step:.1f}" y="{_TOP + _H + 16}" text-anchor="{alignment}">{text}</text>'
+        for i, text, alignment in (
             (0, "the signal", "start"),
             (len(values) - 1, "the whole clip", "end"),
         )
     )
-    said = "Acceptance of minimal signals that grow over eight levels to the whole clip"
-    return _svg(said, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
+    label = "Acceptance of minimal signals that grow over eight levels to the whole clip"
+    return _svg(label, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
 
 
-def _svg(said: str, inside: str) -> str:
+def _svg(label: str, body: str) -> str:
     width, height = _LEFT + _W + 8, _TOP + _H + _BOTTOM
     return (
-        f'<svg class="pp" viewBox="0 0 {width} {height}" role="img" aria-label="{said}">'
+        f'<svg class="pp" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
         f'<line class="pp-axis" x1="{_LEFT}" x2="{_LEFT + _W}" y1="{_TOP + _H}" y2="{_TOP + _H}"/>'
-        f"{inside}</svg>"
+        f"{body}</svg>"
     )
 
 
@@ -85,10 +85,10 @@ def _end(estimate: Estimate, end: float | None) -> float:
     return (estimate.value or 0.0) if end is None else end
 
 
-def _grid(values: Sequence[float], most: float) -> str:
+def _grid(values: Sequence[float], peak: float) -> str:
     return "".join(
-        f'<path class="pp-grid" d="M{_LEFT} {_y(v / most):.1f}h{_W}"/>'
-        f'<text x="{_LEFT - 6}" y="{_y(v / most) + 4:.1f}" text-anchor="end">{formatting.share(v)}</text>'
+        f'<path class="pp-grid" d="M{_LEFT} {_y(v / peak):.1f}h{_W}"/>'
+        f'<text x="{_LEFT - 6}" y="{_y(v / peak) + 4:.1f}" text-anchor="end">{formatting.share(v)}</text>'
         for v in values
     )
 
@@ -107,5 +107,5 @@ def _hertz(top_hz: float) -> Iterator[str]:
     ):
         if hz <= top_hz:
             x = _LEFT + _W * mel(hz) / mel(top_hz)
-            where = "end" if hz == top_hz else "middle"
-            yield f'<text x="{x:.1f}" y="{_TOP + _H + 16}" text-anchor="{where}">{label}</text>'
+            alignment = "end" if hz == top_hz else "middle"
+            yield f'<text x="{x:.1f}" y="{_TOP + _H + 16}" text-anchor="{alignment}">{label}</text>'

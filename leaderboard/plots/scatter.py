@@ -1,7 +1,7 @@
-"""Lift against size and against time: what larger and newer models buy, as SVG text.
+"""Lift over model size and over day of release, as SVG text.
 
 Conventions: as in `plots`. The frontier is a step line over models in that order; it rises only where the
-place of a model is told apart from that of the best one before it: it says no more than the intervals do.
+rank interval of a model no longer overlaps that of the best one before it.
 
 Public: MOST, Kind, Point, points, frontier, draw.
 """
@@ -20,11 +20,11 @@ from harness.types import Estimate, ModelRef
 from leaderboard import formatting
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Row
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 from leaderboard.plots import inline
 
 MOST = 200
-"""Models that are drawn, beside those of the frontier: the best."""
+"""Models that are drawn, besides those of the frontier: the best."""
 
 _LABELS = 14
 _STOPS = 20
@@ -46,49 +46,49 @@ stroke:light-dark(#1d5a97,#7cb8e4);stroke-width:2}
 
 
 Kind = Literal["size", "time"]
-"""What lies below: parameters, on a logarithmic axis, or the day on which the Hub first had the model."""
+"""The lower axis: parameters, on a logarithmic scale, or the day on which the Hub first had the model."""
 
-_SAID = {"size": "Lift over number of parameters", "time": "Lift over day of release"}
+_TITLES = {"size": "Lift over number of parameters", "time": "Lift over day of release"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A ranked model of which it is known where it lies."""
+    """A ranked model whose position is known."""
 
     row: Row
     """Its row."""
     x: float
     """Logarithm to base 10 of its parameters, or days since year 1."""
-    said: str
+    description: str
     """The same in words."""
     lift: Estimate
     """With a value."""
 
 
 def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
-    """What can be drawn, the best first.
+    """The models that can be drawn, the best first.
 
     Args:
         rows: of a ranking, best first.
-        kind: what lies below.
+        kind: of the lower axis.
     """
-    found = []
+    candidates = []
     for row in rows:
         lift = row.entry.scorecard.lift
-        where = _size(row) if kind == "size" else _day(row)
-        if row.rank is not None and lift is not None and lift.value is not None and where:
-            found.append(Point(row, *where, lift))
-    return found
+        position = _size(row) if kind == "size" else _day(row)
+        if row.rank is not None and lift is not None and lift.value is not None and position:
+            candidates.append(Point(row, *position, lift))
+    return candidates
 
 
-def frontier(found: Sequence[Point]) -> list[Point]:
-    """Models with which the best place improves beyond doubt, from the smallest or oldest.
+def frontier(candidates: Sequence[Point]) -> list[Point]:
+    """Models whose rank interval no longer overlaps that of the best before, from the smallest or oldest.
 
     Args:
-        found: the points.
+        candidates: the points.
     """
     steps: list[Point] = []
-    for point in sorted(found, key=lambda p: (p.x, p.row.rank)):
+    for point in sorted(candidates, key=lambda point: (point.x, point.row.rank)):
         best = steps[-1].row if steps else None
         if best is None or (point.row.rank_high or 0) < (best.rank_low or 0):
             if steps and steps[-1].x == point.x:
@@ -102,34 +102,49 @@ def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None =
 
     Args:
         rows: of a ranking, best first.
-        kind: what lies below.
+        kind: of the lower axis.
         links: page of a model, where it has one.
 
     Returns:
         A standalone SVG document; None where fewer than two models can be drawn.
     """
-    found = points(rows, kind)
-    if len(found) < 2:
+    candidates = points(rows, kind)
+    if len(candidates) < 2:
         return None
-    steps = frontier(found)
-    shown = [*found[:MOST], *(p for p in steps if p not in found[:MOST])]
-    by_weight = sorted(shown, key=lambda p: p not in steps)
-    names = short_names([p.row.entry.model for p in shown])
-    x, y = _Axis([p.x for p in shown], kind), _Lift([p.lift for p in shown])
-    models = plural(len(shown), "model")
+    steps = frontier(candidates)
+    visible = [*candidates[:MOST], *(point for point in steps if point not in candidates[:MOST])]
+    label_order = sorted(visible, key=lambda point: point not in steps)
+    names = short_names([point.row.entry.model for point in visible])
+    x, y = _Axis([point.x for point in visible], kind), _Lift([point.lift for point in visible])
+    models = plural(len(visible), "model")
     parts = [
         f'<svg class="gh gs" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_SAID[kind]}, {models}">',
+        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_TITLES[kind]}, {models}">',
         f"<style>{inline.STYLE}{_STYLE}</style>",
         f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
         *x.draw(),
         *y.draw(),
-        _stairs([(x.at(p.x), y.at(p.lift.value or 0.0)) for p in steps], x.at(max(p.x for p in shown))),
-        *(
-            _mark(p, x.at(p.x), y, names[p.row.entry.model], (links or {}).get(p.row.entry.model), i < _STOPS)
-            for i, p in enumerate(shown)
+        _stairs(
+            [(x.at(point.x), y.at(point.lift.value or 0.0)) for point in steps],
+            x.at(max(point.x for point in visible)),
         ),
-        *_labels([(x.at(p.x), y.at(p.lift.value or 0.0), names[p.row.entry.model]) for p in by_weight]),
+        *(
+            _mark(
+                point,
+                x.at(point.x),
+                y,
+                names[point.row.entry.model],
+                (links or {}).get(point.row.entry.model),
+                i < _STOPS,
+            )
+            for i, point in enumerate(visible)
+        ),
+        *_labels(
+            [
+                (x.at(point.x), y.at(point.lift.value or 0.0), names[point.row.entry.model])
+                for point in label_order
+            ]
+        ),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -149,12 +164,12 @@ def _day(row: Row) -> tuple[float, str] | None:
 
 
 class _Axis:
-    """The axis below."""
+    """The lower axis."""
 
-    def __init__(self, found: Sequence[float], kind: Kind) -> None:
-        least, self._ticks, self._label = _BELOW[kind]
-        pad = max(0.08 * (max(found) - min(found)), least)
-        self.low, self.high = min(found) - pad, max(found) + pad
+    def __init__(self, values: Sequence[float], kind: Kind) -> None:
+        least, self._ticks, self._label = _AXES[kind]
+        pad = max(0.08 * (max(values) - min(values)), least)
+        self.low, self.high = min(values) - pad, max(values) + pad
 
     def at(self, x: float) -> float:
         share = (x - self.low) / (self.high - self.low)
@@ -172,9 +187,9 @@ class _Axis:
 
 
 def _sizes(low: float, high: float) -> list[tuple[float, str]]:
-    by = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
+    multiples = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
     decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
-    sizes = [k * 10**d for d in decades for k in by if low <= math.log10(k * 10**d) <= high]
+    sizes = [k * 10**d for d in decades for k in multiples if low <= math.log10(k * 10**d) <= high]
     return [(math.log10(size), formatting.compact(size).replace(".0", "")) for size in sizes]
 
 
@@ -186,10 +201,10 @@ def _days(low: float, high: float) -> list[tuple[float, str]]:
     return [(d.toordinal(), d.strftime(words)) for d in days if low <= d.toordinal() <= high]
 
 
-_BELOW: Mapping[Kind, tuple[float, Callable[[float, float], list[tuple[float, str]]], str]] = (
-    MappingProxyType({"size": (0.06, _sizes, "parameters"), "time": (20.0, _days, "released")})
+_AXES: Mapping[Kind, tuple[float, Callable[[float, float], list[tuple[float, str]]], str]] = MappingProxyType(
+    {"size": (0.06, _sizes, "parameters"), "time": (20.0, _days, "released")}
 )
-"""Room beside the outermost points, the ticks between two ends, and what stands below."""
+"""Padding beside the outermost points, the ticks between two ends, and the label."""
 
 
 class _Lift:
@@ -208,15 +223,15 @@ class _Lift:
 
     def draw(self) -> list[str]:
         n = round((self.high - self.low) / self.step)
-        made = []
+        lines = []
         for value in (self.low + i * self.step for i in range(n + 1)):
-            y, look = self.at(value), "gs-zero" if abs(value) < 1e-9 else "gs-grid"
+            y, css_class = self.at(value), "gs-zero" if abs(value) < 1e-9 else "gs-grid"
             words = formatting.text(value, "difference").partition(formatting.THIN)[0].replace(".0", "")
-            made.append(
-                f'<line class="{look}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
+            lines.append(
+                f'<line class="{css_class}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
                 f'<text class="mute num" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{words}</text>'
             )
-        return [*made, f'<text class="mute" x="8" y="{_TOP - 16}">lift, pp</text>']
+        return [*lines, f'<text class="mute" x="8" y="{_TOP - 16}">lift, pp</text>']
 
 
 def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
@@ -227,37 +242,39 @@ def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
 
 def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None, stop: bool) -> str:
     lift = point.lift
-    told = f"{name}, {point.said}: lift {formatting.format_estimate(lift, 'difference')}"
+    description = f"{name}, {point.description}: lift {formatting.format_estimate(lift, 'difference')}"
     bar = ""
     if lift.low is not None and lift.high is not None:
         bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'
     hollow = " gs-hollow" if point.row.reference else ""
     dot = f'<circle class="gs-dot{hollow}" cx="{x}" cy="{axis.at(lift.value or 0.0)}" r="4.5"/>'
-    mark = f"<title>{escaped(told)}</title>{bar}{dot}"
+    mark = f"<title>{escape_html(description)}</title>{bar}{dot}"
     if href is None:
         return f"<g>{mark}</g>"
-    skipped = "" if stop else ' tabindex="-1"'
-    return f'<a href="{escaped(href)}"{skipped} aria-label="{escaped(told)}">{mark}</a>'
+    tab_index = "" if stop else ' tabindex="-1"'
+    return f'<a href="{escape_html(href)}"{tab_index} aria-label="{escape_html(description)}">{mark}</a>'
 
 
 def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Names of the first ones, each where it hides no other name and no dot; of the others none."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
-    made = []
+    """Labels of the first models, each where it overlaps no other label and no dot."""
+    boxes = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
+    labels = []
     for x, y, name in marks:
-        short = name if len(name) <= 30 else f"{name[:29]}…"
-        width = 6.9 * len(short)
+        text = name if len(name) <= 30 else f"{name[:29]}…"
+        width = 6.9 * len(text)
         for left, top in ((x + 8, y - 18), (x - 8 - width, y - 18), (x + 8, y + 4), (x - 8 - width, y + 4)):
             box = (left, top, left + width, top + 14)
             inside = left >= _LEFT and box[2] <= _WIDTH - 4 and top >= _TOP and box[3] <= _HEIGHT - _BOTTOM
-            if inside and not any(_meet(box, other) for other in taken):
-                taken.append(box)
-                made.append(f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{escaped(short)}</text>')
+            if inside and not any(_overlap(box, other) for other in boxes):
+                boxes.append(box)
+                labels.append(
+                    f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{escape_html(text)}</text>'
+                )
                 break
-        if len(made) == _LABELS:
+        if len(labels) == _LABELS:
             break
-    return made
+    return labels
 
 
-def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(box: tuple[float, ...], other_box: tuple[float, ...]) -> bool:
+    return box[0] < other_box[2] and other_box[0] < box[2] and box[1] < other_box[3] and other_box[1] < box[3]

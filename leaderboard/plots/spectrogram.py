@@ -28,13 +28,13 @@ def picture(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.uint8]:
         sample_rate_hz: its rate.
     """
     size = 512
-    padded = np.pad(np.asarray(waveform, dtype=np.float64), size // 2)
-    starts = np.linspace(0, max(len(padded) - size, 0), WIDTH).astype(np.int64)
-    frames = padded[np.minimum(starts[:, None] + np.arange(size), len(padded) - 1)] * np.hanning(size)
+    samples = np.pad(np.asarray(waveform, dtype=np.float64), size // 2)
+    starts = np.linspace(0, max(len(samples) - size, 0), WIDTH).astype(np.int64)
+    frames = samples[np.minimum(starts[:, None] + np.arange(size), len(samples) - 1)] * np.hanning(size)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     mel = np.linspace(0, 2595 * np.log10(1 + sample_rate_hz / 1400), HEIGHT)
-    at = 700 * (10 ** (mel / 2595) - 1) * size / sample_rate_hz
-    rows = np.minimum(np.round(at).astype(np.int64), size // 2)
+    positions = 700 * (10 ** (mel / 2595) - 1) * size / sample_rate_hz
+    rows = np.minimum(np.round(positions).astype(np.int64), size // 2)
     peak = float(power.max(initial=0.0)) or 1.0
     level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / _RANGE_DB
     shades = np.clip(level * (_SHADES - 1), 0, _SHADES - 1).astype(np.uint8)

@@ -1,7 +1,7 @@
 """The figures of a study, drawn by matplotlib: SVG text for a page, PNG for a paper.
 
-Conventions: colours are those of Okabe and Ito, apart for colour-blind readers; each model has one line style
-besides. Every figure names its n. Bars and shades are 95 % intervals.
+Conventions: colours are those of Okabe and Ito, distinct for colour-blind readers; each model also has
+its own line style. Every figure names its n. Bars and shades are 95 % intervals.
 
 Public: FIGURES, draw.
 """
@@ -62,8 +62,8 @@ def entropies(study: Study, axes: Any) -> None:
 def band_use(study: Study, axes: Any) -> None:
     """Where the kept bins lie, by reference."""
     names = _names(study)
-    shown = [p for p in study.portraits if p.family == study.families[0].family and p.n]
-    for i, portrait in enumerate(shown):
+    portraits = [p for p in study.portraits if p.family == study.families[0].family and p.n]
+    for i, portrait in enumerate(portraits):
         colour, style = _look(i)
         label = f"{names[portrait.model]} (n = {portrait.n})"
         axes.plot(np.arange(N_MEL), portrait.mel, color=colour, linestyle=style, label=label)
@@ -76,10 +76,10 @@ def flat_earth(study: Study, axes: Any) -> None:
     """Excess of both shares of each model, with the lower end of its interval and what it must pass."""
     names = _names(study)
     family = study.families[0]
-    for row, each in enumerate(family.flat_earth):
+    for row, assessment in enumerate(family.flat_earth):
         for share, offset, colour in (
-            (each.rejects_alone, -0.15, _COLOURS[0]),
-            (each.rejected_by_all, 0.15, _COLOURS[1]),
+            (assessment.rejects_alone, -0.15, _COLOURS[0]),
+            (assessment.rejected_by_all, 0.15, _COLOURS[1]),
         ):
             if share.excess is None or share.excess.value is None or share.excess.low is None:
                 continue
@@ -91,7 +91,9 @@ def flat_earth(study: Study, axes: Any) -> None:
     axes.plot([], [], "o-", color=_COLOURS[0], mfc="white", label="rejects alone")
     axes.plot([], [], "o-", color=_COLOURS[1], mfc="white", label="rejected by all")
     axes.plot([], [], "o", color="#7A7A7A", label="filled: flagged")
-    axes.set_yticks(range(len(family.flat_earth)), [names[f.model] for f in family.flat_earth])
+    axes.set_yticks(
+        range(len(family.flat_earth)), [names[assessment.model] for assessment in family.flat_earth]
+    )
     axes.invert_yaxis()
     axes.set(
         xlabel=f"share minus the median of the others, lower end of its interval; beyond {EXCESS}: dotted"
@@ -113,8 +115,8 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
             continue
         colour, _ = _look(i)
         axes.errorbar(x.value, y.value, xerr=_ends(x), yerr=_ends(y), fmt="o", color=colour, ms=5, lw=1)
-        beside = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
-        axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **beside)
+        label_offset = {"xytext": (5, -10 if i % 2 else 4), "textcoords": "offset points"}
+        axes.annotate(names[model], (x.value, y.value), fontsize=7, color=colour, **label_offset)
     axes.set(xlabel="accuracy on whole clips", ylabel="transfer: accepted signals of the others")
     axes.set_title(
         f"{_plain(study.task)}: accuracy and transfer, {plural(study.n_clips, 'clip')},"
@@ -133,7 +135,7 @@ FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
         "entropies": entropies,
     }
 )
-"""Name of a figure, and who draws it."""
+"""Name of a figure, and the function that draws it."""
 
 
 def draw(study: Study, name: str, png: Path | None = None) -> str | None:
@@ -142,14 +144,14 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
     Args:
         study: the study.
         name: one of FIGURES.
-        png: where to save it as a picture of points, too.
+        png: where to save it as a PNG, too.
     """
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
         return None
     if name == "flat-earth" and all(
         share.excess is None
-        for each in study.families[0].flat_earth
-        for share in (each.rejects_alone, each.rejected_by_all)
+        for assessment in study.families[0].flat_earth
+        for share in (assessment.rejects_alone, assessment.rejected_by_all)
     ):
         return None
     with _canvas() as (figure, axes):
@@ -183,14 +185,16 @@ def _canvas() -> Iterator[tuple[Any, Any]]:
 
 def _spread(study: Study, axes: Any, field: str, label: str, *, log: bool) -> None:
     names = _names(study)
-    rows = [p for p in study.portraits if p.n]
-    for i, portrait in enumerate(rows):
+    portraits = [p for p in study.portraits if p.n]
+    for i, portrait in enumerate(portraits):
         values = np.array(getattr(portrait, field))
         colour = _COLOURS[0] if portrait.family == study.families[0].family else _COLOURS[1]
         jitter = np.linspace(-0.25, 0.25, len(values))
         axes.plot(values, i + jitter, ".", color=colour, ms=3, alpha=0.6)
         axes.plot(np.median(values), i, "|", color="black", ms=14)
-    axes.set_yticks(range(len(rows)), [f"{names[p.model]}, {p.family} ({p.n})" for p in rows], fontsize=7)
+    axes.set_yticks(
+        range(len(portraits)), [f"{names[p.model]}, {p.family} ({p.n})" for p in portraits], fontsize=7
+    )
     axes.invert_yaxis()
     if log:
         axes.set_xscale("log")
@@ -207,7 +211,7 @@ def _names(study: Study) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Text that is drawn as it is: what stands between dollar signs is mathematics to matplotlib."""
+    """Text with dollar signs escaped, between which matplotlib would read mathematics."""
     return text.replace("$", r"\$")
 
 

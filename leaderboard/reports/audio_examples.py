@@ -1,12 +1,12 @@
-"""Sounds for a page: which signals to show, and each as players, a picture and a line on who accepts it.
+"""Sounds for a page: which signals to show, each with players, a picture and a line on who accepts it.
 
-Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a handful of bins can be heard at
-all; the gain in dB stands beside it. Long clips are cut to a stated excerpt around their middle: a page must
+Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a few bins can be heard at all;
+the gain in dB is shown. Long clips are cut to an excerpt around their middle, which is named: a page must
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
 `evaluation.stimuli`; a signal may lack either.
 
-Public: CONTROLS, Example, Player, draw, choose, accepted, examples, describe_mask, other_clips, controls,
-player.
+Public: CONTROLS, Example, Player, draw, choose, signal_acceptance, examples, describe_mask, other_clips,
+controls, player.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUDGET_BYTES = 2_300_000
-"""What all players of a page may take together, as base64."""
+"""Most bytes of all players of a page together, as base64."""
 
 CONTROLS: Mapping[str, str] = {"swap": "Swap", "matched": "Matched"}
-"""What the controls that can be heard are called."""
+"""Names of the controls that can be played."""
 
 STRATA: Mapping[tuple[bool, bool], str] = {
     (True, False): "Signal accepted, swap rejected",
@@ -70,7 +70,7 @@ class Example:
     """The signal."""
     title: str
     """Its stratum."""
-    kept: str
+    mask_summary: str
     """How much of the spectrum it keeps, in words."""
     picture: Markup
     """Spectrum with the kept bins, as SVG."""
@@ -81,7 +81,7 @@ class Example:
 
 
 def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> dict[str, str]:
-    """Signals worth hearing: from each stratum in turn, within it in an order drawn from the signal's id.
+    """Signals to play: from each stratum in turn, within it in an order seeded by the signal's id.
 
     Args:
         verdicts: one model's answers.
@@ -93,16 +93,16 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
         signal_id -> stratum in words, in the order of STRATA.
     """
     rows = verdicts[(verdicts["family"] == family) & (verdicts["reference"] != leave_out)]
-    signal, control = accepted(rows, "signal"), accepted(rows, "swap")
+    signal, control = signal_acceptance(rows, "signal"), signal_acceptance(rows, "swap")
     groups: dict[tuple[bool, bool], list[str]] = {key: [] for key in STRATA}
-    for signal_id in sorted(set(signal) & set(control), key=lambda s: seed_of("report", s)):
+    for signal_id in sorted(set(signal) & set(control), key=lambda name: seed_of("report", name)):
         groups[signal[signal_id], control[signal_id]].append(signal_id)
-    in_turn = sorted(
-        (place, i, signal_id, key)
+    order = sorted(
+        (turn, i, signal_id, key)
         for i, (key, group) in enumerate(groups.items())
-        for place, signal_id in enumerate(group)
+        for turn, signal_id in enumerate(group)
     )
-    return {s: STRATA[key] for _, _, s, key in sorted(in_turn[:n], key=lambda t: t[1])}
+    return {name: STRATA[key] for _, _, name, key in sorted(order[:n], key=lambda item: item[1])}
 
 
 def draw(
@@ -111,63 +111,70 @@ def draw(
     """Signals of other models, drawn by the answers of the first judge, with the answers of all.
 
     Args:
-        suite: where they are.
+        suite: that holds them.
         task: its name.
         family: one of FAMILIES.
         judges: models and their verdicts; at least one.
         n: at most this many.
     """
-    first, verdicts = judges[0]
-    chosen = choose(verdicts, family, leave_out=first.repo_id, n=n)
+    judge, verdicts = judges[0]
+    titles = choose(verdicts, family, leave_out=judge.repo_id, n=n)
     names = short_names([model for model, _ in judges])
-    return examples(suite, task, chosen, [(names[m], accepted(v, "signal")) for m, v in judges])
+    return examples(
+        suite,
+        task,
+        titles,
+        [(names[judge_model], signal_acceptance(answers, "signal")) for judge_model, answers in judges],
+    )
 
 
-def accepted(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
+def signal_acceptance(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
     """Whether each signal, or its first control of a kind, was given its class, by signal_id.
 
-    Nested levels and further controls are passed over.
+    Nested levels and further controls are skipped.
     """
-    first = at_level_zero(verdicts) & (verdicts["replicate"].isna() | (verdicts["replicate"] == 0))
-    rows = verdicts[(verdicts["stimulus"] == stimulus) & first]
+    is_first = at_level_zero(verdicts) & (verdicts["replicate"].isna() | (verdicts["replicate"] == 0))
+    rows = verdicts[(verdicts["stimulus"] == stimulus) & is_first]
     return dict(zip(rows["signal_id"], acceptance.accepted(rows).tolist(), strict=True))
 
 
 def examples(
-    suite: Suite, task: str, chosen: Mapping[str, str], judges: Sequence[tuple[str, Mapping[str, bool]]]
+    suite: Suite, task: str, titles: Mapping[str, str], judges: Sequence[tuple[str, Mapping[str, bool]]]
 ) -> list[Example]:
     """The chosen signals as cards.
 
     Args:
-        suite: where they are.
+        suite: that holds them.
         task: its name.
-        chosen: signal_id -> title.
+        titles: signal_id -> title.
         judges: name of a model and whether it accepts each signal.
 
     Returns:
         In the order chosen; a signal the suite does not hold is left out.
     """
-    n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(chosen))
-    others = other_clips(suite, task, chosen)
-    made = {}
-    for signal, waveform in _found(suite, task, chosen):
+    n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(titles))
+    other_clips_by_id = other_clips(suite, task, titles)
+    cards = {}
+    for signal, waveform in _read_signals(suite, task, titles):
         clip = suite.clip(task, signal.clip_id)
         rate = clip.sample_rate_hz
         sounds = (("Whole clip", clip.waveform), ("Signal", waveform))
-        made[signal.signal_id] = Example(
+        cards[signal.signal_id] = Example(
             signal=signal,
-            title=chosen[signal.signal_id],
-            kept=describe_mask(signal),
+            title=titles[signal.signal_id],
+            mask_summary=describe_mask(signal),
             picture=Markup(  # noqa: S704 - numbers only
                 inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
             ),
             players=(
-                *(player(name, w, rate, n_bytes) for name, w in sounds),
-                *controls(signal, clip, others.get(signal.signal_id), n_bytes),
+                *(player(name, samples, rate, n_bytes) for name, samples in sounds),
+                *controls(signal, clip, other_clips_by_id.get(signal.signal_id), n_bytes),
             ),
-            judges=tuple((n, a[signal.signal_id]) for n, a in judges if signal.signal_id in a),
+            judges=tuple(
+                (judge, answers[signal.signal_id]) for judge, answers in judges if signal.signal_id in answers
+            ),
         )
-    return [made[signal_id] for signal_id in chosen if signal_id in made]
+    return [cards[signal_id] for signal_id in titles if signal_id in cards]
 
 
 def other_clips(suite: Suite, task: str, signal_ids: Collection[str]) -> dict[str, Clip]:
@@ -191,9 +198,9 @@ def controls(
         n_bytes: as in `player`.
         container: as in `player`.
     """
-    others = () if other is None else (other,)
+    swap_clips = () if other is None else (other,)
     for kind, name in CONTROLS.items():
-        waveform = stimuli.control(signal, clip, others, kind)
+        waveform = stimuli.control(signal, clip, swap_clips, kind)
         if waveform is None:
             continue
         sound = player(name, waveform, clip.sample_rate_hz, n_bytes, container)
@@ -213,13 +220,15 @@ def describe_mask(signal: SufficientSignal) -> str:
     return f"{text}, {low:,.0f} to {high:,.0f} Hz"
 
 
-def _found(suite: Suite, task: str, chosen: Mapping[str, str]) -> Iterator[tuple[SufficientSignal, Waveform]]:
+def _read_signals(
+    suite: Suite, task: str, titles: Mapping[str, str]
+) -> Iterator[tuple[SufficientSignal, Waveform]]:
     for reference in suite.references(task):
         slug = reference.model.slug
-        if not any(f":{slug}:" in signal_id for signal_id in chosen):
+        if not any(f":{slug}:" in signal_id for signal_id in titles):
             continue
         for line in suite.signal_lines(task, slug):
-            if line.signal_id in chosen:
+            if line.signal_id in titles:
                 yield suite.signal(task, slug, line.signal_id)
 
 
@@ -232,21 +241,21 @@ def player(
         name: what it is called.
         waveform: the sound.
         sample_rate_hz: its rate.
-        n_bytes: what it may take, before base64.
+        n_bytes: most bytes, before base64.
         container: see `audio.encode_listenable`.
     """
-    most = len(waveform) if container == "FLAC" else n_bytes // 2
+    max_samples = len(waveform) if container == "FLAC" else n_bytes // 2
     while True:
-        start = max(0, (len(waveform) - most) // 2)
-        part = waveform[start : start + most]
-        data, gain_db = audio.encode_listenable(part, sample_rate_hz, container)
-        if container == "WAV" or len(data) <= n_bytes or len(part) < sample_rate_hz // 4:
+        start = max(0, (len(waveform) - max_samples) // 2)
+        excerpt = waveform[start : start + max_samples]
+        data, gain_db = audio.encode_listenable(excerpt, sample_rate_hz, container)
+        if container == "WAV" or len(data) <= n_bytes or len(excerpt) < sample_rate_hz // 4:
             break
-        most = int(len(part) * 0.9 * n_bytes / len(data))
+        max_samples = int(len(excerpt) * 0.9 * n_bytes / len(data))
     note = f"played at {number(gain_db, 1, signed=True)} dB"
-    if sample_rate_hz // 10 <= len(waveform) - len(part):
-        seconds, first = len(part) / sample_rate_hz, start / sample_rate_hz
-        whole = len(waveform) / sample_rate_hz
-        note += f"; {seconds:.1f} s from {first:.1f} s of {whole:.1f} s"
+    if sample_rate_hz // 10 <= len(waveform) - len(excerpt):
+        excerpt_s, start_s = len(excerpt) / sample_rate_hz, start / sample_rate_hz
+        total_s = len(waveform) / sample_rate_hz
+        note += f"; {excerpt_s:.1f} s from {start_s:.1f} s of {total_s:.1f} s"
     source = f"data:audio/{container.lower()};base64,{base64.b64encode(data).decode()}"
     return Player(name, Markup(source), note)  # noqa: S704 - base64 holds nothing to escape

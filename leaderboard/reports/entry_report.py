@@ -1,7 +1,7 @@
-"""`report.html`: one entry, told to a reader: the numbers, the matrix, the sounds, the settings.
+"""`report.html`: one entry as a page: the numbers, the matrix, the sounds, the settings.
 
-Conventions: one file that opens from a disk without a network. It lies beside entry.json and never leaves the
-results folder: it holds audio of the clips, whose licence may not allow publishing them.
+Conventions: one file that opens without a network. It is written beside entry.json and never published: it
+holds audio of the clips, whose licence may not allow that.
 
 Public: write.
 """
@@ -37,18 +37,18 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
         path: of the page.
         entry: the entry.
         verdicts: its answers.
-        suite: the signals it was asked; where its folder holds the references' verdicts they are shown, too.
+        suite: the signals it judged; where its folder holds the references' verdicts they are shown, too.
 
     Raises:
         BadInput: the page cannot be written, or a reference's entry cannot be read.
     """
-    beside = [
-        (folder, other)
-        for folder, other in entries.references_of(suite, entry.task)
-        if other.model != entry.model
+    reference_entries = [
+        (folder, reference_entry)
+        for folder, reference_entry in entries.references_of(suite, entry.task)
+        if reference_entry.model != entry.model
     ]
     matrices = [
-        matrix_of([*(other for _, other in beside), entry], score.family)
+        matrix_of([*(reference_entry for _, reference_entry in reference_entries), entry], score.family)
         for score in entry.scorecard.families
     ]
     context = {
@@ -59,16 +59,18 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
             for m in matrices
             if m.references
         ],
-        "examples": _examples(entry, verdicts, suite, beside),
+        "examples": _examples(entry, verdicts, suite, reference_entries),
     }
     replace_file(path, render.render("report.html.j2", context).encode())
 
 
 def _examples(
-    entry: Entry, verdicts: pd.DataFrame, suite: Suite, beside: list[tuple[Path, Entry]]
+    entry: Entry, verdicts: pd.DataFrame, suite: Suite, reference_entries: list[tuple[Path, Entry]]
 ) -> list[audio_examples.Example]:
     if not entry.scorecard.families:
         return []
-    others = [(other.model, store.verdicts(folder)) for folder, other in beside]
+    reference_verdicts = [
+        (reference_entry.model, store.verdicts(folder)) for folder, reference_entry in reference_entries
+    ]
     family = entry.scorecard.families[0].family
-    return audio_examples.draw(suite, entry.task, family, [(entry.model, verdicts), *others])
+    return audio_examples.draw(suite, entry.task, family, [(entry.model, verdicts), *reference_verdicts])

@@ -1,4 +1,4 @@
-"""What a study shows, in sentences made from its numbers: none without its n and its interval.
+"""The findings of a study, in sentences made from its numbers: none without its n and its interval.
 
 Public: TERMS, sentences, fmt, bits, ratio.
 """
@@ -110,24 +110,24 @@ def _difference(estimate: Estimate) -> str:
 
 def _extremes(study: Study, family: FamilyStudy) -> Iterator[str]:
     names = {model.repo_id: name for model, name in short_names(list(study.models)).items()}
-    known = {n: e for n, e in family.outgoing.items() if e.value is not None}
-    if len(known) > 1:
-        best, worst = (pick(known, key=lambda n: known[n].value or 0.0) for pick in (max, min))
+    estimates = {n: e for n, e in family.outgoing.items() if e.value is not None}
+    if len(estimates) > 1:
+        best, worst = (pick(estimates, key=lambda n: estimates[n].value or 0.0) for pick in (max, min))
         yield (
-            f"The signals of {names[best]} transfer best, {fmt(known[best])}, those of {names[worst]}"
-            f" worst, {fmt(known[worst])}."
+            f"The signals of {names[best]} transfer best, {fmt(estimates[best])}, those of {names[worst]}"
+            f" worst, {fmt(estimates[worst])}."
         )
-    sure = [
+    pairs = [
         (a, b, e)
         for a, b, e in family.asymmetry
         if e.low is not None and e.high is not None and (e.low > 0 or e.high < 0)
     ]
-    if sure:
-        a, b, e = max(sure, key=lambda each: abs(each[2].value or 0.0))
+    if pairs:
+        a, b, e = max(pairs, key=lambda each: abs(each[2].value or 0.0))
         if (e.value or 0.0) < 0:
             a, b, e = b, a, _reversed(e)
         yield (
-            f"Transfer is not symmetric: for {len(sure)} of {len(family.asymmetry)} pairs of references"
+            f"Transfer is not symmetric: for {len(pairs)} of {len(family.asymmetry)} pairs of references"
             f" the interval of the difference between the two directions, each by itself, excludes 0. It is"
             f" largest from {names[a.repo_id]} to {names[b.repo_id]} minus the way back,"
             f" {fmt(e, 'difference')}."
@@ -142,13 +142,13 @@ def _reversed(e: Estimate) -> Estimate:
 
 def _price(study: Study, family: FamilyStudy) -> Iterator[str]:
     names = short_names(list(study.models))
-    priced = [
+    prices = [
         (c.price_bits.value, p, c)
         for p in family.pairs
         if (c := p.curve) is not None and c.price_bits.value is not None and c.price_bits.n >= MIN_SIGNALS
     ]
-    for what, pick in (("least", min), ("most", max)) if priced else ():
-        _, pair, curve = pick(priced, key=lambda each: each[0])
+    for what, pick in (("least", min), ("most", max)) if prices else ():
+        _, pair, curve = pick(prices, key=lambda price: price[0])
         yield (
             f"On clips that both give one class, agreement on the signals of {names[pair.reference]} costs"
             f" {names[pair.judge]} {what}: in the median {bits(curve.price_bits)}. It gives"
@@ -158,47 +158,47 @@ def _price(study: Study, family: FamilyStudy) -> Iterator[str]:
 
 def _information(study: Study, family: FamilyStudy) -> Iterator[str]:
     names = short_names(list(study.models))
-    shown = [p for p in family.pairs if p.information.p is not None]
-    n = f"{len(shown)} of {len(family.pairs)} pairs"
-    if not shown:
-        reasons = [because for p in family.pairs if (because := p.information.not_shown_because)]
-        first = f" Of the first: {reasons[0]}" if reasons else ""
-        yield f"Mutual information of verdicts and classes can be estimated for {n}.{first}"
+    pairs = [p for p in family.pairs if p.information.p is not None]
+    n = f"{len(pairs)} of {len(family.pairs)} pairs"
+    if not pairs:
+        reasons = [reason for p in family.pairs if (reason := p.information.not_shown_because)]
+        first_reason = f" Of the first: {reasons[0]}" if reasons else ""
+        yield f"Mutual information of verdicts and classes can be estimated for {n}.{first_reason}"
         return
-    adjusted = benjamini_hochberg([p.information.p or 0.0 for p in shown])
-    sure = [(p, q) for p, q in zip(shown, adjusted, strict=True) if q < ALPHA]
-    if not sure:
+    p_values = benjamini_hochberg([p.information.p or 0.0 for p in pairs])
+    significant = [(p, q) for p, q in zip(pairs, p_values, strict=True) if q < ALPHA]
+    if not significant:
         yield (
-            f"Mutual information of verdicts and classes could be estimated for {n}; in 0 of {len(shown)} it"
+            f"Mutual information of verdicts and classes could be estimated for {n}; in 0 of {len(pairs)} it"
             f" differs from 0 (adjusted p < {ALPHA})."
         )
         return
-    most, q = max(sure, key=lambda each: each[0].information.mutual.value or 0.0)
+    pair, q = max(significant, key=lambda item: item[0].information.mutual.value or 0.0)
     yield (
-        f"Mutual information of verdicts and classes could be estimated for {n}, and in {len(sure)} of"
-        f" {len(shown)} it differs from 0. It is largest for the verdicts of {names[most.judge]} on signals"
-        f" of {names[most.reference]}: {bits(most.information.mutual)} (adjusted p = {q:.2g}), with"
-        f" {bits(most.information.left)} left open."
+        f"Mutual information of verdicts and classes could be estimated for {n}, and in {len(significant)} of"
+        f" {len(pairs)} it differs from 0. It is largest for the verdicts of {names[pair.judge]} on signals"
+        f" of {names[pair.reference]}: {bits(pair.information.mutual)} (adjusted p = {q:.2g}), with"
+        f" {bits(pair.information.left)} left open."
     )
 
 
 def _flat(study: Study, family: FamilyStudy) -> Iterator[str]:
     names = short_names(list(study.models))
-    flagged = [f for f in family.flat_earth if f.flagged]
-    if not any(f.is_flat_earther for f in flagged):
-        of = len(family.flat_earth)
-        alone, ignored = (
+    flagged_models = [assessment for assessment in family.flat_earth if assessment.flagged]
+    if not any(assessment.is_flat_earther for assessment in flagged_models):
+        n_models = len(family.flat_earth)
+        n_alone, n_ignored = (
             sum(share.p is not None for share in shares)
             for shares in (
-                [f.rejects_alone for f in family.flat_earth],
-                [f.rejected_by_all for f in family.flat_earth],
+                [assessment.rejects_alone for assessment in family.flat_earth],
+                [assessment.rejected_by_all for assessment in family.flat_earth],
             )
         )
-        verdict = "No flat-earther" if alone or ignored else "Flat-earthers were not assessed"
+        verdict = "No flat-earther" if n_alone or n_ignored else "Flat-earthers were not assessed"
         yield (
             f"{verdict}, {panel(study.n_references)}: what a model alone rejects (R_in) was tested for"
-            f" {alone} of {of} models, which of its own signals nobody else accepts (R_out) for"
-            f" {ignored} of {of}."
+            f" {n_alone} of {n_models} models, which of its own signals nobody else accepts (R_out) for"
+            f" {n_ignored} of {n_models}."
         )
-    for each in flagged:
-        yield each.sentence(names[each.model])
+    for model_assessment in flagged_models:
+        yield model_assessment.sentence(names[model_assessment.model])

@@ -2,7 +2,7 @@
 
     <out>/study.json            the whole `metrics.study.Study` of each task
     <out>/study.md              findings, tables, methods
-    <out>/study.html            the same with heat maps, figures and sounds, which stay with who may have them
+    <out>/study.html            the same with heat maps, figures and sounds, not to be published
     <out>/figures/<task>-<name>.{svg,png}
 
 Public: write.
@@ -77,7 +77,7 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     Args:
         out: its folder, made if need be.
         suite: what was studied.
-        studies: of each task, with the entries and verdicts that it was made of.
+        studies: of each task, with the entries and verdicts it is computed from.
 
     Returns:
         Path of the page.
@@ -85,13 +85,13 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     Raises:
         BadInput: it cannot be written.
     """
-    tasks = [_task(out, suite, study, answered) for study, answered in studies]
-    made = {"goodenough": own_version(), **versions()}
+    tasks = [_task(out, suite, study, entry_verdicts) for study, entry_verdicts in studies]
+    software = {"goodenough": own_version(), **versions()}
     note = escaping.SYNTHETIC if escaping.is_synthetic(suite) else None
-    content = {s.task: json.loads(to_json(s)) for s, _ in studies}
+    content = {study.task: json.loads(to_json(study)) for study, _ in studies}
     replace_file(
         out / "study.json",
-        (json.dumps({"note": note, "made with": made, "tasks": content}, indent=1) + "\n").encode(),
+        (json.dumps({"note": note, "made with": software, "tasks": content}, indent=1) + "\n").encode(),
     )
     context = {
         "suite": suite.name,
@@ -100,7 +100,7 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
         "terms": study_findings.TERMS,
         "tasks": tasks,
         "methods": METHODS,
-        "made": made,
+        "made": software,
         "model_columns": MODEL_COLUMNS,
         "pair_columns": PAIR_COLUMNS,
         "compared_columns": COMPARED_COLUMNS,
@@ -111,8 +111,8 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     return out / "study.html"
 
 
-def _task(out: Path, suite: Suite, study: Study, answered: Sequence[Answered]) -> dict[str, Any]:
-    entries = [entry for entry, _ in answered]
+def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> dict[str, Any]:
+    entries = [entry for entry, _ in entry_verdicts]
     figures = []
     for name in FIGURES:
         path = out / "figures" / f"{study.task}-{name}"
@@ -129,7 +129,7 @@ def _task(out: Path, suite: Suite, study: Study, answered: Sequence[Answered]) -
         "families": [_family(study, family, entries) for family in study.families],
         "models": _models(study, entries),
         "figures": figures,
-        "examples": _examples(suite, study, answered),
+        "examples": _examples(suite, study, entry_verdicts),
     }
 
 
@@ -141,12 +141,12 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         (
             names[p.reference],
             names[p.judge],
-            *_informed(p),
-            *(("", "") if p.curve is None else _priced(p.curve)),
+            *_information_cells(p),
+            *(("", "") if p.curve is None else _price_cells(p.curve)),
         )
         for p in family.pairs
     ]
-    compared = [
+    comparisons = [
         (
             names[c.first],
             names[c.second],
@@ -161,22 +161,22 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         "findings": study_findings.sentences(study, family),
         "heat": heat,
         "pairs": pairs,
-        "compared": compared,
+        "compared": comparisons,
         "stability": [_stability(s, names) for s in study.stability if s.family == family.family],
         "flat": [f.sentence(names[f.model]) for f in family.flat_earth],
     }
 
 
-def _informed(pair: PairStudy) -> tuple[str, str, str]:
+def _information_cells(pair: PairStudy) -> tuple[str, str, str]:
     """Mutual information, what it leaves open, and p; or why nothing is shown."""
-    of = pair.information
-    if of.not_shown_because is not None:
-        return f"not shown: {of.not_shown_because.rstrip('.')}", "", ""
-    p = "" if of.p is None else f"{of.p:.2g}"
-    return study_findings.bits(of.mutual), study_findings.bits(of.left), p
+    information = pair.information
+    if information.not_shown_because is not None:
+        return f"not shown: {information.not_shown_because.rstrip('.')}", "", ""
+    p = "" if information.p is None else f"{information.p:.2g}"
+    return study_findings.bits(information.mutual), study_findings.bits(information.left), p
 
 
-def _priced(curve: Curve) -> tuple[str, str]:
+def _price_cells(curve: Curve) -> tuple[str, str]:
     return study_findings.bits(curve.price_bits), study_findings.fmt(curve.disagreeing)
 
 
@@ -195,32 +195,32 @@ def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...
 
 def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
     """A row for each model: backbone, usual measures, transfer both ways, and what its signals are like."""
-    names, first = short_names(list(study.models)), study.families[0]
+    names, first_family = short_names(list(study.models)), study.families[0]
     scores = {
         entry.model: score
         for entry in entries
         for score in entry.scorecard.families
-        if score.family == first.family
+        if score.family == first_family.family
     }
-    portraits = {p.model.repo_id: p for p in study.portraits if p.family == first.family}
-    same = [study.backbones[m.repo_id] for m in study.models]
+    portraits = {p.model.repo_id: p for p in study.portraits if p.family == first_family.family}
+    backbones = [study.backbones[m.repo_id] for m in study.models]
     rows: list[tuple[str, ...]] = []
     for model in study.models:
         name, whole = model.repo_id, study.whole[model.repo_id]
         portrait, backbone = portraits.get(name), study.backbones[name]
-        shared = " *" if same.count(backbone) > 1 else ""
+        shared_mark = " *" if backbones.count(backbone) > 1 else ""
         medians = {} if portrait is None else portrait.medians
         rows.append(
             (
                 names[model],
-                backbone.partition("For")[0] + shared,
+                backbone.partition("For")[0] + shared_mark,
                 study_findings.fmt(whole.accuracy),
                 study_findings.fmt(whole.f1),
                 study_findings.fmt(rate) if (rate := study.equal_error_rate.get(name)) else "",
-                study_findings.fmt(first.incoming[name]),
+                study_findings.fmt(first_family.incoming[name]),
                 study_findings.fmt(scores[model].rates.lift, "difference") if model in scores else "",
                 study_findings.fmt(scores[model].rates.placement, "difference") if model in scores else "",
-                study_findings.fmt(first.outgoing[name]) if name in first.outgoing else "",
+                study_findings.fmt(first_family.outgoing[name]) if name in first_family.outgoing else "",
                 *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
             )
         )
@@ -245,43 +245,48 @@ MODEL_COLUMNS = (
 )
 
 
-def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[audio_examples.Example]:
+def _examples(suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> list[audio_examples.Example]:
     """Signals that all accept, that nobody else accepts, and that the flat-earther alone rejects."""
-    first = study.families[0]
-    judgements = build_acceptance(
-        [(e.model, e.label_map, v) for e, v in answered],
+    first_family = study.families[0]
+    acceptance = build_acceptance(
+        [(entry.model, entry.label_map, verdicts) for entry, verdicts in entry_verdicts],
         suite.counts(study.task),
-        first.family,
-        {e.model.repo_id: likeness.copies(e.likeness) for e, _ in answered},
+        first_family.family,
+        {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in entry_verdicts},
     )
     names = short_names(list(study.models))
-    chosen: dict[str, str] = {}
-    for title, rows in _strata(judgements, first, names):
+    titles: dict[str, str] = {}
+    for title, rows in _strata(acceptance, first_family, names):
         ids = sorted(
-            (str(judgements.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
+            (str(acceptance.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
         )
-        chosen.update(dict.fromkeys(ids[:2], title))
+        titles.update(dict.fromkeys(ids[:2], title))
     judges = [
-        (names[entry.model], audio_examples.accepted(verdicts, "signal")) for entry, verdicts in answered
+        (names[entry.model], audio_examples.signal_acceptance(verdicts, "signal"))
+        for entry, verdicts in entry_verdicts
     ]
-    return audio_examples.examples(suite, study.task, chosen, judges)
+    return audio_examples.examples(suite, study.task, titles, judges)
 
 
 def _strata(
-    judgements: PanelAcceptance, family: FamilyStudy, names: Mapping[Any, str]
+    acceptance: PanelAcceptance, family: FamilyStudy, names: Mapping[Any, str]
 ) -> list[tuple[str, Any]]:
-    answers = judgements.of_others(judgements.source, judgements.signals.accepted)
-    accepted, rejected = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
-    found = [
-        ("Accepted by all", (rejected == 0) & (accepted > 0)),
-        ("Accepted by nobody else", (accepted == 0) & (rejected > 0)),
+    answers = acceptance.of_others(acceptance.source, acceptance.signals.accepted)
+    n_accepts, n_rejects = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
+    strata = [
+        ("Accepted by all", (n_rejects == 0) & (n_accepts > 0)),
+        ("Accepted by nobody else", (n_accepts == 0) & (n_rejects > 0)),
     ]
-    for each in family.flat_earth:
-        if each.flagged:
-            j = judgements.models.index(each.model)
-            found.append((f"Accepted by {names[each.model]} alone", (accepted == 1) & (answers[:, j] == 1)))
-            found.append((f"Rejected by {names[each.model]} alone", (rejected == 1) & (answers[:, j] == 0)))
-    return found
+    for assessment in family.flat_earth:
+        if assessment.flagged:
+            j = acceptance.models.index(assessment.model)
+            strata.append(
+                (f"Accepted by {names[assessment.model]} alone", (n_accepts == 1) & (answers[:, j] == 1))
+            )
+            strata.append(
+                (f"Rejected by {names[assessment.model]} alone", (n_rejects == 1) & (answers[:, j] == 0))
+            )
+    return strata
 
 
 def markdown(context: Mapping[str, Any]) -> str:
@@ -340,14 +345,18 @@ def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[
         )
         for name, e in family.incoming.items()
     ]
-    shared = ("model", "its signals, accepted by the other references", "accepts of the references' signals")
-    asymmetric = [
+    model_columns = (
+        "model",
+        "its signals, accepted by the other references",
+        "accepts of the references' signals",
+    )
+    asymmetry_rows = [
         (names[a.repo_id], names[b.repo_id], text(e, "difference"), interval(e, "difference"), str(e.n))
         for a, b, e in family.asymmetry
     ]
     return [
-        *_table(shared, rows),
-        *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetric),
+        *_table(model_columns, rows),
+        *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetry_rows),
         *_left_out(family),
     ]
 

@@ -1,9 +1,9 @@
 """The sounds of a task: a seeded choice of clips, the signals of some references in each, who accepts them.
 
-Conventions: sounds stand on the page as FLAC, cut to an excerpt where they are long, because a page must stay
+Conventions: sounds are on the page as FLAC, cut to an excerpt where they are long, because a page must stay
 small. None is published unless the licence of every corpus allows it.
 
-Public: N_CLIPS, AudioPages, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
+Public: N_CLIPS, SignalChoice, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ N_CLIPS = 12
 """Clips of a page."""
 
 BUDGET_BYTES = 6_000_000
-"""What all sounds of a page may take together, as base64."""
+"""Most bytes of all sounds of a page together, as base64."""
 
 
 @dataclass(frozen=True)
-class AudioPages:
-    """A signal that was chosen."""
+class SignalChoice:
+    """A signal chosen for the page."""
 
     clip_id: str
     """Its clip."""
@@ -49,12 +49,12 @@ class SignalCard:
     """A signal, its controls, and who accepts them."""
 
     id: str
-    """Anchor; empty where an earlier signal of the reference has it."""
+    """Its id on the page; empty where an earlier signal of the reference has it."""
     reference: ModelRef
     """Whose signal."""
     expected: str
     """The class it stands for."""
-    kept: str
+    mask_summary: str
     """How much of the spectrum it keeps, in words."""
     picture: Markup
     """Spectrum with the kept bins."""
@@ -65,7 +65,7 @@ class SignalCard:
     rejects: tuple[ModelRef, ...]
     """Those that do not."""
     controls: tuple[tuple[str, int, int], ...]
-    """By control that it has: its name, how many of both accept it, and how many were asked."""
+    """By control that it has: its name, how many of both accept it, and how many judged it."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ class ClipCard:
 
 
 def why_silent(suite: Suite, task: str) -> str | None:
-    """Why no sound of a task may stand on a page, in a sentence; None where all may."""
+    """Why no sound of a task may be on a page, in a sentence; None where all may."""
     for reference in suite.references(task):
         corpus = reference.corpus
         if licences.problem(corpus.name, corpus.licence) is not None:
-            stated = f"its licence, {corpus.licence}," if corpus.licence else "it states no licence, which"
+            clause = f"its licence, {corpus.licence}," if corpus.licence else "it states no licence, which"
             return (
-                f"The clips are from {corpus.name}: {stated} does not allow that parts of it are passed on."
+                f"The clips are from {corpus.name}: {clause} does not allow that parts of it are passed on."
             )
     if not suite.references(task):
         return "There are no references yet."
@@ -100,34 +100,39 @@ def why_silent(suite: Suite, task: str) -> str | None:
     return None
 
 
-def choose(suite: Suite, task: str) -> tuple[AudioPages, ...]:
-    """Clips of every class in turn, in an order drawn from their ids; in each the references least heard yet.
+def choose(suite: Suite, task: str) -> tuple[SignalChoice, ...]:
+    """Clips of every class in turn, in a seeded order; of each, signals of the references chosen least yet.
 
     Args:
         suite: the signals.
         task: one of its tasks.
     """
-    of_clip: dict[str, list[AudioPages]] = defaultdict(list)
+    choices_by_clip: dict[str, list[SignalChoice]] = defaultdict(list)
     truths: dict[str, str] = {}
     references = suite.references(task)
     for reference in references:
         for line in suite.signal_lines(task, reference.model.slug):
             if line.family == FAMILIES[0] and not line.degenerate:
-                of_clip[line.clip_id].append(AudioPages(line.clip_id, reference.model, line.signal_id))
+                choices_by_clip[line.clip_id].append(
+                    SignalChoice(line.clip_id, reference.model, line.signal_id)
+                )
                 truths[line.clip_id] = line.truth or ""
-    places: Counter[str] = Counter()
-    in_turn: list[tuple[int, int, str]] = []
-    for clip_id in sorted(of_clip, key=lambda c: seed_of("evidence", task, c)):
-        in_turn.append((places[truths[clip_id]], len(in_turn), clip_id))
-        places[truths[clip_id]] += 1
-    each = 3 if len(references) <= 3 * N_CLIPS else 5
-    heard: Counter[ModelRef] = Counter()
-    chosen: list[AudioPages] = []
-    for _, _, clip_id in sorted(in_turn)[:N_CLIPS]:
-        some = sorted(of_clip[clip_id], key=lambda h: (heard[h.reference], seed_of("evidence", h.signal_id)))
-        chosen += some[:each]
-        heard.update(h.reference for h in some[:each])
-    return tuple(chosen)
+    n_by_truth: Counter[str] = Counter()
+    turns: list[tuple[int, int, str]] = []
+    for clip_id in sorted(choices_by_clip, key=lambda clip: seed_of("evidence", task, clip)):
+        turns.append((n_by_truth[truths[clip_id]], len(turns), clip_id))
+        n_by_truth[truths[clip_id]] += 1
+    n_per_clip = 3 if len(references) <= 3 * N_CLIPS else 5
+    n_by_reference: Counter[ModelRef] = Counter()
+    choices: list[SignalChoice] = []
+    for _, _, clip_id in sorted(turns)[:N_CLIPS]:
+        candidates = sorted(
+            choices_by_clip[clip_id],
+            key=lambda choice: (n_by_reference[choice.reference], seed_of("evidence", choice.signal_id)),
+        )
+        choices += candidates[:n_per_clip]
+        n_by_reference.update(choice.reference for choice in candidates[:n_per_clip])
+    return tuple(choices)
 
 
 def anchor_of(reference: ModelRef) -> str:
@@ -136,42 +141,50 @@ def anchor_of(reference: ModelRef) -> str:
 
 
 def cards(
-    suite: Suite, task: str, chosen: Sequence[AudioPages], matrix: Matrix, rows: Sequence[Row]
+    suite: Suite, task: str, choices: Sequence[SignalChoice], matrix: Matrix, rows: Sequence[Row]
 ) -> list[ClipCard]:
-    """The chosen clips with everything that stands on the page.
+    """The chosen clips with everything that the page shows.
 
     Args:
         suite: the signals.
         task: one of its tasks.
-        chosen: by `choose`.
-        matrix: of the headline family, `heat.trimmed`: its models are asked what they accept.
+        choices: by `choose`.
+        matrix: of the headline family; its models are those whose answers are shown.
         rows: of the ranking, with the folders of the entries.
     """
-    signal_ids = {h.signal_id for h in chosen}
+    signal_ids = {choice.signal_id for choice in choices}
     answers = _answers(signal_ids, matrix, rows)
-    others = audio_examples.other_clips(suite, task, signal_ids)
-    clips = list(dict.fromkeys(h.clip_id for h in chosen))
-    most = BUDGET_BYTES * 3 // 4 // max(1, len(clips) + (1 + len(audio_examples.CONTROLS)) * len(chosen))
-    seen: set[ModelRef] = set()
-    made = []
+    other_clips = audio_examples.other_clips(suite, task, signal_ids)
+    clips = list(dict.fromkeys(choice.clip_id for choice in choices))
+    max_bytes = (
+        BUDGET_BYTES * 3 // 4 // max(1, len(clips) + (1 + len(audio_examples.CONTROLS)) * len(choices))
+    )
+    earlier_references: set[ModelRef] = set()
+    clip_cards = []
     for clip_id in clips:
         clip = suite.clip(task, clip_id)
         signals = []
-        for h in (h for h in chosen if h.clip_id == clip_id):
-            first = h.reference not in seen
-            seen.add(h.reference)
-            anchor = anchor_of(h.reference) if first else ""
-            signals.append(_signal(suite, task, h, anchor, answers, others.get(h.signal_id), most))
-        made.append(
+        for choice in (choice for choice in choices if choice.clip_id == clip_id):
+            is_first = choice.reference not in earlier_references
+            earlier_references.add(choice.reference)
+            anchor = anchor_of(choice.reference) if is_first else ""
+            signals.append(
+                _signal_card(
+                    suite, task, choice, anchor, answers, other_clips.get(choice.signal_id), max_bytes
+                )
+            )
+        clip_cards.append(
             ClipCard(
                 clip_id=clip_id,
                 truth=clip.label,
                 picture=spectrogram.data_uri(clip.waveform, clip.sample_rate_hz),
-                player=audio_examples.player("Whole clip", clip.waveform, clip.sample_rate_hz, most, "FLAC"),
+                player=audio_examples.player(
+                    "Whole clip", clip.waveform, clip.sample_rate_hz, max_bytes, "FLAC"
+                ),
                 signals=tuple(signals),
             )
         )
-    return made
+    return clip_cards
 
 
 Answers = Mapping[ModelRef, Mapping[tuple[str, str], bool]]
@@ -180,7 +193,7 @@ Answers = Mapping[ModelRef, Mapping[tuple[str, str], bool]]
 
 def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answers:
     folders = {row.entry.model: row.folder for row in rows}
-    found: dict[ModelRef, dict[tuple[str, str], bool]] = {}
+    answers: dict[ModelRef, dict[tuple[str, str], bool]] = {}
     for model in matrix.models:
         folder = folders.get(model)
         if folder is None:
@@ -190,36 +203,52 @@ def _answers(signal_ids: set[str], matrix: Matrix, rows: Sequence[Row]) -> Answe
         except BadInput:
             continue  # columns that the board does not need cannot be read
         frame = frame[frame["signal_id"].isin(list(signal_ids))]
-        found[model] = {
+        answers[model] = {
             (signal_id, stimulus): accepts
             for stimulus in ("signal", *audio_examples.CONTROLS)
-            for signal_id, accepts in audio_examples.accepted(frame, stimulus).items()
+            for signal_id, accepts in audio_examples.signal_acceptance(frame, stimulus).items()
         }
-    return found
+    return answers
 
 
-def _signal(
-    suite: Suite, task: str, heard: AudioPages, id: str, answers: Answers, other: Clip | None, most: int
+def _signal_card(
+    suite: Suite,
+    task: str,
+    choice: SignalChoice,
+    anchor: str,
+    answers: Answers,
+    other_clip: Clip | None,
+    max_bytes: int,
 ) -> SignalCard:
-    signal, waveform = suite.signal(task, heard.reference.slug, heard.signal_id)
-    clip = suite.clip(task, heard.clip_id)
+    signal, waveform = suite.signal(task, choice.reference.slug, choice.signal_id)
+    clip = suite.clip(task, choice.clip_id)
     rate = clip.sample_rate_hz
-    said = {m: a[heard.signal_id, "signal"] for m, a in answers.items() if (heard.signal_id, "signal") in a}
+    accepts_by_model = {
+        model: answer[choice.signal_id, "signal"]
+        for model, answer in answers.items()
+        if (choice.signal_id, "signal") in answer
+    }
     return SignalCard(
-        id=id,
-        reference=heard.reference,
+        id=anchor,
+        reference=choice.reference,
         expected=signal.expected,
-        kept=audio_examples.describe_mask(signal),
+        mask_summary=audio_examples.describe_mask(signal),
         picture=Markup(inline.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
         players=(
-            audio_examples.player("Signal", waveform, rate, most, "FLAC"),
-            *audio_examples.controls(signal, clip, other, most, "FLAC"),
+            audio_examples.player("Signal", waveform, rate, max_bytes, "FLAC"),
+            *audio_examples.controls(signal, clip, other_clip, max_bytes, "FLAC"),
         ),
-        accepts=tuple(m for m, yes in said.items() if yes),
-        rejects=tuple(m for m, yes in said.items() if not yes),
+        accepts=tuple(model for model, accepts in accepts_by_model.items() if accepts),
+        rejects=tuple(model for model, accepts in accepts_by_model.items() if not accepts),
         controls=tuple(
-            (name.lower(), sum(asked), len(asked))
+            (name.lower(), sum(control_answers), len(control_answers))
             for kind, name in audio_examples.CONTROLS.items()
-            if (asked := [answers[m][key] for m in said if (key := (heard.signal_id, kind)) in answers[m]])
+            if (
+                control_answers := [
+                    answers[model][key]
+                    for model in accepts_by_model
+                    if (key := (choice.signal_id, kind)) in answers[model]
+                ]
+            )
         ),
     )

@@ -1,6 +1,6 @@
 """The leaderboard as a static site: an overview, a page per task and model, sounds; no server, no requests.
 
-    <out>/index.html                        written last: where it stands the site is whole
+    <out>/index.html                        written last: where it exists the site is complete
     <out>/models.html                       every entry of every task in one table, by name
     <out>/tasks/<task>.html                 every entry in one table, and the matrix
     <out>/models/<org>__<model>-<rev>.html  one per model and revision
@@ -9,11 +9,11 @@
     <out>/figures/<task>-<size|time>.svg    lift over size, and over the day of release
     <out>/data/<task>.<csv|json|parquet|tex>  every number; and goodenough.bib
     <out>/badges/<model>-<task>.svg         lift and place, for a model's own page
-    <out>/.goodenough-site                  what of this a build made, and from what (`place`)
+    <out>/.goodenough-site                  the files that a build made, with their keys (`output_folder`)
 
-Conventions: made in a fresh folder beside `out`, then moved in file by file. A page's key is a hash of
-everything that its text follows from; a page that stands there under the same key is not made again. Pages
-of models that are gone are removed; a folder that holds anything no build made is refused.
+Conventions: the files are made in a new folder beside `out`, then moved in one by one. A page's key is a hash
+of everything that its text depends on; a page that exists under the same key is not made again. Pages of
+models that are gone are removed; a folder with any file that no build made is refused.
 
 Public: write, page_of, command, FIGURES.
 """
@@ -43,10 +43,10 @@ from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import inline, scatter
 from leaderboard.process_pool import Progress
 from leaderboard.site import audio_page, home_page, model_page, models_page, output_folder, task_page
-from leaderboard.site.audio_page import AudioPages
+from leaderboard.site.audio_page import SignalChoice
 from leaderboard.site.model_page import PageContext, Profile
 from leaderboard.site.model_page import command as command
-from leaderboard.site.pair_table import Named
+from leaderboard.site.pair_table import ModelNames
 from leaderboard.urls import page_of as page_of
 
 T = TypeVar("T")
@@ -62,9 +62,9 @@ class Page(Generic[T]):
     path: str
     """Below its folder."""
     key: str
-    """Of everything that its text follows from."""
+    """Hash of everything that its text depends on."""
     make: Callable[[], T]
-    """Makes the text, or what the text of a model's page is made of."""
+    """Makes the text, or the context of a model's page."""
 
 
 def write(
@@ -78,9 +78,9 @@ def write(
 
     Args:
         out: its folder; an earlier site there is replaced, page by page where something changed.
-        board: what stands on it.
-        suite: the current signals, for sounds and what is told of the references; None leaves that out.
-        progress: told of the pages of models.
+        board: what it shows.
+        suite: the current signals, for sounds and facts about the references; None leaves these out.
+        progress: called for every batch of pages of models.
         entries: address of the folder of submissions, for links to their verdicts.
 
     Returns:
@@ -89,22 +89,22 @@ def write(
     Raises:
         BadInput: `out` holds something else, or cannot be written.
     """
-    ours = output_folder.owned(out)
+    previous = output_folder.previous_files(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        new_folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise BadInput(unwritable(out, error, "choose another --out")) from None
     try:
-        wanted: dict[str, str | None] = {}
+        keys: dict[str, str | None] = {}
 
         def new(name: str, key: str) -> Path | None:
-            """Where to make a file, unless it stands there already."""
-            wanted[name] = key
-            if output_folder.standing(out, name, ours.get(name), key):
+            """Path at which to make a file; None where the current one exists already."""
+            keys[name] = key
+            if output_folder.is_current(out, name, previous.get(name), key):
                 return None
-            (fresh / name).parent.mkdir(exist_ok=True)
-            return fresh / name
+            (new_folder / name).parent.mkdir(exist_ok=True)
+            return new_folder / name
 
         site = _Site(board, suite, entries)
         jobs = [(path, page.make()) for page in site.models() if (path := new(page.path, page.key))]
@@ -118,11 +118,11 @@ def write(
                     path.write_bytes(data)
             for n in batches:
                 progress("Writing pages", n, len(jobs))
-        output_folder.publish_files(fresh, out, ours, wanted)
+        output_folder.publish_files(new_folder, out, previous, keys)
     except OSError as error:
         raise BadInput(unwritable(out, error, "choose another --out")) from None
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(new_folder, ignore_errors=True)
     return out / "index.html"
 
 
@@ -133,40 +133,41 @@ def _write_some(jobs: Sequence[tuple[Path, PageContext]]) -> int:
 
 
 class _Site:
-    """Everything the pages share, each thing counted once and when it is needed."""
+    """Everything the pages share, each computed once and when it is needed."""
 
     def __init__(self, board: Board, suite: Suite | None, entries: str | None) -> None:
         self.board = board
         self.suite = suite
         self.entries = entries
-        self.own = frozenset(() if suite is None else suite.verdicts())
+        self.own_folders = frozenset(() if suite is None else suite.verdicts())
         self.profiles = model_page.of_board(board)
-        matrices = [matrix for r in board.rankings for matrix in r.matrices]
-        judged = {m: None for matrix in matrices for m in (*matrix.references, *matrix.models)}
-        self.names = short_names([*{**dict.fromkeys(self.profiles), **judged}])
-        self.beside = {model: page_of(model) for model in self.profiles}
-        self.below = {model: f"models/{page}" for model, page in self.beside.items()}
-        self.across = {model: f"../models/{page}" for model, page in self.beside.items()}
-        self.chosen = dict(self._chosen())
+        matrices = [matrix for ranking in board.rankings for matrix in ranking.matrices]
+        matrix_models = {model: None for matrix in matrices for model in (*matrix.references, *matrix.models)}
+        self.names = short_names([*{**dict.fromkeys(self.profiles), **matrix_models}])
+        self.links_from_models = {model: page_of(model) for model in self.profiles}
+        self.links_from_root = {model: f"models/{page}" for model, page in self.links_from_models.items()}
+        self.links_from_tasks = {model: f"../models/{page}" for model, page in self.links_from_models.items()}
+        self.choices = dict(self._choose_signals())
         self.traits = cache(self._traits)
         self.traits_key = cache(self._traits_key)
-        self.named = cache(self._named)
+        self.model_names = cache(self._model_names)
         self.sounds = {
             task: {
-                h.reference: f"../evidence/{urls.task_page(task)}#{audio_page.anchor_of(h.reference)}"
-                for h in heard
+                c.reference: f"../evidence/{urls.task_page(task)}#{audio_page.anchor_of(c.reference)}"
+                for c in choices
             }
-            for task, heard in self.chosen.items()
+            for task, choices in self.choices.items()
         }
-        self.by_place = {
-            model_page.place_of(r): {row.entry.model: row for row in r.all_rows} for r in board.rankings
+        self.rows_by_anchor = {
+            model_page.anchor_of(ranking): {row.entry.model: row for row in ranking.all_rows}
+            for ranking in board.rankings
         }
         self._digests: dict[tuple[Any, ...], str] = {}
 
     def models(self) -> Iterator[Page[PageContext]]:
         """The pages of models."""
-        for model, found in self.profiles.items():
-            yield self._model(model, found)
+        for model, profiles in self.profiles.items():
+            yield self._model(model, profiles)
 
     def others(self) -> Iterator[Page[str]]:
         """Every other page."""
@@ -175,75 +176,97 @@ class _Site:
             if ranking is not None:
                 yield from self._figures(ranking)
                 yield from self._scatters(ranking)
-            if task in self.chosen and ranking is not None:
+            if task in self.choices and ranking is not None:
                 yield self._evidence(task, ranking)
             yield self._task(task)
         yield self._directory()
         yield self._index()
 
     def _index(self) -> Page[str]:
-        sounds = {task: f"evidence/{urls.task_page(task)}" for task in self.chosen}
+        sounds = {task: f"evidence/{urls.task_page(task)}" for task in self.choices}
 
         def make() -> str:
-            context = home_page.context(self.board, self.suite, self.below, sounds)
+            context = home_page.context(self.board, self.suite, self.links_from_root, sounds)
             return render.render("index.html.j2", context)
 
         return Page("index.html", _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
 
     def _task(self, task: str) -> Page[str]:
-        sounds = f"../evidence/{urls.task_page(task)}" if task in self.chosen else None
+        sounds = f"../evidence/{urls.task_page(task)}" if task in self.choices else None
 
         def make() -> str:
-            marks = {m: t.mark for m, t in self.traits(task).items() if t.mark is not None}
-            context = task_page.context(self.board, task, self.suite, self.across, sounds, marks)
+            marks = {
+                model: profile.mark
+                for model, profile in self.traits(task).items()
+                if profile.mark is not None
+            }
+            context = task_page.context(self.board, task, self.suite, self.links_from_tasks, sounds, marks)
             return render.render("task.html.j2", context)
 
-        of_task = [self._ranking_key(r) for r in self.board.rankings if r.task == task]
-        records = () if self.suite is None else [r for r in self.suite.manifest.references if r.task == task]
-        key = _key("task", of_task, records, sounds, self.traits_key(task))
+        ranking_keys = [self._ranking_key(ranking) for ranking in self.board.rankings if ranking.task == task]
+        records = (
+            ()
+            if self.suite is None
+            else [reference for reference in self.suite.manifest.references if reference.task == task]
+        )
+        key = _key("task", ranking_keys, records, sounds, self.traits_key(task))
         return Page(f"tasks/{urls.task_page(task)}", key, make)
 
     def _directory(self) -> Page[str]:
         def make() -> str:
-            return render.render("directory.html.j2", models_page.context(self.board, self.below))
+            return render.render("directory.html.j2", models_page.context(self.board, self.links_from_root))
 
         return Page(urls.DIRECTORY, _key("directory", *map(self._ranking_key, self.board.rankings)), make)
 
-    def _model(self, model: ModelRef, found: tuple[Profile, ...]) -> Page[PageContext]:
+    def _model(self, model: ModelRef, profiles: tuple[Profile, ...]) -> Page[PageContext]:
         parts: list[Any] = []
-        for p in found:
-            judges = dict.fromkeys(g for of in p.judges for g in of.models)
-            by_model = self.by_place[p.place]
-            told = [self._digest(by_model[g]) for g in judges if g in by_model]
-            parts.append(model_page.content(p, self._digest(p.row), told))
-            if p.row.reference and not p.stale:
-                parts.append(self.traits_key(p.task))
-        named, named_key = self.named(tuple(dict.fromkeys(p.place for p in found)))
-        sounds = {p.task: self.sounds[p.task] for p in found if p.task in self.sounds}
+        for profile in profiles:
+            judges = dict.fromkeys(judge for row in profile.judges for judge in row.models)
+            by_model = self.rows_by_anchor[profile.anchor]
+            digests = [self._digest(by_model[judge]) for judge in judges if judge in by_model]
+            parts.append(model_page.content(profile, self._digest(profile.row), digests))
+            if profile.row.reference and not profile.stale:
+                parts.append(self.traits_key(profile.task))
+        model_names, names_key = self.model_names(
+            tuple(dict.fromkeys(profile.anchor for profile in profiles))
+        )
+        sounds = {
+            profile.task: self.sounds[profile.task] for profile in profiles if profile.task in self.sounds
+        }
 
-        verdicts = self._verdicts(found)
+        verdicts = self._verdicts(profiles)
 
         def job() -> PageContext:
-            of = {p.task: self.traits(p.task) for p in found if p.row.reference and not p.stale}
-            told = {task: traits[model] for task, traits in of.items() if model in traits}
-            return PageContext(model, found, named, told, sounds, verdicts)
+            traits_by_task = {
+                profile.task: self.traits(profile.task)
+                for profile in profiles
+                if profile.row.reference and not profile.stale
+            }
+            own_traits = {
+                task: by_model[model] for task, by_model in traits_by_task.items() if model in by_model
+            }
+            return PageContext(model, profiles, model_names, own_traits, sounds, verdicts)
 
-        told_of = [sorted(s.values()) for s in sounds.values()]
-        key = _key("model", model, parts, named_key, told_of, sorted(verdicts.values()))
-        return Page(f"models/{self.beside[model]}", key, job)
+        sound_links = [sorted(links.values()) for links in sounds.values()]
+        key = _key("model", model, parts, names_key, sound_links, sorted(verdicts.values()))
+        return Page(f"models/{self.links_from_models[model]}", key, job)
 
-    def _verdicts(self, found: tuple[Profile, ...]) -> dict[str, str]:
+    def _verdicts(self, profiles: tuple[Profile, ...]) -> dict[str, str]:
         """By path of an entry that was submitted: address of its folder."""
         if self.entries is None:
             return {}
-        theirs = [p.row.entry for p in found if p.row.folder not in self.own]
-        return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in theirs}
+        submissions = [
+            profile.row.entry for profile in profiles if profile.row.folder not in self.own_folders
+        ]
+        return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in submissions}
 
     def _evidence(self, task: str, ranking: Ranking) -> Page[str]:
         matrix = ranking.matrices[0]
-        by_model = self.by_place[model_page.place_of(ranking)]
+        by_model = self.rows_by_anchor[model_page.anchor_of(ranking)]
         judges = [
-            (m, self.names[m], by_model[m].entry.verdicts_sha256) for m in matrix.models if m in by_model
+            (model, self.names[model], by_model[model].entry.verdicts_sha256)
+            for model in matrix.models
+            if model in by_model
         ]
 
         def make() -> str:
@@ -253,32 +276,36 @@ class _Site:
                 "task": task,
                 "synthetic": ranking.synthetic,
                 "page": f"../tasks/{urls.task_page(task)}",
-                "cards": audio_page.cards(self.suite, task, self.chosen[task], matrix, rows),
+                "cards": audio_page.cards(self.suite, task, self.choices[task], matrix, rows),
                 "n_judges": len(judges),
                 "n_models": len(rows),
                 "references": set(matrix.references),
-                "links": self.across,
+                "links": self.links_from_tasks,
                 "names": self.names,
                 "home": "../index.html",
                 "corpora": sorted(
-                    {(r.corpus.name, r.corpus.licence) for r in self.suite.references(task)}, key=repr
+                    {
+                        (reference.corpus.name, reference.corpus.licence)
+                        for reference in self.suite.references(task)
+                    },
+                    key=repr,
                 ),
             }
             return render.render("evidence.html.j2", context)
 
-        key = _key("evidence", ranking.signals, self.chosen[task], judges, len(ranking.all_rows))
+        key = _key("evidence", ranking.signals, self.choices[task], judges, len(ranking.all_rows))
         return Page(f"evidence/{urls.task_page(task)}", key, make)
 
     def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:
-        shown = ranking.matrices
-        if not shown or shown[0].family != FAMILIES[0]:
+        matrices = ranking.matrices
+        if not matrices or matrices[0].family != FAMILIES[0]:
             return
-        by_model = self.by_place[model_page.place_of(ranking)]
-        told = [self._digest(by_model[m]) for m in shown[0].models if m in by_model]
+        by_model = self.rows_by_anchor[model_page.anchor_of(ranking)]
+        digests = [self._digest(by_model[model]) for model in matrices[0].models if model in by_model]
         for measure in FIGURES:
             path = f"figures/{urls.anchor(ranking.task)}-{measure}.svg"
-            key = _key("figure", measure, shown[0].references, told)
-            yield Page(path, key, lambda measure=measure: inline.heatmap(shown[0], measure))  # type: ignore[misc]
+            key = _key("figure", measure, matrices[0].references, digests)
+            yield Page(path, key, lambda measure=measure: inline.heatmap(matrices[0], measure))  # type: ignore[misc]
 
     def _scatters(self, ranking: Ranking) -> Iterator[Page[str]]:
         for kind in get_args(scatter.Kind):
@@ -287,60 +314,69 @@ class _Site:
                 key = _key(kind, self._ranking_key(ranking))
                 yield Page(path, key, lambda kind=kind: scatter.draw(ranking.rows, kind) or "")  # type: ignore[misc]
 
-    def _chosen(self) -> Iterator[tuple[str, tuple[AudioPages, ...]]]:
-        """What is heard of each task that may be heard."""
+    def _choose_signals(self) -> Iterator[tuple[str, tuple[SignalChoice, ...]]]:
+        """The signals to listen to of each task whose sounds may be published."""
         for task in () if self.suite is None else self.suite.tasks:
             ranking = self.board.current_of(task.name)
             if self.suite is None or ranking is None or not ranking.matrices:
                 continue
             if audio_page.why_silent(self.suite, task.name) is None:
-                heard = audio_page.choose(self.suite, task.name)
-                if heard:
-                    yield task.name, heard
+                choices = audio_page.choose(self.suite, task.name)
+                if choices:
+                    yield task.name, choices
 
     def _traits(self, task: str) -> Mapping[ModelRef, ReferenceProfile]:
         if self.suite is None or all(t.name != task for t in self.suite.tasks):
             return {}
-        return traits.of_task(self.suite, task, self._standing(task))
+        return traits.of_task(self.suite, task, self._board_references(task))
 
     def _traits_key(self, task: str) -> str:
         if self.suite is None or all(t.name != task for t in self.suite.tasks):
             return ""
-        return _key(traits.evidence_key(self.suite, task), sorted(map(repr, self._standing(task))))
+        return _key(traits.evidence_key(self.suite, task), sorted(map(repr, self._board_references(task))))
 
-    def _standing(self, task: str) -> frozenset[ModelRef]:
-        """References of the suite whose entries stand in its heat map."""
+    def _board_references(self, task: str) -> frozenset[ModelRef]:
+        """References of the suite whose entries are in its heat map."""
         ranking = self.board.current_of(task)
         if ranking is None or self.suite is None or all(t.name != task for t in self.suite.tasks):
             return frozenset()
-        return frozenset(m for matrix in ranking.matrices for m in matrix.models[: matrix.n_references])
+        return frozenset(
+            model for matrix in ranking.matrices for model in matrix.models[: matrix.n_references]
+        )
 
-    def _named(self, places: tuple[str, ...]) -> tuple[Named, str]:
+    def _model_names(self, anchors: tuple[str, ...]) -> tuple[ModelNames, str]:
         """Names and links of the models that pages of some rankings name, and a hash of both."""
         models: dict[ModelRef, None] = {}
         for ranking in self.board.rankings:
-            if model_page.place_of(ranking) in places:
+            if model_page.anchor_of(ranking) in anchors:
                 for matrix in ranking.matrices:
                     models.update(dict.fromkeys((*matrix.references, *matrix.models)))
         names = {model: self.names[model] for model in models}
-        links = {model: self.beside[model] for model in models if model in self.beside}
-        return Named(names, links), _key(names, links)
+        links = {model: self.links_from_models[model] for model in models if model in self.links_from_models}
+        return ModelNames(names, links), _key(names, links)
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
             (
-                self._digest(r),
-                (r.rank, r.rank_low, r.rank_high, r.tie, r.panel_low, r.panel_high),
-                (r.reference, r.entry.scorecard.ranked),
+                self._digest(row),
+                (row.rank, row.rank_low, row.rank_high, row.tie, row.panel_low, row.panel_high),
+                (row.reference, row.entry.scorecard.ranked),
             )
-            for r in ranking.all_rows
+            for row in ranking.all_rows
         ]
-        of = (ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note, ranking.declined)
-        return _key(*of, rows, ranking.anchors, ranking.synthetic)
+        header = (
+            ranking.task,
+            ranking.signals,
+            ranking.protocol,
+            ranking.stale,
+            ranking.note,
+            ranking.declined,
+        )
+        return _key(*header, rows, ranking.anchors, ranking.synthetic)
 
     def _digest(self, row: Row) -> str:
         entry = row.entry
-        name = (
+        key = (
             entry.model,
             entry.task,
             entry.signals.sha256,
@@ -348,12 +384,12 @@ class _Site:
             entry.scorecard.unranked_because,
             row.status,
         )
-        if name not in self._digests:
-            of_entry = row.sha256 or to_json(entry)
-            self._digests[name] = hashlib.sha256(
-                f"{row.status!r} {row.overlap} {row.held_back!r} {of_entry}".encode()
+        if key not in self._digests:
+            entry_digest = row.sha256 or to_json(entry)
+            self._digests[key] = hashlib.sha256(
+                f"{row.status!r} {row.overlap} {row.held_back!r} {entry_digest}".encode()
             ).hexdigest()
-        return self._digests[name]
+        return self._digests[key]
 
 
 def _key(*parts: Any) -> str:

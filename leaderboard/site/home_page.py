@@ -23,7 +23,7 @@ BEST = 5
 """Models of a card."""
 
 NEWS = 6
-"""Events that are told."""
+"""Events that are shown."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Card:
 def context(
     board: Board, suite: Suite | None, links: Mapping[ModelRef, str], evidence: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the overview speaks of.
+    """The context of the overview.
 
     Args:
         board: the board.
@@ -76,7 +76,7 @@ def context(
         "news": activity.events(board.rankings, NEWS),
         "models_page": urls.DIRECTORY,
         "paper": exports.PAPER,
-        "signals": [r.signals for r in board.current],
+        "signals": [ranking.signals for ranking in board.current],
     }
 
 
@@ -86,10 +86,10 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
     matrices = () if ranking is None else ranking.matrices
     n_references = len(matrices[0].references) if matrices else 0
     n_clips = None
-    if suite is not None and any(t.name == task for t in suite.tasks):
+    if suite is not None and any(suite_task.name == task for suite_task in suite.tasks):
         references = suite.references(task)
         n_references = len(references)
-        n_clips = max((r.corpus.n_clips for r in references), default=0)
+        n_clips = max((reference.corpus.n_clips for reference in references), default=0)
     return Card(
         task=task,
         page=f"tasks/{urls.task_page(task)}",
@@ -101,6 +101,6 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
         n_models=0 if ranking is None else len(ranking.all_rows),
         n_references=n_references,
         n_clips=n_clips,
-        n_stale=sum(len(r.all_rows) for r in stale),
+        n_stale=sum(len(old.all_rows) for old in stale),
         evidence=evidence,
     )

@@ -1,9 +1,9 @@
-"""The page of a model: what its entries say, pair by pair, and how to make them again.
+"""The page of a model: its entries, pair by pair, and how to reproduce them.
 
-Conventions: a job holds all that a page is made of, little enough to be handed to another process. What an
-entry that was set apart says of pairs is not shown, as it is in no heat map.
+Conventions: a job holds the whole context of a page, small enough to be sent to another process. The pairs of
+an excluded entry are not shown, as they are in no heat map.
 
-Public: LOAD, Profile, PageContext, of_board, place_of, content, text, command.
+Public: LOAD, Profile, PageContext, of_board, anchor_of, content, text, command.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from leaderboard.board.types import Board, MatrixRow, Ranking, Row
 from leaderboard.formatting import THIN, UNKNOWN, share
 from leaderboard.plots import reference_profile
 from leaderboard.site import pair_table
-from leaderboard.site.pair_table import Named
+from leaderboard.site.pair_table import ModelNames
 
 LOAD = """from transformers import pipeline
 
 classify = pipeline("audio-classification", "{repo_id}", revision="{revision}")
 classify("clip.wav")"""
-"""What opens a model of the Hub that brings no code."""
+"""Code that loads a model of the Hub that has no code of its own."""
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """An entry and where it stands."""
+    """An entry and its rank."""
 
     row: Row
     """Entry and place."""
     task: str
     """Name of the task."""
-    place: str
+    anchor: str
     """Anchor of the task, or of a ranking that is not current."""
     stale: bool
     """Not in the current ranking of the task."""
     n_ranked: int
-    """How many have a place in it."""
+    """How many have a rank in it."""
     references: Mapping[str, tuple[ModelRef, ...]]
-    """By family: models whose signals are told of, in this order."""
+    """By family: models whose signals are listed, in this order."""
     judges: tuple[MatrixRow, ...]
     """By family: how its own signals are judged, by the models of the matrix."""
     n_left_out: int
@@ -66,7 +66,7 @@ class PageContext:
     """The model."""
     profiles: tuple[Profile, ...]
     """Its entries."""
-    named: Named
+    model_names: ModelNames
     """What models are called, and where their pages are as seen from this one."""
     traits: Mapping[str, ReferenceProfile]
     """By task, of a reference where the suite is at hand."""
@@ -80,15 +80,15 @@ def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
     """Every model with its entries, the current ones first."""
     profiles: dict[ModelRef, list[Profile]] = defaultdict(list)
     for ranking in board.rankings:
-        place = place_of(ranking)
-        references = {m.family: m.references for m in ranking.matrices}
+        anchor = anchor_of(ranking)
+        references = {matrix.family: matrix.references for matrix in ranking.matrices}
         judges = _judges(ranking)
-        n_left_out = max((m.n_left_out for m in ranking.matrices), default=0)
+        n_left_out = max((matrix.n_left_out for matrix in ranking.matrices), default=0)
         for row in ranking.all_rows:
-            found = Profile(
+            profile = Profile(
                 row=row,
                 task=ranking.task,
-                place=place,
+                anchor=anchor,
                 stale=ranking.stale,
                 n_ranked=len(ranking.rows),
                 references=references,
@@ -96,18 +96,18 @@ def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
                 n_left_out=n_left_out,
                 synthetic=ranking.synthetic,
             )
-            profiles[row.entry.model].append(found)
-    return {model: tuple(found) for model, found in profiles.items()}
+            profiles[row.entry.model].append(profile)
+    return {model: tuple(of_model) for model, of_model in profiles.items()}
 
 
-def place_of(ranking: Ranking) -> str:
+def anchor_of(ranking: Ranking) -> str:
     """An anchor for the rows of a ranking: that of its task, or one of its own where it is not current."""
-    place = urls.anchor(ranking.task)
-    return f"{place}-{ranking.signals.sha256[:8]}-{ranking.protocol}" if ranking.stale else place
+    anchor = urls.anchor(ranking.task)
+    return f"{anchor}-{ranking.signals.sha256[:8]}-{ranking.protocol}" if ranking.stale else anchor
 
 
 def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, ...]:
-    """Everything about a profile that its part of the page follows from, apart from names and links.
+    """Everything about a profile that its part of the page depends on, apart from names and links.
 
     Args:
         profile: the profile.
@@ -115,43 +115,55 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
         judges: digests of the entries that judged its signals.
     """
     row = profile.row
-    places = (row.rank, row.rank_low, row.rank_high, row.tie, row.panel_low, row.panel_high, row.reference)
+    rank_fields = (
+        row.rank,
+        row.rank_low,
+        row.rank_high,
+        row.tie,
+        row.panel_low,
+        row.panel_high,
+        row.reference,
+    )
     n_left_out = profile.n_left_out if profile.judges else 0
-    of_ranking = (profile.stale, profile.n_ranked, profile.synthetic, n_left_out)
-    because = row.entry.scorecard.unranked_because
-    return profile.place, digest, places, because, of_ranking, tuple(judges)
+    ranking_fields = (profile.stale, profile.n_ranked, profile.synthetic, n_left_out)
+    reason = row.entry.scorecard.unranked_because
+    return profile.anchor, digest, rank_fields, reason, ranking_fields, tuple(judges)
 
 
 def text(job: PageContext) -> str:
     """The page of a model."""
-    model, told = job.model, []
-    for p in job.profiles:
-        sounds = {} if p.stale else job.sounds.get(p.task, {})
-        cells = [of.of(p.references[of.family]) for of in p.row.cells if of.family in p.references]
-        told.append(
+    model, sections = job.model, []
+    for profile in job.profiles:
+        sounds = {} if profile.stale else job.sounds.get(profile.task, {})
+        cells = [
+            row.of(profile.references[row.family])
+            for row in profile.row.cells
+            if row.family in profile.references
+        ]
+        sections.append(
             {
-                "of": p,
-                "row": p.row,
-                "page": f"../tasks/{urls.task_page(p.task)}",
-                "judged": pair_table.pair_tables(cells, p.place, job.named, sounds),
-                "judges": pair_table.judges(p.judges, job.named),
-                "traits": None if p.stale else _pictured(job.traits.get(p.task)),
+                "of": profile,
+                "row": profile.row,
+                "page": f"../tasks/{urls.task_page(profile.task)}",
+                "judged": pair_table.pair_tables(cells, profile.anchor, job.model_names, sounds),
+                "judges": pair_table.judges(profile.judges, job.model_names),
+                "traits": None if profile.stale else _trait_figures(job.traits.get(profile.task)),
                 "sounds": sounds.get(model),
-                "command": command(p.row.entry),
-                "verdicts": job.verdicts.get(p.row.entry.path),
+                "command": command(profile.row.entry),
+                "verdicts": job.verdicts.get(profile.row.entry.path),
             }
         )
     hub = urls.hub_page(model.repo_id, model.revision)
-    remote_code = any(p.row.entry.facts.remote_code for p in job.profiles)
+    remote_code = any(profile.row.entry.facts.remote_code for profile in job.profiles)
     load = None if hub is None or remote_code else LOAD.format(repo_id=model.repo_id, revision=model.revision)
     context: dict[str, Any] = {
         "model": model,
         "hub": hub,
         "load": load,
         "home": "../index.html",
-        "profiles": told,
+        "profiles": sections,
     }
-    context["synthetic"] = any(p.synthetic for p in job.profiles)
+    context["synthetic"] = any(profile.synthetic for profile in job.profiles)
     return render.render("model.html.j2", context)
 
 
@@ -172,26 +184,38 @@ def command(entry: Entry) -> str:
 
 def _judges(ranking: Ranking) -> dict[ModelRef, tuple[MatrixRow, ...]]:
     """By reference, and for each family: how its signals are judged (its row of the matrix)."""
-    found: dict[ModelRef, list[MatrixRow]] = defaultdict(list)
+    judges: dict[ModelRef, list[MatrixRow]] = defaultdict(list)
     cells = {row.entry.model: row.cells for row in ranking.all_rows}
     for matrix in ranking.matrices:
-        of_family = {g: c for g in matrix.models for c in cells.get(g, ()) if c.family == matrix.family}
-        at = {g: {f: i for i, f in enumerate(c.models)} for g, c in of_family.items()}
-        for f in matrix.references:
-            there = [(g, of_family[g], at[g][f]) for g in of_family if f in at[g]]
-            if there:
-                found[f].append(
+        of_family = {
+            judge: row
+            for judge in matrix.models
+            for row in cells.get(judge, ())
+            if row.family == matrix.family
+        }
+        index = {
+            judge: {reference: i for i, reference in enumerate(row.models)}
+            for judge, row in of_family.items()
+        }
+        for reference in matrix.references:
+            cells_of_reference = [
+                (judge, of_family[judge], index[judge][reference])
+                for judge in of_family
+                if reference in index[judge]
+            ]
+            if cells_of_reference:
+                judges[reference].append(
                     MatrixRow(
                         matrix.family,
-                        tuple(g for g, _, _ in there),
-                        np.stack([c.counts[i] for _, c, i in there]),
-                        np.stack([c.rates[i] for _, c, i in there]),
+                        tuple(judge for judge, _, _ in cells_of_reference),
+                        np.stack([row.counts[i] for _, row, i in cells_of_reference]),
+                        np.stack([row.rates[i] for _, row, i in cells_of_reference]),
                     )
                 )
-    return {f: tuple(of_families) for f, of_families in found.items()}
+    return {reference: tuple(matrix_rows) for reference, matrix_rows in judges.items()}
 
 
-def _pictured(traits: ReferenceProfile | None) -> dict[str, Any] | None:
+def _trait_figures(traits: ReferenceProfile | None) -> dict[str, Any] | None:
     if traits is None:
         return None
     return {
@@ -212,5 +236,5 @@ def _share(estimate: Estimate) -> str:
 
 
 def _source(repo_id: str) -> str:
-    """A Hub id as it is; a local folder by its name, wherever it lies."""
+    """A Hub id as it is; a local folder by its name alone."""
     return repo_id.removeprefix("local/")

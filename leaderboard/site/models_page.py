@@ -1,4 +1,4 @@
-"""The page of all models: every entry of every task in one table, by name, for who looks for one of them.
+"""The page of all models: every entry of every task in one table, by name.
 
 Conventions: places are those within the task and its signals; nothing is ranked across tasks.
 
@@ -27,7 +27,7 @@ COLUMNS: tuple[Column, ...] = (_RANK, _MODEL, _TASK, *_OTHERS)
 
 
 def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
-    """What the page speaks of.
+    """The context of the page.
 
     Args:
         board: the board.
@@ -35,13 +35,15 @@ def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
     """
     # A shade tells who is tied within a ranking; here several of them are mixed.
     rows = tuple(replace(row, tie=None) for ranking in board.rankings for row in ranking.all_rows)
-    ordered = tuple(sorted(rows, key=lambda row: (row.rank is None, row.name.lower(), row.entry.path)))
+    sorted_rows = tuple(sorted(rows, key=lambda row: (row.rank is None, row.name.lower(), row.entry.path)))
     return {
         "home": "index.html",
         "tasks": [(task, f"tasks/{urls.task_page(task)}") for task in board.tasks],
         "n_models": len({row.entry.model for row in rows}),
         "links": links,
         "synthetic": any(ranking.synthetic for ranking in board.rankings),
-        "shown": task_page.shown(ordered, "all-models", "All entries by name", links, COLUMNS, by="model"),
+        "shown": task_page.table_view(
+            sorted_rows, "all-models", "All entries by name", links, COLUMNS, by="model"
+        ),
         **task_page.HELPERS,
     }

@@ -4,10 +4,10 @@
                               path, key of its content, size in bytes
 
 Conventions: a file is ours when the marker lists it. A page whose key and size are as listed is not made
-again, and its file is left as it lies. Hidden files and a CNAME, which a host of pages keeps beside a site,
-are left as they are. A folder that holds anything more is refused.
+again, and its file is not touched. Hidden files and a CNAME, which a web host keeps beside a site, are not
+touched either. A folder that holds anything else is refused.
 
-Public: MARKER, BuiltFile, owned, standing, publish_files.
+Public: MARKER, BuiltFile, previous_files, is_current, publish_files.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ HEAD = (
 )
 
 _FOLDERS = ("models", "tasks", "evidence", "figures", "badges", "data")
-_BESIDE = re.compile(r"CNAME|\..*")
+_OTHER_NAMES = re.compile(r"CNAME|\..*")
 _NAME = r"(?!\.)[A-Za-z0-9._-]+"
-_MADE = re.compile(
+_BUILT_PATH = re.compile(
     rf"(index|models)\.html|(models|tasks|evidence)/{_NAME}\.html|figures/{_NAME}\.svg"
     rf"|badges/{_NAME}\.svg|data/{_NAME}\.(csv|json|parquet|tex|bib)"
 )
@@ -42,103 +42,111 @@ class BuiltFile:
     """What is known of a file that a build made."""
 
     key: str | None
-    """Of everything that its content follows from; None where that is not known."""
+    """Hash of everything that its content depends on; None where that is not known."""
     n_bytes: int
     """Its size; 0 where that is not known."""
 
 
-def owned(out: Path) -> dict[str, BuiltFile]:
+def previous_files(out: Path) -> dict[str, BuiltFile]:
     """The files in `out` that an earlier build made, by path; empty for a new folder.
 
     Raises:
-        BadInput: `out` is a file, lies in the installed package, or holds something that no build made.
+        BadInput: `out` is a file, is in the installed package, or holds a file that no build made.
     """
     refuse_package(out)
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; --out names a folder")
     if not out.is_dir():
         return {}
-    ours = _listed(out / MARKER) or {}
-    others = sorted(name for name in _there(out) if name not in ours)
+    files = _read_marker(out / MARKER) or {}
+    others = sorted(name for name in _contents(out) if name not in files)
     if others:
         raise BadInput(
             f"{out} holds {others[0]}, which no build of a site left there ({MARKER} does not list it); "
             "name a new folder with --out"
         )
-    return ours
+    return files
 
 
-def standing(out: Path, name: str, made: BuiltFile | None, key: str) -> bool:
-    """Whether a file lies there as a build with this key left it."""
-    if made is None or made.key != key:
+def is_current(out: Path, name: str, file: BuiltFile | None, key: str) -> bool:
+    """Whether the file is as a build with this key left it."""
+    if file is None or file.key != key:
         return False
     path = out / name
-    return path.is_file() and not path.is_symlink() and path.stat().st_size == made.n_bytes
+    return path.is_file() and not path.is_symlink() and path.stat().st_size == file.n_bytes
 
 
 def publish_files(
-    fresh: Path, out: Path, ours: Mapping[str, BuiltFile], wanted: Mapping[str, str | None]
+    source: Path, out: Path, previous: Mapping[str, BuiltFile], keys: Mapping[str, str | None]
 ) -> None:
-    """Every fresh file into place, the overview last, then what is ours and no page leads to any more goes.
+    """Move every new file in, the overview last, then remove files of earlier builds that are gone.
 
-    The marker names old and new files before the first is moved: what a kill leaves behind is still ours,
-    and what was about to be replaced is made again.
+    The marker names old and new files before the first is moved: files that a kill leaves behind are still
+    ours, and a file that was about to be replaced is made again.
 
     Args:
-        fresh: holds what was made now.
+        source: holds the new files.
         out: the site.
-        ours: what lies there.
-        wanted: every file of the site and its key; what is not among the fresh ones stays as it lies.
+        previous: of `previous_files`.
+        keys: every file of the site and its key; those that are not new stay as they are.
     """
-    files = sorted((p for p in fresh.rglob("*") if p.is_file()), key=lambda p: p.name == "index.html")
-    moved = {path.relative_to(fresh).as_posix(): path for path in files}
-    kept = {name: made for name, made in ours.items() if name in wanted and name not in moved}
-    unknown = BuiltFile(None, 0)
+    paths = sorted(
+        (path for path in source.rglob("*") if path.is_file()), key=lambda path: path.name == "index.html"
+    )
+    new_files = {path.relative_to(source).as_posix(): path for path in paths}
+    unchanged = {name: file for name, file in previous.items() if name in keys and name not in new_files}
+    unknown_file = BuiltFile(None, 0)
     out.mkdir(parents=True, exist_ok=True)
-    _mark(out, {**dict.fromkeys([*ours, *moved], unknown), **kept})
-    made = dict(kept)
-    for name, path in moved.items():
-        place = out / name
-        place.parent.mkdir(exist_ok=True)
-        made[name] = BuiltFile(wanted.get(name), path.stat().st_size)
-        if name not in ours or not _same(path, place):
-            path.replace(place)
-    for old in ours:
-        if old not in made:
+    _write_marker(out, {**dict.fromkeys([*previous, *new_files], unknown_file), **unchanged})
+    files = dict(unchanged)
+    for name, path in new_files.items():
+        target = out / name
+        target.parent.mkdir(exist_ok=True)
+        files[name] = BuiltFile(keys.get(name), path.stat().st_size)
+        if name not in previous or not _same_content(path, target):
+            path.replace(target)
+    for old in previous:
+        if old not in files:
             (out / old).unlink(missing_ok=True)
-    _mark(out, made)
+    _write_marker(out, files)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.is_file() and not other.is_symlink() and one.read_bytes() == other.read_bytes()
+def _same_content(path: Path, other_path: Path) -> bool:
+    return (
+        other_path.is_file() and not other_path.is_symlink() and path.read_bytes() == other_path.read_bytes()
+    )
 
 
-def _mark(out: Path, files: Mapping[str, BuiltFile]) -> None:
-    lines = (f"{name} {made.key or '-'} {made.n_bytes}" for name, made in sorted(files.items()))
+def _write_marker(out: Path, files: Mapping[str, BuiltFile]) -> None:
+    lines = (f"{name} {file.key or '-'} {file.n_bytes}" for name, file in sorted(files.items()))
     text = "\n".join((HEAD, *lines, "")).encode()
     if not (out / MARKER).is_file() or (out / MARKER).read_bytes() != text:
         replace_file(out / MARKER, text)
 
 
-def _listed(marker: Path) -> dict[str, BuiltFile] | None:
+def _read_marker(marker: Path) -> dict[str, BuiltFile] | None:
     """What the marker lists; None where there is none, or one that we did not write."""
     if marker.is_symlink() or not marker.is_file():
         return None
     head, *lines = marker.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    found = [_LINE.fullmatch(line) for line in lines]
-    if head != HEAD or not all(match and _MADE.fullmatch(match[1]) for match in found):
+    matches = [_LINE.fullmatch(line) for line in lines]
+    if head != HEAD or not all(match and _BUILT_PATH.fullmatch(match[1]) for match in matches):
         return None
-    known = [match.groups() for match in found if match]
-    return {name: BuiltFile(None if key in (None, "-") else key, int(size or 0)) for name, key, size in known}
+    records = [match.groups() for match in matches if match]
+    return {
+        name: BuiltFile(None if key in (None, "-") else key, int(size or 0)) for name, key, size in records
+    }
 
 
-def _there(out: Path) -> Iterator[str]:
-    """Everything in the folder that is not hidden, by path; folders other than a site's as they are."""
+def _contents(out: Path) -> Iterator[str]:
+    """Every path in the folder that is not hidden; of a site's own folders, the files in them."""
     for path in out.iterdir():
         if path.name in _FOLDERS and path.is_dir() and not path.is_symlink():
-            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if not p.name.startswith("."))
+            yield from (
+                f"{path.name}/{child.name}" for child in path.iterdir() if not child.name.startswith(".")
+            )
         elif path.name == MARKER:
-            if not _listed(path):
+            if not _read_marker(path):
                 yield path.name
-        elif not _BESIDE.fullmatch(path.name):
+        elif not _OTHER_NAMES.fullmatch(path.name):
             yield path.name

@@ -3,7 +3,7 @@
 Conventions: the tables are long, and made here as compact rows instead of by a template; every text in them
 is escaped. Numbers are written as `columns` writes them, without their unit.
 
-Public: Named, PairTable, pair_tables, judges.
+Public: ModelNames, PairTable, pair_tables, judges.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import MatrixRow
-from leaderboard.escaping import escaped
+from leaderboard.escaping import escape_html
 from leaderboard.formatting import TOO_FEW, UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
-class Named:
-    """What models are called on a page, and where theirs are."""
+class ModelNames:
+    """Names of models on a page, and links to their own pages."""
 
     names: Mapping[ModelRef, str]
     """Short names."""
@@ -43,57 +43,63 @@ class PairTable:
 
 
 def pair_tables(
-    cells: Sequence[MatrixRow], place: str, named: Named, sounds: Mapping[ModelRef, str]
+    cells: Sequence[MatrixRow], anchor: str, model_names: ModelNames, sounds: Mapping[ModelRef, str]
 ) -> list[PairTable]:
     """How a model judges the signals of each reference; the first table has the anchors of the pairs.
 
     Args:
         cells: by family, of its own scorecard.
-        place: anchor of the task, or of a ranking that is not current.
-        named: names and links.
+        anchor: anchor of the task, or of a ranking that is not current.
+        model_names: names and links.
         sounds: where signals of a reference can be heard.
     """
-    return [_table(of, named, place if i == 0 else None, sounds) for i, of in enumerate(cells) if of.models]
+    return [
+        _table(row, model_names, anchor if i == 0 else None, sounds)
+        for i, row in enumerate(cells)
+        if row.models
+    ]
 
 
-def judges(cells: Sequence[MatrixRow], named: Named) -> list[PairTable]:
+def judges(cells: Sequence[MatrixRow], model_names: ModelNames) -> list[PairTable]:
     """How a reference's own signals are judged.
 
     Args:
         cells: by family, of each judge.
-        named: names and links.
+        model_names: names and links.
     """
-    return [_table(of, named, None, {}) for of in cells if of.models]
+    return [_table(row, model_names, None, {}) for row in cells if row.models]
 
 
-def _table(cells: MatrixRow, named: Named, place: str | None, sounds: Mapping[ModelRef, str]) -> PairTable:
+def _table(
+    cells: MatrixRow, model_names: ModelNames, anchor: str | None, sounds: Mapping[ModelRef, str]
+) -> PairTable:
     rows = []
-    known = [not np.isnan(of_pair).any() for of_pair in cells.rates]
-    every = zip(cells.models, cells.counts.tolist(), cells.rates.tolist(), known, strict=True)
-    for model, (own, n_signals, n_degenerate, n_applicable), rates, whole in every:
-        name = escaped(named.names[model])
-        if model in named.links:
-            name = f'<a href="{escaped(named.links[model])}">{name}</a>'
-        if own:
-            name += f' <span class="badge">{"own" if own == 1 else "near copy"}</span>'
+    is_complete = [not np.isnan(pair_rates).any() for pair_rates in cells.rates]
+    records = zip(cells.models, cells.counts.tolist(), cells.rates.tolist(), is_complete, strict=True)
+    for model, (own_code, n_signals, n_degenerate, n_applicable), rates, complete in records:
+        name = escape_html(model_names.names[model])
+        if model in model_names.links:
+            name = f'<a href="{escape_html(model_names.links[model])}">{name}</a>'
+        if own_code:
+            name += f' <span class="badge">{"own" if own_code == 1 else "near copy"}</span>'
         if model in sounds:
-            name += f' <a class="hear" href="{escaped(sounds[model])}">listen</a>'
-        id = "" if place is None else f' id="{urls.pair_anchor(place, model)}"'
-        of_which = f", {n_degenerate} degenerate" if n_degenerate else ""
+            name += f' <a class="hear" href="{escape_html(sounds[model])}">listen</a>'
+        id_attribute = "" if anchor is None else f' id="{urls.pair_anchor(anchor, model)}"'
+        degenerate_note = f", {n_degenerate} degenerate" if n_degenerate else ""
         rows.append(
-            f'<tr{id}><th class="text" scope="row">{name}'
-            f"<small>{n_applicable} of {n_signals} apply{of_which}</small></th>"
-            f"{_numbers(rates) if whole else _each(rates)}</tr>"
+            f'<tr{id_attribute}><th class="text" scope="row">{name}'
+            f"<small>{n_applicable} of {n_signals} apply{degenerate_note}</small></th>"
+            f"{_numbers(rates) if complete else _partial_numbers(rates)}</tr>"
         )
     return PairTable(cells.family, Markup("\n".join(rows)))  # noqa: S704 - escaped above
 
 
 _BELOW = ("lift", "transfer")
-"""Rates whose interval stands below them; the others show it when pointed at."""
+"""Rates whose interval is shown below them; the others have it in a tooltip."""
 
 
 def _cell_of(kind: str, *, below: bool) -> str:
-    """A cell with room for value, low and high, or where nothing stands below for low, high and value."""
+    """A format for value, low and high, or where the interval is not below for low, high and value."""
     number = "%+.1f" if kind == "difference" else "%.1f"
     if below:
         return f"<td>{number}<small>{number} to {number}</small></td>"
@@ -112,13 +118,13 @@ def _numbers(rates: Sequence[Sequence[float]]) -> str:
     return _plain(_WHOLE_ROW % tuple(values))
 
 
-def _each(rates: Sequence[Sequence[float]]) -> str:
+def _partial_numbers(rates: Sequence[Sequence[float]]) -> str:
     """The cells of a row of which some numbers are unknown."""
     cells = []
     for column, cell, (value, low, high) in zip(RATES, _CELLS, rates, strict=True):
         if np.isnan(value):
-            why = TOO_FEW if column.kind == "difference" else "nothing to count"
-            cells.append(f'<td title="{why}">{UNKNOWN}</td>')
+            reason = TOO_FEW if column.kind == "difference" else "nothing to count"
+            cells.append(f'<td title="{reason}">{UNKNOWN}</td>')
         elif np.isnan(low) or np.isnan(high):
             sign = "+" if column.kind == "difference" else ""
             cells.append(f"<td>{_plain(f'{value:{sign}.1f}')}</td>")

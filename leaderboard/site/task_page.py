@@ -1,11 +1,11 @@
 """The page of a task: every entry in a table that is sorted and filtered in the reader's browser, the matrix.
 
-Conventions: the table stands on the page twice: its first rows as markup, for readers without a script, and
+Conventions: the table is on the page twice: its first rows as markup, for readers without a script, and
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `heatmap.tenths` makes them.
 
-Public: COLUMNS, SHY, LATER, FIRST, BOTH_FAMILIES, HELPERS, TableView, context, shown, table_data, axis_of,
-note, remark, explained.
+Public: COLUMNS, WIDE_SCREEN_COLUMNS, EXTRA_COLUMNS, FIRST, BOTH_FAMILIES, HELPERS, TableView, context,
+table_view, table_data, axis_of, note, remark, explanation.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from leaderboard.board import activity, columns, remarks
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.columns import Column
 from leaderboard.board.model_traits import Mark
-from leaderboard.board.ranking import SHOWN
+from leaderboard.board.ranking import MAX_CANDIDATES
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import heatmap, scatter
 from leaderboard.site import audio_page
 
 FIRST = 50
-"""Rows that stand on the page as markup, and that the script shows at a time."""
+"""Rows that are on the page as markup, and that the script shows at a time."""
 
 
 _FURTHER = (
@@ -54,10 +54,10 @@ COLUMNS: tuple[Column, ...] = (
 )
 """The columns of the table."""
 
-SHY = ("agreeing_transfer", "silence", "licence", "date")
+WIDE_SCREEN_COLUMNS = ("agreeing_transfer", "silence", "licence", "date")
 """Columns that a script hides at first where a screen is narrow."""
 
-LATER = (
+EXTRA_COLUMNS = (
     *("matched", "largest", "beyond_largest"),
     *("held_back", "trained_on", "released", "speed", "device", "revision"),
 )
@@ -69,7 +69,7 @@ BOTH_FAMILIES = 2000
 
 @dataclass(frozen=True)
 class TableView:
-    """Rows as they stand on a page."""
+    """Rows as a table of a page."""
 
     id: str
     """Of its table."""
@@ -88,9 +88,9 @@ class TableView:
     data: Markup
     """All rows, for the script."""
     marks: Mapping[ModelRef, Mark]
-    """What stands beside those that the test of flat-earthers singles out."""
+    """Badges of those that the test of flat-earthers flags."""
     anchors: tuple[Anchor, ...] = ()
-    """What stands below them for comparison."""
+    """Rows below them for comparison."""
 
 
 def context(
@@ -101,28 +101,29 @@ def context(
     sounds: str | None,
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """What the page of a task speaks of.
+    """The context of the page of a task.
 
     Args:
         board: the board.
         task: name of the task.
-        suite: whose signals, for what is told of the references; None leaves that out.
+        suite: whose signals, for facts about the references; None leaves these out.
         links: page of each model as seen from this page.
         sounds: path of the page of the task's sounds, where there is one.
-        marks: of those in the current ranking that the test of flat-earthers singles out.
+        marks: badges of those in the current ranking that the test of flat-earthers flags.
     """
     ranking = board.current_of(task)
-    place = urls.anchor(task)
+    anchor = urls.anchor(task)
     matrices = () if ranking is None else ranking.matrices
     references = () if suite is None or not suite.has_task(task) else suite.references(task)
-    grid = heatmap.grid(matrices, place, links, () if ranking is None else ranking.all_rows)
+    grid = heatmap.grid(matrices, anchor, links, () if ranking is None else ranking.all_rows)
     return {
         "task": task,
         "home": "../index.html",
-        "current": None if ranking is None else _board(ranking, f"board-{place}", links, marks),
+        "current": None if ranking is None else _board(ranking, f"board-{anchor}", links, marks),
         "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
         "stale": [
-            _board(r, f"board-{place}-{r.signals.sha256[:8]}-{r.protocol}", links) for r in board.stale(task)
+            _board(old, f"board-{anchor}-{old.signals.sha256[:8]}-{old.protocol}", links)
+            for old in board.stale(task)
         ],
         "columns": COLUMNS,
         "links": links,
@@ -133,11 +134,11 @@ def context(
         "newest": None if ranking is None else activity.newest([ranking]),
         **HELPERS,
         "grid": None if grid is None else render.embed(grid),
-        "n_candidates": SHOWN,
+        "n_candidates": MAX_CANDIDATES,
         "n_left_out": matrices[0].n_left_out if matrices else 0,
-        "figure": f"../figures/{place}-transfer.svg",
-        "figure_name": place,
-        "data": f"../data/{place}",
+        "figure": f"../figures/{anchor}-transfer.svg",
+        "figure_name": anchor,
+        "data": f"../data/{anchor}",
         "references": references,
         "evidence": sounds,
         "why_silent": audio_page.why_silent(suite, task) if references and suite is not None else None,
@@ -145,10 +146,10 @@ def context(
 
 
 def note(row: Row) -> str:
-    """Why an entry is not ranked, or is to be looked at twice; empty where neither is so."""
+    """Why an entry is not ranked or needs care; empty where there is no reason."""
     reason = remarks.unranked(row.entry)
-    odd = row.status.name in ("failed", "invalidated", "stale")
-    return row.status.note if odd and row.status.note not in reason else reason
+    is_odd = row.status.name in ("failed", "invalidated", "stale")
+    return row.status.note if is_odd and row.status.note not in reason else reason
 
 
 def remark(row: Row) -> str:
@@ -158,8 +159,8 @@ def remark(row: Row) -> str:
     return "; ".join([*copies, *(f"made from {name}, by its card" for name in remarks.made_from(entry))])
 
 
-def explained(row: Row) -> str:
-    """The same in sentences."""
+def explanation(row: Row) -> str:
+    """The same as `remark`, in sentences."""
     return " ".join(remarks.likenesses(row.entry))
 
 
@@ -167,20 +168,20 @@ HELPERS: Mapping[str, Any] = MappingProxyType(
     {
         "note": note,
         "remark": remark,
-        "explained": explained,
+        "explained": explanation,
         "hub_page": urls.hub_page,
         "of_anchor": exports.of_anchor,
     }
 )
-"""What the template of a table asks."""
+"""Functions for the template of a table."""
 
 
-def shown(
+def table_view(
     rows: tuple[Row, ...],
     id: str,
     caption: str,
     links: Mapping[ModelRef, str],
-    shown_columns: tuple[Column, ...] = COLUMNS,
+    table_columns: tuple[Column, ...] = COLUMNS,
     by: str = "rank",
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
@@ -188,24 +189,24 @@ def shown(
     """Rows as a table of a page.
 
     Args:
-        rows: all of them, in the order in which they stand at first.
+        rows: all of them, in the initial order.
         id: of the table.
         caption: what it is.
         links: page of each model as seen from this page.
-        shown_columns: its columns, rank and model first.
+        table_columns: its columns, rank and model first.
         by: key of the column that the rows are sorted by.
-        marks: of those among the rows that the test of flat-earthers singles out.
-        anchors: what stands below them for comparison.
+        marks: badges of those among the rows that the test of flat-earthers flags.
+        anchors: rows below them for comparison.
     """
-    data = render.embed(table_data(rows, links, shown_columns, by, marks, anchors))
+    data = render.embed(table_data(rows, links, table_columns, by, marks, anchors))
     axis = axis_of(rows, anchors)
-    return TableView(id, caption, shown_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
+    return TableView(id, caption, table_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
 
 
 def table_data(
     rows: tuple[Row, ...],
     links: Mapping[ModelRef, str],
-    shown_columns: tuple[Column, ...] = COLUMNS,
+    table_columns: tuple[Column, ...] = COLUMNS,
     by: str = "rank",
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
@@ -223,11 +224,12 @@ def table_data(
         "by": by,
         "axis": [round(1000 * end) for end in axis_of(rows, anchors)],
         "columns": [
-            [c.key, c.header, c.kind, 2 if c.key in LATER else int(c.key in SHY)] for c in shown_columns
+            [c.key, c.header, c.kind, 2 if c.key in EXTRA_COLUMNS else int(c.key in WIDE_SCREEN_COLUMNS)]
+            for c in table_columns
         ],
-        "rows": [_row(row, links, shown_columns, marks.get(row.entry.model)) for row in rows],
-        "anchors": [_anchor(anchor, shown_columns) for anchor in anchors],
-        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, shown_columns)],
+        "rows": [_row(row, links, table_columns, marks.get(row.entry.model)) for row in rows],
+        "anchors": [_anchor(anchor, table_columns) for anchor in anchors],
+        "families": [{"family": FAMILIES[0], "at": [], "rows": []}, *_others(rows, table_columns)],
     }
 
 
@@ -241,39 +243,43 @@ def axis_of(rows: Iterable[Row], anchors: Iterable[Anchor] = ()) -> tuple[float,
     ) / 10
 
 
-def _anchor(anchor: Anchor, shown_columns: tuple[Column, ...]) -> list[Any]:
-    values = (exports.of_anchor(anchor, column.key) for column in shown_columns)
-    return [anchor.name, anchor.meaning, *(None if e is None else [*heatmap.tenths(e), e.n] for e in values)]
+def _anchor(anchor: Anchor, table_columns: tuple[Column, ...]) -> list[Any]:
+    values = (exports.of_anchor(anchor, column.key) for column in table_columns)
+    return [
+        anchor.name,
+        anchor.meaning,
+        *(None if estimate is None else [*heatmap.tenths(estimate), estimate.n] for estimate in values),
+    ]
 
 
 def _row(
-    row: Row, links: Mapping[ModelRef, str], shown_columns: tuple[Column, ...], mark: Mark | None
+    row: Row, links: Mapping[ModelRef, str], table_columns: tuple[Column, ...], mark: Mark | None
 ) -> list[Any]:
     entry = row.entry
-    places = (row.rank_low, row.rank_high, row.tie)
-    head = [links.get(entry.model, ""), int(row.reference), *places, note(row)]
+    rank_fields = (row.rank_low, row.rank_high, row.tie)
+    head = [links.get(entry.model, ""), int(row.reference), *rank_fields, note(row)]
     on_hub = int(urls.hub_page(row.name) is not None)
-    of_model = (formatting.architecture(entry.facts.architecture), on_hub)
-    more = (mark, row.panel_low, row.panel_high, remark(row), explained(row))
-    return [*head, *of_model, *more, *(_value(c, row) for c in shown_columns)]
+    model_fields = (formatting.architecture(entry.facts.architecture), on_hub)
+    remark_fields = (mark, row.panel_low, row.panel_high, remark(row), explanation(row))
+    return [*head, *model_fields, *remark_fields, *(_value(c, row) for c in table_columns)]
 
 
-def _others(rows: tuple[Row, ...], shown_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
+def _others(rows: tuple[Row, ...], table_columns: tuple[Column, ...]) -> list[dict[str, Any]]:
     """The rates of the families that are not the headline."""
     if len(rows) > BOTH_FAMILIES:
         return []
-    keys = [c.key for c in columns.RATES if c in shown_columns]
-    found = []
+    keys = [column.key for column in columns.RATES if column in table_columns]
+    families = []
     for family in FAMILIES[1:]:
-        scores = [{f.family: f for f in row.entry.scorecard.families}.get(family) for row in rows]
+        scores = [{score.family: score for score in row.entry.scorecard.families}.get(family) for row in rows]
         if any(scores):
-            found.append({"family": family, "at": keys, "rows": [_rates(score, keys) for score in scores]})
-    return found
+            families.append({"family": family, "at": keys, "rows": [_rates(score, keys) for score in scores]})
+    return families
 
 
 def _rates(score: FamilyScore | None, keys: Iterable[str]) -> list[Any]:
     estimates = [None if score is None else getattr(score.rates, key) for key in keys]
-    return [None if e is None else [*heatmap.tenths(e), e.n] for e in estimates]
+    return [None if estimate is None else [*heatmap.tenths(estimate), estimate.n] for estimate in estimates]
 
 
 def _value(column: Column, row: Row) -> Any:
@@ -289,14 +295,14 @@ def _board(
     links: Mapping[ModelRef, str],
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
 ) -> tuple[Ranking, TableView]:
-    which = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
+    signals_text = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
     panel = remarks.panel(ranking.n_references)
-    caption = f"Models on {ranking.task} by lift, {which}, with 95 % intervals, {panel}"
-    return ranking, shown(ranking.all_rows, id, caption, links, marks=marks, anchors=ranking.anchors)
+    caption = f"Models on {ranking.task} by lift, {signals_text}, with 95 % intervals, {panel}"
+    return ranking, table_view(ranking.all_rows, id, caption, links, marks=marks, anchors=ranking.anchors)
 
 
 def _scatters(ranking: Ranking, links: Mapping[ModelRef, str]) -> Iterator[tuple[scatter.Kind, int, Markup]]:
-    """What lies below, how many models could be drawn, and the picture."""
+    """The kind of the lower axis, how many models can be drawn, and the picture."""
     for kind in get_args(scatter.Kind):
         picture = scatter.draw(ranking.rows, kind, links)
         if picture is not None:

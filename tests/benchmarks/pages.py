@@ -56,7 +56,7 @@ def made_up(n: int, n_references: int = 60) -> Board:
         facts = replace(entry.facts, n_parameters=10**6 + i)
         candidate = replace(entry, model=model, facts=facts)
         rows.append(Row(candidate, False, i + 1, max(1, i - 3), i + 5, 1 + i // 9))
-    shown = [row.entry for row in rows[: table.SHOWN]]
+    shown = [row.entry for row in rows[: table.MAX_CANDIDATES]]
     matrices = tuple(matrix_of(shown, family) for family in FAMILIES)
     return Board((Ranking(entry.task, entry.signals, entry.protocol, False, tuple(rows), (), matrices),))
 

@@ -183,7 +183,7 @@ def _further(board: Board, tasks: Iterable[str]) -> list[Ranking]:
     for i, text in enumerate(tasks):
         spoiled = spoil(replace(entry, task=text), text, _ALONE)
         cells = tuple(matrix_of([spoiled], f.family) for f in spoiled.scorecard.families)
-        rows = (replace(row, entry=spoiled, cells=loading.packed(spoiled)),)
+        rows = (replace(row, entry=spoiled, cells=loading.matrix_rows(spoiled)),)
         made.append(Ranking(text, spoiled.signals, 10**30 + i, i % 2 > 0, rows, (), cells, text))
     return made
 

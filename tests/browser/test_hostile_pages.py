@@ -183,7 +183,7 @@ def _board(suite_board: Board, entry: Entry) -> Board:
     """The board with an entry of a stranger as its best."""
     ranking = suite_board.current[0]
     first, *others = ranking.rows
-    rows = (replace(first, entry=entry, cells=loading.packed(entry)), *others)
+    rows = (replace(first, entry=entry, cells=loading.matrix_rows(entry)), *others)
     entries = [entry, *(store.read(row.folder) for row in others if row.folder)]
     matrices = tuple(matrix_of(entries, m.family) for m in ranking.matrices)
     return Board((replace(ranking, rows=rows, matrices=matrices),))

@@ -24,7 +24,7 @@ from harness.starter import root as starter
 from harness.types import FAMILIES, Estimate
 from leaderboard.app import app, commands, sessions, theme
 from leaderboard.app.sessions import Session, SessionStore, Subprocess
-from leaderboard.app.try_model import AppState, Limits, View, packed, trial
+from leaderboard.app.try_model import AppState, Limits, View, trial, zip_entry
 from leaderboard.app.usage import Allowance
 from leaderboard.board.types import Ranking, Row
 from leaderboard.reports import audio_examples
@@ -204,7 +204,7 @@ def test_a_provisional_place_is_that_of_the_lift_and_its_ends_those_of_disjoint_
     def place(value: float, low: float, high: float) -> tuple[int, int, int, int]:
         found = commands.standing(_with_lift(entry, "new", value, low, high), ranking)
         assert found is not None
-        assert found.there is None
+        assert found.same_model is None
         return found.place, found.best, found.worst, found.n
 
     assert place(0.25, 0.15, 0.35) == (3, 2, 4, 5)  # surely behind the first, surely ahead of the last
@@ -221,7 +221,7 @@ def test_weights_that_are_on_the_board_are_compared_with_the_others_and_other_si
     entry = world.board.current[0].rows[0].entry
     again = commands.standing(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
     assert again is not None
-    assert (again.place, again.n, again.there) == (2, 2, ranking.rows[1])
+    assert (again.place, again.n, again.same_model) == (2, 2, ranking.rows[1])
     signals = dataclasses.replace(entry.signals, sha256="0" * 64)
     assert commands.standing(dataclasses.replace(entry, signals=signals), ranking) is None
     assert commands.standing(entry, None) is None
@@ -252,21 +252,21 @@ def test_a_cancelled_command_ends_with_all_that_it_started(
 ) -> None:
     monkeypatch.setattr(sessions, "GRACE_S", 0.2)
     room = rooms.of("a")
-    room.wanted = True
+    room.is_active = True
     lines = room.run([sys.executable, "-c", STUBBORN], os.environ, 600)
     child = int(next(line for line in lines if line is not None))
-    assert room.errand is not None
-    parent = room.errand._process.pid
+    assert room.process is not None
+    parent = room.process._process.pid
     assert _alive(child)
     rooms.cancel("a")
     assert [line for line in lines if line is not None] == []
-    assert (room.errand.end, room.errand.code) == ("cancelled", -signal.SIGKILL)
+    assert (room.process.end, room.process.code) == ("cancelled", -signal.SIGKILL)
     assert not _alive(parent)
     until = time.monotonic() + 20
     while _alive(child) and time.monotonic() < until:
         time.sleep(0.02)
     assert not _alive(child)
-    assert not room.wanted
+    assert not room.is_active
 
 
 def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_more_too(
@@ -275,12 +275,12 @@ def test_a_command_that_takes_too_long_is_ended_and_one_that_nobody_reads_any_mo
     room = rooms.of("a")
     sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
     assert list(filter(None, room.run(sleep, os.environ, 0.1))) == []
-    assert room.errand is not None
-    assert (room.errand.end, room.errand.code) == ("late", -signal.SIGTERM)
+    assert room.process is not None
+    assert (room.process.end, room.process.code) == ("late", -signal.SIGTERM)
     lines = room.run(sleep, os.environ, 600)
     next(lines)
     lines.close()  # type: ignore[attr-defined]
-    assert room.errand.code is not None
+    assert room.process.code is not None
 
 
 def test_what_a_command_says_comes_as_plain_lines_of_bounded_length(rooms: SessionStore) -> None:
@@ -304,9 +304,9 @@ def test_a_room_is_removed_when_its_visitor_leaves_when_it_was_left_alone_and_at
     rooms.leave("a")
     rooms.leave("nobody")
     assert not first.folder.exists()
-    second.used -= sessions.IDLE_S + 1
-    third.used -= sessions.IDLE_S + 1
-    third.wanted = True
+    second.last_use -= sessions.IDLE_S + 1
+    third.last_use -= sessions.IDLE_S + 1
+    third.is_active = True
     rooms.of("d")
     assert not second.folder.exists()
     assert third.folder.exists()
@@ -347,7 +347,7 @@ def stub(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _views(room: Session, model: str, where: AppState, *, fully: bool = False) -> list[View]:
-    room.wanted = True
+    room.is_active = True
     return list(trial(room, model, "tone", where, Limits(), fully=fully))
 
 
@@ -365,7 +365,7 @@ def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
         f"goodenough evaluate acme/echo --revision {last.entry.model.revision}"
     )
     assert last.lines.count("on the way") == 2
-    assert not room.wanted
+    assert not room.is_active
 
 
 def test_a_full_trial_offers_the_two_files_of_the_entry_at_their_place(
@@ -403,7 +403,7 @@ def test_a_trial_that_was_cancelled_while_it_waited_starts_no_command(
     room = rooms.enter("a")
     (view,) = trial(room, "acme/echo", "tone", shelf(world), Limits(), fully=False)
     assert view.error == "cancelled"
-    assert room.errand is None
+    assert room.process is None
 
 
 def test_on_a_space_what_is_written_lies_in_the_room_and_a_folder_cannot_be_named(
@@ -438,7 +438,7 @@ def test_a_trial_that_takes_too_much_ends_with_a_line_that_says_so_and_leaves_no
     code, line = SPENDING[what]
     (tmp_path / "stub.py").write_text(f"import time; {code}")
     room = rooms.of("a")
-    room.wanted = True
+    room.is_active = True
     limits = Limits(allowance=Allowance(150 * 2**20, 8 * 2**20, 10 * 2**20))
     *_, last = trial(room, "acme/echo", "tone", shelf(world), limits, fully=False)
     assert last.error is not None
@@ -489,7 +489,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(
     part = parts.of_clips(suite, "emotion", clip_ids, tmp_path / "part")
     where = AppState(world.board, part, None, on_space=False)
     room = rooms.of("a")
-    room.wanted = True
+    room.is_active = True
     views = list(trial(room, str(model), "emotion", where, Limits(width=0.3), fully=False))
     last = views[-1]
     assert (last.status, last.error) == ("Done", None)
@@ -561,7 +561,7 @@ def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
         for r in suite.manifest.references
     ]
     suite.manifest = dataclasses.replace(suite.manifest, references=tuple(stated))
-    desk = app._Desk(AppState(world.board, suite, None, on_space), rooms, Limits())
+    desk = app._Handlers(AppState(world.board, suite, None, on_space), rooms, Limits())
     task = world.board.current[0].task
     assert desk.models(task) == [row.name for row in world.board.current[0].all_rows]
     page = desk.listen(task, desk.models(task)[0], _request())
@@ -574,4 +574,4 @@ def test_strangers_hear_nothing_whose_licence_does_not_allow_it(
 
 def test_a_package_is_named_after_its_entry(world: World, tmp_path: Path, stub: Path) -> None:
     entry = store.read(stub)
-    assert packed(entry, stub, tmp_path).name == f"{entry.path.replace('/', '-')}.zip"
+    assert zip_entry(entry, stub, tmp_path).name == f"{entry.path.replace('/', '-')}.zip"

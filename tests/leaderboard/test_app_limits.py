@@ -116,9 +116,9 @@ def test_however_many_visitors_there_are_there_are_so_many_rooms_and_that_of_a_c
     busy = rooms.enter("busy")
     lines = busy.run([sys.executable, "-S", "-c", "import time; time.sleep(60)"], os.environ, 60)
     next(lines)
-    for i in range(3 * sessions.MOST_ROOMS):
+    for i in range(3 * sessions.MOST_SESSIONS):
         rooms.of(f"visitor-{i}")
-        assert len(list(rooms.root.iterdir())) <= sessions.MOST_ROOMS
+        assert len(list(rooms.root.iterdir())) <= sessions.MOST_SESSIONS
     assert busy.folder.is_dir()
     assert rooms.of("busy") is busy
     rooms.leave("busy")
@@ -133,16 +133,16 @@ def test_who_asks_cancels_or_leaves_gets_no_room_by_that_and_little_is_remembere
         rooms.cancel(f"visitor-{i}")
         rooms.leave(f"visitor-{i}")
     assert list(rooms.root.iterdir()) == []
-    assert len(rooms._cancelled) == sessions._MOST_CANCELLED
+    assert len(rooms._cancellations) == sessions._MOST_CANCELLATIONS
 
 
 def test_what_was_cancelled_while_it_waited_is_not_wanted_when_its_turn_comes(rooms: SessionStore) -> None:
     rooms.ask("a")
     rooms.cancel("a")
-    assert not rooms.enter("a").wanted
+    assert not rooms.enter("a").is_active
     rooms.cancel("b")
     rooms.ask("b")
-    assert rooms.enter("b").wanted
+    assert rooms.enter("b").is_active
 
 
 def test_an_old_room_goes_though_it_is_used_and_nobody_comes(
@@ -152,7 +152,7 @@ def test_an_old_room_goes_though_it_is_used_and_nobody_comes(
     (rooms.root.parent / "others").mkdir()
     others = SessionStore(rooms.root.parent / "others")
     room = others.of("a")
-    room.begun -= sessions.MOST_S + 1
+    room.start -= sessions.MOST_S + 1
     _wait_for(lambda: not room.folder.exists())
     others.close()
 
@@ -161,11 +161,11 @@ def test_what_a_trial_left_to_be_used_again_goes_with_the_next_one_and_its_resul
     rooms: SessionStore,
 ) -> None:
     first = rooms.enter("a")
-    for name in (*sessions.WORK, "results"):
+    for name in (*sessions.TRIAL_FOLDERS, "results"):
         (first.folder / name).mkdir()
         (first.folder / name / "file").write_text("x")
-    first.wanted = False
-    rooms.enter("a").wanted = False
+    first.is_active = False
+    rooms.enter("a").is_active = False
     assert len(list(first.folder.iterdir())) == 4
     rooms.enter("b")
     assert [path.name for path in first.folder.iterdir()] == ["results"]

@@ -399,9 +399,9 @@ def test_trials_of_many_visitors_wait_up_to_a_number_and_their_rooms_are_bounded
     assert codes.count(200) <= 1 + 8 + 1
     assert app.direct("cancel", [], "slow-0").status_code == 200
     app.settled()
-    for i in range(sessions.MOST_ROOMS + 5):
+    for i in range(sessions.MOST_SESSIONS + 5):
         app.tried("a/b", f"one-after-the-other-{i}")
-    assert len(app.rooms()) <= sessions.MOST_ROOMS
+    assert len(app.rooms()) <= sessions.MOST_SESSIONS
 
 
 BODIES = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.leaderboard import _tell, leaderboard
+from harness.cli.leaderboard import _print_rankings, leaderboard
 from harness.errors import BadInput
 from tests.leaderboard.conftest import World
 from tests.terminal_calls import printed
@@ -145,7 +145,7 @@ def test_a_terminal_is_shown_the_best_of_many(world: World, site: Path, monkeypa
 
 @pytest.mark.parametrize("terminal", TERMINALS)
 def test_the_board_keeps_ranks_models_and_lifts(terminal: str, world: World) -> None:
-    _, err = printed(terminal, lambda: _tell(world.board))
+    _, err = printed(terminal, lambda: _print_rankings(world.board))
     last = "below the line: not ranked."
     require_readable(terminal, err, ["Rank", "Model", "Lift", "beta *"], may_wrap=[last])
     assert re.search(r"(?m)^ *1 +echo +\+\d", re.sub(r"\x1b\[\d*m", "", err)), err

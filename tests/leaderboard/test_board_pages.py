@@ -248,7 +248,9 @@ def test_the_sounds_of_a_page_are_chosen_among_first_levels(world: World) -> Non
         assert audio_examples.choose(first, family, leave_out="lab/alpha") == chosen
         assert audio_examples.choose(shuffled, family, leave_out="lab/alpha") == chosen
         assert len(chosen) == 6
-    assert audio_examples.accepted(shuffled, "signal") == audio_examples.accepted(first, "signal")
+    assert audio_examples.signal_acceptance(shuffled, "signal") == audio_examples.signal_acceptance(
+        first, "signal"
+    )
 
 
 def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> None:
@@ -256,7 +258,7 @@ def test_hostile_text_in_an_entry_stays_text(world: World, tmp_path: Path) -> No
     bad = _spoiled(entry)
     matrices = tuple(matrix_of([bad], f.family) for f in bad.scorecard.families)
     ranking = Ranking(
-        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=loading.packed(bad)),), matrices
+        EVIL, bad.signals, 1, False, (), (Row(bad, False, cells=loading.matrix_rows(bad)),), matrices
     )
     index = builder.write(tmp_path / "site", Board((ranking,)), None)
     named = replace(bad, task=entry.task)

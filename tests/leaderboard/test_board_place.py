@@ -25,7 +25,7 @@ def test_the_marker_lists_what_was_made_and_nothing_else(world: World, tmp_path:
     head, *names = (out / output_folder.MARKER).read_text().splitlines()
     assert head == output_folder.HEAD
     assert sorted(n.split(" ")[0] for n in names) == sorted(_files(out).keys() - {output_folder.MARKER})
-    assert list(output_folder.owned(out)) == [n.split(" ")[0] for n in names]
+    assert list(output_folder.previous_files(out)) == [n.split(" ")[0] for n in names]
 
 
 @pytest.mark.parametrize("name", ["index.html", "models/notes.html", "figures/mine.svg", "thesis.tex"])
@@ -153,10 +153,10 @@ def test_pages_of_another_version_of_the_code_are_made_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = builder.write(tmp_path / "site", world.board, None).parent
-    keys = {name: made.key for name, made in output_folder.owned(out).items()}
+    keys = {name: made.key for name, made in output_folder.previous_files(out).items()}
     monkeypatch.setattr("leaderboard.render.version", lambda: "another")
     builder.write(out, world.board, None)
     data = exports.files(world.board)
-    pages = {name: made for name, made in output_folder.owned(out).items() if name not in data}
+    pages = {name: made for name, made in output_folder.previous_files(out).items() if name not in data}
     assert len(pages) > 8
     assert all(made.key not in (None, keys[name]) for name, made in pages.items())

@@ -46,7 +46,7 @@ def _by_frame(folder: Path, entry: Entry) -> pd.DataFrame:
 
 def _agree(folder: Path, entry: Entry | None = None) -> LiftByClip:
     entry = entry or store.read(folder)
-    expected, lifts = _by_frame(folder, entry), loading.paired(folder / store.VERDICTS, entry)
+    expected, lifts = _by_frame(folder, entry), loading.read_lifts(folder / store.VERDICTS, entry)
     assert list(lifts.clip_ids) == list(expected.index)
     assert list(lifts.references) == list(expected.columns)
     assert lifts.values.dtype == np.float32
@@ -104,7 +104,7 @@ def test_rows_that_stand_there_twice_are_bad_signals(world: World, tmp_path: Pat
     for stimulus in ("signal", "swap", "whole"):
         _rewritten(folder, pd.concat([frame, frame[frame["stimulus"] == stimulus].head(1)]))
         with pytest.raises(BadSignals, match=f"two {stimulus} verdicts"):
-            loading.paired(folder / store.VERDICTS, store.read(folder))
+            loading.read_lifts(folder / store.VERDICTS, store.read(folder))
 
 
 def test_signals_of_clips_that_were_not_asked_whole_are_bad_signals(world: World, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_signals_of_clips_that_were_not_asked_whole_are_bad_signals(world: World
     frame = store.verdicts(folder)
     _rewritten(folder, frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "clip-05")])
     with pytest.raises(BadSignals, match="clip-05"):
-        loading.paired(folder / store.VERDICTS, store.read(folder))
+        loading.read_lifts(folder / store.VERDICTS, store.read(folder))
 
 
 def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path
     folders = [
         add_entry(tmp_path, world.suite, name, Manner(0.5 + 0.2 * i, 0.3)) for i, name in enumerate(names)
     ]
-    lifts = [loading.paired(folder / store.VERDICTS, store.read(folder)) for folder in folders]
+    lifts = [loading.read_lifts(folder / store.VERDICTS, store.read(folder)) for folder in folders]
     tables = [one.values for one in lifts]
     tables[0] = tables[0].copy()
     tables[0][1::2] = np.nan
@@ -175,7 +175,7 @@ def test_many_processes_give_the_same_board_and_site(
 ) -> None:
     plain = table.build(*many)
     builder.write(tmp_path / "plain", plain, many[1])
-    monkeypatch.setattr(process_pool, "TOGETHER", 15)
+    monkeypatch.setattr(process_pool, "BATCH_SIZE", 15)
     told: list[tuple[str, int, int]] = []
     board = table.build(*many, progress=lambda *said: told.append(said))
     builder.write(tmp_path / "site", board, many[1], lambda *said: told.append(said))
@@ -195,8 +195,8 @@ def test_many_processes_give_the_same_board_and_site(
 def test_entries_have_no_cells_and_equal_references_are_one_object(many: tuple[Path, Suite]) -> None:
     (ranking,) = table.build(*many).rankings
     assert {len(f.cells) for row in ranking.rows for f in row.entry.scorecard.families} == {0}
-    assert len(ranking.matrices[0].models) == ranking.matrices[0].n_references + table.SHOWN
-    assert ranking.matrices[0].n_left_out == 60 - table.SHOWN
+    assert len(ranking.matrices[0].models) == ranking.matrices[0].n_references + table.MAX_CANDIDATES
+    assert ranking.matrices[0].n_left_out == 60 - table.MAX_CANDIDATES
     row = ranking.rows[-1]
     assert row.folder is not None
     whole = store.read(row.folder)

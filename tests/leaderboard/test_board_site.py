@@ -24,7 +24,7 @@ from leaderboard.board.types import Board
 from leaderboard.escaping import neutral
 from leaderboard.plots import heatmap, spectrogram
 from leaderboard.site import audio_page, builder, pair_table, task_page
-from leaderboard.site.pair_table import Named
+from leaderboard.site.pair_table import ModelNames
 from tests.leaderboard.conftest import World
 from tests.leaderboard.world import REFERENCES, TASK, model
 
@@ -82,7 +82,7 @@ def test_the_cells_of_a_heat_map_lead_to_pairs_that_are_on_the_pages(world: Worl
 def test_a_heat_map_of_many_candidates_keeps_the_references_and_the_best(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "SHOWN", 2)
+    monkeypatch.setattr(table, "MAX_CANDIDATES", 2)
     board = table.build(world.submissions, world.suite)
     (ranking, *_) = board.current
     for matrix in ranking.matrices:
@@ -178,7 +178,7 @@ def test_a_page_tells_every_pair_in_both_directions(world: World, built: Path) -
 
 def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -> None:
     for of_row in world.board.current[0].rows:
-        named = Named({m: m.repo_id for of in of_row.cells for m in of.models}, {})
+        named = ModelNames({m: m.repo_id for of in of_row.cells for m in of.models}, {})
         assert of_row.folder is not None
         families = store.read(of_row.folder).scorecard.families
         for family, found in zip(

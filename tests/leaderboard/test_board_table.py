@@ -152,7 +152,7 @@ def test_a_broken_entry_is_named(
     assert [row.name for ranking in board.rankings for row in ranking.all_rows] == [
         store.read(sound).model.repo_id
     ]
-    (line,) = board.left_out
+    (line,) = board.messages
     assert re.match(f"left out: .*{match}", line)
     assert str(tmp_path / folder.name) in line
 

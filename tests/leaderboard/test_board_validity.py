@@ -143,7 +143,7 @@ def test_a_forged_entry_is_left_out_and_the_others_stand(world: World, submissio
         board = table.build(submissions, world.suite, problems=problems)
         (ranking,) = board.rankings
         names = {row.name for row in ranking.all_rows if not row.reference}
-        return names, list(board.left_out)
+        return names, list(board.messages)
 
     folder = _forged(submissions)
     before = (folder / store.ENTRY).read_bytes()
