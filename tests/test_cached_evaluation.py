@@ -41,9 +41,9 @@ VERBS: dict[str, Callable[[Path, Path], tuple[object, ...]]] = {
     "evaluate": lambda root, out: (
         "evaluate", root / "candidate", "--signals", root / "signals", "--out", out
     ),
-    "evaluate --both-ways": lambda root, out: (
+    "evaluate --outgoing": lambda root, out: (
         *("evaluate", root / "candidate", "--signals", root / "signals", "--out", out),
-        *("--both-ways", "--reference", root / "reference"),
+        *("--outgoing", "--reference", root / "reference"),
     ),
     "study": lambda root, out: (
         *("study", root / "signals", "--model", root / "reference"),
@@ -85,7 +85,7 @@ def test_every_verb_evaluates_anew_what_other_versions_computed(
     versions = provenance.versions() | {"torch": "0.0.1"}
     for module in ("harness.provenance", "harness.evaluation.runner"):
         monkeypatch.setattr(f"{module}.versions", lambda: versions)
-    if verb != "evaluate --both-ways":  # whose own signals are of other versions, too: it refuses to go on
+    if verb != "evaluate --outgoing":  # whose own signals are of other versions, too: it refuses to go on
         assert run(*command) == 0
         assert sorted(evaluated) == first
         entries = [store.read(folder) for folder in store.find(tmp_path)]

@@ -721,3 +721,20 @@ def test_the_command_that_comes_next_is_the_one_that_was_given(given: list[str])
     assert (tool, name) == ("tool", "verb")
     assert shown[1][0] == {**shown[0][0], "as_json": False}
     assert "0.5" not in again, "what was not given is not there"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["evaluate", "m", "--until-width", "2"], ["--until-width is --ci-width now"]),
+        (["evaluate", "m", "--until-width=2"], ["--until-width is --ci-width now"]),
+        (["evaluate", "m", "--both-ways", "--shard", "1/2"], ["--both-ways is --outgoing now"]),
+        (["evaluate", "--", "--both-ways"], []),
+    ],
+)
+def test_an_option_that_was_renamed_works_for_one_version_and_says_so(words, told, capsys):
+    assert cli.run(words) == 2, "the rest of it is wrong"
+    *notices, last = capsys.readouterr().err.splitlines()
+    assert [line.split("; ")[0] for line in notices if " now; " in line] == told
+    assert last.startswith("goodenough: ")
+    assert "--until-width" not in last

@@ -1,4 +1,4 @@
-"""What is said at the end of `evaluate --until-width`, in every case."""
+"""What is said at the end of `evaluate --ci-width`, in every case."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def in_full(large, tmp_path_factory):
 def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 20_000)
     entry, rows, heard, _ = in_full
-    partial, some, n = evaluated(large, tmp_path / "out", until_width=0.15)
+    partial, some, n = evaluated(large, tmp_path / "out", ci_width=0.15)
     assert n < heard / 3
     assert not partial.complete
     lift = partial.scorecard.headline.rates.lift
@@ -218,14 +218,14 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp
     assert {row["family"] for row in some} == {None, FAMILIES[0]}
     folder = store.write(tmp_path / "out", *_tabled(partial, some))
     found = validate_entry(folder, [TASK], strict_files=False)
-    assert any("what --until-width leaves is no entry" in line for line in found)
+    assert any("what --ci-width leaves is no entry" in line for line in found)
     whole, every, left = evaluated(large, tmp_path / "out")
     assert (plain(whole), every) == (plain(entry), rows)
     assert left < heard
 
 
 def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suite, tmp_path):
-    entry, rows, _ = evaluated(suite, tmp_path / "out", until_width=0.01)
+    entry, rows, _ = evaluated(suite, tmp_path / "out", ci_width=0.01)
     assert not entry.complete
     assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 4 * 2
 
@@ -392,14 +392,14 @@ def test_a_shard_that_cannot_be_is_refused(shard, capsys):
     assert "expected i/n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("other", [["--shard", "1/2"], ["--until-width", "0.1"]])
+@pytest.mark.parametrize("other", [["--shard", "1/2"], ["--ci-width", "0.1"]])
 def test_both_ways_is_for_a_whole_run(other, capsys):
-    assert cli.run(["evaluate", "m", "--both-ways", *other]) == 2
-    assert "leave out --shard and --until-width" in capsys.readouterr().err
+    assert cli.run(["evaluate", "m", "--outgoing", *other]) == 2
+    assert "leave out --shard and --ci-width" in capsys.readouterr().err
 
 
 def test_two_ways_to_do_less_are_one_too_many(capsys):
-    assert cli.run(["evaluate", "m", "--shard", "1/2", "--until-width", "0.1"]) == 2
+    assert cli.run(["evaluate", "m", "--shard", "1/2", "--ci-width", "0.1"]) == 2
     assert "give one of them" in capsys.readouterr().err
 
 
@@ -419,7 +419,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     part = parts.of_clips(suite, "music-genre", clip_ids, tmp_path / "part")
     tmp_path = tmp_path / "results"
     command = ["evaluate", str(model), "--signals", str(part.root), "--out", str(tmp_path)]
-    assert cli.run([*command, "--until-width", "0.2"]) == 0
+    assert cli.run([*command, "--ci-width", "0.2"]) == 0
     out = capsys.readouterr().out
     assert re.search(
         r"Stopped early, after [\d,]+ of [\d,]+ units: lift known to ±[\d.]+\spp, asked for ±20\spp\.", out
@@ -430,7 +430,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     (folder,) = store.find(tmp_path)
     assert cli.run(["validate", str(tmp_path), "--signals", str(part.root)]) == 0
     capsys.readouterr()
-    assert cli.run([*command, "--until-width", "0.001"]) == 0
+    assert cli.run([*command, "--ci-width", "0.001"]) == 0
     out = capsys.readouterr().out
     assert "Partial" not in out, "everything is known by now"
     missed = r"lift known to ±[\d.]+\spp only, not to the ±0\.1\spp asked for\."

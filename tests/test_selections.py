@@ -50,7 +50,7 @@ def every_option() -> set[tuple[str, str]]:
 
 
 SETTINGS = {
-    *("--out", "--to", "--into", "--until-width", "--ray-address", "--workers", "--gpus-per-worker"),
+    *("--out", "--to", "--into", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
     *("--cpus-per-worker", "--batch-size", "--bands", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
     *("-k", "--source-name", "--source-url", "--author", "--reason", "--port", "--entries-url", "--cards"),
@@ -64,7 +64,7 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
     ("evaluate", "--signals"): (("evaluate", "ABSENT"), ("gone", "SUITE2"), ""),
     ("evaluate", "--shard"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("3/2", "1-2", "0/2"), ""),
     ("evaluate", "--held-back"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("gone", "SUITE2"), ""),
-    ("evaluate", "--search"): (("evaluate", "ABSENT", "--both-ways"), ("luck", "minimla"), "minimal"),
+    ("evaluate", "--search"): (("evaluate", "ABSENT", "--outgoing"), ("luck", "minimla"), "minimal"),
     ("evaluate", "--reference"): (("evaluate", "MODEL", "--signals", "SUITE"), ("OTHER",), ""),
     ("evaluate", "--engine"): (("evaluate", "ABSENT"), ("slurm", "Ray"), "ray"),
     ("evaluate", "--revision"): (("evaluate", "MODEL", "--signals", "SUITE"), ("main", "mian"), ""),
@@ -292,7 +292,7 @@ def test_a_reference_that_is_none_is_refused_before_a_model_is_loaded(
         "MODEL",
         "--task",
         "emotion",
-        "--both-ways",
+        "--outgoing",
         "--reference",
         "OTHER",
         "--out",

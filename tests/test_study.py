@@ -356,7 +356,7 @@ def test_a_candidate_is_judged_by_the_references_too(
     own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidate = toys.save_model(tmp_path / "candidate", "hubert", ("neu", "hap", "ang", "sad"), seed=2)
-    command = ["evaluate", candidate, "--signals", own / "signals", "--out", tmp_path / "out", "--both-ways"]
+    command = ["evaluate", candidate, "--signals", own / "signals", "--out", tmp_path / "out", "--outgoing"]
     assert run(*command) == 2
     assert "give it with --reference path/to/one" in capsys.readouterr().err
     assert not (tmp_path / "out").exists(), "refused before anything is judged"

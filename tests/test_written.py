@@ -58,7 +58,7 @@ def test_every_verb_is_given() -> None:
     assert {name.split()[0].rstrip(",") for name in verbs.COMMANDS} == set(cli.VERBS)
 
 
-LONG = ("study", "evaluate --both-ways", "leaderboard build")
+LONG = ("study", "evaluate --outgoing", "leaderboard build")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_verdicts_of_a_reference_are_kept_where_that_is_asked_for(
             "--update-suite keeps the verdicts of references, and local/nose is none of local/signals",
         ),
         ("ear", ("--shard", "1/2"), "--update-suite is for a whole run"),
-        ("ear", ("--until-width", "0.1"), "--update-suite is for a whole run"),
+        ("ear", ("--ci-width", "0.1"), "--update-suite is for a whole run"),
     ],
 )
 def test_what_is_not_kept_in_a_suite_is_refused_before_anything_is_asked(

@@ -87,9 +87,9 @@ COMMANDS: dict[str, tuple[Command, Callable[[Path], list[str]]]] = {
         lambda root, out: ["evaluate", root / "ear", *_signals(root), "--update-suite", "--out", out],
         lambda root: ["signals/verdicts"],
     ),
-    "evaluate --both-ways": (
+    "evaluate --outgoing": (
         lambda root, out: [
-            *("evaluate", root / "nose", *_signals(root), "--both-ways", "--reference", root / "ear"),
+            *("evaluate", root / "nose", *_signals(root), "--outgoing", "--reference", root / "ear"),
             *("--out", out),
         ],
         lambda root: [],

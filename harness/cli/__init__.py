@@ -37,6 +37,10 @@ VERBS = {
 }
 
 
+RENAMED_OPTIONS = {"--both-ways": "--outgoing", "--until-width": "--ci-width"}
+"""Old name -> new name, for one version."""
+
+
 class Verbs(click.Group):
     """A group that suggests the closest verb for a mistyped one."""
 
@@ -103,7 +107,7 @@ def run(arguments: list[str]) -> int:
     speak_plainly()
     try:
         _refuse_empty(arguments)
-        result = goodenough.main(arguments, prog_name="goodenough", standalone_mode=False)
+        result = goodenough.main(_with_new_names(arguments), prog_name="goodenough", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GoodenoughError as error:
         return _fail(str(error), error.exit_code)
@@ -132,6 +136,19 @@ def _suggestion(error: click.UsageError) -> str:
     kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
     match = re.match(r"'(.*)' is not one of", error.message)
     return likely(match[1], kind.choices) if match and isinstance(kind, click.Choice) else ""
+
+
+def _with_new_names(arguments: list[str]) -> list[str]:
+    """The arguments with options that were renamed under their new names, and a line about each."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    renamed = []
+    for argument in arguments[:end]:
+        old, is_joined, value = argument.partition("=")
+        new = RENAMED_OPTIONS.get(old)
+        if new is not None:
+            click.echo(f"{old} is {new} now; the old name goes with the next version", err=True)
+        renamed.append(argument if new is None else f"{new}{is_joined}{value}")
+    return renamed + arguments[end:]
 
 
 def _refuse_empty(arguments: list[str]) -> None:

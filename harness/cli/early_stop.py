@@ -1,4 +1,4 @@
-"""What `evaluate --until-width` says at its end: whether it stopped early, and how well the lift is known.
+"""What `evaluate --ci-width` says at its end: whether it stopped early, and how well the lift is known.
 
 Public: UnitCounter.
 """

@@ -56,7 +56,7 @@ _REPORT = "report.html"
 @click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
 @click.option("--out", type=OutputPath(), default="results", show_default=True, metavar="DIR")
 @click.option(
-    "--until-width",
+    "--ci-width",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="W",
     help="Stop when the lift is known to plus or minus W; no entry to submit.",
@@ -70,16 +70,18 @@ _REPORT = "report.html"
     help="Held-back signals of the same references: evaluate on them, too, and compare the lifts.",
 )
 @click.option("--update-suite", is_flag=True, help="Keep the verdicts of a reference in its signals folder.")
-@click.option("--both-ways", is_flag=True, help="Let the references judge the model's own signals, too.")
+@click.option(
+    "--outgoing", "with_outgoing", is_flag=True, help="Let the references judge the model's own signals, too."
+)
 @click.option(
     "--search",
     type=click.Choice(["minimal", "gradient", "responsibility"]),
     default="minimal",
     show_default=True,
-    help="Search for --both-ways.",
+    help="Search for --outgoing.",
 )
 @click.option(
-    "--reference", "given", multiple=True, metavar="M", help="Folder of a local reference, for --both-ways."
+    "--reference", "given", multiple=True, metavar="M", help="Folder of a local reference, for --outgoing."
 )
 @engine_options
 @model_options
@@ -88,11 +90,11 @@ def evaluate(
     task_names: tuple[str, ...],
     signals: str | None,
     out: Path,
-    until_width: float | None,
+    ci_width: float | None,
     shard: tuple[int, int] | None,
     held_back: str | None,
     update_suite: bool,
-    both_ways: bool,
+    with_outgoing: bool,
     search: str,
     given: tuple[str, ...],
     label_map: Path | None,
@@ -117,16 +119,16 @@ def evaluate(
     from harness.cli import suite_verdicts
     from harness.errors import BadInput
 
-    if not both_ways:
-        refuse_without("--both-ways", "given", "search")
-    if shard and until_width:
-        raise BadInput("--until-width stops a whole run early; a shard goes to its end: give one of them")
-    if both_ways and (shard or until_width):
-        raise BadInput("--both-ways is for a whole run: leave out --shard and --until-width")
-    if update_suite and (shard or until_width):
-        raise BadInput("--update-suite is for a whole run: leave out --shard and --until-width")
-    if held_back is not None and (shard or until_width):
-        raise BadInput("--held-back is for a whole run: leave out --shard and --until-width")
+    if not with_outgoing:
+        refuse_without("--outgoing", "given", "search")
+    if shard and ci_width:
+        raise BadInput("--ci-width stops a whole run early; a shard goes to its end: give one of them")
+    if with_outgoing and (shard or ci_width):
+        raise BadInput("--outgoing is for a whole run: leave out --shard and --ci-width")
+    if update_suite and (shard or ci_width):
+        raise BadInput("--update-suite is for a whole run: leave out --shard and --ci-width")
+    if held_back is not None and (shard or ci_width):
+        raise BadInput("--held-back is for a whole run: leave out --shard and --ci-width")
     if shard and engine.is_remote:
         raise BadInput("a cluster shares out the work by itself: leave out --shard, or --engine ray")
     if signals is None:
@@ -150,10 +152,9 @@ def evaluate(
         if private is not None:
             for task, _ in task_labels:
                 require_held_back(suite, private, task.name)
-        judges = _judges(suite, [task for task, _ in task_labels], given, opening) if both_ways else {}
+        judges = _judges(suite, [task for task, _ in task_labels], given, opening) if with_outgoing else {}
         results = [
-            _evaluate(candidate, suite, task, labels, out, until_width, as_json)
-            for task, labels in task_labels
+            _evaluate(candidate, suite, task, labels, out, ci_width, as_json) for task, labels in task_labels
         ]
         private_results = [
             _evaluate(candidate, private, task, labels, out / ".held-back", None, quiet=True)
@@ -162,11 +163,15 @@ def evaluate(
         ]
         outgoing = {
             task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
-            for task, labels in (task_labels if both_ways else ())
+            for task, labels in (task_labels if with_outgoing else ())
         }
     (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results, as_json)
     _report(
-        candidate.checkpoint.ref.repo_id, results, private_results, outgoing if both_ways else None, as_json
+        candidate.checkpoint.ref.repo_id,
+        results,
+        private_results,
+        outgoing if with_outgoing else None,
+        as_json,
     )
 
 
@@ -328,7 +333,7 @@ def _evaluate(
     task: Task,
     labels: LabelMap,
     out: Path,
-    until_width: float | None,
+    ci_width: float | None,
     quiet: bool,
 ) -> tuple[Entry, Path]:
     from harness.cli.tables import show_text
@@ -340,7 +345,7 @@ def _evaluate(
 
     counter = UnitCounter()
     folder = None
-    if until_width is None:
+    if ci_width is None:
         folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
     if folder is not None:
         info(f"{task.name}: evaluated before, and nothing has changed since")
@@ -354,7 +359,7 @@ def _evaluate(
                 suite,
                 task,
                 out,
-                until_width=until_width,
+                ci_width=ci_width,
                 judge=candidate.backend.judge,
                 progress=counter.counting(progress),
             )
@@ -366,8 +371,8 @@ def _evaluate(
         entry_report.write(report, entry, verdicts, suite)
     if not quiet:
         show(entry)
-    if until_width is not None:
-        (info if quiet else show_text)(counter.summary(entry, until_width))
+    if ci_width is not None:
+        (info if quiet else show_text)(counter.summary(entry, ci_width))
     if not quiet:
         info(f"report: {report}\n")
     return entry, folder

@@ -162,7 +162,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
 @_SIGNALS
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any.")
 @click.option(
-    "--until-width",
+    "--ci-width",
     type=click.FloatRange(0, 1, min_open=True),
     default=_WIDTH,
     show_default=True,
@@ -172,7 +172,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
 @click.option(
     "--public", is_flag=True, help="Its visitors are strangers, who reach it through a proxy on this machine."
 )
-def app(submissions: str, signals: str | None, port: int, until_width: float, public: bool) -> None:
+def app(submissions: str, signals: str | None, port: int, ci_width: float, public: bool) -> None:
     """Start the leaderboard as an app, to sort, to listen and to try a model, until Ctrl-C.
 
     It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody. There, and
@@ -181,10 +181,10 @@ def app(submissions: str, signals: str | None, port: int, until_width: float, pu
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    _start_app(submissions, signals, port, until_width, public=public)
+    _start_app(submissions, signals, port, ci_width, public=public)
 
 
-def _start_app(submissions: str, signals: str | None, port: int, until_width: float, *, public: bool) -> None:
+def _start_app(submissions: str, signals: str | None, port: int, ci_width: float, *, public: bool) -> None:
     import os
     import signal
     from importlib.util import find_spec
@@ -218,7 +218,7 @@ def _start_app(submissions: str, signals: str | None, port: int, until_width: fl
         click.echo(address)
         click.echo("Ctrl-C ends it.", err=True)
 
-    app.serve(state, port, announce, Limits(width=until_width), local_only=not on_space)
+    app.serve(state, port, announce, Limits(width=ci_width), local_only=not on_space)
 
 
 def _build(

@@ -137,7 +137,7 @@ def refuse_without(option: str, *parameters: str) -> None:
     """Refuse options that were given without the one that they belong to.
 
     Args:
-        option: the one that is missing, as `--both-ways`.
+        option: the one that is missing, as `--outgoing`.
         parameters: names of parameters that mean nothing without it.
 
     Raises:

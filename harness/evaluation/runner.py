@@ -62,7 +62,7 @@ def evaluate(
     task: Task,
     out: Path,
     *,
-    until_width: float | None = None,
+    ci_width: float | None = None,
     judge: Judge = predict.judge,
     progress: Progress = lambda n, total, live: None,
 ) -> Result:
@@ -77,7 +77,7 @@ def evaluate(
         suite: clips and signals.
         task: the task.
         out: folder of results.
-        until_width: stop when the interval of the lift is at most that to either side; only the headline
+        ci_width: stop when the interval of the lift is at most that to either side; only the headline
             family is judged, and the entry is not complete.
         judge: what judges; here, unless it is said.
         progress: see `Progress`.
@@ -92,20 +92,20 @@ def evaluate(
     units = units_of(suite, task)
     book = _book(classifier, task, out)
     try:
-        wanted = units if until_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
+        wanted = units if ci_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
         n_known = sum(unit.content in book.known for unit in wanted)
         live = RunningScore(wanted, suite.counts(task.name), classifier.ref, label_map)
         for unit in wanted:
             if unit.content in book.known:
                 live.learn(unit, book.known[unit.content])
         blocks = evaluation_order(wanted, task)
-        narrow = _StopRule(until_width)
+        narrow = _StopRule(ci_width)
         # Before anything is asked, so that no answer of a batch that sways is ever kept; and again where
         # memory ran out and the batch became smaller.
         _proof(classifier, suite, task, units, book)
         _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow, judge)
         proof = _proof(classifier, suite, task, units, book)
-        judged = [unit for unit in units if unit.content in book.known] if until_width else units
+        judged = [unit for unit in units if unit.content in book.known] if ci_width else units
         table = predict.verdict_table(judged, book.known, label_map, task)
         asked = (time.monotonic() - started, len(judged) - n_known, n_known)
         complete = len(judged) == len(units)

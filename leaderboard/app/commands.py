@@ -130,16 +130,16 @@ def check(request: TryRequest, signals: str | None) -> list[str]:
     return [*_COMMAND, "check", "--json", *task_options, *_signals(signals), "--", request.model]
 
 
-def evaluate(request: TryRequest, signals: str | None, out: Path, until_width: float | None) -> list[str]:
+def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: float | None) -> list[str]:
     """The command that evaluates it.
 
     Args:
         request: what.
         signals: as of `check`.
         out: folder of the results; answers in it are reused.
-        until_width: stop when the lift is known to plus or minus this; None: to the end.
+        ci_width: stop when the lift is known to plus or minus this; None: to the end.
     """
-    width_options = [] if until_width is None else ["--until-width", f"{until_width:g}"]
+    width_options = [] if ci_width is None else ["--ci-width", f"{ci_width:g}"]
     options = [
         "evaluate",
         "--json",

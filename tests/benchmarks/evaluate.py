@@ -267,7 +267,7 @@ def early_stop(suite: Suite, folder: Path) -> tuple[int, int, float]:
             suite,
             TASK,
             folder / str(width),
-            until_width=width,
+            ci_width=width,
         ).entry
         asked.append(guesser.n_asked)
         headline = entry.scorecard.headline

@@ -89,7 +89,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -
     temporary = tmp_path_factory.mktemp("app") / "tmp"
     suite, submissions = parts.of_tasks(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
     shown = ("--signals", str(suite.root), "--submissions", str(submissions))
-    options = ("app", *shown, "--port", "0", "--until-width", "0.3")
+    options = ("app", *shown, "--port", "0", "--ci-width", "0.3")
     running = started(temporary, environment, *options)
     yield running
     code, errors = ended(running)

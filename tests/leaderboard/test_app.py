@@ -115,9 +115,9 @@ def test_the_model_is_the_last_word_behind_the_end_of_the_options() -> None:
     quick = commands.evaluate(HERE, "org/signals@main", Path("/r"), 0.1)
     assert quick[4:] == [
         *("evaluate", "--json", "--task", "emotion", "--signals", "org/signals@main"),
-        *("--until-width", "0.1", "--out", "/r", "--", "org/name"),
+        *("--ci-width", "0.1", "--out", "/r", "--", "org/name"),
     ]
-    assert "--until-width" not in commands.evaluate(HERE, None, Path("/r"), None)
+    assert "--ci-width" not in commands.evaluate(HERE, None, Path("/r"), None)
     assert "--trust-remote-code" not in [*check, *quick]
     own = commands.check(commands.TryRequest("org/name", "tone", is_folder=False), None)
     assert own[4:] == ["check", "--json", "--", "org/name"]
@@ -328,7 +328,7 @@ if words[-1] == "no/memory":
     print("goodenough: out of memory; try --batch-size 1", file=sys.stderr)
     sys.exit(2)
 entry = json.loads((made / "entry.json").read_text())
-entry["complete"] = "--until-width" not in words
+entry["complete"] = "--ci-width" not in words
 out = pathlib.Path(words[words.index("--out") + 1]) / "there"
 shutil.copytree(made, out, dirs_exist_ok=True)
 print(json.dumps({{"model": words[-1], "results": [{{**entry, "folder": str(out)}}]}}))
