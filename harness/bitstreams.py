@@ -98,14 +98,14 @@ def flac(data: bytes) -> Flac:
         last, at = bool(data[at] & 0x80), at + 4 + integer(data, at + 1, 3)
     if b"fLaC\0\0\0\x22" in data[at:]:
         raise BadCorpus("holds several FLAC streams; expected one: save them one by one")
-    packed = integer(data, info + 10, 8)  # 20 bits rate, 3 channels - 1, 5 bits - 1, 36 length
-    n_frames, bits = packed & (2**36 - 1), (packed >> 36 & 31) + 1
+    fields = integer(data, info + 10, 8)  # 20 bits rate, 3 channels - 1, 5 bits - 1, 36 length
+    n_frames, bits = fields & (2**36 - 1), (fields >> 36 & 31) + 1
     if at < len(data) and (n_frames == 0 or n_frames > _FLAC_RATIO * len(data)):
-        there = _flac_length(data, at, integer(data, info, 2))
-        if n_frames not in (0, there):
-            raise BadCorpus(f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {there:,}")
-        packed, n_frames = packed - n_frames + there, there
-        data = data[: info + 10] + packed.to_bytes(8, "big") + data[info + 18 :]
+        length = _flac_length(data, at, integer(data, info, 2))
+        if n_frames not in (0, length):
+            raise BadCorpus(f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {length:,}")
+        fields, n_frames = fields - n_frames + length, length
+        data = data[: info + 10] + fields.to_bytes(8, "big") + data[info + 18 :]
     return Flac(data, n_frames, bits, data[info + 18 : info + 34])
 
 
@@ -117,13 +117,13 @@ def _flac_length(data: bytes, first: int, block: int) -> int:
             continue
         size_code, rate_code = data[at + 2] >> 4, data[at + 2] & 15
         number, n_bytes = _utf8(data, at + 4)
-        further = at + 4 + n_bytes
+        after_number = at + 4 + n_bytes
         size_bytes = {6: 1, 7: 2}.get(size_code, 0)
-        end = further + size_bytes + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+        end = after_number + size_bytes + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
         if not n_bytes or end >= len(data) or _crc8(data[at : end + 1]) or _crc16(data[at:]):
             continue
         if size_bytes:
-            size = integer(data, further, size_bytes) + 1
+            size = integer(data, after_number, size_bytes) + 1
         else:
             size = 192 if size_code == 1 else 576 << (size_code - 2) if size_code < 6 else 1 << size_code
         start = number if data[at + 1] & 1 else number * block
@@ -151,7 +151,7 @@ def ogg(data: bytes) -> bytes:
     Raises:
         BadCorpus: cut off, damaged, or more than one stream.
     """
-    at, n_pages, serial, ended = 0, 0, b"", False
+    at, n_pages, serial, is_last = 0, 0, b"", False
     while at < len(data) and data[at : at + 4] == b"OggS":
         head = at + 27 + (data[at + 26] if at + 27 <= len(data) else 0)
         end = head + sum(data[at + 27 : head])
@@ -160,15 +160,15 @@ def ogg(data: bytes) -> bytes:
         page = data[at:end]
         if _ogg_crc(page[:22] + bytes(4) + page[26:]) != integer(page, 22, 4, "little"):
             raise BadCorpus(f"is damaged: page {n_pages + 1} of its Ogg stream fails its checksum")
-        if n_pages and (page[14:18] != serial or ended):
+        if n_pages and (page[14:18] != serial or is_last):
             raise BadCorpus("holds several Ogg streams; expected one: save the sound alone")
         if integer(page, 18, 4, "little") != n_pages and n_pages:
             raise BadCorpus(f"is damaged: pages are missing after page {n_pages} of its Ogg stream")
-        serial, ended = page[14:18], bool(page[5] & 4)
+        serial, is_last = page[14:18], bool(page[5] & 4)
         at, n_pages = end, n_pages + 1
     if data[at:].strip(b"\0"):
         raise BadCorpus(f"is damaged: byte {at:,} does not begin a page of its Ogg stream")
-    if not ended:
+    if not is_last:
         raise BadCorpus("is cut off: its last Ogg page is not marked as the last; copy it again")
     return data[:at]
 
@@ -240,7 +240,7 @@ def mpeg(data: bytes) -> Mpeg:
     n_samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
     head = _mpeg_header(data[: [*starts, at][1]])
     if head is None:
-        header = _made_header(data, len(starts)) if layer == 3 else b""
+        header = _silent_frame(data, len(starts)) if layer == 3 else b""
         return Mpeg(data, n_samples * len(starts), header + data)
     _check_mpeg_header(data, [*starts, at], head)
     n_frames = min(head.n_frames or len(starts), len(starts) - 1)
@@ -288,13 +288,15 @@ def _mpeg_header(first: bytes) -> _Header | None:
 
 
 def _check_mpeg_header(data: bytes, bounds: list[int], head: _Header) -> None:
-    there, wanted = len(bounds) - 2, head.n_frames
+    n_frames, header_frames = len(bounds) - 2, head.n_frames
     # Some encoders count the header itself as a frame; a file that lost its last is short of bytes, too.
     is_short = not head.n_bytes or head.n_bytes > len(data)
-    if wanted and (wanted > there + 1 or (wanted > there and is_short)):
-        raise BadCorpus(f"is cut off: it has {there:,} of {wanted:,} MPEG frames; copy it again")
-    if wanted and wanted < there and head.n_bytes and head.n_bytes < len(data) - bounds[1]:
-        raise BadCorpus(f"has a wrong header: it says {wanted:,} MPEG frames, and there are {there:,}")
+    if header_frames and (header_frames > n_frames + 1 or (header_frames > n_frames and is_short)):
+        raise BadCorpus(f"is cut off: it has {n_frames:,} of {header_frames:,} MPEG frames; copy it again")
+    if header_frames and header_frames < n_frames and head.n_bytes and head.n_bytes < len(data) - bounds[1]:
+        raise BadCorpus(
+            f"has a wrong header: it says {header_frames:,} MPEG frames, and there are {n_frames:,}"
+        )
     if head.crcs is not None:
         end, crc_of_others, crc_of_first = head.crcs
         if _lame_crc16(data[:end]) != crc_of_first:
@@ -303,7 +305,7 @@ def _check_mpeg_header(data: bytes, bounds: list[int], head: _Header) -> None:
             raise BadCorpus("is damaged: its MPEG frames fail the checksum that its encoder wrote")
 
 
-def _made_header(data: bytes, n_frames: int) -> bytes:
+def _silent_frame(data: bytes, n_frames: int) -> bytes:
     """A frame of layer III that holds no sound, and says how many follow."""
     content = bytes(_side_bytes(data)) + b"Xing" + (1).to_bytes(4, "big") + n_frames.to_bytes(4, "big")
     for index in range(1, 15):
