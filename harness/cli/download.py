@@ -132,7 +132,7 @@ def _fetched(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
         if to is not None:
             return room.into(suite, tasks, to, step)
         for path in files:
-            step(1, room.found(suite, path).stat().st_size)
+            step(1, room.path_of(suite, path).stat().st_size)
     return suite
 
 
@@ -152,11 +152,11 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 
 def _compared(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
     """What was rebuilt is what was certified, to the last bit or to the ears of a reference."""
-    from harness.dataset.download import compared
+    from harness.dataset.download import compare_rebuilt
     from harness.errors import NotValid
 
     with waiting(f"{task.name}: comparing what was rebuilt"):
-        comparison = compared(local, task)
+        comparison = compare_rebuilt(local, task)
     info(
         f"{task.name}: {plural(comparison.n_clips, 'clip')} rebuilt to the samples that were published; of"
         f" {plural(comparison.n_signals, 'signal')}"

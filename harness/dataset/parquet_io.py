@@ -117,8 +117,8 @@ class Rows:
         with _readable(path):
             keys = parquet.table(path, [schema_], [key]).column(0).to_pylist()
             sizes = parquet.group_sizes(path, [schema_])
-        places = ((group, i) for group, size in enumerate(sizes) for i in range(size))
-        self._place: dict[str, tuple[int, int]] = dict(zip(keys, places, strict=True))
+        positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
+        self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
         self._read = lru_cache(_GROUPS)(self._group)
 
     def _group(self, group: int) -> pa.Table:
@@ -131,9 +131,9 @@ class Rows:
         Raises:
             BadSignals: see `read_rows`.
         """
-        if name not in self._place:
+        if name not in self._positions:
             return None
-        group, i = self._place[name]
+        group, i = self._positions[name]
         with _readable(self._path):
             return _rows(self._read(group).slice(i, 1), self._schema)[0]
 

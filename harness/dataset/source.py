@@ -31,7 +31,7 @@ def read(root: Path) -> dict[str, Any] | None:
         return None
     try:
         fields = untrusted.json_of(untrusted.content(path))
-        why = None if _sound(fields) else "expected the fields source, commit, manifest and rebuilt"
+        why = None if _is_valid(fields) else "expected the fields source, commit, manifest and rebuilt"
     except untrusted.Unreadable as error:
         why = str(error)
     if why:
@@ -39,18 +39,18 @@ def read(root: Path) -> dict[str, Any] | None:
     return dict(fields)
 
 
-def _sound(fields: Any) -> bool:
+def _is_valid(fields: Any) -> bool:
     if not isinstance(fields, dict) or set(fields) != {"source", "commit", "manifest", "rebuilt"}:
         return False
-    stated = [
+    texts = [
         fields["source"],
         *(fields[name] for name in ("commit", "manifest") if fields[name] is not None),
     ]
     rebuilt = fields["rebuilt"]
     if not isinstance(rebuilt, dict):
         return False
-    for each in rebuilt.values():
-        if not isinstance(each, dict) or set(each) != {"from", "to"}:
+    for paths in rebuilt.values():
+        if not isinstance(paths, dict) or set(paths) != {"from", "to"}:
             return False
-        stated += each.values()
-    return all(isinstance(value, str) for value in stated)
+        texts += paths.values()
+    return all(isinstance(value, str) for value in texts)

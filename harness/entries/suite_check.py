@@ -58,7 +58,7 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     asked = verdicts[verdicts["stimulus"] == "signal"]
     levels = asked["level"].fillna(0).astype(int)
     answered = set(zip(asked["signal_id"], levels, asked["expected"], strict=True))
-    due = suite.judged(entry.task)
+    due = suite.expected_verdicts(entry.task)
     found += [f"verdicts: none on {some} of the suite, as {one}" for some, one in _told(due - answered)]
     found += [
         f"verdicts: some on {some} that the suite has not, as {one}" for some, one in _told(answered - due)

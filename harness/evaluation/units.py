@@ -102,7 +102,7 @@ def _signals(
         sources = [clips[clip_id].sha256 for clip_id in (line.clip_id, *others) if clip_id in clips]
         yield Unit(
             # The id is part of it: it seeds the controls.
-            _content("signal", line.signal_id, line.made_of, *sources),
+            _content("signal", line.signal_id, line.content_sha256, *sources),
             line.n_samples,
             clip_id=line.clip_id,
             truth=line.truth,

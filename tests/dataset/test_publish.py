@@ -58,16 +58,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "columns", [parquet_schema.CLIPS, parquet_schema.SIGNALS, parquet_schema.SETS, parquet_schema.TOLD]
+    "columns",
+    [parquet_schema.CLIPS, parquet_schema.SIGNALS, parquet_schema.SETS, parquet_schema.CANDIDATE_VERDICTS],
 )
 def test_types_are_told_in_the_words_of_datasets(columns):
-    features = datasets.Features.from_arrow_schema(parquet_schema.typed(columns, 8_000))
+    features = datasets.Features.from_arrow_schema(parquet_schema.with_features(columns, 8_000))
     for field in columns:
         if field.name == "audio":
             assert features["audio"] == datasets.Audio(sampling_rate=8_000, decode=False)
         else:
             assert features[field.name] == datasets.Features.from_arrow_schema(columns)[field.name]
-    assert parquet_schema.typed(columns, 8_000).equals(columns)  # metadata alone differs
+    assert parquet_schema.with_features(columns, 8_000).equals(columns)  # metadata alone differs
 
 
 @pytest.mark.parametrize("stored_as_masks", [False, True])

@@ -184,7 +184,7 @@ def test_sets_are_stored_beside_the_signals_and_counted_nowhere(tmp_path):
     }
     assert suite.ref("emotion").sha256 == plain.ref("emotion").sha256
     assert suite.counts("emotion") == plain.counts("emotion")
-    assert suite.judged("emotion") == plain.judged("emotion")
+    assert suite.expected_verdicts("emotion") == plain.expected_verdicts("emotion")
     before = (suite.root / "manifest.json").read_bytes()
     extract("sets", *asked)
     extract("sets")
