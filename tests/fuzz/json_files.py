@@ -373,7 +373,7 @@ def _book(path: Path) -> Any:
 
 
 def _invalid_book(book: Any, data: bytes) -> str | None:
-    for content, answers in book.known.items():
+    for content, answers in book.answers.items():
         n = len(answers.stimuli)
         if answers.logits.shape[0] != n or answers.seen.shape != (n, 2):
             return f"{content!r:.20}: {answers.logits.shape} logits for {n} stimuli"
