@@ -68,8 +68,8 @@ def evaluate(
 ) -> Result:
     """Judge every unit that was never judged before, and sum up.
 
-    Answers go to a cache below `out` as they come, and stay there: a run that was cut off continues, shards of
-    it are merged, and a suite that has grown costs only what is new.
+    Answers go to a cache below `out` as they come, and stay there: a run that was cut off continues, shards
+    of it are merged, and a suite that has grown costs only what is new.
 
     Args:
         classifier: the candidate.

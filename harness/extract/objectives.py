@@ -46,7 +46,7 @@ class Objective:
         return self.alone + self.without
 
     def signal_masks(self, masks: Mask) -> Mask:
-        """(m, n_bands) masks as those of the signals to hear, (m * n_signals, n_bands): alone, then without."""
+        """(m, n_bands) masks as masks of the signals, (m * n_signals, n_bands): alone, then without."""
         parts = [*([masks] if self.alone else []), *([~masks] if self.without else [])]
         return np.stack(parts, axis=1).reshape(-1, masks.shape[1])
 

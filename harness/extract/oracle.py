@@ -1,9 +1,9 @@
 """The oracle: one merged batch of questions about many clips in, answers out.
 
-Conventions: a question is "does this mask of this clip reach the objective?", answered by the reference's logits on
-`irfft(X * mask)`, which a model on a card makes there and one on the processor gets from scipy. A signal
-heard is a query; queries are counted per clip; what was asked before is answered from memory and not counted
-again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
+Conventions: a question is "does this mask of this clip reach the objective?", answered by the reference's
+logits on `irfft(X * mask)`, which a model on a card makes there and one on the processor gets from scipy. A
+signal heard is a query; queries are counted per clip; what was asked before is answered from memory and not
+counted again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
 
 Public: SearchState, ask, Listener, Sloping, Masking, Question, SLOPE_QUERIES.
 """
