@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.panels import METRICS
-from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampled, summarise
+from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampling_weights, summarise
 from harness.schemas import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.tasks import TASKS
 from harness.types import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
@@ -598,7 +598,7 @@ def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
     assert set(np.round(thirds, 9)) <= {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
     assert len(lifts) == 40, "every whole clip has its row"
     card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
-    weights = resampled(verdicts, TASK)
+    weights = resampling_weights(verdicts, TASK)
     assert clustered(lifts.to_numpy(), weights, "difference") == card.headline.rates.lift
     own = lift_by_clip(verdicts, HEADLINE, references, model("first"), MAP.covered)
     assert list(own.columns) == ["toys/second", "toys/third"]

@@ -93,9 +93,9 @@ def _made(
     engine: EngineOptions,
 ) -> list[ReferenceStatus]:
     """What became of every reference."""
-    from harness.recipes.pins import pinned
+    from harness.recipes.pins import pin
 
-    pins, unpinned = pinned(recipe, task, out, {*passed_over, *folders})
+    pins, unpinned = pin(recipe, task, out, {*passed_over, *folders})
     told = []
     with engine.at_work(opening) as work:
         for corpus in recipe.corpora:

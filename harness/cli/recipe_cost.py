@@ -52,7 +52,7 @@ def show(
     found = cost.cost_of(recipe, task, sizes, models)
     found = dataclasses.replace(found, references=tuple(r for r in found.references if r.model in chosen))
     if as_json:
-        assumed = {name: dataclasses.asdict(a) for name, a in cost.ASSUMED.items()}
+        assumed = {name: dataclasses.asdict(a) for name, a in cost.ASSUMPTIONS.items()}
         told = {**dataclasses.asdict(found), "totals": _totals(found), "assumed": assumed}
         click.echo(json.dumps(told, indent=2))
         return
@@ -64,7 +64,7 @@ def show(
         " clips stay within; measured on models and clips far smaller than these."
     )
     for name in ("tflops_achieved", "inverse_fft_ms", "features_ms"):
-        show_text(f"Assumed, {name}: {cost.ASSUMED[name].value:g}: {cost.ASSUMED[name].why}.")
+        show_text(f"Assumed, {name}: {cost.ASSUMPTIONS[name].value:g}: {cost.ASSUMPTIONS[name].why}.")
 
 
 def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:

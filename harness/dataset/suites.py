@@ -142,11 +142,9 @@ class Suite:
 
     def _lines(self, task: str) -> Iterator[str]:
         """What identifies each clip and each signal."""
-        clip_fields = ("clip_id", "label", "sha256")
+        clip_fields: tuple[str, ...] = ("clip_id", "label", "sha256")
         signal_fields = ("signal_id", "expected", "resolution", "degenerate", "n_kept", "sha256", "levels")
-        paths: list[tuple[str, Any, tuple[str, ...]]] = [
-            (clips_path(task), parquet_schema.CLIPS, clip_fields)
-        ]
+        paths = [(clips_path(task), parquet_schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
@@ -166,8 +164,7 @@ class Suite:
 
         Those of the first references are kept, up to _LINES: every entry is held against them.
         """
-        path = self.file(signals_path(task, slug))
-        key = (task, slug)
+        path, key = self.file(signals_path(task, slug)), (task, slug)
         if key in self._signal_lines:
             yield from self._signal_lines[key]
             return
@@ -232,10 +229,8 @@ class Suite:
     def has_clips(self, task: str) -> bool:
         """Whether the clips of a task can be heard: where only masks are published they cannot."""
         path = self.file(clips_path(task))
-        return all(
-            row["audio"] is not None
-            for row in parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
-        )
+        rows = parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
+        return all(row["audio"] is not None for row in rows)
 
     def verdicts(self) -> list[Path]:
         """Folders of the entries that came with the suite: of its references, in `verdicts/`."""

@@ -21,21 +21,21 @@ def limit() -> int | None:
     Raises:
         BadInput: the variable holds no number.
     """
-    stated = os.environ.get(VARIABLE, "")
-    if not stated:
+    text = os.environ.get(VARIABLE, "")
+    if not text:
         return None
-    if not (stated.isascii() and stated.isdigit()):
-        raise BadInput(f"{VARIABLE} is {stated!r:.60}; expected a number of bytes, as in 4000000000")
-    return int(stated)
+    if not (text.isascii() and text.isdigit()):
+        raise BadInput(f"{VARIABLE} is {text!r:.60}; expected a number of bytes, as in 4000000000")
+    return int(text)
 
 
-def require_within(what: str, sizes: Mapping[str, int | None], most: int) -> None:
+def require_within(what: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
     """Raise unless all sizes are known and their sum is within a limit.
 
     Args:
         what: is to be downloaded.
         sizes: bytes of each file, as the Hub states them; None where it does not.
-        most: bytes.
+        max_bytes: bytes.
 
     Raises:
         BadInput: it is not, or a size is unknown; the line names the largest file.
@@ -43,9 +43,9 @@ def require_within(what: str, sizes: Mapping[str, int | None], most: int) -> Non
     if unknown := sorted(name for name, size in sizes.items() if size is None or size < 0):
         raise BadInput(f"{what}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
     total = sum(size or 0 for size in sizes.values())
-    if total > most:
+    if total > max_bytes:
         largest = max(sizes, key=lambda name: sizes[name] or 0)
         raise BadInput(
-            f"{what} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {most:,} are"
-            f" downloaded here ({VARIABLE}); nothing was"
+            f"{what} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
+            f" are downloaded here ({VARIABLE}); nothing was"
         )

@@ -24,8 +24,8 @@ def commit_of(repository: Repository, revision: str | None) -> str:
 
     def resolve() -> str:
         api = HfApi()
-        found = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
-        return str(found.resolved)
+        resolution = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
+        return str(resolution.resolved)
 
     with hub_errors(repository, revision):
         return retry(resolve)

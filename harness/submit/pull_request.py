@@ -65,7 +65,9 @@ def plan(folders: Sequence[Path], repo_id: str) -> Plan:
     for folder in folders:
         entry = store.read(folder)
         lying = {f"{FOLDER}/{entry.path}/{name}": folder / name for name in (store.ENTRY, store.VERDICTS)}
-        differing = [path for path in lying if path in there and not pushing.same(lying[path], there[path])]
+        differing = [
+            path for path in lying if path in there and not pushing.is_same_file(lying[path], there[path])
+        ]
         if differing:
             raise BadInput(
                 f"{repo_id} already holds an entry with another {differing[0]}, and entries are immutable; a"
