@@ -99,8 +99,8 @@ def _decode(source: Path | bytes, label: str) -> tuple[Waveform, int]:
         kind: Literal["float32", "int32"] = "float32" if sound.flac is None else "int32"
         # A seek before the first sample changes the last bit of an MP3: soundfile.read always makes one.
         samples, rate = soundfile.read(io.BytesIO(sound.data), dtype=kind, always_2d=True)
-        if sound.headed is not None and len(samples) < (sound.n_frames or 0):
-            samples, rate = soundfile.read(io.BytesIO(sound.headed), dtype=kind, always_2d=True)
+        if sound.with_header is not None and len(samples) < (sound.n_frames or 0):
+            samples, rate = soundfile.read(io.BytesIO(sound.with_header), dtype=kind, always_2d=True)
         if sound.flac is not None:
             samples = _from_flac(samples, sound.flac)
     except BadCorpus as error:

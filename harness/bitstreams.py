@@ -208,7 +208,7 @@ class Mpeg:
     data: bytes
     n_frames: int
     """Samples per channel, to within those of one MPEG frame: decoders differ in what they leave out."""
-    headed: bytes | None
+    with_header: bytes | None
     """The same with a header in front, where there is none: libsndfile then only guesses the length."""
 
 

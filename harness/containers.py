@@ -44,7 +44,7 @@ class Sound:
     """At most so many more samples may come at the end, which are no part of the sound."""
     tolerance: int = 0
     """How many samples fewer are no fault."""
-    headed: bytes | None = None
+    with_header: bytes | None = None
     """The same sound with a longer header, for where `data` is decoded short of `n_frames`."""
     flac: bitstreams.Flac | None = None
     """What a FLAC file says of itself."""
@@ -84,7 +84,7 @@ def repair(data: bytes) -> Sound:
     frames = body.lstrip(b"\0")
     if frames[:1] == b"\xff" and frames[1:2] >= b"\xe0":
         mpeg = bitstreams.mpeg(frames)
-        return Sound(mpeg.data, mpeg.n_frames, tolerance=bitstreams.MPEG_FRAME, headed=mpeg.headed)
+        return Sound(mpeg.data, mpeg.n_frames, tolerance=bitstreams.MPEG_FRAME, with_header=mpeg.with_header)
     raise BadCorpus(f"is not a readable sound file; {_EXPECTED}")
 
 

@@ -44,8 +44,8 @@ def _plain(message: str) -> str:
         message = f"{message[:_HEAD]} ... {message[-_TAIL:]}"
     if message.isprintable():
         return message
-    escaped = (" " if c.isspace() else c.encode("unicode_escape").decode() for c in message)
-    return "".join(c if c.isprintable() else e for c, e in zip(message, escaped, strict=True))
+    escapes = (" " if c.isspace() else c.encode("unicode_escape").decode() for c in message)
+    return "".join(c if c.isprintable() else e for c, e in zip(message, escapes, strict=True))
 
 
 class BadInput(GoodenoughError):

@@ -9,7 +9,7 @@ back what is finished; a torn or damaged line is left out, and what it held is d
 refused, and so is a second process at the same work. Each line is on disk before `append` returns. A journal
 without checksums, of an earlier version, is read once and gets them.
 
-Public: Journal, finished, remove_stale_locks, replace_file.
+Public: Journal, finished_items, remove_stale_locks, replace_file.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class Journal:
         self._end += len(data)
 
 
-def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
+def finished_items(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The finished items of a journal that another process may be writing; none if it is of other work.
 
     Raises:
@@ -228,20 +228,20 @@ def _content(
     if not first.endswith(b"\n"):
         return None
     if first.startswith(b"{"):  # no checksum can begin so: a journal of an earlier version
-        is_sealed, identity = False, _parse(first)
+        has_checksums, identity = False, _parse(first)
         is_ours = identity is not None and identity == _parse(head)
     else:
-        is_sealed, identity = True, _parse(first[9:])
+        has_checksums, identity = True, _parse(first[9:])
         is_ours = first == _line_with_checksum(head, head, True)
         if identity is not None and first != _line_with_checksum(first[9:-1], first[9:-1], True):
             identity = None
     items, n_damaged, n_bytes = [], 0, len(first)
-    for line in lines if is_ours or is_sealed else ():
+    for line in lines if is_ours or has_checksums else ():
         if not line.endswith(b"\n"):
             break
         n_bytes += len(line)
-        is_valid = not is_sealed or line == _line_with_checksum(line[9:-1], head, False)
-        item = _parse(line[9:] if is_sealed else line) if is_valid else None
+        is_valid = not has_checksums or line == _line_with_checksum(line[9:-1], head, False)
+        item = _parse(line[9:] if has_checksums else line) if is_valid else None
         if item is None or not _passes(check, item):
             n_damaged += 1
         else:
@@ -249,7 +249,7 @@ def _content(
     # Where the first line alone is damaged, the others say by their checksums that they are of this work.
     if not is_ours and items:
         is_ours, n_damaged = True, n_damaged + 1
-    is_current = is_sealed and not n_damaged
+    is_current = has_checksums and not n_damaged
     return _Content(is_ours, items, n_damaged, is_current, n_bytes, None if is_ours else identity)
 
 

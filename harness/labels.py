@@ -30,7 +30,7 @@ from harness import untrusted
 from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
-from harness.spelling import apart, composed, key, words
+from harness.spelling import apart, key, nfc, words
 from harness.tasks import TASKS, Task
 from harness.types import OTHER, LabelMap, ModelRef
 
@@ -97,10 +97,10 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
             f"{path} maps {unknown[0]!r}, which is no class of {model.repo_id}{difference}; it has"
             f" {_few(class_names)}"
         )
-    label_by_form = {composed(label): label for label in task.labels}
+    label_by_form = {nfc(label): label for label in task.labels}
     for name, label in labels.items():
-        if isinstance(label, str) and composed(label) in label_by_form:
-            labels[name] = label_by_form[composed(label)]
+        if isinstance(label, str) and nfc(label) in label_by_form:
+            labels[name] = label_by_form[nfc(label)]
         elif label is not None:
             near = task.label_of(label) if isinstance(label, str) else None
             hint = f"did you mean {near!r}?" if near else f"expected null or one of {', '.join(task.labels)}"
@@ -142,10 +142,10 @@ def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) ->
     """What a file says, by the names of the classes as the model spells them, composed or not."""
     name_by_form: dict[str, str] = {}
     for name in labels:
-        first = name_by_form.setdefault(composed(name), name)
+        first = name_by_form.setdefault(nfc(name), name)
         if first != name and not {first, name} <= set(class_names):
             raise BadLabels(f"{path} maps {name!r} twice{apart(first, name)}; expected each class once")
-    of_class = {name: name if name in labels else name_by_form.get(composed(name)) for name in class_names}
+    of_class = {name: name if name in labels else name_by_form.get(nfc(name)) for name in class_names}
     entries = {name for name in of_class.values() if name is not None}
     by_class = {name: labels[entry] for name, entry in of_class.items() if entry is not None}
     return by_class | {name: label for name, label in labels.items() if name not in entries}

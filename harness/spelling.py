@@ -5,7 +5,7 @@ decomposed (NFD). What only case, spaces, underscores, hyphens between words, an
 name. Everything that makes another word stays: letters of all scripts with their vowel signs and marks,
 digits and what stands between them, signs (`C#`, `A+`, `A-`, `+5 dB`), apostrophes (`we'll`).
 
-Public: key, words, without_joints, composed, same_file, apart.
+Public: key, words, without_joints, nfc, same_file, apart.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def key(name: str) -> str:
 
 def words(name: str) -> list[str]:
     """Words of a name, also of one in CamelCase: AIVoice is AI, Voice; a sign is of the word before it."""
-    text = _DASHES.sub("-", composed(name))
+    text = _DASHES.sub("-", nfc(name))
     kinds = "".join(_kind(c) for c in text)
     return [text[match.start() : match.end()] for match in _WORD.finditer(kinds)]
 
@@ -68,7 +68,7 @@ def without_joints(name: str) -> str:
     return _JOINTS.sub(" ", name)
 
 
-def composed(name: str) -> str:
+def nfc(name: str) -> str:
     """The composed form (NFC), which most keyboards and file systems give."""
     return unicodedata.normalize("NFC", name)
 
@@ -83,13 +83,13 @@ def same_file(folder: Path, relative: PurePosixPath) -> Path | None:
         return folder / relative
     folders = [folder]
     for part in relative.parts:
-        form = composed(part)
+        form = nfc(part)
         folders = [
             parent / name
             for parent in folders
             if os.path.isdir(parent)
             for name in os.listdir(parent)
-            if composed(name) == form
+            if nfc(name) == form
         ]
     files = [path for path in folders if os.path.isfile(path)]
     return files[0] if len(files) == 1 else None

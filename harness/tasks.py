@@ -212,7 +212,7 @@ def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
     owner: dict[str, tuple[str, str]] = {}
     for raw_label, spellings in raw.items():
         spellings = [] if spellings is None else spellings
-        label = spelling.composed(raw_label) if isinstance(raw_label, str) else raw_label
+        label = spelling.nfc(raw_label) if isinstance(raw_label, str) else raw_label
         if not isinstance(label, str) or not isinstance(spellings, list):
             raise BadTask(
                 f"{path}: label {label!r} must be text with a list of spellings (quote yes, no and numbers)"
@@ -228,5 +228,5 @@ def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
                 raise BadTask(
                     f"{path}: {name!r} stands for {owner_label!r} and for {raw_label!r}{difference}"
                 )
-        labels[label] = tuple(map(spelling.composed, spellings))
+        labels[label] = tuple(map(spelling.nfc, spellings))
     return labels

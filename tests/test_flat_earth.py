@@ -39,7 +39,7 @@ def panel_of(accepted, source, clip, n_references=None, matched=None):
         source=source,
         expected=np.full(len(accepted), "x", dtype=object),
         accepted={"signal": accepted},
-        itself=np.eye(len(models), dtype=bool),
+        is_self=np.eye(len(models), dtype=bool),
         signals=Single(clip, source, accepted),
         matched=Single(clip[: len(matched)], source[: len(matched)], matched),
     )

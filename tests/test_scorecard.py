@@ -822,16 +822,16 @@ def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -
 
 
 def test_a_binary_panel_needs_two_references_of_either_silence_class() -> None:
-    from harness.metrics.scorecard import _lopsided
+    from harness.metrics.scorecard import _imbalance
     from harness.tasks import TASKS
 
     def panel(*says: str) -> list[ReferenceCounts]:
         return [ReferenceCounts(model(f"m{i}"), HEADLINE, 30, 10, c) for i, c in enumerate(says)]
 
     deepfake, emotion = TASKS["deepfake"], TASKS["emotion"]
-    assert _lopsided(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
-    why = _lopsided(panel("spoof", "spoof", "bonafide"), deepfake)
+    assert _imbalance(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
+    why = _imbalance(panel("spoof", "spoof", "bonafide"), deepfake)
     assert why is not None
     assert "1 references of the panel call silence bonafide" in why
-    assert _lopsided(panel("spoof"), deepfake) is not None
-    assert _lopsided(panel("angry"), emotion) is None
+    assert _imbalance(panel("spoof"), deepfake) is not None
+    assert _imbalance(panel("angry"), emotion) is None

@@ -29,7 +29,7 @@ from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.plurals import plural
 from harness.seeds import seed_of
-from harness.spelling import apart, composed, key, same_file
+from harness.spelling import apart, key, nfc, same_file
 from harness.tasks import Task
 from harness.types import Clip, Skipped, Waveform
 
@@ -53,7 +53,7 @@ class Columns:
     @cached_property
     def label_by_name(self) -> dict[str, str]:
         """`labels` by composed (NFC) names: a name is looked up in either form."""
-        return {composed(name): label for name, label in self.labels.items()}
+        return {nfc(name): label for name, label in self.labels.items()}
 
 
 DEFAULT_COLUMNS = Columns()
@@ -227,7 +227,7 @@ def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> List
         if not relative.name or relative.is_absolute() or ".." in relative.parts:
             raise BadCorpus(f"{path}: file_name {row['file_name']!r} must be a path inside the folder")
         stem = str(relative.with_suffix(""))
-        clip_id = composed(stem)
+        clip_id = nfc(stem)
         if clip_id in stem_of_clip:
             hint = apart(stem_of_clip[clip_id], stem)
             raise BadCorpus(
@@ -248,7 +248,7 @@ def _lookalike_hint(folder: Path, relative: PurePosixPath) -> str:
     """What there is in the place of a file that is not there; empty if nothing looks like it."""
     parent = (folder / relative).parent
     names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
-    if len(matches := [name for name in names if composed(name) == composed(relative.name)]) > 1:
+    if len(matches := [name for name in names if nfc(name) == nfc(relative.name)]) > 1:
         return f"; {plural(len(matches), 'file')} have that name, decomposed in different ways; keep one"
     return next((f": there is {name!r}{hint}" for name in names if (hint := apart(relative.name, name))), "")
 
@@ -354,7 +354,7 @@ _TEST = ("test", "tests", "testing", "testset", "testsplit", "testdata")
 def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
-    label = task.label_of(columns.label_by_name.get(composed(text), text))
+    label = task.label_of(columns.label_by_name.get(nfc(text), text))
     if label is None:
         labels, hint = ", ".join(task.labels), "".join(apart(text, label) for label in task.labels)
         raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}{hint}: {labels}")

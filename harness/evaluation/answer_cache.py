@@ -26,7 +26,7 @@ import numpy as np
 
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import Unit
-from harness.journal import Journal, finished
+from harness.journal import Journal, finished_items
 from harness.schemas import BatchProof
 
 
@@ -59,7 +59,7 @@ class AnswerCache:
         """Batch proofs of these answers."""
         for other in sorted(folder.glob(f"{task}.*-of-*.jsonl")):
             if re.fullmatch(rf"{re.escape(task)}\.\d+-of-\d+\.jsonl", other.name):
-                self._learn(finished(other, work))
+                self._learn(finished_items(other, work))
         self._learn(self._journal.items)
         self._journal.items.clear()
 

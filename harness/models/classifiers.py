@@ -146,12 +146,12 @@ class Classifier:
         return logits
 
     def measured_window(self) -> tuple[float, WindowPlace] | None:
-        """How much of a clip moves its logits, found by asking it; see `windows.measured`."""
+        """How much of a clip moves its logits, found by asking it; see `windows.measure`."""
 
         def may_ask(n_samples: int) -> bool:
             return self.device != "cpu" or self._need.fitting(1, self._length(n_samples))[0] == 1
 
-        return windows.measured(self._answer, self.facts.sample_rate_hz, may_ask)
+        return windows.measure(self._answer, self.facts.sample_rate_hz, may_ask)
 
     def window_holds(self) -> tuple[bool, bool]:
         """Whether its window moves the logits, and whether anything else does; see `windows.holds`."""

@@ -122,10 +122,10 @@ def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> 
     Raises:
         BadModel: some would be random.
     """
-    mismatched = [key if isinstance(key, str) else key[0] for key in loading_info["mismatched_keys"]]
+    wrong_shape = [key if isinstance(key, str) else key[0] for key in loading_info["mismatched_keys"]]
     # The one weight that is used in training only.
     missing = sorted(
-        k for k in {*loading_info["missing_keys"], *mismatched} if not k.endswith("masked_spec_embed")
+        k for k in {*loading_info["missing_keys"], *wrong_shape} if not k.endswith("masked_spec_embed")
     )
     if missing:
         class_note = f"; it is a {', '.join(architectures)} by its config.json" if architectures else ""

@@ -7,7 +7,7 @@ The sounds are made of two values alone, one the negative of the other and as ma
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
 and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
 
-Public: SECONDS, measured, holds.
+Public: SECONDS, measure, holds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Change = Callable[[Waveform, FloatArray], Waveform]
 """Part of a sound, (n,), and its times in seconds, (n,) -> what is put in its place, (n,)."""
 
 
-def measured(
+def measure(
     ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samples: True
 ) -> tuple[float, WindowPlace] | None:
     """The window of a model, in seconds, rounded up to 10 ms, and where in a longer clip it lies.

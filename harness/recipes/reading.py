@@ -37,7 +37,7 @@ from harness.dataset import licences
 from harness.disk import pointer
 from harness.errors import BadInput, BadTask, likely
 from harness.schemas import from_json
-from harness.spelling import apart, composed, key
+from harness.spelling import apart, key, nfc
 from harness.tasks import Task
 from harness.types import FAMILIES, STRICT
 
@@ -361,7 +361,7 @@ def _of_source(source: str, revision: str | None) -> list[str]:
 def _of_labels(labels: dict[str, str], task: Task, *, allow_names: bool = False) -> Sequence[str]:
     problems = []
     for name, label in labels.items():
-        if composed(label) not in map(composed, task.labels):
+        if nfc(label) not in map(nfc, task.labels):
             hint = "".join(apart(label, other) for other in task.labels)
             problems.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}{hint}")
         elif not allow_names and key(name) == key(label):

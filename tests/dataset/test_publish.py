@@ -116,7 +116,7 @@ def test_a_signal_of_no_bins_is_the_same_whether_stored_or_rebuilt(tmp_path):
     signal = dataclasses.replace(signal, sha256=certified)
     record = record_of("toys/a", ("minimal",), 1)
     writer.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
-    assert download.compared(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
+    assert download.compare_rebuilt(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
     prepared(tmp_path)
 
 
@@ -361,7 +361,7 @@ def test_masks_sound_again_with_the_users_own_copy_of_the_corpus(tmp_path):
     with pytest.raises(BadSignals, match=r"goodenough download .* --corpus deepfake=FOLDER"):
         before.clip("deepfake", "c0")
     download.rebuild(before, TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None)
-    assert download.compared(suites.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
+    assert download.compare_rebuilt(suites.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
     after, original = suites.load(str(here)), suites.load(str(tmp_path / "built"))
     assert after.ref("deepfake").sha256 == before.ref("deepfake").sha256 == original.ref("deepfake").sha256
     for clip in made:

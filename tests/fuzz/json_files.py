@@ -304,9 +304,9 @@ def _journals() -> list[bytes]:
 
 
 def _journal(path: Path) -> Any:
-    from harness.journal import Journal, finished
+    from harness.journal import Journal, finished_items
 
-    items = finished(path, WORK)
+    items = finished_items(path, WORK)
     journal = Journal(path, dict(WORK), "delete that file")
     try:
         return items, list(journal.items)
