@@ -1,4 +1,4 @@
-"""The only door to soundfile and soxr: bytes and files in, mono waveforms out, and back to bytes.
+"""The only module that imports soundfile and soxr: bytes and files in, mono waveforms out, and back to bytes.
 
 Conventions: a waveform is float32 (n_samples,) with full scale 1.0. Published audio is WAV FLOAT: exact for
 float32, and values beyond full scale survive. Nothing here changes the level of a sound.
@@ -41,7 +41,7 @@ Peaks between samples, lossy codecs and mixing in floating point go a few dB bey
 """
 
 _CANCELLED = 0.15
-"""Of what unrelated channels average to; of two, 1/90 of their energy: they are opposite but for noise."""
+"""Fraction of the loudness that unrelated channels average to; below it the channels cancel each other."""
 
 
 def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
@@ -58,7 +58,7 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
 
 
 def read_recording(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
-    """As `read`, of a recording that somebody made: one without sound, or at another scale, is refused.
+    """Like `read`, but a recording that is silent or not at full scale 1 is refused.
 
     Raises:
         BadCorpus: as `read`, or silent, silent when its channels are averaged, or far beyond full scale.
@@ -93,7 +93,7 @@ def _mean(samples: Waveform) -> Waveform:
 
 
 def _decode(source: Path | bytes, label: str) -> tuple[Waveform, int]:
-    """Every sample of a file (n, channels), all of them finite."""
+    """All samples of a file, (n, channels), and its rate; every sample is finite."""
     try:
         sound = containers.repair(source if isinstance(source, bytes) else source.read_bytes())
         kind: Literal["float32", "int32"] = "float32" if sound.flac is None else "int32"
@@ -133,7 +133,7 @@ def _decode(source: Path | bytes, label: str) -> tuple[Waveform, int]:
 
 
 def _from_flac(samples: NDArray[np.int32], flac: Flac) -> Waveform:
-    """Floats of the integers of FLAC, which stand at the top of 32 bits, if they have its MD5."""
+    """FLAC samples, left-aligned in 32 bits, as float32; their MD5 is checked."""
     if any(flac.md5):
         n_bytes = (flac.bits + 7) // 8
         integers = samples >> (32 - flac.bits)
@@ -172,12 +172,12 @@ def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
 
 
 def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = "WAV") -> tuple[bytes, float]:
-    """PCM 16 for a player on a page, raised to a peak of 0.5, with the gain that was applied in dB.
+    """PCM 16 for a player on a web page, scaled to a peak of 0.5, and the gain that was applied, in dB.
 
     Args:
         waveform: the sound.
         sample_rate_hz: its rate.
-        container: WAV, or FLAC, which takes a half to a third of the room.
+        container: WAV, or FLAC, which takes a half to a third of the space.
     """
     peak = float(np.abs(waveform).max(initial=0.0))
     gain = 0.5 / peak if peak > 0 else 1.0
@@ -196,7 +196,7 @@ def lossy(waveform: Waveform, sample_rate_hz: int, codec: str) -> Waveform:
 
 
 def sha256(waveform: Waveform) -> str:
-    """Of the float32 samples, little-endian."""
+    """sha256 of the float32 samples, little-endian."""
     return hashlib.sha256(np.ascontiguousarray(waveform, dtype="<f4").tobytes()).hexdigest()
 
 

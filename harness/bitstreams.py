@@ -1,4 +1,4 @@
-"""FLAC, Ogg and MPEG audio, walked frame by frame: libsndfile reads what is left of one without a word.
+"""FLAC, Ogg and MPEG audio, walked frame by frame: libsndfile does not say when some is missing.
 
 Each function takes the bytes of a file without the tags around it, and raises BadCorpus for one that is cut
 off or damaged; the message lacks the name of the file, which the caller puts in front.
@@ -23,7 +23,7 @@ def integer(data: bytes, at: int, size: int, order: Literal["little", "big"] = "
 
 
 def _table(bits: int, polynomial: int) -> tuple[int, ...]:
-    """Of a CRC that takes the highest bit first."""
+    """Lookup table of a CRC that takes the highest bit first."""
     top, mask, table = 1 << (bits - 1), (1 << bits) - 1, []
     for byte in range(256):
         value = byte << (bits - 8)
@@ -54,7 +54,7 @@ def _crc16(data: bytes) -> int:
 
 
 def _lame_crc16(data: bytes) -> int:
-    """Of the tag of LAME, which takes the lowest bit first."""
+    """CRC of the LAME tag, which takes the lowest bit first."""
     value = 0
     for byte in data:
         value = (value >> 8) ^ _LAME_CRC16[(value ^ byte) & 0xFF]
@@ -62,14 +62,14 @@ def _lame_crc16(data: bytes) -> int:
 
 
 def _ogg_crc(data: bytes) -> int:
-    """That of zlib with the bits of each byte the other way round, from 0 and not inverted."""
+    """CRC of an Ogg page: that of zlib with the bits of each byte reversed, starting at 0, not inverted."""
     value = zlib.crc32(data.translate(_FLIPPED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2)
 
 
 @dataclass(frozen=True)
 class Flac:
-    """A FLAC file that says how long it is."""
+    """A FLAC file whose header states its length."""
 
     data: bytes
     n_frames: int
@@ -81,11 +81,11 @@ class Flac:
 
 
 _FLAC_RATIO = 8
-"""Samples per byte; where a header says more, which only near silence has, it is not believed unseen."""
+"""Samples per byte; where a header states more, which only near silence has, the frames are counted."""
 
 
 def flac(data: bytes) -> Flac:
-    """What the header says; a length that it leaves open is taken from the last frame.
+    """Read the header; a length that it leaves open is taken from the last frame.
 
     Raises:
         BadCorpus: no header, or one that leaves the length open before a last frame that is not whole.
@@ -132,7 +132,7 @@ def _flac_length(data: bytes, first: int, block: int) -> int:
 
 
 def _utf8(data: bytes, at: int) -> tuple[int, int]:
-    """The number that is written as UTF-8 writes a letter, of up to 36 bits, and its length in bytes."""
+    """A number of up to 36 bits in the coding of UTF-8, and its length in bytes."""
     first = data[at] if at < len(data) else 0xFF
     n_bytes = f"{first:08b}0".index("0")
     if n_bytes == 0:
@@ -146,7 +146,7 @@ def _utf8(data: bytes, at: int) -> tuple[int, int]:
 
 
 def ogg(data: bytes) -> bytes:
-    """The pages of one Ogg stream, if each is whole, none is missing and the last says that it is.
+    """The pages of one Ogg stream, if each is whole, none is missing and the last is marked as the last.
 
     Raises:
         BadCorpus: cut off, damaged, or more than one stream.
@@ -249,7 +249,7 @@ def mpeg(data: bytes) -> Mpeg:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the first MPEG frame says of the others, where it is none itself but a header."""
+    """The contents of a first MPEG frame that is a header and describes the other frames."""
 
     n_frames: int | None
     n_bytes: int | None
@@ -260,13 +260,13 @@ class _Header:
 
 
 def _side_bytes(first: bytes) -> int:
-    """Length of what stands in a frame of layer III between its own header and its data."""
+    """Length of the side information in a frame of layer III, between its header and its data."""
     is_mono, is_mpeg_1 = first[3] >> 6 == 3, first[1] >> 3 & 3 == 3
     return {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}[is_mpeg_1, is_mono]
 
 
 def _mpeg_header(first: bytes) -> _Header | None:
-    """The header in the first frame: that of Xing, which LAME and FFmpeg write, or that of VBRI."""
+    """The header in the first frame: Xing, which LAME and FFmpeg write, or VBRI."""
     at = 4 + _side_bytes(first)
     if first[36:40] == b"VBRI":
         return _Header(integer(first, 50, 4), integer(first, 46, 4), None, 0)
@@ -306,7 +306,7 @@ def _check_mpeg_header(data: bytes, bounds: list[int], head: _Header) -> None:
 
 
 def _silent_frame(data: bytes, n_frames: int) -> bytes:
-    """A frame of layer III that holds no sound, and says how many follow."""
+    """A silent frame of layer III whose header states how many frames follow."""
     content = bytes(_side_bytes(data)) + b"Xing" + (1).to_bytes(4, "big") + n_frames.to_bytes(4, "big")
     for index in range(1, 15):
         head = bytes([data[0], data[1] | 1, index << 4 | data[2] & 0x0C, data[3]])

@@ -1,8 +1,8 @@
-"""Sound files before they are decoded: is all there that the header says, and does the header say it right?
+"""Checks of sound files before they are decoded: are the header and the data complete and consistent?
 
-libsndfile decodes what is left of a file that was cut off, without a word, and takes a wrong size at its
-word. Here the header is compared with the bytes that are there. Sizes that a recorder left open (a stream) or
-wrote wrong where the bytes leave no doubt are put right; every other difference is refused.
+libsndfile decodes what is left of a file that was cut off without an error, and believes a wrong size in a
+header. Here the header is compared with the bytes that are there. Sizes that a recorder left open (a stream)
+or wrote wrong where the bytes leave no doubt are put right; every other difference is refused.
 
 Public: Sound, repair.
 """
@@ -51,7 +51,7 @@ class Sound:
 
 
 def repair(data: bytes) -> Sound:
-    """The bytes of a file, with its sizes put right.
+    """Check a file, and correct the sizes in its header where the right ones are certain.
 
     Raises:
         BadCorpus: cut off, damaged, or no such file; the message lacks its name, which the caller puts in
@@ -89,7 +89,7 @@ def repair(data: bytes) -> Sound:
 
 
 def _strip_tags(data: bytes) -> bytes:
-    """Without the tags that players put before (ID3v2) and after (ID3v1, APE) any sound."""
+    """Remove the tags that players put before (ID3v2) and after (ID3v1, APE) the sound."""
     while data[:3] == b"ID3" and len(data) > 10:
         size = sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[6:10]))
         data = data[10 + size + (10 if data[5] & 0x10 else 0) :]
@@ -145,12 +145,12 @@ def _follows(data: bytes, end: int, order: Order, width: int) -> bool:
 
 
 def _is_open(size: int) -> bool:
-    """Whether a size of 32 bits is what writers of streams put: the most there is, less some headers."""
+    """Whether a 32-bit size is the placeholder of a stream: the largest number, less some headers."""
     return abs(size - 2**31) <= 2**16 or size >= 2**32 - 2**16
 
 
 def _wav(data: bytes) -> Sound:
-    """RIFF, its big-endian twin, and those for more than 4 GB."""
+    """RIFF, its big-endian form, and the forms for more than 4 GB."""
     order: Order = "big" if data[:4] == b"RIFX" else "little"
     outer, format_chunk, ds64, n_in_fact = integer(data, 4, 4, order), b"", 0, None
     for name, start, size in _chunks(data, 12, order, 4):

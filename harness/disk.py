@@ -1,4 +1,4 @@
-"""What a disk does that no program can help: it is full, or holds a pointer in the place of a file.
+"""Disk problems that only the user can solve: a full disk, or a git-lfs pointer instead of a file.
 
 Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
 package, which holds the embedded suite.
@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.errors import BadInput
 
 POINTED = "is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
-"""What is said of a file that git-lfs has not fetched, after its name."""
+"""The message about a file that git-lfs has not fetched, after its name."""
 
 _PACKAGE_FOLDER = Path(__file__).parent
 PACKAGE = (
@@ -58,7 +58,7 @@ def refuse_package(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that is there whole or not at all; its folder is made.
+    """A temporary path that replaces `path` when the block ends without an error; its folder is made.
 
     Nothing is left of it after an error, an interruption included.
 
@@ -79,7 +79,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """What the file system knows a folder by; None where there is none, or it is out of reach."""
+    """Device and inode of a folder; None where there is none, or it cannot be reached."""
     try:
         status = folder.stat()
     except (OSError, ValueError):
@@ -97,13 +97,13 @@ def no_room(error: BaseException | None) -> str | None:
 
 
 def _full(error: OSError, path: object) -> str | None:
-    where = f" for {path}" if path else ""
+    for_path = f" for {path}" if path else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no room left on the disk{where}; make some, then give the same command again"
+        return f"no room left on the disk{for_path}; make some, then give the same command again"
     if error.errno == errno.EFBIG:
         return (
-            f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
-            " give the same command again"
+            f"no file may get so large here{for_path}; raise the limit (ulimit -f) or choose another disk,"
+            " then give the same command again"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""The error tree: what a user can fix, and what is ours.
+"""The exceptions: those that a user can fix, and those that are our faults.
 
     GoodenoughError            everything raised on purpose
     ├── BadInput               the user can fix it: one line on stderr, exit code 2
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 
 def likely(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'emotion'?` where a word is close to one that is known; nothing otherwise."""
+    """`; did you mean 'emotion'?` where a word is close to a known one; empty otherwise."""
     import difflib
 
     by_folded = {name.casefold(): name for name in known}

@@ -1,6 +1,6 @@
-"""An append-only file that makes long work survive a kill at any moment, and a disk that lies.
+"""An append-only file with which long work survives a kill at any moment, and damage on disk.
 
-    <checksum> {"model": ..., "task": ...}     what the work is
+    <checksum> {"model": ..., "task": ...}     what identifies the work
     <checksum> {"clip_id": ..., ...}           one finished item a line
 
 A checksum is the CRC-32 of the work and, but in the first line, of the item, as 8 hex digits: a line that has
@@ -40,7 +40,7 @@ _DAMAGED_SUFFIX = ".damaged"
 
 @dataclass(frozen=True)
 class _Content:
-    """What lies in a journal."""
+    """The contents of a journal."""
 
     is_ours: bool
     """Whether it is of this work."""
@@ -150,7 +150,7 @@ class Journal:
         self._unlock()
 
     def remove(self) -> None:
-        """The work is done and its result is written: the journal goes."""
+        """Delete the journal: the work is done and its result is written."""
         self._has_items = False
         self.close()
 
@@ -160,7 +160,7 @@ class Journal:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _replace(self, replace: Callable[[], object]) -> None:
-        """Have another file take the place of this one, and open that."""
+        """Replace the file by another one, and open that."""
         self._file.close()
         try:
             replace()
@@ -170,7 +170,7 @@ class Journal:
         self._end = self._file.seek(0, os.SEEK_END)
 
     def _cut(self, end: int) -> None:
-        """Leave out what a kill left of a line."""
+        """Cut off what a kill left of a line."""
         self._file.truncate(end)
         self._end = end
 
@@ -222,7 +222,7 @@ def _line_with_checksum(line: bytes, head: bytes, is_first: bool) -> bytes:
 def _content(
     file: Iterable[bytes], head: bytes, check: Callable[[dict[str, Any]], object]
 ) -> _Content | None:
-    """What lies in a journal, a line without its end left out; None where there is no whole line."""
+    """The contents of a journal, without an unfinished last line; None where there is no whole line."""
     lines = iter(file)
     first = next(lines, b"")
     if not first.endswith(b"\n"):
@@ -270,7 +270,7 @@ def _passes(check: Callable[[dict[str, Any]], object], item: dict[str, Any]) -> 
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
+    """Write a file atomically.
 
     Raises:
         BadInput: it cannot be written.

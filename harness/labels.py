@@ -3,7 +3,7 @@
 By name, never by index: two models of the same task rarely agree on an order. A name that is a spelling of a
 canonical label is that label, however it is cased or joined; a name nobody knows is OTHER and can still win.
 A name that could be misread stops everything, because a wrong map looks exactly like a bad model: names that
-are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then a reviewed file speaks:
+are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then a reviewed file is needed:
 
     {
       "model": "org/name",
@@ -152,7 +152,7 @@ def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) ->
 
 
 def _problem(name: str, task: Task) -> str | None:
-    """Why a name must not be guessed at, or None."""
+    """Why a name cannot be mapped without a label map, or None."""
     compact = key(name)
     alphanumeric = "".join(filter(str.isalnum, compact))
     if _NUMBERED.fullmatch(alphanumeric) or (not alphanumeric and task.label_of(name) is None):

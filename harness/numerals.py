@@ -1,4 +1,4 @@
-"""Numbers with a sign, written the same wherever people read them.
+"""How numbers are written in texts and pages, with their sign.
 
 Public: number.
 """

@@ -27,7 +27,7 @@ def spectrum(waveform: Waveform) -> Spectrum:
 
 
 def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
-    """The signals x|M.
+    """The masked signals x|M.
 
     Args:
         X: (N,) spectrum of the clip.

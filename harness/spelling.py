@@ -1,4 +1,4 @@
-"""When two names are one: the key by which they are compared, and how two that look alike differ.
+"""Comparison of names: the key by which they are compared, and how two that look alike differ.
 
 Conventions: names are Unicode text as people type it and as file systems store it, composed (NFC) or
 decomposed (NFD). What only case, spaces, underscores, hyphens between words, and the like tell apart is one
@@ -36,7 +36,7 @@ _LOOKALIKES = str.maketrans(
 
 @lru_cache(maxsize=4096)
 def key(name: str) -> str:
-    """What is equal for one name in all of its spellings, and differs between names; idempotent.
+    """The key of a name: equal for all of its spellings, different for other names; idempotent.
 
     A name without letters and digits is its own key, without spaces: `+` and `-` are two.
     """

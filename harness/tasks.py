@@ -1,4 +1,4 @@
-"""The tasks: canonical labels, the spellings met for them, and how a clip is prepared.
+"""The tasks: canonical labels, their spellings, and how a clip is prepared.
 
 A task is data. The built-in ones stand in TASKS; a user's own is a YAML file with the same fields:
 
@@ -32,7 +32,7 @@ from harness.manifest import TaskRecord
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked of a model, and in which words."""
+    """A classification task: its labels, and how clips are prepared for it."""
 
     name: str
     """Lower case letters, digits and hyphens."""

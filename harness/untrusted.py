@@ -1,4 +1,4 @@
-"""The door for JSON and YAML that strangers wrote: what passes is plain, bounded and means one thing.
+"""Reads JSON and YAML from untrusted sources: what is accepted is plain, bounded and unambiguous.
 
 Plain values come out: objects with text as keys, lists, texts, numbers, true, false and None. Refused are
 a name that stands twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
@@ -72,7 +72,7 @@ def content(path: Path, longest: int = MAX_BYTES) -> bytes:
 
 
 def utf8(data: bytes) -> str:
-    """Bytes as text.
+    """Decode UTF-8.
 
     Raises:
         Unreadable: they are in another encoding.
@@ -86,7 +86,7 @@ def utf8(data: bytes) -> str:
 
 
 def json_of(data: bytes | str) -> Any:
-    """What JSON says.
+    """Parse JSON.
 
     Args:
         data: UTF-8 without a byte order mark, or text.
@@ -100,7 +100,7 @@ def json_of(data: bytes | str) -> Any:
 
 
 def require_once(data: bytes | str) -> None:
-    """What the strict reading of a record lets pass: names that stand twice, numbers beyond MAX_NUMBER.
+    """Refuse what the strict reading of a record lets pass: duplicate names, numbers beyond MAX_NUMBER.
 
     Args:
         data: JSON that was read as a record.
@@ -159,24 +159,24 @@ def _too_deep() -> Unreadable:
 
 
 def _require_plain(value: Any, *, texts: bool) -> None:
-    """Level by level: depth and, if there may be odd ones, texts."""
+    """Check the depth of a value, level by level, and its texts where they may hold odd characters."""
     level, depth = [value], 0
     while level:
         depth += 1
-        below: list[Any] = []
+        next_level: list[Any] = []
         for item in level:
             if depth > MAX_DEPTH and isinstance(item, dict | list):
                 raise _too_deep()
             if isinstance(item, dict):
-                below.extend(item.values())
+                next_level.extend(item.values())
                 if texts:
                     for name in item:
                         _require_text(name)
             elif isinstance(item, list):
-                below.extend(item)
+                next_level.extend(item)
             elif texts and isinstance(item, str):
                 _require_text(item)
-        level = below
+        level = next_level
 
 
 def _require_number(value: float) -> float:
@@ -202,7 +202,7 @@ def _require_text(value: str) -> None:
 
 
 def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
-    """What YAML says, with the types of version 1.1, as PyYAML has them, but no dates.
+    """Parse YAML, with the types of version 1.1, as PyYAML has them, but no dates.
 
     Args:
         data: UTF-8, or text.
@@ -223,8 +223,8 @@ def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
         value = reader.document()
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise Unreadable(f"{where}{' '.join(str(problem or error).split())}") from None
+        prefix = f"line {mark.line + 1}: " if mark else ""
+        raise Unreadable(f"{prefix}{' '.join(str(problem or error).split())}") from None
     _require_no_tab(text, reader.texts)
     return value
 
@@ -284,23 +284,23 @@ class _Yaml:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._at(event, f"*{event.anchor:.60} stands for nothing before it")
-            value, n, below = self._anchors[event.anchor]
+            value, n, height = self._anchors[event.anchor]
             self._n += n
         elif isinstance(event, yaml.ScalarEvent):
-            value, below = self._scalar(event), 0
+            value, height = self._scalar(event), 0
         elif isinstance(event, yaml.SequenceStartEvent):
             self._require_tag(event, "seq")
-            value, below = self._list(depth)
+            value, height = self._list(depth)
         else:
             self._require_tag(event, "map")
-            value, below = self._mapping(depth)
+            value, height = self._mapping(depth)
         if self._n > MAX_VALUES:
             raise self._at(event, f"more than {MAX_VALUES:,} values, aliases resolved")
-        if depth + below > MAX_DEPTH:
+        if depth + height > MAX_DEPTH:
             raise self._at(event, str(_too_deep()))
         if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
-            self._anchors[event.anchor] = value, self._n - n_before, below
-        return value, below
+            self._anchors[event.anchor] = value, self._n - n_before, height
+        return value, height
 
     def _list(self, depth: int) -> tuple[list[Any], int]:
         import yaml
@@ -308,9 +308,9 @@ class _Yaml:
         values, deepest = [], 0
         self._require_depth(depth)
         while not self._events.check_event(yaml.SequenceEndEvent):
-            value, below = self._value(depth + 1)
+            value, height = self._value(depth + 1)
             values.append(value)
-            deepest = max(deepest, below)
+            deepest = max(deepest, height)
         self._events.get_event()
         return values, deepest + 1
 
@@ -331,8 +331,8 @@ class _Yaml:
                 raise self._at(event, "<< is not read here; write the fields out")
             if key in fields:
                 raise self._at(event, f"{key!r:.60} stands there twice; expected once")
-            fields[key], below = self._value(depth + 1)
-            deepest = max(deepest, below)
+            fields[key], height = self._value(depth + 1)
+            deepest = max(deepest, height)
         self._events.get_event()
         return fields, deepest + 1
 

@@ -109,7 +109,7 @@ def render(
 
 
 def eval_yaml(suite: Suite, repo_id: str) -> str:
-    """What makes the dataset a benchmark of the Hub: one task per configuration."""
+    """eval.yaml, which makes the dataset a benchmark of the Hub: one task per configuration."""
     return yaml.safe_dump(
         {
             "name": repo_id.split("/")[-1],
@@ -235,7 +235,7 @@ def _rates(entry: Entry) -> list[list[str]]:
 
 
 def _words(card: str) -> str:
-    """A data card without its head, its title, its figures and what is counted here anew."""
+    """A data card without its YAML head, its title, its figures and its section of measurements."""
     body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     body = re.sub(r"^## Measured\n.*?(?=^## |\Z)", "", body, flags=re.DOTALL | re.MULTILINE)
     body = re.sub(r"^(# .*|!\[.*\]\(.*\))\n", "", body, flags=re.MULTILINE)

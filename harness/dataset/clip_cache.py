@@ -1,4 +1,4 @@
-"""What was last made of clips, kept within a bound of samples: clips stand in for each other in any order.
+"""A cache of values computed from the clips that were used last, bounded in samples.
 
 Public: Recent, spectrum_of.
 """
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """A memory of one thing for each clip, the clips used last, at least one."""
+    """A cache of one value for each clip: the clips used last, at least one."""
 
     def __init__(self, n_samples: int) -> None:
         """Begin empty.
@@ -28,7 +28,7 @@ class Recent(Generic[T]):
         self._items: OrderedDict[int, tuple[Clip, T]] = OrderedDict()
 
     def of(self, clip: Clip, make: Callable[[], T]) -> T:
-        """What is kept for a clip, made if it is not."""
+        """The cached value of a clip; computed where there is none."""
         key = id(clip)  # the clip is kept beside it, so that no other can have its id
         if key in self._items:
             self._items.move_to_end(key)
@@ -46,5 +46,5 @@ _spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
 
 
 def spectrum_of(clip: Clip) -> spectra.Spectrum:
-    """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
+    """(N,) spectrum of a clip; the last ones are cached."""
     return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))

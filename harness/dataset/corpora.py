@@ -41,7 +41,7 @@ _SOUNDS = (
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a corpus keeps what is needed of it, where that is not as usual."""
+    """Which columns of a corpus hold recordings and class names, where that differs from the default."""
 
     audio: str | None = None
     """Column of a Hub dataset that holds the recordings; None for the only one. A folder has files."""
@@ -157,7 +157,7 @@ def open_corpus(
 
     Args:
         source: folder with metadata.csv, or `ORG/NAME` or `ORG/NAME@REVISION`.
-        task: whose labels the corpus speaks.
+        task: the task whose labels the corpus uses.
         split: which split; None takes `test`, however it is spelled, or the only split, or all of a corpus
             without splits.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
@@ -245,7 +245,7 @@ def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> List
 
 
 def _lookalike_hint(folder: Path, relative: PurePosixPath) -> str:
-    """What there is in the place of a file that is not there; empty if nothing looks like it."""
+    """A hint at a file whose name looks like that of a missing one; empty if there is none."""
     parent = (folder / relative).parent
     names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
     if len(matches := [name for name in names if nfc(name) == nfc(relative.name)]) > 1:
@@ -276,8 +276,8 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns) -> Listing:
     except BadInput as error:
         raise BadCorpus(str(error)) from None
     except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        why = f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
-        raise BadCorpus(repository.fault(error, f"dataset {repo_id}") or why) from None
+        message = f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
+        raise BadCorpus(repository.fault(error, f"dataset {repo_id}") or message) from None
     selection, choice = choose(dataset, repo_id)
     splits = [name for name in dataset if name in selection]
     table = datasets.concatenate_datasets([dataset[name] for name in splits])
@@ -321,7 +321,7 @@ def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tupl
 def _split_of(
     names: Iterable[str], split: str | None, where: str, *, every_split: bool
 ) -> tuple[set[str], str | None]:
-    """Which splits are taken of those there are, and a line on it where `test` was not found by that name.
+    """The splits to use, and a note where the split for tests is not called `test`.
 
     Raises:
         BadCorpus: the one wanted is not there; or none was named and it cannot be told which is meant.
@@ -339,8 +339,8 @@ def _split_of(
         return {"test"}, None
     if len(candidates) == 1 or len(splits) == 1:
         (split_name,) = candidates or splits
-        why = "read as its test split" if candidates else "the only one"
-        return {split_name}, f"{where}: split {split_name!r} is taken, {why}; --split takes another"
+        reason = "read as its test split" if candidates else "the only one"
+        return {split_name}, f"{where}: split {split_name!r} is taken, {reason}; --split takes another"
     raise BadCorpus(
         f"{where} has {len(splits)} splits and it cannot be told which is for tests; it has: {listing};"
         " choose one with --split NAME (in a recipe: `split`)"

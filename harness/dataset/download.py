@@ -1,4 +1,4 @@
-"""A suite on this machine: its files copied, verified, brought up to date; and masks made to sound again.
+"""Download of a suite: files are copied, verified and updated; clips are rebuilt where only masks exist.
 
     <to>/.source.json     where the files came from, and which clips were rebuilt
     <to>/...              a signals folder
@@ -44,7 +44,7 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
-    """What came of rebuilding the clips of a task."""
+    """The result of rebuilding the clips of a task."""
 
     n_clips: int
     """Clips, each with the samples it was published with."""
@@ -58,7 +58,7 @@ def files_for(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
     """The files of some tasks, their references' entries among them, and those of none: sha256 by path.
 
     Raises:
-        BadSignals: an entry cannot be read, or does not have the verdicts it tells of.
+        BadSignals: an entry cannot be read, or does not have the verdicts whose sha256 it states.
     """
     task_names = list(suite.task_names)
     items = suite.manifest.files.items()
@@ -67,7 +67,7 @@ def files_for(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
 
 
 def path_of(suite: Suite, path: str) -> Path:
-    """Where a file that `files_for` named lies.
+    """The path of a file that `files_for` lists.
 
     Raises:
         BadSignals: it is missing, or differs from the manifest.
@@ -227,9 +227,9 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
         except (OSError, ValueError):
             is_whole = False
         if not is_whole:
-            why = pointer(folder / "entry.json") or pointer(folder / "verdicts.parquet")
+            message = pointer(folder / "entry.json") or pointer(folder / "verdicts.parquet")
             raise BadSignals(
-                why
+                message
                 or f"{folder} holds no entry of this version with the verdicts it tells of (sha256);"
                 f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
                 " --update-suite"
@@ -254,8 +254,10 @@ def _read_manifest(to: Path) -> Manifest | None:
     try:
         return from_json(Manifest, untrusted.content(path)) if path.is_file() else None
     except ValueError as error:
-        why = str(error).splitlines()[0]
-        raise BadSignals(f"{path} is not a manifest of this version ({why}); choose another --to") from None
+        reason = str(error).splitlines()[0]
+        raise BadSignals(
+            f"{path} is not a manifest of this version ({reason}); choose another --to"
+        ) from None
 
 
 def _source(to: Path, name: str) -> dict[str, Any]:
@@ -274,7 +276,7 @@ def _source(to: Path, name: str) -> dict[str, Any]:
 
 
 def _fetch_or_copy(suite: Suite, path: str, sha256: str, to: Path) -> int:
-    """Have a file ready in the folder; returns the bytes that were moved for it."""
+    """Fetch or copy a file into the folder; returns the bytes that were transferred."""
     target = to / path
     for candidate in (target, atomic_folder.new(target)):
         if candidate.is_file() and parquet_io.sha256_of(candidate) == sha256:
@@ -293,7 +295,7 @@ def _fetch_or_copy(suite: Suite, path: str, sha256: str, to: Path) -> int:
 
 
 def _remove_others(to: Path, manifest: Manifest) -> None:
-    """Files of an earlier version go; verdicts that were made here stay."""
+    """Remove files of an earlier version; verdicts that were made here stay."""
     for task in manifest.tasks:
         for path in to.glob(f"{task.name}*/*.parquet"):
             name = path.relative_to(to).as_posix()

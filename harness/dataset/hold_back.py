@@ -208,7 +208,7 @@ def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _require_splittable(suite: Suite) -> None:
-    """Of signals that are public nothing can be held back, and what cannot be heard cannot be judged."""
+    """The suite must not be public already, and must have its clips."""
     if suite.commit is not None or (suite.root / SOURCE).is_file():
         raise BadSignals(f"{suite.root} was downloaded: its signals are known, and none can be held back")
     for task in suite.tasks:
@@ -220,7 +220,7 @@ def _require_splittable(suite: Suite) -> None:
 
 
 def _require_large_enough(suite: Suite, held_back: Mapping[str, Collection[str]]) -> None:
-    """A lift needs MIN_SIGNALS signals of a reference, on either side."""
+    """Both halves must have MIN_SIGNALS signals of a reference: a lift needs them."""
     for task in suite.tasks:
         least: dict[str, tuple[int, int]] = {}
         for record in suite.references(task.name):
@@ -254,7 +254,7 @@ def _write_halves(
     folders: tuple[Path, Path],
     progress: Callable[[int], None],
 ) -> Halves:
-    """Each suite is written beside, and takes its place as a whole; the record of both comes last."""
+    """Write each suite to a temporary folder and rename it; the record of both is written last."""
     clip_ids = {task.name: {line.clip_id for line in suite.clip_lines(task.name)} for task in suite.tasks}
     public = {task: frozenset(ids - held_back[task]) for task, ids in clip_ids.items()}
     for folder, clips in zip(folders, (public, held_back), strict=True):
@@ -290,7 +290,7 @@ def _write_half(
     with_unreadable: bool,
     progress: Callable[[int], None],
 ) -> None:
-    """A suite of some clips: rows as they were, counted anew.
+    """Write a suite of some clips: the same rows, with new counts.
 
     Args:
         suite: the whole.
@@ -360,7 +360,7 @@ def _record_of_half(
 
 
 def _corpus_of_half(corpus: CorpusRef, sha256_of_clip: Mapping[str, str]) -> CorpusRef:
-    """The corpus of some clips; what was done to clips is known of all together, so at most to so many."""
+    """The corpus of some clips; counts of changed clips are known for all together, so these are bounds."""
     n = len(sha256_of_clip)
     digests = "".join(f"{clip_id}\0{sha256}\n" for clip_id, sha256 in sha256_of_clip.items())
     is_folder = len(corpus.revision) == 64

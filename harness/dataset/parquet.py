@@ -1,4 +1,4 @@
-"""Parquet files, whoever made them: the one place of the package where they are opened.
+"""Reads Parquet files from untrusted sources; no other module opens them.
 
 Conventions: files are read in other processes (`parquet_reader`), under limits of memory and time that grow
 with the size of the file; what comes back are Arrow tables that were checked to their last value. A file that
@@ -43,7 +43,7 @@ class Unreadable(Exception):
 
 
 class OtherColumns(Unreadable):
-    """It is Parquet, and not of a schema that was asked for."""
+    """It is Parquet, but has none of the expected schemas."""
 
     def __init__(self, columns: Sequence[tuple[str, str, bool]]) -> None:
         """Its first columns: name, type, and whether the first schema has it so."""
@@ -130,7 +130,7 @@ def limits(size: int) -> dict[str, float]:
 def _answers(
     path: Path, schemas: Sequence[pa.Schema], options: dict[str, Any], most_rows: int | None
 ) -> Generator[Any, None, None]:
-    """The facts of a file, then its tables."""
+    """The facts about a file, then its tables."""
     source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
     try:
         status = os.fstat(source)
@@ -165,7 +165,7 @@ def _answers(
 
 
 def _line(text: str) -> str:
-    """What can be shown of a text that may be a stranger's."""
+    """A text from an untrusted source, in printable characters and bounded length."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)[:300]
 
 
@@ -179,7 +179,7 @@ class _Reader:
         """Whether it waits for the next file."""
 
     def accepts(self, request: bytes, source: int) -> bool:
-        """Whether it is there, and has begun to read a file."""
+        """Whether the process is alive and has begun to read a file."""
         self.ready = False
         try:
             socket.send_fds(self._connection, [request], [source])
@@ -201,7 +201,7 @@ class _Reader:
         return head[:1], content
 
     def close(self) -> None:
-        """Let it end."""
+        """Close the connection, so that the process ends."""
         self._answers.close()
         self._connection.close()
 
@@ -219,7 +219,7 @@ class _Readers:
 
     @contextlib.contextmanager
     def ask(self, request: bytes, source: int) -> Iterator[_Reader]:
-        """A reader that has begun to read a file; if it comes to the end of it, it reads others later."""
+        """A reader that has begun to read a file; it is reused if it reaches the end."""
         reader = self._start_reading(request, source)
         try:
             yield reader
@@ -267,7 +267,7 @@ class _Readers:
         self._end_server()
 
     def after_fork(self) -> None:
-        """Leave them to the process that this one was forked of."""
+        """Forget the readers in a forked child: they belong to the parent."""
         self._lock = threading.Lock()
         self._close()
         if self._server is not None:

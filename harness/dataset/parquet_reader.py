@@ -158,7 +158,7 @@ def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]
 
 
 def _agree(file: pq.ParquetFile, groups: list[int]) -> None:
-    """Whether each column is in each group of rows what the schema says: not every way of reading looks.
+    """Check that each column has the type of the schema in every group of rows; Arrow does not always.
 
     Of some footers Arrow aborts here.
     """

@@ -253,10 +253,10 @@ def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:
 
 
 def _check_levels(signal: SufficientSignal, levels: Levels) -> None:
-    """Nested they are by their form: each bin has the first level that keeps it."""
+    """Check family, length, range and sizes of levels."""
     if signal.family != "minimal" or signal.degenerate:
-        what = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
-        raise ValueError(f"levels of {what}, expected none")
+        signal_kind = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
+        raise ValueError(f"levels of {signal_kind}, expected none")
     if len(levels) != len(signal.mask):
         raise ValueError(f"levels of {len(levels)} bins, expected {len(signal.mask)}")
     if levels.max() >= N_LEVELS:

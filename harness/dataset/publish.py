@@ -233,7 +233,7 @@ class _Part:
 
 
 class _Builder:
-    """Where files are made, and what is known of those that were."""
+    """Writes the files of the published form, and records the source of each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -258,7 +258,7 @@ class _Builder:
         self.sources[part.path] = key
 
     def remove_others(self) -> None:
-        """Nothing of an earlier form stays."""
+        """Remove the files of an earlier form."""
         for path in sorted(self.folder.rglob("*"), reverse=True):
             name = path.relative_to(self.folder).as_posix()
             if path.is_dir():
@@ -336,7 +336,7 @@ def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
 
 
 def _write_verdict_table(task: Task, entry: Entry, folder: Path, to: Path) -> None:
-    """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
+    """Write the verdicts of an entry with the candidate in each row: tables can be read as one."""
     verdicts = parquet_io.verdicts(folder / "verdicts.parquet")
     names = pa.array([entry.model.repo_id] * verdicts.num_rows, pa.string())
     columns = parquet_schema.with_features(parquet_schema.CANDIDATE_VERDICTS, task.sample_rate_hz)

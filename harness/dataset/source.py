@@ -21,7 +21,7 @@ from harness.errors import BadSignals
 
 
 def read(root: Path) -> dict[str, Any] | None:
-    """Its fields; None where a folder has none.
+    """The fields of `.source.json`; None where a folder has none.
 
     Raises:
         BadSignals: there is something else.
@@ -31,11 +31,11 @@ def read(root: Path) -> dict[str, Any] | None:
         return None
     try:
         fields = untrusted.json_of(untrusted.content(path))
-        why = None if _is_valid(fields) else "expected the fields source, commit, manifest and rebuilt"
+        problem = None if _is_valid(fields) else "expected the fields source, commit, manifest and rebuilt"
     except untrusted.Unreadable as error:
-        why = str(error)
-    if why:
-        raise BadSignals(f"{path} does not say where the signals came from ({why}); download them again")
+        problem = str(error)
+    if problem:
+        raise BadSignals(f"{path} does not say where the signals came from ({problem}); download them again")
     return dict(fields)
 
 

@@ -37,7 +37,7 @@ _MAX_CACHED_SAMPLES = 1 << 23
 
 
 class Suite:
-    """Clips, signals and references of one or more tasks, read as they are asked for."""
+    """Clips, signals and references of one or more tasks, read on demand."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Suite:
         try:
             self.manifest = from_json(Manifest, untrusted.content(path))
         except ValueError as error:
-            why = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
-            raise BadSignals(disk.pointer(path) or why) from None
+            message = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
+            raise BadSignals(disk.pointer(path) or message) from None
         if self.manifest.protocol != PROTOCOL:
             raise BadSignals(
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
@@ -114,8 +114,8 @@ class Suite:
         for task in self.tasks:
             if task.name == name:
                 return task
-        known = ", ".join(self.task_names) + likely(name, self.task_names)
-        raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {known}")
+        names = ", ".join(self.task_names) + likely(name, self.task_names)
+        raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {names}")
 
     def references(self, task: str) -> tuple[ReferenceRecord, ...]:
         """The references of a task, by name."""
@@ -269,7 +269,7 @@ class Suite:
                 raise BadSignals(f"{self.root / path}: {row['set_id']}: {error}") from None
 
     def expected_verdicts(self, task: str) -> set[tuple[str, int, str]]:
-        """What a candidate is asked: (signal_id, level, class c) of every signal that is not degenerate.
+        """(signal_id, level, class c) of every signal that is not degenerate: what a candidate is asked.
 
         The level is 0 where there are no others, in family `responsibility`, too.
         """
@@ -333,8 +333,8 @@ class Suite:
             elif sha256 is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
             elif parquet_io.sha256_of(path) != sha256:
-                why = f"{path} differs from {MANIFEST} (sha256); build or download it again"
-                raise BadSignals(disk.pointer(path) or why)
+                message = f"{path} differs from {MANIFEST} (sha256); build or download it again"
+                raise BadSignals(disk.pointer(path) or message)
             self._valid_files.add(relative)
         return path
 
@@ -367,7 +367,7 @@ def load(name: str) -> Suite:
 
 
 def _origin(root: Path) -> tuple[str, str | None]:
-    """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
+    """Name and commit of a folder's suite; an unchanged downloaded one keeps those of the Hub."""
     fields = source.read(root)
     manifest = root / MANIFEST
     if fields and manifest.is_file() and fields["manifest"] == parquet_io.sha256_of(manifest):
@@ -394,7 +394,7 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
             target = fetching.fetch(repository, commit, path, again=again)
             if parquet_io.sha256_of(target) == sha256:
                 return
-        what = f"{path} of {repo_id}@{commit}"
-        raise BadSignals(f"{what} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")
+        file_name = f"{path} of {repo_id}@{commit}"
+        raise BadSignals(f"{file_name} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")
 
     return Suite(root, repo_id, commit, fetch)

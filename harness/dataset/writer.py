@@ -58,9 +58,9 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
     for old in suite.references(task.name):
         same_model = old.model == record.model and old.label_map == record.label_map
         if old.model.repo_id == record.model.repo_id and not (same_model and old.corpus == record.corpus):
-            what = "other clips" if same_model else "another revision or label map"
+            difference = "other clips" if same_model else "another revision or label map"
             raise BadSignals(
-                f"{root} has signals of {record.model.repo_id} from {what}; choose another --out"
+                f"{root} has signals of {record.model.repo_id} from {difference}; choose another --out"
             )
         _check_same_bands(root, old, record)
     clip_by_id = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
@@ -163,7 +163,7 @@ def _write_signals(
 def _write_sets(
     root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, sets: Sequence[CausalSet]
 ) -> None:
-    """The old ones of other families, and the new; no file where there were and are none."""
+    """Write the old sets of other families, and the new ones; no file where there are none."""
     families = {c.family for c in record.counts}
     old = suite.causal_sets(task.name, record.model.slug) if suite is not None else iter(())
     all_sets = [*(s for s in old if s.family not in families), *sets]
@@ -193,7 +193,7 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
 
 
 def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
-    """A family that was searched again is that of the new search; counts and searches go by family."""
+    """Merge two records: a family that was searched again is taken from the new one."""
     by_family = {
         count.family: (count, search)
         for record in (old, new)

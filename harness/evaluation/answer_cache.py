@@ -1,4 +1,4 @@
-"""A model's answers, kept beside the results: no unit is ever asked twice.
+"""A cache of a model's answers beside the results: no unit is asked twice.
 
     <out>/.answers/<org>__<model>/<key>/<task>.jsonl             one line per unit
     <out>/.answers/<org>__<model>/<key>/<task>.<i>-of-<n>.jsonl  those of one shard of a run
@@ -64,17 +64,17 @@ class AnswerCache:
         self._journal.items.clear()
 
     def append(self, batch: Sequence[tuple[Unit, Answers]]) -> None:
-        """Keep the answers to some units."""
+        """Store the answers to some units."""
         self._journal.append(*(_item(unit, answers) for unit, answers in batch))
         self.answers.update((unit.content, answers) for unit, answers in batch)
 
     def prove(self, proof: BatchProof) -> None:
-        """Keep a batch proof."""
+        """Store a batch proof."""
         self._journal.append({"proof": vars(proof)})
         self.proofs.append(proof)
 
     def close(self) -> None:
-        """Let others at it."""
+        """Close the journal, so that another process can open it."""
         self._journal.close()
 
     def _learn(self, items: Sequence[dict[str, Any]]) -> None:

@@ -114,7 +114,7 @@ def _prefetch(batches: Iterator[_Batch]) -> Iterator[_Batch]:
 def _ask(
     candidate: Candidate, waveforms: Sequence[Waveform], sample_rate_hz: int, first: int
 ) -> dict[int, _Row]:
-    """What a model answers to sounds, by their numbers from `first` on."""
+    """A model's answers to sounds, by number, counted from `first`."""
     if not waveforms:
         return {}
     logits = candidate.logits(waveforms, sample_rate_hz).astype(np.float32)
@@ -292,7 +292,7 @@ def _round(p: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
-    """What of a stimulus reaches the model: "never heard it" is not "rejected it".
+    """How much of a stimulus reaches the model.
 
     Args:
         waveform: (n_samples,).

@@ -43,7 +43,7 @@ _STEP = 1.05
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an evaluation; `entries.store.write` saves it."""
+    """The result of an evaluation; `entries.store.write` saves it."""
 
     entry: Entry
     """Who, what, how, and the scorecard."""
@@ -162,7 +162,7 @@ def _open_cache(
 
 
 class _StopRule:
-    """Whether the interval of the lift is narrow enough; looked at more rarely the more has been heard."""
+    """Stops when the interval of the lift is narrow enough; checked less often as more clips are heard."""
 
     def __init__(self, half_width: float | None) -> None:
         self.half_width = half_width

@@ -146,8 +146,8 @@ def add(
         record = _complete_record(record, results, silence_class, time.monotonic() - start)
         signals = [signal for e in results for signal in e.signals]
         if not signals:
-            why = record.skipped[0].why if record.skipped else "no clip was given"
-            raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {why}")
+            reason = record.skipped[0].why if record.skipped else "no clip was given"
+            raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {reason}")
         causal_sets = [s for e in results for s in e.sets]
         writer.add_reference(root, task, record, clips, signals, sets=causal_sets, masks_only=masks_only)
     except BaseException:
@@ -189,7 +189,7 @@ def is_there(
 
 
 def _with_left_out(n_clips: int, progress: Progress) -> Progress:
-    """Progress that is told of clips without work, those left out among them, with its first report."""
+    """A progress callback that counts the clips that were left out with its first report."""
     pending = [n_clips]
 
     def report(clips: int, queries: int) -> None:
@@ -199,12 +199,12 @@ def _with_left_out(n_clips: int, progress: Progress) -> Progress:
 
 
 def _journal(root: Path, task: Task, model: ModelRef) -> Path:
-    """What is found before it is all found."""
+    """Path of the journal of unfinished work."""
     return root / f".{task.name}-{model.slug}.journal"
 
 
 def _identity(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:
-    """What a journal must agree on to be continued."""
+    """What identifies the work: a journal with the same identity is continued."""
     content = "".join(f"{c.clip_id}\0{c.label}\0{audio.sha256(c.waveform)}\n" for c in clips)
     return {
         "protocol": PROTOCOL,
@@ -249,7 +249,7 @@ def _count_sets(counts: SetCounts, results: Sequence[Extracted]) -> SetCounts:
 
 
 def _search_keys(record: ReferenceRecord) -> set[tuple[str, ...]]:
-    """What was or is to be searched for."""
+    """The searches and sets of a record."""
     set_keys = {(s.family, s.kind, str(s.most), s.search) for s in record.sets}
     return {*((search,) for search in record.searches), *set_keys}
 

@@ -32,12 +32,12 @@ from harness.types import (
 )
 
 _EXTRA_QUERIES = 2
-"""Beside those of the search and of the certificate: the whole clip, all bins kept."""
+"""Queries besides those of search and certificate: the whole clip, and all of its bins kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class Extracted:
-    """What came of one clip: a signal per family and further sets, or the reason why there is none."""
+    """The result of one clip: a signal per family and further sets, or the reason why there is none."""
 
     signals: tuple[SufficientSignal, ...]
     skipped: tuple[Skipped, ...] = ()
@@ -47,7 +47,7 @@ class Extracted:
 def certify(
     listener: Listener, clip_tasks: Sequence[tuple[Clip, Sequence[SearchTask]]]
 ) -> Iterator[tuple[Clip, Extracted]]:
-    """Judge all that was found in some clips, in one batch.
+    """Judge all results of the searches in some clips, in one batch.
 
     Args:
         listener: the reference model.
@@ -97,10 +97,15 @@ def _is_certified(run: SearchTask, logits: Logits) -> bool:
 def _failure(run: SearchTask, logits: Logits) -> str:
     """Why there is no certificate."""
     is_expected, objective = run.whole_clip.is_expected, run.state.objective
-    alone = f"alone a margin of {margin(logits[0], is_expected):.2g}"
-    alone += f" and a probability of {probability(logits[0], is_expected):.3g}"
-    rest = f", without it a margin of {margin(logits[1], is_expected):.2g}" if objective.without else ""
-    return f"{search_name(run.search, run.limits)}: not {objective.name} as decoded: {alone}{rest}"
+    measures = f"alone a margin of {margin(logits[0], is_expected):.2g}"
+    measures += f" and a probability of {probability(logits[0], is_expected):.3g}"
+    measures_without = (
+        f", without it a margin of {margin(logits[1], is_expected):.2g}" if objective.without else ""
+    )
+    return (
+        f"{search_name(run.search, run.limits)}: not {objective.name} as decoded:"
+        f" {measures}{measures_without}"
+    )
 
 
 def _ranking(runs: Sequence[SearchTask], draw: int) -> FloatArray | None:

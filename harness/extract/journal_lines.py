@@ -19,7 +19,7 @@ from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSign
 
 
 def item(clip: Clip, result: Extracted) -> dict[str, Any]:
-    """What came of a clip, as JSON can hold it."""
+    """The result of a clip as JSON."""
     signals = [
         {**_fields(s), "levels": None if s.levels is None else _pack(s.levels)} for s in result.signals
     ]

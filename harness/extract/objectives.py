@@ -1,4 +1,4 @@
-"""What a set of bands is to achieve (definitions: sufficient, necessary, complete).
+"""What a set of bands has to achieve (definitions: sufficient, necessary, complete).
 
 A search sees masks and answers; what an answer means is said here. Any search finds a set of any objective,
 because each keeps the promise of the contract: all bands reach it, none do not.
@@ -29,7 +29,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Objective:
-    """A question about a mask: what the model is given to hear, and what it has to say."""
+    """What the model gets to hear of a mask, and what it has to answer."""
 
     name: str
     """As in the records."""
@@ -42,7 +42,7 @@ class Objective:
 
     @property
     def n_signals(self) -> int:
-        """Signals per mask: what a question costs."""
+        """Signals per mask: the queries that it costs."""
         return self.alone + self.without
 
     def signal_masks(self, masks: Mask) -> Mask:

@@ -60,7 +60,7 @@ class Masking(Listener, Protocol):
 
 
 class SearchState:
-    """One clip under examination: its spectrum, the class, the objective, and all answers so far."""
+    """The state of a search on one clip: spectrum, class, objective, and all answers so far."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The search contract: an algorithm knows a function, not a model.
+"""The search contract: an algorithm queries a function and knows no model.
 
 A search is a generator. It yields a batch of masks over bands, bool (m, n_bands); is sent the answers, bool
 (m,), True where the mask is sufficient; and returns what it found. It holds no model, device, batch size or
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What a search came back with."""
+    """The result of a search."""
 
     mask: Mask
     """(n_bands,) a sufficient mask."""

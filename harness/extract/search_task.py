@@ -1,4 +1,4 @@
-"""One search at work on one clip, for the signal of its family or a further set (definitions: Necessary).
+"""A search on one clip, for the signal of its family or a further set (definitions: Necessary).
 
 Several signals of a clip are found one after the other, each in what is left without those before it, as long
 as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
@@ -41,7 +41,7 @@ class WholeClipResult:
 
 @dataclass(frozen=True)
 class Limits:
-    """What every search is held to."""
+    """Limits of every search."""
 
     budget: int | None = None
     """Queries after which a search gives its best so far; a batch of questions is always finished."""
@@ -226,7 +226,7 @@ def search_name(search: Search, limits: Limits, draws: Draws = ONE_DRAW) -> str:
 
 
 def _search_if_any(all_bands: Mask, search: Any) -> Generator[Any, Any, SearchResult | None]:
-    """A search that begins by asking whether all bands reach the objective."""
+    """A search that first asks whether all bands reach the objective."""
     answers = yield all_bands[None]
     if not answers[0]:
         return None

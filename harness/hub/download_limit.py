@@ -29,11 +29,11 @@ def limit() -> int | None:
     return int(text)
 
 
-def require_within(what: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
+def require_within(model: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
     """Raise unless all sizes are known and their sum is within a limit.
 
     Args:
-        what: is to be downloaded.
+        model: name of the model that is to be downloaded.
         sizes: bytes of each file, as the Hub states them; None where it does not.
         max_bytes: bytes.
 
@@ -41,11 +41,11 @@ def require_within(what: str, sizes: Mapping[str, int | None], max_bytes: int) -
         BadInput: it is not, or a size is unknown; the line names the largest file.
     """
     if unknown := sorted(name for name, size in sizes.items() if size is None or size < 0):
-        raise BadInput(f"{what}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
+        raise BadInput(f"{model}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
     total = sum(size or 0 for size in sizes.values())
     if total > max_bytes:
         largest = max(sizes, key=lambda name: sizes[name] or 0)
         raise BadInput(
-            f"{what} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
+            f"{model} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
             f" are downloaded here ({VARIABLE}); nothing was"
         )

@@ -1,4 +1,4 @@
-"""What is sent to the Hub: a whole repository in one commit, a tag, a pull request.
+"""Writes to the Hub: a whole repository in one commit, a tag, a pull request.
 
 Whatever changes a repository looks first at what is there, so that doing it again, here or by the same
 command, changes nothing twice.
@@ -40,7 +40,7 @@ class Offer:
 
 
 def require_token(instead: str) -> None:
-    """Somebody is logged in.
+    """Require a login.
 
     Args:
         instead: what can be done without; the end of a sentence.
@@ -57,7 +57,7 @@ def require_token(instead: str) -> None:
 
 
 def require_writable(repository: Repository, tag: str | None) -> bool | None:
-    """This login may write there, as far as the Hub says before anything is sent.
+    """Require that this login may write to a repository, as far as the Hub tells beforehand.
 
     Args:
         repository: what is to be written; it need not be there.

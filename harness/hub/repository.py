@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
+"""Repositories of the Hugging Face Hub, and the errors of requests to it, in a line each.
 
 Public: Repository, Remote, split, hub_errors, fault, not_found, retry, WAITS.
 """
@@ -18,7 +18,7 @@ from harness.errors import BadInput
 T = TypeVar("T")
 
 WAITS = (1.0, 4.0, 15.0)
-"""Seconds before each further try when the Hub or the network stumbles."""
+"""Seconds before each retry after a transient error of the Hub or the network."""
 
 _TRANSIENT_STATUSES = (429, 500, 502, 503, 504)
 _REPO_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
@@ -56,7 +56,7 @@ def split(source: str) -> tuple[str, str | None] | None:
 
 
 def retry(call: Callable[[], T]) -> T:
-    """Do it, and again after a pause where the Hub or the network stumbled."""
+    """Call a function, and again after a pause where the Hub or the network failed for a moment."""
     for wait in WAITS:
         try:
             return call()
@@ -83,7 +83,7 @@ def _is_transient(error: BaseException) -> bool:
 
 @contextmanager
 def hub_errors(repository: Repository, revision: str | None, path: str | None = None) -> Iterator[None]:
-    """What goes wrong between here and the Hub, each as a BadInput of one line."""
+    """Turn errors of the Hub into BadInput, each in one line."""
     from huggingface_hub import errors
 
     what = f"{repository.kind} {repository}"
@@ -114,15 +114,15 @@ def hub_errors(repository: Repository, revision: str | None, path: str | None = 
         raise BadInput(line) from None
 
 
-def fault(error: BaseException, what: str, at: str = "") -> str | None:
+def fault(error: BaseException, repository: str, full_name: str = "") -> str | None:
     """The line about a Hub that refuses, is not asked or does not answer, or about a disk that is full.
 
     It is the same wherever it is met, in loading and in sending: the errors that clients wrap it in say less.
 
     Args:
         error: what was raised.
-        what: the repository, as `dataset org/name`.
-        at: the same with a revision, if one was asked for.
+        repository: the repository, as `dataset org/name`.
+        full_name: the same with a revision, if one was asked for.
 
     Returns:
         None for any other error.
@@ -134,17 +134,18 @@ def fault(error: BaseException, what: str, at: str = "") -> str | None:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, errors.HfHubHTTPError):
-            return _refusal(what, cause)
+            return _refusal(repository, cause)
     offline_errors = (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, ConnectionError)
     if constants.HF_HUB_OFFLINE and any(isinstance(cause, offline_errors) for cause in causes):
         return (
-            f"the Hub cannot be reached while HF_HUB_OFFLINE is set, and what this needs of {at or what} is"
-            " not in the local cache; give the same command once with a network and without it"
+            "the Hub cannot be reached while HF_HUB_OFFLINE is set, and what this needs of"
+            f" {full_name or repository} is not in the local cache; give the same command once with a"
+            " network and without it"
         )
     for cause in causes:
         if isinstance(cause, ConnectionError) or _is_transient(cause):
-            return _no_answer(cause, at or what)
-    return _no_answer(causes[-1], at or what) if isinstance(error, offline_errors) else None
+            return _no_answer(cause, full_name or repository)
+    return _no_answer(causes[-1], full_name or repository) if isinstance(error, offline_errors) else None
 
 
 def _no_answer(error: BaseException, at: str) -> str:
@@ -162,20 +163,20 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def not_found(what: str, error: Any) -> str:
+def not_found(repository: str, error: Any) -> str:
     """The line about what the Hub says is not there; `error` is its RepositoryNotFoundError."""
     from huggingface_hub import get_token
 
     # Whoever is not logged in is told 401 of what is not there, too.
     if error.response.status_code == 401 and get_token() is not None:
         return (
-            f"no {what} for this login: check the spelling, or log in again, its token may have expired:"
-            " hf auth login"
+            f"no {repository} for this login: check the spelling, or log in again, its token may have"
+            " expired: hf auth login"
         )
-    return f"no {what} on the Hub, or it is private; check the spelling, or log in with: hf auth login"
+    return f"no {repository} on the Hub, or it is private; check the spelling, or log in with: hf auth login"
 
 
-def _refusal(what: str, error: Any) -> str:
+def _refusal(repository: str, error: Any) -> str:
     """A line about a status that the client has no name for."""
     status = error.response.status_code
     message = " ".join((error.server_message or "").split())[:160]
@@ -185,10 +186,12 @@ def _refusal(what: str, error: Any) -> str:
     if status == 403:
         request = error.response.request
         is_read = request.method in ("GET", "HEAD") and not request.url.path.endswith("/write")
-        action = f"{'read' if is_read else 'write to'} {what}"
+        action = f"{'read' if is_read else 'write to'} {repository}"
         return f"the token may not {action}{suffix}; log in as somebody who may: hf auth login"
     if status in (409, 412):
-        return f"somebody pushed to {what} meanwhile{suffix}; look at it, then give the same command again"
+        return (
+            f"somebody pushed to {repository} meanwhile{suffix}; look at it, then give the same command again"
+        )
     if status in _TRANSIENT_STATUSES:
-        return f"the Hub has trouble with {what} now (status {status}); the same command again goes on"
-    return f"the Hub refuses {what}: status {status}{suffix}"
+        return f"the Hub has trouble with {repository} now (status {status}); the same command again goes on"
+    return f"the Hub refuses {repository}: status {status}{suffix}"

@@ -35,7 +35,7 @@ _KEY = ["stimulus", "clip_id", "n_samples", "signal_id", "replicate"]
 
 @dataclass(frozen=True)
 class Consensus:
-    """How the mean of a panel does."""
+    """The scores of the mean of a panel."""
 
     score: FamilyScore
     """On the signals of each reference the mean of the others; headline family."""
@@ -44,7 +44,7 @@ class Consensus:
 
 
 def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Consensus | None:
-    """What likeness to the panel buys: the mean of the other references as a candidate.
+    """The mean of the other references as a candidate: what mere similarity to the panel achieves.
 
     On what is made of a reference's signals, and on the whole clips and the silence beside them, the answer
     is the class of the highest mean probability, over the references other than that one and its near copies,
@@ -146,17 +146,17 @@ def _family_score(
     """The score of a candidate that has a panel of its own for each reference."""
     panels = [panel for _, panel in pairs]
 
-    def table(some: Sequence[FloatArray]) -> FloatArray:
+    def table(array: Sequence[FloatArray]) -> FloatArray:
         """(n_clips, n_references) of values for each signal of each panel."""
-        return np.hstack([panel.table(of) for panel, of in zip(panels, some, strict=True)])
+        return np.hstack([panel.table(of) for panel, of in zip(panels, array, strict=True)])
 
     values = {name: [metric.of(panel) for panel in panels] for name, metric in METRICS.items()}
-    tables = {name: table(some) for name, some in values.items()}
+    tables = {name: table(array) for name, array in values.items()}
     has_enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
-    columns = {name: np.flatnonzero(some).tolist() for name, some in has_enough.items()}
+    columns = {name: np.flatnonzero(array).tolist() for name, array in has_enough.items()}
     visible_tables = {
-        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, some, strict=True)])
-        for name, some in values.items()
+        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, array, strict=True)])
+        for name, array in values.items()
     }
 
     def of_class(label: str) -> FloatArray:
@@ -168,7 +168,7 @@ def _family_score(
         return int((panel.table(missing) == 1).sum())
 
     def columns_of(j: int) -> Mapping[str, list[int]]:
-        return {name: [j] if some[j] else [] for name, some in has_enough.items()}
+        return {name: [j] if array[j] else [] for name, array in has_enough.items()}
 
     classes: set[str] = {str(c) for p in panels for c in p.expected[p.knows_class == 1]}
     return FamilyScore(

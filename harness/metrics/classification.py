@@ -45,7 +45,9 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     points = precision_recall_fscore_support(
         truth, predicted, labels=labels, average="macro", zero_division=0
     )
-    is_label, says_label = (some[:, None] == np.array(labels) for some in (truth, predicted))
+    is_label, says_label = (
+        labels_of_clips[:, None] == np.array(labels) for labels_of_clips in (truth, predicted)
+    )
     clip_ids = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
     columns = np.searchsorted(clip_ids, clips["clip_id"].to_numpy(dtype=str))
     draws = _macro(is_label, says_label, weights[:, columns])
@@ -68,7 +70,7 @@ def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArr
         Three times (draws,).
     """
     hits, n_true, n_predicted = (
-        weights @ some.astype(np.float64) for some in (is_label & says_label, is_label, says_label)
+        weights @ flags.astype(np.float64) for flags in (is_label & says_label, is_label, says_label)
     )
     is_present = n_true > 0
 

@@ -206,7 +206,7 @@ class _Sound:
         rows, members = ~self.own[:, g], np.arange(self.own.shape[1]) != g
         return _Sound(
             self.clip[rows],
-            *(some[rows][:, members] for some in (self.own, self.has_verdict, self.accepts)),
+            *(table[rows][:, members] for table in (self.own, self.has_verdict, self.accepts)),
         )
 
     def counts(self, kind: str) -> tuple[BoolArray, BoolArray]:
@@ -245,7 +245,7 @@ def _assess_each(
     seed_names: tuple[str, ...],
 ) -> list[Share]:
     """Both shares, p not adjusted, of some members of a panel made of these members."""
-    sounds = [_sound(panel, some, members) for some in (panel.signals, panel.matched)]
+    sounds = [_sound(panel, stimuli, members) for stimuli in (panel.signals, panel.matched)]
     tests = {"rejects alone": _chance_alone(sounds[0]), "rejected by all": _chance_ignored(sounds[0])}
     shares = []
     for g in of:
@@ -256,10 +256,10 @@ def _assess_each(
     return shares
 
 
-def _sound(panel: PanelAcceptance, single: Single, members: list[int]) -> _Sound:
-    values = panel.of_others(single.source, single.accepted)[:, members]
-    own = single.source[:, None] == np.array(members)
-    return _Sound(single.clip, own, ~np.isnan(values), values == 1)
+def _sound(panel: PanelAcceptance, stimuli: Single, members: list[int]) -> _Sound:
+    values = panel.of_others(stimuli.source, stimuli.accepted)[:, members]
+    own = stimuli.source[:, None] == np.array(members)
+    return _Sound(stimuli.clip, own, ~np.isnan(values), values == 1)
 
 
 def _share(
@@ -273,7 +273,7 @@ def _share(
 ) -> Share:
     """A share of one member, compared to those of the others in the panel without it."""
     (qualifies, hits), (qualifies_matched, hits_matched) = (
-        tuple(some[:, g] for some in sound.counts(kind)) for sound in sounds
+        tuple(flags[:, g] for flags in sound.counts(kind)) for sound in sounds
     )
     others, hits_of_others = panel_without.counts(kind)
     has_enough = others.sum(axis=0) >= MIN_SIGNALS
@@ -323,8 +323,8 @@ def _draws(clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weigh
     """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
     n_clips = weights.shape[1]
     qualifying_counts, hit_counts = (
-        np.stack([np.bincount(clip, column, n_clips) for column in some.T.astype(np.float64)], axis=1)
-        for some in (qualifies, hits)
+        np.stack([np.bincount(clip, column, n_clips) for column in flags.T.astype(np.float64)], axis=1)
+        for flags in (qualifies, hits)
     )
     counts, out = weights @ qualifying_counts, np.full((len(weights), qualifies.shape[1]), np.nan)
     return np.asarray(np.divide(weights @ hit_counts, counts, out=out, where=counts > 0))
@@ -349,7 +349,7 @@ def _chance_ignored(sound: _Sound) -> FloatArray:
     """
     own, is_ignored = sound.counts("rejected by all")
     n_clips = int(sound.clip.max(initial=-1)) + 1
-    signals, marks = (np.bincount(sound.clip, some.any(axis=1), n_clips) for some in (own, is_ignored))
+    signals, marks = (np.bincount(sound.clip, flags.any(axis=1), n_clips) for flags in (own, is_ignored))
     return np.asarray(own * (marks / np.maximum(signals, 1))[sound.clip, None])
 
 

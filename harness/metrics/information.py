@@ -1,4 +1,4 @@
-"""What accuracy hides: how much of a clip a model needs, where it lies, and what its verdicts tell.
+"""Information measures: how much of a clip a model needs, where it lies, and what its verdicts tell.
 
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
 mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased
@@ -179,7 +179,7 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
     Raises:
         ValueError: signals of one clip with different classes.
     """
-    of_clip, verdicts = _by_clip(*(np.asarray(some) for some in (classes, predicted, clip)))
+    of_clip, verdicts = _by_clip(*(np.asarray(array) for array in (classes, predicted, clip)))
     n = len(of_clip)
     reason = _too_few(of_clip, verdicts)
     if reason is not None:
@@ -242,7 +242,7 @@ def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp],
     if not len(classes):
         return np.empty(0, dtype=np.intp), np.empty((0, 0))
     _, clip_of = np.unique(clip, return_inverse=True)
-    c, g = (np.unique(some.astype(str), return_inverse=True)[1] for some in (classes, predicted))
+    c, g = (np.unique(array.astype(str), return_inverse=True)[1] for array in (classes, predicted))
     shares = np.zeros((int(clip_of.max()) + 1, int(g.max()) + 1))
     np.add.at(shares, (clip_of, g), 1.0)
     of_clip = np.zeros(len(shares), dtype=np.intp)
@@ -379,7 +379,7 @@ def _binary_entropy(p: float) -> float:
 
 
 def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> float | None:
-    """Where as many targets are missed as others are taken for one; None without either.
+    """The rate at which misses and false alarms are equally frequent; None without targets or others.
 
     Args:
         p_target: (n,) score of being a target.

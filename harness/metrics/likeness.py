@@ -1,4 +1,4 @@
-"""How like each reference a candidate answers: a copy with a few bits changed counts as that reference.
+"""How similar a candidate's answers are to each reference's: a near copy counts as that reference.
 
 Counted from the candidate's verdicts and from what the suite says of each reference on whole clips. Nothing
 is asked of a model.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 1e-6
-"""Probabilities below it are taken for it: their logarithms are rounding."""
+"""Smaller probabilities are set to this: their logarithms are rounding."""
 
 FEW = 0.1
 """Share of the clips without which a candidate is looked at again for likeness."""
@@ -35,7 +35,7 @@ FEW = 0.1
 def likeness_of(
     verdicts: pd.DataFrame, task: Task, label_map: LabelMap, suite: Suite
 ) -> tuple[NearCopy, ...]:
-    """How like each reference of a task a candidate answers, in order of their names.
+    """How similar a candidate's answers are to those of each reference of a task, in order of their names.
 
     Args:
         verdicts: all answers of the candidate, with their probabilities.

@@ -44,7 +44,7 @@ def compare_judges(
         values: `transfer` and `lift`, each (n, n_models), NaN where not applicable.
         weights: (draws, n_clips) of the task.
     """
-    tables = {name: _Table(panel, some, weights) for name, some in values.items()}
+    tables = {name: _Table(panel, array, weights) for name, array in values.items()}
     pairs: list[Compared] = []
     for a, b in combinations(range(len(panel.models)), 2):
         transfer, n_references = tables["transfer"].difference(a, b, (-1.0, 1.0))
@@ -74,7 +74,7 @@ class _Table:
         if n == 0:
             return from_draws(None, np.empty(0), 0, 0, possible), 0
         difference = np.where(has_both, self._values[a][:, columns] - self._values[b][:, columns], np.nan)
-        if all(np.array_equal(some[:, columns], has_both) for some in has_value):
+        if all(np.array_equal(table[:, columns], has_both) for table in has_value):
             draws = self._draws[a][:, columns] - self._draws[b][:, columns]
         else:  # they know other classes: the samples are those of the signals that both judged
             draws = _means(difference, self._weights)

@@ -135,7 +135,7 @@ def build_acceptance(
     n, n_models = len(rows), len(models)
     keys = np.sort(_matched(first_frame, family, at_first)[0])
     acceptance = {name: np.full((n, n_models), np.nan) for name in STIMULI}
-    single = np.full((n, n_models), np.nan)
+    signal_acceptance = np.full((n, n_models), np.nan)
     matched_acceptance = np.full((len(keys), n_models), np.nan)
     predicted = np.full((n, n_models), None, dtype=object)
     for j, (model, labels, frame) in enumerate(panel):
@@ -151,7 +151,7 @@ def build_acceptance(
             acceptance[name][:, j] = np.where(knows_class, accepts, np.nan)
         signals = of_family[of_family["stimulus"] == "signal"]
         predicted[:, j], accepts = _verdict_and_acceptance(rows, "signal_id", signals)
-        single[:, j] = np.where(knows_class, accepts, np.nan)
+        signal_acceptance[:, j] = np.where(knows_class, accepts, np.nan)
         model_keys, accepts = _matched(of_family, family, at_first)
         if not np.array_equal(np.sort(model_keys), keys):
             raise ValueError(f"{model.repo_id} was asked other `matched` controls than {models[0].repo_id}")
@@ -170,7 +170,7 @@ def build_acceptance(
         expected=rows["expected"].to_numpy(dtype=object),
         accepted=acceptance,
         is_self=_is_self(models, copies),
-        signals=Single(clip, source, single),
+        signals=Single(clip, source, signal_acceptance),
         matched=Single(clip[row_of_matched], source[row_of_matched], matched_acceptance),
         predicted=predicted,
     )

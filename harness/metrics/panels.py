@@ -142,9 +142,9 @@ def panel_of(
     expected = signals["expected"].to_numpy(dtype=object)
     knows_class = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
 
-    def per_signal(some: pd.DataFrame, flags: Any) -> FloatArray:
+    def per_signal(group: pd.DataFrame, flags: Any) -> FloatArray:
         """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
-        index = some["signal_id"].map(at)
+        index = group["signal_id"].map(at)
         is_judged = index.notna().to_numpy(dtype=bool)
         positions = index[is_judged].to_numpy(dtype=np.intp)
         counts = np.bincount(positions, minlength=len(at))
@@ -166,13 +166,13 @@ def panel_of(
         expected=expected,
         knows_class=knows_class,
         accepted={
-            **{n: per_signal(some, accepted(some)) for n, some in by_stimulus.items()},
+            **{n: per_signal(group, accepted(group)) for n, group in by_stimulus.items()},
             "whole": single_answer(clip_answers, signals["clip_id"]),
             "silence": single_answer(silence_answers, signals["n_samples"]),
         },
         as_silence={
-            n: per_signal(some, some["predicted"] == some["n_samples"].map(silence_answers))
-            for n, some in by_stimulus.items()
+            n: per_signal(group, group["predicted"] == group["n_samples"].map(silence_answers))
+            for n, group in by_stimulus.items()
         },
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
     )

@@ -65,40 +65,40 @@ class Comparison:
     def __len__(self) -> int:
         return len(self.own)
 
-    def differences(self, some: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def differences(self, models: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Differences of some models, in one set, from all.
 
         Args:
-            some: indices of models with the same `own`.
+            models: indices of models with the same `own`.
 
         Returns:
             (n_some, n_models) number of the one minus number of the other, NaN where they share no reference;
             and its variance, above 0.
         """
-        of = self.own[some[0]]
-        difference = np.empty((len(some), len(self)), dtype=np.float32)
+        of = self.own[models[0]]
+        difference = np.empty((len(models), len(self)), dtype=np.float32)
         variance = np.empty_like(difference)
         for other in np.unique(self.own):
             members = np.flatnonzero(self.own == other)
-            ours, theirs = self.parts[some, other], self.parts[members, of]
+            ours, theirs = self.parts[models, other], self.parts[members, of]
             squares = [(parts**2).sum(axis=1) for parts in (ours, theirs)]
             block = squares[0][:, None] + squares[1]
             block -= 2 * ours @ theirs.T
             np.maximum(block, 0, out=block)  # rounding can leave a little below 0 where two answer alike
             block += 2 / max(1, self.n_shared[of, other] * self.parts.shape[2]) ** 2
             variance[:, members] = block
-            difference[:, members] = self.numbers[some, other][:, None] - self.numbers[members, of]
+            difference[:, members] = self.numbers[models, other][:, None] - self.numbers[members, of]
         return difference, variance
 
-    def better(self, some: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def better(self, models: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether some models, in one set, are told apart from all.
 
         Returns:
             (n_some, n_models) whether the one is better than the other; and whether it is worse.
         """
-        difference, variance = self.differences(some)
+        difference, variance = self.differences(models)
         critical = self.critical.astype(np.float32)
-        variance *= np.maximum(critical[some, None], critical) ** 2
+        variance *= np.maximum(critical[models, None], critical) ** 2
         differs = difference**2 > variance
         return differs & (difference > 0), differs & (difference < 0)
 
@@ -151,10 +151,10 @@ def rank_intervals(comparison: Comparison) -> list[tuple[int, int]]:
     """
     best = np.ones(len(comparison), dtype=np.int64)
     worst = np.full(len(comparison), len(comparison), dtype=np.int64)
-    for some in comparison.in_sets():
-        better, worse = comparison.better(some)
-        best[some] += worse.sum(axis=1)
-        worst[some] -= better.sum(axis=1)
+    for models in comparison.in_sets():
+        better, worse = comparison.better(models)
+        best[models] += worse.sum(axis=1)
+        worst[models] -= better.sum(axis=1)
     return list(zip(best.tolist(), worst.tolist(), strict=True))
 
 
@@ -172,10 +172,10 @@ def tie_groups(comparison: Comparison, values: FloatArray) -> list[int]:
         Number of the group of each model, 1 for that of the highest value.
     """
     groups = [0] * len(values)
-    group, below = 0, np.ones(len(values), dtype=np.bool_)
+    group, is_worse = 0, np.ones(len(values), dtype=np.bool_)
     for model in np.argsort(-np.asarray(values), kind="stable").tolist():
-        if below[model]:
-            group, below = group + 1, comparison.better(np.array([model]))[0][0]
+        if is_worse[model]:
+            group, is_worse = group + 1, comparison.better(np.array([model]))[0][0]
         groups[model] = group
     return groups
 

@@ -1,4 +1,4 @@
-"""A reference as its signals show it: how much it needs, how rich that is, and where in the spectrum it lies.
+"""Profile of a reference by its signals: how large and rich they are, and where in the spectrum they lie.
 
 Public: ReferenceProfile, profile_of.
 """
@@ -18,7 +18,7 @@ from harness.types import Estimate, ModelRef
 
 @dataclass(frozen=True)
 class ReferenceProfile:
-    """A reference as its signals of one family show it: medians over signals, and the use of mel bands."""
+    """Measures of a reference's signals of one family: medians, and the use of mel bands."""
 
     model: ModelRef
     family: str

@@ -119,7 +119,7 @@ def lift_by_clip(
 
 
 def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) -> str | None:
-    """A line when two labels of the map look exchanged, judged by whole clips of known truth.
+    """A warning when two labels of the map look exchanged, judged by whole clips of known truth.
 
     Of the clips whose truth is one of the two, exchanging them must raise accuracy beyond both Wilson
     intervals, and must do so for either label: a model that always says one of them is no reversed map.
@@ -161,13 +161,15 @@ def _family_score(
     panel = panel_of(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
-    tables = {name: panel.table(some) for name, some in values.items()}
+    tables = {name: panel.table(array) for name, array in values.items()}
     means = {n: _counting_columns(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
     rates = rates_of(tables, means, weights)
     is_hidden = (panel.knows_class == 1) & ~panel.visible
     visible = rates
     if is_hidden.any():
-        visible_tables = {n: panel.table(np.where(panel.visible, some, np.nan)) for n, some in values.items()}
+        visible_tables = {
+            n: panel.table(np.where(panel.visible, array, np.nan)) for n, array in values.items()
+        }
         visible = rates_of(visible_tables, means, weights)
 
     def of_others(per_signal: FloatArray) -> Estimate:

@@ -1,4 +1,4 @@
-"""A signal, never the signal: what changes when a signal is extracted anew (definitions: A signal).
+"""How much signals differ between independent extractions of a clip (definitions: A signal).
 
 A reference that was extracted with several draws has several signals of a clip, each certified. Two of them
 can share hardly a bin. Each pair of draws of a clip is compared; pairs of one clip are averaged, or share its

@@ -98,7 +98,7 @@ class FamilyStudy:
 
 @dataclass(frozen=True)
 class Study:
-    """What is known of one task."""
+    """The study of one task."""
 
     task: str
     signals: DatasetRef
@@ -345,7 +345,9 @@ def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatAr
         if rate is None:
             continue
         samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, has_truth])
-        rates = [information.equal_error_rate(p[some], is_last[some]) for some in samples]
+        rates = [
+            information.equal_error_rate(p[clips_drawn], is_last[clips_drawn]) for clips_drawn in samples
+        ]
         draws = np.array([np.nan if value is None else value for value in rates])
         estimates[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
     return estimates

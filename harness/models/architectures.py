@@ -1,4 +1,4 @@
-"""The architectures of audio classifiers, and what is said of a model that is none.
+"""The architectures of audio classifiers, and the error for a model that is none.
 
 Public: ARCHITECTURES, require_audio.
 """
@@ -31,7 +31,7 @@ ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
 
 
 def require_audio(name: str, config: Mapping[str, Any]) -> None:
-    """See whether a model may be an audio classifier, from its config.json alone.
+    """Check from config.json alone that a model may be an audio classifier.
 
     Args:
         name: how to call it.

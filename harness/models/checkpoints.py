@@ -1,4 +1,4 @@
-"""From the name a user types to a pinned folder of files: the door to huggingface_hub for models.
+"""From the name a user types to a pinned folder of files, by huggingface_hub.
 
 A model is an existing folder or a Hub id. Either way the answer is a `Checkpoint`: the files of one moment,
 identified by content. Only JSON and the head of the model card are read; weights are hashed.
@@ -243,7 +243,7 @@ def _info(api: HfApi, model: str, commit: str, *, sizes: bool) -> ModelInfo | No
 
 @contextmanager
 def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
-    """What goes wrong between here and the Hub, each in one line."""
+    """Turn errors of the Hub into BadModel, each in one line."""
     from huggingface_hub import errors
 
     try:
@@ -267,7 +267,7 @@ def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
 
 
 def _check(checkpoint: Checkpoint) -> Checkpoint:
-    """Its JSON files can be read and agree: better said now than after an hour of clips."""
+    """Check early that its JSON files can be read and agree."""
     require_one_reading(checkpoint.ref.repo_id, config_of(checkpoint))
     preprocessor_of(checkpoint)
     return checkpoint
@@ -281,7 +281,7 @@ def _require_audio(model: str, folder: Path) -> None:
 
 
 def _require_content(folder: Path) -> None:
-    """None of the files is a pointer to one."""
+    """Refuse pointers of git-lfs."""
     for path in sorted(folder.iterdir()):
         if path.suffix in (".json", ".safetensors", ".py") and (line := pointer(path)):
             raise BadModel(line)
@@ -319,7 +319,7 @@ def _no_extractor(model: str, lack: str, near: str = "") -> BadModel:
 
 
 def _rename_hint(name: str, names: set[str]) -> str:
-    """What to say of a file that a browser has numbered, as in `config (1).json`; empty if there is none."""
+    """A hint at a file that a browser has numbered, as in `config (1).json`; empty if there is none."""
     stem, suffix = name.rsplit(".", 1)
     copies = sorted(n for n in names if re.fullmatch(rf"{re.escape(stem)} ?\(\d+\)\.{suffix}", n))
     return f"; {copies[0]!r} looks like it: rename it to {name}" if copies else ""
@@ -341,7 +341,7 @@ def _weights_in(model: str, folder: Path) -> list[Path]:
 
 
 def _sha256(files: Iterable[Path]) -> str:
-    """Of the contents, one after the other; of one file it is what `sha256sum` and the Hub say."""
+    """sha256 of the concatenated files; of one file it is that of `sha256sum` and of the Hub."""
     digest = hashlib.sha256()
     for path in files:
         with open(path, "rb") as file:

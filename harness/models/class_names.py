@@ -22,7 +22,7 @@ _INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)
 
 
 def require_one_reading(model: str, config: dict[str, Any]) -> None:
-    """See whether the class names can be trusted.
+    """Check that `id2label` and `label2id` agree.
 
     Args:
         model: how to call it.
@@ -70,7 +70,7 @@ def require_one_reading(model: str, config: dict[str, Any]) -> None:
 
 
 def require_classes(model: str, id2label: dict[int, str]) -> None:
-    """See whether there is a name for each index, as transformers reads them.
+    """Check that every index has a name, as transformers reads them.
 
     Raises:
         BadModel: indices are missing, or there are too few.

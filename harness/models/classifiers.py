@@ -1,4 +1,4 @@
-"""Batches of waveforms in, logits out: the door to torch and transformers.
+"""Batches of waveforms in, logits out, by torch and transformers.
 
 Conventions: a waveform is mono float32 (n_samples,). A model hears it at its own rate through its own feature
 extractor, in float32 and in evaluation mode. Padding would move the logits of most architectures by more than

@@ -1,4 +1,4 @@
-"""config.json, held against what can be built from it, before anything is built.
+"""Checks of config.json before a model is built from it.
 
 transformers checks the types of the fields it knows, and it ignores the rest: also what would make another
 network of the same weights. Here everything that decides the logits and is not built is refused, and so are
@@ -26,7 +26,7 @@ _MULTI_LABEL = "multi_label_classification"
 
 
 def require_buildable(checkpoint: Checkpoint) -> None:
-    """See whether the network that config.json describes is one that is built here.
+    """Check that transformers builds the network that config.json describes.
 
     Raises:
         BadModel: it is not; the line says which field is in the way.

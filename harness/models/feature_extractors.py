@@ -1,4 +1,4 @@
-"""The feature extractor of a checkpoint: opened from its own file, and held against its config.
+"""The feature extractor of a checkpoint: opened from its own file, and compared with its config.
 
 Public: ARCHITECTURES, open_extractor, backend, quiet, one_line.
 """
@@ -180,13 +180,13 @@ def backend(extractor: Any) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """What a library says, for the end of a line of ours."""
+    """The message of a library's error, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence: transformers and torch report on stderr what is checked here; settings are put back."""
+    """Silence transformers and torch, which report on stderr what is checked here; settings are restored."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

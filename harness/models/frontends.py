@@ -1,8 +1,8 @@
-"""Feature extractors: what they hear, and other ways through them that give the same features.
+"""Feature extractors: how much they take in, and other implementations with the same features.
 
-    quicken          faster, to the last bit: the filter bank of AST's extractor goes through a whole clip,
-                     also beyond what it keeps, frame by frame, which costs more than a small model
-    differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
+    use_fast_fbank   faster, and equal to the last bit: the filter bank of AST's extractor goes through a
+                     whole clip frame by frame, also beyond what it keeps, and costs more than a small model
+    differentiable   in torch, so that gradients reach the waveform; close, not equal, and in no verdict
 
 Public: use_fast_fbank, differentiable, window_samples, min_samples.
 """
@@ -83,7 +83,7 @@ def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) 
     return np.log(np.maximum(_FLOOR, mel)).astype(np.float32).T
 
 
-# ---- what is heard ---------------------------------------------------------------------------------
+# ---- how much is heard -----------------------------------------------------------------------------
 
 
 def window_samples(config: Any, extractor: Any) -> int | None:
@@ -117,7 +117,7 @@ def min_samples(config: Any, extractor: Any) -> int:
 
 
 def _samples_of(n_frames: int, extractor: Any) -> int:
-    """Of frames of AST's extractor: in numpy of 400 samples at any rate, in torchaudio of 25 ms."""
+    """Samples in some frames of AST's extractor: 400 a frame in numpy at any rate, 25 ms in torchaudio."""
     frame, hop = _FRAME, _HOP
     if not hasattr(extractor, "mel_filters"):
         frame, hop = int(extractor.sampling_rate * 0.025), int(extractor.sampling_rate * 0.010)
@@ -128,10 +128,10 @@ def _samples_of(n_frames: int, extractor: Any) -> int:
 
 
 def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
-    """A front end that slopes can pass, for waveforms of one length.
+    """A differentiable front end, for waveforms of one length.
 
     Args:
-        extractor: of one of the kinds in `extractors.ARCHITECTURES`.
+        extractor: of one of the kinds in `architectures.ARCHITECTURES`.
         n_samples: length of the waveforms.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Memory of this process: how much there is for it, and how much a call takes.
+"""Memory of this process: how much is available, and how much a call takes.
 
 Read from /proc and from the control group (the limit of a container, or of a job of a cluster); where there
 is neither, nothing is known, and the answer is None.
@@ -22,7 +22,7 @@ _FILLED = 0.8
 
 
 def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes this process can still take without swapping, nor being ended; None where nobody says.
+    """Bytes this process can still take without swapping or being killed; None where that is not known.
 
     Args:
         proc: where the kernel says what it knows.
@@ -92,7 +92,7 @@ class Need:
         """What that one took."""
 
     def measure(self, call: Callable[[], T], length: int, batch_size: int = 1) -> T:
-        """Have a clip heard, and see what it takes.
+        """Call a function, and measure the memory that it takes.
 
         Again where a batch of so many seems not to fit: what is opened at the first time comes on top.
         """

@@ -1,4 +1,4 @@
-"""The weights in the files of a checkpoint, held against those of the network that was built.
+"""Checks of the weights in the files of a checkpoint against those of the network that was built.
 
 transformers leaves out what the network has no place for, and says so in a log that nobody reads. A pooling
 head, `layer_weights`, an adapter or the scales of int8 weights that are left out give other logits. A decoder
@@ -43,7 +43,7 @@ _HINTS = {
 
 
 def require_numbers(name: str, files: Iterable[Path]) -> int:
-    """See whether the weights are numbers as they stand.
+    """Check that the weights are floating-point numbers.
 
     Returns:
         How many.
@@ -93,7 +93,7 @@ def _count_numbers(name: str, path: Path) -> int:
 
 
 def require_room(name: str, model: Any, n_stored: int) -> None:
-    """See whether a network is about as large as its weights, before any memory is taken.
+    """Check that a network is about as large as its weights, before memory is allocated.
 
     Args:
         name: of the model.
@@ -112,7 +112,7 @@ def require_room(name: str, model: Any, n_stored: int) -> None:
 
 
 def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> None:
-    """See whether the files hold every weight of the network.
+    """Check that the files hold every weight of the network.
 
     Args:
         name: of the model.
@@ -136,7 +136,7 @@ def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> 
 
 
 def unused(name: str, loading_info: dict[str, Any]) -> list[str]:
-    """What is in the files and has no place in the network, and changes nothing.
+    """Notes on weights in the files that the network does not use, and that change nothing.
 
     Args:
         name: of the model.

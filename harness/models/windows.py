@@ -63,8 +63,8 @@ def measure(
         trial = _trial(ask, seconds, rate)
         if trial is None or trial.is_random:
             continue
-        n, almost = seconds * _GRID, round(_GRID * seconds * 15 / 16)
-        sides = [side for side in ("end", "start") if not trial.hears(almost, side)]
+        n, near_end = seconds * _GRID, round(_GRID * seconds * 15 / 16)
+        sides = [side for side in ("end", "start") if not trial.hears(near_end, side)]
         if not sides:
             continue
         end_of_side = {side: trial.last_position(side) for side in sides}
@@ -78,7 +78,7 @@ def measure(
 
 
 def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tuple[bool, bool]:
-    """Whether what is said of a window is so, in a few questions.
+    """Check a stated window with a few queries.
 
     Args:
         ask: the model.
@@ -118,7 +118,7 @@ def _two_values(n_samples: int) -> Waveform:
 
 
 def _trial(ask: Ask, seconds: int, rate: int) -> _Trial | None:
-    """None where the model does not take sounds of this length: whatever its own code raises."""
+    """A trial; None where the model does not take sounds of this length, whatever its own code raises."""
     try:
         return _Trial(ask, seconds, rate)
     except Exception:
@@ -172,14 +172,14 @@ class _Trial:
 
     def _moves(self, position: int, side: str, change: tuple[int, _Change], end: int | None = None) -> float:
         """The most that a logit moves when a sound is changed from one place of the grid to another."""
-        which, transform = change
+        i, transform = change
         n_samples = len(self._times)
         start = position * self._rate // _GRID
         stop = n_samples if end is None else end * self._rate // _GRID
         part = slice(start, stop) if side == "end" else slice(n_samples - stop, n_samples - start)
-        sound = self._sounds[which].copy()
+        sound = self._sounds[i].copy()
         sound[part] = transform(sound[part], self._times[part])
-        return float(np.abs(self._ask(sound) - self._answers[which]).max())
+        return float(np.abs(self._ask(sound) - self._answers[i]).max())
 
 
 def _square_wave(pitch: float) -> _Change:

@@ -108,7 +108,7 @@ _SPECTROGRAMS = ("audio-spectrogram-transformer", "whisper", "wav2vec2-bert")
 
 @dataclass(frozen=True)
 class Assumption:
-    """A number that nobody measured here."""
+    """A number that was assumed, not measured."""
 
     value: float
     """In the unit that its name says."""
@@ -216,7 +216,7 @@ def _width(parameters_m: float) -> int:
 
 
 def gpu_hours(flops: float) -> float:
-    """At the assumed throughput."""
+    """GPU hours at the assumed throughput."""
     return flops / (ASSUMPTIONS["tflops_achieved"].value * 1e12) / 3600
 
 
@@ -336,10 +336,10 @@ def cost_of(
     references = []
     for corpus in recipe.corpora:
         for model in recipe.models:
-            why = passed_over.get(corpus.name) or passed_over.get(model.source)
-            size = None if why else sizes[corpus.name]
+            reason = passed_over.get(corpus.name) or passed_over.get(model.source)
+            size = None if reason else sizes[corpus.name]
             if size is None:
-                references.append(ReferenceCost(model.source, corpus.name, why))
+                references.append(ReferenceCost(model.source, corpus.name, reason))
             else:
                 references.append(_reference(recipe, task, model, corpus, size, n_references))
     return Cost(recipe.name, tuple(references))

@@ -75,7 +75,7 @@ def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) ->
 
 
 def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
-    """What lies in the folder, or the beginning of it."""
+    """The pins in the folder; empty ones where it is new."""
     path, sha256 = root / FILE, content_sha256(recipe, task)
     if not path.is_file():
         if any(not entry.name.startswith(".") for entry in root.iterdir()):
@@ -89,10 +89,12 @@ def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
             " pin the recipe anew"
         ) from None
     if pins.sha256 != sha256:
-        what = f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        description = (
+            f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        )
         raise BadInput(
-            f"{root} was begun with {what}; choose another --out, or give the recipe as it was: one folder,"
-            " one recipe"
+            f"{root} was begun with {description}; choose another --out, or give the recipe as it was: one"
+            " folder, one recipe"
         )
     return pins
 

@@ -95,7 +95,7 @@ class RecipeCorpus:
 
 @dataclasses.dataclass(frozen=True)
 class RecipeModel:
-    """A reference to be."""
+    """A model that will be a reference."""
 
     __pydantic_config__ = STRICT
 
@@ -228,7 +228,7 @@ def _yaml(path: Path) -> Any:
 
 
 def _empty(raw: Any) -> Iterator[str]:
-    """Selections without a value, which would read as if they were not there, and select more."""
+    """Fields without a value that would otherwise read as absent, and select more."""
     corpora = raw.get("corpora") if isinstance(raw, dict) else None
     for table in (raw, *(corpora if isinstance(corpora, list) else ())):
         for field in ("limit", "split"):
@@ -237,7 +237,7 @@ def _empty(raw: Any) -> Iterator[str]:
 
 
 def _with_absolute_paths(recipe: Recipe, base: Path) -> Recipe:
-    """The same with its folders and files found from where its own file lies."""
+    """The recipe with its relative paths resolved against the folder of its file."""
 
     def absolute(source: str) -> str:
         return str((base / Path(source).expanduser()).resolve()) if is_folder(source) else source
@@ -257,15 +257,15 @@ def _with_absolute_paths(recipe: Recipe, base: Path) -> Recipe:
 
 
 def _problems(recipe: Recipe, task: Task) -> list[str]:
-    """Everything that does not hold, one line each."""
+    """All problems, one line each."""
     problems = [*_of_searches(recipe)]
-    for what, names in (
+    for field, names in (
         ("corpora", [c.name for c in recipe.corpora]),
         ("models", [m.source for m in recipe.models]),
     ):
         if not names:
-            problems.append(f"`{what}` is empty; a suite needs at least one")
-        problems += [f"{what} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
+            problems.append(f"`{field}` is empty; a suite needs at least one")
+        problems += [f"{field} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
     if not _PLAIN.fullmatch(recipe.name):
         problems.append(f"name {recipe.name!r} must be lower case letters, digits and hyphens")
     for corpus in recipe.corpora:
@@ -318,8 +318,8 @@ def _of_corpus(corpus: RecipeCorpus, task: Task) -> list[str]:
         problems.append("its name must be lower case letters, digits and hyphens")
     if corpus.redistributable == bool(corpus.masks_only_because):
         problems.append("say either `redistributable: true`, or false and `masks_only_because`")
-    if corpus.redistributable and (why := licences.problem(corpus.name, corpus.licence)):
-        problems.append(f"it is not redistributable ({why.removeprefix(f'{corpus.name}: ')})")
+    if corpus.redistributable and (reason := licences.problem(corpus.name, corpus.licence)):
+        problems.append(f"it is not redistributable ({reason.removeprefix(f'{corpus.name}: ')})")
     for field in ("clips", "seconds"):
         value = getattr(corpus, field)
         if value is not None and value <= 0:

@@ -47,7 +47,7 @@ _BEGIN, _END = "<!-- computed: begin -->", "<!-- computed: end -->"
 
 
 def renew(page: str) -> str:
-    """A page with what stands between its marks computed again.
+    """A page whose text between the marks is computed again.
 
     Raises:
         ValueError: it has no such marks.
@@ -58,7 +58,7 @@ def renew(page: str) -> str:
 
 
 def compute() -> str:
-    """Everything that stands between the marks."""
+    """The text between the marks."""
     return "\n".join([*_by_task(), "", *_by_model(), "", *_limits(), "", *_levers(), "", *_assumptions(), ""])
 
 
@@ -222,7 +222,7 @@ def _assumptions() -> list[str]:
 
 
 def _n(value: float) -> str:
-    """Three figures, and no exponent that a reader has to work out."""
+    """A number with three significant figures, without an exponent."""
     for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
         if value >= size:
             return f"{value / size:.3g}{unit}"
