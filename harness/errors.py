@@ -21,9 +21,9 @@ def likely(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'emotion'?` where a word is close to a known one; empty otherwise."""
     import difflib
 
-    by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.strip().casefold(), by_folded, n=1)
-    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+    by_casefold = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.strip().casefold(), by_casefold, n=1)
+    return f"; did you mean {by_casefold[near[0]]!r}?" if near else ""
 
 
 class GoodenoughError(Exception):

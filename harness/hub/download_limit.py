@@ -29,23 +29,23 @@ def limit() -> int | None:
     return int(text)
 
 
-def require_within(model: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
+def require_within(name: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
     """Raise unless all sizes are known and their sum is within a limit.
 
     Args:
-        model: name of the model that is to be downloaded.
+        name: of the model that is to be downloaded.
         sizes: bytes of each file, as the Hub states them; None where it does not.
         max_bytes: bytes.
 
     Raises:
         BadInput: it is not, or a size is unknown; the line names the largest file.
     """
-    if unknown := sorted(name for name, size in sizes.items() if size is None or size < 0):
-        raise BadInput(f"{model}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
+    if unknown := sorted(file for file, size in sizes.items() if size is None or size < 0):
+        raise BadInput(f"{name}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
     total = sum(size or 0 for size in sizes.values())
     if total > max_bytes:
-        largest = max(sizes, key=lambda name: sizes[name] or 0)
+        largest = max(sizes, key=lambda file: sizes[file] or 0)
         raise BadInput(
-            f"{model} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
+            f"{name} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
             f" are downloaded here ({VARIABLE}); nothing was"
         )

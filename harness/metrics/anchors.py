@@ -164,7 +164,7 @@ def _family_score(
         return table([np.where(panel.expected == label, x, np.nan) for panel, x in values_of_panels])
 
     def n_without(panel: Panel, stimulus: str) -> int:
-        missing = np.where(panel.knows_class == 1, np.isnan(panel.accepted[stimulus]), np.nan)
+        missing = np.where(panel.knows_class == 1, np.isnan(panel.acceptance[stimulus]), np.nan)
         return int((panel.table(missing) == 1).sum())
 
     def columns_of(j: int) -> Mapping[str, list[int]]:

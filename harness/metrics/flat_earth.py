@@ -257,7 +257,7 @@ def _assess_each(
 
 
 def _sound(panel: PanelAcceptance, stimuli: Single, members: list[int]) -> _Sound:
-    values = panel.of_others(stimuli.source, stimuli.accepted)[:, members]
+    values = panel.of_others(stimuli.source, stimuli.acceptance)[:, members]
     own = stimuli.source[:, None] == np.array(members)
     return _Sound(stimuli.clip, own, ~np.isnan(values), values == 1)
 

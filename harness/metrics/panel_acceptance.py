@@ -44,7 +44,7 @@ class Single:
     """(m,) the clip of each, an index into `PanelAcceptance.clip_ids`."""
     source: IntArray
     """(m,) the reference of each, an index into `PanelAcceptance.models`."""
-    accepted: FloatArray
+    acceptance: FloatArray
     """(m, n_models) 1, 0 or NaN."""
 
 
@@ -66,7 +66,7 @@ class PanelAcceptance:
     """(n,) the reference of each row, an index into `models`."""
     expected: Any
     """(n,) class of each row, text; the draws of a clip have one class."""
-    accepted: Mapping[str, FloatArray]
+    acceptance: Mapping[str, FloatArray]
     """(n, n_models) for each of STIMULI."""
     is_self: BoolArray
     """(n_models, n_models) whether the model of a column counts as that of the row: by its weights, or as a
@@ -81,7 +81,7 @@ class PanelAcceptance:
     @property
     def foreign(self) -> FloatArray:
         """(n, n_models) acceptance of the signals, NaN on those that count as the judge's own."""
-        return self.of_others(self.source, self.accepted["signal"])
+        return self.of_others(self.source, self.acceptance["signal"])
 
     def of_others(self, source: IntArray, values: FloatArray) -> FloatArray:
         """Values of models, NaN where a stimulus counts as the judge's own.
@@ -168,7 +168,7 @@ def build_acceptance(
         clip=clip,
         source=source,
         expected=rows["expected"].to_numpy(dtype=object),
-        accepted=acceptance,
+        acceptance=acceptance,
         is_self=_is_self(models, copies),
         signals=Single(clip, source, signal_acceptance),
         matched=Single(clip[row_of_matched], source[row_of_matched], matched_acceptance),

@@ -45,7 +45,7 @@ class Panel:
     """Class of each signal, text."""
     knows_class: FloatArray
     """1 where the candidate knows the class, 0 where not."""
-    accepted: Mapping[str, FloatArray]
+    acceptance: Mapping[str, FloatArray]
     """Acceptance of each of RATE_STIMULI, `whole` and `silence`; NaN where not applicable."""
     as_silence: Mapping[str, FloatArray]
     """For each of RATE_STIMULI, whether the answer is that to silence; NaN where not applicable."""
@@ -84,15 +84,15 @@ class Metric:
 
 
 def _agreeing(panel: Panel) -> FloatArray:
-    return np.where(panel.accepted["whole"] == 1, panel.accepted["signal"], np.nan)
+    return np.where(panel.acceptance["whole"] == 1, panel.acceptance["signal"], np.nan)
 
 
 def _rate(stimulus: str) -> Callable[[Panel], FloatArray]:
-    return lambda panel: panel.accepted[stimulus]
+    return lambda panel: panel.acceptance[stimulus]
 
 
 def _minus(control: str) -> Callable[[Panel], FloatArray]:
-    return lambda panel: panel.accepted["signal"] - panel.accepted[control]
+    return lambda panel: panel.acceptance["signal"] - panel.acceptance[control]
 
 
 # fmt: off
@@ -165,7 +165,7 @@ def panel_of(
         reference=np.array([column[name] for name in signals["reference"]], dtype=np.intp),
         expected=expected,
         knows_class=knows_class,
-        accepted={
+        acceptance={
             **{n: per_signal(group, accepted(group)) for n, group in by_stimulus.items()},
             "whole": single_answer(clip_answers, signals["clip_id"]),
             "silence": single_answer(silence_answers, signals["n_samples"]),

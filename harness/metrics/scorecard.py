@@ -179,7 +179,7 @@ def _family_score(
         return np.where(panel.expected == label, values["transfer"], np.nan)
 
     def without(stimulus: str) -> NDArray[np.intp]:
-        missing = np.isnan(panel.accepted[stimulus])
+        missing = np.isnan(panel.acceptance[stimulus])
         return np.asarray((panel.table(np.where(panel.knows_class == 1, missing, np.nan)) == 1).sum(axis=0))
 
     others = np.isin(panel.reference, means["transfer"]) & (panel.knows_class == 1)

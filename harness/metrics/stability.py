@@ -92,14 +92,14 @@ def stability_of(
     others = [judge for judge in judges if judge[0].weights_sha256 != reference.weights_sha256]
     acceptances = [_acceptance(frame, labels, family, reference.repo_id) for _, labels, frame in others]
     n_draws = max((draw.draw for draws in of_clip.values() for draw in draws), default=0)
-    redrawn = {clip_id: draws for clip_id, draws in of_clip.items() if len(draws) > 1}
+    draws_of_clip = {clip_id: draws for clip_id, draws in of_clip.items() if len(draws) > 1}
 
     similarity = np.full((len(clip_ids), 1), np.nan)
     change_rates = np.full((len(clip_ids), len(others)), np.nan)
     by_draw = np.full((n_draws, len(clip_ids), len(others)), np.nan)
     ratios: list[float] = []
     ratio_clips: list[int] = []
-    for clip_id, draws in redrawn.items():
+    for clip_id, draws in draws_of_clip.items():
         pairs = list(combinations(draws, 2))
         masks = {d.draw: suite.signal(task, reference.slug, d.signal_id)[0].mask for d in draws}
         similarity[at[clip_id]] = np.mean([jaccard(masks[a.draw], masks[b.draw]) for a, b in pairs])
@@ -120,8 +120,8 @@ def stability_of(
         reference=reference,
         family=family,
         n_draws=n_draws,
-        n_clips=len(redrawn),
-        jaccard=from_draws(value, samples, len(redrawn), len(redrawn), (0.0, 1.0)),
+        n_clips=len(draws_of_clip),
+        jaccard=from_draws(value, samples, len(draws_of_clip), len(draws_of_clip), (0.0, 1.0)),
         size_ratio=median_over_clips(np.array(ratios), np.array(ratio_clips, dtype=np.int64), weights),
         verdicts_changed=clustered(change_rates, weights),
         transfer=tuple(clustered(values, weights) for values in by_draw),

@@ -202,7 +202,7 @@ def family_study(
     panel = build_acceptance(judges, counts, family, copies)
     weights = clip_weights(len(panel.clip_ids), (task.name,))
     names = [model.repo_id for model in panel.models]
-    foreign = {name: panel.of_others(panel.source, values) for name, values in panel.accepted.items()}
+    foreign = {name: panel.of_others(panel.source, values) for name, values in panel.acceptance.items()}
     pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.is_self[f, g]]
     by_clip = {name: _by_clip(panel, values, pairs) for name, values in foreign.items()}
     reference_pairs = [i for i, (_, g) in enumerate(pairs) if g < panel.n_references]
@@ -272,13 +272,13 @@ def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[i
 
 def _pair(
     panel: PanelAcceptance,
-    accepted: FloatArray,
+    acceptance: FloatArray,
     f: int,
     g: int,
     level_answers: Mapping[str, _LevelAnswers],
     weights: FloatArray,
 ) -> PairStudy:
-    rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
+    rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
     clip = panel.clip[rows]
     measure = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
     curve = None
@@ -288,7 +288,7 @@ def _pair(
         indices = [i for i, clip_id in enumerate(own_levels.clip_ids) if clip_id in at]
         if indices:
             clips = np.array([at[own_levels.clip_ids[i]] for i in indices], dtype=np.int64)
-            curve = curve_of(own_levels.accepted[indices], own_levels.sizes[indices], weights, clips)
+            curve = curve_of(own_levels.acceptance[indices], own_levels.sizes[indices], weights, clips)
     return PairStudy(panel.models[f], panel.models[g], measure, curve)
 
 
@@ -298,7 +298,7 @@ class _LevelAnswers:
 
     clip_ids: tuple[str, ...]
     """(n,) the clip of each."""
-    accepted: FloatArray
+    acceptance: FloatArray
     """(n, N_LEVELS) acceptance of each level."""
     sizes: IntArray
     """(n, N_LEVELS) bins of each level."""
@@ -345,9 +345,7 @@ def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatAr
         if rate is None:
             continue
         samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, has_truth])
-        rates = [
-            information.equal_error_rate(p[clips_drawn], is_last[clips_drawn]) for clips_drawn in samples
-        ]
+        rates = [information.equal_error_rate(p[indices], is_last[indices]) for indices in samples]
         draws = np.array([np.nan if value is None else value for value in rates])
         estimates[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
     return estimates

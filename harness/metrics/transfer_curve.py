@@ -44,25 +44,25 @@ class Curve:
 
 
 def curve_of(
-    accepted: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
+    acceptance: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
 ) -> Curve:
     """Curve and price of one pair.
 
     Args:
-        accepted: (n_signals, n_levels) 1 accepted, 0 not.
+        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
         sizes: (n_signals, n_levels) bins of each level.
         weights: (draws, n_clips) of the task, see `estimates.clip_weights`.
         clip: (n_signals,) the clip of each, an index into those of the weights.
     """
-    n_levels = accepted.shape[1]
-    stable = stable_level(accepted)
+    n_levels = acceptance.shape[1]
+    stable = stable_level(acceptance)
     agrees = stable < n_levels
     rows = np.flatnonzero(agrees)
     price = np.log2(sizes[rows, stable[rows]] / np.maximum(sizes[rows, 0], 1))
     disagreement = _by_clip((~agrees).astype(np.float64), clip, weights.shape[1])
     return Curve(
         transfer=tuple(
-            clustered(_by_clip(accepted[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
+            clustered(_by_clip(acceptance[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
         ),
         price_bits=median_over_clips(price, clip[rows], weights),
         disagreeing=clustered(disagreement, weights),
@@ -70,14 +70,14 @@ def curve_of(
     )
 
 
-def stable_level(accepted: FloatArray) -> NDArray[np.int64]:
+def stable_level(acceptance: FloatArray) -> NDArray[np.int64]:
     """(n_signals,) the smallest level from which on all are accepted; n_levels where the last is not.
 
     Args:
-        accepted: (n_signals, n_levels) 1 accepted, 0 not.
+        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
     """
-    accepts_onward = np.logical_and.accumulate((accepted == 1)[:, ::-1], axis=1)
-    return np.asarray(accepted.shape[1] - accepts_onward.sum(axis=1), dtype=np.int64)
+    accepts_onward = np.logical_and.accumulate((acceptance == 1)[:, ::-1], axis=1)
+    return np.asarray(acceptance.shape[1] - accepts_onward.sum(axis=1), dtype=np.int64)
 
 
 def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: FloatArray) -> Estimate:

@@ -270,7 +270,7 @@ def _examples(suite: Suite, study: Study, answered: Sequence[Answered]) -> list[
 def _strata(
     judgements: PanelAcceptance, family: FamilyStudy, names: Mapping[Any, str]
 ) -> list[tuple[str, Any]]:
-    answers = judgements.of_others(judgements.source, judgements.signals.accepted)
+    answers = judgements.of_others(judgements.source, judgements.signals.acceptance)
     accepted, rejected = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
     found = [
         ("Accepted by all", (rejected == 0) & (accepted > 0)),
