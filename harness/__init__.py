@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.tasks import find as find_task
     from harness.types import Estimate
 
-_DOORS = {
+_EXPORTS = {
     "Entry": "harness.schemas:Entry",
     "Estimate": "harness.types:Estimate",
     "GoodenoughError": "harness.errors:GoodenoughError",
@@ -68,7 +68,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _DOORS:
+    if name not in _EXPORTS:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
-    module, attribute = _DOORS[name].split(":")
+    module, attribute = _EXPORTS[name].split(":")
     return getattr(import_module(module), attribute)

@@ -1,4 +1,4 @@
-"""The only door to soundfile and soxr: bytes and files in, mono waveforms out, and back to bytes.
+"""The only module that imports soundfile and soxr: bytes and files in, mono waveforms out, and back to bytes.
 
 Conventions: a waveform is float32 (n_samples,) with full scale 1.0. Published audio is WAV FLOAT: exact for
 float32, and values beyond full scale survive. Nothing here changes the level of a sound.
@@ -41,7 +41,7 @@ Peaks between samples, lossy codecs and mixing in floating point go a few dB bey
 """
 
 _CANCELLED = 0.15
-"""Of what unrelated channels average to; of two, 1/90 of their energy: they are opposite but for noise."""
+"""Fraction of the loudness that unrelated channels average to; below it the channels cancel each other."""
 
 
 def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
@@ -53,18 +53,18 @@ def read(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, 
     Raises:
         BadCorpus: not a sound file, or cut off, damaged, or empty, or with NaN or infinite samples.
     """
-    samples, rate = _decoded(source, _label(source, name))
+    samples, rate = _decode(source, _label(source, name))
     return _mean(samples), rate, samples.shape[1]
 
 
 def read_recording(source: Path | bytes, name: str | None = None) -> tuple[Waveform, int, int]:
-    """As `read`, of a recording that somebody made: one without sound, or at another scale, is refused.
+    """Like `read`, but a recording that is silent or not at full scale 1 is refused.
 
     Raises:
         BadCorpus: as `read`, or silent, silent when its channels are averaged, or far beyond full scale.
     """
     label = _label(source, name)
-    samples, rate = _decoded(source, label)
+    samples, rate = _decode(source, label)
     peak = float(np.abs(samples).max())
     if peak > LOUDEST:
         raise BadCorpus(
@@ -75,8 +75,8 @@ def read_recording(source: Path | bytes, name: str | None = None) -> tuple[Wavef
         raise BadCorpus(f"{label} is silent: all of its samples are equal; remove it from the corpus")
     waveform = _mean(samples)
     loudness = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
-    averaged = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
-    if averaged <= _CANCELLED * loudness / np.sqrt(samples.shape[1]):
+    mean_loudness = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
+    if mean_loudness <= _CANCELLED * loudness / np.sqrt(samples.shape[1]):
         raise BadCorpus(
             f"{label} is silent when its {samples.shape[1]} channels are averaged: they cancel each other;"
             " turn one of them round or keep only one"
@@ -92,15 +92,15 @@ def _mean(samples: Waveform) -> Waveform:
     return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
-def _decoded(source: Path | bytes, label: str) -> tuple[Waveform, int]:
-    """Every sample of a file (n, channels), all of them finite."""
+def _decode(source: Path | bytes, label: str) -> tuple[Waveform, int]:
+    """All samples of a file, (n, channels), and its rate; every sample is finite."""
     try:
-        sound = containers.checked(source if isinstance(source, bytes) else source.read_bytes())
+        sound = containers.repair(source if isinstance(source, bytes) else source.read_bytes())
         kind: Literal["float32", "int32"] = "float32" if sound.flac is None else "int32"
         # A seek before the first sample changes the last bit of an MP3: soundfile.read always makes one.
         samples, rate = soundfile.read(io.BytesIO(sound.data), dtype=kind, always_2d=True)
-        if sound.headed is not None and len(samples) < (sound.n_frames or 0):
-            samples, rate = soundfile.read(io.BytesIO(sound.headed), dtype=kind, always_2d=True)
+        if sound.with_header is not None and len(samples) < (sound.n_frames or 0):
+            samples, rate = soundfile.read(io.BytesIO(sound.with_header), dtype=kind, always_2d=True)
         if sound.flac is not None:
             samples = _from_flac(samples, sound.flac)
     except BadCorpus as error:
@@ -111,8 +111,8 @@ def _decoded(source: Path | bytes, label: str) -> tuple[Waveform, int]:
         raise BadCorpus(f"{label} says that it holds more samples than fit in memory; cut it up") from None
     except (soundfile.LibsndfileError, ValueError) as error:
         # A ValueError is of numpy: of an MP3 that pads more than it holds no array has the size.
-        stated = getattr(error, "error_string", "a size without sense")
-        reason = stated.removeprefix("Error : ").rstrip(".")
+        message = getattr(error, "error_string", "a size without sense")
+        reason = message.removeprefix("Error : ").rstrip(".")
         raise BadCorpus(
             f"{label} is cut off, damaged or of an encoding that is not known here ({reason}); copy it again,"
             " or convert it to FLAC or WAV"
@@ -133,14 +133,14 @@ def _decoded(source: Path | bytes, label: str) -> tuple[Waveform, int]:
 
 
 def _from_flac(samples: NDArray[np.int32], flac: Flac) -> Waveform:
-    """Floats of the integers of FLAC, which stand at the top of 32 bits, if they have its MD5."""
+    """FLAC samples, left-aligned in 32 bits, as float32; their MD5 is checked."""
     if any(flac.md5):
         n_bytes = (flac.bits + 7) // 8
-        whole = samples >> (32 - flac.bits)
-        plain = whole.astype(f"<i{n_bytes}") if n_bytes < 3 else whole.astype("<i4").view(np.uint8)
+        integers = samples >> (32 - flac.bits)
+        samples_le = integers.astype(f"<i{n_bytes}") if n_bytes < 3 else integers.astype("<i4").view(np.uint8)
         if n_bytes == 3:
-            plain = plain.reshape(-1, 4)[:, :3]
-        if hashlib.md5(plain.tobytes(), usedforsecurity=False).digest() != flac.md5:
+            samples_le = samples_le.reshape(-1, 4)[:, :3]
+        if hashlib.md5(samples_le.tobytes(), usedforsecurity=False).digest() != flac.md5:
             raise BadCorpus("is damaged: its samples do not have the MD5 of its header; copy it again")
     return samples.astype(np.float32) * np.float32(2.0**-31)  # both exact: FLAC has 24 bits at most here
 
@@ -165,23 +165,23 @@ def encode(waveform: Waveform, sample_rate_hz: int) -> bytes:
 def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
     """The smallest bytes that decode to the same samples, and their ending: FLAC if 16 bits hold them."""
     if sample_rate_hz <= 655_350:
-        data = _encoded(waveform, sample_rate_hz, "FLAC", "PCM_16", level=1.0)
+        data = _encode(waveform, sample_rate_hz, "FLAC", "PCM_16", level=1.0)
         if np.array_equal(read(data)[0], waveform):
             return data, "flac"
     return encode(waveform, sample_rate_hz), "wav"
 
 
 def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = "WAV") -> tuple[bytes, float]:
-    """PCM 16 for a player on a page, raised to a peak of 0.5, with the gain that was applied in dB.
+    """PCM 16 for a player on a web page, scaled to a peak of 0.5, and the gain that was applied, in dB.
 
     Args:
         waveform: the sound.
         sample_rate_hz: its rate.
-        container: WAV, or FLAC, which takes a half to a third of the room.
+        container: WAV, or FLAC, which takes a half to a third of the space.
     """
     peak = float(np.abs(waveform).max(initial=0.0))
     gain = 0.5 / peak if peak > 0 else 1.0
-    data = _encoded((waveform * gain).astype(np.float32), sample_rate_hz, container, "PCM_16")
+    data = _encode((waveform * gain).astype(np.float32), sample_rate_hz, container, "PCM_16")
     return data, float(20 * np.log10(gain))
 
 
@@ -191,18 +191,16 @@ def lossy(waveform: Waveform, sample_rate_hz: int, codec: str) -> Waveform:
     buffer = io.BytesIO()
     settings = {"format": container, "subtype": subtype, "compression_level": level}
     soundfile.write(buffer, waveform, sample_rate_hz, **settings)
-    decoded = read(buffer.getvalue())[0][: len(waveform)]
-    return np.pad(decoded, (0, len(waveform) - len(decoded)))
+    output = read(buffer.getvalue())[0][: len(waveform)]
+    return np.pad(output, (0, len(waveform) - len(output)))
 
 
 def sha256(waveform: Waveform) -> str:
-    """Of the float32 samples, little-endian."""
+    """sha256 of the float32 samples, little-endian."""
     return hashlib.sha256(np.ascontiguousarray(waveform, dtype="<f4").tobytes()).hexdigest()
 
 
-def _encoded(
-    waveform: Waveform, rate: int, container: str, subtype: str, level: float | None = None
-) -> bytes:
+def _encode(waveform: Waveform, rate: int, container: str, subtype: str, level: float | None = None) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, waveform, rate, format=container, subtype=subtype, compression_level=level)
     return buffer.getvalue()

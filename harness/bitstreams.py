@@ -1,4 +1,4 @@
-"""FLAC, Ogg and MPEG audio, walked frame by frame: libsndfile reads what is left of one without a word.
+"""FLAC, Ogg and MPEG audio, walked frame by frame: libsndfile does not say when some is missing.
 
 Each function takes the bytes of a file without the tags around it, and raises BadCorpus for one that is cut
 off or damaged; the message lacks the name of the file, which the caller puts in front.
@@ -23,7 +23,7 @@ def integer(data: bytes, at: int, size: int, order: Literal["little", "big"] = "
 
 
 def _table(bits: int, polynomial: int) -> tuple[int, ...]:
-    """Of a CRC that takes the highest bit first."""
+    """Lookup table of a CRC that takes the highest bit first."""
     top, mask, table = 1 << (bits - 1), (1 << bits) - 1, []
     for byte in range(256):
         value = byte << (bits - 8)
@@ -54,7 +54,7 @@ def _crc16(data: bytes) -> int:
 
 
 def _lame_crc16(data: bytes) -> int:
-    """Of the tag of LAME, which takes the lowest bit first."""
+    """CRC of the LAME tag, which takes the lowest bit first."""
     value = 0
     for byte in data:
         value = (value >> 8) ^ _LAME_CRC16[(value ^ byte) & 0xFF]
@@ -62,14 +62,14 @@ def _lame_crc16(data: bytes) -> int:
 
 
 def _ogg_crc(data: bytes) -> int:
-    """That of zlib with the bits of each byte the other way round, from 0 and not inverted."""
+    """CRC of an Ogg page: that of zlib with the bits of each byte reversed, starting at 0, not inverted."""
     value = zlib.crc32(data.translate(_FLIPPED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2)
 
 
 @dataclass(frozen=True)
 class Flac:
-    """A FLAC file that says how long it is."""
+    """A FLAC file whose header states its length."""
 
     data: bytes
     n_frames: int
@@ -81,11 +81,11 @@ class Flac:
 
 
 _FLAC_RATIO = 8
-"""Samples per byte; where a header says more, which only near silence has, it is not believed unseen."""
+"""Samples per byte; where a header states more, which only near silence has, the frames are counted."""
 
 
 def flac(data: bytes) -> Flac:
-    """What the header says; a length that it leaves open is taken from the last frame.
+    """Read the header; a length that it leaves open is taken from the last frame.
 
     Raises:
         BadCorpus: no header, or one that leaves the length open before a last frame that is not whole.
@@ -98,14 +98,14 @@ def flac(data: bytes) -> Flac:
         last, at = bool(data[at] & 0x80), at + 4 + integer(data, at + 1, 3)
     if b"fLaC\0\0\0\x22" in data[at:]:
         raise BadCorpus("holds several FLAC streams; expected one: save them one by one")
-    packed = integer(data, info + 10, 8)  # 20 bits rate, 3 channels - 1, 5 bits - 1, 36 length
-    n_frames, bits = packed & (2**36 - 1), (packed >> 36 & 31) + 1
+    fields = integer(data, info + 10, 8)  # 20 bits rate, 3 channels - 1, 5 bits - 1, 36 length
+    n_frames, bits = fields & (2**36 - 1), (fields >> 36 & 31) + 1
     if at < len(data) and (n_frames == 0 or n_frames > _FLAC_RATIO * len(data)):
-        there = _flac_length(data, at, integer(data, info, 2))
-        if n_frames not in (0, there):
-            raise BadCorpus(f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {there:,}")
-        packed, n_frames = packed - n_frames + there, there
-        data = data[: info + 10] + packed.to_bytes(8, "big") + data[info + 18 :]
+        length = _flac_length(data, at, integer(data, info, 2))
+        if n_frames not in (0, length):
+            raise BadCorpus(f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {length:,}")
+        fields, n_frames = fields - n_frames + length, length
+        data = data[: info + 10] + fields.to_bytes(8, "big") + data[info + 18 :]
     return Flac(data, n_frames, bits, data[info + 18 : info + 34])
 
 
@@ -117,13 +117,13 @@ def _flac_length(data: bytes, first: int, block: int) -> int:
             continue
         size_code, rate_code = data[at + 2] >> 4, data[at + 2] & 15
         number, n_bytes = _utf8(data, at + 4)
-        further = at + 4 + n_bytes
+        after_number = at + 4 + n_bytes
         size_bytes = {6: 1, 7: 2}.get(size_code, 0)
-        end = further + size_bytes + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+        end = after_number + size_bytes + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
         if not n_bytes or end >= len(data) or _crc8(data[at : end + 1]) or _crc16(data[at:]):
             continue
         if size_bytes:
-            size = integer(data, further, size_bytes) + 1
+            size = integer(data, after_number, size_bytes) + 1
         else:
             size = 192 if size_code == 1 else 576 << (size_code - 2) if size_code < 6 else 1 << size_code
         start = number if data[at + 1] & 1 else number * block
@@ -132,7 +132,7 @@ def _flac_length(data: bytes, first: int, block: int) -> int:
 
 
 def _utf8(data: bytes, at: int) -> tuple[int, int]:
-    """The number that is written as UTF-8 writes a letter, of up to 36 bits, and its length in bytes."""
+    """A number of up to 36 bits in the coding of UTF-8, and its length in bytes."""
     first = data[at] if at < len(data) else 0xFF
     n_bytes = f"{first:08b}0".index("0")
     if n_bytes == 0:
@@ -146,12 +146,12 @@ def _utf8(data: bytes, at: int) -> tuple[int, int]:
 
 
 def ogg(data: bytes) -> bytes:
-    """The pages of one Ogg stream, if each is whole, none is missing and the last says that it is.
+    """The pages of one Ogg stream, if each is whole, none is missing and the last is marked as the last.
 
     Raises:
         BadCorpus: cut off, damaged, or more than one stream.
     """
-    at, n_pages, serial, ended = 0, 0, b"", False
+    at, n_pages, serial, is_last = 0, 0, b"", False
     while at < len(data) and data[at : at + 4] == b"OggS":
         head = at + 27 + (data[at + 26] if at + 27 <= len(data) else 0)
         end = head + sum(data[at + 27 : head])
@@ -160,15 +160,15 @@ def ogg(data: bytes) -> bytes:
         page = data[at:end]
         if _ogg_crc(page[:22] + bytes(4) + page[26:]) != integer(page, 22, 4, "little"):
             raise BadCorpus(f"is damaged: page {n_pages + 1} of its Ogg stream fails its checksum")
-        if n_pages and (page[14:18] != serial or ended):
+        if n_pages and (page[14:18] != serial or is_last):
             raise BadCorpus("holds several Ogg streams; expected one: save the sound alone")
         if integer(page, 18, 4, "little") != n_pages and n_pages:
             raise BadCorpus(f"is damaged: pages are missing after page {n_pages} of its Ogg stream")
-        serial, ended = page[14:18], bool(page[5] & 4)
+        serial, is_last = page[14:18], bool(page[5] & 4)
         at, n_pages = end, n_pages + 1
     if data[at:].strip(b"\0"):
         raise BadCorpus(f"is damaged: byte {at:,} does not begin a page of its Ogg stream")
-    if not ended:
+    if not is_last:
         raise BadCorpus("is cut off: its last Ogg page is not marked as the last; copy it again")
     return data[:at]
 
@@ -208,7 +208,7 @@ class Mpeg:
     data: bytes
     n_frames: int
     """Samples per channel, to within those of one MPEG frame: decoders differ in what they leave out."""
-    headed: bytes | None
+    with_header: bytes | None
     """The same with a header in front, where there is none: libsndfile then only guesses the length."""
 
 
@@ -240,7 +240,7 @@ def mpeg(data: bytes) -> Mpeg:
     n_samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
     head = _mpeg_header(data[: [*starts, at][1]])
     if head is None:
-        header = _made_header(data, len(starts)) if layer == 3 else b""
+        header = _silent_frame(data, len(starts)) if layer == 3 else b""
         return Mpeg(data, n_samples * len(starts), header + data)
     _check_mpeg_header(data, [*starts, at], head)
     n_frames = min(head.n_frames or len(starts), len(starts) - 1)
@@ -249,7 +249,7 @@ def mpeg(data: bytes) -> Mpeg:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the first MPEG frame says of the others, where it is none itself but a header."""
+    """The contents of a first MPEG frame that is a header and describes the other frames."""
 
     n_frames: int | None
     n_bytes: int | None
@@ -260,13 +260,13 @@ class _Header:
 
 
 def _side_bytes(first: bytes) -> int:
-    """Length of what stands in a frame of layer III between its own header and its data."""
+    """Length of the side information in a frame of layer III, between its header and its data."""
     is_mono, is_mpeg_1 = first[3] >> 6 == 3, first[1] >> 3 & 3 == 3
     return {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}[is_mpeg_1, is_mono]
 
 
 def _mpeg_header(first: bytes) -> _Header | None:
-    """The header in the first frame: that of Xing, which LAME and FFmpeg write, or that of VBRI."""
+    """The header in the first frame: Xing, which LAME and FFmpeg write, or VBRI."""
     at = 4 + _side_bytes(first)
     if first[36:40] == b"VBRI":
         return _Header(integer(first, 50, 4), integer(first, 46, 4), None, 0)
@@ -288,13 +288,15 @@ def _mpeg_header(first: bytes) -> _Header | None:
 
 
 def _check_mpeg_header(data: bytes, bounds: list[int], head: _Header) -> None:
-    there, wanted = len(bounds) - 2, head.n_frames
+    n_frames, header_frames = len(bounds) - 2, head.n_frames
     # Some encoders count the header itself as a frame; a file that lost its last is short of bytes, too.
     is_short = not head.n_bytes or head.n_bytes > len(data)
-    if wanted and (wanted > there + 1 or (wanted > there and is_short)):
-        raise BadCorpus(f"is cut off: it has {there:,} of {wanted:,} MPEG frames; copy it again")
-    if wanted and wanted < there and head.n_bytes and head.n_bytes < len(data) - bounds[1]:
-        raise BadCorpus(f"has a wrong header: it says {wanted:,} MPEG frames, and there are {there:,}")
+    if header_frames and (header_frames > n_frames + 1 or (header_frames > n_frames and is_short)):
+        raise BadCorpus(f"is cut off: it has {n_frames:,} of {header_frames:,} MPEG frames; copy it again")
+    if header_frames and header_frames < n_frames and head.n_bytes and head.n_bytes < len(data) - bounds[1]:
+        raise BadCorpus(
+            f"has a wrong header: it says {header_frames:,} MPEG frames, and there are {n_frames:,}"
+        )
     if head.crcs is not None:
         end, crc_of_others, crc_of_first = head.crcs
         if _lame_crc16(data[:end]) != crc_of_first:
@@ -303,8 +305,8 @@ def _check_mpeg_header(data: bytes, bounds: list[int], head: _Header) -> None:
             raise BadCorpus("is damaged: its MPEG frames fail the checksum that its encoder wrote")
 
 
-def _made_header(data: bytes, n_frames: int) -> bytes:
-    """A frame of layer III that holds no sound, and says how many follow."""
+def _silent_frame(data: bytes, n_frames: int) -> bytes:
+    """A silent frame of layer III whose header states how many frames follow."""
     content = bytes(_side_bytes(data)) + b"Xing" + (1).to_bytes(4, "big") + n_frames.to_bytes(4, "big")
     for index in range(1, 15):
         head = bytes([data[0], data[1] | 1, index << 4 | data[2] & 0x0C, data[3]])

@@ -1,10 +1,10 @@
-"""Sound files before they are decoded: is all there that the header says, and does the header say it right?
+"""Checks of sound files before they are decoded: are the header and the data complete and consistent?
 
-libsndfile decodes what is left of a file that was cut off, without a word, and takes a wrong size at its
-word. Here the header is compared with the bytes that are there. Sizes that a recorder left open (a stream) or
-wrote wrong where the bytes leave no doubt are put right; every other difference is refused.
+libsndfile decodes what is left of a file that was cut off without an error, and believes a wrong size in a
+header. Here the header is compared with the bytes that are there. Sizes that a recorder left open (a stream)
+or wrote wrong where the bytes leave no doubt are put right; every other difference is refused.
 
-Public: Sound, checked.
+Public: Sound, repair.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.plurals import plural
 
 _EXPECTED = "expected WAV, W64, AIFF, AU, CAF, NIST SPHERE, FLAC, OGG or MP3"
 
-_FOREIGN = (
+_OTHER_FORMATS = (
     (re.compile(rb"....ftyp", re.DOTALL), "MP4 (M4A, AAC)"),
     (re.compile(rb"\x1a\x45\xdf\xa3"), "Matroska or WebM"),
     (re.compile(rb"\x30\x26\xb2\x75"), "WMA"),
@@ -44,14 +44,14 @@ class Sound:
     """At most so many more samples may come at the end, which are no part of the sound."""
     tolerance: int = 0
     """How many samples fewer are no fault."""
-    headed: bytes | None = None
+    with_header: bytes | None = None
     """The same sound with a longer header, for where `data` is decoded short of `n_frames`."""
     flac: bitstreams.Flac | None = None
     """What a FLAC file says of itself."""
 
 
-def checked(data: bytes) -> Sound:
-    """The bytes of a file, with its sizes put right.
+def repair(data: bytes) -> Sound:
+    """Check a file, and correct the sizes in its header where the right ones are certain.
 
     Raises:
         BadCorpus: cut off, damaged, or no such file; the message lacks its name, which the caller puts in
@@ -59,7 +59,7 @@ def checked(data: bytes) -> Sound:
     """
     if not data:
         raise BadCorpus("is empty: it has no bytes; copy it again or remove it from the corpus")
-    body = _untagged(data)
+    body = _strip_tags(data)
     magic = body[:4]
     if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64") and body[8:12] == b"WAVE":
         return _wav(body)
@@ -78,18 +78,18 @@ def checked(data: bytes) -> Sound:
         return Sound(flac.data, flac.n_frames, flac=flac)
     if magic == b"OggS":
         return Sound(bitstreams.ogg(body))
-    foreign = next((name for begin, name in _FOREIGN if begin.match(body)), None)
-    if foreign is not None:
-        raise BadCorpus(f"is not a readable sound file: it is {foreign}; convert it to FLAC or WAV")
+    format_name = next((name for signature, name in _OTHER_FORMATS if signature.match(body)), None)
+    if format_name is not None:
+        raise BadCorpus(f"is not a readable sound file: it is {format_name}; convert it to FLAC or WAV")
     frames = body.lstrip(b"\0")
     if frames[:1] == b"\xff" and frames[1:2] >= b"\xe0":
         mpeg = bitstreams.mpeg(frames)
-        return Sound(mpeg.data, mpeg.n_frames, tolerance=bitstreams.MPEG_FRAME, headed=mpeg.headed)
+        return Sound(mpeg.data, mpeg.n_frames, tolerance=bitstreams.MPEG_FRAME, with_header=mpeg.with_header)
     raise BadCorpus(f"is not a readable sound file; {_EXPECTED}")
 
 
-def _untagged(data: bytes) -> bytes:
-    """Without the tags that players put before (ID3v2) and after (ID3v1, APE) any sound."""
+def _strip_tags(data: bytes) -> bytes:
+    """Remove the tags that players put before (ID3v2) and after (ID3v1, APE) the sound."""
     while data[:3] == b"ID3" and len(data) > 10:
         size = sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[6:10]))
         data = data[10 + size + (10 if data[5] & 0x10 else 0) :]
@@ -103,7 +103,7 @@ def _untagged(data: bytes) -> bytes:
             return data
 
 
-def _cut_off(missing: int) -> BadCorpus:
+def _truncation(missing: int) -> BadCorpus:
     return BadCorpus(f"is cut off: {missing:,} bytes are missing; copy it again")
 
 
@@ -145,100 +145,103 @@ def _follows(data: bytes, end: int, order: Order, width: int) -> bool:
 
 
 def _is_open(size: int) -> bool:
-    """Whether a size of 32 bits is what writers of streams put: the most there is, less some headers."""
+    """Whether a 32-bit size is the placeholder of a stream: the largest number, less some headers."""
     return abs(size - 2**31) <= 2**16 or size >= 2**32 - 2**16
 
 
 def _wav(data: bytes) -> Sound:
-    """RIFF, its big-endian twin, and those for more than 4 GB."""
+    """RIFF, its big-endian form, and the forms for more than 4 GB."""
     order: Order = "big" if data[:4] == b"RIFX" else "little"
-    outer, form, wide, fact = integer(data, 4, 4, order), b"", 0, None
+    outer, format_chunk, ds64, n_in_fact = integer(data, 4, 4, order), b"", 0, None
     for name, start, size in _chunks(data, 12, order, 4):
         if name == b"fmt ":
-            form = data[start : start + size]
+            format_chunk = data[start : start + size]
         elif name == b"fact":
-            fact = integer(data, start, 4, order)
+            n_in_fact = integer(data, start, 4, order)
         elif name == b"ds64":
-            wide, outer = start, integer(data, start, 8, "little")
+            ds64, outer = start, integer(data, start, 8, "little")
         elif name == b"data":
             break
     else:
         raise _no_sound()
-    if wide and size == 2**32 - 1:
-        size = integer(data, wide + 8, 8, "little")
+    if ds64 and size == 2**32 - 1:
+        size = integer(data, ds64 + 8, 8, "little")
         is_open = size in (0, 2**64 - 1) or (size == 2**32 - 1)
     else:
         is_open = size == 0 or _is_open(size)
-    left, code = len(data) - start, integer(form, 0, 2, order)
-    channels, align, bits = (integer(form, at, 2, order) for at in (2, 12, 14))
-    if code in _WAV_PLAIN and align != channels * ((bits + 7) // 8):
+    available, code = len(data) - start, integer(format_chunk, 0, 2, order)
+    channels, align, bits = (integer(format_chunk, at, 2, order) for at in (2, 12, 14))
+    if code in _WAV_PCM_LIKE and align != channels * ((bits + 7) // 8):
         raise BadCorpus(
             f"has a wrong header: {channels} channels of {bits} bits do not make {align} bytes; save it again"
         )
-    if size > left or (size == 0 and not _follows(data, start, order, 4)):
+    if size > available or (size == 0 and not _follows(data, start, order, 4)):
         # One size that is too large may be a slip of the writer; a file that was cut off has two.
         if not is_open and outer + 8 != len(data):
-            raise _cut_off(size - left)
-        if left % max(1, align):
+            raise _truncation(size - available)
+        if available % max(1, align):
             raise BadCorpus("is cut off: it ends in the middle of a sample; copy it again")
-        size = left
+        size = available
     elif not _follows(data, start + size, order, 4):
-        raise _surplus(size, left - size)
+        raise _surplus(size, available - size)
     if any(name in (b"fmt ", b"data") for name, _, _ in _chunks(data, start + size + size % 2, order, 4)):
         raise BadCorpus("holds two sounds, and programs differ in which one they play; save it again")
     if code == 0x55:
         bitstreams.mpeg(data[start : start + size])
-    put = bytearray(data[: start + size])
-    if wide:
-        put[:4] = b"RF64"
-        put[start - 4 : start] = b"\xff" * 4
-        put[wide : wide + 16] = (len(put) - 8).to_bytes(8, "little") + size.to_bytes(8, "little")
-    elif len(put) - 8 < 2**32:
-        put[4:8] = (len(put) - 8).to_bytes(4, order)
-        put[start - 4 : start] = size.to_bytes(4, order)
-    if code in _BLOCKS and fact:
-        return Sound(bytes(put), fact, 2 * (integer(form, 18, 2, order) or 320))
-    return Sound(bytes(put))
+    output = bytearray(data[: start + size])
+    if ds64:
+        output[:4] = b"RF64"
+        output[start - 4 : start] = b"\xff" * 4
+        output[ds64 : ds64 + 16] = (len(output) - 8).to_bytes(8, "little") + size.to_bytes(8, "little")
+    elif len(output) - 8 < 2**32:
+        output[4:8] = (len(output) - 8).to_bytes(4, order)
+        output[start - 4 : start] = size.to_bytes(4, order)
+    if code in _BLOCKS and n_in_fact:
+        return Sound(bytes(output), n_in_fact, 2 * (integer(format_chunk, 18, 2, order) or 320))
+    return Sound(bytes(output))
 
 
-_WAV_PLAIN = (0x01, 0x03, 0x06, 0x07, 0xFFFE)
+_WAV_PCM_LIKE = (0x01, 0x03, 0x06, 0x07, 0xFFFE)
 """Codes of the encodings of WAV whose samples stand one after the other."""
 
 _BLOCKS = (0x02, 0x11, 0x31, 0x38, 0x40)
 """Codes of the encodings of WAV that fill a last block: ADPCM, GSM."""
 
 
-_AIFF_PLAIN = (*(b"none", b"twos", b"sowt", b"raw ", b"fl32", b"fl64", b"in24", b"in32", b"ulaw", b"alaw"),)
+_AIFF_PCM_LIKE = (
+    *(b"none", b"twos", b"sowt", b"raw ", b"fl32", b"fl64", b"in24", b"in32", b"ulaw", b"alaw"),
+)
 """Encodings of AIFF whose samples stand one after the other."""
 
 
 def _aiff(data: bytes) -> Sound:
-    common, at, size = b"", 0, 0
+    comm, at, size = b"", 0, 0
     for name, start, length in _chunks(data, 12, "big", 4):
         if name == b"COMM":
-            common = data[start : start + length]
+            comm = data[start : start + length]
         elif name == b"SSND" and not at:
             at, size = start, length
             if at + size > len(data):
                 break
-    if not at or not common:
+    if not at or not comm:
         raise _no_sound()
     if at + size > len(data):
-        raise _cut_off(at + size - len(data))
+        raise _truncation(at + size - len(data))
     if not _follows(data, at + size, "big", 4):
         raise _surplus(size - 8, len(data) - at - size)
-    whole = data[:4] + (len(data) - 8).to_bytes(4, "big") + data[8:]
-    channels, n_frames, bits = integer(common, 0, 2), integer(common, 2, 4), integer(common, 6, 2)
-    kind = common[18:22].lower() if data[8:12] == b"AIFC" else b"none"
-    if kind not in _AIFF_PLAIN:
-        return Sound(whole)
+    output = data[:4] + (len(data) - 8).to_bytes(4, "big") + data[8:]
+    channels, n_frames, bits = integer(comm, 0, 2), integer(comm, 2, 4), integer(comm, 6, 2)
+    kind = comm[18:22].lower() if data[8:12] == b"AIFC" else b"none"
+    if kind not in _AIFF_PCM_LIKE:
+        return Sound(output)
     width = 1 if kind in (b"ulaw", b"alaw") else (bits + 7) // 8
-    held = (size - 8 - integer(data, at, 4)) // max(1, channels * width)
-    if held != n_frames:
+    n_present = (size - 8 - integer(data, at, 4)) // max(1, channels * width)
+    if n_present != n_frames:
         raise BadCorpus(
-            f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {held:,}; save it again"
+            f"has a wrong header: it says {plural(n_frames, 'sample')}, and holds {n_present:,}; save it"
+            " again"
         )
-    return Sound(whole, n_frames, padding=1)  # libsndfile takes the byte that pads an odd length for one
+    return Sound(output, n_frames, padding=1)  # libsndfile takes the byte that pads an odd length for one
 
 
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
@@ -258,15 +261,15 @@ def _w64(data: bytes) -> Sound:
     end = at + size
     if end > len(data):
         if outer != len(data):
-            raise _cut_off(end - len(data))
+            raise _truncation(end - len(data))
         end = len(data)
-    more = data[end + -end % 8 :]
-    if size < 24 or not (more[4:16] == _W64_DATA[4:16] or not data[end:].strip(b"\0")):
+    tail = data[end + -end % 8 :]
+    if size < 24 or not (tail[4:16] == _W64_DATA[4:16] or not data[end:].strip(b"\0")):
         raise _surplus(max(0, size - 24), len(data) - max(end, at + 24))
-    put = bytearray(data[:end])
-    put[16:24] = end.to_bytes(8, "little")
-    put[at + 16 : at + 24] = (end - at).to_bytes(8, "little")
-    return Sound(bytes(put))
+    output = bytearray(data[:end])
+    output[16:24] = end.to_bytes(8, "little")
+    output[at + 16 : at + 24] = (end - at).to_bytes(8, "little")
+    return Sound(bytes(output))
 
 
 def _caf(data: bytes) -> Sound:
@@ -274,28 +277,28 @@ def _caf(data: bytes) -> Sound:
     if not blocks:
         raise _no_sound()
     start, size = blocks[0]
-    left = len(data) - start
+    available = len(data) - start
     if size == 2**64 - 1:  # what Apple says for: to the end of the file
-        return Sound(data[: start - 8] + left.to_bytes(8, "big") + data[start:])
-    if size > left:
-        raise _cut_off(size - left)
+        return Sound(data[: start - 8] + available.to_bytes(8, "big") + data[start:])
+    if size > available:
+        raise _truncation(size - available)
     if not _follows(data, start + size, "big", 8):
-        raise _surplus(size - 4, left - size)
+        raise _surplus(size - 4, available - size)
     return Sound(data)
 
 
 def _au(data: bytes) -> Sound:
     order: Order = "big" if data[:4] == b".snd" else "little"
     start, size = integer(data, 4, 4, order), integer(data, 8, 4, order)
-    left = len(data) - start
-    if left < 0:
+    available = len(data) - start
+    if available < 0:
         raise _no_sound()
     if size == 2**32 - 1:  # what the format says for: not known
-        size = left
-    if size > left:
-        raise _cut_off(size - left)
+        size = available
+    if size > available:
+        raise _truncation(size - available)
     if data[start + size :].strip(b"\0"):
-        raise _surplus(size, left - size)
+        raise _surplus(size, available - size)
     return Sound(data[:8] + size.to_bytes(4, order) + data[12 : start + size])
 
 
@@ -308,9 +311,9 @@ def _nist(data: bytes) -> Sound:
         )
     except (KeyError, ValueError):
         raise BadCorpus("has a NIST header without sample_count, channel_count or sample_n_bytes") from None
-    size, left = n_frames * channels * width, len(data) - start
-    if size > left:
-        raise _cut_off(size - left)
+    size, available = n_frames * channels * width, len(data) - start
+    if size > available:
+        raise _truncation(size - available)
     if data[start + size :].strip(b"\0"):
-        raise _surplus(size, left - size)
+        raise _surplus(size, available - size)
     return Sound(data[: start + size], n_frames)

@@ -1,4 +1,4 @@
-"""What a disk does that no program can help: it is full, or holds a pointer in the place of a file.
+"""Disk problems that only the user can solve: a full disk, or a git-lfs pointer instead of a file.
 
 Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
 package, which holds the embedded suite.
@@ -17,22 +17,22 @@ from pathlib import Path
 from harness.errors import BadInput
 
 POINTED = "is a pointer of git-lfs, not the file itself; fetch what it stands for: git lfs pull"
-"""What is said of a file that git-lfs has not fetched, after its name."""
+"""The message about a file that git-lfs has not fetched, after its name."""
 
-_HERE = Path(__file__).parent
+_PACKAGE_FOLDER = Path(__file__).parent
 PACKAGE = (
-    _HERE,
-    _HERE.parent / "leaderboard",
-    _HERE / "starter" / "suite",
-    _HERE / "starter" / "suite" / "signals",
+    _PACKAGE_FOLDER,
+    _PACKAGE_FOLDER.parent / "leaderboard",
+    _PACKAGE_FOLDER / "starter" / "suite",
+    _PACKAGE_FOLDER / "starter" / "suite" / "signals",
 )
 """Folders that are never written, nor anything below them: the package, and the embedded suite in it, which
 may be mounted at another place."""
 
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ACCESS_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-_LONGEST = 1024
+_MAX_POINTER_BYTES = 1024
 """Bytes; no pointer has more."""
 
 
@@ -47,18 +47,18 @@ def refuse_package(path: Path) -> None:
     Raises:
         BadInput: it lies in the package.
     """
-    real = os.path.realpath(path)
-    package = {key for folder in PACKAGE if (key := _identity(folder))}
-    if any(_identity(folder) in package for folder in (Path(real), *Path(real).parents)):
+    real_path = os.path.realpath(path)
+    identities = {key for folder in PACKAGE if (key := _identity(folder))}
+    if any(_identity(folder) in identities for folder in (Path(real_path), *Path(real_path).parents)):
         raise BadInput(
-            f"{path} lies in the installed package, at {real}; the package and its embedded suite are never"
-            " written: choose another folder, or work on a copy of the suite"
+            f"{path} lies in the installed package, at {real_path}; the package and its embedded suite are"
+            " never written: choose another folder, or work on a copy of the suite"
         )
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that is there whole or not at all; its folder is made.
+    """A temporary path that replaces `path` when the block ends without an error; its folder is made.
 
     Nothing is left of it after an error, an interruption included.
 
@@ -79,12 +79,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """What the file system knows a folder by; None where there is none, or it is out of reach."""
+    """Device and inode of a folder; None where there is none, or it cannot be reached."""
     try:
-        known = folder.stat()
+        status = folder.stat()
     except (OSError, ValueError):
         return None
-    return known.st_dev, known.st_ino
+    return status.st_dev, status.st_ino
 
 
 def no_room(error: BaseException | None) -> str | None:
@@ -97,13 +97,13 @@ def no_room(error: BaseException | None) -> str | None:
 
 
 def _full(error: OSError, path: object) -> str | None:
-    where = f" for {path}" if path else ""
+    for_path = f" for {path}" if path else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no room left on the disk{where}; make some, then give the same command again"
+        return f"no room left on the disk{for_path}; make some, then give the same command again"
     if error.errno == errno.EFBIG:
         return (
-            f"no file may get so large here{where}; raise the limit (ulimit -f) or choose another disk, then"
-            " give the same command again"
+            f"no file may get so large here{for_path}; raise the limit (ulimit -f) or choose another disk,"
+            " then give the same command again"
         )
     return None
 
@@ -112,7 +112,7 @@ def line_of(error: BaseException) -> str | None:
     """The line about a disk that is full, or a file that this user may not read or write; None for others."""
     if line := no_room(error):
         return line
-    if isinstance(error, OSError) and error.errno in _FORBIDDEN and error.filename:
+    if isinstance(error, OSError) and error.errno in _ACCESS_ERRORS and error.filename:
         return f"cannot open {error.filename}: {error.strerror}; see who may read and write it: ls -l"
     return None
 
@@ -125,7 +125,7 @@ def unwritable(path: Path, error: OSError, instead: str = "choose another folder
 def pointer(path: Path) -> str | None:
     """The line about a file that git-lfs has not fetched; None for any other, and for none."""
     try:
-        if not path.is_file() or path.stat().st_size > _LONGEST:
+        if not path.is_file() or path.stat().st_size > _MAX_POINTER_BYTES:
             return None
         with open(path, "rb") as file:
             if file.read(len(_POINTER)) != _POINTER:

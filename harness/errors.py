@@ -1,4 +1,4 @@
-"""The error tree: what a user can fix, and what is ours.
+"""The exceptions: those that a user can fix, and those that are our faults.
 
     GoodenoughError            everything raised on purpose
     ├── BadInput               the user can fix it: one line on stderr, exit code 2
@@ -18,12 +18,12 @@ from collections.abc import Iterable
 
 
 def likely(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'emotion'?` where a word is close to one that is known; nothing otherwise."""
+    """`; did you mean 'emotion'?` where a word is close to a known one; empty otherwise."""
     import difflib
 
-    by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.strip().casefold(), by_folded, n=1)
-    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+    by_casefold = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.strip().casefold(), by_casefold, n=1)
+    return f"; did you mean {by_casefold[near[0]]!r}?" if near else ""
 
 
 class GoodenoughError(Exception):
@@ -44,8 +44,8 @@ def _plain(message: str) -> str:
         message = f"{message[:_HEAD]} ... {message[-_TAIL:]}"
     if message.isprintable():
         return message
-    escaped = (" " if c.isspace() else c.encode("unicode_escape").decode() for c in message)
-    return "".join(c if c.isprintable() else e for c, e in zip(message, escaped, strict=True))
+    escapes = (" " if c.isspace() else c.encode("unicode_escape").decode() for c in message)
+    return "".join(c if c.isprintable() else e for c, e in zip(message, escapes, strict=True))
 
 
 class BadInput(GoodenoughError):

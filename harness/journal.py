@@ -1,6 +1,6 @@
-"""An append-only file that makes long work survive a kill at any moment, and a disk that lies.
+"""An append-only file with which long work survives a kill at any moment, and damage on disk.
 
-    <checksum> {"model": ..., "task": ...}     what the work is
+    <checksum> {"model": ..., "task": ...}     what identifies the work
     <checksum> {"clip_id": ..., ...}           one finished item a line
 
 A checksum is the CRC-32 of the work and, but in the first line, of the item, as 8 hex digits: a line that has
@@ -9,7 +9,7 @@ back what is finished; a torn or damaged line is left out, and what it held is d
 refused, and so is a second process at the same work. Each line is on disk before `append` returns. A journal
 without checksums, of an earlier version, is read once and gets them.
 
-Public: Journal, finished, remove_stale_locks, replace_file.
+Public: Journal, finished_items, remove_stale_locks, replace_file.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from harness.plurals import plural
 _LOG = logging.getLogger(__name__)
 """Where nothing is set up for it, its lines go to stderr as they are."""
 
-_ASIDE = ".damaged"
+_DAMAGED_SUFFIX = ".damaged"
 """Ending of a file of which nothing could be read."""
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What lies in a journal."""
+    """The contents of a journal."""
 
     is_ours: bool
     """Whether it is of this work."""
@@ -81,7 +81,7 @@ class Journal:
         self.path = path
         self.items: list[dict[str, Any]] = []
         """What was finished before, in order."""
-        self._keeps = False
+        self._has_items = False
         self._head = json.dumps(work, sort_keys=True).encode()
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
         try:
@@ -109,29 +109,29 @@ class Journal:
             self._cut(0)
             self._write([self._head], is_first=True)
             return
-        self._keeps = True
+        self._has_items = True
         if content.other is not None and restart_hint is not None:
             work = untrusted.json_of(self._head)
-            other = sorted(k for k in {*content.other, *work} if content.other.get(k) != work.get(k))
-            raise BadInput(f"{self.path} was begun with another {', '.join(other)}; {restart_hint}")
+            differences = sorted(k for k in {*content.other, *work} if content.other.get(k) != work.get(k))
+            raise BadInput(f"{self.path} was begun with another {', '.join(differences)}; {restart_hint}")
         if not content.is_ours:
-            aside = self.path.with_name(self.path.name + _ASIDE)
-            _LOG.warning("%s is not what it should be, and was put aside as %s", self.path, aside.name)
-            self._replace(lambda: self.path.replace(aside))
+            damaged_path = self.path.with_name(self.path.name + _DAMAGED_SUFFIX)
+            _LOG.warning("%s is not what it should be, and was put aside as %s", self.path, damaged_path.name)
+            self._replace(lambda: self.path.replace(damaged_path))
             self._write([self._head], is_first=True)
-            self._keeps = False
+            self._has_items = False
             return
         if content.n_damaged:
-            lines = plural(content.n_damaged, "damaged line")
-            _LOG.warning("%s: %s left out; what it held is done again", self.path, lines)
+            damage = plural(content.n_damaged, "damaged line")
+            _LOG.warning("%s: %s left out; what it held is done again", self.path, damage)
         self.items = content.items
-        self._keeps = bool(content.items)
+        self._has_items = bool(content.items)
         if content.is_current:
             self._cut(content.n_bytes)
             return
-        lines_now = [self._head, *(json.dumps(item).encode() for item in content.items)]
-        sealed = b"".join(_sealed(line, self._head, i == 0) for i, line in enumerate(lines_now))
-        self._replace(lambda: replace_file(self.path, sealed))
+        lines = [self._head, *(json.dumps(item).encode() for item in content.items)]
+        data = b"".join(_line_with_checksum(line, self._head, i == 0) for i, line in enumerate(lines))
+        self._replace(lambda: replace_file(self.path, data))
 
     def append(self, *items: dict[str, Any]) -> None:
         """Add finished items; they are on disk when this returns.
@@ -140,18 +140,18 @@ class Journal:
             BadInput: they cannot be written; the journal is as it was before.
         """
         self._write([json.dumps(item).encode() for item in items])
-        self._keeps = True
+        self._has_items = True
 
     def close(self) -> None:
         """Close the file and keep it, unless nothing was finished: that would only stand in the way."""
         self._file.close()
-        if not self._keeps:
+        if not self._has_items:
             self.path.unlink(missing_ok=True)
         self._unlock()
 
     def remove(self) -> None:
-        """The work is done and its result is written: the journal goes."""
-        self._keeps = False
+        """Delete the journal: the work is done and its result is written."""
+        self._has_items = False
         self.close()
 
     def _unlock(self) -> None:
@@ -160,7 +160,7 @@ class Journal:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _replace(self, replace: Callable[[], object]) -> None:
-        """Have another file take the place of this one, and open that."""
+        """Replace the file by another one, and open that."""
         self._file.close()
         try:
             replace()
@@ -170,12 +170,12 @@ class Journal:
         self._end = self._file.seek(0, os.SEEK_END)
 
     def _cut(self, end: int) -> None:
-        """Leave out what a kill left of a line."""
+        """Cut off what a kill left of a line."""
         self._file.truncate(end)
         self._end = end
 
     def _write(self, lines: Iterable[bytes], is_first: bool = False) -> None:
-        data = b"".join(_sealed(line, self._head, is_first) for line in lines)
+        data = b"".join(_line_with_checksum(line, self._head, is_first) for line in lines)
         try:
             n_written = 0
             while n_written < len(data):
@@ -188,7 +188,7 @@ class Journal:
         self._end += len(data)
 
 
-def finished(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
+def finished_items(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The finished items of a journal that another process may be writing; none if it is of other work.
 
     Raises:
@@ -214,7 +214,7 @@ def remove_stale_locks(folder: Path, pattern: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def _sealed(line: bytes, head: bytes, is_first: bool) -> bytes:
+def _line_with_checksum(line: bytes, head: bytes, is_first: bool) -> bytes:
     checksum = zlib.crc32(b"" if is_first else line, zlib.crc32(head))
     return b"%08x %s\n" % (checksum, line)
 
@@ -222,26 +222,26 @@ def _sealed(line: bytes, head: bytes, is_first: bool) -> bytes:
 def _content(
     file: Iterable[bytes], head: bytes, check: Callable[[dict[str, Any]], object]
 ) -> _Content | None:
-    """What lies in a journal, a line without its end left out; None where there is no whole line."""
+    """The contents of a journal, without an unfinished last line; None where there is no whole line."""
     lines = iter(file)
     first = next(lines, b"")
     if not first.endswith(b"\n"):
         return None
     if first.startswith(b"{"):  # no checksum can begin so: a journal of an earlier version
-        is_sealed, stated = False, _parsed(first)
-        is_ours = stated is not None and stated == _parsed(head)
+        has_checksums, identity = False, _parse(first)
+        is_ours = identity is not None and identity == _parse(head)
     else:
-        is_sealed, stated = True, _parsed(first[9:])
-        is_ours = first == _sealed(head, head, True)
-        if stated is not None and first != _sealed(first[9:-1], first[9:-1], True):
-            stated = None
+        has_checksums, identity = True, _parse(first[9:])
+        is_ours = first == _line_with_checksum(head, head, True)
+        if identity is not None and first != _line_with_checksum(first[9:-1], first[9:-1], True):
+            identity = None
     items, n_damaged, n_bytes = [], 0, len(first)
-    for line in lines if is_ours or is_sealed else ():
+    for line in lines if is_ours or has_checksums else ():
         if not line.endswith(b"\n"):
             break
         n_bytes += len(line)
-        holds = not is_sealed or line == _sealed(line[9:-1], head, False)
-        item = _parsed(line[9:] if is_sealed else line) if holds else None
+        is_valid = not has_checksums or line == _line_with_checksum(line[9:-1], head, False)
+        item = _parse(line[9:] if has_checksums else line) if is_valid else None
         if item is None or not _passes(check, item):
             n_damaged += 1
         else:
@@ -249,11 +249,11 @@ def _content(
     # Where the first line alone is damaged, the others say by their checksums that they are of this work.
     if not is_ours and items:
         is_ours, n_damaged = True, n_damaged + 1
-    is_current = is_sealed and not n_damaged
-    return _Content(is_ours, items, n_damaged, is_current, n_bytes, None if is_ours else stated)
+    is_current = has_checksums and not n_damaged
+    return _Content(is_ours, items, n_damaged, is_current, n_bytes, None if is_ours else identity)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         value = untrusted.json_of(line)
     except untrusted.Unreadable:
@@ -270,7 +270,7 @@ def _passes(check: Callable[[dict[str, Any]], object], item: dict[str, Any]) -> 
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
+    """Write a file atomically.
 
     Raises:
         BadInput: it cannot be written.

@@ -3,7 +3,7 @@
 By name, never by index: two models of the same task rarely agree on an order. A name that is a spelling of a
 canonical label is that label, however it is cased or joined; a name nobody knows is OTHER and can still win.
 A name that could be misread stops everything, because a wrong map looks exactly like a bad model: names that
-are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then a reviewed file speaks:
+are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then a reviewed file is needed:
 
     {
       "model": "org/name",
@@ -30,7 +30,7 @@ from harness import untrusted
 from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
-from harness.spelling import apart, composed, key, words
+from harness.spelling import apart, key, nfc, words
 from harness.tasks import TASKS, Task
 from harness.types import OTHER, LabelMap, ModelRef
 
@@ -49,18 +49,19 @@ def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
     Raises:
         BadLabels: a name that appears twice or could be misread, or fewer than two canonical labels.
     """
-    twice = [name for name, count in Counter(class_names).items() if count > 1]
-    if twice:
-        raise _unread(f"the model has two classes named {twice[0]!r}", class_names, task)
+    duplicates = [name for name, count in Counter(class_names).items() if count > 1]
+    if duplicates:
+        raise _unreadable(f"the model has two classes named {duplicates[0]!r}", class_names, task)
     for name in class_names:
-        if trouble := _trouble(name, task):
-            raise _unread(trouble, class_names, task)
+        if problem := _problem(name, task):
+            raise _unreadable(problem, class_names, task)
     canonical = tuple(task.label_of(name) or OTHER for name in class_names)
     label_map = LabelMap(task.name, tuple(class_names), canonical, "names")
     if len(label_map.covered) < 2:
-        raise _unread(
+        raise _unreadable(
             f"of the classes {_few(class_names)} {'only one' if label_map.covered else 'none'} can be read as"
-            f" labels of {task.name} ({_few(task.labels)}), and two are needed{_alike(class_names, task)}",
+            f" labels of {task.name} ({_few(task.labels)}), and two are"
+            f" needed{_lookalike_hint(class_names, task)}",
             class_names,
             task,
         )
@@ -81,8 +82,8 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
             out, or names a label the task does not have, or fewer than two.
     """
     content = _read(path)
-    here = {"model": model.repo_id, "revision": model.revision, "task": task.name}
-    for field, value in here.items():
+    identity = {"model": model.repo_id, "revision": model.revision, "task": task.name}
+    for field, value in identity.items():
         if content[field] != value:
             raise BadLabels(f"{path} is for {field} {content[field]!r}; this is {value!r}")
     if not content["reviewed_by"].strip():
@@ -90,21 +91,22 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
     labels = _by_class(path, content["labels"], class_names)
     if missing := [name for name in class_names if name not in labels]:
         raise BadLabels(f"{path} leaves out the class {missing[0]!r}; give it a label, or null")
-    if extra := [name for name in labels if name not in class_names]:
-        how = "".join(apart(extra[0], name) for name in class_names)
+    if unknown := [name for name in labels if name not in class_names]:
+        difference = "".join(apart(unknown[0], name) for name in class_names)
         raise BadLabels(
-            f"{path} maps {extra[0]!r}, which is no class of {model.repo_id}{how}; it has {_few(class_names)}"
+            f"{path} maps {unknown[0]!r}, which is no class of {model.repo_id}{difference}; it has"
+            f" {_few(class_names)}"
         )
-    spelled = {composed(label): label for label in task.labels}
+    label_by_form = {nfc(label): label for label in task.labels}
     for name, label in labels.items():
-        if isinstance(label, str) and composed(label) in spelled:
-            labels[name] = spelled[composed(label)]
+        if isinstance(label, str) and nfc(label) in label_by_form:
+            labels[name] = label_by_form[nfc(label)]
         elif label is not None:
             near = task.label_of(label) if isinstance(label, str) else None
             hint = f"did you mean {near!r}?" if near else f"expected null or one of {', '.join(task.labels)}"
-            how = "".join(apart(str(label), other) for other in task.labels)
+            difference = "".join(apart(str(label), other) for other in task.labels)
             raise BadLabels(
-                f"{path} maps {name!r} to {label!r}, which is no label of {task.name}{how}; {hint}"
+                f"{path} maps {name!r} to {label!r}, which is no label of {task.name}{difference}; {hint}"
             )
     canonical = tuple(labels[name] or OTHER for name in class_names)
     label_map = LabelMap(task.name, tuple(class_names), canonical, "file")
@@ -121,52 +123,52 @@ def tasks_for(class_names: Sequence[str]) -> tuple[Task, ...]:
     Raises:
         BadLabels: there is none.
     """
-    found = []
+    tasks = []
     for task in TASKS.values():
         try:
             harmonise(class_names, task)
         except BadLabels:
             continue
-        found.append(task)
-    if not found:
+        tasks.append(task)
+    if not tasks:
         raise BadLabels(
             f"the classes {_few(class_names)} belong to none of the tasks {', '.join(TASKS)}; name the task"
             " with --task, or bring your own: --task path/to/task.yaml"
         )
-    return tuple(found)
+    return tuple(tasks)
 
 
 def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) -> dict[str, Any]:
     """What a file says, by the names of the classes as the model spells them, composed or not."""
-    written: dict[str, str] = {}
+    name_by_form: dict[str, str] = {}
     for name in labels:
-        first = written.setdefault(composed(name), name)
+        first = name_by_form.setdefault(nfc(name), name)
         if first != name and not {first, name} <= set(class_names):
             raise BadLabels(f"{path} maps {name!r} twice{apart(first, name)}; expected each class once")
-    of_class = {name: name if name in labels else written.get(composed(name)) for name in class_names}
-    used = {name for name in of_class.values() if name is not None}
-    known = {name: labels[there] for name, there in of_class.items() if there is not None}
-    return known | {name: label for name, label in labels.items() if name not in used}
+    of_class = {name: name if name in labels else name_by_form.get(nfc(name)) for name in class_names}
+    entries = {name for name in of_class.values() if name is not None}
+    by_class = {name: labels[entry] for name, entry in of_class.items() if entry is not None}
+    return by_class | {name: label for name, label in labels.items() if name not in entries}
 
 
-def _trouble(name: str, task: Task) -> str | None:
-    """Why a name must not be guessed at, or None."""
-    joined_up = key(name)
-    bare = "".join(filter(str.isalnum, joined_up))
-    if _NUMBERED.fullmatch(bare) or (not bare and task.label_of(name) is None):
+def _problem(name: str, task: Task) -> str | None:
+    """Why a name cannot be mapped without a label map, or None."""
+    compact = key(name)
+    alphanumeric = "".join(filter(str.isalnum, compact))
+    if _NUMBERED.fullmatch(alphanumeric) or (not alphanumeric and task.label_of(name) is None):
         return f"the class name {name!r} does not say what it means"
     if task.label_of(name):
         return None
     tokens = words(name)
-    named = {label for run in _runs(tokens) if (label := task.label_of(run))}
-    negated = any(joined_up.startswith(word) and task.label_of(joined_up[len(word) :]) for word in _NEGATIONS)
-    if negated or (named and any(token.casefold() in _NEGATIONS for token in tokens)):
+    labels = {label for run in _runs(tokens) if (label := task.label_of(run))}
+    is_negation = any(compact.startswith(word) and task.label_of(compact[len(word) :]) for word in _NEGATIONS)
+    if is_negation or (labels and any(token.casefold() in _NEGATIONS for token in tokens)):
         return f"the class name {name!r} is a negation, and what is not one label need not be the other"
     # "poprock", joined without a seam
-    halves = ((task.label_of(joined_up[:i]), task.label_of(joined_up[i:])) for i in range(1, len(joined_up)))
-    joined = next(({a, b} for a, b in halves if a and b and a != b), set[str]())
-    if len(named | joined) > 1:
-        return f"the class name {name!r} names {' and '.join(sorted(named | joined))} at once"
+    halves = ((task.label_of(compact[:i]), task.label_of(compact[i:])) for i in range(1, len(compact)))
+    pair = next(({a, b} for a, b in halves if a and b and a != b), set[str]())
+    if len(labels | pair) > 1:
+        return f"the class name {name!r} names {' and '.join(sorted(labels | pair))} at once"
     return None
 
 
@@ -177,17 +179,17 @@ def _runs(tokens: Sequence[str]) -> list[str]:
 
 
 def _content(class_names: Sequence[str], task: Task, repo_id: str, revision: str) -> dict[str, Any]:
-    labels = {name: None if _trouble(name, task) else task.label_of(name) for name in class_names}
+    labels = {name: None if _problem(name, task) else task.label_of(name) for name in class_names}
     values = (repo_id, revision, task.name, labels, "", "")
     return dict(zip(_FIELDS, values, strict=True))
 
 
-def _unread(trouble: str, class_names: Sequence[str], task: Task) -> BadLabels:
-    shown = _content(class_names[:3], task, "org/name", "its commit")
+def _unreadable(problem: str, class_names: Sequence[str], task: Task) -> BadLabels:
+    example = _content(class_names[:3], task, "org/name", "its commit")
     rest = f" (and so on for all {len(class_names)} classes)" if len(class_names) > 3 else ""
     return BadLabels(
-        f"{trouble}; look its classes up and give --label-map FILE, where FILE holds"
-        f" {json.dumps(shown, ensure_ascii=False)}{rest}"
+        f"{problem}; look its classes up and give --label-map FILE, where FILE holds"
+        f" {json.dumps(example, ensure_ascii=False)}{rest}"
     )
 
 
@@ -200,21 +202,23 @@ def _read(path: Path) -> dict[str, Any]:
     except untrusted.Unreadable as error:
         raise BadLabels(f"{path} is not a readable label map ({error}); expected JSON") from None
     if not isinstance(content, dict) or set(content) != set(_FIELDS):
-        found = ", ".join(sorted(content)) if isinstance(content, dict) else type(content).__name__
-        raise BadLabels(f"{path} must hold the fields {', '.join(_FIELDS)}; found {found or 'none'}")
+        fields = ", ".join(sorted(content)) if isinstance(content, dict) else type(content).__name__
+        raise BadLabels(f"{path} must hold the fields {', '.join(_FIELDS)}; found {fields or 'none'}")
     for field in _FIELDS:
-        wanted = dict if field == "labels" else str
-        if not isinstance(content[field], wanted):
-            kind = "an object of class name: label" if wanted is dict else "text"
+        expected_type = dict if field == "labels" else str
+        if not isinstance(content[field], expected_type):
+            kind = "an object of class name: label" if expected_type is dict else "text"
             raise BadLabels(f"{path}: {field} must be {kind}; found {content[field]!r}")
     return content
 
 
-def _alike(class_names: Sequence[str], task: Task) -> str:
+def _lookalike_hint(class_names: Sequence[str], task: Task) -> str:
     """How the first class that is not read differs from a label that looks the same; empty if none does."""
-    unread = [name for name in class_names if task.label_of(name) is None]
-    spelled = [name for label in task.labels for name in (label, *task.aliases.get(label, ()))]
-    return next((how for name in unread for other in spelled if (how := apart(name, other))), "")
+    unknown = [name for name in class_names if task.label_of(name) is None]
+    spellings = [name for label in task.labels for name in (label, *task.aliases.get(label, ()))]
+    return next(
+        (difference for name in unknown for other in spellings if (difference := apart(name, other))), ""
+    )
 
 
 def _few(names: Sequence[str]) -> str:

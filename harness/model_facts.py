@@ -1,4 +1,4 @@
-"""What a model is, as far as scoring needs to know it: read off its files, or measured.
+"""The facts about a model that scoring needs: read from its files, or measured.
 
 Public: ModelFacts, WindowPlace, window_start.
 """
@@ -22,7 +22,7 @@ def window_start(n_samples: int, n_inside: int, place: WindowPlace) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-    """What a model is, read off its files."""
+    """What a model is, read from its files."""
 
     __pydantic_config__ = STRICT
 

@@ -1,4 +1,4 @@
-"""Numbers with a sign, written the same wherever people read them.
+"""How numbers are written in texts and pages, with their sign.
 
 Public: number.
 """
@@ -14,5 +14,5 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
         digits: after the point, to which it is rounded.
         signed: with a plus, if it is above zero once it is rounded.
     """
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
+    nearest = round(value, digits) + 0.0
+    return f"{nearest:{'+' if signed and nearest else ''}.{digits}f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Counts as they are said: `1 clip`, `2,034 clips`, `0 classes`.
+"""Counts with their nouns: `1 clip`, `2,034 clips`, `0 classes`.
 
 Public: plural.
 """

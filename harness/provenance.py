@@ -1,4 +1,4 @@
-"""How a result was made: versions, machine, time. Read once, at the rim, and carried in the record."""
+"""How a result was made: versions, machine, time. Read once and stored in the record."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class FamilyScore:
     rates: Rates
     """Means over the references that are not the candidate itself; lift only over those with MIN_SIGNALS."""
     visible: Rates
-    """The same over the signals that are visible to the candidate (VISIBLE): its ears are not its taste."""
+    """The same over the signals that are visible to the candidate (VISIBLE)."""
     by_class: dict[str, Estimate]
     """Transfer for each class of signals."""
     as_silence: dict[str, Estimate]
@@ -228,7 +228,7 @@ def _nearly_all(n: int, of: int) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class NearCopy:
-    """How like a reference a candidate answers (definitions: Near copy)."""
+    """How similar a candidate's answers are to a reference's (definitions: Near copy)."""
 
     __pydantic_config__ = STRICT
 

@@ -1,4 +1,4 @@
-"""Randomness that belongs to an item, not to a process.
+"""Random generators that are seeded by item, not by process.
 
 Every random choice is drawn from a generator seeded by the names of what it is about, so that it is the
 same in any order, batch, worker or restart.

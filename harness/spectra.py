@@ -27,7 +27,7 @@ def spectrum(waveform: Waveform) -> Spectrum:
 
 
 def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
-    """The signals x|M.
+    """The masked signals x|M.
 
     Args:
         X: (N,) spectrum of the clip.
@@ -38,12 +38,12 @@ def keep(X: Spectrum, masks: Mask, n_samples: int) -> Waveform:
         (n,) or (m, n) float32.
     """
     rows = np.atleast_2d(masks)
-    kept = np.empty((len(rows), n_samples), dtype=np.float32)
+    signals = np.empty((len(rows), n_samples), dtype=np.float32)
     step = max(1, _SAMPLES_IN_CACHE // n_samples)
     for at in range(0, len(rows), step):
-        some = np.where(rows[at : at + step], X, 0)
-        kept[at : at + step] = scipy.fft.irfft(some, n_samples, axis=-1)
-    return kept.reshape(*masks.shape[:-1], n_samples)
+        block = np.where(rows[at : at + step], X, 0)
+        signals[at : at + step] = scipy.fft.irfft(block, n_samples, axis=-1)
+    return signals.reshape(*masks.shape[:-1], n_samples)
 
 
 def bin_energy(X: Spectrum, n_samples: int) -> FloatArray:
@@ -121,7 +121,7 @@ def largest(energy: FloatArray, n_kept: int) -> Mask:
     """The `n_kept` bins of largest energy; ties go to the lower bin."""
     if n_kept == 0:
         return np.zeros(len(energy), dtype=bool)
-    least = np.partition(energy, len(energy) - n_kept)[len(energy) - n_kept]
-    mask = energy > least
-    mask[np.flatnonzero(energy == least)[: n_kept - int(mask.sum())]] = True
+    threshold = np.partition(energy, len(energy) - n_kept)[len(energy) - n_kept]
+    mask = energy > threshold
+    mask[np.flatnonzero(energy == threshold)[: n_kept - int(mask.sum())]] = True
     return mask  # type: ignore[no-any-return]

@@ -1,11 +1,11 @@
-"""When two names are one: the key by which they are compared, and how two that look alike differ.
+"""Comparison of names: the key by which they are compared, and how two that look alike differ.
 
 Conventions: names are Unicode text as people type it and as file systems store it, composed (NFC) or
 decomposed (NFD). What only case, spaces, underscores, hyphens between words, and the like tell apart is one
 name. Everything that makes another word stays: letters of all scripts with their vowel signs and marks,
 digits and what stands between them, signs (`C#`, `A+`, `A-`, `+5 dB`), apostrophes (`we'll`).
 
-Public: key, words, without_joints, composed, same_file, apart.
+Public: key, words, without_joints, nfc, same_file, apart.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LOOKALIKES = str.maketrans(
 
 @lru_cache(maxsize=4096)
 def key(name: str) -> str:
-    """What is equal for one name in all of its spellings, and differs between names; idempotent.
+    """The key of a name: equal for all of its spellings, different for other names; idempotent.
 
     A name without letters and digits is its own key, without spaces: `+` and `-` are two.
     """
@@ -58,9 +58,9 @@ def key(name: str) -> str:
 
 def words(name: str) -> list[str]:
     """Words of a name, also of one in CamelCase: AIVoice is AI, Voice; a sign is of the word before it."""
-    text = _DASHES.sub("-", composed(name))
+    text = _DASHES.sub("-", nfc(name))
     kinds = "".join(_kind(c) for c in text)
-    return [text[found.start() : found.end()] for found in _WORD.finditer(kinds)]
+    return [text[match.start() : match.end()] for match in _WORD.finditer(kinds)]
 
 
 def without_joints(name: str) -> str:
@@ -68,7 +68,7 @@ def without_joints(name: str) -> str:
     return _JOINTS.sub(" ", name)
 
 
-def composed(name: str) -> str:
+def nfc(name: str) -> str:
     """The composed form (NFC), which most keyboards and file systems give."""
     return unicodedata.normalize("NFC", name)
 
@@ -81,17 +81,17 @@ def same_file(folder: Path, relative: PurePosixPath) -> Path | None:
     """
     if os.path.isfile(folder / relative):  # Path.is_file raises on a name that is too long
         return folder / relative
-    here = [folder]
+    folders = [folder]
     for part in relative.parts:
-        wanted = composed(part)
-        here = [
-            below / name
-            for below in here
-            if os.path.isdir(below)
-            for name in os.listdir(below)
-            if composed(name) == wanted
+        form = nfc(part)
+        folders = [
+            parent / name
+            for parent in folders
+            if os.path.isdir(parent)
+            for name in os.listdir(parent)
+            if nfc(name) == form
         ]
-    files = [path for path in here if os.path.isfile(path)]
+    files = [path for path in folders if os.path.isfile(path)]
     return files[0] if len(files) == 1 else None
 
 
@@ -106,7 +106,10 @@ def apart(one: str, other: str) -> str:
         return ""
     at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     at = min(len(one), len(other)) if at is None else at
-    return f" (they look alike: the first has {_named(one, at)} where the second has {_named(other, at)})"
+    return (
+        f" (they look alike: the first has {_character(one, at)} where the second has"
+        f" {_character(other, at)})"
+    )
 
 
 def _plain(name: str) -> str:
@@ -146,7 +149,7 @@ def _look(name: str) -> str:
     return " ".join(text.split())
 
 
-def _named(name: str, at: int) -> str:
+def _character(name: str, at: int) -> str:
     if at >= len(name):
         return "nothing"
     return f"U+{ord(name[at]):04X} {unicodedata.name(name[at], '')}".strip()

@@ -1,4 +1,4 @@
-"""The tasks: canonical labels, the spellings met for them, and how a clip is prepared.
+"""The tasks: canonical labels, their spellings, and how a clip is prepared.
 
 A task is data. The built-in ones stand in TASKS; a user's own is a YAML file with the same fields:
 
@@ -32,7 +32,7 @@ from harness.manifest import TaskRecord
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked of a model, and in which words."""
+    """A classification task: its labels, and how clips are prepared for it."""
 
     name: str
     """Lower case letters, digits and hyphens."""
@@ -49,9 +49,9 @@ class Task:
 
     def label_of(self, name: str) -> str | None:
         """The canonical label with this spelling, or None."""
-        for wanted in dict.fromkeys((spelling.key(name), spelling.key(spelling.without_joints(name)))):
+        for key in dict.fromkeys((spelling.key(name), spelling.key(spelling.without_joints(name)))):
             for label in self.labels:
-                if any(wanted == spelling.key(s) for s in (label, *self.aliases.get(label, ()))):
+                if any(key == spelling.key(s) for s in (label, *self.aliases.get(label, ()))):
                     return label
         return None
 
@@ -170,11 +170,11 @@ def _read(path: Path) -> Task:
         raw = untrusted.yaml_of(untrusted.content(path))
     except untrusted.Unreadable as error:
         raise BadTask(f"{path} is not readable YAML: {error}") from None
-    known = {"name", "labels", "sample_rate_hz", "max_seconds", "notes"}
+    field_names = {"name", "labels", "sample_rate_hz", "max_seconds", "notes"}
     if not isinstance(raw, dict) or not {"name", "labels"} <= set(raw):
         raise BadTask(f"{path} needs the fields `name` and `labels`")
-    if unknown := sorted(map(str, set(raw) - known)):
-        raise BadTask(f"{path}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    if unknown := sorted(map(str, set(raw) - field_names)):
+        raise BadTask(f"{path}: unknown field {unknown[0]!r}; known: {', '.join(sorted(field_names))}")
     name, labels, notes = raw["name"], _labels(path, raw["labels"]), raw.get("notes", "")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise BadTask(f"{path}: name {name!r} must be lower case letters, digits and hyphens")
@@ -203,16 +203,16 @@ def _read(path: Path) -> Task:
 
 def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
     if isinstance(raw, list):
-        if strange := [label for label in raw if not isinstance(label, str)]:
-            raise BadTask(f"{path}: label {strange[0]!r} must be text (quote yes, no and numbers)")
+        if not_text := [label for label in raw if not isinstance(label, str)]:
+            raise BadTask(f"{path}: label {not_text[0]!r} must be text (quote yes, no and numbers)")
         raw = dict.fromkeys(raw)
     if not isinstance(raw, dict) or len(raw) < 2:
         raise BadTask(f"{path}: `labels` needs at least two labels")
     labels: dict[str, tuple[str, ...]] = {}
     owner: dict[str, tuple[str, str]] = {}
-    for written, spellings in raw.items():
+    for raw_label, spellings in raw.items():
         spellings = [] if spellings is None else spellings
-        label = spelling.composed(written) if isinstance(written, str) else written
+        label = spelling.nfc(raw_label) if isinstance(raw_label, str) else raw_label
         if not isinstance(label, str) or not isinstance(spellings, list):
             raise BadTask(
                 f"{path}: label {label!r} must be text with a list of spellings (quote yes, no and numbers)"
@@ -221,10 +221,12 @@ def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
             raise BadTask(f"{path}: the spellings of {label!r} must be text (quote yes, no and numbers)")
         if spelling.key(label) in ("", "other"):
             raise BadTask(f"{path}: {label!r} cannot be a label")
-        for name in (written, *spellings):
-            first, whose = owner.setdefault(spelling.key(name), (name, written))
-            if whose != written:
-                how = spelling.apart(first, name)
-                raise BadTask(f"{path}: {name!r} stands for {whose!r} and for {written!r}{how}")
-        labels[label] = tuple(map(spelling.composed, spellings))
+        for name in (raw_label, *spellings):
+            first, owner_label = owner.setdefault(spelling.key(name), (name, raw_label))
+            if owner_label != raw_label:
+                difference = spelling.apart(first, name)
+                raise BadTask(
+                    f"{path}: {name!r} stands for {owner_label!r} and for {raw_label!r}{difference}"
+                )
+        labels[label] = tuple(map(spelling.nfc, spellings))
     return labels

@@ -1,4 +1,4 @@
-"""The types that cross room borders, and the constants that everyone counts with.
+"""The types that several packages share, and the constants of all counts.
 
 Conventions: frozen dataclasses; the unit is in the name (`sample_rate_hz`, `seconds_seen`); shares are
 fractions in [0, 1]; an unknown value is `None`, never -1, 0.0 or "?"; every field has its sentence under it.
@@ -24,7 +24,7 @@ PROTOCOL = 2
 """Raised when a change could move a verdict or a score; entries of two protocols never share a ranking."""
 
 OTHER = "other"
-"""What a model's class outside the task's canonical labels is mapped to; it can win, and then rejects."""
+"""Label of a model's classes outside the task's canonical labels; when it wins, the signal is rejected."""
 
 FAMILIES = ("responsibility", "minimal")
 """Families of signals (definitions: Families). Never mixed in one rate; the first is the headline."""
@@ -87,7 +87,7 @@ STRICT = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 @dataclasses.dataclass(frozen=True)
 class ModelRef:
-    """A model at one moment of its life."""
+    """A model at one revision."""
 
     __pydantic_config__ = STRICT
 
@@ -106,7 +106,7 @@ class ModelRef:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetRef:
-    """Signals of one task, at one moment."""
+    """Signals of one task, at one revision."""
 
     __pydantic_config__ = STRICT
 
@@ -288,7 +288,7 @@ class CausalSet:
 
 @dataclasses.dataclass(frozen=True)
 class LabelMap:
-    """How a model's own classes are read in a task's canonical labels. The argmax is taken before it."""
+    """How a model's classes map to a task's canonical labels; the argmax is taken before the mapping."""
 
     __pydantic_config__ = STRICT
 
@@ -353,7 +353,7 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A number that knows how sure it is."""
+    """A number with its confidence interval."""
 
     __pydantic_config__ = STRICT
 
@@ -373,7 +373,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A clip a reference has no signal for, and why."""
+    """A clip for which a reference has no signal, and why."""
 
     __pydantic_config__ = STRICT
 

@@ -1,4 +1,4 @@
-"""The door for JSON and YAML that strangers wrote: what passes is plain, bounded and means one thing.
+"""Reads JSON and YAML from untrusted sources: what is accepted is plain, bounded and unambiguous.
 
 Plain values come out: objects with text as keys, lists, texts, numbers, true, false and None. Refused are
 a name that stands twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
@@ -72,7 +72,7 @@ def content(path: Path, longest: int = MAX_BYTES) -> bytes:
 
 
 def utf8(data: bytes) -> str:
-    """Bytes as text.
+    """Decode UTF-8.
 
     Raises:
         Unreadable: they are in another encoding.
@@ -80,13 +80,13 @@ def utf8(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        reason = "it is UTF-16 or UTF-32" if wide else "it is not UTF-8"
+        is_wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+        reason = "it is UTF-16 or UTF-32" if is_wide else "it is not UTF-8"
         raise Unreadable(f"{reason}; save it as UTF-8") from None
 
 
 def json_of(data: bytes | str) -> Any:
-    """What JSON says.
+    """Parse JSON.
 
     Args:
         data: UTF-8 without a byte order mark, or text.
@@ -94,13 +94,13 @@ def json_of(data: bytes | str) -> Any:
     Raises:
         Unreadable: it is not JSON, or one of the things in the head of this module.
     """
-    value, text = _loaded(data)
+    value, text = _load(data)
     _require_plain(value, texts="\\u" in text)
     return value
 
 
 def require_once(data: bytes | str) -> None:
-    """What the strict reading of a record lets pass: names that stand twice, numbers beyond MAX_NUMBER.
+    """Refuse what the strict reading of a record lets pass: duplicate names, numbers beyond MAX_NUMBER.
 
     Args:
         data: JSON that was read as a record.
@@ -108,16 +108,20 @@ def require_once(data: bytes | str) -> None:
     Raises:
         Unreadable: there is one.
     """
-    _loaded(data)
+    _load(data)
 
 
-def _loaded(data: bytes | str) -> tuple[Any, str]:
+def _load(data: bytes | str) -> tuple[Any, str]:
     text = data if isinstance(data, str) else utf8(data)
     if text.startswith("\ufeff"):
         raise Unreadable("it begins with a byte order mark; save it as UTF-8 without one")
     try:
         value = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole, parse_float=_real
+            text,
+            object_pairs_hook=_unique_fields,
+            parse_constant=_reject_constant,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
         )
     except Unreadable:
         raise
@@ -128,7 +132,7 @@ def _loaded(data: bytes | str) -> tuple[Any, str]:
     return value, text
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) < len(pairs):
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]
@@ -136,17 +140,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return names
 
 
-def _whole(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     if len(digits) > 40:
         raise _too_large()
     return int(_require_number(int(digits)))
 
 
-def _real(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     return _require_number(float(digits))
 
 
-def _no_number(word: str) -> Any:
+def _reject_constant(word: str) -> Any:
     raise Unreadable(f"it holds {word}, which is no number of JSON")
 
 
@@ -155,24 +159,24 @@ def _too_deep() -> Unreadable:
 
 
 def _require_plain(value: Any, *, texts: bool) -> None:
-    """Level by level: depth and, if there may be odd ones, texts."""
+    """Check the depth of a value, level by level, and its texts where they may hold odd characters."""
     level, depth = [value], 0
     while level:
         depth += 1
-        below: list[Any] = []
-        for each in level:
-            if depth > MAX_DEPTH and isinstance(each, dict | list):
+        next_level: list[Any] = []
+        for item in level:
+            if depth > MAX_DEPTH and isinstance(item, dict | list):
                 raise _too_deep()
-            if isinstance(each, dict):
-                below.extend(each.values())
+            if isinstance(item, dict):
+                next_level.extend(item.values())
                 if texts:
-                    for name in each:
+                    for name in item:
                         _require_text(name)
-            elif isinstance(each, list):
-                below.extend(each)
-            elif texts and isinstance(each, str):
-                _require_text(each)
-        level = below
+            elif isinstance(item, list):
+                next_level.extend(item)
+            elif texts and isinstance(item, str):
+                _require_text(item)
+        level = next_level
 
 
 def _require_number(value: float) -> float:
@@ -198,7 +202,7 @@ def _require_text(value: str) -> None:
 
 
 def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
-    """What YAML says, with the types of version 1.1, as PyYAML has them, but no dates.
+    """Parse YAML, with the types of version 1.1, as PyYAML has them, but no dates.
 
     Args:
         data: UTF-8, or text.
@@ -219,8 +223,8 @@ def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
         value = reader.document()
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise Unreadable(f"{where}{' '.join(str(problem or error).split())}") from None
+        prefix = f"line {mark.line + 1}: " if mark else ""
+        raise Unreadable(f"{prefix}{' '.join(str(problem or error).split())}") from None
     _require_no_tab(text, reader.texts)
     return value
 
@@ -229,12 +233,12 @@ def _require_no_tab(text: str, spans: Sequence[tuple[str, int, int]]) -> None:
     """Refuse a tab outside of texts in quotes, block texts and comments: readers differ over it."""
     if "\t" not in text:
         return
-    rest, at = [], 0
+    segments, at = [], 0
     for style, first, end in spans:
         start = text.find("\n", first) if style in "|>" else first
-        rest += [text[at:start], re.sub(r"[^\n]", "x", text[start:end])]
+        segments += [text[at:start], re.sub(r"[^\n]", "x", text[start:end])]
         at = end
-    for i, line in enumerate("".join([*rest, text[at:]]).split("\n"), 1):
+    for i, line in enumerate("".join([*segments, text[at:]]).split("\n"), 1):
         if "\t" in re.sub(r"(^| )#.*", "", line):
             raise Unreadable(f"line {i}: a tab outside of quotes; expected spaces")
 
@@ -275,28 +279,28 @@ class _Yaml:
         """The next value, and its depth."""
         import yaml
 
-        event, before = self._events.get_event(), self._n
+        event, n_before = self._events.get_event(), self._n
         self._n += 1
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._at(event, f"*{event.anchor:.60} stands for nothing before it")
-            value, n, below = self._anchors[event.anchor]
+            value, n, height = self._anchors[event.anchor]
             self._n += n
         elif isinstance(event, yaml.ScalarEvent):
-            value, below = self._scalar(event), 0
+            value, height = self._scalar(event), 0
         elif isinstance(event, yaml.SequenceStartEvent):
             self._require_tag(event, "seq")
-            value, below = self._list(depth)
+            value, height = self._list(depth)
         else:
             self._require_tag(event, "map")
-            value, below = self._mapping(depth)
+            value, height = self._mapping(depth)
         if self._n > MAX_VALUES:
             raise self._at(event, f"more than {MAX_VALUES:,} values, aliases resolved")
-        if depth + below > MAX_DEPTH:
+        if depth + height > MAX_DEPTH:
             raise self._at(event, str(_too_deep()))
         if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
-            self._anchors[event.anchor] = value, self._n - before, below
-        return value, below
+            self._anchors[event.anchor] = value, self._n - n_before, height
+        return value, height
 
     def _list(self, depth: int) -> tuple[list[Any], int]:
         import yaml
@@ -304,9 +308,9 @@ class _Yaml:
         values, deepest = [], 0
         self._require_depth(depth)
         while not self._events.check_event(yaml.SequenceEndEvent):
-            value, below = self._value(depth + 1)
+            value, height = self._value(depth + 1)
             values.append(value)
-            deepest = max(deepest, below)
+            deepest = max(deepest, height)
         self._events.get_event()
         return values, deepest + 1
 
@@ -327,8 +331,8 @@ class _Yaml:
                 raise self._at(event, "<< is not read here; write the fields out")
             if key in fields:
                 raise self._at(event, f"{key!r:.60} stands there twice; expected once")
-            fields[key], below = self._value(depth + 1)
-            deepest = max(deepest, below)
+            fields[key], height = self._value(depth + 1)
+            deepest = max(deepest, height)
         self._events.get_event()
         return fields, deepest + 1
 
@@ -338,7 +342,7 @@ class _Yaml:
 
     def _require_tag(self, event: Any, kind: str) -> None:
         if event.tag not in (None, "!", _TAG + kind):
-            raise self._at(event, f"the tag {_shown(event.tag)} is not read here; leave it out")
+            raise self._at(event, f"the tag {_tag_text(event.tag)} is not read here; leave it out")
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         import yaml
@@ -350,7 +354,7 @@ class _Yaml:
         if tag in (None, "!"):
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
         elif tag not in {_TAG + kind for kind in ("str", "null", "bool", "int", "float")}:
-            raise self._at(event, f"the tag {_shown(tag)} is not read here; leave it out")
+            raise self._at(event, f"the tag {_tag_text(tag)} is not read here; leave it out")
         kind = tag.removeprefix(_TAG)
         try:
             if kind == "null":
@@ -370,5 +374,5 @@ class _Yaml:
         return event.value
 
 
-def _shown(tag: str) -> str:
+def _tag_text(tag: str) -> str:
     return ascii(f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag)[1:-1][:60]

@@ -22,7 +22,7 @@ from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics.estimates import clustered, mean_of_references, paired_difference
 from harness.metrics.likeness import copies
-from harness.metrics.scorecard import lift_by_clip, resampled
+from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.schemas import Entry
 from harness.types import FAMILIES, Estimate, FloatArray, ModelRef, Waveform
 
@@ -204,7 +204,7 @@ def judge_of(entry: Entry, verdicts: pd.DataFrame, sounds: Sounds, task: str, su
         raise ValueError("there are sounds without a verdict")
     accepted = (said == sounds.rows["expected"].to_numpy(dtype=object)).astype(np.float64)
     accepted[~sounds.rows["expected"].isin(sorted(covered)).to_numpy()] = np.nan
-    weights = resampled(verdicts, suite.task(task))
+    weights = resampling_weights(verdicts, suite.task(task))
     return Judge(entry, sounds, tuple(map(str, counting.columns)), accepted, weights)
 
 

@@ -12,7 +12,7 @@ import pytest
 from harness.dataset.parquet_schema import verdict_table
 from harness.metrics.anchors import best_reference, consensus
 from harness.metrics.estimates import clustered
-from harness.metrics.scorecard import resampled, summarise
+from harness.metrics.scorecard import resampling_weights, summarise
 from harness.model_facts import ModelFacts
 from harness.schemas import BatchProof, Entry, NearCopy, ReferenceCounts
 from harness.tasks import TASKS
@@ -190,7 +190,7 @@ def test_intervals_come_of_the_resampled_clips_of_the_task() -> None:
     assert found is not None
     of_each = {"a": 0.8, "b": 0.8, "c": 0.5}  # the surer of the others decides
     values = np.array([[float(i < of_each[r] * N_CLIPS) for r in panel] for i in range(N_CLIPS)])
-    assert found.score.rates.transfer == clustered(values, resampled(answers[0][1], TASK))
+    assert found.score.rates.transfer == clustered(values, resampling_weights(answers[0][1], TASK))
 
 
 def test_it_knows_the_classes_that_any_of_the_others_knows() -> None:

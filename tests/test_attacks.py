@@ -21,7 +21,7 @@ from harness.entries import store
 from harness.evaluation import runner
 from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
-from harness.metrics.scorecard import lift_by_clip, resampled
+from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.models import classifiers
 from harness.schemas import Entry
 from harness.seeds import generator
@@ -259,7 +259,7 @@ def lift_of_answers(task: str, rule: Callable[[pd.DataFrame, list[str]], Sequenc
     folder = entries(task)[0]
     entry, frame = store.read(folder), store.verdicts(folder)
     covered, someone = entry.label_map.covered, attacks.stranger(entry.model)
-    weights = resampled(frame, TASKS[task])
+    weights = resampling_weights(frame, TASKS[task])
     for answers in rule(frame, sorted(covered)):
         said = frame.assign(predicted=answers)
         table = lift_by_clip(said, FAMILIES[0], entry.references, someone, covered)

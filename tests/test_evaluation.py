@@ -404,9 +404,9 @@ def test_two_ways_to_do_less_are_one_too_many(capsys):
 
 
 def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
-    book = runner._book(Candidate(), TASK, tmp_path)
+    book = runner._open_cache(Candidate(), TASK, tmp_path)
     with pytest.raises(BadInput, match="another run is at work"):
-        runner._book(Candidate(), TASK, tmp_path)
+        runner._open_cache(Candidate(), TASK, tmp_path)
     book.close()
 
 

@@ -38,8 +38,8 @@ def panel_of(accepted, source, clip, n_references=None, matched=None):
         clip=clip,
         source=source,
         expected=np.full(len(accepted), "x", dtype=object),
-        accepted={"signal": accepted},
-        itself=np.eye(len(models), dtype=bool),
+        acceptance={"signal": accepted},
+        is_self=np.eye(len(models), dtype=bool),
         signals=Single(clip, source, accepted),
         matched=Single(clip[: len(matched)], source[: len(matched)], matched),
     )
@@ -217,7 +217,7 @@ def test_a_merely_strict_judge_is_seldom_flagged(n_clips, candidate, monkeypatch
 def test_a_bad_judge_changes_no_finding_about_references():
     """With a candidate that always rejects, the references' part is that of the panel without."""
     panel = simulated("always rejects", 3, candidate=True)
-    accepted = panel.accepted["signal"]
+    accepted = panel.acceptance["signal"]
     alone = panel_of(accepted[:, :5], panel.source, panel.clip, 5)
     two = panel_of(np.hstack([accepted, accepted[:, [5]]]), panel.source, panel.clip, 5)
     wanted = [to_json(each) for each in found_in(alone, "x")]
@@ -228,7 +228,7 @@ def test_a_bad_judge_changes_no_finding_about_references():
 def test_who_rejects_sparse_sound_too_is_called_that():
     """A flag that `matched` controls explain says nothing of signals."""
     panel = simulated("always rejects", 1, candidate=True)
-    accepted = panel.accepted["signal"]
+    accepted = panel.acceptance["signal"]
     everything = dataclasses.replace(panel, matched=Single(panel.clip, panel.source, accepted))
     each = found_in(everything)[-1]
     assert each.flagged
@@ -290,15 +290,15 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
     panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal")
     assert panel.clip_ids.tolist() == ["c1", "c2", "c3"], "every whole clip"
     assert panel.signal_ids.tolist() == ["c1:a:minimal:0.1", "c2:a:minimal:0.1"]
-    assert panel.accepted["signal"][:, 1].tolist() == [0.5, 1.0]
-    np.testing.assert_allclose(panel.accepted["swap"][:, 1], [1 / 6, 0.0])
-    assert panel.accepted["matched"][:, 1].tolist() == [0.25, 0.25]
-    assert panel.accepted["whole"][:, 1].tolist() == [1.0, 1.0]
-    assert panel.signals.accepted[:, 1].tolist() == [0.0, 1.0]
+    assert panel.acceptance["signal"][:, 1].tolist() == [0.5, 1.0]
+    np.testing.assert_allclose(panel.acceptance["swap"][:, 1], [1 / 6, 0.0])
+    assert panel.acceptance["matched"][:, 1].tolist() == [0.25, 0.25]
+    assert panel.acceptance["whole"][:, 1].tolist() == [1.0, 1.0]
+    assert panel.signals.acceptance[:, 1].tolist() == [0.0, 1.0]
     assert panel.matched.clip.tolist() == [0, 0, 1, 1]
-    assert panel.matched.accepted[:, 1].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert panel.matched.acceptance[:, 1].tolist() == [0.0, 1.0, 0.0, 0.0]
     assert panel.predicted[:, 1].tolist() == ["happy", "angry"]
-    assert np.isnan(panel.accepted["largest"]).all(), "was not asked"
+    assert np.isnan(panel.acceptance["largest"]).all(), "was not asked"
     assert np.isnan(panel.foreign[:, 0]).all()
     copies = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {"toys/b": ["toys/a"]})
     assert np.isnan(copies.foreign).all(), "a near copy counts as the reference"
@@ -349,5 +349,5 @@ def test_gathered_rates_are_those_of_the_scorecards(task, family):
         for cell in score.cells:
             rows = panel.source == panel.models.index(cell.reference)
             for stimulus, rate in {**rates, "whole": "agreement"}.items():
-                mean = np.nanmean(panel.accepted[stimulus][rows, j])
+                mean = np.nanmean(panel.acceptance[stimulus][rows, j])
                 assert mean == pytest.approx(getattr(cell.rates, rate).value)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
-from harness.journal import Journal, finished, remove_stale_locks, replace_file
+from harness.journal import Journal, finished_items, remove_stale_locks, replace_file
 
 WORK = {"model": "a", "classes": ["x", "y"]}
 ITEMS = [{"clip": i, "text": "ä" * i} for i in range(4)]
@@ -50,8 +50,8 @@ def test_a_journal_gives_back_what_was_finished(tmp_path: Path) -> None:
     again = Journal(path, {"model": "a"}, "hint")
     assert again.items == [{"clip": 1}, {"clip": 2}]
     again.append({"clip": 3})
-    assert finished(path, {"model": "a"}) == [{"clip": 1}, {"clip": 2}, {"clip": 3}]
-    assert finished(path, {"model": "b"}) == []
+    assert finished_items(path, {"model": "a"}) == [{"clip": 1}, {"clip": 2}, {"clip": 3}]
+    assert finished_items(path, {"model": "b"}) == []
     again.remove()
     assert not path.exists()
     assert list(path.parent.iterdir()) == []
@@ -89,7 +89,7 @@ def test_a_bit_that_flips_anywhere_costs_its_line_and_changes_nothing_else(
         # The first line says what the others do, too; an end that is hit takes the next line with it.
         lost = {line - 1} | ({line} if at in ends else set())
         left = [item for i, item in enumerate(ITEMS) if i not in lost]
-        assert finished(path, WORK) == left, (at, bit)
+        assert finished_items(path, WORK) == left, (at, bit)
         assert read(path) == left, (at, bit)
         is_torn = at == ends[-1]
         assert len(caplog.records) == (0 if is_torn else 1)
@@ -125,7 +125,7 @@ def test_a_file_of_something_else_is_put_aside_where_nobody_is_asked(
 ) -> None:
     path = tmp_path / "j"
     path.write_bytes(FOREIGN[kind])
-    assert finished(path, WORK) == []
+    assert finished_items(path, WORK) == []
     assert read(path, hint=None) == []
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert (tmp_path / "j.damaged").read_bytes() == FOREIGN[kind]
@@ -136,14 +136,14 @@ def test_a_file_of_something_else_is_put_aside_where_nobody_is_asked(
 @pytest.mark.parametrize("data", [b"", b"{", b'1234abcd {"model": "a"'])
 def test_an_empty_or_torn_beginning_is_begun_again(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "j").write_bytes(data)
-    assert finished(tmp_path / "j", WORK) == []
+    assert finished_items(tmp_path / "j", WORK) == []
     assert written(tmp_path / "j") == written(tmp_path / "whole")
 
 
 def test_a_journal_of_an_earlier_version_is_read_once_and_gets_its_checksums(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_bytes(old_form(WORK, *ITEMS) + b'{"clip": 9, "te')
-    assert finished(path, WORK) == ITEMS
+    assert finished_items(path, WORK) == ITEMS
     assert read(path) == ITEMS
     assert path.read_bytes() == written(tmp_path / "now")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["j", "now"]

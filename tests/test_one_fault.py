@@ -196,7 +196,7 @@ def test_a_number_has_a_minus_sign_and_no_negative_zero(value, signed, text):
     ],
 )
 def test_a_licence_in_prose_is_shown_as_it_is_stated(stated, names, head):
-    assert licences.named(stated) == names
+    assert licences.names_in(stated) == names
     assert licences.head(names) == head
 
 

@@ -33,14 +33,14 @@ masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
 def test_a_mask_of_nine_bins_is_carried_by_frequency(kept, n_bins, carried):
     mask = np.zeros(9, dtype=bool)
     mask[list(kept)] = True
-    found = stimuli.carried(mask, n_bins)
+    found = stimuli.transfer_mask(mask, n_bins)
     assert len(found) == n_bins
     assert np.flatnonzero(found).tolist() == list(carried)
 
 
 @given(masks, st.integers(1, 300))
 def test_a_carried_run_keeps_its_ends_within_a_bin_and_is_never_empty(mask, n_bins):
-    found = stimuli.carried(mask, n_bins)
+    found = stimuli.transfer_mask(mask, n_bins)
     assert found.any() == mask.any()
     scale = (n_bins - 1) / max(len(mask) - 1, 1)
     rows = spectra.runs(mask)
@@ -50,7 +50,7 @@ def test_a_carried_run_keeps_its_ends_within_a_bin_and_is_never_empty(mask, n_bi
         at = np.flatnonzero(found[max(0, round(first * scale) - 1) : int(end) + 2])
         assert len(at) > 0
     assert found.sum() <= sum(max(1, n * scale + 1) for _, n in rows)
-    np.testing.assert_array_equal(stimuli.carried(mask, len(mask)), mask)
+    np.testing.assert_array_equal(stimuli.transfer_mask(mask, len(mask)), mask)
 
 
 # --- occupied_band and elsewhere
@@ -82,7 +82,7 @@ def test_what_lies_outside_the_occupied_band_is_at_most_a_hundredth(energy):
 def test_runs_of_one_and_two_bins_have_six_places_in_a_band_of_five():
     mask = np.zeros(12, dtype=bool)
     mask[[0, 2, 3]] = True
-    drawn = stimuli.elsewhere(mask, (4, 9), 2000, np.random.default_rng(0))
+    drawn = stimuli.random_placements(mask, (4, 9), 2000, np.random.default_rng(0))
     places = {tuple(map(tuple, rows.tolist())) for rows in drawn}
     one_first = {((4, 1), (6, 2)), ((4, 1), (7, 2)), ((5, 1), (7, 2))}
     two_first = {((4, 2), (7, 1)), ((4, 2), (8, 1)), ((5, 2), (8, 1))}
@@ -91,8 +91,8 @@ def test_runs_of_one_and_two_bins_have_six_places_in_a_band_of_five():
 
 def test_runs_that_do_not_fit_have_no_place():
     mask = np.array([1, 0, 1, 1, 0, 0], dtype=bool)
-    assert stimuli.elsewhere(mask, (0, 3), 5, np.random.default_rng(0)) is None
-    drawn = stimuli.elsewhere(mask, (2, 6), 50, np.random.default_rng(0))
+    assert stimuli.random_placements(mask, (0, 3), 5, np.random.default_rng(0)) is None
+    drawn = stimuli.random_placements(mask, (2, 6), 50, np.random.default_rng(0))
     assert {tuple(rows.ravel().tolist()) for rows in drawn} == {(2, 1, 4, 2), (2, 2, 5, 1)}
 
 
@@ -100,13 +100,13 @@ def test_runs_that_do_not_fit_have_no_place():
 def test_runs_elsewhere_keep_their_lengths_touch_nowhere_and_stay_in_the_band(mask, seed, data):
     first = data.draw(st.integers(0, len(mask) - 1))
     end = data.draw(st.integers(first + 1, len(mask)))
-    drawn = stimuli.elsewhere(mask, (first, end), 20, np.random.default_rng(seed))
+    drawn = stimuli.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
     lengths = spectra.runs(mask)[:, 1]
     if drawn is None:
         assert lengths.sum() + len(lengths) - 1 > end - first
         return
     np.testing.assert_array_equal(
-        drawn, stimuli.elsewhere(mask, (first, end), 20, np.random.default_rng(seed))
+        drawn, stimuli.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
     )
     for rows in drawn:
         found = spectra.from_runs(rows, len(mask))  # refuses what touches or overlaps

@@ -72,7 +72,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 NO_COUNT = {
     *("checkpoint.ref.repo_id", "score.family", "root", "counts.family", "to", "option", "task", "path"),
-    *("first['stimulus']", "task.name", "N_LEVELS - 1"),
+    *("first['stimulus']", "task.name", "N_LEVELS - 1", "subject"),
 }
 """Values that are names, before words that only look like what is counted."""
 
@@ -84,15 +84,16 @@ TWO_OR_MORE = {
         "len(class_names)",
         "kinds",
         "n_train",
+        "max_clips",
     ),
-    *("overtaken_at()", "_n(_queries())", "ENTRY_ROWS // (N_MODELS * stimuli + 1)", "most", "len(names)"),
+    *("overtaken_at()", "_n(_queries())", "ENTRY_ROWS // (N_MODELS * stimuli + 1)", "len(names)"),
 }
 """Counts that are more than one by what stands before them, or that name a search whose name is stored."""
 
 ELSEWHERE = {
     "harness/cli/check.py": {"flips"},
     "harness/evaluation/runner.py": {"proof.n_flips"},
-    "harness/metrics/scorecard.py": {"n", "says.count(label)"},
+    "harness/metrics/scorecard.py": {"n", "silence_classes.count(label)"},
     "harness/entries/validate_facts.py": {"n"},
     "harness/entries/validate_verdicts.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
     "leaderboard/board/remarks.py": {"each.n_signals"},

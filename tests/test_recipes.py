@@ -382,10 +382,10 @@ def test_the_matrix_overtakes_the_extraction_where_it_is_said():
 def test_the_scale_page_says_what_is_computed():
     page = PAGE.read_text(encoding="utf-8")
     assert scale.ENTRY_ROWS == validate_verdicts.MAX_ROWS
-    assert scale.renewed(page) == page
+    assert scale.renew(page) == page
     assert f"from **{scale.overtaken_at()} references** on" in page
     with pytest.raises(ValueError, match="expected one"):
-        scale.renewed("no marks")
+        scale.renew("no marks")
 
 
 # ---- dry runs ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.panels import METRICS
-from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampled, summarise
+from harness.metrics.scorecard import lift_by_clip, polarity_warning, resampling_weights, summarise
 from harness.schemas import Rates, ReferenceCounts, Scorecard, from_json, to_json
 from harness.tasks import TASKS
 from harness.types import FAMILIES, MIN_SIGNALS, N_MATCHED, N_SWAPS, LabelMap, ModelRef, Verdict
@@ -598,7 +598,7 @@ def test_lift_by_clip_gives_the_differences_behind_the_lift() -> None:
     assert set(np.round(thirds, 9)) <= {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
     assert len(lifts) == 40, "every whole clip has its row"
     card = summarise(verdicts, TASK, CANDIDATE, references, MAP)
-    weights = resampled(verdicts, TASK)
+    weights = resampling_weights(verdicts, TASK)
     assert clustered(lifts.to_numpy(), weights, "difference") == card.headline.rates.lift
     own = lift_by_clip(verdicts, HEADLINE, references, model("first"), MAP.covered)
     assert list(own.columns) == ["toys/second", "toys/third"]
@@ -822,16 +822,16 @@ def test_sixty_references_and_a_thousand_clips_are_summarised_in_ten_seconds() -
 
 
 def test_a_binary_panel_needs_two_references_of_either_silence_class() -> None:
-    from harness.metrics.scorecard import _lopsided
+    from harness.metrics.scorecard import _imbalance
     from harness.tasks import TASKS
 
     def panel(*says: str) -> list[ReferenceCounts]:
         return [ReferenceCounts(model(f"m{i}"), HEADLINE, 30, 10, c) for i, c in enumerate(says)]
 
     deepfake, emotion = TASKS["deepfake"], TASKS["emotion"]
-    assert _lopsided(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
-    why = _lopsided(panel("spoof", "spoof", "bonafide"), deepfake)
+    assert _imbalance(panel("spoof", "spoof", "bonafide", "bonafide"), deepfake) is None
+    why = _imbalance(panel("spoof", "spoof", "bonafide"), deepfake)
     assert why is not None
     assert "1 references of the panel call silence bonafide" in why
-    assert _lopsided(panel("spoof"), deepfake) is not None
-    assert _lopsided(panel("angry"), emotion) is None
+    assert _imbalance(panel("spoof"), deepfake) is not None
+    assert _imbalance(panel("angry"), emotion) is None

@@ -228,7 +228,7 @@ def test_swap_is_the_same_mask_of_the_other_clip(case: tuple[Clip, SufficientSig
     assert [stimulus.clip.clip_id for stimulus in made] == [other.clip_id for other in others]
     for stimulus, other in zip(made, others, strict=True):
         if stimulus.mask.any():
-            carried = stimuli.carried(signal.mask, len(other.waveform) // 2 + 1)
+            carried = stimuli.transfer_mask(signal.mask, len(other.waveform) // 2 + 1)
             np.testing.assert_array_equal(stimulus.mask, carried)
 
 
@@ -275,7 +275,7 @@ def test_controls_are_the_same_in_any_order_and_with_nothing_kept(monkeypatch: p
     one = digests(numbers)
     assert len(set(one.values())) == len(one)
     assert digests(numbers[::-1]) == one
-    monkeypatch.setattr(stimuli._energies, "_most", 0)
+    monkeypatch.setattr(stimuli._energies, "_max_samples", 0)
     assert digests(numbers) == one
 
 

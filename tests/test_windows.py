@@ -63,7 +63,7 @@ def test_a_window_is_found_to_ten_milliseconds(
         start = window_start(len(x), n, place)
         return pooling(features(part[start : start + n]), axis=0)
 
-    window = windows.measured(ask, RATE)
+    window = windows.measure(ask, RATE)
     assert window is not None
     assert window[1] == place
     assert window[0] == pytest.approx(seconds, abs=0.011 if place != "middle" else 0.021)
@@ -97,7 +97,7 @@ HEAR_EVERYTHING = {
 
 @pytest.mark.parametrize("name", HEAR_EVERYTHING)
 def test_a_model_that_hears_everything_is_not_called_cut(name: str) -> None:
-    assert windows.measured(HEAR_EVERYTHING[name], RATE) is None
+    assert windows.measure(HEAR_EVERYTHING[name], RATE) is None
 
 
 def test_nothing_is_made_up_where_it_cannot_be_measured() -> None:
@@ -112,12 +112,12 @@ def test_nothing_is_made_up_where_it_cannot_be_measured() -> None:
     def takes_much(x: Any) -> Any:
         return features(x[: 4 * RATE]).mean(axis=0) if len(x) >= 4 * RATE else fails(x)
 
-    assert windows.measured(lambda x: np.zeros(3, np.float32), RATE) is None
-    assert windows.measured(lambda x: rng.normal(size=3).astype(np.float32), RATE) is None
-    assert windows.measured(fails, RATE) is None
-    assert windows.measured(takes_little, RATE) is None
-    assert windows.measured(takes_much, RATE) == (4.0, "start")
-    assert windows.measured(takes_much, RATE, lambda n_samples: n_samples < 4 * RATE) is None
+    assert windows.measure(lambda x: np.zeros(3, np.float32), RATE) is None
+    assert windows.measure(lambda x: rng.normal(size=3).astype(np.float32), RATE) is None
+    assert windows.measure(fails, RATE) is None
+    assert windows.measure(takes_little, RATE) is None
+    assert windows.measure(takes_much, RATE) == (4.0, "start")
+    assert windows.measure(takes_much, RATE, lambda n_samples: n_samples < 4 * RATE) is None
 
 
 def test_the_same_window_is_found_each_time() -> None:
@@ -127,9 +127,9 @@ def test_the_same_window_is_found_each_time() -> None:
         asked[-1].append(x.tobytes())
         return features(x[: 3 * RATE]).mean(axis=0)
 
-    assert windows.measured(ask, RATE) == (3.0, "start")
+    assert windows.measure(ask, RATE) == (3.0, "start")
     asked.append([])
-    assert windows.measured(ask, RATE) == (3.0, "start")
+    assert windows.measure(ask, RATE) == (3.0, "start")
     assert asked[1] == asked[2]
 
 

@@ -132,7 +132,7 @@ def _fetch(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
         if to is not None:
             return downloads.into(suite, tasks, to, step)
         for path in files:
-            step(1, downloads.found(suite, path).stat().st_size)
+            step(1, downloads.path_of(suite, path).stat().st_size)
     return suite
 
 
@@ -156,11 +156,11 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 
 def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
     """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
-    from harness.dataset.download import compared
+    from harness.dataset.download import compare_rebuilt
     from harness.errors import NotValid
 
     with waiting(f"{task.name}: comparing what was rebuilt"):
-        comparison = compared(local, task)
+        comparison = compare_rebuilt(local, task)
     info(
         f"{task.name}: {plural(comparison.n_clips, 'clip')} rebuilt to the samples that were published; of"
         f" {plural(comparison.n_signals, 'signal')}"

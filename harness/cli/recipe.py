@@ -95,9 +95,9 @@ def _run(
     engine: EngineOptions,
 ) -> list[ReferenceStatus]:
     """Run the recipe; returns the status of every reference."""
-    from harness.recipes.pins import pinned
+    from harness.recipes.pins import pin
 
-    pins, pin_errors = pinned(recipe, task, out, {*reasons, *folders})
+    pins, pin_errors = pin(recipe, task, out, {*reasons, *folders})
     statuses = []
     with engine.backend(opening) as backend:
         for corpus in recipe.corpora:

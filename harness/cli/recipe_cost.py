@@ -52,7 +52,7 @@ def show(
     costs = cost.cost_of(recipe, task, sizes, models)
     costs = dataclasses.replace(costs, references=tuple(r for r in costs.references if r.model in sources))
     if as_json:
-        assumptions = {name: dataclasses.asdict(a) for name, a in cost.ASSUMED.items()}
+        assumptions = {name: dataclasses.asdict(a) for name, a in cost.ASSUMPTIONS.items()}
         content = {**dataclasses.asdict(costs), "totals": _totals(costs), "assumed": assumptions}
         click.echo(json.dumps(content, indent=2))
         return
@@ -64,7 +64,7 @@ def show(
         " clips stay within; measured on models and clips far smaller than these."
     )
     for name in ("tflops_achieved", "inverse_fft_ms", "features_ms"):
-        show_text(f"Assumed, {name}: {cost.ASSUMED[name].value:g}: {cost.ASSUMED[name].why}.")
+        show_text(f"Assumed, {name}: {cost.ASSUMPTIONS[name].value:g}: {cost.ASSUMPTIONS[name].why}.")
 
 
 def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) -> Size | None:

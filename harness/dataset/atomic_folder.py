@@ -1,4 +1,4 @@
-"""A signals folder as it changes: new files beside the old ones, all put in their place at once.
+"""Atomic changes of a signals folder: new files are written beside the old ones and renamed together.
 
 A new file is `<path>.new` until the new manifest, `manifest.json.new`, is whole; from then on the new state
 holds, and whoever opens the folder next finishes the renaming. A kill at any moment leaves the folder as it
@@ -27,13 +27,13 @@ NEW_MANIFEST = MANIFEST + _NEW
 
 
 def new(path: Path) -> Path:
-    """Where a file is written that will take the place of `path`."""
+    """The path of a new file that will replace `path`."""
     return path.with_name(path.name + _NEW)
 
 
 @contextlib.contextmanager
 def lock_folder(root: Path, option: str) -> Iterator[None]:
-    """Hold a folder against other processes, and finish what a killed one left half renamed.
+    """Lock a folder, and finish the renaming that a killed process left unfinished.
 
     Args:
         root: the folder, made if need be.
@@ -60,7 +60,8 @@ def lock_folder(root: Path, option: str) -> Iterator[None]:
 def commit_pending(root: Path) -> None:
     """Put new files in the place of the old ones: all of them, once the new manifest is there.
 
-    In reverse order of their names: the verdicts of an entry come before its entry.json, which tells of them.
+    In reverse order of their names: the verdicts of an entry come before its entry.json, which has their
+    sha256.
     """
     if (root / NEW_MANIFEST).is_file():
         for path in sorted(root.glob(f"**/*{_NEW}"), reverse=True):
@@ -70,7 +71,7 @@ def commit_pending(root: Path) -> None:
 
 
 def _refuse_foreign(root: Path, option: str) -> None:
-    """Before anything is written into it: a folder of something else, or a file."""
+    """Refuse a file, or a folder of something else, before anything is written into it."""
     if root.exists() and not root.is_dir():
         raise BadInput(f"{root} is a file; {option} names a folder")
     ours = any((root / name).is_file() for name in (MANIFEST, NEW_MANIFEST, SOURCE))

@@ -34,8 +34,8 @@ _MASKS = (
     "**Masks only**: the audio of these clips may not be passed on. `goodenough download` rebuilds clips and"
     " signals from your own copy of the corpus and checks each against its sha256."
 )
-_HEARD = 'samples, rate_hz = soundfile.read(io.BytesIO(signals[0]["audio"]["bytes"]))'
-_UNHEARD = "# masks only: to hear a signal, rebuild the suite with goodenough download --corpus"
+_LISTENING = 'samples, rate_hz = soundfile.read(io.BytesIO(signals[0]["audio"]["bytes"]))'
+_NO_LISTENING = "# masks only: to hear a signal, rebuild the suite with goodenough download --corpus"
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,15 @@ def render(
         masks_only: whether the audio is left out.
         stability: by task, a table of how alike two extractions of a clip are, where it was measured.
     """
-    stated = {r.corpus.name: licences.named(r.corpus.licence) for r in suite.manifest.references}
+    licences_of_corpus = {
+        r.corpus.name: licences.names_in(r.corpus.licence) for r in suite.manifest.references
+    }
     of_config = _configurations(files)
     n_signals = sum(files[path].n_rows for t in suite.tasks for path in of_config[t.name])
     n_references = len(suite.manifest.references)
     head = {
         "pretty_name": repo_id.split("/")[-1],
-        **licences.head({name for names in stated.values() for name in names}),
+        **licences.head({name for names in licences_of_corpus.values() for name in names}),
         "task_categories": ["audio-classification"],
         "tags": ["goodenough", "sufficient-signals", "transferability", "benchmark", "audio"],
         "size_categories": [next((name for most, name in _SIZES if n_signals < most), "n>1M")],
@@ -95,19 +97,19 @@ def render(
         repo_id=repo_id,
         first=suite.tasks[0].name,
         how_many=f"{plural(n_signals, 'signal')} of {plural(n_references, 'reference')}",
-        listen=_UNHEARD if masks_only else _HEARD,
+        listen=_NO_LISTENING if masks_only else _LISTENING,
         configurations=", ".join(f"`{name}`" for name in of_config),
         form=_MASKS if masks_only else _WHOLE,
         tasks="\n\n".join(
             _task(suite, t.name, entries, cards.get(t.name), stability.get(t.name)) for t in suite.tasks
         ),
-        licence_words=_licence_words(stated),
+        licence_words=_licence_words(licences_of_corpus),
     )
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n{body}"
 
 
 def eval_yaml(suite: Suite, repo_id: str) -> str:
-    """What makes the dataset a benchmark of the Hub: one task per configuration."""
+    """eval.yaml, which makes the dataset a benchmark of the Hub: one task per configuration."""
     return yaml.safe_dump(
         {
             "name": repo_id.split("/")[-1],
@@ -138,10 +140,10 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _configurations(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    paths: dict[str, list[str]] = defaultdict(list)
     for path in sorted(files):
-        found[path.split("/")[0]].append(path)
-    return dict(found)
+        paths[path.split("/")[0]].append(path)
+    return dict(paths)
 
 
 def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
@@ -157,32 +159,32 @@ def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
 
 def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, stability: str | None) -> str:
     records = suite.references(task)
-    found = suite.task(task)
+    definition = suite.task(task)
     lines = (
-        f"Labels: {', '.join(found.labels)}. Clips at {found.sample_rate_hz:,} Hz, of at most"
-        f" {found.max_seconds:g} s."
+        f"Labels: {', '.join(definition.labels)}. Clips at {definition.sample_rate_hz:,} Hz, of at most"
+        f" {definition.max_seconds:g} s."
     )
-    who = [_who(record) for record in records]
+    reference_rows = [_reference_row(record) for record in records]
     heads = ["reference", "revision", "corpus", "its licence", "clips", "skipped", "of silence it says"]
     parts = [f"## {task}", lines, *([_words(card)] if card else [])]
-    parts += ["### References and their signals", markdown_table(heads, who)]
-    kept = [row for record in records for row in _kept(suite, task, record)]
+    parts += ["### References and their signals", markdown_table(heads, reference_rows)]
+    size_rows = [row for record in records for row in _size_rows(suite, task, record)]
     heads = ["reference", "family", "bands", "draws", "signals", "degenerate", "bins kept, median (range)"]
-    parts.append(markdown_table([*heads, "share of the bins"], kept))
+    parts.append(markdown_table([*heads, "share of the bins"], size_rows))
     parts.append("### Stability: two extractions of one clip")
     parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
-    mine = {e.model.repo_id: e for e in entries if e.task == task}
-    if mine:
+    entries_by_model = {e.model.repo_id: e for e in entries if e.task == task}
+    if entries_by_model:
         heads = ["reference as a judge", "family", "transfer", "agreeing", "swap", "lift", "placement"]
         heads += ["agreement on whole clips", "accuracy"]
-        rows = [row for name in sorted(mine) for row in _rates(mine[name])]
+        rows = [row for name in sorted(entries_by_model) for row in _rates(entries_by_model[name])]
         n = len(records)
         parts.append(f"### Transfer among the references, for this panel of {n}: means over the others")
         parts.append(markdown_table(heads, rows))
     return "\n\n".join(parts)
 
 
-def _who(record: ReferenceRecord) -> list[str]:
+def _reference_row(record: ReferenceRecord) -> list[str]:
     corpus = record.corpus
     return [
         record.model.repo_id,
@@ -195,7 +197,7 @@ def _who(record: ReferenceRecord) -> list[str]:
     ]
 
 
-def _kept(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
+def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
     by_family = defaultdict(list)
     for line in suite.signal_lines(task, record.model.slug):
         if not line.degenerate:
@@ -203,12 +205,14 @@ def _kept(suite: Suite, task: str, record: ReferenceRecord) -> list[list[str]]:
     rows = []
     for count in record.counts:
         bins = sorted(by_family[count.family])
-        kept = [n for n, _ in bins]
-        shown = f"{median(kept):,.0f} ({kept[0]:,} to {kept[-1]:,})" if kept else "-"
-        share = f"{median(s for _, s in bins):.2g}" if kept else "-"
-        counted = [str(count.bands or "single bins"), str(count.n_draws)]
-        counted += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
-        rows.append([record.model.repo_id, count.family, *counted, shown, share])
+        n_bins_kept = [n for n, _ in bins]
+        median_and_range = (
+            f"{median(n_bins_kept):,.0f} ({n_bins_kept[0]:,} to {n_bins_kept[-1]:,})" if n_bins_kept else "-"
+        )
+        share = f"{median(s for _, s in bins):.2g}" if n_bins_kept else "-"
+        counts = [str(count.bands or "single bins"), str(count.n_draws)]
+        counts += [f"{count.n_signals:,}", f"{count.n_degenerate:,}"]
+        rows.append([record.model.repo_id, count.family, *counts, median_and_range, share])
     return rows
 
 
@@ -231,7 +235,7 @@ def _rates(entry: Entry) -> list[list[str]]:
 
 
 def _words(card: str) -> str:
-    """A data card without its head, its title, its figures and what is counted here anew."""
+    """A data card without its YAML head, its title, its figures and its section of measurements."""
     body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     body = re.sub(r"^## Measured\n.*?(?=^## |\Z)", "", body, flags=re.DOTALL | re.MULTILINE)
     body = re.sub(r"^(# .*|!\[.*\]\(.*\))\n", "", body, flags=re.MULTILINE)
@@ -239,11 +243,14 @@ def _words(card: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", body).strip()
 
 
-def _licence_words(stated: Mapping[str, Sequence[str]]) -> str:
-    each = (f"{corpus}: {', '.join(names) or 'not stated'}" for corpus, names in sorted(stated.items()))
+def _licence_words(licences_of_corpus: Mapping[str, Sequence[str]]) -> str:
+    clauses = (
+        f"{corpus}: {', '.join(names) or 'not stated'}"
+        for corpus, names in sorted(licences_of_corpus.items())
+    )
     return (
         "A signal is a derivative of its clip and is under the licence of its corpus ("
-        + "; ".join(each)
+        + "; ".join(clauses)
         + ")."
         " Masks, verdicts and this text are Apache-2.0."
     )

@@ -1,4 +1,4 @@
-"""What was last made of clips, kept within a bound of samples: clips stand in for each other in any order.
+"""A cache of values computed from the clips that were used last, bounded in samples.
 
 Public: Recent, spectrum_of.
 """
@@ -12,11 +12,11 @@ from typing import Generic, TypeVar
 from harness import spectra
 from harness.types import Clip
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-class Recent(Generic[Made]):
-    """A memory of one thing for each clip, the clips used last, at least one."""
+class Recent(Generic[T]):
+    """A cache of one value for each clip: the clips used last, at least one."""
 
     def __init__(self, n_samples: int) -> None:
         """Begin empty.
@@ -24,27 +24,27 @@ class Recent(Generic[Made]):
         Args:
             n_samples: samples of all clips together, at most.
         """
-        self._most, self._now = n_samples, 0
-        self._kept: OrderedDict[int, tuple[Clip, Made]] = OrderedDict()
+        self._max_samples, self._n_samples = n_samples, 0
+        self._items: OrderedDict[int, tuple[Clip, T]] = OrderedDict()
 
-    def of(self, clip: Clip, make: Callable[[], Made]) -> Made:
-        """What is kept for a clip, made if it is not."""
+    def of(self, clip: Clip, make: Callable[[], T]) -> T:
+        """The cached value of a clip; computed where there is none."""
         key = id(clip)  # the clip is kept beside it, so that no other can have its id
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][1]
-        made = make()
-        self._kept[key] = clip, made
-        self._now += len(clip.waveform)
-        while self._now > self._most and len(self._kept) > 1:
-            _, (old, _) = self._kept.popitem(last=False)
-            self._now -= len(old.waveform)
-        return made
+        if key in self._items:
+            self._items.move_to_end(key)
+            return self._items[key][1]
+        item = make()
+        self._items[key] = clip, item
+        self._n_samples += len(clip.waveform)
+        while self._n_samples > self._max_samples and len(self._items) > 1:
+            _, (old, _) = self._items.popitem(last=False)
+            self._n_samples -= len(old.waveform)
+        return item
 
 
 _spectra: Recent[spectra.Spectrum] = Recent(1 << 22)
 
 
 def spectrum_of(clip: Clip) -> spectra.Spectrum:
-    """(N,) spectrum of a clip; the last ones are kept: signals of a clip come together, with others."""
+    """(N,) spectrum of a clip; the last ones are cached."""
     return _spectra.of(clip, lambda: spectra.spectrum(clip.waveform))

@@ -29,7 +29,7 @@ from harness.hub import repository
 from harness.manifest import CorpusRef
 from harness.plurals import plural
 from harness.seeds import seed_of
-from harness.spelling import apart, composed, key, same_file
+from harness.spelling import apart, key, nfc, same_file
 from harness.tasks import Task
 from harness.types import Clip, Skipped, Waveform
 
@@ -41,7 +41,7 @@ _SOUNDS = (
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a corpus keeps what is needed of it, where that is not as usual."""
+    """Which columns of a corpus hold recordings and class names, where that differs from the default."""
 
     audio: str | None = None
     """Column of a Hub dataset that holds the recordings; None for the only one. A folder has files."""
@@ -53,10 +53,10 @@ class Columns:
     @cached_property
     def label_by_name(self) -> dict[str, str]:
         """`labels` by composed (NFC) names: a name is looked up in either form."""
-        return {composed(name): label for name, label in self.labels.items()}
+        return {nfc(name): label for name, label in self.labels.items()}
 
 
-AS_USUAL = Columns()
+DEFAULT_COLUMNS = Columns()
 """What `open_corpus` expects unless it is told otherwise."""
 
 
@@ -81,7 +81,7 @@ class Corpus:
         self._rows = rows
         self.choice: str | None = None
         """A line on which split was taken, where that was not asked for by its name."""
-        self._counted = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
+        self._counts = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
         self.skipped: tuple[Skipped, ...] = ()
         """Recordings that could not be used when the clips were read last, each with the reason."""
 
@@ -96,9 +96,9 @@ class Corpus:
         Raises:
             BadCorpus: not one recording can be used.
         """
-        self._counted = dict.fromkeys(self._counted, 0)
+        self._counts = dict.fromkeys(self._counts, 0)
         self.skipped = ()
-        seen: set[str] = set()
+        digests: set[str] = set()
         for row in self._rows:
             try:
                 raw, rate, n_channels = row.decode()
@@ -109,17 +109,17 @@ class Corpus:
             longest = int(task.max_seconds * task.sample_rate_hz)
             start = max(0, (len(waveform) - longest) // 2)
             # Adding zero makes -0.0 into 0.0, which is what a 16-bit file would give back.
-            cut = waveform[start : start + longest] + np.float32(0)
-            sha256 = audio.sha256(cut)
-            if sha256 in seen:
-                self._counted["n_duplicates"] += 1
+            excerpt = waveform[start : start + longest] + np.float32(0)
+            sha256 = audio.sha256(excerpt)
+            if sha256 in digests:
+                self._counts["n_duplicates"] += 1
                 continue
-            seen.add(sha256)
-            self._counted["n_resampled"] += rate != task.sample_rate_hz
-            self._counted["n_mixed"] += n_channels > 1
-            self._counted["n_cut"] += len(cut) < len(waveform)
-            yield Clip(row.clip_id, self.name, row.label, cut, task.sample_rate_hz)
-        if self.skipped and not seen:
+            digests.add(sha256)
+            self._counts["n_resampled"] += rate != task.sample_rate_hz
+            self._counts["n_mixed"] += n_channels > 1
+            self._counts["n_cut"] += len(excerpt) < len(waveform)
+            yield Clip(row.clip_id, self.name, row.label, excerpt, task.sample_rate_hz)
+        if self.skipped and not digests:
             raise BadCorpus(
                 f"{self.name} has {plural(len(self.skipped), 'clip')}, and none that can be used; the first:"
                 f" {self.skipped[0].why}"
@@ -129,19 +129,19 @@ class Corpus:
         """What the record says of the corpus, after `clips` was read to its end."""
         digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
         revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
-        return CorpusRef(self.name, revision, self.licence, len(clips), **self._counted)
+        return CorpusRef(self.name, revision, self.licence, len(clips), **self._counts)
 
     def notes(self) -> list[str]:
         """What was done to the clips, in a line each; empty when nothing was."""
-        said = {
+        phrases = {
             "n_resampled": "brought to the task's rate",
             "n_mixed": "averaged to mono",
             "n_cut": "cut to a centred excerpt",
             "n_duplicates": "left out: the same samples as another clip",
         }
-        counts = [(n, said[k]) for k, n in self._counted.items()]
+        counts = [(n, phrases[k]) for k, n in self._counts.items()]
         counts.append((len(self.skipped), "skipped: they cannot be used, for the reasons given by name"))
-        return [f"{n} of {len(self)} clips {what}" for n, what in counts if n]
+        return [f"{n} of {len(self)} clips {phrase}" for n, phrase in counts if n]
 
 
 def open_corpus(
@@ -150,14 +150,14 @@ def open_corpus(
     *,
     split: str | None = None,
     limit: int | None = None,
-    columns: Columns = AS_USUAL,
+    columns: Columns = DEFAULT_COLUMNS,
     every_split: bool = False,
 ) -> Corpus:
     """Open a folder or a Hub dataset.
 
     Args:
         source: folder with metadata.csv, or `ORG/NAME` or `ORG/NAME@REVISION`.
-        task: whose labels the corpus speaks.
+        task: the task whose labels the corpus uses.
         split: which split; None takes `test`, however it is spelled, or the only split, or all of a corpus
             without splits.
         limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
@@ -170,19 +170,19 @@ def open_corpus(
     """
     path = Path(source)
 
-    def chosen(known: Iterable[str], where: str) -> tuple[set[str], str | None]:
-        return _split_of(known, split, where, every_split=every_split)
+    def choose(names: Iterable[str], where: str) -> tuple[set[str], str | None]:
+        return _split_of(names, split, where, every_split=every_split)
 
     if path.is_dir():
-        listed = _folder(path, task, chosen, columns)
+        listing = _folder(path, task, choose, columns)
     elif path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
     elif repository.split(source):
-        listed = _hub(source, task, chosen, columns)
+        listing = _hub(source, task, choose, columns)
     else:
         raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
-    name, commit, licence, rows, choice = listed
-    corpus = Corpus(name, commit, licence, _chosen(rows, limit))
+    name, commit, licence, rows, choice = listing
+    corpus = Corpus(name, commit, licence, _sample(rows, limit))
     corpus.choice = choice
     return corpus
 
@@ -194,11 +194,11 @@ def sounds_below(folder: Path) -> list[Row]:
     return [Row(name, None, _reader(path, name)) for path, name in zip(files, names, strict=True)]
 
 
-Listed = tuple[str, str | None, str | None, list[Row], str | None]
+Listing = tuple[str, str | None, str | None, list[Row], str | None]
 Chooser = Callable[[Iterable[str], str], tuple[set[str], str | None]]
 
 
-def _folder(folder: Path, task: Task, chosen: Chooser, columns: Columns) -> Listed:
+def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> Listing:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
@@ -217,40 +217,40 @@ def _folder(folder: Path, task: Task, chosen: Chooser, columns: Columns) -> List
         )
     if not table:
         raise BadCorpus(f"{path} lists no clips; expected a line per recording: file_name,label")
-    taken, choice = chosen({row.get("split") or "" for row in table}, str(path))
-    table = [row for row in table if (row.get("split") or "") in taken]
+    splits, choice = choose({row.get("split") or "" for row in table}, str(path))
+    table = [row for row in table if (row.get("split") or "") in splits]
     licences = {row["licence"] for row in table if row.get("licence")}
     rows: list[Row] = []
-    seen: dict[str, str] = {}
+    stem_of_clip: dict[str, str] = {}
     for row in table:
         relative = PurePosixPath(row["file_name"] or "")
         if not relative.name or relative.is_absolute() or ".." in relative.parts:
             raise BadCorpus(f"{path}: file_name {row['file_name']!r} must be a path inside the folder")
-        written = str(relative.with_suffix(""))
-        clip_id = composed(written)
-        if clip_id in seen:
-            how = apart(seen[clip_id], written)
+        stem = str(relative.with_suffix(""))
+        clip_id = nfc(stem)
+        if clip_id in stem_of_clip:
+            hint = apart(stem_of_clip[clip_id], stem)
             raise BadCorpus(
-                f"{path} lists {clip_id} twice{how}; clip ids are file names without their ending"
+                f"{path} lists {clip_id} twice{hint}; clip ids are file names without their ending"
             )
-        seen[clip_id] = written
-        sound = same_file(folder, relative)
-        if sound is None:
-            how = _alike(folder, relative)
-            raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{how}")
+        stem_of_clip[clip_id] = stem
+        audio_path = same_file(folder, relative)
+        if audio_path is None:
+            hint = _lookalike_hint(folder, relative)
+            raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{hint}")
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, _reader(sound, str(relative))))
+        rows.append(Row(clip_id, label, _reader(audio_path, str(relative))))
     name = f"local/{folder.resolve().name}"
     return name, None, "; ".join(sorted(licences)) or None, rows, choice
 
 
-def _alike(folder: Path, relative: PurePosixPath) -> str:
-    """What there is in the place of a file that is not there; empty if nothing looks like it."""
-    below = (folder / relative).parent
-    names = sorted(os.listdir(below)) if os.path.isdir(below) else []
-    if len(same := [name for name in names if composed(name) == composed(relative.name)]) > 1:
-        return f"; {plural(len(same), 'file')} have that name, decomposed in different ways; keep one"
-    return next((f": there is {name!r}{how}" for name in names if (how := apart(relative.name, name))), "")
+def _lookalike_hint(folder: Path, relative: PurePosixPath) -> str:
+    """A hint at a file whose name looks like that of a missing one; empty if there is none."""
+    parent = (folder / relative).parent
+    names = sorted(os.listdir(parent)) if os.path.isdir(parent) else []
+    if len(matches := [name for name in names if nfc(name) == nfc(relative.name)]) > 1:
+        return f"; {plural(len(matches), 'file')} have that name, decomposed in different ways; keep one"
+    return next((f": there is {name!r}{hint}" for name in names if (hint := apart(relative.name, name))), "")
 
 
 def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
@@ -262,7 +262,7 @@ def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
     return decode
 
 
-def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
+def _hub(source: str, task: Task, choose: Chooser, columns: Columns) -> Listing:
     import datasets
     from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi
@@ -272,27 +272,27 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
     try:
         with repository.hub_errors(repository.Repository(repo_id), revision or None):
             info = HfApi().dataset_info(repo_id, revision=revision or None)
-        loaded = datasets.load_dataset(repo_id, revision=info.sha)
+        dataset = datasets.load_dataset(repo_id, revision=info.sha)
     except BadInput as error:
         raise BadCorpus(str(error)) from None
     except (DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        why = f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
-        raise BadCorpus(repository.fault(error, f"dataset {repo_id}") or why) from None
-    taken, choice = chosen(loaded, repo_id)
-    splits = [name for name in loaded if name in taken]
-    table = datasets.concatenate_datasets([loaded[name] for name in splits])
-    sounding = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
-    column = next((n for n in sounding if columns.audio in (None, n)), None)
+        message = f"cannot load dataset {source}: {str(error).strip().splitlines()[0]}"
+        raise BadCorpus(repository.fault(error, f"dataset {repo_id}") or message) from None
+    selection, choice = choose(dataset, repo_id)
+    splits = [name for name in dataset if name in selection]
+    table = datasets.concatenate_datasets([dataset[name] for name in splits])
+    audio_columns = [n for n, f in table.features.items() if isinstance(f, datasets.Audio)]
+    column = next((n for n in audio_columns if columns.audio in (None, n)), None)
     if column is None or columns.label not in table.features:
-        found, audible = ", ".join(table.features), f" `{columns.audio}`" if columns.audio else ""
+        names, column_hint = ", ".join(table.features), f" `{columns.audio}`" if columns.audio else ""
         raise BadCorpus(
-            f"{repo_id} needs an Audio column{audible} and a column `{columns.label}`; found: {found}"
+            f"{repo_id} needs an Audio column{column_hint} and a column `{columns.label}`; found: {names}"
         )
     table = table.cast_column(column, datasets.Audio(decode=False))
     feature = table.features[columns.label]
-    names_of_rows = [f"{name}-{i:06d}" for name in splits for i in range(len(loaded[name]))]
+    row_ids = [f"{name}-{i:06d}" for name in splits for i in range(len(dataset[name]))]
     rows = []
-    for i, (clip_id, raw) in enumerate(zip(names_of_rows, table[columns.label], strict=True)):
+    for i, (clip_id, raw) in enumerate(zip(row_ids, table[columns.label], strict=True)):
         where = f"{repo_id}: {clip_id}"
         text = raw
         if isinstance(feature, datasets.ClassLabel) and raw is not None:
@@ -309,41 +309,41 @@ def _hub(source: str, task: Task, chosen: Chooser, columns: Columns) -> Listed:
 
 def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tuple[Waveform, int, int]]:
     def decode() -> tuple[Waveform, int, int]:
-        stored = table[i][column]
-        if stored is None:
+        cell = table[i][column]
+        if cell is None:
             raise BadCorpus(f"{name} has no audio; remove its row")
-        source = stored["bytes"] if stored["bytes"] is not None else Path(stored["path"])
+        source = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"])
         return audio.read_recording(source, name)
 
     return decode
 
 
 def _split_of(
-    known: Iterable[str], wanted: str | None, where: str, *, every_split: bool
+    names: Iterable[str], split: str | None, where: str, *, every_split: bool
 ) -> tuple[set[str], str | None]:
-    """Which splits are taken of those there are, and a line on it where `test` was not found by that name.
+    """The splits to use, and a note where the split for tests is not called `test`.
 
     Raises:
         BadCorpus: the one wanted is not there; or none was named and it cannot be told which is meant.
     """
-    splits = sorted(known)
-    listed = ", ".join(name or "(rows without a split)" for name in splits) or "none"
-    if every_split or (wanted is None and splits in ([], [""])):
+    splits = sorted(names)
+    listing = ", ".join(name or "(rows without a split)" for name in splits) or "none"
+    if every_split or (split is None and splits in ([], [""])):
         return set(splits), None
-    if wanted is not None:
-        if not wanted or wanted not in splits:
-            raise BadCorpus(f"{where} has no split {wanted!r}; it has: {listed}{likely(wanted, splits)}")
-        return {wanted}, None
-    alike = [name for name in splits if key(name) in _TEST]
-    if alike == ["test"]:
+    if split is not None:
+        if not split or split not in splits:
+            raise BadCorpus(f"{where} has no split {split!r}; it has: {listing}{likely(split, splits)}")
+        return {split}, None
+    candidates = [name for name in splits if key(name) in _TEST]
+    if candidates == ["test"]:
         return {"test"}, None
-    if len(alike) == 1 or len(splits) == 1:
-        (taken,) = alike or splits
-        why = "read as its test split" if alike else "the only one"
-        return {taken}, f"{where}: split {taken!r} is taken, {why}; --split takes another"
+    if len(candidates) == 1 or len(splits) == 1:
+        (split_name,) = candidates or splits
+        reason = "read as its test split" if candidates else "the only one"
+        return {split_name}, f"{where}: split {split_name!r} is taken, {reason}; --split takes another"
     raise BadCorpus(
-        f"{where} has {len(splits)} splits and it cannot be told which is for tests; it has: {listed}; choose"
-        " one with --split NAME (in a recipe: `split`)"
+        f"{where} has {len(splits)} splits and it cannot be told which is for tests; it has: {listing};"
+        " choose one with --split NAME (in a recipe: `split`)"
     )
 
 
@@ -354,14 +354,14 @@ _TEST = ("test", "tests", "testing", "testset", "testsplit", "testdata")
 def _canonical(text: str | None, task: Task, columns: Columns, where: str) -> str | None:
     if not text:
         return None
-    label = task.label_of(columns.label_by_name.get(composed(text), text))
+    label = task.label_of(columns.label_by_name.get(nfc(text), text))
     if label is None:
-        known, how = ", ".join(task.labels), "".join(apart(text, label) for label in task.labels)
-        raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}{how}: {known}")
+        labels, hint = ", ".join(task.labels), "".join(apart(text, label) for label in task.labels)
+        raise BadCorpus(f"{where}: label {text!r} is not one of task {task.name}{hint}: {labels}")
     return label
 
 
-def _chosen(rows: list[Row], limit: int | None) -> list[Row]:
+def _sample(rows: list[Row], limit: int | None) -> list[Row]:
     if limit is None or limit >= len(rows):
         return rows
     if limit < 1:
@@ -369,7 +369,7 @@ def _chosen(rows: list[Row], limit: int | None) -> list[Row]:
     by_label: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda r: seed_of("limit", r.clip_id)):
         by_label[row.label or ""].append(row)
-    ranked = [(rank, label, row) for label, group in by_label.items() for rank, row in enumerate(group)]
-    in_turn = [row for _, _, row in sorted(ranked, key=lambda item: item[:2])]
-    kept = {row.clip_id for row in in_turn[:limit]}
-    return [row for row in rows if row.clip_id in kept]
+    ranks = [(rank, label, row) for label, group in by_label.items() for rank, row in enumerate(group)]
+    in_turn = [row for _, _, row in sorted(ranks, key=lambda item: item[:2])]
+    clip_ids = {row.clip_id for row in in_turn[:limit]}
+    return [row for row in rows if row.clip_id in clip_ids]

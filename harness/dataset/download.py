@@ -1,4 +1,4 @@
-"""A suite on this machine: its files copied, verified, brought up to date; and masks made to sound again.
+"""Download of a suite: files are copied, verified and updated; clips are rebuilt where only masks exist.
 
     <to>/.source.json     where the files came from, and which clips were rebuilt
     <to>/...              a signals folder
@@ -7,7 +7,7 @@ Every file has the sha256 of the manifest before it counts; one that is there al
 references' own entries come too, listed in the manifest or not. Where only masks were published, clips are
 found in the user's own copy of the corpus by the sha256 of their samples.
 
-Public: into, rebuild, was_rebuilt, compared, files_for, found, sizes, Rebuilt.
+Public: into, rebuild, was_rebuilt, compare_rebuilt, files_for, path_of, sizes, Rebuilt.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
-    """What came of rebuilding the clips of a task."""
+    """The result of rebuilding the clips of a task."""
 
     n_clips: int
     """Clips, each with the samples it was published with."""
@@ -58,16 +58,16 @@ def files_for(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
     """The files of some tasks, their references' entries among them, and those of none: sha256 by path.
 
     Raises:
-        BadSignals: an entry cannot be read, or does not have the verdicts it tells of.
+        BadSignals: an entry cannot be read, or does not have the verdicts whose sha256 it states.
     """
-    every = list(suite.task_names)
-    listed = suite.manifest.files.items()
-    own = {path: sha256 for path, sha256 in listed if _task_of(path, every) in (None, *tasks)}
-    return _entries(suite, tasks) | own
+    task_names = list(suite.task_names)
+    items = suite.manifest.files.items()
+    files = {path: sha256 for path, sha256 in items if _task_of(path, task_names) in (None, *tasks)}
+    return _entries(suite, tasks) | files
 
 
-def found(suite: Suite, path: str) -> Path:
-    """Where a file that `files_for` named lies.
+def path_of(suite: Suite, path: str) -> Path:
+    """The path of a file that `files_for` lists.
 
     Raises:
         BadSignals: it is missing, or differs from the manifest.
@@ -93,21 +93,21 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
     """
     with atomic_folder.lock_folder(to, "--to"):
         source = _source(to, suite.name)
-        kept = _existing(to)
-        before = kept.tasks if kept else ()
-        wanted = sorted({*tasks, *(task.name for task in before if suite.has_task(task.name))})
-        files, rebuilt = files_for(suite, wanted), source["rebuilt"]
-        for path in rebuilt:
-            if rebuilt[path]["from"] == files.get(path):
-                files[path] = rebuilt[path]["to"]
-        manifest = _trimmed(suite.manifest, wanted, files)
+        old = _read_manifest(to)
+        old_tasks = old.tasks if old else ()
+        names = sorted({*tasks, *(task.name for task in old_tasks if suite.has_task(task.name))})
+        files, replacements = files_for(suite, names), source["rebuilt"]
+        for path in replacements:
+            if replacements[path]["from"] == files.get(path):
+                files[path] = replacements[path]["to"]
+        manifest = _subset(suite.manifest, names, files)
         try:
-            told = to_json(manifest).encode()
-            source |= {"commit": suite.commit, "manifest": hashlib.sha256(told).hexdigest()}
+            data = to_json(manifest).encode()
+            source |= {"commit": suite.commit, "manifest": hashlib.sha256(data).hexdigest()}
             replace_file(to / SOURCE, json.dumps(source, indent=1).encode())
             for path, sha256 in files.items():
-                progress(1, _bring(suite, path, sha256, to))
-            replace_file(to / atomic_folder.NEW_MANIFEST, told)
+                progress(1, _fetch_or_copy(suite, path, sha256, to))
+            replace_file(to / atomic_folder.NEW_MANIFEST, data)
             atomic_folder.commit_pending(to)
             _remove_others(to, manifest)
         except OSError as error:
@@ -131,21 +131,23 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
     rows = {r["sha256"]: r for r in parquet_io.read_rows(suite.file(path), parquet_schema.CLIPS)}
     missing = dict(rows)
 
-    def found() -> Iterator[dict[str, Any]]:
+    def clip_rows() -> Iterator[dict[str, Any]]:
         for clip in _clips(sources, task):
             row = missing.pop(audio.sha256(clip.waveform), None)
             if row is not None:
                 progress(1, len(clip.waveform))
-                named = dataclasses.replace(
+                copy = dataclasses.replace(
                     clip, clip_id=row["clip_id"], corpus=row["corpus"], label=row["label"]
                 )
-                yield parquet_schema.clip_row(named)
+                yield parquet_schema.clip_row(copy)
             if not missing:
                 return
 
     with atomic_folder.lock_folder(suite.root, "--to"):
         part = atomic_folder.new(suite.root / path)
-        parquet_io.write_rows(part, found(), parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz))
+        parquet_io.write_rows(
+            part, clip_rows(), parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)
+        )
         if missing:
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))
@@ -153,28 +155,28 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
         source = _source(suite.root, suite.name)
         source["rebuilt"][path] = {"from": suite.manifest.files[path], "to": sha256}
         manifest = dataclasses.replace(suite.manifest, files={**suite.manifest.files, path: sha256})
-        told = to_json(manifest).encode()
-        source["manifest"] = hashlib.sha256(told).hexdigest()
+        data = to_json(manifest).encode()
+        source["manifest"] = hashlib.sha256(data).hexdigest()
         replace_file(suite.root / SOURCE, json.dumps(source, indent=1).encode())
-        replace_file(suite.root / atomic_folder.NEW_MANIFEST, told)
+        replace_file(suite.root / atomic_folder.NEW_MANIFEST, data)
         atomic_folder.commit_pending(suite.root)
 
 
 def was_rebuilt(suite: Suite, task: Task) -> bool:
     """Whether the clips of a task came from the user's own copy."""
-    stated = sources.read(suite.root)
-    return stated is not None and clips_path(task.name) in stated["rebuilt"]
+    fields = sources.read(suite.root)
+    return fields is not None and clips_path(task.name) in fields["rebuilt"]
 
 
-def compared(suite: Suite, task: Task) -> Rebuilt:
+def compare_rebuilt(suite: Suite, task: Task) -> Rebuilt:
     """Whether the masks give, on the clips that were rebuilt, the signals that were certified."""
     n_clips = sum(1 for _ in suite.clip_lines(task.name))
-    same = [
+    matches = [
         audio.sha256(waveform) == signal.sha256
         for record in suite.references(task.name)
         for signal, waveform in suite.signals(task.name, record.model.slug)
     ]
-    return Rebuilt(n_clips, len(same), same.count(False))
+    return Rebuilt(n_clips, len(matches), matches.count(False))
 
 
 def _clips(sources: Sequence[str], task: Task) -> Iterator[Clip]:
@@ -190,11 +192,11 @@ def _clips(sources: Sequence[str], task: Task) -> Iterator[Clip]:
 def _not_found(
     suite: Suite, task: Task, missing: Iterable[dict[str, Any]], n: int, sources: Sequence[str]
 ) -> str:
-    lacking = sorted(row["clip_id"] for row in missing)
+    clip_ids = sorted(row["clip_id"] for row in missing)
     corpora = sorted({f"{r.corpus.name} at {r.corpus.revision[:12]}" for r in suite.references(task.name)})
     return (
-        f"{len(lacking)} of {n} clips of {task.name} are not in {', '.join(sources)}, sample for sample, as"
-        f" {lacking[0]}; expected {' and '.join(corpora)}: is it another version, or was it converted?"
+        f"{len(clip_ids)} of {n} clips of {task.name} are not in {', '.join(sources)}, sample for sample, as"
+        f" {clip_ids[0]}; expected {' and '.join(corpora)}: is it another version, or was it converted?"
     )
 
 
@@ -213,32 +215,32 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
     if suite.is_remote:
         return {}
     records = [record for record in suite.manifest.references if record.task in tasks]
-    wanted = {(record.task, record.model, suite.ref(record.task).sha256) for record in records}
+    keys = {(record.task, record.model, suite.ref(record.task).sha256) for record in records}
     files = {}
-    for place in suite.verdicts():
+    for folder in suite.verdicts():
         try:
-            told = (place / "entry.json").read_bytes()
-            entry = from_json(Entry, told)
-            if (entry.task, entry.model, entry.signals.sha256) not in wanted:
+            data = (folder / "entry.json").read_bytes()
+            entry = from_json(Entry, data)
+            if (entry.task, entry.model, entry.signals.sha256) not in keys:
                 continue
-            is_whole = parquet_io.sha256_of(place / "verdicts.parquet") == entry.verdicts_sha256
+            is_whole = parquet_io.sha256_of(folder / "verdicts.parquet") == entry.verdicts_sha256
         except (OSError, ValueError):
             is_whole = False
         if not is_whole:
-            why = pointer(place / "entry.json") or pointer(place / "verdicts.parquet")
+            message = pointer(folder / "entry.json") or pointer(folder / "verdicts.parquet")
             raise BadSignals(
-                why
-                or f"{place} holds no entry of this version with the verdicts it tells of (sha256);"
+                message
+                or f"{folder} holds no entry of this version with the verdicts it tells of (sha256);"
                 f" let its model judge again: goodenough evaluate MODEL --signals {quote(str(suite.root))}"
                 " --update-suite"
             )
-        path = place.relative_to(suite.root).as_posix()
+        path = folder.relative_to(suite.root).as_posix()
         files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256
-        files[f"{path}/entry.json"] = hashlib.sha256(told).hexdigest()
+        files[f"{path}/entry.json"] = hashlib.sha256(data).hexdigest()
     return files
 
 
-def _trimmed(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str]) -> Manifest:
+def _subset(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str]) -> Manifest:
     return dataclasses.replace(
         manifest,
         tasks=tuple(t for t in manifest.tasks if t.name in tasks),
@@ -247,13 +249,15 @@ def _trimmed(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str])
     )
 
 
-def _existing(to: Path) -> Manifest | None:
+def _read_manifest(to: Path) -> Manifest | None:
     path = to / MANIFEST
     try:
         return from_json(Manifest, untrusted.content(path)) if path.is_file() else None
     except ValueError as error:
-        why = str(error).splitlines()[0]
-        raise BadSignals(f"{path} is not a manifest of this version ({why}); choose another --to") from None
+        reason = str(error).splitlines()[0]
+        raise BadSignals(
+            f"{path} is not a manifest of this version ({reason}); choose another --to"
+        ) from None
 
 
 def _source(to: Path, name: str) -> dict[str, Any]:
@@ -262,22 +266,22 @@ def _source(to: Path, name: str) -> dict[str, Any]:
     Raises:
         BadInput: from elsewhere.
     """
-    if (stated := sources.read(to)) is not None:
-        if stated["source"] == name:
-            return stated
-        raise BadInput(f"{to} holds signals of {stated['source']}, not of {name}; choose another --to")
+    if (fields := sources.read(to)) is not None:
+        if fields["source"] == name:
+            return fields
+        raise BadInput(f"{to} holds signals of {fields['source']}, not of {name}; choose another --to")
     if (to / MANIFEST).is_file():
         raise BadInput(f"{to} holds signals that were not downloaded; choose another --to")
     return {"source": name, "commit": None, "manifest": None, "rebuilt": {}}
 
 
-def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
-    """Have a file ready in the folder; returns the bytes that were moved for it."""
+def _fetch_or_copy(suite: Suite, path: str, sha256: str, to: Path) -> int:
+    """Fetch or copy a file into the folder; returns the bytes that were transferred."""
     target = to / path
-    for place in (target, atomic_folder.new(target)):
-        if place.is_file() and parquet_io.sha256_of(place) == sha256:
+    for candidate in (target, atomic_folder.new(target)):
+        if candidate.is_file() and parquet_io.sha256_of(candidate) == sha256:
             return 0
-    source = found(suite, path).resolve()
+    source = path_of(suite, path).resolve()
     with disk.whole(atomic_folder.new(target)) as part:
         try:
             # The cache and the folder share what lies on one disk. A user's folder, or the package, shares
@@ -291,7 +295,7 @@ def _bring(suite: Suite, path: str, sha256: str, to: Path) -> int:
 
 
 def _remove_others(to: Path, manifest: Manifest) -> None:
-    """Files of an earlier version go; verdicts that were made here stay."""
+    """Remove files of an earlier version; verdicts that were made here stay."""
     for task in manifest.tasks:
         for path in to.glob(f"{task.name}*/*.parquet"):
             name = path.relative_to(to).as_posix()
@@ -303,5 +307,5 @@ def sizes(suite: Suite, paths: Iterable[str]) -> dict[str, int]:
     """Bytes of files of a suite of the Hub, or of a local one, by path."""
     if suite.commit is None or not suite.is_remote:
         return {path: (suite.root / path).stat().st_size for path in paths}
-    there = fetching.files_of(Repository(suite.name), suite.commit)
-    return {path: there[path].n_bytes for path in paths if path in there}
+    remote_files = fetching.files_of(Repository(suite.name), suite.commit)
+    return {path: remote_files[path].n_bytes for path in paths if path in remote_files}

@@ -12,7 +12,7 @@ in the order of a hash of seed and id. What was once held back or published stay
 The controls of a suite are made of its own clips alone, so verdicts on the whole are verdicts on neither
 half: the references are evaluated on each. Who has the corpus sees which clips are missing, and no more.
 
-Public: split, split_of, chosen, shared_clips, Halves, Split, FOLDER.
+Public: split, split_of, choose, shared_clips, Halves, Split, FOLDER.
 """
 
 from __future__ import annotations
@@ -118,34 +118,34 @@ def split(
         raise BadInput(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
     _require_splittable(suite)
     root = suite.root
-    before = split_of(root)
-    if before is not None and (before.share, before.seed) != (share, seed):
+    old_split = split_of(root)
+    if old_split is not None and (old_split.share, old_split.seed) != (share, seed):
         raise BadInput(
-            f"{root} was split with --hold-back {before.share:g} --hold-back-seed {before.seed}, and another"
-            " split would publish clips that were held back; give the same again"
+            f"{root} was split with --hold-back {old_split.share:g} --hold-back-seed {old_split.seed}, and"
+            " another split would publish clips that were held back; give the same again"
         )
     with atomic_folder.lock_folder(root, "DIR"):
         name = root.resolve().name
-        places = (root / FOLDER / f"{name}.public", root / FOLDER / f"{name}.held-back")
-        halves = Halves(*places, before) if before is not None else None
+        folders = (root / FOLDER / f"{name}.public", root / FOLDER / f"{name}.held-back")
+        halves = Halves(*folders, old_split) if old_split is not None else None
         source = parquet_io.sha256_of(root / MANIFEST)
         if halves is not None and halves.split.source_sha256 == source and _are_whole(halves):
             return halves
-        held = chosen(
-            {task.name: list(suite.clip_lines(task.name)) for task in suite.tasks}, share, seed, before
+        held_back = choose(
+            {task.name: list(suite.clip_lines(task.name)) for task in suite.tasks}, share, seed, old_split
         )
-        _require_large_enough(suite, held)
+        _require_large_enough(suite, held_back)
         try:
-            return _written(suite, share, seed, source, held, places, progress)
+            return _write_halves(suite, share, seed, source, held_back, folders, progress)
         except OSError as error:
             raise BadInput(unwritable(root / FOLDER, error)) from None
 
 
-def chosen(
+def choose(
     clips: Mapping[str, Sequence[parquet_schema.ClipLine]],
     share: float,
     seed: int,
-    before: Split | None = None,
+    old_split: Split | None = None,
 ) -> dict[str, frozenset[str]]:
     """The clips to hold back.
 
@@ -153,7 +153,7 @@ def chosen(
         clips: of each task, in any order.
         share: of the clips of each class, in (0, 1).
         seed: what the choice is drawn from.
-        before: an earlier split, of fewer clips: what it says stands.
+        old_split: an earlier split, of fewer clips: what it says stands.
 
     Returns:
         By task, ids of the clips that are held back.
@@ -164,32 +164,32 @@ def chosen(
     for group, (task, line) in zip(group_of, lines, strict=True):
         members[group].append((task, line))
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
-    for group, some in members.items():
-        strata[tuple(sorted({(task, line.label or "") for task, line in some}))].append(group)
-    published = _pairs(before.public) if before else set()
-    unpublished = _pairs(before.held_back) if before else set()
-    held: dict[str, set[str]] = {task: set() for task in clips}
+    for group, lines_of_group in members.items():
+        strata[tuple(sorted({(task, line.label or "") for task, line in lines_of_group}))].append(group)
+    public_pairs = _pairs(old_split.public) if old_split else set()
+    private_pairs = _pairs(old_split.held_back) if old_split else set()
+    held_back: dict[str, set[str]] = {task: set() for task in clips}
     for groups in strata.values():
         pairs = {g: {(task, line.clip_id) for task, line in members[g]} for g in groups}
-        public = {g for g in groups if pairs[g] & published}
-        hidden = {g for g in groups if pairs[g] & unpublished} - public
+        public = {g for g in groups if pairs[g] & public_pairs}
+        private = {g for g in groups if pairs[g] & private_pairs} - public
         n = len(groups)
-        wanted = min(max(int(share * n + 0.5), 1), n - 1)
-        new = sorted({*groups} - public - hidden, key=lambda g: (seed_of("hold back", str(seed), g), g))
-        for group in (*hidden, *new[: max(0, wanted - len(hidden))]):
+        n_private = min(max(int(share * n + 0.5), 1), n - 1)
+        new = sorted({*groups} - public - private, key=lambda g: (seed_of("hold back", str(seed), g), g))
+        for group in (*private, *new[: max(0, n_private - len(private))]):
             for task, line in members[group]:
-                held[task].add(line.clip_id)
-    return {task: frozenset(ids) for task, ids in held.items()}
+                held_back[task].add(line.clip_id)
+    return {task: frozenset(ids) for task, ids in held_back.items()}
 
 
 def shared_clips(one: Suite, other: Suite, task: str) -> list[str]:
     """Clips of a task in one suite that are in the other, too, by their ids or their samples, sorted."""
-    theirs = {value for line in other.clip_lines(task) for value in (line.clip_id, line.sha256)}
-    return sorted(line.clip_id for line in one.clip_lines(task) if {line.clip_id, line.sha256} & theirs)
+    keys = {value for line in other.clip_lines(task) for value in (line.clip_id, line.sha256)}
+    return sorted(line.clip_id for line in one.clip_lines(task) if {line.clip_id, line.sha256} & keys)
 
 
 def _pairs(ids: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
-    return {(task, clip_id) for task, some in ids.items() for clip_id in some}
+    return {(task, clip_id) for task, clip_ids in ids.items() for clip_id in clip_ids}
 
 
 def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
@@ -208,7 +208,7 @@ def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _require_splittable(suite: Suite) -> None:
-    """Of signals that are public nothing can be held back, and what cannot be heard cannot be judged."""
+    """The suite must not be public already, and must have its clips."""
     if suite.commit is not None or (suite.root / SOURCE).is_file():
         raise BadSignals(f"{suite.root} was downloaded: its signals are known, and none can be held back")
     for task in suite.tasks:
@@ -219,14 +219,14 @@ def _require_splittable(suite: Suite) -> None:
             )
 
 
-def _require_large_enough(suite: Suite, held: Mapping[str, Collection[str]]) -> None:
-    """A lift needs MIN_SIGNALS signals of a reference, on either side."""
+def _require_large_enough(suite: Suite, held_back: Mapping[str, Collection[str]]) -> None:
+    """Both halves must have MIN_SIGNALS signals of a reference: a lift needs them."""
     for task in suite.tasks:
         least: dict[str, tuple[int, int]] = {}
         for record in suite.references(task.name):
             lines = suite.signal_lines(task.name, record.model.slug)
             clips = {line.clip_id for line in lines if line.family == FAMILIES[0] and not line.degenerate}
-            n = len(clips & {*held[task.name]})
+            n = len(clips & {*held_back[task.name]})
             least[record.model.repo_id] = (n, len(clips) - n)
         if not any(min(counts) >= MIN_SIGNALS for counts in least.values()):
             name, (n, others) = max(least.items(), key=lambda item: (min(item[1]), item[0]))
@@ -245,41 +245,41 @@ def _are_whole(halves: Halves) -> bool:
     )
 
 
-def _written(
+def _write_halves(
     suite: Suite,
     share: float,
     seed: int,
     source: str,
-    held: Mapping[str, frozenset[str]],
-    places: tuple[Path, Path],
+    held_back: Mapping[str, frozenset[str]],
+    folders: tuple[Path, Path],
     progress: Callable[[int], None],
 ) -> Halves:
-    """Each suite is written beside, and takes its place as a whole; the record of both comes last."""
-    every = {task.name: {line.clip_id for line in suite.clip_lines(task.name)} for task in suite.tasks}
-    public = {task: frozenset(ids - held[task]) for task, ids in every.items()}
-    for place, clips in zip(places, (public, held), strict=True):
-        part = place.with_name(place.name + ".part")
+    """Write each suite to a temporary folder and rename it; the record of both is written last."""
+    clip_ids = {task.name: {line.clip_id for line in suite.clip_lines(task.name)} for task in suite.tasks}
+    public = {task: frozenset(ids - held_back[task]) for task, ids in clip_ids.items()}
+    for folder, clips in zip(folders, (public, held_back), strict=True):
+        part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _write_half(suite, clips, part, with_unread=clips is public, progress=progress)
+        _write_half(suite, clips, part, with_unreadable=clips is public, progress=progress)
         # Entries on a task that did not change stay good; `old` is there where a kill came between two lines.
-        old = place.with_name(place.name + ".old")
-        for before in (old, place):
-            if (before / VERDICTS).is_dir():
-                shutil.copytree(before / VERDICTS, part / VERDICTS, dirs_exist_ok=True)
-        if place.is_dir():
+        old = folder.with_name(folder.name + ".old")
+        for source_folder in (old, folder):
+            if (source_folder / VERDICTS).is_dir():
+                shutil.copytree(source_folder / VERDICTS, part / VERDICTS, dirs_exist_ok=True)
+        if folder.is_dir():
             shutil.rmtree(old, ignore_errors=True)
-            place.replace(old)
-        part.replace(place)
+            folder.replace(old)
+        part.replace(folder)
         shutil.rmtree(old, ignore_errors=True)
-    manifests = (parquet_io.sha256_of(places[0] / MANIFEST), parquet_io.sha256_of(places[1] / MANIFEST))
-    record = Split(share, seed, source, manifests, _sorted(public), _sorted(held))
-    replace_file(places[0].parent / _RECORD, to_json(record).encode())
-    return Halves(places[0], places[1], record)
+    manifests = (parquet_io.sha256_of(folders[0] / MANIFEST), parquet_io.sha256_of(folders[1] / MANIFEST))
+    record = Split(share, seed, source, manifests, _in_order(public), _in_order(held_back))
+    replace_file(folders[0].parent / _RECORD, to_json(record).encode())
+    return Halves(folders[0], folders[1], record)
 
 
-def _sorted(ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
-    return {task: tuple(sorted(some)) for task, some in sorted(ids.items())}
+def _in_order(ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    return {task: tuple(sorted(clip_ids)) for task, clip_ids in sorted(ids.items())}
 
 
 def _write_half(
@@ -287,36 +287,38 @@ def _write_half(
     clips: Mapping[str, frozenset[str]],
     root: Path,
     *,
-    with_unread: bool,
+    with_unreadable: bool,
     progress: Callable[[int], None],
 ) -> None:
-    """A suite of some clips: rows as they were, counted anew.
+    """Write a suite of some clips: the same rows, with new counts.
 
     Args:
         suite: the whole.
         clips: ids by task.
         root: an empty folder.
-        with_unread: whether recordings of the corpus that are no clips are listed among the skipped.
+        with_unreadable: whether recordings of the corpus that are no clips are listed among the skipped.
         progress: as of `split`.
     """
     files: dict[str, str] = {}
     records = []
     for task in suite.tasks:
 
-        def keep(path: str, columns: pa.Schema, task: Task = task) -> None:
+        def write_subset(path: str, columns: pa.Schema, task: Task = task) -> None:
             rows = parquet_io.read_rows(suite.file(path), columns)
-            some = (row for row in rows if row["clip_id"] in clips[task.name])
-            parquet_io.write_rows(root / path, some, parquet_schema.typed(columns, task.sample_rate_hz))
+            subset = (row for row in rows if row["clip_id"] in clips[task.name])
+            parquet_io.write_rows(
+                root / path, subset, parquet_schema.with_features(columns, task.sample_rate_hz)
+            )
             files[path] = parquet_io.sha256_of(root / path)
             progress(1)
 
-        keep(clips_path(task.name), parquet_schema.CLIPS)
+        write_subset(clips_path(task.name), parquet_schema.CLIPS)
         for record in suite.references(task.name):
             slug = record.model.slug
-            keep(signals_path(task.name, slug), parquet_schema.SIGNALS)
+            write_subset(signals_path(task.name, slug), parquet_schema.SIGNALS)
             if sets_path(task.name, slug) in suite.manifest.files:
-                keep(sets_path(task.name, slug), parquet_schema.SETS)
-            records.append(_record_of_half(suite, record, clips[task.name], root, with_unread))
+                write_subset(sets_path(task.name, slug), parquet_schema.SETS)
+            records.append(_record_of_half(suite, record, clips[task.name], root, with_unreadable))
     manifest = dataclasses.replace(
         suite.manifest, references=tuple(records), files=dict(sorted(files.items()))
     )
@@ -324,11 +326,11 @@ def _write_half(
 
 
 def _record_of_half(
-    suite: Suite, record: ReferenceRecord, clips: frozenset[str], root: Path, with_unread: bool
+    suite: Suite, record: ReferenceRecord, clips: frozenset[str], root: Path, with_unreadable: bool
 ) -> ReferenceRecord:
     """A reference with the counts of some clips."""
     task, slug = record.task, record.model.slug
-    every = {line.clip_id: line.sha256 for line in suite.clip_lines(task)}
+    sha256_of_clip = {line.clip_id: line.sha256 for line in suite.clip_lines(task)}
     rows = list(
         _rows(root / signals_path(task, slug), parquet_schema.SIGNALS, ("clip_id", "family", "degenerate"))
     )
@@ -338,12 +340,16 @@ def _record_of_half(
     sets = _rows(path, parquet_schema.SETS, ("family", "kind")) if path.is_file() else iter(())
     n_sets = Counter((row["family"], row["kind"]) for row in sets)
     skipped = tuple(
-        s for s in record.skipped if s.clip_id in clips or (with_unread and s.clip_id not in every)
+        s
+        for s in record.skipped
+        if s.clip_id in clips or (with_unreadable and s.clip_id not in sha256_of_clip)
     )
-    used = {row["clip_id"] for row in rows} | {s.clip_id for s in skipped if s.clip_id in clips}
+    clip_ids = {row["clip_id"] for row in rows} | {s.clip_id for s in skipped if s.clip_id in clips}
     return dataclasses.replace(
         record,
-        corpus=_corpus_of_half(record.corpus, {clip_id: every[clip_id] for clip_id in sorted(used)}),
+        corpus=_corpus_of_half(
+            record.corpus, {clip_id: sha256_of_clip[clip_id] for clip_id in sorted(clip_ids)}
+        ),
         counts=tuple(
             dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
             for c in record.counts
@@ -353,10 +359,10 @@ def _record_of_half(
     )
 
 
-def _corpus_of_half(corpus: CorpusRef, used: Mapping[str, str]) -> CorpusRef:
-    """The corpus of some clips; what was done to clips is known of all together, so at most to so many."""
-    n = len(used)
-    digests = "".join(f"{clip_id}\0{sha256}\n" for clip_id, sha256 in used.items())
+def _corpus_of_half(corpus: CorpusRef, sha256_of_clip: Mapping[str, str]) -> CorpusRef:
+    """The corpus of some clips; counts of changed clips are known for all together, so these are bounds."""
+    n = len(sha256_of_clip)
+    digests = "".join(f"{clip_id}\0{sha256}\n" for clip_id, sha256 in sha256_of_clip.items())
     is_folder = len(corpus.revision) == 64
     return dataclasses.replace(
         corpus,

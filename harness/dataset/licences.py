@@ -3,7 +3,7 @@
 Conventions: names are those of the Hub's `license` field. A licence that is not in the table is unknown, and
 what is unknown is not passed on.
 
-Public: LICENCES, problem, named, head.
+Public: LICENCES, problem, names_in, head.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ LICENCES: MappingProxyType[str, bool] = MappingProxyType(
 """Licence -> whether parts of a recording may be passed on under it."""
 
 
-def named(stated: str | None) -> tuple[str, ...]:
+def names_in(text: str | None) -> tuple[str, ...]:
     """The licences a corpus states: those of the table in the Hub's spelling, others as they are written.
 
     A folder states one per line of its metadata; a comma parts only names of the table, since prose has some.
     """
-    stated_names: list[str] = []
-    for part in filter(None, map(str.strip, (stated or "").split(";"))):
-        names = [_spelled(name) for name in part.split(",") if name.strip()]
-        stated_names += names if all(name in LICENCES for name in names) else [part]
-    return tuple(dict.fromkeys(stated_names))
+    licences: list[str] = []
+    for part in filter(None, map(str.strip, (text or "").split(";"))):
+        parts = [_normalise(name) for name in part.split(",") if name.strip()]
+        licences += parts if all(name in LICENCES for name in parts) else [part]
+    return tuple(dict.fromkeys(licences))
 
 
 def head(names: Iterable[str]) -> dict[str, str | list[str]]:
     """What the head of a card says of licences; one that is not in the table is `other`, with an id."""
     known = sorted({name for name in names if name in LICENCES})
     others = sorted({name for name in names if name not in LICENCES})
-    listed = [*known, *(["other"] if others or not known else [])]
-    fields: dict[str, str | list[str]] = {"license": listed[0] if len(listed) == 1 else listed}
+    values = [*known, *(["other"] if others or not known else [])]
+    fields: dict[str, str | list[str]] = {"license": values[0] if len(values) == 1 else values}
     if len(others) == 1 and others != ["other"]:
         slug = re.sub(r"[^a-z0-9.]+", "-", others[0].lower())[:60].strip("-.")
         fields["license_name"] = slug or "as-stated"
@@ -56,18 +56,18 @@ def head(names: Iterable[str]) -> dict[str, str | list[str]]:
     return fields
 
 
-def _spelled(name: str) -> str:
+def _normalise(name: str) -> str:
     return re.sub(r"[\s_]+", "-", name.strip().lower())
 
 
-def problem(corpus: str, stated: str | None) -> str | None:
+def problem(corpus: str, text: str | None) -> str | None:
     """Why the audio of a corpus may not be published; None where it may."""
-    otherwise = "publish masks alone with --masks-only"
-    if not named(stated):
-        return f"{corpus}: its licence is not stated; state it with --licence, or {otherwise}"
-    for licence in named(stated):
+    alternative = "publish masks alone with --masks-only"
+    if not names_in(text):
+        return f"{corpus}: its licence is not stated; state it with --licence, or {alternative}"
+    for licence in names_in(text):
         if licence not in LICENCES:
-            return f"{corpus}: {licence!r} is no licence known here, as cc-by-4.0 is; {otherwise}"
+            return f"{corpus}: {licence!r} is no licence known here, as cc-by-4.0 is; {alternative}"
         if not LICENCES[licence]:
-            return f"{corpus}: {licence} allows no derivatives, and a signal is one; {otherwise}"
+            return f"{corpus}: {licence} allows no derivatives, and a signal is one; {alternative}"
     return None

@@ -1,4 +1,4 @@
-"""Parquet files, whoever made them: the one place of the package where they are opened.
+"""Reads Parquet files from untrusted sources; no other module opens them.
 
 Conventions: files are read in other processes (`parquet_reader`), under limits of memory and time that grow
 with the size of the file; what comes back are Arrow tables that were checked to their last value. A file that
@@ -43,7 +43,7 @@ class Unreadable(Exception):
 
 
 class OtherColumns(Unreadable):
-    """It is Parquet, and not of a schema that was asked for."""
+    """It is Parquet, but has none of the expected schemas."""
 
     def __init__(self, columns: Sequence[tuple[str, str, bool]]) -> None:
         """Its first columns: name, type, and whether the first schema has it so."""
@@ -77,8 +77,8 @@ def table(
         OtherColumns: it has none of the schemas.
         OSError: it cannot be opened, or is no file.
     """
-    wanted = {"columns": columns, "coded": list(coded), "group": group, "read": "table"}
-    facts, *tables = _answers(path, schemas, wanted, most_rows)
+    options = {"columns": columns, "coded": list(coded), "group": group, "read": "table"}
+    facts, *tables = _answers(path, schemas, options, most_rows)
     if own and facts["foreign"]:
         raise Unreadable("it carries metadata of another program")
     result: pa.Table = tables[0]
@@ -128,19 +128,19 @@ def limits(size: int) -> dict[str, float]:
 
 
 def _answers(
-    path: Path, schemas: Sequence[pa.Schema], wanted: dict[str, Any], most_rows: int | None
+    path: Path, schemas: Sequence[pa.Schema], options: dict[str, Any], most_rows: int | None
 ) -> Generator[Any, None, None]:
-    """The facts of a file, then its tables."""
+    """The facts about a file, then its tables."""
     source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
     try:
         status = os.fstat(source)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("is no file")
-        most = limits(status.st_size)
+        bounds = limits(status.st_size)
         if most_rows is not None:
-            most["rows"] = min(most["rows"], most_rows)
-        plain = [schema.remove_metadata().serialize().to_pybytes().hex() for schema in schemas]
-        request = json.dumps({**most, **wanted, "schemas": plain}).encode() + b"\n"
+            bounds["rows"] = min(bounds["rows"], most_rows)
+        schemas_hex = [schema.remove_metadata().serialize().to_pybytes().hex() for schema in schemas]
+        request = json.dumps({**bounds, **options, "schemas": schemas_hex}).encode() + b"\n"
         kind, content = _NOTHING
         with _readers.ask(request, source) as answer:
             kind, content = answer.frame()
@@ -156,16 +156,16 @@ def _answers(
         if kind == b"P":
             raise Unreadable(_line(content.decode("utf-8", "replace")) or "it is damaged")
         if kind != b"E":
-            memory = most["bytes"] / 2**20
+            memory = bounds["bytes"] / 2**20
             raise Unreadable(
-                f"reading it crashes, or takes more than {most['seconds']:.1f} s or {memory:.0f} MiB"
+                f"reading it crashes, or takes more than {bounds['seconds']:.1f} s or {memory:.0f} MiB"
             )
     finally:
         os.close(source)
 
 
 def _line(text: str) -> str:
-    """What can be shown of a text that may be a stranger's."""
+    """A text from an untrusted source, in printable characters and bounded length."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)[:300]
 
 
@@ -178,8 +178,8 @@ class _Reader:
         self.ready = True
         """Whether it waits for the next file."""
 
-    def takes(self, request: bytes, source: int) -> bool:
-        """Whether it is there, and has begun to read a file."""
+    def accepts(self, request: bytes, source: int) -> bool:
+        """Whether the process is alive and has begun to read a file."""
         self.ready = False
         try:
             socket.send_fds(self._connection, [request], [source])
@@ -201,7 +201,7 @@ class _Reader:
         return head[:1], content
 
     def close(self) -> None:
-        """Let it end."""
+        """Close the connection, so that the process ends."""
         self._answers.close()
         self._connection.close()
 
@@ -214,29 +214,29 @@ class _Readers:
         self._forget()
 
     def _forget(self) -> None:
-        self._waiting: list[_Reader] = []
+        self._idle: list[_Reader] = []
         self._server: tuple[int, socket.socket] | None = None
 
     @contextlib.contextmanager
     def ask(self, request: bytes, source: int) -> Iterator[_Reader]:
-        """A reader that has begun to read a file; if it comes to the end of it, it reads others later."""
-        reader = self._taking(request, source)
+        """A reader that has begun to read a file; it is reused if it reaches the end."""
+        reader = self._start_reading(request, source)
         try:
             yield reader
         finally:
             if reader.ready:
                 with self._lock:
-                    self._waiting.append(reader)
+                    self._idle.append(reader)
             else:
                 reader.close()
 
-    def _taking(self, request: bytes, source: int) -> _Reader:
+    def _start_reading(self, request: bytes, source: int) -> _Reader:
         n_new = 0
         while n_new < 2:
             with self._lock:
-                is_new = not self._waiting
-                reader = self._new() if is_new else self._waiting.pop()
-            if reader.takes(request, source):
+                is_new = not self._idle
+                reader = self._new() if is_new else self._idle.pop()
+            if reader.accepts(request, source):
                 return reader
             reader.close()  # somebody ended it while it waited, or the process that forks it
             n_new += is_new
@@ -247,11 +247,11 @@ class _Readers:
 
     def _new(self) -> _Reader:
         """A reader that is about to be forked."""
-        here, there = socket.socketpair()
-        with there, contextlib.suppress(OSError):  # the server was ended: the reader will not take a file
-            self._server = self._server or _started()
-            socket.send_fds(self._server[1], [b"."], [there.fileno()])
-        return _Reader(here)
+        parent_end, child_end = socket.socketpair()
+        with child_end, contextlib.suppress(OSError):  # the server was ended: the reader will not take a file
+            self._server = self._server or _start_server()
+            socket.send_fds(self._server[1], [b"."], [child_end.fileno()])
+        return _Reader(parent_end)
 
     def _end_server(self) -> None:
         if self._server is not None:
@@ -267,7 +267,7 @@ class _Readers:
         self._end_server()
 
     def after_fork(self) -> None:
-        """Leave them to the process that this one was forked of."""
+        """Forget the readers in a forked child: they belong to the parent."""
         self._lock = threading.Lock()
         self._close()
         if self._server is not None:
@@ -275,20 +275,20 @@ class _Readers:
         self._forget()
 
     def _close(self) -> None:
-        for reader in self._waiting:
+        for reader in self._idle:
             reader.close()
-        self._waiting = []
+        self._idle = []
 
 
-def _started() -> tuple[int, socket.socket]:
+def _start_server() -> tuple[int, socket.socket]:
     """The process that forks readers, and the socket to it."""
-    here, there = socket.socketpair()
-    with there:
+    parent_end, child_end = socket.socketpair()
+    with child_end:
         null = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
-        copy = [(os.POSIX_SPAWN_DUP2, there.fileno(), 3)]
+        copy = [(os.POSIX_SPAWN_DUP2, child_end.fileno(), 3)]
         arguments = [sys.executable, "-P", str(_READER), "3"]
         pid = os.posix_spawn(sys.executable, arguments, os.environ, file_actions=[*null, *copy])
-    return pid, here
+    return pid, parent_end
 
 
 _readers = _Readers()

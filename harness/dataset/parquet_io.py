@@ -1,4 +1,4 @@
-"""Parquet files: written whole or not at all, read in batches.
+"""Parquet files: written atomically, read in batches.
 
 Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, read_verdicts,
 sha256_of, TEXTS.
@@ -69,7 +69,7 @@ def read_rows(
 
 
 def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
-    """As records; no value is missing or out of range that a reader relies on."""
+    """A table as records; values that readers rely on are checked to be there and in range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
         if name not in parquet_schema.OPTIONAL and (
@@ -95,8 +95,8 @@ def _readable(
         raise BadSignals(f"{path} does not have the columns {columns}; {remedy}") from None
     except (parquet.Unreadable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        why = f"{path} is not a readable Parquet file ({reason}); {remedy}"
-        raise BadSignals(pointer(path) or why) from None
+        message = f"{path} is not a readable Parquet file ({reason}); {remedy}"
+        raise BadSignals(pointer(path) or message) from None
 
 
 class Rows:
@@ -117,8 +117,8 @@ class Rows:
         with _readable(path):
             keys = parquet.table(path, [schema_], [key]).column(0).to_pylist()
             sizes = parquet.group_sizes(path, [schema_])
-        places = ((group, i) for group, size in enumerate(sizes) for i in range(size))
-        self._place: dict[str, tuple[int, int]] = dict(zip(keys, places, strict=True))
+        positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
+        self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
         self._read = lru_cache(_GROUPS)(self._group)
 
     def _group(self, group: int) -> pa.Table:
@@ -131,9 +131,9 @@ class Rows:
         Raises:
             BadSignals: see `read_rows`.
         """
-        if name not in self._place:
+        if name not in self._positions:
             return None
-        group, i = self._place[name]
+        group, i = self._positions[name]
         with _readable(self._path):
             return _rows(self._read(group).slice(i, 1), self._schema)[0]
 
@@ -188,7 +188,7 @@ def read_verdicts(path: Path) -> pd.DataFrame:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, read in pieces.
+    """sha256 of a file, read in pieces.
 
     Raises:
         OSError: it cannot be read, or is a pipe or a device, which could be read for ever.

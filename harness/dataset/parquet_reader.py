@@ -58,8 +58,8 @@ def main() -> None:
 
 def _serve(connection: socket.socket) -> None:
     """Read one file after the other, up to the first that is not sound."""
-    sound = True
-    while sound:
+    is_sound = True
+    while is_sound:
         text, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 1)
         while text and not text.endswith(b"\n"):
             text += connection.recv(1 << 20)
@@ -69,7 +69,7 @@ def _serve(connection: socket.socket) -> None:
         _limit(request["bytes"])
         signal.setitimer(signal.ITIMER_PROF, request["seconds"])
         signal.setitimer(signal.ITIMER_REAL, request["clock_seconds"])
-        sound = _answer(request, descriptors[0], connection)
+        is_sound = _answer(request, descriptors[0], connection)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.close(descriptors[0])
@@ -101,30 +101,30 @@ def _answer(request: dict[str, Any], source: int, connection: socket.socket) -> 
 def _limit(n_bytes: int) -> None:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
+            size = int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         return  # only Linux counts addresses
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    most = used + n_bytes if hard == resource.RLIM_INFINITY else min(used + n_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    soft = size + n_bytes if hard == resource.RLIM_INFINITY else min(size + n_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]:
-    opened = pa.OSFile(f"/dev/fd/{source}")
-    file = pq.ParquetFile(opened, pre_buffer=False, page_checksum_verification=True)
-    there = file.schema_arrow
-    schemas = [pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(each))) for each in request["schemas"]]
+    source_file = pa.OSFile(f"/dev/fd/{source}")
+    file = pq.ParquetFile(source_file, pre_buffer=False, page_checksum_verification=True)
+    schema = file.schema_arrow
+    schemas = [pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(other))) for other in request["schemas"]]
     facts = {
-        "schema": next((i for i, each in enumerate(schemas) if each.equals(there)), None),
+        "schema": next((i for i, other in enumerate(schemas) if other.equals(schema)), None),
         "columns": [
             [
                 field.name[:200],
                 str(field.type)[:200],
                 field.name in schemas[0].names and field.equals(schemas[0].field(field.name)),
             ]
-            for field in list(there)[:_MOST_COLUMNS]
+            for field in list(schema)[:_MOST_COLUMNS]
         ],
-        "foreign": bool(there.metadata),
+        "foreign": bool(schema.metadata),
         "rows": file.metadata.num_rows,
         "groups": [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)],
     }
@@ -136,9 +136,9 @@ def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]
         raise ValueError(f"number of rows: {facts['rows']}, expected at most {request['rows']}")
     if n_rows != facts["rows"]:
         raise ValueError(f"number of rows: {n_rows} in its groups, {facts['rows']} in all")
-    if coded := [name for name in request["coded"] if name in there.names]:
+    if coded := [name for name in request["coded"] if name in schema.names]:
         file = pq.ParquetFile(
-            opened,
+            source_file,
             metadata=file.metadata,
             read_dictionary=coded,
             pre_buffer=False,
@@ -149,16 +149,16 @@ def _frames(request: dict[str, Any], source: int) -> Iterator[tuple[bytes, Any]]
     _agree(file, groups)
     if request["read"] == "batches":
         for batch in file.iter_batches(_BATCH, groups, columns, use_threads=False):
-            yield b"T", _checked(pa.Table.from_batches([batch]), request)
+            yield b"T", _validate(pa.Table.from_batches([batch]), request)
         return
     table = file.read_row_groups(groups, columns, use_threads=False)
     if group is None and table.num_rows != facts["rows"]:
         raise ValueError(f"number of rows: {table.num_rows}, expected {facts['rows']}, as its footer says")
-    yield b"T", _checked(table, request)
+    yield b"T", _validate(table, request)
 
 
 def _agree(file: pq.ParquetFile, groups: list[int]) -> None:
-    """Whether each column is in each group of rows what the schema says: not every way of reading looks.
+    """Check that each column has the type of the schema in every group of rows; Arrow does not always.
 
     Of some footers Arrow aborts here.
     """
@@ -170,7 +170,7 @@ def _agree(file: pq.ParquetFile, groups: list[int]) -> None:
                 raise ValueError(f"a column {expected.path} that is not what the schema says")
 
 
-def _checked(table: pa.Table, request: dict[str, Any]) -> pa.Buffer:
+def _validate(table: pa.Table, request: dict[str, Any]) -> pa.Buffer:
     """A table as an Arrow stream, once every value of it is known to be sound."""
     table.validate(full=True)
     n_bytes = table.nbytes

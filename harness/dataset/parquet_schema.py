@@ -4,8 +4,8 @@ Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask
 [first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
 freezes these schemas.
 
-Public: CLIPS, SIGNALS, SETS, VERDICTS, OPTIONAL, RANGES, TOLD, ClipLine, SignalLine, typed, clip_row,
-clip_of, signal_row, signal_of, set_row, set_of, level_sizes, verdict_table.
+Public: CLIPS, SIGNALS, SETS, VERDICTS, OPTIONAL, RANGES, CANDIDATE_VERDICTS, ClipLine, SignalLine,
+with_features, clip_row, clip_of, signal_row, signal_of, set_row, set_of, level_sizes, verdict_table.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ OPTIONAL = frozenset({"label", "truth", "audio", "levels"})
 RANGES = {"n_samples": (1, 2**25), "sample_rate_hz": (1, 2**20)}
 """Least and largest value of columns of CLIPS, SIGNALS and SETS by which memory is taken."""
 
-TOLD = pa.schema([("candidate", pa.string()), *VERDICTS])
+CANDIDATE_VERDICTS = pa.schema([("candidate", pa.string()), *VERDICTS])
 """VERDICTS, with whose they are: the form in which those of many are published together."""
 
 
@@ -153,7 +153,7 @@ class SignalLine:
     n_kept: int
     degenerate: bool
     has_levels: bool
-    made_of: str
+    content_sha256: str
     """Hash of its sound, mask, levels and class."""
 
 
@@ -161,7 +161,7 @@ FEATURES = b"huggingface"
 """Key of a file's metadata under which `datasets` looks for the types of its columns."""
 
 
-def typed(schema_: pa.Schema, sample_rate_hz: int) -> pa.Schema:
+def with_features(schema_: pa.Schema, sample_rate_hz: int) -> pa.Schema:
     """A schema that tells `datasets` and the Hub's viewer which columns are sound.
 
     Decoding is off: bytes arrive as they are stored, and nothing but soundfile is needed to hear them.
@@ -219,20 +219,20 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
     Raises:
         ValueError: a mask or levels that cannot be.
     """
-    known = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
-    known["p_clip"] = tuple(row["p_clip"])
+    fields = {f.name: row[f.name] for f in dataclasses.fields(SufficientSignal)}
+    fields["p_clip"] = tuple(row["p_clip"])
     rows = np.asarray(row["mask"], dtype=np.int64)
-    known["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
+    fields["mask"] = spectra.from_runs(rows, row["n_samples"] // 2 + 1)
     if row["levels"] is not None:
-        known["levels"] = np.frombuffer(row["levels"], dtype=np.uint8)
-        _check_levels(SufficientSignal(**known), known["levels"])
-    return SufficientSignal(**known)
+        fields["levels"] = np.frombuffer(row["levels"], dtype=np.uint8)
+        _check_levels(SufficientSignal(**fields), fields["levels"])
+    return SufficientSignal(**fields)
 
 
-def set_row(found: CausalSet) -> dict[str, Any]:
+def set_row(causal_set: CausalSet) -> dict[str, Any]:
     """A further set as a row of SETS; what it sounds like is rebuilt from the clip."""
-    row = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
-    return {**row, "mask": spectra.runs(found.mask).ravel().tolist(), "n_kept": found.n_kept}
+    row = {f.name: getattr(causal_set, f.name) for f in dataclasses.fields(causal_set)}
+    return {**row, "mask": spectra.runs(causal_set.mask).ravel().tolist(), "n_kept": causal_set.n_kept}
 
 
 def set_of(row: dict[str, Any]) -> CausalSet:
@@ -241,9 +241,9 @@ def set_of(row: dict[str, Any]) -> CausalSet:
     Raises:
         ValueError: a mask that cannot be.
     """
-    known = {f.name: row[f.name] for f in dataclasses.fields(CausalSet)}
+    fields = {f.name: row[f.name] for f in dataclasses.fields(CausalSet)}
     rows = np.asarray(row["mask"], dtype=np.int64)
-    return CausalSet(**{**known, "mask": spectra.from_runs(rows, row["n_samples"] // 2 + 1)})
+    return CausalSet(**{**fields, "mask": spectra.from_runs(rows, row["n_samples"] // 2 + 1)})
 
 
 def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:
@@ -253,20 +253,20 @@ def level_sizes(n_kept: int, n_bins: int) -> NDArray[np.int64]:
 
 
 def _check_levels(signal: SufficientSignal, levels: Levels) -> None:
-    """Nested they are by their form: each bin has the first level that keeps it."""
+    """Check family, length, range and sizes of levels."""
     if signal.family != "minimal" or signal.degenerate:
-        what = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
-        raise ValueError(f"levels of {what}, expected none")
+        signal_kind = "a degenerate signal" if signal.degenerate else f"family {signal.family}"
+        raise ValueError(f"levels of {signal_kind}, expected none")
     if len(levels) != len(signal.mask):
         raise ValueError(f"levels of {len(levels)} bins, expected {len(signal.mask)}")
     if levels.max() >= N_LEVELS:
         raise ValueError(f"a bin of level {levels.max()}, expected 0 to {N_LEVELS - 1}")
     if not np.array_equal(levels == 0, signal.mask):
         raise ValueError("level 0 differs from the mask")
-    found = np.cumsum(np.bincount(levels, minlength=N_LEVELS))
-    wanted = level_sizes(max(signal.n_kept, 1), len(levels))
-    if not np.array_equal(found, wanted):
-        raise ValueError(f"levels of {found.tolist()} bins, expected {wanted.tolist()}")
+    sizes = np.cumsum(np.bincount(levels, minlength=N_LEVELS))
+    expected_sizes = level_sizes(max(signal.n_kept, 1), len(levels))
+    if not np.array_equal(sizes, expected_sizes):
+        raise ValueError(f"levels of {sizes.tolist()} bins, expected {expected_sizes.tolist()}")
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> pa.Table:

@@ -5,7 +5,7 @@ become tables that `datasets` can load, a card is written, and last a manifest w
 A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
 gives the same bytes.
 
-Public: prepare, problems, published_before, exposed, Prepared, PLACE.
+Public: prepare, problems, published_before, exposed, Prepared, FOLDER.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from harness.manifest import Manifest, ReferenceRecord
 from harness.schemas import Entry, from_json, to_json
 from harness.tasks import Task
 
-PLACE = ".published"
+FOLDER = ".published"
 """Folder of the published form, below the signals folder."""
 
 README, EVAL = "README.md", "eval.yaml"
 
-_MADE = ".made.json"
-"""What each file in PLACE was made of."""
+_RECORD = ".made.json"
+"""What each file in FOLDER was made of."""
 
 _VERSION = "1"
 """Raised when the published form of the same source changes."""
@@ -73,8 +73,12 @@ def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
     """
     if masks_only:
         return []
-    stated = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
-    lines = [line for corpus in sorted(stated) if (line := licences.problem(corpus, stated[corpus]))]
+    licence_of_corpus = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
+    lines = [
+        line
+        for corpus in sorted(licence_of_corpus)
+        if (line := licences.problem(corpus, licence_of_corpus[corpus]))
+    ]
     for task in suite.tasks:
         paths = [clips_path(task.name)]
         paths += [signals_path(task.name, record.model.slug) for record in suite.references(task.name)]
@@ -124,25 +128,26 @@ def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str
         public: the suite that does; what has the clips of its published form is not fetched.
     """
     try:
-        there = from_hub(repository.repo_id, None)
+        remote = from_hub(repository.repo_id, None)
     except BadSignals:
         return []
-    changed = [
+    tasks = [
         task.name
         for task in held_back.tasks
-        if there.has_task(task.name)
-        and there.manifest.files.get(clips_path(task.name)) != _prepared_before(public, clips_path(task.name))
+        if remote.has_task(task.name)
+        and remote.manifest.files.get(clips_path(task.name))
+        != _prepared_before(public, clips_path(task.name))
     ]
-    return [clip_id for task in changed for clip_id in shared_clips(held_back, there, task)]
+    return [clip_id for task in tasks for clip_id in shared_clips(held_back, remote, task)]
 
 
 def _prepared_before(suite: Suite, path: str) -> str | None:
     """sha256 of a file of the published form that was made of the suite as it is; None for no such file."""
-    bench = _Bench(suite.root / PLACE)
-    made_of, target = bench.before.get(path, ""), bench.place / path
+    builder = _Builder(suite.root / FOLDER)
+    source, target = builder.old_sources.get(path, ""), builder.folder / path
     return (
         parquet_io.sha256_of(target)
-        if made_of.startswith(suite.manifest.files[path]) and target.is_file()
+        if source.startswith(suite.manifest.files[path]) and target.is_file()
         else None
     )
 
@@ -176,33 +181,33 @@ def prepare(
         BadSignals: a signal is not what was certified, or a file is too large for the Hub.
         BadInput: the folder cannot be written.
     """
-    bench = _Bench(suite.root / PLACE)
-    (bench.place / MANIFEST).unlink(missing_ok=True)
-    stated = tuple(_stated(record, licence) for record in suite.manifest.references)
-    suite.manifest = dataclasses.replace(suite.manifest, references=stated)
+    builder = _Builder(suite.root / FOLDER)
+    (builder.folder / MANIFEST).unlink(missing_ok=True)
+    references = tuple(_with_licence(record, licence) for record in suite.manifest.references)
+    suite.manifest = dataclasses.replace(suite.manifest, references=references)
     for part in _parts(suite, entries, masks_only):
-        bench.make(part)
+        builder.make(part)
         progress(1)
-        if (bench.place / part.path).stat().st_size > MAX_FILE_BYTES:
+        if (builder.folder / part.path).stat().st_size > MAX_FILE_BYTES:
             raise BadSignals(_too_large(part.path))
-    bench.remove_others()
-    facts = {path: _facts(bench.place / path) for path in bench.made if _is_table(path)}
-    read = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
-    text = card.render(suite, facts, read, cards, repo_id, masks_only, stability)
-    replace_file(bench.place / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
-    replace_file(bench.place / EVAL, card.eval_yaml(suite, repo_id).encode())
-    names = sorted([*bench.made, README, EVAL])
-    hashes = {name: parquet_io.sha256_of(bench.place / name) for name in names}
+    builder.remove_others()
+    facts = {path: _facts(builder.folder / path) for path in builder.sources if _is_table(path)}
+    records = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
+    text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
+    replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
+    replace_file(builder.folder / EVAL, card.eval_yaml(suite, repo_id).encode())
+    names = sorted([*builder.sources, README, EVAL])
+    hashes = {name: parquet_io.sha256_of(builder.folder / name) for name in names}
     manifest: Manifest = dataclasses.replace(suite.manifest, files=hashes)
-    replace_file(bench.place / MANIFEST, to_json(manifest).encode())
-    files = {name: bench.place / name for name in (*names, MANIFEST)}
-    return Prepared(bench.place, files, sum(path.stat().st_size for path in files.values()))
+    replace_file(builder.folder / MANIFEST, to_json(manifest).encode())
+    files = {name: builder.folder / name for name in (*names, MANIFEST)}
+    return Prepared(builder.folder, files, sum(path.stat().st_size for path in files.values()))
 
 
-def _stated(record: ReferenceRecord, licence: str | None) -> ReferenceRecord:
+def _with_licence(record: ReferenceRecord, licence: str | None) -> ReferenceRecord:
     """A reference whose corpus states its licence, if the publisher does."""
-    stated = record.corpus.licence or licence
-    return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=stated))
+    corpus_licence = record.corpus.licence or licence
+    return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=corpus_licence))
 
 
 def _is_table(path: str) -> bool:
@@ -210,9 +215,9 @@ def _is_table(path: str) -> bool:
 
 
 def _facts(path: Path) -> card.FileFacts:
-    found = pq.read_metadata(path)
-    expanded = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
-    return card.FileFacts(found.num_rows, path.stat().st_size, expanded)
+    metadata = pq.read_metadata(path)
+    n_expanded = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return card.FileFacts(metadata.num_rows, path.stat().st_size, n_expanded)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,41 +232,41 @@ class _Part:
     """Makes it, at a path that is not there yet."""
 
 
-class _Bench:
-    """Where files are made, and what is known of those that were."""
+class _Builder:
+    """Writes the files of the published form, and records the source of each."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.made: dict[str, str] = {}
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sources: dict[str, str] = {}
         """Path -> what it was made of."""
         try:
-            before = untrusted.json_of(untrusted.content(place / _MADE))
+            old_sources = untrusted.json_of(untrusted.content(folder / _RECORD))
         except untrusted.Unreadable:
-            before = None
-        self.before: dict[str, str] = before if isinstance(before, dict) else {}
+            old_sources = None
+        self.old_sources: dict[str, str] = old_sources if isinstance(old_sources, dict) else {}
         """The same of an earlier run."""
 
     def make(self, part: _Part) -> None:
         """Make a file, unless it was made of the same before."""
-        key, target = f"{part.of} {_VERSION}", self.place / part.path
-        if not (self.before.get(part.path) == key and target.is_file()):
+        key, target = f"{part.of} {_VERSION}", self.folder / part.path
+        if not (self.old_sources.get(part.path) == key and target.is_file()):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             part.write(target)
-            self.before[part.path] = key
-            replace_file(self.place / _MADE, json.dumps(self.before, indent=1).encode())
-        self.made[part.path] = key
+            self.old_sources[part.path] = key
+            replace_file(self.folder / _RECORD, json.dumps(self.old_sources, indent=1).encode())
+        self.sources[part.path] = key
 
     def remove_others(self) -> None:
-        """Nothing of an earlier form stays."""
-        for path in sorted(self.place.rglob("*"), reverse=True):
-            name = path.relative_to(self.place).as_posix()
+        """Remove the files of an earlier form."""
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            name = path.relative_to(self.folder).as_posix()
             if path.is_dir():
                 if not any(path.iterdir()):
                     path.rmdir()
-            elif name not in (*self.made, _MADE):
+            elif name not in (*self.sources, _RECORD):
                 path.unlink()
-        replace_file(self.place / _MADE, json.dumps(self.made, indent=1).encode())
+        replace_file(self.folder / _RECORD, json.dumps(self.sources, indent=1).encode())
 
 
 def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[_Part]:
@@ -280,12 +285,16 @@ def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[
                 yield _Part(sets, files[sets], partial(_sets, suite, task, slug))
     for folder in entries:
         entry = from_json(Entry, (folder / "entry.json").read_bytes())
-        told = f"{entry.task}_verdicts/{entry.model.slug}.parquet"
-        yield _Part(told, entry.verdicts_sha256, partial(_told, suite.task(entry.task), entry, folder))
+        table_path = f"{entry.task}_verdicts/{entry.model.slug}.parquet"
+        yield _Part(
+            table_path,
+            entry.verdicts_sha256,
+            partial(_write_verdict_table, suite.task(entry.task), entry, folder),
+        )
         for name in ("verdicts.parquet", "entry.json"):
             source = folder / name
             yield _Part(
-                f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_same, source)
+                f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_copy, source)
             )
 
 
@@ -298,18 +307,18 @@ def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
             parquet_schema.clip_row(suite.clip(task.name, line.clip_id))
             for line in suite.clip_lines(task.name)
         )
-    parquet_io.write_rows(to, rows, parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz))
 
 
 def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:
-    columns = parquet_schema.typed(parquet_schema.SIGNALS, task.sample_rate_hz)
+    columns = parquet_schema.with_features(parquet_schema.SIGNALS, task.sample_rate_hz)
     if masks_only:
         source = suite.root / signals_path(task.name, slug)
         rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, parquet_schema.SIGNALS))
         parquet_io.write_rows(to, rows, columns)
         return
 
-    def heard() -> Iterator[dict[str, Any]]:
+    def signal_rows() -> Iterator[dict[str, Any]]:
         for signal, waveform in suite.signals(task.name, slug):
             if audio.sha256(waveform) != signal.sha256:
                 raise BadSignals(
@@ -318,24 +327,24 @@ def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) ->
                 )
             yield parquet_schema.signal_row(signal, waveform)
 
-    parquet_io.write_rows(to, heard(), columns)
+    parquet_io.write_rows(to, signal_rows(), columns)
 
 
 def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
     rows = map(parquet_schema.set_row, suite.causal_sets(task.name, slug))
-    parquet_io.write_rows(to, rows, parquet_schema.typed(parquet_schema.SETS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.SETS, task.sample_rate_hz))
 
 
-def _told(task: Task, entry: Entry, folder: Path, to: Path) -> None:
-    """The verdicts of an entry, with whose they are in each row: a table of many is read as one."""
+def _write_verdict_table(task: Task, entry: Entry, folder: Path, to: Path) -> None:
+    """Write the verdicts of an entry with the candidate in each row: tables can be read as one."""
     verdicts = parquet_io.verdicts(folder / "verdicts.parquet")
     names = pa.array([entry.model.repo_id] * verdicts.num_rows, pa.string())
-    columns = parquet_schema.typed(parquet_schema.TOLD, task.sample_rate_hz)
+    columns = parquet_schema.with_features(parquet_schema.CANDIDATE_VERDICTS, task.sample_rate_hz)
     table = verdicts.add_column(0, "candidate", names).cast(columns)
     with whole(to) as part:
         pq.write_table(table, part, compression="zstd")
 
 
-def _same(source: Path, to: Path) -> None:
+def _copy(source: Path, to: Path) -> None:
     with whole(to) as part:
         shutil.copyfile(source, part)

@@ -21,7 +21,7 @@ from harness.errors import BadSignals
 
 
 def read(root: Path) -> dict[str, Any] | None:
-    """Its fields; None where a folder has none.
+    """The fields of `.source.json`; None where a folder has none.
 
     Raises:
         BadSignals: there is something else.
@@ -31,26 +31,26 @@ def read(root: Path) -> dict[str, Any] | None:
         return None
     try:
         fields = untrusted.json_of(untrusted.content(path))
-        why = None if _sound(fields) else "expected the fields source, commit, manifest and rebuilt"
+        problem = None if _is_valid(fields) else "expected the fields source, commit, manifest and rebuilt"
     except untrusted.Unreadable as error:
-        why = str(error)
-    if why:
-        raise BadSignals(f"{path} does not say where the signals came from ({why}); download them again")
+        problem = str(error)
+    if problem:
+        raise BadSignals(f"{path} does not say where the signals came from ({problem}); download them again")
     return dict(fields)
 
 
-def _sound(fields: Any) -> bool:
+def _is_valid(fields: Any) -> bool:
     if not isinstance(fields, dict) or set(fields) != {"source", "commit", "manifest", "rebuilt"}:
         return False
-    stated = [
+    texts = [
         fields["source"],
         *(fields[name] for name in ("commit", "manifest") if fields[name] is not None),
     ]
     rebuilt = fields["rebuilt"]
     if not isinstance(rebuilt, dict):
         return False
-    for each in rebuilt.values():
-        if not isinstance(each, dict) or set(each) != {"from", "to"}:
+    for paths in rebuilt.values():
+        if not isinstance(paths, dict) or set(paths) != {"from", "to"}:
             return False
-        stated += each.values()
-    return all(isinstance(value, str) for value in stated)
+        texts += paths.values()
+    return all(isinstance(value, str) for value in texts)

@@ -28,15 +28,15 @@ from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
 from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
 
-_LINES = 1 << 16
+_MAX_CACHED_LINES = 1 << 16
 """Lines of signals that are kept, of half a kilobyte each."""
 
-_DECODED = 1 << 23
+_MAX_CACHED_SAMPLES = 1 << 23
 """Samples of decoded clips that are kept: 32 MiB."""
 
 
 class Suite:
-    """Clips, signals and references of one or more tasks, read as they are asked for."""
+    """Clips, signals and references of one or more tasks, read on demand."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Suite:
         try:
             self.manifest = from_json(Manifest, untrusted.content(path))
         except ValueError as error:
-            why = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
-            raise BadSignals(disk.pointer(path) or why) from None
+            message = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
+            raise BadSignals(disk.pointer(path) or message) from None
         if self.manifest.protocol != PROTOCOL:
             raise BadSignals(
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
@@ -78,11 +78,11 @@ class Suite:
             )
         if odd := odd_name(self.manifest):
             raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
-        self._checked: set[str] = set()
-        self._contents: dict[str, str] = {}
+        self._valid_files: set[str] = set()
+        self._digests: dict[str, str] = {}
         self._open: dict[str, parquet_io.Rows] = {}
-        self._decoded: OrderedDict[tuple[str, str], Clip] = OrderedDict()
-        self._n_decoded = 0
+        self._clip_cache: OrderedDict[tuple[str, str], Clip] = OrderedDict()
+        self._n_cached_samples = 0
         self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
 
     @property
@@ -113,13 +113,13 @@ class Suite:
         for task in self.tasks:
             if task.name == name:
                 return task
-        known = ", ".join(self.task_names) + likely(name, self.task_names)
-        raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {known}")
+        names = ", ".join(self.task_names) + likely(name, self.task_names)
+        raise BadSignals(f"{self.name} has no signals for task {name!r}; it has: {names}")
 
     def references(self, task: str) -> tuple[ReferenceRecord, ...]:
         """The references of a task, by name."""
-        found = [r for r in self.manifest.references if r.task == task]
-        return tuple(sorted(found, key=lambda r: r.model.repo_id))
+        records = [r for r in self.manifest.references if r.task == task]
+        return tuple(sorted(records, key=lambda r: r.model.repo_id))
 
     def counts(self, task: str) -> tuple[ReferenceCounts, ...]:
         """What each reference offers in each family."""
@@ -131,21 +131,19 @@ class Suite:
         Its sha256 is over clips and signals, not over the files that hold them: the same signals stored with
         audio or as masks, or by another version of Parquet, are the same suite.
         """
-        if task not in self._contents:
+        if task not in self._digests:
             digest = hashlib.sha256(f"protocol {PROTOCOL}\n".encode())
             for line in sorted(self._lines(task)):
                 digest.update(line.encode())
-            self._contents[task] = digest.hexdigest()
-        content = self._contents[task]
+            self._digests[task] = digest.hexdigest()
+        content = self._digests[task]
         return DatasetRef(self.name, self.commit or content, task, "test", content)
 
     def _lines(self, task: str) -> Iterator[str]:
         """What identifies each clip and each signal."""
-        clip_fields = ("clip_id", "label", "sha256")
+        clip_fields: tuple[str, ...] = ("clip_id", "label", "sha256")
         signal_fields = ("signal_id", "expected", "resolution", "degenerate", "n_kept", "sha256", "levels")
-        paths: list[tuple[str, Any, tuple[str, ...]]] = [
-            (clips_path(task), parquet_schema.CLIPS, clip_fields)
-        ]
+        paths = [(clips_path(task), parquet_schema.CLIPS, clip_fields)]
         for reference in self.references(task):
             paths.append((signals_path(task, reference.model.slug), parquet_schema.SIGNALS, signal_fields))
         for path, columns, fields in paths:
@@ -165,8 +163,7 @@ class Suite:
 
         Those of the first references are kept, up to _LINES: every entry is held against them.
         """
-        path = self.file(signals_path(task, slug))
-        key = (task, slug)
+        path, key = self.file(signals_path(task, slug)), (task, slug)
         if key in self._signal_lines:
             yield from self._signal_lines[key]
             return
@@ -174,18 +171,18 @@ class Suite:
         for line in self._read_signal_lines(path):
             lines.append(line)
             yield line
-        if sum(map(len, self._signal_lines.values())) + len(lines) <= _LINES:
+        if sum(map(len, self._signal_lines.values())) + len(lines) <= _MAX_CACHED_LINES:
             self._signal_lines[key] = lines
 
     def _read_signal_lines(self, path: Path) -> Iterator[parquet_schema.SignalLine]:
-        plain = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-2]
-        made_of = ("sha256", "mask", "levels")
-        for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*plain, *made_of)):
+        columns = tuple(f.name for f in dataclasses.fields(parquet_schema.SignalLine))[:-2]
+        content_columns = ("sha256", "mask", "levels")
+        for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, (*columns, *content_columns)):
             digest = hashlib.sha256(row["sha256"].encode() + np.array(row["mask"], dtype="<i4").tobytes())
             digest.update(row["expected"].encode() + (row["levels"] or b""))
-            known = {name: row[name] for name in plain} | {"p_clip": tuple(row["p_clip"])}
+            fields = {name: row[name] for name in columns} | {"p_clip": tuple(row["p_clip"])}
             yield parquet_schema.SignalLine(
-                **known, has_levels=row["levels"] is not None, made_of=digest.hexdigest()
+                **fields, has_levels=row["levels"] is not None, content_sha256=digest.hexdigest()
             )
 
     def clip(self, task: str, clip_id: str) -> Clip:
@@ -195,18 +192,18 @@ class Suite:
             BadSignals: there is none.
         """
         key = (task, clip_id)
-        if key not in self._decoded:
+        if key not in self._clip_cache:
             row = self._rows(clips_path(task), parquet_schema.CLIPS, "clip_id").find(clip_id)
             if row is None:
                 raise BadSignals(
                     f"{self.name}: task {task} has signals of a clip {clip_id}, but no such clip"
                 )
-            self._decoded[key] = self._clip_of(row, task)
-            self._n_decoded += len(self._decoded[key].waveform)
-            while self._n_decoded > _DECODED and len(self._decoded) > 1:
-                self._n_decoded -= len(self._decoded.popitem(last=False)[1].waveform)
-        self._decoded.move_to_end(key)
-        return self._decoded[key]
+            self._clip_cache[key] = self._clip_of(row, task)
+            self._n_cached_samples += len(self._clip_cache[key].waveform)
+            while self._n_cached_samples > _MAX_CACHED_SAMPLES and len(self._clip_cache) > 1:
+                self._n_cached_samples -= len(self._clip_cache.popitem(last=False)[1].waveform)
+        self._clip_cache.move_to_end(key)
+        return self._clip_cache[key]
 
     def signal(self, task: str, slug: str, signal_id: str) -> tuple[SufficientSignal, Waveform]:
         """One signal of a reference with its waveform, as `signals` gives it.
@@ -231,10 +228,8 @@ class Suite:
     def has_clips(self, task: str) -> bool:
         """Whether the clips of a task can be heard: where only masks are published they cannot."""
         path = self.file(clips_path(task))
-        return all(
-            row["audio"] is not None
-            for row in parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
-        )
+        rows = parquet_io.read_rows(path, parquet_schema.CLIPS, ["audio.path"])
+        return all(row["audio"] is not None for row in rows)
 
     def verdicts(self) -> list[Path]:
         """Folders of the entries that came with the suite: of its references, in `verdicts/`."""
@@ -272,20 +267,20 @@ class Suite:
             except ValueError as error:
                 raise BadSignals(f"{self.root / path}: {row['set_id']}: {error}") from None
 
-    def judged(self, task: str) -> set[tuple[str, int, str]]:
-        """What a candidate is asked: (signal_id, level, class c) of every signal that is not degenerate.
+    def expected_verdicts(self, task: str) -> set[tuple[str, int, str]]:
+        """(signal_id, level, class c) of every signal that is not degenerate: what a candidate is asked.
 
         The level is 0 where there are no others, in family `responsibility`, too.
         """
-        found: set[tuple[str, int, str]] = set()
+        verdicts: set[tuple[str, int, str]] = set()
         for reference in self.references(task):
             path = self.file(signals_path(task, reference.model.slug))
             columns = ("signal_id", "expected", "degenerate", "levels")
             for row in parquet_io.read_rows(path, parquet_schema.SIGNALS, columns):
                 if not row["degenerate"]:
                     levels = range(1 if row["levels"] is None else N_LEVELS)
-                    found.update((row["signal_id"], level, row["expected"]) for level in levels)
-        return found
+                    verdicts.update((row["signal_id"], level, row["expected"]) for level in levels)
+        return verdicts
 
     @cached_property
     def _clips(self) -> dict[str, dict[str, Clip]]:
@@ -294,10 +289,10 @@ class Suite:
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:
             corpus = next((r.corpus.name for r in self.references(task)), "its corpus")
-            here = str(self.root) if self.commit is None else self.name
+            location = str(self.root) if self.commit is None else self.name
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {quote(here)} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --to DIR rebuilds them"
             )
         return parquet_schema.clip_of(row)
 
@@ -313,9 +308,9 @@ class Suite:
             raise BadSignals(f"{path}: {row['signal_id']}: {error}") from None
         return signal, self._waveform(task, signal, row["audio"])
 
-    def _waveform(self, task: str, signal: SufficientSignal, stored: dict[str, bytes] | None) -> Waveform:
-        if stored is not None and stored["bytes"] is not None:
-            waveform = audio.read(stored["bytes"], signal.signal_id)[0]
+    def _waveform(self, task: str, signal: SufficientSignal, cell: dict[str, bytes] | None) -> Waveform:
+        if cell is not None and cell["bytes"] is not None:
+            waveform = audio.read(cell["bytes"], signal.signal_id)[0]
             if audio.sha256(waveform) != signal.sha256:
                 raise BadSignals(f"{self.name}: the audio of {signal.signal_id} is not what was certified")
             return waveform
@@ -330,16 +325,16 @@ class Suite:
             BadSignals: it is missing or differs.
         """
         path = self.root / relative
-        if relative not in self._checked:
-            wanted = self.manifest.files.get(relative)
-            if wanted is not None and self._fetch is not None:
-                self._fetch(relative, wanted)
-            elif wanted is None or not path.is_file():
+        if relative not in self._valid_files:
+            sha256 = self.manifest.files.get(relative)
+            if sha256 is not None and self._fetch is not None:
+                self._fetch(relative, sha256)
+            elif sha256 is None or not path.is_file():
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
-            elif parquet_io.sha256_of(path) != wanted:
-                why = f"{path} differs from {MANIFEST} (sha256); build or download it again"
-                raise BadSignals(disk.pointer(path) or why)
-            self._checked.add(relative)
+            elif parquet_io.sha256_of(path) != sha256:
+                message = f"{path} differs from {MANIFEST} (sha256); build or download it again"
+                raise BadSignals(disk.pointer(path) or message)
+            self._valid_files.add(relative)
         return path
 
 
@@ -354,18 +349,18 @@ def load(name: str) -> Suite:
         return Suite(path, *_origin(path))
     if path.exists():
         raise BadSignals(f"{name} is a file; expected a signals folder or a Hub dataset ORG/NAME")
-    named = split(name)
-    if named is None:
+    repository_id = split(name)
+    if repository_id is None:
         raise BadSignals(f"no signals folder at {name}, and it is not a Hub dataset ORG/NAME")
-    return from_hub(*named)
+    return from_hub(*repository_id)
 
 
 def _origin(root: Path) -> tuple[str, str | None]:
-    """What a folder's suite is called, and its commit: a downloaded one that is as it came keeps its name."""
-    stated = source.read(root)
+    """Name and commit of a folder's suite; an unchanged downloaded one keeps those of the Hub."""
+    fields = source.read(root)
     manifest = root / MANIFEST
-    if stated and manifest.is_file() and stated["manifest"] == parquet_io.sha256_of(manifest):
-        return stated["source"], stated["commit"]
+    if fields and manifest.is_file() and fields["manifest"] == parquet_io.sha256_of(manifest):
+        return fields["source"], fields["commit"]
     return f"local/{root.resolve().name}", None
 
 
@@ -380,15 +375,15 @@ def from_hub(repo_id: str, revision: str | None) -> Suite:
         commit = fetching.commit_of(repository, revision)
         root = fetching.fetch(repository, commit, MANIFEST).parent
     except BadInput as error:
-        made = "; expected a suite as goodenough publish makes it" if MANIFEST in str(error) else ""
-        raise BadSignals(f"{error}{made}") from None
+        hint = "; expected a suite as goodenough publish makes it" if MANIFEST in str(error) else ""
+        raise BadSignals(f"{error}{hint}") from None
 
     def fetch(path: str, sha256: str) -> None:
         for again in (False, True):
-            found = fetching.fetch(repository, commit, path, again=again)
-            if parquet_io.sha256_of(found) == sha256:
+            target = fetching.fetch(repository, commit, path, again=again)
+            if parquet_io.sha256_of(target) == sha256:
                 return
-        what = f"{path} of {repo_id}@{commit}"
-        raise BadSignals(f"{what} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")
+        file_name = f"{path} of {repo_id}@{commit}"
+        raise BadSignals(f"{file_name} differs from its {MANIFEST} (sha256), fetched twice: tell its authors")
 
     return Suite(root, repo_id, commit, fetch)

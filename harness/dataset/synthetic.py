@@ -41,5 +41,5 @@ def of_synthetic(signals: DatasetRef, suite: Suite | None = None) -> bool:
         signals: what was judged.
         suite: where they may come from.
     """
-    same = suite is not None and signals.repo_id == suite.name
-    return signals.repo_id == EMBEDDED or (same and is_synthetic(suite))
+    is_suite = suite is not None and signals.repo_id == suite.name
+    return signals.repo_id == EMBEDDED or (is_suite and is_synthetic(suite))

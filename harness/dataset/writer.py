@@ -36,12 +36,12 @@ def open_for(root: Path, task: Task, record: ReferenceRecord, clips: Sequence[Cl
         BadSignals: a manifest that this version cannot read, or one that the reference does not fit.
     """
     with atomic_folder.lock_folder(root, "--out"):
-        suite = _existing(root)
+        suite = _open_existing(root)
         _check_fits(suite, task, record, clips)
     return suite
 
 
-def _existing(root: Path) -> Suite | None:
+def _open_existing(root: Path) -> Suite | None:
     if (root / MANIFEST).is_file():
         return Suite(root, f"local/{root.resolve().name}")
     return None
@@ -58,14 +58,14 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
     for old in suite.references(task.name):
         same_model = old.model == record.model and old.label_map == record.label_map
         if old.model.repo_id == record.model.repo_id and not (same_model and old.corpus == record.corpus):
-            what = "other clips" if same_model else "another revision or label map"
+            difference = "other clips" if same_model else "another revision or label map"
             raise BadSignals(
-                f"{root} has signals of {record.model.repo_id} from {what}; choose another --out"
+                f"{root} has signals of {record.model.repo_id} from {difference}; choose another --out"
             )
         _check_same_bands(root, old, record)
-    known = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
+    clip_by_id = {} if clips_path(task.name) not in suite.manifest.files else suite.clips(task.name)
     for clip in clips:
-        old_clip = known.get(clip.clip_id, clip)
+        old_clip = clip_by_id.get(clip.clip_id, clip)
         if not np.array_equal(old_clip.waveform, clip.waveform):
             raise BadSignals(f"{root} has another clip named {clip.clip_id!r}; choose another --out")
         if old_clip.label != clip.label:
@@ -115,19 +115,19 @@ def add_reference(
         BadInput: the folder cannot be written.
     """
     with atomic_folder.lock_folder(root, "--out"):
-        suite = _existing(root)
+        suite = _open_existing(root)
         _check_fits(suite, task, record, clips)
         old = None
         if suite is not None:
-            same = (r for r in suite.references(task.name) if r.model.slug == record.model.slug)
-            old = next(same, None)
+            matches = (r for r in suite.references(task.name) if r.model.slug == record.model.slug)
+            old = next(matches, None)
         try:
             _write_clips(root, suite, task, clips)
             _write_signals(root, old, task, record, clips, signals, masks_only)
             _write_sets(root, suite, task, record, sets)
         except OSError as error:
             raise BadInput(unwritable(root, error, "choose another --out")) from None
-        _write_manifest(root, suite, task, record if old is None else _merged(old, record))
+        _write_manifest(root, suite, task, record if old is None else _merge(old, record))
         atomic_folder.commit_pending(root)
 
 
@@ -145,31 +145,33 @@ def _write_signals(
     by_id = {clip.clip_id: clip for clip in clips}
     families = {c.family for c in record.counts}
 
-    def place(row: dict[str, Any]) -> tuple[str, str, int]:
+    def order(row: dict[str, Any]) -> tuple[str, str, int]:
         return row["clip_id"], row["family"], row["draw"]
 
     in_order = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
     old_rows = parquet_io.read_rows(path, parquet_schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
-    rows = heapq.merge(kept_rows, new_rows, key=place)
+    rows = heapq.merge(kept_rows, new_rows, key=order)
     parquet_io.write_rows(
-        atomic_folder.new(path), rows, parquet_schema.typed(parquet_schema.SIGNALS, task.sample_rate_hz)
+        atomic_folder.new(path),
+        rows,
+        parquet_schema.with_features(parquet_schema.SIGNALS, task.sample_rate_hz),
     )
 
 
 def _write_sets(
     root: Path, suite: Suite | None, task: Task, record: ReferenceRecord, sets: Sequence[CausalSet]
 ) -> None:
-    """The old ones of other families, and the new; no file where there were and are none."""
+    """Write the old sets of other families, and the new ones; no file where there are none."""
     families = {c.family for c in record.counts}
     old = suite.causal_sets(task.name, record.model.slug) if suite is not None else iter(())
-    every = [*(s for s in old if s.family not in families), *sets]
+    all_sets = [*(s for s in old if s.family not in families), *sets]
     path = sets_path(task.name, record.model.slug)
-    if every or (suite is not None and path in suite.manifest.files):
-        every.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        columns = parquet_schema.typed(parquet_schema.SETS, task.sample_rate_hz)
-        parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.set_row, every), columns)
+    if all_sets or (suite is not None and path in suite.manifest.files):
+        all_sets.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
+        columns = parquet_schema.with_features(parquet_schema.SETS, task.sample_rate_hz)
+        parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.set_row, all_sets), columns)
 
 
 def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
@@ -181,26 +183,28 @@ def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
 
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
     path = clips_path(task.name)
-    known = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
-    known.update((clip.clip_id, clip) for clip in clips)
-    ordered = [known[clip_id] for clip_id in sorted(known)]
-    columns = parquet_schema.typed(parquet_schema.CLIPS, task.sample_rate_hz)
-    parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.clip_row, ordered), columns)
+    clip_by_id = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
+    clip_by_id.update((clip.clip_id, clip) for clip in clips)
+    clips_in_order = [clip_by_id[clip_id] for clip_id in sorted(clip_by_id)]
+    columns = parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)
+    parquet_io.write_rows(
+        atomic_folder.new(root / path), map(parquet_schema.clip_row, clips_in_order), columns
+    )
 
 
-def _merged(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
-    """A family that was searched again is that of the new search; counts and searches go by family."""
+def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
+    """Merge two records: a family that was searched again is taken from the new one."""
     by_family = {
         count.family: (count, search)
         for record in (old, new)
         for count, search in zip(record.counts, record.searches, strict=True)
     }
-    ordered = [by_family[family] for family in FAMILIES if family in by_family]
+    pairs = [by_family[family] for family in FAMILIES if family in by_family]
     families = {count.family for count in new.counts}
     return dataclasses.replace(
         new,
-        counts=tuple(count for count, _ in ordered),
-        searches=tuple(search for _, search in ordered),
+        counts=tuple(count for count, _ in pairs),
+        searches=tuple(search for _, search in pairs),
         sets=(*(s for s in old.sets if s.family not in families), *new.sets),
         skipped=tuple(sorted({*old.skipped, *new.skipped}, key=lambda s: (s.clip_id, s.why))),
     )

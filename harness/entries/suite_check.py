@@ -58,7 +58,7 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
     signal_rows = verdicts[verdicts["stimulus"] == "signal"]
     levels = signal_rows["level"].fillna(0).astype(int)
     answers = set(zip(signal_rows["signal_id"], levels, signal_rows["expected"], strict=True))
-    due_answers = suite.judged(entry.task)
+    due_answers = suite.expected_verdicts(entry.task)
     problems += [
         f"verdicts: none on {what} of the suite, as {example}"
         for what, example in _summaries(due_answers - answers)

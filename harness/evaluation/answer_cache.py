@@ -1,4 +1,4 @@
-"""A model's answers, kept beside the results: no unit is ever asked twice.
+"""A cache of a model's answers beside the results: no unit is asked twice.
 
     <out>/.answers/<org>__<model>/<key>/<task>.jsonl             one line per unit
     <out>/.answers/<org>__<model>/<key>/<task>.<i>-of-<n>.jsonl  those of one shard of a run
@@ -26,7 +26,7 @@ import numpy as np
 
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import Unit
-from harness.journal import Journal, finished
+from harness.journal import Journal, finished_items
 from harness.schemas import BatchProof
 
 
@@ -53,28 +53,28 @@ class AnswerCache:
         part = "" if shard is None else f".{shard[0]}-of-{shard[1]}"
         self._journal = Journal(folder / f"{task}{part}.jsonl", dict(work), None)
         self._n_columns = len(work["classes"]) + 2
-        self.known: dict[str, Answers] = {}
+        self.answers: dict[str, Answers] = {}
         """Answers by content of the unit."""
         self.proofs: list[BatchProof] = []
         """Batch proofs of these answers."""
         for other in sorted(folder.glob(f"{task}.*-of-*.jsonl")):
             if re.fullmatch(rf"{re.escape(task)}\.\d+-of-\d+\.jsonl", other.name):
-                self._learn(finished(other, work))
+                self._learn(finished_items(other, work))
         self._learn(self._journal.items)
         self._journal.items.clear()
 
-    def append(self, answered: Sequence[tuple[Unit, Answers]]) -> None:
-        """Keep the answers to some units."""
-        self._journal.append(*(_item(unit, said) for unit, said in answered))
-        self.known.update((unit.content, said) for unit, said in answered)
+    def append(self, batch: Sequence[tuple[Unit, Answers]]) -> None:
+        """Store the answers to some units."""
+        self._journal.append(*(_item(unit, answers) for unit, answers in batch))
+        self.answers.update((unit.content, answers) for unit, answers in batch)
 
     def prove(self, proof: BatchProof) -> None:
-        """Keep a batch proof."""
+        """Store a batch proof."""
         self._journal.append({"proof": vars(proof)})
         self.proofs.append(proof)
 
     def close(self) -> None:
-        """Let others at it."""
+        """Close the journal, so that another process can open it."""
         self._journal.close()
 
     def _learn(self, items: Sequence[dict[str, Any]]) -> None:
@@ -87,10 +87,10 @@ class AnswerCache:
                     flat = np.frombuffer(base64.b64decode(item["answers"], validate=True), dtype="<f4")
                     rows = flat.reshape(len(item["stimuli"]), self._n_columns)
                     keys = tuple((name, level, replicate) for name, level, replicate in item["stimuli"])
-                    self.known[item["of"]] = Answers(keys, rows[:, :-2], rows[:, -2:])
+                    self.answers[item["of"]] = Answers(keys, rows[:, :-2], rows[:, -2:])
 
 
 def _item(unit: Unit, answers: Answers) -> dict[str, Any]:
     rows = np.hstack([answers.logits, answers.seen]).astype("<f4")
-    packed = base64.b64encode(rows.tobytes()).decode()
-    return {"of": unit.content, "stimuli": answers.stimuli, "answers": packed}
+    data = base64.b64encode(rows.tobytes()).decode()
+    return {"of": unit.content, "stimuli": answers.stimuli, "answers": data}

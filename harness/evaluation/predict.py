@@ -82,9 +82,9 @@ def judge(
         Finished units with their answers.
     """
     rows: dict[int, _Row] = {}
-    for batch in _ahead(_batches(suite, task, blocks, choice)):
-        rows = {number: row for number, row in rows.items() if number >= batch.first_needed}
-        rows |= _asked(candidate, batch.waveforms, task.sample_rate_hz, batch.first)
+    for batch in _prefetch(_batches(suite, task, blocks, choice)):
+        rows = {number: row for number, row in rows.items() if number >= batch.oldest}
+        rows |= _ask(candidate, batch.waveforms, task.sample_rate_hz, batch.first)
         yield batch.answers(rows)
 
 
@@ -97,41 +97,41 @@ def _batches(suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice:
             _add(batch, unit, suite, task, choice)
             if batch.n_samples >= _SAMPLES_AT_ONCE:
                 yield batch
-                batch = batch.following()
+                batch = batch.next_batch()
     if batch.units:
         yield batch
 
 
-def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+def _prefetch(batches: Iterator[_Batch]) -> Iterator[_Batch]:
     """The same batches; while one is in use, the next is made in a thread."""
     with ThreadPoolExecutor(1, "sounds") as thread:
-        upcoming = thread.submit(next, batches, None)
-        while batch := upcoming.result():
-            upcoming = thread.submit(next, batches, None)
+        future = thread.submit(next, batches, None)
+        while batch := future.result():
+            future = thread.submit(next, batches, None)
             yield batch
 
 
-def _asked(
+def _ask(
     candidate: Candidate, waveforms: Sequence[Waveform], sample_rate_hz: int, first: int
 ) -> dict[int, _Row]:
-    """What a model answers to sounds, by their numbers from `first` on."""
+    """A model's answers to sounds, by number, counted from `first`."""
     if not waveforms:
         return {}
     logits = candidate.logits(waveforms, sample_rate_hz).astype(np.float32)
     facts = candidate.facts
-    received = np.array([visible_part(x, sample_rate_hz, facts) for x in waveforms], dtype=np.float32)
-    return dict(enumerate(zip(logits, received, strict=True), first))
+    visible = np.array([visible_part(x, sample_rate_hz, facts) for x in waveforms], dtype=np.float32)
+    return dict(enumerate(zip(logits, visible, strict=True), first))
 
 
 def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) -> None:
     """Put the sounds of a unit into the batch."""
 
     def add(keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
-        chosen = choice(unit, keys)
-        if chosen:
-            chosen_names = [names[i] for i in chosen]
+        indices = choice(unit, keys)
+        if indices:
+            sound_names = [names[i] for i in indices]
             batch.add(
-                unit, [keys[i] for i in chosen], chosen_names, lambda new: sounds([chosen[i] for i in new])
+                unit, [keys[i] for i in indices], sound_names, lambda new: sounds([indices[i] for i in new])
             )
 
     if unit.clip_id is None:
@@ -142,15 +142,17 @@ def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) ->
     if unit.signal_id is None:
         add([("whole", None, None)], [b"whole"], lambda new: [clip.waveform] * len(new))
         return
-    signal, published = suite.signal(task.name, unit.slug or "", unit.signal_id)
-    made = stimuli.of_signal(signal, clip, [suite.clip(task.name, other) for other in unit.others])
+    signal, signal_waveform = suite.signal(task.name, unit.slug or "", unit.signal_id)
+    signal_stimuli = stimuli.of_signal(signal, clip, [suite.clip(task.name, other) for other in unit.others])
 
     def sounds(new: Sequence[int]) -> list[Waveform]:
         """The signal itself as it was published, the others as they are made."""
-        others = iter(stimuli.sounds([made[i] for i in new if i]))
-        return [next(others) if i else published for i in new]
+        others = iter(stimuli.sounds([signal_stimuli[i] for i in new if i]))
+        return [next(others) if i else signal_waveform for i in new]
 
-    add([stimulus.key for stimulus in made], [stimulus.sound for stimulus in made], sounds)
+    add(
+        [stimulus.key for stimulus in signal_stimuli], [stimulus.sound for stimulus in signal_stimuli], sounds
+    )
 
 
 class _Batch:
@@ -164,7 +166,7 @@ class _Batch:
             on_clip: numbers of the sounds of the clip at hand that earlier batches hold.
         """
         self.first = first
-        self.first_needed = min(on_clip.values(), default=first)
+        self.oldest = min(on_clip.values(), default=first)
         """The lowest number whose answer a unit of this batch or of a later one may need."""
         self.units: list[Unit] = []
         self.waveforms: list[Waveform] = []
@@ -173,7 +175,7 @@ class _Batch:
         self._numbers: list[list[int]] = []
         self._on_clip = on_clip
 
-    def following(self) -> _Batch:
+    def next_batch(self) -> _Batch:
         """An empty batch that goes on where this one ends."""
         return _Batch(self.first + len(self.waveforms), self._on_clip.copy())
 
@@ -202,8 +204,8 @@ class _Batch:
         """The units with their answers, given the answer to each sound by its number."""
 
         def of(keys: Sequence[stimuli.Key], numbers: Sequence[int]) -> Answers:
-            logits, received = zip(*(rows[number] for number in numbers), strict=True)
-            return Answers(tuple(keys), np.stack(logits), np.stack(received))
+            logits, visible = zip(*(rows[number] for number in numbers), strict=True)
+            return Answers(tuple(keys), np.stack(logits), np.stack(visible))
 
         return [
             (unit, of(keys, numbers))
@@ -230,65 +232,67 @@ def verdict_table(
         label_map: how the model's classes are read.
         task: the task.
     """
-    of_units = [answers[unit.content] for unit in units]
-    of_row = np.repeat(np.arange(len(units)), [len(of_unit.stimuli) for of_unit in of_units])
-    unit_of = [units[i] for i in of_row.tolist()]
+    unit_answers = [answers[unit.content] for unit in units]
+    unit_index = np.repeat(np.arange(len(units)), [len(item.stimuli) for item in unit_answers])
+    unit_of_row = [units[i] for i in unit_index.tolist()]
 
-    def each(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    def per_row(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         """A value of each unit, as often as it has rows."""
-        return pa.array(values, kind).take(pa.array(of_row))
+        return pa.array(values, kind).take(pa.array(unit_index))
 
-    logits = np.concatenate([of_unit.logits for of_unit in of_units]).astype(np.float64)
-    received = np.concatenate([of_unit.seen for of_unit in of_units])
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p_raw = shifted / shifted.sum(axis=1, keepdims=True)
-    means = np.array([[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64)
-    p = _rounded((p_raw @ means).astype(np.float32))
+    logits = np.concatenate([item.logits for item in unit_answers]).astype(np.float64)
+    visible = np.concatenate([item.seen for item in unit_answers])
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p_raw = exponentials / exponentials.sum(axis=1, keepdims=True)
+    class_is_label = np.array(
+        [[c == label for label in task.labels] for c in label_map.canonical], dtype=np.float64
+    )
+    p = _round((p_raw @ class_is_label).astype(np.float32))
     top = pa.array(logits.argmax(axis=1))
     index = {label: i for i, label in enumerate(task.labels)}
-    expected = np.array([-1 if u.expected is None else index[u.expected] for u in units])[of_row]
+    expected = np.array([-1 if u.expected is None else index[u.expected] for u in units])[unit_index]
     p_expected = pa.array(p[np.arange(len(p)), expected], mask=expected < 0)
-    names, levels, replicates = zip(*(key for of_unit in of_units for key in of_unit.stimuli), strict=True)
-    swapped = [
+    names, levels, replicates = zip(*(key for item in unit_answers for key in item.stimuli), strict=True)
+    swaps = [
         (unit.others[k or 0], unit.other_n_samples[k or 0]) if name == "swap" else None
-        for unit, name, k in zip(unit_of, names, replicates, strict=True)
+        for unit, name, k in zip(unit_of_row, names, replicates, strict=True)
     ]
-    others = [None if swap is None else swap[0] for swap in swapped]
-    n_samples = [unit.n_samples if s is None else s[1] for unit, s in zip(unit_of, swapped, strict=True)]
+    others = [None if swap is None else swap[0] for swap in swaps]
+    n_samples = [unit.n_samples if s is None else s[1] for unit, s in zip(unit_of_row, swaps, strict=True)]
     text = pa.string()
     columns = {
         "task": pa.repeat(pa.scalar(task.name), len(p)),
-        "reference": each([unit.reference for unit in units], text),
-        "family": each([unit.family for unit in units], text),
-        "draw": each([unit.draw for unit in units], pa.int32()),
+        "reference": per_row([unit.reference for unit in units], text),
+        "family": per_row([unit.family for unit in units], text),
+        "draw": per_row([unit.draw for unit in units], pa.int32()),
         "level": pa.array(levels, pa.int32()),
-        "clip_id": each([unit.clip_id for unit in units], text),
-        "signal_id": each([unit.signal_id for unit in units], text),
+        "clip_id": per_row([unit.clip_id for unit in units], text),
+        "signal_id": per_row([unit.signal_id for unit in units], text),
         "stimulus": pa.array(names, text),
         "replicate": pa.array(replicates, pa.int32()),
         "other_clip": pa.array(others, text),
         "n_samples": pa.array(n_samples, pa.int32()),
-        "truth": each([unit.truth for unit in units], text),
-        "expected": each([unit.expected for unit in units], text),
+        "truth": per_row([unit.truth for unit in units], text),
+        "expected": per_row([unit.expected for unit in units], text),
         "predicted_raw": pa.array(label_map.names, text).take(top),
         "predicted": pa.array(label_map.canonical, text).take(top),
         "p_expected": p_expected,
         "p": pa.ListArray.from_arrays(np.arange(len(p) + 1, dtype=np.int32) * p.shape[1], p.ravel()),
-        "seconds_seen": received[:, 0],
-        "energy_seen": received[:, 1],
+        "seconds_seen": visible[:, 0],
+        "energy_seen": visible[:, 1],
     }
     return pa.table(columns, schema=parquet_schema.VERDICTS)
 
 
-def _rounded(p: NDArray[np.float32]) -> NDArray[np.float32]:
+def _round(p: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities to twelve bits after the leading one: further ones are a machine's own."""
     bits = p.view(np.uint32)
-    rounded = (bits + np.uint32(1 << 10)) & np.uint32(0xFFFFF800)
-    return np.asarray(rounded.view(np.float32))
+    result = (bits + np.uint32(1 << 10)) & np.uint32(0xFFFFF800)
+    return np.asarray(result.view(np.float32))
 
 
 def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
-    """What of a stimulus reaches the model: "never heard it" is not "rejected it".
+    """How much of a stimulus reaches the model.
 
     Args:
         waveform: (n_samples,).
@@ -299,9 +303,9 @@ def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> 
         seconds inside the window; share of the energy inside the window and below the model's Nyquist
         frequency, 1 for silence.
     """
-    whole = len(waveform) / sample_rate_hz
-    seconds = whole if facts.window_seconds is None else min(whole, facts.window_seconds)
-    if seconds == whole and facts.sample_rate_hz >= sample_rate_hz:
+    length = len(waveform) / sample_rate_hz
+    seconds = length if facts.window_seconds is None else min(length, facts.window_seconds)
+    if seconds == length and facts.sample_rate_hz >= sample_rate_hz:
         return seconds, 1.0
     total = float(np.square(waveform, dtype=np.float64).sum())
     n_inside = round(seconds * sample_rate_hz)

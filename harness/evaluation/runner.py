@@ -43,7 +43,7 @@ _STEP = 1.05
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an evaluation; `entries.store.write` saves it."""
+    """The result of an evaluation; `entries.store.write` saves it."""
 
     entry: Entry
     """Who, what, how, and the scorecard."""
@@ -64,12 +64,12 @@ def evaluate(
     *,
     ci_width: float | None = None,
     judge: Judge = predict.judge,
-    progress: Progress = lambda n, total, live: None,
+    progress: Progress = lambda n, total, score: None,
 ) -> Result:
     """Judge every unit that was never judged before, and sum up.
 
-    Answers go to a book below `out` as they come, and stay there: a run that was cut off continues, shards of
-    it are merged, and a suite that has grown costs only what is new.
+    Answers go to a cache below `out` as they come, and stay there: a run that was cut off continues, shards
+    of it are merged, and a suite that has grown costs only what is new.
 
     Args:
         classifier: the candidate.
@@ -88,31 +88,31 @@ def evaluate(
     Raises:
         NotValid: the batch size moves the logits of this model; nothing is judged.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     units = units_of(suite, task)
-    book = _book(classifier, task, out)
+    cache = _open_cache(classifier, task, out)
     try:
-        wanted = units if ci_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
-        n_known = sum(unit.content in book.known for unit in wanted)
-        live = RunningScore(wanted, suite.counts(task.name), classifier.ref, label_map)
-        for unit in wanted:
-            if unit.content in book.known:
-                live.learn(unit, book.known[unit.content])
-        blocks = evaluation_order(wanted, task)
-        narrow = _StopRule(ci_width)
+        scope = units if ci_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
+        n_known = sum(unit.content in cache.answers for unit in scope)
+        score = RunningScore(scope, suite.counts(task.name), classifier.ref, label_map)
+        for unit in scope:
+            if unit.content in cache.answers:
+                score.learn(unit, cache.answers[unit.content])
+        blocks = evaluation_order(scope, task)
+        stop_rule = _StopRule(ci_width)
         # Before anything is asked, so that no answer of a batch that sways is ever kept; and again where
         # memory ran out and the batch became smaller.
-        _proof(classifier, suite, task, units, book)
-        _judge(classifier, suite, task, book, blocks, len(wanted), progress, live, narrow, judge)
-        proof = _proof(classifier, suite, task, units, book)
-        judged = [unit for unit in units if unit.content in book.known] if ci_width else units
-        table = predict.verdict_table(judged, book.known, label_map, task)
-        asked = (time.monotonic() - started, len(judged) - n_known, n_known)
-        complete = len(judged) == len(units)
-        entry = _entry(classifier, label_map, suite, task, table, proof, complete, asked)
+        _proof(classifier, suite, task, units, cache)
+        _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
+        proof = _proof(classifier, suite, task, units, cache)
+        done_units = [unit for unit in units if unit.content in cache.answers] if ci_width else units
+        table = predict.verdict_table(done_units, cache.answers, label_map, task)
+        run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
+        complete = len(done_units) == len(units)
+        entry = _entry(classifier, label_map, suite, task, table, proof, complete, run_counts)
         return Result(entry, table)
     finally:
-        book.close()
+        cache.close()
 
 
 def judge_shard(
@@ -122,9 +122,9 @@ def judge_shard(
     out: Path,
     shard: tuple[int, int],
     *,
-    progress: Progress = lambda n, total, live: None,
+    progress: Progress = lambda n, total, score: None,
 ) -> int:
-    """Judge the units of one shard, (i, n) with 1 <= i <= n, into a book that `evaluate` merges.
+    """Judge the units of one shard, (i, n) with 1 <= i <= n, into a cache that `evaluate` merges.
 
     Returns:
         Number of its units.
@@ -135,16 +135,18 @@ def judge_shard(
     units = units_of(suite, task)
     blocks = [block for block in evaluation_order(units, task) if shard_of(block, shard[1]) == shard[0]]
     n = sum(map(len, blocks))
-    book = _book(classifier, task, out, shard)
+    cache = _open_cache(classifier, task, out, shard)
     try:
-        _proof(classifier, suite, task, units, book)
-        _judge(classifier, suite, task, book, iter(blocks), n, progress, None, _StopRule(None))
+        _proof(classifier, suite, task, units, cache)
+        _judge(classifier, suite, task, cache, iter(blocks), n, progress, None, _StopRule(None))
     finally:
-        book.close()
+        cache.close()
     return n
 
 
-def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] | None = None) -> AnswerCache:
+def _open_cache(
+    classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] | None = None
+) -> AnswerCache:
     work = {
         "protocol": PROTOCOL,
         "weights": classifier.ref.weights_sha256,
@@ -160,20 +162,20 @@ def _book(classifier: Classifier, task: Task, out: Path, shard: tuple[int, int] 
 
 
 class _StopRule:
-    """Whether the interval of the lift is narrow enough; looked at more rarely the more has been heard."""
+    """Stops when the interval of the lift is narrow enough; checked less often as more clips are heard."""
 
     def __init__(self, half_width: float | None) -> None:
         self.half_width = half_width
-        self.next_look = 0.0
+        self.next_check = 0.0
 
-    def enough(self, live: RunningScore | None) -> bool:
-        if self.half_width is None or live is None:
+    def is_met(self, score: RunningScore | None) -> bool:
+        if self.half_width is None or score is None:
             return False
-        n_clips = live.n_clips
-        if n_clips < self.next_look:
+        n_clips = score.n_clips
+        if n_clips < self.next_check:
             return False
-        self.next_look = n_clips * _STEP
-        lift = live.now().lift
+        self.next_check = n_clips * _STEP
+        lift = score.now().lift
         return lift.low is not None and lift.high is not None and lift.high - lift.low <= 2 * self.half_width
 
 
@@ -181,31 +183,31 @@ def _judge(
     classifier: Classifier,
     suite: Suite,
     task: Task,
-    book: AnswerCache,
+    cache: AnswerCache,
     blocks: Iterator[list[Unit]],
     n_units: int,
     progress: Progress,
-    live: RunningScore | None,
-    narrow: _StopRule,
+    score: RunningScore | None,
+    stop_rule: _StopRule,
     judge: Judge = predict.judge,
 ) -> None:
-    missing = [[unit for unit in block if unit.content not in book.known] for block in blocks]
+    missing = [[unit for unit in block if unit.content not in cache.answers] for block in blocks]
     if n_known := n_units - sum(map(len, missing)):
-        progress(n_known, n_units, live)
-    if narrow.enough(live):
+        progress(n_known, n_units, score)
+    if stop_rule.is_met(score):
         return
-    for answered in judge(classifier, suite, task, filter(None, missing)):
-        book.append(answered)
-        if live is not None:
-            for unit, answers in answered:
-                live.learn(unit, answers)
-        progress(len(answered), n_units, live)
-        if narrow.enough(live):
+    for batch in judge(classifier, suite, task, filter(None, missing)):
+        cache.append(batch)
+        if score is not None:
+            for unit, answers in batch:
+                score.learn(unit, answers)
+        progress(len(batch), n_units, score)
+        if stop_rule.is_met(score):
             return
 
 
 def _proof(
-    classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], book: AnswerCache
+    classifier: Classifier, suite: Suite, task: Task, units: Sequence[Unit], cache: AnswerCache
 ) -> BatchProof:
     """Some stimuli of the commonest length, scored one by one and in one full batch, in which they repeat.
 
@@ -213,20 +215,20 @@ def _proof(
         NotValid: they differ.
     """
     size = classifier.batch_size
-    proof = next((p for p in book.proofs if p.batch_size == size and p.n >= N_PROVEN), None)
+    proof = next((p for p in cache.proofs if p.batch_size == size and p.n >= N_PROVEN), None)
     if proof is None:
         sounds = _sample(suite, task, units, classifier.ref.weights_sha256)
         rate = task.sample_rate_hz
-        full = max(len(sounds), classifier.batch_size)
-        together = classifier.logits([sounds[i % len(sounds)] for i in range(full)], rate)[: len(sounds)]
-        alone = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
+        n = max(len(sounds), classifier.batch_size)
+        batch_logits = classifier.logits([sounds[i % len(sounds)] for i in range(n)], rate)[: len(sounds)]
+        single_logits = np.concatenate([classifier.logits([sound], rate) for sound in sounds])
         proof = BatchProof(
             n=len(sounds),
             batch_size=classifier.batch_size,
-            max_logit_difference=float(np.abs(together - alone).max()),
-            n_flips=int((together.argmax(axis=1) != alone.argmax(axis=1)).sum()),
+            max_logit_difference=float(np.abs(batch_logits - single_logits).max()),
+            n_flips=int((batch_logits.argmax(axis=1) != single_logits.argmax(axis=1)).sum()),
         )
-        book.prove(proof)
+        cache.prove(proof)
     tolerance = PROOF_TOLERANCE[classifier.dtype]
     if proof.n_flips or proof.max_logit_difference > tolerance:
         raise NotValid(
@@ -243,8 +245,8 @@ def _sample(suite: Suite, task: Task, units: Sequence[Unit], seed: str) -> list[
     signals = [unit for unit in units if unit.signal_id is not None]
     sources = signals or [unit for unit in units if unit.clip_id is not None]
     lengths = [unit.n_samples for unit in sources]
-    common = max(set(lengths), key=lambda n: (lengths.count(n), n))
-    pool = [unit for unit in sources if unit.n_samples == common]
+    common_length = max(set(lengths), key=lambda n: (lengths.count(n), n))
+    pool = [unit for unit in sources if unit.n_samples == common_length]
     rng = generator("batch proof", task.name, seed)
     order = rng.permutation(len(pool))
     sounds: list[Waveform] = []
@@ -268,7 +270,7 @@ def _entry(
     table: pa.Table,
     proof: BatchProof,
     complete: bool,
-    asked: tuple[float, int, int],
+    run_counts: tuple[float, int, int],
 ) -> Entry:
     references = suite.counts(task.name)
     frame = table.to_pandas()
@@ -283,7 +285,7 @@ def _entry(
         label_map=label_map,
         scorecard=summarise(frame, task, classifier.ref, references, label_map, copies(likeness)),
         run=run_settings(
-            classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *asked
+            classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, *run_counts
         ),
         proof=proof,
         likeness=likeness,

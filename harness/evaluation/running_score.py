@@ -69,8 +69,8 @@ class RunningScore:
         if unit.expected not in self._covered:
             return
         at = self._row[unit.clip_id or ""], self._column[unit.reference]
-        predicted = self._canonical[answers.logits.argmax(axis=1)]
-        for (name, _, _), label in zip(answers.stimuli, predicted, strict=True):
+        labels = self._canonical[answers.logits.argmax(axis=1)]
+        for (name, _, _), label in zip(answers.stimuli, labels, strict=True):
             if name in self._sums:
                 self._sums[name][at] += label == unit.expected
                 self._counts[name][at] += 1
@@ -85,7 +85,7 @@ class RunningScore:
         with np.errstate(invalid="ignore"):
             signal, swap = (self._sums[name] / self._counts[name] for name in ("signal", "swap"))
         lift = signal - swap
-        enough = (~np.isnan(lift)).sum(axis=0) >= METRICS["lift"].min_signals
+        has_enough = (~np.isnan(lift)).sum(axis=0) >= METRICS["lift"].min_signals
 
         def estimate(name: str, values: FloatArray) -> Estimate:
             return clustered(values, self._weights, METRICS[name].kind)
@@ -93,6 +93,6 @@ class RunningScore:
         return Snapshot(
             transfer=estimate("transfer", signal),
             swap=estimate("swap", swap),
-            lift=estimate("lift", lift[:, enough]),
+            lift=estimate("lift", lift[:, has_enough]),
             n_clips=self.n_clips,
         )

@@ -10,7 +10,8 @@ seeded by the signal's id.
     largest     as many of the loudest bins of the clip
     complement  all other bins of the clip
 
-Public: Stimulus, Key, of_signal, sounds, swap_clips, control, carried, occupied_band, elsewhere.
+Public: Stimulus, Key, of_signal, sounds, swap_clips, control, transfer_mask, occupied_band,
+random_placements.
 """
 
 from __future__ import annotations
@@ -81,9 +82,10 @@ def swap_clips(signal_id: str, eligible: Sequence[str]) -> tuple[str, ...]:
         signal_id: the signal; it seeds the draw.
         eligible: clip_ids, sorted, of clips that the reference gives another class.
     """
-    left = list(eligible)
+    candidates = list(eligible)
     return tuple(
-        left.pop(seed_of("swap", signal_id, str(k)) % len(left)) for k in range(min(N_SWAPS, len(left)))
+        candidates.pop(seed_of("swap", signal_id, str(k)) % len(candidates))
+        for k in range(min(N_SWAPS, len(candidates)))
     )
 
 
@@ -96,23 +98,23 @@ def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> l
         others: the clips of `swap_clips`.
     """
     energy = _energy(clip)
-    wanted = float(energy[signal.mask].sum())
-    own = Stimulus("signal", clip, signal.mask, level=0 if signal.family == "minimal" else None)
-    further = []
+    target_energy = float(energy[signal.mask].sum())
+    base = Stimulus("signal", clip, signal.mask, level=0 if signal.family == "minimal" else None)
+    levels = []
     if signal.levels is not None:
-        further = [
+        levels = [
             Stimulus("signal", clip, signal.levels <= level, level=level) for level in range(1, N_LEVELS)
         ]
     return [
-        own,
-        *(replace(_swapped(other, signal.mask, wanted), replicate=i) for i, other in enumerate(others)),
+        base,
+        *(replace(_swap(other, signal.mask, target_energy), replicate=i) for i, other in enumerate(others)),
         *(
             Stimulus("matched", clip, mask, replicate=i, gain=gain)
-            for i, (mask, gain) in enumerate(_matched(signal.mask, energy, wanted, signal.signal_id))
+            for i, (mask, gain) in enumerate(_matched(signal.mask, energy, target_energy, signal.signal_id))
         ),
         Stimulus("largest", clip, spectra.largest(energy, signal.n_kept)),
         Stimulus("complement", clip, ~signal.mask),
-        *further,
+        *levels,
     ]
 
 
@@ -137,7 +139,7 @@ def control(signal: SufficientSignal, clip: Clip, others: Sequence[Clip], name: 
     return sounds(of_kind[:1])[0] if of_kind else None
 
 
-def carried(mask: Mask, n_bins: int) -> Mask:
+def transfer_mask(mask: Mask, n_bins: int) -> Mask:
     """The same frequencies as a mask over the bins of another clip, (n_bins,).
 
     A run keeps its edges, half a bin outside its first and last bin, as shares of the Nyquist frequency; they
@@ -151,10 +153,10 @@ def carried(mask: Mask, n_bins: int) -> Mask:
     first, end = np.rint(edges * scale + 0.5).astype(np.int64)
     first = np.clip(first, 0, n_bins - 1)
     end = np.clip(end, first + 1, n_bins)
-    there = np.zeros(n_bins, dtype=bool)
+    result = np.zeros(n_bins, dtype=bool)
     for a, b in zip(first, end, strict=True):
-        there[a:b] = True
-    return there
+        result[a:b] = True
+    return result
 
 
 def occupied_band(energy: FloatArray, outside: float = 0.01) -> tuple[int, int]:
@@ -164,12 +166,12 @@ def occupied_band(energy: FloatArray, outside: float = 0.01) -> tuple[int, int]:
         energy: (N,) of each bin, some of it above 0.
         outside: the share that lies outside, half of it at either end.
     """
-    below = np.cumsum(energy)
-    first, last = np.searchsorted(below, below[-1] * np.array([outside / 2, 1 - outside / 2]))
+    cumulative = np.cumsum(energy)
+    first, last = np.searchsorted(cumulative, cumulative[-1] * np.array([outside / 2, 1 - outside / 2]))
     return int(first), min(int(last), len(energy) - 1) + 1
 
 
-def elsewhere(
+def random_placements(
     mask: Mask, band: tuple[int, int], n: int, rng: np.random.Generator
 ) -> NDArray[np.int64] | None:
     """The runs of a mask at random places of a band, in random order, none touching another.
@@ -188,10 +190,10 @@ def elsewhere(
     free = band[1] - band[0] - int(lengths.sum()) - (r - 1)
     if free < 0:
         return None
-    ordered = lengths[np.argsort(rng.random((n, r)), axis=1, kind="stable")]
+    widths = lengths[np.argsort(rng.random((n, r)), axis=1, kind="stable")]
     offsets = np.sort(np.floor(rng.random((n, r)) * (free + 1)).astype(np.int64), axis=1)
-    before = np.cumsum(ordered + 1, axis=1) - (ordered + 1)
-    return np.stack([band[0] + offsets + before, ordered], axis=2)
+    starts = np.cumsum(widths + 1, axis=1) - (widths + 1)
+    return np.stack([band[0] + offsets + starts, widths], axis=2)
 
 
 _energies: Recent[FloatArray] = Recent(1 << 22)
@@ -202,16 +204,18 @@ def _energy(clip: Clip) -> FloatArray:
     return _energies.of(clip, lambda: spectra.bin_energy(spectrum_of(clip), len(clip.waveform)))
 
 
-def _swapped(other: Clip, mask: Mask, wanted: float) -> Stimulus:
+def _swap(other: Clip, mask: Mask, target_energy: float) -> Stimulus:
     energy = _energy(other)
-    there = carried(mask, len(energy))
-    of_bins = float(energy[there].sum())
-    if of_bins <= _NOTHING * float(energy.sum()):
-        return Stimulus("swap", other, np.zeros_like(there))
-    return Stimulus("swap", other, there, gain=_gain(wanted, of_bins))
+    bins = transfer_mask(mask, len(energy))
+    bins_energy = float(energy[bins].sum())
+    if bins_energy <= _NOTHING * float(energy.sum()):
+        return Stimulus("swap", other, np.zeros_like(bins))
+    return Stimulus("swap", other, bins, gain=_gain(target_energy, bins_energy))
 
 
-def _matched(mask: Mask, energy: FloatArray, wanted: float, signal_id: str) -> list[tuple[Mask, float]]:
+def _matched(
+    mask: Mask, energy: FloatArray, target_energy: float, signal_id: str
+) -> list[tuple[Mask, float]]:
     """Up to N_MATCHED masks and their gains.
 
     Of _DRAWS places of the runs those that hold at most _OVERLAP of the mask, the nearest in energy first;
@@ -220,30 +224,30 @@ def _matched(mask: Mask, energy: FloatArray, wanted: float, signal_id: str) -> l
     total = float(energy.sum())
     if total <= 0 or not mask.any():
         return []
-    draws = elsewhere(mask, occupied_band(energy), _DRAWS, generator("matched", signal_id))
+    draws = random_placements(mask, occupied_band(energy), _DRAWS, generator("matched", signal_id))
     if draws is None:
         return []
     placements = np.unique(draws, axis=0)
-    overlap = _summed(mask.astype(np.float64), placements) / mask.sum()
-    of_bins = _summed(energy, placements)
-    distance = np.abs(np.log(np.maximum(of_bins, 1e-300) / max(wanted, 1e-300)))
-    audible = of_bins > _NOTHING * total
-    few = np.flatnonzero(audible & (overlap <= _OVERLAP))
-    if len(few):
-        chosen = few[np.argsort(distance[few], kind="stable")]
+    overlap = _sum_over(mask.astype(np.float64), placements) / mask.sum()
+    bins_energy = _sum_over(energy, placements)
+    distance = np.abs(np.log(np.maximum(bins_energy, 1e-300) / max(target_energy, 1e-300)))
+    audible = bins_energy > _NOTHING * total
+    near = np.flatnonzero(audible & (overlap <= _OVERLAP))
+    if len(near):
+        order = near[np.argsort(distance[near], kind="stable")]
     else:
-        some = np.flatnonzero(audible & (overlap < _TOO_MUCH))
-        chosen = some[np.lexsort((distance[some], overlap[some]))]
-    masks = [spectra.from_runs(placements[i], len(mask)) for i in chosen[:N_MATCHED]]
-    return [(m, _gain(wanted, float(energy[m].sum()))) for m in masks]
+        candidates = np.flatnonzero(audible & (overlap < _TOO_MUCH))
+        order = candidates[np.lexsort((distance[candidates], overlap[candidates]))]
+    masks = [spectra.from_runs(placements[i], len(mask)) for i in order[:N_MATCHED]]
+    return [(m, _gain(target_energy, float(energy[m].sum()))) for m in masks]
 
 
-def _summed(per_bin: FloatArray, placements: NDArray[np.int64]) -> FloatArray:
+def _sum_over(per_bin: FloatArray, placements: NDArray[np.int64]) -> FloatArray:
     """(n,) sum of a quantity over the bins of each placement, (n, r, 2)."""
-    below = np.concatenate([[0.0], np.cumsum(per_bin)])
-    return np.asarray((below[placements.sum(axis=2)] - below[placements[:, :, 0]]).sum(axis=1))
+    cumulative = np.concatenate([[0.0], np.cumsum(per_bin)])
+    return np.asarray((cumulative[placements.sum(axis=2)] - cumulative[placements[:, :, 0]]).sum(axis=1))
 
 
-def _gain(wanted: float, energy: float) -> float:
+def _gain(target_energy: float, energy: float) -> float:
     """Factor that brings a sound of some energy, above 0, to the energy wanted."""
-    return float(np.sqrt(wanted / energy))
+    return float(np.sqrt(target_energy / energy))

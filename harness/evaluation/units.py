@@ -70,13 +70,13 @@ class Unit:
 def units_of(suite: Suite, task: Task) -> list[Unit]:
     """All units of a task, in the order in which their verdicts are stored."""
     clips = {clip.clip_id: clip for clip in suite.clip_lines(task.name)}
-    whole = [
+    whole_clips = [
         Unit(_content("whole", c.sha256), c.n_samples, clip_id=c.clip_id, truth=c.label)
         for c in clips.values()
     ]
     lengths = sorted({clip.n_samples for clip in clips.values()})
-    silent = [Unit(_content("silence", str(n)), n) for n in lengths]
-    units = [*whole, *silent]
+    silences = [Unit(_content("silence", str(n)), n) for n in lengths]
+    units = [*whole_clips, *silences]
     for reference in suite.references(task.name):
         units += _signals(suite, task, reference, clips)
     return units
@@ -102,7 +102,7 @@ def _signals(
         sources = [clips[clip_id].sha256 for clip_id in (line.clip_id, *others) if clip_id in clips]
         yield Unit(
             # The id is part of it: it seeds the controls.
-            _content("signal", line.signal_id, line.made_of, *sources),
+            _content("signal", line.signal_id, line.content_sha256, *sources),
             line.n_samples,
             clip_id=line.clip_id,
             truth=line.truth,
@@ -130,24 +130,24 @@ def evaluation_order(units: Sequence[Unit], task: Task) -> Iterator[list[Unit]]:
     if silences:
         yield silences
     by_truth: dict[str, list[str]] = defaultdict(list)
-    for clip_id, some in of_clip.items():
-        by_truth[some[0].truth or ""].append(clip_id)
-    place: dict[str, float] = {}
-    for truth, unsorted in by_truth.items():
-        clip_ids = sorted(unsorted)
+    for clip_id, units_of_clip in of_clip.items():
+        by_truth[units_of_clip[0].truth or ""].append(clip_id)
+    position: dict[str, float] = {}
+    for truth, ids in by_truth.items():
+        clip_ids = sorted(ids)
         rng = generator("visits", task.name, truth)
         offset = rng.random()
         for rank, i in enumerate(rng.permutation(len(clip_ids))):
-            place[clip_ids[i]] = (rank + offset) / len(clip_ids)
-    for clip_id in sorted(place, key=lambda c: (place[c], c)):
+            position[clip_ids[i]] = (rank + offset) / len(clip_ids)
+    for clip_id in sorted(position, key=lambda c: (position[c], c)):
         yield sorted(of_clip[clip_id], key=_headline_first)
 
 
-def shard_of(some: Sequence[Unit], n: int) -> int:
+def shard_of(units: Sequence[Unit], n: int) -> int:
     """Which of n shards the units of a clip belong to, 1 to n; all silences to the first."""
-    if some[0].clip_id is None:
+    if units[0].clip_id is None:
         return 1
-    return int(_content("shard", some[0].clip_id)[:8], 16) % n + 1
+    return int(_content("shard", units[0].clip_id)[:8], 16) % n + 1
 
 
 def _headline_first(unit: Unit) -> tuple[int, str]:

@@ -26,7 +26,7 @@ from harness.extract.journal_lines import from_item
 from harness.extract.oracle import Listener
 from harness.extract.runner import Progress, extract
 from harness.extract.search import Search
-from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, named
+from harness.extract.search_task import NO_LIMITS, ONE_DRAW, ONE_SIGNAL, Draws, Limits, Sets, search_name
 from harness.journal import Journal, remove_stale_locks
 from harness.manifest import CorpusRef, ReferenceRecord, SetCounts
 from harness.models.classifiers import Classifier
@@ -94,7 +94,7 @@ def add(
         BadInput: a clip is too short for the reference.
         NotValid: not one signal came of it.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     clips = list(corpus.clips(task))
     if not clips:
         raise BadCorpus(f"{corpus.name} has no clips in the chosen split")
@@ -105,7 +105,7 @@ def add(
         facts=classifier.facts,
         label_map=label_map,
         corpus=corpus.ref(clips),
-        searches=tuple(named(search, limits, draws) for search in searches),
+        searches=tuple(search_name(search, limits, draws) for search in searches),
         counts=tuple(
             ReferenceCounts(classifier.ref, s.family, 0, 0, "", s.n_bands, draws.seed, draws.n_of(s.family))
             for s in searches
@@ -114,23 +114,23 @@ def add(
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, 0.0
         ),
-        sets=_looked_for(searches, limits, sets),
+        sets=_set_counts(searches, limits, sets),
     )
     suite = writer.open_for(root, task, record, clips)
-    path, work = _journal(root, task, classifier.ref), _work(record, task, clips)
+    path, identity = _journal(root, task, classifier.ref), _identity(record, task, clips)
     hint = "finish that work with the command that began it, delete that file, or choose another --out"
     if suite is not None:
         for old in suite.references(task.name):
-            if old.model == record.model and _asked(record) <= _asked(old):
+            if old.model == record.model and _search_keys(record) <= _search_keys(old):
                 if path.exists():
                     # Left by a kill after the manifest was written; one of other work stays.
                     with contextlib.suppress(BadInput):
-                        Journal(path, work, hint).remove()
+                        Journal(path, identity, hint).remove()
                 remove_stale_locks(root, f"{path.name}.lock")
                 return old
-    journal = Journal(path, work, hint, from_item)
+    journal = Journal(path, identity, hint, from_item)
     try:
-        extracted = engine(
+        results = engine(
             classifier,
             classifier.ref.repo_id,
             label_map,
@@ -140,16 +140,16 @@ def add(
             limits=limits,
             sets=sets,
             draws=draws,
-            progress=_ahead(len(corpus) - len(clips), progress),
+            progress=_with_left_out(len(corpus) - len(clips), progress),
         )
-        silent = _silence_class(classifier, label_map, clips[0])
-        record = _finished(record, extracted, silent, time.monotonic() - started)
-        signals = [signal for e in extracted for signal in e.signals]
+        silence_class = _silence_class(classifier, label_map, clips[0])
+        record = _complete_record(record, results, silence_class, time.monotonic() - start)
+        signals = [signal for e in results for signal in e.signals]
         if not signals:
-            why = record.skipped[0].why if record.skipped else "no clip was given"
-            raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {why}")
-        found = [s for e in extracted for s in e.sets]
-        writer.add_reference(root, task, record, clips, signals, sets=found, masks_only=masks_only)
+            reason = record.skipped[0].why if record.skipped else "no clip was given"
+            raise NotValid(f"{classifier.ref.repo_id} has no signal on {corpus.name}: {reason}")
+        causal_sets = [s for e in results for s in e.sets]
+        writer.add_reference(root, task, record, clips, signals, sets=causal_sets, masks_only=masks_only)
     except BaseException:
         journal.close()
         raise
@@ -181,30 +181,30 @@ def is_there(
     """
     if not (root / MANIFEST).is_file() or _journal(root, task, model).exists():
         return False
-    wanted = {named(search, limits, draws) for search in searches}
+    search_names = {search_name(search, limits, draws) for search in searches}
     for old in Suite(root, f"local/{root.resolve().name}").references(task.name):
-        if old.model == model and old.label_map == label_map and wanted <= set(old.searches):
+        if old.model == model and old.label_map == label_map and search_names <= set(old.searches):
             return old.corpus == corpus()
     return False
 
 
-def _ahead(n_clips: int, progress: Progress) -> Progress:
-    """Progress that is told of clips without work, those left out among them, with its first report."""
-    ahead = [n_clips]
+def _with_left_out(n_clips: int, progress: Progress) -> Progress:
+    """A progress callback that counts the clips that were left out with its first report."""
+    pending = [n_clips]
 
-    def tell(clips: int, queries: int) -> None:
-        progress(clips + (ahead.pop() if ahead else 0), queries)
+    def report(clips: int, queries: int) -> None:
+        progress(clips + (pending.pop() if pending else 0), queries)
 
-    return tell
+    return report
 
 
 def _journal(root: Path, task: Task, model: ModelRef) -> Path:
-    """What is found before it is all found."""
+    """Path of the journal of unfinished work."""
     return root / f".{task.name}-{model.slug}.journal"
 
 
-def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:
-    """What a journal must agree on to be continued."""
+def _identity(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[str, object]:
+    """What identifies the work: a journal with the same identity is continued."""
     content = "".join(f"{c.clip_id}\0{c.label}\0{audio.sha256(c.waveform)}\n" for c in clips)
     return {
         "protocol": PROTOCOL,
@@ -219,50 +219,50 @@ def _work(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dict[st
     }
 
 
-def _finished(
+def _complete_record(
     record: ReferenceRecord,
-    extracted: Sequence[Extracted],
-    silent: str,
+    results: Sequence[Extracted],
+    silence_class: str,
     seconds: float,
 ) -> ReferenceRecord:
-    signals = [signal for e in extracted for signal in e.signals]
+    signals = [signal for e in results for signal in e.signals]
     return dataclasses.replace(
         record,
-        counts=tuple(_counted_signals(counts, signals, silent) for counts in record.counts),
-        skipped=(*record.skipped, *(s for e in extracted for s in e.skipped)),
-        sets=tuple(_counted(counts, extracted) for counts in record.sets),
+        counts=tuple(_count_signals(counts, signals, silence_class) for counts in record.counts),
+        skipped=(*record.skipped, *(s for e in results for s in e.skipped)),
+        sets=tuple(_count_sets(counts, results) for counts in record.sets),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
     )
 
 
-def _looked_for(searches: Sequence[Search], limits: Limits, sets: Sets) -> tuple[SetCounts, ...]:
+def _set_counts(searches: Sequence[Search], limits: Limits, sets: Sets) -> tuple[SetCounts, ...]:
     return tuple(
-        SetCounts(search.family, kind, most, named(search, limits), 0)
+        SetCounts(search.family, kind, most, search_name(search, limits), 0)
         for search in searches
         for kind, most in sets.kinds
     )
 
 
-def _counted(counts: SetCounts, extracted: Sequence[Extracted]) -> SetCounts:
-    found = [(s.family, s.kind) for e in extracted for s in e.sets]
-    return dataclasses.replace(counts, n_sets=found.count((counts.family, counts.kind)))
+def _count_sets(counts: SetCounts, results: Sequence[Extracted]) -> SetCounts:
+    kinds = [(s.family, s.kind) for e in results for s in e.sets]
+    return dataclasses.replace(counts, n_sets=kinds.count((counts.family, counts.kind)))
 
 
-def _asked(record: ReferenceRecord) -> set[tuple[str, ...]]:
-    """What was or is to be searched for."""
-    further = {(s.family, s.kind, str(s.most), s.search) for s in record.sets}
-    return {*((search,) for search in record.searches), *further}
+def _search_keys(record: ReferenceRecord) -> set[tuple[str, ...]]:
+    """The searches and sets of a record."""
+    set_keys = {(s.family, s.kind, str(s.most), s.search) for s in record.sets}
+    return {*((search,) for search in record.searches), *set_keys}
 
 
 def _require_long_enough(classifier: Classifier, clips: Sequence[Clip]) -> None:
     """A suite holds whole clips, which every candidate is asked about: its reference must hear them all."""
-    short = [c for c in clips if not classifier.can_hear(len(c.waveform), c.sample_rate_hz)]
-    if short:
-        least = classifier.min_samples / classifier.facts.sample_rate_hz
-        named = ", ".join(f"{c.clip_id} ({c.seconds:.4f} s)" for c in short[:3])
-        more = f" and {len(short) - 3} more" if len(short) > 3 else ""
+    short_clips = [c for c in clips if not classifier.can_hear(len(c.waveform), c.sample_rate_hz)]
+    if short_clips:
+        min_seconds = classifier.min_samples / classifier.facts.sample_rate_hz
+        names = ", ".join(f"{c.clip_id} ({c.seconds:.4f} s)" for c in short_clips[:3])
+        more = f" and {len(short_clips) - 3} more" if len(short_clips) > 3 else ""
         raise BadInput(
-            f"too short for {classifier.ref.repo_id}, which needs {least:.4f} s: {named}{more};"
+            f"too short for {classifier.ref.repo_id}, which needs {min_seconds:.4f} s: {names}{more};"
             " leave them out of the corpus"
         )
 
@@ -272,13 +272,13 @@ def _silence_class(classifier: Classifier, label_map: LabelMap, clip: Clip) -> s
     return label_map.canonical[int(np.argmax(logits))]
 
 
-def _counted_signals(
-    counts: ReferenceCounts, signals: Sequence[SufficientSignal], silent: str
+def _count_signals(
+    counts: ReferenceCounts, signals: Sequence[SufficientSignal], silence_class: str
 ) -> ReferenceCounts:
     of_family = [s for s in signals if s.family == counts.family]
     return dataclasses.replace(
         counts,
         n_signals=len(of_family),
         n_degenerate=sum(s.degenerate for s in of_family),
-        silence_class=silent,
+        silence_class=silence_class,
     )

@@ -18,13 +18,13 @@ from harness.extract.certify import Extracted
 from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSignal
 
 
-def item(clip: Clip, extracted: Extracted) -> dict[str, Any]:
-    """What came of a clip, as JSON can hold it."""
+def item(clip: Clip, result: Extracted) -> dict[str, Any]:
+    """The result of a clip as JSON."""
     signals = [
-        {**_fields(s), "levels": None if s.levels is None else _packed(s.levels)} for s in extracted.signals
+        {**_fields(s), "levels": None if s.levels is None else _pack(s.levels)} for s in result.signals
     ]
-    sets = [_fields(s) for s in extracted.sets]
-    skipped = [dataclasses.asdict(s) for s in extracted.skipped]
+    sets = [_fields(s) for s in result.sets]
+    skipped = [dataclasses.asdict(s) for s in result.skipped]
     return {"clip_id": clip.clip_id, "signals": signals, "sets": sets, "skipped": skipped}
 
 
@@ -32,7 +32,7 @@ def from_item(item: dict[str, Any]) -> Extracted:
     """Inverse of `item`."""
     signals = []
     for fields in item["signals"]:
-        levels = None if fields["levels"] is None else _unpacked(fields["levels"])
+        levels = None if fields["levels"] is None else _unpack(fields["levels"])
         arrays = {"mask": _mask(fields), "levels": levels, "p_clip": tuple(fields["p_clip"])}
         signals.append(SufficientSignal(**{**fields, **arrays}))
     sets = (CausalSet(**{**fields, "mask": _mask(fields)}) for fields in item["sets"])
@@ -49,11 +49,11 @@ def _mask(fields: dict[str, Any]) -> Mask:
     return spectra.from_runs(rows, fields["n_samples"] // 2 + 1)
 
 
-def _packed(levels: Levels) -> str:
+def _pack(levels: Levels) -> str:
     """Levels as short text."""
     return base64.b64encode(zlib.compress(levels.tobytes())).decode()
 
 
-def _unpacked(text: str) -> Levels:
-    """Inverse of `_packed`."""
+def _unpack(text: str) -> Levels:
+    """Inverse of `_pack`."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)

@@ -3,7 +3,7 @@
 The bins of the minimal mask come first, then all others by the responsibility of their band. Level j keeps
 the first k_j bins, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
 
-Public: nested.
+Public: nested_levels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.dataset.parquet_schema import level_sizes
 from harness.types import N_LEVELS, FloatArray, Levels, Mask
 
 
-def nested(mask: Mask, responsibility: FloatArray, energy: FloatArray) -> Levels:
+def nested_levels(mask: Mask, responsibility: FloatArray, energy: FloatArray) -> Levels:
     """The first level that keeps each bin.
 
     Args:

@@ -71,54 +71,56 @@ class Gradient:
 
 def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool) -> Searching:
     n_bands = len(energy)
-    kept, n_pieces, single = np.arange(n_bands), _PIECES, False
+    bands, n_pieces, is_single = np.arange(n_bands), _PIECES, False
     orders = _rankings(energy, rng)
-    while not single:
-        steep: list[Order] = []
+    while not is_single:
+        slope_rankings: list[Order] = []
         if white_box:
-            slope = yield Slope(mask_of(kept, n_bands))
+            slope = yield Slope(mask_of(bands, n_bands))
             white_box = slope is not None
-            steep = _steepest(slope, energy, kept) if slope is not None else []
-        here = [*steep, *(order[np.isin(order, kept)] for order in orders)]
-        prefix = yield from shortest_prefix(here, n_bands, growth=2.0, at_once=1 if steep else 2, most=_SHORT)
+            slope_rankings = _steepest(slope, energy, bands) if slope is not None else []
+        rankings = [*slope_rankings, *(order[np.isin(order, bands)] for order in orders)]
+        prefix = yield from shortest_prefix(
+            rankings, n_bands, growth=2.0, at_once=1 if slope_rankings else 2, most=_SHORT
+        )
         if prefix is not None:
-            kept = prefix
+            bands = prefix
             break
-        piece = _cut(kept, n_bands, n_pieces)
-        loudest = np.argsort(-np.bincount(piece[kept], energy[kept]), kind="stable")
-        single = len(loudest) == len(kept)
-        left = yield from in_pieces(_coarsely(loudest), piece)
-        if len(left) > len(loudest) / 2:
+        piece = _pieces(bands, n_bands, n_pieces)
+        loudest = np.argsort(-np.bincount(piece[bands], energy[bands]), kind="stable")
+        is_single = len(loudest) == len(bands)
+        pieces = yield from in_pieces(_reduce_pieces(loudest), piece)
+        if len(pieces) > len(loudest) / 2:
             n_pieces *= 4  # few could go: smaller ones may
-        kept = np.flatnonzero(np.isin(piece, left))
+        bands = np.flatnonzero(np.isin(piece, pieces))
     else:
-        kept = orders[0][np.isin(orders[0], kept)]
-    kept = yield from _reduced(kept, n_bands)
-    return SearchResult(mask_of(kept, n_bands), Minimal.guarantee)
+        bands = orders[0][np.isin(orders[0], bands)]
+    bands = yield from _reduce(bands, n_bands)
+    return SearchResult(mask_of(bands, n_bands), Minimal.guarantee)
 
 
-def _cut(kept: Order, n_bands: int, n_pieces: int) -> Order:
+def _pieces(bands: Order, n_bands: int, n_pieces: int) -> Order:
     """(n_bands,) the piece of each kept band, from low to high, and -1 for all others."""
-    if len(kept) == n_bands:
+    if len(bands) == n_bands:
         edges = np.unique(np.geomspace(1, n_bands, n_pieces + 1).astype(np.int64))
         numbers = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
     else:
-        numbers = np.arange(len(kept)) * min(n_pieces, len(kept)) // len(kept)
+        numbers = np.arange(len(bands)) * min(n_pieces, len(bands)) // len(bands)
     piece = np.full(n_bands, -1)
-    piece[kept] = numbers
+    piece[bands] = numbers
     return piece
 
 
-def _coarsely(pieces: Order) -> Asking[Order]:
+def _reduce_pieces(pieces: Order) -> Asking[Order]:
     """Fewer pieces, not certified: the next set is cut out of them in any case."""
     return delta_debug(pieces, len(pieces), size=len(pieces) // 8, certify=False)
 
 
-def _reduced(kept: Order, n_bands: int) -> Asking[Order]:
-    """A 1-minimal part of a sufficient mask whose bands are `kept`, most important first."""
-    needed, others = yield from progression(kept, n_bands, _ONE_BY_ONE)
-    left = np.concatenate([needed, others])
-    return (yield from delta_debug(left, n_bands, size=len(others) // 8))
+def _reduce(bands: Order, n_bands: int) -> Asking[Order]:
+    """A 1-minimal part of a sufficient mask whose bands are `bands`, most important first."""
+    essential, others = yield from progression(bands, n_bands, _ONE_BY_ONE)
+    ordered_bands = np.concatenate([essential, others])
+    return (yield from delta_debug(ordered_bands, n_bands, size=len(others) // 8))
 
 
 # ---- rankings: all bands, most important first -----------------------------------------------------
@@ -134,20 +136,22 @@ def _rankings(energy: FloatArray, rng: np.random.Generator) -> list[Order]:
     edges = np.unique(np.geomspace(1, n_bands, _REGIONS + 1).astype(np.int64))
     region = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
     sizes = np.bincount(region)
-    around = np.maximum(np.bincount(region, energy) / sizes, _TINY)[region]
-    place = np.empty(n_bands, dtype=np.int64)
-    place[np.lexsort((-energy, region))] = np.arange(n_bands) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    region_energy = np.maximum(np.bincount(region, energy) / sizes, _TINY)[region]
+    rank_in_region = np.empty(n_bands, dtype=np.int64)
+    rank_in_region[np.lexsort((-energy, region))] = np.arange(n_bands) - np.repeat(
+        np.cumsum(sizes) - sizes, sizes
+    )
     return [
         np.argsort(-energy, kind="stable"),
-        np.argsort(-energy / np.sqrt(around), kind="stable"),
-        np.argsort(-energy / around, kind="stable"),
-        np.lexsort((-energy, place)),
+        np.argsort(-energy / np.sqrt(region_energy), kind="stable"),
+        np.argsort(-energy / region_energy, kind="stable"),
+        np.lexsort((-energy, rank_in_region)),
         rng.permutation(n_bands),
     ]
 
 
-def _steepest(slope: FloatArray, energy: FloatArray, kept: Order) -> list[Order]:
+def _steepest(slope: FloatArray, energy: FloatArray, bands: Order) -> list[Order]:
     """Rankings of kept bands by slope: of a band as it is, its rise alone, and of a unit of it."""
-    gain = slope[kept]
-    per_unit = np.abs(gain) / np.maximum(np.sqrt(energy[kept]), _TINY)
-    return [kept[np.argsort(-by, kind="stable")] for by in (np.abs(gain), gain, per_unit)]
+    gain = slope[bands]
+    per_unit = np.abs(gain) / np.maximum(np.sqrt(energy[bands]), _TINY)
+    return [bands[np.argsort(-score, kind="stable")] for score in (np.abs(gain), gain, per_unit)]

@@ -1,7 +1,7 @@
-"""What a set of bands is to achieve (definitions: sufficient, necessary, complete).
+"""What a set of bands has to achieve (definitions: sufficient, necessary, complete).
 
-A search sees masks and answers; what an answer means is said here. Any search finds a set of any aim, because
-each aim keeps the promise of the contract: all bands reach it, none do not.
+A search sees masks and answers; what an answer means is said here. Any search finds a set of any objective,
+because each keeps the promise of the contract: all bands reach it, none do not.
 
     sufficient   the set alone gets the class
     necessary    the rest of the clip alone does not
@@ -9,7 +9,7 @@ each aim keeps the promise of the contract: all bands reach it, none do not.
 
 Source: Kelly & Chockler (FreqReX, arXiv 2601.16675). Departures: margins, and the tolerance, which are ours.
 
-Public: Aim, sufficient, necessary, complete, TOLERANCE.
+Public: Objective, sufficient, necessary, complete, TOLERANCE.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A question about a mask: what the model is given to hear, and what it has to say."""
+class Objective:
+    """What the model gets to hear of a mask, and what it has to answer."""
 
     name: str
     """As in the records."""
@@ -41,45 +41,47 @@ class Aim:
     """Range of the probability that the kept bands alone have to get."""
 
     @property
-    def n_heard(self) -> int:
-        """Signals per mask: what a question costs."""
+    def n_signals(self) -> int:
+        """Signals per mask: the queries that it costs."""
         return self.alone + self.without
 
-    def heard(self, masks: Mask) -> Mask:
-        """(m, n_bands) masks as those of the signals to hear, (m * n_heard, n_bands): alone, then without."""
+    def signal_masks(self, masks: Mask) -> Mask:
+        """(m, n_bands) masks as masks of the signals, (m * n_signals, n_bands): alone, then without."""
         parts = [*([masks] if self.alone else []), *([~masks] if self.without else [])]
         return np.stack(parts, axis=1).reshape(-1, masks.shape[1])
 
-    def reached(self, said: Logits, is_expected: Mask) -> bool:
-        """Whether a mask reaches the aim.
+    def is_met(self, logits: Logits, is_expected: Mask) -> bool:
+        """Whether a mask reaches the objective.
 
         Args:
-            said: (n_heard, n_classes) logits of the signals of the mask.
+            logits: (n_signals, n_classes) logits of the signals of the mask.
             is_expected: (n_classes,) the classes that mean what the whole clip gets.
         """
-        if self.without and margin(said[-1], is_expected) > -MIN_MARGIN:
+        if self.without and margin(logits[-1], is_expected) > -MIN_MARGIN:
             return False
         if not self.alone:
             return True
         low, high = self.confidence
-        if margin(said[0], is_expected) < MIN_MARGIN:
+        if margin(logits[0], is_expected) < MIN_MARGIN:
             return False
-        return (low, high) == (0.0, 1.0) or low <= probability(said[0], is_expected) <= high
+        return (low, high) == (0.0, 1.0) or low <= probability(logits[0], is_expected) <= high
 
 
-def sufficient(least: float = 0.0) -> Aim:
+def sufficient(least: float = 0.0) -> Objective:
     """The class, with at least so much probability."""
-    return Aim("sufficient", alone=True, without=False, confidence=(least, 1.0))
+    return Objective("sufficient", alone=True, without=False, confidence=(least, 1.0))
 
 
-def necessary() -> Aim:
+def necessary() -> Objective:
     """Without it, another class."""
-    return Aim("necessary", alone=False, without=True)
+    return Objective("necessary", alone=False, without=True)
 
 
-def complete(p_whole: float) -> Aim:
+def complete(p_whole: float) -> Objective:
     """Sufficient and necessary, with the confidence of the whole clip."""
-    return Aim("complete", alone=True, without=True, confidence=(p_whole - TOLERANCE, p_whole + TOLERANCE))
+    return Objective(
+        "complete", alone=True, without=True, confidence=(p_whole - TOLERANCE, p_whole + TOLERANCE)
+    )
 
 
 def margin(logits: Logits, is_expected: Mask) -> float:
@@ -89,5 +91,5 @@ def margin(logits: Logits, is_expected: Mask) -> float:
 
 def probability(logits: Logits, is_expected: Mask) -> float:
     """Softmax probability of the expected classes together."""
-    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return float(shifted[is_expected].sum() / shifted.sum())
+    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return float(exponentials[is_expected].sum() / exponentials.sum())

@@ -18,7 +18,7 @@ from typing import cast
 
 import numpy as np
 
-from harness.extract.search import Asking, Order, Returned, prefix_sizes
+from harness.extract.search import Asking, Order, R, prefix_sizes
 from harness.types import Mask
 
 _AT_ONCE = 64
@@ -52,19 +52,19 @@ def shortest_prefix(
     sizes = prefix_sizes(len(orders[0]), growth)[:-1]
     if most is not None:
         sizes = sizes[sizes <= most]
-    for some in _in_turn(sizes, at_once):
-        masks = np.zeros((len(some), len(orders), n_bands), dtype=bool)
-        for i, size in enumerate(some):
+    for batch in _batches(sizes, at_once):
+        masks = np.zeros((len(batch), len(orders), n_bands), dtype=bool)
+        for i, size in enumerate(batch):
             for j, order in enumerate(orders):
                 masks[i, j, order[:size]] = True
         answers = yield masks.reshape(-1, n_bands)
         if answers.any():
             i, j = divmod(int(np.argmax(answers)), len(orders))
-            return orders[j][: some[i]]
+            return orders[j][: batch[i]]
     return orders[0] if most is None or len(orders[0]) <= most else None
 
 
-def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Order]]:
+def progression(bands: Order, n_bands: int, most: int) -> Asking[tuple[Order, Order]]:
     """Find needed bands one by one: each is the last of the shortest prefix that passes with those before.
 
     Source: Marques-Silva, Janota, Belov, *Minimal Sets over Monotone Predicates in Boolean Formulae* (CAV
@@ -72,37 +72,37 @@ def progression(kept: Order, n_bands: int, most: int) -> Asking[tuple[Order, Ord
     Departure: an interval is cut into eight, not two: a third of the batches for more queries in each.
 
     Args:
-        kept: bands of a sufficient mask.
+        bands: bands of a sufficient mask.
         n_bands: length of a mask.
         most: needed bands after which to stop.
 
     Returns:
         The needed bands, and others; together they are sufficient.
     """
-    needed, others = kept[:0], kept
-    while len(others) and len(needed) < most:
+    essential, others = bands[:0], bands
+    while len(others) and len(essential) < most:
         fails, passes = -1, len(others)
-        for some in _in_turn(np.append(0, prefix_sizes(len(others), 2.0)[:-1]), _FEW):
-            answers = yield _with_prefixes(needed, others, some, n_bands)
+        for batch in _batches(np.append(0, prefix_sizes(len(others), 2.0)[:-1]), _FEW):
+            answers = yield _with_prefixes(essential, others, batch, n_bands)
             if answers.any():
                 first = int(np.argmax(answers))
-                fails, passes = (int(some[first - 1]) if first else fails), int(some[first])
+                fails, passes = (int(batch[first - 1]) if first else fails), int(batch[first])
                 break
-            fails = int(some[-1])
+            fails = int(batch[-1])
         while passes - fails > 1:
-            between = np.unique(np.linspace(fails, passes, _PARTS + 1)[1:-1].astype(np.int64))
-            some = between[between > fails]
-            answers = yield _with_prefixes(needed, others, some, n_bands)
-            ends = np.concatenate([[fails], some, [passes]])
+            grid = np.unique(np.linspace(fails, passes, _PARTS + 1)[1:-1].astype(np.int64))
+            batch = grid[grid > fails]
+            answers = yield _with_prefixes(essential, others, batch, n_bands)
+            ends = np.concatenate([[fails], batch, [passes]])
             first = int(np.argmax(np.append(answers, True)))
             fails, passes = int(ends[first]), int(ends[first + 1])
         if passes == 0:
-            return needed, others[:0]
-        needed, others = np.append(needed, others[passes - 1]), others[: passes - 1]
-    return needed, others
+            return essential, others[:0]
+        essential, others = np.append(essential, others[passes - 1]), others[: passes - 1]
+    return essential, others
 
 
-def delta_debug(kept: Order, n_bands: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
+def delta_debug(bands: Order, n_bands: int, *, size: int = 1, certify: bool = True) -> Asking[Order]:
     """Leave out chunks of bands, then chunks of half the size, at last single bands, until none can go.
 
     Source: Zeller & Hildebrandt, *Simplifying and Isolating Failure-Inducing Input* (IEEE TSE 28(2), 2002).
@@ -110,7 +110,7 @@ def delta_debug(kept: Order, n_bands: int, *, size: int = 1, certify: bool = Tru
     can go together, the least important first.
 
     Args:
-        kept: bands of a sufficient mask.
+        bands: bands of a sufficient mask.
         n_bands: length of a mask.
         size: bands of the first chunks.
         certify: go on until every band was left out in vain; otherwise each is left out once.
@@ -118,73 +118,73 @@ def delta_debug(kept: Order, n_bands: int, *, size: int = 1, certify: bool = Tru
     Returns:
         Bands in the same order, together sufficient.
     """
-    size = max(1, min(size, len(kept) // 2))
+    size = max(1, min(size, len(bands) // 2))
     while True:
-        chunk = np.arange(len(kept))[::-1] // size
-        kept, gone = yield from _leave_out(kept, chunk, n_bands)
+        chunk = np.arange(len(bands))[::-1] // size
+        bands, is_smaller = yield from _leave_out(bands, chunk, n_bands)
         if size > 1:
             size //= 2
-        elif not (gone and certify):
-            return kept
+        elif not (is_smaller and certify):
+            return bands
 
 
-def in_pieces(asking: Asking[Returned], piece: Order) -> Asking[Returned]:
+def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
     """A part of a search that works on pieces, each of many bands.
 
     Args:
-        asking: what asks masks over pieces.
+        search: what asks masks over pieces.
         piece: (n_bands,) the piece of each band; -1 for a band that is left out.
     """
-    masks = next(asking)
+    masks = next(search)
     while True:
         answers = yield np.pad(masks, ((0, 0), (0, 1)))[:, piece]
         try:
-            masks = asking.send(answers)
+            masks = search.send(answers)
         except StopIteration as stop:
-            return cast(Returned, stop.value)
+            return cast(R, stop.value)
 
 
-def _leave_out(kept: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
+def _leave_out(bands: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
     """Leave each chunk out once; take away what can go together.
 
     Args:
-        kept: bands of a sufficient mask.
+        bands: bands of a sufficient mask.
         chunk: (len(kept),) number of the chunk that each is of, the least important being of chunk 0.
         n_bands: length of a mask.
 
     Returns:
         What is left, and whether that is less.
     """
-    free: list[int] = []
-    for some in _in_turn(np.arange(chunk.max() + 1), _AT_ONCE):
-        answers = yield _among(kept, chunk != some[:, None], n_bands)
-        free += some[answers].tolist()
-    stays = np.ones(len(kept), dtype=bool)
-    while free:
-        halves = [free[: len(free) >> i] for i in range(len(free).bit_length())]
-        trials = stays & np.stack([~np.isin(chunk, together) for together in halves])
-        answers = yield _among(kept, trials, n_bands)
+    removable: list[int] = []
+    for batch in _batches(np.arange(chunk.max() + 1), _AT_ONCE):
+        answers = yield _masks_over(bands, chunk != batch[:, None], n_bands)
+        removable += batch[answers].tolist()
+    mask = np.ones(len(bands), dtype=bool)
+    while removable:
+        halves = [removable[: len(removable) >> i] for i in range(len(removable).bit_length())]
+        trials = mask & np.stack([~np.isin(chunk, half) for half in halves])
+        answers = yield _masks_over(bands, trials, n_bands)
         if answers.any():
             largest = int(np.argmax(answers))
-            stays, free = trials[largest], free[len(halves[largest]) :]
+            mask, removable = trials[largest], removable[len(halves[largest]) :]
         else:
-            free = free[1:]
-    return kept[stays], not stays.all()
+            removable = removable[1:]
+    return bands[mask], not mask.all()
 
 
-def _in_turn(items: Order, at_once: int) -> list[Order]:
+def _batches(items: Order, at_once: int) -> list[Order]:
     return np.split(items, range(at_once, len(items), at_once))
 
 
-def _with_prefixes(needed: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
+def _with_prefixes(essential: Order, others: Order, sizes: Order, n_bands: int) -> Mask:
     """(len(sizes), n_bands) the needed bands with prefixes of the others."""
     in_prefix = np.arange(len(others)) < sizes[:, None]
-    chosen = np.pad(in_prefix, ((0, 0), (0, len(needed))), constant_values=True)
-    return _among(np.append(others, needed), chosen, n_bands)
+    mask = np.pad(in_prefix, ((0, 0), (0, len(essential))), constant_values=True)
+    return _masks_over(np.append(others, essential), mask, n_bands)
 
 
-def _among(bands: Order, chosen: Mask, n_bands: int) -> Mask:
+def _masks_over(bands: Order, choice: Mask, n_bands: int) -> Mask:
     """(m, n_bands) masks of those of some bands that are chosen, (m, len(bands))."""
-    masks = np.zeros((len(chosen), n_bands), dtype=bool)
-    masks[:, bands] = chosen
+    masks = np.zeros((len(choice), n_bands), dtype=bool)
+    masks[:, bands] = choice
     return masks

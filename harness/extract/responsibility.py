@@ -45,43 +45,43 @@ class Responsibility:
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`."""
         n_bands = len(energy)
-        shares = yield from _together(
+        shares = yield from _side_by_side(
             [_repetition(n_bands, self.splits, child) for child in rng.spawn(self.repetitions)]
         )
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
-        shortest = yield from shortest_prefix([order], n_bands)
-        kept = order if shortest is None else shortest
-        return SearchResult(mask_of(kept, n_bands), self.guarantee, responsibility)
+        prefix = yield from shortest_prefix([order], n_bands)
+        bands = order if prefix is None else prefix
+        return SearchResult(mask_of(bands, n_bands), self.guarantee, responsibility)
 
 
 def _repetition(n_bands: int, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:
     """Responsibility of each band, (n_bands,), from one random recursive partition."""
     share = np.zeros(n_bands)
-    todo: list[tuple[Interval, Mask]] = [((0, n_bands), np.zeros(n_bands, dtype=bool))]
+    queue: list[tuple[Interval, Mask]] = [((0, n_bands), np.zeros(n_bands, dtype=bool))]
     for _ in range(splits):
-        if not todo:
+        if not queue:
             break
-        interval, held = todo.pop(0)
-        parts = _cut(interval, rng)
+        interval, context = queue.pop(0)
+        parts = _partition(interval, rng)
         unions = [u for size in range(1, len(parts)) for u in combinations(range(len(parts)), size)]
-        answers = yield np.stack([held | _union(parts, u, n_bands) for u in unions])
-        passing = [set(u) for u, ok in zip(unions, answers, strict=True) if ok]
-        smallest = [u for u in passing if not any(other < u for other in passing)]
+        answers = yield np.stack([context | _union(parts, u, n_bands) for u in unions])
+        passing = [set(u) for u, passes in zip(unions, answers, strict=True) if passes]
+        minimal = [u for u in passing if not any(other < u for other in passing)]
         for i, (first, end) in enumerate(parts):
-            share[first:end] += max((1 / len(u) for u in smallest if i in u), default=0.0)
-        if not smallest:
+            share[first:end] += max((1 / len(u) for u in minimal if i in u), default=0.0)
+        if not minimal:
             continue
-        fewest = [u for u in smallest if len(u) == min(map(len, smallest))]
-        chosen = sorted(fewest[int(rng.integers(len(fewest)))])
-        for i in chosen:
-            others = _union(parts, [j for j in chosen if j != i], n_bands)
+        smallest_unions = [u for u in minimal if len(u) == min(map(len, minimal))]
+        union = sorted(smallest_unions[int(rng.integers(len(smallest_unions)))])
+        for i in union:
+            others = _union(parts, [j for j in union if j != i], n_bands)
             if parts[i][1] - parts[i][0] > 1:
-                todo.append((parts[i], held | others))
+                queue.append((parts[i], context | others))
     return share
 
 
-def _cut(interval: Interval, rng: np.random.Generator) -> list[Interval]:
+def _partition(interval: Interval, rng: np.random.Generator) -> list[Interval]:
     """Up to four neighbouring parts, cut at random, none empty."""
     first, end = interval
     n_cuts = min(3, end - first - 1)
@@ -90,21 +90,21 @@ def _cut(interval: Interval, rng: np.random.Generator) -> list[Interval]:
     return list(pairwise(edges))
 
 
-def _union(parts: Sequence[Interval], chosen: Sequence[int], n_bands: int) -> Mask:
+def _union(parts: Sequence[Interval], indices: Sequence[int], n_bands: int) -> Mask:
     mask = np.zeros(n_bands, dtype=bool)
-    for i in chosen:
+    for i in indices:
         mask[slice(*parts[i])] = True
     return mask
 
 
-def _together(searches: Sequence[Asking[FloatArray]]) -> Asking[list[FloatArray]]:
+def _side_by_side(searches: Sequence[Asking[FloatArray]]) -> Asking[list[FloatArray]]:
     """Advance independent searches side by side, their batches merged into one."""
     results: dict[int, FloatArray] = {}
     batches = {i: next(search) for i, search in enumerate(searches)}
     while batches:
         answers = yield np.concatenate(list(batches.values()))
-        waiting, batches, at = batches, {}, 0
-        for i, batch in waiting.items():
+        previous, batches, at = batches, {}, 0
+        for i, batch in previous.items():
             try:
                 batches[i] = searches[i].send(answers[at : at + len(batch)])
             except StopIteration as stop:

@@ -16,7 +16,7 @@ from itertools import accumulate
 import numpy as np
 
 from harness import spectra
-from harness.extract.certify import Extracted, certified
+from harness.extract.certify import Extracted, certify
 from harness.extract.journal_lines import from_item, item
 from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener, ask
@@ -30,7 +30,7 @@ from harness.extract.search_task import (
     SearchTask,
     Sets,
     WholeClipResult,
-    begun,
+    start_tasks,
 )
 from harness.journal import Journal
 from harness.types import MIN_MARGIN, OTHER, Clip, LabelMap, Mask, Skipped
@@ -75,19 +75,21 @@ def extract(
         draws: independent extractions of each clip, and their seed.
         progress: told of clips and queries as they go.
     """
-    done = {line["clip_id"]: from_item(line) for line in journal.items}
+    results = {line["clip_id"]: from_item(line) for line in journal.items}
     journal.items.clear()
-    progress(len(done), 0)
-    waiting = [clip for clip in clips if clip.clip_id not in done]
+    progress(len(results), 0)
+    pending = [clip for clip in clips if clip.clip_id not in results]
 
-    def start(clip: Clip, heard: WholeClipResult) -> list[SearchTask]:
-        return [run for s in searches for run in begun(s, heard, clip, reference, limits, sets, draws)]
+    def start(clip: Clip, whole_clip: WholeClipResult) -> list[SearchTask]:
+        return [
+            run for s in searches for run in start_tasks(s, whole_clip, clip, reference, limits, sets, draws)
+        ]
 
-    for clip, extracted in _stream(listener, label_map, waiting, start, sets, progress):
-        journal.append(item(clip, extracted))
-        done[clip.clip_id] = extracted
+    for clip, result in _stream(listener, label_map, pending, start, sets, progress):
+        journal.append(item(clip, result))
+        results[clip.clip_id] = result
         progress(1, 0)
-    return [done[clip.clip_id] for clip in clips]
+    return [results[clip.clip_id] for clip in clips]
 
 
 def _stream(
@@ -99,38 +101,45 @@ def _stream(
     progress: Progress,
 ) -> Iterator[tuple[Clip, Extracted]]:
     """Clips as they finish. New ones join when half of the pool has left."""
-    waiting = list(reversed(clips))
+    pending = list(reversed(clips))
     pool: list[tuple[Clip, list[SearchTask]]] = []
     silence: dict[int, str] = {}
-    while waiting or pool:
+    while pending or pool:
         most = max(2, min(_POOL, _POOL_SAMPLES // max(len(clip.waveform) for clip in clips)))
-        if len(pool) <= most // 2 and waiting:
-            joining = [waiting.pop() for _ in range(min(len(waiting), most - len(pool)))]
-            for clip, heard in zip(joining, _hear(listener, label_map, joining, silence), strict=True):
-                if isinstance(heard, Skipped):
-                    yield clip, Extracted((), (heard,))
+        if len(pool) <= most // 2 and pending:
+            batch = [pending.pop() for _ in range(min(len(pending), most - len(pool)))]
+            for clip, result in zip(
+                batch, _ask_whole_clips(listener, label_map, batch, silence), strict=True
+            ):
+                if isinstance(result, Skipped):
+                    yield clip, Extracted((), (result,))
                 else:
-                    pool.append((clip, start(clip, heard)))
-        going = _next_to_go([run for _, runs in pool for run in runs if not run.done])
-        before = sum(run.case.n_queries for run in going)
-        ask(listener, [(run.case, run.question) for run in going])
-        progress(0, sum(run.case.n_queries for run in going) - before)
-        for run in going:
+                    pool.append((clip, start(clip, result)))
+        active = _next_round([run for _, runs in pool for run in runs if not run.is_done])
+        n_before = sum(run.state.n_queries for run in active)
+        ask(listener, [(run.state, run.question) for run in active])
+        progress(0, sum(run.state.n_queries for run in active) - n_before)
+        for run in active:
             run.advance()
         for _, runs in pool:
-            runs += [more for run in runs if run in going and run.done if (more := run.next_disjoint(sets))]
-        finished = [(clip, runs) for clip, runs in pool if all(run.done for run in runs)]
-        pool = [(clip, runs) for clip, runs in pool if not all(run.done for run in runs)]
-        yield from certified(listener, finished)
+            runs += [
+                next_task
+                for run in runs
+                if run in active and run.is_done
+                if (next_task := run.next_disjoint(sets))
+            ]
+        complete = [(clip, runs) for clip, runs in pool if all(run.is_done for run in runs)]
+        pool = [(clip, runs) for clip, runs in pool if not all(run.is_done for run in runs)]
+        yield from certify(listener, complete)
 
 
-def _next_to_go(running: Sequence[SearchTask]) -> list[SearchTask]:
+def _next_round(tasks: Sequence[SearchTask]) -> list[SearchTask]:
     """The first searches that fill a round of questions: the clips that came first finish first."""
-    n_questions = accumulate((run.n_asked for run in running), initial=0)
-    return [run for run, n_before in zip(running, n_questions, strict=False) if n_before < _QUESTIONS_AT_ONCE]
+    n_questions = accumulate((run.n_signals for run in tasks), initial=0)
+    return [run for run, n_before in zip(tasks, n_questions, strict=False) if n_before < _QUESTIONS_AT_ONCE]
 
 
-def _hear(
+def _ask_whole_clips(
     listener: Listener, label_map: LabelMap, clips: Sequence[Clip], silence: dict[int, str]
 ) -> list[WholeClipResult | Skipped]:
     """Class and margin of whole clips, and whether silence gets the same class.
@@ -144,7 +153,7 @@ def _hear(
     if not clips:
         return []
     rate = clips[0].sample_rate_hz
-    rebuilt = [
+    copies = [
         spectra.keep(
             spectra.spectrum(c.waveform), np.ones(len(c.waveform) // 2 + 1, dtype=bool), len(c.waveform)
         )
@@ -152,28 +161,30 @@ def _hear(
     ]
     lengths = sorted({len(c.waveform) for c in clips} - set(silence))
     logits = listener.logits(
-        [*(c.waveform for c in clips), *rebuilt, *(np.zeros(n, dtype=np.float32) for n in lengths)], rate
+        [*(c.waveform for c in clips), *copies, *(np.zeros(n, dtype=np.float32) for n in lengths)], rate
     )
-    whole, kept, silent = np.split(logits, [len(clips), 2 * len(clips)])
-    silence.update(zip(lengths, (_top(row, label_map) for row in silent), strict=True))
+    clip_logits, copy_logits, silence_logits = np.split(logits, [len(clips), 2 * len(clips)])
+    silence.update(zip(lengths, (_top(row, label_map) for row in silence_logits), strict=True))
     return [
-        _heard(clip, whole[i], kept[i], label_map, silence[len(clip.waveform)])
+        _whole_clip_result(clip, clip_logits[i], copy_logits[i], label_map, silence[len(clip.waveform)])
         for i, clip in enumerate(clips)
     ]
 
 
-def _heard(
-    clip: Clip, whole: Logits, kept: Logits, label_map: LabelMap, silent: str
+def _whole_clip_result(
+    clip: Clip, logits: Logits, copy_logits: Logits, label_map: LabelMap, silence_class: str
 ) -> WholeClipResult | Skipped:
-    expected = _top(whole, label_map)
+    expected = _top(logits, label_map)
     if expected == OTHER:
-        said = label_map.names[int(np.argmax(whole))]
-        return Skipped(clip.clip_id, f"the reference says {said!r}, which is no label of the task")
+        class_name = label_map.names[int(np.argmax(logits))]
+        return Skipped(clip.clip_id, f"the reference says {class_name!r}, which is no label of the task")
     is_expected = _classes(expected, label_map)
-    if margin(kept, is_expected) < MIN_MARGIN:
+    if margin(copy_logits, is_expected) < MIN_MARGIN:
         return Skipped(clip.clip_id, f"the reference leads by less than {MIN_MARGIN} on the whole clip")
-    p_clip = tuple(probability(whole, _classes(label, label_map)) for label in sorted(label_map.covered))
-    return WholeClipResult(expected, is_expected, probability(whole, is_expected), p_clip, silent == expected)
+    p_clip = tuple(probability(logits, _classes(label, label_map)) for label in sorted(label_map.covered))
+    return WholeClipResult(
+        expected, is_expected, probability(logits, is_expected), p_clip, silence_class == expected
+    )
 
 
 def _classes(label: str, label_map: LabelMap) -> Mask:

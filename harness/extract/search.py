@@ -1,4 +1,4 @@
-"""The search contract: an algorithm knows a function, not a model.
+"""The search contract: an algorithm queries a function and knows no model.
 
 A search is a generator. It yields a batch of masks over bands, bool (m, n_bands); is sent the answers, bool
 (m,), True where the mask is sufficient; and returns what it found. It holds no model, device, batch size or
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from harness.types import FloatArray, Mask
 
 Order = NDArray[np.int64]
-Returned = TypeVar("Returned")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """What a search came back with."""
+    """The result of a search."""
 
     mask: Mask
     """(n_bands,) a sufficient mask."""
@@ -46,11 +46,11 @@ class Slope:
     """(n_bands,) the signal at which it is asked."""
 
 
-Asking = Generator[Mask, Mask, Returned]
+Asking = Generator[Mask, Mask, R]
 """A part of a search that returns something other than its result."""
 
 Searching = Generator[Mask | Slope, Any, SearchResult]
-"""A running search: yields masks, is sent answers, returns Found."""
+"""A running search: yields masks, is sent answers, returns its SearchResult."""
 
 
 class Search(Protocol):
@@ -81,10 +81,10 @@ class Search(Protocol):
         ...
 
 
-def mask_of(kept: Order, n_bands: int) -> Mask:
+def mask_of(bands: Order, n_bands: int) -> Mask:
     """Indices of kept bands as a mask (n_bands,)."""
     mask = np.zeros(n_bands, dtype=bool)
-    mask[kept] = True
+    mask[bands] = True
     return mask
 
 

@@ -1,10 +1,11 @@
-"""One search at work on one clip, for the signal of its family or a further set (definitions: Necessary).
+"""A search on one clip, for the signal of its family or a further set (definitions: Necessary).
 
 Several signals of a clip are found one after the other, each in what is left without those before it, as long
 as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
 means). They share no band; nothing says that they are all there are.
 
-Public: SearchTask, WholeClipResult, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, named, begun.
+Public: SearchTask, WholeClipResult, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, search_name,
+start_tasks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness import spectra
-from harness.extract.objectives import Aim, complete, necessary, sufficient
+from harness.extract.objectives import Objective, complete, necessary, sufficient
 from harness.extract.oracle import SLOPE_QUERIES, Question, SearchState
 from harness.extract.search import Order, Search, SearchResult, Slope
 from harness.seeds import seed_of
@@ -40,7 +41,7 @@ class WholeClipResult:
 
 @dataclass(frozen=True)
 class Limits:
-    """What every search is held to."""
+    """Limits of every search."""
 
     budget: int | None = None
     """Queries after which a search gives its best so far; a batch of questions is always finished."""
@@ -83,8 +84,8 @@ class Sets:
     @property
     def kinds(self) -> tuple[tuple[str, int], ...]:
         """Kinds of sets, with how many of each a clip has at most."""
-        further = (("disjoint", self.max_signals - 1),) if self.max_signals > 1 else ()
-        return (*further, *((("necessary", 1), ("complete", 1)) if self.contrastive else ()))
+        disjoint = (("disjoint", self.max_signals - 1),) if self.max_signals > 1 else ()
+        return (*disjoint, *((("necessary", 1), ("complete", 1)) if self.contrastive else ()))
 
 
 ONE_SIGNAL = Sets()
@@ -96,14 +97,14 @@ class SearchTask:
     def __init__(
         self,
         search: Search,
-        heard: WholeClipResult,
+        whole_clip: WholeClipResult,
         clip: Clip,
         reference: str,
         limits: Limits,
         *,
         kind: str = SIGNAL,
         ordinal: int = 1,
-        allowed: Order | None = None,
+        free_bands: Order | None = None,
         seed: int = 0,
         draw: int = 1,
     ) -> None:
@@ -111,89 +112,95 @@ class SearchTask:
 
         Args:
             search: the search.
-            heard: what the reference makes of the clip.
+            whole_clip: what the reference makes of the clip.
             clip: the clip.
             reference: its repo_id.
             limits: what the search is held to.
             kind: SIGNAL, or one of SET_KINDS.
             ordinal: 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it.
-            allowed: see `SearchState`.
+            free_bands: see `SearchState`.
             seed: of the extraction.
             draw: which of the independent extractions it is, from 1.
         """
         self.draws = seed, draw
-        self.search, self.heard, self.limits = search, heard, limits
+        self.search, self.whole_clip, self.limits = search, whole_clip, limits
         self.reference, self.kind, self.ordinal = reference, kind, ordinal
-        self.case = SearchState(
-            clip, heard.is_expected, _bands(search, clip), _aim(kind, heard, limits), allowed
+        self.state = SearchState(
+            clip,
+            whole_clip.is_expected,
+            _bands(search, clip),
+            _objective(kind, whole_clip, limits),
+            free_bands,
         )
-        further = () if kind == SIGNAL else (kind, str(ordinal))
-        self.seed = seed_of("search", reference, repr(search), clip.clip_id, str(seed), str(draw), *further)
-        self.found: SearchResult | None = None
-        self.done = False
-        if heard.degenerate:
-            self._end(SearchResult(self._none, search.guarantee))
-        elif len(self.case.allowed) == 0:
+        extra_names = () if kind == SIGNAL else (kind, str(ordinal))
+        self.seed = seed_of(
+            "search", reference, repr(search), clip.clip_id, str(seed), str(draw), *extra_names
+        )
+        self.result: SearchResult | None = None
+        self.is_done = False
+        if whole_clip.degenerate:
+            self._end(SearchResult(self._no_bands, search.guarantee))
+        elif len(self.state.free_bands) == 0:
             self._end(None)
         else:
-            searching = search(self.case.energy, np.random.default_rng(self.seed))
+            searching = search(self.state.energy, np.random.default_rng(self.seed))
             self._searching: Generator[Question, Any, SearchResult | None] = (
-                searching if kind == SIGNAL else _if_there_is_one(~self._none, searching)
+                searching if kind == SIGNAL else _search_if_any(~self._no_bands, searching)
             )
             self.question: Question = next(self._searching)
 
     @property
     def mask(self) -> Mask:
         """(N,) the bins found."""
-        assert self.found is not None  # noqa: S101 - asked only where something was found
-        return self.case.bins(self.found.mask)
+        assert self.result is not None  # noqa: S101 - asked only where something was found
+        return self.state.bins(self.result.mask)
 
     @property
-    def n_asked(self) -> int:
+    def n_signals(self) -> int:
         """Signals that the present question may take."""
         if isinstance(self.question, Slope):
             return SLOPE_QUERIES
-        return len(self.question) * self.case.aim.n_heard
+        return len(self.question) * self.state.objective.n_signals
 
     def advance(self) -> None:
         """Send the answers on; take the smallest mask met so far once the budget is spent."""
         try:
-            self.question = self._searching.send(self.case.answers(self.question))
+            self.question = self._searching.send(self.state.answers(self.question))
         except StopIteration as stop:
             self._end(stop.value)
             return
-        if self.limits.budget is not None and self.case.n_queries >= self.limits.budget:
+        if self.limits.budget is not None and self.state.n_queries >= self.limits.budget:
             self._searching.close()
-            self._end(SearchResult(self.case.smallest, "budget_spent"))
+            self._end(SearchResult(self.state.smallest, "budget_spent"))
 
     def next_disjoint(self, sets: Sets) -> SearchTask | None:
         """The run for one signal more, in what this one and those before it left."""
-        ends = self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals
-        if self.found is None or ends or self.draws[1] > 1:
+        is_last = self.kind not in (SIGNAL, "disjoint") or self.ordinal >= sets.max_signals
+        if self.result is None or is_last or self.draws[1] > 1:
             return None
         return SearchTask(
             self.search,
-            self.heard,
-            self.case.clip,
+            self.whole_clip,
+            self.state.clip,
             self.reference,
             self.limits,
             kind="disjoint",
             ordinal=self.ordinal + 1,
-            allowed=self.case.allowed[~self.found.mask],
+            free_bands=self.state.free_bands[~self.result.mask],
             seed=self.draws[0],
         )
 
     @property
-    def _none(self) -> Mask:
-        return np.zeros(len(self.case.allowed), dtype=bool)
+    def _no_bands(self) -> Mask:
+        return np.zeros(len(self.state.free_bands), dtype=bool)
 
-    def _end(self, found: SearchResult | None) -> None:
-        self.found, self.done = found, True
+    def _end(self, result: SearchResult | None) -> None:
+        self.result, self.is_done = result, True
 
 
-def begun(
+def start_tasks(
     search: Search,
-    heard: WholeClipResult,
+    whole_clip: WholeClipResult,
     clip: Clip,
     reference: str,
     limits: Limits,
@@ -201,38 +208,38 @@ def begun(
     draws: Draws = ONE_DRAW,
 ) -> list[SearchTask]:
     """The runs of one search on a clip that need not wait for another; further sets are of the first draw."""
-    kinds = [k for k, _ in sets.kinds if k != "disjoint" and not heard.degenerate]
-    about = (search, heard, clip, reference, limits)
+    kinds = [k for k, _ in sets.kinds if k != "disjoint" and not whole_clip.degenerate]
+    arguments = (search, whole_clip, clip, reference, limits)
     return [
-        *(SearchTask(*about, seed=draws.seed, draw=i + 1) for i in range(draws.n_of(search.family))),
-        *(SearchTask(*about, kind=kind, seed=draws.seed) for kind in kinds),
+        *(SearchTask(*arguments, seed=draws.seed, draw=i + 1) for i in range(draws.n_of(search.family))),
+        *(SearchTask(*arguments, kind=kind, seed=draws.seed) for kind in kinds),
     ]
 
 
-def named(search: Search, limits: Limits, draws: Draws = ONE_DRAW) -> str:
+def search_name(search: Search, limits: Limits, draws: Draws = ONE_DRAW) -> str:
     """A search with its settings, limits and draws, as every record names it."""
-    within = "" if limits.budget is None else f" within {limits.budget} queries"
-    confident = "" if limits.alpha == 0 else f" at alpha {limits.alpha:g}"
-    seeded = f", seed {draws.seed}" if draws.seed else ""
+    budget = "" if limits.budget is None else f" within {limits.budget} queries"
+    alpha = "" if limits.alpha == 0 else f" at alpha {limits.alpha:g}"
+    seed = f", seed {draws.seed}" if draws.seed else ""
     n = draws.n_of(search.family)
-    return f"{search!r}{within}{confident}{seeded}{f', {n} draws' if n > 1 else ''}"
+    return f"{search!r}{budget}{alpha}{seed}{f', {n} draws' if n > 1 else ''}"
 
 
-def _if_there_is_one(everything: Mask, searching: Any) -> Generator[Any, Any, SearchResult | None]:
-    """A search that begins by asking whether all bands reach the aim."""
-    answers = yield everything[None]
+def _search_if_any(all_bands: Mask, search: Any) -> Generator[Any, Any, SearchResult | None]:
+    """A search that first asks whether all bands reach the objective."""
+    answers = yield all_bands[None]
     if not answers[0]:
         return None
-    found: SearchResult = yield from searching
-    return found
+    result: SearchResult = yield from search
+    return result
 
 
-def _aim(kind: str, heard: WholeClipResult, limits: Limits) -> Aim:
+def _objective(kind: str, whole_clip: WholeClipResult, limits: Limits) -> Objective:
     if kind == "necessary":
         return necessary()
     if kind == "complete":
-        return complete(heard.p_whole)
-    return sufficient(limits.alpha * heard.p_whole)
+        return complete(whole_clip.p_whole)
+    return sufficient(limits.alpha * whole_clip.p_whole)
 
 
 def _bands(search: Search, clip: Clip) -> Bands:

@@ -21,31 +21,31 @@ def limit() -> int | None:
     Raises:
         BadInput: the variable holds no number.
     """
-    stated = os.environ.get(VARIABLE, "")
-    if not stated:
+    text = os.environ.get(VARIABLE, "")
+    if not text:
         return None
-    if not (stated.isascii() and stated.isdigit()):
-        raise BadInput(f"{VARIABLE} is {stated!r:.60}; expected a number of bytes, as in 4000000000")
-    return int(stated)
+    if not (text.isascii() and text.isdigit()):
+        raise BadInput(f"{VARIABLE} is {text!r:.60}; expected a number of bytes, as in 4000000000")
+    return int(text)
 
 
-def require_within(what: str, sizes: Mapping[str, int | None], most: int) -> None:
+def require_within(name: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
     """Raise unless all sizes are known and their sum is within a limit.
 
     Args:
-        what: is to be downloaded.
+        name: of the model that is to be downloaded.
         sizes: bytes of each file, as the Hub states them; None where it does not.
-        most: bytes.
+        max_bytes: bytes.
 
     Raises:
         BadInput: it is not, or a size is unknown; the line names the largest file.
     """
-    if unknown := sorted(name for name, size in sizes.items() if size is None or size < 0):
-        raise BadInput(f"{what}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
+    if unknown := sorted(file for file, size in sizes.items() if size is None or size < 0):
+        raise BadInput(f"{name}: the Hub does not state the size of {unknown[0]}, and downloads are limited")
     total = sum(size or 0 for size in sizes.values())
-    if total > most:
-        largest = max(sizes, key=lambda name: sizes[name] or 0)
+    if total > max_bytes:
+        largest = max(sizes, key=lambda file: sizes[file] or 0)
         raise BadInput(
-            f"{what} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {most:,} are"
-            f" downloaded here ({VARIABLE}); nothing was"
+            f"{name} has files of {total:,} bytes, {largest} alone {sizes[largest]:,}; at most {max_bytes:,}"
+            f" are downloaded here ({VARIABLE}); nothing was"
         )

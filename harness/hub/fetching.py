@@ -1,4 +1,4 @@
-"""What lies on the Hub, at one moment of a repository.
+"""Files on the Hub, at one commit of a repository.
 
 Conventions: a revision is resolved to its commit, 40 hex digits, before anything else; what follows is about
 that moment, whatever is pushed meanwhile. What was fetched is in the cache of huggingface_hub, and answers
@@ -24,8 +24,8 @@ def commit_of(repository: Repository, revision: str | None) -> str:
 
     def resolve() -> str:
         api = HfApi()
-        found = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
-        return str(found.resolved)
+        resolution = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
+        return str(resolution.resolved)
 
     with hub_errors(repository, revision):
         return retry(resolve)
@@ -95,7 +95,7 @@ def fetch(repository: Repository, commit: str, path: str, *, again: bool = False
         return retry(get)
 
 
-def fetch_all(repository: Repository, commit: str, below: str) -> Path:
+def fetch_all(repository: Repository, commit: str, folder: str) -> Path:
     """All files of one commit below a folder; returns the root they lie in.
 
     Raises:
@@ -105,7 +105,7 @@ def fetch_all(repository: Repository, commit: str, below: str) -> Path:
 
     def get() -> Path:
         name, kind = repository.repo_id, repository.kind
-        return Path(snapshot_download(name, repo_type=kind, revision=commit, allow_patterns=f"{below}*"))
+        return Path(snapshot_download(name, repo_type=kind, revision=commit, allow_patterns=f"{folder}*"))
 
     with hub_errors(repository, commit):
         return retry(get)

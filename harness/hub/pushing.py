@@ -1,9 +1,9 @@
-"""What is sent to the Hub: a whole repository in one commit, a tag, a pull request.
+"""Writes to the Hub: a whole repository in one commit, a tag, a pull request.
 
 Whatever changes a repository looks first at what is there, so that doing it again, here or by the same
 command, changes nothing twice.
 
-Public: Offer, require_token, require_writable, push, tag, offer, same.
+Public: Offer, require_token, require_writable, push, tag, offer, is_same_file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Offer:
 
 
 def require_token(instead: str) -> None:
-    """Somebody is logged in.
+    """Require a login.
 
     Args:
         instead: what can be done without; the end of a sentence.
@@ -57,7 +57,7 @@ def require_token(instead: str) -> None:
 
 
 def require_writable(repository: Repository, tag: str | None) -> bool | None:
-    """This login may write there, as far as the Hub says before anything is sent.
+    """Require that this login may write to a repository, as far as the Hub tells beforehand.
 
     Args:
         repository: what is to be written; it need not be there.
@@ -76,8 +76,8 @@ def require_writable(repository: Repository, tag: str | None) -> bool | None:
     def ask() -> None:
         api.auth_check(repository.repo_id, repo_type=repository.kind, write=True)
         refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
-        tags = {each.name: each.target_commit for each in refs.tags}
-        heads = [each.target_commit for each in refs.branches if each.name == "main"]
+        tags = {ref.name: ref.target_commit for ref in refs.tags}
+        heads = [ref.target_commit for ref in refs.branches if ref.name == "main"]
         if tag in tags and tags[tag] not in heads:
             raise BadInput(_tag_is_taken(repository, tag, tags[tag]))
 
@@ -125,32 +125,34 @@ def push(
 
     def send() -> str:
         head = commit_of(repository, None)
-        there = files_of(repository, head)
-        changed = [name for name, path in files.items() if not same(path, there.get(name))]
-        gone = [name for name in ours if name not in files and name in there]
-        if not changed and not gone:
+        remote_files = files_of(repository, head)
+        names_to_send = [
+            name for name, path in files.items() if not is_same_file(path, remote_files.get(name))
+        ]
+        names_to_delete = [name for name in ours if name not in files and name in remote_files]
+        if not names_to_send and not names_to_delete:
             return head
-        additions = [CommitOperationAdd(name, files[name]) for name in changed]
+        additions = [CommitOperationAdd(name, files[name]) for name in names_to_send]
         for i in range(0, len(additions), _AT_ONCE):
-            some = additions[i : i + _AT_ONCE]
-            api.preupload_lfs_files(repository.repo_id, some, repo_type=repository.kind, free_memory=False)
-            progress(len(some), sum(files[addition.path_in_repo].stat().st_size for addition in some))
-        operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in gone)]
-        done = api.create_commit(
+            batch = additions[i : i + _AT_ONCE]
+            api.preupload_lfs_files(repository.repo_id, batch, repo_type=repository.kind, free_memory=False)
+            progress(len(batch), sum(files[addition.path_in_repo].stat().st_size for addition in batch))
+        operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in names_to_delete)]
+        commit = api.create_commit(
             repository.repo_id,
             operations,
             repo_type=repository.kind,
             commit_message=message,
             parent_commit=head,
         )
-        return done.oid
+        return commit.oid
 
     with hub_errors(repository, None):
         retry(make)
         return retry(send)
 
 
-def tag(repository: Repository, commit: str, wanted: str | None) -> str:
+def tag(repository: Repository, commit: str, tag_name: str | None) -> str:
     """Give a commit a tag; the one it has is kept, and without a name it gets the next of `v1`, `v2`, ...
 
     Raises:
@@ -163,13 +165,13 @@ def tag(repository: Repository, commit: str, wanted: str | None) -> str:
     def give() -> str:
         refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
         tags = {t.name: t.target_commit for t in refs.tags}
-        here = sorted(name for name, target in tags.items() if target == commit)
-        if here and wanted in (None, *here):
-            return wanted or here[-1]
-        if wanted in tags:
-            raise BadInput(_tag_is_taken(repository, wanted, tags[wanted]))
+        own_tags = sorted(name for name, target in tags.items() if target == commit)
+        if own_tags and tag_name in (None, *own_tags):
+            return tag_name or own_tags[-1]
+        if tag_name in tags:
+            raise BadInput(_tag_is_taken(repository, tag_name, tags[tag_name]))
         numbers = [int(name[1:]) for name in tags if re.fullmatch(r"v\d{1,6}", name)]
-        name = wanted or f"v{max(numbers, default=0) + 1}"
+        name = tag_name or f"v{max(numbers, default=0) + 1}"
         api.create_tag(repository.repo_id, repo_type=repository.kind, tag=name, revision=commit)
         return name
 
@@ -201,15 +203,15 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
     api = HfApi()
 
     def open_one() -> Offer:
-        known = api.get_repo_discussions(
+        discussions = api.get_repo_discussions(
             repository.repo_id, repo_type=repository.kind, discussion_type="pull_request"
         )
-        for found in known:
-            if found.title == title and found.status in ("open", "draft"):
-                there = files_of(repository, f"refs/pr/{found.num}")
-                if all(same(content, there.get(name)) for name, content in files.items()):
-                    return Offer(found.url, found.num, was_open=True)
-        done = api.create_commit(
+        for discussion in discussions:
+            if discussion.title == title and discussion.status in ("open", "draft"):
+                remote_files = files_of(repository, f"refs/pr/{discussion.num}")
+                if all(is_same_file(content, remote_files.get(name)) for name, content in files.items()):
+                    return Offer(discussion.url, discussion.num, was_open=True)
+        commit = api.create_commit(
             repository.repo_id,
             [CommitOperationAdd(name, content) for name, content in files.items()],
             repo_type=repository.kind,
@@ -217,20 +219,20 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
             commit_description=text,
             create_pr=True,
         )
-        return Offer(str(done.pr_url), int(done.pr_num or 0), was_open=False)
+        return Offer(str(commit.pr_url), int(commit.pr_num or 0), was_open=False)
 
     with hub_errors(repository, None):
         return retry(open_one)
 
 
-def same(content: Path | bytes, there: Remote | None) -> bool:
+def is_same_file(content: Path | bytes, remote: Remote | None) -> bool:
     """Whether a file is what lies there, by either of the Hub's hashes."""
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    if there is None or there.n_bytes != size:
+    if remote is None or remote.n_bytes != size:
         return False
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    digest = hashlib.sha256() if len(there.digest) == 64 else git
-    return _digest(digest, content) == there.digest
+    digest = hashlib.sha256() if len(remote.digest) == 64 else git
+    return _digest(digest, content) == remote.digest
 
 
 def _digest(digest: Any, content: Path | bytes) -> str:

@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face Hub, and what goes wrong between here and there, in a line each.
+"""Repositories of the Hugging Face Hub, and the errors of requests to it, in a line each.
 
 Public: Repository, Remote, split, hub_errors, fault, not_found, retry, WAITS.
 """
@@ -18,9 +18,9 @@ from harness.errors import BadInput
 T = TypeVar("T")
 
 WAITS = (1.0, 4.0, 15.0)
-"""Seconds before each further try when the Hub or the network stumbles."""
+"""Seconds before each retry after a transient error of the Hub or the network."""
 
-_STUMBLES = (429, 500, 502, 503, 504)
+_TRANSIENT_STATUSES = (429, 500, 502, 503, 504)
 _REPO_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 
 
@@ -55,26 +55,26 @@ def split(source: str) -> tuple[str, str | None] | None:
     return repo_id, revision or None
 
 
-def retry(do: Callable[[], T]) -> T:
-    """Do it, and again after a pause where the Hub or the network stumbled."""
+def retry(call: Callable[[], T]) -> T:
+    """Call a function, and again after a pause where the Hub or the network failed for a moment."""
     for wait in WAITS:
         try:
-            return do()
+            return call()
         except Exception as error:
-            if not _stumbled(error):
+            if not _is_transient(error):
                 raise
         time.sleep(wait)
-    return do()
+    return call()
 
 
-def _stumbled(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Whether the same request may well succeed in a moment."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in _STUMBLES
+        return error.response.status_code in _TRANSIENT_STATUSES
     if isinstance(error, LocalEntryNotFoundError):  # what a failed download ends in: the network is its cause
-        return isinstance(error.__cause__, Exception) and _stumbled(error.__cause__)
+        return isinstance(error.__cause__, Exception) and _is_transient(error.__cause__)
     if type(error) is OSError and error.errno is None:  # a file that is shorter than was announced
         return True
     # The client lets the errors of its HTTP library through.
@@ -83,7 +83,7 @@ def _stumbled(error: BaseException) -> bool:
 
 @contextmanager
 def hub_errors(repository: Repository, revision: str | None, path: str | None = None) -> Iterator[None]:
-    """What goes wrong between here and the Hub, each as a BadInput of one line."""
+    """Turn errors of the Hub into BadInput, each in one line."""
     from huggingface_hub import errors
 
     what = f"{repository.kind} {repository}"
@@ -108,21 +108,21 @@ def hub_errors(repository: Repository, revision: str | None, path: str | None = 
         line = fault(error, what, at)
         if line is None and isinstance(error, OSError):
             line = f"cannot read or write {error.filename}: {error.strerror}" if error.filename else None
-            line = line or _unanswered(error, at)
+            line = line or _no_answer(error, at)
         if line is None:
             raise
         raise BadInput(line) from None
 
 
-def fault(error: BaseException, what: str, at: str = "") -> str | None:
+def fault(error: BaseException, repository: str, full_name: str = "") -> str | None:
     """The line about a Hub that refuses, is not asked or does not answer, or about a disk that is full.
 
     It is the same wherever it is met, in loading and in sending: the errors that clients wrap it in say less.
 
     Args:
         error: what was raised.
-        what: the repository, as `dataset org/name`.
-        at: the same with a revision, if one was asked for.
+        repository: the repository, as `dataset org/name`.
+        full_name: the same with a revision, if one was asked for.
 
     Returns:
         None for any other error.
@@ -131,23 +131,24 @@ def fault(error: BaseException, what: str, at: str = "") -> str | None:
 
     if line := no_room(error):
         return line
-    every = list(_causes(error))
-    for one in every:
-        if isinstance(one, errors.HfHubHTTPError):
-            return _refused(what, one)
-    absent = (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, ConnectionError)
-    if constants.HF_HUB_OFFLINE and any(isinstance(one, absent) for one in every):
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, errors.HfHubHTTPError):
+            return _refusal(repository, cause)
+    offline_errors = (errors.LocalEntryNotFoundError, errors.RevisionResolutionError, ConnectionError)
+    if constants.HF_HUB_OFFLINE and any(isinstance(cause, offline_errors) for cause in causes):
         return (
-            f"the Hub cannot be reached while HF_HUB_OFFLINE is set, and what this needs of {at or what} is"
-            " not in the local cache; give the same command once with a network and without it"
+            "the Hub cannot be reached while HF_HUB_OFFLINE is set, and what this needs of"
+            f" {full_name or repository} is not in the local cache; give the same command once with a"
+            " network and without it"
         )
-    for one in every:
-        if isinstance(one, ConnectionError) or _stumbled(one):
-            return _unanswered(one, at or what)
-    return _unanswered(every[-1], at or what) if isinstance(error, absent) else None
+    for cause in causes:
+        if isinstance(cause, ConnectionError) or _is_transient(cause):
+            return _no_answer(cause, full_name or repository)
+    return _no_answer(causes[-1], full_name or repository) if isinstance(error, offline_errors) else None
 
 
-def _unanswered(error: BaseException, at: str) -> str:
+def _no_answer(error: BaseException, at: str) -> str:
     reason = " ".join(str(error).split())[:200]
     return (
         f"the Hub did not answer for {at} ({type(error).__name__}: {reason}); the same command again goes on"
@@ -162,33 +163,35 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def not_found(what: str, error: Any) -> str:
+def not_found(repository: str, error: Any) -> str:
     """The line about what the Hub says is not there; `error` is its RepositoryNotFoundError."""
     from huggingface_hub import get_token
 
     # Whoever is not logged in is told 401 of what is not there, too.
     if error.response.status_code == 401 and get_token() is not None:
         return (
-            f"no {what} for this login: check the spelling, or log in again, its token may have expired:"
-            " hf auth login"
+            f"no {repository} for this login: check the spelling, or log in again, its token may have"
+            " expired: hf auth login"
         )
-    return f"no {what} on the Hub, or it is private; check the spelling, or log in with: hf auth login"
+    return f"no {repository} on the Hub, or it is private; check the spelling, or log in with: hf auth login"
 
 
-def _refused(what: str, error: Any) -> str:
+def _refusal(repository: str, error: Any) -> str:
     """A line about a status that the client has no name for."""
     status = error.response.status_code
-    said = " ".join((error.server_message or "").split())[:160]
-    because = f" ({said})" if said else ""
+    message = " ".join((error.server_message or "").split())[:160]
+    suffix = f" ({message})" if message else ""
     if status == 401:
-        return f"the Hub does not know the token{because}; log in again: hf auth login"
+        return f"the Hub does not know the token{suffix}; log in again: hf auth login"
     if status == 403:
-        asked = error.response.request
-        is_read = asked.method in ("GET", "HEAD") and not asked.url.path.endswith("/write")
-        done = f"{'read' if is_read else 'write to'} {what}"
-        return f"the token may not {done}{because}; log in as somebody who may: hf auth login"
+        request = error.response.request
+        is_read = request.method in ("GET", "HEAD") and not request.url.path.endswith("/write")
+        action = f"{'read' if is_read else 'write to'} {repository}"
+        return f"the token may not {action}{suffix}; log in as somebody who may: hf auth login"
     if status in (409, 412):
-        return f"somebody pushed to {what} meanwhile{because}; look at it, then give the same command again"
-    if status in _STUMBLES:
-        return f"the Hub has trouble with {what} now (status {status}); the same command again goes on"
-    return f"the Hub refuses {what}: status {status}{because}"
+        return (
+            f"somebody pushed to {repository} meanwhile{suffix}; look at it, then give the same command again"
+        )
+    if status in _TRANSIENT_STATUSES:
+        return f"the Hub has trouble with {repository} now (status {status}); the same command again goes on"
+    return f"the Hub refuses {repository}: status {status}{suffix}"

@@ -1,4 +1,4 @@
-"""Whether a verdict accepts, and which verdicts count where nested levels do not.
+"""Which verdicts accept, and which are on level 0 or have no level.
 
 Every rate, table and picture takes both from here.
 

@@ -20,8 +20,8 @@ import numpy as np
 from harness.metrics import classification
 from harness.metrics.estimates import clustered, wilson
 from harness.metrics.likeness import copies
-from harness.metrics.panels import JUDGED, METRICS, Panel, panel_of
-from harness.metrics.scorecard import rates_of, resampled
+from harness.metrics.panels import METRICS, RATE_STIMULI, Panel, panel_of
+from harness.metrics.scorecard import rates_of, resampling_weights
 from harness.schemas import Cell, Entry, FamilyScore, ReferenceCounts
 from harness.tasks import Task
 from harness.types import FAMILIES, OTHER, Estimate, FloatArray
@@ -35,7 +35,7 @@ _KEY = ["stimulus", "clip_id", "n_samples", "signal_id", "replicate"]
 
 @dataclass(frozen=True)
 class Consensus:
-    """How the mean of a panel does."""
+    """The scores of the mean of a panel."""
 
     score: FamilyScore
     """On the signals of each reference the mean of the others; headline family."""
@@ -44,7 +44,7 @@ class Consensus:
 
 
 def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Consensus | None:
-    """What likeness to the panel buys: the mean of the other references as a candidate.
+    """The mean of the other references as a candidate: what mere similarity to the panel achieves.
 
     On what is made of a reference's signals, and on the whole clips and the silence beside them, the answer
     is the class of the highest mean probability, over the references other than that one and its near copies,
@@ -62,20 +62,20 @@ def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Cons
         ValueError: they were not asked the same.
     """
     entries = [entry for entry, _ in answers]
-    scored: list[tuple[ReferenceCounts, Panel]] = []
-    for reference in _offered(entries):
+    panels: list[tuple[ReferenceCounts, Panel]] = []
+    for reference in _headline_references(entries):
         others = [answers[i] for i in _others(entries, reference)]
         if others:
-            covered = _covered([entry for entry, _ in others])
-            mean = _mean([_about(frame, reference) for _, frame in others], task)
-            scored.append((reference, panel_of(mean, FAMILIES[0], [reference], covered)))
-    if not scored:
+            labels = _known_labels([entry for entry, _ in others])
+            mean = _mean([_rows_about(frame, reference) for _, frame in others], task)
+            panels.append((reference, panel_of(mean, FAMILIES[0], [reference], labels)))
+    if not panels:
         return None
-    weights = resampled(answers[0][1], task)
-    everyone = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
-    clips = classification.known(everyone, _covered(entries))
+    weights = resampling_weights(answers[0][1], task)
+    mean_rows = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
+    clips = classification.clips_of_known_truth(mean_rows, _known_labels(entries))
     n_right = int((clips["truth"] == clips["predicted"]).sum())
-    return Consensus(_family_score(scored, task, weights), wilson(n_right, len(clips)))
+    return Consensus(_family_score(panels, task, weights), wilson(n_right, len(clips)))
 
 
 def best_reference(entries: Sequence[Entry]) -> Entry | None:
@@ -88,7 +88,7 @@ def best_reference(entries: Sequence[Entry]) -> Entry | None:
     return min(lifts.items(), key=lambda item: (-item[1][0], item[0]))[1][1] if lifts else None
 
 
-def _offered(entries: Sequence[Entry]) -> list[ReferenceCounts]:
+def _headline_references(entries: Sequence[Entry]) -> list[ReferenceCounts]:
     """The references whose signals of the headline family were asked."""
     return [r for r in (entries[0].references if entries else ()) if r.family == FAMILIES[0]]
 
@@ -96,26 +96,26 @@ def _offered(entries: Sequence[Entry]) -> list[ReferenceCounts]:
 def _others(entries: Sequence[Entry], reference: ReferenceCounts) -> list[int]:
     """Those of the entries that are of other models than a reference, and of no near copy of it."""
     name, weights = reference.model.repo_id, reference.model.weights_sha256
-    own = [entry for entry in entries if entry.model.weights_sha256 == weights]
-    like = {copy for entry in own for copy in copies(entry.likeness)}
+    own_entries = [entry for entry in entries if entry.model.weights_sha256 == weights]
+    near_copies = {copy for entry in own_entries for copy in copies(entry.likeness)}
     return [
         i
         for i, entry in enumerate(entries)
         if entry.model.weights_sha256 != weights
-        and entry.model.repo_id not in like
+        and entry.model.repo_id not in near_copies
         and name not in copies(entry.likeness)
     ]
 
 
-def _covered(entries: Sequence[Entry]) -> frozenset[str]:
+def _known_labels(entries: Sequence[Entry]) -> frozenset[str]:
     return frozenset(label for entry in entries for label in entry.label_map.covered)
 
 
-def _about(frame: pd.DataFrame, reference: ReferenceCounts) -> pd.DataFrame:
+def _rows_about(frame: pd.DataFrame, reference: ReferenceCounts) -> pd.DataFrame:
     """Rows about the signals of a reference, its whole clips and silence."""
-    plain = frame["stimulus"].isin(["whole", "silence"])
-    mine = (frame["reference"] == reference.model.repo_id) & (frame["family"] == FAMILIES[0])
-    return frame[plain | (mine & frame["stimulus"].isin(JUDGED))]
+    is_shared = frame["stimulus"].isin(["whole", "silence"])
+    is_of_reference = (frame["reference"] == reference.model.repo_id) & (frame["family"] == FAMILIES[0])
+    return frame[is_shared | (is_of_reference & frame["stimulus"].isin(RATE_STIMULI))]
 
 
 def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
@@ -127,57 +127,58 @@ def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
     Raises:
         ValueError: the frames are not about the same stimuli.
     """
-    ordered = [frame.sort_values(_KEY, ignore_index=True) for frame in frames]
-    if any(not frame[_KEY].equals(ordered[0][_KEY]) for frame in ordered):
+    sorted_frames = [frame.sort_values(_KEY, ignore_index=True) for frame in frames]
+    if any(not frame[_KEY].equals(sorted_frames[0][_KEY]) for frame in sorted_frames):
         raise ValueError("the references were not asked the same stimuli")
-    each = np.stack([np.stack(frame["p"].to_list()) for frame in ordered])
-    p: FloatArray = np.asarray(each.mean(axis=0, dtype=np.float64))
-    beyond = np.maximum(1 - p.sum(axis=1, keepdims=True), 0)
+    probabilities = np.stack([np.stack(frame["p"].to_list()) for frame in sorted_frames])
+    p: FloatArray = np.asarray(probabilities.mean(axis=0, dtype=np.float64))
+    p_other = np.maximum(1 - p.sum(axis=1, keepdims=True), 0)
     classes = np.array([*task.labels, OTHER], dtype=object)
-    energy = np.min([frame["energy_seen"].to_numpy(dtype=np.float64) for frame in ordered], axis=0)
-    return ordered[0].assign(
-        predicted=classes[np.hstack([p, beyond]).argmax(axis=1)], p=p.tolist(), energy_seen=energy
+    energy = np.min([frame["energy_seen"].to_numpy(dtype=np.float64) for frame in sorted_frames], axis=0)
+    return sorted_frames[0].assign(
+        predicted=classes[np.hstack([p, p_other]).argmax(axis=1)], p=p.tolist(), energy_seen=energy
     )
 
 
 def _family_score(
-    scored: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: FloatArray
+    pairs: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: FloatArray
 ) -> FamilyScore:
     """The score of a candidate that has a panel of its own for each reference."""
-    panels = [panel for _, panel in scored]
+    panels = [panel for _, panel in pairs]
 
-    def table(some: Sequence[FloatArray]) -> FloatArray:
+    def table(array: Sequence[FloatArray]) -> FloatArray:
         """(n_clips, n_references) of values for each signal of each panel."""
-        return np.hstack([panel.table(of) for panel, of in zip(panels, some, strict=True)])
+        return np.hstack([panel.table(of) for panel, of in zip(panels, array, strict=True)])
 
     values = {name: [metric.of(panel) for panel in panels] for name, metric in METRICS.items()}
-    tables = {name: table(some) for name, some in values.items()}
-    enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
-    columns = {name: np.flatnonzero(some).tolist() for name, some in enough.items()}
-    seen = {
-        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, some, strict=True)])
-        for name, some in values.items()
+    tables = {name: table(array) for name, array in values.items()}
+    has_enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
+    columns = {name: np.flatnonzero(array).tolist() for name, array in has_enough.items()}
+    visible_tables = {
+        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, array, strict=True)])
+        for name, array in values.items()
     }
 
     def of_class(label: str) -> FloatArray:
-        of_signals = zip(panels, values["transfer"], strict=True)
-        return table([np.where(panel.expected == label, x, np.nan) for panel, x in of_signals])
+        values_of_panels = zip(panels, values["transfer"], strict=True)
+        return table([np.where(panel.expected == label, x, np.nan) for panel, x in values_of_panels])
 
-    def without(panel: Panel, stimulus: str) -> int:
-        missing = np.where(panel.known == 1, np.isnan(panel.accepted[stimulus]), np.nan)
+    def n_without(panel: Panel, stimulus: str) -> int:
+        missing = np.where(panel.knows_class == 1, np.isnan(panel.acceptance[stimulus]), np.nan)
         return int((panel.table(missing) == 1).sum())
 
-    def only(j: int) -> Mapping[str, list[int]]:
-        return {name: [j] if some[j] else [] for name, some in enough.items()}
+    def columns_of(j: int) -> Mapping[str, list[int]]:
+        return {name: [j] if array[j] else [] for name, array in has_enough.items()}
 
-    classes: set[str] = {str(c) for p in panels for c in p.expected[p.known == 1]}
+    classes: set[str] = {str(c) for p in panels for c in p.expected[p.knows_class == 1]}
     return FamilyScore(
         family=FAMILIES[0],
         rates=rates_of(tables, columns, weights),
-        visible=rates_of(seen, columns, weights),
+        visible=rates_of(visible_tables, columns, weights),
         by_class={label: clustered(of_class(label), weights) for label in task.labels if label in classes},
         as_silence={
-            name: clustered(table([panel.as_silence[name] for panel in panels]), weights) for name in JUDGED
+            name: clustered(table([panel.as_silence[name] for panel in panels]), weights)
+            for name in RATE_STIMULI
         },
         cells=tuple(
             Cell(
@@ -187,10 +188,10 @@ def _family_score(
                 n_signals=reference.n_signals,
                 n_degenerate=reference.n_degenerate,
                 n_applicable=int(panel.applicable.sum()),
-                n_unswapped=without(panel, "swap"),
-                n_unmatched=without(panel, "matched"),
-                rates=rates_of(tables, only(j), weights),
+                n_unswapped=n_without(panel, "swap"),
+                n_unmatched=n_without(panel, "matched"),
+                rates=rates_of(tables, columns_of(j), weights),
             )
-            for j, (reference, panel) in enumerate(scored)
+            for j, (reference, panel) in enumerate(pairs)
         ),
     )

@@ -1,6 +1,6 @@
 """The usual measures, on whole clips of known truth: what a scorecard shows beside transfer.
 
-Public: known, score.
+Public: clips_of_known_truth, score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def known(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.DataFrame:
+def clips_of_known_truth(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.DataFrame:
     """Whole clips of known truth whose label the candidate knows, by clip_id."""
     rows = verdicts[(verdicts["stimulus"] == "whole") & verdicts["truth"].isin(sorted(covered))]
     return rows.sort_values("clip_id")
@@ -35,7 +35,7 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    clips = known(verdicts, covered)
+    clips = clips_of_known_truth(verdicts, covered)
     truth, predicted = (clips[name].to_numpy(dtype=str) for name in ("truth", "predicted"))
     n = len(clips)
     labels = sorted(set(truth))
@@ -45,13 +45,15 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
     points = precision_recall_fscore_support(
         truth, predicted, labels=labels, average="macro", zero_division=0
     )
-    is_label, says_label = (some[:, None] == np.array(labels) for some in (truth, predicted))
-    every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
-    columns = np.searchsorted(every, clips["clip_id"].to_numpy(dtype=str))
+    is_label, says_label = (
+        labels_of_clips[:, None] == np.array(labels) for labels_of_clips in (truth, predicted)
+    )
+    clip_ids = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
+    columns = np.searchsorted(clip_ids, clips["clip_id"].to_numpy(dtype=str))
     draws = _macro(is_label, says_label, weights[:, columns])
     macro: list[Estimate] = [
-        from_draws(float(point), drawn, n, n, (0.0, 1.0))
-        for point, drawn in zip(points[:3], draws, strict=True)
+        from_draws(float(point), sample, n, n, (0.0, 1.0))
+        for point, sample in zip(points[:3], draws, strict=True)
     ]
     return WholeClipScore(accuracy, *macro)
 
@@ -67,16 +69,16 @@ def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArr
     Returns:
         Three times (draws,).
     """
-    hits, true, said = (
-        weights @ some.astype(np.float64) for some in (is_label & says_label, is_label, says_label)
+    hits, n_true, n_predicted = (
+        weights @ flags.astype(np.float64) for flags in (is_label & says_label, is_label, says_label)
     )
-    standing = true > 0
+    is_present = n_true > 0
 
-    def mean(above: FloatArray, below: FloatArray) -> FloatArray:
-        share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        n_labels = standing.sum(axis=1)
+    def mean(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+        share = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+        n_labels = is_present.sum(axis=1)
         out = np.full(len(n_labels), np.nan)
-        np.divide(np.where(standing, share, 0.0).sum(axis=1), n_labels, out=out, where=n_labels > 0)
+        np.divide(np.where(is_present, share, 0.0).sum(axis=1), n_labels, out=out, where=n_labels > 0)
         return out
 
-    return [mean(hits, said), mean(hits, true), mean(2 * hits, true + said)]
+    return [mean(hits, n_predicted), mean(hits, n_true), mean(2 * hits, n_true + n_predicted)]

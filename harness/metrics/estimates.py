@@ -76,13 +76,13 @@ def median(values: Sequence[float]) -> Estimate:
     """Lower median of independent values, with the interval between order statistics (exact, binomial)."""
     from scipy.stats import binom
 
-    ordered, n = sorted(values), len(values)
+    sorted_values, n = sorted(values), len(values)
     if n == 0:
         return Estimate(None, None, None, LEVEL, ORDER, 0)
-    below = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    n_below = int(binom.ppf((1 - LEVEL) / 2, n, 0.5))
     # Of fewer than six values not even the outermost two hold it with that confidence.
-    low, high = (ordered[below - 1], ordered[n - below]) if below else (None, None)
-    return Estimate(ordered[(n - 1) // 2], low, high, LEVEL, ORDER, n)
+    low, high = (sorted_values[n_below - 1], sorted_values[n - n_below]) if n_below else (None, None)
+    return Estimate(sorted_values[(n - 1) // 2], low, high, LEVEL, ORDER, n)
 
 
 @lru_cache(maxsize=2)
@@ -102,19 +102,19 @@ def clip_weights(n_clips: int, seed_names: tuple[str, ...], draws: int = DRAWS) 
 
 def mean_of_references(values: FloatArray) -> float | None:
     """Unweighted mean over the references that have any value of their means over clips."""
-    seen = ~np.isnan(values)
-    columns = seen.any(axis=0)
+    has_value = ~np.isnan(values)
+    columns = has_value.any(axis=0)
     if not columns.any():
         return None
-    sums = np.where(seen, values, 0.0).sum(axis=0)[columns]
-    return float((sums / seen.sum(axis=0)[columns]).mean())
+    sums = np.where(has_value, values, 0.0).sum(axis=0)[columns]
+    return float((sums / has_value.sum(axis=0)[columns]).mean())
 
 
 def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
     """(draws,) `mean_of_references` of each bootstrap sample; NaN for a sample without any value."""
-    seen = ~np.isnan(values)
-    counts = weights @ seen.astype(np.float64)
-    sums = weights @ np.where(seen, values, 0.0)
+    has_value = ~np.isnan(values)
+    counts = weights @ has_value.astype(np.float64)
+    sums = weights @ np.where(has_value, values, 0.0)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
     columns = (counts > 0).sum(axis=1)
     out = np.full(len(means), np.nan)
@@ -136,14 +136,14 @@ def clustered(
     Returns:
         The estimate; its n counts the values that are not NaN.
     """
-    seen = ~np.isnan(values)
-    rows = seen.any(axis=1)
-    values = values[np.ix_(rows, seen.any(axis=0))]
+    has_value = ~np.isnan(values)
+    rows = has_value.any(axis=1)
+    values = values[np.ix_(rows, has_value.any(axis=0))]
     n_clips, n_references = values.shape
     if n_references <= 1:
         return _mean_share(values.ravel()) if kind == "rate" else _adjusted_wald(values.ravel())
     draws = draws_of(values, weights if rows.all() else weights[:, rows])
-    value, n = mean_of_references(values), int(seen.sum())
+    value, n = mean_of_references(values), int(has_value.sum())
     return from_draws(value, draws, n_clips, n, RANGE[kind])
 
 
@@ -169,8 +169,8 @@ def from_draws(
         return Estimate(None, None, None, LEVEL, BOOTSTRAP, n)
     draws = draws[~np.isnan(draws)]
     if np.ptp(draws) < _SAME:
-        unlike = wilson(0, n_clips).high or 0.0
-        low, high = (value + unlike * (end - value) for end in possible)
+        upper = wilson(0, n_clips).high or 0.0
+        low, high = (value + upper * (end - value) for end in possible)
         return Estimate(value, low, high, LEVEL, ALL_AGREE, n)
     t = stdtrit(n_clips - 1, (1 + LEVEL) / 2)
     tail = float(ndtr(-np.sqrt(n_clips / (n_clips - 1)) * t))
@@ -198,8 +198,8 @@ def paired_difference(
         The difference; its n counts the clips on which both have a value.
     """
     a, b = mean_of_references(a_values), mean_of_references(b_values)
-    a_seen, b_seen = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))
-    n, n_clips = int((a_seen & b_seen).sum()), int((a_seen | b_seen).sum())
+    has_a, has_b = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))
+    n, n_clips = int((has_a & has_b).sum()), int((has_a | has_b).sum())
     value = None if a is None or b is None else a - b
     draws = draws_of(a_values, weights) - draws_of(b_values, weights)
     return from_draws(value, draws, n_clips, n, possible)

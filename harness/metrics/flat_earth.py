@@ -108,8 +108,8 @@ class Share:
     @property
     def sparse(self) -> bool:
         """Whether `matched` controls are treated alike: then the share says nothing of signals."""
-        beyond = self.beyond_matched
-        return beyond is not None and beyond.low is not None and beyond.low <= SPARSE
+        difference = self.beyond_matched
+        return difference is not None and difference.low is not None and difference.low <= SPARSE
 
 
 @dataclass(frozen=True)
@@ -138,44 +138,50 @@ class FlatEarth:
         """`a flat-earther`, `rejects sparse sound`, `no flat-earther` or `not assessed`."""
         if self.flagged:
             return FLAT_EARTHER if self.is_flat_earther else SPARSE_SOUND
-        assessed = self.rejects_alone.p is not None or self.rejected_by_all.p is not None
-        return "no flat-earther" if assessed else "not assessed"
+        is_assessed = self.rejects_alone.p is not None or self.rejected_by_all.p is not None
+        return "no flat-earther" if is_assessed else "not assessed"
 
     def sentence(self, name: str) -> str:
         """The evidence in words; with n, interval and p, and which share was not tested."""
-        alone, ignored = self.rejects_alone, self.rejected_by_all
+        inward, outward = self.rejects_alone, self.rejected_by_all
         parts = (
-            _clause(alone, f"it alone rejects {_counted(alone)} of the signals that all other judges accept"),
-            _clause(ignored, f"{_counted(ignored)} of its own signals are accepted by nobody else"),
+            _clause(
+                inward, f"it alone rejects {_count_text(inward)} of the signals that all other judges accept"
+            ),
+            _clause(outward, f"{_count_text(outward)} of its own signals are accepted by nobody else"),
         )
         return f"{name}: {self.verdict}: {'; '.join(parts)}."
 
 
-def _signed(value: float | None) -> str:
+def _with_sign(value: float | None) -> str:
     return "unknown" if value is None else number(value, 2, signed=True)
 
 
-def _counted(share: Share) -> str:
+def _count_text(share: Share) -> str:
     return f"{share.k:,} of {share.n:,}"
 
 
 def _clause(share: Share, words: str) -> str:
     if share.not_assessed_because is not None:
-        what = "R_in, what it alone rejects," if share.kind == "rejects alone" else "R_out, its own signals,"
-        return f"{what} was not tested ({share.not_assessed_because})"
+        subject = (
+            "R_in, what it alone rejects," if share.kind == "rejects alone" else "R_out, its own signals,"
+        )
+        return f"{subject} was not tested ({share.not_assessed_because})"
     e = share.excess
-    excess = "" if e is None or e.low is None else f", excess {_signed(e.value)} [from {_signed(e.low)}]"
+    excess = (
+        "" if e is None or e.low is None else f", excess {_with_sign(e.value)} [from {_with_sign(e.low)}]"
+    )
     z = "" if share.robust_z is None else f", robust z = {number(share.robust_z, 1)}"
     evidence = f"{words} (adjusted p = {share.p_adjusted:.2g}{excess}{z})"
     if not share.flagged:
         return evidence
-    beside = f"{share.k_matched:,} of {share.n_matched:,} matched controls"
+    controls = f"{share.k_matched:,} of {share.n_matched:,} matched controls"
     if share.beyond_matched is None:
-        return f"{evidence}, and {beside}, which are too few to compare"
-    alike = (
+        return f"{evidence}, and {controls}, which are too few to compare"
+    comparison = (
         "as often or nearly so: sparse sound, not the signals, explains it" if share.sparse else "less often"
     )
-    return f"{evidence}, and {beside}, {alike}"
+    return f"{evidence}, and {controls}, {comparison}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,32 +192,32 @@ class _Sound:
     """(n,) the clip of each."""
     own: BoolArray
     """(n, n_members) whether a member is its source."""
-    judged: BoolArray
+    has_verdict: BoolArray
     """(n, n_members) whether a member that is not its source has a verdict on it."""
-    accepted: BoolArray
+    accepts: BoolArray
     """(n, n_members)."""
 
     @property
-    def rejected(self) -> BoolArray:
-        return self.judged & ~self.accepted
+    def rejects(self) -> BoolArray:
+        return self.has_verdict & ~self.accepts
 
     def without(self, g: int) -> _Sound:
         """The panel without a member and its stimuli."""
         rows, members = ~self.own[:, g], np.arange(self.own.shape[1]) != g
         return _Sound(
             self.clip[rows],
-            *(some[rows][:, members] for some in (self.own, self.judged, self.accepted)),
+            *(table[rows][:, members] for table in (self.own, self.has_verdict, self.accepts)),
         )
 
     def counts(self, kind: str) -> tuple[BoolArray, BoolArray]:
         """(n, n_members) what qualifies for each member's share, and what of it counts."""
         if kind == "rejects alone":
-            rejected, n_judges = self.rejected, self.judged.sum(axis=1, keepdims=True)
-            qualifies = self.judged & (n_judges > 1)
-            qualifies &= (rejected.sum(axis=1, keepdims=True) - rejected) == 0
-            return qualifies, qualifies & rejected
-        own = self.own & self.judged.any(axis=1, keepdims=True)
-        return own, own & ~self.accepted.any(axis=1, keepdims=True)
+            rejects, n_judges = self.rejects, self.has_verdict.sum(axis=1, keepdims=True)
+            qualifies = self.has_verdict & (n_judges > 1)
+            qualifies &= (rejects.sum(axis=1, keepdims=True) - rejects) == 0
+            return qualifies, qualifies & rejects
+        own = self.own & self.has_verdict.any(axis=1, keepdims=True)
+        return own, own & ~self.accepts.any(axis=1, keepdims=True)
 
 
 def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
@@ -223,11 +229,11 @@ def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, .
         seed_names: what the panel is about; seeds the shuffles.
     """
     references = list(range(panel.n_references))
-    among = _assess_each(panel, references, references, weights, seed_names)
-    candidates = []
+    reference_shares = _assess_each(panel, references, references, weights, seed_names)
+    other_shares = []
     for g in range(panel.n_references, len(panel.models)):
-        candidates += _assess_each(panel, [*references, g], [g], weights, seed_names)
-    shares = [*_adjusted(among), *_adjusted(candidates)]
+        other_shares += _assess_each(panel, [*references, g], [g], weights, seed_names)
+    shares = [*_adjust(reference_shares), *_adjust(other_shares)]
     return [FlatEarth(panel.models[j], *shares[2 * j : 2 * j + 2]) for j in range(len(panel.models))]
 
 
@@ -239,85 +245,89 @@ def _assess_each(
     seed_names: tuple[str, ...],
 ) -> list[Share]:
     """Both shares, p not adjusted, of some members of a panel made of these members."""
-    sounds = [_sound(panel, some, members) for some in (panel.signals, panel.matched)]
+    sounds = [_sound(panel, stimuli, members) for stimuli in (panel.signals, panel.matched)]
     tests = {"rejects alone": _chance_alone(sounds[0]), "rejected by all": _chance_ignored(sounds[0])}
     shares = []
     for g in of:
-        without = sounds[0].without(members.index(g))
+        panel_without = sounds[0].without(members.index(g))
         for kind, chance in tests.items():
             seed = (*seed_names, kind, panel.models[g].repo_id)
-            shares.append(_share(kind, members.index(g), sounds, without, chance, weights, seed))
+            shares.append(_share(kind, members.index(g), sounds, panel_without, chance, weights, seed))
     return shares
 
 
-def _sound(panel: PanelAcceptance, single: Single, members: list[int]) -> _Sound:
-    values = panel.of_others(single.source, single.accepted)[:, members]
-    own = single.source[:, None] == np.array(members)
-    return _Sound(single.clip, own, ~np.isnan(values), values == 1)
+def _sound(panel: PanelAcceptance, stimuli: Single, members: list[int]) -> _Sound:
+    values = panel.of_others(stimuli.source, stimuli.acceptance)[:, members]
+    own = stimuli.source[:, None] == np.array(members)
+    return _Sound(stimuli.clip, own, ~np.isnan(values), values == 1)
 
 
 def _share(
     kind: str,
     g: int,
     sounds: Sequence[_Sound],
-    without: _Sound,
+    panel_without: _Sound,
     chance: FloatArray,
     weights: FloatArray,
     seed: tuple[str, ...],
 ) -> Share:
     """A share of one member, compared to those of the others in the panel without it."""
-    (among, hits), (among_matched, hits_matched) = (
-        tuple(some[:, g] for some in sound.counts(kind)) for sound in sounds
+    (qualifies, hits), (qualifies_matched, hits_matched) = (
+        tuple(flags[:, g] for flags in sound.counts(kind)) for sound in sounds
     )
-    others, hits_of_others = without.counts(kind)
-    enough = others.sum(axis=0) >= MIN_SIGNALS
-    k, n = int(hits.sum()), int(among.sum())
-    k_matched, n_matched = int(hits_matched.sum()), int(among_matched.sum())
-    counts = (kind, k, n, int(enough.sum()))
-    of_matched = (k_matched, n_matched)
+    others, hits_of_others = panel_without.counts(kind)
+    has_enough = others.sum(axis=0) >= MIN_SIGNALS
+    k, n = int(hits.sum()), int(qualifies.sum())
+    k_matched, n_matched = int(hits_matched.sum()), int(qualifies_matched.sum())
+    counts = (kind, k, n, int(has_enough.sum()))
+    matched_counts = (k_matched, n_matched)
     has_any = kind == "rejects alone" or bool(sounds[0].own[:, g].any())
-    reason = _not_assessed(chance.shape[1], n, int(enough.sum())) if has_any else "it offers none"
+    reason = _reason_not_assessed(chance.shape[1], n, int(has_enough.sum())) if has_any else "it offers none"
     if reason is not None:
-        return Share(*counts, None, None, None, None, *of_matched, None, reason)
-    values = hits_of_others.sum(axis=0)[enough] / others.sum(axis=0)[enough]
-    middle = float(np.median(values))
-    draws = _draws(sounds[0].clip, among[:, None], hits[:, None], weights)[:, 0]
-    of_others = _draws(without.clip, others[:, enough], hits_of_others[:, enough], weights)
+        return Share(*counts, None, None, None, None, *matched_counts, None, reason)
+    values = hits_of_others.sum(axis=0)[has_enough] / others.sum(axis=0)[has_enough]
+    median_share = float(np.median(values))
+    draws = _draws(sounds[0].clip, qualifies[:, None], hits[:, None], weights)[:, 0]
+    draws_of_others = _draws(
+        panel_without.clip, others[:, has_enough], hits_of_others[:, has_enough], weights
+    )
     with np.errstate(invalid="ignore"):
-        apart = draws - np.nanmedian(of_others, axis=1)
-    n_clips = len(np.unique(sounds[0].clip[among]))
-    excess = from_draws(k / n - middle, apart, n_clips, n, _POSSIBLE)
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
-    beyond = None
+        excess_draws = draws - np.nanmedian(draws_of_others, axis=1)
+    n_clips = len(np.unique(sounds[0].clip[qualifies]))
+    excess = from_draws(k / n - median_share, excess_draws, n_clips, n, _POSSIBLE)
+    spread = 1.4826 * float(np.median(np.abs(values - median_share)))
+    beyond_matched = None
     if n_matched >= MIN_SIGNALS:
-        on_matched = _draws(sounds[1].clip, among_matched[:, None], hits_matched[:, None], weights)[:, 0]
+        matched_draws = _draws(sounds[1].clip, qualifies_matched[:, None], hits_matched[:, None], weights)[
+            :, 0
+        ]
         difference = k / n - k_matched / n_matched
-        beyond = from_draws(difference, draws - on_matched, n_clips, n, _POSSIBLE)
-    p = _reached(chance[:, g], k, seed)
-    z = (k / n - middle) / spread if spread > 0 else None
-    return Share(*counts, p, None, excess, z, *of_matched, beyond, None)
+        beyond_matched = from_draws(difference, draws - matched_draws, n_clips, n, _POSSIBLE)
+    p = _p_value(chance[:, g], k, seed)
+    z = (k / n - median_share) / spread if spread > 0 else None
+    return Share(*counts, p, None, excess, z, *matched_counts, beyond_matched, None)
 
 
-def _not_assessed(n_models: int, n: int, n_others: int) -> str | None:
+def _reason_not_assessed(n_models: int, n: int, n_others: int) -> str | None:
     if n_models < MIN_MODELS:
         return f"the panel has {plural(n_models, 'model')}, and {MIN_MODELS} are needed"
-    fit = f"{plural(n, 'signal')} {'qualifies' if n == 1 else 'qualify'}"
+    clause = f"{plural(n, 'signal')} {'qualifies' if n == 1 else 'qualify'}"
     if n < MIN_SIGNALS:
-        return f"{fit}, and {MIN_SIGNALS} are needed"
+        return f"{clause}, and {MIN_SIGNALS} are needed"
     if n_others == 0:
-        return f"{fit}, but fewer than {MIN_SIGNALS} for each other model"
+        return f"{clause}, but fewer than {MIN_SIGNALS} for each other model"
     return None
 
 
-def _draws(clip: NDArray[np.int64], among: BoolArray, hits: BoolArray, weights: FloatArray) -> FloatArray:
+def _draws(clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weights: FloatArray) -> FloatArray:
     """(draws, n_members) the share in each sample of clips; NaN where nothing qualifies in it."""
     n_clips = weights.shape[1]
-    below, above = (
-        np.stack([np.bincount(clip, column, n_clips) for column in some.T.astype(np.float64)], axis=1)
-        for some in (among, hits)
+    qualifying_counts, hit_counts = (
+        np.stack([np.bincount(clip, column, n_clips) for column in flags.T.astype(np.float64)], axis=1)
+        for flags in (qualifies, hits)
     )
-    counts, out = weights @ below, np.full((len(weights), among.shape[1]), np.nan)
-    return np.asarray(np.divide(weights @ above, counts, out=out, where=counts > 0))
+    counts, out = weights @ qualifying_counts, np.full((len(weights), qualifies.shape[1]), np.nan)
+    return np.asarray(np.divide(weights @ hit_counts, counts, out=out, where=counts > 0))
 
 
 def _chance_alone(sound: _Sound) -> FloatArray:
@@ -326,10 +336,10 @@ def _chance_alone(sound: _Sound) -> FloatArray:
     A signal counts when all accept it, wherever the verdicts go, or when one judge rejects it: then it counts
     for the judge to whom the shuffle hands that rejection, each of m judges with a chance of 1 / m.
     """
-    single = sound.rejected.sum(axis=1, keepdims=True) == 1
-    n_judges = sound.judged.sum(axis=1, keepdims=True)
-    several = n_judges > 1
-    return np.asarray((sound.judged & single & several) / np.maximum(n_judges, 1))
+    is_single = sound.rejects.sum(axis=1, keepdims=True) == 1
+    n_judges = sound.has_verdict.sum(axis=1, keepdims=True)
+    has_several = n_judges > 1
+    return np.asarray((sound.has_verdict & is_single & has_several) / np.maximum(n_judges, 1))
 
 
 def _chance_ignored(sound: _Sound) -> FloatArray:
@@ -337,13 +347,13 @@ def _chance_ignored(sound: _Sound) -> FloatArray:
 
     Of s signals of a clip with m such marks each gets one with a chance of m / s.
     """
-    own, ignored = sound.counts("rejected by all")
+    own, is_ignored = sound.counts("rejected by all")
     n_clips = int(sound.clip.max(initial=-1)) + 1
-    signals, marks = (np.bincount(sound.clip, some.any(axis=1), n_clips) for some in (own, ignored))
+    signals, marks = (np.bincount(sound.clip, flags.any(axis=1), n_clips) for flags in (own, is_ignored))
     return np.asarray(own * (marks / np.maximum(signals, 1))[sound.clip, None])
 
 
-def _reached(chance: FloatArray, k: int, seed: tuple[str, ...]) -> float:
+def _p_value(chance: FloatArray, k: int, seed: tuple[str, ...]) -> float:
     """Share of shuffles that give a member at least k.
 
     A shuffle deals with each signal by itself, so that what a member gets in it is a sum of independent
@@ -361,10 +371,10 @@ def _reached(chance: FloatArray, k: int, seed: tuple[str, ...]) -> float:
     return float((1 + (counts >= k).sum()) / (1 + SHUFFLES))
 
 
-def _adjusted(shares: list[Share]) -> list[Share]:
+def _adjust(shares: list[Share]) -> list[Share]:
     """The same with adjusted p-values."""
-    adjusted = iter(benjamini_hochberg([share.p for share in shares if share.p is not None]))
-    return [share if share.p is None else replace(share, p_adjusted=next(adjusted)) for share in shares]
+    p_values = iter(benjamini_hochberg([share.p for share in shares if share.p is not None]))
+    return [share if share.p is None else replace(share, p_adjusted=next(p_values)) for share in shares]
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:

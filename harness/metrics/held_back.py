@@ -69,23 +69,23 @@ def compare(public: Answers, held_back: Answers) -> LiftComparison | None:
     Returns:
         The two lifts and their difference; None where no reference counts in both.
     """
-    alike = copies(public.entry.likeness) | copies(held_back.entry.likeness)
+    near_copies = copies(public.entry.likeness) | copies(held_back.entry.likeness)
     tables = [
         lift_by_clip(
-            asked.verdicts,
+            answers.verdicts,
             FAMILIES[0],
-            asked.entry.references,
-            asked.entry.model,
-            asked.entry.label_map.covered,
-            alike,
+            answers.entry.references,
+            answers.entry.model,
+            answers.entry.label_map.covered,
+            near_copies,
         )
-        for asked in (public, held_back)
+        for answers in (public, held_back)
     ]
-    shared = sorted({*tables[0].columns} & {*tables[1].columns})
-    if not shared:
+    references = sorted({*tables[0].columns} & {*tables[1].columns})
+    if not references:
         return None
-    one, other = (table[shared].to_numpy(dtype=np.float64) for table in tables)
-    return lifts_of(one, other, shared, public.entry.task)
+    one, other = (table[references].to_numpy(dtype=np.float64) for table in tables)
+    return lifts_of(one, other, references, public.entry.task)
 
 
 def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> LiftComparison:
@@ -101,10 +101,10 @@ def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task
     values = (one, other)
     # Not one set for both: of as many clips it would have the same samples, and they would move together.
     weights = [clip_weights(len(one), (task,)), clip_weights(len(other), (task, "held back"))]
-    estimates = [clustered(some, w, "difference") for some, w in zip(values, weights, strict=True)]
-    draws = [draws_of(some, w) for some, w in zip(values, weights, strict=True)]
+    estimates = [clustered(table, w, "difference") for table, w in zip(values, weights, strict=True)]
+    draws = [draws_of(table, w) for table, w in zip(values, weights, strict=True)]
     a, b = estimates[0].value, estimates[1].value
-    n_clips = [int((~np.isnan(some)).any(axis=1).sum()) for some in values]
+    n_clips = [int((~np.isnan(table)).any(axis=1).sum()) for table in values]
     difference = from_draws(
         None if a is None or b is None else a - b,
         draws[0] - draws[1],
@@ -117,8 +117,8 @@ def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task
 
 def _effective_clips(draws: Sequence[FloatArray], n_clips: Sequence[int]) -> int:
     """Clips that a difference of two independent samples is worth: its degrees of freedom and one."""
-    variances = [float(np.nanvar(some)) for some in draws]
+    variances = [float(np.nanvar(sample)) for sample in draws]
     if sum(variances) < _NONE:
         return min(n_clips)
-    below = sum(v**2 / max(n - 1, 1) for v, n in zip(variances, n_clips, strict=True))
-    return max(2, int(sum(variances) ** 2 / below) + 1)
+    denominator = sum(v**2 / max(n - 1, 1) for v, n in zip(variances, n_clips, strict=True))
+    return max(2, int(sum(variances) ** 2 / denominator) + 1)

@@ -92,26 +92,28 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         from harness.metrics.estimates import clip_weights, clustered, from_draws
 
         n = len(predictions)
-        for name, given in (("clip_ids", clip_ids), ("controls", controls)):
-            if given is not None and len(given) != n:
-                raise BadInput(f"{len(given)} {name} for {n} predictions; expected one for each prediction")
+        for name, column in (("clip_ids", clip_ids), ("controls", controls)):
+            if column is not None and len(column) != n:
+                raise BadInput(f"{len(column)} {name} for {n} predictions; expected one for each prediction")
         names = [str(c) for c in (range(n) if clip_ids is None else clip_ids)]
         clips, clip_of = np.unique(names, return_inverse=True)
         weights = clip_weights(len(clips), ("metric",))
 
         def estimate(values: Any, kind: Any, lowest: float) -> Any:
             """Over the signals that have a value; signals of one clip are resampled together."""
-            has = ~np.isnan(values)
-            if len(clips) == n or not has.any():
+            has_value = ~np.isnan(values)
+            if len(clips) == n or not has_value.any():
                 return clustered(values[:, None], weights, kind)
-            sums = weights @ np.bincount(clip_of[has], values[has], len(clips))
-            counts = weights @ np.bincount(clip_of[has], minlength=len(clips))
+            sums = weights @ np.bincount(clip_of[has_value], values[has_value], len(clips))
+            counts = weights @ np.bincount(clip_of[has_value], minlength=len(clips))
             draws = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-            n_clips = len(np.unique(clip_of[has]))
-            return from_draws(float(values[has].mean()), draws, n_clips, int(has.sum()), (lowest, 1.0))
+            n_clips = len(np.unique(clip_of[has_value]))
+            return from_draws(
+                float(values[has_value].mean()), draws, n_clips, int(has_value.sum()), (lowest, 1.0)
+            )
 
-        accepted = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=float)
-        transfer = estimate(accepted, "rate", 0.0)
+        acceptance = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=float)
+        transfer = estimate(acceptance, "rate", 0.0)
         numbers = {
             "transfer": transfer.value,
             "low": transfer.low,
@@ -122,11 +124,11 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         if controls is None:
             return numbers
         swap = np.full(n, np.nan)
-        for i, (each, r) in enumerate(zip(controls, references, strict=True)):
-            answers = [each] if isinstance(each, str) else each
+        for i, (control, r) in enumerate(zip(controls, references, strict=True)):
+            answers = [control] if isinstance(control, str) else control
             if len(answers) > 0:
                 swap[i] = np.mean([answer == r for answer in answers])
-        lift = estimate(accepted - swap, "difference", -1.0)
+        lift = estimate(acceptance - swap, "difference", -1.0)
         return {
             **numbers,
             "swap": estimate(swap, "rate", 0.0).value,

@@ -1,4 +1,4 @@
-"""What accuracy hides: how much of a clip a model needs, where it lies, and what its verdicts tell.
+"""Information measures: how much of a clip a model needs, where it lies, and what its verdicts tell.
 
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
 mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased
@@ -77,18 +77,18 @@ def of_signal(X: spectra.Spectrum, mask: Mask, n_samples: int, sample_rate_hz: i
         sample_rate_hz: its rate.
     """
     power = spectra.bin_energy(X, n_samples)
-    kept = np.where(mask, power, 0.0)
+    signal_power = np.where(mask, power, 0.0)
     hz = np.arange(len(power)) * sample_rate_hz / n_samples
-    share = kept / kept.sum()
-    below = np.cumsum(share)
+    share = signal_power / signal_power.sum()
+    cumulative = np.cumsum(share)
     tail = (1 - OCCUPIED) / 2
-    low, high = (hz[min(int(np.searchsorted(below, q)), len(hz) - 1)] for q in (tail, 1 - tail))
-    entropy_kept = entropy(share)
+    low, high = (hz[min(int(np.searchsorted(cumulative, q)), len(hz) - 1)] for q in (tail, 1 - tail))
+    signal_entropy = entropy(share)
     return OfSignal(
         size=float(mask.mean()),
-        energy=float(kept.sum() / power.sum()),
-        entropy_bits=entropy_kept,
-        entropy_lost_bits=entropy(power / power.sum()) - entropy_kept,
+        energy=float(signal_power.sum() / power.sum()),
+        entropy_bits=signal_entropy,
+        entropy_lost_bits=entropy(power / power.sum()) - signal_entropy,
         mask_bits_per_bin=mask_bits(mask) / len(mask),
         bandwidth_hz=float(high - low),
         centroid_hz=float((share * hz).sum()),
@@ -132,8 +132,8 @@ def entropy(p: FloatArray) -> float:
 
 def divergence(p: FloatArray, q: FloatArray) -> float:
     """Jensen-Shannon divergence of two distributions over the same kinds: 0 where equal, 1 where disjoint."""
-    middle = (p + q) / 2
-    return max(0.0, entropy(middle) - (entropy(p) + entropy(q)) / 2)
+    mean = (p + q) / 2
+    return max(0.0, entropy(mean) - (entropy(p) + entropy(q)) / 2)
 
 
 @dataclass(frozen=True)
@@ -179,59 +179,59 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
     Raises:
         ValueError: signals of one clip with different classes.
     """
-    of_clip, verdicts = _by_clip(*(np.asarray(some) for some in (classes, predicted, clip)))
+    of_clip, verdicts = _by_clip(*(np.asarray(array) for array in (classes, predicted, clip)))
     n = len(of_clip)
     reason = _too_few(of_clip, verdicts)
     if reason is not None:
-        nothing = Estimate(None, None, None, LEVEL, JACKKNIFE, n)
-        return Information(nothing, nothing, None, reason)
+        no_estimate = Estimate(None, None, None, LEVEL, JACKKNIFE, n)
+        return Information(no_estimate, no_estimate, None, reason)
     profiles, profile_of = np.unique(verdicts, axis=0, return_inverse=True)
     profile_of = profile_of.reshape(-1)
     n_classes, n_verdicts = _kinds(of_clip, verdicts)
     counts = _counts(of_clip[None], profile_of, n_classes, len(profiles))
     table = (counts @ profiles)[0]
     entropy_of_classes, entropy_spread = _entropy(table.sum(axis=1))
-    most, unlike = float(np.log2(n_classes)), wilson(0, n).high or 0.0
-    open_at_most = min(most, _binary_entropy(unlike) + unlike * float(np.log2(max(n_classes - 1, 1))))
-    settled = (table > 0).sum(axis=0).max() == 1
+    max_bits, upper = float(np.log2(n_classes)), wilson(0, n).high or 0.0
+    open_at_most = min(max_bits, _binary_entropy(upper) + upper * float(np.log2(max(n_classes - 1, 1))))
+    is_determined = (table > 0).sum(axis=0).max() == 1
     method, p = ALL_AGREE, 1.0
     if len(profiles) == 1:
-        value, low, high = 0.0, 0.0, _binary_entropy(unlike)
+        value, low, high = 0.0, 0.0, _binary_entropy(upper)
     else:
-        plain, corrected, spread = (float(x[0]) for x in _jackknife(counts, profiles))
-        of_orders = (
+        plain, jackknife, spread = (float(x[0]) for x in _jackknife(counts, profiles))
+        batches = (
             _jackknife(_counts(of_clip[orders], profile_of, n_classes, len(profiles)), profiles)
             for orders in np.array_split(_orders(n), max(1, n * N_SHUFFLES // _AT_ONCE))
         )
-        shuffled, shuffled_corrected, _ = (np.concatenate(x) for x in zip(*of_orders, strict=True))
-        p = float((1 + (shuffled >= plain - _SAME).sum()) / (1 + N_SHUFFLES))
-        value = corrected - float(shuffled_corrected.mean())
+        null_plain, null_jackknife, _ = (np.concatenate(x) for x in zip(*batches, strict=True))
+        p = float((1 + (null_plain >= plain - _SAME).sum()) / (1 + N_SHUFFLES))
+        value = jackknife - float(null_jackknife.mean())
         # Each cell of the table is a parameter: what is spread around it has so many degrees of freedom less.
         spread *= n / (n - n_classes * n_verdicts)
-        left = max(entropy_of_classes - value, _SAME)
-        if settled:
-            low, high = entropy_of_classes - open_at_most, most
+        conditional = max(entropy_of_classes - value, _SAME)
+        if is_determined:
+            low, high = entropy_of_classes - open_at_most, max_bits
         elif value < entropy_of_classes / 2:
-            noise = _Noise.of(shuffled, (n_classes - 1) * (n_verdicts - 1))
+            noise = _Noise.of(null_plain, (n_classes - 1) * (n_verdicts - 1))
             method, (low, high) = JACKKNIFE, noise.interval(value, spread, plain)
         else:
-            factor = float(np.exp(_Z * np.sqrt(spread) / left))
+            factor = float(np.exp(_Z * np.sqrt(spread) / conditional))
             method = JACKKNIFE
-            low, high = entropy_of_classes - left * factor, entropy_of_classes - left / factor
+            low, high = entropy_of_classes - conditional * factor, entropy_of_classes - conditional / factor
         if p > 1 - LEVEL:
             low = 0.0
-    value, low, high = (float(np.clip(x, 0.0, most)) for x in (value, low, high))
+    value, low, high = (float(np.clip(x, 0.0, max_bits)) for x in (value, low, high))
     low, high = min(low, value), max(high, value)
-    left = max(0.0, min(entropy_of_classes, most) - value)
-    if settled:
-        left_low, left_high = 0.0, max(left, open_at_most)
+    conditional = max(0.0, min(entropy_of_classes, max_bits) - value)
+    if is_determined:
+        conditional_low, conditional_high = 0.0, max(conditional, open_at_most)
     else:  # of a difference, from the intervals of both (Zou and Donner 2008, Stat. Med. 27)
         half = _Z * np.sqrt(entropy_spread)
-        left_low = max(0.0, left - float(np.hypot(half, high - value)))
-        left_high = max(left, min(most, left + float(np.hypot(half, value - low))))
+        conditional_low = max(0.0, conditional - float(np.hypot(half, high - value)))
+        conditional_high = max(conditional, min(max_bits, conditional + float(np.hypot(half, value - low))))
     return Information(
         Estimate(value, low, high, LEVEL, method, n),
-        Estimate(left, left_low, left_high, LEVEL, method, n),
+        Estimate(conditional, conditional_low, conditional_high, LEVEL, method, n),
         p,
         None,
     )
@@ -242,7 +242,7 @@ def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp],
     if not len(classes):
         return np.empty(0, dtype=np.intp), np.empty((0, 0))
     _, clip_of = np.unique(clip, return_inverse=True)
-    c, g = (np.unique(some.astype(str), return_inverse=True)[1] for some in (classes, predicted))
+    c, g = (np.unique(array.astype(str), return_inverse=True)[1] for array in (classes, predicted))
     shares = np.zeros((int(clip_of.max()) + 1, int(g.max()) + 1))
     np.add.at(shares, (clip_of, g), 1.0)
     of_clip = np.zeros(len(shares), dtype=np.intp)
@@ -258,12 +258,12 @@ def _kinds(of_clip: NDArray[np.intp], verdicts: FloatArray) -> tuple[int, int]:
 
 def _too_few(of_clip: NDArray[np.intp], verdicts: FloatArray) -> str | None:
     n, kinds = len(of_clip), max(_kinds(of_clip, verdicts))
-    enough = int((np.bincount(of_clip) >= MIN_PER_CLASS).sum()) if n else 0
-    if enough < 2:
-        which = "Only one class has" if enough else "No class has"
-        return f"{which} signals of {MIN_PER_CLASS} clips or more; two such classes are needed."
-    if n < (needed := MIN_PER_CELL * kinds**2):
-        return f"There are signals of {n} clips; with {kinds} classes or verdicts {needed} are needed."
+    n_large = int((np.bincount(of_clip) >= MIN_PER_CLASS).sum()) if n else 0
+    if n_large < 2:
+        subject = "Only one class has" if n_large else "No class has"
+        return f"{subject} signals of {MIN_PER_CLASS} clips or more; two such classes are needed."
+    if n < (min_clips := MIN_PER_CELL * kinds**2):
+        return f"There are signals of {n} clips; with {kinds} classes or verdicts {min_clips} are needed."
     return None
 
 
@@ -297,9 +297,9 @@ def _jackknife(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, Fl
     change -= (_xlogx(rows - 1) - in_rows)[:, :, None]
     change -= (_xlogx(columns[:, None] - profiles) - in_columns[:, None]).sum(axis=2)[:, None]
     plain = (sums + n * np.log2(n)) / n
-    without = (sums[:, None, None] + change + (n - 1) * np.log2(n - 1)) / (n - 1)
-    mean = (counts * without).sum(axis=(1, 2)) / n
-    variance = (counts * (without - mean[:, None, None]) ** 2).sum(axis=(1, 2)) * (n - 1) / n
+    leave_one_out = (sums[:, None, None] + change + (n - 1) * np.log2(n - 1)) / (n - 1)
+    mean = (counts * leave_one_out).sum(axis=(1, 2)) / n
+    variance = (counts * (leave_one_out - mean[:, None, None]) ** 2).sum(axis=(1, 2)) * (n - 1) / n
     return plain, n * plain - (n - 1) * mean, variance
 
 
@@ -322,9 +322,9 @@ class _Noise:
     """Its degrees of freedom."""
 
     @staticmethod
-    def of(shuffled: FloatArray, n_free: int) -> _Noise:
+    def of(null_information: FloatArray, n_free: int) -> _Noise:
         """The chi-squared of the same mean and variance, its degrees near those of a full table."""
-        mean, variance = float(shuffled.mean()), float(shuffled.var())
+        mean, variance = float(null_information.mean()), float(null_information.var())
         freedom = float(np.clip(2 * mean**2 / max(variance, 1e-300), 0.5, 2 * n_free))
         return _Noise(mean / freedom, freedom)
 
@@ -337,25 +337,25 @@ class _Noise:
             plain: uncorrected information; of noncentral chi-squared the variance grows with it.
         """
         scale = self.scale * float(np.clip(spread / max(4 * self.scale * plain, 1e-300), 1e-3, 1e3))
-        outer, all_of_it = (1 - LEVEL) / 2, 1 - LEVEL
-        observed = max(value, 0.0) / scale + self.freedom
+        outer, both_tails = (1 - LEVEL) / 2, 1 - LEVEL
+        statistic = max(value, 0.0) / scale + self.freedom
         from_zero = self._truth(self.freedom, 1 - outer)
-        low = self._truth(observed, all_of_it)
+        low = self._truth(statistic, both_tails)
         if low >= from_zero:
-            low = max(from_zero, self._truth(observed, outer))
-        return low * scale, self._truth(observed, 1 - outer) * scale
+            low = max(from_zero, self._truth(statistic, outer))
+        return low * scale, self._truth(statistic, 1 - outer) * scale
 
-    def _truth(self, observed: float, above: float) -> float:
-        """The noncentrality under which `observed` or more has probability `above`; 0 where none has."""
+    def _truth(self, statistic: float, above: float) -> float:
+        """The noncentrality under which `statistic` or more has probability `above`; 0 where none has."""
         from scipy.special import chdtrc, chndtrinc
 
-        if chdtrc(self.freedom, observed) >= above:
+        if chdtrc(self.freedom, statistic) >= above:
             return 0.0
-        if observed < _LARGE:
-            return float(chndtrinc(observed, self.freedom, 1 - above))
+        if statistic < _LARGE:
+            return float(chndtrinc(statistic, self.freedom, 1 - above))
         # Normal from there on: observed = freedom + x + z sqrt(2 freedom + 4 x), solved for x.
         z = -NormalDist().inv_cdf(above)
-        root = np.sqrt(observed - self.freedom / 2 + z**2)
+        root = np.sqrt(statistic - self.freedom / 2 + z**2)
         return max(0.0, float((root - z) ** 2 - self.freedom / 2))
 
 
@@ -368,9 +368,9 @@ def _entropy(counts: FloatArray) -> tuple[float, float]:
     """Jackknife estimate in bits of the entropy of counts (Zahl 1977, Ecology 58), and its variance."""
     n = float(counts.sum())
     total = float(_xlogx(counts).sum())
-    without = np.log2(n - 1) - (total + _xlogx(counts - 1) - _xlogx(counts)) / (n - 1)
-    mean = float((counts * without).sum()) / n
-    variance = float((counts * (without - mean) ** 2).sum()) * (n - 1) / n
+    leave_one_out = np.log2(n - 1) - (total + _xlogx(counts - 1) - _xlogx(counts)) / (n - 1)
+    mean = float((counts * leave_one_out).sum()) / n
+    variance = float((counts * (leave_one_out - mean) ** 2).sum()) * (n - 1) / n
     return n * np.log2(n) - total - (n - 1) * mean, variance
 
 
@@ -379,7 +379,7 @@ def _binary_entropy(p: float) -> float:
 
 
 def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> float | None:
-    """Where as many targets are missed as others are taken for one; None without either.
+    """The rate at which misses and false alarms are equally frequent; None without targets or others.
 
     Args:
         p_target: (n,) score of being a target.
@@ -390,11 +390,11 @@ def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> floa
         return None
     order = np.argsort(-p_target, kind="stable")
     last = np.append(np.flatnonzero(np.diff(p_target[order])), len(order) - 1)
-    hits = np.append(0, np.cumsum(is_target[order])[last])
-    missed, taken = 1 - hits / n_target, (np.append(0, last + 1) - hits) / n_other
-    # Both are straight between neighbouring thresholds; they cross once.
-    i = int(np.argmax(taken >= missed))
+    n_hits = np.append(0, np.cumsum(is_target[order])[last])
+    misses, false_alarms = 1 - n_hits / n_target, (np.append(0, last + 1) - n_hits) / n_other
+    i = int(np.argmax(false_alarms >= misses))  # both are straight between thresholds, and cross once
     if i == 0:
-        return float(missed[0])
-    step = (missed[i - 1] - taken[i - 1]) / ((missed[i - 1] - taken[i - 1]) + (taken[i] - missed[i]))
-    return float(taken[i - 1] + step * (taken[i] - taken[i - 1]))
+        return float(misses[0])
+    gap, next_gap = misses[i - 1] - false_alarms[i - 1], false_alarms[i] - misses[i]
+    step = gap / (gap + next_gap)
+    return float(false_alarms[i - 1] + step * (false_alarms[i] - false_alarms[i - 1]))

@@ -1,4 +1,4 @@
-"""How like each reference a candidate answers: a copy with a few bits changed counts as that reference.
+"""How similar a candidate's answers are to each reference's: a near copy counts as that reference.
 
 Counted from the candidate's verdicts and from what the suite says of each reference on whole clips. Nothing
 is asked of a model.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 1e-6
-"""Probabilities below it are taken for it: their logarithms are rounding."""
+"""Smaller probabilities are set to this: their logarithms are rounding."""
 
 FEW = 0.1
 """Share of the clips without which a candidate is looked at again for likeness."""
@@ -35,7 +35,7 @@ FEW = 0.1
 def likeness_of(
     verdicts: pd.DataFrame, task: Task, label_map: LabelMap, suite: Suite
 ) -> tuple[NearCopy, ...]:
-    """How like each reference of a task a candidate answers, in order of their names.
+    """How similar a candidate's answers are to those of each reference of a task, in order of their names.
 
     Args:
         verdicts: all answers of the candidate, with their probabilities.
@@ -49,19 +49,19 @@ def likeness_of(
         & (verdicts["family"] == FAMILIES[0])
         & verdicts["expected"].isin(sorted(label_map.covered))
     ]
-    right = accepted(signals)
+    accepts = accepted(signals)
     of_reference = signals["reference"].to_numpy(dtype=object)
     likeness = []
     for reference in suite.references(task.name):
-        asked = of_reference == reference.model.repo_id
-        clip_ids, agreed, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
+        is_of_reference = of_reference == reference.model.repo_id
+        clip_ids, agrees, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
         likeness.append(
             NearCopy(
                 reference=reference.model,
-                n_signals=int(asked.sum()),
-                n_accepted=int((asked & right).sum()),
+                n_signals=int(is_of_reference.sum()),
+                n_accepted=int((is_of_reference & accepts).sum()),
                 n_clips=len(clip_ids),
-                n_agreed=int(agreed.sum()),
+                n_agreed=int(agrees.sum()),
                 correlation=_correlation(ours, theirs),
             )
         )
@@ -80,22 +80,22 @@ def suspects(verdicts: pd.DataFrame, task: Task, label_map: LabelMap, suite: Sui
         suite: the same.
     """
     whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
-    found: set[str] = set()
+    suspect_ids: set[str] = set()
     for reference in suite.references(task.name):
-        clip_ids, agreed, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
-        apart = np.abs(ours - theirs).max(axis=1, initial=0.0)
-        order = np.lexsort((-apart, agreed))
+        clip_ids, agrees, ours, theirs = _on_clips(whole, task, label_map, suite, reference)
+        distance = np.abs(ours - theirs).max(axis=1, initial=0.0)
+        order = np.lexsort((-distance, agrees))
         rest = order[math.ceil(FEW * len(order)) :]
         r = _correlation(ours[rest], theirs[rest])
-        n_agreed = 100 * int(agreed[rest].sum())
+        n_agreed = 100 * int(agrees[rest].sum())
         if r is not None and r >= NEAR_COPY_CORRELATION and n_agreed >= NEAR_COPY_PERCENT * len(rest):
-            found.update(clip_ids[i] for i in order[: len(order) - len(rest)])
-    return frozenset(found)
+            suspect_ids.update(clip_ids[i] for i in order[: len(order) - len(rest)])
+    return frozenset(suspect_ids)
 
 
 def copies(likeness: Sequence[NearCopy]) -> frozenset[str]:
     """repo_ids of the references that a candidate counts as."""
-    return frozenset(each.reference.repo_id for each in likeness if each.is_copy)
+    return frozenset(near_copy.reference.repo_id for near_copy in likeness if near_copy.is_copy)
 
 
 def _on_clips(
@@ -118,17 +118,19 @@ def _on_clips(
     of_clip = {line.clip_id: line for line in lines if line.clip_id in whole.index}
     clip_ids = list(of_clip)
     predicted = whole["predicted"].reindex(clip_ids).to_numpy(dtype=object)
-    agreed = predicted == np.array([line.expected for line in of_clip.values()], dtype=object)
-    known = sorted(reference.label_map.covered)
-    both = [label for label in known if label in label_map.covered]
+    agrees = predicted == np.array([line.expected for line in of_clip.values()], dtype=object)
+    reference_labels = sorted(reference.label_map.covered)
+    common_labels = [label for label in reference_labels if label in label_map.covered]
     n = len(clip_ids)
     ours = np.array(whole["p"].reindex(clip_ids).tolist(), dtype=np.float64).reshape(n, len(task.labels))
-    theirs = np.array([line.p_clip for line in of_clip.values()], dtype=np.float64).reshape(n, len(known))
-    one = ours[:, [task.labels.index(label) for label in both]]
-    other = theirs[:, [known.index(label) for label in both]]
+    theirs = np.array([line.p_clip for line in of_clip.values()], dtype=np.float64).reshape(
+        n, len(reference_labels)
+    )
+    one = ours[:, [task.labels.index(label) for label in common_labels]]
+    other = theirs[:, [reference_labels.index(label) for label in common_labels]]
     return (
         clip_ids,
-        np.asarray(agreed, dtype=bool),
+        np.asarray(agrees, dtype=bool),
         np.log(np.maximum(one, LEAST)),
         np.log(np.maximum(other, LEAST)),
     )

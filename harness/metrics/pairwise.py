@@ -4,7 +4,7 @@ A reference counts where both judges have MIN_SIGNALS clips of it, neither count
 classes; only signals that both judged count. The intervals resample clips, the same for both (paired). Each
 holds by itself: of many comparisons one in twenty is expected to miss.
 
-Public: Compared, compared.
+Public: Compared, compare_judges.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Compared:
     """The same of the lift, in [-2, 2]; None where there are too few `swap` controls."""
 
 
-def compared(
+def compare_judges(
     panel: PanelAcceptance, values: Mapping[str, FloatArray], weights: FloatArray
 ) -> tuple[Compared, ...]:
     """Every two judges of a panel that have a reference in common.
@@ -44,12 +44,12 @@ def compared(
         values: `transfer` and `lift`, each (n, n_models), NaN where not applicable.
         weights: (draws, n_clips) of the task.
     """
-    tables = {name: _Table(panel, some, weights) for name, some in values.items()}
+    tables = {name: _Table(panel, array, weights) for name, array in values.items()}
     pairs: list[Compared] = []
     for a, b in combinations(range(len(panel.models)), 2):
-        transfer, n_references = tables["transfer"].apart(a, b, (-1.0, 1.0))
+        transfer, n_references = tables["transfer"].difference(a, b, (-1.0, 1.0))
         if n_references:
-            lift, _ = tables["lift"].apart(a, b, (-2.0, 2.0))
+            lift, _ = tables["lift"].difference(a, b, (-2.0, 2.0))
             pairs.append(Compared(panel.models[a], panel.models[b], n_references, transfer, lift))
     return tuple(pairs)
 
@@ -60,34 +60,36 @@ class _Table:
     def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: FloatArray) -> None:
         """Spread (n, n_models) values over clips and references."""
         self._weights = weights
-        self._of = np.full((len(panel.models), len(panel.clip_ids), panel.n_references), np.nan)
-        self._of[:, panel.clip, panel.source] = values.T
-        self._draws = [_means(table, weights) for table in self._of]
+        self._values = np.full((len(panel.models), len(panel.clip_ids), panel.n_references), np.nan)
+        self._values[:, panel.clip, panel.source] = values.T
+        self._draws = [_means(table, weights) for table in self._values]
 
-    def apart(self, a: int, b: int, possible: tuple[float, float]) -> tuple[Estimate, int]:
+    def difference(self, a: int, b: int, possible: tuple[float, float]) -> tuple[Estimate, int]:
         """Mean over the common references of one judge minus that of another, and how many there are."""
-        seen = [~np.isnan(self._of[j]) for j in (a, b)]
-        both = seen[0] & seen[1]
-        columns = both.sum(axis=0) >= MIN_SIGNALS
-        both = both[:, columns]
-        n = int(both.sum())
+        has_value = [~np.isnan(self._values[j]) for j in (a, b)]
+        has_both = has_value[0] & has_value[1]
+        columns = has_both.sum(axis=0) >= MIN_SIGNALS
+        has_both = has_both[:, columns]
+        n = int(has_both.sum())
         if n == 0:
             return from_draws(None, np.empty(0), 0, 0, possible), 0
-        difference = np.where(both, self._of[a][:, columns] - self._of[b][:, columns], np.nan)
-        if all(np.array_equal(some[:, columns], both) for some in seen):
+        difference = np.where(has_both, self._values[a][:, columns] - self._values[b][:, columns], np.nan)
+        if all(np.array_equal(table[:, columns], has_both) for table in has_value):
             draws = self._draws[a][:, columns] - self._draws[b][:, columns]
         else:  # they know other classes: the samples are those of the signals that both judged
             draws = _means(difference, self._weights)
-        known = ~np.isnan(draws)
-        sums = np.where(known, draws, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        samples = np.where(known.any(axis=1), sums, np.nan)
-        n_clips = int(both.any(axis=1).sum())
+        has_draw = ~np.isnan(draws)
+        sums = np.where(has_draw, draws, 0.0).sum(axis=1) / np.maximum(has_draw.sum(axis=1), 1)
+        samples = np.where(has_draw.any(axis=1), sums, np.nan)
+        n_clips = int(has_both.any(axis=1).sum())
         return from_draws(mean_of_references(difference), samples, n_clips, n, possible), int(columns.sum())
 
 
 def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
     """(draws, n_references) mean over clips in each sample; NaN where nothing is seen in it."""
-    seen = ~np.isnan(values)
-    counts = weights @ seen.astype(np.float64)
+    has_value = ~np.isnan(values)
+    counts = weights @ has_value.astype(np.float64)
     out = np.full(counts.shape, np.nan)
-    return np.asarray(np.divide(weights @ np.where(seen, values, 0.0), counts, out=out, where=counts > 0))
+    return np.asarray(
+        np.divide(weights @ np.where(has_value, values, 0.0), counts, out=out, where=counts > 0)
+    )

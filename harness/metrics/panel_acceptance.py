@@ -44,7 +44,7 @@ class Single:
     """(m,) the clip of each, an index into `PanelAcceptance.clip_ids`."""
     source: IntArray
     """(m,) the reference of each, an index into `PanelAcceptance.models`."""
-    accepted: FloatArray
+    acceptance: FloatArray
     """(m, n_models) 1, 0 or NaN."""
 
 
@@ -66,9 +66,9 @@ class PanelAcceptance:
     """(n,) the reference of each row, an index into `models`."""
     expected: Any
     """(n,) class of each row, text; the draws of a clip have one class."""
-    accepted: Mapping[str, FloatArray]
+    acceptance: Mapping[str, FloatArray]
     """(n, n_models) for each of STIMULI."""
-    itself: BoolArray
+    is_self: BoolArray
     """(n_models, n_models) whether the model of a column counts as that of the row: by its weights, or as a
     near copy."""
     signals: Single
@@ -81,7 +81,7 @@ class PanelAcceptance:
     @property
     def foreign(self) -> FloatArray:
         """(n, n_models) acceptance of the signals, NaN on those that count as the judge's own."""
-        return self.of_others(self.source, self.accepted["signal"])
+        return self.of_others(self.source, self.acceptance["signal"])
 
     def of_others(self, source: IntArray, values: FloatArray) -> FloatArray:
         """Values of models, NaN where a stimulus counts as the judge's own.
@@ -90,7 +90,7 @@ class PanelAcceptance:
             source: (m,) reference of each row.
             values: (m, n_models).
         """
-        return np.where(self.itself[source], np.nan, values)
+        return np.where(self.is_self[source], np.nan, values)
 
 
 def build_acceptance(
@@ -118,8 +118,8 @@ def build_acceptance(
     index = {model.repo_id: j for j, model in enumerate(models)}
     first_frame = panel[0][2]
     clip_ids = np.sort(first_frame["clip_id"][first_frame["stimulus"] == "whole"].to_numpy(dtype=str))
-    asked = _asked(first_frame, family, index)
-    rows = asked.drop_duplicates(["reference", "clip_id"]).reset_index(drop=True)
+    signal_rows = _signal_rows(first_frame, family, index)
+    rows = signal_rows.drop_duplicates(["reference", "clip_id"]).reset_index(drop=True)
     at_clip = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     if missing := sorted(set(rows["clip_id"]) - set(at_clip)):
         raise ValueError(f"clip {missing[0]!r} has a signal and was not asked whole")
@@ -128,35 +128,37 @@ def build_acceptance(
     # Every signal, further draws included, with its row; of the first draws the `matched` controls.
     at_row = {key: i for i, key in enumerate(zip(rows["reference"], rows["clip_id"], strict=True))}
     row_of = np.array(
-        [at_row[key] for key in zip(asked["reference"], asked["clip_id"], strict=True)], np.int64
+        [at_row[key] for key in zip(signal_rows["reference"], signal_rows["clip_id"], strict=True)], np.int64
     )
-    at_signal = {signal_id: i for i, signal_id in enumerate(asked["signal_id"])}
+    at_signal = {signal_id: i for i, signal_id in enumerate(signal_rows["signal_id"])}
     at_first = {signal_id: i for i, signal_id in enumerate(rows["signal_id"])}
     n, n_models = len(rows), len(models)
     keys = np.sort(_matched(first_frame, family, at_first)[0])
-    accepted = {name: np.full((n, n_models), np.nan) for name in STIMULI}
-    single = np.full((n, n_models), np.nan)
-    of_matched = np.full((len(keys), n_models), np.nan)
+    acceptance = {name: np.full((n, n_models), np.nan) for name in STIMULI}
+    signal_acceptance = np.full((n, n_models), np.nan)
+    matched_acceptance = np.full((len(keys), n_models), np.nan)
     predicted = np.full((n, n_models), None, dtype=object)
     for j, (model, labels, frame) in enumerate(panel):
         of_family = frame[(frame["family"] == family) & at_level_zero(frame)]
-        if not np.array_equal(_asked(of_family, family, index)["signal_id"], asked["signal_id"]):
+        if not np.array_equal(_signal_rows(of_family, family, index)["signal_id"], signal_rows["signal_id"]):
             raise ValueError(f"{model.repo_id} was asked other signals than {models[0].repo_id}")
-        known = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
+        knows_class = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
         for name in STIMULI:
             if name == "whole":
-                right = _right(rows, "clip_id", frame[frame["stimulus"] == "whole"])[1]
+                accepts = _verdict_and_acceptance(rows, "clip_id", frame[frame["stimulus"] == "whole"])[1]
             else:
-                right = _mean_by_row(of_family[of_family["stimulus"] == name], at_signal, row_of, n)
-            accepted[name][:, j] = np.where(known, right, np.nan)
+                accepts = _mean_by_row(of_family[of_family["stimulus"] == name], at_signal, row_of, n)
+            acceptance[name][:, j] = np.where(knows_class, accepts, np.nan)
         signals = of_family[of_family["stimulus"] == "signal"]
-        predicted[:, j], right = _right(rows, "signal_id", signals)
-        single[:, j] = np.where(known, right, np.nan)
-        asked_keys, right = _matched(of_family, family, at_first)
-        if not np.array_equal(np.sort(asked_keys), keys):
+        predicted[:, j], accepts = _verdict_and_acceptance(rows, "signal_id", signals)
+        signal_acceptance[:, j] = np.where(knows_class, accepts, np.nan)
+        model_keys, accepts = _matched(of_family, family, at_first)
+        if not np.array_equal(np.sort(model_keys), keys):
             raise ValueError(f"{model.repo_id} was asked other `matched` controls than {models[0].repo_id}")
-        places = np.searchsorted(keys, asked_keys)
-        of_matched[places, j] = np.where(known[keys[places] // N_MATCHED], right, np.nan)
+        positions = np.searchsorted(keys, model_keys)
+        matched_acceptance[positions, j] = np.where(
+            knows_class[keys[positions] // N_MATCHED], accepts, np.nan
+        )
     row_of_matched = keys // N_MATCHED
     return PanelAcceptance(
         models=models,
@@ -166,15 +168,15 @@ def build_acceptance(
         clip=clip,
         source=source,
         expected=rows["expected"].to_numpy(dtype=object),
-        accepted=accepted,
-        itself=_itself(models, copies),
-        signals=Single(clip, source, single),
-        matched=Single(clip[row_of_matched], source[row_of_matched], of_matched),
+        acceptance=acceptance,
+        is_self=_is_self(models, copies),
+        signals=Single(clip, source, signal_acceptance),
+        matched=Single(clip[row_of_matched], source[row_of_matched], matched_acceptance),
         predicted=predicted,
     )
 
 
-def _itself(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) -> BoolArray:
+def _is_self(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) -> BoolArray:
     weights = np.array([model.weights_sha256 for model in models])
     same = weights[:, None] == weights[None, :]
     for j, model in enumerate(models):
@@ -182,15 +184,15 @@ def _itself(models: Sequence[ModelRef], copies: Mapping[str, Collection[str]]) -
     return np.asarray(same, dtype=bool)
 
 
-def _asked(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
+def _signal_rows(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> pd.DataFrame:
     """The signals of the panel's references that a model was asked, in order; the first draw first."""
     rows = frame[(frame["stimulus"] == "signal") & (frame["family"] == family) & at_level_zero(frame)]
     rows = rows[rows["reference"].isin(list(index))]
-    ordered: pd.DataFrame = rows.sort_values(["reference", "clip_id", "draw"], ignore_index=True)
-    return ordered
+    in_order: pd.DataFrame = rows.sort_values(["reference", "clip_id", "draw"], ignore_index=True)
+    return in_order
 
 
-def _right(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
+def _verdict_and_acceptance(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
     """Verdict on each row, None where there is none, and whether it is the expected class, NaN there.
 
     Args:
@@ -200,10 +202,10 @@ def _right(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, F
     """
     # As objects: iterating over Arrow strings would make each of them anew.
     keys, answers = (verdicts[name].to_numpy(dtype=object) for name in (key, "predicted"))
-    of = dict(zip(keys, answers, strict=True))
-    verdict = np.array([of.get(each) for each in rows[key].to_numpy(dtype=object)], dtype=object)
-    right = (verdict == rows["expected"].to_numpy(dtype=object)).astype(np.float64)
-    return verdict, np.where(verdict == None, np.nan, right)  # noqa: E711 - by element
+    verdict_of = dict(zip(keys, answers, strict=True))
+    verdict = np.array([verdict_of.get(name_) for name_ in rows[key].to_numpy(dtype=object)], dtype=object)
+    accepts = (verdict == rows["expected"].to_numpy(dtype=object)).astype(np.float64)
+    return verdict, np.where(verdict == None, np.nan, accepts)  # noqa: E711 - by element
 
 
 def _mean_by_row(
@@ -217,24 +219,28 @@ def _mean_by_row(
         row_of: (n_signals,) the row of each signal.
         n: rows.
     """
-    places = np.array([at_signal.get(s, -1) for s in verdicts["signal_id"].to_numpy(dtype=object)], np.int64)
-    right = accepted(verdicts).astype(np.float64)
-    per_signal = _means(places, right, len(row_of))
+    positions = np.array(
+        [at_signal.get(s, -1) for s in verdicts["signal_id"].to_numpy(dtype=object)], np.int64
+    )
+    accepts = accepted(verdicts).astype(np.float64)
+    per_signal = _means(positions, accepts, len(row_of))
     return _means(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
 
 
-def _means(places: IntArray, values: FloatArray, n: int) -> FloatArray:
+def _means(positions: IntArray, values: FloatArray, n: int) -> FloatArray:
     """(n,) mean of the values at each place, NaN for none; what has place -1 counts nowhere."""
-    places, values = places[places >= 0], values[places >= 0]
-    counts, out = np.bincount(places, minlength=n), np.full(n, np.nan)
-    np.divide(np.bincount(places, values, n), counts, out=out, where=counts > 0)
+    positions, values = positions[positions >= 0], values[positions >= 0]
+    counts, out = np.bincount(positions, minlength=n), np.full(n, np.nan)
+    np.divide(np.bincount(positions, values, n), counts, out=out, where=counts > 0)
     return out
 
 
 def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -> tuple[IntArray, FloatArray]:
     """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; 1 if accepted."""
-    some = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
-    rows = np.array([at_first.get(s, -1) for s in some["signal_id"].to_numpy(dtype=object)], dtype=np.int64)
-    right = accepted(some).astype(np.float64)
-    replicates = some["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
-    return rows[rows >= 0] * N_MATCHED + replicates, right[rows >= 0]
+    controls = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
+    rows = np.array(
+        [at_first.get(s, -1) for s in controls["signal_id"].to_numpy(dtype=object)], dtype=np.int64
+    )
+    accepts = accepted(controls).astype(np.float64)
+    replicates = controls["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
+    return rows[rows >= 0] * N_MATCHED + replicates, accepts[rows >= 0]

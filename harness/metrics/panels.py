@@ -5,7 +5,7 @@ belong to other questions and are passed over. A panel holds an array with a val
 for acceptance (of several controls of a kind the mean), NaN where it does not apply. Independent draws of a
 clip and reference are averaged and count once.
 
-Public: JUDGED, Panel, Metric, METRICS, panel_of, clip_ids.
+Public: RATE_STIMULI, Panel, Metric, METRICS, panel_of, clip_ids.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.types import MIN_SIGNALS, VISIBLE, FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-JUDGED = ("signal", "swap", "matched", "largest")
+RATE_STIMULI = ("signal", "swap", "matched", "largest")
 """Stimuli made of a signal that a rate is about."""
 
 
@@ -43,22 +43,22 @@ class Panel:
     """Reference of each signal, an index."""
     expected: Any
     """Class of each signal, text."""
-    known: FloatArray
+    knows_class: FloatArray
     """1 where the candidate knows the class, 0 where not."""
-    accepted: Mapping[str, FloatArray]
-    """Acceptance of each of JUDGED, `whole` and `silence`; NaN where not applicable."""
+    acceptance: Mapping[str, FloatArray]
+    """Acceptance of each of RATE_STIMULI, `whole` and `silence`; NaN where not applicable."""
     as_silence: Mapping[str, FloatArray]
-    """For each of JUDGED, whether the answer is that to silence; NaN where not applicable."""
+    """For each of RATE_STIMULI, whether the answer is that to silence; NaN where not applicable."""
     visible: NDArray[np.bool_]
     """Where VISIBLE of the signal's energy reaches the candidate."""
 
     def table(self, values: FloatArray) -> FloatArray:
         """(n_clips, n_references) means over the signals that a reference has of a clip; NaN for none."""
         cells = self.clip * self.n_references + self.reference
-        seen = ~np.isnan(values)
+        has_value = ~np.isnan(values)
         size = self.n_clips * self.n_references
-        sums = np.bincount(cells[seen], values[seen], size)
-        counts = np.bincount(cells[seen], minlength=size)
+        sums = np.bincount(cells[has_value], values[has_value], size)
+        counts = np.bincount(cells[has_value], minlength=size)
         out = np.full(size, np.nan)
         np.divide(sums, counts, out=out, where=counts > 0)
         return out.reshape(self.n_clips, self.n_references)
@@ -66,7 +66,7 @@ class Panel:
     @property
     def applicable(self) -> NDArray[np.intp]:
         """(n_references,) clips with a signal whose class the candidate knows."""
-        return np.asarray((self.table(self.known) == 1).sum(axis=0))
+        return np.asarray((self.table(self.knows_class) == 1).sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,28 @@ class Metric:
 
 
 def _agreeing(panel: Panel) -> FloatArray:
-    return np.where(panel.accepted["whole"] == 1, panel.accepted["signal"], np.nan)
+    return np.where(panel.acceptance["whole"] == 1, panel.acceptance["signal"], np.nan)
 
 
 def _rate(stimulus: str) -> Callable[[Panel], FloatArray]:
-    return lambda panel: panel.accepted[stimulus]
+    return lambda panel: panel.acceptance[stimulus]
 
 
-def _beyond(control: str) -> Callable[[Panel], FloatArray]:
-    return lambda panel: panel.accepted["signal"] - panel.accepted[control]
+def _minus(control: str) -> Callable[[Panel], FloatArray]:
+    return lambda panel: panel.acceptance["signal"] - panel.acceptance[control]
 
 
 # fmt: off
 METRICS: MappingProxyType[str, Metric] = MappingProxyType({
-    "coverage": Metric("share of signals whose class the candidate knows", "rate", lambda p: p.known),
+    "coverage": Metric("share of signals whose class the candidate knows", "rate", lambda p: p.knows_class),
     "transfer": Metric("acceptance of the signals", "rate", _rate("signal")),
     "agreeing_transfer": Metric("the same where the whole clip is given the class, too", "rate", _agreeing),
     "swap": Metric("acceptance of the same bins of clips of another class", "rate", _rate("swap")),
-    "lift": Metric("transfer - swap, paired by signal", "difference", _beyond("swap")),
+    "lift": Metric("transfer - swap, paired by signal", "difference", _minus("swap")),
     "matched": Metric("acceptance of an equally loud place elsewhere", "rate", _rate("matched")),
-    "placement": Metric("transfer - matched, paired by signal", "difference", _beyond("matched")),
+    "placement": Metric("transfer - matched, paired by signal", "difference", _minus("matched")),
     "largest": Metric("acceptance of the largest bins", "rate", _rate("largest")),
-    "beyond_largest": Metric("transfer - largest, paired by signal", "difference", _beyond("largest")),
+    "beyond_largest": Metric("transfer - largest, paired by signal", "difference", _minus("largest")),
     "silence": Metric("acceptance of silence", "rate", _rate("silence")),
     "agreement": Metric("acceptance of the whole clips", "rate", _rate("whole")),
 })
@@ -129,31 +129,34 @@ def panel_of(
         (verdicts["family"] == family) & verdicts["reference"].isin(list(column)) & at_level_zero(verdicts)
     ]
     _require_once(rows, ["signal_id", "stimulus", "replicate"])
-    by_stimulus = {name: rows[rows["stimulus"] == name] for name in JUDGED}
+    by_stimulus = {name: rows[rows["stimulus"] == name] for name in RATE_STIMULI}
     signals = by_stimulus["signal"]
     at = {signal_id: i for i, signal_id in enumerate(signals["signal_id"])}
-    whole, silent = _answers(verdicts, "whole", "clip_id"), _answers(verdicts, "silence", "n_samples")
+    clip_answers, silence_answers = (
+        _answers(verdicts, "whole", "clip_id"),
+        _answers(verdicts, "silence", "n_samples"),
+    )
     clip_at = {clip_id: i for i, clip_id in enumerate(clip_ids(verdicts))}
     if missing := sorted(set(signals["clip_id"]) - set(clip_at)):
         raise ValueError(f"signals of the clip {missing[0]!r}, which has no verdict as a whole")
     expected = signals["expected"].to_numpy(dtype=object)
-    known = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
+    knows_class = np.asarray(signals["expected"].isin(sorted(covered)), dtype=np.float64)
 
-    def per_signal(some: pd.DataFrame, holds: Any) -> FloatArray:
+    def per_signal(group: pd.DataFrame, flags: Any) -> FloatArray:
         """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
-        index = some["signal_id"].map(at)
-        there = index.notna().to_numpy(dtype=bool)
-        places = index[there].to_numpy(dtype=np.intp)
-        counts = np.bincount(places, minlength=len(at))
-        sums = np.bincount(places, np.asarray(holds, dtype=np.float64)[there], len(at))
+        index = group["signal_id"].map(at)
+        is_judged = index.notna().to_numpy(dtype=bool)
+        positions = index[is_judged].to_numpy(dtype=np.intp)
+        counts = np.bincount(positions, minlength=len(at))
+        sums = np.bincount(positions, np.asarray(flags, dtype=np.float64)[is_judged], len(at))
         out = np.full(len(at), np.nan)
-        np.divide(sums, counts, out=out, where=(counts > 0) & (known == 1))
+        np.divide(sums, counts, out=out, where=(counts > 0) & (knows_class == 1))
         return out
 
-    def said_once(answers: Mapping[Any, str], keys: Any) -> FloatArray:
+    def single_answer(answers: Mapping[Any, str], keys: Any) -> FloatArray:
         """Acceptance of a stimulus that has one answer for all references."""
         predicted = np.array([answers.get(key) for key in keys], dtype=object)
-        return np.where((known == 1) & (predicted != None), predicted == expected, np.nan)  # noqa: E711 - by element
+        return np.where((knows_class == 1) & (predicted != None), predicted == expected, np.nan)  # noqa: E711 - by element
 
     return Panel(
         n_clips=len(clip_at),
@@ -161,15 +164,15 @@ def panel_of(
         clip=np.array([clip_at[c] for c in signals["clip_id"]], dtype=np.intp),
         reference=np.array([column[name] for name in signals["reference"]], dtype=np.intp),
         expected=expected,
-        known=known,
-        accepted={
-            **{n: per_signal(some, accepted(some)) for n, some in by_stimulus.items()},
-            "whole": said_once(whole, signals["clip_id"]),
-            "silence": said_once(silent, signals["n_samples"]),
+        knows_class=knows_class,
+        acceptance={
+            **{n: per_signal(group, accepted(group)) for n, group in by_stimulus.items()},
+            "whole": single_answer(clip_answers, signals["clip_id"]),
+            "silence": single_answer(silence_answers, signals["n_samples"]),
         },
         as_silence={
-            n: per_signal(some, some["predicted"] == some["n_samples"].map(silent))
-            for n, some in by_stimulus.items()
+            n: per_signal(group, group["predicted"] == group["n_samples"].map(silence_answers))
+            for n, group in by_stimulus.items()
         },
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
     )
@@ -181,9 +184,9 @@ def clip_ids(verdicts: pd.DataFrame) -> list[str]:
 
 
 def _require_once(rows: pd.DataFrame, key: list[str]) -> None:
-    twice = rows.duplicated(key)
-    if twice.any():
-        first = rows[twice].iloc[0]
+    is_duplicate = rows.duplicated(key)
+    if is_duplicate.any():
+        first = rows[is_duplicate].iloc[0]
         raise ValueError(f"two {first['stimulus']} verdicts for {key[0]} {first[key[0]]!r}")
 
 

@@ -65,42 +65,42 @@ class Comparison:
     def __len__(self) -> int:
         return len(self.own)
 
-    def differences(self, some: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def differences(self, models: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Differences of some models, in one set, from all.
 
         Args:
-            some: indices of models with the same `own`.
+            models: indices of models with the same `own`.
 
         Returns:
             (n_some, n_models) number of the one minus number of the other, NaN where they share no reference;
             and its variance, above 0.
         """
-        of = self.own[some[0]]
-        difference = np.empty((len(some), len(self)), dtype=np.float32)
+        of = self.own[models[0]]
+        difference = np.empty((len(models), len(self)), dtype=np.float32)
         variance = np.empty_like(difference)
         for other in np.unique(self.own):
             members = np.flatnonzero(self.own == other)
-            ours, theirs = self.parts[some, other], self.parts[members, of]
+            ours, theirs = self.parts[models, other], self.parts[members, of]
             squares = [(parts**2).sum(axis=1) for parts in (ours, theirs)]
             block = squares[0][:, None] + squares[1]
             block -= 2 * ours @ theirs.T
             np.maximum(block, 0, out=block)  # rounding can leave a little below 0 where two answer alike
             block += 2 / max(1, self.n_shared[of, other] * self.parts.shape[2]) ** 2
             variance[:, members] = block
-            difference[:, members] = self.numbers[some, other][:, None] - self.numbers[members, of]
+            difference[:, members] = self.numbers[models, other][:, None] - self.numbers[members, of]
         return difference, variance
 
-    def better(self, some: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def better(self, models: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether some models, in one set, are told apart from all.
 
         Returns:
             (n_some, n_models) whether the one is better than the other; and whether it is worse.
         """
-        difference, variance = self.differences(some)
+        difference, variance = self.differences(models)
         critical = self.critical.astype(np.float32)
-        variance *= np.maximum(critical[some, None], critical) ** 2
-        beyond = difference**2 > variance
-        return beyond & (difference > 0), beyond & (difference < 0)
+        variance *= np.maximum(critical[models, None], critical) ** 2
+        differs = difference**2 > variance
+        return differs & (difference > 0), differs & (difference < 0)
 
     def in_sets(self) -> Iterator[NDArray[np.intp]]:
         """Indices of all models, those of each set together, up to _CHUNK at once."""
@@ -124,23 +124,23 @@ def compare(
     column = {name: j for j, name in enumerate(names)}
     sets: dict[frozenset[str], int] = {}
     own = np.array([sets.setdefault(frozenset(of), len(sets)) for of in references], dtype=np.intp)
-    belongs = np.zeros((len(sets), len(names)))
+    membership = np.zeros((len(sets), len(names)))
     for of, i in sets.items():
-        belongs[i, [column[name] for name in of]] = 1
+        membership[i, [column[name] for name in of]] = 1
     numbers = np.full((len(tables), len(sets)), np.nan)
     parts = np.zeros((len(tables), len(sets), weights.shape[1]), dtype=np.float32)
     n_clips = np.empty(len(tables), dtype=np.int64)
-    for i, (table, judged_on) in enumerate(zip(tables, references, strict=True)):
-        means, moves, n_clips[i] = _linear(table)
-        shared = belongs[:, [column[name] for name in judged_on]]
-        count = shared.sum(axis=1)
-        there = count > 0
-        share = shared[there] / count[there, None]
-        numbers[i, there] = share @ means
-        parts[i, there] = share @ moves.T
-    shared_by = (belongs @ belongs.T).astype(np.int64)
-    blank = Comparison(numbers, parts, shared_by, own, np.zeros(len(tables)))
-    return Comparison(numbers, parts, shared_by, own, _expanded(_critical(blank, weights), n_clips))
+    for i, (table, model_references) in enumerate(zip(tables, references, strict=True)):
+        means, linear_parts, n_clips[i] = _linear(table)
+        common = membership[:, [column[name] for name in model_references]]
+        count = common.sum(axis=1)
+        has_common = count > 0
+        share = common[has_common] / count[has_common, None]
+        numbers[i, has_common] = share @ means
+        parts[i, has_common] = share @ linear_parts.T
+    shared_by = (membership @ membership.T).astype(np.int64)
+    draft = Comparison(numbers, parts, shared_by, own, np.zeros(len(tables)))
+    return Comparison(numbers, parts, shared_by, own, _expand(_critical(draft, weights), n_clips))
 
 
 def rank_intervals(comparison: Comparison) -> list[tuple[int, int]]:
@@ -151,10 +151,10 @@ def rank_intervals(comparison: Comparison) -> list[tuple[int, int]]:
     """
     best = np.ones(len(comparison), dtype=np.int64)
     worst = np.full(len(comparison), len(comparison), dtype=np.int64)
-    for some in comparison.in_sets():
-        better, worse = comparison.better(some)
-        best[some] += worse.sum(axis=1)
-        worst[some] -= better.sum(axis=1)
+    for models in comparison.in_sets():
+        better, worse = comparison.better(models)
+        best[models] += worse.sum(axis=1)
+        worst[models] -= better.sum(axis=1)
     return list(zip(best.tolist(), worst.tolist(), strict=True))
 
 
@@ -172,19 +172,19 @@ def tie_groups(comparison: Comparison, values: FloatArray) -> list[int]:
         Number of the group of each model, 1 for that of the highest value.
     """
     groups = [0] * len(values)
-    group, below = 0, np.ones(len(values), dtype=np.bool_)
+    group, is_worse = 0, np.ones(len(values), dtype=np.bool_)
     for model in np.argsort(-np.asarray(values), kind="stable").tolist():
-        if below[model]:
-            group, below = group + 1, comparison.better(np.array([model]))[0][0]
+        if is_worse[model]:
+            group, is_worse = group + 1, comparison.better(np.array([model]))[0][0]
         groups[model] = group
     return groups
 
 
 def ranks(values: FloatArray) -> NDArray[np.int64]:
     """(n,) rank of each value, 1 for the highest; equal ones share the best rank, NaN has none, 0."""
-    there = ~np.isnan(values)
-    positions = np.searchsorted(np.sort(-values[there]), -values - _SAME, side="left")
-    return np.where(there, 1 + positions, 0)
+    has_value = ~np.isnan(values)
+    positions = np.searchsorted(np.sort(-values[has_value]), -values - _SAME, side="left")
+    return np.where(has_value, 1 + positions, 0)
 
 
 def ranks_without(
@@ -209,11 +209,16 @@ def ranks_without(
     best = np.full(len(tables), len(tables) + 1)
     worst = np.zeros(len(tables), dtype=np.int64)
     for j in range(len(names)):
-        there = ~np.isnan(means[:, j])
-        left = counts - there
-        rest = np.full(len(tables), np.nan)
-        np.divide(sums - np.where(there, means[:, j], 0.0), left, out=rest, where=left > 0)
-        rank = ranks(rest)
+        has_value = ~np.isnan(means[:, j])
+        counts_without = counts - has_value
+        means_without = np.full(len(tables), np.nan)
+        np.divide(
+            sums - np.where(has_value, means[:, j], 0.0),
+            counts_without,
+            out=means_without,
+            where=counts_without > 0,
+        )
+        rank = ranks(means_without)
         best = np.where(rank > 0, np.minimum(best, rank), best)
         worst = np.maximum(worst, rank)
     return [
@@ -224,8 +229,8 @@ def ranks_without(
 
 def _means(values: NDArray[np.floating[Any]]) -> FloatArray:
     """(n_references,) means over clips; NaN for none."""
-    seen = ~np.isnan(values)
-    counts, sums = seen.sum(axis=0), np.where(seen, values, 0).sum(axis=0, dtype=np.float64)
+    has_value = ~np.isnan(values)
+    counts, sums = has_value.sum(axis=0), np.where(has_value, values, 0).sum(axis=0, dtype=np.float64)
     return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
 
 
@@ -236,38 +241,38 @@ def _linear(values: NDArray[np.floating[Any]]) -> tuple[FloatArray, FloatArray, 
         (n_references,) means, 0 for a reference without values; (n_clips, n_references) by how much a further
         draw of a clip moves the mean; and the number of clips with any value.
     """
-    seen = ~np.isnan(values)
-    counts = np.maximum(seen.sum(axis=0), 1)
-    filled = np.where(seen, values, 0).astype(np.float64)
-    means = filled.sum(axis=0) / counts
-    return means, np.where(seen, filled - means, 0.0) / counts, int(seen.any(axis=1).sum())
+    has_value = ~np.isnan(values)
+    counts = np.maximum(has_value.sum(axis=0), 1)
+    values_or_zero = np.where(has_value, values, 0).astype(np.float64)
+    means = values_or_zero.sum(axis=0) / counts
+    return means, np.where(has_value, values_or_zero - means, 0.0) / counts, int(has_value.any(axis=1).sum())
 
 
-def _critical(blank: Comparison, weights: FloatArray) -> float:
+def _critical(draft: Comparison, weights: FloatArray) -> float:
     """The 95 % quantile of the largest |t| of any pair, before it is expanded."""
     from scipy.special import ndtri
 
-    n = len(blank)
+    n = len(draft)
     if n < 2:
         return float(ndtri((1 + LEVEL) / 2))
     if n > MOST_AT_ONCE:
         return float(-ndtri((1 - LEVEL) / (n * (n - 1))))
     largest = np.zeros(len(weights), dtype=np.float32)
     counts = weights.astype(np.float32)
-    for of in np.unique(blank.own):
-        theirs = blank.parts[:, of] @ counts.T
-        members = np.flatnonzero(blank.own == of)
-        error = np.sqrt(blank.differences(members)[1])
+    for of in np.unique(draft.own):
+        theirs = draft.parts[:, of] @ counts.T
+        members = np.flatnonzero(draft.own == of)
+        error = np.sqrt(draft.differences(members)[1])
         for row, i in enumerate(members.tolist()):
-            ours = (blank.parts[i] @ counts.T)[blank.own[i + 1 :]]
+            ours = (draft.parts[i] @ counts.T)[draft.own[i + 1 :]]
             if len(ours):
                 t = np.abs(ours - theirs[i + 1 :]) / error[row, i + 1 :, None]
                 np.maximum(largest, t.max(axis=0), out=largest)
-    off = 2 * np.sqrt(LEVEL * (1 - LEVEL) / len(weights))
-    return float(np.quantile(largest, min(LEVEL + off, 1.0)))
+    quantile_margin = 2 * np.sqrt(LEVEL * (1 - LEVEL) / len(weights))
+    return float(np.quantile(largest, min(LEVEL + quantile_margin, 1.0)))
 
 
-def _expanded(critical: float, n_clips: NDArray[np.int64]) -> FloatArray:
+def _expand(critical: float, n_clips: NDArray[np.int64]) -> FloatArray:
     """(n_models,) the same for so many clips; infinite for fewer than two."""
     from scipy.special import ndtr, stdtrit
 

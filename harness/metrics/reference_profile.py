@@ -1,6 +1,6 @@
-"""A reference as its signals show it: how much it needs, how rich that is, and where in the spectrum it lies.
+"""Profile of a reference by its signals: how large and rich they are, and where in the spectrum they lie.
 
-Public: Portrait, portrait_of.
+Public: ReferenceProfile, profile_of.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from harness.types import Estimate, ModelRef
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """A reference as its signals of one family show it: medians over signals, and the use of mel bands."""
+class ReferenceProfile:
+    """Measures of a reference's signals of one family: medians, and the use of mel bands."""
 
     model: ModelRef
     family: str
@@ -34,9 +34,9 @@ class Portrait:
     """Distribution of kept bins over mel bands."""
 
 
-def portrait_of(suite: Suite, task: str, model: ModelRef, family: str) -> Portrait:
+def profile_of(suite: Suite, task: str, model: ModelRef, family: str) -> ReferenceProfile:
     """Measure every signal of a reference and family."""
-    measured, mel = [], np.zeros(information.N_MEL)
+    measures, mel = [], np.zeros(information.N_MEL)
     for line in suite.signal_lines(task, model.slug):
         if line.family != family or line.degenerate:
             continue
@@ -44,16 +44,16 @@ def portrait_of(suite: Suite, task: str, model: ModelRef, family: str) -> Portra
         X = spectrum_of(suite.clip(task, signal.clip_id))
         if not signal.mask.any():
             continue
-        of_one = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
-        measured.append(of_one)
+        measure = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
+        measures.append(measure)
         mel += information.mel_use([signal.mask], signal.n_samples, signal.sample_rate_hz)
     names = [field.name for field in fields(information.OfSignal)]
-    return Portrait(
+    return ReferenceProfile(
         model=model,
         family=family,
-        n=len(measured),
-        sizes=tuple(m.size for m in measured),
-        entropies=tuple(m.entropy_bits for m in measured),
-        medians={name: median([getattr(m, name) for m in measured]) for name in names},
-        mel=tuple(float(x) for x in mel / max(len(measured), 1)),
+        n=len(measures),
+        sizes=tuple(m.size for m in measures),
+        entropies=tuple(m.entropy_bits for m in measures),
+        medians={name: median([getattr(m, name) for m in measures]) for name in names},
+        mel=tuple(float(x) for x in mel / max(len(measures), 1)),
     )

@@ -6,7 +6,7 @@ n_references), with a row for each whole clip of the task. Every rate is a mean 
 (`estimates.mean_of_references`); a cell is the same over one.
 Nothing here is random: all numbers of a task are resampled by one set of clips (`estimates.clip_weights`).
 
-Public: summarise, rates_of, lift_by_clip, resampled, polarity_warning.
+Public: summarise, rates_of, lift_by_clip, resampling_weights, polarity_warning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
-from harness.metrics.panels import JUDGED, METRICS, Metric, clip_ids, panel_of
+from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
 from harness.types import (
@@ -59,14 +59,14 @@ def summarise(
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
-    weights = resampled(verdicts, task)
+    weights = resampling_weights(verdicts, task)
     families = tuple(
-        _family_score(verdicts, task, family, candidate, offered, label_map.covered, copies, weights)
+        _family_score(verdicts, task, family, candidate, of_family, label_map.covered, copies, weights)
         for family in FAMILIES
-        if (offered := [r for r in references if r.family == family])
+        if (of_family := [r for r in references if r.family == family])
     )
     known_answer = _known_answer(verdicts, candidate, references)
-    reason = _unranked_because(families, known_answer) or _lopsided(references, task)
+    reason = _unranked_because(families, known_answer) or _imbalance(references, task)
     return Scorecard(
         whole=classification.score(verdicts, task, label_map.covered, weights),
         families=families,
@@ -76,7 +76,7 @@ def summarise(
     )
 
 
-def resampled(verdicts: pd.DataFrame, task: Task) -> FloatArray:
+def resampling_weights(verdicts: pd.DataFrame, task: Task) -> FloatArray:
     """(draws, n_clips) the set of resampled clips that all numbers of a task are made of."""
     return clip_weights(int((verdicts["stimulus"] == "whole").sum()), (task.name,))
 
@@ -106,27 +106,27 @@ def lift_by_clip(
     """
     import pandas as pd
 
-    offered = [r for r in references if r.family == family]
+    of_family = [r for r in references if r.family == family]
     metric = METRICS["lift"]
-    panel = panel_of(verdicts, family, offered, covered)
+    panel = panel_of(verdicts, family, of_family, covered)
     table = panel.table(metric.of(panel))
-    columns = _counting(table, offered, candidate, metric, copies)
+    columns = _counting_columns(table, of_family, candidate, metric, copies)
     return pd.DataFrame(
         table[:, columns],
         index=pd.Index(clip_ids(verdicts), name="clip_id", dtype="str"),
-        columns=[offered[j].model.repo_id for j in columns],
+        columns=[of_family[j].model.repo_id for j in columns],
     )
 
 
 def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) -> str | None:
-    """A line when two labels of the map look exchanged, judged by whole clips of known truth.
+    """A warning when two labels of the map look exchanged, judged by whole clips of known truth.
 
     Of the clips whose truth is one of the two, exchanging them must raise accuracy beyond both Wilson
     intervals, and must do so for either label: a model that always says one of them is no reversed map.
     """
-    clips = classification.known(verdicts, label_map.covered)
+    clips = classification.clips_of_known_truth(verdicts, label_map.covered)
     truth, predicted = (clips[name].to_numpy(dtype=object) for name in ("truth", "predicted"))
-    found: list[tuple[float, str]] = []
+    lines: list[tuple[float, str]] = []
     for a, b in combinations([label for label in task.labels if label in label_map.covered], 2):
         is_a, is_b = truth == a, truth == b
         says_a, says_b = predicted == a, predicted == b
@@ -135,17 +135,17 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
         if (is_b & says_a).sum() <= (is_b & says_b).sum():
             continue
         n = int((is_a | is_b).sum())
-        now = wilson(int((is_a & says_a).sum() + (is_b & says_b).sum()), n)
-        exchanged = wilson(int((is_a & says_b).sum() + (is_b & says_a).sum()), n)
-        if (exchanged.low or 0.0) > (now.high or 0.0):
-            gain = (exchanged.value or 0.0) - (now.value or 0.0)
+        current = wilson(int((is_a & says_a).sum() + (is_b & says_b).sum()), n)
+        after_exchange = wilson(int((is_a & says_b).sum() + (is_b & says_a).sum()), n)
+        if (after_exchange.low or 0.0) > (current.high or 0.0):
+            gain = (after_exchange.value or 0.0) - (current.value or 0.0)
             line = (
                 f"the label map for {task.name} looks reversed: on {n} whole clips of the two, exchanging "
-                f"{a!r} and {b!r} raises accuracy from {now.value:.2f} to {exchanged.value:.2f}; "
+                f"{a!r} and {b!r} raises accuracy from {current.value:.2f} to {after_exchange.value:.2f}; "
                 "check the model's class names and give the right ones with --label-map"
             )
-            found.append((gain, line))
-    return max(found, key=lambda f: f[0])[1] if found else None
+            lines.append((gain, line))
+    return max(lines, key=lambda f: f[0])[1] if lines else None
 
 
 def _family_score(
@@ -161,14 +161,16 @@ def _family_score(
     panel = panel_of(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
-    tables = {name: panel.table(some) for name, some in values.items()}
-    means = {n: _counting(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
-    over_all = rates_of(tables, means, weights)
-    hidden = (panel.known == 1) & ~panel.visible
-    visible = over_all
-    if hidden.any():
-        seen = {n: panel.table(np.where(panel.visible, some, np.nan)) for n, some in values.items()}
-        visible = rates_of(seen, means, weights)
+    tables = {name: panel.table(array) for name, array in values.items()}
+    means = {n: _counting_columns(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
+    rates = rates_of(tables, means, weights)
+    is_hidden = (panel.knows_class == 1) & ~panel.visible
+    visible = rates
+    if is_hidden.any():
+        visible_tables = {
+            n: panel.table(np.where(panel.visible, array, np.nan)) for n, array in values.items()
+        }
+        visible = rates_of(visible_tables, means, weights)
 
     def of_others(per_signal: FloatArray) -> Estimate:
         return clustered(panel.table(per_signal)[:, means["transfer"]], weights)
@@ -177,11 +179,11 @@ def _family_score(
         return np.where(panel.expected == label, values["transfer"], np.nan)
 
     def without(stimulus: str) -> NDArray[np.intp]:
-        missing = np.isnan(panel.accepted[stimulus])
-        return np.asarray((panel.table(np.where(panel.known == 1, missing, np.nan)) == 1).sum(axis=0))
+        missing = np.isnan(panel.acceptance[stimulus])
+        return np.asarray((panel.table(np.where(panel.knows_class == 1, missing, np.nan)) == 1).sum(axis=0))
 
-    others = np.isin(panel.reference, means["transfer"]) & (panel.known == 1)
-    unswapped, unmatched = without("swap"), without("matched")
+    others = np.isin(panel.reference, means["transfer"]) & (panel.knows_class == 1)
+    n_unswapped, n_unmatched = without("swap"), without("matched")
     cells = tuple(
         Cell(
             reference=reference.model,
@@ -190,11 +192,11 @@ def _family_score(
             n_signals=reference.n_signals,
             n_degenerate=reference.n_degenerate,
             n_applicable=int(applicable[j]),
-            n_unswapped=int(unswapped[j]),
-            n_unmatched=int(unmatched[j]),
+            n_unswapped=int(n_unswapped[j]),
+            n_unmatched=int(n_unmatched[j]),
             rates=rates_of(
                 tables,
-                {name: [j] if _enough(tables[name], m)[j] else [] for name, m in METRICS.items()},
+                {name: [j] if _has_enough(tables[name], m)[j] else [] for name, m in METRICS.items()},
                 weights,
             ),
         )
@@ -202,14 +204,14 @@ def _family_score(
     )
     return FamilyScore(
         family=family,
-        rates=over_all,
+        rates=rates,
         visible=visible,
         by_class={
             label: of_others(of_class(label))
             for label in task.labels
             if (others & (panel.expected == label)).any()
         },
-        as_silence={name: of_others(panel.as_silence[name]) for name in JUDGED},
+        as_silence={name: of_others(panel.as_silence[name]) for name in RATE_STIMULI},
         cells=cells,
     )
 
@@ -236,7 +238,7 @@ def _is_itself(reference: ReferenceCounts, candidate: ModelRef) -> bool:
     return reference.model.weights_sha256 == candidate.weights_sha256
 
 
-def _counting(
+def _counting_columns(
     table: FloatArray,
     references: Sequence[ReferenceCounts],
     candidate: ModelRef,
@@ -244,15 +246,15 @@ def _counting(
     copies: Collection[str],
 ) -> list[int]:
     """Columns of the references that count in the mean: other models, with enough signals."""
-    enough = _enough(table, metric)
+    has_enough = _has_enough(table, metric)
     return [
         j
         for j, reference in enumerate(references)
-        if not _is_itself(reference, candidate) and reference.model.repo_id not in copies and enough[j]
+        if not _is_itself(reference, candidate) and reference.model.repo_id not in copies and has_enough[j]
     ]
 
 
-def _enough(table: FloatArray, metric: Metric) -> NDArray[np.bool_]:
+def _has_enough(table: FloatArray, metric: Metric) -> NDArray[np.bool_]:
     """(n_references,) whether a reference has as many values as a metric needs."""
     return np.asarray((~np.isnan(table)).sum(axis=0) >= metric.min_signals)
 
@@ -265,8 +267,8 @@ def _known_answer(
         (r.model.repo_id, r.family) for r in references if r.model.weights_sha256 == candidate.weights_sha256
     }
     rows = verdicts[(verdicts["stimulus"] == "signal") & at_level_zero(verdicts)]
-    mine = [key in own for key in zip(rows["reference"], rows["family"], strict=True)]
-    rows = rows[mine]
+    is_own = [key in own for key in zip(rows["reference"], rows["family"], strict=True)]
+    rows = rows[is_own]
     return float(accepted(rows).mean()) if len(rows) else None
 
 
@@ -292,15 +294,15 @@ def _unranked_because(families: tuple[FamilyScore, ...], known_answer: float | N
     return None
 
 
-def _lopsided(references: Sequence[ReferenceCounts], task: Task) -> str | None:
+def _imbalance(references: Sequence[ReferenceCounts], task: Task) -> str | None:
     """A panel of a binary task needs two references of either silence class (definitions: Lift)."""
     if len(task.labels) != 2:
         return None
-    says = [r.silence_class for r in references if r.family == FAMILIES[0]]
+    silence_classes = [r.silence_class for r in references if r.family == FAMILIES[0]]
     for label in task.labels:
-        if says.count(label) < 2:
+        if silence_classes.count(label) < 2:
             return (
-                f"Of two classes one is that of silence: {says.count(label)} references of the panel call "
-                f"silence {label}, and two are needed for a fair mean."
+                f"Of two classes one is that of silence: {silence_classes.count(label)} references of the"
+                f" panel call silence {label}, and two are needed for a fair mean."
             )
     return None

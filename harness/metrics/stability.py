@@ -1,4 +1,4 @@
-"""A signal, never the signal: what changes when a signal is extracted anew (definitions: A signal).
+"""How much signals differ between independent extractions of a clip (definitions: A signal).
 
 A reference that was extracted with several draws has several signals of a clip, each certified. Two of them
 can share hardly a bin. Each pair of draws of a clip is compared; pairs of one clip are averaged, or share its
@@ -90,40 +90,40 @@ def stability_of(
     of_clip = _draws_by_clip(suite, task, reference, family)
     at = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     others = [judge for judge in judges if judge[0].weights_sha256 != reference.weights_sha256]
-    accepted = [_accepted(frame, labels, family, reference.repo_id) for _, labels, frame in others]
+    acceptances = [_acceptance(frame, labels, family, reference.repo_id) for _, labels, frame in others]
     n_draws = max((draw.draw for draws in of_clip.values() for draw in draws), default=0)
-    several = {clip_id: draws for clip_id, draws in of_clip.items() if len(draws) > 1}
+    draws_of_clip = {clip_id: draws for clip_id, draws in of_clip.items() if len(draws) > 1}
 
     similarity = np.full((len(clip_ids), 1), np.nan)
-    changed = np.full((len(clip_ids), len(others)), np.nan)
+    change_rates = np.full((len(clip_ids), len(others)), np.nan)
     by_draw = np.full((n_draws, len(clip_ids), len(others)), np.nan)
     ratios: list[float] = []
     ratio_clips: list[int] = []
-    for clip_id, draws in several.items():
+    for clip_id, draws in draws_of_clip.items():
         pairs = list(combinations(draws, 2))
         masks = {d.draw: suite.signal(task, reference.slug, d.signal_id)[0].mask for d in draws}
         similarity[at[clip_id]] = np.mean([jaccard(masks[a.draw], masks[b.draw]) for a, b in pairs])
         sizes = [sorted((a.n_kept, b.n_kept)) for a, b in pairs]
         ratios += [larger / max(smaller, 1) for smaller, larger in sizes]
         ratio_clips += [at[clip_id]] * len(pairs)
-        for j, of_judge in enumerate(accepted):
-            both = [(of_judge.get(a.signal_id), of_judge.get(b.signal_id)) for a, b in pairs]
-            differ = [a != b for a, b in both if a is not None and b is not None]
-            if differ:
-                changed[at[clip_id], j] = np.mean(differ)
+        for j, acceptance in enumerate(acceptances):
+            answer_pairs = [(acceptance.get(a.signal_id), acceptance.get(b.signal_id)) for a, b in pairs]
+            differs = [a != b for a, b in answer_pairs if a is not None and b is not None]
+            if differs:
+                change_rates[at[clip_id], j] = np.mean(differs)
     for clip_id, draws in of_clip.items():
         for draw in draws:
-            for j, of_judge in enumerate(accepted):
-                by_draw[draw.draw - 1, at[clip_id], j] = of_judge.get(draw.signal_id, np.nan)
-    value, draws_of_it = mean_of_references(similarity), draws_of(similarity, weights)
+            for j, acceptance in enumerate(acceptances):
+                by_draw[draw.draw - 1, at[clip_id], j] = acceptance.get(draw.signal_id, np.nan)
+    value, samples = mean_of_references(similarity), draws_of(similarity, weights)
     return Stability(
         reference=reference,
         family=family,
         n_draws=n_draws,
-        n_clips=len(several),
-        jaccard=from_draws(value, draws_of_it, len(several), len(several), (0.0, 1.0)),
+        n_clips=len(draws_of_clip),
+        jaccard=from_draws(value, samples, len(draws_of_clip), len(draws_of_clip), (0.0, 1.0)),
         size_ratio=median_over_clips(np.array(ratios), np.array(ratio_clips, dtype=np.int64), weights),
-        verdicts_changed=clustered(changed, weights),
+        verdicts_changed=clustered(change_rates, weights),
         transfer=tuple(clustered(values, weights) for values in by_draw),
     )
 
@@ -135,8 +135,8 @@ def jaccard(a: Mask, b: Mask) -> float:
         a: (n_bins,) kept bins.
         b: the same of another mask.
     """
-    either = int((a | b).sum())
-    return float((a & b).sum() / either) if either else 1.0
+    n_union = int((a | b).sum())
+    return float((a & b).sum() / n_union) if n_union else 1.0
 
 
 def _draws_by_clip(suite: Suite, task: str, reference: ModelRef, family: str) -> Mapping[str, list[_Draw]]:
@@ -148,7 +148,7 @@ def _draws_by_clip(suite: Suite, task: str, reference: ModelRef, family: str) ->
     return {clip_id: sorted(draws, key=lambda d: d.draw) for clip_id, draws in of_clip.items()}
 
 
-def _accepted(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:
+def _acceptance(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:
     """By signal_id: 1 accepted, 0 not, of the signals of a reference whose class a judge knows."""
     rows = frame[
         (frame["stimulus"] == "signal")
@@ -157,5 +157,5 @@ def _accepted(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str
         & at_level_zero(frame)
         & frame["expected"].isin(sorted(labels.covered))
     ]
-    right = accepted(rows).astype(np.float64)
-    return dict(zip(rows["signal_id"].to_numpy(dtype=object), right, strict=True))
+    accepts = accepted(rows).astype(np.float64)
+    return dict(zip(rows["signal_id"].to_numpy(dtype=object), accepts, strict=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.suites import Suite
 from harness.metrics.likeness import copies
-from harness.metrics.scorecard import resampled
+from harness.metrics.scorecard import resampling_weights
 from harness.metrics.stability import Stability, stability_of
 from harness.schemas import Entry
 from harness.tasks import Task
@@ -26,21 +26,21 @@ _HEADS = (
 )
 
 
-def stability_table(suite: Suite, task: Task, answered: Sequence[tuple[Entry, pd.DataFrame]]) -> str | None:
+def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str | None:
     """A table in Markdown, a row for each reference and family of which clips were extracted twice.
 
     Args:
         suite: the signals.
         task: one of its tasks.
-        answered: entries and verdicts of the references; those on other tasks are passed over.
+        entries: entries and verdicts of the references; those on other tasks are passed over.
 
     Returns:
         None where no clip was extracted twice, or no reference judged these signals.
     """
-    judges = [(entry, verdicts) for entry, verdicts in answered if entry.task == task.name]
+    judges = [(entry, verdicts) for entry, verdicts in entries if entry.task == task.name]
     if not judges:
         return None
-    weights = resampled(judges[0][1], task)
+    weights = resampling_weights(judges[0][1], task)
     rows = []
     for record in suite.references(task.name):
         name = record.model.repo_id
@@ -52,14 +52,14 @@ def stability_table(suite: Suite, task: Task, answered: Sequence[tuple[Entry, pd
     return markdown_table(_HEADS, rows) if rows else None
 
 
-def _row(each: Stability) -> list[str]:
+def _row(stability: Stability) -> list[str]:
     return [
-        each.reference.repo_id.split("/")[-1],
-        each.family,
-        str(each.n_draws),
-        f"{each.n_clips:,}",
-        format_estimate(each.jaccard),
-        format_estimate(each.size_ratio),
-        format_estimate(each.verdicts_changed),
-        "; ".join(map(format_estimate, each.transfer)),
+        stability.reference.repo_id.split("/")[-1],
+        stability.family,
+        str(stability.n_draws),
+        f"{stability.n_clips:,}",
+        format_estimate(stability.jaccard),
+        format_estimate(stability.size_ratio),
+        format_estimate(stability.verdicts_changed),
+        "; ".join(map(format_estimate, stability.transfer)),
     ]

@@ -24,9 +24,9 @@ from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
 from harness.metrics.flat_earth import FlatEarth, assess
-from harness.metrics.pairwise import Compared, compared
+from harness.metrics.pairwise import Compared, compare_judges
 from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
-from harness.metrics.reference_profile import Portrait, portrait_of
+from harness.metrics.reference_profile import ReferenceProfile, profile_of
 from harness.metrics.stability import Stability, stability_of
 from harness.metrics.transfer_curve import Curve, curve_of
 from harness.schemas import Entry, ReferenceCounts, WholeClipScore
@@ -98,7 +98,7 @@ class FamilyStudy:
 
 @dataclass(frozen=True)
 class Study:
-    """What is known of one task."""
+    """The study of one task."""
 
     task: str
     signals: DatasetRef
@@ -115,18 +115,18 @@ class Study:
     families: tuple[FamilyStudy, ...]
     stability: tuple[Stability, ...]
     """Every reference in every family: how alike its independent extractions of a clip are."""
-    portraits: tuple[Portrait, ...]
+    portraits: tuple[ReferenceProfile, ...]
     divergence: dict[str, dict[str, float]]
     """By family and `a|b`: Jensen-Shannon divergence of the band use of two references, in bits."""
 
 
-def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
+def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
     """Count everything.
 
     Args:
         suite: the signals.
         task: the task.
-        answered: every reference, and others, each with all verdicts on this suite.
+        answers: every reference, and others, each with all verdicts on this suite.
 
     Raises:
         ValueError: the models were not asked the same signals.
@@ -135,9 +135,9 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
     weights = clip_weights(sum(1 for _ in suite.clip_lines(task.name)), (task.name,))
     families = [f for f in FAMILIES if any(c.family == f for c in counts)]
     names = {r.model.repo_id for r in suite.references(task.name)}
-    in_order = sorted(answered, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
+    in_order = sorted(answers, key=lambda a: (a[0].model.repo_id not in names, a[0].model.repo_id))
     portraits = tuple(
-        portrait_of(suite, task.name, r.model, family)
+        profile_of(suite, task.name, r.model, family)
         for family in families
         for r in suite.references(task.name)
     )
@@ -184,7 +184,7 @@ def study_of(suite: Suite, task: Task, answered: Sequence[Answered]) -> Study:
 def family_study(
     task: Task,
     counts: Sequence[ReferenceCounts],
-    answered: Sequence[Answered],
+    answers: Sequence[Answered],
     family: str,
     levels: Mapping[str, IntArray],
 ) -> FamilyStudy:
@@ -193,29 +193,29 @@ def family_study(
     Args:
         task: the task.
         counts: whose signals were asked.
-        answered: see `study_of`.
+        answers: see `study_of`.
         family: one of FAMILIES.
         levels: by signal_id, (N_LEVELS,) bins of each level, where there are levels.
     """
-    copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answered}
-    judges = [(entry.model, entry.label_map, frame) for entry, frame in answered]
+    copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answers}
+    judges = [(entry.model, entry.label_map, frame) for entry, frame in answers]
     panel = build_acceptance(judges, counts, family, copies)
     weights = clip_weights(len(panel.clip_ids), (task.name,))
     names = [model.repo_id for model in panel.models]
-    foreign = {name: panel.of_others(panel.source, values) for name, values in panel.accepted.items()}
-    pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.itself[f, g]]
+    foreign = {name: panel.of_others(panel.source, values) for name, values in panel.acceptance.items()}
+    pairs = [(f, g) for f in range(panel.n_references) for g in range(len(names)) if not panel.is_self[f, g]]
     by_clip = {name: _by_clip(panel, values, pairs) for name, values in foreign.items()}
-    among = [i for i, (_, g) in enumerate(pairs) if g < panel.n_references]
+    reference_pairs = [i for i, (_, g) in enumerate(pairs) if g < panel.n_references]
     agreeing = np.where(by_clip["whole"] == 1, by_clip["signal"], np.nan)
     signal = by_clip["signal"]
 
-    def rate(values: FloatArray, columns: list[int] = among) -> Estimate:
+    def rate(values: FloatArray, columns: list[int] = reference_pairs) -> Estimate:
         return clustered(values[:, columns], weights)
 
     def beyond(control: str) -> Estimate:
-        values = (signal - by_clip[control])[:, among]
-        enough = (~np.isnan(values)).sum(axis=0) >= MIN_SIGNALS
-        return clustered(values[:, enough], weights, "difference")
+        values = (signal - by_clip[control])[:, reference_pairs]
+        has_enough = (~np.isnan(values)).sum(axis=0) >= MIN_SIGNALS
+        return clustered(values[:, has_enough], weights, "difference")
 
     at = {pair: i for i, pair in enumerate(pairs)}
     asymmetry = [
@@ -227,8 +227,8 @@ def family_study(
         for a, b in combinations(range(panel.n_references), 2)
         if (a, b) in at and (b, a) in at
     ]
-    of_each = {"transfer": foreign["signal"], "lift": foreign["signal"] - foreign["swap"]}
-    grown = {entry.model.repo_id: _by_level(frame, levels) for entry, frame in answered}
+    values_of_models = {"transfer": foreign["signal"], "lift": foreign["signal"] - foreign["swap"]}
+    level_answers = {entry.model.repo_id: _by_level(frame, levels) for entry, frame in answers}
     return FamilyStudy(
         family=family,
         n_signals=len(panel.signal_ids),
@@ -242,60 +242,63 @@ def family_study(
         agreeing_transfer=rate(agreeing),
         agreement=rate(by_clip["whole"]),
         outgoing={
-            names[f]: rate(signal, [i for i in among if pairs[i][0] == f]) for f in range(panel.n_references)
+            names[f]: rate(signal, [i for i in reference_pairs if pairs[i][0] == f])
+            for f in range(panel.n_references)
         },
         incoming={
             names[g]: rate(signal, [i for i, pair in enumerate(pairs) if pair[1] == g])
             for g in range(len(names))
         },
-        asymmetry=tuple(each for each in asymmetry if each[2].n >= MIN_SIGNALS),
-        n_asymmetry_left_out=sum(each[2].n < MIN_SIGNALS for each in asymmetry),
-        pairs=tuple(_pair(panel, foreign["signal"], f, g, grown[names[g]], weights) for f, g in pairs),
-        compared=compared(panel, of_each, weights),
+        asymmetry=tuple(item for item in asymmetry if item[2].n >= MIN_SIGNALS),
+        n_asymmetry_left_out=sum(item[2].n < MIN_SIGNALS for item in asymmetry),
+        pairs=tuple(
+            _pair(panel, foreign["signal"], f, g, level_answers[names[g]], weights) for f, g in pairs
+        ),
+        compared=compare_judges(panel, values_of_models, weights),
         flat_earth=tuple(assess(panel, weights, (task.name, family))),
     )
 
 
 def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
     """(n_clips, n_pairs) what a judge says of the signal that a reference has on a clip; NaN for none."""
-    found = np.full((len(panel.clip_ids), len(pairs)), np.nan)
+    table = np.full((len(panel.clip_ids), len(pairs)), np.nan)
     for f in range(panel.n_references):
         rows = panel.source == f
         columns = [i for i, pair in enumerate(pairs) if pair[0] == f]
         judges = [pairs[i][1] for i in columns]
-        found[np.ix_(panel.clip[rows], columns)] = values[np.ix_(rows, judges)]
-    return found
+        table[np.ix_(panel.clip[rows], columns)] = values[np.ix_(rows, judges)]
+    return table
 
 
 def _pair(
     panel: PanelAcceptance,
-    accepted: FloatArray,
+    acceptance: FloatArray,
     f: int,
     g: int,
-    grown: Mapping[str, _Grown],
+    level_answers: Mapping[str, _LevelAnswers],
     weights: FloatArray,
 ) -> PairStudy:
-    rows = np.flatnonzero((panel.source == f) & ~np.isnan(accepted[:, g]))
+    rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
     clip = panel.clip[rows]
-    informed = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
+    measure = information.mutual_information(panel.expected[rows], panel.predicted[rows, g], clip)
     curve = None
-    of = grown.get(panel.models[f].repo_id)
-    if of is not None:
+    own_levels = level_answers.get(panel.models[f].repo_id)
+    if own_levels is not None:
         at = dict(zip(panel.clip_ids[clip].tolist(), clip.tolist(), strict=True))
-        known = [i for i, clip_id in enumerate(of.clip_ids) if clip_id in at]
-        if known:
-            clips = np.array([at[of.clip_ids[i]] for i in known], dtype=np.int64)
-            curve = curve_of(of.accepted[known], of.sizes[known], weights, clips)
-    return PairStudy(panel.models[f], panel.models[g], informed, curve)
+        indices = [i for i, clip_id in enumerate(own_levels.clip_ids) if clip_id in at]
+        if indices:
+            clips = np.array([at[own_levels.clip_ids[i]] for i in indices], dtype=np.int64)
+            curve = curve_of(own_levels.acceptance[indices], own_levels.sizes[indices], weights, clips)
+    return PairStudy(panel.models[f], panel.models[g], measure, curve)
 
 
 @dataclass(frozen=True, eq=False)
-class _Grown:
+class _LevelAnswers:
     """What one judge says of one reference's signals with levels; every draw."""
 
     clip_ids: tuple[str, ...]
     """(n,) the clip of each."""
-    accepted: FloatArray
+    acceptance: FloatArray
     """(n, N_LEVELS) acceptance of each level."""
     sizes: IntArray
     """(n, N_LEVELS) bins of each level."""
@@ -311,7 +314,7 @@ def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
     }
 
 
-def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, _Grown]:
+def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, _LevelAnswers]:
     """By repo_id of a reference: its signals of which all levels were asked."""
     rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()] if levels else frame.iloc[:0]
     rows = rows[rows["signal_id"].isin(list(levels))]
@@ -319,28 +322,30 @@ def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, 
     wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].first().unstack()
     if wide.shape[1] != N_LEVELS:
         return {}
-    found = {}
-    for reference, some in wide.dropna().groupby(level="reference"):
-        sizes = np.array([levels[signal_id] for signal_id in some.index.get_level_values("signal_id")])
-        clip_ids = tuple(some.index.get_level_values("clip_id"))
-        found[str(reference)] = _Grown(clip_ids, some.to_numpy(dtype=np.float64), sizes)
-    return found
+    answers_of_reference = {}
+    for reference, group in wide.dropna().groupby(level="reference"):
+        sizes = np.array([levels[signal_id] for signal_id in group.index.get_level_values("signal_id")])
+        clip_ids = tuple(group.index.get_level_values("clip_id"))
+        answers_of_reference[str(reference)] = _LevelAnswers(
+            clip_ids, group.to_numpy(dtype=np.float64), sizes
+        )
+    return answers_of_reference
 
 
-def _equal_error_rates(task: Task, answered: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:
+def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:
     if len(task.labels) != 2:
         return {}
-    found = {}
-    for entry, frame in answered:
+    estimates = {}
+    for entry, frame in answers:
         clips = frame[frame["stimulus"] == "whole"].sort_values("clip_id")
-        known = clips["truth"].notna().to_numpy(dtype=bool)
-        p = np.array([p[1] for p in clips["p"][known]], dtype=np.float64)
-        is_last = (clips["truth"][known] == task.labels[1]).to_numpy(dtype=bool)
+        has_truth = clips["truth"].notna().to_numpy(dtype=bool)
+        p = np.array([p[1] for p in clips["p"][has_truth]], dtype=np.float64)
+        is_last = (clips["truth"][has_truth] == task.labels[1]).to_numpy(dtype=bool)
         rate, n = information.equal_error_rate(p, is_last), len(p)
         if rate is None:
             continue
-        samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, known])
-        rates = [information.equal_error_rate(p[some], is_last[some]) for some in samples]
-        draws = np.array([np.nan if each is None else each for each in rates])
-        found[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
-    return found
+        samples = (np.repeat(np.arange(n), times.astype(np.int64)) for times in weights[:, has_truth])
+        rates = [information.equal_error_rate(p[indices], is_last[indices]) for indices in samples]
+        draws = np.array([np.nan if value is None else value for value in rates])
+        estimates[entry.model.repo_id] = from_draws(rate, draws, n, n, (0.0, 1.0))
+    return estimates

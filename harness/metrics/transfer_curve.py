@@ -44,40 +44,40 @@ class Curve:
 
 
 def curve_of(
-    accepted: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
+    acceptance: FloatArray, sizes: NDArray[np.int64], weights: FloatArray, clip: NDArray[np.int64]
 ) -> Curve:
     """Curve and price of one pair.
 
     Args:
-        accepted: (n_signals, n_levels) 1 accepted, 0 not.
+        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
         sizes: (n_signals, n_levels) bins of each level.
         weights: (draws, n_clips) of the task, see `estimates.clip_weights`.
         clip: (n_signals,) the clip of each, an index into those of the weights.
     """
-    n_levels = accepted.shape[1]
-    stable = stable_level(accepted)
-    agreed = stable < n_levels
-    rows = np.flatnonzero(agreed)
+    n_levels = acceptance.shape[1]
+    stable = stable_level(acceptance)
+    agrees = stable < n_levels
+    rows = np.flatnonzero(agrees)
     price = np.log2(sizes[rows, stable[rows]] / np.maximum(sizes[rows, 0], 1))
-    disagreeing = _by_clip((~agreed).astype(np.float64), clip, weights.shape[1])
+    disagreement = _by_clip((~agrees).astype(np.float64), clip, weights.shape[1])
     return Curve(
         transfer=tuple(
-            clustered(_by_clip(accepted[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
+            clustered(_by_clip(acceptance[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
         ),
         price_bits=median_over_clips(price, clip[rows], weights),
-        disagreeing=clustered(disagreeing, weights),
-        n_disagreeing=int((disagreeing > 0).sum()),
+        disagreeing=clustered(disagreement, weights),
+        n_disagreeing=int((disagreement > 0).sum()),
     )
 
 
-def stable_level(accepted: FloatArray) -> NDArray[np.int64]:
+def stable_level(acceptance: FloatArray) -> NDArray[np.int64]:
     """(n_signals,) the smallest level from which on all are accepted; n_levels where the last is not.
 
     Args:
-        accepted: (n_signals, n_levels) 1 accepted, 0 not.
+        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
     """
-    to_the_end = np.logical_and.accumulate((accepted == 1)[:, ::-1], axis=1)
-    return np.asarray(accepted.shape[1] - to_the_end.sum(axis=1), dtype=np.int64)
+    accepts_onward = np.logical_and.accumulate((acceptance == 1)[:, ::-1], axis=1)
+    return np.asarray(acceptance.shape[1] - accepts_onward.sum(axis=1), dtype=np.int64)
 
 
 def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: FloatArray) -> Estimate:
@@ -95,23 +95,23 @@ def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: Floa
         return Estimate(None, None, None, LEVEL, MEDIAN, 0)
     share = 1 / np.bincount(clip)[clip]
     order = np.argsort(values, kind="stable")
-    ordered, share, of_clip = values[order], share[order], clip[order]
-    value = float(_medians(ordered, share[None])[0])
+    sorted_values, share, of_clip = values[order], share[order], clip[order]
+    value = float(_medians(sorted_values, share[None])[0])
     n = len(np.unique(clip))
     if n < MIN_CLIPS:
         return Estimate(value, None, None, LEVEL, MEDIAN, n)
-    resampled = weights[:, of_clip] * share
-    medians = _medians(ordered, resampled[resampled.any(axis=1)])
+    sample_weights = weights[:, of_clip] * share
+    medians = _medians(sorted_values, sample_weights[sample_weights.any(axis=1)])
     tail = (1 - LEVEL) / 2
     low = float(np.quantile(medians, tail, method="lower"))
     high = float(np.quantile(medians, 1 - tail, method="higher"))
     return Estimate(value, min(low, value), max(high, value), LEVEL, MEDIAN, n)
 
 
-def _medians(ordered: FloatArray, weights: FloatArray) -> FloatArray:
+def _medians(sorted_values: FloatArray, weights: FloatArray) -> FloatArray:
     """(rows,) the first of the rising values up to which half of the weight lies."""
     cumulative = np.cumsum(weights, axis=1)
-    return np.asarray(ordered[(cumulative >= cumulative[:, -1:] / 2 - _SAME).argmax(axis=1)])
+    return np.asarray(sorted_values[(cumulative >= cumulative[:, -1:] / 2 - _SAME).argmax(axis=1)])
 
 
 def _by_clip(values: FloatArray, clip: NDArray[np.int64], n_clips: int) -> FloatArray:

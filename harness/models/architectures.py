@@ -1,4 +1,4 @@
-"""The architectures of audio classifiers, and what is said of a model that is none.
+"""The architectures of audio classifiers, and the error for a model that is none.
 
 Public: ARCHITECTURES, require_audio.
 """
@@ -31,7 +31,7 @@ ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
 
 
 def require_audio(name: str, config: Mapping[str, Any]) -> None:
-    """See whether a model may be an audio classifier, from its config.json alone.
+    """Check from config.json alone that a model may be an audio classifier.
 
     Args:
         name: how to call it.
@@ -44,8 +44,8 @@ def require_audio(name: str, config: Mapping[str, Any]) -> None:
     if config.get("auto_map") or (isinstance(kind, str) and kind in ARCHITECTURES):
         return
     classes = config.get("architectures")
-    saved = f", a {classes[0]!s:.60}" if isinstance(classes, list) and classes else ""
+    class_note = f", a {classes[0]!s:.60}" if isinstance(classes, list) and classes else ""
     raise BadModel(
-        f"{name} is of type {kind!r:.60}{saved}: not an audio classifier of transformers; expected one of the"
-        f" types: {', '.join(ARCHITECTURES)}"
+        f"{name} is of type {kind!r:.60}{class_note}: not an audio classifier of transformers; expected one"
+        f" of the types: {', '.join(ARCHITECTURES)}"
     )

@@ -1,4 +1,4 @@
-"""From the name a user types to a pinned folder of files: the door to huggingface_hub for models.
+"""From the name a user types to a pinned folder of files, by huggingface_hub.
 
 A model is an existing folder or a Hub id. Either way the answer is a `Checkpoint`: the files of one moment,
 identified by content. Only JSON and the head of the model card are read; weights are hashed.
@@ -38,11 +38,11 @@ CONFIG, CARD = "config.json", "README.md"
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
-_DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, PROCESSOR, CARD]
+_PATTERNS = ["*.safetensors", "*.safetensors.index.json", CONFIG, PREPROCESSOR, PROCESSOR, CARD]
 _HEAD = re.compile(r"---[^\S\n]*\r?\n(.*?)\n---", re.DOTALL)
 _NAME = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 _SHARD = re.compile(r"\w[\w.+=-]{0,199}\.safetensors", re.ASCII)
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
 
 
@@ -181,7 +181,7 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
     revision = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     ref = ModelRef(f"local/{name}", revision, weights_sha256)
     card = _card(model, folder)
-    return _checked(Checkpoint(ref, folder, _licence(model, card), trusted, *_named_in(card)))
+    return _check(Checkpoint(ref, folder, _licence(model, card), trusted, *_card_references(card)))
 
 
 def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
@@ -191,34 +191,38 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
     with _hub_refusals(model, revision):
         # The commit comes first: everything after it is about one moment, whatever is pushed meanwhile.
         commit = str(api.resolve_revision(model, revision=revision).resolved)
-        most = download_limit.limit()
-        info = _info(api, model, commit, sizes=most is not None)
-        wanted = [*_DOWNLOADED, "*.py"] if trusted else _DOWNLOADED
-        if most is not None:
-            _require_size(model, info, wanted, most)
+        max_bytes = download_limit.limit()
+        info = _info(api, model, commit, sizes=max_bytes is not None)
+        patterns = [*_PATTERNS, "*.py"] if trusted else _PATTERNS
+        if max_bytes is not None:
+            _require_size(model, info, patterns, max_bytes)
         if info is not None and CONFIG in {file.rfilename for file in info.siblings or []}:
             # What is no audio classifier is said to be none, and its weights are not fetched.
             _require_audio(model, Path(snapshot_download(model, revision=commit, allow_patterns=[CONFIG])))
         if info is not None:
             _require_files(model, {file.rfilename for file in info.siblings or []})
-        folder = Path(snapshot_download(model, revision=commit, allow_patterns=wanted, ignore_patterns="*/*"))
+        folder = Path(
+            snapshot_download(model, revision=commit, allow_patterns=patterns, ignore_patterns="*/*")
+        )
     _require_files(model, {entry.name for entry in folder.iterdir()})
     _require_content(folder)
     ref = ModelRef(info.id if info else model, commit, _sha256(_weights_in(model, folder)))
     card = _card(model, folder)
-    created = info.created_at if info else None
-    released = f"{created:%Y-%m-%d}" if created else None
-    return _checked(Checkpoint(ref, folder, _licence(model, card), trusted, *_named_in(card), released))
+    created_at = info.created_at if info else None
+    released = f"{created_at:%Y-%m-%d}" if created_at else None
+    return _check(Checkpoint(ref, folder, _licence(model, card), trusted, *_card_references(card), released))
 
 
-def _require_size(model: str, info: ModelInfo | None, wanted: Sequence[str], most: int) -> None:
+def _require_size(model: str, info: ModelInfo | None, patterns: Sequence[str], max_bytes: int) -> None:
     """The files that would be downloaded are within a limit; of what is cached alone none would be."""
     from huggingface_hub import constants
 
     if info is not None:
         sizes = {file.rfilename: file.size for file in info.siblings or []}
-        names = [name for name in sizes if "/" not in name and any(fnmatch(name, each) for each in wanted)]
-        download_limit.require_within(model, {name: sizes[name] for name in names}, most)
+        names = [
+            name for name in sizes if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)
+        ]
+        download_limit.require_within(model, {name: sizes[name] for name in names}, max_bytes)
     elif not constants.HF_HUB_OFFLINE:
         raise BadModel(f"the Hub does not state the sizes of the files of {model}, and downloads are limited")
 
@@ -239,7 +243,7 @@ def _info(api: HfApi, model: str, commit: str, *, sizes: bool) -> ModelInfo | No
 
 @contextmanager
 def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
-    """What goes wrong between here and the Hub, each in one line."""
+    """Turn errors of the Hub into BadModel, each in one line."""
     from huggingface_hub import errors
 
     try:
@@ -262,8 +266,8 @@ def _hub_refusals(model: str, revision: str | None) -> Iterator[None]:
         raise BadModel(str(error)) from None
 
 
-def _checked(checkpoint: Checkpoint) -> Checkpoint:
-    """Its JSON files can be read and agree: better said now than after an hour of clips."""
+def _check(checkpoint: Checkpoint) -> Checkpoint:
+    """Check early that its JSON files can be read and agree."""
     require_one_reading(checkpoint.ref.repo_id, config_of(checkpoint))
     preprocessor_of(checkpoint)
     return checkpoint
@@ -277,7 +281,7 @@ def _require_audio(model: str, folder: Path) -> None:
 
 
 def _require_content(folder: Path) -> None:
-    """None of the files is a pointer to one."""
+    """Refuse pointers of git-lfs."""
     for path in sorted(folder.iterdir()):
         if path.suffix in (".json", ".safetensors", ".py") and (line := pointer(path)):
             raise BadModel(line)
@@ -291,20 +295,20 @@ def _require_files(model: str, names: set[str]) -> None:
             " model.merge_and_unload().save_pretrained(folder)"
         )
     if CONFIG not in names:
-        near = "; is it a folder of models? give one of them" if not names else _renamed(CONFIG, names)
+        near = "; is it a folder of models? give one of them" if not names else _rename_hint(CONFIG, names)
         raise BadModel(
             f"{model} has no {CONFIG}: expected a transformers model saved by save_pretrained{near}"
         )
     if not names & {WEIGHTS, INDEX}:
-        pickled = sorted(n for n in names if n.endswith(_PICKLED) and n not in _NOT_WEIGHTS)
-        if pickled:
+        pickles = sorted(n for n in names if n.endswith(_PICKLE_SUFFIXES) and n not in _NOT_WEIGHTS)
+        if pickles:
             raise BadModel(
-                f"{model} has its weights in {pickled[0]}, a pickle, and unpickling runs code; only"
+                f"{model} has its weights in {pickles[0]}, a pickle, and unpickling runs code; only"
                 " safetensors are read: load it where you trust it, then model.save_pretrained(folder)"
             )
-        raise BadModel(f"{model} has no weights: expected {WEIGHTS} or {INDEX}{_renamed(WEIGHTS, names)}")
+        raise BadModel(f"{model} has no weights: expected {WEIGHTS} or {INDEX}{_rename_hint(WEIGHTS, names)}")
     if not names & {PREPROCESSOR, PROCESSOR}:
-        raise _no_extractor(model, f"no {PREPROCESSOR}", _renamed(PREPROCESSOR, names))
+        raise _no_extractor(model, f"no {PREPROCESSOR}", _rename_hint(PREPROCESSOR, names))
 
 
 def _no_extractor(model: str, lack: str, near: str = "") -> BadModel:
@@ -314,8 +318,8 @@ def _no_extractor(model: str, lack: str, near: str = "") -> BadModel:
     )
 
 
-def _renamed(name: str, names: set[str]) -> str:
-    """What to say of a file that a browser has numbered, as in `config (1).json`; empty if there is none."""
+def _rename_hint(name: str, names: set[str]) -> str:
+    """A hint at a file that a browser has numbered, as in `config (1).json`; empty if there is none."""
     stem, suffix = name.rsplit(".", 1)
     copies = sorted(n for n in names if re.fullmatch(rf"{re.escape(stem)} ?\(\d+\)\.{suffix}", n))
     return f"; {copies[0]!r} looks like it: rename it to {name}" if copies else ""
@@ -325,19 +329,19 @@ def _weights_in(model: str, folder: Path) -> list[Path]:
     """The files the weights are loaded from, by name."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
-    placement = _read_json(model, folder / INDEX).get("weight_map")
-    if not isinstance(placement, dict) or not placement:
+    weight_map = _read_json(model, folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
         raise BadModel(f"{model}: {INDEX} has no weight_map; save the model again")
-    if strange := [n for n in placement.values() if not isinstance(n, str) or not _SHARD.fullmatch(n)]:
-        raise BadModel(f"{model}: {INDEX} names {strange[0]!r:.60}; expected a .safetensors file beside it")
-    shards = sorted(set(placement.values()))
+    if invalid := [n for n in weight_map.values() if not isinstance(n, str) or not _SHARD.fullmatch(n)]:
+        raise BadModel(f"{model}: {INDEX} names {invalid[0]!r:.60}; expected a .safetensors file beside it")
+    shards = sorted(set(weight_map.values()))
     if missing := [name for name in shards if not (folder / name).is_file()]:
         raise BadModel(f"{model}: {INDEX} names {missing[0]}, which is not there; was a copy cut short?")
     return [folder / name for name in shards]
 
 
 def _sha256(files: Iterable[Path]) -> str:
-    """Of the contents, one after the other; of one file it is what `sha256sum` and the Hub say."""
+    """sha256 of the concatenated files; of one file it is that of `sha256sum` and of the Hub."""
     digest = hashlib.sha256()
     for path in files:
         with open(path, "rb") as file:
@@ -372,24 +376,24 @@ def _card(model: str, folder: Path) -> dict[str, Any]:
     return card if isinstance(card, dict) else {}
 
 
-def _named_in(card: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+def _card_references(card: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """The datasets and the base models that a card names."""
     return _names(card.get("datasets"), MAX_DATASETS), _names(card.get("base_model"), MAX_BASE_MODELS)
 
 
-def _names(stated: Any, most: int) -> tuple[str, ...] | None:
+def _names(value: Any, limit: int) -> tuple[str, ...] | None:
     """A text or a list of them, as far as they are names; each once, and not more than so many."""
-    named = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    names = [name for name in named if isinstance(name, str) and _NAME.fullmatch(name)]
-    return tuple(dict.fromkeys(names))[:most] or None
+    values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    names = [name for name in values if isinstance(name, str) and _NAME.fullmatch(name)]
+    return tuple(dict.fromkeys(names))[:limit] or None
 
 
 def _licence(model: str, card: dict[str, Any]) -> str | None:
     """`license`; its name where it is `other`."""
-    stated = card.get("license")
-    if stated == "other":
-        stated = card.get("license_name") or stated
-    names = stated if isinstance(stated, list) else [] if stated is None else [stated]
-    if strange := [name for name in names if not isinstance(name, str)]:
-        raise BadModel(f"{model}: the license in {CARD} is {strange[0]!r:.60}; expected text")
+    value = card.get("license")
+    if value == "other":
+        value = card.get("license_name") or value
+    names = value if isinstance(value, list) else [] if value is None else [value]
+    if invalid := [name for name in names if not isinstance(name, str)]:
+        raise BadModel(f"{model}: the license in {CARD} is {invalid[0]!r:.60}; expected text")
     return ", ".join(names) or None

@@ -22,7 +22,7 @@ _INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)
 
 
 def require_one_reading(model: str, config: dict[str, Any]) -> None:
-    """See whether the class names can be trusted.
+    """Check that `id2label` and `label2id` agree.
 
     Args:
         model: how to call it.
@@ -45,27 +45,32 @@ def require_one_reading(model: str, config: dict[str, Any]) -> None:
             names[index] = name
     if not names or not label2id:
         return
-    stated = _stated(model, label2id)
+    names_of_index = _label2id_names(model, label2id)
     indices = defaultdict(set)
     for index, name in names.items():
         indices[key_of(name)].add(index)
-    for index, others in stated.items():
-        here = names.get(index)
-        if here is not None and (_DEFAULT.fullmatch(here) or key_of(here) in map(key_of, others)):
+    for index, others in names_of_index.items():
+        own_name = names.get(index)
+        if own_name is not None and (_DEFAULT.fullmatch(own_name) or key_of(own_name) in map(key_of, others)):
             # Several spellings may lead to one index; a name of another class may not.
             others = [name for name in others if key_of(name) in indices]
         for name in others:
             if index not in indices[key_of(name)]:
-                own = f"calls class {index} {here!r:.60}" if here is not None else f"has no class {index}"
+                contradiction = (
+                    f"calls class {index} {own_name!r:.60}"
+                    if own_name is not None
+                    else f"has no class {index}"
+                )
                 raise BadModel(
-                    f"{model}: id2label and label2id in config.json contradict each other: id2label {own},"
-                    f" label2id calls it {name!r:.60}; these are names that cannot be trusted: find out which"
-                    " is right from the author, and correct the other in a copy of the model"
+                    f"{model}: id2label and label2id in config.json contradict each other: id2label"
+                    f" {contradiction}, label2id calls it {name!r:.60}; these are names that cannot be"
+                    " trusted: find out which is right from the author, and correct the other in a copy of"
+                    " the model"
                 )
 
 
 def require_classes(model: str, id2label: dict[int, str]) -> None:
-    """See whether there is a name for each index, as transformers reads them.
+    """Check that every index has a name, as transformers reads them.
 
     Raises:
         BadModel: indices are missing, or there are too few.
@@ -78,9 +83,9 @@ def require_classes(model: str, id2label: dict[int, str]) -> None:
         )
 
 
-def _stated(model: str, label2id: dict[str, Any]) -> dict[int, list[str]]:
+def _label2id_names(model: str, label2id: dict[str, Any]) -> dict[int, list[str]]:
     """The names by index; default names say nothing and are left out."""
-    stated = defaultdict(list)
+    names = defaultdict(list)
     for key, value in label2id.items():
         name, index = key, _index(value)
         if index is None and isinstance(value, str):
@@ -90,8 +95,8 @@ def _stated(model: str, label2id: dict[str, Any]) -> dict[int, list[str]]:
                 f"{model}: label2id in config.json gives {key!r:.60} {value!r:.60}; expected an index"
             )
         if not _DEFAULT.fullmatch(name):
-            stated[index].append(name)
-    return stated
+            names[index].append(name)
+    return names
 
 
 def _index(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Batches of waveforms in, logits out: the door to torch and transformers.
+"""Batches of waveforms in, logits out, by torch and transformers.
 
 Conventions: a waveform is mono float32 (n_samples,). A model hears it at its own rate through its own feature
 extractor, in float32 and in evaluation mode. Padding would move the logits of most architectures by more than
@@ -93,8 +93,8 @@ class Classifier:
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
         self._need = memory.Need()
         if not type(model).__module__.startswith("transformers."):
-            seconds, place = self.measured_window() or (None, self.facts.window_at)
-            self.facts = replace(self.facts, window_seconds=seconds, window_at=place)
+            seconds, window_at = self.measured_window() or (None, self.facts.window_at)
+            self.facts = replace(self.facts, window_seconds=seconds, window_at=window_at)
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """What the model says.
@@ -110,33 +110,33 @@ class Classifier:
             BadInput: a waveform that is not mono float32, or too short, or too long for the memory.
             BadModel: logits that are not finite.
         """
-        heard = [self._prepared(waveform, sample_rate_hz) for waveform in waveforms]
-        logits = np.empty((len(heard), len(self.class_names)), dtype=np.float32)
+        inputs = [self._prepare(waveform, sample_rate_hz) for waveform in waveforms]
+        logits = np.empty((len(inputs), len(self.class_names)), dtype=np.float32)
         # Longest first: if memory runs out, it does so early.
-        lengths = [self._length(len(waveform)) for waveform in heard]
-        order = sorted(range(len(heard)), key=lambda i: -lengths[i])
+        lengths = [self._length(len(waveform)) for waveform in inputs]
+        order = sorted(range(len(inputs)), key=lambda i: -lengths[i])
         start, length = 0, -1
         while start < len(order):
             longest = order[start]
             if lengths[longest] != length:
                 length = lengths[longest]
-                if len(heard) > 1:
-                    self._require_room(heard[longest], length)
+                if len(inputs) > 1:
+                    self._require_room(inputs[longest], length)
             end = start + 1
             while end < len(order) and end - start < self.batch_size and lengths[order[end]] == length:
                 end += 1
             batch = order[start:end]
-            scored = self._forward([heard[i] for i in batch])
-            if scored is None:
-                self.batch_size = self._halved(len(batch), heard[batch[0]])
+            batch_logits = self._forward([inputs[i] for i in batch])
+            if batch_logits is None:
+                self.batch_size = self._halve(len(batch), inputs[batch[0]])
                 continue
-            if scored.shape != (len(batch), len(self.class_names)):
+            if batch_logits.shape != (len(batch), len(self.class_names)):
                 raise BadModel(
-                    f"{self.ref.repo_id} gave logits of shape {scored.shape} for"
+                    f"{self.ref.repo_id} gave logits of shape {batch_logits.shape} for"
                     f" {plural(len(batch), 'clip')}; expected one for each clip and each of its"
                     f" {plural(len(self.class_names), 'class')}"
                 )
-            logits[batch] = scored
+            logits[batch] = batch_logits
             start = end
         if not np.isfinite(logits).all():
             raise BadModel(
@@ -146,12 +146,12 @@ class Classifier:
         return logits
 
     def measured_window(self) -> tuple[float, WindowPlace] | None:
-        """How much of a clip moves its logits, found by asking it; see `windows.measured`."""
+        """How much of a clip moves its logits, found by asking it; see `windows.measure`."""
 
         def may_ask(n_samples: int) -> bool:
             return self.device != "cpu" or self._need.fitting(1, self._length(n_samples))[0] == 1
 
-        return windows.measured(self._answer, self.facts.sample_rate_hz, may_ask)
+        return windows.measure(self._answer, self.facts.sample_rate_hz, may_ask)
 
     def window_holds(self) -> tuple[bool, bool]:
         """Whether its window moves the logits, and whether anything else does; see `windows.holds`."""
@@ -205,40 +205,40 @@ class Classifier:
 
         if sample_rate_hz != self.facts.sample_rate_hz:
             return None
-        found = []
+        gradients = []
         for waveform, expected in zip(waveforms, is_expected, strict=True):
-            front_end = self._front_end(len(self._prepared(waveform, sample_rate_hz)))
+            front_end = self._front_end(len(self._prepare(waveform, sample_rate_hz)))
             if front_end is None:
                 return None
-            heard = torch.from_numpy(waveform)[None].requires_grad_()
+            samples = torch.from_numpy(waveform)[None].requires_grad_()
             with quiet(), torch.enable_grad(), devices.exact(self.device):
-                inputs = {self._extractor.model_input_names[0]: self._placed(front_end(heard))}
+                inputs = {self._extractor.model_input_names[0]: self._to_device(front_end(samples))}
                 logits = self._model(**inputs).logits[0].float()
-                own = torch.from_numpy(expected).to(self.device)
-                (slope,) = torch.autograd.grad(logits[own].max() - logits[~own].max(), heard)
-            found.append(np.nan_to_num(slope[0].numpy()))
-        return found
+                is_leading = torch.from_numpy(expected).to(self.device)
+                (slope,) = torch.autograd.grad(logits[is_leading].max() - logits[~is_leading].max(), samples)
+            gradients.append(np.nan_to_num(slope[0].numpy()))
+        return gradients
 
     def _front_end(self, n_samples: int) -> Any:
         if n_samples not in self._front_ends:
             self._front_ends[n_samples] = differentiable(self._extractor, n_samples)
         return self._front_ends[n_samples]
 
-    def _prepared(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
+    def _prepare(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
         if waveform.ndim != 1 or waveform.dtype != np.float32:
             raise BadInput(
                 f"a waveform must be mono float32 (n_samples,); found {waveform.dtype} {waveform.shape};"
                 " average its channels first"
             )
-        heard = audio.resample(waveform, sample_rate_hz, self.facts.sample_rate_hz)
-        if len(heard) < self.min_samples:
+        samples = audio.resample(waveform, sample_rate_hz, self.facts.sample_rate_hz)
+        if len(samples) < self.min_samples:
             rate = self.facts.sample_rate_hz
             raise BadInput(
-                f"a clip of {len(heard)} samples ({len(heard) / rate:.4f} s at {rate} Hz) is too short for"
-                f" {self.ref.repo_id}, which needs {self.min_samples} ({self.min_samples / rate:.4f} s);"
+                f"a clip of {len(samples)} samples ({len(samples) / rate:.4f} s at {rate} Hz) is too short"
+                f" for {self.ref.repo_id}, which needs {self.min_samples} ({self.min_samples / rate:.4f} s);"
                 " leave it out of the corpus"
             )
-        return heard
+        return samples
 
     def _length(self, n_samples: int) -> int:
         """What decides which clips share a batch, and how much memory they take."""
@@ -254,7 +254,7 @@ class Classifier:
                     batch, sampling_rate=self.facts.sample_rate_hz, return_tensors="pt"
                 )
             with quiet(), torch.inference_mode(), devices.exact(self.device):
-                inputs = {k: self._placed(v) for k, v in features.items() if k in self._inputs}
+                inputs = {k: self._to_device(v) for k, v in features.items() if k in self._inputs}
                 logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
         except (RuntimeError, MemoryError) as error:
             if not devices.is_full(error):
@@ -262,10 +262,10 @@ class Classifier:
             return None
         return logits
 
-    def _placed(self, feature: Any) -> Any:
+    def _to_device(self, feature: Any) -> Any:
         """A feature where the model is, in its arithmetic; attention masks stay whole numbers."""
-        on_device = feature.to(self.device)
-        return on_device.to(self._dtype) if on_device.is_floating_point() else on_device
+        tensor = feature.to(self.device)
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
     def _require_room(self, waveform: Waveform, length: int) -> None:
         """Make the batch smaller where memory is too short for so many clips of this length.
@@ -278,14 +278,14 @@ class Classifier:
             self._need.measure(lambda: self._forward([waveform]), length, self.batch_size)
         fitting, free = self._need.fitting(self.batch_size, length)
         if (fitting := max(1, fitting)) < self.batch_size:
-            seconds, needed = len(waveform) / self.facts.sample_rate_hz, self._need.of(length)
+            seconds, n_bytes = len(waveform) / self.facts.sample_rate_hz, self._need.of(length)
             _LOG.warning(
-                f"{self.ref.repo_id} takes {needed / 1e9:.1f} GB of memory for a clip of {seconds:.1f} s, and"
-                f" {free / 1e9:.1f} GB are free: batches of {fitting}, not {self.batch_size}"
+                f"{self.ref.repo_id} takes {n_bytes / 1e9:.1f} GB of memory for a clip of {seconds:.1f} s,"
+                f" and {free / 1e9:.1f} GB are free: batches of {fitting}, not {self.batch_size}"
             )
             self.batch_size = fitting
 
-    def _halved(self, n: int, longest: Waveform) -> int:
+    def _halve(self, n: int, longest: Waveform) -> int:
         """Batch size to go on with after a batch of `n` did not fit."""
         import torch
 
@@ -350,9 +350,9 @@ def open_checkpoint(
             n_stored = weights.require_numbers(name, weight_files(checkpoint))
             if not trusted:
                 with torch.device("meta"):
-                    bare = AutoModelForAudioClassification.from_config(config)
-                weights.require_room(name, bare, n_stored)
-            model, loading = AutoModelForAudioClassification.from_pretrained(
+                    skeleton = AutoModelForAudioClassification.from_config(config)
+                weights.require_room(name, skeleton, n_stored)
+            model, loading_info = AutoModelForAudioClassification.from_pretrained(
                 folder,
                 config=config,
                 dtype=getattr(torch, dtype),
@@ -366,8 +366,8 @@ def open_checkpoint(
             raise
         except Exception as error:
             raise BadModel(f"transformers cannot load {name}: {one_line(error)}") from None
-    weights.require_all(name, loading, config.architectures)
-    notes = weights.unused(name, loading)
+    weights.require_all(name, loading_info, config.architectures)
+    notes = weights.unused(name, loading_info)
     extractor = open_extractor(checkpoint, config)
     try:
         model.to(device)

@@ -1,4 +1,4 @@
-"""config.json, held against what can be built from it, before anything is built.
+"""Checks of config.json before a model is built from it.
 
 transformers checks the types of the fields it knows, and it ignores the rest: also what would make another
 network of the same weights. Here everything that decides the logits and is not built is refused, and so are
@@ -26,7 +26,7 @@ _MULTI_LABEL = "multi_label_classification"
 
 
 def require_buildable(checkpoint: Checkpoint) -> None:
-    """See whether the network that config.json describes is one that is built here.
+    """Check that transformers builds the network that config.json describes.
 
     Raises:
         BadModel: it is not; the line says which field is in the way.
@@ -59,12 +59,12 @@ def require_buildable(checkpoint: Checkpoint) -> None:
     _require_number_of_classes(name, config)
 
 
-def notes_of(checkpoint: Checkpoint, built: str) -> list[str]:
+def notes_of(checkpoint: Checkpoint, class_name: str) -> list[str]:
     """What its author says of it in config.json that scoring passes over; each a line.
 
     Args:
         checkpoint: one that passed `require_buildable`.
-        built: name of the class that it was built as.
+        class_name: name of the class that it was built as.
     """
     config, notes = config_of(checkpoint), []
     if is_multi_label(checkpoint):
@@ -72,10 +72,10 @@ def notes_of(checkpoint: Checkpoint, built: str) -> list[str]:
             "trained to give several classes at once (problem_type multi_label_classification); scored by"
             " the best one alone"
         )
-    named = config.get("architectures") or [built]
-    if named != [built]:
+    names = config.get("architectures") or [class_name]
+    if names != [class_name]:
         notes.append(
-            f"config.json names {', '.join(map(str, named))}; built as {built}, which all weights fit"
+            f"config.json names {', '.join(map(str, names))}; built as {class_name}, which all weights fit"
         )
     return notes
 
@@ -86,12 +86,12 @@ def is_multi_label(checkpoint: Checkpoint) -> bool:
 
 
 def _require_own_code(name: str, auto_map: Any, trusted: bool) -> None:
-    own = isinstance(auto_map, dict) and _OWN_CLASS in auto_map
-    if not own:
-        offered = ", ".join(map(str, auto_map)) if isinstance(auto_map, dict) else repr(auto_map)[:60]
+    has_classifier = isinstance(auto_map, dict) and _OWN_CLASS in auto_map
+    if not has_classifier:
+        class_names = ", ".join(map(str, auto_map)) if isinstance(auto_map, dict) else repr(auto_map)[:60]
         raise BadModel(
             f"{name} brings code of its own (auto_map in config.json), which is not run unasked, and which"
-            f" has no {_OWN_CLASS}, only {offered}: ask its author to register a classifier, with"
+            f" has no {_OWN_CLASS}, only {class_names}: ask its author to register a classifier, with"
             f' register_for_auto_class("{_OWN_CLASS}")'
         )
     if not trusted:
@@ -106,20 +106,20 @@ def _require_known_class(name: str, kind: str, config: dict[str, Any]) -> None:
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
-    built, named = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES[kind], config.get("architectures") or []
-    if not isinstance(named, list) or not all(isinstance(each, str) for each in named):
-        raise BadModel(f"{name}: architectures in config.json must be a list of names; found {named!r:.60}")
-    strange = [each for each in named if not _is_of(getattr(transformers, each, None), kind)]
-    if strange and built not in named:
+    class_name, names = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES[kind], config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(other, str) for other in names):
+        raise BadModel(f"{name}: architectures in config.json must be a list of names; found {names!r:.60}")
+    unknown = [other for other in names if not _is_of(getattr(transformers, other, None), kind)]
+    if unknown and class_name not in names:
         raise BadModel(
-            f"{name} is a {strange[0]:.60} (architectures in config.json), which transformers does not have"
-            f" for {kind}, and {built} could be another network; build it anew as {built}, or bring its code"
-            " (auto_map)"
+            f"{name} is a {unknown[0]:.60} (architectures in config.json), which transformers does not have"
+            f" for {kind}, and {class_name} could be another network; build it anew as {class_name}, or"
+            " bring its code (auto_map)"
         )
     if config.get("pooling_mode", "mean") not in ("mean", None):
         raise BadModel(
-            f"{name} has pooling_mode {config['pooling_mode']!r:.60} in config.json, and {built} takes the"
-            " mean: it would be another network"
+            f"{name} has pooling_mode {config['pooling_mode']!r:.60} in config.json, and {class_name} takes"
+            " the mean: it would be another network"
         )
 
 
@@ -139,16 +139,16 @@ def _require_layers(name: str, config: dict[str, Any]) -> None:
 
 def _require_number_of_classes(name: str, config: dict[str, Any]) -> None:
     """`num_labels` would make default names: as many as it says."""
-    stated, id2label = config.get("num_labels"), config.get("id2label")
-    if stated is None:
+    n_classes, id2label = config.get("num_labels"), config.get("id2label")
+    if n_classes is None:
         return
-    if not isinstance(stated, int) or isinstance(stated, bool) or not 0 <= stated <= MOST_CLASSES:
+    if not isinstance(n_classes, int) or isinstance(n_classes, bool) or not 0 <= n_classes <= MOST_CLASSES:
         raise BadModel(
-            f"{name}: num_labels is {stated!r:.60} in config.json; expected the number of classes, at most"
+            f"{name}: num_labels is {n_classes!r:.60} in config.json; expected the number of classes, at most"
             f" {MOST_CLASSES}"
         )
-    if id2label is not None and stated != len(id2label):
+    if id2label is not None and n_classes != len(id2label):
         raise BadModel(
-            f"{name}: num_labels is {stated} in config.json, and id2label names {len(id2label)}; one of them"
-            " is of another model"
+            f"{name}: num_labels is {n_classes} in config.json, and id2label names {len(id2label)}; one of"
+            " them is of another model"
         )

@@ -1,4 +1,4 @@
-"""Where a model runs: the matters of torch that depend on it.
+"""Devices: what depends on where a model runs.
 
 Public: find, exact, keep, is_full.
 """

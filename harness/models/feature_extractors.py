@@ -1,4 +1,4 @@
-"""The feature extractor of a checkpoint: opened from its own file, and held against its config.
+"""The feature extractor of a checkpoint: opened from its own file, and compared with its config.
 
 Public: ARCHITECTURES, open_extractor, backend, quiet, one_line.
 """
@@ -44,8 +44,8 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
     if config.model_type not in ARCHITECTURES:
         return _own_extractor(checkpoint)
     expected = ARCHITECTURES[config.model_type]
-    stated = settings.get("feature_extractor_type")
-    if _brings_own(settings) or (stated is None and _brings_own(vars(config))):
+    stated_type = settings.get("feature_extractor_type")
+    if _brings_own(settings) or (stated_type is None and _brings_own(vars(config))):
         if checkpoint.trusted:
             return _own_extractor(checkpoint)
         raise BadModel(
@@ -54,26 +54,28 @@ def open_extractor(checkpoint: Checkpoint, config: Any) -> Any:
             " 40 digits"
         )
     # Absent in some wav2vec2-bert files, where guessing by model type picks the wrong one.
-    given = getattr(config, "feature_extractor_type", None) or expected if stated is None else stated
-    if given != expected:
+    type_name = (
+        getattr(config, "feature_extractor_type", None) or expected if stated_type is None else stated_type
+    )
+    if type_name != expected:
         raise BadModel(
-            f"{name}: {file} is of a {given!s:.60}, and {config.model_type} is fed by a"
+            f"{name}: {file} is of a {type_name!s:.60}, and {config.model_type} is fed by a"
             f" {expected}; save the one of the base model:"
             " AutoFeatureExtractor.from_pretrained(base).save_pretrained(folder)"
         )
-    kind = getattr(transformers, expected)
-    _require_values(f"{name}: {{}} in {file}", settings, kind)
+    extractor_class = getattr(transformers, expected)
+    _require_values(f"{name}: {{}} in {file}", settings, extractor_class)
     _require_bands(name, file, config, settings)
     try:
         with quiet():
-            extractor = kind.from_dict(dict(settings))
+            extractor = extractor_class.from_dict(dict(settings))
     except Exception as error:
         raise BadModel(f"{name}: no {expected} from {file}: {one_line(error)}") from None
-    made, wanted = _shapes(config, extractor)
-    if made != wanted:
+    shape, expected_shape = _shapes(config, extractor)
+    if shape != expected_shape:
         raise BadModel(
-            f"{name}: its feature extractor makes {made[0]} frames of {made[1]} mel bands, its config wants"
-            f" {wanted[0]} of {wanted[1]}; one of the two files is of another model"
+            f"{name}: its feature extractor makes {shape[0]} frames of {shape[1]} mel bands, its config wants"
+            f" {expected_shape[0]} of {expected_shape[1]}; one of the two files is of another model"
         )
     if getattr(extractor, "dither", 0.0):
         extractor.dither = 0.0  # noise on purpose: a verdict must not depend on chance
@@ -87,11 +89,11 @@ def _brings_own(settings: dict[str, Any]) -> bool:
     return isinstance(auto_map, dict) and "AutoFeatureExtractor" in auto_map
 
 
-def _require_values(where: str, settings: dict[str, Any], kind: Any) -> None:
+def _require_values(where: str, settings: dict[str, Any], extractor_class: Any) -> None:
     """Every setting of an extractor is of the type of its default, and in its range."""
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        for name, parameter in inspect.signature(extractor_class.__init__).parameters.items()
         if isinstance(parameter.default, bool | int | float)
     }
     for field, value in settings.items():
@@ -100,15 +102,15 @@ def _require_values(where: str, settings: dict[str, Any], kind: Any) -> None:
         if field not in defaults or _fits(value, defaults[field], field):
             continue
         if isinstance(defaults[field], bool):
-            wanted = "true or false"
+            description = "true or false"
         elif isinstance(defaults[field], float):
-            wanted = "a number"
+            description = "a number"
         else:
             least, most = _RANGES.get(field, _WHOLE)
-            wanted = f"a whole number from {least:,} to {most:,}"
+            description = f"a whole number from {least:,} to {most:,}"
         number = isinstance(value, str) and value.strip().replace(".", "", 1).isdigit()
-        slip = ", without quotation marks" if number else ""
-        raise BadModel(f"{where.format(field)} is {value!r:.60}; expected {wanted}{slip}")
+        hint = ", without quotation marks" if number else ""
+        raise BadModel(f"{where.format(field)} is {value!r:.60}; expected {description}{hint}")
 
 
 def _fits(value: Any, default: bool | int | float, field: str) -> bool:
@@ -178,13 +180,13 @@ def backend(extractor: Any) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """What a library says, for the end of a line of ours."""
+    """The message of a library's error, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence: transformers and torch report on stderr what is checked here; settings are put back."""
+    """Silence transformers and torch, which report on stderr what is checked here; settings are restored."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

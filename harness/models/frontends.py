@@ -1,8 +1,8 @@
-"""Feature extractors: what they hear, and other ways through them that give the same features.
+"""Feature extractors: how much they take in, and other implementations with the same features.
 
-    quicken          faster, to the last bit: the filter bank of AST's extractor goes through a whole clip,
-                     also beyond what it keeps, frame by frame, which costs more than a small model
-    differentiable   in torch, so that slopes reach the waveform; close, not equal, and no verdict's
+    use_fast_fbank   faster, and equal to the last bit: the filter bank of AST's extractor goes through a
+                     whole clip frame by frame, also beyond what it keeps, and costs more than a small model
+    differentiable   in torch, so that gradients reach the waveform; close, not equal, and in no verdict
 
 Public: use_fast_fbank, differentiable, window_samples, min_samples.
 """
@@ -47,14 +47,14 @@ def use_fast_fbank(extractor: Any) -> bool:
         Whether it was done: only where noise, silence, a click and a clip longer than is kept give the same
         features, bit for bit.
     """
-    own, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
+    original, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
 
     def whole_frames(waveform: Waveform, max_length: int) -> Features:
         bank = _fbank(waveform[:longest], extractor.window, extractor.mel_filters)
         return np.pad(bank, ((0, max_length - len(bank)), (0, 0)))
 
     def cut_first(waveform: Waveform, max_length: int) -> Features:
-        features: Features = own(waveform[:longest], max_length)
+        features: Features = original(waveform[:longest], max_length)
         return features
 
     rng = generator("frontends")
@@ -62,10 +62,10 @@ def use_fast_fbank(extractor: Any) -> bool:
     probes = [rng.normal(size=n).astype(np.float32) * gain for n, gain in lengths]
     probes[-1][longest:] *= 30  # what is not kept is the loudest
     probes += [np.zeros(4_000, dtype=np.float32), np.eye(1, 5_000, 1_234, dtype=np.float32)[0]]
-    wanted = [own(probe, max_length=extractor.max_length) for probe in probes]
+    expected = [original(probe, max_length=extractor.max_length) for probe in probes]
     for features in (whole_frames, cut_first) if hasattr(extractor, "mel_filters") else (cut_first,):
         results = [features(probe, extractor.max_length) for probe in probes]
-        if all(map(np.array_equal, results, wanted)):
+        if all(map(np.array_equal, results, expected)):
             extractor._extract_fbank_features = features
             return True
     return False
@@ -83,7 +83,7 @@ def _fbank(waveform: Waveform, window: NDArray[Any], mel_filters: NDArray[Any]) 
     return np.log(np.maximum(_FLOOR, mel)).astype(np.float32).T
 
 
-# ---- what is heard ---------------------------------------------------------------------------------
+# ---- how much is heard -----------------------------------------------------------------------------
 
 
 def window_samples(config: Any, extractor: Any) -> int | None:
@@ -117,7 +117,7 @@ def min_samples(config: Any, extractor: Any) -> int:
 
 
 def _samples_of(n_frames: int, extractor: Any) -> int:
-    """Of frames of AST's extractor: in numpy of 400 samples at any rate, in torchaudio of 25 ms."""
+    """Samples in some frames of AST's extractor: 400 a frame in numpy at any rate, 25 ms in torchaudio."""
     frame, hop = _FRAME, _HOP
     if not hasattr(extractor, "mel_filters"):
         frame, hop = int(extractor.sampling_rate * 0.025), int(extractor.sampling_rate * 0.010)
@@ -128,10 +128,10 @@ def _samples_of(n_frames: int, extractor: Any) -> int:
 
 
 def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
-    """A front end that slopes can pass, for waveforms of one length.
+    """A differentiable front end, for waveforms of one length.
 
     Args:
-        extractor: of one of the kinds in `extractors.ARCHITECTURES`.
+        extractor: of one of the kinds in `architectures.ARCHITECTURES`.
         n_samples: length of the waveforms.
 
     Returns:
@@ -139,25 +139,25 @@ def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
     """
     import torch
 
-    made = _MADE.get(type(extractor).__name__)
-    if made is None:
+    builder = _BUILDERS.get(type(extractor).__name__)
+    if builder is None:
         return None
-    front_end = made(extractor)
+    front_end = builder(extractor)
     probe = generator("frontends").normal(size=n_samples).astype(np.float32) * 0.1
-    wanted = extractor(
+    expected = extractor(
         [probe], sampling_rate=extractor.sampling_rate, return_tensors="pt", return_attention_mask=False
     )[extractor.model_input_names[0]]
     with torch.inference_mode():
-        found = front_end(torch.from_numpy(probe)[None])
-    close = found.shape == wanted.shape and bool((found - wanted).abs().max() < _CLOSE)
-    return front_end if close else None
+        features = front_end(torch.from_numpy(probe)[None])
+    is_close = features.shape == expected.shape and bool((features - expected).abs().max() < _CLOSE)
+    return front_end if is_close else None
 
 
 def _waveform(extractor: Any) -> Differentiable:
     """Wav2Vec2FeatureExtractor: zero mean and unit variance, or nothing."""
 
     def front_end(waveforms: torch.Tensor) -> torch.Tensor:
-        return _normalised(waveforms) if extractor.do_normalize else waveforms
+        return _normalise(waveforms) if extractor.do_normalize else waveforms
 
     return front_end
 
@@ -171,9 +171,9 @@ def _whisper(extractor: Any) -> Differentiable:
 
     def front_end(waveforms: torch.Tensor) -> torch.Tensor:
         n = extractor.n_samples
-        heard = torch.nn.functional.pad(waveforms[:, :n], (0, max(0, n - waveforms.shape[1])))
+        samples = torch.nn.functional.pad(waveforms[:, :n], (0, max(0, n - waveforms.shape[1])))
         spectrum = torch.stft(
-            heard, extractor.n_fft, extractor.hop_length, window=window, return_complex=True
+            samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True
         )
         mel = filters.T @ spectrum[..., :-1].abs().square()
         log = mel.clamp(min=1e-10).log10()
@@ -193,8 +193,8 @@ def _ast(extractor: Any) -> Differentiable:
     def front_end(waveforms: torch.Tensor) -> torch.Tensor:
         frames = waveforms[:, : _samples_of(extractor.max_length, extractor)].unfold(1, _FRAME, _HOP)
         frames = frames - frames.mean(dim=2, keepdim=True)
-        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-        power = torch.fft.rfft((frames - _PREEMPHASIS * before) * window, _FFT).abs().square()
+        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
+        power = torch.fft.rfft((frames - _PREEMPHASIS * previous) * window, _FFT).abs().square()
         log = (power @ filters).clamp(min=_FLOOR).log()
         log = torch.nn.functional.pad(log, (0, 0, 0, extractor.max_length - log.shape[1]))
         return (log - extractor.mean) / (extractor.std * 2) if extractor.do_normalize else log
@@ -202,12 +202,12 @@ def _ast(extractor: Any) -> Differentiable:
     return front_end
 
 
-def _normalised(waveforms: torch.Tensor) -> torch.Tensor:
+def _normalise(waveforms: torch.Tensor) -> torch.Tensor:
     mean = waveforms.mean(dim=1, keepdim=True)
     return (waveforms - mean) / (waveforms.var(dim=1, keepdim=True, correction=0) + 1e-7).sqrt()
 
 
-_MADE: dict[str, Callable[[Any], Differentiable]] = {
+_BUILDERS: dict[str, Callable[[Any], Differentiable]] = {
     "Wav2Vec2FeatureExtractor": _waveform,
     "WhisperFeatureExtractor": _whisper,
     "ASTFeatureExtractor": _ast,

@@ -1,4 +1,4 @@
-"""Memory of this process: how much there is for it, and how much a call takes.
+"""Memory of this process: how much is available, and how much a call takes.
 
 Read from /proc and from the control group (the limit of a container, or of a job of a cluster); where there
 is neither, nothing is known, and the answer is None.
@@ -22,16 +22,16 @@ _FILLED = 0.8
 
 
 def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes this process can still take without swapping, nor being ended; None where nobody says.
+    """Bytes this process can still take without swapping or being killed; None where that is not known.
 
     Args:
         proc: where the kernel says what it knows.
         groups: where control groups lie, of version 2 or 1.
     """
-    left = []
+    free = []
     for line in _lines(proc / "meminfo"):
         if line.startswith("MemAvailable:"):
-            left.append(int(line.split()[1]) * 1024)
+            free.append(int(line.split()[1]) * 1024)
     for line in _lines(proc / "self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if not controllers:
@@ -43,12 +43,12 @@ def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup"))
             continue
         # In a container its own group is mounted at the root.
         group = root / path.lstrip("/")
-        for folder in (root, *(each for each in (group, *group.parents) if root in each.parents)):
-            limit, used = (_number(folder / name) for name in names[:2])
-            if limit is not None and used is not None:
-                cached = [n for n in _lines(folder / "memory.stat") if n.startswith(f"{names[2]} ")]
-                left.append(max(0, limit - used + sum(int(n.split()[1]) for n in cached)))
-    return min(left, default=None)
+        for folder in (root, *(parent for parent in (group, *group.parents) if root in parent.parents)):
+            limit, usage = (_number(folder / name) for name in names[:2])
+            if limit is not None and usage is not None:
+                cache_lines = [n for n in _lines(folder / "memory.stat") if n.startswith(f"{names[2]} ")]
+                free.append(max(0, limit - usage + sum(int(n.split()[1]) for n in cache_lines)))
+    return min(free, default=None)
 
 
 T = TypeVar("T")
@@ -61,8 +61,8 @@ class Peak:
         self.bytes: int | None = None
         """Known after the block; None where it cannot be."""
         self._before = self._most = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Peak:
         self._before = self._most = _resident() or 0
@@ -72,13 +72,13 @@ class Peak:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
+        self._stop.set()
         self._thread.join()
         if self._before:
             self.bytes = self._most - self._before
 
-    def _look(self) -> None:
-        while not self._done.wait(_INTERVAL):
+    def _sample(self) -> None:
+        while not self._stop.wait(_INTERVAL):
             self._most = max(self._most, _resident() or 0)
 
 
@@ -91,18 +91,18 @@ class Need:
         self.bytes = 0
         """What that one took."""
 
-    def measure(self, hear: Callable[[], T], length: int, batch_size: int = 1) -> T:
-        """Have a clip heard, and see what it takes.
+    def measure(self, call: Callable[[], T], length: int, batch_size: int = 1) -> T:
+        """Call a function, and measure the memory that it takes.
 
         Again where a batch of so many seems not to fit: what is opened at the first time comes on top.
         """
         self.length, self.bytes = length, 0
         with Peak() as peak:
-            answer = hear()
+            answer = call()
         self.bytes = peak.bytes or 0
         if self.fitting(batch_size, length)[0] < batch_size:
             with Peak() as peak:
-                answer = hear()
+                answer = call()
             self.bytes = peak.bytes or 0
         return answer
 

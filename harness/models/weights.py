@@ -1,4 +1,4 @@
-"""The weights in the files of a checkpoint, held against those of the network that was built.
+"""Checks of the weights in the files of a checkpoint against those of the network that was built.
 
 transformers leaves out what the network has no place for, and says so in a log that nobody reads. A pooling
 head, `layer_weights`, an adapter or the scales of int8 weights that are left out give other logits. A decoder
@@ -43,7 +43,7 @@ _HINTS = {
 
 
 def require_numbers(name: str, files: Iterable[Path]) -> int:
-    """See whether the weights are numbers as they stand.
+    """Check that the weights are floating-point numbers.
 
     Returns:
         How many.
@@ -58,7 +58,7 @@ def require_numbers(name: str, files: Iterable[Path]) -> int:
     for path in files:
         try:
             _require_header(path)
-            n += _numbers_in(name, path)
+            n += _count_numbers(name, path)
         except (untrusted.Unreadable, SafetensorError, OSError, UnicodeError, OverflowError) as error:
             raise BadModel(
                 f"{name}: {path.name} is no safetensors file that is whole ({' '.join(str(error).split())});"
@@ -76,7 +76,7 @@ def _require_header(path: Path) -> None:
         untrusted.json_of(file.read(length))
 
 
-def _numbers_in(name: str, path: Path) -> int:
+def _count_numbers(name: str, path: Path) -> int:
     from safetensors import safe_open
 
     n = 0
@@ -84,7 +84,7 @@ def _numbers_in(name: str, path: Path) -> int:
         for key in file.keys():  # noqa: SIM118 - it is no dict
             tensor = file.get_slice(key)
             n += prod(tensor.get_shape())
-            if tensor.get_dtype() not in _FLOATS and not _unused_as(key):
+            if tensor.get_dtype() not in _FLOATS and not _unused_kind(key):
                 raise BadModel(
                     f"{name} has {key} as {tensor.get_dtype()} in {path.name}; expected floating point"
                     " of 16 bits or more: are its weights quantised? score the model they were made from"
@@ -93,7 +93,7 @@ def _numbers_in(name: str, path: Path) -> int:
 
 
 def require_room(name: str, model: Any, n_stored: int) -> None:
-    """See whether a network is about as large as its weights, before any memory is taken.
+    """Check that a network is about as large as its weights, before memory is allocated.
 
     Args:
         name: of the model.
@@ -111,34 +111,36 @@ def require_room(name: str, model: Any, n_stored: int) -> None:
         )
 
 
-def require_all(name: str, loading: dict[str, Any], architectures: Any) -> None:
-    """See whether the files hold every weight of the network.
+def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> None:
+    """Check that the files hold every weight of the network.
 
     Args:
         name: of the model.
-        loading: what transformers says of loading it.
+        loading_info: what transformers says of loading it.
         architectures: what config.json says it is.
 
     Raises:
         BadModel: some would be random.
     """
-    mismatched = [key if isinstance(key, str) else key[0] for key in loading["mismatched_keys"]]
+    wrong_shape = [key if isinstance(key, str) else key[0] for key in loading_info["mismatched_keys"]]
     # The one weight that is used in training only.
-    absent = sorted(k for k in {*loading["missing_keys"], *mismatched} if not k.endswith("masked_spec_embed"))
-    if absent:
-        stated = f"; it is a {', '.join(architectures)} by its config.json" if architectures else ""
+    missing = sorted(
+        k for k in {*loading_info["missing_keys"], *wrong_shape} if not k.endswith("masked_spec_embed")
+    )
+    if missing:
+        class_note = f"; it is a {', '.join(architectures)} by its config.json" if architectures else ""
         raise BadModel(
-            f"{name} has no fitting weights for {_few(absent)}: they would be random, and so would the"
-            f" answers; was its head renamed, or was it saved as another class?{stated}"
+            f"{name} has no fitting weights for {_few(missing)}: they would be random, and so would the"
+            f" answers; was its head renamed, or was it saved as another class?{class_note}"
         )
 
 
-def unused(name: str, loading: dict[str, Any]) -> list[str]:
-    """What is in the files and has no place in the network, and changes nothing.
+def unused(name: str, loading_info: dict[str, Any]) -> list[str]:
+    """Notes on weights in the files that the network does not use, and that change nothing.
 
     Args:
         name: of the model.
-        loading: what transformers says of loading it.
+        loading_info: what transformers says of loading it.
 
     Returns:
         A line for each kind.
@@ -147,22 +149,22 @@ def unused(name: str, loading: dict[str, Any]) -> list[str]:
         BadModel: some of it could change the logits.
     """
     kinds: dict[str, list[str]] = {}
-    strange = []
-    for key in sorted(loading["unexpected_keys"]):
-        if (kind := _unused_as(key)) is None:
-            strange.append(key)
+    unknown = []
+    for key in sorted(loading_info["unexpected_keys"]):
+        if (kind := _unused_kind(key)) is None:
+            unknown.append(key)
         else:
             kinds.setdefault(kind, []).append(key)
-    if strange:
-        hint = next((hint for part, hint in _HINTS.items() if part in strange[0]), None)
+    if unknown:
+        hint = next((hint for part, hint in _HINTS.items() if part in unknown[0]), None)
         raise BadModel(
-            f"{name} has weights for {_few(strange)}, and the network that its config.json describes has no"
+            f"{name} has weights for {_few(unknown)}, and the network that its config.json describes has no"
             f" place for them: it would be another one; {hint or 'was it saved as another class?'}"
         )
     return [f"weights that no classifier uses ({kind}): {_few(keys)}" for kind, keys in kinds.items()]
 
 
-def _unused_as(key: str) -> str | None:
+def _unused_kind(key: str) -> str | None:
     return next((kind for kind, pattern in _UNUSED.items() if re.match(pattern, key)), None)
 
 

@@ -7,7 +7,7 @@ The sounds are made of two values alone, one the negative of the other and as ma
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
 and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
 
-Public: SECONDS, measured, holds.
+Public: SECONDS, measure, holds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Change = Callable[[Waveform, FloatArray], Waveform]
 """Part of a sound, (n,), and its times in seconds, (n,) -> what is put in its place, (n,)."""
 
 
-def measured(
+def measure(
     ask: Ask, rate: int, may_ask: Callable[[int], bool] = lambda n_samples: True
 ) -> tuple[float, WindowPlace] | None:
     """The window of a model, in seconds, rounded up to 10 ms, and where in a longer clip it lies.
@@ -63,22 +63,22 @@ def measured(
         trial = _trial(ask, seconds, rate)
         if trial is None or trial.is_random:
             continue
-        n, almost = seconds * _GRID, round(_GRID * seconds * 15 / 16)
-        cut = [side for side in ("end", "start") if not trial.hears(almost, side)]
-        if not cut:
+        n, near_end = seconds * _GRID, round(_GRID * seconds * 15 / 16)
+        sides = [side for side in ("end", "start") if not trial.hears(near_end, side)]
+        if not sides:
             continue
-        places = {side: trial.last_place(side) for side in cut}
-        known = [place for place in places.values() if place is not None]
-        if len(known) < len(cut):
+        end_of_side = {side: trial.last_position(side) for side in sides}
+        ends = [end for end in end_of_side.values() if end is not None]
+        if len(ends) < len(sides):
             return None
-        if len(cut) == 1:
-            return known[0] / _GRID, "start" if cut == ["end"] else "end"
-        return (sum(known) - n) / _GRID, "middle"
+        if len(sides) == 1:
+            return ends[0] / _GRID, "start" if sides == ["end"] else "end"
+        return (sum(ends) - n) / _GRID, "middle"
     return None
 
 
 def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tuple[bool, bool]:
-    """Whether what is said of a window is so, in a few questions.
+    """Check a stated window with a few queries.
 
     Args:
         ask: the model.
@@ -97,17 +97,17 @@ def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tup
     # A window that is rounded up, in the middle, is so on either side.
     slack = rate // _GRID if place == "middle" else 0
 
-    def moves(start: int, stop: int, change: _Change) -> bool:
-        changed = sound.copy()
-        changed[start:stop] = change(sound[start:stop], times[start:stop])
-        return not np.array_equal(ask(changed), answer)
+    def changes_answer(start: int, stop: int, change: _Change) -> bool:
+        variant = sound.copy()
+        variant[start:stop] = change(sound[start:stop], times[start:stop])
+        return not np.array_equal(ask(variant), answer)
 
     answer = ask(sound)
     order, gain = _ORDERS[1], _GAINS[0]
     quarter = (first + inside - inside // 4, first + inside)
     outside = [(0, first - slack), (first + inside + slack, n_samples)]
-    beyond = any(moves(*part, order) for part in outside if part[1] > part[0])
-    return moves(*quarter, order) or moves(*quarter, gain), beyond
+    outside_counts = any(changes_answer(*part, order) for part in outside if part[1] > part[0])
+    return changes_answer(*quarter, order) or changes_answer(*quarter, gain), outside_counts
 
 
 def _two_values(n_samples: int) -> Waveform:
@@ -118,7 +118,7 @@ def _two_values(n_samples: int) -> Waveform:
 
 
 def _trial(ask: Ask, seconds: int, rate: int) -> _Trial | None:
-    """None where the model does not take sounds of this length: whatever its own code raises."""
+    """A trial; None where the model does not take sounds of this length, whatever its own code raises."""
     try:
         return _Trial(ask, seconds, rate)
     except Exception:
@@ -134,9 +134,9 @@ class _Trial:
         self._ask, self._rate, self._seconds = ask, rate, seconds
         self._times = np.arange(n_samples) / rate
         self._sounds = (noise, _square_wave(_PITCHES[1])(noise, self._times))
-        self._said = [ask(sound) for sound in self._sounds]
-        self._noise = float(np.abs(ask(noise) - self._said[0]).max())
-        spread = float(np.abs(self._said[1] - self._said[0]).max())
+        self._answers = [ask(sound) for sound in self._sounds]
+        self._noise = float(np.abs(ask(noise) - self._answers[0]).max())
+        spread = float(np.abs(self._answers[1] - self._answers[0]).max())
         self.is_random = self._noise > _RANDOM * spread
         """Whether it says something else of the same sound."""
         self._changes: list[tuple[int, _Change]] = list(product((0, 1), _ORDERS))
@@ -144,58 +144,60 @@ class _Trial:
         if not self.hears(0):
             self._changes = list(product((0, 1), _GAINS))
 
-    def hears(self, place: int, side: str = "end") -> bool:
+    def hears(self, position: int, side: str = "end") -> bool:
         """Whether what lies beyond this place of the grid, counted from the other side, moves the logits."""
-        return any(self._moves(place, side, change) > self._noise for change in self._changes)
+        return any(self._moves(position, side, change) > self._noise for change in self._changes)
 
-    def last_place(self, side: str) -> int | None:
+    def last_position(self, side: str) -> int | None:
         """The first place of the grid beyond which nothing is heard; None where there is no such."""
         moves = [self._moves(0, side, change) for change in self._changes]
         if max(moves) <= self._noise:
             return None
-        telling = self._changes[int(np.argmax(moves))]
-        place = self._last_place(lambda place: self._moves(place, side, telling) > self._noise)
-        if self.hears(place, side):
-            place = self._last_place(lambda place: self.hears(place, side))
-        before = place - place // 10 - 1
-        last_tenth = max(self._moves(before, side, change, place) for change in self._changes)
-        return place if last_tenth > _FADED * max(moves) else None
+        strongest = self._changes[int(np.argmax(moves))]
+        position = self._search_position(
+            lambda position: self._moves(position, side, strongest) > self._noise
+        )
+        if self.hears(position, side):
+            position = self._search_position(lambda position: self.hears(position, side))
+        start = position - position // 10 - 1
+        last_tenth = max(self._moves(start, side, change, position) for change in self._changes)
+        return position if last_tenth > _FADED * max(moves) else None
 
-    def _last_place(self, is_heard: Callable[[int], bool]) -> int:
+    def _search_position(self, is_heard: Callable[[int], bool]) -> int:
         low, high = 0, self._seconds * _GRID
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if is_heard(middle) else (low, middle)
         return high
 
-    def _moves(self, place: int, side: str, change: tuple[int, _Change], end: int | None = None) -> float:
+    def _moves(self, position: int, side: str, change: tuple[int, _Change], end: int | None = None) -> float:
         """The most that a logit moves when a sound is changed from one place of the grid to another."""
-        which, changed = change
+        i, transform = change
         n_samples = len(self._times)
-        start = place * self._rate // _GRID
+        start = position * self._rate // _GRID
         stop = n_samples if end is None else end * self._rate // _GRID
         part = slice(start, stop) if side == "end" else slice(n_samples - stop, n_samples - start)
-        sound = self._sounds[which].copy()
-        sound[part] = changed(sound[part], self._times[part])
-        return float(np.abs(self._ask(sound) - self._said[which]).max())
+        sound = self._sounds[i].copy()
+        sound[part] = transform(sound[part], self._times[part])
+        return float(np.abs(self._ask(sound) - self._answers[i]).max())
 
 
 def _square_wave(pitch: float) -> _Change:
     """The same values in the order of a square wave."""
 
-    def ordered(part: Waveform, times: FloatArray) -> Waveform:
+    def order(part: Waveform, times: FloatArray) -> Waveform:
         wave = np.empty_like(part)
         wave[np.argsort(np.sin(2 * np.pi * pitch * times), kind="stable")] = np.sort(part)
         return wave
 
-    return ordered
+    return order
 
 
-def _shuffled(part: Waveform, times: FloatArray) -> Waveform:
+def _shuffle(part: Waveform, times: FloatArray) -> Waveform:
     return np.asarray(generator("window", "shuffled").permutation(part))
 
 
-_ORDERS: tuple[_Change, ...] = (*map(_square_wave, _PITCHES), _shuffled)
+_ORDERS: tuple[_Change, ...] = (*map(_square_wave, _PITCHES), _shuffle)
 _GAINS: tuple[_Change, ...] = (
     lambda part, times: np.asarray(8 * part, dtype=np.float32),
     lambda part, times: np.zeros_like(part),

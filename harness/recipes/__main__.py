@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from harness.recipes.scale import renewed
+from harness.recipes.scale import renew
 
 PAGE = Path(__file__).parents[2] / "data_cards" / "scale.md"
 
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(renew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,7 +1,8 @@
 """What a recipe will cost, before anything is run: queries, seconds of audio, GPU hours, bytes.
 
 Pure arithmetic over three literal tables: what was measured (QUERIES, MASK_BYTES_PER_BIN, VERDICT_BYTES),
-what follows from how a model is built (ARCHITECTURES), and what is assumed (ASSUMED), each with its source.
+what follows from how a model is built (ARCHITECTURES), and what is assumed (ASSUMPTIONS), each with its
+source.
 Nothing here was ever measured on a GPU: GPU hours are operations divided by a stated throughput, and good to
 a factor of two or three.
 
@@ -56,7 +57,7 @@ ON_BANDS = Spent(901, 877, 957)
 (tests/benchmarks/results/bands.json): a third less than at single bins, since an interval is soon a single
 band, which is not cut. Taken for fewer bands, too; for more of them, the figures of single bins."""
 
-_BESIDE = 12
+_EXTRA_QUERIES = 12
 """Queries of `responsibility` beside its partitions: the shortest prefix of a ranking, the certificate."""
 
 _REPETITIONS, _SPLITS, _UNIONS = 20, 5, 14
@@ -107,7 +108,7 @@ _SPECTROGRAMS = ("audio-spectrogram-transformer", "whisper", "wav2vec2-bert")
 
 @dataclass(frozen=True)
 class Assumption:
-    """A number that nobody measured here."""
+    """A number that was assumed, not measured."""
 
     value: float
     """In the unit that its name says."""
@@ -115,7 +116,7 @@ class Assumption:
     """Where it comes from."""
 
 
-ASSUMED: MappingProxyType[str, Assumption] = MappingProxyType(
+ASSUMPTIONS: MappingProxyType[str, Assumption] = MappingProxyType(
     {
         "tflops_achieved": Assumption(
             30.0,
@@ -174,13 +175,15 @@ def queries_of(
         budget: at most this many.
         bands: of `responsibility`; None for its default, `all` for single bins.
     """
-    of_bands = search == "responsibility" and bands != "all" and (bands or DEFAULT_BANDS) <= DEFAULT_BANDS
-    spent = ON_BANDS if of_bands else QUERIES[search]
-    numbers = [spent.low, spent.likely, spent.high]
+    is_on_bands = search == "responsibility" and bands != "all" and (bands or DEFAULT_BANDS) <= DEFAULT_BANDS
+    queries = ON_BANDS if is_on_bands else QUERIES[search]
+    numbers = [queries.low, queries.likely, queries.high]
     if search == "responsibility" and repetitions is not None:
-        each = (ON_BANDS.likely - _BESIDE) / _REPETITIONS if of_bands else _SPLITS * _UNIONS
-        fewer = (_REPETITIONS - repetitions) * each
-        numbers = [max(1.0, n - fewer) for n in numbers]
+        per_repetition = (
+            (ON_BANDS.likely - _EXTRA_QUERIES) / _REPETITIONS if is_on_bands else _SPLITS * _UNIONS
+        )
+        saving = (_REPETITIONS - repetitions) * per_repetition
+        numbers = [max(1.0, n - saving) for n in numbers]
     if budget is not None:
         numbers = [min(n, budget) for n in numbers]
     return Spent(*numbers)
@@ -188,8 +191,8 @@ def queries_of(
 
 def heard_seconds(architecture: str, seconds: float) -> float:
     """Seconds of audio that a model computes on when it hears so many."""
-    built = ARCHITECTURES.get(architecture)
-    return seconds if built is None or built.window_seconds is None else built.window_seconds
+    spec = ARCHITECTURES.get(architecture)
+    return seconds if spec is None or spec.window_seconds is None else spec.window_seconds
 
 
 def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
@@ -199,12 +202,12 @@ def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
     grow with the square of the length: 4 x positions^2 x width x layers, with 12 x width^2 parameters a
     layer.
     """
-    built = ARCHITECTURES[architecture]
-    heard = heard_seconds(architecture, seconds)
-    tokens = built.tokens_per_second * heard
+    spec = ARCHITECTURES[architecture]
+    audio_seconds = heard_seconds(architecture, seconds)
+    tokens = spec.tokens_per_second * audio_seconds
     parameters = parameters_m * 1e6
     attention = tokens**2 * parameters / (3 * _width(parameters_m))
-    return 2 * parameters * tokens + built.front_gflop * 1e9 * heard + attention
+    return 2 * parameters * tokens + spec.front_gflop * 1e9 * audio_seconds + attention
 
 
 def _width(parameters_m: float) -> int:
@@ -213,15 +216,15 @@ def _width(parameters_m: float) -> int:
 
 
 def gpu_hours(flops: float) -> float:
-    """At the assumed throughput."""
-    return flops / (ASSUMED["tflops_achieved"].value * 1e12) / 3600
+    """GPU hours at the assumed throughput."""
+    return flops / (ASSUMPTIONS["tflops_achieved"].value * 1e12) / 3600
 
 
 def cpu_hours(architecture: str, seconds: float, queries: float) -> float:
     """Core hours of making masked signals and features, where they are made on the processor."""
-    per_query = ASSUMED["inverse_fft_ms"].value * seconds
+    per_query = ASSUMPTIONS["inverse_fft_ms"].value * seconds
     if architecture in _SPECTROGRAMS:
-        per_query += ASSUMED["features_ms"].value * heard_seconds(architecture, seconds)
+        per_query += ASSUMPTIONS["features_ms"].value * heard_seconds(architecture, seconds)
     return per_query * queries / 1e3 / 3600
 
 
@@ -333,10 +336,10 @@ def cost_of(
     references = []
     for corpus in recipe.corpora:
         for model in recipe.models:
-            why = passed_over.get(corpus.name) or passed_over.get(model.source)
-            size = None if why else sizes[corpus.name]
+            reason = passed_over.get(corpus.name) or passed_over.get(model.source)
+            size = None if reason else sizes[corpus.name]
             if size is None:
-                references.append(ReferenceCost(model.source, corpus.name, why))
+                references.append(ReferenceCost(model.source, corpus.name, reason))
             else:
                 references.append(_reference(recipe, task, model, corpus, size, n_references))
     return Cost(recipe.name, tuple(references))
@@ -345,13 +348,17 @@ def cost_of(
 def _reference(
     recipe: Recipe, task: Task, model: RecipeModel, corpus: RecipeCorpus, size: Size, n_references: int
 ) -> ReferenceCost:
-    each = [queries_of(name, recipe.repetitions, recipe.budget, recipe.bands) for name in recipe.searches]
+    queries_of_searches = [
+        queries_of(name, recipe.repetitions, recipe.budget, recipe.bands) for name in recipe.searches
+    ]
     n_extractions = size.clips * recipe.draws
-    queries = Spent(*(n_extractions * sum(getattr(s, f) for s in each) for f in ("low", "likely", "high")))
-    judged = judged_queries(n_references, size.clips, recipe.searches, recipe.draws)
+    queries = Spent(
+        *(n_extractions * sum(getattr(s, f) for s in queries_of_searches) for f in ("low", "likely", "high"))
+    )
+    n_judge_queries = judged_queries(n_references, size.clips, recipe.searches, recipe.draws)
     n_signals = n_extractions * len(families_of(recipe.searches))
-    known = model.parameters_m is not None and model.architecture in ARCHITECTURES
-    flops = flops_of(model.architecture, model.parameters_m or 0, size.seconds) if known else None
+    has_size = model.parameters_m is not None and model.architecture in ARCHITECTURES
+    flops = flops_of(model.architecture, model.parameters_m or 0, size.seconds) if has_size else None
     return ReferenceCost(
         model.source,
         corpus.name,
@@ -363,10 +370,10 @@ def _reference(
         gpu_hours=None
         if flops is None
         else Spent(*(gpu_hours(flops * n) for n in (queries.low, queries.likely, queries.high))),
-        cpu_hours=cpu_hours(model.architecture, size.seconds, queries.likely + judged),
+        cpu_hours=cpu_hours(model.architecture, size.seconds, queries.likely + n_judge_queries),
         audio_bytes=n_signals * signal_bytes(size.seconds, task.sample_rate_hz) * corpus.redistributable,
         mask_bytes=n_signals * mask_bytes(size.seconds, task.sample_rate_hz),
-        judged_queries=judged,
-        judged_gpu_hours=None if flops is None else gpu_hours(flops * judged),
-        verdict_bytes=judged * VERDICT_BYTES.get(task.name, max(VERDICT_BYTES.values())),
+        judged_queries=n_judge_queries,
+        judged_gpu_hours=None if flops is None else gpu_hours(flops * n_judge_queries),
+        verdict_bytes=n_judge_queries * VERDICT_BYTES.get(task.name, max(VERDICT_BYTES.values())),
     )

@@ -4,7 +4,7 @@ A recipe names branches; the first run asks the Hub what they stand for, writes 
 goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
 run.
 
-Public: Pins, pinned, PLACE.
+Public: Pins, pin, FILE.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.schemas import from_json, to_json
 from harness.tasks import Task
 from harness.types import STRICT
 
-PLACE = ".recipe.json"
+FILE = ".recipe.json"
 """File of the pins, in the folder that a recipe is made in."""
 
 
@@ -46,9 +46,7 @@ class Pins:
     """Name of a corpus -> commit."""
 
 
-def pinned(
-    recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]
-) -> tuple[Pins, dict[str, str]]:
+def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
     """The pins of a recipe in a folder, made where they are not there yet.
 
     Args:
@@ -67,18 +65,18 @@ def pinned(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".recipe.lock"):
-            before = _begun(recipe, task, root)
-            pins, failed = _completed(before, recipe, passed_over)
-            if pins != before or not (root / PLACE).is_file():
-                replace_file(root / PLACE, to_json(pins).encode())
+            old_pins = _read_or_begin(recipe, task, root)
+            pins, failures = _resolve(old_pins, recipe, passed_over)
+            if pins != old_pins or not (root / FILE).is_file():
+                replace_file(root / FILE, to_json(pins).encode())
     except OSError as error:
         raise BadInput(unwritable(root, error, "choose another --out")) from None
-    return pins, failed
+    return pins, failures
 
 
-def _begun(recipe: Recipe, task: Task, root: Path) -> Pins:
-    """What lies in the folder, or the beginning of it."""
-    path, sha256 = root / PLACE, content_sha256(recipe, task)
+def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
+    """The pins in the folder; empty ones where it is new."""
+    path, sha256 = root / FILE, content_sha256(recipe, task)
     if not path.is_file():
         if any(not entry.name.startswith(".") for entry in root.iterdir()):
             raise BadInput(f"{root} holds files, and no recipe was begun in it; name a new folder with --out")
@@ -91,16 +89,18 @@ def _begun(recipe: Recipe, task: Task, root: Path) -> Pins:
             " pin the recipe anew"
         ) from None
     if pins.sha256 != sha256:
-        what = f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        description = (
+            f"the recipe {pins.recipe}" if pins.recipe != recipe.name else "this recipe with other content"
+        )
         raise BadInput(
-            f"{root} was begun with {what}; choose another --out, or give the recipe as it was: one folder,"
-            " one recipe"
+            f"{root} was begun with {description}; choose another --out, or give the recipe as it was: one"
+            " folder, one recipe"
         )
     return pins
 
 
-def _completed(before: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
-    failed: dict[str, str] = {}
+def _resolve(old_pins: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
+    failures: dict[str, str] = {}
 
     def commit(key: str, repository: Repository, revision: str | None) -> str | None:
         if re.fullmatch(r"[0-9a-f]{40}", revision or ""):
@@ -108,10 +108,10 @@ def _completed(before: Pins, recipe: Recipe, passed_over: Collection[str]) -> tu
         try:
             return commit_of(repository, revision)
         except BadInput as error:
-            failed[key] = str(error)
+            failures[key] = str(error)
             return None
 
-    models, corpora = dict(before.models), dict(before.corpora)
+    models, corpora = dict(old_pins.models), dict(old_pins.corpora)
     for model in recipe.models:
         name = model.source
         if not is_folder(name) and name not in (*models, *passed_over):
@@ -119,8 +119,8 @@ def _completed(before: Pins, recipe: Recipe, passed_over: Collection[str]) -> tu
     for corpus in recipe.corpora:
         if not is_folder(corpus.source) and corpus.name not in (*corpora, *passed_over):
             corpora[corpus.name] = commit(corpus.name, Repository(corpus.source), corpus.revision) or ""
-    models = {name: found for name, found in models.items() if found}
-    corpora = {name: found for name, found in corpora.items() if found}
-    if failed and not models and not corpora and not any(is_folder(m.source) for m in recipe.models):
-        raise BadInput(next(iter(failed.values())))
-    return replace(before, models=models, corpora=corpora), failed
+    models = {name: commit_id for name, commit_id in models.items() if commit_id}
+    corpora = {name: commit_id for name, commit_id in corpora.items() if commit_id}
+    if failures and not models and not corpora and not any(is_folder(m.source) for m in recipe.models):
+        raise BadInput(next(iter(failures.values())))
+    return replace(old_pins, models=models, corpora=corpora), failures

@@ -37,7 +37,7 @@ from harness.dataset import licences
 from harness.disk import pointer
 from harness.errors import BadInput, BadTask, likely
 from harness.schemas import from_json
-from harness.spelling import apart, composed, key
+from harness.spelling import apart, key, nfc
 from harness.tasks import Task
 from harness.types import FAMILIES, STRICT
 
@@ -95,7 +95,7 @@ class RecipeCorpus:
 
 @dataclasses.dataclass(frozen=True)
 class RecipeModel:
-    """A reference to be."""
+    """A model that will be a reference."""
 
     __pydantic_config__ = STRICT
 
@@ -188,7 +188,7 @@ def read(name: str) -> tuple[Recipe, Task]:
         first, *others = str(error).splitlines()
         more = f" (and {len(others)} more)" if others else ""
         raise BadInput(f"{path} is no recipe: {first}{more}") from None
-    recipe = _located(recipe, path.parent)
+    recipe = _with_absolute_paths(recipe, path.parent)
     try:
         task = tasks.find(recipe.task)
     except BadTask as error:
@@ -207,8 +207,8 @@ def content_sha256(recipe: Recipe, task: Task) -> str:
     """Hash of what a recipe asks for: notes and expectations do not count, nor where a folder lies."""
     content = dataclasses.asdict(recipe)
     for entry in (*content["corpora"], *content["models"]):
-        for told in ("note", "checked", "seen", "clips", "seconds", "parameters_m", "obtain", "labels_from"):
-            entry.pop(told, None)
+        for field in ("note", "checked", "seen", "clips", "seconds", "parameters_m", "obtain", "labels_from"):
+            entry.pop(field, None)
         if is_folder(entry["source"]):
             entry["source"] = Path(entry["source"]).name
     content.pop("about")
@@ -228,7 +228,7 @@ def _yaml(path: Path) -> Any:
 
 
 def _empty(raw: Any) -> Iterator[str]:
-    """Selections without a value, which would read as if they were not there, and select more."""
+    """Fields without a value that would otherwise read as absent, and select more."""
     corpora = raw.get("corpora") if isinstance(raw, dict) else None
     for table in (raw, *(corpora if isinstance(corpora, list) else ())):
         for field in ("limit", "split"):
@@ -236,10 +236,10 @@ def _empty(raw: Any) -> Iterator[str]:
                 yield f"`{field}`"
 
 
-def _located(recipe: Recipe, base: Path) -> Recipe:
-    """The same with its folders and files found from where its own file lies."""
+def _with_absolute_paths(recipe: Recipe, base: Path) -> Recipe:
+    """The recipe with its relative paths resolved against the folder of its file."""
 
-    def located(source: str) -> str:
+    def absolute(source: str) -> str:
         return str((base / Path(source).expanduser()).resolve()) if is_folder(source) else source
 
     task = recipe.task
@@ -248,8 +248,8 @@ def _located(recipe: Recipe, base: Path) -> Recipe:
     return dataclasses.replace(
         recipe,
         task=task,
-        corpora=tuple(dataclasses.replace(c, source=located(c.source)) for c in recipe.corpora),
-        models=tuple(dataclasses.replace(m, source=located(m.source)) for m in recipe.models),
+        corpora=tuple(dataclasses.replace(c, source=absolute(c.source)) for c in recipe.corpora),
+        models=tuple(dataclasses.replace(m, source=absolute(m.source)) for m in recipe.models),
     )
 
 
@@ -257,87 +257,91 @@ def _located(recipe: Recipe, base: Path) -> Recipe:
 
 
 def _problems(recipe: Recipe, task: Task) -> list[str]:
-    """Everything that does not hold, one line each."""
-    found = [*_of_searches(recipe)]
-    for what, names in (
+    """All problems, one line each."""
+    problems = [*_of_searches(recipe)]
+    for field, names in (
         ("corpora", [c.name for c in recipe.corpora]),
         ("models", [m.source for m in recipe.models]),
     ):
         if not names:
-            found.append(f"`{what}` is empty; a suite needs at least one")
-        found += [f"{what} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
+            problems.append(f"`{field}` is empty; a suite needs at least one")
+        problems += [f"{field} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
     if not _PLAIN.fullmatch(recipe.name):
-        found.append(f"name {recipe.name!r} must be lower case letters, digits and hyphens")
+        problems.append(f"name {recipe.name!r} must be lower case letters, digits and hyphens")
     for corpus in recipe.corpora:
-        found += [f"corpus {corpus.name}: {line}" for line in _of_corpus(corpus, task)]
+        problems += [f"corpus {corpus.name}: {line}" for line in _of_corpus(corpus, task)]
     for model in recipe.models:
-        found += [f"model {model.source}: {line}" for line in _of_model(model, task)]
-    return found
+        problems += [f"model {model.source}: {line}" for line in _of_model(model, task)]
+    return problems
 
 
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACEHOLDER = re.compile(r"[A-Za-z][\w.-]*(/[\w.-]+)*")
-_FEWEST = 2
+_MIN_LABELS = 2
 """Canonical labels that a label map has to name."""
 
 
 def _of_searches(recipe: Recipe) -> list[str]:
-    found = []
+    problems = []
     for field in ("limit", "repetitions", "budget", "draws"):
         value = getattr(recipe, field)
         if value is not None and value < 1:
-            found.append(f"{field} is {value}; expected at least 1")
+            problems.append(f"{field} is {value}; expected at least 1")
     if not 0 <= recipe.alpha <= 1:
-        found.append(f"alpha is {recipe.alpha:g}; expected a share, 0 to 1")
+        problems.append(f"alpha is {recipe.alpha:g}; expected a share, 0 to 1")
     if not recipe.searches:
-        found.append("`searches` is empty; responsibility and minimal are the usual ones")
+        problems.append("`searches` is empty; responsibility and minimal are the usual ones")
     for name in recipe.searches:
         if name not in FAMILY_OF:
-            found.append(f"no search named {name!r}; known: {', '.join(FAMILY_OF)}")
+            problems.append(f"no search named {name!r}; known: {', '.join(FAMILY_OF)}")
     families = [FAMILY_OF.get(name) for name in recipe.searches]
     if len(set(families)) < len(families):
-        found.append(f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each")
+        problems.append(
+            f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each"
+        )
     if recipe.repetitions is not None and "responsibility" not in recipe.searches:
-        found.append("`repetitions` is of the search responsibility, which is not asked for")
+        problems.append("`repetitions` is of the search responsibility, which is not asked for")
     if recipe.bands is not None and "responsibility" not in recipe.searches:
-        found.append("`bands` is of the search responsibility, which is not asked for")
+        problems.append("`bands` is of the search responsibility, which is not asked for")
     if isinstance(recipe.bands, int) and recipe.bands < 2:
-        found.append(f"bands is {recipe.bands}; expected 2 or more, or all")
+        problems.append(f"bands is {recipe.bands}; expected 2 or more, or all")
     if recipe.draws > MAX_DRAWS:
-        found.append(f"draws is {recipe.draws}; expected at most {MAX_DRAWS}")
+        problems.append(f"draws is {recipe.draws}; expected at most {MAX_DRAWS}")
     if recipe.seed < 0:
-        found.append(f"seed is {recipe.seed}; expected 0 or more")
-    return found
+        problems.append(f"seed is {recipe.seed}; expected 0 or more")
+    return problems
 
 
 def _of_corpus(corpus: RecipeCorpus, task: Task) -> list[str]:
-    found = [*_of_source(corpus.source, corpus.revision), *_of_labels(corpus.labels, task)]
+    problems = [*_of_source(corpus.source, corpus.revision), *_of_labels(corpus.labels, task)]
     if not _PLAIN.fullmatch(corpus.name):
-        found.append("its name must be lower case letters, digits and hyphens")
+        problems.append("its name must be lower case letters, digits and hyphens")
     if corpus.redistributable == bool(corpus.masks_only_because):
-        found.append("say either `redistributable: true`, or false and `masks_only_because`")
-    if corpus.redistributable and (why := licences.problem(corpus.name, corpus.licence)):
-        found.append(f"it is not redistributable ({why.removeprefix(f'{corpus.name}: ')})")
+        problems.append("say either `redistributable: true`, or false and `masks_only_because`")
+    if corpus.redistributable and (reason := licences.problem(corpus.name, corpus.licence)):
+        problems.append(f"it is not redistributable ({reason.removeprefix(f'{corpus.name}: ')})")
     for field in ("clips", "seconds"):
         value = getattr(corpus, field)
         if value is not None and value <= 0:
-            found.append(f"{field} is {value}; expected more than 0")
-    return found
+            problems.append(f"{field} is {value}; expected more than 0")
+    return problems
 
 
 def _of_model(model: RecipeModel, task: Task) -> list[str]:
-    found = [*_of_source(model.source, model.revision)]
+    problems = [*_of_source(model.source, model.revision)]
     if (model.labels is None) != (model.labels_from is None):
-        found.append("`labels` and `labels_from`, where their order was read, go together")
+        problems.append("`labels` and `labels_from`, where their order was read, go together")
     if model.labels is not None:
-        found += _of_labels({k: v for k, v in model.labels.items() if v is not None}, task, names_may_be=True)
-        if len({v for v in model.labels.values() if v is not None}) < _FEWEST:
-            found.append(f"`labels` must name at least {_FEWEST} labels of {task.name}")
+        problems += _of_labels(
+            {k: v for k, v in model.labels.items() if v is not None}, task, allow_names=True
+        )
+        if len({v for v in model.labels.values() if v is not None}) < _MIN_LABELS:
+            problems.append(f"`labels` must name at least {_MIN_LABELS} labels of {task.name}")
         if model.needs == "label map":
-            found.append("it has `labels` and yet needs a label map")
+            problems.append("it has `labels` and yet needs a label map")
     if model.parameters_m is not None and model.parameters_m <= 0:
-        found.append(f"parameters_m is {model.parameters_m:g}; expected more than 0")
-    return found
+        problems.append(f"parameters_m is {model.parameters_m:g}; expected more than 0")
+    return problems
 
 
 def _of_source(source: str, revision: str | None) -> list[str]:
@@ -354,12 +358,12 @@ def _of_source(source: str, revision: str | None) -> list[str]:
     return []
 
 
-def _of_labels(labels: dict[str, str], task: Task, *, names_may_be: bool = False) -> Sequence[str]:
-    found = []
+def _of_labels(labels: dict[str, str], task: Task, *, allow_names: bool = False) -> Sequence[str]:
+    problems = []
     for name, label in labels.items():
-        if composed(label) not in map(composed, task.labels):
-            how = "".join(apart(label, other) for other in task.labels)
-            found.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}{how}")
-        elif not names_may_be and key(name) == key(label):
-            found.append(f"{name!r} is mapped to itself; leave it out")
-    return found
+        if nfc(label) not in map(nfc, task.labels):
+            hint = "".join(apart(label, other) for other in task.labels)
+            problems.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}{hint}")
+        elif not allow_names and key(name) == key(label):
+            problems.append(f"{name!r} is mapped to itself; leave it out")
+    return problems

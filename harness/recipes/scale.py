@@ -5,7 +5,7 @@
 Conventions: as in `cost`; every model is a wav2vec2 of base size unless its line says otherwise; the mean of
 queries, not the median, since a sum is meant.
 
-Public: computed, renewed, overtaken_at, N_MODELS, N_CLIPS, ENTRY_ROWS.
+Public: compute, renew, overtaken_at, N_MODELS, N_CLIPS, ENTRY_ROWS.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ _HUB_FILE_BYTES = 50e9
 _BEGIN, _END = "<!-- computed: begin -->", "<!-- computed: end -->"
 
 
-def renewed(page: str) -> str:
-    """A page with what stands between its marks computed again.
+def renew(page: str) -> str:
+    """A page whose text between the marks is computed again.
 
     Raises:
         ValueError: it has no such marks.
     """
     if page.count(_BEGIN) != 1 or page.count(_END) != 1:
         raise ValueError(f"expected one {_BEGIN} and one {_END}")
-    return re.sub(f"{_BEGIN}.*{_END}", lambda _: f"{_BEGIN}\n{computed()}{_END}", page, flags=re.DOTALL)
+    return re.sub(f"{_BEGIN}.*{_END}", lambda _: f"{_BEGIN}\n{compute()}{_END}", page, flags=re.DOTALL)
 
 
-def computed() -> str:
-    """Everything that stands between the marks."""
-    return "\n".join([*_by_task(), "", *_by_model(), "", *_limits(), "", *_levers(), "", *_assumed(), ""])
+def compute() -> str:
+    """The text between the marks."""
+    return "\n".join([*_by_task(), "", *_by_model(), "", *_limits(), "", *_levers(), "", *_assumptions(), ""])
 
 
 # ---- the parts -----------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def _queries(repetitions: int | None = None) -> float:
 
 
 def _price(name: str) -> float:
-    return cost.ASSUMED[name].value
+    return cost.ASSUMPTIONS[name].value
 
 
 def _extraction(seconds: float, n_clips: int = N_CLIPS, repetitions: int | None = None) -> float:
@@ -102,7 +102,7 @@ def _by_task() -> list[str]:
     )
     rows: dict[str, list[str]] = {}
 
-    def put(name: str, value: str) -> None:
+    def add(name: str, value: str) -> None:
         rows.setdefault(name, []).append(value)
 
     for task, seconds in SECONDS.items():
@@ -113,27 +113,27 @@ def _by_task() -> list[str]:
         audio = n_signals * cost.signal_bytes(seconds, rate) / 1e12
         masks = n_signals * cost.mask_bytes(seconds, rate) / 1e12
         verdicts = _judging() * cost.VERDICT_BYTES[task] / 1e12
-        put("seconds a clip", f"{seconds:g}")
-        put("queries of extraction, mean [all median, all p90]", f"{_n(n)} [{_n(low)}, {_n(high)}]")
-        put("audio through the models, hours", _n(n * seconds / 3600))
-        put("**GPU hours of extraction**", _n(hours))
-        put("price of that, USD", _n(hours * _price("usd_per_gpu_hour")))
+        add("seconds a clip", f"{seconds:g}")
+        add("queries of extraction, mean [all median, all p90]", f"{_n(n)} [{_n(low)}, {_n(high)}]")
+        add("audio through the models, hours", _n(n * seconds / 3600))
+        add("**GPU hours of extraction**", _n(hours))
+        add("price of that, USD", _n(hours * _price("usd_per_gpu_hour")))
         whisper = cost.gpu_hours(n * cost.flops_of("whisper", 637.0, seconds))
-        mixed = ((N_MODELS - WHISPERS) * hours + WHISPERS * whisper) / N_MODELS
-        put(f"the same, where {WHISPERS} of the models are large Whispers", _n(mixed))
-        put("queries of the full matrix", _n(_judging()))
-        put("**GPU hours of the matrix**", _n(judging))
-        put("price of the matrix, USD", _n(judging * _price("usd_per_gpu_hour")))
-        put("signals as audio, TB", _n(audio))
-        put("signals as masks, TB", _n(masks))
-        put("verdicts of the matrix, TB", _n(verdicts))
-        put(
+        with_whispers = ((N_MODELS - WHISPERS) * hours + WHISPERS * whisper) / N_MODELS
+        add(f"the same, where {WHISPERS} of the models are large Whispers", _n(with_whispers))
+        add("queries of the full matrix", _n(_judging()))
+        add("**GPU hours of the matrix**", _n(judging))
+        add("price of the matrix, USD", _n(judging * _price("usd_per_gpu_hour")))
+        add("signals as audio, TB", _n(audio))
+        add("signals as masks, TB", _n(masks))
+        add("verdicts of the matrix, TB", _n(verdicts))
+        add(
             "a month of storage, audio / masks, USD",
-            " / ".join(_n((kept + verdicts) * _price("usd_per_tb_month")) for kept in (audio, masks)),
+            " / ".join(_n((signals + verdicts) * _price("usd_per_tb_month")) for signals in (audio, masks)),
         )
-        put(
+        add(
             "one download of all, audio / masks, USD",
-            " / ".join(_n((kept + verdicts) * _price("usd_per_tb_egress")) for kept in (audio, masks)),
+            " / ".join(_n((signals + verdicts) * _price("usd_per_tb_egress")) for signals in (audio, masks)),
         )
     return lines + [f"| {name} | {' | '.join(values)} |" for name, values in rows.items()]
 
@@ -168,7 +168,7 @@ def _limits() -> list[str]:
     genre = cost.signal_bytes(SECONDS["music-genre"], 16_000)
     speech = cost.signal_bytes(SECONDS["emotion"], 16_000)
     masks = cost.mask_bytes(SECONDS["music-genre"], 16_000)
-    most = int(_HUB_FILE_BYTES / families / genre)
+    max_clips = int(_HUB_FILE_BYTES / families / genre)
     return [
         "### Where it stops",
         "",
@@ -182,8 +182,8 @@ def _limits() -> list[str]:
         f"- The clips of a task are in memory while a model extracts: {_n(N_CLIPS * genre / 1e9)} GB of"
         f" music, {_n(N_CLIPS * speech / 1e9)} GB of speech.",
         f"- A reference is one Parquet file, and the Hub takes {_HUB_FILE_BYTES / 1e9:.0f} GB a file: with"
-        f" audio {most:,} clips of 30 s fit, {_n(N_CLIPS * families * genre / 1e9)} GB would be needed; as"
-        f" masks it is {_n(N_CLIPS * families * masks / 1e9)} GB.",
+        f" audio {max_clips:,} clips of 30 s fit, {_n(N_CLIPS * families * genre / 1e9)} GB would be needed;"
+        f" as masks it is {_n(N_CLIPS * families * masks / 1e9)} GB.",
         "- Where features are made on the processor, 30 s of AST cost"
         f" {_n(cost.cpu_hours('audio-spectrogram-transformer', 30.0, 1) * 3.6e6)} ms of one core beside"
         f" {_n(cost.gpu_hours(cost.flops_of('audio-spectrogram-transformer', 86.2, 30.0)) * 3.6e6)} ms of the"
@@ -215,14 +215,14 @@ def _levers() -> list[str]:
     return lines
 
 
-def _assumed() -> list[str]:
+def _assumptions() -> list[str]:
     lines = ["### Assumed", "", "| | value | where from |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {a.value:g} | {a.why} |" for name, a in cost.ASSUMED.items()]
+    lines += [f"| `{name}` | {a.value:g} | {a.why} |" for name, a in cost.ASSUMPTIONS.items()]
     return lines
 
 
 def _n(value: float) -> str:
-    """Three figures, and no exponent that a reader has to work out."""
+    """A number with three significant figures, without an exponent."""
     for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
         if value >= size:
             return f"{value / size:.3g}{unit}"

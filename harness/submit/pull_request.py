@@ -70,7 +70,7 @@ def plan(folders: Sequence[Path], repo_id: str) -> Plan:
         changes = [
             path
             for path in entry_files
-            if path in remote_files and not pushing.same(entry_files[path], remote_files[path])
+            if path in remote_files and not pushing.is_same_file(entry_files[path], remote_files[path])
         ]
         if changes:
             raise BadInput(

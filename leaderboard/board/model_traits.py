@@ -28,7 +28,7 @@ from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, median
 from harness.metrics.likeness import copies
 from harness.metrics.panel_acceptance import build_acceptance
-from harness.metrics.scorecard import resampled
+from harness.metrics.scorecard import resampling_weights
 from harness.schemas import Entry
 from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray, ModelRef
 from leaderboard.board import entries
@@ -108,7 +108,7 @@ def of_task(
     entry_verdicts = [(entry, store.verdicts(folder)) for folder, entry in pairs]
     models = [entry.model for entry, _ in entry_verdicts]
     names = short_names(models)
-    weights = {entry.model: resampled(frame, suite.task(task)) for entry, frame in entry_verdicts}
+    weights = {entry.model: resampling_weights(frame, suite.task(task)) for entry, frame in entry_verdicts}
     assessments = _flat_earth(suite, task, entry_verdicts)
     uses = {model: _use(suite, task, model) for model in models}
     curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in entry_verdicts}

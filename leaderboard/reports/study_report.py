@@ -271,7 +271,7 @@ def _examples(suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) ->
 def _strata(
     acceptance: PanelAcceptance, family: FamilyStudy, names: Mapping[Any, str]
 ) -> list[tuple[str, Any]]:
-    answers = acceptance.of_others(acceptance.source, acceptance.signals.accepted)
+    answers = acceptance.of_others(acceptance.source, acceptance.signals.acceptance)
     n_accepts, n_rejects = (answers == 1).sum(axis=1), (answers == 0).sum(axis=1)
     strata = [
         ("Accepted by all", (n_rejects == 0) & (n_accepts > 0)),

@@ -88,13 +88,13 @@ def test_the_choice_is_seeded_and_stands_when_clips_join():
     def lines(n):
         return {"t": [parquet_schema.ClipLine(f"c{i}", "ab"[i % 2], 9, f"{i:064x}") for i in range(n)]}
 
-    first = hold_back.chosen(lines(40), 0.25, 0)
-    assert first == hold_back.chosen({"t": lines(40)["t"][::-1]}, 0.25, 0)
-    assert first != hold_back.chosen(lines(40), 0.25, 1)
+    first = hold_back.choose(lines(40), 0.25, 0)
+    assert first == hold_back.choose({"t": lines(40)["t"][::-1]}, 0.25, 0)
+    assert first != hold_back.choose(lines(40), 0.25, 1)
     assert Counter(int(c[1:]) % 2 for c in first["t"]) == {0: 5, 1: 5}
     public = tuple(sorted({f"c{i}" for i in range(40)} - first["t"]))
     before = hold_back.Split(0.25, 0, "", ("", ""), {"t": public}, {"t": tuple(sorted(first["t"]))})
-    grown = hold_back.chosen(lines(80), 0.25, 0, before)
+    grown = hold_back.choose(lines(80), 0.25, 0, before)
     assert first["t"] <= grown["t"]
     assert not grown["t"] & set(public)
     assert len(grown["t"]) == 20
@@ -104,14 +104,14 @@ def test_one_clip_of_a_class_stays_public_and_the_same_clip_is_on_one_side_in_ev
     def line(name, label, content):
         return parquet_schema.ClipLine(name, label, 9, content)
 
-    held = hold_back.chosen({"t": [line("a", "x", "1"), line("b", "y", "2"), line("c", "y", "3")]}, 0.9, 0)
+    held = hold_back.choose({"t": [line("a", "x", "1"), line("b", "y", "2"), line("c", "y", "3")]}, 0.9, 0)
     assert "a" not in held["t"]
     assert len(held["t"]) == 1
     same = {
         "t": [line(f"a{i}", "x", str(i)) for i in range(20)],
         "u": [line(f"b{i}", "z", str(i)) for i in range(20)],
     }
-    held = hold_back.chosen(same, 0.5, 0)
+    held = hold_back.choose(same, 0.5, 0)
     assert {c[1:] for c in held["t"]} == {c[1:] for c in held["u"]}
     assert len(held["t"]) == 10
 

@@ -58,16 +58,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    "columns", [parquet_schema.CLIPS, parquet_schema.SIGNALS, parquet_schema.SETS, parquet_schema.TOLD]
+    "columns",
+    [parquet_schema.CLIPS, parquet_schema.SIGNALS, parquet_schema.SETS, parquet_schema.CANDIDATE_VERDICTS],
 )
 def test_types_are_told_in_the_words_of_datasets(columns):
-    features = datasets.Features.from_arrow_schema(parquet_schema.typed(columns, 8_000))
+    features = datasets.Features.from_arrow_schema(parquet_schema.with_features(columns, 8_000))
     for field in columns:
         if field.name == "audio":
             assert features["audio"] == datasets.Audio(sampling_rate=8_000, decode=False)
         else:
             assert features[field.name] == datasets.Features.from_arrow_schema(columns)[field.name]
-    assert parquet_schema.typed(columns, 8_000).equals(columns)  # metadata alone differs
+    assert parquet_schema.with_features(columns, 8_000).equals(columns)  # metadata alone differs
 
 
 @pytest.mark.parametrize("stored_as_masks", [False, True])
@@ -115,7 +116,7 @@ def test_a_signal_of_no_bins_is_the_same_whether_stored_or_rebuilt(tmp_path):
     signal = dataclasses.replace(signal, sha256=certified)
     record = record_of("toys/a", ("minimal",), 1)
     writer.add_reference(tmp_path, TASK, record, [clip], [signal], masks_only=True)
-    assert download.compared(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
+    assert download.compare_rebuilt(suites.load(str(tmp_path)), TASK) == download.Rebuilt(1, 1, 0)
     prepared(tmp_path)
 
 
@@ -360,7 +361,7 @@ def test_masks_sound_again_with_the_users_own_copy_of_the_corpus(tmp_path):
     with pytest.raises(BadSignals, match=r"goodenough download .* --corpus deepfake=FOLDER"):
         before.clip("deepfake", "c0")
     download.rebuild(before, TASK, [str(copies_of(made, tmp_path / "mine"))], lambda n, m: None)
-    assert download.compared(suites.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
+    assert download.compare_rebuilt(suites.load(str(here)), TASK) == download.Rebuilt(3, 6, 0)
     after, original = suites.load(str(here)), suites.load(str(tmp_path / "built"))
     assert after.ref("deepfake").sha256 == before.ref("deepfake").sha256 == original.ref("deepfake").sha256
     for clip in made:

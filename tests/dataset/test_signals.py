@@ -161,7 +161,7 @@ def test_levels_are_content(tmp_path):
 def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
     add(tmp_path, levels=True)
     add(tmp_path, "toys/b", families=("minimal",))
-    asked = suites.load(str(tmp_path)).judged("deepfake")
+    asked = suites.load(str(tmp_path)).expected_verdicts("deepfake")
     assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal:0.1"} == {
         (level, "spoof") for level in range(8)
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from harness.dataset.parquet_schema import level_sizes
-from harness.extract.levels import nested
+from harness.extract.levels import nested_levels
 from harness.types import N_LEVELS
 
 
@@ -29,18 +29,18 @@ def test_the_mask_comes_first_and_then_what_is_responsible():
     responsibility = np.array([0.0, 0.0, 1.0, 0.5, 0.0])
     energy = np.array([9.0, 1.0, 1.0, 1.0, 1.0])
     # sizes 2 2 3 3 3 4 4 5
-    assert nested(mask, responsibility, energy).tolist() == [7, 0, 2, 5, 0]
+    assert nested_levels(mask, responsibility, energy).tolist() == [7, 0, 2, 5, 0]
 
 
 def test_of_equal_responsibility_the_louder_bin_comes_first_and_then_the_lower():
     mask = np.array([True, True, False, False, False])
     equal = np.ones(5)
-    assert nested(mask, equal, np.array([0.0, 0.0, 1.0, 3.0, 2.0])).tolist() == [0, 0, 7, 2, 5]
-    assert nested(mask, equal, np.zeros(5)).tolist() == [0, 0, 2, 5, 7]
+    assert nested_levels(mask, equal, np.array([0.0, 0.0, 1.0, 3.0, 2.0])).tolist() == [0, 0, 7, 2, 5]
+    assert nested_levels(mask, equal, np.zeros(5)).tolist() == [0, 0, 2, 5, 7]
 
 
 def test_a_minimal_signal_of_all_bins_has_level_0_alone():
-    assert nested(np.ones(4, dtype=bool), np.zeros(4), np.zeros(4)).tolist() == [0] * 4
+    assert nested_levels(np.ones(4, dtype=bool), np.zeros(4), np.zeros(4)).tolist() == [0] * 4
 
 
 @given(st.data())
@@ -50,7 +50,7 @@ def test_levels_are_nested_of_their_sizes_and_in_order(data):
     few = st.sampled_from([0.0, 0.25, 0.5, 1.0, 20.0])  # ties are common
     responsibility = data.draw(arrays.arrays(float, n_bins, elements=few))
     energy = data.draw(arrays.arrays(float, n_bins, elements=few))
-    levels = nested(mask, responsibility, energy)
+    levels = nested_levels(mask, responsibility, energy)
     assert levels.dtype == np.uint8
     np.testing.assert_array_equal(levels == 0, mask)
     kept = levels <= np.arange(N_LEVELS)[:, None]

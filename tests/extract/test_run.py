@@ -14,7 +14,7 @@ from harness.extract.objectives import margin
 from harness.extract.oracle import SLOPE_QUERIES, SearchState, ask
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Slope
-from harness.extract.search_task import Draws, Limits, named
+from harness.extract.search_task import Draws, Limits, search_name
 from harness.journal import Journal
 from harness.types import MIN_MARGIN, N_LEVELS, OTHER, LabelMap
 
@@ -205,7 +205,7 @@ def test_a_budget_is_part_of_the_name_of_a_search(label_map, journal):
     (result,) = extracted([clip_of("a", [0.1, 0.1, 0.9])], label_map, journal, limits=Limits(9000))
     names = {s.family: s.search for s in result.signals}
     assert names == {search.family: f"{search!r} within 9000 queries" for search in SEARCHES}
-    assert named(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
+    assert search_name(SEARCHES[1], Limits()) == "Minimal(n_bands=None)"
 
 
 class Slanted(Ear):
@@ -363,13 +363,13 @@ def test_families_can_have_different_numbers_of_draws(clips, label_map, journal)
     assert [(s.family, s.draw) for s in result.signals] == [
         *(("minimal", 1), ("responsibility", 1), ("responsibility", 2)),
     ]
-    assert named(SEARCHES[0], Limits(), draws).endswith(", 2 draws")
-    assert named(SEARCHES[1], Limits(), draws) == repr(SEARCHES[1])
+    assert search_name(SEARCHES[0], Limits(), draws).endswith(", 2 draws")
+    assert search_name(SEARCHES[1], Limits(), draws) == repr(SEARCHES[1])
 
 
 def test_seed_and_draws_are_part_of_the_name_of_a_search():
     names = [
-        named(SEARCHES[1], Limits(), draws)
+        search_name(SEARCHES[1], Limits(), draws)
         for draws in (Draws(), Draws(3), Draws(n=2), Draws(3, 2), Draws(0, 1))
     ]
     assert names == [

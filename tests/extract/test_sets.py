@@ -149,16 +149,16 @@ def test_sets_survive_the_journal(label_map, journal):
 )
 def test_when_an_aim_is_reached(aim, alone, without, reached):
     rows = [[0.0, x, 0.0] for x in (alone, without) if x is not None]
-    assert aim.n_heard == len(rows)
-    assert aim.reached(np.array(rows, dtype=np.float32), IS_EXPECTED) is reached
+    assert aim.n_signals == len(rows)
+    assert aim.is_met(np.array(rows, dtype=np.float32), IS_EXPECTED) is reached
 
 
 @given(st.integers(1, 5), st.integers(1, 30))
 def test_an_aim_hears_each_mask_and_then_the_rest_of_it(m, n_bands):
     masks = np.random.default_rng(m * n_bands).random((m, n_bands)) < 0.5
-    assert (sufficient().heard(masks) == masks).all()
-    assert (necessary().heard(masks) == ~masks).all()
-    both = complete(0.5).heard(masks)
+    assert (sufficient().signal_masks(masks) == masks).all()
+    assert (necessary().signal_masks(masks) == ~masks).all()
+    both = complete(0.5).signal_masks(masks)
     assert (both[::2] == masks).all()
     assert (both[1::2] == ~masks).all()
 
@@ -184,7 +184,7 @@ def test_sets_are_stored_beside_the_signals_and_counted_nowhere(tmp_path):
     }
     assert suite.ref("emotion").sha256 == plain.ref("emotion").sha256
     assert suite.counts("emotion") == plain.counts("emotion")
-    assert suite.judged("emotion") == plain.judged("emotion")
+    assert suite.expected_verdicts("emotion") == plain.expected_verdicts("emotion")
     before = (suite.root / "manifest.json").read_bytes()
     extract("sets", *asked)
     extract("sets")

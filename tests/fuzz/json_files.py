@@ -304,9 +304,9 @@ def _journals() -> list[bytes]:
 
 
 def _journal(path: Path) -> Any:
-    from harness.journal import Journal, finished
+    from harness.journal import Journal, finished_items
 
-    items = finished(path, WORK)
+    items = finished_items(path, WORK)
     journal = Journal(path, dict(WORK), "delete that file")
     try:
         return items, list(journal.items)
@@ -373,7 +373,7 @@ def _book(path: Path) -> Any:
 
 
 def _invalid_book(book: Any, data: bytes) -> str | None:
-    for content, answers in book.known.items():
+    for content, answers in book.answers.items():
         n = len(answers.stimuli)
         if answers.logits.shape[0] != n or answers.seen.shape != (n, 2):
             return f"{content!r:.20}: {answers.logits.shape} logits for {n} stimuli"

@@ -219,7 +219,7 @@ def _read_pins(path: Path) -> Any:
     from harness.recipes import pins
 
     recipe, task, _ = _of_pins()
-    return pins._begun(recipe, task, path.parent)
+    return pins._read_or_begin(recipe, task, path.parent)
 
 
 def _same_pins(value: Any, data: bytes) -> str | None:

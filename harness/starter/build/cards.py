@@ -26,7 +26,7 @@ from harness.journal import replace_file
 from harness.metrics import estimates
 from harness.metrics.acceptance import accepted
 from harness.metrics.panels import METRICS, Panel, panel_of
-from harness.metrics.scorecard import resampled
+from harness.metrics.scorecard import resampling_weights
 from harness.metrics.stability_table import stability_table
 from harness.schemas import Entry
 from harness.starter.build import pictures
@@ -134,7 +134,9 @@ def _richness(task: str, suite: Path, frame: pd.DataFrame) -> str:
     pairs = list(combinations(whole.columns, 2))
     agree = np.stack([(whole[a] == whole[b]).to_numpy() for a, b in pairs], axis=1).astype(np.float64)
     each = [float(agree[:, i].mean()) for i in range(len(pairs))]
-    agreement = estimates.clustered(agree, resampled(frame[frame["judge"] == whole.columns[0]], TASKS[task]))
+    agreement = estimates.clustered(
+        agree, resampling_weights(frame[frame["judge"] == whole.columns[0]], TASKS[task])
+    )
     return (
         "- Logistic regression on the time-averaged log-mel spectrum:"
         f" {format_estimate(linear)} of held-out clips.\n"
@@ -157,7 +159,7 @@ _RATES = (
 
 def _transfer(task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
     """Means over all pairs of a reference and another one that judges its signals."""
-    weights = resampled(entries[0][1], TASKS[task])
+    weights = resampling_weights(entries[0][1], TASKS[task])
     rows = []
     for family in FAMILIES:
         panels = [_foreign(entry, verdicts, family) for entry, verdicts in entries]
