@@ -113,7 +113,7 @@ def _flac_length(data: bytes, first: int, block: int) -> int:
     """Where the last frame ends, in samples: it is the one whose checksum is right up to the end."""
     at = len(data)
     while (at := data.rfind(b"\xff", first, at)) >= 0:
-        if data[at + 1 : at + 2] not in (b"\xf8", b"\xf9"):
+        if at + 4 > len(data) or data[at + 1 : at + 2] not in (b"\xf8", b"\xf9"):
             continue
         size_code, rate_code = data[at + 2] >> 4, data[at + 2] & 15
         number, n_bytes = _utf8(data, at + 4)

@@ -188,6 +188,8 @@ def _wav(data: bytes) -> Sound:
         raise BadCorpus("holds two sounds, and programs differ in which one they play; save it again")
     if code == 0x55:
         bitstreams.mpeg(data[start : start + size])
+    if code in _WAV_BLOCKS and align:
+        _require_whole_blocks(size, align, integer(format_chunk, 18, 2, order) or 320, n_in_fact)
     output = bytearray(data[: start + size])
     if ds64:
         output[:4] = b"RF64"
@@ -200,6 +202,18 @@ def _wav(data: bytes) -> Sound:
         return Sound(bytes(output), n_in_fact, 2 * (integer(format_chunk, 18, 2, order) or 320))
     return Sound(bytes(output))
 
+
+def _require_whole_blocks(size: int, align: int, n_in_block: int, n_stated: int | None) -> None:
+    """Refuse blocks that are not all there: what a decoder makes of the missing part is left to chance."""
+    if size % align:
+        raise BadCorpus("is cut off: it ends in the middle of a block of samples; copy it again")
+    n_held = size // align * n_in_block
+    if n_stated is not None and n_stated > n_held:
+        raise BadCorpus(f"is cut off: it says {n_stated:,} samples, and holds {n_held:,}; copy it again")
+
+
+_WAV_BLOCKS = (0x02, 0x11, 0x31)
+"""Codes of the encodings of WAV whose blocks are all of one size: ADPCM of Microsoft and IMA, GSM."""
 
 _WAV_PCM_LIKE = (0x01, 0x03, 0x06, 0x07, 0xFFFE)
 """Codes of the encodings of WAV whose samples stand one after the other."""

@@ -299,6 +299,8 @@ class _Yaml:
         if depth + height > MAX_DEPTH:
             raise self._at(event, str(_too_deep()))
         if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
+            if event.anchor in self._anchors:
+                raise self._at(event, f"&{event.anchor:.60} stands there twice; expected once")
             self._anchors[event.anchor] = value, self._n - n_before, height
         return value, height
 
@@ -341,7 +343,7 @@ class _Yaml:
             raise self._at(self._events.peek_event(), str(_too_deep()))
 
     def _require_tag(self, event: Any, kind: str) -> None:
-        if event.tag not in (None, "!", _TAG + kind):
+        if event.tag not in (None, _TAG + kind):
             raise self._at(event, f"the tag {_tag_text(event.tag)} is not read here; leave it out")
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
@@ -351,7 +353,7 @@ class _Yaml:
         if event.style in ("'", '"', "|", ">") and start and end:
             self.texts.append((event.style, start.index, end.index))
         tag = event.tag
-        if tag in (None, "!"):
+        if tag is None:
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
         elif tag not in {_TAG + kind for kind in ("str", "null", "bool", "int", "float")}:
             raise self._at(event, f"the tag {_tag_text(tag)} is not read here; leave it out")

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from harness import audio, bitstreams
+from harness.containers import repair
 from harness.errors import BadCorpus
 
 RATE = 16_000
@@ -388,3 +389,31 @@ def test_a_wav_with_two_sounds_is_refused(between):
     start = data.index(b"data")
     assert "holds two sounds" in refusal(data + between + data[start:])
     assert np.array_equal(heard(data + b"LIST\4\0\0\0INFO"), heard(data))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("coding", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_blocks_that_are_not_all_there_are_refused(coding, channels):
+    """A mutated size made libsndfile play what lay in memory before, in the place of half a block."""
+    if (coding, channels) == ("GSM610", 2):
+        pytest.skip("GSM is mono")
+    data = written("WAV", coding, sound(channels=channels))
+    at = data.index(b"data") + 4
+    size = int.from_bytes(data[at : at + 4], "little")
+    align = int.from_bytes(data[32:34], "little")
+    assert size % align == 0
+    repair(data)
+    for short in (size - 1, size - align // 2, align // 2):
+        changed = data[:at] + short.to_bytes(4, "little") + data[at + 4 : at + 4 + short] + b"junk\0\0\0\0"
+        with pytest.raises(BadCorpus, match="in the middle of a block|is cut off"):
+            repair(changed)
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_a_flac_that_ends_in_the_head_of_its_first_frame_is_refused(n):
+    data = written("FLAC", "PCM_16", sound())
+    first = next(i for i in range(42, len(data)) if data[i : i + 2] in (b"\xff\xf8", b"\xff\xf9"))
+    open_length = bytearray(data[: first + n])
+    open_length[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    with pytest.raises(BadCorpus):
+        repair(bytes(open_length))

@@ -391,6 +391,23 @@ def test_a_tab_in_quotes_a_block_and_a_comment_is_read() -> None:
         untrusted.yaml_of("a: 1\nb: x\ty\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: &x 1\nb: &x 2\n", "line 2: &x stands there twice"),
+        ("a: [&x 1, &x 2]\n", "line 1: &x stands there twice"),
+        ("a: &x {b: &x 1}\n", "&x stands there twice"),
+        ("a: !\n", "the tag ! is not read here"),
+        ("a: ! x\n", "the tag ! is not read here"),
+        ("a: ! [1]\n", "the tag ! is not read here"),
+        ("! a: 1\n", "the tag ! is not read here"),
+    ],
+)
+def test_what_the_two_parsers_of_pyyaml_read_differently_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(untrusted.Unreadable, match=reason):
+        untrusted.yaml_of(text)
+
+
 # ---- nothing goes round it -----------------------------------------------------------------------
 
 READERS = {
