@@ -405,7 +405,7 @@ def test_blocks_that_are_not_all_there_are_refused(coding, channels):
     repair(data)
     for short in (size - 1, size - align // 2, align // 2):
         changed = data[:at] + short.to_bytes(4, "little") + data[at + 4 : at + 4 + short] + b"junk\0\0\0\0"
-        with pytest.raises(BadCorpus, match="in the middle of a block|is cut off"):
+        with pytest.raises(BadCorpus, match=r"in the middle of a block|is cut off"):
             repair(changed)
 
 
