@@ -1,4 +1,4 @@
-"""Queries of the search `responsibility` by its resolution, on the pairs of `extract.json`.
+"""Queries of the search `responsibility` by its resolution, on the pairs of `extract.json.xz`.
 
     python -m tests.benchmarks.bands            (from the root of the repository)
 
@@ -9,6 +9,7 @@ queries, no times: they do not depend on the machine. The file that is there hol
 from __future__ import annotations
 
 import json
+import lzma
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ def measured(clips: Mapping[str, Mapping[str, Clip]]) -> list[dict[str, object]]
         clips: by task and clip_id.
     """
     one_thread()
-    pairs = json.loads((RESULTS / "extract.json").read_text())["pairs"]
+    pairs = json.loads(lzma.decompress((RESULTS / "extract.json.xz").read_bytes()))["pairs"]
     of_model = defaultdict(list)
     for pair in pairs:
         if pair["by"] == "responsibility" and pair["model"].startswith("starter"):

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.extract [--clips N] [--out FOLDER]     (from the root of the repository)
 
 Clips are the first N of each task of the starter suite, models its references; with GOODENOUGH_REAL_AUDIO set
-also recordings and the models trained on them. Writes `extract.json` (every pair of a model and a clip),
+also recordings and the models trained on them. Writes `extract.json.xz` (every pair of a model and a clip),
 `extract.md` (the tables) and `extract.svg`.
 
 Conventions: one thread on every side; a query is one signal put through a model, a slope counts as
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import lzma
 import os
 import tempfile
 import time
@@ -441,7 +442,8 @@ def main() -> None:
         "pairs": [asdict(p) for p in pairs],
         "together": [asdict(t) for t in stream],
     }
-    (args.out / "extract.json").write_text(json.dumps(record, indent=1) + "\n")
+    content = (json.dumps(record, indent=1) + "\n").encode()
+    (args.out / "extract.json.xz").write_bytes(lzma.compress(content, preset=9))
     (args.out / "extract.md").write_text(report(pairs, stream))
     picture(pairs, args.out / "extract.svg")
     print(report(pairs, stream))
