@@ -209,7 +209,9 @@ def _require_whole_blocks(size: int, align: int, n_in_block: int, n_stated: int 
         raise BadCorpus("is cut off: it ends in the middle of a block of samples; copy it again")
     n_held = size // align * n_in_block
     if n_stated is not None and n_stated > n_held:
-        raise BadCorpus(f"is cut off: it says {n_stated:,} samples, and holds {n_held:,}; copy it again")
+        raise BadCorpus(
+            f"is cut off: it says {plural(n_stated, 'sample')}, and holds {n_held:,}; copy it again"
+        )
 
 
 _WAV_BLOCKS = (0x02, 0x11, 0x31)

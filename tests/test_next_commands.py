@@ -19,7 +19,19 @@ from tests.toys import save_model
 
 ROOT = Path(__file__).parent.parent
 NAMED = re.compile(r"goodenough ((?:leaderboard )?[a-z-]+)([^;`]*)")
-PLAIN = {"source", "task", "task.name", "repository", "corpus", "pinned", "beside", "only", "out"}
+PLAIN = {
+    "source",
+    "task",
+    "task.name",
+    "repository",
+    "corpus",
+    "pinned",
+    "beside",
+    "only",
+    "out",
+    "revision",
+    "held_back_option",
+}
 """Names of values that hold no blank, or that are a part of a command made elsewhere."""
 PROSE = {"gave", "wrote", "does", "site", "it", "that"}
 """Words after the name of the package that are no verb."""

@@ -78,8 +78,8 @@ NO_COUNT = {
 
 TWO_OR_MORE = {
     *(
-        "len(others) + 1",
-        "piece.deaths",
+        "len(other_folders) + 1",
+        "item.deaths",
         "limits.budget",
         "len(class_names)",
         "kinds",
@@ -96,7 +96,7 @@ ELSEWHERE = {
     "harness/metrics/scorecard.py": {"n", "silence_classes.count(label)"},
     "harness/entries/validate_facts.py": {"n"},
     "harness/entries/validate_verdicts.py": {"claimed.num_rows", "n_clips", "group.num_rows"},
-    "leaderboard/board/remarks.py": {"each.n_signals"},
+    "leaderboard/board/remarks.py": {"likeness.n_signals"},
 }
 """What an entry stores and is compared to letter by letter, counts beyond a limit, `n of its n signals`."""
 

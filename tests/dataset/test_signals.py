@@ -256,7 +256,7 @@ def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_pat
     add(tmp_path / "whole", "toys/b", clips=range(1, 6))
     wanted = (tmp_path / "whole" / "manifest.json").read_bytes()
     steps = [(writer, f"_write_{what}") for what in ("clips", "signals", "manifest")]
-    for i, (room, name) in enumerate([*steps, (atomic_folder, "settle")]):
+    for i, (room, name) in enumerate([*steps, (atomic_folder, "commit_pending")]):
         root = tmp_path / str(i)
         add(root)
         before = suites.load(str(root)).ref("deepfake").sha256
@@ -264,8 +264,8 @@ def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_pat
 
         def dies(*arguments, step=step, calls=calls, name=name):
             calls.append(1)
-            if name != "settle" or len(calls) == 2:
-                if name != "settle":
+            if name != "commit_pending" or len(calls) == 2:
+                if name != "commit_pending":
                     step(*arguments)
                 raise KeyboardInterrupt
             step(*arguments)
