@@ -39,7 +39,7 @@ SAMPLED = (
         "test_attacks",
         "test_verify_kills",
     ),
-    *("test_loopback_faults", "test_hub_kills", "test_kill", "test_containers"),
+    *("test_loopback_faults", "test_hub_kills", "test_kill", "test_containers", "test_cached_evaluation"),
 )
 """Files of which `make test` runs a third, the same third on every machine; `make test-all` runs them all."""
 
