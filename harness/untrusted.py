@@ -217,6 +217,9 @@ def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
     text = data if isinstance(data, str) else utf8(data)
     if len(text) > MAX_YAML_BYTES:
         raise Unreadable(f"it has {len(text):,} characters; expected at most {MAX_YAML_BYTES:,}")
+    if "\ufeff" in text[1:]:
+        line = text.count("\n", 0, text.index("\ufeff", 1)) + 1
+        raise Unreadable(f"line {line}: a byte order mark; expected one at the beginning, or none")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         reader = _Yaml(loader(text), any_keys)
@@ -256,6 +259,8 @@ class _Yaml:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
         """Value, number of values in it, and depth of it, by anchor."""
         self._n = 0
+        self._n_flow = 0
+        """Lists and objects in brackets that are open."""
         self.texts: list[tuple[str, int, int]] = []
         """Style, begin and end of each text in quotes and block text, in order."""
 
@@ -288,12 +293,12 @@ class _Yaml:
             self._n += n
         elif isinstance(event, yaml.ScalarEvent):
             value, height = self._scalar(event), 0
-        elif isinstance(event, yaml.SequenceStartEvent):
-            self._require_tag(event, "seq")
-            value, height = self._list(depth)
         else:
-            self._require_tag(event, "map")
-            value, height = self._mapping(depth)
+            is_list = isinstance(event, yaml.SequenceStartEvent)
+            self._require_tag(event, "seq" if is_list else "map")
+            self._n_flow += bool(event.flow_style)
+            value, height = self._list(depth) if is_list else self._mapping(depth)
+            self._n_flow -= bool(event.flow_style)
         if self._n > MAX_VALUES:
             raise self._at(event, f"more than {MAX_VALUES:,} values, aliases resolved")
         if depth + height > MAX_DEPTH:
@@ -352,6 +357,8 @@ class _Yaml:
         start, end = event.start_mark, event.end_mark
         if event.style in ("'", '"', "|", ">") and start and end:
             self.texts.append((event.style, start.index, end.index))
+        elif self._n_flow and "?" in event.value:
+            raise self._at(event, "a question mark within brackets and outside of quotes; quote the text")
         tag = event.tag
         if tag is None:
             tag = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)

@@ -401,11 +401,22 @@ def test_a_tab_in_quotes_a_block_and_a_comment_is_read() -> None:
         ("a: ! x\n", "the tag ! is not read here"),
         ("a: ! [1]\n", "the tag ! is not read here"),
         ("! a: 1\n", "the tag ! is not read here"),
+        ("a: {b: c?d, e: 1}\n", "line 1: a question mark within brackets"),
+        ("a: [b?]\n", "line 1: a question mark within brackets"),
+        ("\ufeff\n\ufeffa: 1\n", "line 2: a byte order mark"),
+        ("a: x\ufeffy\n", "line 1: a byte order mark"),
     ],
 )
 def test_what_the_two_parsers_of_pyyaml_read_differently_is_refused(text: str, reason: str) -> None:
     with pytest.raises(untrusted.Unreadable, match=reason):
         untrusted.yaml_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeffa: 1\n", "a: b?c\n", "a: [ 'b?', \"c?\" ]\n", "a:\n- b?\n- [c]\n- d?\n"]
+)
+def test_question_marks_elsewhere_and_one_mark_at_the_beginning_are_read(text: str) -> None:
+    assert untrusted.yaml_of(text) == yaml.load(text, yaml.SafeLoader)
 
 
 # ---- nothing goes round it -----------------------------------------------------------------------
