@@ -165,7 +165,11 @@ def test_a_study_has_its_parts_as_tables(whole: ge.Suite) -> None:
     references = whole.references(TASK)
     assert sorted(study.to_frame("flat_earthers")["model"]) == references
     pairs = study.to_frame("pairs")
-    assert set(pairs.columns) == {"reference", "judge", "information_bits"}
+    assert list(pairs.columns) == ["reference", "judge", "information_bits", "low", "high", "n_clips"]
+    assert (pairs["n_clips"] > 0).all()
+    shares = study.to_frame("flat_earthers")
+    assert shares["rejects_alone"].between(0, 1).all()
+    assert (shares["rejects_alone_n"] > 0).all()
     assert len(pairs) == len(references) * (len(references) - 1)
     assert repr(study).startswith(f"StudyResult({TASK}: {len(references)} references")
     assert "<table" in study._repr_html_()
@@ -179,6 +183,14 @@ WRONG: dict[str, Any] = {
     "a reference that it lacks": lambda s, m: s.signals(TASK, "ast"),
     "a family that there is not": lambda s, m: s.signals(TASK, REFERENCES[0], "largest"),
     "a rate that there is not": lambda s, m: ge.transfer_matrix(s, TASK, rate="lifts"),
+    "a rate that there is not, to plot": lambda s, m: ge.plot_matrix(s, TASK, rate="lifts"),
+    "a family that there is not, to plot": lambda s, m: ge.plot_matrix(s, TASK, family="largest"),
+    "a clip of two channels": lambda s, m: ge.extract(
+        m, np.zeros((16_000, 2), np.float32), sample_rate_hz=16_000
+    ),
+    "a clip of integers": lambda s, m: ge.extract(m, np.ones(16_000, np.int16), sample_rate_hz=16_000),
+    "a clip with NaN": lambda s, m: ge.extract(m, np.full(16_000, np.nan, np.float32), sample_rate_hz=16_000),
+    "a clip of nothing": lambda s, m: ge.extract(m, np.zeros(0, np.float32), sample_rate_hz=16_000),
     "a search that there is not": lambda s, m: ge.extract(
         m, np.zeros(16_000, np.float32), sample_rate_hz=16_000, search="x"
     ),

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.api.signals import Signal
+from harness.audio import LOUDEST
 from harness.errors import BadInput, NotValid
-from harness.types import Clip, LabelMap, SufficientSignal, Waveform
+from harness.types import Clip, LabelMap, Waveform
 
 if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
@@ -68,12 +69,14 @@ def extract(
     """
     import tempfile
 
+    from harness import spectra
     from harness.extract import SEARCHES, runner
     from harness.extract.search_task import Draws
     from harness.journal import Journal
 
     if search not in SEARCHES:
         raise BadInput(f"no search {search!r}; expected one of {', '.join(SEARCHES)}")
+    _require_sound(waveform)
     classifier = load_model(model) if isinstance(model, str | Path) else model
     names = classifier.class_names
     clip = Clip("clip", "clip", None, np.asarray(waveform, dtype=np.float32), sample_rate_hz)
@@ -96,10 +99,15 @@ def extract(
         raise NotValid(
             f"no signal: {found.skipped[0].why if found.skipped else 'the search ended without one'}"
         )
-    return Signal(*_with_sound(found.signals[0], clip), clip.waveform)
+    (record, *_) = found.signals
+    alone = spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)
+    return Signal(record, alone, clip.waveform)
 
 
-def _with_sound(record: SufficientSignal, clip: Clip) -> tuple[SufficientSignal, Waveform]:
-    from harness import spectra
-
-    return record, spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)
+def _require_sound(waveform: Waveform) -> None:
+    """Refuse what is no mono sound at full scale 1, before it is searched for minutes."""
+    array = np.asarray(waveform)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating) or not array.size:
+        raise BadInput(f"a waveform of {array.dtype} {array.shape}; expected mono, float32 (n_samples,)")
+    if not np.isfinite(array).all() or np.abs(array).max() > LOUDEST:
+        raise BadInput("a waveform beyond full scale, or with NaN; expected float32 in [-1, 1]")

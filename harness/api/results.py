@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from harness.types import FAMILIES, Estimate
 
 if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
+    from leaderboard.board.types import Matrix
 
 
 class Difference(Estimate):
@@ -166,7 +167,7 @@ def transfer_matrix(
         References as rows, models as columns; NaN where a pair was not evaluated.
 
     Raises:
-        BadInput: no such task or rate.
+        BadInput: no such task, family or rate.
 
     Example:
         >>> ge.transfer_matrix(suite, "emotion").shape
@@ -174,10 +175,7 @@ def transfer_matrix(
     """
     from leaderboard.board.matrix import short_names
 
-    known = [field.name for field in dataclasses.fields(Rates)]
-    if rate not in known:
-        raise BadInput(f"no rate {rate!r}; expected one of {', '.join(known)}")
-    matrix = _matrix(suite, task, extra, family)
+    matrix = _matrix(suite, task, extra, family, rate)
     names = short_names(list(dict.fromkeys([*matrix.references, *matrix.models])))
     table = pd.DataFrame(
         np.nan,
@@ -201,12 +199,17 @@ def plot_matrix(
     """The same as a heat map, as the pages draw it. For arguments and errors see `transfer_matrix`."""
     from leaderboard.plots import inline
 
-    return Picture(inline.heatmap(_matrix(suite, task, extra, family), rate))
+    return Picture(inline.heatmap(_matrix(suite, task, extra, family, rate), rate))
 
 
-def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str) -> Any:
+def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str, rate: str) -> Matrix:
     from leaderboard.board import entries
     from leaderboard.board.matrix import matrix_of
 
+    known = [field.name for field in dataclasses.fields(Rates)]
+    if rate not in known:
+        raise BadInput(f"no rate {rate!r}; expected one of {', '.join(known)}")
+    if family not in FAMILIES:
+        raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
     references = [entry for _, entry in entries.references_of(suite.open, suite.open.task(task).name)]
     return matrix_of([*references, *(result.entry for result in extra)], family)

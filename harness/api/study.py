@@ -49,8 +49,8 @@ class StudyResult:
                 {
                     "model": each.model.repo_id,
                     "verdict": each.verdict,
-                    "rejects_alone": _share(each.rejects_alone),
-                    "rejected_by_all": _share(each.rejected_by_all),
+                    **_share("rejects_alone", each.rejects_alone),
+                    **_share("rejected_by_all", each.rejected_by_all),
                 }
                 for each in parts[family].flat_earth
             ]
@@ -60,6 +60,9 @@ class StudyResult:
                     "reference": pair.reference.repo_id,
                     "judge": pair.judge.repo_id,
                     "information_bits": pair.information.mutual.value,
+                    "low": pair.information.mutual.low,
+                    "high": pair.information.mutual.high,
+                    "n_clips": pair.information.mutual.n,
                 }
                 for pair in parts[family].pairs
             ]
@@ -76,8 +79,17 @@ class StudyResult:
         return f"<p>{escape(repr(self))}</p>{self.to_frame('flat_earthers').to_html(index=False)}"
 
 
-def _share(share: Share) -> float:
-    return share.k / share.n if share.n else float("nan")
+def _share(name: str, share: Share) -> dict[str, float | None]:
+    """The share, of how many signals, its excess over the median of the others, and the adjusted p."""
+    excess = share.excess
+    return {
+        name: share.k / share.n if share.n else None,
+        f"{name}_n": share.n,
+        f"{name}_excess": None if excess is None else excess.value,
+        f"{name}_excess_low": None if excess is None else excess.low,
+        f"{name}_excess_high": None if excess is None else excess.high,
+        f"{name}_p_adjusted": share.p_adjusted,
+    }
 
 
 def study(suite: Suite, task: str, *, extra: Sequence[Result] = ()) -> StudyResult:
