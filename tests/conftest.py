@@ -5,43 +5,40 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 LONGEST = (
-    "test_every_page",
-    "test_app_in_a_browser",
-    "test_cluster",
-    "test_hostile_pages",
-    "test_verify",
-    "test_recipes",
-    "test_build",
-    "test_suite",
-    "test_app_space",
-    "test_board_cli",
-    "test_evaluation",
-    "test_loopback_hub",
-    "test_attacks",
-    "test_circle",
-    "test_browser",
-    "test_views",
+    *(
+        "fuzz/test_fuzz",
+        "browser/test_every_page",
+        "browser/test_app_in_a_browser",
+        "unit/cluster/test_cluster",
+    ),
+    *("unit/cluster/test_cluster", "browser/test_hostile_pages", "integration/test_verify"),
+    "unit/recipes/test_recipes",
+    *("unit/starter/test_build", "unit/starter/test_suite", "unit/leaderboard/app/test_space"),
+    *("unit/leaderboard/test_command", "unit/evaluation/test_runner", "integration/test_loopback_hub"),
+    *("integration/test_attacks", "integration/test_circle", "browser/test_browser", "browser/test_views"),
 )
 """Files that take longest: first, so that no process is left with one of them when the others have ended."""
 
 SAMPLED = (
-    *("test_every_page", "test_hostile_pages", "test_browser", "test_views", "test_cluster", "test_verify"),
-    *(
-        "test_recipes",
-        "test_suite",
-        "test_evaluation",
-        "test_loopback_hub",
-        "test_attacks",
-        "test_verify_kills",
-    ),
-    *("test_loopback_faults", "test_hub_kills", "test_kill", "test_containers", "test_cached_evaluation"),
+    *("browser/test_every_page", "browser/test_hostile_pages", "browser/test_browser", "browser/test_views"),
+    *("unit/cluster/test_cluster", "unit/recipes/test_recipes", "unit/starter/test_suite"),
+    *("unit/evaluation/test_runner", "unit/cli/test_cached_evaluation", "unit/test_containers"),
+    *("integration/test_verify", "integration/test_verify_kills", "integration/test_loopback_hub"),
+    *("integration/test_loopback_faults", "integration/test_hub_kills", "integration/test_kill"),
+    "integration/test_attacks",
 )
 """Files of which `make test` runs a third, the same third on every machine; `make test-all` runs them all."""
+
+
+def name_of(item: pytest.Item) -> str:
+    """Path of its file below tests/, without the suffix."""
+    return item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,13 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with LONGEST; all else stays in its order. Of SAMPLED all but a seeded third count as slow."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    order = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(name_of(item), len(LONGEST)))
     for name in SAMPLED:
-        quick = [i for i in items if i.path.stem == name and not i.get_closest_marker("slow")]
-        chosen = random.Random(name).sample(range(len(quick)), -(-len(quick) // 3))
-        for place, item in enumerate(quick):
-            if place not in chosen:
+        quick = [i for i in items if name_of(i) == name and not i.get_closest_marker("slow")]
+        sample = random.Random(name).sample(range(len(quick)), -(-len(quick) // 3))
+        for i, item in enumerate(quick):
+            if i not in sample:
                 item.add_marker(pytest.mark.slow)
 
 

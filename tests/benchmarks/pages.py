@@ -21,8 +21,8 @@ from leaderboard.board import ranking as table
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.site import task_page
-from tests.browser.conftest import CHROMIUM, OPTIONS
-from tests.entries import make_entry
+from tests.helpers.chromium import CHROMIUM, OPTIONS
+from tests.helpers.entries import make_entry
 
 N_ROWS = 10_000
 N_VISITS = 9

@@ -19,7 +19,7 @@ from harness.schemas import Entry, ReferenceCounts
 from harness.seeds import generator
 from harness.tasks import TASKS
 from harness.types import N_MATCHED, N_SWAPS, LabelMap, ModelRef, signal_id
-from tests.entries import make_entry
+from tests.helpers.entries import make_entry
 
 TASK = TASKS["emotion"]
 N_REFERENCES, N_CLIPS = 60, 1000

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from harness import spectra
 from harness.models import classifiers
 from harness.starter.root import cache
-from tests import rounding
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
-from tests.extract.conftest import RATE, clip_of
-from tests.extract.test_searches import monotone, removable, solve, toys
-from tests.toys import save_model
+from tests.helpers import rounding
+from tests.helpers.tone_models import RATE, clip_of
+from tests.helpers.toy_functions import monotone, removable, solve, toys
+from tests.helpers.toy_models import save_model
 
 CACHE = cache()
 """The user's: asked for before the tests get one of their own."""

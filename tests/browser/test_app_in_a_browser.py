@@ -19,10 +19,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from harness.starter import root
-from tests import parts
-from tests.leaderboard import world as making
+from tests.helpers import board_world as making
+from tests.helpers import suite_parts
+from tests.helpers.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 pytestmark = pytest.mark.skipif(
@@ -87,7 +87,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[App]:
     temporary = tmp_path_factory.mktemp("app") / "tmp"
-    suite, submissions = parts.of_tasks(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
+    suite, submissions = suite_parts.of_tasks(("emotion", "music-genre"), tmp_path_factory.mktemp("tasks"))
     shown = ("--signals", str(suite.root), "--submissions", str(submissions))
     options = ("app", *shown, "--port", "0", "--ci-width", "0.3")
     running = started(temporary, environment, *options)

@@ -13,7 +13,7 @@ from harness.entries import store
 from leaderboard.board import ranking
 from leaderboard.reports import entry_report as report
 from leaderboard.site import builder
-from tests.leaderboard import world as making
+from tests.helpers import board_world as making
 
 
 @dataclass

@@ -22,8 +22,9 @@ from leaderboard.board import ranking as table
 from leaderboard.board.types import Board
 from leaderboard.reports import entry_report
 from leaderboard.site import builder
-from tests import parts
-from tests.browser import visits
+from tests.helpers import page_visits
+from tests.helpers import suite_parts as parts
+from tests.helpers.repository import SUBMISSIONS
 
 LOOKS = {
     "desktop": {"width": 1280, "height": 900},
@@ -49,7 +50,7 @@ class Built:
 @pytest.fixture(scope="module", params=["one task", pytest.param("all tasks", marks=pytest.mark.slow)])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     out = tmp_path_factory.mktemp("starter")
-    suite, submissions = Suite(root.embedded(), parts.NAME), parts.SUBMISSIONS
+    suite, submissions = Suite(root.embedded(), parts.NAME), SUBMISSIONS
     if request.param == "one task":
         suite, submissions = parts.of_tasks(("emotion",), tmp_path_factory.mktemp("task"))
     board = table.build(submissions, suite)
@@ -63,7 +64,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     candidates = {
         builder.page_of(row.entry.model) for r in board.current for row in r.rows if not row.reference
     }
-    for page in visits.pages_of(out):
+    for page in page_visits.pages_of(out):
         kinds.setdefault(f"{page.parent.name}{page.name in candidates}", page)
     return Built(out, board, tuple(kinds.values()), request.param == "all tasks")
 
@@ -95,13 +96,13 @@ class _Anchors(HTMLParser):
 
 
 def test_every_link_leads_to_a_file_and_an_anchor_that_are_there(built: Built) -> None:
-    read = {page: _Anchors(page.read_text(encoding="utf-8")) for page in visits.pages_of(built.root)}
+    read = {page: _Anchors(page.read_text(encoding="utf-8")) for page in page_visits.pages_of(built.root)}
     n_anchors = 0
     for page, of_page in read.items():
         assert len(of_page.ids) == len(set(of_page.ids)), page
         assert set(of_page.labels) <= set(of_page.ids), page
         for href in of_page.links:
-            if href.startswith(visits.TO_HUB):
+            if href.startswith(page_visits.TO_HUB):
                 continue
             parts = urlsplit(href)
             assert not parts.scheme, href
@@ -121,7 +122,7 @@ def test_every_page_is_led_to_from_the_first(built: Built) -> None:
             for href in _Anchors(page.read_text(encoding="utf-8")).links
             if urlsplit(href).path
         }
-        for page in visits.pages_of(built.root)
+        for page in page_visits.pages_of(built.root)
     }
     seen, due = set(), [built.root / "index.html"]
     while due:
@@ -133,7 +134,9 @@ def test_every_page_is_led_to_from_the_first(built: Built) -> None:
 
 
 def test_every_page_has_a_title_of_its_own(built: Built) -> None:
-    heads = [page.read_text(encoding="utf-8").split("</head>")[0] for page in visits.pages_of(built.root)]
+    heads = [
+        page.read_text(encoding="utf-8").split("</head>")[0] for page in page_visits.pages_of(built.root)
+    ]
     titles = [re.findall(r"<title>(.+?)</title>", head) for head in heads]
     assert all(len(found) == 1 for found in titles)
     assert len({found[0] for found in titles}) == len(titles)
@@ -155,11 +158,11 @@ def test_a_page_looked_at_says_nothing_asks_for_nothing_and_fits(
     browser: Browser, built: Built, folder: Path, look: str
 ) -> None:
     papers = set()
-    with visits.opened(browser, **LOOKS[look]) as visit:  # type: ignore[arg-type]
+    with page_visits.opened(browser, **LOOKS[look]) as visit:  # type: ignore[arg-type]
         for path in built.part(list(LOOKS).index(look), len(LOOKS)):
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-            assert visits.faults(visit, built.root) == [], path
+            assert page_visits.faults(visit, built.root) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") == LOOKS[look]["width"], path
             papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
             page.evaluate("document.querySelectorAll('.chooser').forEach((d) => (d.open = false))")
@@ -172,7 +175,7 @@ def test_a_page_looked_at_says_nothing_asks_for_nothing_and_fits(
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_page_has_a_serious_fault_of_accessibility(browser: Browser, built: Built, dark: bool) -> None:
     found: dict[str, list[str]] = {}
-    with visits.opened(browser, dark=dark, bypass_csp=True) as visit:
+    with page_visits.opened(browser, dark=dark, bypass_csp=True) as visit:
         for path in built.part(int(dark), 2):
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
@@ -193,7 +196,7 @@ def _violations(page: object) -> Iterator[str]:
 
 
 def test_every_page_has_landmarks_and_headings_in_order(browser: Browser, built: Built) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in built.part(0, 3):
             page = visit.open(path)
             for role in ("banner", "main", "contentinfo"):
@@ -211,7 +214,7 @@ def test_every_page_has_landmarks_and_headings_in_order(browser: Browser, built:
 
 
 def test_the_first_key_leads_past_the_head_and_the_focus_is_seen(browser: Browser, built: Built) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in built.part(1, 2):
             page = visit.open(path)
             page.keyboard.press("Tab")
@@ -234,7 +237,7 @@ def test_the_keyboard_reaches_everything_in_the_order_in_which_it_stands(
         const style = getComputedStyle(e);
         return [all.indexOf(e), e.getClientRects().length, style.outlineStyle, e.localName];
     }"""
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in built.part(0, 2):
             page = visit.open(path)
             assert page.locator("[tabindex]:not([tabindex='0']):not([tabindex='-1'])").count() == 0
@@ -259,7 +262,7 @@ def test_nothing_moves_for_those_who_asked_for_it(browser: Browser, built: Built
         return long("transitionDuration") || s.scrollBehavior === "smooth"
             || (s.animationName !== "none" && long("animationDuration"));
     }).map((e) => e.localName + "." + e.className)"""
-    with visits.opened(browser, reduced_motion="reduce") as visit:
+    with page_visits.opened(browser, reduced_motion="reduce") as visit:
         for path in built.part(2, 3):
             page = visit.open(path)
             assert page.evaluate(moving) == [], path
@@ -272,7 +275,7 @@ def test_nothing_moves_for_those_who_asked_for_it(browser: Browser, built: Built
 def test_the_ranking_of_the_starter_suite_is_sorted_announced_and_filtered(
     browser: Browser, built: Built
 ) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for ranking in built.board.current:
             page = visit.open(built.root / "tasks" / f"{ranking.task}.html")
             name = page.locator("table.board td.model > a")
@@ -291,11 +294,11 @@ def test_the_ranking_of_the_starter_suite_is_sorted_announced_and_filtered(
             assert page.get_by_role("status").first.inner_text().startswith("0 of ")
             page.get_by_role("searchbox").first.fill(ranking.rows[-1].name)
             assert name.all_inner_texts() == [ranking.rows[-1].name]
-            assert visits.faults(visit, built.root) == []
+            assert page_visits.faults(visit, built.root) == []
 
 
 def test_every_cell_of_a_heat_map_leads_to_the_row_of_its_pair(browser: Browser, built: Built) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(built.root / "tasks" / "emotion.html")
         cells = page.locator(".grid tbody td a")
         matrix = built.board.current_of("emotion").matrices[0]  # type: ignore[union-attr]
@@ -315,7 +318,7 @@ def test_every_cell_of_a_heat_map_leads_to_the_row_of_its_pair(browser: Browser,
 def test_a_sound_plays_to_its_length_and_stops_the_one_before(browser: Browser, built: Built) -> None:
     pages = [path for path in built.pages if path.parent.name in ("evidence", "report")]
     assert len(pages) == 2
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in pages:
             page = visit.open(path)
             first, second = page.locator("audio").nth(0), page.locator("audio").nth(1)
@@ -324,4 +327,4 @@ def test_a_sound_plays_to_its_length_and_stops_the_one_before(browser: Browser, 
                 page.wait_for_function("(a) => a.currentTime > 0.05", arg=player.element_handle())
                 assert 0.5 < player.evaluate("(audio) => audio.duration") < 6
             assert first.evaluate("(audio) => audio.paused")
-            assert visits.faults(visit, built.root) == []
+            assert page_visits.faults(visit, built.root) == []

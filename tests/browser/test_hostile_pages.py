@@ -21,19 +21,18 @@ from leaderboard.board.types import Board
 from leaderboard.escaping import neutral
 from leaderboard.reports import entry_report
 from leaderboard.site import builder
-from tests import hostile
-from tests.browser import spoiled, visits
-from tests.browser.spoiled import Spoiled
-from tests.leaderboard import world as making
+from tests.helpers import board_world as making
+from tests.helpers import hostile_board, hostile_files, page_visits
+from tests.helpers.hostile_board import Spoiled
 
 
 @pytest.fixture(scope="module", params=["some texts", pytest.param("all texts", marks=pytest.mark.slow)])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Spoiled:
     root = tmp_path_factory.mktemp("spoiled")
     if request.param == "all texts":
-        return spoiled.made(root)
-    tasks = random.Random(0).sample([*hostile.PATHS.values(), *hostile.ATTRIBUTES.values()], 6)
-    return spoiled.made(root, spoiled.sample(hostile.TEXTS, 20), tasks)
+        return hostile_board.made(root)
+    tasks = random.Random(0).sample([*hostile_files.PATHS.values(), *hostile_files.ATTRIBUTES.values()], 6)
+    return hostile_board.made(root, hostile_board.sample(hostile_files.TEXTS, 20), tasks)
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +58,21 @@ def some(pages: list[Path], n: int) -> list[Path]:
 
 
 def has_all(world: Spoiled) -> bool:
-    return len(world.texts) == len(hostile.TEXTS)
+    return len(world.texts) == len(hostile_files.TEXTS)
 
 
 def test_no_page_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: Spoiled) -> None:
-    _look(browser, world, some(visits.pages_of(world.root), 12 if has_all(world) else 5))
+    _look(browser, world, some(page_visits.pages_of(world.root), 12 if has_all(world) else 5))
 
 
 @pytest.mark.slow
 def test_none_of_all_pages_runs_or_fetches_what_a_stranger_wrote(browser: Browser, world: Spoiled) -> None:
-    _look(browser, world, visits.pages_of(world.root))
+    _look(browser, world, page_visits.pages_of(world.root))
 
 
 def _look(browser: Browser, world: Spoiled, pages: list[Path]) -> None:
     found: dict[str, list[str]] = {}
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in pages:
             root = world.site if path.is_relative_to(world.site) else path.parent
             page = visit.open(path)
@@ -90,7 +89,7 @@ def _look(browser: Browser, world: Spoiled, pages: list[Path]) -> None:
                 field.fill("<script>\"'`]),")
                 field.fill("")
             page.mouse.move(640, 450)
-            if lines := visits.faults(visit, root):
+            if lines := page_visits.faults(visit, root):
                 found[path.name] = lines[:10]
     assert found == {}
 
@@ -100,11 +99,11 @@ def test_the_figures_run_nothing_when_they_are_opened_alone(browser: Browser, wo
     assert len(figures) > 4
     if not has_all(world):
         figures = random.Random(0).sample(figures, 4)
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         for path in figures:
             visit.open(path)
             # The browser asks for an icon, and matplotlib's figures refer to shapes of their own by `#`.
-            lines = [line for line in visits.faults(visit, path.parent) if "leads elsewhere" not in line]
+            lines = [line for line in page_visits.faults(visit, path.parent) if "leads elsewhere" not in line]
             assert [line for line in lines if "fetches" not in line] == [], path
 
 
@@ -113,8 +112,8 @@ def test_the_name_of_a_model_is_the_heading_of_its_page_letter_by_letter(
 ) -> None:
     wanted = {folded(as_read(text)) for text in (*world.texts, *world.others)}
     shown, n = set(), 30 if has_all(world) else 12
-    with visits.opened(browser, java_script_enabled=False) as visit:
-        for path in some(visits.pages_of(world.site / "models"), n):
+    with page_visits.opened(browser, java_script_enabled=False) as visit:
+        for path in some(page_visits.pages_of(world.site / "models"), n):
             page = visit.open(path)
             heading = folded(page.locator("h1").text_content() or "")
             assert heading in wanted or heading in making.REFERENCES
@@ -124,7 +123,7 @@ def test_the_name_of_a_model_is_the_heading_of_its_page_letter_by_letter(
 
 
 def test_the_table_of_a_task_shows_every_name_as_it_is(browser: Browser, world: Spoiled) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(world.site / "tasks" / "tone.html")
         shown: set[str] = set()
         while True:
@@ -133,14 +132,14 @@ def test_the_table_of_a_task_shows_every_name_as_it_is(browser: Browser, world: 
             if on.count() == 0 or on.is_disabled():
                 break
             on.click()
-        assert visits.faults(visit, world.site) == []
+        assert page_visits.faults(visit, world.site) == []
     missing = {folded(as_read(text)) for text in world.texts} - shown
     assert missing == set()
 
 
 def test_a_name_turns_no_text_beside_it_round(browser: Browser, world: Spoiled) -> None:
     turning = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-    for path in visits.pages_of(world.site):
+    for path in page_visits.pages_of(world.site):
         assert not turning.search(path.read_text(encoding="utf-8")), path
 
 
@@ -164,9 +163,9 @@ def test_a_page_that_was_broken_into_would_be_found_out(
     text = (world.root / "report" / "report.html").read_text(encoding="utf-8")
     path = tmp_path / "report.html"
     path.write_text(text.replace("</main>", f"{markup}</main>"), encoding="utf-8")
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         visit.open(path)
-        assert any(fault in line for line in visits.faults(visit, tmp_path))
+        assert any(fault in line for line in page_visits.faults(visit, tmp_path))
 
 
 def test_without_its_policy_a_page_that_was_broken_into_would_have_run_it(
@@ -174,9 +173,9 @@ def test_without_its_policy_a_page_that_was_broken_into_would_have_run_it(
 ) -> None:
     path = tmp_path / "page.html"
     path.write_text("<title>x</title><img src=x onerror=window.__pwned=1>")
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         visit.open(path).wait_for_function("'__pwned' in window")
-        assert "ran what a stranger wrote" in visits.faults(visit, tmp_path)
+        assert "ran what a stranger wrote" in page_visits.faults(visit, tmp_path)
 
 
 def _board(suite_board: Board, entry: Entry) -> Board:
@@ -193,7 +192,7 @@ def test_texts_of_a_megabyte_make_no_page_large(plain: tuple[Suite, Board], tmp_
     suite, board = plain
     folder = board.current[0].rows[0].folder
     assert folder is not None
-    entry = spoiled.spoil(store.read(folder), hostile.GIANT, spoiled.KEPT)
+    entry = hostile_board.spoil(store.read(folder), hostile_files.GIANT, hostile_board.KEPT)
     root = tmp_path
     builder.write(root / "plain", Board(board.current), suite)
     builder.write(root / "site", _board(board, entry), suite)
@@ -221,11 +220,11 @@ def test_numbers_without_measure_break_no_page(
     entry = _counted(store.read(board.current[0].rows[0].folder), number)
     root = tmp_path / "site"
     builder.write(root, _board(board, entry), suite)
-    with visits.opened(browser) as visit:
-        for path in visits.pages_of(root):
+    with page_visits.opened(browser) as visit:
+        for path in page_visits.pages_of(root):
             if path.parent.name in (root.name, "tasks") or "acme__echo" in path.name:
                 visit.open(path)
-                assert visits.faults(visit, root) == [], path
+                assert page_visits.faults(visit, root) == [], path
 
 
 def _counted(value: Any, number: float) -> Any:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from leaderboard.board.types import Board
 from leaderboard.site.task_page import FIRST
 from tests.benchmarks import pages
-from tests.browser import visits
+from tests.helpers import page_visits
 
 N = 10_000
 
@@ -33,7 +33,7 @@ def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_
     browser: Browser, path: Path
 ) -> None:
     assert path.stat().st_size < 5_000_000
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(path)
         rows, name = page.locator("table.board tbody tr"), page.locator("table.board td.model > a")
         count, status = page.locator(".pager span"), page.get_by_role("status").first
@@ -64,7 +64,7 @@ def test_ten_thousand_models_are_sorted_filtered_and_paged_and_few_stand_in_the_
 def test_a_place_among_thousands_is_read_beside_a_name_that_stays(
     browser: Browser, path: Path, width: int
 ) -> None:
-    with visits.opened(browser, width=width) as visit:
+    with page_visits.opened(browser, width=width) as visit:
         page = visit.open(path, f"?page={N // FIRST}")
         ranks = page.locator("td.rank")
         assert ranks.last.inner_text().split() == ["10000", "9996–10004"]
@@ -89,7 +89,7 @@ def test_no_place_is_cut_off_by_the_name_beside_it(browser: Browser, tmp_path: P
     rows = tuple(replace(row, panel_low=row.rank_low, panel_high=row.rank_high) for row in ranking.rows)
     pages.write(tmp_path / "task.html", Board((replace(ranking, rows=rows),)))
     for width in (360, 700):
-        with visits.opened(browser, width=width) as visit:
+        with page_visits.opened(browser, width=width) as visit:
             page = visit.open(tmp_path / "task.html", f"?page={-(-n // FIRST)}")
             ranks = page.locator("td.rank")
             assert ranks.last.inner_text().split() == [f"{n}", f"{n - 4}–{n + 4}", f"({n - 4}–{n + 4})"]

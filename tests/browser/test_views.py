@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from leaderboard.board import ranking as table
 from leaderboard.board.types import Board
 from leaderboard.site import builder
-from tests.browser import visits
-from tests.leaderboard import world as making
+from tests.helpers import board_world as making
+from tests.helpers import page_visits
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
     browser: Browser, board: tuple[Board, Path]
 ) -> None:
     task = board[1] / "tasks" / "tone.html"
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(task)
         assert _query(page) == {}
         page.get_by_role("searchbox").fill("lab")
@@ -59,7 +59,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
         }
         address = page.url
         assert visit.said == []
-        with visits.opened(browser) as other:
+        with page_visits.opened(browser) as other:
             again = other.page
             again.goto(address)
             assert _names(again) == names
@@ -75,7 +75,7 @@ def test_a_link_shows_the_view_again_and_says_only_what_is_not_as_it_was(
 def test_the_rates_of_the_other_family_are_those_of_the_entries(
     browser: Browser, board: tuple[Board, Path]
 ) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal")
         rows = board[0].current[0].rows
         shown = page.locator("#board-tone td.transfer").all_inner_texts()
@@ -98,7 +98,7 @@ def test_the_rates_of_the_other_family_are_those_of_the_entries(
 def test_an_address_that_means_harm_or_nothing_does_nothing(
     browser: Browser, board: tuple[Board, Path], query: str
 ) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", query)
         assert visit.said == []
         page.get_by_role("searchbox").fill("")
@@ -112,7 +112,7 @@ def test_models_stand_side_by_side_with_their_places_in_words(
 ) -> None:
     ranking = board[0].current[0]
     first, *_, last = ranking.rows
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html")
         for row in (first, last):
             page.get_by_role("button", name=f"Compare {row.name}", exact=True).click()
@@ -143,7 +143,7 @@ def test_models_stand_side_by_side_with_their_places_in_words(
 def test_the_sheet_of_a_view_has_its_rows_and_columns_with_intervals(
     browser: Browser, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
-    with visits.opened(browser, accept_downloads=True) as visit:
+    with page_visits.opened(browser, accept_downloads=True) as visit:
         page = visit.open(
             board[1] / "tasks" / "tone.html", "?show=reference&columns=lift.parameters&sort=model"
         )
@@ -173,7 +173,7 @@ LINES = (
 
 
 def test_a_sheet_holds_no_formula(browser: Browser, board: tuple[Board, Path]) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html")
         columns = '[["rank", "", "count"], ["model", "", "text"], ["status", "", "text"]]'
         made = page.evaluate(f"() => sheet({columns}, [0, 1, 2], {LINES})")
@@ -197,7 +197,7 @@ def test_menus_leave_what_they_name_and_one_without_a_choice_is_not_there(
     )
     made = replace(current, rows=rows, unranked=())
     index = builder.write(tmp_path / "site", Board((made, *others)), None)
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(index.parent / "tasks" / "tone.html")
         page.locator("#board-tone th.swap button").focus()
         expect(page.locator(".help").first).to_contain_text("Swap: Acceptance of the swap control")
@@ -225,7 +225,7 @@ def test_the_heat_map_by_class_has_the_numbers_of_the_entries_and_leads_to_them(
     browser: Browser, board: tuple[Board, Path]
 ) -> None:
     ranking = board[0].current[0]
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", "?measure=lift")
         page.get_by_role("button", name="by class").click()
         assert page.get_by_role("button", name="Swap", exact=True).last.is_disabled()
@@ -265,7 +265,7 @@ def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
         for i, row in enumerate(current.rows)
     )
     index = builder.write(tmp_path / "site", Board((replace(current, rows=rows), *others)), None)
-    with visits.opened(browser, width=width) as visit:
+    with page_visits.opened(browser, width=width) as visit:
         page = visit.open(index.parent / "tasks" / "tone.html")
         for i in range(4):
             page.locator("#board-tone td.model .pick").nth(i).click()
@@ -287,7 +287,7 @@ def test_side_by_side_a_long_name_is_whole_and_the_name_of_a_rate_stays(
 def test_a_tap_that_is_no_focus_tells_what_a_column_means(
     browser: Browser, board: tuple[Board, Path]
 ) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html")
         page.locator("#board-tone th.swap button").evaluate("button => button.click()")
         assert page.evaluate("document.activeElement === document.body")
@@ -299,7 +299,7 @@ def test_a_tap_that_is_no_focus_tells_what_a_column_means(
 def test_a_sheet_of_another_family_says_so(
     browser: Browser, board: tuple[Board, Path], tmp_path: Path
 ) -> None:
-    with visits.opened(browser, accept_downloads=True) as visit:
+    with page_visits.opened(browser, accept_downloads=True) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", "?family=minimal&columns=transfer")
         with page.expect_download() as fetched:
             page.get_by_role("button", name="CSV of this view").click()
@@ -330,7 +330,7 @@ def test_a_sheet_of_another_family_says_so(
 def test_what_an_address_asks_for_in_vain_is_not_passed_on(
     browser: Browser, board: tuple[Board, Path], query: str
 ) -> None:
-    with visits.opened(browser) as visit:
+    with page_visits.opened(browser) as visit:
         page = visit.open(board[1] / "tasks" / "tone.html", query)
         assert urlsplit(page.url).query == ""
         assert len(_names(page)) == 7
@@ -350,7 +350,7 @@ def test_a_reader_s_choice_of_dark_or_light_outweighs_the_system_s_and_stays(
         ("rgb(15, 20, 24)", "rgb(21, 27, 33)"),
     )
     for system_is_dark, first, second in ((False, light, dark), (True, dark, light)):
-        with visits.opened(browser, dark=system_is_dark) as visit:
+        with page_visits.opened(browser, dark=system_is_dark) as visit:
             page = visit.open(board[1] / "tasks" / "tone.html")
             button = page.locator("button.scheme")
             assert button.inner_text() == ("Light" if system_is_dark else "Dark")

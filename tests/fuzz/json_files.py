@@ -28,8 +28,9 @@ from harness.tasks import TASKS
 from harness.types import FAMILIES, PROTOCOL, DatasetRef, Estimate, ModelRef
 from tests.fuzz import mutate
 from tests.fuzz.target import Refused, Target
+from tests.helpers.repository import DATA
 
-OLD = Path(__file__).parent.parent / "data/protocol1"
+OLD = DATA / "protocol1"
 EMOTION = TASKS["emotion"]
 HEX = {n: "0123456789abcdef" * (n // 16) + "0" * (n % 16) for n in (40, 64)}
 CLASSES = ("angry", "happy", "LABEL_2")
@@ -78,7 +79,7 @@ def _as_pydantic(value: Any, data: bytes) -> str | None:
 
 @cache
 def _made(n_clips: int = 4, families: tuple[str, ...] = FAMILIES[:1]) -> tuple[Any, Any]:
-    from tests.entries import make_entry
+    from tests.helpers.entries import make_entry
 
     return make_entry(
         n_clips=n_clips, n_degenerate=1, references=("toys/first",), n_matched=1, families=families
@@ -174,7 +175,7 @@ def _in_a_folder(make: Callable[[Path], Any]) -> Callable[[], list[bytes]]:
 
 
 def _verification(folder: Path) -> Any:
-    from tests.entries import made_verification
+    from tests.helpers.entries import made_verification
 
     return made_verification(store.write(folder, *_made()))
 
@@ -240,7 +241,7 @@ def _nested(relative: str) -> Callable[[Path], Path]:
 
 
 def _manifests() -> list[bytes]:
-    from tests.small_suite import LABELS, TASK
+    from tests.helpers.small_suite import LABELS, TASK
 
     model = ModelRef("toys/a", HEX[40], HEX[64])
     task = TaskRecord(TASK.name, {"bonafide": ("real",), "spoof": ("fake",)}, 16_000, 4.0, "Notes.")

@@ -13,16 +13,16 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tests import hostile
+from tests.helpers import hostile_files
 
 DEEP = (
-    *hostile.DEEP.values(),
+    *hostile_files.DEEP.values(),
     b"[" * 3000 + b"]" * 3000,
     b'{"a":' * 900 + b"1" + b"}" * 900,
     b"[" * 70 + b"]" * 70,
 )
 LITERALS: tuple[bytes, ...] = (
-    *(text.encode() for text in hostile.NUMBERS.values()),
+    *(text.encode() for text in hostile_files.NUMBERS.values()),
     *(b"null", b"true", b"false", b"[]", b"{}", b'""', b"0", b"1", b"-1", b"2", b"1e3", b"0.5", b"-0"),
     *(str(2**n + more).encode() for n in (31, 32, 53, 63, 64) for more in (-1, 0, 1)),
     *(b'"\\ud800"', b'"\\u0000"', b'"\xff"', b'"\xed\xa0\x80"', b"'a'", b"nan", b"inf", b"undefined", b"1_0"),
@@ -39,7 +39,7 @@ LITERALS: tuple[bytes, ...] = (
 )
 """As they stand in JSON, valid or not."""
 TEXTS: tuple[bytes, ...] = tuple(
-    json.dumps(text, ensure_ascii=False).encode() for text in hostile.TEXTS.values()
+    json.dumps(text, ensure_ascii=False).encode() for text in hostile_files.TEXTS.values()
 )
 KEYS: tuple[bytes, ...] = (
     *(b'""', b'"__proto__"', b'"__class__"', b'"model"', b'"name"', b'"a\\u0000"', b"1", b'"\\ud800"'),

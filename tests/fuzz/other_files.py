@@ -19,11 +19,11 @@ import soundfile
 from harness import audio, tasks, untrusted
 from harness.dataset import corpora
 from harness.schemas import to_json
-from tests import hostile
 from tests.fuzz import mutate
 from tests.fuzz.json_files import EMOTION, differing, known, through, written_back
 from tests.fuzz.model_files import plain_yaml
 from tests.fuzz.target import Refused, Target
+from tests.helpers import hostile_files
 
 TASK = """name: weather
 labels:
@@ -154,7 +154,7 @@ def csv_text(generator: random.Random, data: bytes) -> bytes:
     return data
 
 
-_TEXTS = tuple(text.encode() for text in hostile.TEXTS.values())
+_TEXTS = tuple(text.encode() for text in hostile_files.TEXTS.values())
 
 
 # ---- YAML ----------------------------------------------------------------------------------------

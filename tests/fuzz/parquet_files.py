@@ -21,10 +21,10 @@ from harness.entries import validate_verdicts as rows
 from harness.errors import BadInput
 from harness.tasks import TASKS
 from harness.types import CausalSet, SufficientSignal
-from tests.entries import make_entry
 from tests.fuzz.parquet import mutate
 from tests.fuzz.target import Target
-from tests.small_suite import clip_of
+from tests.helpers.entries import make_entry
+from tests.helpers.small_suite import clip_of
 
 
 @cache

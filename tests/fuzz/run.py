@@ -26,13 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.child import Outcome, make
+from tests.helpers.repository import ROOT
 
 SILENT_SECONDS = 300
 """Without a report, by the clock, after which a child is ended."""
 BAD = tuple(outcome for outcome in Outcome if outcome not in (Outcome.ACCEPTED, Outcome.REFUSED))
 CHILD = ("-m", "tests.fuzz.child")
 """What Python is told to run."""
-ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,260 @@
+"""Signals folders: written by one run, read by another, trusted only as far as their hashes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from harness import audio
+from harness.dataset import atomic_folder, parquet_io, parquet_schema, suites, writer
+from harness.errors import BadInput, BadSignals
+from harness.types import (
+    FAMILIES,
+    PROTOCOL,
+)
+from tests.helpers.hand_made_signals import TASK, add, clip_of, levels_of, record_of, signal_of
+
+
+@pytest.mark.parametrize("levels", [False, True])
+@pytest.mark.parametrize("masks_only", [False, True])
+def test_what_is_written_is_read_back_to_the_last_bit(tmp_path, masks_only, levels):
+    made, found = add(tmp_path, masks_only=masks_only, levels=levels)
+    suite = suites.load(str(tmp_path))
+    assert [t.name for t in suite.tasks] == ["deepfake"]
+    assert suite.task("deepfake").label_of("AIVoice") == "spoof"
+    read = suite.clips("deepfake")
+    for clip in made:
+        np.testing.assert_array_equal(read[clip.clip_id].waveform, clip.waveform)
+    wanted = {s.signal_id: s for s in found}
+    pairs = list(suite.signals("deepfake", "toys__a"))
+    assert {s.signal_id for s, _ in pairs} == set(wanted)
+    for signal, waveform in pairs:
+        other = wanted[signal.signal_id]
+        np.testing.assert_array_equal(signal.mask, other.mask)
+        assert (signal.levels is None) == (not levels or signal.family != "minimal")
+        np.testing.assert_array_equal(signal.levels, other.levels)
+        assert vars(signal) | {"mask": 0, "levels": 0} == vars(other) | {"mask": 0, "levels": 0}
+        assert audio.sha256(waveform) == signal.sha256
+
+
+def test_a_second_reference_joins_and_the_first_stays(tmp_path):
+    add(tmp_path)
+    before = suites.load(str(tmp_path)).ref("deepfake").sha256
+    add(tmp_path, "toys/b", clips=range(2, 5))
+    suite = suites.load(str(tmp_path))
+    assert [r.model.repo_id for r in suite.references("deepfake")] == ["toys/a", "toys/b"]
+    assert sorted(suite.clips("deepfake")) == ["c0", "c1", "c2", "c3", "c4"]
+    assert len(list(suite.signals("deepfake", "toys__a"))) == 6
+    assert suite.ref("deepfake").sha256 != before
+
+
+def test_a_second_family_joins_its_reference(tmp_path):
+    add(tmp_path, families=("minimal",))
+    add(tmp_path, families=("responsibility",))
+    suite = suites.load(str(tmp_path))
+    (record,) = suite.references("deepfake")
+    assert [c.family for c in record.counts] == ["responsibility", "minimal"]
+    assert record.searches == ("responsibility()", "minimal()")
+    assert len(list(suite.signals("deepfake", "toys__a"))) == 6
+
+
+def test_the_same_content_has_the_same_hash_wherever_it_is(tmp_path):
+    add(tmp_path / "x")
+    add(tmp_path / "y", masks_only=True)
+    x, y = (suites.load(str(tmp_path / d)).ref("deepfake") for d in "xy")
+    assert x.sha256 == y.sha256
+    assert (x.repo_id, y.repo_id) == ("local/x", "local/y")
+
+
+def test_levels_are_content(tmp_path):
+    add(tmp_path / "none")
+    add(tmp_path / "levels", levels=True)
+    add(tmp_path / "again", levels=True)
+    made = [clip_of(i) for i in range(3)]
+    found = [signal_of(c, "toys/a", f, levels=True) for c in made for f in FAMILIES]
+    others = [s if s.levels is None else dataclasses.replace(s, levels=levels_of(s.mask, 7)) for s in found]
+    writer.add_reference(tmp_path / "others", TASK, record_of("toys/a", FAMILIES), made, others)
+    refs = {p.name: suites.load(str(p)).ref("deepfake").sha256 for p in tmp_path.iterdir()}
+    assert refs["levels"] == refs["again"]
+    assert len({refs["none"], refs["levels"], refs["others"]}) == 3
+
+
+def test_what_a_candidate_is_asked_has_a_level_or_all_of_them(tmp_path):
+    add(tmp_path, levels=True)
+    add(tmp_path, "toys/b", families=("minimal",))
+    asked = suites.load(str(tmp_path)).expected_verdicts("deepfake")
+    assert {(level, c) for s, level, c in asked if s == "c1:toys__a:minimal:0.1"} == {
+        (level, "spoof") for level in range(8)
+    }
+    assert {level for s, level, _ in asked if s == "c1:toys__b:minimal:0.1"} == {0}
+    assert {level for s, level, _ in asked if s == "c1:toys__a:responsibility:0.1"} == {0}
+    assert len(asked) == 3 * 8 + 3 + 3
+
+
+def no_bin(levels, wanted):
+    """No bin of a level: each has the next."""
+    return np.where(levels == wanted, wanted + 1, levels).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (lambda s: {"levels": s.levels[:-1]}, "levels of 200 bins, expected 201"),
+        (lambda s: {"levels": s.levels[:0]}, "levels of 0 bins, expected 201"),
+        (lambda s: {"levels": s.levels + (s.levels == 7).astype(np.uint8)}, "level 8, expected 0 to 7"),
+        (lambda s: {"levels": s.levels - 1}, "a bin of level 255, expected 0 to 7"),
+        (lambda s: {"levels": s.levels[::-1].copy()}, "level 0 differs from the mask"),
+        (lambda s: {"levels": no_bin(s.levels, 0)}, "level 0 differs from the mask"),
+        (lambda s: {"levels": no_bin(s.levels, 3)}, r"levels of \[\d+, .*\] bins, expected \[\d+, .*201\]"),
+        (lambda s: {"mask": np.zeros(201, dtype=bool), "levels": no_bin(s.levels, 0)}, "levels of .* bins"),
+        (lambda s: {"family": "responsibility"}, "levels of family responsibility, expected none"),
+        (lambda s: {"degenerate": True}, "levels of a degenerate signal, expected none"),
+    ],
+)
+def test_levels_that_cannot_be_are_refused(tmp_path, changes, why):
+    clip = clip_of(0)
+    signal = signal_of(clip, "toys/a", "minimal", levels=True)
+    signal = dataclasses.replace(signal, **changes(signal))
+    writer.add_reference(tmp_path, TASK, record_of("toys/a", ("minimal",), 1), [clip], [signal])
+    with pytest.raises(BadSignals, match=f"c0:toys__a:minimal:0.1: .*{why}"):
+        list(suites.load(str(tmp_path)).signals("deepfake", "toys__a"))
+
+
+def test_levels_take_little_room(tmp_path):
+    n_bins = 24_001
+    rng = np.random.default_rng(0)
+    edges = np.sort(rng.choice(np.arange(1, n_bins), 300, replace=False))
+    responsibility = np.repeat(rng.random(301), np.diff(edges, prepend=0, append=n_bins))
+    mask = responsibility >= np.sort(responsibility)[-40]
+    sizes = parquet_schema.level_sizes(int(mask.sum()), n_bins)
+    rows = []
+    for i in range(8):
+        order = np.lexsort((rng.random(n_bins), -responsibility, ~mask))
+        levels = np.empty(n_bins, dtype=np.uint8)
+        levels[order] = np.repeat(np.arange(8), np.diff(sizes, prepend=0))
+        signal = dataclasses.replace(
+            signal_of(clip_of(i), "toys/a", "minimal"), n_samples=48_000, mask=mask, levels=levels
+        )
+        rows.append(parquet_schema.signal_row(signal, None))
+    parquet_io.write_rows(tmp_path / "s.parquet", rows, parquet_schema.SIGNALS)
+    metadata = pq.ParquetFile(tmp_path / "s.parquet").metadata
+    (column,) = (
+        c
+        for c in map(metadata.row_group(0).column, range(metadata.num_columns))
+        if c.path_in_schema == "levels"
+    )
+    assert column.compression == "ZSTD"
+    assert column.total_compressed_size / 8 < 4000
+
+
+def test_what_cannot_join_is_refused_and_nothing_changes(tmp_path):
+    add(tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    clips = [clip_of(0)]
+    found = [signal_of(clips[0], "toys/a", "minimal")]
+    record = record_of("toys/a", ("minimal",), 3, revision="d" * 64)
+    with pytest.raises(BadSignals, match="another revision or label map"):
+        writer.add_reference(tmp_path, TASK, record, clips, found)
+    other = [dataclasses.replace(clip_of(0, seed=77))]
+    with pytest.raises(BadSignals, match="another clip named 'c0'"):
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, found)
+    longer = dataclasses.replace(TASK, max_seconds=60.0)
+    with pytest.raises(BadSignals, match="other labels or preparation"):
+        writer.add_reference(tmp_path, longer, record_of("toys/b", ("minimal",)), clips, found)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_of_other_things_is_not_written_into(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    for root, why in ((tmp_path, "it is no signals folder"), (tmp_path / "thesis.tex", "is a file")):
+        with pytest.raises(BadInput, match=why):
+            add(root)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_kill_at_any_step_leaves_the_folder_as_it_was_or_as_it_will_be(tmp_path, monkeypatch):
+    add(tmp_path / "whole")
+    add(tmp_path / "whole", "toys/b", clips=range(1, 6))
+    wanted = (tmp_path / "whole" / "manifest.json").read_bytes()
+    steps = [(writer, f"_write_{what}") for what in ("clips", "signals", "manifest")]
+    for i, (room, name) in enumerate([*steps, (atomic_folder, "commit_pending")]):
+        root = tmp_path / str(i)
+        add(root)
+        before = suites.load(str(root)).ref("deepfake").sha256
+        step, calls = getattr(room, name), []
+
+        def dies(*arguments, step=step, calls=calls, name=name):
+            calls.append(1)
+            if name != "commit_pending" or len(calls) == 2:
+                if name != "commit_pending":
+                    step(*arguments)
+                raise KeyboardInterrupt
+            step(*arguments)
+
+        monkeypatch.setattr(room, name, dies)
+        with pytest.raises(KeyboardInterrupt):
+            add(root, "toys/b", clips=range(1, 6))
+        monkeypatch.setattr(room, name, step)
+        assert suites.load(str(root)).ref("deepfake").sha256 == before, name
+        assert len(list(suites.load(str(root)).signals("deepfake", "toys__a"))) == 6, name
+        add(root, "toys/b", clips=range(1, 6))
+        assert (root / "manifest.json").read_bytes() == wanted, name
+        assert not list(root.rglob("*.new")), name
+
+
+def test_a_clip_of_another_truth_does_not_join(tmp_path):
+    add(tmp_path)
+    other = [dataclasses.replace(clip_of(0), label="bonafide")]
+    with pytest.raises(BadSignals, match="as 'spoof', the corpus says 'bonafide'"):
+        writer.add_reference(tmp_path, TASK, record_of("toys/b", ("minimal",)), other, [])
+
+
+def test_a_file_that_differs_from_the_manifest_is_refused(tmp_path):
+    add(tmp_path)
+    path = tmp_path / "deepfake" / "toys__a.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    suite = suites.load(str(tmp_path))
+    with pytest.raises(BadSignals, match="sha256"):
+        list(suite.signals("deepfake", "toys__a"))
+    path.unlink()
+    with pytest.raises(BadSignals, match="has no file"):
+        list(suite.signals("deepfake", "toys__a"))
+
+
+def test_sources_that_are_no_signals_are_refused(tmp_path):
+    with pytest.raises(BadSignals, match=r"has no manifest\.json"):
+        suites.load(str(tmp_path))
+    with pytest.raises(BadSignals, match="no signals folder at"):
+        suites.load(str(tmp_path / "gone"))
+    (tmp_path / "f").write_text("")
+    with pytest.raises(BadSignals, match="is a file"):
+        suites.load(str(tmp_path / "f"))
+    add(tmp_path / "s")
+    manifest = tmp_path / "s" / "manifest.json"
+    raw = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**raw, "protocol": 99}))
+    with pytest.raises(BadSignals, match=f"protocol 99, this version has {PROTOCOL}"):
+        suites.load(str(tmp_path / "s"))
+    evil = json.dumps(raw).replace('"deepfake"', '"../deepfake"')
+    manifest.write_text(evil)
+    with pytest.raises(BadSignals, match="lead out of the folder"):
+        suites.load(str(tmp_path / "s"))
+    manifest.write_text("{")
+    with pytest.raises(BadSignals, match="not a manifest of this version"):
+        suites.load(str(tmp_path / "s"))
+    manifest.write_text(json.dumps(raw))
+    with pytest.raises(BadSignals, match="no signals for task 'emotion'; it has: deepfake"):
+        suites.load(str(tmp_path / "s")).task("emotion")
+
+
+def test_rows_of_another_schema_are_refused(tmp_path):
+    parquet_io.write_rows(tmp_path / "a.parquet", [parquet_schema.clip_row(clip_of(0))], parquet_schema.CLIPS)
+    with pytest.raises(BadSignals, match="does not have the columns"):
+        list(parquet_io.read_rows(tmp_path / "a.parquet", parquet_schema.SIGNALS))
+    (tmp_path / "b.parquet").write_text("no")
+    with pytest.raises(BadSignals, match="not a readable Parquet file"):
+        list(parquet_io.read_rows(tmp_path / "b.parquet", parquet_schema.CLIPS))
+    with pytest.raises(BadSignals, match="columns of a verdicts file"):
+        parquet_io.read_verdicts(tmp_path / "a.parquet")
