@@ -31,7 +31,7 @@ from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.evaluation.units import units_of
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord
-from harness.metrics import estimates, scorecard
+from harness.metrics import estimates, panels
 from harness.model_facts import ModelFacts
 from harness.schemas import (
     BatchProof,
@@ -322,7 +322,7 @@ def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidat
         """(n_references, n_clips) over the replicates of a stimulus."""
         return np.mean([of[f"{stimulus} {k}"] for k in range(REPLICATES[stimulus])], axis=0)
 
-    signal, swap, matched, largest = (mean(name) for name in scorecard.RATE_STIMULI)
+    signal, swap, matched, largest = (mean(name) for name in panels.RATE_STIMULI)
     values = {
         "coverage": np.ones(shape),
         "transfer": signal,
@@ -337,7 +337,7 @@ def _family(work: _Work, family: str, said: dict[str, Any], heard: Any, candidat
         "agreement": whole.astype(float),
     }
     first = {kind: (right & (work.truth == 0)) | (~right & (work.truth == 3)) for kind, right in said.items()}
-    as_silence = {name: _estimate(mean(name, first).T, "transfer") for name in scorecard.RATE_STIMULI}
+    as_silence = {name: _estimate(mean(name, first).T, "transfer") for name in panels.RATE_STIMULI}
     means = Rates(**{name: _estimate(values[name].T, name) for name in RATES})
     by_class = {
         label: _estimate(signal[:, work.truth == i].T, "transfer")
