@@ -137,7 +137,7 @@ def evaluate(
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
     out = root.cache() / "library"
     if progress:
-        from harness.cli.progress import live_table
+        from harness.progress import live_table
 
         with live_table(task) as step:
             result = runner.evaluate(classifier, mapping, opened.open, spec, out, progress=step)

@@ -14,6 +14,7 @@ from harness.api.signals import Signal
 from harness.dataset import suites
 from harness.errors import BadInput
 from harness.plurals import plural
+from harness.starter.root import open_suite
 from harness.types import FAMILIES
 
 
@@ -100,6 +101,4 @@ def load_suite(source: str | Path | None = None) -> Suite:
         >>> suite.tasks
         ('deepfake', 'emotion', 'music-genre')
     """
-    from harness.cli.common import open_suite
-
     return Suite(open_suite(None if source is None else str(source)))

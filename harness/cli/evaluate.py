@@ -17,13 +17,11 @@ from harness.cli.common import (
     info,
     label_map_for,
     model_options,
-    open_suite,
     show,
     show_outgoing,
 )
 from harness.cli.early_stop import UnitCounter
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
-from harness.cli.progress import live_table
 from harness.cli.selection import (
     OutputPath,
     Shard,
@@ -34,6 +32,8 @@ from harness.cli.selection import (
     require_something_to_hear,
 )
 from harness.plurals import plural
+from harness.progress import live_table
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.common import info
-from harness.cli.progress import progress_bar
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.cli.backends import Backend
