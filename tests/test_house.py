@@ -161,3 +161,38 @@ def test_each_walk_through_the_house_passes_through_at_most_twenty_files_that_ar
     assert len(walks) == 3
     for walk in walks:
         assert 10 < len({*re.findall(r"`((?:harness|leaderboard)/[\w./]+)`", walk)}) <= 20, walk[:40]
+
+
+FILE_NAME = re.compile(r"(\S*/)?\.?\w[\w.-]*\.(json|jsonl|parquet|csv|html)")
+NAMES_OF_FILES = ("harness/dataset/paths.py", "harness/models/checkpoints.py", "leaderboard/urls.py")
+
+
+def names_of_files(source):
+    """Literals of a module that are names of files, and parts of formatted texts that are."""
+    tree = ast.parse(source)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone
+        if is_text and FILE_NAME.fullmatch(node.value):
+            yield node.value
+
+
+@pytest.mark.parametrize("line", ['f(p / "entry.json")', 'f"{p}/entry.json"', 'x = ".verified.json", 1'])
+def test_a_name_of_a_file_is_seen(line):
+    (name,) = names_of_files(line)
+    assert name in line
+
+
+def test_a_suffix_a_message_and_a_docstring_are_no_names_of_files():
+    source = '"""entry.json"""\nx = (".json", f"{y}.parquet", "entry.json: no file", "page.html.j2")'
+    assert [*names_of_files(source)] == []
+
+
+def test_files_on_disk_are_named_in_one_place():
+    """Names of what this package writes; those of transformers and of pages have a place of their own."""
+    literals = {
+        str(path.relative_to(ROOT)): [*names_of_files(path.read_text())]
+        for path in MODULES
+        if "starter/build" not in str(path)  # the names of its steps are part of their keys
+    }
+    assert {path for path, names in literals.items() if names} == set(NAMES_OF_FILES)

@@ -85,12 +85,13 @@ class Result:
         import pyarrow as pa
 
         from harness.dataset import parquet_schema
+        from harness.dataset.paths import REPORT
         from harness.entries import store
         from leaderboard.reports import entry_report
 
         table = pa.Table.from_pandas(self.verdicts, parquet_schema.VERDICTS, preserve_index=False)
         path = store.write(Path(folder), self.entry, table.replace_schema_metadata(None))
-        entry_report.write(path / "report.html", self.entry, self.verdicts, self.suite.open)
+        entry_report.write(path / REPORT, self.entry, self.verdicts, self.suite.open)
         return path
 
     def __repr__(self) -> str:

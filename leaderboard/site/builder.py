@@ -123,7 +123,7 @@ def write(
         raise BadInput(unwritable(out, error, "choose another --out")) from None
     finally:
         shutil.rmtree(new_folder, ignore_errors=True)
-    return out / "index.html"
+    return out / urls.INDEX
 
 
 def _write_some(jobs: Sequence[tuple[Path, PageContext]]) -> int:
@@ -189,7 +189,7 @@ class _Site:
             context = home_page.context(self.board, self.suite, self.links_from_root, sounds)
             return render.render("index.html.j2", context)
 
-        return Page("index.html", _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
+        return Page(urls.INDEX, _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
 
     def _task(self, task: str) -> Page[str]:
         sounds = f"../evidence/{urls.task_page(task)}" if task in self.choices else None
@@ -282,7 +282,7 @@ class _Site:
                 "references": set(matrix.references),
                 "links": self.links_from_tasks,
                 "names": self.names,
-                "home": "../index.html",
+                "home": f"../{urls.INDEX}",
                 "corpora": sorted(
                     {
                         (reference.corpus.name, reference.corpus.licence)

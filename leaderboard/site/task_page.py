@@ -118,7 +118,7 @@ def context(
     grid = heatmap.grid(matrices, anchor, links, () if ranking is None else ranking.all_rows)
     return {
         "task": task,
-        "home": "../index.html",
+        "home": f"../{urls.INDEX}",
         "current": None if ranking is None else _board(ranking, f"board-{anchor}", links, marks),
         "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
         "stale": [
