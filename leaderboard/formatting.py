@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.numerals import number
+from harness.numerals import THIN as THIN
+from harness.numerals import percent
 from harness.types import MIN_SIGNALS, Estimate
 
 Kind = Literal["rate", "difference", "count", "text"]
@@ -20,8 +21,6 @@ Value = Estimate | int | str | None
 UNKNOWN = "–"
 TOO_FEW = f"unknown: fewer than {MIN_SIGNALS} signals"
 """The text of a difference with too few signals (definitions: Lift)."""
-THIN = "\u202f"
-"""Narrow no-break space, between a number and its unit."""
 
 
 def text(value: Value | float, kind: Kind) -> str:
@@ -31,9 +30,9 @@ def text(value: Value | float, kind: Kind) -> str:
     if value is None:
         return UNKNOWN
     if kind == "rate":
-        return f"{_number(float(value), signed=False)}{THIN}%"
+        return f"{percent(float(value))}{THIN}%"
     if kind == "difference":
-        return f"{_number(float(value), signed=True)}{THIN}pp"
+        return f"{percent(float(value), signed=True)}{THIN}pp"
     return f"{value:,}" if kind == "count" else str(value)
 
 
@@ -48,7 +47,7 @@ def interval(estimate: Estimate, kind: Kind) -> str:
     if estimate.low is None or estimate.high is None:
         return UNKNOWN
     signed = kind == "difference"
-    low = _number(estimate.low, signed=signed)
+    low = percent(estimate.low, signed=signed)
     return f"{low} to {text(estimate.high, kind)}"
 
 
@@ -79,7 +78,3 @@ def compact(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f}{THIN}{unit}"
     return str(count)
-
-
-def _number(value: float, *, signed: bool) -> str:
-    return number(100 * value, 1, signed=signed)

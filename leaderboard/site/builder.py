@@ -353,7 +353,7 @@ class _Site:
                     models.update(dict.fromkeys((*matrix.references, *matrix.models)))
         names = {model: self.names[model] for model in models}
         links = {model: self.links_from_models[model] for model in models if model in self.links_from_models}
-        return ModelNames(names, links), _key(names, links)
+        return ModelNames(names, links), _key([*names.items()], [*links.items()])
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
@@ -386,14 +386,12 @@ class _Site:
         )
         if key not in self._digests:
             entry_digest = row.sha256 or to_json(entry)
-            self._digests[key] = hashlib.sha256(
-                f"{row.status!r} {row.overlap} {row.held_back!r} {entry_digest}".encode()
-            ).hexdigest()
+            self._digests[key] = _key(row.status, row.overlap, row.held_back, entry_digest)
         return self._digests[key]
 
 
 def _key(*parts: Any) -> str:
     digest = hashlib.sha256(render.version().encode())
     for part in parts:
-        digest.update(repr(part).encode() + b"\0")
+        digest.update(to_json(part).encode() + b"\0")
     return digest.hexdigest()[:32]
