@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import dataclasses
 import doctest
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,14 +20,19 @@ import pandas as pd
 import pytest
 
 import goodenough as ge
+from harness import cli
 from harness.api import models as api_models
 from harness.api import results as api_results
 from harness.api import study as api_study
 from harness.api import suite as api_suite
+from harness.dataset import suites
+from harness.dataset.paths import ENTRY, REPORT, VERDICTS, VERDICTS_FILE
 from harness.entries import store
 from harness.entries.validate import validate_entry
+from harness.evaluation import runner
 from harness.starter import root
 from harness.tasks import TASKS
+from harness.types import Estimate
 from tests.small_starter import MODEL, MODELS, REFERENCES, TASK, small_suite
 
 SIGNALS = root.SUITE / "signals"
@@ -49,6 +57,11 @@ def suite(small: Path) -> ge.Suite:
 def whole() -> ge.Suite:
     """The embedded suite, with the verdicts of its references."""
     return ge.load_suite(SIGNALS)
+
+
+@pytest.fixture(scope="module")
+def whole_study(whole: ge.Suite) -> ge.StudyResult:
+    return ge.study(whole, TASK)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +173,8 @@ def test_one_clip_gives_the_signal_that_alone_keeps_its_class(suite: ge.Suite, m
     assert np.array_equal(again.record.mask, signal.record.mask)
 
 
-def test_a_study_has_its_parts_as_tables(whole: ge.Suite) -> None:
-    study = ge.study(whole, TASK)
+def test_a_study_has_its_parts_as_tables(whole: ge.Suite, whole_study: ge.StudyResult) -> None:
+    study = whole_study
     references = whole.references(TASK)
     assert sorted(study.to_frame("flat_earthers")["model"]) == references
     pairs = study.to_frame("pairs")
@@ -216,6 +229,137 @@ def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> 
     for test in tests:
         test.globs.update(names)
         assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0, test.name
+
+
+def test_the_notebook_at_the_head_of_the_module_runs(
+    suite: ge.Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a folder in place of the Hub id; each line that is an expression gives something to look at."""
+    shutil.copytree(suite._open.root, tmp_path / "signals")
+    monkeypatch.setattr(root, "SUITE", tmp_path)
+    reference = MODELS / REFERENCES[0].removeprefix("local/")
+    ge.evaluate(reference, task=TASK, progress=False).save(tmp_path / "signals" / VERDICTS)
+    monkeypatch.chdir(tmp_path)
+    page = (ge.__doc__ or "").replace("superb/hubert-large-superb-er", str(MODELS / MODEL))
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    assert len(lines) == 13
+    names: dict[str, Any] = {"sound": suite.signals(TASK, REFERENCES[0])[0].clip}
+    shown: dict[str, Any] = {}
+    for line in lines:
+        try:
+            code = compile(line, "notebook", "eval")
+        except SyntaxError:
+            exec(line, names)  # noqa: S102 - the lines of our own page
+        else:
+            shown[line.split("#")[0].strip()] = eval(code, names)  # noqa: S307
+    assert [type(value).__name__ for value in shown.values()] == [
+        *("Difference", "tuple", "PosixPath", "DataFrame", "Picture", "tuple", "Signal", "DataFrame"),
+    ]
+    lift, (rates, verdicts), folder, matrix, picture, (player, spectrum), signal, study = shown.values()
+    assert re.fullmatch(r"[+−][\d.]+\u202fpp \[[+−][\d.]+, [+−][\d.]+\], n = \d+", repr(lift))
+    assert len(verdicts) == names["result"].entry.n_verdicts
+    assert set(rates["reference"]) == set(REFERENCES)
+    assert list(study["model"]) == [REFERENCES[0]]
+    assert {path.name for path in folder.iterdir()} == {ENTRY, VERDICTS_FILE, REPORT}
+    assert matrix.loc["starter-emotion-ast", "starter-emotion-ast"] == 1
+    for html in (picture._repr_svg_(), spectrum._repr_svg_(), signal._repr_html_(), player._repr_html_()):
+        assert html.count("<svg") + html.count("<audio") > 0
+    assert "<svg" in picture.svg
+    assert "<svg" in spectrum.svg
+
+
+def test_a_saved_result_is_byte_for_byte_what_the_command_writes(
+    result: ge.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = result.save(tmp_path / "saved")
+    done = runner.Result(result.entry, result._table)  # another run has another time of day
+    monkeypatch.setattr(runner, "evaluate", lambda *_, **__: done)
+    command = ["evaluate", str(MODELS / MODEL), "--task", TASK, "--out", str(tmp_path / "written")]
+    assert cli.run(command) == 0
+    written = tmp_path / "written" / saved.relative_to(tmp_path / "saved")
+    for name in (ENTRY, VERDICTS_FILE, REPORT):
+        assert (saved / name).read_bytes() == (written / name).read_bytes()
+
+
+ESTIMATES = {
+    "0.122 [0.006, 0.234], n = 1,550": Estimate(0.1216, 0.0061, 0.2338, 0.95, "bootstrap", 1550),
+    "−0.500 [−1.000, 0.000], n = 2": Estimate(-0.5, -1.0, -0.0001, 0.95, "bootstrap", 2),
+    "0.000, n = 20": Estimate(-0.0001, None, None, 0.95, "none", 20),
+    "unknown, n = 0": Estimate(None, None, None, 0.95, "none", 0),
+    "+12.2\u202fpp [+0.6, +23.4], n = 155": api_results.Difference(0.1216, 0.0061, 0.2338, 0.95, "x", 155),
+    "−3.0\u202fpp [−4.0, 0.0], n = 21": api_results.Difference(-0.03, -0.04, 0.0004, 0.95, "x", 21),
+    "unknown: fewer than 20 signals": api_results.Difference(None, None, None, 0.95, "none", 3),
+}
+
+
+@pytest.mark.parametrize("text", ESTIMATES)
+def test_an_estimate_reads_as_value_interval_and_n(text: str) -> None:
+    assert repr(ESTIMATES[text]) == text
+    assert ESTIMATES[text]._repr_html_().endswith(f">{text}</p>")
+
+
+def _hostile(
+    result: ge.Result, suite: ge.Suite, model: ge.Classifier, whole_study: ge.StudyResult
+) -> dict[str, Any]:
+    """A record of each kind in which a name is a tag."""
+    bad = "<script>x"
+    entry = dataclasses.replace(result.entry, model=dataclasses.replace(result.entry.model, repo_id=bad))
+    record = dataclasses.replace(suite.signals(TASK, REFERENCES[0])[0].record, clip_id=bad)
+    classifier = copy.copy(model)
+    classifier.class_names = (bad, "b")
+    return {
+        "Estimate": Estimate(0.5, 0.4, 0.6, 0.95, bad, 3),
+        "Entry": entry,
+        "SufficientSignal": record,
+        "Signal": dataclasses.replace(suite.signals(TASK, REFERENCES[0])[0], record=record),
+        "Classifier": classifier,
+        "Suite": ge.Suite(suites.Suite(suite._open.root, bad)),
+        "Result": api_results.Result(runner.Result(entry, result._table), suite),
+        "StudyResult": ge.StudyResult(dataclasses.replace(whole_study.study, task=bad)),
+    }
+
+
+def test_every_record_has_a_line_and_a_page_in_which_names_are_escaped(
+    result: ge.Result, suite: ge.Suite, model: ge.Classifier, whole_study: ge.StudyResult
+) -> None:
+    for name, record in _hostile(result, suite, model, whole_study).items():
+        assert "\n" not in repr(record)
+        assert len(repr(record)) < 160, name
+        assert repr(record).startswith(name) or name == "Estimate"
+        assert "&lt;script&gt;x" in record._repr_html_(), name
+        assert "<script" not in record._repr_html_(), name
+    assert repr(model) == f"Classifier(local/{MODEL}: 5 classes, {model.facts.architecture}, float32 on cpu)"
+    assert "<th>sample rate hz</th><td>16,000</td>" in model._repr_html_()
+    bins = suite.signals(TASK, REFERENCES[0])[0].record
+    assert repr(bins).endswith(f", {bins.n_kept:,} of {len(bins.mask):,} bins, responsibility)")
+    assert repr(result.entry) == repr(result).replace("Result(", "Entry(")
+    assert repr(result.entry).endswith(f"lift {result.lift!r})")
+
+
+def test_completion_offers_what_is_public(
+    result: ge.Result, suite: ge.Suite, model: ge.Classifier, whole_study: ge.StudyResult
+) -> None:
+    signal = suite.signals(TASK, REFERENCES[0])[0]
+    offered = {
+        type(each).__name__: [name for name in dir(each) if not name.startswith("_")]
+        for each in (suite, result, signal, signal.play(), signal.plot(), whole_study)
+    }
+    assert offered == {
+        "Suite": ["references", "signals", "tasks", "to_frame"],
+        "Result": ["entry", "lift", "save", "suite", "to_frame", "verdicts"],
+        "Signal": ["clip", "play", "play_clip", "plot", "record", "waveform"],
+        "Player": ["sample_rate_hz", "waveform"],
+        "Picture": ["save", "svg"],
+        "StudyResult": ["study", "to_frame"],
+    }
+    public = {name for name in dir(model) if not name.startswith("_")}
+    assert {"logits", "class_names", "device", "dtype", "facts", "notes", "ref"} <= public
+
+
+def test_the_table_of_names_is_what_type_checkers_read() -> None:
+    block = next(n for n in ast.parse(Path(ge.__file__).read_text()).body if isinstance(n, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert {a.asname: node.module for node in imports for a in node.names} == ge._MODULE_OF
 
 
 def test_the_head_of_the_module_names_what_there_is() -> None:
