@@ -3,8 +3,8 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, compact,
-architecture.
+Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, tenths,
+tenth, in_percent, compact, architecture.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.numerals import THIN as THIN
 from harness.numerals import percent
-from harness.types import MIN_SIGNALS, Estimate
+from harness.types import MIN_SIGNALS, Estimate, FloatArray
 
 Kind = Literal["rate", "difference", "count", "text"]
 Value = Estimate | int | str | None
@@ -69,6 +69,23 @@ def format_estimate(estimate: Estimate | None, kind: Kind) -> str:
 def architecture(name: str) -> str:
     """The name of a class of transformers without the suffix that all of them share."""
     return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
+
+
+def tenths(estimate: Estimate | None) -> list[int | None]:
+    """Value, low and high in tenths of a percent, as a script of a page reads them."""
+    ends = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
+    return [None if end is None else tenth(end) for end in ends]
+
+
+def tenth(value: float) -> int:
+    """A share or a difference in tenths of a percent."""
+    # No share lies beyond 1, but a forged entry may say so.
+    return round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
+
+
+def in_percent(shares: FloatArray) -> FloatArray:
+    """Shares or differences in percent with one decimal; NaN stays."""
+    return (100 * shares.clip(-1e4, 1e4)).round(1)
 
 
 def compact(count: int) -> str:

@@ -31,6 +31,7 @@ from harness.types import ModelRef
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import LoadedEntry, MatrixRow
+from leaderboard.formatting import in_percent
 from leaderboard.process_pool import Progress
 
 _COUNTS = ("n_signals", "n_degenerate", "n_applicable")
@@ -149,8 +150,7 @@ def _cells(family: Mapping[str, Any], pool: dict[Any, Any]) -> MatrixRow:
         counts.append([own_code, *(min(n, _MAX_COUNT) for n in _get_counts(cell))])
         rates.append([_get_estimate(rate) for rate in _get_rates(cell["rates"])])
     size = (len(models), len(RATES), 3)
-    # None becomes NaN. No share lies beyond 1, but a forged entry may say so.
-    percent = (100 * np.clip(np.array(rates, dtype=np.float64).reshape(size), -1e4, 1e4)).round(1)
+    percent = in_percent(np.array(rates, dtype=np.float64).reshape(size))  # None becomes NaN
     return MatrixRow(
         family["family"],
         pool.setdefault(tuple(models), tuple(models)),
