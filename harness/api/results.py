@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,7 @@ def evaluate(
     """
     from harness import labels
     from harness.evaluation import runner
+    from harness.progress import live_table
     from harness.starter import root
 
     opened = load_suite() if suite is None else suite
@@ -135,13 +137,8 @@ def evaluate(
     else:
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
     out = root.cache() / "library"
-    if progress:
-        from harness.progress import live_table
-
-        with live_table(task) as step:
-            result = runner.evaluate(classifier, mapping, opened._open, spec, out, progress=step)
-    else:
-        result = runner.evaluate(classifier, mapping, opened._open, spec, out)
+    with live_table(task) if progress else nullcontext(lambda *_: None) as step:
+        result = runner.evaluate(classifier, mapping, opened._open, spec, out, progress=step)
     return Result(result, opened)
 
 
