@@ -1,9 +1,12 @@
 """How numbers are written in texts and pages, with their sign.
 
-Public: number.
+Public: number, percent, THIN.
 """
 
 from __future__ import annotations
+
+THIN = "\u202f"
+"""Narrow no-break space, between a number and its unit."""
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
@@ -16,3 +19,8 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
     """
     nearest = round(value, digits) + 0.0
     return f"{nearest:{'+' if signed and nearest else ''}.{digits}f}".replace("-", "−")
+
+
+def percent(share: float, *, signed: bool = False) -> str:
+    """A share in [0, 1], or a difference of two, in percent with one decimal and without its unit."""
+    return number(100 * share, 1, signed=signed)

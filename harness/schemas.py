@@ -11,7 +11,7 @@ import dataclasses
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from harness import untrusted
+from harness import notebook, untrusted
 from harness.model_facts import ModelFacts
 from harness.types import (
     FAMILIES,
@@ -301,6 +301,17 @@ class Entry:
     def path(self) -> str:
         """Where it lives below `submissions/` or a results folder."""
         return entry_path(self.model, self.task, self.signals.sha256)
+
+    def __repr__(self) -> str:
+        lift = self.scorecard.lift
+        ends = (None, None, None, 0) if lift is None else (lift.value, lift.low, lift.high, lift.n)
+        return f"Entry({self.model.repo_id} on {self.task}: lift {notebook.estimate(*ends, points=True)})"
+
+    def _repr_html_(self) -> str:
+        headline = self.scorecard.headline
+        rates = {} if headline is None else vars(headline.rates)
+        facts = {"signals": self.signals.repo_id, "not ranked": self.scorecard.unranked_because}
+        return notebook.table(repr(self), {"revision": self.model.revision, **facts, **rates})
 
 
 def entry_path(model: ModelRef, task: str, signals_sha256: str) -> str:

@@ -15,6 +15,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import notebook
+
 FloatArray = NDArray[np.float64]
 Waveform = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -218,6 +220,14 @@ class SufficientSignal:
         """Number of kept bins, k."""
         return int(self.mask.sum())
 
+    def __repr__(self) -> str:
+        bins = f"{self.n_kept:,} of {len(self.mask):,} bins"
+        return f"SufficientSignal({self.clip_id} of {self.reference}: {self.expected}, {bins}, {self.family})"
+
+    def _repr_html_(self) -> str:
+        scalars = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
+        return notebook.table(repr(self), scalars)
+
 
 def signal_id(clip_id: str, slug: str, family: str, seed: int, draw: int) -> str:
     """`<clip_id>:<slug>:<family>:<seed>.<draw>`: what a signal is called.
@@ -369,6 +379,12 @@ class Estimate:
     """How the interval was made."""
     n: int
     """Number of observations (signals or clips) behind the value."""
+
+    def __repr__(self) -> str:
+        return notebook.estimate(self.value, self.low, self.high, self.n, points=False)
+
+    def _repr_html_(self) -> str:
+        return notebook.line(repr(self), f"level {self.level:g}; {self.method}")
 
 
 @dataclasses.dataclass(frozen=True)

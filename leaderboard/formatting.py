@@ -3,16 +3,17 @@
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
 
-Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, compact,
-architecture.
+Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, tenths,
+tenth, in_percent, compact, architecture.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from harness.numerals import number
-from harness.types import MIN_SIGNALS, Estimate
+from harness.numerals import THIN as THIN
+from harness.numerals import percent
+from harness.types import MIN_SIGNALS, Estimate, FloatArray
 
 Kind = Literal["rate", "difference", "count", "text"]
 Value = Estimate | int | str | None
@@ -20,8 +21,6 @@ Value = Estimate | int | str | None
 UNKNOWN = "–"
 TOO_FEW = f"unknown: fewer than {MIN_SIGNALS} signals"
 """The text of a difference with too few signals (definitions: Lift)."""
-THIN = "\u202f"
-"""Narrow no-break space, between a number and its unit."""
 
 
 def text(value: Value | float, kind: Kind) -> str:
@@ -31,9 +30,9 @@ def text(value: Value | float, kind: Kind) -> str:
     if value is None:
         return UNKNOWN
     if kind == "rate":
-        return f"{_number(float(value), signed=False)}{THIN}%"
+        return f"{percent(float(value))}{THIN}%"
     if kind == "difference":
-        return f"{_number(float(value), signed=True)}{THIN}pp"
+        return f"{percent(float(value), signed=True)}{THIN}pp"
     return f"{value:,}" if kind == "count" else str(value)
 
 
@@ -48,7 +47,7 @@ def interval(estimate: Estimate, kind: Kind) -> str:
     if estimate.low is None or estimate.high is None:
         return UNKNOWN
     signed = kind == "difference"
-    low = _number(estimate.low, signed=signed)
+    low = percent(estimate.low, signed=signed)
     return f"{low} to {text(estimate.high, kind)}"
 
 
@@ -72,6 +71,23 @@ def architecture(name: str) -> str:
     return name.replace("ForSequenceClassification", "").replace("ForAudioClassification", "")
 
 
+def tenths(estimate: Estimate | None) -> list[int | None]:
+    """Value, low and high in tenths of a percent, as a script of a page reads them."""
+    ends = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
+    return [None if end is None else tenth(end) for end in ends]
+
+
+def tenth(value: float) -> int:
+    """A share or a difference in tenths of a percent."""
+    # No share lies beyond 1, but a forged entry may say so.
+    return round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
+
+
+def in_percent(shares: FloatArray) -> FloatArray:
+    """Shares or differences in percent with one decimal; NaN stays."""
+    return (100 * shares.clip(-1e4, 1e4)).round(1)
+
+
 def compact(count: int) -> str:
     """A large count in three digits: `41.5 k`, `94.6 M`."""
     count = min(count, 10**18)  # anything larger is not a real count, and might overflow a float
@@ -79,7 +95,3 @@ def compact(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f}{THIN}{unit}"
     return str(count)
-
-
-def _number(value: float, *, signed: bool) -> str:
-    return number(100 * value, 1, signed=signed)

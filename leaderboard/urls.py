@@ -4,7 +4,7 @@ Conventions: every path and anchor is made of letters, digits, `.`, `_` and `-` 
 task is called; a name that had to be changed for that gets a hash. An external address is always that of a
 repository of the Hub with a valid id.
 
-Public: DIRECTORY, page_of, task_page, evidence_page, anchor, class_anchor, pair_anchor, hub_page.
+Public: INDEX, DIRECTORY, page_of, task_page, evidence_page, anchor, class_anchor, pair_anchor, hub_page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.types import ModelRef
 _LOCAL_OWNERS = ("local", "embedded")
 """Owners in the ids of local folders."""
 
-DIRECTORY = "models.html"
+INDEX, DIRECTORY = "index.html", "models.html"
 """Page of all models, below the site."""
 
 

@@ -77,7 +77,7 @@ def interruptible() -> Iterator[None]:
 def no_lines_of_progress() -> Iterator[None]:
     """What a command says does not depend on how busy this machine is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.cli.progress.SECONDS", 3600.0)
+        patch.setattr("harness.progress.SECONDS", 3600.0)
         yield
 
 

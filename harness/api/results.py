@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from html import escape
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from harness import notebook
 from harness.api.models import load_model
 from harness.api.signals import Picture
 from harness.api.suite import Suite, load_suite
@@ -24,6 +25,7 @@ from harness.schemas import Entry, Rates
 from harness.types import FAMILIES, Estimate
 
 if TYPE_CHECKING:
+    from harness.evaluation import runner
     from harness.models.classifiers import Classifier
     from leaderboard.board.types import Matrix
 
@@ -32,24 +34,25 @@ class Difference(Estimate):
     """An estimate of a difference of two rates, in [-1, 1]; shown in percentage points."""
 
     def __repr__(self) -> str:
-        from leaderboard.formatting import TOO_FEW, text
+        from leaderboard.formatting import TOO_FEW
 
         if self.value is None:
             return TOO_FEW
-        low, high = (text(end, "difference").split("\u202f")[0] for end in (self.low, self.high))
-        return f"{text(self.value, 'difference')} [{low}, {high}], n = {self.n:,}"
+        return notebook.estimate(self.value, self.low, self.high, self.n, points=True)
 
 
-@dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of evaluating a model on a task."""
+    """What came of evaluating a model on a task. Made by `evaluate`."""
 
-    entry: Entry
-    """Who, what, how, and the scorecard: what `submissions/` holds."""
-    verdicts: pd.DataFrame
-    """A row for each stimulus that the model was asked, with the columns of `verdicts.parquet`."""
-    suite: Suite
-    """What it was evaluated on."""
+    def __init__(self, result: runner.Result, suite: Suite) -> None:
+        """Take what the evaluation gave."""
+        self.entry: Entry = result.entry
+        """Who, what, how, and the scorecard: what `submissions/` holds."""
+        self.verdicts: pd.DataFrame = result.frame()
+        """A row for each stimulus that the model was asked, with the columns of `verdicts.parquet`."""
+        self.suite = suite
+        """What it was evaluated on."""
+        self._table = result.verdicts
 
     @property
     def lift(self) -> Difference:
@@ -82,23 +85,20 @@ class Result:
         Raises:
             BadInput: it cannot be written.
         """
-        import pyarrow as pa
-
-        from harness.dataset import parquet_schema
+        from harness.dataset.paths import REPORT
         from harness.entries import store
         from leaderboard.reports import entry_report
 
-        table = pa.Table.from_pandas(self.verdicts, parquet_schema.VERDICTS, preserve_index=False)
-        path = store.write(Path(folder), self.entry, table.replace_schema_metadata(None))
-        entry_report.write(path / "report.html", self.entry, self.verdicts, self.suite.open)
+        path = store.write(Path(folder), self.entry, self._table)
+        entry_report.write(path / REPORT, self.entry, self.verdicts, self.suite._open)
         return path
 
     def __repr__(self) -> str:
         return f"Result({self.entry.model.repo_id} on {self.entry.task}: lift {self.lift!r})"
 
     def _repr_html_(self) -> str:
-        own = plot_matrix(self.suite, self.entry.task, extra=[self]).svg
-        return f"<p>{escape(repr(self))}</p>{own}"
+        matrix = plot_matrix(self.suite, self.entry.task, extra=[self])
+        return f"{notebook.line(repr(self))}{matrix.svg}"
 
 
 def evaluate(
@@ -126,24 +126,20 @@ def evaluate(
     """
     from harness import labels
     from harness.evaluation import runner
+    from harness.progress import live_table
     from harness.starter import root
 
     opened = load_suite() if suite is None else suite
     classifier = load_model(model) if isinstance(model, str | Path) else model
-    spec = opened.open.task(task)
+    spec = opened._open.task(task)
     if label_map is None:
         mapping = labels.harmonise(classifier.class_names, spec)
     else:
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
     out = root.cache() / "library"
-    if progress:
-        from harness.cli.progress import live_table
-
-        with live_table(task) as step:
-            result = runner.evaluate(classifier, mapping, opened.open, spec, out, progress=step)
-    else:
-        result = runner.evaluate(classifier, mapping, opened.open, spec, out)
-    return Result(result.entry, result.frame(), opened)
+    with live_table(task) if progress else nullcontext(lambda *_: None) as step:
+        result = runner.evaluate(classifier, mapping, opened._open, spec, out, progress=step)
+    return Result(result, opened)
 
 
 def transfer_matrix(
@@ -211,5 +207,5 @@ def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str, rate:
         raise BadInput(f"no rate {rate!r}; expected one of {', '.join(known)}")
     if family not in FAMILIES:
         raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
-    references = [entry for _, entry in entries.references_of(suite.open, suite.open.task(task).name)]
+    references = [entry for _, entry in entries.references_of(suite._open, suite._open.task(task).name)]
     return matrix_of([*references, *(result.entry for result in extra)], family)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from html import escape
 from pathlib import Path
 
+from harness import notebook
 from harness.types import SufficientSignal, Waveform
 
 
@@ -82,11 +82,7 @@ class Signal:
         return Picture(inline.spectrum_picture(self.clip, self.record.mask, self.record.sample_rate_hz))
 
     def __repr__(self) -> str:
-        r = self.record
-        return (
-            f"Signal({r.clip_id} of {r.reference}: {r.expected}, {r.n_kept:,} of {len(r.mask):,} bins,"
-            f" family {r.family})"
-        )
+        return repr(self.record).removeprefix("Sufficient")
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.plot().svg}{self.play()._repr_html_()}"
+        return f"{notebook.line(repr(self))}{self.plot().svg}{self.play()._repr_html_()}"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from harness import notebook
 from harness.api.results import Result
 from harness.api.suite import Suite
 from harness.errors import BadInput
@@ -76,7 +76,7 @@ class StudyResult:
         return f"StudyResult({s.task}: {', '.join(plural(n, noun) for n, noun in counts)})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.to_frame('flat_earthers').to_html(index=False)}"
+        return f"{notebook.line(repr(self))}{self.to_frame('flat_earthers').to_html(index=False)}"
 
 
 def _share(name: str, share: Share) -> dict[str, float | None]:
@@ -111,14 +111,14 @@ def study(suite: Suite, task: str, *, extra: Sequence[Result] = ()) -> StudyResu
     from harness.metrics.study import study_of
     from leaderboard.board import entries
 
-    spec: Task = suite.open.task(task)
+    spec: Task = suite._open.task(task)
     answered = [
-        (entry, store.verdicts(folder)) for folder, entry in entries.references_of(suite.open, spec.name)
+        (entry, store.verdicts(folder)) for folder, entry in entries.references_of(suite._open, spec.name)
     ]
     if not answered:
         raise BadInput(
-            f"{suite.open.name} holds no verdicts of its references on {spec.name}; make them with:"
+            f"{suite._open.name} holds no verdicts of its references on {spec.name}; make them with:"
             " goodenough study SUITE"
         )
     answered += [(result.entry, result.verdicts) for result in extra]
-    return StudyResult(study_of(suite.open, spec, answered))
+    return StudyResult(study_of(suite._open, spec, answered))

@@ -5,15 +5,16 @@ Public: Suite, load_suite.
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 import pandas as pd
 
+from harness import notebook
 from harness.api.signals import Signal
 from harness.dataset import suites
 from harness.errors import BadInput
 from harness.plurals import plural
+from harness.starter.root import open_suite
 from harness.types import FAMILIES
 
 
@@ -22,13 +23,12 @@ class Suite:
 
     def __init__(self, suite: suites.Suite) -> None:
         """Take an open suite."""
-        self.open = suite
-        """The suite, as the rest of the package knows it."""
+        self._open = suite
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of its tasks."""
-        return self.open.task_names
+        return self._open.task_names
 
     def references(self, task: str) -> list[str]:
         """Hub ids of the reference models of a task, sorted.
@@ -36,7 +36,7 @@ class Suite:
         Raises:
             BadSignals: it has no such task.
         """
-        return [record.model.repo_id for record in self.open.references(self.open.task(task).name)]
+        return [record.model.repo_id for record in self._open.references(self._open.task(task).name)]
 
     def signals(self, task: str, reference: str, family: str = FAMILIES[0]) -> list[Signal]:
         """The signals of a reference, degenerate ones left out.
@@ -53,17 +53,17 @@ class Suite:
             >>> suite.signals("emotion", "starter-emotion-ast")[0]
             Signal(...)
         """
-        name = self.open.task(task).name
-        by_name = {record.model.repo_id: record.model for record in self.open.references(name)}
+        name = self._open.task(task).name
+        by_name = {record.model.repo_id: record.model for record in self._open.references(name)}
         by_name |= {repo_id.split("/")[-1]: model for repo_id, model in by_name.items()}
         if reference not in by_name:
             known = ", ".join(self.references(name))
-            raise BadInput(f"{self.open.name} has no reference {reference!r} for {name}; it has: {known}")
+            raise BadInput(f"{self._open.name} has no reference {reference!r} for {name}; it has: {known}")
         if family not in FAMILIES:
             raise BadInput(f"no such family: {family!r}; expected one of {', '.join(FAMILIES)}")
         return [
-            Signal(record, waveform, self.open.clip(name, record.clip_id).waveform)
-            for record, waveform in self.open.signals(name, by_name[reference].slug)
+            Signal(record, waveform, self._open.clip(name, record.clip_id).waveform)
+            for record, waveform in self._open.signals(name, by_name[reference].slug)
             if record.family == family and not record.degenerate
         ]
 
@@ -72,16 +72,16 @@ class Suite:
         rows = [
             (task, count.model.repo_id, count.family, count.n_signals, count.n_degenerate)
             for task in self.tasks
-            for count in self.open.counts(task)
+            for count in self._open.counts(task)
         ]
         return pd.DataFrame(rows, columns=["task", "reference", "family", "signals", "degenerate"])
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{task}: {plural(len(self.references(task)), 'reference')}" for task in self.tasks)
-        return f"Suite({self.open.name}; {sizes})"
+        return f"Suite({self._open.name}; {sizes})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
+        return f"{notebook.line(repr(self))}{self.to_frame().to_html(index=False)}"
 
 
 def load_suite(source: str | Path | None = None) -> Suite:
@@ -100,6 +100,4 @@ def load_suite(source: str | Path | None = None) -> Suite:
         >>> suite.tasks
         ('deepfake', 'emotion', 'music-genre')
     """
-    from harness.cli.common import open_suite
-
     return Suite(open_suite(None if source is None else str(source)))

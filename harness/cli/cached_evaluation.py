@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.common import class_names_for, label_map_for
-from harness.cli.progress import live_table
+from harness.progress import live_table
 
 if TYPE_CHECKING:
     from harness.cli.backends import Backend

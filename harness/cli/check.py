@@ -16,11 +16,11 @@ from harness.cli.common import (
     command_line,
     label_map_for,
     model_options,
-    open_suite,
 )
 from harness.cli.encodings import json_text
 from harness.cli.layout import Row, print_rows
-from harness.cli.progress import duration
+from harness.progress import duration
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

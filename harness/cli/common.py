@@ -116,16 +116,6 @@ def info(message: str) -> None:
     click.echo(message, err=True)
 
 
-def open_suite(source: str | None) -> Suite:
-    """A signals folder or Hub dataset; without a source the embedded suite."""
-    from harness.dataset import suites
-    from harness.starter.root import embedded
-
-    if source is not None:
-        return suites.load(source)
-    return suites.Suite(embedded(), "embedded/starter")
-
-
 def class_names_for(
     checkpoint: Checkpoint, open_model: Callable[[Checkpoint], Classifier]
 ) -> tuple[str, ...]:

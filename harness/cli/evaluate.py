@@ -17,13 +17,11 @@ from harness.cli.common import (
     info,
     label_map_for,
     model_options,
-    open_suite,
     show,
     show_outgoing,
 )
 from harness.cli.early_stop import UnitCounter
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
-from harness.cli.progress import live_table
 from harness.cli.selection import (
     OutputPath,
     Shard,
@@ -33,7 +31,10 @@ from harness.cli.selection import (
     require_references,
     require_something_to_hear,
 )
+from harness.dataset.paths import REPORT
 from harness.plurals import plural
+from harness.progress import live_table
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from harness.schemas import Cell, Entry
     from harness.tasks import Task
     from harness.types import LabelMap
-
-
-_REPORT = "report.html"
 
 
 @click.command()
@@ -364,7 +362,7 @@ def _evaluate(
                 progress=counter.counting(progress),
             )
         folder, entry, verdicts = _save(out, result), result.entry, result.frame()
-    report = folder / _REPORT
+    report = folder / REPORT
     if warning := polarity_warning(verdicts, labels, task):
         info(f"Warning: {warning}")
     if not report.is_file():
@@ -384,5 +382,5 @@ def _save(out: Path, result: Result) -> Path:
 
     root = out if result.entry.complete else out / ".partial"
     # A report must be of the entry beside it.
-    (root / result.entry.path / _REPORT).unlink(missing_ok=True)
+    (root / result.entry.path / REPORT).unlink(missing_ok=True)
     return store.write(root, result.entry, result.verdicts)

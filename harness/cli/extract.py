@@ -12,9 +12,9 @@ import click
 from harness.cli.backends import EngineOptions, engine_options
 from harness.cli.common import ModelOptions, info, label_map_for, model_options
 from harness.cli.encodings import json_text
-from harness.cli.progress import progress_bar
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.extract.search import Search

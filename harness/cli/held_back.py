@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import info
-from harness.cli.progress import live_table
 from harness.plurals import plural
+from harness.progress import live_table
 
 if TYPE_CHECKING:
     from harness.cli.verification import Outcome, VerificationSession

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import Verbs
-from harness.cli.common import info, open_suite
-from harness.cli.progress import progress_bars
+from harness.cli.common import info
 from harness.cli.selection import OutputPath
+from harness.progress import progress_bars
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

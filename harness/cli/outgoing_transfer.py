@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.common import info
-from harness.cli.progress import progress_bar
+from harness.dataset.paths import OUTGOING
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.cli.backends import Backend
@@ -84,7 +85,7 @@ def outgoing(
     ]
     entries = [store.read(entry_folder) for entry_folder in entry_folders]
     cells = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
-    _write(folder / "outgoing.json", cells)
+    _write(folder / OUTGOING, cells)
     return cells
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import command_line, info
-from harness.cli.progress import progress_bar
 from harness.cli.publishable import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.dataset.hold_back import Halves

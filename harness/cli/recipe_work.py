@@ -15,8 +15,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.common import class_names_for, info, label_map_for
-from harness.cli.progress import progress_bar
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.cli.backends import Backend

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.progress import live_table
 from harness.cli.selection import OutputPath, require_needed
+from harness.progress import live_table
 
 if TYPE_CHECKING:
     from harness.cli.verification import VerificationSession

@@ -72,7 +72,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
-    from harness.dataset.paths import VERDICTS
+    from harness.dataset.paths import ENTRY, VERDICTS
     from harness.disk import refuse_package
     from harness.errors import BadInput
 
@@ -85,7 +85,7 @@ def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) ->
         for entry, _ in results
         if suite.commit is None
         and _is_reference(suite, entry.model, entry.task)
-        and not (suite.root / VERDICTS / entry.path / "entry.json").is_file()
+        and not (suite.root / VERDICTS / entry.path / ENTRY).is_file()
     ]
     if missing and not as_json:
         info(

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from harness.cli.common import info
-from harness.cli.progress import progress_bar
 from harness.plurals import plural
+from harness.progress import progress_bar
 
 
 @click.command()

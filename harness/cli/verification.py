@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, info, open_suite
-from harness.cli.progress import waiting
+from harness.cli.common import checkpoint_of, info
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
+from harness.progress import waiting
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import info, open_suite
-from harness.cli.progress import live_table
+from harness.cli.common import info
 from harness.cli.selection import require_needed
+from harness.progress import live_table
+from harness.starter.root import open_suite
 
 if TYPE_CHECKING:
     from harness.cli.verification import Outcome, VerificationSession

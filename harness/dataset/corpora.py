@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from harness import audio
+from harness.dataset.paths import METADATA
 from harness.disk import pointer
 from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
@@ -199,7 +200,7 @@ Chooser = Callable[[Iterable[str], str], tuple[set[str], str | None]]
 
 
 def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> Listing:
-    path = folder / "metadata.csv"
+    path = folder / METADATA
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
     if line := pointer(path):

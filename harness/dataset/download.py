@@ -26,7 +26,7 @@ from harness import audio, disk, untrusted
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset import source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
-from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path
+from harness.dataset.paths import ENTRY, MANIFEST, SOURCE, VERDICTS, VERDICTS_FILE, clips_path
 from harness.dataset.suites import Suite, load
 from harness.disk import pointer, unwritable
 from harness.errors import BadCorpus, BadInput, BadSignals
@@ -219,15 +219,15 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
     files = {}
     for folder in suite.verdicts():
         try:
-            data = (folder / "entry.json").read_bytes()
+            data = (folder / ENTRY).read_bytes()
             entry = from_json(Entry, data)
             if (entry.task, entry.model, entry.signals.sha256) not in keys:
                 continue
-            is_whole = parquet_io.sha256_of(folder / "verdicts.parquet") == entry.verdicts_sha256
+            is_whole = parquet_io.sha256_of(folder / VERDICTS_FILE) == entry.verdicts_sha256
         except (OSError, ValueError):
             is_whole = False
         if not is_whole:
-            message = pointer(folder / "entry.json") or pointer(folder / "verdicts.parquet")
+            message = pointer(folder / ENTRY) or pointer(folder / VERDICTS_FILE)
             raise BadSignals(
                 message
                 or f"{folder} holds no entry of this version with the verdicts it tells of (sha256);"
@@ -235,8 +235,8 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
                 " --update-suite"
             )
         path = folder.relative_to(suite.root).as_posix()
-        files[f"{path}/verdicts.parquet"] = entry.verdicts_sha256
-        files[f"{path}/entry.json"] = hashlib.sha256(data).hexdigest()
+        files[f"{path}/{VERDICTS_FILE}"] = entry.verdicts_sha256
+        files[f"{path}/{ENTRY}"] = hashlib.sha256(data).hexdigest()
     return files
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import pyarrow as pa
 
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
-from harness.dataset.paths import MANIFEST, SOURCE, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.paths import MANIFEST, SOURCE, SPLIT, VERDICTS, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
 from harness.disk import unwritable
 from harness.errors import BadInput, BadSignals
@@ -42,8 +42,6 @@ from harness.types import FAMILIES, MIN_SIGNALS, STRICT
 
 FOLDER = ".hold-back"
 """Folder of the two suites, below the signals folder."""
-
-_RECORD = "split.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +82,7 @@ def split_of(root: Path) -> Split | None:
     Raises:
         BadInput: the record of it cannot be read.
     """
-    path = root / FOLDER / _RECORD
+    path = root / FOLDER / SPLIT
     if not path.is_file():
         return None
     try:
@@ -274,7 +272,7 @@ def _write_halves(
         shutil.rmtree(old, ignore_errors=True)
     manifests = (parquet_io.sha256_of(folders[0] / MANIFEST), parquet_io.sha256_of(folders[1] / MANIFEST))
     record = Split(share, seed, source, manifests, _in_order(public), _in_order(held_back))
-    replace_file(folders[0].parent / _RECORD, to_json(record).encode())
+    replace_file(folders[0].parent / SPLIT, to_json(record).encode())
     return Halves(folders[0], folders[1], record)
 
 

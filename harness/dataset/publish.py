@@ -25,7 +25,19 @@ import pyarrow.parquet as pq
 from harness import audio, untrusted
 from harness.dataset import card, licences, parquet_io, parquet_schema
 from harness.dataset.hold_back import shared_clips
-from harness.dataset.paths import MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.paths import (
+    ENTRY,
+    EVAL,
+    MANIFEST,
+    PUBLISHED,
+    README,
+    VERDICTS,
+    VERDICTS_FILE,
+    candidate_verdicts_path,
+    clips_path,
+    sets_path,
+    signals_path,
+)
 from harness.dataset.suites import Suite, from_hub
 from harness.disk import whole
 from harness.errors import BadInput, BadSignals
@@ -38,11 +50,6 @@ from harness.tasks import Task
 
 FOLDER = ".published"
 """Folder of the published form, below the signals folder."""
-
-README, EVAL = "README.md", "eval.yaml"
-
-_RECORD = ".made.json"
-"""What each file in FOLDER was made of."""
 
 _VERSION = "1"
 """Raised when the published form of the same source changes."""
@@ -192,7 +199,7 @@ def prepare(
             raise BadSignals(_too_large(part.path))
     builder.remove_others()
     facts = {path: _facts(builder.folder / path) for path in builder.sources if _is_table(path)}
-    records = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
+    records = [from_json(Entry, (folder / ENTRY).read_bytes()) for folder in entries]
     text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
     replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(builder.folder / EVAL, card.eval_yaml(suite, repo_id).encode())
@@ -240,7 +247,7 @@ class _Builder:
         self.sources: dict[str, str] = {}
         """Path -> what it was made of."""
         try:
-            old_sources = untrusted.json_of(untrusted.content(folder / _RECORD))
+            old_sources = untrusted.json_of(untrusted.content(folder / PUBLISHED))
         except untrusted.Unreadable:
             old_sources = None
         self.old_sources: dict[str, str] = old_sources if isinstance(old_sources, dict) else {}
@@ -254,7 +261,7 @@ class _Builder:
             target.unlink(missing_ok=True)
             part.write(target)
             self.old_sources[part.path] = key
-            replace_file(self.folder / _RECORD, json.dumps(self.old_sources, indent=1).encode())
+            replace_file(self.folder / PUBLISHED, json.dumps(self.old_sources, indent=1).encode())
         self.sources[part.path] = key
 
     def remove_others(self) -> None:
@@ -264,9 +271,9 @@ class _Builder:
             if path.is_dir():
                 if not any(path.iterdir()):
                     path.rmdir()
-            elif name not in (*self.sources, _RECORD):
+            elif name not in (*self.sources, PUBLISHED):
                 path.unlink()
-        replace_file(self.folder / _RECORD, json.dumps(self.sources, indent=1).encode())
+        replace_file(self.folder / PUBLISHED, json.dumps(self.sources, indent=1).encode())
 
 
 def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[_Part]:
@@ -284,14 +291,14 @@ def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[
             if sets in files:
                 yield _Part(sets, files[sets], partial(_sets, suite, task, slug))
     for folder in entries:
-        entry = from_json(Entry, (folder / "entry.json").read_bytes())
-        table_path = f"{entry.task}_verdicts/{entry.model.slug}.parquet"
+        entry = from_json(Entry, (folder / ENTRY).read_bytes())
+        table_path = candidate_verdicts_path(entry.task, entry.model.slug)
         yield _Part(
             table_path,
             entry.verdicts_sha256,
             partial(_write_verdict_table, suite.task(entry.task), entry, folder),
         )
-        for name in ("verdicts.parquet", "entry.json"):
+        for name in (VERDICTS_FILE, ENTRY):
             source = folder / name
             yield _Part(
                 f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_copy, source)
@@ -337,7 +344,7 @@ def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
 
 def _write_verdict_table(task: Task, entry: Entry, folder: Path, to: Path) -> None:
     """Write the verdicts of an entry with the candidate in each row: tables can be read as one."""
-    verdicts = parquet_io.verdicts(folder / "verdicts.parquet")
+    verdicts = parquet_io.verdicts(folder / VERDICTS_FILE)
     names = pa.array([entry.model.repo_id] * verdicts.num_rows, pa.string())
     columns = parquet_schema.with_features(parquet_schema.CANDIDATE_VERDICTS, task.sample_rate_hz)
     table = verdicts.add_column(0, "candidate", names).cast(columns)

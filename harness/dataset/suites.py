@@ -19,7 +19,7 @@ import numpy as np
 from harness import audio, disk, spectra, untrusted
 from harness.dataset import parquet_io, parquet_schema, source
 from harness.dataset.clip_cache import spectrum_of
-from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
+from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
@@ -237,14 +237,14 @@ class Suite:
             for path in self.manifest.files:
                 if path.startswith(f"{VERDICTS}/"):
                     self.file(path)
-        return sorted(path.parent for path in (self.root / VERDICTS).glob("*/*/*/entry.json"))
+        return sorted(path.parent for path in (self.root / VERDICTS).glob(f"*/*/*/{ENTRY}"))
 
     def anchors(self, name: str) -> list[Path]:
         """Folders of the entries of an anchor; none where the suite brings none of that name.
 
         They are neither references nor candidates, and are not published.
         """
-        return sorted(path.parent for path in (self.root / ANCHORS / name).glob("*/*/*/entry.json"))
+        return sorted(path.parent for path in (self.root / ANCHORS / name).glob(f"*/*/*/{ENTRY}"))
 
     def signals(self, task: str, slug: str) -> Iterator[tuple[SufficientSignal, Waveform]]:
         """Signals of a reference with their waveforms, degenerate ones included.

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from math import isclose
 from pathlib import Path
 
+from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
 from harness.entries import store, strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
@@ -25,7 +26,7 @@ from harness.metrics.held_back import LiftComparison
 from harness.schemas import Entry, RunSettings
 from harness.types import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
 
-SUFFIX = ".held-back.json"
+SUFFIX = paths.HELD_BACK
 
 MAX_BYTES = 2**16
 MAX_TEXT = 200

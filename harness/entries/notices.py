@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
 from harness.entries import store, strict_reading, text
 from harness.errors import BadInput
@@ -26,7 +27,7 @@ from harness.journal import replace_file
 from harness.schemas import to_json
 from harness.types import STRICT
 
-INVALIDATED, DECLINED = ".invalidated.json", ".declined.json"
+INVALIDATED, DECLINED = paths.INVALIDATED, paths.DECLINED
 
 MAX_BYTES = 2**16
 MAX_TEXT = 500

@@ -23,7 +23,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from harness import untrusted
-from harness.dataset import parquet_io, parquet_schema
+from harness.dataset import parquet_io, parquet_schema, paths
 from harness.disk import pointer
 from harness.entries import protocol1
 from harness.errors import BadInput
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-ENTRY = "entry.json"
-VERDICTS = "verdicts.parquet"
+ENTRY, VERDICTS = paths.ENTRY, paths.VERDICTS_FILE
 
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f]{8}")
 """What `Entry.path` may be: three folders, none of which can lead out of the root."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.dataset import parquet_io
+from harness.dataset.paths import README, REPORT
 from harness.entries import (
     held_back,
     notices,
@@ -38,7 +39,6 @@ MAX_ENTRY_BYTES = 2**20
 MAX_VERDICTS_BYTES = 64 * 2**20
 MAX_PROBLEMS = 50
 
-REPORT = "report.html"
 
 _SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
 
@@ -86,7 +86,7 @@ def strays(submissions: Path) -> list[str]:
             continue
         links = [name for name in folders if (parent / name).is_symlink()]
         at_top = (
-            [name for name in files if name == "README.md" or name.startswith(".")]
+            [name for name in files if name == README or name.startswith(".")]
             if parent == submissions
             else []
         )

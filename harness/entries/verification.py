@@ -18,12 +18,13 @@ from collections.abc import Iterator
 
 from scipy.special import bdtrc
 
+from harness.dataset import paths
 from harness.entries import strict_reading, text
 from harness.entries.sidecar import Sidecar, differences
 from harness.schemas import Entry, RunSettings
 from harness.types import PROTOCOL, STRICT, ModelRef
 
-SUFFIX = ".verified.json"
+SUFFIX = paths.VERIFIED
 
 KINDS = ("replayed", "reproduced")
 """Some verdicts asked again, or all."""

@@ -18,13 +18,14 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from harness import audio
+from harness import audio, notebook
 from harness.errors import BadInput, BadModel
 from harness.model_facts import ModelFacts, WindowPlace
 from harness.models import devices, memory, weights, windows
@@ -84,17 +85,25 @@ class Classifier:
         """What it is."""
         self.notes: tuple[str, ...] = ()
         """What its author should know of how it is scored, each a line."""
-        self._model, self._dtype = model, model.dtype
-        self._extractor = extractor
+        self._model, self._extractor, self._dtype = model, extractor, model.dtype
         # Threads of numpy's BLAS that spin while they wait take the cores from torch: thrice the time.
         self._threads = ThreadpoolController()
         self._fixed_length = config.model_type in _FIXED_LENGTH
-        self._front_ends: dict[int, Any] = {}
+        self._front_end = cache(partial(differentiable, extractor))
         self._inputs = frozenset(inspect.signature(model.forward).parameters)
         self._need = memory.Need()
         if not type(model).__module__.startswith("transformers."):
             seconds, window_at = self.measured_window() or (None, self.facts.window_at)
             self.facts = replace(self.facts, window_seconds=seconds, window_at=window_at)
+
+    def __repr__(self) -> str:
+        n, facts = plural(len(self.class_names), "class"), self.facts
+        return f"Classifier({self.ref.repo_id}: {n}, {facts.architecture}, {self.dtype} on {self.device})"
+
+    def _repr_html_(self) -> str:
+        return notebook.table(
+            repr(self), {"classes": self.class_names, **vars(self.facts), "notes": self.notes}
+        )
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """What the model says.
@@ -172,8 +181,7 @@ class Classifier:
     def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
         """Masked signals, made on the card; None on the processor, where scipy makes them.
 
-        In float64 and then cast to float32, as `spectra.keep` does, but by another FFT: a sample may differ
-        in its last bit.
+        In float64, then float32, as by `spectra.keep`, with another FFT: a sample may differ in its last bit.
 
         Args:
             X: (N,) spectrum of a clip.
@@ -219,11 +227,6 @@ class Classifier:
             gradients.append(np.nan_to_num(slope[0].numpy()))
         return gradients
 
-    def _front_end(self, n_samples: int) -> Any:
-        if n_samples not in self._front_ends:
-            self._front_ends[n_samples] = differentiable(self._extractor, n_samples)
-        return self._front_ends[n_samples]
-
     def _prepare(self, waveform: Waveform, sample_rate_hz: int) -> Waveform:
         if waveform.ndim != 1 or waveform.dtype != np.float32:
             raise BadInput(
@@ -268,10 +271,8 @@ class Classifier:
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 
     def _require_room(self, waveform: Waveform, length: int) -> None:
-        """Make the batch smaller where memory is too short for so many clips of this length.
-
-        On a processor; a card says by itself that its memory is full, and a computer ends the process.
-        """
+        """Make the batch smaller where a processor has too little memory for so many clips of this length."""
+        # A card says by itself that its memory is full; a computer ends the process.
         if self.batch_size == 1 or self.device != "cpu":
             return
         if length > self._need.length:
@@ -295,8 +296,7 @@ class Classifier:
                 f"{self.ref.repo_id} runs out of memory on {self.device} with a single clip of"
                 f" {len(longest) / rate:.1f} s; try --device cpu, or shorter clips"
             )
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # nothing where there is no card
         return n // 2
 
 

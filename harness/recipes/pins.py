@@ -4,7 +4,7 @@ A recipe names branches; the first run asks the Hub what they stand for, writes 
 goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
 run.
 
-Public: Pins, pin, FILE.
+Public: Pins, pin.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from harness.dataset.paths import RECIPE
 from harness.disk import unwritable
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of
@@ -25,9 +26,6 @@ from harness.recipes.reading import Recipe, content_sha256, is_folder
 from harness.schemas import from_json, to_json
 from harness.tasks import Task
 from harness.types import STRICT
-
-FILE = ".recipe.json"
-"""File of the pins, in the folder that a recipe is made in."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) ->
         with FileLock(root / ".recipe.lock"):
             old_pins = _read_or_begin(recipe, task, root)
             pins, failures = _resolve(old_pins, recipe, passed_over)
-            if pins != old_pins or not (root / FILE).is_file():
-                replace_file(root / FILE, to_json(pins).encode())
+            if pins != old_pins or not (root / RECIPE).is_file():
+                replace_file(root / RECIPE, to_json(pins).encode())
     except OSError as error:
         raise BadInput(unwritable(root, error, "choose another --out")) from None
     return pins, failures
@@ -76,7 +74,7 @@ def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) ->
 
 def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
     """The pins in the folder; empty ones where it is new."""
-    path, sha256 = root / FILE, content_sha256(recipe, task)
+    path, sha256 = root / RECIPE, content_sha256(recipe, task)
     if not path.is_file():
         if any(not entry.name.startswith(".") for entry in root.iterdir()):
             raise BadInput(f"{root} holds files, and no recipe was begun in it; name a new folder with --out")

@@ -4,16 +4,20 @@
     suite/models/<name>/      the models, references and candidates
     suite/steps.json          the key of every step that made it
 
-Public: SUITE, embedded, models, cache.
+Public: SUITE, embedded, open_suite, models, cache.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import BadSignals
 from harness.starter.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from harness.dataset.suites import Suite
 
 SUITE = Path(__file__).parent / "suite"
 
@@ -25,6 +29,18 @@ def embedded() -> Path:
         BadSignals: this installation has none.
     """
     return _part("signals")
+
+
+def open_suite(source: str | None = None) -> Suite:
+    """A signals folder or Hub dataset; without a source the embedded suite.
+
+    Raises:
+        BadSignals: neither, or not a finished suite.
+    """
+    from harness.dataset import suites
+    from harness.dataset.synthetic import EMBEDDED
+
+    return suites.load(source) if source is not None else suites.Suite(embedded(), EMBEDDED)
 
 
 def models(role: str) -> list[Path]:

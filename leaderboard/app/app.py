@@ -30,7 +30,7 @@ import gradio as gr
 from harness.entries import store
 from harness.errors import BadInput
 from harness.types import FAMILIES, ModelRef
-from leaderboard import escaping, render
+from leaderboard import escaping, render, urls
 from leaderboard.app import request_gate, theme
 from leaderboard.app.sessions import SessionStore
 from leaderboard.app.try_model import AppState, Limits, View, trial
@@ -82,7 +82,7 @@ def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
         _site_html(render.render("app_head.html.j2", {"synthetic": escaping.is_synthetic(app_state.suite)}))
         with gr.Tabs():
             with gr.Tab("Leaderboard", id="board"):
-                _site_html(render.render("app_board.html.j2", {"board": f"{SITE}/index.html"}))
+                _site_html(render.render("app_board.html.j2", {"board": f"{SITE}/{urls.INDEX}"}))
             with gr.Tab("Evidence", id="evidence") as tab:
                 models = handlers.models(names[0])
                 with gr.Row():

@@ -30,6 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from harness.dataset.paths import ANSWER
 from harness.entries.text import one_line
 from leaderboard.app import usage
 from leaderboard.app.usage import Allowance
@@ -87,7 +88,7 @@ class Subprocess:
             allowance: memory and disk beyond which it is ended.
         """
         self._folder, self._allowance = folder, allowance
-        self._answer = folder / "answer.json"
+        self._answer = folder / ANSWER
         self._deadline = time.monotonic() + seconds
         self._lock = threading.Lock()
         self.end: End = "done"

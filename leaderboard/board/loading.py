@@ -2,8 +2,7 @@
 
 Conventions: the scorecard is read as strictly as anywhere, but its cells, by far the most of an entry, become
 arrays of what a page shows of them: as records, those of ten thousand entries would fill the memory;
-`store.read` reads them as records. Of the verdicts only the columns behind the lift are read, and no data
-frame is made; `read_lifts` gives exactly what `scorecard.lift_by_clip` gives.
+`store.read` reads them as records. Of the verdicts only the columns behind the lift are read.
 
 Public: read_all, matrix_rows, read_lifts.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -20,27 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 from pydantic_core import from_json as parse_json
 
 from harness import untrusted
 from harness.dataset import parquet_io
 from harness.entries import protocol1, store
 from harness.errors import BadInput, BadSignals
-from harness.metrics.likeness import copies
-from harness.schemas import Entry, ReferenceCounts, from_json, to_json
-from harness.types import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
+from harness.metrics import counted_lift
+from harness.metrics.counted_lift import LiftByClip
+from harness.schemas import Entry, from_json, to_json
+from harness.types import ModelRef
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
-from leaderboard.board.types import LiftByClip, LoadedEntry, MatrixRow
+from leaderboard.board.types import LoadedEntry, MatrixRow
+from leaderboard.formatting import in_percent
 from leaderboard.process_pool import Progress
 
-_TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
-_NUMBERS = ("level", "draw", "replicate")
 _COUNTS = ("n_signals", "n_degenerate", "n_applicable")
 _MAX_COUNT = 2**31 - 1
-_MAX_DRAWS = 1000  # draws of a clip, and replicates of a stimulus, up to which `_count_lifts` counts
 _get_model = itemgetter("repo_id", "revision", "weights_sha256")
 _get_counts = itemgetter(*_COUNTS)
 _get_rates = itemgetter(*(column.key for column in RATES))
@@ -86,112 +81,14 @@ def read_lifts(path: Path, entry: Entry) -> LiftByClip:
     Raises:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
-    references = [reference for reference in entry.references if reference.family == FAMILIES[0]]
-    table = parquet_io.verdicts(store.regular(path), columns=[*_TEXT, *_NUMBERS])
-    lifts = _count_lifts(table, references, entry)
-    return _lifts_by_frame(path, entry) if lifts is None else lifts
-
-
-def _lifts_by_frame(path: Path, entry: Entry) -> LiftByClip:
-    """The same from a data frame, slower: for rows that `validate` would refuse."""
-    from harness.metrics.scorecard import lift_by_clip
-
+    table = parquet_io.verdicts(store.regular(path), columns=counted_lift.COLUMNS)
+    if (lifts := counted_lift.count(table, entry)) is not None:
+        return lifts
     verdicts = parquet_io.read_verdicts(path)
-    copy_names = copies(entry.likeness)
     try:
-        frame = lift_by_clip(
-            verdicts, FAMILIES[0], entry.references, entry.model, entry.label_map.covered, copy_names
-        )
+        return counted_lift.by_frame(verdicts, entry)
     except (ValueError, KeyError, TypeError) as error:
         raise BadSignals(f"{path} is not what an evaluation writes: {error}") from None
-    clip_ids, names = tuple(map(str, frame.index)), tuple(map(str, frame.columns))
-    return LiftByClip(clip_ids, names, frame.to_numpy(dtype=np.float32))
-
-
-def _count_lifts(table: pa.Table, references: Sequence[ReferenceCounts], entry: Entry) -> LiftByClip | None:
-    """The differences, counted from dictionary codes; None where a row is not as it must be."""
-    names = [reference.model.repo_id for reference in references]
-    vocabulary, codes = {}, {}
-    for column in _TEXT:
-        vocabulary[column], codes[column] = _dictionary_codes(table[column])
-    level, draw, replicate = (table[name].fill_null(0).to_numpy().astype(np.int64) for name in _NUMBERS)
-    stimulus = _code_table(vocabulary["stimulus"], {"signal": 0, "swap": 1, "whole": 2})[codes["stimulus"]]
-    whole_clips = codes["clip_id"][stimulus == 2]
-    if len(set(names)) < len(names) or (whole_clips < 0).any() or _has_duplicates(whole_clips):
-        return None
-    clip_ids = sorted(vocabulary["clip_id"][i] for i in whole_clips.tolist())
-    clip_index = _code_table(vocabulary["clip_id"], {name: i for i, name in enumerate(clip_ids)})[
-        codes["clip_id"]
-    ]
-    columns = _code_table(vocabulary["reference"], {name: j for j, name in enumerate(names)})
-    reference_index = columns[codes["reference"]]
-    family_code = _code_table(vocabulary["family"], {FAMILIES[0]: 0})[codes["family"]]
-    is_judged = (family_code == 0) & (reference_index >= 0) & (level < 1)
-    signals, swaps = is_judged & (stimulus == 0), is_judged & (stimulus == 1)
-    is_needed = signals | swaps
-    is_in_range = (draw >= 0) & (draw < _MAX_DRAWS) & (replicate >= 0) & (replicate < _MAX_DRAWS)
-    if (is_needed & ~(is_in_range & (clip_index >= 0))).any():
-        return None
-    n_draws = int(draw[is_needed].max(initial=0)) + 1
-    signal_index = (clip_index * len(names) + reference_index) * n_draws + draw  # a number for each signal
-    if _has_duplicates(signal_index[signals]) or _has_duplicates(
-        signal_index[swaps] * _MAX_DRAWS + replicate[swaps]
-    ):
-        return None
-    classes = {label: i for i, label in enumerate(vocabulary["expected"])}
-    prediction = _code_table(vocabulary["predicted"], classes)[codes["predicted"]]
-    acceptance = (prediction == codes["expected"]) & (prediction >= 0)
-    covered_classes = entry.label_map.covered
-    is_covered = np.array([*(label in covered_classes for label in vocabulary["expected"]), False])[
-        codes["expected"]
-    ]
-    shape = (len(clip_ids), len(names), n_draws)
-
-    def shares(rows: NDArray[np.bool_]) -> FloatArray:
-        """(n_clips, n_references, n_draws) mean acceptance of the rows of each signal; NaN for none."""
-        size = math.prod(shape)
-        counts = np.bincount(signal_index[rows], minlength=size)
-        sums = np.bincount(signal_index[rows], acceptance[rows], size)
-        mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
-        return np.asarray(mean.reshape(shape))
-
-    differences = shares(signals & is_covered) - shares(swaps)
-    is_counted = ~np.isnan(differences)
-    sums, counts = np.where(is_counted, differences, 0.0).sum(axis=2), is_counted.sum(axis=2)
-    values = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    copy_names = copies(entry.likeness)
-    columns_in_lift = [
-        j
-        for j, reference in enumerate(references)
-        if reference.model.weights_sha256 != entry.model.weights_sha256
-        and reference.model.repo_id not in copy_names
-        and (counts[:, j] > 0).sum() >= MIN_SIGNALS
-    ]
-    return LiftByClip(
-        tuple(clip_ids),
-        tuple(names[j] for j in columns_in_lift),
-        values[:, columns_in_lift].astype(np.float32),
-    )
-
-
-def _has_duplicates(numbers: NDArray[np.int64]) -> bool:
-    """Whether a number occurs more than once."""
-    sorted_numbers = np.sort(numbers)
-    return bool((sorted_numbers[1:] == sorted_numbers[:-1]).any())
-
-
-def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """The distinct texts of a column, and the index of the text of each row; -1 for null."""
-    if not column.num_chunks:
-        return [], np.zeros(0, dtype=np.int64)
-    array = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
-    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return array.dictionary.to_pylist(), codes.astype(np.int64)
-
-
-def _code_table(words: Sequence[str], codes: Mapping[str, int], other: int = -1) -> NDArray[np.int64]:
-    """(n_words + 1,) the code of each word; the last item, which -1 indexes, is -1."""
-    return np.array([*(codes.get(word, other) for word in words), -1], dtype=np.int64)
 
 
 def _read_batch(folders: Sequence[Path]) -> list[LoadedEntry | BadInput]:
@@ -253,8 +150,7 @@ def _cells(family: Mapping[str, Any], pool: dict[Any, Any]) -> MatrixRow:
         counts.append([own_code, *(min(n, _MAX_COUNT) for n in _get_counts(cell))])
         rates.append([_get_estimate(rate) for rate in _get_rates(cell["rates"])])
     size = (len(models), len(RATES), 3)
-    # None becomes NaN. No share lies beyond 1, but a forged entry may say so.
-    percent = (100 * np.clip(np.array(rates, dtype=np.float64).reshape(size), -1e4, 1e4)).round(1)
+    percent = in_percent(np.array(rates, dtype=np.float64).reshape(size))  # None becomes NaN
     return MatrixRow(
         family["family"],
         pool.setdefault(tuple(models), tuple(models)),

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import estimates, ranks
+from harness.metrics.counted_lift import LiftByClip
 from harness.types import FloatArray
-from leaderboard.board.types import LiftByClip
 
 
 @dataclass(frozen=True)

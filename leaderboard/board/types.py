@@ -1,6 +1,6 @@
 """The records of a board: rows, matrices, rankings, and what is read of an entry for them.
 
-Public: MatrixRow, LiftByClip, LoadedEntry, Row, Matrix, Ranking, Board.
+Public: MatrixRow, LoadedEntry, Row, Matrix, Ranking, Board.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.entries.held_back import HeldBack
 from harness.entries.notices import Decline
+from harness.metrics.counted_lift import LiftByClip
 from harness.schemas import Cell, Entry
 from harness.types import FAMILIES, DatasetRef, ModelRef
 from leaderboard.board.anchors import Anchor
@@ -39,19 +40,6 @@ class MatrixRow:
         present = [model for model in models if model in index]
         rows = [index[model] for model in present]
         return MatrixRow(self.family, tuple(present), self.counts[rows], self.rates[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class LiftByClip:
-    """The paired differences behind the lift of one candidate."""
-
-    clip_ids: tuple[str, ...]
-    """Every whole clip, sorted."""
-    references: tuple[str, ...]
-    """repo_ids of the references that count in the lift."""
-    values: NDArray[np.float32]
-    """(n_clips, n_references) acceptance of the signal minus that of its `swap` controls, in [-1, 1]; NaN
-    where not applicable."""
 
 
 @dataclass(frozen=True, eq=False)

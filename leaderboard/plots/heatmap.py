@@ -3,7 +3,7 @@
 Conventions: rows are references, or the classes of their signals; columns are the references in the same
 order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
 
-Public: MEASURES, grid, thumbnail, tenths.
+Public: MEASURES, grid, thumbnail.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from leaderboard import urls
 from leaderboard.board import classes
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Matrix, Row
+from leaderboard.formatting import tenths
 from leaderboard.plots import inline
 from leaderboard.plots.inline import MEASURES as ALL
 
@@ -104,13 +105,6 @@ def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
     )
 
 
-def tenths(estimate: Estimate | None) -> list[int | None]:
-    """Value, low and high in tenths of a percent, rounded as `columns` rounds them."""
-    if estimate is None:
-        return [None, None, None]
-    return [_tenth(estimate.value), _tenth(estimate.low), _tenth(estimate.high)]
-
-
 def _by_class(family: str, rows: Sequence[Row]) -> dict[ModelRef, dict[str, Estimate]]:
     return {
         row.entry.model: score.by_class
@@ -130,11 +124,6 @@ def _shared_prefix(names: Sequence[str]) -> str:
     prefix = commonprefix(names)  # noqa: RUF071 - characters are meant
     end = max(prefix.rfind(mark) for mark in "-_/") + 1
     return prefix[:end] if end >= 6 and len(names) > 1 else ""
-
-
-def _tenth(value: float | None) -> int | None:
-    # No share lies beyond 1, but a forged entry may say so.
-    return None if value is None else round(10 * round(100 * min(max(value, -1e6), 1e6), 1))
 
 
 def _cell(matrix: Matrix, reference: ModelRef, model: ModelRef) -> list[Any] | int:

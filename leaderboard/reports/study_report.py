@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from harness.dataset.paths import STUDY, STUDY_PAGE, STUDY_TEXT
 from harness.dataset.suites import Suite
 from harness.journal import replace_file
 from harness.metrics import likeness
@@ -90,7 +91,7 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     note = escaping.SYNTHETIC if escaping.is_synthetic(suite) else None
     content = {study.task: json.loads(to_json(study)) for study, _ in studies}
     replace_file(
-        out / "study.json",
+        out / STUDY,
         (json.dumps({"note": note, "made with": software, "tasks": content}, indent=1) + "\n").encode(),
     )
     context = {
@@ -106,9 +107,9 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
         "compared_columns": COMPARED_COLUMNS,
         "stability_columns": STABILITY_COLUMNS,
     }
-    replace_file(out / "study.md", markdown(context).encode())
-    replace_file(out / "study.html", render.render("study.html.j2", context).encode())
-    return out / "study.html"
+    replace_file(out / STUDY_TEXT, markdown(context).encode())
+    replace_file(out / STUDY_PAGE, render.render("study.html.j2", context).encode())
+    return out / STUDY_PAGE
 
 
 def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> dict[str, Any]:

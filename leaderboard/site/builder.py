@@ -123,7 +123,7 @@ def write(
         raise BadInput(unwritable(out, error, "choose another --out")) from None
     finally:
         shutil.rmtree(new_folder, ignore_errors=True)
-    return out / "index.html"
+    return out / urls.INDEX
 
 
 def _write_some(jobs: Sequence[tuple[Path, PageContext]]) -> int:
@@ -189,7 +189,7 @@ class _Site:
             context = home_page.context(self.board, self.suite, self.links_from_root, sounds)
             return render.render("index.html.j2", context)
 
-        return Page("index.html", _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
+        return Page(urls.INDEX, _key("index", *map(self._ranking_key, self.board.rankings), sounds), make)
 
     def _task(self, task: str) -> Page[str]:
         sounds = f"../evidence/{urls.task_page(task)}" if task in self.choices else None
@@ -282,7 +282,7 @@ class _Site:
                 "references": set(matrix.references),
                 "links": self.links_from_tasks,
                 "names": self.names,
-                "home": "../index.html",
+                "home": f"../{urls.INDEX}",
                 "corpora": sorted(
                     {
                         (reference.corpus.name, reference.corpus.licence)
@@ -353,7 +353,7 @@ class _Site:
                     models.update(dict.fromkeys((*matrix.references, *matrix.models)))
         names = {model: self.names[model] for model in models}
         links = {model: self.links_from_models[model] for model in models if model in self.links_from_models}
-        return ModelNames(names, links), _key(names, links)
+        return ModelNames(names, links), _key([*names.items()], [*links.items()])
 
     def _ranking_key(self, ranking: Ranking) -> str:
         rows = [
@@ -386,14 +386,12 @@ class _Site:
         )
         if key not in self._digests:
             entry_digest = row.sha256 or to_json(entry)
-            self._digests[key] = hashlib.sha256(
-                f"{row.status!r} {row.overlap} {row.held_back!r} {entry_digest}".encode()
-            ).hexdigest()
+            self._digests[key] = _key(row.status, row.overlap, row.held_back, entry_digest)
         return self._digests[key]
 
 
 def _key(*parts: Any) -> str:
     digest = hashlib.sha256(render.version().encode())
     for part in parts:
-        digest.update(repr(part).encode() + b"\0")
+        digest.update(to_json(part).encode() + b"\0")
     return digest.hexdigest()[:32]

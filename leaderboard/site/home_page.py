@@ -71,7 +71,7 @@ def context(
         "synthetic": any(ranking.synthetic for ranking in board.rankings),
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
         "links": links,
-        "home": "index.html",
+        "home": urls.INDEX,
         "newest": activity.newest(board.rankings),
         "news": activity.events(board.rankings, NEWS),
         "models_page": urls.DIRECTORY,

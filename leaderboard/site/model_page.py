@@ -160,7 +160,7 @@ def text(job: PageContext) -> str:
         "model": model,
         "hub": hub,
         "load": load,
-        "home": "../index.html",
+        "home": f"../{urls.INDEX}",
         "profiles": sections,
     }
     context["synthetic"] = any(profile.synthetic for profile in job.profiles)

@@ -37,7 +37,7 @@ def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
     rows = tuple(replace(row, tie=None) for ranking in board.rankings for row in ranking.all_rows)
     sorted_rows = tuple(sorted(rows, key=lambda row: (row.rank is None, row.name.lower(), row.entry.path)))
     return {
-        "home": "index.html",
+        "home": urls.INDEX,
         "tasks": [(task, f"tasks/{urls.task_page(task)}") for task in board.tasks],
         "n_models": len({row.entry.model for row in rows}),
         "links": links,

@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.disk import refuse_package
 from harness.errors import BadInput
 from harness.journal import replace_file
+from leaderboard import urls
 
 MARKER = ".goodenough-site"
 HEAD = (
@@ -91,7 +92,7 @@ def publish_files(
         keys: every file of the site and its key; those that are not new stay as they are.
     """
     paths = sorted(
-        (path for path in source.rglob("*") if path.is_file()), key=lambda path: path.name == "index.html"
+        (path for path in source.rglob("*") if path.is_file()), key=lambda path: path.name == urls.INDEX
     )
     new_files = {path.relative_to(source).as_posix(): path for path in paths}
     unchanged = {name: file for name, file in previous.items() if name in keys and name not in new_files}

@@ -2,7 +2,7 @@
 
 Conventions: the table is on the page twice: its first rows as markup, for readers without a script, and
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
-`heatmap.tenths` makes them.
+`formatting.tenths` makes them.
 
 Public: COLUMNS, WIDE_SCREEN_COLUMNS, EXTRA_COLUMNS, FIRST, BOTH_FAMILIES, HELPERS, TableView, context,
 table_view, table_data, axis_of, note, remark, explanation.
@@ -28,6 +28,7 @@ from leaderboard.board.columns import Column
 from leaderboard.board.model_traits import Mark
 from leaderboard.board.ranking import MAX_CANDIDATES
 from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.formatting import tenth, tenths
 from leaderboard.plots import heatmap, scatter
 from leaderboard.site import audio_page
 
@@ -118,7 +119,7 @@ def context(
     grid = heatmap.grid(matrices, anchor, links, () if ranking is None else ranking.all_rows)
     return {
         "task": task,
-        "home": "../index.html",
+        "home": f"../{urls.INDEX}",
         "current": None if ranking is None else _board(ranking, f"board-{anchor}", links, marks),
         "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
         "stale": [
@@ -222,7 +223,7 @@ def table_data(
     return {
         "first": FIRST,
         "by": by,
-        "axis": [round(1000 * end) for end in axis_of(rows, anchors)],
+        "axis": [tenth(end) for end in axis_of(rows, anchors)],
         "columns": [
             [c.key, c.header, c.kind, 2 if c.key in EXTRA_COLUMNS else int(c.key in WIDE_SCREEN_COLUMNS)]
             for c in table_columns
@@ -248,7 +249,7 @@ def _anchor(anchor: Anchor, table_columns: tuple[Column, ...]) -> list[Any]:
     return [
         anchor.name,
         anchor.meaning,
-        *(None if estimate is None else [*heatmap.tenths(estimate), estimate.n] for estimate in values),
+        *(None if estimate is None else [*tenths(estimate), estimate.n] for estimate in values),
     ]
 
 
@@ -279,13 +280,13 @@ def _others(rows: tuple[Row, ...], table_columns: tuple[Column, ...]) -> list[di
 
 def _rates(score: FamilyScore | None, keys: Iterable[str]) -> list[Any]:
     estimates = [None if score is None else getattr(score.rates, key) for key in keys]
-    return [None if estimate is None else [*heatmap.tenths(estimate), estimate.n] for estimate in estimates]
+    return [None if estimate is None else [*tenths(estimate), estimate.n] for estimate in estimates]
 
 
 def _value(column: Column, row: Row) -> Any:
     value = column.read(row)
     if isinstance(value, Estimate):
-        return [*heatmap.tenths(value), value.n]
+        return [*tenths(value), value.n]
     return value[:7] if column.key == "revision" and isinstance(value, str) else value
 
 

@@ -10,6 +10,7 @@ from graphlib import TopologicalSorter
 import pyarrow as pa
 import pytest
 
+import goodenough
 import harness
 from harness import schemas, types
 from harness.cli import VERBS
@@ -31,12 +32,12 @@ def test_importing_the_command_line_imports_nothing_heavy():
     assert said.stdout.strip() == "[]"
 
 
-def test_the_public_names_are_these_and_each_opens():
-    assert harness.__all__ == sorted(harness.__all__, key=lambda n: (not n.isupper(), n[0].islower(), n))
-    assert set(harness.__all__) == set(harness._EXPORTS)
-    assert len(harness.__all__) == 17
-    for name in harness.__all__:
-        assert getattr(harness, name) is not None
+def test_the_package_has_the_public_names_and_each_opens():
+    assert dir(harness) == [name for name in goodenough.__all__ if name != "extract"]
+    for name in dir(harness):
+        assert getattr(harness, name) == getattr(goodenough, name)
+    packages = {path.stem for path in (ROOT / "harness").iterdir()}
+    assert packages & set(goodenough.__all__) == {"extract"}
     with pytest.raises(AttributeError, match="no attribute 'everything'"):
         harness.everything  # noqa: B018 - looked up on purpose
 
@@ -182,3 +183,38 @@ def test_no_test_imports_from_another_test():
                 names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
                 own = node.module and node.module.endswith(path.stem)  # what another process opens
                 assert own or not any(n.startswith("test_") or n == "conftest" for n in names), path
+
+
+FILE_NAME = re.compile(r"(\S*/)?\.?\w[\w.-]*\.(json|jsonl|parquet|csv|html)")
+NAMES_OF_FILES = ("harness/dataset/paths.py", "harness/models/checkpoints.py", "leaderboard/urls.py")
+
+
+def names_of_files(source):
+    """Literals of a module that are names of files, and parts of formatted texts that are."""
+    tree = ast.parse(source)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone
+        if is_text and FILE_NAME.fullmatch(node.value):
+            yield node.value
+
+
+@pytest.mark.parametrize("line", ['f(p / "entry.json")', 'f"{p}/entry.json"', 'x = ".verified.json", 1'])
+def test_a_name_of_a_file_is_seen(line):
+    (name,) = names_of_files(line)
+    assert name in line
+
+
+def test_a_suffix_a_message_and_a_docstring_are_no_names_of_files():
+    source = '"""entry.json"""\nx = (".json", f"{y}.parquet", "entry.json: no file", "page.html.j2")'
+    assert [*names_of_files(source)] == []
+
+
+def test_files_on_disk_are_named_in_one_place():
+    """Names of what this package writes; those of transformers and of pages have a place of their own."""
+    literals = {
+        str(path.relative_to(ROOT)): [*names_of_files(path.read_text())]
+        for path in MODULES
+        if "starter/build" not in str(path)  # the names of its steps are part of their keys
+    }
+    assert {path for path, names in literals.items() if names} == set(NAMES_OF_FILES)

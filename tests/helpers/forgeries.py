@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from harness.cli.common import open_suite
 from harness.dataset import parquet_schema
 from harness.entries import store
 from harness.entries.validate import validate_entry
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.schemas import Entry
+from harness.starter.root import open_suite
 from harness.tasks import TASKS
 from harness.types import LabelMap
 

@@ -14,9 +14,9 @@ import pytest
 from filelock import FileLock
 
 from harness import cli
-from harness.cli.common import open_suite
 from harness.entries import store
 from harness.starter import root
+from harness.starter.root import open_suite
 from harness.types import FAMILIES
 from tests.helpers import suite_parts
 

@@ -1,7 +1,8 @@
 """Keys: short hashes of everything that decides what a step of the build makes.
 
 The code that makes something is part of what decides it. It is hashed as parsed, without comments, docstrings
-and imports: neither better words nor a module that moves make anything stale.
+and imports, and without what a record looks like in a notebook: neither better words nor a module that moves
+make anything stale.
 
 Public: key, code.
 """
@@ -29,7 +30,7 @@ def code(*modules: str) -> str:
 
 
 def _bare(source: str) -> str:
-    """Source without comments, docstrings, imports and layout."""
+    """Source without comments, docstrings, imports, layout and the looks of records."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -40,6 +41,8 @@ def _bare(source: str) -> str:
 
 
 def _decides_nothing(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in ("__repr__", "_repr_html_")
     return isinstance(node, ast.Import | ast.ImportFrom) or (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli
-from harness.cli import progress
+from harness import cli, progress
 from harness.evaluation import predict
 from tests.helpers.corpus import make_corpus
 from tests.helpers.small_suite import small_suite
@@ -34,7 +33,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Lines, every hundredth of a second."""
     lines = Lines()
     monkeypatch.setattr(progress, "SECONDS", 0.01)
-    monkeypatch.setattr(progress, "info", lines.append)
+    monkeypatch.setattr(progress, "_write", lines.append)
     return lines
 
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy.stats import hypergeom
 
-from harness.cli.common import open_suite
 from harness.entries import store
 from harness.metrics.likeness import copies, likeness_of, suspects
 from harness.metrics.scorecard import lift_by_clip
 from harness.schemas import Entry
+from harness.starter.root import open_suite
 from harness.submit import draws
 from harness.submit.draws import draw, keys_of, worth
 from harness.types import FAMILIES

@@ -22,6 +22,7 @@ from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.metrics import estimates, ranks, scorecard
+from harness.metrics.counted_lift import LiftByClip
 from harness.metrics.likeness import copies
 from harness.schemas import Entry
 from harness.types import FAMILIES
@@ -29,7 +30,6 @@ from leaderboard import process_pool
 from leaderboard.board import loading, rank_intervals
 from leaderboard.board import ranking as table
 from leaderboard.board.columns import RATES
-from leaderboard.board.types import LiftByClip
 from leaderboard.site import builder
 from tests.benchmarks import synthetic
 from tests.helpers.board_world import Manner, World, add_entry

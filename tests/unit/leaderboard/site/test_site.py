@@ -16,7 +16,7 @@ from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.schemas import to_json
-from harness.types import FAMILIES, ModelRef
+from harness.types import FAMILIES, Estimate, ModelRef
 from leaderboard import formatting, render, urls
 from leaderboard.board import columns, model_traits
 from leaderboard.board import ranking as table
@@ -33,6 +33,15 @@ OVERRIDE = "\u202e"
 @pytest.fixture(scope="module")
 def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return builder.write(tmp_path_factory.mktemp("pages") / "site", world.board, world.suite).parent
+
+
+def test_a_page_is_written_anew_where_an_estimate_differs_in_any_digit() -> None:
+    estimate = Estimate(0.5, 0.4, 0.6, 0.95, "wilson", 9)
+    keys = {builder._key(replace(estimate, value=value)) for value in (0.5, 0.5 + 2**-52, None)}
+    assert len({*keys, builder._key(replace(estimate, method="bootstrap")), builder._key(estimate)}) == 4
+    assert builder._key((ModelRef("a/b", "0", "1"), estimate)) != builder._key(
+        (ModelRef("a/b", "0", "2"), estimate)
+    )
 
 
 def _data(path: Path) -> list[dict[str, object]]:

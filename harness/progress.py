@@ -13,9 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.common import info
+import click
+
 from harness.plurals import plural
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from harness.evaluation.runner import Progress
     from harness.evaluation.running_score import RunningScore, Snapshot
+
+_write = partial(click.echo, err=True)
 
 SECONDS = 30.0
 """Between two lines."""
@@ -125,7 +129,7 @@ def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
             for pace in paces():
                 if not pace.is_done:
                     any_line = True
-                    info(pace.line())
+                    _write(pace.line())
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -136,7 +140,7 @@ def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
         thread.join()
         for pace in paces():
             if pace.is_done and (any_line or interval == _INTERVAL):
-                info(pace.line())
+                _write(pace.line())
 
 
 @contextmanager
