@@ -173,12 +173,12 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         (["check", "m", "--label-map", "no.json"], "File 'no.json' does not exist"),
         (["validate"], "Missing argument 'PATH...'"),
         (["validate", "nowhere"], "nowhere does not exist"),
-        (["submit", "r"], "goodenough submit r --into submissions/ files it for one of git"),
+        (["submit", "r"], "goodenough submit r --out submissions/ files it for one of git"),
         (["submit", "r", "--to", "name"], "expected the name of a dataset of the Hub, ORG/NAME"),
-        (["submit", "r", "--to", "a/b", "--into", "."], "give one of them"),
-        (["download", "--corpus", "."], "name it with --to DIR"),
-        (["download", "--to", "d", "--reference", "a/b"], "give your copy of the corpus"),
-        (["download", "--to", "d", "--corpus", "drums=."], "no task 'drums' is downloaded"),
+        (["submit", "r", "--to", "a/b", "--out", "."], "give one of them"),
+        (["download", "--corpus", "."], "name it with --out DIR"),
+        (["download", "--out", "d", "--reference", "a/b"], "give your copy of the corpus"),
+        (["download", "--out", "d", "--corpus", "drums=."], "no task 'drums' is downloaded"),
     ],
 )
 def test_a_slip_is_one_line_and_exit_code_2(
@@ -611,7 +611,7 @@ def test_validate_gives_exit_code_1_for_an_entry_that_was_tampered_with(
     assert found["n_invalid"] == 1
     assert any("accuracy" in line for line in found["entries"][0]["problems"])
     assert one_line(said.err) == "1 of 1 entries not valid, 0 problems beside them"
-    assert run("submit", tmp_path, "--into", tmp_path) == 1
+    assert run("submit", tmp_path, "--out", tmp_path) == 1
     assert "nothing was sent or copied" in capsys.readouterr().err
 
 
@@ -721,20 +721,3 @@ def test_the_command_that_comes_next_is_the_one_that_was_given(given: list[str])
     assert (tool, name) == ("tool", "verb")
     assert shown[1][0] == {**shown[0][0], "as_json": False}
     assert "0.5" not in again, "what was not given is not there"
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["evaluate", "m", "--until-width", "2"], ["--until-width is --ci-width now"]),
-        (["evaluate", "m", "--until-width=2"], ["--until-width is --ci-width now"]),
-        (["evaluate", "m", "--both-ways", "--shard", "1/2"], ["--both-ways is --outgoing now"]),
-        (["evaluate", "--", "--both-ways"], []),
-    ],
-)
-def test_an_option_that_was_renamed_works_for_one_version_and_says_so(words, told, capsys):
-    assert cli.run(words) == 2, "the rest of it is wrong"
-    *notices, last = capsys.readouterr().err.splitlines()
-    assert [line.split("; ")[0] for line in notices if " now; " in line] == told
-    assert last.startswith("goodenough: ")
-    assert "--until-width" not in last

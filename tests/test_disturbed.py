@@ -25,7 +25,7 @@ from tests.disturbed import Disturbance
 ROOT = Path(__file__).parent.parent
 VERBS = (
     *("evaluate", "evaluate --update-suite", "extract", "study", "leaderboard build", "leaderboard export"),
-    *("publish", "download", "verify", "reproduce", "submit", "invalidate", "decline"),
+    *("publish", "download", "verify", "verify --all", "submit", "invalidate", "opt-out"),
 )
 QUICK = ("evaluate", "extract", "publish", "download", "submit")
 """Of which the sample is drawn."""

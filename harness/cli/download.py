@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", required=False)
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
-@click.option("--to", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
+@click.option("--out", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
 @click.option(
     "--corpus",
     "corpora",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def download(
     source: str | None,
     task_names: tuple[str, ...],
-    to: Path | None,
+    out: Path | None,
     corpora: tuple[str, ...],
     references: tuple[str, ...],
     only_list: bool,
@@ -52,7 +52,7 @@ def download(
     """Fetch the signals of SOURCE, a Hub dataset ORG/NAME[@REVISION]; every file is verified by its sha256.
 
     Without SOURCE the starter suite that comes with the package. With the signals of a task come its
-    references' own verdicts on them. What is in the cache or in --to already is not fetched again; a fetch
+    references' own verdicts on them. What is in the cache or in --out already is not fetched again; a fetch
     that was cut off continues. Without a network (HF_HUB_OFFLINE=1) the cache answers. Evaluating needs no
     download: --signals ORG/NAME@REVISION fetches what it needs.
 
@@ -60,7 +60,7 @@ def download(
     files, in any layout, the clips are found by the sha256 of their samples, and the signals rebuilt; where
     this machine rounds otherwise than the one they were made on, a --reference tells whether it matters.
 
-    Example: goodenough download my-lab/emotion-signals --task emotion --to signals/
+    Example: goodenough download my-lab/emotion-signals --task emotion --out signals/
     """
     from harness.dataset.download import was_rebuilt
     from harness.dataset.suites import load
@@ -68,8 +68,8 @@ def download(
 
     if references and not corpora:
         raise BadInput("--reference tests signals that are rebuilt; give your copy of the corpus: --corpus")
-    if corpora and to is None:
-        raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --to DIR")
+    if corpora and out is None:
+        raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --out DIR")
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
     copies = _corpus_copies(corpora, [task.name for task in tasks])
@@ -77,17 +77,17 @@ def download(
     if only_list:
         _list(suite, tasks, as_json)
         return
-    local = _fetch(suite, [task.name for task in tasks], to)
+    local = _fetch(suite, [task.name for task in tasks], out)
     comparisons = []
-    for task in tasks if to is not None else ():
+    for task in tasks if out is not None else ():
         if not local.has_clips(task.name):
             _rebuild(local, task, copies.get(task.name, []))
-            local = load(str(to))
+            local = load(str(out))
         if was_rebuilt(local, task):
             comparisons.append(_check_rebuilt(local, task, references))
     for task in tasks:
         if not local.has_clips(task.name):
-            info(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
+            info(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --out DIR")
     if as_json:
         summary = {"folder": str(local.root), "commit": suite.commit, "rebuilt": comparisons}
         click.echo(json.dumps({**summary, "tasks": [task.name for task in tasks]}))
@@ -124,13 +124,13 @@ def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list
     return copies
 
 
-def _fetch(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
+def _fetch(suite: Suite, tasks: list[str], out: Path | None) -> Suite:
     from harness.dataset import download as downloads
 
     files = downloads.files_for(suite, tasks)
     with progress_bar(f"{suite.name}", len(files), "bytes") as step:
-        if to is not None:
-            return downloads.into(suite, tasks, to, step)
+        if out is not None:
+            return downloads.into(suite, tasks, out, step)
         for path in files:
             step(1, downloads.path_of(suite, path).stat().st_size)
     return suite

@@ -40,9 +40,6 @@ _SIGNALS = click.option(
     help="Current signals: a folder or a Hub dataset ORG/NAME[@REVISION]; the embedded suite if not given.",
 )
 
-_WIDTH = 0.1
-"""Of a try in the app, if not given."""
-
 _MAX_ROWS = 25
 """Rows of a ranking that a terminal is shown."""
 
@@ -126,19 +123,13 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     help="Folder of the site.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
-@click.option("--app", "as_app", is_flag=True, help="Start the app instead, as `leaderboard app` does.")
-def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: bool) -> None:
+def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
-
-    With --app no site is built: the app starts, which shows the same and lets a model be tried.
 
     Example: goodenough leaderboard serve --port 8000
     """
     from harness.errors import BadInput
 
-    if as_app:
-        _start_app(submissions, signals, port, _WIDTH, public=False)
-        return
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -164,7 +155,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
 @click.option(
     "--ci-width",
     type=click.FloatRange(0, 1, min_open=True),
-    default=_WIDTH,
+    default=0.1,
     show_default=True,
     metavar="W",
     help="A model is tried until its lift is known to plus or minus W.",
@@ -181,10 +172,6 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    _start_app(submissions, signals, port, ci_width, public=public)
-
-
-def _start_app(submissions: str, signals: str | None, port: int, ci_width: float, *, public: bool) -> None:
     import os
     import signal
     from importlib.util import find_spec

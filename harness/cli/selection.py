@@ -1,13 +1,13 @@
 """Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
 
 Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
-require_needed, refuse_without.
+require_needed, refuse_with, refuse_without.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,22 @@ def require_needed(
             raise BadInput(f"--model {ref.repo_id} is the model of none of these entries; theirs: {names}")
 
 
+def refuse_with(option: str, *parameters: str) -> None:
+    """Refuse options that mean nothing beside another one.
+
+    Args:
+        option: the other one, as `--all`.
+        parameters: names of parameters that mean nothing beside it.
+
+    Raises:
+        BadInput: one of them was given.
+    """
+    from harness.errors import BadInput
+
+    for name in _given(parameters):
+        raise BadInput(f"{name} has no meaning with {option}; leave one of them out")
+
+
 def refuse_without(option: str, *parameters: str) -> None:
     """Refuse options that were given without the one that they belong to.
 
@@ -143,12 +159,18 @@ def refuse_without(option: str, *parameters: str) -> None:
     Raises:
         BadInput: one of them was given.
     """
-    from click.core import ParameterSource
-
     from harness.errors import BadInput
+
+    for name in _given(parameters):
+        raise BadInput(f"{name} is for {option}; add that, or leave {name} out")
+
+
+def _given(parameters: Sequence[str]) -> Iterator[str]:
+    """The options on the command line among some parameters."""
+    from click.core import ParameterSource
 
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
         if name in parameters and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise BadInput(f"{parameter.opts[0]} is for {option}; add that, or leave {parameter.opts[0]} out")
+            yield parameter.opts[0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
-@click.option("--into", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
+@click.option("--out", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
 @click.option("--model-card", is_flag=True, help="Offer the lift to the model's page on the Hub, too.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is sent.")
 @click.option(
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def submit(
     result_dir: Path,
     to: str | None,
-    into: Path | None,
+    out: Path | None,
     model_card: bool,
     yes: bool,
     task_files: tuple[str, ...],
@@ -46,7 +46,7 @@ def submit(
     \b
     Example: goodenough submit results/ --to ORG/NAME
     In a clone of this repository:
-      goodenough submit results/ --into submissions/
+      goodenough submit results/ --out submissions/
       git switch -c my-entry
       git add submissions/
       git commit -m "Add an entry"
@@ -61,7 +61,7 @@ def submit(
     from harness.hub.pushing import require_token
     from harness.tasks import TASKS, find
 
-    _check_options(result_dir, to, into, model_card)
+    _check_options(result_dir, to, out, model_card)
     folders = _on_disk(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
     problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
@@ -79,10 +79,10 @@ def submit(
         if to is not None or model_card:
             require_token(
                 f"or without one, in a clone of this repository: goodenough submit {quote(str(result_dir))}"
-                " --into submissions/, commit and open a pull request"
+                " --out submissions/, commit and open a pull request"
             )
-        if into is not None:
-            summary["filed"] = _file(folders, into)
+        if out is not None:
+            summary["filed"] = _file(folders, out)
         if to is not None:
             summary["offered"] += _offer(folders, to, yes)
         if model_card:
@@ -98,26 +98,26 @@ def submit(
         raise NotValid(
             f"{summary['n_invalid']} of {len(problems)} entries not valid; nothing was sent or copied"
         )
-    if into is not None:
-        info(f"Next: git add {into}, commit, and open a pull request.")
+    if out is not None:
+        info(f"Next: git add {out}, commit, and open a pull request.")
 
 
-def _check_options(result_dir: Path, to: str | None, into: Path | None, model_card: bool) -> None:
+def _check_options(result_dir: Path, to: str | None, out: Path | None, model_card: bool) -> None:
     from harness.errors import BadInput
     from harness.hub.repository import split
 
-    if to is None and into is None and not model_card:
+    if to is None and out is None and not model_card:
         raise BadInput(
             "where to? --to ORG/NAME opens a pull request on the Hub (log in first: hf auth login); in a"
-            f" clone of this repository, goodenough submit {quote(str(result_dir))} --into submissions/"
+            f" clone of this repository, goodenough submit {quote(str(result_dir))} --out submissions/"
             " files it for one of git"
         )
-    if to is not None and into is not None:
-        raise BadInput("--to and --into are two ways to offer the same entry; give one of them")
+    if to is not None and out is not None:
+        raise BadInput("--to and --out are two ways to submit the same entry; give one of them")
     if to is not None and (split(to) is None or "@" in to):
         raise BadInput(f"--to is {to!r}; expected the name of a dataset of the Hub, ORG/NAME")
-    if into is not None and not into.is_dir():
-        raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
+    if out is not None and not out.is_dir():
+        raise BadInput(f"no folder at {out}; expected submissions/ of a clone of this repository")
 
 
 def _on_disk(folders: Sequence[Path]) -> list[Path]:
@@ -137,17 +137,17 @@ def _on_disk(folders: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if folder not in lines]
 
 
-def _file(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
+def _file(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
     from harness.entries import store
 
     records = []
     for folder in folders:
-        target = into / store.read(folder).path
+        target = out / store.read(folder).path
         if line := store.unfetched(target):
             info(f"not compared with what is there already: {line}")
             continue
         exists = (target / store.ENTRY).exists()
-        target = store.file_into(folder, into)
+        target = store.file_into(folder, out)
         records.append({"from": str(folder), "to": str(target), "already_there": exists})
         if exists:
             info(f"{target} was there already, and is the same")
@@ -155,7 +155,7 @@ def _file(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
 
 
 def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
-    """Open the pull request to the submissions, unless all entries exist there or the user declines."""
+    """Open the pull request to the submissions, unless all entries exist there or the user says no."""
     from harness.submit import pull_request
 
     proposal = pull_request.plan(folders, to)

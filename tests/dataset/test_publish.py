@@ -494,7 +494,7 @@ def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path,
 @pytest.mark.parametrize("options", [["--masks-only"], pytest.param([], marks=pytest.mark.slow)])
 def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys, options):
     here = tmp_path / "here"
-    command = ["download", "--task", "emotion", "--to", str(here)]
+    command = ["download", "--task", "emotion", "--out", str(here)]
     assert cli.run([*command[:3], "--list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert cli.run(command) == 0
@@ -519,7 +519,7 @@ def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys
 @pytest.mark.parametrize(
     ("there", "told"),
     [
-        ("a file", "is a file; --to names a folder"),
+        ("a file", "is a file; --out names a folder"),
         ("notes.txt", "holds files but no manifest.json"),
         ("signals", "holds signals that were not downloaded"),
         ("download", "holds signals of org/other, not of local/built"),
@@ -581,7 +581,7 @@ def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch
     exact = spectra.keep
     monkeypatch.setattr(spectra, "keep", lambda *of: np.nextafter(exact(*of), np.float32(1)))
     source = str(tmp_path / "built/.published")
-    command = ["download", source, "--to", str(here), "--corpus", f"deepfake={mine}"]
+    command = ["download", source, "--out", str(here), "--corpus", f"deepfake={mine}"]
     assert cli.run(command) == 1
     said = capsys.readouterr().err
     assert "6 of 6 signals of deepfake differ in rounding" in said
