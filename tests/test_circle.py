@@ -258,7 +258,7 @@ def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(
     )
     assert published.code == silent.code == rebuilt.code == 0, (published, silent, rebuilt)
     assert not any(b"RIFF" in data or b"fLaC" in data for data in lab.hub.files(f"datasets/{masks}").values())
-    assert "emotion: masks only; with the corpus at hand: --corpus emotion=FOLDER --out DIR" in silent.err
+    assert "emotion: masks only; to rebuild the audio: --corpus emotion=FOLDER --out DIR" in silent.err
     assert deaf.code == 2
     assert f"goodenough download {masks} --corpus emotion=FOLDER --out DIR" in deaf.err
     assert f"of {4 * N_CLIPS} signals {4 * N_CLIPS} rebuilt to the last bit" in rebuilt.err

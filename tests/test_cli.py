@@ -155,7 +155,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         ),
         (
             ["extract", "m", "--task", "emotion", "--corpus", "c", "--bands", "64", "--search", "minimal"],
-            "--bands is of the search responsibility, not of minimal",
+            "--bands is an option of the search responsibility, not of minimal",
         ),
         (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "-1"], "'--seed': -1"),
         (["extract", "m", "--task", "emotion", "--corpus", "c", "--seed", "x"], "'--seed': 'x'"),
@@ -173,7 +173,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
         (["check", "m", "--label-map", "no.json"], "File 'no.json' does not exist"),
         (["validate"], "Missing argument 'PATH...'"),
         (["validate", "nowhere"], "nowhere does not exist"),
-        (["submit", "r"], "goodenough submit r --out submissions/ files it for one of git"),
+        (["submit", "r"], "of this repository: goodenough submit r --out submissions/"),
         (["submit", "r", "--to", "name"], "expected the name of a dataset of the Hub, ORG/NAME"),
         (["submit", "r", "--to", "a/b", "--out", "."], "give one of them"),
         (["download", "--corpus", "."], "name it with --out DIR"),
@@ -502,7 +502,7 @@ def test_a_label_map_to_complete_is_proposed_and_then_taken(
 @pytest.mark.parametrize("tasks", [[], ["--task", "emotion", "--task", "deepfake"]])
 def test_a_template_is_of_one_task(world: Path, tasks: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", world / "mute", *tasks, "--template") == 2
-    assert "--template is for one task" in capsys.readouterr().err
+    assert "--template requires one task" in capsys.readouterr().err
 
 
 def test_a_model_of_several_classes_at_once_is_said_to_be_in_check_and_in_the_entry(
@@ -528,7 +528,7 @@ def test_check_says_how_long_an_evaluation_takes_and_what_is_not_read(
     assert run("check", model, "--task", "emotion", "--signals", world / "signals", "--json") == 0
     found = {f["what"]: f["detail"] for f in json.loads(capsys.readouterr().out)["findings"]}
     read = found["labels of emotion"]
-    assert read.startswith("happy → happy, sad → sad; no label of the task, so never right: sarcastic; ")
+    assert read.startswith("happy → happy, sad → sad; not a label of the task, so never correct: sarcastic; ")
     assert "2 of 10 labels, without angry" in read
     assert re.fullmatch(r"at most \d+ s for \d+ stimuli of local/signals", found["evaluation of emotion"])
 

@@ -295,7 +295,10 @@ def test_a_reference_that_is_none_is_refused_before_a_model_is_loaded(
         "OUT",
     ]
     assert cli.run(filled(tuple(command), places)) == 2
-    assert "has the weights of no reference of embedded/starter; these are: local/" in capsys.readouterr().err
+    assert (
+        "does not have the weights of any reference of embedded/starter; the references are: local/"
+        in capsys.readouterr().err
+    )
 
 
 def opened(checkpoint: object, *, device: str | None = None, **how: object) -> None:

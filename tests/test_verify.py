@@ -108,9 +108,7 @@ def test_outside_of_git_the_draw_says_that_it_is_random_and_can_be_repeated(
     err = capsys.readouterr().err
     assert first is not None
     assert re.fullmatch(r"random:[0-9a-f]{40}", first.base or "")
-    lines = [
-        line for line in err.splitlines() if line.startswith("No commit is checked out there, so the sample")
-    ]
+    lines = [line for line in err.splitlines() if line.startswith("No commit is checked out, so the sample")]
     assert len(lines) == 1
     assert lines[0].endswith(f"is random; to repeat it: --base {first.base}")
     assert run("validate", folder) == 0
@@ -495,9 +493,9 @@ def test_a_base_must_be_a_whole_commit(folder: Path, base: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--all", "-k", 8), "-k has no meaning with --all; leave one of them out"),
-        (("--all", "--base", BASE), "--base has no meaning with --all; leave one of them out"),
-        (("--out", "results"), "--out is for --all; add that, or leave --out out"),
+        (("--all", "-k", 8), "-k cannot be combined with --all; leave one of them out"),
+        (("--all", "--base", BASE), "--base cannot be combined with --all; leave one of them out"),
+        (("--out", "results"), "--out requires --all; add it, or leave --out out"),
     ],
 )
 def test_options_of_a_sample_and_of_all_verdicts_do_not_mix(

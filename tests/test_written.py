@@ -110,13 +110,13 @@ def test_the_verdicts_of_a_reference_are_kept_where_that_is_asked_for(
     assert cli.run([str(w) for w in verbs.COMMANDS["evaluate, of a reference"][0](root, out)]) == 0
     assert not (root / "signals/verdicts").exists()
     hint = capsys.readouterr().err.splitlines()[-1]
-    assert hint.startswith(f"local/ear is a reference of {root / 'signals'}; to keep its verdicts there, ")
+    assert hint.startswith(f"local/ear is a reference of {root / 'signals'}; to store its verdicts there, ")
     again = hint.split(": ")[-1].split()
     assert again[0] == "goodenough"
     assert cli.run(again[1:]) == 0
     err = capsys.readouterr().err
-    assert "evaluated before" in err
-    assert "to keep its verdicts there" not in err
+    assert "already evaluated" in err
+    assert "to store its verdicts there" not in err
     [entry], [copy] = store.find(out), store.find(root / "signals/verdicts")
     for name in (store.ENTRY, store.VERDICTS):
         assert (entry / name).read_bytes() == (copy / name).read_bytes()
@@ -129,7 +129,7 @@ def test_the_verdicts_of_a_reference_are_kept_where_that_is_asked_for(
         (
             "nose",
             (),
-            "--update-suite keeps the verdicts of references, and local/nose is none of local/signals",
+            "--update-suite requires a reference, and local/nose is not a reference of local/signals",
         ),
         ("ear", ("--shard", "1/2"), "--update-suite is for a whole run"),
         ("ear", ("--ci-width", "0.1"), "--update-suite is for a whole run"),
@@ -157,7 +157,7 @@ def test_a_downloaded_suite_as_it_came_is_not_the_users(
     )
     words = ["evaluate", root / "ear", "--signals", copy, "--update-suite", "--out", here / "out"]
     assert cli.run([str(w) for w in words]) == 2
-    assert "lab/signals is a published suite, whose verdicts came with it" in capsys.readouterr().err
+    assert "lab/signals is a published suite, which comes with its verdicts" in capsys.readouterr().err
 
 
 # --- the package is read-only, by whatever name it is called

@@ -20,17 +20,17 @@ from harness.errors import BadInput, GoodenoughError, likely
 
 VERBS = {
     "evaluate": "Score a model's transferability on a suite of sufficient signals.",
-    "check": "See in seconds whether a model can be evaluated, without any data.",
+    "check": "Check in seconds, without any data, whether a model can be evaluated.",
     "tasks": "List the tasks, their labels and spellings.",
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
     "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
-    "download": "Fetch a suite of signals, verified.",
-    "publish": "Publish a signals folder as a dataset of the Hub.",
-    "validate": "Report every problem of entries.",
-    "verify": "Run the models of entries again, on some of the signals or on all.",
-    "submit": "Put a validated entry where submissions live.",
+    "download": "Download a suite of signals and verify its files.",
+    "publish": "Publish a signals folder as a dataset on the Hub.",
+    "validate": "Report all problems of entries.",
+    "verify": "Recompute verdicts of entries, a sample or all, and compare them.",
+    "submit": "Submit valid entries to the leaderboard.",
     "export": "Print an entry in the format of a model card, the Hub or Every Eval Ever.",
-    "invalidate": "Say of an entry that it must not be believed, and why.",
+    "invalidate": "Declare that an entry must not be trusted, and why.",
     "opt-out": "Declare that a model opts out of a task, and why.",
     "leaderboard": "Build or serve the leaderboard.",
 }
@@ -132,7 +132,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; what was finished is kept, the same command continues", 130)
+        return _fail("interrupted; finished work is kept, and the same command continues", 130)
     except Exception as error:
         if (line := line_of(error)) is None:
             raise

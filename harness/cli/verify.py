@@ -114,7 +114,7 @@ def verify(
     if base is not None and not BASE.fullmatch(base):
         raise BadInput(
             f"--base is {base!r}; expected all 40 hex digits of a commit, as git rev-parse HEAD prints, or"
-            " random: and 40, as verify prints where there is no commit"
+            " random: and 40 hex digits, as verify prints outside of git"
         )
     folders = store.find_all(paths)
     for folder in [] if no_write else folders:
@@ -128,7 +128,7 @@ def verify(
         entry_base = None if everything else base or base_of(folder) or fallback
         outcomes.append(_outcome(folder, session, entry_base, k, out, no_write))
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
-        info(f"No commit is checked out there, so the sample is random; to repeat it: --base {fallback}")
+        info(f"No commit is checked out, so the sample is random; to repeat it: --base {fallback}")
     if private_suite is not None:
         outcomes = with_held_back(outcomes, session, private_suite, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
