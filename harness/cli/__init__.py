@@ -20,25 +20,34 @@ from harness.errors import BadInput, GoodenoughError, likely
 
 VERBS = {
     "evaluate": "Score a model's transferability on a suite of sufficient signals.",
-    "check": "See in seconds whether a model can be evaluated, without any data.",
+    "check": "Check in seconds, without any data, whether a model can be evaluated.",
     "tasks": "List the tasks, their labels and spellings.",
     "extract": "Extract minimal sufficient signals of a reference model from a corpus.",
     "study": "Study a suite: transfer matrix, flat-earthers, information, a report.",
-    "download": "Fetch a suite of signals, verified.",
-    "publish": "Publish a signals folder as a dataset of the Hub.",
-    "validate": "Report every problem of entries.",
-    "verify": "Ask the models of entries some of their verdicts again.",
-    "reproduce": "Ask the model of an entry everything again.",
-    "submit": "Put a validated entry where submissions live.",
+    "download": "Download a suite of signals and verify its files.",
+    "publish": "Publish a signals folder as a dataset on the Hub.",
+    "validate": "Report all problems of entries.",
+    "verify": "Recompute verdicts of entries, a sample or all, and compare them.",
+    "submit": "Submit valid entries to the leaderboard.",
     "export": "Print an entry in the format of a model card, the Hub or Every Eval Ever.",
-    "invalidate": "Say of an entry that it must not be believed, and why.",
-    "decline": "Say that a model stays away from a task, and why.",
+    "invalidate": "Declare that an entry must not be trusted, and why.",
+    "opt-out": "Declare that a model opts out of a task, and why.",
     "leaderboard": "Build or serve the leaderboard.",
 }
 
 
-RENAMED_OPTIONS = {"--both-ways": "--outgoing", "--until-width": "--ci-width"}
-"""Old name -> new name, for one version."""
+RENAMED = {
+    "reproduce": "verify --all",
+    "decline": "opt-out",
+    "leaderboard serve --app": "leaderboard app",
+    "evaluate --both-ways": "evaluate --outgoing",
+    "evaluate --until-width": "evaluate --ci-width",
+    "leaderboard app --until-width": "leaderboard app --ci-width",
+    "submit --into": "submit --out",
+    "opt-out --into": "opt-out --out",
+    "download --to": "download --out",
+}
+"""Verbs and options under their old names -> under their new ones; the old ones work for one version."""
 
 
 class Verbs(click.Group):
@@ -65,7 +74,8 @@ class _Verbs(Verbs):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"harness.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -122,7 +132,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; what was finished is kept, the same command continues", 130)
+        return _fail("interrupted; finished work is kept, and the same command continues", 130)
     except Exception as error:
         if (line := line_of(error)) is None:
             raise
@@ -139,16 +149,22 @@ def _suggestion(error: click.UsageError) -> str:
 
 
 def _with_new_names(arguments: list[str]) -> list[str]:
-    """The arguments with options that were renamed under their new names, and a line about each."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    renamed = []
-    for argument in arguments[:end]:
-        old, is_joined, value = argument.partition("=")
-        new = RENAMED_OPTIONS.get(old)
-        if new is not None:
-            click.echo(f"{old} is {new} now; the old name goes with the next version", err=True)
-        renamed.append(argument if new is None else f"{new}{is_joined}{value}")
-    return renamed + arguments[end:]
+    """The arguments with renamed verbs and options under their new names; prints a line about each."""
+    n_words = 2 if arguments[:1] == ["leaderboard"] else 1
+    verb, rest = arguments[:n_words], arguments[n_words:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    new_arguments: list[str] = []
+    for argument in ["", *rest[:end]]:
+        option, is_joined, value = argument.partition("=")
+        old = " ".join([*verb, option]).rstrip()
+        if old in RENAMED:
+            new = RENAMED[old]
+            click.echo(f"{old} is now {new}; the old name will go in the next version", err=True)
+            verb, options = new.split()[:n_words], new.split()[n_words:]
+            new_arguments += [f"{name}{is_joined}{value}" for name in options]
+        elif argument:
+            new_arguments.append(argument)
+    return [*verb, *new_arguments, *rest[end:]]
 
 
 def _refuse_empty(arguments: list[str]) -> None:

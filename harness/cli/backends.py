@@ -99,7 +99,7 @@ class EngineOptions:
             for field in fields(self):
                 if field.name != "engine" and getattr(self, field.name) is not None:
                     option = f"--{field.name.replace('_', '-')}"
-                    raise BadInput(f"{option} is of a cluster; add --engine ray, or leave it out")
+                    raise BadInput(f"{option} requires --engine ray; add it, or leave {option} out")
             yield LocalBackend(opening)
             return
         from harness.cluster.ray_engine import ray_engine
@@ -126,32 +126,33 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--cpus-per-worker",
             type=click.FloatRange(0, min_open=True),
             metavar="C",
-            help="CPUs, and threads, of each worker; default: what there is, shared out.",
+            help="CPUs, and threads, of each worker; default: an equal share of those available.",
         ),
         click.option(
             "--gpus-per-worker",
             type=click.FloatRange(0, 1),
             metavar="F",
-            help="Share of a GPU for each worker; default: 1 where there are GPUs.",
+            help="Share of a GPU for each worker; default: 1 if there are GPUs.",
         ),
         click.option(
             "--workers",
             type=click.IntRange(1),
             metavar="N",
-            help="Processes of the cluster; default: one for each GPU, or for every two CPUs.",
+            help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
         ),
         click.option(
             "--ray-address",
             metavar="ADDR",
-            help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or one on this machine, for"
-            " this run. Each node needs the same goodenough, and finds local folders under the same path.",
+            help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine"
+            " for this run. Every node needs the same version of goodenough, and local folders at the same"
+            " paths.",
         ),
         click.option(
             "--engine",
             type=click.Choice(["local", "ray"]),
             default="local",
             show_default=True,
-            help="Work in this process, or spread over a Ray cluster.",
+            help="Run in this process or on a Ray cluster.",
         ),
     ):
         with_engine = option(with_engine)

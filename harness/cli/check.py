@@ -42,7 +42,7 @@ class Finding:
 @click.command()
 @click.argument("model")
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
-@click.option("--template", is_flag=True, help="Print a label map to complete, of the one --task, and stop.")
+@click.option("--template", is_flag=True, help="Print a label map to complete, for the one --task, and stop.")
 @click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
 @model_options
 def check(
@@ -54,11 +54,11 @@ def check(
     opening: ModelOptions,
     as_json: bool,
 ) -> int:
-    """See whether MODEL, a Hub id or a folder, can be evaluated: it loads, hears, and has a task's labels.
+    """Check whether MODEL, a Hub id or a folder, loads, accepts audio and has classes that match a task.
 
-    Hears synthetic sound through the real path, alone and in batches; needs no data. The time of a full
-    evaluation is that of --signals, or of the starter suite. The last line says whether the model is ready,
-    and which command comes next. Exit code 1 if it is not.
+    Runs the model on synthetic sound, alone and in batches; needs no data. The time of a full evaluation is
+    estimated for --signals, or for the starter suite. The last line says whether the model is ready, and
+    which command comes next. Exit code 1 if it is not.
 
     Example: goodenough check superb/hubert-large-superb-er
     """
@@ -124,7 +124,7 @@ def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> Non
     from harness.errors import BadInput
 
     if len(tasks) != 1:
-        raise BadInput(f"--template is for one task, and {len(tasks)} are given; name it with --task T")
+        raise BadInput(f"--template requires one task, and {len(tasks)} are given; name it with --task T")
     checkpoint = opening.resolve(model)
     class_names = class_names_for(checkpoint, opening.open)
     click.echo(json_text(labels.template(class_names, tasks[0], checkpoint.ref)), nl=False)
@@ -136,9 +136,9 @@ def _facts(classifier: Classifier) -> list[Finding]:
     return [
         Finding("revision", None, ref.revision),
         Finding("architecture", None, f"{facts.architecture}, {facts.n_parameters:,} parameters"),
-        Finding("hears", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
+        Finding("input", None, f"{facts.sample_rate_hz} Hz, {window}, through {classifier.frontend}"),
         Finding("licence", None, facts.licence or "not stated"),
-        Finding("made from", None, ", ".join(facts.base_models or ()) or "not stated"),
+        Finding("base models", None, ", ".join(facts.base_models or ()) or "not stated"),
         Finding("trained on", None, ", ".join(facts.trained_on or ()) or "not stated"),
         Finding("runs on", None, f"{classifier.device}, {classifier.dtype}"),
         *(Finding("note", None, note) for note in classifier.notes),
@@ -157,7 +157,7 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     """Run synthetic sound of two lengths through the model, alone and in batches.
 
     Returns:
-        The findings; seconds of computing per second of sound, in batches.
+        The findings; seconds of computation per second of sound, in batches.
     """
     import time
 
@@ -183,21 +183,21 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     flips = int((batch_logits.argmax(axis=1) != single_logits.argmax(axis=1)).sum())
     findings = [
         Finding(
-            "speed", None, f"{seconds / total_seconds:.3f} s of computing per second of sound, in batches"
+            "speed", None, f"{seconds / total_seconds:.3f} s of computation per second of sound, in batches"
         ),
         Finding(
             "batches",
             difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
-            f"alone and together, logits differ by {difference:.1e} at most, and"
-            f" {flips or 'none'} of the {len(waveforms)} answers",
+            f"computed alone and in a batch, logits differ by at most {difference:.1e} and"
+            f" {flips or 'none'} of the {len(waveforms)} predictions",
         ),
     ]
     end_counts, rest_counts = classifier.window_holds()
     if classifier.facts.window_seconds is None:
-        detail = f"the end of a sound of 2 s {'counts' if end_counts else 'changes nothing'}"
+        detail = f"the end of a sound of 2 s {'is used' if end_counts else 'is ignored'}"
     else:
-        rest = "counts, too" if rest_counts else "changes nothing"
-        detail = f"{_window(classifier.facts)} are heard; the rest {rest}"
+        rest = "is used, too" if rest_counts else "is ignored"
+        detail = f"{_window(classifier.facts)} is used; the rest {rest}"
     findings.append(Finding("window", not rest_counts, detail))
     return findings, seconds / total_seconds
 
@@ -229,7 +229,7 @@ def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, i
     pairs = list(zip(labels.names, labels.canonical, strict=True))
     description = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
     if other_names := [name for name, label in pairs if label == OTHER]:
-        description += f"; no label of the task, so never right: {', '.join(other_names)}"
+        description += f"; not a label of the task, so never correct: {', '.join(other_names)}"
     if missing_labels := [label for label in task.labels if label not in labels.covered]:
         description += (
             f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing_labels)}"
@@ -245,12 +245,12 @@ def _verdict(
     if "batches" in failures:
         command = command_line("template", "as_json", "batch_size")
         return (
-            f"Not ready: {failures['batches']}; see whether it is with batches of one:",
+            f"Not ready: {failures['batches']}; check it with batches of one:",
             f"{command} --batch-size 1",
         )
     if failures:
         return (
-            f"Not ready: {', '.join(failures.values())}. That is a fault of goodenough: please report it.",
+            f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it.",
             "",
         )
     suitable = [task.name for task, finding in label_findings if finding.passed]
@@ -279,7 +279,7 @@ def _verdict(
     task = quote(task_names[0]) if len(task_names) == 1 else "T"
     return (
         f"Not ready: its class names cannot be read as labels of {names}. If they mean such labels, complete"
-        " a label map and give it with --label-map:",
+        " a label map and pass it with --label-map:",
         f"{command} --task {task} --template > labels.json",
     )
 

@@ -85,25 +85,25 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
         click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
         click.option(
-            "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch."
+            "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
         ),
         click.option(
             "--label-map",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
             metavar="FILE",
-            help="Explicit reading of the model's class names.",
+            help="JSON file that maps the model's class names to labels of the task.",
         ),
         click.option(
             "--dtype",
             type=click.Choice(["float32", "bfloat16", "float16"]),
             default="float32",
             show_default=True,
-            help="Arithmetic of the model.",
+            help="Floating-point type that the model runs in.",
         ),
         click.option(
             "--trust-remote-code",
             is_flag=True,
-            help="Run the Python files of a model; of a Hub model only with a full --revision.",
+            help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
         ),
         click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
     ):
@@ -149,7 +149,7 @@ def label_map_for(
     try:
         return labels.harmonise(class_names, task)
     except BadLabels as error:
-        raise BadLabels(f"{error}; a file to begin with: {_template(task)} > labels.json") from None
+        raise BadLabels(f"{error}; to start a label map: {_template(task)} > labels.json") from None
 
 
 def _template(task: Task) -> str:
@@ -254,9 +254,9 @@ def show(entry: Entry) -> None:
     if other_names := [
         n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
     ]:
-        show_text(f"No label of the task, so never right: {', '.join(other_names)}")
+        show_text(f"Not a label of the task, so never correct: {', '.join(other_names)}")
     if not entry.complete:
-        show_text("Partial: the headline family alone; nothing to submit.")
+        show_text("Partial: only the headline family; it cannot be submitted.")
     if not scorecard.ranked:
         show_text(f"Not ranked: {remarks.unranked(entry)}")
 

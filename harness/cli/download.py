@@ -1,4 +1,4 @@
-"""`goodenough download`: a suite of signals on this machine, verified."""
+"""`goodenough download`: a suite of signals, downloaded and verified."""
 
 from __future__ import annotations
 
@@ -24,53 +24,56 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", required=False)
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
-@click.option("--to", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
+@click.option("--out", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
 @click.option(
     "--corpus",
     "corpora",
     multiple=True,
     metavar="[T=]FOLDER",
-    help="Your copy of the corpus, where only masks are published; repeatable.",
+    help="Your copy of the corpus, if only masks are published; repeatable.",
 )
 @click.option(
     "--reference",
     "references",
     multiple=True,
     metavar="M",
-    help="A reference, folder or Hub id, that must accept its own signals as they were rebuilt; repeatable.",
+    help="A reference, folder or Hub id, that must accept its own rebuilt signals; repeatable.",
 )
-@click.option("--list", "only_list", is_flag=True, help="Say what is there, and fetch nothing of it.")
+@click.option(
+    "--list", "only_list", is_flag=True, help="List the references and sizes, and download nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def download(
     source: str | None,
     task_names: tuple[str, ...],
-    to: Path | None,
+    out: Path | None,
     corpora: tuple[str, ...],
     references: tuple[str, ...],
     only_list: bool,
     as_json: bool,
 ) -> None:
-    """Fetch the signals of SOURCE, a Hub dataset ORG/NAME[@REVISION]; every file is verified by its sha256.
+    """Download the signals of SOURCE, a Hub dataset ORG/NAME[@REVISION], and verify each file by its sha256.
 
-    Without SOURCE the starter suite that comes with the package. With the signals of a task come its
-    references' own verdicts on them. What is in the cache or in --to already is not fetched again; a fetch
-    that was cut off continues. Without a network (HF_HUB_OFFLINE=1) the cache answers. Evaluating needs no
-    download: --signals ORG/NAME@REVISION fetches what it needs.
+    Without SOURCE the starter suite that comes with the package is used. The signals of a task include its
+    references' own verdicts on them. Files that are already in the cache or in --out are not downloaded
+    again, and a download that was cut off continues. Offline (HF_HUB_OFFLINE=1) only the cache is used. No
+    download is needed before an evaluation: --signals ORG/NAME@REVISION fetches what it needs.
 
-    Of corpora that may not be passed on only masks are published. With --corpus, a folder of its sound
-    files, in any layout, the clips are found by the sha256 of their samples, and the signals rebuilt; where
-    this machine rounds otherwise than the one they were made on, a --reference tells whether it matters.
+    For corpora that may not be redistributed only masks are published. With --corpus, a folder of the sound
+    files of the corpus in any layout, clips are identified by the sha256 of their samples and the signals are
+    rebuilt. If this machine rounds differently from the one that made them, --reference tests whether it
+    matters.
 
-    Example: goodenough download my-lab/emotion-signals --task emotion --to signals/
+    Example: goodenough download my-lab/emotion-signals --task emotion --out signals/
     """
     from harness.dataset.download import was_rebuilt
     from harness.dataset.suites import load
     from harness.errors import BadInput
 
     if references and not corpora:
-        raise BadInput("--reference tests signals that are rebuilt; give your copy of the corpus: --corpus")
-    if corpora and to is None:
-        raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --to DIR")
+        raise BadInput("--reference tests rebuilt signals; give your copy of the corpus with --corpus")
+    if corpora and out is None:
+        raise BadInput("--corpus rebuilds clips in a folder of yours; name it with --out DIR")
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
     copies = _corpus_copies(corpora, [task.name for task in tasks])
@@ -78,17 +81,17 @@ def download(
     if only_list:
         _list(suite, tasks, as_json)
         return
-    local = _fetch(suite, [task.name for task in tasks], to)
+    local = _fetch(suite, [task.name for task in tasks], out)
     comparisons = []
-    for task in tasks if to is not None else ():
+    for task in tasks if out is not None else ():
         if not local.has_clips(task.name):
             _rebuild(local, task, copies.get(task.name, []))
-            local = load(str(to))
+            local = load(str(out))
         if was_rebuilt(local, task):
             comparisons.append(_check_rebuilt(local, task, references))
     for task in tasks:
         if not local.has_clips(task.name):
-            info(f"{task.name}: masks only; with the corpus at hand: --corpus {task.name}=FOLDER --to DIR")
+            info(f"{task.name}: masks only; to rebuild the audio: --corpus {task.name}=FOLDER --out DIR")
     if as_json:
         summary = {"folder": str(local.root), "commit": suite.commit, "rebuilt": comparisons}
         click.echo(json.dumps({**summary, "tasks": [task.name for task in tasks]}))
@@ -125,13 +128,13 @@ def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list
     return copies
 
 
-def _fetch(suite: Suite, tasks: list[str], to: Path | None) -> Suite:
+def _fetch(suite: Suite, tasks: list[str], out: Path | None) -> Suite:
     from harness.dataset import download as downloads
 
     files = downloads.files_for(suite, tasks)
     with progress_bar(f"{suite.name}", len(files), "bytes") as step:
-        if to is not None:
-            return downloads.into(suite, tasks, to, step)
+        if out is not None:
+            return downloads.into(suite, tasks, out, step)
         for path in files:
             step(1, downloads.path_of(suite, path).stat().st_size)
     return suite
@@ -160,7 +163,7 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
     from harness.dataset.download import compare_rebuilt
     from harness.errors import NotValid
 
-    with waiting(f"{task.name}: comparing what was rebuilt"):
+    with waiting(f"{task.name}: comparing the rebuilt signals"):
         comparison = compare_rebuilt(local, task)
     info(
         f"{task.name}: {plural(comparison.n_clips, 'clip')} rebuilt to the samples that were published; of"
@@ -171,8 +174,8 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
     if comparison.n_differing and not n_known:
         raise NotValid(
             f"{comparison.n_differing} of {comparison.n_signals} signals of {task.name} differ in rounding"
-            " from what was certified: this machine computes otherwise; whether it matters, a reference"
-            f" tells, with the same command and --reference {local.references(task.name)[0].model.repo_id}"
+            " from the certified ones: this machine computes differently; to test whether it matters, give"
+            f" the same command with --reference {local.references(task.name)[0].model.repo_id}"
         )
     return {"task": task.name, **asdict(comparison)}
 

@@ -57,19 +57,24 @@ if TYPE_CHECKING:
     "--ci-width",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="W",
-    help="Stop when the lift is known to plus or minus W; no entry to submit.",
+    help="Stop when the lift is known to plus or minus W; such an entry cannot be submitted.",
 )
 @click.option(
-    "--shard", type=Shard(), metavar="I/N", help="Judge one Nth; without --shard what was judged is merged."
+    "--shard",
+    type=Shard(),
+    metavar="I/N",
+    help="Evaluate part I of N; afterwards the command without --shard merges the parts.",
 )
 @click.option(
     "--held-back",
     metavar="PRIVATE",
-    help="Held-back signals of the same references: evaluate on them, too, and compare the lifts.",
+    help="Held-back signals of the same references: also evaluate on them and compare the lifts.",
 )
-@click.option("--update-suite", is_flag=True, help="Keep the verdicts of a reference in its signals folder.")
 @click.option(
-    "--outgoing", "with_outgoing", is_flag=True, help="Let the references judge the model's own signals, too."
+    "--update-suite", is_flag=True, help="Copy the verdicts of a reference into its signals folder."
+)
+@click.option(
+    "--outgoing", "with_outgoing", is_flag=True, help="Also let the references judge the model's own signals."
 )
 @click.option(
     "--search",
@@ -102,15 +107,15 @@ def evaluate(
 ) -> None:
     """Score how often MODEL accepts the sufficient signals of the reference models.
 
-    MODEL is a Hub id or a folder. Writes entry.json, verdicts.parquet and report.html below --out. A
-    run that was cut off is continued by giving the same command again; nothing is asked twice.
+    MODEL is a Hub id or a folder. Writes entry.json, verdicts.parquet and report.html below --out. Results
+    are cached; give the same command again to continue a run that was cut off.
 
-    With --held-back the model is evaluated on signals that are not published, too (what goodenough publish
-    --hold-back made): a model that was fitted to the public ones has a higher lift there. These entries lie
-    in DIR/.held-back, and are not submitted.
+    With --held-back the model is also evaluated on unpublished signals (made by goodenough publish
+    --hold-back): a model that was fitted to the public ones has a higher lift on those. The entries for the
+    held-back signals are in DIR/.held-back, and are not submitted.
 
-    With --update-suite the entry of a reference is copied to SOURCE/verdicts, too, for the matrix of the
-    suite and for goodenough publish. Without it nothing is written into SOURCE.
+    With --update-suite the entry of a reference is also copied to SOURCE/verdicts, for the transfer matrix of
+    the suite and for goodenough publish. Without it nothing is written into SOURCE.
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
@@ -120,7 +125,9 @@ def evaluate(
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
     if shard and ci_width:
-        raise BadInput("--ci-width stops a whole run early; a shard goes to its end: give one of them")
+        raise BadInput(
+            "--ci-width stops a whole run early, and a shard always runs to its end: give one of them"
+        )
     if with_outgoing and (shard or ci_width):
         raise BadInput("--outgoing is for a whole run: leave out --shard and --ci-width")
     if update_suite and (shard or ci_width):
@@ -128,10 +135,11 @@ def evaluate(
     if held_back is not None and (shard or ci_width):
         raise BadInput("--held-back is for a whole run: leave out --shard and --ci-width")
     if shard and engine.is_remote:
-        raise BadInput("a cluster shares out the work by itself: leave out --shard, or --engine ray")
+        raise BadInput("a cluster distributes the work itself: leave out --shard, or --engine ray")
     if signals is None:
         info(
-            "No --signals given: using the embedded starter suite (synthetic: it says nothing of recordings)."
+            "No --signals given: using the embedded starter suite, which is synthetic and says nothing about"
+            " recordings."
         )
     suite = open_suite(signals)
     private = None if held_back is None else open_suite(held_back)
@@ -266,7 +274,7 @@ def _select_tasks(
 def _judges(
     suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: ModelOptions
 ) -> dict[str, list[Checkpoint]]:
-    """The references of each task, found before anything is computed."""
+    """The references of each task, resolved before anything is computed."""
     checkpoints = [opening.resolve(name) for name in given]
     models = [record.model for task in tasks for record in suite.references(task.name)]
     require_references(checkpoints, models, suite.name)
@@ -309,7 +317,7 @@ def _outgoing(
     )
     if not quiet:
         show_outgoing(ref.repo_id, task.name, cells)
-    info(f"own signals and verdicts on them: {folder}")
+    info(f"its own signals and the verdicts on them: {folder}")
     return cells
 
 
@@ -321,8 +329,8 @@ def _judge_shard(
     for task in tasks:
         with live_table(f"{task.name}, shard {shard[0]} of {shard[1]}") as progress:
             n = runner.judge_shard(candidate.classifier, suite, task, out, shard, progress=progress)
-        info(f"{task.name}: shard {shard[0]} of {shard[1]} is judged, {plural(n, 'unit')}")
-    info("When all are, the same command without --shard merges them.")
+        info(f"{task.name}: shard {shard[0]} of {shard[1]} is done, {plural(n, 'unit')}")
+    info("When all shards are done, the same command without --shard merges them.")
 
 
 def _evaluate(
@@ -346,7 +354,7 @@ def _evaluate(
     if ci_width is None:
         folder = earlier_result(out, candidate.checkpoint.ref, labels, suite, task, candidate.opening)
     if folder is not None:
-        info(f"{task.name}: evaluated before, and nothing has changed since")
+        info(f"{task.name}: already evaluated, and nothing has changed since")
         remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:

@@ -1,4 +1,4 @@
-"""`goodenough export`: an entry in the format of somebody else, on stdout."""
+"""`goodenough export`: an entry in the format of other tools, on stdout."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from harness.cli.encodings import is_utf8
     "form",
     type=click.Choice(["model-index", "eval-results", "every-eval-ever"]),
     required=True,
-    help="Head of a model card; a file for .eval_results/; a record of Every Eval Ever.",
+    help="Metadata of a model card; a file for .eval_results/; a record of Every Eval Ever.",
 )
-@click.option("--source-name", metavar="NAME", help="Who tells of the result.")
-@click.option("--source-url", metavar="URL", help="Where it can be read.")
+@click.option("--source-name", metavar="NAME", help="Name of the source of the result.")
+@click.option("--source-url", metavar="URL", help="Address of the source.")
 @click.option(
     "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
 )
 def export(
     entry: Path, form: str, source_name: str | None, source_url: str | None, task_files: tuple[str, ...]
 ) -> None:
-    """Print ENTRY, the folder of one valid entry, as YAML or JSON for the Hub and for others.
+    """Print ENTRY, the folder of one valid entry, as YAML or JSON for the Hub and other tools.
 
-    eval-results holds one number, the lift, and needs signals that are a dataset of the Hub. The others hold
-    placement, transfer, swap, agreement on whole clips, accuracy and F1, too, with their intervals.
+    eval-results holds one number, the lift, and requires signals that are a dataset of the Hub. The others
+    also hold placement, transfer, swap, agreement on whole clips, accuracy and F1, with their intervals.
 
     Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
     """
@@ -47,9 +47,7 @@ def export(
     from harness.tasks import TASKS, find
 
     if source_name is not None and source_url is None:
-        raise BadInput(
-            "--source-name says who tells of the result; say where it can be read, too: --source-url"
-        )
+        raise BadInput("--source-name requires --source-url, the address where the result can be read")
     folder, *other_folders = store.find_all([entry])
     if other_folders:
         raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
@@ -58,7 +56,7 @@ def export(
     if problems := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
         raise NotValid(
             one_line(
-                f"{folder}: {problems[0]}; for all that is wrong: goodenough validate {quote(str(folder))}"
+                f"{folder}: {problems[0]}; to see all problems: goodenough validate {quote(str(folder))}"
             )
         )
     record, source = store.read(folder), exports.Source(source_name, source_url)

@@ -34,7 +34,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
         if text == "all":
             return text
         if not (text.isascii() and text.isdigit()) or not 2 <= int(text) <= 10**7:
-            self.fail(f"{text!r} is no number of bands; expected 2 or more, or all", param, ctx)
+            self.fail(f"{text!r} is not a number of bands; expected 2 or more, or all", param, ctx)
         return int(text)
 
 
@@ -47,14 +47,14 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="Instead of MODEL, task and corpus: music-genre, emotion, deepfake, or a YAML file.",
 )
-@click.option("--dry-run", is_flag=True, help="Of a recipe: only say what it would cost.")
-@click.option("--only", multiple=True, metavar="MODEL", help="Of a recipe: this model alone, repeatable.")
+@click.option("--dry-run", is_flag=True, help="With --recipe: only estimate the cost.")
+@click.option("--only", multiple=True, metavar="MODEL", help="With --recipe: only this model, repeatable.")
 @click.option(
     "--corpus-folder",
     "corpus_folders",
     multiple=True,
     metavar="NAME=DIR",
-    help="Of a recipe: where a corpus lies, repeatable.",
+    help="With --recipe: folder of a corpus, repeatable.",
 )
 @click.option(
     "--search",
@@ -62,16 +62,21 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="responsibility, minimal or gradient; default: the first two.",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N clips, the classes in turn.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="At most N clips, taken from the classes in turn."
+)
 @click.option("--split", metavar="S", help="Split of the corpus; default: test, or the only one.")
 @click.option(
-    "--repetitions", type=click.IntRange(1), metavar="N", help="Random partitions of responsibility [20]."
+    "--repetitions",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Random partitions of the search responsibility [20].",
 )
 @click.option(
     "--bands",
     type=_Bands(),
     metavar="N|all",
-    help="Bands in log frequency that responsibility works on; all: single bins [128].",
+    help="Log-frequency bands of the search responsibility; all: single bins [128].",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, metavar="S", help="Seed of the searches [0].")
 @click.option(
@@ -81,7 +86,9 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="K",
     help="Independent extractions of each clip, to see how stable a signal is [1].",
 )
-@click.option("--budget", type=click.IntRange(1), metavar="N", help="Queries a search may spend on a clip.")
+@click.option(
+    "--budget", type=click.IntRange(1), metavar="N", help="Largest number of queries of a search per clip."
+)
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1),
@@ -94,10 +101,12 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(1),
     default=1,
     metavar="K",
-    help="Disjoint signals of a clip, found one after the other [1].",
+    help="Disjoint signals of a clip, searched for one after the other [1].",
 )
-@click.option("--contrastive", is_flag=True, help="Find a necessary and a complete set of each clip, too.")
-@click.option("--masks-only", is_flag=True, help="Store no audio of the signals: rebuilt from the clips.")
+@click.option("--contrastive", is_flag=True, help="Also find a necessary and a complete set of each clip.")
+@click.option(
+    "--masks-only", is_flag=True, help="Store no audio of the signals; it is rebuilt from the clips."
+)
 @click.option("--out", type=OutputPath(), default="signals", show_default=True, metavar="DIR")
 @engine_options
 @model_options
@@ -131,11 +140,11 @@ def extract(
 ) -> None:
     """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
 
-    Another model into the same --out adds a reference. A run that was cut off is continued by
-    giving the same command again.
+    A further model with the same --out is added as a reference. Give the same command again to continue a
+    run that was cut off.
 
-    With --recipe all models of a recipe extract, and then judge each other's signals; what their names stand
-    for on the Hub is settled once, in DIR/.recipe.json.
+    With --recipe all models of a recipe extract signals and then judge each other's. Their commits on the Hub
+    are pinned once, in DIR/.recipe.json.
 
     Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
 
@@ -185,7 +194,7 @@ def extract(
         info(f"{set_count.family}: {plural(set_count.n_sets, f'{set_count.kind} set')}")
     for skip in record.skipped:
         info(f"skipped {skip.clip_id}: {skip.why}")
-    info(f"{out}; now evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
+    info(f"{out}; to evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
 
 
 _OF_A_RECIPE = ("dry_run", "only", "corpus_folders")
@@ -207,7 +216,7 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
     if recipe is None:
         for name in _OF_A_RECIPE:
             if name in names:
-                raise BadInput(f"{parameters[name].opts[0]} is of a recipe; name one with --recipe")
+                raise BadInput(f"{parameters[name].opts[0]} requires a recipe; name one with --recipe")
         for name in ("model", "task_name", "corpus"):
             if name not in names:
                 hint = "'MODEL'" if name == "model" else None
@@ -217,7 +226,7 @@ def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None
         if name in names:
             label = "MODEL" if name == "model" else parameters[name].opts[0]
             raise BadInput(
-                f"{label} goes with one model, and --recipe {recipe} says all that itself; leave one of the"
+                f"{label} cannot be combined with --recipe {recipe}, which determines it; leave one of the"
                 " two out, or change a copy of the recipe"
             )
 
@@ -234,7 +243,7 @@ def _searches(name: str | None, repetitions: int | None, bands: int | str | None
     settings = {"repetitions": repetitions, "n_bands": bands}
     for option, value in (("--repetitions", repetitions), ("--bands", bands)):
         if value is not None and not any(isinstance(search, Responsibility) for search in searches):
-            raise BadInput(f"{option} is of the search responsibility, not of {name}")
+            raise BadInput(f"{option} is an option of the search responsibility, not of {name}")
     changes: dict[str, Any] = {k: None if v == "all" else v for k, v in settings.items() if v is not None}
     return [
         dataclasses.replace(search, **changes) if isinstance(search, Responsibility) else search

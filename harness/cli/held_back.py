@@ -40,7 +40,7 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
     if clip_ids := shared_clips(held_back, public, task):
         raise BadInput(
             f"{held_back.name} and {public.name} share {plural(len(clip_ids), f'{task} clip')}, as"
-            f" {clip_ids[0]}: signals that are held back have no clip in common with those that are public"
+            f" {clip_ids[0]}: held-back signals must not share any clip with public ones"
         )
     public_references, private_references = (
         {(r.model, tuple((c.family, c.bands) for c in r.counts)) for r in suite.references(task)}
@@ -49,7 +49,8 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
     if not public_references & private_references:
         raise BadInput(
             f"{held_back.name} and {public.name} have no reference of {task} in common whose signals were"
-            " extracted alike; give the two datasets that one goodenough publish --hold-back made"
+            " extracted with the same settings; give the two datasets made by one goodenough publish"
+            " --hold-back"
         )
 
 
@@ -68,7 +69,9 @@ def show_lifts(model: str, task: str, lifts: LiftComparison | None) -> None:
     from leaderboard.formatting import interval, text
 
     if lifts is None:
-        click.echo(f"{task}: no reference has {MIN_SIGNALS} signals in both suites: no lifts to compare")
+        click.echo(
+            f"{task}: no reference has {MIN_SIGNALS} signals in both suites, so there are no lifts to compare"
+        )
         return
     clips = (f"{lifts.n_clips:,}", f"{lifts.n_held_back_clips:,}", "")
     estimates = (lifts.lift, lifts.held_back_lift, lifts.difference)
@@ -149,5 +152,5 @@ def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: 
     shutil.rmtree(answers_folder, ignore_errors=True)
     if record is None:
         raise BadInput(f"no reference of {suite.name} counts in both lifts: too few signals are held back")
-    info(f"{folder}: asked the held-back signals of {suite.name}")
+    info(f"{folder}: evaluated on the held-back signals of {suite.name}")
     return record

@@ -1,4 +1,4 @@
-"""`goodenough invalidate`: an entry must not be believed, and why."""
+"""`goodenough invalidate`: an entry must not be trusted, and why."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from harness.cli.selection import OutputPath
 
 @click.command()
 @click.argument("entry", metavar="ENTRY", type=OutputPath())
-@click.option("--author", required=True, metavar="NAME", help="Who says so.")
+@click.option("--author", required=True, metavar="NAME", help="Who declares it.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
 def invalidate(entry: Path, author: str, reason: str) -> None:
-    """Say of ENTRY, the folder of one entry, that it must not be believed.
+    """Declare that ENTRY, the folder of one entry, must not be trusted.
 
-    The entry stays; it is ranked no more, and the board says why and who said so. What was said is never
-    taken back: TASK@SIGNALS.invalidated.json beside the entry only grows.
+    The entry stays but is no longer ranked, and the leaderboard shows the reason and the author. An
+    invalidation is never withdrawn: TASK@SIGNALS.invalidated.json beside the entry only grows.
 
     Example: goodenough invalidate submissions/ORG__MODEL/0123456789ab/emotion@89abcdef --author Ada --reason
     "Its weights were trained on the test clips."
@@ -30,4 +30,4 @@ def invalidate(entry: Path, author: str, reason: str) -> None:
     if other_folders:
         raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
     click.echo(str(notices.invalidate(folder, author, reason)))
-    info("Commit it; the board says it from its next build on.")
+    info("Commit it; the leaderboard shows it from its next build on.")

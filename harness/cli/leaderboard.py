@@ -41,9 +41,6 @@ _SIGNALS = click.option(
     help="Current signals: a folder or a Hub dataset ORG/NAME[@REVISION]; the embedded suite if not given.",
 )
 
-_WIDTH = 0.1
-"""Of a try in the app, if not given."""
-
 _MAX_ROWS = 25
 """Rows of a ranking that a terminal is shown."""
 
@@ -60,14 +57,14 @@ def leaderboard() -> None:
 @click.option(
     "--entries-url",
     metavar="URL",
-    help="Where the folder of entries can be read, for links to them; a Hub dataset's is known.",
+    help="Address of the folder of entries, for links to them; known for a Hub dataset.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
 def build(submissions: str, signals: str | None, out: Path, entries_url: str | None, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
-    The suite's own entries, one per reference, stand beside the submissions and are ranked with them. What
-    is not valid, as `goodenough validate` says, is left out by name; what was valid once is not checked
+    The suite's own entries, one per reference, are ranked together with the submissions. Entries that are not
+    valid, as `goodenough validate` reports, are left out and named; one that was valid once is not checked
     again. An earlier site in the folder is replaced; a folder that holds anything else is refused.
 
     Example: goodenough leaderboard build --out site
@@ -87,12 +84,12 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
     "kind",
     type=click.Choice(["csv", "parquet", "json", "latex", "bibtex", "badges"]),
     required=True,
-    help="What for.",
+    help="Format.",
 )
 @click.option("--task", metavar="T", help="Only that task.")
 @click.option("--out", type=OutputPath(), metavar="FILE", help="File; default: stdout.")
 def export(submissions: str, signals: str | None, kind: str, task: str | None, out: Path | None) -> None:
-    """Give the board to other programs, papers and pages.
+    """Export the board for other programs, papers and pages.
 
     csv, parquet and json hold every row and number, as fractions, with intervals and n; latex a table of
     booktabs per task; bibtex the paper and the ranked models; badges a line per model to embed its badge.
@@ -108,7 +105,7 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
         hint = likely(task, board.tasks)
         raise BadInput(f"no task {task!r} on the board; it has: {', '.join(board.tasks)}{hint}")
     if not any(r.all_rows or r.anchors for r in board.rankings if task in (None, r.task)):
-        info("No entries yet: what is written has no rows.")
+        info("No entries yet: the export has no rows.")
     data = exports.export(board, kind, task)
     if out is not None:
         replace_file(out, data)
@@ -127,19 +124,13 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
     help="Folder of the site.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
-@click.option("--app", "as_app", is_flag=True, help="Start the app instead, as `leaderboard app` does.")
-def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: bool) -> None:
+def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
-
-    With --app no site is built: the app starts, which shows the same and lets a model be tried.
 
     Example: goodenough leaderboard serve --port 8000
     """
     from harness.errors import BadInput
 
-    if as_app:
-        _start_app(submissions, signals, port, _WIDTH, public=False)
-        return
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -151,7 +142,7 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
         board, _ = _build(submissions, signals, out)
         _print_rankings(board)
         click.echo(f"http://127.0.0.1:{server.server_port}/")
-        click.echo("Ctrl-C ends it.", err=True)
+        click.echo("Press Ctrl-C to stop.", err=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -165,27 +156,21 @@ def serve(submissions: str, signals: str | None, out: Path, port: int, as_app: b
 @click.option(
     "--ci-width",
     type=click.FloatRange(0, 1, min_open=True),
-    default=_WIDTH,
+    default=0.1,
     show_default=True,
     metavar="W",
     help="A model is tried until its lift is known to plus or minus W.",
 )
-@click.option(
-    "--public", is_flag=True, help="Its visitors are strangers, who reach it through a proxy on this machine."
-)
+@click.option("--public", is_flag=True, help="For public use, through a proxy on this machine.")
 def app(submissions: str, signals: str | None, port: int, ci_width: float, public: bool) -> None:
-    """Start the leaderboard as an app, to sort, to listen and to try a model, until Ctrl-C.
+    """Run the leaderboard as an app, to sort it, to listen to signals and to try a model, until Ctrl-C.
 
-    It answers on this machine alone; on a Hugging Face Space, which sets SPACE_ID, to everybody. There, and
-    with --public, no folder of the machine can be named as a model. Needs gradio: pip install
-    'goodenough[app]'
+    It can be reached only from this machine; on a Hugging Face Space, which sets SPACE_ID, from everywhere.
+    There, and with --public, a folder of this machine cannot be named as a model. Requires gradio: pip
+    install 'goodenough[app]'
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    _start_app(submissions, signals, port, ci_width, public=public)
-
-
-def _start_app(submissions: str, signals: str | None, port: int, ci_width: float, *, public: bool) -> None:
     import os
     import signal
     from importlib.util import find_spec
@@ -217,7 +202,7 @@ def _start_app(submissions: str, signals: str | None, port: int, ci_width: float
 
     def announce(address: str) -> None:
         click.echo(address)
-        click.echo("Ctrl-C ends it.", err=True)
+        click.echo("Press Ctrl-C to stop.", err=True)
 
     app.serve(state, port, announce, Limits(width=ci_width), local_only=not on_space)
 
@@ -262,7 +247,7 @@ def _address(submissions: str, entries_url: str | None) -> str | None:
     if entries_url is not None:
         if not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%@+-]+)*/?", entries_url, re.ASCII):
             raise BadInput(
-                f"--entries-url {entries_url!r} is no plain https address; "
+                f"--entries-url {entries_url!r} is not a plain https address; "
                 "expected one such as https://github.com/org/name/tree/main/submissions"
             )
         return entries_url.rstrip("/")

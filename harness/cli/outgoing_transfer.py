@@ -97,8 +97,8 @@ def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str
     seconds = (time.monotonic() - start_time) / len(pilot) * _QUERIES[search] * len(clips)
     duration = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
     return (
-        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, some {duration}"
-        " on this device; models differ."
+        f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, about"
+        f" {duration} on this device; models differ."
     )
 
 

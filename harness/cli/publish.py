@@ -1,4 +1,4 @@
-"""`goodenough publish`: a signals folder as a dataset of the Hub."""
+"""`goodenough publish`: a signals folder as a dataset on the Hub."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=OutputPath())
-@click.option("--to", metavar="ORG/NAME", help="Dataset of the Hub; without it the folder is only prepared.")
-@click.option("--private", is_flag=True, help="If the dataset is made: visible to its owners alone.")
-@click.option("--masks-only", is_flag=True, help="Leave out all audio: users rebuild it from their own copy.")
+@click.option("--to", metavar="ORG/NAME", help="Dataset on the Hub; without it the folder is only prepared.")
+@click.option("--private", is_flag=True, help="If the dataset is created: visible only to its owners.")
+@click.option(
+    "--masks-only",
+    is_flag=True,
+    help="Leave out all audio; users rebuild it from their own copy of the corpus.",
+)
 @click.option("--licence", metavar="ID", help="Licence of the corpora that state none, e.g. cc-by-4.0.")
 @click.option(
     "--card",
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Data card of a task, repeatable: what you say of its corpus.",
+    help="Data card of a task, repeatable: your description of its corpus.",
 )
 @click.option(
     "--hold-back",
@@ -60,21 +64,22 @@ def publish(
     tag: str | None,
     as_json: bool,
 ) -> None:
-    """Publish the signals folder DIR as a dataset of the Hub: one commit, a tag, and the revision to cite.
+    """Publish the signals folder DIR as a dataset on the Hub: one commit, a tag, and the revision to cite.
 
-    Every reference must have accepted all of its own signals (goodenough evaluate REFERENCE --signals DIR
-    --update-suite keeps the proof in DIR/verdicts), and every corpus must allow that parts of it are passed
-    on. The published form is written to DIR/.published, a folder that loads as it is, and then sent; what is
-    there already is not sent again, and a run that was cut off is continued by giving the same command again.
+    Every reference must accept all of its own signals (goodenough evaluate REFERENCE --signals DIR
+    --update-suite stores the evidence in DIR/verdicts), and the licence of every corpus must allow parts of
+    it to be redistributed. The published form is written to DIR/.published, a folder that can be loaded as it
+    is, and then sent. Files that are there already are not sent again; give the same command again to
+    continue a run that was cut off.
 
-    With --hold-back some clips and everything of them stay unpublished, to tell later whether a model was
-    fitted to the signals that are public (goodenough evaluate MODEL --signals PUBLIC --held-back PRIVATE).
-    DIR is split into two suites below DIR/.hold-back; every reference is evaluated on both, by the commands
-    that are printed, and then the same command publishes both.
+    With --hold-back some clips and all of their signals stay unpublished, to tell later whether a model was
+    fitted to the public signals (goodenough evaluate MODEL --signals PUBLIC --held-back PRIVATE). DIR is
+    split into two suites below DIR/.hold-back. Evaluate every reference on both with the commands that are
+    printed; then the same command publishes both.
 
     Example: goodenough publish signals/ --to my-lab/emotion-signals --card data_cards/starter-emotion.md
 
-    Exit code 0: published. 1: something stands against it, and nothing was sent. 2: bad input.
+    Exit code 0: published. 1: DIR cannot be published, and nothing was sent. 2: bad input.
     """
     from harness.dataset.suites import Suite
 
@@ -91,9 +96,7 @@ def publish(
     require_no_problems(folder, [line for lines, _ in checks for line in lines], input_problems)
     for task in suite.tasks:
         if task.name not in texts:
-            info(
-                f"{task.name}: no data card given with --card; its corpus is named in the README, and no more"
-            )
+            info(f"{task.name}: no data card given with --card; the README only names its corpus")
     prepared_targets = [
         _prepare(target, entries, texts, licence, masks_only)
         for target, (_, entries) in zip(targets, checks, strict=True)
@@ -145,16 +148,13 @@ def _check_options(
         if name is not None and (split(name) is None or "@" in name)
     ]
     if to is None and (private or tag):
-        problems.append("--private and --tag are of a dataset of the Hub; name it with --to ORG/NAME")
+        problems.append("--private and --tag require a dataset on the Hub; name it with --to ORG/NAME")
     if share is not None and not 0 < share < 1:
         problems.append(f"--hold-back is {share:g}; expected a share of the clips between 0 and 1, as 0.2")
     if share is not None and private_to is None:
         problems.append("--hold-back needs a private dataset for what is held back: --private-to ORG/NAME")
     if share is None and (private_to is not None or seed is not None):
-        problems.append(
-            "--private-to and --hold-back-seed are of clips that are held back; say how many with"
-            " --hold-back SHARE"
-        )
+        problems.append("--private-to and --hold-back-seed require --hold-back SHARE")
     if to is not None and private_to is not None and to.lower() == private_to.lower():
         problems.append(f"--to and --private-to are both {to}; what is held back needs a dataset of its own")
     if to is not None and share is None and (clip_split := split_of(folder)) is not None:
@@ -167,8 +167,7 @@ def _check_options(
     if len(problems) > 1:
         for line in problems:
             click.echo(line)
-        count = plural(len(problems), "thing")
-        raise BadInput(f"{count} are wrong with the options of publish; nothing was sent")
+        raise BadInput(f"{len(problems)} problems with the options of publish; nothing was sent")
     if problems:
         raise BadInput(problems[0])
 

@@ -65,8 +65,8 @@ def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple
         judge = f"goodenough evaluate {quote(model)} --signals {quote(str(suite.root))} --update-suite{out}"
         if record_entry is None:
             problems.append(
-                f"{name}, {record.task}: has not judged these signals, its own among them; let it:"
-                f" {judge} --task {record.task}"
+                f"{name}, {record.task}: has no verdicts on these signals, its own among them; to compute"
+                f" them: {judge} --task {record.task}"
             )
             continue
         path, entry = record_entry
@@ -98,8 +98,8 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
         configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not all(name in tasks for name in configs):
             problems.append(
-                f"{path} must say in its YAML head which tasks it is of, as configs: [{tasks[0]}]; this"
-                f" folder has {', '.join(tasks)}"
+                f"{path} must name its tasks in its YAML head, as configs: [{tasks[0]}]; this folder has"
+                f" {', '.join(tasks)}"
             )
             continue
         texts |= dict.fromkeys(configs, text)
@@ -165,6 +165,5 @@ def require_no_problems(folder: Path, problems: list[str], input_problems: list[
     for line in lines:
         click.echo(line)
     if lines:
-        subject = f"{plural(len(lines), 'thing')} {'stands' if len(lines) == 1 else 'stand'}"
-        line = f"{subject} against publishing {folder}; nothing was sent"
+        line = f"{folder} cannot be published: {plural(len(lines), 'problem')}; nothing was sent"
         raise NotValid(line) if problems else BadInput(line)

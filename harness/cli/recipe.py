@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 _HELP = {
-    "label map": "needs a label map: copy the recipe, fill in its `labels` and `labels_from`, take `needs`"
-    " away",
-    "safetensors": "needs safetensors: convert it where you trust it, and name that copy in a recipe of"
-    " your own",
+    "label map": "needs a label map: copy the recipe, fill in its `labels` and `labels_from`, and"
+    " remove `needs`",
+    "safetensors": "needs safetensors: convert it if you trust it, and name the copy in a recipe of your own",
 }
 """What to do about what a model needs."""
 

@@ -58,7 +58,7 @@ def show(
         return
     _table(costs)
     if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in costs.references):
-        show_text("-: not known, and in no sum: a corpus of unknown length, or a model of unknown size.")
+        show_text("-: not known and not in any sum: a corpus of unknown length, or a model of unknown size.")
     show_text(
         "Queries and GPU hours: the mean, in brackets as if every clip cost the median, and what 90 % of"
         " clips stay within; measured on models and clips far smaller than these."

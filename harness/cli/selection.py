@@ -1,13 +1,13 @@
 """Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
 
 Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
-require_needed, refuse_without.
+require_needed, refuse_with, refuse_without.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class Shard(click.ParamType):  # type: ignore[type-arg]
         """The two numbers, 1 <= i <= n; a usage error where they are not."""
         match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            self.fail(f"{value!r} is no shard; expected i/n, as 1/4 to 4/4", param, ctx)
+            self.fail(f"{value!r} is not a shard; expected i/n, as 1/4 to 4/4", param, ctx)
         return int(match[1]), int(match[2])
 
 
@@ -96,8 +96,8 @@ def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[M
         if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
             names = ", ".join(dict.fromkeys(model.repo_id for model in references))
             raise BadInput(
-                f"--reference {checkpoint.ref.repo_id} has the weights of no reference of {owner}; these are:"
-                f" {names}"
+                f"--reference {checkpoint.ref.repo_id} does not have the weights of any reference of {owner};"
+                f" the references are: {names}"
             )
 
 
@@ -130,7 +130,25 @@ def require_needed(
     for ref in [] if is_single else [checkpoint.ref for checkpoint in models]:
         if not any(ref.repo_id == m.repo_id or ref.weights_sha256 == m.weights_sha256 for m in entry_models):
             names = ", ".join(dict.fromkeys(model.repo_id for model in entry_models))
-            raise BadInput(f"--model {ref.repo_id} is the model of none of these entries; theirs: {names}")
+            raise BadInput(
+                f"--model {ref.repo_id} is not the model of any of these entries; theirs are: {names}"
+            )
+
+
+def refuse_with(option: str, *parameters: str) -> None:
+    """Refuse options that mean nothing beside another one.
+
+    Args:
+        option: the other one, as `--all`.
+        parameters: names of parameters that mean nothing beside it.
+
+    Raises:
+        BadInput: one of them was given.
+    """
+    from harness.errors import BadInput
+
+    for name in _given(parameters):
+        raise BadInput(f"{name} cannot be combined with {option}; leave one of them out")
 
 
 def refuse_without(option: str, *parameters: str) -> None:
@@ -143,12 +161,18 @@ def refuse_without(option: str, *parameters: str) -> None:
     Raises:
         BadInput: one of them was given.
     """
-    from click.core import ParameterSource
-
     from harness.errors import BadInput
+
+    for name in _given(parameters):
+        raise BadInput(f"{name} requires {option}; add it, or leave {name} out")
+
+
+def _given(parameters: Sequence[str]) -> Iterator[str]:
+    """The options on the command line among some parameters."""
+    from click.core import ParameterSource
 
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
         if name in parameters and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise BadInput(f"{parameter.opts[0]} is for {option}; add that, or leave {parameter.opts[0]} out")
+            yield parameter.opts[0]

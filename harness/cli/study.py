@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @click.argument("source", required=False)
 @click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
 @click.option("--model", "models", multiple=True, metavar="M", help="A further model, repeatable.")
-@click.option("--recompute", is_flag=True, help="Ask the references again, in place of the suite's verdicts.")
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="Recompute the references' verdicts instead of using those of the suite.",
+)
 @click.option("--out", type=OutputPath(), default="study", show_default=True, metavar="DIR")
 @model_options
 def study(
@@ -42,9 +46,10 @@ def study(
 ) -> None:
     """Study a suite: transfer matrix, flat-earthers, information, price of agreement, figures, sounds.
 
-    SOURCE is a signals folder or a Hub dataset; without it the starter suite. Of the references the verdicts
-    that came with the suite are used, or those of --out/entries; what is missing is judged, and a run that
-    was cut off continues. Writes study.html, study.md, study.json and figures/ below --out.
+    SOURCE is a signals folder or a Hub dataset; without it the starter suite. The references' verdicts are
+    those that came with the suite or are in --out/entries; missing ones are computed. Give the same command
+    again to continue a run that was cut off. Writes study.html, study.md, study.json and figures/ below
+    --out.
 
     Example: goodenough study --task emotion --out study/
     """
@@ -58,8 +63,8 @@ def study(
     studies = []
     for task in tasks:
         answers = _answers(suite, task, other_models, recompute, out, label_map, opening)
-        info(f"{task.name}: {plural(len(answers), 'model')}, counting")
-        with waiting(f"{task.name}: counting"):
+        info(f"{task.name}: {plural(len(answers), 'model')}, computing statistics")
+        with waiting(f"{task.name}: computing statistics"):
             studies.append((study_of(suite, task, answers), answers))
     with waiting("writing the report"):
         path = page.write(out, suite, studies)

@@ -1,4 +1,4 @@
-"""`goodenough submit`: valid entries, offered by pull request, on the Hub or in a clone."""
+"""`goodenough submit`: valid entries, submitted by pull request, on the Hub or in a clone."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
-@click.option("--into", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
-@click.option("--model-card", is_flag=True, help="Offer the lift to the model's page on the Hub, too.")
-@click.option("--yes", is_flag=True, help="Do not ask before something is sent.")
+@click.option("--out", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
+@click.option("--model-card", is_flag=True, help="Also propose the lift for the model's page on the Hub.")
+@click.option("--yes", is_flag=True, help="Send without asking for confirmation.")
 @click.option(
     "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
 )
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 def submit(
     result_dir: Path,
     to: str | None,
-    into: Path | None,
+    out: Path | None,
     model_card: bool,
     yes: bool,
     task_files: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Offer the entries at or below RESULT_DIR for the leaderboard, if all of them are valid.
+    """Submit the entries at or below RESULT_DIR to the leaderboard, if all of them are valid.
 
-    entry.json and verdicts.parquet are sent, and nothing that lies beside them. What is there already
-    stays as it is: entries are immutable. With --to it is said what will be sent, and asked; then a pull
-    request is opened, once: the same command again finds it.
+    Only entry.json and verdicts.parquet are sent. Entries are immutable: existing ones stay as they are. With
+    --to the files are listed and, after confirmation, sent in a pull request; the same command again finds
+    the open one instead of opening another.
 
     \b
     Example: goodenough submit results/ --to ORG/NAME
     In a clone of this repository:
-      goodenough submit results/ --into submissions/
+      goodenough submit results/ --out submissions/
       git switch -c my-entry
       git add submissions/
       git commit -m "Add an entry"
     and open a pull request.
 
-    Exit code 0: offered or filed. 1: an entry is not valid, and nothing was sent. 2: bad input.
+    Exit code 0: submitted. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
     from harness.entries import store
     from harness.entries.text import one_line
@@ -61,7 +61,7 @@ def submit(
     from harness.hub.pushing import require_token
     from harness.tasks import TASKS, find
 
-    _check_options(result_dir, to, into, model_card)
+    _check_options(result_dir, to, out, model_card)
     folders = _on_disk(store.find_all([result_dir]))
     tasks = [*TASKS.values(), *map(find, task_files)]
     problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
@@ -79,10 +79,10 @@ def submit(
         if to is not None or model_card:
             require_token(
                 f"or without one, in a clone of this repository: goodenough submit {quote(str(result_dir))}"
-                " --into submissions/, commit and open a pull request"
+                " --out submissions/, commit and open a pull request"
             )
-        if into is not None:
-            summary["filed"] = _file(folders, into)
+        if out is not None:
+            summary["filed"] = _file(folders, out)
         if to is not None:
             summary["offered"] += _offer(folders, to, yes)
         if model_card:
@@ -98,26 +98,25 @@ def submit(
         raise NotValid(
             f"{summary['n_invalid']} of {len(problems)} entries not valid; nothing was sent or copied"
         )
-    if into is not None:
-        info(f"Next: git add {into}, commit, and open a pull request.")
+    if out is not None:
+        info(f"Next: git add {out}, commit, and open a pull request.")
 
 
-def _check_options(result_dir: Path, to: str | None, into: Path | None, model_card: bool) -> None:
+def _check_options(result_dir: Path, to: str | None, out: Path | None, model_card: bool) -> None:
     from harness.errors import BadInput
     from harness.hub.repository import split
 
-    if to is None and into is None and not model_card:
+    if to is None and out is None and not model_card:
         raise BadInput(
-            "where to? --to ORG/NAME opens a pull request on the Hub (log in first: hf auth login); in a"
-            f" clone of this repository, goodenough submit {quote(str(result_dir))} --into submissions/"
-            " files it for one of git"
+            "give --to ORG/NAME to open a pull request on the Hub (log in first: hf auth login); or, in a"
+            f" clone of this repository: goodenough submit {quote(str(result_dir))} --out submissions/"
         )
-    if to is not None and into is not None:
-        raise BadInput("--to and --into are two ways to offer the same entry; give one of them")
+    if to is not None and out is not None:
+        raise BadInput("--to and --out are two ways to submit the same entry; give one of them")
     if to is not None and (split(to) is None or "@" in to):
         raise BadInput(f"--to is {to!r}; expected the name of a dataset of the Hub, ORG/NAME")
-    if into is not None and not into.is_dir():
-        raise BadInput(f"no folder at {into}; expected submissions/ of a clone of this repository")
+    if out is not None and not out.is_dir():
+        raise BadInput(f"no folder at {out}; expected submissions/ of a clone of this repository")
 
 
 def _on_disk(folders: Sequence[Path]) -> list[Path]:
@@ -137,37 +136,37 @@ def _on_disk(folders: Sequence[Path]) -> list[Path]:
     return [folder for folder in folders if folder not in lines]
 
 
-def _file(folders: Sequence[Path], into: Path) -> list[dict[str, Any]]:
+def _file(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
     from harness.entries import store
 
     records = []
     for folder in folders:
-        target = into / store.read(folder).path
+        target = out / store.read(folder).path
         if line := store.unfetched(target):
-            info(f"not compared with what is there already: {line}")
+            info(f"not compared with the existing entry: {line}")
             continue
         exists = (target / store.ENTRY).exists()
-        target = store.file_into(folder, into)
+        target = store.file_into(folder, out)
         records.append({"from": str(folder), "to": str(target), "already_there": exists})
         if exists:
-            info(f"{target} was there already, and is the same")
+            info(f"{target} exists already and is the same")
     return records
 
 
 def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
-    """Open the pull request to the submissions, unless all entries exist there or the user declines."""
+    """Open the pull request to the submissions, unless all entries exist there or the user says no."""
     from harness.submit import pull_request
 
     proposal = pull_request.plan(folders, to)
     for path in proposal.duplicates:
-        info(f"{path} is in {to} already, and is the same")
+        info(f"{path} is in {to} already and is the same")
     if not proposal.entries:
         return []
     _show(proposal)
     if not _confirm(f"Open a pull request on {to}?", yes):
         return []
     offer = pull_request.offer(proposal)
-    info("It was open already." if offer.was_open else "Opened. To take it back, close it on its page.")
+    info("It was open already." if offer.was_open else "Opened. To withdraw it, close it on its page.")
     return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
 
 
@@ -177,7 +176,7 @@ def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]
 
     offers = []
     for entry in map(store.read, folders):
-        if _confirm(f"Offer the lift on {entry.task} to the page of {entry.model.repo_id}?", yes):
+        if _confirm(f"Propose the lift on {entry.task} for the page of {entry.model.repo_id}?", yes):
             offer = pull_request.offer_to_model(entry)
             to = entry.model.repo_id
             offers.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
@@ -185,7 +184,7 @@ def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]
 
 
 def _show(proposal: Plan) -> None:
-    info(f"To {proposal.repository} would go, {proposal.n_bytes / 1e6:.2f} MB in all:")
+    info(f"To be sent to {proposal.repository}, {proposal.n_bytes / 1e6:.2f} MB in all:")
     for path, source in proposal.files.items():
         info(f"  {path}  {source.stat().st_size:,} bytes")
 
@@ -194,14 +193,16 @@ def _confirm(question: str, yes: bool) -> bool:
     """Whether the user wants it sent.
 
     Raises:
-        BadInput: there is nobody to ask.
+        BadInput: there is no terminal to ask on.
     """
     from harness.errors import BadInput
 
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise BadInput("nothing was sent: there is nobody to ask; to send without being asked add --yes")
+        raise BadInput(
+            "nothing was sent: confirming requires a terminal; to send without confirmation add --yes"
+        )
     if click.confirm(question, err=True):
         return True
     info("Nothing was sent.")

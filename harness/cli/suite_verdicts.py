@@ -37,15 +37,15 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
 
     if suite.commit is not None:
         raise BadInput(
-            f"--update-suite writes into a signals folder of yours, as goodenough extract makes it;"
-            f" {suite.name} is a published suite, whose verdicts came with it"
+            f"--update-suite requires a signals folder of your own, made by goodenough extract;"
+            f" {suite.name} is a published suite, which comes with its verdicts"
         )
     refuse_package(suite.root / VERDICTS)
     if not any(_is_reference(suite, model, task.name) for task in tasks):
         names = dict.fromkeys(r.model.repo_id for task in tasks for r in suite.references(task.name))
         raise BadInput(
-            f"--update-suite keeps the verdicts of references, and {model.repo_id} is none of {suite.name};"
-            f" these are: {', '.join(names)}"
+            f"--update-suite requires a reference, and {model.repo_id} is not a reference of {suite.name};"
+            f" its references are: {', '.join(names)}"
         )
 
 
@@ -55,7 +55,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
     Args:
         suite: one that `require_own` lets pass.
         results: the entries, with their folders.
-        as_json: whether nothing is said of it.
+        as_json: whether no message is printed.
 
     Raises:
         BadInput: the suite cannot be written.
@@ -89,8 +89,8 @@ def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) ->
     ]
     if missing and not as_json:
         info(
-            f"{results[0][0].model.repo_id} is a reference of {suite.root}; to keep its verdicts there, where"
-            f" the matrix and publish look for them: {command_line()} --update-suite"
+            f"{results[0][0].model.repo_id} is a reference of {suite.root}; to store its verdicts there, for"
+            f" the transfer matrix and for publishing: {command_line()} --update-suite"
         )
 
 

@@ -82,7 +82,7 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
     console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
     console.print(table)
     if hidden := [column.header for i, column in enumerate(columns) if i not in visible]:
-        show_text(f"Left out, for want of room: {', '.join(hidden)}. A wider terminal shows them.", err=err)
+        show_text(f"Columns that do not fit: {', '.join(hidden)}. A wider terminal shows them.", err=err)
     console.print()
 
 

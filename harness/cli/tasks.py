@@ -8,9 +8,9 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def tasks(as_json: bool) -> None:
-    """List the tasks, their labels and the other spellings that are understood.
+    """List the tasks, their labels and the other spellings that are accepted.
 
-    A task of your own is a YAML file, given as --task path/to/task.yaml.
+    To use a task of your own, describe it in a YAML file and give it as --task path/to/task.yaml.
     """
     from harness.tasks import TASKS
 

@@ -1,4 +1,4 @@
-"""`goodenough validate`: all that is wrong with entries, at once."""
+"""`goodenough validate`: all problems of entries at once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from harness.progress import progress_bar
     "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
 )
 @click.option(
-    "--signals", metavar="SOURCE", help="Hold the entries against a signals folder or Hub dataset, too."
+    "--signals", metavar="SOURCE", help="Also check the entries against a signals folder or Hub dataset."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def validate(
     paths: tuple[Path, ...], task_files: tuple[str, ...], signals: str | None, as_json: bool
 ) -> None:
-    """Report everything that is wrong with the entries at or below each PATH.
+    """Report all problems of the entries at or below each PATH.
 
-    A PATH is the folder of an entry, or any folder above: a results folder, or submissions/. No model is
-    run: the scorecard is counted again from the verdicts. A report.html beside an
-    entry is fine in a results folder; below a folder named submissions nothing may lie but entries, and
-    beside them their verifications.
+    A PATH is the folder of an entry, or any folder above it: a results folder, or submissions/. No model is
+    run; the scorecard is computed again from the verdicts. A report.html beside an entry is allowed in a
+    results folder; a folder named submissions may hold only entries and what belongs to them, such as their
+    verifications.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def validate(
       results/org__model/0123456789ab/emotion@89abcdef: n_verdicts: 12, expected 774, as in the file
       goodenough: 1 of 2 entries not valid, 0 problems beside them
 
-    Exit code 0: all are valid. 1: some are not. 2: there is no entry to judge.
+    Exit code 0: all are valid. 1: some are not. 2: there is no entry.
     """  # noqa: D301
     from harness.dataset.suites import load
     from harness.entries import store, suite_check

@@ -1,6 +1,6 @@
-"""What `verify` and `reproduce` share: finding the suite and model of an entry, and testing the machine.
+"""The parts of `goodenough verify`: finding the suite and model of an entry, and testing the machine.
 
-Only weights are loaded: models are opened without code of their own, on the processor.
+Only weights are loaded: models are opened without code of their own, on the CPU.
 
 Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
 """
@@ -37,7 +37,7 @@ _MAX_BATCH = 64
 
 
 class Unavailable(BadInput):
-    """A model or signals that only its maker has, or code that is not run here."""
+    """A model or signals that only the submitter has, or code that is not run here."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Outcome:
     path: str
     """Its folder, as on the command line."""
     verification: Verification | None = None
-    """The record, if the model was asked."""
+    """The record, if the model was run."""
     problems: tuple[str, ...] = ()
     """What is wrong with the entry; empty if it is valid."""
     refusal: str | None = None
-    """Why it could not be asked, in a line."""
+    """Why it could not be verified, in a line."""
     possible: bool = True
-    """False where nobody but its maker could ask it again."""
+    """False if only its submitter has the model or the signals."""
     held_back: HeldBack | None = None
-    """Its lift on held-back signals, where they were given."""
+    """Its lift on held-back signals, if they were given."""
     stated: Mapping[str, str] = field(default_factory=dict)
     """What only the submitter states, by field."""
 
@@ -108,11 +108,11 @@ class VerificationSession:
         return tuple(lines or validate_facts.ahead(store.read(folder)))
 
     def suite_of(self, entry: Entry) -> Suite:
-        """The suite an entry was asked.
+        """The suite of an entry.
 
         Raises:
             Unavailable: a local folder that was not named.
-            BadSignals: it cannot be had, or holds other signals now.
+            BadSignals: it cannot be loaded, or holds other signals now.
         """
         repo_id, suite_option = entry.signals.repo_id, self.signals
         if suite_option is not None and _has_signals(suite_option, entry):
@@ -120,16 +120,16 @@ class VerificationSession:
         if repo_id.startswith("local/"):
             if suite_option is not None:
                 raise BadSignals(
-                    f"{suite_option.name} does not hold the signals of this entry; it was asked {repo_id}"
+                    f"{suite_option.name} does not hold the signals of this entry, which are of {repo_id}"
                 )
             raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{repo_id[6:]}")
         source = None if repo_id.startswith("embedded/") else f"{repo_id}@{entry.signals.revision}"
         suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
         if not _has_signals(suite, entry):
             raise BadSignals(
-                f"{suite.name} holds other signals of {entry.task} than this entry was asked"
-                f" ({entry.signals.sha256[:12]}); it can be asked again with the version of goodenough it was"
-                " made with, or with --signals SOURCE"
+                f"{suite.name} holds other signals of {entry.task} than those of this entry"
+                f" ({entry.signals.sha256[:12]}); verify it with the version of goodenough that made it, or"
+                " with --signals SOURCE"
             )
         return suite
 
@@ -138,11 +138,11 @@ class VerificationSession:
 
         Raises:
             Unavailable: a local folder that was not named, or a model with code of its own.
-            BadModel: it cannot be had, or is another one.
+            BadModel: it cannot be loaded, or is another one.
         """
         from harness.models.checkpoints import brings_code
 
-        code = Unavailable("its model runs code of its own, which is not run here")
+        code = Unavailable("its model comes with code of its own, which is not run here")
         try:
             checkpoint = self._checkpoint_of(entry)
         except BadModel:
@@ -180,7 +180,7 @@ class VerificationSession:
         raise Unavailable(f"its model is a local folder; give it with --model path/to/{name}")
 
     def open(self, checkpoint: Checkpoint, entry: Entry) -> Classifier:
-        """The model of an entry, on the processor, in the arithmetic and batch size of the entry."""
+        """The model of an entry, on the CPU, in the arithmetic and batch size of the entry."""
         from harness.models import classifiers as models
 
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
@@ -235,11 +235,11 @@ class VerificationSession:
                 answer = known_answer(suite, task, reference, classifier)
             if answer:
                 return answer
-        return f"Of {plural(len(references), 'reference')} of the suite none could be had here."
+        return f"Of {plural(len(references), 'reference')} of the suite none could be loaded here."
 
 
 def base_of(folder: Path) -> str | None:
-    """The commit that the work tree around a folder stands at; None outside of one, and before the first."""
+    """The commit checked out in the work tree around a folder; None outside of one or before the first."""
     import subprocess
 
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
@@ -251,7 +251,7 @@ def base_of(folder: Path) -> str | None:
 
 
 def random_base() -> str:
-    """What a draw depends on where there is no commit: a number, marked as one."""
+    """The seed of a sample where there is no commit: a number, marked as one."""
     import secrets
 
     return f"random:{secrets.token_hex(20)}"
@@ -262,7 +262,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 
     Raises:
         NotValid: some do not hold, or are not valid.
-        BadInput: some could not be asked.
+        BadInput: some could not be verified.
     """
     if as_json:
         click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
@@ -270,20 +270,17 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         for outcome in outcomes:
             for line in outcome_lines(outcome):
                 click.echo(line)
-    n, failures = (
-        len(outcomes),
-        [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)],
-    )
+    n = len(outcomes)
+    failures = [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)]
     refusals = [o for o in outcomes if o.refusal and not (if_possible and not o.possible)]
     n_left = sum(o.refusal is not None for o in outcomes)
     if failures:
         raise NotValid(f"{len(failures)} of {n} entries do not hold: {failures[0].path}")
     if refusals:
         raise BadInput(
-            f"{len(refusals)} of {n} entries could not be asked again: {refusals[0].path}:"
-            f" {refusals[0].refusal}"
+            f"{len(refusals)} of {n} entries could not be verified: {refusals[0].path}: {refusals[0].refusal}"
         )
-    rest = f", {n_left} cannot be asked again here" if n_left else ""
+    rest = f", {n_left} cannot be verified here" if n_left else ""
     info(f"{n - n_left} of {n} entries hold{rest}")
 
 
@@ -294,7 +291,7 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     from leaderboard import formatting
 
     if outcome.refusal is not None:
-        return [one_line(f"{outcome.path}: not asked again: {outcome.refusal}")]
+        return [one_line(f"{outcome.path}: not verified: {outcome.refusal}")]
     if outcome.verification is None:
         return [one_line(f"{outcome.path}: {problem}") for problem in outcome.problems]
     v = outcome.verification

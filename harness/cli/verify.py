@@ -1,14 +1,17 @@
-"""`goodenough verify`: a few verdicts of an entry, drawn and asked again."""
+"""`goodenough verify`: verdicts of entries computed again, a random sample or all of them."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.common import info
-from harness.cli.selection import require_needed
+from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
 from harness.progress import live_table
 from harness.starter.root import open_suite
 
@@ -19,44 +22,56 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--signals", metavar="SOURCE", help="Signals folder, where an entry was asked a local one.")
 @click.option(
-    "--model",
-    "models",
-    metavar="FOLDER",
-    multiple=True,
-    help="Model of an entry, where it is a local folder.",
+    "--signals", metavar="SOURCE", help="Signals folder of entries that were made with a local one."
+)
+@click.option(
+    "--model", "models", metavar="FOLDER", multiple=True, help="Model of an entry if it is a local folder."
 )
 @click.option(
     "--reference",
     "references",
     metavar="FOLDER",
     multiple=True,
-    help="A local reference, to test this machine.",
+    help="A local reference, to test this machine with.",
+)
+@click.option("--all", "everything", is_flag=True, help="Recompute all verdicts and the scorecard.")
+@click.option(
+    "--out",
+    type=OutputPath(),
+    default="results",
+    show_default=True,
+    metavar="DIR",
+    help="With --all: where the answers are kept until all of them are there.",
 )
 @click.option(
     "--base",
     metavar="COMMIT",
-    help="What the draw depends on; default: the commit checked out, or a random number where there is none.",
+    help="Seed of the sample; default: the commit checked out, or a random number if there is none.",
 )
 @click.option(
-    "-k", "k", type=click.IntRange(1), default=256, show_default=True, help="Verdicts to ask again."
+    "-k", "k", type=click.IntRange(1), default=256, show_default=True, help="Size of the sample, in verdicts."
 )
 @click.option(
     "--held-back",
     metavar="PRIVATE",
-    help="Held-back signals, to ask the models of entries that hold; writes TASK@SIGNALS.held-back.json.",
+    help="Held-back signals: evaluate the models of entries that hold on them, too; writes"
+    " TASK@SIGNALS.held-back.json.",
 )
 @click.option(
-    "--if-possible", is_flag=True, help="Pass over entries whose model or signals only their maker has."
+    "--if-possible",
+    is_flag=True,
+    help="Pass over entries whose model or signals are not available to anyone else.",
 )
-@click.option("--no-write", is_flag=True, help="Write no record, and heed none that is there.")
+@click.option("--no-write", is_flag=True, help="Write no record and ignore existing ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(
     paths: tuple[Path, ...],
     signals: str | None,
     models: tuple[str, ...],
     references: tuple[str, ...],
+    everything: bool,
+    out: Path,
     base: str | None,
     k: int,
     held_back: str | None,
@@ -64,22 +79,27 @@ def verify(
     no_write: bool,
     as_json: bool,
 ) -> None:
-    """Ask the models of the entries at or below each PATH some of their verdicts again.
+    """Recompute verdicts of the entries at or below each PATH and compare them.
 
-    First a reference must accept its own signals on this machine. What an entry states of its model is looked
-    up in the model. Then verdicts are drawn, by the entry and by --base, those first by which a forger would
-    win most, and asked on the processor; no code of a model is run. What came of it is written beside the
-    folder of the entry, as TASK@SIGNALS.verified.json; an entry whose record is of the same --base is not
-    asked again, nor is one that was reproduced or did not hold: for that there is goodenough reproduce.
+    First a reference must accept its own signals on this machine. What an entry states about its model is
+    looked up in the model. Then a sample of the verdicts is computed again on the CPU; code that comes with a
+    model is never run. The sample depends on the entry and on --base, and prefers the verdicts by which a
+    forger would gain most. The result is written beside the folder of the entry, as
+    TASK@SIGNALS.verified.json. An entry that already has a record for the same --base, of all verdicts, or of
+    a failure is not verified again.
 
-    With --held-back the model of each entry that holds is asked the signals that its maintainers keep
-    unpublished, too. Its lift on them, beside the lift on the public ones, is written as
-    TASK@SIGNALS.held-back.json: numbers alone, nothing of the clips.
+    With --all every verdict is computed again, and the scorecard from them; only an existing record of all
+    verdicts is accepted. No cached answer of an evaluation is used. Give the same command again to continue a
+    run that was cut off.
+
+    With --held-back the model of each entry that holds is also evaluated on the signals that the maintainers
+    of the suite keep unpublished. Its lift on them, beside that on the public ones, is written as
+    TASK@SIGNALS.held-back.json: only numbers, nothing of the clips.
 
     Example: goodenough verify submissions/
 
-    Exit code 0: all hold. 1: some do not, or are not valid, or this machine is at fault. 2: some could not be
-    asked.
+    Exit code 0: all hold. 1: some do not or are not valid, or this machine is at fault. 2: some could not be
+    verified.
     """
     from harness.cli.held_back import with_held_back
     from harness.cli.verification import VerificationSession, base_of, finish, random_base
@@ -88,10 +108,14 @@ def verify(
     from harness.entries.verification import BASE
     from harness.errors import BadInput
 
+    if everything:
+        refuse_with("--all", "base", "k")
+    else:
+        refuse_without("--all", "out")
     if base is not None and not BASE.fullmatch(base):
         raise BadInput(
             f"--base is {base!r}; expected all 40 hex digits of a commit, as git rev-parse HEAD prints, or"
-            " random: and 40, as verify prints where there is no commit"
+            " random: and 40 hex digits, as verify prints outside of git"
         )
     folders = store.find_all(paths)
     for folder in [] if no_write else folders:
@@ -99,19 +123,21 @@ def verify(
     session = VerificationSession.of(models, references, signals)
     require_needed(session.models, session.references, folders)
     private_suite = None if held_back is None else open_suite(held_back)
-    bases = {folder: base or base_of(folder) for folder in folders}
     fallback = random_base()
-    outcomes = [
-        _outcome(folder, session, commit or fallback, k, no_write) for folder, commit in bases.items()
-    ]
+    outcomes = []
+    for folder in folders:
+        entry_base = None if everything else base or base_of(folder) or fallback
+        outcomes.append(_outcome(folder, session, entry_base, k, out, no_write))
     if any(outcome.verification and outcome.verification.base == fallback for outcome in outcomes):
-        info(f"No commit is checked out there, so the draw is random; to repeat it: --base {fallback}")
+        info(f"No commit is checked out, so the sample is random; to repeat it: --base {fallback}")
     if private_suite is not None:
         outcomes = with_held_back(outcomes, session, private_suite, no_write=no_write)
     finish(outcomes, if_possible=if_possible, as_json=as_json)
 
 
-def _outcome(folder: Path, session: VerificationSession, base: str, k: int, no_write: bool) -> Outcome:
+def _outcome(
+    folder: Path, session: VerificationSession, base: str | None, k: int, out: Path, no_write: bool
+) -> Outcome:
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
     from harness.errors import BadInput
@@ -123,30 +149,27 @@ def _outcome(folder: Path, session: VerificationSession, base: str, k: int, no_w
     if problems := session.problems(folder):
         return Outcome(path, problems=problems)
     try:
-        previous_record = None if no_write else verification.read(folder)
-        if previous_record is not None and _is_final(previous_record, base):
-            return Outcome(path, previous_record, stated=submitter_statements(store.read(folder)))
-        problems, record = _rerun(folder, session, base, k)
+        record = None if no_write else verification.read(folder)
+        if record is None or not _is_final(record, base):
+            problems, record = _rerun(folder, session, base, k, out, no_write)
     except BadInput as error:
         return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
-    if record is not None and not no_write:
-        verification.write(folder, record)
-    return Outcome(
-        path, record, problems, stated={} if record is None else submitter_statements(store.read(folder))
-    )
+    statements = {} if record is None else submitter_statements(store.read(folder))
+    return Outcome(path, record, problems, stated=statements)
 
 
-def _is_final(previous_record: Verification, base: str) -> bool:
-    """Whether a record is not to be replaced: by the same, by a weaker one, or by a luckier draw."""
-    return previous_record.base == base or previous_record.kind == "reproduced" or not previous_record.holds
+def _is_final(record: Verification, base: str | None) -> bool:
+    """Whether a record is not to be replaced: by the same, by a weaker one, or by a luckier sample."""
+    return record.kind == "reproduced" or (base is not None and (record.base == base or not record.holds))
 
 
 def _rerun(
-    folder: Path, session: VerificationSession, base: str, k: int
+    folder: Path, session: VerificationSession, base: str | None, k: int, out: Path, no_write: bool
 ) -> tuple[tuple[str, ...], Verification | None]:
-    """The verification of a valid entry; or what is wrong with it, by its suite."""
-    from harness.entries import store, suite_check
-    from harness.submit.replay import rerun
+    """The verification of a valid entry, of all verdicts if there is no base; or what its suite refutes."""
+    from harness.dataset.parquet_io import sha256_of
+    from harness.entries import store, suite_check, verification
+    from harness.submit import replay
 
     entry = store.read(folder)
     checkpoint = session.checkpoint_of(entry)
@@ -157,14 +180,21 @@ def _rerun(
     machine = session.machine(suite, task, checkpoint)
     classifier = session.open(checkpoint, entry)
     differences = session.model_differences(entry, checkpoint, classifier, task)
+    # A folder for this entry alone: answers of another run would prove nothing.
+    answers_folder = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        return (), rerun(
-            folder,
-            suite,
-            classifier,
-            machine,
-            base=base,
-            k=k,
-            model_differences=differences,
-            progress=progress,
+        verify_model = (
+            functools.partial(replay.reproduce, out=answers_folder)
+            if base is None
+            else functools.partial(replay.rerun, base=base, k=k)
         )
+        record = verify_model(
+            folder, suite, classifier, machine, model_differences=differences, progress=progress
+        )
+    if not no_write:
+        verification.write(folder, record)
+    if base is None:
+        shutil.rmtree(answers_folder)
+        with contextlib.suppress(OSError):  # another entry is being verified
+            answers_folder.parent.rmdir()
+    return (), record

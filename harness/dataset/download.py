@@ -91,7 +91,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
         BadInput: the folder holds something else, or cannot be written.
         BadSignals: a file cannot be fetched, or is not what the manifest says.
     """
-    with atomic_folder.lock_folder(to, "--to"):
+    with atomic_folder.lock_folder(to, "--out"):
         source = _source(to, suite.name)
         old = _read_manifest(to)
         old_tasks = old.tasks if old else ()
@@ -143,7 +143,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
             if not missing:
                 return
 
-    with atomic_folder.lock_folder(suite.root, "--to"):
+    with atomic_folder.lock_folder(suite.root, "--out"):
         part = atomic_folder.new(suite.root / path)
         parquet_io.write_rows(
             part, clip_rows(), parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)

@@ -36,7 +36,7 @@ ENTRY = "entry.json"
 VERDICTS_FILE = "verdicts.parquet"
 REPORT = "report.html"
 OUTGOING = "outgoing.json"
-INVALIDATED, DECLINED = ".invalidated.json", ".declined.json"
+INVALIDATED, OPTED_OUT = ".invalidated.json", ".declined.json"
 VERIFIED, HELD_BACK = ".verified.json", ".held-back.json"
 """Suffixes of the records beside an entry."""
 

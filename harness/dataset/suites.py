@@ -292,7 +292,7 @@ class Suite:
             location = str(self.root) if self.commit is None else self.name
             raise BadSignals(
                 f"{self.name} has masks only for {task}: its clips may not be passed on; with {corpus} at"
-                f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --to DIR rebuilds them"
+                f" hand, goodenough download {quote(location)} --corpus {task}=FOLDER --out DIR rebuilds them"
             )
         return parquet_schema.clip_of(row)
 

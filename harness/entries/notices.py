@@ -1,13 +1,13 @@
-"""Invalidations of entries, and declines of tasks: signed, with a reason, and never withdrawn.
+"""Invalidations of entries, and opt-outs from tasks: signed, with a reason, and never withdrawn.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.invalidated.json   an entry that must not be believed
-    <org>__<model>/<revision[:12]>/<task>.declined.json                    a task that a model stays away from
+    <org>__<model>/<revision[:12]>/<task>.declined.json                    a task that a model opts out of
 
-A list of invalidations only grows. A decline takes the place of an entry: it says that a model was not
+A list of invalidations only grows. An opt-out takes the place of an entry: it says that a model was not
 evaluated on a task, and why, for example because it was trained on the corpus.
 
-Public: Invalidation, Decline, INVALIDATED, DECLINED, invalidations_of, invalidate, declines_below, decline,
-new_decline, problems, decline_problems, is_notice, notice_problems.
+Public: Invalidation, OptOut, INVALIDATED, OPTED_OUT, invalidations_of, invalidate, opt_outs_below, opt_out,
+new_opt_out, problems, opt_out_problems, is_notice, notice_problems.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.journal import replace_file
 from harness.schemas import to_json
 from harness.types import STRICT
 
-INVALIDATED, DECLINED = paths.INVALIDATED, paths.DECLINED
+INVALIDATED, OPTED_OUT = paths.INVALIDATED, paths.OPTED_OUT
 
 MAX_BYTES = 2**16
 MAX_TEXT = 500
@@ -66,8 +66,8 @@ class Invalidations:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decline:
-    """A model that declines a task."""
+class OptOut:
+    """A model that opts out of a task."""
 
     __pydantic_config__ = STRICT
 
@@ -87,7 +87,7 @@ class Decline:
     @property
     def path(self) -> str:
         """Where it lies among the submissions."""
-        return f"{self.repo_id.replace('/', '__')}/{self.revision[:12]}/{self.task}{DECLINED}"
+        return f"{self.repo_id.replace('/', '__')}/{self.revision[:12]}/{self.task}{OPTED_OUT}"
 
 
 def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
@@ -121,42 +121,42 @@ def invalidate(folder: Path, author: str, reason: str) -> Path:
     return path
 
 
-def declines_below(submissions: Path) -> list[Decline]:
-    """Every valid decline among the submissions, by path; `validate` reports the others."""
-    declines = []
-    for path in sorted(submissions.glob(f"*/*/*{DECLINED}")):
-        if not decline_problems(path, submissions):
-            record, _ = strict_reading.record(Decline, path)
-            declines += [record] if record else []
-    return declines
+def opt_outs_below(submissions: Path) -> list[OptOut]:
+    """Every valid opt-out among the submissions, by path; `validate` reports the others."""
+    opt_outs = []
+    for path in sorted(submissions.glob(f"*/*/*{OPTED_OUT}")):
+        if not opt_out_problems(path, submissions):
+            record, _ = strict_reading.record(OptOut, path)
+            opt_outs += [record] if record else []
+    return opt_outs
 
 
-def decline(submissions: Path, refusal: Decline) -> Path:
-    """File a decline; an existing one is not changed.
+def opt_out(submissions: Path, notice: OptOut) -> Path:
+    """File an opt-out; an existing one is not changed.
 
     Raises:
         BadInput: another one is there, or it is no plain text, or its names make no path.
     """
-    _require_plain(refusal.author, refusal.reason)
-    if not _PATH.fullmatch(refusal.path.removesuffix(DECLINED)):
+    _require_plain(notice.author, notice.reason)
+    if not _PATH.fullmatch(notice.path.removesuffix(OPTED_OUT)):
         raise BadInput(
-            f"the decline would lie at {refusal.path!r}; expected <org>__<model>/<12 hex digits>/<task>"
+            f"the opt-out would lie at {notice.path!r}; expected <org>__<model>/<12 hex digits>/<task>"
         )
-    path = submissions / refusal.path
+    path = submissions / notice.path
     if path.exists():
-        current, _ = strict_reading.record(Decline, path)
+        current, _ = strict_reading.record(OptOut, path)
         if current is not None and dataclasses.replace(current, date="") == dataclasses.replace(
-            refusal, date=""
+            notice, date=""
         ):
             return path
-        raise BadInput(f"{path} is there already, and says something else; declines are not changed")
-    replace_file(path, to_json(refusal).encode())
+        raise BadInput(f"{path} is there already, and says something else; an opt-out is not changed")
+    replace_file(path, to_json(notice).encode())
     return path
 
 
-def new_decline(repo_id: str, revision: str, task: str, author: str, reason: str) -> Decline:
-    """A decline as of today."""
-    return Decline(repo_id, revision, task, author, reason, _today())
+def new_opt_out(repo_id: str, revision: str, task: str, author: str, reason: str) -> OptOut:
+    """An opt-out as of today."""
+    return OptOut(repo_id, revision, task, author, reason, _today())
 
 
 def problems(path: Path, folder: Path) -> list[str]:
@@ -191,16 +191,16 @@ def _read_notice(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
     return strict_reading.record(kind, path)
 
 
-def decline_problems(path: Path, submissions: Path) -> list[str]:
-    """All that is wrong with a file that should be a decline."""
-    record, read_problems = _read_notice(Decline, path)
+def opt_out_problems(path: Path, submissions: Path) -> list[str]:
+    """All that is wrong with a file that should be an opt-out."""
+    record, read_problems = _read_notice(OptOut, path)
     if record is None or read_problems:
         return read_problems
     lines = list(_content_problems("", record.author, record.reason, record.date))
     location = path.relative_to(submissions).as_posix()
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record.revision):
         lines.append(f"revision: {text.excerpt(record.revision)}, expected 40 or 64 hex digits")
-    if location != record.path or not _PATH.fullmatch(location.removesuffix(DECLINED)):
+    if location != record.path or not _PATH.fullmatch(location.removesuffix(OPTED_OUT)):
         lines.append(
             f"lies at {text.excerpt(location, 200)}, expected {text.excerpt(record.path, 200)},"
             " by its content"
@@ -210,15 +210,15 @@ def decline_problems(path: Path, submissions: Path) -> list[str]:
 
 def notice_problems(path: Path, submissions: Path) -> list[str]:
     """All that is wrong with a file that `is_notice`."""
-    if path.name.endswith(DECLINED):
-        return decline_problems(path, submissions)
+    if path.name.endswith(OPTED_OUT):
+        return opt_out_problems(path, submissions)
     return problems(path, path.with_name(path.name.removesuffix(INVALIDATED)))
 
 
 def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
     """Whether a file has the name and the location of a notice."""
     entry_folder = path.with_name(path.name.removesuffix(INVALIDATED))
-    return (path.name.endswith(INVALIDATED) and entry_folder in entries) or path.name.endswith(DECLINED)
+    return (path.name.endswith(INVALIDATED) and entry_folder in entries) or path.name.endswith(OPTED_OUT)
 
 
 def _content_problems(path: str, author: str, reason: str, date: str) -> Iterator[str]:

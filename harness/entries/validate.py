@@ -74,8 +74,8 @@ def strays(submissions: Path) -> list[str]:
     """What lies among the submissions without being part of an entry, by its path.
 
     A README.md and hidden files may lie at the top, beside an entry its verification, its lift on held-back
-    signals and what is said against it, and in the folder of a revision what its model declines, each if it
-    is that.
+    signals and what is said against it, and in the folder of a revision what its model opts out of, each if
+    it is that.
     """
     problems: dict[Path, list[str]] = {}
     entries = set(store.find(submissions))

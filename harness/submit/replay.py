@@ -6,7 +6,7 @@ batch size of its entry, through the same code as in an evaluation.
 
 The sample favours verdicts that a forger would gain most from (`submit.draws`). Where one verdict of a signal
 is drawn, all its rows are compared with the expected ones, so that missing and surplus rows are found, too. A
-sample deters and does not prove: docs/verification.md says what it finds, and `reproduce` asks everything.
+sample deters and does not prove: docs/verification.md says what it finds, and `verify --all` asks everything.
 
 The class names are read from the model itself, so that an entry with another order of classes is found; the
 other facts about the model are checked by `submit.lookups`.
@@ -122,7 +122,7 @@ def rerun(
         folder: of an entry in which neither `validate` nor `suite_check` finds a problem.
         suite: what it was asked.
         classifier: its model, on the processor, in the arithmetic and batch size of the entry.
-        machine: what `known_answer` said, or why it could not be asked, in a sentence.
+        machine: result of `known_answer`, or why there is none, in a sentence.
         base: what the draw depends on beside the entry.
         k: verdicts to ask.
         model_differences: what the entry states otherwise than its model (`lookups.model_differences`).

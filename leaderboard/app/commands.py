@@ -166,7 +166,7 @@ def at_home(
     """
     revision_options = ["--revision", revision] if revision and not request.is_folder else []
     options = ["--task", request.task, *_signals(signals)]
-    destination = ["--to", submissions] if submissions else ["--into", "submissions/"]
+    destination = ["--to", submissions] if submissions else ["--out", "submissions/"]
     return [
         shlex.join(["goodenough", "check", request.model, *revision_options, *options]),
         shlex.join(

@@ -1,4 +1,4 @@
-"""The latest events of a board: which models were evaluated, verified, invalidated or declined, and when.
+"""The latest events of a board: which models were evaluated, verified, invalidated or opted out, and when.
 
 Conventions: dates are those that entries and notices state, never the clock's, so that the same entries give
 the same page; `validate` refuses an entry whose date lies in the future.
@@ -26,7 +26,7 @@ class Event:
     date: str
     """YYYY-MM-DD."""
     what: str
-    """`evaluated`, `declined`, or the status that it got."""
+    """`evaluated`, `opted out`, or the status that it got."""
     task: str
     """Name of the task."""
     name: str
@@ -56,9 +56,9 @@ def _events(ranking: Ranking) -> Iterator[Event]:
         for date, what in _dated_changes(row):
             if date is not None and _DATE.fullmatch(date):
                 yield Event(date, what, ranking.task, row.name, row.entry.model)
-    for decline in ranking.declined:
-        if _DATE.fullmatch(decline.date):
-            yield Event(decline.date, "declined", ranking.task, decline.repo_id, None)
+    for notice in ranking.opted_out:
+        if _DATE.fullmatch(notice.date):
+            yield Event(notice.date, "opted out", ranking.task, notice.repo_id, None)
 
 
 def _dated_changes(row: Row) -> Iterator[tuple[str | None, str]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def frame(board: Board, task: str | None = None) -> pd.DataFrame:
-    """The rows of a board, declined ones among them.
+    """The rows of a board, opt-outs among them.
 
     Args:
         board: the board.
@@ -74,14 +74,14 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
         "protocol": _bounded(ranking.protocol),
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
-    for decline in ranking.declined:
+    for notice in ranking.opted_out:
         record = {
-            "model": decline.repo_id,
-            "revision": decline.revision,
+            "model": notice.repo_id,
+            "revision": notice.revision,
             "status": "declined",
-            "date": decline.date,
+            "date": notice.date,
         }
-        lines.append({**record, "status_note": f"Declined by {decline.author}: {decline.reason}", **key})
+        lines.append({**record, "status_note": f"Opted out by {notice.author}: {notice.reason}", **key})
     return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
 
 

@@ -97,11 +97,11 @@ def build(
                 ]
                 ranking = replace(ranking, anchors=anchors.build(suite, task, valid_folders))
             rankings.append(replace(ranking, synthetic=of_synthetic(signals, suite)))
-    declines = notices.declines_below(submissions)
+    opt_outs = notices.opt_outs_below(submissions)
     rankings = [
         ranking
         if ranking.stale
-        else replace(ranking, declined=tuple(decline for decline in declines if decline.task == ranking.task))
+        else replace(ranking, opted_out=tuple(notice for notice in opt_outs if notice.task == ranking.task))
         for ranking in rankings
     ]
     return Board(tuple(rankings), tuple(messages))

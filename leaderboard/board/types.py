@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.entries.held_back import HeldBack
-from harness.entries.notices import Decline
+from harness.entries.notices import OptOut
 from harness.metrics.counted_lift import LiftByClip
 from harness.schemas import Cell, Entry
 from harness.types import FAMILIES, DatasetRef, ModelRef
@@ -138,8 +138,8 @@ class Ranking:
     """One per family of which there are cells, headline first."""
     note: str = ""
     """What decided that it is current, or not; empty where the suite did, or there was nothing to decide."""
-    declined: tuple[Decline, ...] = ()
-    """Models whose authors decline the task; on its current ranking alone."""
+    opted_out: tuple[OptOut, ...] = ()
+    """Models whose authors opted out of the task; on its current ranking alone."""
     anchors: tuple[Anchor, ...] = ()
     """Rows for comparison; on the current ranking of a task of the suite alone."""
     synthetic: bool = False

@@ -370,7 +370,7 @@ class _Site:
             ranking.protocol,
             ranking.stale,
             ranking.note,
-            ranking.declined,
+            ranking.opted_out,
         )
         return _key(*header, rows, ranking.anchors, ranking.synthetic)
 

@@ -292,7 +292,7 @@ def test_an_entry_whose_name_is_markup_is_left_out_by_name_and_a_service_can_end
     text = (folder / "entry.json").read_text()
     hostile = "acme/<img src=x onerror=window.mine=1>${window.mine=1}{{this}}"
     (folder / "entry.json").write_text(text.replace('"acme/hostile"', f'"{hostile}"'))
-    options = ("serve", "--app", "--port", "0", "--submissions", str(entries), "--signals", str(suite.root))
+    options = ("app", "--port", "0", "--submissions", str(entries), "--signals", str(suite.root))
     running = started(tmp_path / "tmp", environment, *options)
     seen = visit(running)
     board = _board(seen.page)

@@ -24,7 +24,7 @@ from tests.helpers.repository import ROOT
 def test_importing_the_command_line_imports_nothing_heavy():
     code = (
         "import sys, harness, harness.cli, harness.cli.evaluate, harness.cli.extract, harness.cli.check;"
-        "import harness.cli.verify, harness.cli.reproduce, harness.cli.export;"
+        "import harness.cli.verify, harness.cli.export;"
         "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'numpy', 'scipy', 'rich'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -44,7 +44,7 @@ def test_the_package_has_the_public_names_and_each_opens():
 
 def test_the_verbs_of_the_contract_are_all_there():
     assert set(VERBS) >= {"evaluate", "check", "tasks", "extract", "validate", "submit", "leaderboard"}
-    assert set(VERBS) >= {"verify", "reproduce", "export"}
+    assert set(VERBS) >= {"verify", "opt-out", "export"}
 
 
 def test_the_verdict_schema_is_frozen():

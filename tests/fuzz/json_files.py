@@ -218,14 +218,14 @@ def _read_invalidations(path: Path) -> Any:
     return notices.Invalidations(notices.invalidations_of(folder))
 
 
-DECLINE = notices.Decline(
+OPT_OUT = notices.OptOut(
     "org/name", HEX[40], "emotion", "An Author", "It was trained on the corpus.", "2026-01-02"
 )
 
 
-def _read_decline(path: Path) -> Any:
-    _raise([text.one_line(line) for line in notices.decline_problems(path, path.parents[2])])
-    return from_json(notices.Decline, path.read_bytes())
+def _read_opt_out(path: Path) -> Any:
+    _raise([text.one_line(line) for line in notices.opt_out_problems(path, path.parents[2])])
+    return from_json(notices.OptOut, path.read_bytes())
 
 
 def _nested(relative: str) -> Callable[[Path], Path]:
@@ -459,11 +459,11 @@ TARGETS = (
         _beside(notices.INVALIDATED),
     ),
     _json(
-        "decline",
-        known(to_json(DECLINE)),
-        _read_decline,
-        written_back(notices.Decline),
-        _nested(DECLINE.path),
+        "opt-out",
+        known(to_json(OPT_OUT)),
+        _read_opt_out,
+        written_back(notices.OptOut),
+        _nested(OPT_OUT.path),
     ),
     _json("manifest.json", _manifests, _suite, _invalid_suite, _nested("suite/manifest.json")),
     _json(

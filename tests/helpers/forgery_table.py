@@ -29,8 +29,8 @@ from tests.helpers.entries import frame, made_verification
 from tests.helpers.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 
 VALIDATE = "validate"
-LOOKED_UP = "verify and reproduce"
-ASKED = "verify, where it is drawn, and reproduce"
+LOOKED_UP = "verify"
+ASKED = "verify, where it is drawn, and verify --all"
 NOBODY = "nobody: stated by the submitter"
 CATCHERS = (VALIDATE, LOOKED_UP, ASKED, NOBODY)
 

@@ -102,7 +102,7 @@ COMMANDS: dict[str, tuple[Command, Callable[[Path], list[str]]]] = {
         lambda root, out: ["study", root / "signals", "--model", root / "nose", "--out", out],
         lambda root: [],
     ),
-    "download": (lambda root, out: ["download", root / "signals", "--to", out], lambda root: []),
+    "download": (lambda root, out: ["download", root / "signals", "--out", out], lambda root: []),
     "download --list": (lambda root, out: ["download", root / "signals", "--list"], lambda root: []),
     "publish": (
         lambda root, out: ["publish", root / "signals", "--licence", "cc0-1.0"],
@@ -117,20 +117,20 @@ COMMANDS: dict[str, tuple[Command, Callable[[Path], list[str]]]] = {
         lambda root, out: ["verify", entry(root), *_replayed(root), "--no-write"],
         lambda root: [],
     ),
-    "reproduce": (
-        lambda root, out: ["reproduce", entry(root), *_replayed(root), "--out", out],
+    "verify --all": (
+        lambda root, out: ["verify", "--all", entry(root), *_replayed(root), "--out", out],
         _recorded,
     ),
     "submit": (
-        lambda root, out: ["submit", root / "results", "--into", root / "submissions"],
+        lambda root, out: ["submit", root / "results", "--out", root / "submissions"],
         lambda root: ["submissions"],
     ),
     "export": (lambda root, out: ["export", entry(root), "--as", "model-index"], lambda root: []),
     "invalidate": (lambda root, out: ["invalidate", entry(root), *_says(root)], _recorded),
-    "decline": (
+    "opt-out": (
         lambda root, out: [
-            *("decline", root / "nose", "--task", "emotion", *_says(root)),
-            *("--into", root / "submissions"),
+            *("opt-out", root / "nose", "--task", "emotion", *_says(root)),
+            *("--out", root / "submissions"),
         ],
         lambda root: ["submissions"],
     ),

@@ -139,8 +139,8 @@ def test_it_loads_where_there_is_nothing_but_datasets_and_soundfile(lab, pinned,
 
 def test_the_published_suite_is_the_one_that_was_built_signal_by_signal(lab, pinned, tmp_path):
     done, again = lab.run(
-        ("download", pinned, "--to", tmp_path / "here"),
-        ("download", pinned, "--to", tmp_path / "here", "--json"),
+        ("download", pinned, "--out", tmp_path / "here"),
+        ("download", pinned, "--out", tmp_path / "here", "--json"),
     )
     assert done.code == again.code == 0, (done, again)
     ours, theirs = load(str(lab.signals)), load(str(tmp_path / "here"))
@@ -156,12 +156,12 @@ def test_the_published_suite_is_the_one_that_was_built_signal_by_signal(lab, pin
 def test_nothing_is_fetched_twice_and_the_cache_answers_offline(lab, pinned, tmp_path):
     lab.run(("download", pinned))
     before = len(lab.hub.requests)
-    done = lab.run(("download", pinned, "--to", tmp_path / "a"), ("download", pinned, "--list"))
+    done = lab.run(("download", pinned, "--out", tmp_path / "a"), ("download", pinned, "--list"))
     assert not [r for r in lab.hub.requests[before:] if r.startswith("GET") and "/resolve/" in r]
     offline = lab.run(
-        ("download", pinned, "--to", tmp_path / "b"),
-        ("download", SIGNALS, "--to", tmp_path / "c"),
-        ("download", "lab/unknown", "--to", tmp_path / "d"),
+        ("download", pinned, "--out", tmp_path / "b"),
+        ("download", SIGNALS, "--out", tmp_path / "c"),
+        ("download", "lab/unknown", "--out", tmp_path / "d"),
         HF_HUB_OFFLINE="1",
     )
     assert [one.code for one in (*done, *offline)] == [0, 0, 0, 0, 2]
@@ -252,15 +252,15 @@ def test_masks_alone_come_to_the_same_verdicts_with_ones_own_copy_of_the_corpus(
     masks, here = "lab/masks", tmp_path / "here"
     published, silent, deaf, rebuilt = lab.run(
         ("publish", lab.signals, "--to", masks, "--masks-only"),
-        ("download", masks, "--to", tmp_path / "silent"),
+        ("download", masks, "--out", tmp_path / "silent"),
         ("evaluate", VISITOR, "--signals", masks, "--out", tmp_path / "deaf"),
-        ("download", masks, "--to", here, "--corpus", f"emotion={lab.corpus}", "--reference", REFERENCES[0]),
+        ("download", masks, "--out", here, "--corpus", f"emotion={lab.corpus}", "--reference", REFERENCES[0]),
     )
     assert published.code == silent.code == rebuilt.code == 0, (published, silent, rebuilt)
     assert not any(b"RIFF" in data or b"fLaC" in data for data in lab.hub.files(f"datasets/{masks}").values())
-    assert "emotion: masks only; with the corpus at hand: --corpus emotion=FOLDER --to DIR" in silent.err
+    assert "emotion: masks only; to rebuild the audio: --corpus emotion=FOLDER --out DIR" in silent.err
     assert deaf.code == 2
-    assert f"goodenough download {masks} --corpus emotion=FOLDER --to DIR" in deaf.err
+    assert f"goodenough download {masks} --corpus emotion=FOLDER --out DIR" in deaf.err
     assert f"of {4 * N_CLIPS} signals {4 * N_CLIPS} rebuilt to the last bit" in rebuilt.err
     assert f"{REFERENCES[0]} accepts 16 of 16 of its signals" in rebuilt.err
     done = lab.run(

@@ -25,7 +25,7 @@ from tests.helpers.repository import ROOT
 
 VERBS = (
     *("evaluate", "evaluate --update-suite", "extract", "study", "leaderboard build", "leaderboard export"),
-    *("publish", "download", "verify", "reproduce", "submit", "invalidate", "decline"),
+    *("publish", "download", "verify", "verify --all", "submit", "invalidate", "opt-out"),
 )
 QUICK = ("evaluate", "extract", "publish", "download", "submit")
 """Of which the sample is drawn."""
@@ -155,7 +155,7 @@ def test_an_interruption_is_one_line_and_changes_nothing(lab: Lab, here: Path, v
     assert code in (130, 0), err
     if code:
         assert err.splitlines()[-1] == (
-            "goodenough: interrupted; what was finished is kept, the same command continues"
+            "goodenough: interrupted; finished work is kept, and the same command continues"
         )
     assert "Traceback" not in err
     # A lock that stays locks nothing, and the next run takes it away.

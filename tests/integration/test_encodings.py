@@ -97,7 +97,7 @@ COMMANDS: dict[str, Callable[[Path, Path], list[Any]]] = {
     ],
     "export": lambda root, _: ["export", *_own(root), "--as", "model-index"],
     "export-json": lambda root, _: ["export", *_own(root), "--as", "every-eval-ever"],
-    "submit": lambda root, out: ["submit", *_own(root), "--into", made(out)],
+    "submit": lambda root, out: ["submit", *_own(root), "--out", made(out)],
     "leaderboard": lambda root, out: ["leaderboard", "build", *_board(root), "--out", out],
     "leaderboard-csv": lambda root, _: ["leaderboard", "export", *_board(root), "--as", "csv"],
     "publish": lambda root, _: ["publish", _signals(root), "--licence", "cc0-1.0"],

@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run(*COMMANDS["extract"](root)[:-2], "--out", root / "signals") == 0
     for name in ("ear", "nose"):
         assert run("evaluate", root / name, "--signals", root / "signals", "--out", root / "results") == 0
-    assert run("submit", root / "results", "--into", root / "submissions") == 0
+    assert run("submit", root / "results", "--out", root / "submissions") == 0
     return root
 
 
@@ -70,12 +70,12 @@ COMMANDS: dict[str, Command] = {
         *("--out", r / "out"),
     ),
     "evaluate": lambda r: ("evaluate", r / "nose", "--signals", r / "signals", "--out", r / "out"),
-    "submit": lambda r: ("submit", r / "results", "--into", r / "into"),
-    "download": lambda r: ("download", r / "signals", "--to", r / "out"),
+    "submit": lambda r: ("submit", r / "results", "--out", r / "into"),
+    "download": lambda r: ("download", r / "signals", "--out", r / "out"),
     "invalidate": lambda r: ("invalidate", entry(r), "--author", "Ada", "--reason", "It is wrong."),
-    "decline": lambda r: (
-        *("decline", r / "nose", "--task", "emotion", "--author", "Ada", "--reason", "It is wrong."),
-        *("--into", r / "into"),
+    "opt-out": lambda r: (
+        *("opt-out", r / "nose", "--task", "emotion", "--author", "Ada", "--reason", "It is wrong."),
+        *("--out", r / "into"),
     ),
 }
 
@@ -142,7 +142,7 @@ def places(n: int, verb: str) -> list[int]:
 
 
 def is_in_every_run(verb: str) -> bool:
-    return verb == "decline"
+    return verb == "opt-out"
 
 
 VERBS = [pytest.param(verb, marks=() if is_in_every_run(verb) else (pytest.mark.slow,)) for verb in COMMANDS]
@@ -181,7 +181,7 @@ def limited(commands: list[list[str]], environment: dict[str, str], n_bytes: int
 
 @pytest.mark.slow  # every verb is limited in test_disturbed
 @pytest.mark.parametrize("n_bytes", [0, 1000, 20_000])
-@pytest.mark.parametrize("verb", ["submit", "download", "invalidate", "decline"])
+@pytest.mark.parametrize("verb", ["submit", "download", "invalidate", "opt-out"])
 def test_a_file_that_may_get_no_larger_is_one_line(world, tmp_path, undisturbed, verb, n_bytes):
     root = copy_of(world, tmp_path / "world")
     words = [str(word) for word in COMMANDS[verb](root)]

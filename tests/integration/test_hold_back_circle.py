@@ -82,7 +82,7 @@ def test_an_entry_gets_its_held_back_lift_and_stays_valid(lab, published, tmp_pa
     folder = Path(found["folder"])
     submissions.mkdir()
     done = lab.run(
-        ("submit", folder, "--into", submissions),
+        ("submit", folder, "--out", submissions),
         ("verify", submissions, "-k", "8", "--held-back", private),
         ("validate", submissions, "--signals", public),
         ("leaderboard", "build", "--submissions", submissions, "--signals", public, "--out", tmp_path / "s"),

@@ -109,9 +109,9 @@ def test_downloading_ends_in_the_same_files_whatever_stumbles(lab, tmp_path, fau
         lab.put_signals_on(hub)
         hub.fail(fault)
         done, _, offline = lab.run(
-            ("download", SIGNALS, "--to", tmp_path / "here"),
-            ("download", SIGNALS, "--to", tmp_path / "here"),
-            ("download", SIGNALS, "--to", tmp_path / "there"),
+            ("download", SIGNALS, "--out", tmp_path / "here"),
+            ("download", SIGNALS, "--out", tmp_path / "here"),
+            ("download", SIGNALS, "--out", tmp_path / "there"),
         )
         assert [one for one, _ in hub.fired] == [fault]
     assert (done.code, offline.code) == (0, 0), (done, offline)
@@ -124,7 +124,7 @@ def test_a_file_that_breaks_off_is_continued_where_it_broke(lab, tmp_path):
     with lab.elsewhere(tmp_path) as hub:
         lab.put_signals_on(hub)
         hub.fail(Fault("drop", "GET", f"/resolve/.*{path.name}", keep=path.stat().st_size // 2))
-        [done] = lab.run(("download", SIGNALS, "--to", tmp_path / "here"))
+        [done] = lab.run(("download", SIGNALS, "--out", tmp_path / "here"))
         assert hub.ranges, "the rest was asked for, not the whole"
     assert done.code == 0, done
     assert lab.published(tmp_path / "here")
@@ -135,13 +135,13 @@ def test_a_file_that_is_wrong_for_good_is_refused_and_nothing_is_half_there(lab,
         lab.put_signals_on(hub)
         hub.fail(Fault("corrupt", "GET", "/resolve/.*/clips.parquet", times=9))
         wrong, right = lab.run(
-            ("download", SIGNALS, "--to", tmp_path / "here"), ("evaluate", VISITOR, "--signals", SIGNALS)
+            ("download", SIGNALS, "--out", tmp_path / "here"), ("evaluate", VISITOR, "--signals", SIGNALS)
         )
         assert wrong.code == right.code == 2
         assert "differs from its manifest.json (sha256), fetched twice" in wrong.err
         assert not (tmp_path / "here/manifest.json").exists()
         hub.heal()
-        [done] = lab.run(("download", SIGNALS, "--to", tmp_path / "here"))
+        [done] = lab.run(("download", SIGNALS, "--out", tmp_path / "here"))
     assert done.code == 0, done
     assert lab.published(tmp_path / "here")
 
@@ -215,7 +215,7 @@ def test_without_a_token_it_is_said_how_to_log_in_or_to_go_by_git(lab, tmp_path)
             assert "hf auth login" in submit.err
         assert not hub.discussions(f"datasets/{SUBMISSIONS}")
         *_, submit = lab.run(*commands, token=None)
-        assert f"goodenough submit {results} --into submissions/" in submit.err
+        assert f"goodenough submit {results} --out submissions/" in submit.err
 
 
 DOWN = "the same command again goes on"
@@ -257,17 +257,17 @@ def everything(lab: Lab, out: Path) -> dict[str, tuple[Any, ...]]:
         "extract --corpus": ("extract", model, "--task", "emotion", "--corpus", "lab/corpus", *extracted),
         "study": ("study", SIGNALS, "--out", out / "study"),
         "study --model": ("study", lab.signals, "--model", VISITOR, "--out", out / "study"),
-        "download": ("download", SIGNALS, "--to", out / "signals"),
+        "download": ("download", SIGNALS, "--out", out / "signals"),
         "download --list": ("download", SIGNALS, "--list"),
         "validate --signals": ("validate", results, "--signals", SIGNALS),
         "verify": ("verify", entry, "--no-write"),
         "verify --signals": ("verify", results, "--signals", SIGNALS, "--no-write"),
-        "reproduce": ("reproduce", entry, "--no-write", "--out", out / "again"),
+        "verify --all": ("verify", "--all", entry, "--no-write", "--out", out / "again"),
         "publish": ("publish", lab.signals, "--to", SIGNALS),
         "submit": ("submit", results, "--to", SUBMISSIONS, "--yes"),
-        "decline": (
-            *("decline", VISITOR, "--task", "emotion", "--author", "Ada", "--reason", "It is known."),
-            *("--into", out),
+        "opt-out": (
+            *("opt-out", VISITOR, "--task", "emotion", "--author", "Ada", "--reason", "It is known."),
+            *("--out", out),
         ),
         "leaderboard build": ("leaderboard", "build", *board, "--out", out / "site"),
         "leaderboard build --signals": (

@@ -83,7 +83,7 @@ def test_the_published_form_is_whole_whenever_its_making_was_killed(lab, tmp_pat
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_download_killed_at_any_moment_ends_in_the_same_files(lab, tmp_path, moment):
-    command = ("download", SIGNALS, "--to", tmp_path / "here")
+    command = ("download", SIGNALS, "--out", tmp_path / "here")
     with lab.elsewhere(tmp_path) as hub:
         lab.put_signals_on(hub)
         disturbed(lab, hub, command, TOKEN, f"download {moment}", N_REQUESTS["download"])
@@ -114,7 +114,7 @@ def test_the_moments_are_spread_over_the_whole_of_a_run(lab, tmp_path):
     with lab.elsewhere(tmp_path) as hub:
         lab.run(("publish", lab.signals, "--to", SIGNALS))
         n_publish = len(hub.requests)
-        lab.run(("download", SIGNALS, "--to", tmp_path / "here"))
+        lab.run(("download", SIGNALS, "--out", tmp_path / "here"))
         n_download = len(hub.requests) - n_publish
         lab.run(("submit", lab.root / "results", "--to", SUBMISSIONS, "--yes"), token=GUEST)
         n_submit = len(hub.requests) - n_publish - n_download

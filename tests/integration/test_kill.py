@@ -174,7 +174,7 @@ def test_ctrl_c_says_in_one_line_that_nothing_is_lost_and_nothing_is(world: Worl
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     # Click puts an empty line before it, for the ^C that a terminal shows.
-    assert err == "\ngoodenough: interrupted; what was finished is kept, the same command continues\n"
+    assert err == "\ngoodenough: interrupted; finished work is kept, and the same command continues\n"
     kept = n_finished(tmp_path)
     assert kept is not None
     assert kept >= 3

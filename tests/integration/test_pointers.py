@@ -44,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("ear", "nose"):
         on = ("--signals", root / "signals", "--out", root / "results")
         assert run("evaluate", root / name, *on, *(("--update-suite",) if name == "ear" else ())) == 0
-    assert run("submit", root / "results", "--into", root / "submissions") == 0
+    assert run("submit", root / "results", "--out", root / "submissions") == 0
     assert run(*verify(root)) == 0
     return root
 
@@ -79,18 +79,19 @@ COMMANDS: dict[str, Command] = {
     "validate --signals": lambda r: ("validate", r / "submissions", "--signals", r / "signals"),
     "validate --task": lambda r: ("validate", r / "submissions", "--task", r / "mood.yaml"),
     "verify": verify,
-    "reproduce": lambda r: (
-        *("reproduce", entry(r), "--signals", r / "signals", "--model", r / "nose", "--out", r / "out"),
+    "verify --all": lambda r: (
+        *("verify", "--all", entry(r), "--signals", r / "signals", "--model", r / "nose"),
+        *("--out", r / "out"),
     ),
-    "submit": lambda r: ("submit", r / "results", "--into", r / "out"),
-    "submit --task": lambda r: ("submit", r / "results", "--into", r / "out", "--task", r / "mood.yaml"),
+    "submit": lambda r: ("submit", r / "results", "--out", r / "out"),
+    "submit --task": lambda r: ("submit", r / "results", "--out", r / "out", "--task", r / "mood.yaml"),
     "publish": lambda r: ("publish", r / "signals", "--licence", "cc0-1.0", "--card", r / "card.md"),
-    "download": lambda r: ("download", r / "signals", "--to", r / "out"),
+    "download": lambda r: ("download", r / "signals", "--out", r / "out"),
     "export": lambda r: ("export", entry(r), "--as", "model-index"),
     "invalidate": lambda r: ("invalidate", entry(r), "--author", "Ada", "--reason", "It is wrong."),
-    "decline": lambda r: (
-        *("decline", r / "ear", "--task", "emotion", "--author", "Ada", "--reason", "It is wrong."),
-        *("--into", r / "submissions"),
+    "opt-out": lambda r: (
+        *("opt-out", r / "ear", "--task", "emotion", "--author", "Ada", "--reason", "It is wrong."),
+        *("--out", r / "submissions"),
     ),
     "leaderboard build": lambda r: (
         *("leaderboard", "build", "--submissions", r / "submissions", "--signals", r / "signals"),
@@ -102,17 +103,17 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-_EAR = ("check", "evaluate --label-map", "extract", "decline")
-_SIGNALS = ("check --signals", "evaluate", "study", "validate --signals", "verify", "reproduce", "publish")
+_EAR = ("check", "evaluate --label-map", "extract", "opt-out")
+_SIGNALS = ("check --signals", "evaluate", "study", "validate --signals", "verify", "verify --all", "publish")
 _SIGNALS += ("download", "leaderboard build")
 _BOARD = ("leaderboard build", "leaderboard export")
 OWN, NOSE = "signals/verdicts/local__ear/*/*", "submissions/local__nose/*/*"
 READERS: dict[str, tuple[str, ...]] = {
     **{
-        f"ear/{name}": ("check", "check --task", "extract", "decline", "verify")
+        f"ear/{name}": ("check", "check --task", "extract", "opt-out", "verify")
         for name in ("config.json", "model.safetensors", "preprocessor_config.json")
     },
-    "nose/config.json": ("evaluate", "evaluate --label-map", "verify", "reproduce"),
+    "nose/config.json": ("evaluate", "evaluate --label-map", "verify", "verify --all"),
     "map.json": ("check", "evaluate --label-map"),
     "mood.yaml": ("check --task", "validate --task", "submit --task"),
     "recipe.yaml": ("extract --recipe",),
@@ -121,11 +122,11 @@ READERS: dict[str, tuple[str, ...]] = {
     "corpus/1.wav": ("extract",),
     "signals/manifest.json": (*_SIGNALS, "leaderboard export"),
     "signals/emotion/*.parquet": _SIGNALS,
-    "signals/emotion_clips/*.parquet": ("evaluate", "study", "verify", "reproduce", "publish", "download"),
+    "signals/emotion_clips/*.parquet": ("evaluate", "study", "verify", "verify --all", "publish", "download"),
     f"{OWN}/{store.ENTRY}": ("study", "publish", "download", *_BOARD),
     f"{OWN}/{store.VERDICTS}": ("study", "publish", "download", *_BOARD),
     **{
-        f"results/local__nose/*/*/{name}": ("submit", "reproduce", "export")
+        f"results/local__nose/*/*/{name}": ("submit", "verify --all", "export")
         for name in (store.ENTRY, store.VERDICTS)
     },
     f"results/local__nose/*/*/{store.ENTRY} ": ("invalidate",),
@@ -193,7 +194,7 @@ def test_one_entry_of_three_that_was_not_fetched_costs_that_entry(world, tmp_pat
     out, err = capsys.readouterr()
     assert "/local__ear/" in out.splitlines()[0]
     assert ": holds: replayed" in out
-    assert err.splitlines()[-1].startswith("goodenough: 1 of 2 entries could not be asked again: ")
-    assert run("submit", root / "results", "--into", root / "out") == 0
+    assert err.splitlines()[-1].startswith("goodenough: 1 of 2 entries could not be verified: ")
+    assert run("submit", root / "results", "--out", root / "out") == 0
     assert [folder.parts[-3] for folder in store.find(root / "out")] == ["local__ear"]
     assert "left out: " in capsys.readouterr().err

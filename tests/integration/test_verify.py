@@ -108,9 +108,7 @@ def test_outside_of_git_the_draw_says_that_it_is_random_and_can_be_repeated(
     err = capsys.readouterr().err
     assert first is not None
     assert re.fullmatch(r"random:[0-9a-f]{40}", first.base or "")
-    lines = [
-        line for line in err.splitlines() if line.startswith("No commit is checked out there, so the draw")
-    ]
+    lines = [line for line in err.splitlines() if line.startswith("No commit is checked out, so the sample")]
     assert len(lines) == 1
     assert lines[0].endswith(f"is random; to repeat it: --base {first.base}")
     assert run("validate", folder) == 0
@@ -212,7 +210,7 @@ def test_everything_is_the_same_in_an_entry_of_this_repository(submitted: Path, 
 
 def check_that_everything_is_the_same(folder: Path, tmp_path: Path) -> None:
     assert verified(folder) == 0
-    arguments = ("reproduce", folder.parent, "--out", tmp_path / "results")
+    arguments = ("verify", "--all", folder.parent, "--out", tmp_path / "results")
     assert run(*arguments) == 0
     v = verification.read(folder)
     assert v is not None
@@ -279,7 +277,7 @@ def test_one_forged_verdict_is_found_among_those_of_an_entry_of_this_repository(
 
 def check_that_one_forged_verdict_is_found(folder: Path, tmp_path: Path) -> None:
     place, signal_id = forgeries.one_verdict(folder, tmp_path / "forged" / "submissions")
-    assert run("reproduce", place, "--out", tmp_path / "results") == 1
+    assert run("verify", "--all", place, "--out", tmp_path / "results") == 1
     v = verification.read(place)
     assert v is not None
     assert (v.holds, v.n_asked - v.n_same) == (False, 1)
@@ -303,8 +301,8 @@ def test_an_entry_that_is_not_valid_is_not_asked(
     path = folder / store.ENTRY
     path.write_text(path.read_text().replace('"protocol": 2', '"protocol": 9'))
     monkeypatch.setattr(Classifier, "logits", None)
-    for verb in ("verify", "reproduce"):
-        assert run(verb, folder) == 1
+    for options in ((), ("--all",)):
+        assert run("verify", folder, *options) == 1
         said = capsys.readouterr()
         assert said.out == f"{folder}: protocol: 9, expected 2, that of this version\n"
         assert said.err.count("\n") == 1
@@ -348,7 +346,7 @@ def test_a_changed_model_is_refused_in_one_line(
             file.write(data[:-1] + bytes([data[-1] ^ 1]) if part != "config.json" else data + b"\n")
         assert verified(folder, "--model", changed) == 2
         said = capsys.readouterr()
-        assert said.err.startswith("goodenough: 1 of 1 entries could not be asked again: ")
+        assert said.err.startswith("goodenough: 1 of 1 entries could not be verified: ")
         assert f"local/starter-emotion-wav2vec2 is not the model of this entry: other {what}" in said.err
         assert said.err.count("\n") == 1
     assert not verification.sidecar_of(folder).exists()
@@ -369,8 +367,8 @@ def test_a_local_model_is_asked_where_it_is_given_and_else_passed_over(
     assert "its model is a local folder; give it with --model path/to/mine" in capsys.readouterr().err
     assert verified(place, "--if-possible") == 0
     said = capsys.readouterr()
-    assert said.err == "0 of 1 entries hold, 1 cannot be asked again here\n"
-    assert said.out.startswith(f"{place}: not asked again: its model is a local folder")
+    assert said.err == "0 of 1 entries hold, 1 cannot be verified here\n"
+    assert said.out.startswith(f"{place}: not verified: its model is a local folder")
     assert not verification.sidecar_of(place).exists()
     assert verified(tmp_path / "submissions", "--if-possible", "--json") == 0
     found = {one["path"]: one for one in json.loads(capsys.readouterr().out)["entries"]}
@@ -417,7 +415,7 @@ def test_one_model_that_cannot_be_read_costs_its_own_entry(
         return
     assert code == 2
     assert outcomes[str(place)]["refusal"].isprintable()
-    assert err.startswith("goodenough: 1 of 2 entries could not be asked again: ")
+    assert err.startswith("goodenough: 1 of 2 entries could not be verified: ")
     assert err.count("\n") == 1
     assert verification.sidecar_of(folder).exists()
     assert not verification.sidecar_of(place).exists()
@@ -444,7 +442,7 @@ def test_a_model_with_code_of_its_own_is_never_asked(
 
     place = forgeries.entry_changed(folder, tmp_path / "x", with_code)
     assert verified(place) == 2
-    assert "its model runs code of its own, which is not run here" in capsys.readouterr().err
+    assert "its model comes with code of its own, which is not run here" in capsys.readouterr().err
     assert verified(place, "--if-possible") == 0
 
 
@@ -481,7 +479,7 @@ def test_other_signals_are_refused(folder: Path, tmp_path: Path, capsys: pytest.
     other = asked("local/others", "0" * 64)
     assert verified(other, "--signals", embedded(), "--if-possible") == 2
     assert (
-        "local/signals does not hold the signals of this entry; it was asked local/others"
+        "local/signals does not hold the signals of this entry, which are of local/others"
         in capsys.readouterr().err
     )
 
@@ -492,9 +490,19 @@ def test_a_base_must_be_a_whole_commit(folder: Path, base: str, capsys: pytest.C
     assert "expected all 40 hex digits of a commit" in capsys.readouterr().err
 
 
-def test_only_one_entry_is_reproduced_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("reproduce", ROOT / "submissions") == 2
-    assert "holds 3 entries; give the folder of one" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--all", "-k", 8), "-k cannot be combined with --all; leave one of them out"),
+        (("--all", "--base", BASE), "--base cannot be combined with --all; leave one of them out"),
+        (("--out", "results"), "--out requires --all; add it, or leave --out out"),
+    ],
+)
+def test_options_of_a_sample_and_of_all_verdicts_do_not_mix(
+    folder: Path, options: tuple[object, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("verify", folder, *options) == 2
+    assert capsys.readouterr().err == f"goodenough: {line}\n"
 
 
 def test_a_file_that_is_no_record_is_not_replaced_unasked(
@@ -510,11 +518,11 @@ def test_a_file_that_is_no_record_is_not_replaced_unasked(
 # The machine
 
 
-@pytest.mark.parametrize("verb", ["verify", "reproduce"])
+@pytest.mark.parametrize("everything", [False, True])
 def test_a_machine_that_computes_something_else_accuses_nobody(
     folder: Path,
     tmp_path: Path,
-    verb: str,
+    everything: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -526,8 +534,8 @@ def test_a_machine_that_computes_something_else_accuses_nobody(
         return logits
 
     monkeypatch.setattr(Classifier, "logits", shifted)
-    options = ("--out", tmp_path / "results") if verb == "reproduce" else ("-k", 8)
-    assert run(verb, folder, *options) == 1
+    options = ("--all", "--out", tmp_path / "results") if everything else ("-k", 8)
+    assert run("verify", folder, *options) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(
@@ -548,12 +556,14 @@ def test_where_no_reference_can_be_had_the_record_and_the_command_say_so(
     monkeypatch.setattr(root, "SUITE", tmp_path / "nowhere")
     assert verified(folder, *options) == 0
     said = capsys.readouterr()
-    assert "emotion: this machine is not tested: Of 2 references of the suite none could be had" in said.err
+    assert (
+        "emotion: this machine is not tested: Of 2 references of the suite none could be loaded" in said.err
+    )
     assert "--reference FOLDER" in said.err
     assert said.out.splitlines()[0].endswith("; known answer: none")
     v = verification.read(folder)
     assert v is not None
-    assert v.no_known_answer_because == "Of 2 references of the suite none could be had here."
+    assert v.no_known_answer_because == "Of 2 references of the suite none could be loaded here."
     verification.sidecar_of(folder).unlink()
     reference = SUITE / "models" / "starter-emotion-whisper"
     assert verified(folder, *options, "--reference", reference) == 0

@@ -114,8 +114,8 @@ def test_results_become_submissions_and_submissions_a_leaderboard(world, capsys)
     for name in ("eye", "wall"):
         evaluated(world, name, capsys)
     (world / "submissions").mkdir()
-    assert goodenough("submit", world / "results" / "local__eye", "--into", world / "submissions") == 0
-    assert goodenough("submit", world / "results" / "local__wall", "--into", world / "submissions") == 0
+    assert goodenough("submit", world / "results" / "local__eye", "--out", world / "submissions") == 0
+    assert goodenough("submit", world / "results" / "local__wall", "--out", world / "submissions") == 0
     capsys.readouterr()
     assert goodenough("validate", world / "submissions", "--signals", world / "signals") == 0
     assert not list((world / "submissions").rglob("report.html"))

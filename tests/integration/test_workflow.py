@@ -263,5 +263,5 @@ def test_an_entry_of_a_local_model_is_passed_over_in_a_line(request_: PullReques
     forgeries.entry_changed(request_.sound, request_.submissions, rename)
     found = request_.steps()
     assert codes(found)[-1] == ("Ask", 0)
-    assert "not asked again: its model is a local folder" in found[-1][2]
-    assert "0 of 1 entries hold, 1 cannot be asked again here" in found[-1][2]
+    assert "not verified: its model is a local folder" in found[-1][2]
+    assert "0 of 1 entries hold, 1 cannot be verified here" in found[-1][2]

@@ -110,13 +110,13 @@ def test_the_verdicts_of_a_reference_are_kept_where_that_is_asked_for(
     assert cli.run([str(w) for w in verbs.COMMANDS["evaluate, of a reference"][0](root, out)]) == 0
     assert not (root / "signals/verdicts").exists()
     hint = capsys.readouterr().err.splitlines()[-1]
-    assert hint.startswith(f"local/ear is a reference of {root / 'signals'}; to keep its verdicts there, ")
+    assert hint.startswith(f"local/ear is a reference of {root / 'signals'}; to store its verdicts there, ")
     again = hint.split(": ")[-1].split()
     assert again[0] == "goodenough"
     assert cli.run(again[1:]) == 0
     err = capsys.readouterr().err
-    assert "evaluated before" in err
-    assert "to keep its verdicts there" not in err
+    assert "already evaluated" in err
+    assert "to store its verdicts there" not in err
     [entry], [copy] = store.find(out), store.find(root / "signals/verdicts")
     for name in (store.ENTRY, store.VERDICTS):
         assert (entry / name).read_bytes() == (copy / name).read_bytes()
@@ -129,7 +129,7 @@ def test_the_verdicts_of_a_reference_are_kept_where_that_is_asked_for(
         (
             "nose",
             (),
-            "--update-suite keeps the verdicts of references, and local/nose is none of local/signals",
+            "--update-suite requires a reference, and local/nose is not a reference of local/signals",
         ),
         ("ear", ("--shard", "1/2"), "--update-suite is for a whole run"),
         ("ear", ("--ci-width", "0.1"), "--update-suite is for a whole run"),
@@ -157,7 +157,7 @@ def test_a_downloaded_suite_as_it_came_is_not_the_users(
     )
     words = ["evaluate", root / "ear", "--signals", copy, "--update-suite", "--out", here / "out"]
     assert cli.run([str(w) for w in words]) == 2
-    assert "lab/signals is a published suite, whose verdicts came with it" in capsys.readouterr().err
+    assert "lab/signals is a published suite, which comes with its verdicts" in capsys.readouterr().err
 
 
 # --- the package is read-only, by whatever name it is called
@@ -214,21 +214,22 @@ WRITERS: dict[str, Callable[[Path, Path], list[Any]]] = {
     ],
     "extract --recipe": lambda root, p: ["extract", "--recipe", "emotion", "--out", p / "signals"],
     "study --out": lambda root, p: ["study", root / "signals", "--out", p / "new" / "below"],
-    "download --to": lambda root, p: ["download", root / "signals", "--to", p / "signals"],
+    "download --out": lambda root, p: ["download", root / "signals", "--out", p / "signals"],
     "publish": lambda root, p: ["publish", p / "signals", "--licence", "cc0-1.0"],
-    "submit --into": lambda root, p: ["submit", root / "results", "--into", p / "submissions"],
-    "decline --into": lambda root, p: [
-        *("decline", root / "nose", "--task", "emotion", *_SAYS, "--into", p / "submissions"),
+    "submit --out": lambda root, p: ["submit", root / "results", "--out", p / "submissions"],
+    "opt-out --out": lambda root, p: [
+        *("opt-out", root / "nose", "--task", "emotion", *_SAYS, "--out", p / "submissions"),
     ],
     "invalidate": lambda root, p: ["invalidate", _in(p, verbs.entry(root), root), *_SAYS],
     "verify": lambda root, p: ["verify", p / "submissions", "--signals", root / "signals"],
-    "reproduce": lambda root, p: [
-        "reproduce",
+    "verify --all": lambda root, p: [
+        "verify",
+        "--all",
         _in(p, verbs.entry(root), root),
         "--signals",
         root / "signals",
     ],
-    "reproduce --out": lambda root, p: ["reproduce", verbs.entry(root), "--out", p],
+    "verify --all --out": lambda root, p: ["verify", "--all", verbs.entry(root), "--out", p],
     "leaderboard build": lambda root, p: ["leaderboard", "build", "--out", p / "site"],
     "leaderboard serve": lambda root, p: ["leaderboard", "serve", "--out", p / "site"],
     "leaderboard export": lambda root, p: ["leaderboard", "export", "--as", "csv", "--out", p / "board.csv"],

@@ -140,7 +140,7 @@ def test_a_model_whose_answers_depend_on_the_batch_is_not_ready(
     monkeypatch.setattr("harness.types.PROOF_TOLERANCE", {"float32": -1.0})
     code, report = checked(world, "ear")
     assert code == 1
-    assert report["verdict"].startswith("Not ready: alone and together, logits differ by")
+    assert report["verdict"].startswith("Not ready: computed alone and in a batch, logits differ by")
     assert report["next"].endswith("--batch-size 1")
 
 
@@ -156,11 +156,11 @@ def test_the_window_of_a_models_own_code_is_shown(
     assert code == 0
     assert report["facts"]["window_seconds"] == window
     if window:
-        assert "Hz, the first 2.00 s of a clip, through" in details["hears"]
-        assert details["window"] == "the first 2.00 s of a clip are heard; the rest changes nothing"
+        assert "Hz, the first 2.00 s of a clip, through" in details["input"]
+        assert details["window"] == "the first 2.00 s of a clip is used; the rest is ignored"
     else:
-        assert "Hz, clips of any length, through" in details["hears"]
-        assert details["window"] == "the end of a sound of 2 s counts"
+        assert "Hz, clips of any length, through" in details["input"]
+        assert details["window"] == "the end of a sound of 2 s is used"
 
 
 def test_what_is_counted_is_said_in_grammar(world: Path, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_what_is_counted_is_said_in_grammar(world: Path, tmp_path: Path) -> None
         details[model] = {finding["what"]: finding["detail"] for finding in report["findings"]}
     assert "fake, real none can be read as labels of emotion (" in details["ear"]["labels of emotion"]
     assert "happy, b, c only one can be read as labels" in details["three"]["labels of emotion"]
-    assert details["ear"]["batches"].endswith(" at most, and none of the 6 answers")
+    assert details["ear"]["batches"].endswith(" and none of the 6 predictions")
     code, _, err = shown("pipe", "evaluate", tmp_path / "three", "--out", tmp_path / "out")
     assert code == 2
     assert "('happy', 'b', 'c') fit no task of embedded/starter" in err

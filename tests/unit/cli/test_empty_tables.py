@@ -85,7 +85,7 @@ def test_no_verb_writes_a_head_without_a_body(
     for where, text in texts.items():
         assert [m[0] for pattern in HEADS_ALONE for m in pattern.finditer(text)] == [], where
     if verb.startswith("export"):
-        assert "No entries yet: what is written has no rows." in stderr
+        assert "No entries yet: the export has no rows." in stderr
 
 
 def test_a_table_without_rows_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

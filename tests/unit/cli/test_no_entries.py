@@ -18,8 +18,8 @@ BOARDS = {
 TAKERS = {
     "validate": ("validate",),
     "verify": ("verify",),
-    "reproduce": ("reproduce",),
-    "submit": ("submit", "--into", "INTO"),
+    "verify --all": ("verify", "--all"),
+    "submit": ("submit", "--out", "INTO"),
     "export": ("export", "--as", "model-index"),
 }
 """What takes entries, and has nothing to do without one."""

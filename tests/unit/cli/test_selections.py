@@ -50,7 +50,7 @@ def every_option() -> set[tuple[str, str]]:
 
 
 SETTINGS = {
-    *("--out", "--to", "--into", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
+    *("--out", "--to", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
     *("--cpus-per-worker", "--batch-size", "--bands", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
     *("-k", "--source-name", "--source-url", "--author", "--reason", "--port", "--entries-url", "--cards"),
@@ -109,9 +109,9 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
     ("study", "--device"): (("study", "--model", "MODEL", "--recompute"), ("cpuu",), ""),
     ("download", "SOURCE"): (("download", "@"), ("gone", "SUITE2"), ""),
     ("download", "--task"): (("download", "SUITE"), ("sonar", "deepfak"), "deepfake"),
-    ("download", "--corpus"): (("download", "SUITE", "--to", "OUT"), ("deepfak=CORPUS", "gone"), ""),
+    ("download", "--corpus"): (("download", "SUITE", "--out", "OUT"), ("deepfak=CORPUS", "gone"), ""),
     ("download", "--reference"): (
-        ("download", "SUITE", "--to", "OUT", "--corpus", "CORPUS"),
+        ("download", "SUITE", "--out", "OUT", "--corpus", "CORPUS"),
         ("./gone", "OTHER"),
         "",
     ),
@@ -126,28 +126,24 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
     ("verify", "--reference"): (("verify", "ENTRIES", "--signals", "SUITE"), ("./gone", "OTHER"), ""),
     ("verify", "--base"): (("verify", "ENTRIES"), ("HEAD", "0123abc"), ""),
     ("verify", "--held-back"): (("verify", "ENTRIES", "--signals", "SUITE"), ("gone", "CORPUS"), ""),
-    ("reproduce", "ENTRY"): (("reproduce", "@"), ("gone", "CORPUS"), ""),
-    ("reproduce", "--signals"): (("reproduce", "ENTRIES"), ("gone", "CORPUS"), ""),
-    ("reproduce", "--model"): (("reproduce", "ENTRIES"), ("./gone", "OTHER"), ""),
-    ("reproduce", "--reference"): (("reproduce", "ENTRIES", "--signals", "SUITE"), ("OTHER",), ""),
-    ("submit", "RESULT_DIR"): (("submit", "@", "--into", "OUT"), ("gone", "CORPUS"), ""),
-    ("submit", "--task"): (("submit", "ENTRIES", "--into", "OUT"), ("sonar", "emotoin"), "emotion"),
+    ("submit", "RESULT_DIR"): (("submit", "@", "--out", "OUT"), ("gone", "CORPUS"), ""),
+    ("submit", "--task"): (("submit", "ENTRIES", "--out", "OUT"), ("sonar", "emotoin"), "emotion"),
     ("export", "ENTRY"): (("export", "@", "--as", "model-index"), ("gone", "CORPUS"), ""),
     ("export", "--as"): (("export", "ENTRIES"), ("card", "model_index"), "model-index"),
     ("export", "--task"): (("export", "ENTRIES", "--as", "model-index"), ("sonar", "emotoin"), "emotion"),
     ("invalidate", "ENTRY"): (("invalidate", "@", "--author", "A", "--reason", "R"), ("gone",), ""),
-    ("decline", "MODEL"): (
-        ("decline", "@", "--task", "emotion", "--author", "A", "--reason", "R", "--into", "OUT"),
+    ("opt-out", "MODEL"): (
+        ("opt-out", "@", "--task", "emotion", "--author", "A", "--reason", "R", "--out", "OUT"),
         ("./gone",),
         "",
     ),
-    ("decline", "--task"): (
-        ("decline", "ABSENT", "--author", "A", "--reason", "R", "--into", "OUT"),
+    ("opt-out", "--task"): (
+        ("opt-out", "ABSENT", "--author", "A", "--reason", "R", "--out", "OUT"),
         ("sonar", "emotoin"),
         "emotion",
     ),
-    ("decline", "--revision"): (
-        ("decline", "MODEL", "--task", "emotion", "--author", "A", "--reason", "R", "--into", "OUT"),
+    ("opt-out", "--revision"): (
+        ("opt-out", "MODEL", "--task", "emotion", "--author", "A", "--reason", "R", "--out", "OUT"),
         ("main",),
         "",
     ),
@@ -299,7 +295,10 @@ def test_a_reference_that_is_none_is_refused_before_a_model_is_loaded(
         "OUT",
     ]
     assert cli.run(filled(tuple(command), places)) == 2
-    assert "has the weights of no reference of embedded/starter; these are: local/" in capsys.readouterr().err
+    assert (
+        "does not have the weights of any reference of embedded/starter; the references are: local/"
+        in capsys.readouterr().err
+    )
 
 
 def opened(checkpoint: object, *, device: str | None = None, **how: object) -> None:

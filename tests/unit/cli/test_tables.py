@@ -81,7 +81,7 @@ def test_the_least_important_columns_are_left_out_and_named(width: int, left_out
     if left_out is None:
         assert "Left out" not in text
     else:
-        assert f"Left out, for want of room: {left_out}." in text
+        assert f"Columns that do not fit: {left_out}." in text
     assert any("+12.3 pp" in line for line in lines)
     names = "".join(re.split(" {2,}", line)[0] for line in lines).replace(" ", "")
     assert f"{NAME}ear" in names, "folded, not cut"

@@ -429,9 +429,9 @@ def test_without_ray_one_line_says_how_to_get_it(
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        (["--workers", "2"], "--workers is of a cluster; add --engine ray, or leave it out"),
-        (["--gpus-per-worker", "0"], "--gpus-per-worker is of a cluster"),
-        (["--ray-address", "auto"], "--ray-address is of a cluster"),
+        (["--workers", "2"], "--workers requires --engine ray; add it, or leave --workers out"),
+        (["--gpus-per-worker", "0"], "--gpus-per-worker requires --engine ray"),
+        (["--ray-address", "auto"], "--ray-address requires --engine ray"),
         (["--engine", "ray", "--ray-address", "ray://h:1"], "Ray Client, which cannot carry this"),
         (["--engine", "ray", "--ray-address", "nonsense"], "'nonsense' is no address of a Ray cluster"),
         (["--engine", "ray", "--ray-address", "127.0.0.1:9"], "no Ray cluster answers at 127.0.0.1:9"),

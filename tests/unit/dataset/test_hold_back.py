@@ -162,8 +162,8 @@ def test_verdicts_on_a_half_stay_when_it_is_written_again(tmp_path):
         (["--hold-back", "-0.1", "--private-to", "o/p"], "--hold-back is -0.1; expected a share"),
         (["--hold-back", "nan", "--private-to", "o/p"], "expected a share"),
         (["--hold-back", "0.2"], "needs a private dataset"),
-        (["--private-to", "o/p"], "say how many with --hold-back SHARE"),
-        (["--hold-back-seed", "1"], "say how many with --hold-back SHARE"),
+        (["--private-to", "o/p"], "require --hold-back SHARE"),
+        (["--hold-back-seed", "1"], "require --hold-back SHARE"),
         (["--hold-back", "0.2", "--private-to", "p"], "--private-to is 'p'; expected the name"),
         (["--hold-back", "0.2", "--private-to", "o/P", "--to", "o/p"], "are both o/p"),
         (["--hold-back", "0.1", "--private-to", "o/p"], "is too small to split"),
@@ -234,7 +234,7 @@ def test_what_the_hub_says_is_known_before_anything_is_made(tmp_path, capsys, mo
     assert len(references) == 4
     assert exposed == "o/n has 2 clips to be held back, as k1001, published before; choose another --to"
     assert public == "o/p is public; make it private in its settings, or choose another --private-to"
-    assert err.splitlines()[-1].startswith("goodenough: 7 things stand against publishing")
+    assert err.splitlines()[-1].endswith("cannot be published: 7 problems; nothing was sent")
     assert asked == [("o/n", "v3"), ("o/p", "v3")]
     assert not list((tmp_path / "s").rglob(".published"))
 

@@ -188,7 +188,7 @@ def test_publishing_says_everything_that_stands_against_it_and_makes_nothing(tmp
     assert lines[0].startswith("local/toys: its licence is not stated; state it with --licence")
     assert [line.split(",")[0] for line in lines[1:]] == ["toys/a", "toys/b"]
     assert f"goodenough evaluate toys/a --signals {tmp_path} --update-suite --task deepfake" in lines[1]
-    assert err.splitlines() == [f"goodenough: 3 things stand against publishing {tmp_path}; nothing was sent"]
+    assert err.splitlines() == [f"goodenough: {tmp_path} cannot be published: 3 problems; nothing was sent"]
     assert not (tmp_path / ".published").exists()
     assert cli.run(["publish", str(tmp_path), "--masks-only"]) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2
@@ -220,16 +220,16 @@ def test_a_token_and_a_card_that_are_missing_are_said_with_all_else(tmp_path, ca
     out, err = capsys.readouterr()
     licence, references, about, token = out.splitlines()
     assert "its licence is not stated" in licence
-    assert references.startswith("toys/a, deepfake: has not judged these signals")
-    assert about.startswith(f"{card} must say in its YAML head which tasks it is of")
+    assert references.startswith("toys/a, deepfake: has no verdicts on these signals")
+    assert about.startswith(f"{card} must name its tasks in its YAML head")
     assert token.startswith("not logged in to the Hub")
     assert err.splitlines() == [
-        f"goodenough: 4 things stand against publishing {tmp_path / 'signals'}; nothing was sent"
+        f"goodenough: {tmp_path / 'signals'} cannot be published: 4 problems; nothing was sent"
     ]
     assert cli.run([*command[:2], "--masks-only"]) == 1
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1
-    assert err.splitlines()[-1].startswith("goodenough: 1 thing stands against publishing ")
+    assert err.splitlines()[-1].endswith(" cannot be published: 1 problem; nothing was sent")
 
 
 def test_files_too_large_for_the_hub_are_known_before_anything_is_made(tmp_path, capsys, monkeypatch):
@@ -245,7 +245,7 @@ def test_files_too_large_for_the_hub_are_known_before_anything_is_made(tmp_path,
         p.relative_to(tmp_path).as_posix() for p in (clips, masks)
     ]
     assert all("publish without, by --masks-only" in line for line in lines[1:3])
-    assert lines[3].startswith("toys/a, deepfake: has not judged")
+    assert lines[3].startswith("toys/a, deepfake: has no verdicts")
     assert not (tmp_path / ".published").exists()
     cli.run(["publish", str(tmp_path), "--masks-only"])
     assert "has more than" not in capsys.readouterr().out
@@ -256,7 +256,7 @@ def test_all_options_that_are_wrong_are_said_at_once(tmp_path, capsys):
     assert cli.run(["publish", str(tmp_path), "--tag", "v3", "--hold-back", "1.5", "--private-to", "x"]) == 2
     out, err = capsys.readouterr()
     assert [line.split(" ")[0] for line in out.splitlines()] == ["--private-to", "--private", "--hold-back"]
-    assert "3 things are wrong with the options of publish; nothing was sent" in err
+    assert "3 problems with the options of publish; nothing was sent" in err
 
 
 # ---- the card ------------------------------------------------------------------------------------
@@ -494,7 +494,7 @@ def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path,
 @pytest.mark.parametrize("options", [["--masks-only"], pytest.param([], marks=pytest.mark.slow)])
 def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys, options):
     here = tmp_path / "here"
-    command = ["download", "--task", "emotion", "--to", str(here)]
+    command = ["download", "--task", "emotion", "--out", str(here)]
     assert cli.run([*command[:3], "--list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert cli.run(command) == 0
@@ -519,7 +519,7 @@ def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys
 @pytest.mark.parametrize(
     ("there", "told"),
     [
-        ("a file", "is a file; --to names a folder"),
+        ("a file", "is a file; --out names a folder"),
         ("notes.txt", "holds files but no manifest.json"),
         ("signals", "holds signals that were not downloaded"),
         ("download", "holds signals of org/other, not of local/built"),
@@ -581,11 +581,11 @@ def test_rounding_that_differs_is_for_a_reference_to_judge(tmp_path, monkeypatch
     exact = spectra.keep
     monkeypatch.setattr(spectra, "keep", lambda *of: np.nextafter(exact(*of), np.float32(1)))
     source = str(tmp_path / "built/.published")
-    command = ["download", source, "--to", str(here), "--corpus", f"deepfake={mine}"]
+    command = ["download", source, "--out", str(here), "--corpus", f"deepfake={mine}"]
     assert cli.run(command) == 1
     said = capsys.readouterr().err
     assert "6 of 6 signals of deepfake differ in rounding" in said
-    assert "the same command and --reference toys/a" in said
+    assert "the same command with --reference toys/a" in said
     assert cli.run(command) == 1
     asked: list[str] = []
     monkeypatch.setattr(

@@ -110,26 +110,26 @@ def test_what_is_said_of_an_entry_that_cannot_be_read_is_a_problem_and_no_crash(
         notices.invalidations_of(folder)
 
 
-def test_a_decline_is_filed_once_under_its_model_and_task(submissions):
-    refusal = notices.new_decline("org/ear", "a" * 40, "emotion", "Ada", "Trained on these clips.")
-    path = notices.decline(submissions, refusal)
+def test_an_opt_out_is_filed_once_under_its_model_and_task(submissions):
+    refusal = notices.new_opt_out("org/ear", "a" * 40, "emotion", "Ada", "Trained on these clips.")
+    path = notices.opt_out(submissions, refusal)
     assert path == submissions / "org__ear/aaaaaaaaaaaa/emotion.declined.json"
-    assert notices.decline(submissions, refusal) == path
-    assert notices.declines_below(submissions) == [refusal]
+    assert notices.opt_out(submissions, refusal) == path
+    assert notices.opt_outs_below(submissions) == [refusal]
     assert strays(submissions) == []
-    with pytest.raises(BadInput, match="declines are not changed"):
-        notices.decline(submissions, notices.new_decline("org/ear", "a" * 40, "emotion", "Ada", "Other."))
+    with pytest.raises(BadInput, match="an opt-out is not changed"):
+        notices.opt_out(submissions, notices.new_opt_out("org/ear", "a" * 40, "emotion", "Ada", "Other."))
     moved = path.with_name("deepfake.declined.json")
     path.rename(moved)
     assert "by its content" in strays(submissions)[0]
-    assert notices.declines_below(submissions) == []
+    assert notices.opt_outs_below(submissions) == []
 
 
 @pytest.mark.parametrize("repo_id", ["../ear", ".hidden/x", "org\\ear"])
-def test_a_decline_cannot_lead_out_of_the_submissions(submissions, repo_id):
-    refusal = notices.new_decline(repo_id, "a" * 40, "emotion", "Ada", "Because.")
+def test_an_opt_out_cannot_lead_out_of_the_submissions(submissions, repo_id):
+    refusal = notices.new_opt_out(repo_id, "a" * 40, "emotion", "Ada", "Because.")
     with pytest.raises(BadInput, match="expected <org>__<model>"):
-        notices.decline(submissions, refusal)
+        notices.opt_out(submissions, refusal)
 
 
 def test_the_commands_say_where_it_lies(folder, submissions, capsys):
@@ -139,7 +139,7 @@ def test_the_commands_say_where_it_lies(folder, submissions, capsys):
     assert cli.run(["invalidate", str(submissions), *said]) == 2
     assert "give the folder of one" in capsys.readouterr().err
     model = ROOT / "harness/starter/suite/models/starter-emotion-wavlm"
-    command = ["decline", str(model), "--task", "emotion", "--into", str(submissions), *said]
+    command = ["opt-out", str(model), "--task", "emotion", "--out", str(submissions), *said]
     assert cli.run(command) == 0
     filed = Path(capsys.readouterr().out.strip())
     assert filed.name == "emotion.declined.json"

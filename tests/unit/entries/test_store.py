@@ -167,7 +167,7 @@ def made_submission(tmp_path: Path, made: tuple[Entry, list[Verdict]] = MADE) ->
 def test_submit_files_every_entry_and_says_where_and_what_next(tmp_path: Path) -> None:
     made_submission(tmp_path, make_entry(repo_id="toys/another", n_clips=4, n_degenerate=1))
     _, submissions = made_submission(tmp_path)
-    arguments = [str(tmp_path / "results"), "--into", str(submissions)]
+    arguments = [str(tmp_path / "results"), "--out", str(submissions)]
     result = CliRunner().invoke(submit, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [str(place) for place in store.find(submissions)]
@@ -181,14 +181,14 @@ def test_submit_copies_nothing_when_one_entry_is_not_valid(tmp_path: Path) -> No
     made_submission(tmp_path, make_entry(repo_id="toys/another", n_clips=4, n_degenerate=1))
     folder, submissions = made_submission(tmp_path)
     rewritten(folder, n_verdicts=1, protocol=99)
-    result = CliRunner().invoke(submit, [str(tmp_path / "results"), "--into", str(submissions)])
+    result = CliRunner().invoke(submit, [str(tmp_path / "results"), "--out", str(submissions)])
     assert isinstance(result.exception, NotValid)
     assert result.exception.exit_code == 1
     assert {line.split(": ")[1] for line in result.stdout.splitlines()} == {"n_verdicts", "protocol"}
     assert list(submissions.iterdir()) == []
 
 
-@pytest.mark.parametrize("into", [[], ["--into", "nowhere"]])
+@pytest.mark.parametrize("into", [[], ["--out", "nowhere"]])
 def test_submit_says_where_entries_go_when_it_is_not_told(tmp_path: Path, into: list[str]) -> None:
     made_submission(tmp_path)
     result = CliRunner().invoke(submit, [str(tmp_path / "results"), *into])

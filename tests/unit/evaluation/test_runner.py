@@ -381,7 +381,7 @@ def test_the_command_answers_from_what_it_knows_and_opens_no_model(world, tmp_pa
     assert cli.run(command) == 0
     second = capsys.readouterr()
     assert second.out == first
-    assert "evaluated before, and nothing has changed since" in second.err
+    assert "already evaluated, and nothing has changed since" in second.err
 
 
 def test_shards_of_the_command_are_merged_by_the_command(world, tmp_path, capsys):
@@ -433,7 +433,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     assert re.search(
         r"Stopped early, after [\d,]+ of [\d,]+ units: lift known to ±[\d.]+\spp, asked for ±20\spp\.", out
     )
-    assert "Partial: the headline family alone; nothing to submit." in out
+    assert "Partial: only the headline family; it cannot be submitted." in out
     assert store.find(tmp_path) == [], "nothing to submit"
     assert cli.run(command) == 0
     (folder,) = store.find(tmp_path)

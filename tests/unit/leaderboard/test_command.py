@@ -149,4 +149,4 @@ def test_the_board_keeps_ranks_models_and_lifts(terminal: str, world: World) -> 
     last = "below the line: not ranked."
     require_readable(terminal, err, ["Rank", "Model", "Lift", "beta *"], may_wrap=[last])
     assert re.search(r"(?m)^ *1 +echo +\+\d", re.sub(r"\x1b\[\d*m", "", err)), err
-    assert ("Left out, for want of room: " in err) == (terminal == "50 columns")
+    assert ("Columns that do not fit: " in err) == (terminal == "50 columns")

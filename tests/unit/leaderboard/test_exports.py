@@ -78,7 +78,7 @@ def _told(world, row, by_class):
     )
     entry = replace(row.entry, scorecard=replace(card, families=families))
     ranking = replace(world.board.current[0], rows=(replace(row, entry=entry),), unranked=())
-    ranking = replace(ranking, declined=(), anchors=())
+    ranking = replace(ranking, opted_out=(), anchors=())
     return Board((ranking,))
 
 
@@ -182,14 +182,14 @@ def test_an_invalidated_entry_is_never_ranked_and_says_why(world, tmp_path):
     assert status.of(folder, stale=False).name == "invalidated"
 
 
-def test_a_decline_is_a_row_without_numbers(world, tmp_path):
+def test_an_opt_out_is_a_row_without_numbers(world, tmp_path):
     submissions = tmp_path / "submissions"
     shutil.copytree(world.submissions, submissions)
     task = world.board.tasks[0]
-    notices.decline(submissions, notices.new_decline("org/shy", "a" * 40, task, "Ada", "Trained on it."))
+    notices.opt_out(submissions, notices.new_opt_out("org/shy", "a" * 40, task, "Ada", "Trained on it."))
     found = frame(table.build(submissions, world.suite))
     [row] = found[found["status"] == "declined"].to_dict("records")
     assert (row["model"], row["task"]) == ("org/shy", task)
-    assert row["status_note"] == "Declined by Ada: Trained on it."
+    assert row["status_note"] == "Opted out by Ada: Trained on it."
     assert pd.isna(row["lift"])
     assert json.loads(exports.export(table.build(submissions, world.suite), "json"))

@@ -363,7 +363,7 @@ def test_a_candidate_is_judged_by_the_references_too(
     command += ["--reference", own / "one", "--reference", own / "two"]
     assert run(*command) == 0
     told = capsys.readouterr()
-    assert re.search(r"Own signals: 6 clips at about 250 queries each, some \d+ s on this device", told.err)
+    assert re.search(r"Own signals: 6 clips at about 250 queries each, about \d+ s on this device", told.err)
     assert "its own signals" in told.out
     (path,) = (tmp_path / "out").rglob("outgoing.json")
     found = json.loads(path.read_text())

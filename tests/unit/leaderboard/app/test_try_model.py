@@ -128,7 +128,7 @@ def test_the_same_at_home_can_be_pasted_whatever_the_folder_is_called() -> None:
     assert commands.at_home(asked, None, None, "f" * 40) == [
         "goodenough check '/a b/$(id)' --task emotion",
         "goodenough evaluate '/a b/$(id)' --task emotion --out results",
-        "goodenough submit results/ --into submissions/",
+        "goodenough submit results/ --out submissions/",
     ]
     hub = commands.at_home(HERE, None, "org/entries", "f" * 40)
     assert hub[1] == f"goodenough evaluate org/name --revision {'f' * 40} --task emotion --out results"

@@ -42,17 +42,17 @@ def test_the_newest_events_come_first_and_what_is_no_date_is_none(world: World) 
     assert activity.newest([]) is None
 
 
-def test_a_status_that_somebody_gave_and_a_decline_are_news(world: World, tmp_path: Path) -> None:
+def test_a_status_that_somebody_gave_and_an_opt_out_are_news(world: World, tmp_path: Path) -> None:
     folder = add_entry(tmp_path, world.suite, "a/one", Manner(0.9, 0.1))
     notices.invalidate(folder, "Ada", "the wrong weights")
-    refusal = notices.new_decline("b/two", "f" * 40, world.board.tasks[0], "Bo", "trained on it")
-    notices.decline(tmp_path, refusal)
+    refusal = notices.new_opt_out("b/two", "f" * 40, world.board.tasks[0], "Bo", "trained on it")
+    notices.opt_out(tmp_path, refusal)
     board = table.build(tmp_path, world.suite)
     told = {(event.name, event.what, event.model is None) for event in activity.events(board.rankings, 20)}
     assert {
         ("a/one", "invalidated", False),
         ("a/one", "evaluated", False),
-        ("b/two", "declined", True),
+        ("b/two", "opted out", True),
     } <= told
 
 

@@ -1,0 +1,39 @@
+"""`goodenough opt-out`: a model opts out of a task, and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import info
+from harness.cli.selection import OutputPath
+
+
+@click.command()
+@click.argument("model")
+@click.option("--task", "task_name", required=True, metavar="T", help="The task.")
+@click.option("--author", required=True, metavar="NAME", help="Who opts out.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
+@click.option("--out", required=True, metavar="DIR", type=OutputPath(), help="The submissions/ folder.")
+@click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model.")
+def opt_out(model: str, task_name: str, author: str, reason: str, out: Path, revision: str | None) -> None:
+    """Declare that MODEL opts out of a task, for example because it was trained on the corpus.
+
+    The leaderboard names it below the ranking, with the reason; it costs no rank.
+
+    Example: goodenough opt-out my/model --task emotion --author Ada --reason "Trained on these clips." --out
+    submissions/
+    """
+    from harness import tasks
+    from harness.entries import notices
+    from harness.errors import BadInput
+    from harness.models import checkpoints
+
+    if not out.is_dir():
+        raise BadInput(f"no folder at {out}; expected submissions/ of a clone of this repository")
+    task = tasks.find(task_name)
+    ref = checkpoints.resolve(model, revision).ref
+    notice = notices.new_opt_out(ref.repo_id, ref.revision, task.name, author, reason)
+    click.echo(str(notices.opt_out(out, notice)))
+    info(f"Next: git add {out}, commit, and open a pull request.")
