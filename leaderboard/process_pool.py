@@ -1,7 +1,8 @@
 """Maps a function over batches of items, in as many processes as there are processors where that is faster.
 
 Conventions: items and results must be picklable. An interrupt reaches only this process; the others end with
-it.
+it. joblib is not used here: after an interrupt it warns of cancelled tasks, and its thread that hands them out
+may print a traceback.
 
 Public: Progress, quiet, batches.
 """
@@ -15,6 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
+
+import pyarrow as pa
 
 from harness.errors import BadInput
 
@@ -51,7 +54,8 @@ def batches(
     if len(chunks) < 4:
         yield map(function, chunks)
         return
-    with ProcessPoolExecutor(None, get_context("spawn"), _limit_arrow) as pool:
+    # Arrow uses one thread in each of them: the other processors are busy.
+    with ProcessPoolExecutor(None, get_context("spawn"), pa.set_cpu_count, (1,)) as pool:
         try:
             with _block_interrupts():
                 results = pool.map(function, chunks)
@@ -60,13 +64,6 @@ def batches(
             raise BadInput("a process of this command was killed, most likely as memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _limit_arrow() -> None:
-    """Have arrow use one thread: the other processors are busy."""
-    import pyarrow as pa
-
-    pa.set_cpu_count(1)
 
 
 @contextmanager
