@@ -56,13 +56,7 @@ PAPER = """@article{kelly2026goodenough,
 
 
 def export(board: Board, kind: str, task: str | None = None) -> bytes:
-    """The board in one of FORMATS.
-
-    Args:
-        board: the board.
-        kind: one of FORMATS.
-        task: only that one.
-    """
+    """The board, or one task of it, in one of FORMATS."""
     return FORMATS[kind](board, task)
 
 
@@ -236,12 +230,7 @@ def _span(row: Row) -> str:
 
 
 def snippet(entry: Entry, base: str = "SITE") -> str:
-    """The Markdown that embeds the badge of an entry in a model card.
-
-    Args:
-        entry: the entry.
-        base: address of the site.
-    """
+    """The Markdown that embeds the badge of an entry in a model card; `base` is the address of the site."""
     name = re.sub(r"[\[\]()<>`\\]", "", _plain(entry.model.repo_id))[:_NAME]
     return f"[![goodenough: {name} on {entry.task}]({base}/{badge_path(entry)})]({base}/index.html)"
 

@@ -1,8 +1,8 @@
 """Maps a function over batches of items, in as many processes as there are processors where that is faster.
 
 Conventions: items and results must be picklable. An interrupt reaches only this process; the others end with
-it. joblib is not used here: after an interrupt it warns of cancelled tasks, and its thread that hands them out
-may print a traceback.
+it. joblib is not used: after an interrupt it warns of cancelled tasks, and a thread of its own may print a
+traceback.
 
 Public: Progress, quiet, batches.
 """
@@ -40,12 +40,7 @@ BATCH_SIZE = 50
 def batches(
     function: Callable[[Sequence[T]], R], items: Sequence[T], batch_size: int = BATCH_SIZE
 ) -> Iterator[Iterator[R]]:
-    """The result of each batch, in order; other processes start at once.
-
-    Args:
-        function: of a module; called with up to `batch_size` of the items.
-        items: all of them.
-        batch_size: items in a batch.
+    """The result for each batch of items, in order; other processes start at once.
 
     Raises:
         BadInput: a process was killed.

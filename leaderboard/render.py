@@ -41,12 +41,7 @@ _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render(template: str, context: dict[str, Any]) -> str:
-    """A page as text.
-
-    Args:
-        template: file name in templates/.
-        context: variables of the template.
-    """
+    """A page as text, of a file in templates/ and its variables."""
     return _environment().get_template(template).render(context)
 
 

@@ -290,15 +290,7 @@ def _write_half(
     with_unreadable: bool,
     progress: Callable[[int], None],
 ) -> None:
-    """Write a suite of some clips: the same rows, with new counts.
-
-    Args:
-        suite: the whole.
-        clips: ids by task.
-        root: an empty folder.
-        with_unreadable: whether recordings of the corpus that are no clips are listed among the skipped.
-        progress: as of `split`.
-    """
+    """Write a suite of some clips, ids by task, into an empty folder: the same rows, with new counts."""
     files: dict[str, str] = {}
     records = []
     for task in suite.tasks:

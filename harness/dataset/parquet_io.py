@@ -103,12 +103,7 @@ class Rows:
     """A file whose rows are found by a key, in any order; a few groups of rows at a time are in memory."""
 
     def __init__(self, path: Path, schema_: pa.Schema, key: str) -> None:
-        """Open.
-
-        Args:
-            path: the file.
-            schema_: what it must have.
-            key: name of the column that rows are found by.
+        """Open a file whose rows are found by the column `key`.
 
         Raises:
             BadSignals: see `read_rows`.

@@ -64,13 +64,7 @@ class Prepared:
 
 
 def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
-    """Why the suite may not be published in this form, a line each; empty when it may.
-
-    Args:
-        suite: a local one.
-        licence: of the corpora that state none.
-        masks_only: whether the audio is left out.
-    """
+    """Why a suite may not be published in this form, a line each; `licence`: of corpora that state none."""
     if masks_only:
         return []
     licence_of_corpus = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}

@@ -153,13 +153,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
 
 
 def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, Any]:
-    """A record of Every Eval Ever.
-
-    Args:
-        entry: the entry.
-        source: whose record it is.
-        created: seconds since 1970, when the record is made.
-    """
+    """A record of Every Eval Ever, made so many seconds after 1970."""
     model, run = entry.model, entry.run
     organisation, _, name = model.repo_id.rpartition("/")
     run_time = datetime.datetime.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)

@@ -73,13 +73,7 @@ class HeldBack:
 
 
 def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
-    """The record of an entry.
-
-    Args:
-        folder: of the entry.
-        private: the entry of the same model on the held-back signals; its verdicts are not used.
-        lifts: of the two.
-    """
+    """The record of the entry in a folder; `private` is that of the same model on the held-back signals."""
     entry = store.read(folder)
     return HeldBack(
         protocol=PROTOCOL,

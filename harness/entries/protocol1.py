@@ -46,12 +46,9 @@ VERDICTS = pa.schema([field for field in parquet_schema.VERDICTS if field.name n
 
 
 def in_current_form(data: Any) -> dict[str, Any]:
-    """The content of an entry.json of protocol 1 in the current form; `data` is not changed.
+    """The parsed entry.json of protocol 1 in the current form; `data` is not changed.
 
     Fields that protocol 1 does not know are passed on, and the strict reader refuses them.
-
-    Args:
-        data: parsed JSON.
 
     Raises:
         ValueError: it is no entry of protocol 1.
@@ -75,10 +72,7 @@ def in_current_form(data: Any) -> dict[str, Any]:
 
 
 def entry_of(text: bytes) -> Entry:
-    """An entry of protocol 1 as a record.
-
-    Args:
-        text: content of its entry.json.
+    """An entry of protocol 1, the text of its entry.json, as a record.
 
     Raises:
         ValueError: it is none.
@@ -101,9 +95,6 @@ def with_current_columns(table: pa.Table) -> pa.Table:
 
     Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
     controls, which no rate knows any more, are left out.
-
-    Args:
-        table: of VERDICTS.
     """
     table = table.cast(VERDICTS)
     table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))

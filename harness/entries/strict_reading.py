@@ -21,12 +21,7 @@ T = TypeVar("T")
 
 
 def unusable(path: Path, longest: int | None) -> str | None:
-    """Why a file must not be opened; None where it may.
-
-    Args:
-        path: the file.
-        longest: the most bytes it may have, if there is a limit.
-    """
+    """Why a file must not be opened, of at most `longest` bytes; None where it may."""
     try:
         status = path.stat() if _is_cached(path) else path.lstat()
     except OSError as error:

@@ -29,12 +29,7 @@ CORRELATION_TOLERANCE = 1e-6
 
 
 def check_against_suite(folder: Path, suite: Suite) -> list[str]:
-    """What differs between a valid entry and a suite; empty when it answers the suite.
-
-    Args:
-        folder: of an entry in which `validate.problems` found nothing.
-        suite: what it should have been asked.
-    """
+    """What differs between a valid entry and a suite; empty when it answers the suite."""
     entry = store.read(folder)
     if entry.protocol != PROTOCOL:
         return [

@@ -49,12 +49,7 @@ def check(checks: Checks) -> None:
 
 
 def validate_controls(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    """Whether all controls are present, and use the right clips.
-
-    Args:
-        signal_rows: the rows about signals, as `validate_verdicts.problems` reads them.
-        whole: those about whole clips.
-    """
+    """Whether all controls are present among the rows, and use the right clips."""
     return [*_replicates(signal_rows), *_swaps(signal_rows, whole)]
 
 

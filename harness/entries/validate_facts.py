@@ -67,12 +67,7 @@ def validate_facts(entry: Entry) -> list[str]:
 
 
 def of_task(entry: Entry, task: Task) -> list[str]:
-    """What is wrong with its references, its label map and its likeness to the references.
-
-    Args:
-        entry: any that is of the task.
-        task: of the entry.
-    """
+    """What is wrong with its references, its label map and its likeness to the references."""
     return [
         *of_references(entry),
         *_silence(entry, task),

@@ -63,13 +63,7 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
 
 
 def validate_verdicts(table: pa.Table, entry: Entry, task: Task) -> list[str]:
-    """What does not hold in a table of VERDICTS.
-
-    Args:
-        table: as `load` gave it, its texts dictionaries.
-        entry: whose label map and references are sound.
-        task: of the entry.
-    """
+    """What does not hold in a table as of `load`; label map and references of the entry are sound."""
     rows = table.drop_columns(["p", *parquet_io.TEXTS]).to_pandas(ignore_metadata=True)
     rows = rows.assign(**{name: _texts(table[name]) for name in parquet_io.TEXTS})
     for name in ("level", "draw", "replicate"):

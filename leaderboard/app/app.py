@@ -64,11 +64,6 @@ MOST_UNREAD = 100
 def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
     """The page.
 
-    Args:
-        app_state: what it shows.
-        sessions: of its visitors.
-        limits: of its visitors.
-
     Returns:
         A `gradio.Blocks`.
     """

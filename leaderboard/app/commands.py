@@ -119,26 +119,14 @@ def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRe
 
 
 def check(request: TryRequest, signals: str | None) -> list[str]:
-    """The command that checks whether a model can be evaluated.
-
-    Args:
-        request: model and task.
-        signals: source of the suite; None for the embedded one.
-    """
+    """The command that checks whether a model can be evaluated; `signals` is None for the embedded suite."""
     # `check` knows the built-in tasks; of another one, the evaluation says whether its labels fit.
     task_options = ["--task", request.task] if request.task in TASKS else []
     return [*_COMMAND, "check", "--json", *task_options, *_signals(signals), "--", request.model]
 
 
 def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: float | None) -> list[str]:
-    """The command that evaluates it.
-
-    Args:
-        request: what.
-        signals: as of `check`.
-        out: folder of the results; answers in it are reused.
-        ci_width: stop when the lift is known to plus or minus this; None: to the end.
-    """
+    """The command that evaluates it; to the end where `ci_width` is None. Answers in `out` are reused."""
     width_options = [] if ci_width is None else ["--ci-width", f"{ci_width:g}"]
     options = [
         "evaluate",
@@ -156,14 +144,7 @@ def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: floa
 def at_home(
     request: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
 ) -> list[str]:
-    """The commands as a user would type them, and the one that submits the entry.
-
-    Args:
-        request: what.
-        signals: as of `check`.
-        submissions: where entries are sent on the Hub; None: into a clone.
-        revision: commit of a Hub model, where it is known.
-    """
+    """The commands as a user would type them, and the one that submits: to the Hub, or None, into a clone."""
     revision_options = ["--revision", revision] if revision and not request.is_folder else []
     options = ["--task", request.task, *_signals(signals)]
     destination = ["--to", submissions] if submissions else ["--into", "submissions/"]

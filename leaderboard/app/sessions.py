@@ -77,15 +77,7 @@ class Subprocess:
         seconds: float,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
     ) -> None:
-        """Start it.
-
-        Args:
-            command: its words; no shell reads them.
-            folder: its working directory.
-            environment: all of its variables.
-            seconds: after which it is ended.
-            allowance: memory and disk beyond which it is ended.
-        """
+        """Start it."""
         self._folder, self._allowance = folder, allowance
         self._answer = folder / "answer.json"
         self._deadline = time.monotonic() + seconds

@@ -36,12 +36,7 @@ class Event:
 
 
 def events(rankings: Iterable[Ranking], n: int) -> list[Event]:
-    """The newest events, the newest first.
-
-    Args:
-        rankings: whose events.
-        n: how many at most.
-    """
+    """The n newest events at most, the newest first."""
     all_events = (event for ranking in rankings for event in _events(ranking))
     return heapq.nlargest(n, all_events, key=lambda event: (event.date, event.task, event.name, event.what))
 

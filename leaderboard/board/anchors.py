@@ -57,13 +57,7 @@ _TRIVIAL_MODELS = MappingProxyType(
 
 
 def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...]:
-    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite.
-
-    Args:
-        suite: what models are evaluated on now.
-        task: a task of it.
-        folders: valid entries of its references on this task of the current suite.
-    """
+    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite."""
     folders = sorted(folders)
     entries = [store.read(folder) for folder in folders]
     anchors = []

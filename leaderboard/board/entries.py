@@ -166,9 +166,6 @@ def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
 def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:
     """Which signals of a task are current when no suite tells: those that most models answered.
 
-    Args:
-        groups: the entries of one task; at least one.
-
     Returns:
         The key, or None when as many models answered others; and what decided, in a sentence, which is empty
         where there was nothing to decide.

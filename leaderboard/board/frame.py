@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 
 
 def frame(board: Board, task: str | None = None) -> pd.DataFrame:
-    """The rows of a board, declined ones among them.
-
-    Args:
-        board: the board.
-        task: only that one.
-    """
+    """The rows of a board, or of one task of it, declined ones among them."""
     import pandas as pd
 
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]

@@ -52,10 +52,6 @@ def read_all(
 ) -> list[LoadedEntry | BadInput]:
     """Read entries, in order; many of them in as many processes as there are processors.
 
-    Args:
-        folders: of the entries.
-        progress: called for every batch.
-
     Returns:
         Each entry, or why it cannot be read.
     """
@@ -78,10 +74,6 @@ def matrix_rows(entry: Entry) -> tuple[MatrixRow, ...]:
 
 def read_lifts(path: Path, entry: Entry) -> LiftByClip:
     """The paired differences behind the lift of an entry, as `scorecard.lift_by_clip` has them.
-
-    Args:
-        path: of its verdicts.
-        entry: the entry.
 
     Raises:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.

@@ -91,13 +91,7 @@ def evidence_key(suite: Suite, task: str) -> str:
 def of_task(
     suite: Suite, task: str, models_on_board: Collection[ModelRef]
 ) -> dict[ModelRef, ReferenceProfile]:
-    """The traits of every reference whose own entry is on the board.
-
-    Args:
-        suite: the signals, with the entries of the references.
-        task: one of its tasks.
-        models_on_board: models whose entries are in the heat map of the board.
-    """
+    """The traits of every reference whose own entry is on the board."""
     pairs = [
         (folder, entry)
         for folder, entry in entries.references_of(suite, task)

@@ -40,13 +40,7 @@ SELF_REPORTED = Status(
 
 
 def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
-    """The status of the entry in a folder.
-
-    Args:
-        folder: of a valid entry.
-        stale: whether it answered other signals than the current ones.
-        protocol: under which it was evaluated.
-    """
+    """The status of the valid entry in a folder; `stale`: it answered other signals than the current ones."""
     try:
         invalidations = notices.invalidations_of(folder)
     except BadInput as error:

@@ -61,11 +61,6 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     The columns of the references come first, in the order of the rows, so that their own signals are on the
     diagonal, which is hatched; those of the candidates follow after a gap, in the order of the matrix.
 
-    Args:
-        matrix: at least one reference and one model.
-        measure: key of MEASURES.
-        links: page of a model, where it has one.
-
     Returns:
         A standalone SVG document.
     """

@@ -66,12 +66,7 @@ class Point:
 
 
 def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
-    """The models that can be drawn, the best first.
-
-    Args:
-        rows: of a ranking, best first.
-        kind: of the lower axis.
-    """
+    """The models of a ranking that can be drawn, the best first."""
     candidates = []
     for row in rows:
         lift = row.entry.scorecard.lift
@@ -82,11 +77,7 @@ def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
 
 
 def frontier(candidates: Sequence[Point]) -> list[Point]:
-    """Models whose rank interval no longer overlaps that of the best before, from the smallest or oldest.
-
-    Args:
-        candidates: the points.
-    """
+    """Models whose rank interval no longer overlaps that of the best before, from the smallest or oldest."""
     steps: list[Point] = []
     for point in sorted(candidates, key=lambda point: (point.x, point.row.rank)):
         best = steps[-1].row if steps else None
@@ -98,12 +89,7 @@ def frontier(candidates: Sequence[Point]) -> list[Point]:
 
 
 def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
-    """Lift with its interval over size or time.
-
-    Args:
-        rows: of a ranking, best first.
-        kind: of the lower axis.
-        links: page of a model, where it has one.
+    """Lift with its interval over size or time, of the rows of a ranking, the best first.
 
     Returns:
         A standalone SVG document; None where fewer than two models can be drawn.

@@ -108,15 +108,7 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
 def draw(
     suite: Suite, task: str, family: str, judges: Sequence[tuple[ModelRef, pd.DataFrame]], n: int = 6
 ) -> list[Example]:
-    """Signals of other models, drawn by the answers of the first judge, with the answers of all.
-
-    Args:
-        suite: that holds them.
-        task: its name.
-        family: one of FAMILIES.
-        judges: models and their verdicts; at least one.
-        n: at most this many.
-    """
+    """Up to n signals of others, drawn by the answers of the first of the judges, with the answers of all."""
     judge, verdicts = judges[0]
     titles = choose(verdicts, family, leave_out=judge.repo_id, n=n)
     names = short_names([model for model, _ in judges])
@@ -189,15 +181,7 @@ def other_clips(suite: Suite, task: str, signal_ids: Collection[str]) -> dict[st
 def controls(
     signal: SufficientSignal, clip: Clip, other: Clip | None, n_bytes: int, container: str = "WAV"
 ) -> Iterator[Player]:
-    """The first control of each kind that a signal has.
-
-    Args:
-        signal: the signal.
-        clip: its clip.
-        other: of `other_clips`.
-        n_bytes: as in `player`.
-        container: as in `player`.
-    """
+    """The first control of each kind that a signal has; `other` is of `other_clips`."""
     swap_clips = () if other is None else (other,)
     for kind, name in CONTROLS.items():
         waveform = stimuli.control(signal, clip, swap_clips, kind)

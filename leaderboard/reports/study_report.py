@@ -72,12 +72,7 @@ METHODS = (
 
 
 def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
-    """Write a report.
-
-    Args:
-        out: its folder, made if need be.
-        suite: what was studied.
-        studies: of each task, with the entries and verdicts it is computed from.
+    """Write a report: studies of tasks, each with the entries and verdicts it is computed from.
 
     Returns:
         Path of the page.

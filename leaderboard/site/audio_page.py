@@ -101,12 +101,7 @@ def why_silent(suite: Suite, task: str) -> str | None:
 
 
 def choose(suite: Suite, task: str) -> tuple[SignalChoice, ...]:
-    """Clips of every class in turn, in a seeded order; of each, signals of the references chosen least yet.
-
-    Args:
-        suite: the signals.
-        task: one of its tasks.
-    """
+    """Clips of every class in turn, in a seeded order; of each, signals of the references chosen least."""
     choices_by_clip: dict[str, list[SignalChoice]] = defaultdict(list)
     truths: dict[str, str] = {}
     references = suite.references(task)

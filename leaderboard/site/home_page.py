@@ -59,14 +59,7 @@ class Card:
 def context(
     board: Board, suite: Suite | None, links: Mapping[ModelRef, str], evidence: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The context of the overview.
-
-    Args:
-        board: the board.
-        suite: whose signals, where they are at hand.
-        links: page of each model.
-        evidence: by task, path of the page of sounds, where there is one.
-    """
+    """The context of the overview, with links to the pages of models, and by task to its sounds."""
     return {
         "synthetic": any(ranking.synthetic for ranking in board.rankings),
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],

@@ -107,13 +107,7 @@ def anchor_of(ranking: Ranking) -> str:
 
 
 def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, ...]:
-    """Everything about a profile that its part of the page depends on, apart from names and links.
-
-    Args:
-        profile: the profile.
-        digest: of its entry.
-        judges: digests of the entries that judged its signals.
-    """
+    """All that a part of the page depends on, besides names and links; digests of its entry, and judges'."""
     row = profile.row
     rank_fields = (
         row.rank,
