@@ -33,7 +33,7 @@ def new(path: Path) -> Path:
 
 @contextlib.contextmanager
 def lock_folder(root: Path, option: str) -> Iterator[None]:
-    """Lock a folder, and finish the renaming that a killed process left unfinished.
+    """Lock a folder, made if need be, and finish the renaming that a killed process left; `option` names it.
 
     Raises:
         BadInput: it is a file, holds something else, or cannot be written.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from harness.schemas import Rates, WholeClipScore
@@ -31,8 +32,6 @@ class Column:
     """Its value in a row of the board."""
     kind: Kind
     """How its values are formatted."""
-    higher_is_better: bool | None
-    """None where neither end is better."""
 
 
 def _rate(key: str) -> Callable[[Row], Value]:
@@ -66,6 +65,8 @@ def _speed(row: Row) -> int | None:
     return round(min(run.n_asked, 10**15) / run.seconds)
 
 
+_MACRO = "On whole clips of known truth: macro mean over the true labels."
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "rank",
@@ -75,7 +76,6 @@ COLUMNS: tuple[Column, ...] = (
         "out of the panel. Models the data do not tell from the best of their group share a shade.",
         lambda row: row.rank,
         "count",
-        False,
     ),
     Column(
         "model",
@@ -84,7 +84,6 @@ COLUMNS: tuple[Column, ...] = (
         "own signals are part of the suite; its rates are means over the other references.",
         lambda row: row.name,
         "text",
-        None,
     ),
     Column(
         "lift",
@@ -94,7 +93,6 @@ COLUMNS: tuple[Column, ...] = (
         "the kept frequencies carries the class. In percentage points; 0 for a constant-class model.",
         _rate("lift"),
         "difference",
-        True,
     ),
     Column(
         "placement",
@@ -104,7 +102,6 @@ COLUMNS: tuple[Column, ...] = (
         "percentage points. It stands beside the lift, and nothing is ranked by it.",
         _rate("placement"),
         "difference",
-        True,
     ),
     Column(
         "transfer",
@@ -113,7 +110,6 @@ COLUMNS: tuple[Column, ...] = (
         "gave the whole clip. Unweighted mean over the other references.",
         _rate("transfer"),
         "rate",
-        True,
     ),
     Column(
         "agreeing_transfer",
@@ -122,7 +118,6 @@ COLUMNS: tuple[Column, ...] = (
         "signal, or did they disagree anyway?",
         _rate("agreeing_transfer"),
         "rate",
-        True,
     ),
     Column(
         "swap",
@@ -132,7 +127,6 @@ COLUMNS: tuple[Column, ...] = (
         "here was not carried by what the clip has at these frequencies.",
         _rate("swap"),
         "rate",
-        None,
     ),
     Column(
         "matched",
@@ -142,7 +136,6 @@ COLUMNS: tuple[Column, ...] = (
         "to lie elsewhere has none and is left out.",
         _rate("matched"),
         "rate",
-        None,
     ),
     Column(
         "largest",
@@ -151,7 +144,6 @@ COLUMNS: tuple[Column, ...] = (
         "alone buys.",
         _rate("largest"),
         "rate",
-        None,
     ),
     Column(
         "beyond_largest",
@@ -160,7 +152,6 @@ COLUMNS: tuple[Column, ...] = (
         "the model more often than as many of the loudest bins do?",
         _rate("beyond_largest"),
         "difference",
-        True,
     ),
     Column(
         "silence",
@@ -168,7 +159,6 @@ COLUMNS: tuple[Column, ...] = (
         "Share of signals whose class the model also gives to pure silence: constant-class bias.",
         _rate("silence"),
         "rate",
-        None,
     ),
     Column(
         "agreement",
@@ -178,7 +168,6 @@ COLUMNS: tuple[Column, ...] = (
         "a model can accept signals of clips on which the two disagree.",
         _rate("agreement"),
         "rate",
-        True,
     ),
     Column(
         "coverage",
@@ -187,7 +176,6 @@ COLUMNS: tuple[Column, ...] = (
         "denominator; below one half a model is not ranked.",
         _rate("coverage"),
         "rate",
-        True,
     ),
     Column(
         "held_back",
@@ -196,7 +184,6 @@ COLUMNS: tuple[Column, ...] = (
         "was fitted to the published signals has a lower one than its lift. Empty where nobody measured.",
         lambda row: None if row.held_back is None else row.held_back.held_back_lift,
         "difference",
-        True,
     ),
     Column(
         "accuracy",
@@ -204,63 +191,19 @@ COLUMNS: tuple[Column, ...] = (
         "Share of whole clips of known truth that are given their true label.",
         _whole("accuracy"),
         "rate",
-        True,
     ),
-    Column(
-        "precision",
-        "Precision",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("precision"),
-        "rate",
-        True,
+    *(
+        Column(key, header, _MACRO, _whole(key), "rate")
+        for key, header in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
     ),
-    Column(
-        "recall",
-        "Recall",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("recall"),
-        "rate",
-        True,
-    ),
-    Column(
-        "f1",
-        "F1",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("f1"),
-        "rate",
-        True,
-    ),
-    Column(
-        "rank_low",
-        "Best place",
-        "Best place within the 95 % interval of the rank.",
-        lambda row: row.rank_low,
-        "count",
-        False,
-    ),
-    Column(
-        "rank_high",
-        "Worst place",
-        "Worst place within the 95 % interval of the rank.",
-        lambda row: row.rank_high,
-        "count",
-        False,
-    ),
-    Column(
-        "panel_low",
-        "Best place, other panels",
-        "Best place when any one reference is left out of the panel.",
-        lambda row: row.panel_low,
-        "count",
-        False,
-    ),
-    Column(
-        "panel_high",
-        "Worst place, other panels",
-        "Worst place when any one reference is left out of the panel.",
-        lambda row: row.panel_high,
-        "count",
-        False,
+    *(
+        Column(key, header, f"{header.split(',')[0]} {when}.", attrgetter(key), "count")
+        for key, header, when in (
+            ("rank_low", "Best place", "within the 95 % interval of the rank"),
+            ("rank_high", "Worst place", "within the 95 % interval of the rank"),
+            ("panel_low", "Best place, other panels", "when any one reference is left out of the panel"),
+            ("panel_high", "Worst place, other panels", "when any one reference is left out of the panel"),
+        )
     ),
     Column(
         "tie",
@@ -268,7 +211,6 @@ COLUMNS: tuple[Column, ...] = (
         "Models of one group cannot be told from the best of it by these clips.",
         lambda row: row.tie,
         "count",
-        False,
     ),
     Column(
         "status",
@@ -277,7 +219,6 @@ COLUMNS: tuple[Column, ...] = (
         "verified, all did; failed, they or its facts did not; stale, of other signals; or invalidated.",
         lambda row: row.status.name,
         "text",
-        None,
     ),
     Column(
         "status_note",
@@ -285,7 +226,6 @@ COLUMNS: tuple[Column, ...] = (
         "What the status rests on, told in a sentence.",
         lambda row: row.status.note,
         "text",
-        None,
     ),
     Column(
         "role",
@@ -294,7 +234,6 @@ COLUMNS: tuple[Column, ...] = (
         "model that stands there for comparison alone and is never ranked.",
         lambda row: "reference" if row.reference else "candidate",
         "text",
-        None,
     ),
     Column(
         "architecture",
@@ -302,7 +241,6 @@ COLUMNS: tuple[Column, ...] = (
         "Class of the model, as transformers calls it.",
         lambda row: row.entry.facts.architecture,
         "text",
-        None,
     ),
     Column(
         "parameters",
@@ -310,7 +248,6 @@ COLUMNS: tuple[Column, ...] = (
         "Parameters of the model, head and encoder together.",
         lambda row: row.entry.facts.n_parameters,
         "count",
-        None,
     ),
     Column(
         "licence",
@@ -318,7 +255,6 @@ COLUMNS: tuple[Column, ...] = (
         "Licence of the model, as the head of its card states it.",
         lambda row: row.entry.facts.licence,
         "text",
-        None,
     ),
     Column(
         "trained_on",
@@ -327,7 +263,6 @@ COLUMNS: tuple[Column, ...] = (
         "them. A card is its author's word: no overlap stated is not no overlap.",
         _trained_on,
         "text",
-        None,
     ),
     Column(
         "released",
@@ -335,7 +270,6 @@ COLUMNS: tuple[Column, ...] = (
         "Day on which the Hub first had the model, by the Hub; unknown for a folder of somebody's machine.",
         lambda row: row.entry.facts.released,
         "text",
-        None,
     ),
     Column(
         "speed",
@@ -344,7 +278,6 @@ COLUMNS: tuple[Column, ...] = (
         "submitter. Not ranked, not to be compared between devices; unknown if most answers were known.",
         _speed,
         "count",
-        None,
     ),
     Column(
         "device",
@@ -352,7 +285,6 @@ COLUMNS: tuple[Column, ...] = (
         "Where the model ran: cpu, or the kind of card; stated by the submitter.",
         lambda row: row.entry.run.device,
         "text",
-        None,
     ),
     Column(
         "revision",
@@ -360,7 +292,6 @@ COLUMNS: tuple[Column, ...] = (
         "Commit of the model, or the sha256 of a local folder.",
         lambda row: row.entry.model.revision,
         "text",
-        None,
     ),
     Column(
         "signals",
@@ -368,7 +299,6 @@ COLUMNS: tuple[Column, ...] = (
         "What was judged; entries of other signals are never ranked together.",
         lambda row: f"{row.entry.signals.repo_id}@{row.entry.signals.revision}",
         "text",
-        None,
     ),
     Column(
         "protocol",
@@ -376,7 +306,6 @@ COLUMNS: tuple[Column, ...] = (
         "Version of the definitions; entries of two protocols are never ranked together.",
         lambda row: row.entry.protocol,
         "count",
-        None,
     ),
     Column(
         "date",
@@ -384,7 +313,6 @@ COLUMNS: tuple[Column, ...] = (
         "Day on which the evaluation ended, in UTC; stated by the submitter.",
         lambda row: row.entry.run.created[:10],
         "text",
-        None,
     ),
 )
 
