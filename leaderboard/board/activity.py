@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.types import ModelRef
-from leaderboard.board.types import Ranking, Row
+from leaderboard.board.types import Ranking
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -48,14 +48,10 @@ def newest(rankings: Iterable[Ranking]) -> str | None:
 
 def _events(ranking: Ranking) -> Iterator[Event]:
     for row in ranking.all_rows:
-        for date, what in _dated_changes(row):
+        evaluated = (row.entry.run.created[:10], "evaluated")
+        for date, what in (evaluated, (row.status.date, row.status.name)):
             if date is not None and _DATE.fullmatch(date):
                 yield Event(date, what, ranking.task, row.name, row.entry.model)
     for decline in ranking.declined:
         if _DATE.fullmatch(decline.date):
             yield Event(decline.date, "declined", ranking.task, decline.repo_id, None)
-
-
-def _dated_changes(row: Row) -> Iterator[tuple[str | None, str]]:
-    yield row.entry.run.created[:10], "evaluated"
-    yield row.status.date, row.status.name

@@ -31,13 +31,8 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
 
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
     rows = [line for ranking in rankings for line in _ranking(ranking)]
-    names = [
-        "task",
-        "signals_sha256",
-        "current",
-        "suite_note",
-        *(name for column in COLUMNS for name in _column_names(column)),
-    ]
+    names = ["task", "signals_sha256", "current", "suite_note"]
+    names += (name for column in COLUMNS for name in _column_names(column))
     names += (name for label in _classes(rankings) for name in _estimate_names(_class_column(label)))
     return pd.DataFrame(rows, columns=names)
 
@@ -53,11 +48,8 @@ def _classes(rankings: Sequence[Ranking]) -> list[str]:
 
 def _by_class(row: Row) -> dict[str, Estimate]:
     headline = row.entry.scorecard.headline
-    return (
-        {}
-        if headline is None
-        else {escaping.neutral(label): value for label, value in headline.by_class.items()}
-    )
+    by_class = {} if headline is None else headline.by_class
+    return {escaping.neutral(label): value for label, value in by_class.items()}
 
 
 def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
@@ -70,13 +62,9 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
     for decline in ranking.declined:
-        record = {
-            "model": decline.repo_id,
-            "revision": decline.revision,
-            "status": "declined",
-            "date": decline.date,
-        }
-        lines.append({**record, "status_note": f"Declined by {decline.author}: {decline.reason}", **key})
+        record = {"model": decline.repo_id, "revision": decline.revision, "date": decline.date}
+        note = f"Declined by {decline.author}: {decline.reason}"
+        lines.append({**record, "status": "declined", "status_note": note, **key})
     return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
 
 
@@ -115,9 +103,7 @@ def _bounded(value: Any) -> Any:
 
 
 def _column_names(column: Column) -> tuple[str, ...]:
-    if column.kind in ("rate", "difference"):
-        return _estimate_names(column.key)
-    return (column.key,)
+    return _estimate_names(column.key) if column.kind in ("rate", "difference") else (column.key,)
 
 
 def _class_column(label: str) -> str:

@@ -34,7 +34,7 @@ from harness.types import FAMILIES, MIN_SIGNALS, FloatArray, ModelRef
 from leaderboard import process_pool
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import LiftByClip, LoadedEntry, MatrixRow
-from leaderboard.process_pool import Progress
+from leaderboard.process_pool import Progress, quiet
 
 _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
 _NUMBERS = ("level", "draw", "replicate")
@@ -47,9 +47,7 @@ _get_rates = itemgetter(*(column.key for column in RATES))
 _get_estimate = itemgetter("value", "low", "high")
 
 
-def read_all(
-    folders: Sequence[Path], progress: Progress = lambda what, n, total: None
-) -> list[LoadedEntry | BadInput]:
+def read_all(folders: Sequence[Path], progress: Progress = quiet) -> list[LoadedEntry | BadInput]:
     """Read entries, in order; many of them in as many processes as there are processors.
 
     Returns:
@@ -112,9 +110,8 @@ def _count_lifts(table: pa.Table, references: Sequence[ReferenceCounts], entry: 
     if len(set(names)) < len(names) or (whole_clips < 0).any() or _has_duplicates(whole_clips):
         return None
     clip_ids = sorted(vocabulary["clip_id"][i] for i in whole_clips.tolist())
-    clip_index = _code_table(vocabulary["clip_id"], {name: i for i, name in enumerate(clip_ids)})[
-        codes["clip_id"]
-    ]
+    clip_codes = _code_table(vocabulary["clip_id"], {name: i for i, name in enumerate(clip_ids)})
+    clip_index = clip_codes[codes["clip_id"]]
     columns = _code_table(vocabulary["reference"], {name: j for j, name in enumerate(names)})
     reference_index = columns[codes["reference"]]
     family_code = _code_table(vocabulary["family"], {FAMILIES[0]: 0})[codes["family"]]
@@ -126,17 +123,14 @@ def _count_lifts(table: pa.Table, references: Sequence[ReferenceCounts], entry: 
         return None
     n_draws = int(draw[is_needed].max(initial=0)) + 1
     signal_index = (clip_index * len(names) + reference_index) * n_draws + draw  # a number for each signal
-    if _has_duplicates(signal_index[signals]) or _has_duplicates(
-        signal_index[swaps] * _MAX_DRAWS + replicate[swaps]
-    ):
+    swap_index = signal_index[swaps] * _MAX_DRAWS + replicate[swaps]
+    if _has_duplicates(signal_index[signals]) or _has_duplicates(swap_index):
         return None
     classes = {label: i for i, label in enumerate(vocabulary["expected"])}
     prediction = _code_table(vocabulary["predicted"], classes)[codes["predicted"]]
     acceptance = (prediction == codes["expected"]) & (prediction >= 0)
-    covered_classes = entry.label_map.covered
-    is_covered = np.array([*(label in covered_classes for label in vocabulary["expected"]), False])[
-        codes["expected"]
-    ]
+    covered = [label in entry.label_map.covered for label in vocabulary["expected"]]
+    is_covered = np.array([*covered, False])[codes["expected"]]
     shape = (len(clip_ids), len(names), n_draws)
 
     def shares(rows: NDArray[np.bool_]) -> FloatArray:
@@ -159,11 +153,8 @@ def _count_lifts(table: pa.Table, references: Sequence[ReferenceCounts], entry: 
         and reference.model.repo_id not in copy_names
         and (counts[:, j] > 0).sum() >= MIN_SIGNALS
     ]
-    return LiftByClip(
-        tuple(clip_ids),
-        tuple(names[j] for j in columns_in_lift),
-        values[:, columns_in_lift].astype(np.float32),
-    )
+    names_in_lift = tuple(names[j] for j in columns_in_lift)
+    return LiftByClip(tuple(clip_ids), names_in_lift, values[:, columns_in_lift].astype(np.float32))
 
 
 def _has_duplicates(numbers: NDArray[np.int64]) -> bool:
@@ -222,9 +213,7 @@ def _read(folder: Path, pool: dict[Any, Any]) -> LoadedEntry:
     if entry.scorecard.ranked:
         try:
             lifts = read_lifts(folder / store.VERDICTS, entry)
-        except (
-            BadSignals
-        ) as error:  # an entry that is ranked is then left out; for one that is not, it does not matter
+        except BadSignals as error:  # it is then left out
             problem = str(error)
     return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
@@ -263,6 +252,5 @@ def _share_objects(loaded_entry: LoadedEntry, pool: dict[Any, Any]) -> LoadedEnt
     if lifts is not None:
         clip_ids, names = (pool.setdefault(value, value) for value in (lifts.clip_ids, lifts.references))
         lifts = replace(lifts, clip_ids=clip_ids, references=names)
-    return replace(
-        loaded_entry, entry=replace(loaded_entry.entry, references=references), cells=cells, lifts=lifts
-    )
+    entry = replace(loaded_entry.entry, references=references)
+    return replace(loaded_entry, entry=entry, cells=cells, lifts=lifts)

@@ -46,12 +46,9 @@ def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
     except BadInput as error:
         return Status("invalidated", f"What is said against it cannot be read: {error}")
     if invalidations:
-        invalidation = invalidations[-1]
-        return Status(
-            "invalidated",
-            f"Invalidated by {invalidation.author} on {invalidation.date}: {invalidation.reason}",
-            invalidation.date,
-        )
+        last = invalidations[-1]
+        note = f"Invalidated by {last.author} on {last.date}: {last.reason}"
+        return Status("invalidated", note, last.date)
     try:
         record = verification.read(folder)
     except BadInput:
