@@ -79,7 +79,7 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
     matrices = () if ranking is None else ranking.matrices
     n_references = len(matrices[0].references) if matrices else 0
     n_clips = None
-    if suite is not None and any(suite_task.name == task for suite_task in suite.tasks):
+    if suite is not None and suite.has_task(task):
         references = suite.references(task)
         n_references = len(references)
         n_clips = max((reference.corpus.n_clips for reference in references), default=0)
