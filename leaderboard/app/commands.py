@@ -128,17 +128,8 @@ def check(request: TryRequest, signals: str | None) -> list[str]:
 def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: float | None) -> list[str]:
     """The command that evaluates it; to the end where `ci_width` is None. Answers in `out` are reused."""
     width_options = [] if ci_width is None else ["--ci-width", f"{ci_width:g}"]
-    options = [
-        "evaluate",
-        "--json",
-        "--task",
-        request.task,
-        *_signals(signals),
-        *width_options,
-        "--out",
-        str(out),
-    ]
-    return [*_COMMAND, *options, "--", request.model]
+    options = ["--json", "--task", request.task, *_signals(signals), *width_options, "--out", str(out)]
+    return [*_COMMAND, "evaluate", *options, "--", request.model]
 
 
 def at_home(
@@ -148,13 +139,12 @@ def at_home(
     revision_options = ["--revision", revision] if revision and not request.is_folder else []
     options = ["--task", request.task, *_signals(signals)]
     destination = ["--to", submissions] if submissions else ["--into", "submissions/"]
-    return [
-        shlex.join(["goodenough", "check", request.model, *revision_options, *options]),
-        shlex.join(
-            ["goodenough", "evaluate", request.model, *revision_options, *options, "--out", "results"]
-        ),
-        shlex.join(["goodenough", "submit", "results/", *destination]),
-    ]
+    lines = (
+        ["check", request.model, *revision_options, *options],
+        ["evaluate", request.model, *revision_options, *options, "--out", "results"],
+        ["submit", "results/", *destination],
+    )
+    return [shlex.join(["goodenough", *words]) for words in lines]
 
 
 def environment(environ: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
@@ -216,10 +206,8 @@ def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
         return None
     weights = entry.model.weights_sha256
     own_row = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
-    other_lifts = [
-        row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights
-    ]
-    lifts = [other for other in other_lifts if other is not None and other.value is not None]
+    others = [row.entry.scorecard for row in ranking.rows if row.entry.model.weights_sha256 != weights]
+    lifts = [card.lift for card in others if card.lift is not None and card.lift.value is not None]
     return ProvisionalRank(
         place=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
         best=1 + sum(_end(other.low, other) > lift.high for other in lifts),

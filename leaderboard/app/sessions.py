@@ -11,6 +11,10 @@ nothing, its stdout goes to a file, its stderr is read line by line. A line is p
 However many visitors a client pretends to be, there are at most MOST_SESSIONS sessions, none older than
 MOST_S.
 
+gradio's own state of a session (gr.State) is not enough: what it drops beyond its capacity is dropped without
+its `delete_callback`, so that the files stay; it would remove them under a command that runs; and one session
+cannot see another, whose downloads have to go, or be cancelled while its own event is still running.
+
 Public: Subprocess, Session, SessionStore.
 """
 
@@ -77,7 +81,7 @@ class Subprocess:
         seconds: float,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
     ) -> None:
-        """Start it."""
+        """Start it in a folder, without a shell; it is ended after so many seconds."""
         self._folder, self._allowance = folder, allowance
         self._answer = folder / "answer.json"
         self._deadline = time.monotonic() + seconds
@@ -206,11 +210,6 @@ class Session:
         """The command that is running for it."""
         self.last_use = self.start = time.monotonic()
         """When it was last used, and when it began."""
-
-    @property
-    def out(self) -> Path:
-        """Folder of its results."""
-        return self.folder / "results"
 
     @property
     def is_busy(self) -> bool:

@@ -40,11 +40,9 @@ def grid(
         return None
     first_matrix = matrices[0]
     by_class = {matrix.family: _by_class(matrix.family, rows) for matrix in matrices}
+    models = first_matrix.models
     labels = classes.common(
-        label
-        for matrix in matrices
-        for model in first_matrix.models
-        for label in by_class[matrix.family].get(model, {})
+        label for family in by_class.values() for m in models for label in family.get(m, ())
     )
     names = short_names([*dict.fromkeys((*first_matrix.references, *first_matrix.models))])
     prefix = _shared_prefix(list(names.values()))
@@ -60,15 +58,11 @@ def grid(
         "families": [
             {
                 "family": matrix.family,
-                "cells": [
-                    _cell(matrix, reference, model)
-                    for reference in first_matrix.references
-                    for model in first_matrix.models
-                ],
+                "cells": [_cell(matrix, row, model) for row in first_matrix.references for model in models],
                 "classes": [
                     _estimate(by_class[matrix.family].get(model, {}).get(label))
                     for label in labels
-                    for model in first_matrix.models
+                    for model in models
                 ],
             }
             for matrix in matrices

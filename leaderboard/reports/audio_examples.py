@@ -112,12 +112,8 @@ def draw(
     judge, verdicts = judges[0]
     titles = choose(verdicts, family, leave_out=judge.repo_id, n=n)
     names = short_names([model for model, _ in judges])
-    return examples(
-        suite,
-        task,
-        titles,
-        [(names[judge_model], signal_acceptance(answers, "signal")) for judge_model, answers in judges],
-    )
+    by_name = [(names[model], signal_acceptance(answers, "signal")) for model, answers in judges]
+    return examples(suite, task, titles, by_name)
 
 
 def signal_acceptance(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:

@@ -132,15 +132,7 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
     names = short_names(list(study.models))
     matrix = matrix_of(list(entries), family.family)
     heat = [(key, Markup(inline.heatmap(matrix, key))) for key in HEAT_MAPS]  # noqa: S704 - escaped there
-    pairs = [
-        (
-            names[p.reference],
-            names[p.judge],
-            *_information_cells(p),
-            *(("", "") if p.curve is None else _price_cells(p.curve)),
-        )
-        for p in family.pairs
-    ]
+    pairs = [(names[p.reference], names[p.judge], *_information(p), *_price(p.curve)) for p in family.pairs]
     comparisons = [
         (
             names[c.first],
@@ -162,7 +154,7 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
     }
 
 
-def _information_cells(pair: PairStudy) -> tuple[str, str, str]:
+def _information(pair: PairStudy) -> tuple[str, str, str]:
     """Mutual information, what it leaves open, and p; or why nothing is shown."""
     information = pair.information
     if information.not_shown_because is not None:
@@ -171,7 +163,9 @@ def _information_cells(pair: PairStudy) -> tuple[str, str, str]:
     return study_findings.bits(information.mutual), study_findings.bits(information.left), p
 
 
-def _price_cells(curve: Curve) -> tuple[str, str]:
+def _price(curve: Curve | None) -> tuple[str, str]:
+    if curve is None:
+        return "", ""
     return study_findings.bits(curve.price_bits), study_findings.fmt(curve.disagreeing)
 
 
@@ -274,13 +268,9 @@ def _strata(
     ]
     for assessment in family.flat_earth:
         if assessment.flagged:
-            j = acceptance.models.index(assessment.model)
-            strata.append(
-                (f"Accepted by {names[assessment.model]} alone", (n_accepts == 1) & (answers[:, j] == 1))
-            )
-            strata.append(
-                (f"Rejected by {names[assessment.model]} alone", (n_rejects == 1) & (answers[:, j] == 0))
-            )
+            name, own = names[assessment.model], answers[:, acceptance.models.index(assessment.model)]
+            strata.append((f"Accepted by {name} alone", (n_accepts == 1) & (own == 1)))
+            strata.append((f"Rejected by {name} alone", (n_rejects == 1) & (own == 0)))
     return strata
 
 
@@ -306,7 +296,7 @@ def markdown(context: Mapping[str, Any]) -> str:
         for family in task["families"]:
             parts += [f"### Family {family['family'].family}", ""]
             parts += [f"- {sentence}" for sentence in family["findings"]]
-            parts += ["", *_matrix(study, family["family"], task), "#### Flat-earthers", ""]
+            parts += ["", *_matrix(study, family["family"]), "#### Flat-earthers", ""]
             parts += [f"- {sentence}" for sentence in family["flat"]]
             parts += ["", "#### Pairs", "", *_table(PAIR_COLUMNS, family["pairs"])]
             parts += ["#### Judges compared", "", *_table(COMPARED_COLUMNS, family["compared"])]
@@ -330,38 +320,27 @@ STABILITY_COLUMNS = (
 )
 
 
-def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[str]:
+def _matrix(study: Study, family: FamilyStudy) -> list[str]:
     names = {model.repo_id: name for model, name in short_names(list(study.models)).items()}
-    rows = [
-        (
-            names[name],
-            study_findings.fmt(family.outgoing[name]) if name in family.outgoing else "",
-            study_findings.fmt(e),
-        )
-        for name, e in family.incoming.items()
-    ]
-    model_columns = (
-        "model",
-        "its signals, accepted by the other references",
-        "accepts of the references' signals",
-    )
+    outgoing = {name: study_findings.fmt(e) for name, e in family.outgoing.items()}
+    rows = [(names[n], outgoing.get(n, ""), study_findings.fmt(e)) for n, e in family.incoming.items()]
+    outgoing_column = "its signals, accepted by the other references"
+    model_columns = ("model", outgoing_column, "accepts of the references' signals")
     asymmetry_rows = [
         (names[a.repo_id], names[b.repo_id], text(e, "difference"), interval(e, "difference"), str(e.n))
         for a, b, e in family.asymmetry
     ]
+    n = family.n_asymmetry_left_out
+    pairs = "pair of references is" if n == 1 else "pairs of references are"
     return [
         *_table(model_columns, rows),
         *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetry_rows),
-        *_left_out(family),
+        *(
+            [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
+            if n
+            else []
+        ),
     ]
-
-
-def _left_out(family: FamilyStudy) -> list[str]:
-    n = family.n_asymmetry_left_out
-    if not n:
-        return []
-    pairs = "pair of references is" if n == 1 else "pairs of references are"
-    return [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
