@@ -125,25 +125,20 @@ def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str
         remote = from_hub(repository.repo_id, None)
     except BadSignals:
         return []
-    tasks = [
-        task.name
-        for task in held_back.tasks
-        if remote.has_task(task.name)
-        and remote.manifest.files.get(clips_path(task.name))
-        != _prepared_before(public, clips_path(task.name))
-    ]
-    return [clip_id for task in tasks for clip_id in shared_clips(held_back, remote, task)]
+    clip_ids = []
+    for task in filter(remote.has_task, held_back.task_names):
+        path = clips_path(task)
+        if remote.manifest.files.get(path) != _prepared_before(public, path):
+            clip_ids += shared_clips(held_back, remote, task)
+    return clip_ids
 
 
 def _prepared_before(suite: Suite, path: str) -> str | None:
     """sha256 of a file of the published form that was made of the suite as it is; None for no such file."""
     builder = _Builder(suite.root / FOLDER)
     source, target = builder.old_sources.get(path, ""), builder.folder / path
-    return (
-        parquet_io.sha256_of(target)
-        if source.startswith(suite.manifest.files[path]) and target.is_file()
-        else None
-    )
+    is_current = source.startswith(suite.manifest.files[path]) and target.is_file()
+    return parquet_io.sha256_of(target) if is_current else None
 
 
 def prepare(
@@ -185,7 +180,10 @@ def prepare(
         if (builder.folder / part.path).stat().st_size > MAX_FILE_BYTES:
             raise BadSignals(_too_large(part.path))
     builder.remove_others()
-    facts = {path: _facts(builder.folder / path) for path in builder.sources if _is_table(path)}
+    tables = [
+        path for path in builder.sources if path.endswith(".parquet") and not path.startswith(f"{VERDICTS}/")
+    ]
+    facts = {path: _facts(builder.folder / path) for path in tables}
     records = [from_json(Entry, (folder / "entry.json").read_bytes()) for folder in entries]
     text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
     replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
@@ -202,10 +200,6 @@ def _with_licence(record: ReferenceRecord, licence: str | None) -> ReferenceReco
     """A reference whose corpus states its licence, if the publisher does."""
     corpus_licence = record.corpus.licence or licence
     return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=corpus_licence))
-
-
-def _is_table(path: str) -> bool:
-    return path.endswith(".parquet") and not path.startswith(f"{VERDICTS}/")
 
 
 def _facts(path: Path) -> card.FileFacts:
@@ -280,16 +274,11 @@ def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[
     for folder in entries:
         entry = from_json(Entry, (folder / "entry.json").read_bytes())
         table_path = f"{entry.task}_verdicts/{entry.model.slug}.parquet"
-        yield _Part(
-            table_path,
-            entry.verdicts_sha256,
-            partial(_write_verdict_table, suite.task(entry.task), entry, folder),
-        )
+        write = partial(_write_verdict_table, suite.task(entry.task), entry, folder)
+        yield _Part(table_path, entry.verdicts_sha256, write)
         for name in ("verdicts.parquet", "entry.json"):
-            source = folder / name
-            yield _Part(
-                f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_copy, source)
-            )
+            path, source = f"{VERDICTS}/{entry.path}/{name}", folder / name
+            yield _Part(path, parquet_io.sha256_of(source), partial(_copy, source))
 
 
 def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:

@@ -168,10 +168,7 @@ def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, 
         "n_parameters": str(entry.facts.n_parameters),
         "dtype": run.dtype,
     }
-    metadata: dict[str, Any] = {
-        "source_name": source.name or "goodenough",
-        "source_type": "evaluation_run",
-    }
+    metadata = {"source_name": source.name or "goodenough", "source_type": "evaluation_run"}
     if source.url is not None:
         metadata["source_organization_url"] = source.url
     return {
@@ -202,6 +199,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         }
         score["uncertainty"] = {"confidence_interval": interval, "num_samples": estimate.n}
     family_name = family.family if family else "whole"
+    metric_id = f"goodenough.{number.key}" if family else number.key.replace("f1", "f1_macro")
     return {
         "evaluation_result_id": f"{entry.task}.{family_name}.{number.key}",
         "evaluation_name": f"goodenough {entry.task}",
@@ -209,9 +207,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         "evaluation_timestamp": entry.run.created,
         "metric_config": {
             "evaluation_description": _description(entry, number, family),
-            "metric_id": f"goodenough.{number.key}"
-            if family
-            else {"f1": "f1_macro"}.get(number.key, number.key),
+            "metric_id": metric_id,
             "metric_name": number.name,
             "metric_kind": "difference" if number.lowest < 0 else "rate",
             "metric_unit": "proportion",
@@ -227,9 +223,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
 
 def _description(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
     """What a number is, for which panel, and that the suite is synthetic where it is."""
-    panel = (
-        "" if family is None else f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone."
-    )
+    panel = f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone." if family else ""
     return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
 
 
@@ -261,18 +255,9 @@ def _source_data(signals: DatasetRef) -> dict[str, Any]:
 def _numbers(entry: Entry) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
     """Each number that an entry has, with the family it is over."""
     family = entry.scorecard.headline
-    if family is not None:
-        for number in _RATES:
-            yield from _if_known(number, family, getattr(family.rates, number.key))
-    for number in _WHOLE:
-        yield from _if_known(number, None, getattr(entry.scorecard.whole, number.key))
-
-
-def _if_known(
-    number: _Number, family: FamilyScore | None, estimate: Estimate
-) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
-    if estimate.value is not None:
-        yield number, family, estimate
+    rates = [] if family is None else [(n, family, getattr(family.rates, n.key)) for n in _RATES]
+    whole = [(n, None, getattr(entry.scorecard.whole, n.key)) for n in _WHOLE]
+    yield from (each for each in (*rates, *whole) if each[2].value is not None)
 
 
 def _interval(estimate: Estimate) -> str:

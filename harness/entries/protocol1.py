@@ -29,9 +29,7 @@ REASON = "Evaluated under protocol 1, which ranked by another number: evaluate t
 """Why none of them is ranked."""
 
 _NOT_MEASURED = {
-    "value": None,
-    "low": None,
-    "high": None,
+    **dict.fromkeys(("value", "low", "high")),
     "level": 0.95,
     "method": "not measured under protocol 1",
     "n": 0,
@@ -54,17 +52,9 @@ def in_current_form(data: Any) -> dict[str, Any]:
         ValueError: it is no entry of protocol 1.
     """
     try:
-        scorecard = data["scorecard"]
-        return {
-            **data,
-            "scorecard": {
-                **scorecard,
-                "families": [_family(family) for family in scorecard["families"]],
-                "ranked": False,
-                "unranked_because": REASON,
-            },
-            "likeness": [],
-        }
+        scorecard = {**data["scorecard"], "ranked": False, "unranked_because": REASON}
+        scorecard["families"] = [_family(family) for family in scorecard["families"]]
+        return {**data, "scorecard": scorecard, "likeness": []}
     except LookupError as error:
         raise ValueError(f"{error} is missing, expected an entry of protocol 1") from None
     except (TypeError, AttributeError):
@@ -107,23 +97,13 @@ def with_current_columns(table: pa.Table) -> pa.Table:
 
 
 def _family(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        "rates": _rates(old["rates"]),
-        "visible": _rates(old["visible"]),
-        "as_silence": {},
-        "cells": [_cell(cell) for cell in old["cells"]],
-    }
+    rates = {name: _rates(old[name]) for name in ("rates", "visible")}
+    return {**old, **rates, "as_silence": {}, "cells": [_cell(cell) for cell in old["cells"]]}
 
 
 def _cell(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        "near_copy": False,
-        "n_unswapped": old["n_applicable"],
-        "n_unmatched": old["n_applicable"],
-        "rates": _rates(old["rates"]),
-    }
+    without = dict.fromkeys(("n_unswapped", "n_unmatched"), old["n_applicable"])
+    return {**old, "near_copy": False, **without, "rates": _rates(old["rates"])}
 
 
 def _rates(old: Mapping[str, Any]) -> dict[str, Any]:
