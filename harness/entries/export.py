@@ -57,25 +57,16 @@ class _Number:
 _RATES = (
     _Number("lift", "Lift", -1.0, False, "Transfer minus swap, paired signal by signal; the ranking number."),
     _Number(
-        "placement",
-        "Placement",
-        -1.0,
-        False,
+        *("placement", "Placement", -1.0, False),
         "Transfer minus acceptance of equally loud places elsewhere in the clip, paired; never ranked by.",
     ),
     _Number("transfer", "Transfer", 0.0, False, "Share of sufficient signals of other models accepted."),
     _Number(
-        "swap",
-        "Swap",
-        0.0,
-        True,
+        *("swap", "Swap", 0.0, True),
         "Acceptance of the same bins at the same energy of clips that the reference gives another class.",
     ),
     _Number(
-        "agreement",
-        "Agreement on whole clips",
-        0.0,
-        False,
+        *("agreement", "Agreement on whole clips", 0.0, False),
         "Acceptance of the whole clips; no upper bound of the transfer.",
     ),
 )
