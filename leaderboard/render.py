@@ -72,13 +72,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters["value"] = formatting.text
-    environment.filters["plain"] = _plain
-    environment.filters["interval"] = formatting.interval
-    environment.filters["summary"] = formatting.format_estimate
-    environment.filters["plural"] = plural
-    environment.filters["compact"] = formatting.compact
-    environment.filters["architecture"] = formatting.architecture
+    environment.filters |= {"value": formatting.text, "plain": _plain, "interval": formatting.interval}
+    environment.filters |= {"summary": formatting.format_estimate, "plural": plural}
+    environment.filters |= {"compact": formatting.compact, "architecture": formatting.architecture}
     environment.globals.update(
         bar=_bar,
         board_columns=columns.BOARD,

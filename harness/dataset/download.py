@@ -148,8 +148,7 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
 
     with atomic_folder.lock_folder(suite.root, "--to"):
         part = atomic_folder.new(suite.root / path)
-        columns = parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)
-        parquet_io.write_rows(part, clip_rows(), columns)
+        parquet_io.write_rows(part, clip_rows(), parquet_schema.CLIPS, task.sample_rate_hz)
         if missing:
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))

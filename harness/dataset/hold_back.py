@@ -296,8 +296,7 @@ def _write_half(
         def write_subset(path: str, columns: pa.Schema, task: Task = task) -> None:
             rows = parquet_io.read_rows(suite.file(path), columns)
             subset = (row for row in rows if row["clip_id"] in clips[task.name])
-            with_features = parquet_schema.with_features(columns, task.sample_rate_hz)
-            parquet_io.write_rows(root / path, subset, with_features)
+            parquet_io.write_rows(root / path, subset, columns, task.sample_rate_hz)
             files[path] = parquet_io.sha256_of(root / path)
             progress(1)
 

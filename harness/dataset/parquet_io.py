@@ -40,8 +40,12 @@ TEXTS = tuple(field.name for field in parquet_schema.VERDICTS if field.type == p
 """The columns of verdicts that are texts."""
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
-    """Write rows; the same rows give the same bytes."""
+def write_rows(
+    path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema, rate_hz: int | None = None
+) -> None:
+    """Write rows; the same rows give the same bytes. With a rate, `datasets` knows what is sound."""
+    if rate_hz is not None:
+        schema_ = parquet_schema.with_features(schema_, rate_hz)
     with whole(path) as part, pq.ParquetWriter(part, schema_, compression="zstd") as writer:
         batch: list[dict[str, Any]] = []
         n_bytes = 0

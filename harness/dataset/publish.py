@@ -290,15 +290,15 @@ def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
             parquet_schema.clip_row(suite.clip(task.name, line.clip_id))
             for line in suite.clip_lines(task.name)
         )
-    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.CLIPS, task.sample_rate_hz)
 
 
 def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:
-    columns = parquet_schema.with_features(parquet_schema.SIGNALS, task.sample_rate_hz)
+    columns, rate = parquet_schema.SIGNALS, task.sample_rate_hz
     if masks_only:
         source = suite.root / signals_path(task.name, slug)
-        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, parquet_schema.SIGNALS))
-        parquet_io.write_rows(to, rows, columns)
+        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, columns))
+        parquet_io.write_rows(to, rows, columns, rate)
         return
 
     def signal_rows() -> Iterator[dict[str, Any]]:
@@ -310,12 +310,12 @@ def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) ->
                 )
             yield parquet_schema.signal_row(signal, waveform)
 
-    parquet_io.write_rows(to, signal_rows(), columns)
+    parquet_io.write_rows(to, signal_rows(), columns, rate)
 
 
 def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
     rows = map(parquet_schema.set_row, suite.causal_sets(task.name, slug))
-    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.SETS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.SETS, task.sample_rate_hz)
 
 
 def _write_verdict_table(task: Task, entry: Entry, folder: Path, to: Path) -> None:

@@ -87,11 +87,9 @@ def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
             with gr.Tab("Try a model", id="try"):
                 _try_tab(handlers, tasks or names)
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        task_choice.change(handlers.judges, task_choice, judge_choice, **quiet).then(
-            handlers.listen, [task_choice, judge_choice], sounds, **quiet
-        )
-        judge_choice.input(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
-        tab.select(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
+        change = task_choice.change(handlers.judges, task_choice, judge_choice, **quiet)
+        for event_of in (change.then, judge_choice.input, tab.select):
+            event_of(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
         page.unload(handlers.leave)
     page.queue(max_size=limits.waiting, api_open=False)
     # Bounds what gradio keeps for sessions that a client has made up and never comes back to.
@@ -125,9 +123,8 @@ def serve(
     try:
         index = builder.write(sessions.root / SITE, app_state.board, app_state.suite)
         page = build(app_state, sessions, limits)
-        announce(
-            launch(page, port, index.parent, sessions.root, public=app_state.on_space, local_only=local_only)
-        )
+        public = app_state.on_space
+        announce(launch(page, port, index.parent, sessions.root, public=public, local_only=local_only))
         threading.Event().wait()
     except KeyboardInterrupt:
         pass

@@ -76,16 +76,9 @@ def build(
             if suite is not None and task in signals_by_task and key == current_key:
                 signals, reference_counts = signals_by_task[task], suite.counts(task)
                 corpora = contamination.corpora(suite, task)
-            ranking_note = note if key == current_key or current_key is None else ""
-            ranking = _ranking(
-                task,
-                signals,
-                by_key[key],
-                reference_counts,
-                corpora,
-                stale=key != current_key,
-                note=ranking_note,
-            )
+            stale, ranking_note = key != current_key, note if current_key in (key, None) else ""
+            question = (task, signals, by_key[key], reference_counts, corpora)
+            ranking = _ranking(*question, stale=stale, note=ranking_note)
             if reference_counts is not None and suite is not None:
                 valid_folders = {each.folder for each in by_key[key] if each.exclusion_reason is None}
                 own_folders = [folder for folder in suite.verdicts() if folder in valid_folders]
@@ -109,10 +102,7 @@ def as_json(board: Board) -> list[dict[str, Any]]:
             "stale": ranking.stale,
             "note": ranking.note,
             "suite_note": SYNTHETIC if ranking.synthetic else "",
-            "rows": [
-                *(_row_json(row) for row in ranking.all_rows),
-                *(anchors.as_json(anchor) for anchor in ranking.anchors),
-            ],
+            "rows": [*map(_row_json, ranking.all_rows), *map(anchors.as_json, ranking.anchors)],
         }
         for ranking in board.rankings
     ]
@@ -120,13 +110,9 @@ def as_json(board: Board) -> list[dict[str, Any]]:
 
 def _row_json(row: Row) -> dict[str, Any]:
     scorecard = row.entry.scorecard
+    names = ("rank", "rank_low", "rank_high", "panel_low", "panel_high", "tie")
     return {
-        "rank": row.rank,
-        "rank_low": row.rank_low,
-        "rank_high": row.rank_high,
-        "panel_low": row.panel_low,
-        "panel_high": row.panel_high,
-        "tie": row.tie,
+        **{name: getattr(row, name) for name in names},
         "model": asdict(row.entry.model),
         "role": "reference" if row.reference else "",
         "status": asdict(row.status),
@@ -154,10 +140,8 @@ def _ranking(
     expected = reference_counts or references_by_id[n_entries_by_id.most_common(1)[0][0]]
     matching_ids = {name for name, references in references_by_id.items() if references == expected}
     weights = {count.model.weights_sha256 for count in expected}
-    statuses = {
-        board_entry.folder: status.of(board_entry.folder, stale=stale, protocol=board_entry.entry.protocol)
-        for board_entry in group
-    }
+    protocol = group[0].entry.protocol
+    statuses = {each.folder: status.of(each.folder, stale=stale, protocol=protocol) for each in group}
 
     def exclusion_reason(board_entry: BoardEntry) -> str | None:
         if not statuses[board_entry.folder].ranks:
@@ -171,9 +155,9 @@ def _ranking(
             comparable.append(board_entry)
         else:
             lower_entries.append(_exclude(board_entry, reason))
-    ranked_entries = [board_entry for board_entry in comparable if board_entry.entry.scorecard.ranked]
-    ranked_entries.sort(key=lambda board_entry: (-_lift(board_entry.entry), board_entry.entry.path))
-    unranked_entries = [board_entry for board_entry in comparable if not board_entry.entry.scorecard.ranked]
+    ranked_entries = [each for each in comparable if each.entry.scorecard.ranked]
+    ranked_entries.sort(key=lambda each: (-_lift(each.entry), each.entry.path))
+    unranked_entries = [each for each in comparable if not each.entry.scorecard.ranked]
 
     def row(board_entry: BoardEntry) -> Row:
         return Row(
@@ -187,20 +171,10 @@ def _ranking(
             held_back=_held_back(board_entry.folder),
         )
 
-    lower_entries = sorted(
-        [*unranked_entries, *lower_entries], key=lambda board_entry: board_entry.entry.path
-    )
+    lower_entries = sorted([*unranked_entries, *lower_entries], key=lambda each: each.entry.path)
     judging_rows = [*map(row, ranked_entries), *map(row, unranked_entries)]
-    return Ranking(
-        task,
-        signals,
-        group[0].entry.protocol,
-        stale,
-        _with_ranks(task, ranked_entries, judging_rows),
-        tuple(map(row, lower_entries)),
-        _matrices(judging_rows),
-        note,
-    )
+    rows = (_with_ranks(task, ranked_entries, judging_rows), tuple(map(row, lower_entries)))
+    return Ranking(task, signals, protocol, stale, *rows, _matrices(judging_rows), note)
 
 
 def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
@@ -209,18 +183,15 @@ def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
     omitted_folders = {row.folder for row in candidates[MAX_CANDIDATES:]}
     folders = [row.folder for row in rows if row.folder and row.folder not in omitted_folders]
     full_entries = [*map(store.read, folders)]
-    matrices = (
-        replace(matrix_of(full_entries, family), n_left_out=len(omitted_folders)) for family in FAMILIES
-    )
-    return tuple(matrix for matrix in matrices if matrix.references)
+    matrices = (matrix_of(full_entries, family) for family in FAMILIES)
+    return tuple(replace(m, n_left_out=len(omitted_folders)) for m in matrices if m.references)
 
 
 def _exclude(board_entry: BoardEntry, reason: str) -> BoardEntry:
     """The entry as it is shown below the ranking, with the reason. Its cells are in no heat map."""
     scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
-    return replace(
-        board_entry, entry=replace(board_entry.entry, scorecard=scorecard), exclusion_reason=reason
-    )
+    entry = replace(board_entry.entry, scorecard=scorecard)
+    return replace(board_entry, entry=entry, exclusion_reason=reason)
 
 
 def _held_back(folder: Path) -> HeldBack | None:
