@@ -219,10 +219,10 @@ def badge(row: Row, ranking: Ranking) -> str:
     )
 
 
-def snippet(entry: Entry, base: str = "SITE") -> str:
-    """The Markdown that embeds the badge of an entry in a model card; `base` is the address of the site."""
+def snippet(entry: Entry) -> str:
+    """The Markdown that embeds the badge of an entry in a model card; SITE is the address of the site."""
     name = re.sub(r"[\[\]()<>`\\]", "", _plain(entry.model.repo_id))[:_NAME]
-    return f"[![goodenough: {name} on {entry.task}]({base}/{badge_path(entry)})]({base}/index.html)"
+    return f"[![goodenough: {name} on {entry.task}](SITE/{badge_path(entry)})](SITE/index.html)"
 
 
 def badge_path(entry: Entry) -> str:
