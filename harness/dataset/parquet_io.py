@@ -1,7 +1,7 @@
 """Parquet files: written atomically, read in batches.
 
-Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, read_verdicts,
-sha256_of, TEXTS.
+Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, sha256_of,
+TEXTS.
 """
 
 from __future__ import annotations
@@ -175,15 +175,6 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     """A table of VERDICTS as a data frame."""
     frame: pd.DataFrame = table.cast(parquet_schema.VERDICTS).to_pandas(ignore_metadata=True)
     return frame
-
-
-def read_verdicts(path: Path) -> pd.DataFrame:
-    """`verdicts.parquet` as a data frame with the columns of VERDICTS.
-
-    Raises:
-        BadSignals: not Parquet, or not of this schema.
-    """
-    return frame_of(verdicts(path))
 
 
 def sha256_of(path: Path) -> str:

@@ -86,7 +86,7 @@ def _lifts_by_frame(path: Path, entry: Entry) -> LiftByClip:
     """The same from a data frame, slower: for rows that `validate` would refuse."""
     from harness.metrics.scorecard import lift_by_clip
 
-    verdicts = parquet_io.read_verdicts(path)
+    verdicts = parquet_io.frame_of(parquet_io.verdicts(path))
     copy_names = copies(entry.likeness)
     try:
         frame = lift_by_clip(

@@ -59,13 +59,10 @@ def grid(
             {
                 "family": matrix.family,
                 "cells": [_cell(matrix, row, model) for row in first_matrix.references for model in models],
-                "classes": [
-                    _estimate(by_class[matrix.family].get(model, {}).get(label))
-                    for label in labels
-                    for model in models
-                ],
+                "classes": [_estimate(of.get(model, {}).get(label)) for label in labels for model in models],
             }
             for matrix in matrices
+            for of in (by_class[matrix.family],)
         ],
     }
 

@@ -144,23 +144,20 @@ def examples(
     other_clips_by_id = other_clips(suite, task, titles)
     cards = {}
     for signal, waveform in _read_signals(suite, task, titles):
-        clip = suite.clip(task, signal.clip_id)
+        clip, id_ = suite.clip(task, signal.clip_id), signal.signal_id
         rate = clip.sample_rate_hz
-        sounds = (("Whole clip", clip.waveform), ("Signal", waveform))
-        cards[signal.signal_id] = Example(
+        picture = inline.spectrum_picture(clip.waveform, signal.mask, rate)
+        cards[id_] = Example(
             signal=signal,
-            title=titles[signal.signal_id],
+            title=titles[id_],
             mask_summary=describe_mask(signal),
-            picture=Markup(  # noqa: S704 - numbers only
-                inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
-            ),
+            picture=Markup(picture),  # noqa: S704 - numbers only
             players=(
-                *(player(name, samples, rate, n_bytes) for name, samples in sounds),
-                *controls(signal, clip, other_clips_by_id.get(signal.signal_id), n_bytes),
+                player("Whole clip", clip.waveform, rate, n_bytes),
+                player("Signal", waveform, rate, n_bytes),
+                *controls(signal, clip, other_clips_by_id.get(id_), n_bytes),
             ),
-            judges=tuple(
-                (judge, answers[signal.signal_id]) for judge, answers in judges if signal.signal_id in answers
-            ),
+            judges=tuple((judge, answers[id_]) for judge, answers in judges if id_ in answers),
         )
     return [cards[signal_id] for signal_id in titles if signal_id in cards]
 

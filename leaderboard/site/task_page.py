@@ -154,13 +154,8 @@ def explanation(row: Row) -> str:
 
 
 HELPERS: Mapping[str, Any] = MappingProxyType(
-    {
-        "note": note,
-        "remark": remark,
-        "explained": explanation,
-        "hub_page": urls.hub_page,
-        "of_anchor": exports.of_anchor,
-    }
+    {"note": note, "remark": remark, "explained": explanation}
+    | {"hub_page": urls.hub_page, "of_anchor": exports.of_anchor}
 )
 """Functions for the template of a table."""
 
