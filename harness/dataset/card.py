@@ -73,7 +73,9 @@ def render(
     licences_of_corpus = {
         r.corpus.name: licences.names_in(r.corpus.licence) for r in suite.manifest.references
     }
-    of_config = _configurations(files)
+    of_config: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(files):
+        of_config[path.split("/")[0]].append(path)
     n_signals = sum(files[path].n_rows for t in suite.tasks for path in of_config[t.name])
     n_references = len(suite.manifest.references)
     head = {
@@ -137,13 +139,6 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         return "Nothing to show."
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _configurations(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
-    paths: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(files):
-        paths[path.split("/")[0]].append(path)
-    return dict(paths)
 
 
 def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:

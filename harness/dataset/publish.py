@@ -32,7 +32,7 @@ from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
 from harness.journal import replace_file
-from harness.manifest import Manifest, ReferenceRecord
+from harness.manifest import Manifest
 from harness.schemas import Entry, from_json, to_json
 from harness.tasks import Task
 
@@ -172,8 +172,11 @@ def prepare(
     """
     builder = _Builder(suite.root / FOLDER)
     (builder.folder / MANIFEST).unlink(missing_ok=True)
-    references = tuple(_with_licence(record, licence) for record in suite.manifest.references)
-    suite.manifest = dataclasses.replace(suite.manifest, references=references)
+    references = []
+    for record in suite.manifest.references:
+        corpus = dataclasses.replace(record.corpus, licence=record.corpus.licence or licence)
+        references.append(dataclasses.replace(record, corpus=corpus))
+    suite.manifest = dataclasses.replace(suite.manifest, references=tuple(references))
     for part in _parts(suite, entries, masks_only):
         builder.make(part)
         progress(1)
@@ -194,12 +197,6 @@ def prepare(
     replace_file(builder.folder / MANIFEST, to_json(manifest).encode())
     files = {name: builder.folder / name for name in (*names, MANIFEST)}
     return Prepared(builder.folder, files, sum(path.stat().st_size for path in files.values()))
-
-
-def _with_licence(record: ReferenceRecord, licence: str | None) -> ReferenceRecord:
-    """A reference whose corpus states its licence, if the publisher does."""
-    corpus_licence = record.corpus.licence or licence
-    return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=corpus_licence))
 
 
 def _facts(path: Path) -> card.FileFacts:

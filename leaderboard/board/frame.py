@@ -18,7 +18,7 @@ from harness.types import Estimate
 from leaderboard import escaping
 from leaderboard.board import classes
 from leaderboard.board.anchors import Anchor
-from leaderboard.board.columns import COLUMNS, RATES, Column
+from leaderboard.board.columns import COLUMNS, RATES
 from leaderboard.board.types import Board, Ranking, Row
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def frame(board: Board, task: str | None = None) -> pd.DataFrame:
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
     rows = [line for ranking in rankings for line in _ranking(ranking)]
     names = ["task", "signals_sha256", "current", "suite_note"]
-    names += (name for column in COLUMNS for name in _column_names(column))
+    for column in COLUMNS:
+        is_estimate = column.kind in ("rate", "difference")
+        names += _estimate_names(column.key) if is_estimate else (column.key,)
     names += (name for label in _classes(rankings) for name in _estimate_names(_class_column(label)))
     return pd.DataFrame(rows, columns=names)
 
@@ -100,10 +102,6 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return escaping.neutral(value)
     return None if isinstance(value, int) and abs(value) >= 2**63 else value
-
-
-def _column_names(column: Column) -> tuple[str, ...]:
-    return _estimate_names(column.key) if column.kind in ("rate", "difference") else (column.key,)
 
 
 def _class_column(label: str) -> str:

@@ -154,7 +154,10 @@ def _ranking(
         if (reason := exclusion_reason(board_entry)) is None:
             comparable.append(board_entry)
         else:
-            lower_entries.append(_exclude(board_entry, reason))
+            # Shown below the ranking, with the reason; its cells are in no heat map.
+            scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
+            entry = replace(board_entry.entry, scorecard=scorecard)
+            lower_entries.append(replace(board_entry, entry=entry, exclusion_reason=reason))
     ranked_entries = [each for each in comparable if each.entry.scorecard.ranked]
     ranked_entries.sort(key=lambda each: (-_lift(each.entry), each.entry.path))
     unranked_entries = [each for each in comparable if not each.entry.scorecard.ranked]
@@ -185,13 +188,6 @@ def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
     full_entries = [*map(store.read, folders)]
     matrices = (matrix_of(full_entries, family) for family in FAMILIES)
     return tuple(replace(m, n_left_out=len(omitted_folders)) for m in matrices if m.references)
-
-
-def _exclude(board_entry: BoardEntry, reason: str) -> BoardEntry:
-    """The entry as it is shown below the ranking, with the reason. Its cells are in no heat map."""
-    scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
-    entry = replace(board_entry.entry, scorecard=scorecard)
-    return replace(board_entry, entry=entry, exclusion_reason=reason)
 
 
 def _held_back(folder: Path) -> HeldBack | None:
