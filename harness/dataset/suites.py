@@ -161,7 +161,7 @@ class Suite:
     def signal_lines(self, task: str, slug: str) -> Iterator[parquet_schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included.
 
-        Those of the first references are kept, up to _LINES: every entry is held against them.
+        Those of the first references are kept, up to _MAX_CACHED_LINES: every entry is held against them.
         """
         path, key = self.file(signals_path(task, slug)), (task, slug)
         if key in self._signal_lines:
