@@ -69,10 +69,10 @@ def read_rows(
     """
     with _readable(path):
         for table in parquet.batches(path, [schema_], columns):
-            yield from _rows(table, schema_)
+            yield from _rows(table)
 
 
-def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
     """A table as records; values that readers rely on are checked to be there and in range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
@@ -134,7 +134,7 @@ class Rows:
             return None
         group, i = self._positions[name]
         with _readable(self._path):
-            return _rows(self._read(group).slice(i, 1), self._schema)[0]
+            return _rows(self._read(group).slice(i, 1))[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:

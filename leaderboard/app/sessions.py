@@ -263,11 +263,7 @@ class SessionStore:
     """The sessions of all visitors, below one temporary folder."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Start without any session.
-
-        Args:
-            root: an empty folder that is ours; a new temporary one if not given.
-        """
+        """Start without any session, in an empty folder that is ours; a new temporary one if not given."""
         self.root = root or Path(tempfile.mkdtemp(prefix="goodenough-app-")).resolve()
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()

@@ -170,18 +170,7 @@ def table_view(
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
 ) -> TableView:
-    """Rows as a table of a page.
-
-    Args:
-        rows: all of them, in the initial order.
-        id: of the table.
-        caption: what it is.
-        links: page of each model as seen from this page.
-        table_columns: its columns, rank and model first.
-        by: key of the column that the rows are sorted by.
-        marks: badges of those among the rows that the test of flat-earthers flags.
-        anchors: rows below them for comparison.
-    """
+    """All rows, in their initial order, as a table of a page; `links` are pages as seen from this one."""
     data = render.embed(table_data(rows, links, table_columns, by, marks, anchors))
     axis = axis_of(rows, anchors)
     return TableView(id, caption, table_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
