@@ -14,7 +14,7 @@ are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then 
       "why": "the order of label_encoder.pkl in the training script"
     }
 
-Public: harmonise, template, from_file, tasks_for.
+Public: harmonise, template, from_file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.disk import pointer
 from harness.errors import BadLabels
 from harness.plurals import plural
 from harness.spelling import apart, key, nfc, words
-from harness.tasks import TASKS, Task
+from harness.tasks import Task
 from harness.types import OTHER, LabelMap, ModelRef
 
 _NUMBERED = re.compile(r"(label|labels|class|classes|cls|category|index|id|target|output)?\d+")
@@ -115,27 +115,6 @@ def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRe
             f"{path} names {plural(len(label_map.covered), 'label')} of {task.name}; two are needed"
         )
     return label_map
-
-
-def tasks_for(class_names: Sequence[str]) -> tuple[Task, ...]:
-    """The built-in tasks that can be read from these class names.
-
-    Raises:
-        BadLabels: there is none.
-    """
-    tasks = []
-    for task in TASKS.values():
-        try:
-            harmonise(class_names, task)
-        except BadLabels:
-            continue
-        tasks.append(task)
-    if not tasks:
-        raise BadLabels(
-            f"the classes {_few(class_names)} belong to none of the tasks {', '.join(TASKS)}; name the task"
-            " with --task, or bring your own: --task path/to/task.yaml"
-        )
-    return tuple(tasks)
 
 
 def _by_class(path: Path, labels: dict[str, Any], class_names: Sequence[str]) -> dict[str, Any]:

@@ -56,24 +56,14 @@ PAPER = """@article{kelly2026goodenough,
 
 
 def export(board: Board, kind: str, task: str | None = None) -> bytes:
-    """The board in one of FORMATS.
-
-    Args:
-        board: the board.
-        kind: one of FORMATS.
-        task: only that one.
-    """
+    """The board, or one task of it, in one of FORMATS."""
     return FORMATS[kind](board, task)
 
 
 def _csv(board: Board, task: str | None) -> bytes:
     table = _with_integers(frame(board, task))
-    text_columns = [c.key for c in columns.COLUMNS if c.kind == "text"] + [
-        "task",
-        "signals_sha256",
-        "suite_note",
-    ]
-    for name in text_columns:
+    text_columns = [c.key for c in columns.COLUMNS if c.kind == "text"]
+    for name in (*text_columns, "task", "signals_sha256", "suite_note"):
         table[name] = table[name].map(_no_formula)
     # With \n alone a bare \r in a text would not be quoted, and would split its row.
     return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
@@ -101,8 +91,7 @@ def _with_integers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _latex(board: Board, task: str | None) -> bytes:
-    tables = [_table(r) for r in board.current if task in (None, r.task)]
-    return "\n".join(tables).encode()
+    return "\n".join(_table(r) for r in board.current if task in (None, r.task)).encode()
 
 
 def _table(ranking: Ranking) -> str:
@@ -129,10 +118,8 @@ def _table(ranking: Ranking) -> str:
         cells = [_cell(column.read(row), column.kind) for column in table_columns]
         lines.append(" & ".join([rank, _tex(names[row.entry.model]), *cells]) + r" \\")
     if ranking.anchors:
-        lines += [
-            r"\midrule",
-            rf"\multicolumn{{{2 + len(table_columns)}}}{{l}}{{For comparison, not ranked}} \\",
-        ]
+        n_columns = 2 + len(table_columns)
+        lines += [r"\midrule", rf"\multicolumn{{{n_columns}}}{{l}}{{For comparison, not ranked}} \\"]
     for anchor in ranking.anchors:
         cells = [_cell(of_anchor(anchor, column.key), column.kind) for column in table_columns]
         lines.append(" & ".join(["--", _tex(anchor.name), *cells]) + r" \\")
@@ -193,8 +180,7 @@ def _ranked_rows(board: Board, task: str | None) -> list[tuple[Ranking, Row]]:
 
 def _badges(board: Board, task: str | None) -> bytes:
     """Snippets of all badges, one a line."""
-    lines = [snippet(row.entry) for _, row in _ranked_rows(board, task)]
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{snippet(row.entry)}\n" for _, row in _ranked_rows(board, task)).encode()
 
 
 FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
@@ -213,7 +199,9 @@ FORMATS: Mapping[str, Callable[[Board, str | None], bytes]] = MappingProxyType(
 def badge(row: Row, ranking: Ranking) -> str:
     """A small picture for the model's page: its lift, and its place."""
     value = formatting.text(row.entry.scorecard.lift, "difference")
-    rank_text = "not ranked" if row.rank is None else f"rank {_span(row)} of {len(ranking.rows)}"
+    ends = dict.fromkeys((row.rank_low, row.rank_high))
+    span = "–".join(map(str, ends))
+    rank_text = "not ranked" if row.rank is None else f"rank {span} of {len(ranking.rows)}"
     suite = " (synthetic suite)" if ranking.synthetic else ""
     left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {rank_text}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
@@ -231,19 +219,10 @@ def badge(row: Row, ranking: Ranking) -> str:
     )
 
 
-def _span(row: Row) -> str:
-    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}–{row.rank_high}"
-
-
-def snippet(entry: Entry, base: str = "SITE") -> str:
-    """The Markdown that embeds the badge of an entry in a model card.
-
-    Args:
-        entry: the entry.
-        base: address of the site.
-    """
+def snippet(entry: Entry) -> str:
+    """The Markdown that embeds the badge of an entry in a model card; SITE is the address of the site."""
     name = re.sub(r"[\[\]()<>`\\]", "", _plain(entry.model.repo_id))[:_NAME]
-    return f"[![goodenough: {name} on {entry.task}]({base}/{badge_path(entry)})]({base}/index.html)"
+    return f"[![goodenough: {name} on {entry.task}](SITE/{badge_path(entry)})](SITE/index.html)"
 
 
 def badge_path(entry: Entry) -> str:

@@ -1,7 +1,8 @@
 """Maps a function over batches of items, in as many processes as there are processors where that is faster.
 
 Conventions: items and results must be picklable. An interrupt reaches only this process; the others end with
-it.
+it. joblib is not used: after an interrupt it warns of cancelled tasks, and a thread of its own may print a
+traceback.
 
 Public: Progress, quiet, batches.
 """
@@ -15,6 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
+
+import pyarrow as pa
 
 from harness.errors import BadInput
 
@@ -37,12 +40,7 @@ BATCH_SIZE = 50
 def batches(
     function: Callable[[Sequence[T]], R], items: Sequence[T], batch_size: int = BATCH_SIZE
 ) -> Iterator[Iterator[R]]:
-    """The result of each batch, in order; other processes start at once.
-
-    Args:
-        function: of a module; called with up to `batch_size` of the items.
-        items: all of them.
-        batch_size: items in a batch.
+    """The result for each batch of items, in order; other processes start at once.
 
     Raises:
         BadInput: a process was killed.
@@ -51,7 +49,8 @@ def batches(
     if len(chunks) < 4:
         yield map(function, chunks)
         return
-    with ProcessPoolExecutor(None, get_context("spawn"), _limit_arrow) as pool:
+    # Arrow uses one thread in each of them: the other processors are busy.
+    with ProcessPoolExecutor(None, get_context("spawn"), pa.set_cpu_count, (1,)) as pool:
         try:
             with _block_interrupts():
                 results = pool.map(function, chunks)
@@ -60,13 +59,6 @@ def batches(
             raise BadInput("a process of this command was killed, most likely as memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _limit_arrow() -> None:
-    """Have arrow use one thread: the other processors are busy."""
-    import pyarrow as pa
-
-    pa.set_cpu_count(1)
 
 
 @contextmanager

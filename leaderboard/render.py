@@ -41,12 +41,7 @@ _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render(template: str, context: dict[str, Any]) -> str:
-    """A page as text.
-
-    Args:
-        template: file name in templates/.
-        context: variables of the template.
-    """
+    """A page as text, of a file in templates/ and its variables."""
     return _environment().get_template(template).render(context)
 
 
@@ -77,13 +72,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters["value"] = formatting.text
-    environment.filters["plain"] = _plain
-    environment.filters["interval"] = formatting.interval
-    environment.filters["summary"] = formatting.format_estimate
-    environment.filters["plural"] = plural
-    environment.filters["compact"] = formatting.compact
-    environment.filters["architecture"] = formatting.architecture
+    environment.filters |= {"value": formatting.text, "plain": _plain, "interval": formatting.interval}
+    environment.filters |= {"summary": formatting.format_estimate, "plural": plural}
+    environment.filters |= {"compact": formatting.compact, "architecture": formatting.architecture}
     environment.globals.update(
         bar=_bar,
         board_columns=columns.BOARD,

@@ -39,21 +39,12 @@ def anchor(name: str) -> str:
 
 
 def class_anchor(task_anchor: str) -> str:
-    """Anchor of the transfer by class on a model's page.
-
-    Args:
-        task_anchor: anchor of the task, or of a ranking of it that is not current.
-    """
+    """Anchor of the transfer by class on a model's page."""
     return f"classes-{task_anchor}"
 
 
 def pair_anchor(task_anchor: str, reference: ModelRef) -> str:
-    """Anchor of the row of a reference on a model's page.
-
-    Args:
-        task_anchor: anchor of the task, or of a ranking of it that is not current.
-        reference: whose signals.
-    """
+    """Anchor of the row of a reference on a model's page."""
     return f"pair-{task_anchor}-{_plain(reference.slug, repr(reference))}"
 
 

@@ -80,10 +80,7 @@ class RayCluster:
     """A connection to a cluster; one that was open before stays open."""
 
     def __init__(self, address: str | None) -> None:
-        """Join a cluster, or start one on this machine for as long as this lasts.
-
-        Args:
-            address: `host:port` or `auto`; None for $RAY_ADDRESS, and without it for a cluster of our own.
+        """Join a cluster at `host:port` or `auto`, or by $RAY_ADDRESS; else start one as long as this lasts.
 
         Raises:
             BadCluster: there is none, or it is of another version.

@@ -55,14 +55,7 @@ def ray_engine(
     dtype: str,
     notify: Callable[[str], None],
 ) -> Iterator[RayEngine]:
-    """Models on a cluster, which is joined or started when the first is opened.
-
-    Args:
-        request: what the user asks of the cluster.
-        device: see `classifiers.load`; the cluster says which card.
-        batch_size: see `classifiers.load`.
-        dtype: see `classifiers.load`.
-        notify: tells the user something, in a line.
+    """Models on a cluster, which is joined or started when the first is opened, as of `classifiers.load`.
 
     Raises:
         BadCluster: ray is not installed.

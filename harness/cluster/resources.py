@@ -67,12 +67,7 @@ class WorkerSpec:
 
 
 def shape_of(request: ResourceRequest, nodes: Sequence[Node], device: str | None) -> WorkerSpec:
-    """The workers of a run on a cluster.
-
-    Args:
-        request: what the user asks.
-        nodes: what the cluster has.
-        device: where models run, if the user says it: `cpu`, `cuda` or `mps`.
+    """The workers of a run on a cluster; `device` is None where the user names none.
 
     Raises:
         BadCluster: it has no room for them, or the request contradicts itself.

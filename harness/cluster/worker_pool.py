@@ -2,7 +2,8 @@
 
 Results that a dead worker had already sent are kept; the rest of its item goes to the front of the queue, and
 a new worker is started. An item over which workers keep dying ends the run with an error that names it; the
-results up to then have been yielded.
+results up to then have been yielded. `ray.util.ActorPool` is not enough: it neither replaces a worker that
+died nor keeps what it had sent.
 
 Public: WorkerPool, WorkItem.
 """
@@ -50,13 +51,7 @@ class WorkerPool:
     """Workers on a cluster, started when there is something to do."""
 
     def __init__(self, request: ResourceRequest, device: str | None, notify: Callable[[str], None]) -> None:
-        """Store the request; nothing is started yet.
-
-        Args:
-            request: what the user asks of the cluster.
-            device: where models run, if the user says it.
-            notify: tells the user something, in a line.
-        """
+        """Store the request and the device, and what tells the user a line; nothing is started yet."""
         self._request, self._device, self._notify = request, device, notify
         self._cluster: RayCluster | None = None
         self._shape: WorkerSpec | None = None

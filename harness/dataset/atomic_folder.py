@@ -33,11 +33,7 @@ def new(path: Path) -> Path:
 
 @contextlib.contextmanager
 def lock_folder(root: Path, option: str) -> Iterator[None]:
-    """Lock a folder, and finish the renaming that a killed process left unfinished.
-
-    Args:
-        root: the folder, made if need be.
-        option: by which the user names it.
+    """Lock a folder, made if need be, and finish the renaming that a killed process left; `option` names it.
 
     Raises:
         BadInput: it is a file, holds something else, or cannot be written.

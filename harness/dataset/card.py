@@ -73,7 +73,9 @@ def render(
     licences_of_corpus = {
         r.corpus.name: licences.names_in(r.corpus.licence) for r in suite.manifest.references
     }
-    of_config = _configurations(files)
+    of_config: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(files):
+        of_config[path.split("/")[0]].append(path)
     n_signals = sum(files[path].n_rows for t in suite.tasks for path in of_config[t.name])
     n_references = len(suite.manifest.references)
     head = {
@@ -139,22 +141,11 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _configurations(files: Mapping[str, FileFacts]) -> dict[str, list[str]]:
-    paths: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(files):
-        paths[path.split("/")[0]].append(path)
-    return dict(paths)
-
-
 def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
     n_expanded, n_bytes = sum(f.n_expanded for f in facts), sum(f.n_bytes for f in facts)
     split = {"name": "test", "num_bytes": n_expanded, "num_examples": sum(f.n_rows for f in facts)}
-    return {
-        "config_name": config,
-        "splits": [split],
-        "download_size": n_bytes,
-        "dataset_size": n_expanded,
-    }
+    sizes = {"download_size": n_bytes, "dataset_size": n_expanded}
+    return {"config_name": config, "splits": [split], **sizes}
 
 
 def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, stability: str | None) -> str:
@@ -217,21 +208,13 @@ def _size_rows(suite: Suite, task: str, record: ReferenceRecord) -> list[list[st
 
 
 def _rates(entry: Entry) -> list[list[str]]:
-    accuracy = format_estimate(entry.scorecard.whole.accuracy)
-    return [
-        [
-            entry.model.repo_id,
-            score.family,
-            format_estimate(score.rates.transfer),
-            format_estimate(score.rates.agreeing_transfer),
-            format_estimate(score.rates.swap),
-            format_estimate(score.rates.lift),
-            format_estimate(score.rates.placement),
-            format_estimate(score.rates.agreement),
-            accuracy,
-        ]
-        for score in entry.scorecard.families
-    ]
+    rows = []
+    for score in entry.scorecard.families:
+        r = score.rates
+        estimates = (r.transfer, r.agreeing_transfer, r.swap, r.lift, r.placement, r.agreement)
+        texts = map(format_estimate, (*estimates, entry.scorecard.whole.accuracy))
+        rows.append([entry.model.repo_id, score.family, *texts])
+    return rows
 
 
 def _words(card: str) -> str:
@@ -244,13 +227,9 @@ def _words(card: str) -> str:
 
 
 def _licence_words(licences_of_corpus: Mapping[str, Sequence[str]]) -> str:
-    clauses = (
-        f"{corpus}: {', '.join(names) or 'not stated'}"
-        for corpus, names in sorted(licences_of_corpus.items())
-    )
+    licences_in_order = sorted(licences_of_corpus.items())
+    clauses = [f"{corpus}: {', '.join(names) or 'not stated'}" for corpus, names in licences_in_order]
     return (
-        "A signal is a derivative of its clip and is under the licence of its corpus ("
-        + "; ".join(clauses)
-        + ")."
+        f"A signal is a derivative of its clip and is under the licence of its corpus ({'; '.join(clauses)})."
         " Masks, verdicts and this text are Apache-2.0."
     )

@@ -19,11 +19,7 @@ class Recent(Generic[T]):
     """A cache of one value for each clip: the clips used last, at least one."""
 
     def __init__(self, n_samples: int) -> None:
-        """Begin empty.
-
-        Args:
-            n_samples: samples of all clips together, at most.
-        """
+        """Begin empty; all clips together have at most so many samples."""
         self._max_samples, self._n_samples = n_samples, 0
         self._items: OrderedDict[int, tuple[Clip, T]] = OrderedDict()
 

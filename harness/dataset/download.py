@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -100,7 +100,12 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
         for path in replacements:
             if replacements[path]["from"] == files.get(path):
                 files[path] = replacements[path]["to"]
-        manifest = _subset(suite.manifest, names, files)
+        manifest = dataclasses.replace(
+            suite.manifest,
+            tasks=tuple(t for t in suite.manifest.tasks if t.name in names),
+            references=tuple(r for r in suite.manifest.references if r.task in names),
+            files={path: files[path] for path in suite.manifest.files if path in files},
+        )
         try:
             data = to_json(manifest).encode()
             source |= {"commit": suite.commit, "manifest": hashlib.sha256(data).hexdigest()}
@@ -136,18 +141,14 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
             row = missing.pop(audio.sha256(clip.waveform), None)
             if row is not None:
                 progress(1, len(clip.waveform))
-                copy = dataclasses.replace(
-                    clip, clip_id=row["clip_id"], corpus=row["corpus"], label=row["label"]
-                )
-                yield parquet_schema.clip_row(copy)
+                names = {name: row[name] for name in ("clip_id", "corpus", "label")}
+                yield parquet_schema.clip_row(dataclasses.replace(clip, **names))
             if not missing:
                 return
 
     with atomic_folder.lock_folder(suite.root, "--out"):
         part = atomic_folder.new(suite.root / path)
-        parquet_io.write_rows(
-            part, clip_rows(), parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)
-        )
+        parquet_io.write_rows(part, clip_rows(), parquet_schema.CLIPS, task.sample_rate_hz)
         if missing:
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))
@@ -238,15 +239,6 @@ def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
         files[f"{path}/{VERDICTS_FILE}"] = entry.verdicts_sha256
         files[f"{path}/{ENTRY}"] = hashlib.sha256(data).hexdigest()
     return files
-
-
-def _subset(manifest: Manifest, tasks: Sequence[str], files: Mapping[str, str]) -> Manifest:
-    return dataclasses.replace(
-        manifest,
-        tasks=tuple(t for t in manifest.tasks if t.name in tasks),
-        references=tuple(r for r in manifest.references if r.task in tasks),
-        files={path: files[path] for path in manifest.files if path in files},
-    )
 
 
 def _read_manifest(to: Path) -> Manifest | None:

@@ -21,9 +21,8 @@ import dataclasses
 import hashlib
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -129,9 +128,8 @@ def split(
         source = parquet_io.sha256_of(root / MANIFEST)
         if halves is not None and halves.split.source_sha256 == source and _are_whole(halves):
             return halves
-        held_back = choose(
-            {task.name: list(suite.clip_lines(task.name)) for task in suite.tasks}, share, seed, old_split
-        )
+        clips = {name: list(suite.clip_lines(name)) for name in suite.task_names}
+        held_back = choose(clips, share, seed, old_split)
         _require_large_enough(suite, held_back)
         try:
             return _write_halves(suite, share, seed, source, held_back, folders, progress)
@@ -288,15 +286,7 @@ def _write_half(
     with_unreadable: bool,
     progress: Callable[[int], None],
 ) -> None:
-    """Write a suite of some clips: the same rows, with new counts.
-
-    Args:
-        suite: the whole.
-        clips: ids by task.
-        root: an empty folder.
-        with_unreadable: whether recordings of the corpus that are no clips are listed among the skipped.
-        progress: as of `split`.
-    """
+    """Write a suite of some clips, ids by task, into an empty folder: the same rows, with new counts."""
     files: dict[str, str] = {}
     records = []
     for task in suite.tasks:
@@ -304,9 +294,7 @@ def _write_half(
         def write_subset(path: str, columns: pa.Schema, task: Task = task) -> None:
             rows = parquet_io.read_rows(suite.file(path), columns)
             subset = (row for row in rows if row["clip_id"] in clips[task.name])
-            parquet_io.write_rows(
-                root / path, subset, parquet_schema.with_features(columns, task.sample_rate_hz)
-            )
+            parquet_io.write_rows(root / path, subset, columns, task.sample_rate_hz)
             files[path] = parquet_io.sha256_of(root / path)
             progress(1)
 
@@ -317,9 +305,8 @@ def _write_half(
             if sets_path(task.name, slug) in suite.manifest.files:
                 write_subset(sets_path(task.name, slug), parquet_schema.SETS)
             records.append(_record_of_half(suite, record, clips[task.name], root, with_unreadable))
-    manifest = dataclasses.replace(
-        suite.manifest, references=tuple(records), files=dict(sorted(files.items()))
-    )
+    files = dict(sorted(files.items()))
+    manifest = dataclasses.replace(suite.manifest, references=tuple(records), files=files)
     replace_file(root / MANIFEST, to_json(manifest).encode())
 
 
@@ -329,25 +316,21 @@ def _record_of_half(
     """A reference with the counts of some clips."""
     task, slug = record.task, record.model.slug
     sha256_of_clip = {line.clip_id: line.sha256 for line in suite.clip_lines(task)}
-    rows = list(
-        _rows(root / signals_path(task, slug), parquet_schema.SIGNALS, ("clip_id", "family", "degenerate"))
-    )
+    columns, set_columns = ("clip_id", "family", "degenerate"), ("family", "kind")
+    path = root / signals_path(task, slug)
+    rows = [*parquet_io.read_rows(path, parquet_schema.SIGNALS, columns)]
     n_signals = Counter(row["family"] for row in rows)
     n_degenerate = Counter(row["family"] for row in rows if row["degenerate"])
     path = root / sets_path(task, slug)
-    sets = _rows(path, parquet_schema.SETS, ("family", "kind")) if path.is_file() else iter(())
+    sets = parquet_io.read_rows(path, parquet_schema.SETS, set_columns) if path.is_file() else ()
     n_sets = Counter((row["family"], row["kind"]) for row in sets)
-    skipped = tuple(
-        s
-        for s in record.skipped
-        if s.clip_id in clips or (with_unreadable and s.clip_id not in sha256_of_clip)
-    )
+    others = {s.clip_id for s in record.skipped if with_unreadable} - {*sha256_of_clip}
+    skipped = tuple(s for s in record.skipped if s.clip_id in clips | others)
     clip_ids = {row["clip_id"] for row in rows} | {s.clip_id for s in skipped if s.clip_id in clips}
+    hashes = {clip_id: sha256_of_clip[clip_id] for clip_id in sorted(clip_ids)}
     return dataclasses.replace(
         record,
-        corpus=_corpus_of_half(
-            record.corpus, {clip_id: sha256_of_clip[clip_id] for clip_id in sorted(clip_ids)}
-        ),
+        corpus=_corpus_of_half(record.corpus, hashes),
         counts=tuple(
             dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
             for c in record.counts
@@ -370,7 +353,3 @@ def _corpus_of_half(corpus: CorpusRef, sha256_of_clip: Mapping[str, str]) -> Cor
         n_mixed=min(n, corpus.n_mixed),
         n_cut=min(n, corpus.n_cut),
     )
-
-
-def _rows(path: Path, columns: pa.Schema, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    yield from parquet_io.read_rows(path, columns, names)

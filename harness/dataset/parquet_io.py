@@ -1,7 +1,7 @@
 """Parquet files: written atomically, read in batches.
 
-Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, read_verdicts,
-sha256_of, TEXTS.
+Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, sha256_of,
+TEXTS.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ TEXTS = tuple(field.name for field in parquet_schema.VERDICTS if field.type == p
 """The columns of verdicts that are texts."""
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema) -> None:
-    """Write rows; the same rows give the same bytes."""
+def write_rows(
+    path: Path, rows: Iterable[dict[str, Any]], schema_: pa.Schema, rate_hz: int | None = None
+) -> None:
+    """Write rows; the same rows give the same bytes. With a rate, `datasets` knows what is sound."""
+    if rate_hz is not None:
+        schema_ = parquet_schema.with_features(schema_, rate_hz)
     with whole(path) as part, pq.ParquetWriter(part, schema_, compression="zstd") as writer:
         batch: list[dict[str, Any]] = []
         n_bytes = 0
@@ -65,10 +69,10 @@ def read_rows(
     """
     with _readable(path):
         for table in parquet.batches(path, [schema_], columns):
-            yield from _rows(table, schema_)
+            yield from _rows(table)
 
 
-def _rows(table: pa.Table, schema_: pa.Schema) -> list[dict[str, Any]]:
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
     """A table as records; values that readers rely on are checked to be there and in range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
@@ -103,12 +107,7 @@ class Rows:
     """A file whose rows are found by a key, in any order; a few groups of rows at a time are in memory."""
 
     def __init__(self, path: Path, schema_: pa.Schema, key: str) -> None:
-        """Open.
-
-        Args:
-            path: the file.
-            schema_: what it must have.
-            key: name of the column that rows are found by.
+        """Open a file whose rows are found by the column `key`.
 
         Raises:
             BadSignals: see `read_rows`.
@@ -135,7 +134,7 @@ class Rows:
             return None
         group, i = self._positions[name]
         with _readable(self._path):
-            return _rows(self._read(group).slice(i, 1), self._schema)[0]
+            return _rows(self._read(group).slice(i, 1))[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:
@@ -176,15 +175,6 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     """A table of VERDICTS as a data frame."""
     frame: pd.DataFrame = table.cast(parquet_schema.VERDICTS).to_pandas(ignore_metadata=True)
     return frame
-
-
-def read_verdicts(path: Path) -> pd.DataFrame:
-    """`verdicts.parquet` as a data frame with the columns of VERDICTS.
-
-    Raises:
-        BadSignals: not Parquet, or not of this schema.
-    """
-    return frame_of(verdicts(path))
 
 
 def sha256_of(path: Path) -> str:

@@ -12,7 +12,8 @@ answers in frames: a letter, the length as 8 bytes, the content.
     P    what is wrong with the file; the reader ends, so that nothing of such a file meets the next one
     E    the end; an answer without it is of a reader that was ended
 
-Nothing of this package is imported here: it has to start fast.
+Nothing of this package is imported here: it has to start fast. No pool of a library fits: joblib and
+concurrent.futures break as a whole when one process is ended, and set no limits.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
 from harness.journal import replace_file
-from harness.manifest import Manifest, ReferenceRecord
+from harness.manifest import Manifest
 from harness.schemas import Entry, from_json, to_json
 from harness.tasks import Task
 
@@ -71,13 +71,7 @@ class Prepared:
 
 
 def problems(suite: Suite, licence: str | None, masks_only: bool) -> list[str]:
-    """Why the suite may not be published in this form, a line each; empty when it may.
-
-    Args:
-        suite: a local one.
-        licence: of the corpora that state none.
-        masks_only: whether the audio is left out.
-    """
+    """Why a suite may not be published in this form, a line each; `licence`: of corpora that state none."""
     if masks_only:
         return []
     licence_of_corpus = {r.corpus.name: r.corpus.licence or licence for r in suite.manifest.references}
@@ -138,25 +132,20 @@ def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str
         remote = from_hub(repository.repo_id, None)
     except BadSignals:
         return []
-    tasks = [
-        task.name
-        for task in held_back.tasks
-        if remote.has_task(task.name)
-        and remote.manifest.files.get(clips_path(task.name))
-        != _prepared_before(public, clips_path(task.name))
-    ]
-    return [clip_id for task in tasks for clip_id in shared_clips(held_back, remote, task)]
+    clip_ids = []
+    for task in filter(remote.has_task, held_back.task_names):
+        path = clips_path(task)
+        if remote.manifest.files.get(path) != _prepared_before(public, path):
+            clip_ids += shared_clips(held_back, remote, task)
+    return clip_ids
 
 
 def _prepared_before(suite: Suite, path: str) -> str | None:
     """sha256 of a file of the published form that was made of the suite as it is; None for no such file."""
     builder = _Builder(suite.root / FOLDER)
     source, target = builder.old_sources.get(path, ""), builder.folder / path
-    return (
-        parquet_io.sha256_of(target)
-        if source.startswith(suite.manifest.files[path]) and target.is_file()
-        else None
-    )
+    is_current = source.startswith(suite.manifest.files[path]) and target.is_file()
+    return parquet_io.sha256_of(target) if is_current else None
 
 
 def prepare(
@@ -190,15 +179,21 @@ def prepare(
     """
     builder = _Builder(suite.root / FOLDER)
     (builder.folder / MANIFEST).unlink(missing_ok=True)
-    references = tuple(_with_licence(record, licence) for record in suite.manifest.references)
-    suite.manifest = dataclasses.replace(suite.manifest, references=references)
+    references = []
+    for record in suite.manifest.references:
+        corpus = dataclasses.replace(record.corpus, licence=record.corpus.licence or licence)
+        references.append(dataclasses.replace(record, corpus=corpus))
+    suite.manifest = dataclasses.replace(suite.manifest, references=tuple(references))
     for part in _parts(suite, entries, masks_only):
         builder.make(part)
         progress(1)
         if (builder.folder / part.path).stat().st_size > MAX_FILE_BYTES:
             raise BadSignals(_too_large(part.path))
     builder.remove_others()
-    facts = {path: _facts(builder.folder / path) for path in builder.sources if _is_table(path)}
+    tables = [
+        path for path in builder.sources if path.endswith(".parquet") and not path.startswith(f"{VERDICTS}/")
+    ]
+    facts = {path: _facts(builder.folder / path) for path in tables}
     records = [from_json(Entry, (folder / ENTRY).read_bytes()) for folder in entries]
     text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
     replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
@@ -209,16 +204,6 @@ def prepare(
     replace_file(builder.folder / MANIFEST, to_json(manifest).encode())
     files = {name: builder.folder / name for name in (*names, MANIFEST)}
     return Prepared(builder.folder, files, sum(path.stat().st_size for path in files.values()))
-
-
-def _with_licence(record: ReferenceRecord, licence: str | None) -> ReferenceRecord:
-    """A reference whose corpus states its licence, if the publisher does."""
-    corpus_licence = record.corpus.licence or licence
-    return dataclasses.replace(record, corpus=dataclasses.replace(record.corpus, licence=corpus_licence))
-
-
-def _is_table(path: str) -> bool:
-    return path.endswith(".parquet") and not path.startswith(f"{VERDICTS}/")
 
 
 def _facts(path: Path) -> card.FileFacts:
@@ -293,16 +278,11 @@ def _parts(suite: Suite, entries: Sequence[Path], masks_only: bool) -> Iterator[
     for folder in entries:
         entry = from_json(Entry, (folder / ENTRY).read_bytes())
         table_path = candidate_verdicts_path(entry.task, entry.model.slug)
-        yield _Part(
-            table_path,
-            entry.verdicts_sha256,
-            partial(_write_verdict_table, suite.task(entry.task), entry, folder),
-        )
+        write = partial(_write_verdict_table, suite.task(entry.task), entry, folder)
+        yield _Part(table_path, entry.verdicts_sha256, write)
         for name in (VERDICTS_FILE, ENTRY):
-            source = folder / name
-            yield _Part(
-                f"{VERDICTS}/{entry.path}/{name}", parquet_io.sha256_of(source), partial(_copy, source)
-            )
+            path, source = f"{VERDICTS}/{entry.path}/{name}", folder / name
+            yield _Part(path, parquet_io.sha256_of(source), partial(_copy, source))
 
 
 def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
@@ -314,15 +294,15 @@ def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
             parquet_schema.clip_row(suite.clip(task.name, line.clip_id))
             for line in suite.clip_lines(task.name)
         )
-    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.CLIPS, task.sample_rate_hz)
 
 
 def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:
-    columns = parquet_schema.with_features(parquet_schema.SIGNALS, task.sample_rate_hz)
+    columns, rate = parquet_schema.SIGNALS, task.sample_rate_hz
     if masks_only:
         source = suite.root / signals_path(task.name, slug)
-        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, parquet_schema.SIGNALS))
-        parquet_io.write_rows(to, rows, columns)
+        rows = ({**row, "audio": None} for row in parquet_io.read_rows(source, columns))
+        parquet_io.write_rows(to, rows, columns, rate)
         return
 
     def signal_rows() -> Iterator[dict[str, Any]]:
@@ -334,12 +314,12 @@ def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) ->
                 )
             yield parquet_schema.signal_row(signal, waveform)
 
-    parquet_io.write_rows(to, signal_rows(), columns)
+    parquet_io.write_rows(to, signal_rows(), columns, rate)
 
 
 def _sets(suite: Suite, task: Task, slug: str, to: Path) -> None:
     rows = map(parquet_schema.set_row, suite.causal_sets(task.name, slug))
-    parquet_io.write_rows(to, rows, parquet_schema.with_features(parquet_schema.SETS, task.sample_rate_hz))
+    parquet_io.write_rows(to, rows, parquet_schema.SETS, task.sample_rate_hz)
 
 
 def _write_verdict_table(task: Task, entry: Entry, folder: Path, to: Path) -> None:

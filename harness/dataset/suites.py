@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -84,6 +83,7 @@ class Suite:
         self._clip_cache: OrderedDict[tuple[str, str], Clip] = OrderedDict()
         self._n_cached_samples = 0
         self._signal_lines: dict[tuple[str, str], list[parquet_schema.SignalLine]] = {}
+        self._clips: dict[str, dict[str, Clip]] = {}
 
     @property
     def is_remote(self) -> bool:
@@ -161,7 +161,7 @@ class Suite:
     def signal_lines(self, task: str, slug: str) -> Iterator[parquet_schema.SignalLine]:
         """What is known of each signal of a reference without its sound, degenerate ones included.
 
-        Those of the first references are kept, up to _LINES: every entry is held against them.
+        Those of the first references are kept, up to _MAX_CACHED_LINES: every entry is held against them.
         """
         path, key = self.file(signals_path(task, slug)), (task, slug)
         if key in self._signal_lines:
@@ -281,10 +281,6 @@ class Suite:
                     levels = range(1 if row["levels"] is None else N_LEVELS)
                     verdicts.update((row["signal_id"], level, row["expected"]) for level in levels)
         return verdicts
-
-    @cached_property
-    def _clips(self) -> dict[str, dict[str, Clip]]:
-        return {}
 
     def _clip_of(self, row: dict[str, Any], task: str) -> Clip:
         if row["audio"] is None or row["audio"]["bytes"] is None:

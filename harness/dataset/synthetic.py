@@ -23,11 +23,7 @@ _CORPUS = "starter"
 
 
 def is_synthetic(suite: Suite | None) -> bool:
-    """Whether every clip of a suite is synthetic.
-
-    Args:
-        suite: the suite; None for one that is not at hand.
-    """
+    """Whether every clip of a suite is synthetic; not so of one that is not at hand."""
     if suite is None:
         return False
     corpora = {reference.corpus.name for reference in suite.manifest.references}
@@ -35,11 +31,6 @@ def is_synthetic(suite: Suite | None) -> bool:
 
 
 def of_synthetic(signals: DatasetRef, suite: Suite | None = None) -> bool:
-    """Whether some signals are of synthetic clips.
-
-    Args:
-        signals: what was judged.
-        suite: where they may come from.
-    """
+    """Whether some signals are of synthetic clips, by their name or that of the suite they may come from."""
     is_suite = suite is not None and signals.repo_id == suite.name
     return signals.repo_id == EMBEDDED or (is_suite and is_synthetic(suite))

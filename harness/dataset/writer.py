@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -144,20 +145,12 @@ def _write_signals(
     path = root / signals_path(task.name, record.model.slug)
     by_id = {clip.clip_id: clip for clip in clips}
     families = {c.family for c in record.counts}
-
-    def order(row: dict[str, Any]) -> tuple[str, str, int]:
-        return row["clip_id"], row["family"], row["draw"]
-
     in_order = sorted(signals, key=lambda s: (s.clip_id, s.family, s.draw))
     new_rows = (_row(s, None if masks_only else by_id[s.clip_id]) for s in in_order)
     old_rows = parquet_io.read_rows(path, parquet_schema.SIGNALS) if old is not None else iter(())
     kept_rows = (row for row in old_rows if row["family"] not in families)
-    rows = heapq.merge(kept_rows, new_rows, key=order)
-    parquet_io.write_rows(
-        atomic_folder.new(path),
-        rows,
-        parquet_schema.with_features(parquet_schema.SIGNALS, task.sample_rate_hz),
-    )
+    rows = heapq.merge(kept_rows, new_rows, key=itemgetter("clip_id", "family", "draw"))
+    parquet_io.write_rows(atomic_folder.new(path), rows, parquet_schema.SIGNALS, task.sample_rate_hz)
 
 
 def _write_sets(
@@ -170,26 +163,22 @@ def _write_sets(
     path = sets_path(task.name, record.model.slug)
     if all_sets or (suite is not None and path in suite.manifest.files):
         all_sets.sort(key=lambda s: (s.clip_id, s.family, s.kind, s.ordinal))
-        columns = parquet_schema.with_features(parquet_schema.SETS, task.sample_rate_hz)
-        parquet_io.write_rows(atomic_folder.new(root / path), map(parquet_schema.set_row, all_sets), columns)
+        rows, new = map(parquet_schema.set_row, all_sets), atomic_folder.new(root / path)
+        parquet_io.write_rows(new, rows, parquet_schema.SETS, task.sample_rate_hz)
 
 
 def _row(signal: SufficientSignal, clip: Clip | None) -> dict[str, Any]:
-    if clip is None:
-        return parquet_schema.signal_row(signal, None)
-    X = spectra.spectrum(clip.waveform)
-    return parquet_schema.signal_row(signal, spectra.keep(X, signal.mask, signal.n_samples))
+    X = None if clip is None else spectra.spectrum(clip.waveform)
+    waveform = None if X is None else spectra.keep(X, signal.mask, signal.n_samples)
+    return parquet_schema.signal_row(signal, waveform)
 
 
 def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Clip]) -> None:
     path = clips_path(task.name)
     clip_by_id = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     clip_by_id.update((clip.clip_id, clip) for clip in clips)
-    clips_in_order = [clip_by_id[clip_id] for clip_id in sorted(clip_by_id)]
-    columns = parquet_schema.with_features(parquet_schema.CLIPS, task.sample_rate_hz)
-    parquet_io.write_rows(
-        atomic_folder.new(root / path), map(parquet_schema.clip_row, clips_in_order), columns
-    )
+    rows = (parquet_schema.clip_row(clip_by_id[clip_id]) for clip_id in sorted(clip_by_id))
+    parquet_io.write_rows(atomic_folder.new(root / path), rows, parquet_schema.CLIPS, task.sample_rate_hz)
 
 
 def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:

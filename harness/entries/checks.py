@@ -43,11 +43,7 @@ class Checks:
 
 
 def row_location(indices: NDArray[np.intp]) -> str:
-    """Which rows, by the first of them and how many more.
-
-    Args:
-        indices: (n,) at least one number of a row, from 0.
-    """
+    """Which rows, counted from 0, by the first of (n,) indices, n at least 1, and how many more."""
     more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
     return f"verdicts.parquet: row {indices[0]}{more}"
 

@@ -133,9 +133,8 @@ class _Pairs:
             differences[np.abs(np.subtract(*values)) > _INPUT_TOLERANCE] = column
         for column in _QUESTION_COLUMNS:
             differences[self._differ(column)] = column
-        differences[
-            (self.p_differences > tolerance) | (self.log_differences.max(axis=1, initial=0.0) > log_tolerance)
-        ] = "p"
+        largest_logs = self.log_differences.max(axis=1, initial=0.0)
+        differences[(self.p_differences > tolerance) | (largest_logs > log_tolerance)] = "p"
         for column in ("predicted_raw", "predicted"):
             differences[self._differ(column) & ~ties] = column
         return differences
@@ -154,10 +153,13 @@ class _Pairs:
         return _mismatch(self.rerun.iloc[i], column, *texts)
 
     def _differ(self, column: str) -> NDArray[np.bool_]:
-        entry, rerun = (
-            rows[column].astype(object).where(rows[column].notna(), None) for rows in (self.entry, self.rerun)
-        )
-        return np.array([a != b for a, b in zip(entry, rerun, strict=True)], dtype=bool)
+        pairs = zip(*(_objects(rows[column]) for rows in (self.entry, self.rerun)), strict=True)
+        return np.array([a != b for a, b in pairs], dtype=bool)
+
+
+def _objects(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column with None for all that is missing."""
+    return column.astype(object).where(column.notna(), None)
 
 
 def _with_rest(column: pd.Series[Any]) -> NDArray[np.float64]:
@@ -167,8 +169,7 @@ def _with_rest(column: pd.Series[Any]) -> NDArray[np.float64]:
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
-    columns = [rows[name].astype(object).where(rows[name].notna(), None) for name in _KEY]
-    return list(zip(*columns, strict=True))
+    return list(zip(*(_objects(rows[name]) for name in _KEY), strict=True))
 
 
 def _missing_rows(rows: pd.DataFrame, only: str) -> Iterator[Mismatch]:
@@ -186,14 +187,5 @@ def _mismatch(row: pd.Series[Any], column: str, found: str | None, expected: str
     def number(name: str) -> int | None:
         return None if pd.isna(row[name]) else int(row[name])
 
-    return Mismatch(
-        str(row["stimulus"]),
-        text("signal_id"),
-        text("clip_id"),
-        number("level"),
-        int(row["n_samples"]),
-        column,
-        found,
-        expected,
-        number("replicate"),
-    )
+    ids = (str(row["stimulus"]), text("signal_id"), text("clip_id"), number("level"), int(row["n_samples"]))
+    return Mismatch(*ids, column, found, expected, number("replicate"))

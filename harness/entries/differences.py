@@ -36,13 +36,7 @@ def differences(actual: Any, expected: Any, path: str) -> Iterator[str]:
 def likeness_differences(
     actual: Sequence[NearCopy], expected: Sequence[NearCopy], tolerance: float
 ) -> Iterator[str]:
-    """`path: found, expected` for every field of two counts of likeness that is not equal.
-
-    Args:
-        actual: one for each reference.
-        expected: the same, counted again.
-        tolerance: largest difference of a correlation; all else must be equal.
-    """
+    """`path: found, expected` for every field of two counts of likeness that is not equal."""
     if len(actual) != len(expected):
         yield f"likeness: {len(actual)} parts, expected {len(expected)}, one per reference"
         return

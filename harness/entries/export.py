@@ -57,25 +57,16 @@ class _Number:
 _RATES = (
     _Number("lift", "Lift", -1.0, False, "Transfer minus swap, paired signal by signal; the ranking number."),
     _Number(
-        "placement",
-        "Placement",
-        -1.0,
-        False,
+        *("placement", "Placement", -1.0, False),
         "Transfer minus acceptance of equally loud places elsewhere in the clip, paired; never ranked by.",
     ),
     _Number("transfer", "Transfer", 0.0, False, "Share of sufficient signals of other models accepted."),
     _Number(
-        "swap",
-        "Swap",
-        0.0,
-        True,
+        *("swap", "Swap", 0.0, True),
         "Acceptance of the same bins at the same energy of clips that the reference gives another class.",
     ),
     _Number(
-        "agreement",
-        "Agreement on whole clips",
-        0.0,
-        False,
+        *("agreement", "Agreement on whole clips", 0.0, False),
         "Acceptance of the whole clips; no upper bound of the transfer.",
     ),
 )
@@ -153,13 +144,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
 
 
 def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, Any]:
-    """A record of Every Eval Ever.
-
-    Args:
-        entry: the entry.
-        source: whose record it is.
-        created: seconds since 1970, when the record is made.
-    """
+    """A record of Every Eval Ever, made so many seconds after 1970."""
     model, run = entry.model, entry.run
     organisation, _, name = model.repo_id.rpartition("/")
     run_time = datetime.datetime.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
@@ -174,10 +159,7 @@ def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, 
         "n_parameters": str(entry.facts.n_parameters),
         "dtype": run.dtype,
     }
-    metadata: dict[str, Any] = {
-        "source_name": source.name or "goodenough",
-        "source_type": "evaluation_run",
-    }
+    metadata = {"source_name": source.name or "goodenough", "source_type": "evaluation_run"}
     if source.url is not None:
         metadata["source_organization_url"] = source.url
     return {
@@ -208,6 +190,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         }
         score["uncertainty"] = {"confidence_interval": interval, "num_samples": estimate.n}
     family_name = family.family if family else "whole"
+    metric_id = f"goodenough.{number.key}" if family else number.key.replace("f1", "f1_macro")
     return {
         "evaluation_result_id": f"{entry.task}.{family_name}.{number.key}",
         "evaluation_name": f"goodenough {entry.task}",
@@ -215,9 +198,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
         "evaluation_timestamp": entry.run.created,
         "metric_config": {
             "evaluation_description": _description(entry, number, family),
-            "metric_id": f"goodenough.{number.key}"
-            if family
-            else {"f1": "f1_macro"}.get(number.key, number.key),
+            "metric_id": metric_id,
             "metric_name": number.name,
             "metric_kind": "difference" if number.lowest < 0 else "rate",
             "metric_unit": "proportion",
@@ -233,9 +214,7 @@ def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate:
 
 def _description(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
     """What a number is, for which panel, and that the suite is synthetic where it is."""
-    panel = (
-        "" if family is None else f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone."
-    )
+    panel = f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone." if family else ""
     return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
 
 
@@ -267,18 +246,9 @@ def _source_data(signals: DatasetRef) -> dict[str, Any]:
 def _numbers(entry: Entry) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
     """Each number that an entry has, with the family it is over."""
     family = entry.scorecard.headline
-    if family is not None:
-        for number in _RATES:
-            yield from _if_known(number, family, getattr(family.rates, number.key))
-    for number in _WHOLE:
-        yield from _if_known(number, None, getattr(entry.scorecard.whole, number.key))
-
-
-def _if_known(
-    number: _Number, family: FamilyScore | None, estimate: Estimate
-) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
-    if estimate.value is not None:
-        yield number, family, estimate
+    rates = [] if family is None else [(n, family, getattr(family.rates, n.key)) for n in _RATES]
+    whole = [(n, None, getattr(entry.scorecard.whole, n.key)) for n in _WHOLE]
+    yield from (each for each in (*rates, *whole) if each[2].value is not None)
 
 
 def _interval(estimate: Estimate) -> str:

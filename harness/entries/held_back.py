@@ -20,8 +20,9 @@ from pathlib import Path
 
 from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
-from harness.entries import store, strict_reading, text
+from harness.entries import store, text
 from harness.entries.sidecar import Sidecar, differences
+from harness.entries.strict_reading import Rule, rule_problems, text_problems
 from harness.metrics.held_back import LiftComparison
 from harness.schemas import Entry, RunSettings
 from harness.types import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
@@ -74,13 +75,7 @@ class HeldBack:
 
 
 def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
-    """The record of an entry.
-
-    Args:
-        folder: of the entry.
-        private: the entry of the same model on the held-back signals; its verdicts are not used.
-        lifts: of the two.
-    """
+    """The record of the entry in a folder; `private` is that of the same model on the held-back signals."""
     entry = store.read(folder)
     return HeldBack(
         protocol=PROTOCOL,
@@ -95,51 +90,42 @@ def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
 
 def _shape(record: HeldBack) -> Iterator[str]:
     """Whether a record holds together."""
-    r = record
-    names = r.references
-    rules: list[tuple[str, object, bool, str]] = [
+    r, n_references = record, len(record.references)
+    n_of_lifts, signals = r.lift.n + r.held_back_lift.n, r.signals
+    of_clips = f"1 to {MAX_CLIPS}"
+    is_commit, is_sha256 = _COMMIT.fullmatch(signals.revision), _SHA256.fullmatch(signals.sha256)
+    rules: list[Rule] = [
         ("protocol", r.protocol, r.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
-        ("signals.repo_id", r.signals.repo_id, bool(_REPO_ID.fullmatch(r.signals.repo_id)), "org/name"),
-        (
-            "signals.revision",
-            r.signals.revision,
-            bool(_COMMIT.fullmatch(r.signals.revision)),
-            "40 hex digits (a commit) or 64 (a sha256)",
-        ),
-        ("signals.sha256", r.signals.sha256, bool(_SHA256.fullmatch(r.signals.sha256)), "64 hex digits"),
-        ("signals.split", r.signals.split, r.signals.split == "test", "'test'"),
-        ("references", len(names), 0 < len(names) == len({*names}), "at least 1, each once"),
-        ("n_clips", r.n_clips, 0 < r.n_clips <= MAX_CLIPS, f"1 to {MAX_CLIPS}"),
-        ("n_held_back_clips", r.n_held_back_clips, 0 < r.n_held_back_clips <= MAX_CLIPS, f"1 to {MAX_CLIPS}"),
+        ("signals.repo_id", signals.repo_id, bool(_REPO_ID.fullmatch(signals.repo_id)), "org/name"),
+        ("signals.revision", signals.revision, bool(is_commit), "40 hex digits (a commit) or 64 (a sha256)"),
+        ("signals.sha256", signals.sha256, bool(is_sha256), "64 hex digits"),
+        ("signals.split", signals.split, signals.split == "test", "'test'"),
+        ("references", n_references, 0 < n_references == len({*r.references}), "at least 1, each once"),
+        ("n_clips", r.n_clips, 0 < r.n_clips <= MAX_CLIPS, of_clips),
+        ("n_held_back_clips", r.n_held_back_clips, 0 < r.n_held_back_clips <= MAX_CLIPS, of_clips),
         (
             "difference.n",
             r.difference.n,
-            r.difference.n == r.lift.n + r.held_back_lift.n,
-            f"{r.lift.n + r.held_back_lift.n}, those of the two lifts",
+            r.difference.n == n_of_lifts,
+            f"{n_of_lifts}, those of the two lifts",
         ),
     ]
-    for name, n_clips, most in (("lift", r.n_clips, 1.0), ("held_back_lift", r.n_held_back_clips, 1.0)):
-        least = MIN_SIGNALS * len(names)
-        n = getattr(r, name).n
-        rules.append(
-            (f"{name}.n", n, least <= n <= n_clips * len(names), f"{least} to {n_clips * len(names)}")
-        )
-        rules.append(_interval(name, getattr(r, name), most))
+    for name, lift, n_clips in (
+        ("lift", r.lift, r.n_clips),
+        ("held_back_lift", r.held_back_lift, r.n_held_back_clips),
+    ):
+        least, most = MIN_SIGNALS * n_references, n_clips * n_references
+        rules.append((f"{name}.n", lift.n, least <= lift.n <= most, f"{least} to {most}"))
+        rules.append(_interval(name, lift, 1.0))
     rules.append(_interval("difference", r.difference, 2.0))
-    yield from (
-        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
-    )
+    yield from rule_problems(rules)
     a, b, c = r.lift.value, r.held_back_lift.value, r.difference.value
     if a is not None and b is not None and c is not None and not isclose(a - b, c, abs_tol=_TOLERANCE):
         yield f"difference.value: {c:.6g}, expected {a - b:.6g}, that of the two lifts"
-    yield from (
-        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for field, value in strict_reading.strings(dataclasses.asdict(r))
-        if not text.is_plain(value, MAX_TEXT)
-    )
+    yield from text_problems(dataclasses.asdict(r), MAX_TEXT)
 
 
-def _interval(field: str, estimate: Estimate, most: float) -> tuple[str, object, bool, str]:
+def _interval(field: str, estimate: Estimate, most: float) -> Rule:
     interval = f"{estimate.value} [{estimate.low}, {estimate.high}] at {estimate.level}"
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return field, interval, False, "a number with its interval"

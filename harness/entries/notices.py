@@ -145,9 +145,7 @@ def opt_out(submissions: Path, notice: OptOut) -> Path:
     path = submissions / notice.path
     if path.exists():
         current, _ = strict_reading.record(OptOut, path)
-        if current is not None and dataclasses.replace(current, date="") == dataclasses.replace(
-            notice, date=""
-        ):
+        if current is not None and dataclasses.replace(current, date=notice.date) == notice:
             return path
         raise BadInput(f"{path} is there already, and says something else; an opt-out is not changed")
     replace_file(path, to_json(notice).encode())
@@ -175,7 +173,7 @@ def _read_invalidations(path: Path, folder: Path) -> tuple[Invalidations | None,
         return None, [f"{path.name}: of an entry that cannot be read ({error.strerror})"]
     for i, invalidation in enumerate(record.invalidations):
         lines += _content_problems(
-            f"invalidations.{i}", invalidation.author, invalidation.reason, invalidation.date
+            f"invalidations.{i}.", invalidation.author, invalidation.reason, invalidation.date
         )
         if invalidation.entry_sha256 != sha256:
             lines.append(f"invalidations.{i}.entry_sha256: of another entry, expected {sha256}")
@@ -201,10 +199,8 @@ def opt_out_problems(path: Path, submissions: Path) -> list[str]:
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record.revision):
         lines.append(f"revision: {text.excerpt(record.revision)}, expected 40 or 64 hex digits")
     if location != record.path or not _PATH.fullmatch(location.removesuffix(OPTED_OUT)):
-        lines.append(
-            f"lies at {text.excerpt(location, 200)}, expected {text.excerpt(record.path, 200)},"
-            " by its content"
-        )
+        paths = ", expected ".join(text.excerpt(path, 200) for path in (location, record.path))
+        lines.append(f"lies at {paths}, by its content")
     return [f"{path.name}: {line}" for line in lines]
 
 
@@ -221,8 +217,7 @@ def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
     return (path.name.endswith(INVALIDATED) and entry_folder in entries) or path.name.endswith(OPTED_OUT)
 
 
-def _content_problems(path: str, author: str, reason: str, date: str) -> Iterator[str]:
-    prefix = f"{path}." if path else ""
+def _content_problems(prefix: str, author: str, reason: str, date: str) -> Iterator[str]:
     for name, value, longest in (("author", author, MAX_NAME), ("reason", reason, MAX_TEXT)):
         if not value.strip() or not text.is_plain(value, longest):
             yield (

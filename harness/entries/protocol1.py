@@ -29,9 +29,7 @@ REASON = "Evaluated under protocol 1, which ranked by another number: evaluate t
 """Why none of them is ranked."""
 
 _NOT_MEASURED = {
-    "value": None,
-    "low": None,
-    "high": None,
+    **dict.fromkeys(("value", "low", "high")),
     "level": 0.95,
     "method": "not measured under protocol 1",
     "n": 0,
@@ -46,28 +44,17 @@ VERDICTS = pa.schema([field for field in parquet_schema.VERDICTS if field.name n
 
 
 def in_current_form(data: Any) -> dict[str, Any]:
-    """The content of an entry.json of protocol 1 in the current form; `data` is not changed.
+    """The parsed entry.json of protocol 1 in the current form; `data` is not changed.
 
     Fields that protocol 1 does not know are passed on, and the strict reader refuses them.
-
-    Args:
-        data: parsed JSON.
 
     Raises:
         ValueError: it is no entry of protocol 1.
     """
     try:
-        scorecard = data["scorecard"]
-        return {
-            **data,
-            "scorecard": {
-                **scorecard,
-                "families": [_family(family) for family in scorecard["families"]],
-                "ranked": False,
-                "unranked_because": REASON,
-            },
-            "likeness": [],
-        }
+        scorecard = {**data["scorecard"], "ranked": False, "unranked_because": REASON}
+        scorecard["families"] = [_family(family) for family in scorecard["families"]]
+        return {**data, "scorecard": scorecard, "likeness": []}
     except LookupError as error:
         raise ValueError(f"{error} is missing, expected an entry of protocol 1") from None
     except (TypeError, AttributeError):
@@ -75,10 +62,7 @@ def in_current_form(data: Any) -> dict[str, Any]:
 
 
 def entry_of(text: bytes) -> Entry:
-    """An entry of protocol 1 as a record.
-
-    Args:
-        text: content of its entry.json.
+    """An entry of protocol 1, the text of its entry.json, as a record.
 
     Raises:
         ValueError: it is none.
@@ -101,9 +85,6 @@ def with_current_columns(table: pa.Table) -> pa.Table:
 
     Every signal was the first and only draw of its clip; its id has no seed and no draw in it. The `permuted`
     controls, which no rate knows any more, are left out.
-
-    Args:
-        table: of VERDICTS.
     """
     table = table.cast(VERDICTS)
     table = table.filter(pc.is_in(table["stimulus"], pa.array(STIMULI)))
@@ -116,23 +97,13 @@ def with_current_columns(table: pa.Table) -> pa.Table:
 
 
 def _family(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        "rates": _rates(old["rates"]),
-        "visible": _rates(old["visible"]),
-        "as_silence": {},
-        "cells": [_cell(cell) for cell in old["cells"]],
-    }
+    rates = {name: _rates(old[name]) for name in ("rates", "visible")}
+    return {**old, **rates, "as_silence": {}, "cells": [_cell(cell) for cell in old["cells"]]}
 
 
 def _cell(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        "near_copy": False,
-        "n_unswapped": old["n_applicable"],
-        "n_unmatched": old["n_applicable"],
-        "rates": _rates(old["rates"]),
-    }
+    without = dict.fromkeys(("n_unswapped", "n_unmatched"), old["n_applicable"])
+    return {**old, "near_copy": False, **without, "rates": _rates(old["rates"])}
 
 
 def _rates(old: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,11 +99,7 @@ class Sidecar(Generic[T]):
 
 
 def differences(fields: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
-    """Where the fields of a record differ from its entry.
-
-    Args:
-        fields: the field, what the record has there, and what it should have.
-    """
+    """Where fields, (name, value in the record, value it should have), differ from those of the entry."""
     for name, value, expected in fields:
         if value != expected:
             texts = ", expected ".join(text.excerpt(v, 200) for v in (value, expected))

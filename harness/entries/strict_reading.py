@@ -2,31 +2,27 @@
 
 A problem is one line, `file: what was found, what was expected`; no content makes these raise.
 
-Public: unusable, record, strings.
+Public: unusable, record, Rule, rule_problems, text_problems, strings.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import untrusted
 from harness.disk import POINTED, pointer
+from harness.entries.text import excerpt, is_plain
 from harness.schemas import from_json
 
 T = TypeVar("T")
 
 
 def unusable(path: Path, longest: int | None) -> str | None:
-    """Why a file must not be opened; None where it may.
-
-    Args:
-        path: the file.
-        longest: the most bytes it may have, if there is a limit.
-    """
+    """Why a file must not be opened, of at most `longest` bytes; None where it may."""
     try:
         status = path.stat() if _is_cached(path) else path.lstat()
     except OSError as error:
@@ -63,6 +59,24 @@ def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
         return from_json(kind, untrusted.content(path)), []
     except ValueError as error:
         return None, [f"{path.name}: {line}" for line in str(error).split("\n")]
+
+
+Rule = tuple[str, Any, bool, str]
+"""Field, value, whether it holds, expected value in words."""
+
+
+def rule_problems(rules: Iterable[Rule]) -> list[str]:
+    """A line for each rule that does not hold."""
+    return [f"{where}: {excerpt(value)}, expected {what}" for where, value, holds, what in rules if not holds]
+
+
+def text_problems(fields: Any, longest: int) -> list[str]:
+    """A line for each text below a value that is not plain or too long, the names of its fields included."""
+    return [
+        f"{where}: {excerpt(value)}, expected plain text without < and >, at most {longest} characters"
+        for where, value in strings(fields)
+        if not is_plain(value, longest)
+    ]
 
 
 def strings(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -29,12 +29,7 @@ CORRELATION_TOLERANCE = 1e-6
 
 
 def check_against_suite(folder: Path, suite: Suite) -> list[str]:
-    """What differs between a valid entry and a suite; empty when it answers the suite.
-
-    Args:
-        folder: of an entry in which `validate.problems` found nothing.
-        suite: what it should have been asked.
-    """
+    """What differs between a valid entry and a suite; empty when it answers the suite."""
     entry = store.read(folder)
     if entry.protocol != PROTOCOL:
         return [
@@ -77,11 +72,10 @@ def check_against_suite(folder: Path, suite: Suite) -> list[str]:
             " signal with its controls each"
         )
     whole = verdicts[verdicts["stimulus"] == "whole"]
+    columns = [whole[name] for name in ("clip_id", "truth", "n_samples")]
     entry_clips = {
         (str(clip_id), truth if isinstance(truth, str) else None, int(n_samples))
-        for clip_id, truth, n_samples in zip(
-            whole["clip_id"], whole["truth"], whole["n_samples"], strict=True
-        )
+        for clip_id, truth, n_samples in zip(*columns, strict=True)
     }
     suite_clips = {(line.clip_id, line.label, line.n_samples) for line in suite.clip_lines(entry.task)}
     if clip_ids := sorted({clip_id for clip_id, *_ in entry_clips ^ suite_clips}):
@@ -115,14 +109,11 @@ def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
     for signal_id, other in rows[["signal_id", "other_clip"]].itertuples(index=False, name=None):
         entry_clips[signal_id] = (*entry_clips.get(signal_id, ()), other)
     # What is asked of signals that the suite has not is told already.
-    signal_ids = sorted(
-        signal_id for signal_id, clips in suite_clips.items() if entry_clips.get(signal_id, ()) != clips
-    )
+    signal_ids = sorted(name for name, clips in suite_clips.items() if entry_clips.get(name, ()) != clips)
     if signal_ids:
         first = signal_ids[0]
-        actual, expected = (
-            ", ".join(clips.get(first, ())) or "no clip" for clips in (entry_clips, suite_clips)
-        )
+        both = (entry_clips, suite_clips)
+        actual, expected = (", ".join(clips.get(first, ())) or "no clip" for clips in both)
         yield (
             f"verdicts: swap controls of {plural(len(signal_ids), 'signal')} are not those of the suite, as"
             f" of {first}: {actual}, expected {expected}"

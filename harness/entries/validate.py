@@ -158,19 +158,18 @@ def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list
             "for a task of your own give its file: --task path/to/task.yaml"
         )
         return [*problems, *validate_facts.of_references(entry)]
-    file_problems, table = _verdicts(folder / store.VERDICTS, entry, task)
+    file_problems, table = _verdicts(folder / store.VERDICTS, entry)
     verdict_problems = validate_facts.of_task(entry, task)
     if table is not None and not verdict_problems:
         verdict_problems = validate_verdicts.validate_verdicts(table, entry, task)
         if not verdict_problems and entry.protocol == PROTOCOL:
             verdicts = parquet_io.frame_of(table)
-            verdict_problems = validate_facts.counted_likeness(entry, verdicts) or _scorecard(
-                entry, task, verdicts
-            )
+            verdict_problems = validate_facts.counted_likeness(entry, verdicts)
+            verdict_problems = verdict_problems or _scorecard(entry, task, verdicts)
     return [*problems, *file_problems, *verdict_problems]
 
 
-def _verdicts(path: Path, entry: Entry, task: Task) -> tuple[list[str], Any]:
+def _verdicts(path: Path, entry: Entry) -> tuple[list[str], Any]:
     if _unusable(path):
         return [], None
     sha256 = parquet_io.sha256_of(path)

@@ -49,12 +49,7 @@ def check(checks: Checks) -> None:
 
 
 def validate_controls(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
-    """Whether all controls are present, and use the right clips.
-
-    Args:
-        signal_rows: the rows about signals, as `validate_verdicts.problems` reads them.
-        whole: those about whole clips.
-    """
+    """Whether all controls are present among the rows, and use the right clips."""
     return [*_replicates(signal_rows), *_swaps(signal_rows, whole)]
 
 
@@ -106,18 +101,15 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
                 too_few.append(signal_id)
             if n_same_length and any(lengths.get(other_clip) != length for other_clip in clips):
                 other_length.append(signal_id)
+    few = (
+        f"has too few swap controls, expected {N_SWAPS}, or one for each clip of its length that its"
+        " reference gives another class, or else at least one where there is another class"
+    )
+    same = "has a swap control of a clip that its reference gives the same class, expected another"
+    length = "has a swap control of another length, expected one of its own, which there is"
     return [
         *name_problems(repeats, "has two swap controls of one clip, expected different clips"),
-        *name_problems(
-            same_class,
-            "has a swap control of a clip that its reference gives the same class, expected another",
-        ),
-        *name_problems(
-            too_few,
-            f"has too few swap controls, expected {N_SWAPS}, or one for each clip of its length that its"
-            " reference gives another class, or else at least one where there is another class",
-        ),
-        *name_problems(
-            other_length, "has a swap control of another length, expected one of its own, which there is"
-        ),
+        *name_problems(same_class, same),
+        *name_problems(too_few, few),
+        *name_problems(other_length, length),
     ]

@@ -12,10 +12,11 @@ import dataclasses
 import datetime
 import re
 from collections import Counter
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from harness.entries import strict_reading, text, validate_verdicts
+from harness.entries import text, validate_verdicts
+from harness.entries.strict_reading import Rule, rule_problems, text_problems
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
@@ -57,9 +58,6 @@ HUB_BEGAN = "2022-03-02"
 FIRST_DAY = "2026-01-01"
 """No version of this package is older."""
 
-Rule = tuple[str, Any, bool, str]
-"""Field, value, whether it holds, expected value in words."""
-
 
 def validate_facts(entry: Entry) -> list[str]:
     """What is wrong with the names and the numbers of an entry, whatever its task is."""
@@ -67,12 +65,7 @@ def validate_facts(entry: Entry) -> list[str]:
 
 
 def of_task(entry: Entry, task: Task) -> list[str]:
-    """What is wrong with its references, its label map and its likeness to the references.
-
-    Args:
-        entry: any that is of the task.
-        task: of the entry.
-    """
+    """What is wrong with its references, its label map and its likeness to the references."""
     return [
         *of_references(entry),
         *_silence(entry, task),
@@ -88,31 +81,21 @@ def of_references(entry: Entry) -> list[str]:
         return [f"references: {len(references)}, expected 1 to {MAX_REFERENCES}"]
     rules: list[Rule] = []
     for i, r in enumerate(references):
+        rule = partial(_rule, f"references.{i}", r)
         max_signals = validate_verdicts.MAX_CLIPS * min(max(r.n_draws, 1), MAX_DRAWS)
-        in_range = 0 <= r.n_signals <= max_signals
         bands = 2 if r.bands is None else r.bands
         rules += [
-            (f"references.{i}.family", r.family, r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
-            (f"references.{i}.n_signals", r.n_signals, in_range, f"0 to {max_signals}"),
-            (
-                f"references.{i}.bands",
-                bands,
-                2 <= bands <= MAX_BANDS,
-                f"2 to {MAX_BANDS}, or nothing for single bins",
-            ),
-            (f"references.{i}.seed", r.seed, 0 <= r.seed < 2**63, "0 to 2^63 - 1"),
-            (f"references.{i}.n_draws", r.n_draws, 1 <= r.n_draws <= MAX_DRAWS, f"1 to {MAX_DRAWS}"),
-            (
-                f"references.{i}.n_degenerate",
-                r.n_degenerate,
-                0 <= r.n_degenerate <= r.n_signals,
-                "0 to n_signals",
-            ),
+            rule("family", r.family in FAMILIES, f"one of {', '.join(FAMILIES)}"),
+            rule("n_signals", 0 <= r.n_signals <= max_signals, f"0 to {max_signals}"),
+            rule("bands", 2 <= bands <= MAX_BANDS, f"2 to {MAX_BANDS}, or nothing for single bins"),
+            rule("seed", 0 <= r.seed < 2**63, "0 to 2^63 - 1"),
+            rule("n_draws", 1 <= r.n_draws <= MAX_DRAWS, f"1 to {MAX_DRAWS}"),
+            rule("n_degenerate", 0 <= r.n_degenerate <= r.n_signals, "0 to n_signals"),
         ]
     families = Counter((r.model.repo_id, r.family) for r in references)
     slugs = Counter(slug for slug, _ in {(r.model.slug, r.model) for r in references})
     return [
-        *_out_of_range(rules),
+        *rule_problems(rules),
         *(
             f"references: {text.excerpt(name)} stands {n} times with family {text.excerpt(family)},"
             " expected once"
@@ -139,36 +122,22 @@ def counted_likeness(entry: Entry, verdicts: Any) -> list[str]:
     predicted = dict(zip(whole["clip_id"], whole["predicted"], strict=True))
     rules: list[Rule] = []
     for i, near_copy in enumerate(entry.likeness):
+        rule = partial(_rule, f"likeness.{i}", near_copy)
         reference_signals = headline[headline["reference"] == near_copy.reference.repo_id]
-        n_accepted = int(accepted(reference_signals).sum())
+        n_signals, n_accepted = len(reference_signals), int(accepted(reference_signals).sum())
         clips = signals[signals["reference"] == near_copy.reference.repo_id].drop_duplicates("clip_id")
-        n = len(clips)
-        n_agreed = int((clips["clip_id"].map(predicted) == clips["expected"]).sum())
-        max_agreed = n_agreed + near_copy.n_clips - n
-        origin = "as counted from the verdicts"
+        n, least = len(clips), int((clips["clip_id"].map(predicted) == clips["expected"]).sum())
+        most = least + near_copy.n_clips - n
         in_clips = n <= near_copy.n_clips <= len(whole)
+        agrees = not in_clips or least <= near_copy.n_agreed <= most
+        origin = "as counted from the verdicts"
         rules += [
-            (
-                f"likeness.{i}.n_signals",
-                near_copy.n_signals,
-                near_copy.n_signals == len(reference_signals),
-                f"{len(reference_signals)}, {origin}",
-            ),
-            (
-                f"likeness.{i}.n_accepted",
-                near_copy.n_accepted,
-                near_copy.n_accepted == n_accepted,
-                f"{n_accepted}, {origin}",
-            ),
-            (f"likeness.{i}.n_clips", near_copy.n_clips, in_clips, f"{n} to {len(whole)}, {origin}"),
-            (
-                f"likeness.{i}.n_agreed",
-                near_copy.n_agreed,
-                not in_clips or n_agreed <= near_copy.n_agreed <= max_agreed,
-                f"{n_agreed} to {max_agreed}, {origin}",
-            ),
+            rule("n_signals", near_copy.n_signals == n_signals, f"{n_signals}, {origin}"),
+            rule("n_accepted", near_copy.n_accepted == n_accepted, f"{n_accepted}, {origin}"),
+            rule("n_clips", in_clips, f"{n} to {len(whole)}, {origin}"),
+            rule("n_agreed", agrees, f"{least} to {most}, {origin}"),
         ]
-    return _out_of_range(rules)
+    return rule_problems(rules)
 
 
 def ahead(entry: Entry) -> list[str]:
@@ -205,11 +174,7 @@ def _names(entry: Entry) -> list[str]:
     ]
     # The scorecard is left out: it is counted again, text and all.
     fields = {name: value for name, value in dataclasses.asdict(entry).items() if name != "scorecard"}
-    problems += [
-        f"{where}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for where, value in strict_reading.strings(fields)
-        if not text.is_plain(value, MAX_TEXT)
-    ]
+    problems += text_problems(fields, MAX_TEXT)
     if signals.config != entry.task:
         problems.append(
             f"signals.config: {text.excerpt(signals.config)}, expected the task, {text.excerpt(entry.task)}"
@@ -275,7 +240,7 @@ def _numbers(entry: Entry) -> list[str]:
     n_asked, n_known, n_datasets = run.n_asked or 0, run.n_known or 0, len(facts.trained_on or ())
     n_bases = len(facts.base_models or ())
     released = facts.released or "2026-01-31"
-    return _out_of_range(
+    return rule_problems(
         [
             ("protocol", entry.protocol, entry.protocol == PROTOCOL, f"{PROTOCOL}, that of this version"),
             ("facts.n_parameters", facts.n_parameters, 0 <= facts.n_parameters <= 10**15, "0 to 1e15"),
@@ -293,10 +258,8 @@ def _numbers(entry: Entry) -> list[str]:
             ("proof.n", proof.n, N_PROVEN <= proof.n <= 10**6, f"{N_PROVEN} to 1e6"),
             ("proof.batch_size", proof.batch_size, proof.batch_size == run.batch_size, "that of the run"),
             ("proof.n_flips", proof.n_flips, proof.n_flips == 0, "0: its verdicts depend on the batch"),
-            (
-                "proof.max_logit_difference",
-                proof.max_logit_difference,
-                0 <= proof.max_logit_difference <= tolerance,
+            _rule(
+                *("proof", proof, "max_logit_difference", 0 <= proof.max_logit_difference <= tolerance),
                 f"0 to {tolerance:g}: its logits depend on the batch",
             ),
         ]
@@ -312,16 +275,10 @@ def _is_day(text: str) -> bool:
 
 def _silence(entry: Entry, task: Task) -> list[str]:
     labels = (*task.labels, OTHER)
-    return _out_of_range(
-        [
-            (
-                f"references.{i}.silence_class",
-                r.silence_class,
-                r.silence_class in labels,
-                f"a label of {task.name} or {OTHER}",
-            )
-            for i, r in enumerate(entry.references[:MAX_REFERENCES])
-        ]
+    what = f"a label of {task.name} or {OTHER}"
+    return rule_problems(
+        _rule(f"references.{i}", r, "silence_class", r.silence_class in labels, what)
+        for i, r in enumerate(entry.references[:MAX_REFERENCES])
     )
 
 
@@ -360,33 +317,18 @@ def _likeness(entry: Entry) -> list[str]:
         ]
     rules: list[Rule] = []
     for i, near_copy in enumerate(entry.likeness):
+        rule = partial(_rule, f"likeness.{i}", near_copy)
         r = 0.0 if near_copy.correlation is None else near_copy.correlation
-        max_clips = validate_verdicts.MAX_CLIPS
+        most, n_clips = validate_verdicts.MAX_CLIPS, near_copy.n_clips
         rules += [
-            (
-                f"likeness.{i}.n_accepted",
-                near_copy.n_accepted,
-                0 <= near_copy.n_accepted <= near_copy.n_signals,
-                "0 to n_signals",
-            ),
-            (
-                f"likeness.{i}.n_clips",
-                near_copy.n_clips,
-                0 <= near_copy.n_clips <= max_clips,
-                f"0 to {max_clips}",
-            ),
-            (
-                f"likeness.{i}.n_agreed",
-                near_copy.n_agreed,
-                0 <= near_copy.n_agreed <= near_copy.n_clips,
-                "0 to n_clips",
-            ),
-            (f"likeness.{i}.correlation", r, -1 <= r <= 1, "-1 to 1, or nothing"),
+            rule("n_accepted", 0 <= near_copy.n_accepted <= near_copy.n_signals, "0 to n_signals"),
+            rule("n_clips", 0 <= n_clips <= most, f"0 to {most}"),
+            rule("n_agreed", 0 <= near_copy.n_agreed <= n_clips, "0 to n_clips"),
+            rule("correlation", -1 <= r <= 1, "-1 to 1, or nothing"),
         ]
-    return _out_of_range(rules)
+    return rule_problems(rules)
 
 
-def _out_of_range(rules: Sequence[Rule]) -> list[str]:
-    return [
-        f"{where}: {text.excerpt(value)}, expected {what}" for where, value, holds, what in rules if not holds
-    ]
+def _rule(where: str, record: Any, field: str, holds: bool, what: str) -> Rule:
+    """A rule of a field of a record that stands at `where`."""
+    return f"{where}.{field}", getattr(record, field), holds, what

@@ -63,13 +63,7 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
 
 
 def validate_verdicts(table: pa.Table, entry: Entry, task: Task) -> list[str]:
-    """What does not hold in a table of VERDICTS.
-
-    Args:
-        table: as `load` gave it, its texts dictionaries.
-        entry: whose label map and references are sound.
-        task: of the entry.
-    """
+    """What does not hold in a table as of `load`; label map and references of the entry are sound."""
     rows = table.drop_columns(["p", *parquet_io.TEXTS]).to_pandas(ignore_metadata=True)
     rows = rows.assign(**{name: _texts(table[name]) for name in parquet_io.TEXTS})
     for name in ("level", "draw", "replicate"):
@@ -156,12 +150,8 @@ def _answers(checks: Checks, entry: Entry, task: Task) -> None:
     agreements = [canonical.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
     checks.require(agreements, "predicted", "what the label map says of predicted_raw")
     checks.require(predicted.isin([*task.labels, OTHER]), "predicted", f"a label of {task.name} or {OTHER}")
-    seconds = rows["n_samples"] / task.sample_rate_hz
-    checks.require(
-        rows["seconds_seen"].between(0, seconds + TOLERANCE),
-        "seconds_seen",
-        "0 to the length of the stimulus",
-    )
+    is_within = rows["seconds_seen"].between(0, rows["n_samples"] / task.sample_rate_hz + TOLERANCE)
+    checks.require(is_within, "seconds_seen", "0 to the length of the stimulus")
     checks.require(rows["energy_seen"].between(0, 1 + 1e-6), "energy_seen", "a share, 0 to 1")
 
 
@@ -237,24 +227,17 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
     level_zero = signal_rows[at_level_zero(signal_rows)]
     signals = set(level_zero["signal_id"].dropna())
     for stimulus in _ONCE:
-        signal_ids = set(level_zero["signal_id"][level_zero["stimulus"] == stimulus].dropna())
-        missing = signals - signal_ids
+        missing = signals - set(level_zero["signal_id"][level_zero["stimulus"] == stimulus].dropna())
         report(sorted(missing), f"has no row of stimulus {stimulus!r}, expected one")
     report(sorted(set(signal_rows["signal_id"].dropna()) - signals), "has no row of level 0, expected one")
-    levels = (
-        signal_rows[signal_rows["level"].notna()]
-        .drop_duplicates(["signal_id", "level"])
-        .groupby("signal_id")["level"]
-    )
+    with_level = signal_rows[signal_rows["level"].notna()].drop_duplicates(["signal_id", "level"])
+    levels = with_level.groupby("signal_id")["level"]
     lowest, highest, n_levels = levels.min(), levels.max(), levels.count()
     complete = (lowest == 0) & ((highest == 0) | ((highest == N_LEVELS - 1) & (n_levels == N_LEVELS)))
-    report(
-        list(n_levels.index[~complete]),
-        f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}",
-    )
-    report(
-        sorted(set(signal_rows["clip_id"].dropna()) - set(whole["clip_id"])), "has no row of the whole clip"
-    )
+    some_levels = list(n_levels.index[~complete])
+    report(some_levels, f"has only some levels, expected level 0 alone or 0 to {N_LEVELS - 1}")
+    clips_without = set(signal_rows["clip_id"].dropna()) - set(whole["clip_id"])
+    report(sorted(clips_without), "has no row of the whole clip")
     clip_rows = rows[rows["stimulus"] != "silence"]
     lengths = set(clip_rows["n_samples"].dropna()) - set(silence["n_samples"])
     report(sorted(lengths), "samples is the length of a clip, and there is no row of silence of that length")
@@ -277,10 +260,8 @@ def _completeness(rows: pd.DataFrame, entry: Entry) -> list[str]:
         signal_rows.drop_duplicates("signal_id")[["reference", "family"]].itertuples(index=False, name=None)
     )
     for reference in entry.references:
-        n, n_expected = (
-            signal_counts[reference.model.repo_id, reference.family],
-            reference.n_signals - reference.n_degenerate,
-        )
+        n = signal_counts[reference.model.repo_id, reference.family]
+        n_expected = reference.n_signals - reference.n_degenerate
         if n != n_expected:
             problems.append(
                 f"verdicts.parquet: {plural(n, 'signal')} of {reference.model.repo_id}, family"

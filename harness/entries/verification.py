@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from scipy.special import bdtrc
 
 from harness.dataset import paths
-from harness.entries import strict_reading, text
+from harness.entries import text
 from harness.entries.sidecar import Sidecar, differences
+from harness.entries.strict_reading import rule_problems, text_problems
 from harness.schemas import Entry, RunSettings
 from harness.types import PROTOCOL, STRICT, ModelRef
 
@@ -165,76 +166,53 @@ def _shape(v: Verification) -> list[str]:
     """Whether a verification is consistent by itself."""
     tolerance = TOLERANCE.get(v.run.dtype)
     n_mismatches = min(MAX_MISMATCHES, v.n_asked - v.n_same)
-    known_answer = v.known_answer
-    is_replay = v.kind != "reproduced"
-    n_differences = v.n_scorecard_differences
-    rules: tuple[tuple[str, object, bool, str], ...] = (
-        ("protocol", v.protocol, 1 <= v.protocol <= PROTOCOL, f"1 to {PROTOCOL}, that of this version"),
-        ("kind", v.kind, v.kind in KINDS, f"one of {', '.join(KINDS)}"),
-        ("entry_sha256", v.entry_sha256, bool(_SHA256.fullmatch(v.entry_sha256)), "64 hex digits"),
+    known, is_replay, n_differences = v.known_answer, v.kind != "reproduced", v.n_scorecard_differences
+    has_base = bool(BASE.fullmatch(v.base or "")) if is_replay else v.base is None
+    is_count = n_differences is None if is_replay else n_differences is not None and n_differences >= 0
+    ties = min(v.n_ties_for, v.n_ties_against) >= 0 and v.n_ties_for + v.n_ties_against <= v.n_ties
+    rules: list[tuple[str, bool, str]] = [
+        ("protocol", 1 <= v.protocol <= PROTOCOL, f"1 to {PROTOCOL}, that of this version"),
+        ("kind", v.kind in KINDS, f"one of {', '.join(KINDS)}"),
+        ("entry_sha256", bool(_SHA256.fullmatch(v.entry_sha256)), "64 hex digits"),
         (
             "base",
-            v.base,
-            bool(BASE.fullmatch(v.base or "")) if is_replay else v.base is None,
+            has_base,
             "40 or 64 hex digits of a commit, or random: and 40, and nothing where all was asked",
         ),
-        ("n_asked", v.n_asked, v.n_asked > 0, "at least 1"),
-        ("n_same", v.n_same, 0 <= v.n_same <= v.n_asked, "0 to n_asked"),
-        ("n_ties", v.n_ties, 0 <= v.n_ties <= v.n_same, "0 to n_same"),
-        ("max_difference", v.max_difference, 0 <= v.max_difference <= 1, "0 to 1"),
-        ("tolerance", v.tolerance, v.tolerance == tolerance, f"{tolerance}, by the arithmetic"),
-        (
-            "mismatches",
-            len(v.mismatches),
-            len(v.mismatches) == n_mismatches,
-            f"{n_mismatches}, the first of those not the same",
-        ),
-        (
-            "n_scorecard_differences",
-            n_differences,
-            n_differences is None if is_replay else n_differences is not None and n_differences >= 0,
-            "a count where all was asked, and nothing else",
-        ),
+        ("n_asked", v.n_asked > 0, "at least 1"),
+        ("n_same", 0 <= v.n_same <= v.n_asked, "0 to n_asked"),
+        ("n_ties", 0 <= v.n_ties <= v.n_same, "0 to n_same"),
+        ("max_difference", 0 <= v.max_difference <= 1, "0 to 1"),
+        ("tolerance", v.tolerance == tolerance, f"{tolerance}, by the arithmetic"),
+        ("mismatches", len(v.mismatches) == n_mismatches, f"{n_mismatches}, the first of those not the same"),
+        ("n_scorecard_differences", is_count, "a count where all was asked, and nothing else"),
         (
             "known_answer",
-            known_answer and f"{known_answer.n_accepted} of {known_answer.n}",
-            known_answer is None or 0 < known_answer.n == known_answer.n_accepted,
+            known is None or 0 < known.n == known.n_accepted,
             "a reference that accepts all of its own signals",
         ),
         (
             "no_known_answer_because",
-            v.no_known_answer_because,
-            (known_answer is None) == bool(v.no_known_answer_because),
+            (known is None) == bool(v.no_known_answer_because),
             "a reason where there is no known answer, and nowhere else",
         ),
-        (
-            "differing",
-            len(v.differing),
-            len(v.differing) <= MAX_MISMATCHES,
-            f"at most {MAX_MISMATCHES} lines",
-        ),
-        (
-            "n_ties_for",
-            f"{v.n_ties_for} and {v.n_ties_against} against",
-            v.n_ties_for >= 0 and v.n_ties_against >= 0 and v.n_ties_for + v.n_ties_against <= v.n_ties,
-            "counts that n_ties holds",
-        ),
-        ("holds", v.holds, v.holds == holds(v), "what its counts say"),
+        ("differing", len(v.differing) <= MAX_MISMATCHES, f"at most {MAX_MISMATCHES} lines"),
+        ("n_ties_for", ties, "counts that n_ties holds"),
+        ("holds", v.holds == holds(v), "what its counts say"),
         (
             "max_difference",
-            v.max_difference,
             not v.holds or v.max_difference <= v.tolerance,
             "at most the tolerance, where it holds",
         ),
-    )
-    lines = [
-        f"{field}: {text.excerpt(value)}, expected {what}" for field, value, valid, what in rules if not valid
     ]
-    return lines + [
-        f"{field}: {text.excerpt(value)}, expected plain text without < and >, at most {MAX_TEXT} characters"
-        for field, value in strict_reading.strings(dataclasses.asdict(v))
-        if not text.is_plain(value, MAX_TEXT)
-    ]
+    values = {
+        "mismatches": len(v.mismatches),
+        "known_answer": known and f"{known.n_accepted} of {known.n}",
+        "differing": len(v.differing),
+        "n_ties_for": f"{v.n_ties_for} and {v.n_ties_against} against",
+    }
+    shown = ((name, values.get(name, getattr(v, name)), valid, what) for name, valid, what in rules)
+    return rule_problems(shown) + text_problems(dataclasses.asdict(v), MAX_TEXT)
 
 
 def holds(v: Verification) -> bool:

@@ -64,11 +64,6 @@ MOST_UNREAD = 100
 def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
     """The page.
 
-    Args:
-        app_state: what it shows.
-        sessions: of its visitors.
-        limits: of its visitors.
-
     Returns:
         A `gradio.Blocks`.
     """
@@ -92,11 +87,9 @@ def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
             with gr.Tab("Try a model", id="try"):
                 _try_tab(handlers, tasks or names)
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        task_choice.change(handlers.judges, task_choice, judge_choice, **quiet).then(
-            handlers.listen, [task_choice, judge_choice], sounds, **quiet
-        )
-        judge_choice.input(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
-        tab.select(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
+        change = task_choice.change(handlers.judges, task_choice, judge_choice, **quiet)
+        for event_of in (change.then, judge_choice.input, tab.select):
+            event_of(handlers.listen, [task_choice, judge_choice], sounds, **quiet)
         page.unload(handlers.leave)
     page.queue(max_size=limits.waiting, api_open=False)
     # Bounds what gradio keeps for sessions that a client has made up and never comes back to.
@@ -130,9 +123,8 @@ def serve(
     try:
         index = builder.write(sessions.root / SITE, app_state.board, app_state.suite)
         page = build(app_state, sessions, limits)
-        announce(
-            launch(page, port, index.parent, sessions.root, public=app_state.on_space, local_only=local_only)
-        )
+        public = app_state.on_space
+        announce(launch(page, port, index.parent, sessions.root, public=public, local_only=local_only))
         threading.Event().wait()
     except KeyboardInterrupt:
         pass
@@ -185,7 +177,7 @@ class _Handlers:
     """The event handlers of the page."""
 
     def __init__(self, app_state: AppState, sessions: SessionStore, limits: Limits) -> None:
-        self._app_state, self._sessions, self._limits = app_state, sessions, limits
+        self._app_state, self._sessions = app_state, sessions
         self.limits = limits
         """Of a trial."""
         self.model_hint = "org/name" if app_state.on_space else "org/name or /path/to/a/folder"
@@ -239,7 +231,7 @@ class _Handlers:
     def _run_trial(self, model: str, task: str, request: gr.Request, *, fully: bool) -> Iterator[list[Any]]:
         visitor, app_state = _visitor(request), self._app_state_for(request)
         session, last_view, shown_at_s = self._sessions.enter(visitor), None, 0.0
-        for view in trial(session, model, task, app_state, self._limits, fully=fully):
+        for view in trial(session, model, task, app_state, self.limits, fully=fully):
             last_view = view
             if self.n_unread(visitor) > MOST_UNREAD:
                 self._sessions.leave(visitor)
@@ -273,7 +265,7 @@ class _Handlers:
     def _find_judges(self, task: str) -> dict[ModelRef, Path]:
         """The references and the best candidates, with the folders of their verdicts."""
         ranking = self._app_state.board.current_of(task)
-        if ranking is None or task not in {suite_task.name for suite_task in self._app_state.suite.tasks}:
+        if ranking is None or not self._app_state.suite.has_task(task):
             return {}
         matrix_models = {model for matrix in ranking.matrices for model in matrix.models}
         rows = [row for row in ranking.all_rows if row.entry.model in matrix_models]
@@ -303,14 +295,14 @@ def _try_tab(handlers: _Handlers, tasks: list[str]) -> None:
     outputs = [state, log, result, package]
     event_options = {"show_progress": "hidden", "api_visibility": "private"}
     trial_options = {"concurrency_limit": 1, "concurrency_id": "trial", **event_options}
-    for button, run in ((quick, handlers.quick), (fully, handlers.fully)):
-        event = button.click(handlers.wait, None, [*outputs, *buttons], queue=False, **event_options)
-        event.then(run, [model, task], outputs, **trial_options).then(
-            handlers.rest, None, buttons, **event_options
-        )
-    model.submit(handlers.wait, None, [*outputs, *buttons], queue=False, **event_options).then(
-        handlers.quick, [model, task], outputs, **trial_options
-    ).then(handlers.rest, None, buttons, **event_options)
+    for event_of, run in (
+        (quick.click, handlers.quick),
+        (fully.click, handlers.fully),
+        (model.submit, handlers.quick),
+    ):
+        event = event_of(handlers.wait, None, [*outputs, *buttons], queue=False, **event_options)
+        event = event.then(run, [model, task], outputs, **trial_options)
+        event.then(handlers.rest, None, buttons, **event_options)
     cancel.click(handlers.cancel, queue=False, **event_options)
 
 
@@ -358,33 +350,20 @@ def _unread(page: Any, visitor: str) -> int:
 def _theme() -> Any:
     """The site's colours and fonts; none of these is fetched."""
     light, dark = theme.palette(dark=False), theme.palette(dark=True)
-    site_colours = {
-        "body_background_fill": "paper",
-        "background_fill_primary": "paper",
-        "background_fill_secondary": "panel",
-        "block_background_fill": "panel",
-        "input_background_fill": "panel",
-        "body_text_color": "ink",
-        "body_text_color_subdued": "mute",
-        "block_label_text_color": "mute",
-        "block_title_text_color": "mute",
-        "border_color_primary": "rule",
-        "block_border_color": "rule",
-        "input_border_color": "strong",
-        "link_text_color": "accent",
-        "color_accent": "accent",
-        "button_primary_background_fill": "accent",
-        "button_primary_background_fill_hover": "accent",
-        "button_primary_text_color": "panel",
-        "button_secondary_background_fill": "tint",
-        "button_secondary_background_fill_hover": "band",
-        "button_secondary_text_color": "ink",
-        "checkbox_label_background_fill": "panel",
-        "checkbox_label_background_fill_hover": "band",
-        "checkbox_label_background_fill_selected": "tint",
-        "checkbox_background_color_selected": "accent",
-        "checkbox_border_color_selected": "accent",
+    names_by_colour = {
+        "paper": "body_background_fill background_fill_primary",
+        "panel": "background_fill_secondary block_background_fill input_background_fill"
+        " button_primary_text_color checkbox_label_background_fill",
+        "ink": "body_text_color button_secondary_text_color",
+        "mute": "body_text_color_subdued block_label_text_color block_title_text_color",
+        "rule": "border_color_primary block_border_color",
+        "strong": "input_border_color",
+        "accent": "link_text_color color_accent button_primary_background_fill checkbox_border_color_selected"
+        " button_primary_background_fill_hover checkbox_background_color_selected",
+        "tint": "button_secondary_background_fill checkbox_label_background_fill_selected",
+        "band": "button_secondary_background_fill_hover checkbox_label_background_fill_hover",
     }
+    site_colours = {name: colour for colour, names in names_by_colour.items() for name in names.split()}
     colours = {name: light[colour] for name, colour in site_colours.items()}
     colours |= {
         f"{name}_dark": dark[colour] for name, colour in site_colours.items() if name != "color_accent"

@@ -119,61 +119,32 @@ def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRe
 
 
 def check(request: TryRequest, signals: str | None) -> list[str]:
-    """The command that checks whether a model can be evaluated.
-
-    Args:
-        request: model and task.
-        signals: source of the suite; None for the embedded one.
-    """
+    """The command that checks whether a model can be evaluated; `signals` is None for the embedded suite."""
     # `check` knows the built-in tasks; of another one, the evaluation says whether its labels fit.
     task_options = ["--task", request.task] if request.task in TASKS else []
     return [*_COMMAND, "check", "--json", *task_options, *_signals(signals), "--", request.model]
 
 
 def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: float | None) -> list[str]:
-    """The command that evaluates it.
-
-    Args:
-        request: what.
-        signals: as of `check`.
-        out: folder of the results; answers in it are reused.
-        ci_width: stop when the lift is known to plus or minus this; None: to the end.
-    """
+    """The command that evaluates it; to the end where `ci_width` is None. Answers in `out` are reused."""
     width_options = [] if ci_width is None else ["--ci-width", f"{ci_width:g}"]
-    options = [
-        "evaluate",
-        "--json",
-        "--task",
-        request.task,
-        *_signals(signals),
-        *width_options,
-        "--out",
-        str(out),
-    ]
-    return [*_COMMAND, *options, "--", request.model]
+    options = ["--json", "--task", request.task, *_signals(signals), *width_options, "--out", str(out)]
+    return [*_COMMAND, "evaluate", *options, "--", request.model]
 
 
 def at_home(
     request: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
 ) -> list[str]:
-    """The commands as a user would type them, and the one that submits the entry.
-
-    Args:
-        request: what.
-        signals: as of `check`.
-        submissions: where entries are sent on the Hub; None: into a clone.
-        revision: commit of a Hub model, where it is known.
-    """
+    """The commands as a user would type them, and the one that submits: to the Hub, or None, into a clone."""
     revision_options = ["--revision", revision] if revision and not request.is_folder else []
     options = ["--task", request.task, *_signals(signals)]
     destination = ["--to", submissions] if submissions else ["--out", "submissions/"]
-    return [
-        shlex.join(["goodenough", "check", request.model, *revision_options, *options]),
-        shlex.join(
-            ["goodenough", "evaluate", request.model, *revision_options, *options, "--out", "results"]
-        ),
-        shlex.join(["goodenough", "submit", "results/", *destination]),
-    ]
+    lines = (
+        ["check", request.model, *revision_options, *options],
+        ["evaluate", request.model, *revision_options, *options, "--out", "results"],
+        ["submit", "results/", *destination],
+    )
+    return [shlex.join(["goodenough", *words]) for words in lines]
 
 
 def environment(environ: Mapping[str, str], *, on_space: bool) -> dict[str, str]:
@@ -235,10 +206,8 @@ def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
         return None
     weights = entry.model.weights_sha256
     own_row = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
-    other_lifts = [
-        row.entry.scorecard.lift for row in ranking.rows if row.entry.model.weights_sha256 != weights
-    ]
-    lifts = [other for other in other_lifts if other is not None and other.value is not None]
+    others = [row.entry.scorecard for row in ranking.rows if row.entry.model.weights_sha256 != weights]
+    lifts = [card.lift for card in others if card.lift is not None and card.lift.value is not None]
     return ProvisionalRank(
         place=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
         best=1 + sum(_end(other.low, other) > lift.high for other in lifts),

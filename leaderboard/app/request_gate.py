@@ -49,12 +49,7 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def is_local(headers: Mapping[str, str], client: str | None) -> bool:
-    """Whether a request was made on this very machine, by its own address, and through no proxy.
-
-    Args:
-        headers: of the request, with lower-case names.
-        client: address that it came from, if known.
-    """
+    """Whether a request, its headers in lower case, was made on this machine and through no proxy."""
     proxy_headers = [name for name in headers if name in _PROXIES or name.startswith(("x-forwarded-", "cf-"))]
     return (
         not proxy_headers
@@ -67,14 +62,7 @@ class Gate:
     """ASGI middleware that refuses all other requests, and adds headers to every answer."""
 
     def __init__(self, app: Any, sessions_root: Path, headers: Mapping[str, str], *, public: bool) -> None:
-        """Wrap an app.
-
-        Args:
-            app: answers the requests that are passed on.
-            sessions_root: folder of the sessions, whose packages are served.
-            headers: of every answer.
-            public: the server is reached under any name.
-        """
+        """Wrap an app; `public`: it is reached under any name. Packages in sessions are served, too."""
         self._app, self._sessions_root, self._public = app, sessions_root, public
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._open = 0

@@ -11,6 +11,10 @@ nothing, its stdout goes to a file, its stderr is read line by line. A line is p
 However many visitors a client pretends to be, there are at most MOST_SESSIONS sessions, none older than
 MOST_S.
 
+gradio's own state of a session (gr.State) is not enough: what it drops beyond its capacity is dropped without
+its `delete_callback`, so that the files stay; it would remove them under a command that runs; and one session
+cannot see another, whose downloads have to go, or be cancelled while its own event is still running.
+
 Public: Subprocess, Session, SessionStore.
 """
 
@@ -78,15 +82,7 @@ class Subprocess:
         seconds: float,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
     ) -> None:
-        """Start it.
-
-        Args:
-            command: its words; no shell reads them.
-            folder: its working directory.
-            environment: all of its variables.
-            seconds: after which it is ended.
-            allowance: memory and disk beyond which it is ended.
-        """
+        """Start it in a folder, without a shell; it is ended after so many seconds."""
         self._folder, self._allowance = folder, allowance
         self._answer = folder / ANSWER
         self._deadline = time.monotonic() + seconds
@@ -217,11 +213,6 @@ class Session:
         """When it was last used, and when it began."""
 
     @property
-    def out(self) -> Path:
-        """Folder of its results."""
-        return self.folder / "results"
-
-    @property
     def is_busy(self) -> bool:
         """A run was asked for and has not ended."""
         return self.is_active or (self.process is not None and self.process.code is None)
@@ -273,11 +264,7 @@ class SessionStore:
     """The sessions of all visitors, below one temporary folder."""
 
     def __init__(self, root: Path | None = None) -> None:
-        """Start without any session.
-
-        Args:
-            root: an empty folder that is ours; a new temporary one if not given.
-        """
+        """Start without any session, in an empty folder that is ours; a new temporary one if not given."""
         self.root = root or Path(tempfile.mkdtemp(prefix="goodenough-app-")).resolve()
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()

@@ -138,45 +138,38 @@ def _steps(
     session: Session, request: TryRequest, app_state: AppState, limits: Limits, *, fully: bool
 ) -> Iterator[View]:
     output: deque[str] = deque(maxlen=80)
-    home_commands = tuple(commands.at_home(request, app_state.signals, app_state.submissions_name))
-    view = View("Checking", commands=home_commands)
-    command = commands.check(request, app_state.signals)
+    signals, submissions, out = app_state.signals, app_state.submissions_name, session.folder / "results"
+    view = View("Checking", commands=tuple(commands.at_home(request, signals, submissions)))
+    command = commands.check(request, signals)
     process = yield from _run(session, command, limits.check_s, app_state, limits, view, output)
     # A check that ran and did not pass has an answer, too, and exit code 1.
-    answer = (
-        commands.findings_of(process.answer) if process.code in (0, 1) and process.answer.strip() else None
-    )
+    has_answer = process.code in (0, 1) and process.answer.strip()
+    answer = commands.findings_of(process.answer) if has_answer else None
     view = replace(view, lines=tuple(output), answer=answer)
     if answer is None or not answer.passed:
-        reason = (
-            "it does not pass the check"
-            if answer is not None
-            else _reason(process, output, limits.check_s, limits)
-        )
+        reason = "it does not pass the check"
+        if answer is None:
+            reason = _reason(process, output, limits.check_s, limits)
         yield replace(view, status="Ended", error=reason)
         return
     status, seconds, width = "Evaluating until the lift is known", limits.quick_s, limits.width
     if fully:
         status, seconds = "Evaluating fully", limits.full_s
     view = replace(view, status=status)
-    command = commands.evaluate(request, app_state.signals, session.out, None if fully else width)
+    command = commands.evaluate(request, signals, out, None if fully else width)
     process = yield from _run(session, command, seconds, app_state, limits, view, output)
     view = replace(view, lines=tuple(output))
     if not process.answer.strip() or process.end != "done":
         yield replace(view, status="Ended", error=_reason(process, output, seconds, limits))
         return
-    entry, folder = commands.entry_of(process.answer, session.out)
+    entry, folder = commands.entry_of(process.answer, out)
     yield replace(
         view,
         status="Done",
         error=_reason(process, output, seconds, limits) if process.code else None,
         entry=entry,
         standing=commands.standing(entry, app_state.board.current_of(entry.task)),
-        commands=tuple(
-            commands.at_home(
-                request, app_state.signals, app_state.submissions_name, revision=entry.model.revision
-            )
-        ),
+        commands=tuple(commands.at_home(request, signals, submissions, revision=entry.model.revision)),
         package=zip_entry(entry, folder, session.folder) if entry.complete and not process.code else None,
     )
 
@@ -193,7 +186,7 @@ def _run(
     """Run a command to its end, with a view for every line and tick; returns its process."""
     if not session.is_active:
         raise BadInput("cancelled")
-    output.append(f"$ {_command_text(command)}")
+    output.append(" ".join(["$ goodenough", *command[4:]]))
     start = time.monotonic()
     variables = _environment(session, app_state, limits)
     for line in session.run(command, variables, seconds, limits.allowance):
@@ -216,10 +209,11 @@ def _environment(session: Session, app_state: AppState, limits: Limits) -> Mappi
     hub, home, temporary = (session.folder / name for name in TRIAL_FOLDERS)
     for folder in (hub, home, temporary):
         folder.mkdir(exist_ok=True)
-    for name in [
-        name for name in variables if name.startswith(("HF_", "XDG_")) and name.endswith(_FOLDER_SUFFIXES)
-    ]:
-        del variables[name]
+    variables = {
+        name: value
+        for name, value in variables.items()
+        if not (name.startswith(("HF_", "XDG_")) and name.endswith(_FOLDER_SUFFIXES))
+    }
     variables |= {
         "HF_HUB_CACHE": str(hub),
         "HF_HOME": str(home),
@@ -241,20 +235,14 @@ def _reason(process: Subprocess, output: deque[str], seconds: float, limits: Lim
     allowance = limits.allowance
     if process.end == "late":
         return f"ended after {seconds:.0f} s, the limit of this page; at home there is none"
-    if process.end == "memory":
-        limit = f"{allowance.memory_bytes / GIB:.3g} GiB"
-        return f"ended as it took more than {limit} of memory, the limit of this page; at home there is none"
-    if process.end == "disk":
-        limit = f"{allowance.disk_bytes / GIB:.3g} GiB"
-        return f"ended as it wrote more than {limit}, the limit of this page; at home there is none"
+    if process.end in ("memory", "disk"):
+        what = f"took more than {allowance.memory_bytes / GIB:.3g} GiB of memory"
+        if process.end == "disk":
+            what = f"wrote more than {allowance.disk_bytes / GIB:.3g} GiB"
+        return f"ended as it {what}, the limit of this page; at home there is none"
     error_lines = [line.removeprefix(_ERROR_PREFIX) for line in output if line.startswith(_ERROR_PREFIX)]
     if error_lines:
         return error_lines[-1]
     if process.code is not None and process.code < 0:
         return f"the command was ended by signal {-process.code}: this machine may have too little memory"
     return f"the command ended with exit code {process.code} and without a word"
-
-
-def _command_text(command: list[str]) -> str:
-    """A command as a user would type it."""
-    return " ".join(["goodenough", *command[4:]])

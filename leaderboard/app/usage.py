@@ -37,13 +37,7 @@ class Allowance:
 
 
 def restrict(pid: int, allowance: Allowance, seconds: float) -> None:
-    """Have the kernel bound a process that has just been started, and all that it will start.
-
-    Args:
-        pid: of the process.
-        allowance: what it may take.
-        seconds: for which it may run; so much on every core.
-    """
+    """Have the kernel bound a process that has just been started, and all that it will start."""
     if not hasattr(resource, "prlimit"):
         return
     limits = {

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.types import ModelRef
-from leaderboard.board.types import Ranking, Row
+from leaderboard.board.types import Ranking
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -36,12 +36,7 @@ class Event:
 
 
 def events(rankings: Iterable[Ranking], n: int) -> list[Event]:
-    """The newest events, the newest first.
-
-    Args:
-        rankings: whose events.
-        n: how many at most.
-    """
+    """The n newest events at most, the newest first."""
     all_events = (event for ranking in rankings for event in _events(ranking))
     return heapq.nlargest(n, all_events, key=lambda event: (event.date, event.task, event.name, event.what))
 
@@ -53,14 +48,10 @@ def newest(rankings: Iterable[Ranking]) -> str | None:
 
 def _events(ranking: Ranking) -> Iterator[Event]:
     for row in ranking.all_rows:
-        for date, what in _dated_changes(row):
+        evaluated = (row.entry.run.created[:10], "evaluated")
+        for date, what in (evaluated, (row.status.date, row.status.name)):
             if date is not None and _DATE.fullmatch(date):
                 yield Event(date, what, ranking.task, row.name, row.entry.model)
     for notice in ranking.opted_out:
         if _DATE.fullmatch(notice.date):
             yield Event(notice.date, "opted out", ranking.task, notice.repo_id, None)
-
-
-def _dated_changes(row: Row) -> Iterator[tuple[str | None, str]]:
-    yield row.entry.run.created[:10], "evaluated"
-    yield row.status.date, row.status.name

@@ -57,24 +57,16 @@ _TRIVIAL_MODELS = MappingProxyType(
 
 
 def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...]:
-    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite.
-
-    Args:
-        suite: what models are evaluated on now.
-        task: a task of it.
-        folders: valid entries of its references on this task of the current suite.
-    """
+    """The anchors of a task: `consensus`, the best single reference, then those stored in the suite."""
     folders = sorted(folders)
     entries = [store.read(folder) for folder in folders]
     anchors = []
-    entry_verdicts = [(entry, store.verdicts(folder)) for entry, folder in zip(entries, folders, strict=True)]
+    entry_verdicts = [*zip(entries, map(store.verdicts, folders), strict=True)]
     if (consensus_scores := consensus(entry_verdicts, suite.task(task))) is not None:
         anchors.append(Anchor("consensus", _CONSENSUS, consensus_scores.score, consensus_scores.accuracy))
-    if (best_entry := best_reference(entries)) is not None:
-        meaning = (
-            f"The reference of the highest lift, {best_entry.model.repo_id}, judged by the others' signals."
-        )
-        anchors += _of_entry("best single reference", meaning, best_entry)
+    if (best := best_reference(entries)) is not None:
+        meaning = f"The reference of the highest lift, {best.model.repo_id}, judged by the others' signals."
+        anchors += _of_entry("best single reference", meaning, best)
     for folder_name, (name, meaning) in _TRIVIAL_MODELS.items():
         for entry in _valid_entries(suite, task, folder_name)[:1]:
             anchors += _of_entry(name, meaning, entry)
@@ -82,12 +74,8 @@ def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...
 
 
 def _of_entry(name: str, meaning: str, entry: Entry) -> list[Anchor]:
-    scorecard = entry.scorecard
-    return (
-        []
-        if scorecard.headline is None
-        else [Anchor(name, meaning, scorecard.headline, scorecard.whole.accuracy)]
-    )
+    headline, accuracy = entry.scorecard.headline, entry.scorecard.whole.accuracy
+    return [] if headline is None else [Anchor(name, meaning, headline, accuracy)]
 
 
 def _valid_entries(suite: Suite, task: str, name: str) -> list[Entry]:
@@ -95,13 +83,11 @@ def _valid_entries(suite: Suite, task: str, name: str) -> list[Entry]:
     key = (suite.ref(task).sha256, PROTOCOL)
     entries = []
     for folder in suite.anchors(name):
-        if folder.name != f"{task}@{key[0][:8]}":  # of another task, or of earlier signals
-            continue
-        if validate.validate_entry(folder, suite.tasks, strict_files=False):
-            continue
-        entry = store.read(folder)
-        if (entry.signals.sha256, entry.protocol) == key:
-            entries += [] if suite_check.check_against_suite(folder, suite) else [entry]
+        is_named = folder.name == f"{task}@{key[0][:8]}"  # not of another task, or of earlier signals
+        if is_named and not validate.validate_entry(folder, suite.tasks, strict_files=False):
+            entry = store.read(folder)
+            is_current = (entry.signals.sha256, entry.protocol) == key
+            entries += [entry] if is_current and not suite_check.check_against_suite(folder, suite) else []
     return entries
 
 

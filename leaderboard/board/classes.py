@@ -13,10 +13,6 @@ MAX_CLASSES = 60
 
 
 def common(labels: Iterable[str]) -> list[str]:
-    """The classes that most entries name, sorted: classes made up in one entry push none of them out.
-
-    Args:
-        labels: the classes of all entries, repeated as often as entries name them.
-    """
+    """The most frequent labels, sorted: classes made up in one entry push none of them out."""
     counts = Counter(labels)
     return sorted(sorted(counts, key=lambda label: (-counts[label], label))[:MAX_CLASSES])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from harness.schemas import Rates, WholeClipScore
@@ -25,14 +26,12 @@ class Column:
     """Name in data; for a rate the field of `Rates` or `WholeClipScore`."""
     header: str
     """Its heading."""
-    meaning: str
-    """What the number means, in full sentences (definitions)."""
     read: Callable[[Row], Value]
     """Its value in a row of the board."""
     kind: Kind
     """How its values are formatted."""
-    higher_is_better: bool | None
-    """None where neither end is better."""
+    meaning: str
+    """What the number means, in full sentences (definitions)."""
 
 
 def _rate(key: str) -> Callable[[Row], Value]:
@@ -66,325 +65,174 @@ def _speed(row: Row) -> int | None:
     return round(min(run.n_asked, 10**15) / run.seconds)
 
 
+_MACRO = "On whole clips of known truth: macro mean over the true labels."
+
 COLUMNS: tuple[Column, ...] = (
     Column(
-        "rank",
-        "Rank",
+        *("rank", "Rank", lambda row: row.rank, "count"),
         "Place by lift and, below it, the 95 % interval of that place when all models are scored "
         "again on the same resampled clips; in brackets the range of places when any one reference is left "
         "out of the panel. Models the data do not tell from the best of their group share a shade.",
-        lambda row: row.rank,
-        "count",
-        False,
     ),
     Column(
-        "model",
-        "Model",
+        *("model", "Model", lambda row: row.name, "text"),
         "The candidate that judges signals extracted from other models. A reference is a model whose "
         "own signals are part of the suite; its rates are means over the other references.",
-        lambda row: row.name,
-        "text",
-        None,
     ),
     Column(
-        "lift",
-        "Lift",
+        *("lift", "Lift", _rate("lift"), "difference"),
         "The ranking number: transfer minus swap, paired signal by signal, then an unweighted mean over "
         f"the references with at least {MIN_SIGNALS} applicable signals. It says whether what a clip has at "
         "the kept frequencies carries the class. In percentage points; 0 for a constant-class model.",
-        _rate("lift"),
-        "difference",
-        True,
     ),
     Column(
-        "placement",
-        "Placement",
+        *("placement", "Placement", _rate("placement"), "difference"),
         "Transfer minus matched, paired signal by signal, over signals that can be matched: does it matter "
         "which frequencies the reference relied on, or would an equally loud place of the clip do? In "
         "percentage points. It stands beside the lift, and nothing is ranked by it.",
-        _rate("placement"),
-        "difference",
-        True,
     ),
     Column(
-        "transfer",
-        "Transfer",
+        *("transfer", "Transfer", _rate("transfer"), "rate"),
         "Share of the references' sufficient signals to which the model gives the class the reference "
         "gave the whole clip. Unweighted mean over the other references.",
-        _rate("transfer"),
-        "rate",
-        True,
     ),
     Column(
-        "agreeing_transfer",
-        "Agreeing",
+        *("agreeing_transfer", "Agreeing", _rate("agreeing_transfer"), "rate"),
         "Transfer counted only where model and reference already agree on the whole clip: was it the "
         "signal, or did they disagree anyway?",
-        _rate("agreeing_transfer"),
-        "rate",
-        True,
     ),
     Column(
-        "swap",
-        "Swap",
+        *("swap", "Swap", _rate("swap"), "rate"),
         "Acceptance of the swap control: the same frequencies at the same energy, but of another clip, one "
         "that the reference gives another class; the mean over three such clips a signal. What is accepted "
         "here was not carried by what the clip has at these frequencies.",
-        _rate("swap"),
-        "rate",
-        None,
     ),
     Column(
-        "matched",
-        "Matched",
+        *("matched", "Matched", _rate("matched"), "rate"),
         "Acceptance of the matched control: as many bins of the same shape and energy elsewhere in the "
         "occupied band of the same clip; the mean over up to four such places a signal. A signal too broad "
         "to lie elsewhere has none and is left out.",
-        _rate("matched"),
-        "rate",
-        None,
     ),
     Column(
-        "largest",
-        "Largest",
+        *("largest", "Largest", _rate("largest"), "rate"),
         "Acceptance of the control that keeps as many bins, those of largest magnitude: what energy "
         "alone buys.",
-        _rate("largest"),
-        "rate",
-        None,
     ),
     Column(
-        "beyond_largest",
-        "Beyond largest",
+        *("beyond_largest", "Beyond largest", _rate("beyond_largest"), "difference"),
         "Transfer minus largest, paired signal by signal, in percentage points: do the signals convince "
         "the model more often than as many of the loudest bins do?",
-        _rate("beyond_largest"),
-        "difference",
-        True,
     ),
     Column(
-        "silence",
-        "Silence",
+        *("silence", "Silence", _rate("silence"), "rate"),
         "Share of signals whose class the model also gives to pure silence: constant-class bias.",
-        _rate("silence"),
-        "rate",
-        None,
     ),
     Column(
-        "agreement",
-        "Agreement",
+        *("agreement", "Agreement", _rate("agreement"), "rate"),
         "Agreement on whole clips: acceptance of the clips with nothing removed, that is how often the "
         "model and the reference give the whole clip the same class. It is no upper bound of the transfer: "
         "a model can accept signals of clips on which the two disagree.",
-        _rate("agreement"),
-        "rate",
-        True,
     ),
     Column(
-        "coverage",
-        "Coverage",
+        *("coverage", "Coverage", _rate("coverage"), "rate"),
         "Share of signals whose class exists among the model's classes. The others leave the "
         "denominator; below one half a model is not ranked.",
-        _rate("coverage"),
-        "rate",
-        True,
     ),
     Column(
-        "held_back",
-        "Held back",
+        *(
+            "held_back",
+            "Held back",
+            lambda row: None if row.held_back is None else row.held_back.held_back_lift,
+            "difference",
+        ),
         "Lift on clips whose signals are not published, measured by its maintainers. A model that "
         "was fitted to the published signals has a lower one than its lift. Empty where nobody measured.",
-        lambda row: None if row.held_back is None else row.held_back.held_back_lift,
-        "difference",
-        True,
     ),
     Column(
-        "accuracy",
-        "Accuracy",
+        *("accuracy", "Accuracy", _whole("accuracy"), "rate"),
         "Share of whole clips of known truth that are given their true label.",
-        _whole("accuracy"),
-        "rate",
-        True,
+    ),
+    *(
+        Column(key, header, _whole(key), "rate", _MACRO)
+        for key, header in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
+    ),
+    *(
+        Column(key, header, attrgetter(key), "count", f"{header.split(',')[0]} {when}.")
+        for key, header, when in (
+            ("rank_low", "Best place", "within the 95 % interval of the rank"),
+            ("rank_high", "Worst place", "within the 95 % interval of the rank"),
+            ("panel_low", "Best place, other panels", "when any one reference is left out of the panel"),
+            ("panel_high", "Worst place, other panels", "when any one reference is left out of the panel"),
+        )
     ),
     Column(
-        "precision",
-        "Precision",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("precision"),
-        "rate",
-        True,
-    ),
-    Column(
-        "recall",
-        "Recall",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("recall"),
-        "rate",
-        True,
-    ),
-    Column(
-        "f1",
-        "F1",
-        "On whole clips of known truth: macro mean over the true labels.",
-        _whole("f1"),
-        "rate",
-        True,
-    ),
-    Column(
-        "rank_low",
-        "Best place",
-        "Best place within the 95 % interval of the rank.",
-        lambda row: row.rank_low,
-        "count",
-        False,
-    ),
-    Column(
-        "rank_high",
-        "Worst place",
-        "Worst place within the 95 % interval of the rank.",
-        lambda row: row.rank_high,
-        "count",
-        False,
-    ),
-    Column(
-        "panel_low",
-        "Best place, other panels",
-        "Best place when any one reference is left out of the panel.",
-        lambda row: row.panel_low,
-        "count",
-        False,
-    ),
-    Column(
-        "panel_high",
-        "Worst place, other panels",
-        "Worst place when any one reference is left out of the panel.",
-        lambda row: row.panel_high,
-        "count",
-        False,
-    ),
-    Column(
-        "tie",
-        "Tie group",
+        *("tie", "Tie group", lambda row: row.tie, "count"),
         "Models of one group cannot be told from the best of it by these clips.",
-        lambda row: row.tie,
-        "count",
-        False,
     ),
     Column(
-        "status",
-        "Status",
+        *("status", "Status", lambda row: row.status.name, "text"),
         "How far an entry is to be believed: self-reported; replayed, some of its verdicts came again; "
         "verified, all did; failed, they or its facts did not; stale, of other signals; or invalidated.",
-        lambda row: row.status.name,
-        "text",
-        None,
     ),
     Column(
-        "status_note",
-        "Why",
+        *("status_note", "Why", lambda row: row.status.note, "text"),
         "What the status rests on, told in a sentence.",
-        lambda row: row.status.note,
-        "text",
-        None,
     ),
     Column(
-        "role",
-        "Role",
+        *("role", "Role", lambda row: "reference" if row.reference else "candidate", "text"),
         "A reference is a model whose own signals are part of the suite; an anchor is a rule or a trivial "
         "model that stands there for comparison alone and is never ranked.",
-        lambda row: "reference" if row.reference else "candidate",
-        "text",
-        None,
     ),
     Column(
-        "architecture",
-        "Architecture",
+        *("architecture", "Architecture", lambda row: row.entry.facts.architecture, "text"),
         "Class of the model, as transformers calls it.",
-        lambda row: row.entry.facts.architecture,
-        "text",
-        None,
     ),
     Column(
-        "parameters",
-        "Size",
+        *("parameters", "Size", lambda row: row.entry.facts.n_parameters, "count"),
         "Parameters of the model, head and encoder together.",
-        lambda row: row.entry.facts.n_parameters,
-        "count",
-        None,
     ),
     Column(
-        "licence",
-        "Licence",
+        *("licence", "Licence", lambda row: row.entry.facts.licence, "text"),
         "Licence of the model, as the head of its card states it.",
-        lambda row: row.entry.facts.licence,
-        "text",
-        None,
     ),
     Column(
-        "trained_on",
-        "Trained on",
+        *("trained_on", "Trained on", _trained_on, "text"),
         "Datasets that the head of the model card names; overlap: the clips of this task come from one of "
         "them. A card is its author's word: no overlap stated is not no overlap.",
-        _trained_on,
-        "text",
-        None,
     ),
     Column(
-        "released",
-        "Released",
+        *("released", "Released", lambda row: row.entry.facts.released, "text"),
         "Day on which the Hub first had the model, by the Hub; unknown for a folder of somebody's machine.",
-        lambda row: row.entry.facts.released,
-        "text",
-        None,
     ),
     Column(
-        "speed",
-        "Stimuli/s",
+        *("speed", "Stimuli/s", _speed, "count"),
         "Stimuli that the model was asked in a second of its evaluation, making them included; stated by the "
         "submitter. Not ranked, not to be compared between devices; unknown if most answers were known.",
-        _speed,
-        "count",
-        None,
     ),
     Column(
-        "device",
-        "Device",
+        *("device", "Device", lambda row: row.entry.run.device, "text"),
         "Where the model ran: cpu, or the kind of card; stated by the submitter.",
-        lambda row: row.entry.run.device,
-        "text",
-        None,
     ),
     Column(
-        "revision",
-        "Revision",
+        *("revision", "Revision", lambda row: row.entry.model.revision, "text"),
         "Commit of the model, or the sha256 of a local folder.",
-        lambda row: row.entry.model.revision,
-        "text",
-        None,
     ),
     Column(
-        "signals",
-        "Signals",
+        *(
+            "signals",
+            "Signals",
+            lambda row: f"{row.entry.signals.repo_id}@{row.entry.signals.revision}",
+            "text",
+        ),
         "What was judged; entries of other signals are never ranked together.",
-        lambda row: f"{row.entry.signals.repo_id}@{row.entry.signals.revision}",
-        "text",
-        None,
     ),
     Column(
-        "protocol",
-        "Protocol",
+        *("protocol", "Protocol", lambda row: row.entry.protocol, "count"),
         "Version of the definitions; entries of two protocols are never ranked together.",
-        lambda row: row.entry.protocol,
-        "count",
-        None,
     ),
     Column(
-        "date",
-        "Evaluated",
+        *("date", "Evaluated", lambda row: row.entry.run.created[:10], "text"),
         "Day on which the evaluation ended, in UTC; stated by the submitter.",
-        lambda row: row.entry.run.created[:10],
-        "text",
-        None,
     ),
 )
 

@@ -20,12 +20,7 @@ def corpora(suite: Suite, task: str) -> frozenset[str]:
 
 
 def overlap(trained_on: Iterable[str] | None, corpus_names: Collection[str]) -> tuple[str, ...]:
-    """The datasets a model was trained on that are among the corpora.
-
-    Args:
-        trained_on: as the model card names them.
-        corpus_names: the corpora, of `corpora`.
-    """
+    """The datasets, by the model card, that a model was trained on and that are among `corpora`."""
     return tuple(name for name in trained_on or () if _normalise(name) in corpus_names)
 
 

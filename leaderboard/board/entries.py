@@ -94,9 +94,9 @@ def find(
         raise BadInput(f"{store.unfetched(submission_folders[0])}; no entry in {submissions} was fetched")
     all_folders = [*readable_folders, *valid_folders]
     lines, own_folders = [] if messages is None else messages, {*readable_folders}
-    unreadable_folders = [folder for folder in suite_folders if folder not in own_folders]
-    problem_folders = [*unreadable_folders, *(folder for folder in present_folders if folder in problems)]
-    lines += [f"left out: {folder}: {problems[folder]}" for folder in problem_folders]
+    left_out = [folder for folder in suite_folders if folder not in own_folders]
+    left_out += [folder for folder in present_folders if folder in problems]
+    lines += [f"left out: {folder}: {problems[folder]}" for folder in left_out]
     board_entries, errors = [], []
     for folder, data in zip(all_folders, loading.read_all(all_folders, progress), strict=True):
         if isinstance(data, BadInput):
@@ -104,9 +104,8 @@ def find(
             continue
         board_entry = BoardEntry(data.entry, folder, data)
         if suite is not None and folder in own_folders:
-            board_entry = replace(
-                board_entry, exclusion_reason=_exclusion_reason(board_entry, suite, problems)
-            )
+            reason = _exclusion_reason(board_entry, suite, problems)
+            board_entry = replace(board_entry, exclusion_reason=reason)
         if board_entry.exclusion_reason is None and (problem := _rank_problem(board_entry)):
             errors.append(f"left out: {problem}")
         else:
@@ -114,18 +113,14 @@ def find(
     if errors and not board_entries:
         raise BadInput(errors[0].removeprefix("left out: "))
     lines += errors
-    own_identities = {
-        identity
-        for board_entry in board_entries
-        if board_entry.folder in own_folders
-        for identity in _identities(board_entry)
-    }
-    distinct_entries = [
-        board_entry
-        for board_entry in board_entries
-        if board_entry.folder in own_folders or own_identities.isdisjoint(_identities(board_entry))
-    ]
-    return sorted(distinct_entries, key=lambda board_entry: board_entry.entry.path)
+    own_entries = [each for each in board_entries if each.folder in own_folders]
+    own_identities = set[tuple[Key, str]]().union(*map(_identities, own_entries))
+    distinct = (
+        each
+        for each in board_entries
+        if each.folder in own_folders or own_identities.isdisjoint(_identities(each))
+    )
+    return sorted(distinct, key=lambda each: each.entry.path)
 
 
 def _rank_problem(board_entry: BoardEntry) -> str | None:
@@ -166,9 +161,6 @@ def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
 def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:
     """Which signals of a task are current when no suite tells: those that most models answered.
 
-    Args:
-        groups: the entries of one task; at least one.
-
     Returns:
         The key, or None when as many models answered others; and what decided, in a sentence, which is empty
         where there was nothing to decide.
@@ -182,21 +174,15 @@ def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str
     n_best, n_next = newest_counts[best_key], newest_counts[other_keys[0]] if other_keys else 0
     reason = "The signals of this task are not those of the suite at hand"
     if n_best == n_next:
-        return (
-            None,
-            f"{reason}, and as many models answered one set of them as another: none is the current one.",
-        )
-    return (
-        best_key,
-        f"{reason}; these were answered by most models under this protocol ({n_best}; the next: {n_next}).",
-    )
+        tie = "as many models answered one set of them as another: none is the current one."
+        return None, f"{reason}, and {tie}"
+    answered = f"these were answered by most models under this protocol ({n_best}; the next: {n_next})."
+    return best_key, f"{reason}; {answered}"
 
 
 def models_by_key(groups: Mapping[Key, Sequence[BoardEntry]]) -> dict[Key, int]:
     """How many different models, by name, answered each."""
-    return {
-        key: len({board_entry.entry.model.repo_id for board_entry in group}) for key, group in groups.items()
-    }
+    return {key: len({each.entry.model.repo_id for each in group}) for key, group in groups.items()}
 
 
 def _identities(board_entry: BoardEntry) -> set[tuple[Key, str]]:

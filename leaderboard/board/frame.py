@@ -18,7 +18,7 @@ from harness.types import Estimate
 from leaderboard import escaping
 from leaderboard.board import classes
 from leaderboard.board.anchors import Anchor
-from leaderboard.board.columns import COLUMNS, RATES, Column
+from leaderboard.board.columns import COLUMNS, RATES
 from leaderboard.board.types import Board, Ranking, Row
 
 if TYPE_CHECKING:
@@ -26,23 +26,15 @@ if TYPE_CHECKING:
 
 
 def frame(board: Board, task: str | None = None) -> pd.DataFrame:
-    """The rows of a board, opt-outs among them.
-
-    Args:
-        board: the board.
-        task: only that one.
-    """
+    """The rows of a board, or of one task of it, opt-outs among them."""
     import pandas as pd
 
     rankings = [ranking for ranking in board.rankings if task in (None, ranking.task)]
     rows = [line for ranking in rankings for line in _ranking(ranking)]
-    names = [
-        "task",
-        "signals_sha256",
-        "current",
-        "suite_note",
-        *(name for column in COLUMNS for name in _column_names(column)),
-    ]
+    names = ["task", "signals_sha256", "current", "suite_note"]
+    for column in COLUMNS:
+        is_estimate = column.kind in ("rate", "difference")
+        names += _estimate_names(column.key) if is_estimate else (column.key,)
     names += (name for label in _classes(rankings) for name in _estimate_names(_class_column(label)))
     return pd.DataFrame(rows, columns=names)
 
@@ -58,11 +50,8 @@ def _classes(rankings: Sequence[Ranking]) -> list[str]:
 
 def _by_class(row: Row) -> dict[str, Estimate]:
     headline = row.entry.scorecard.headline
-    return (
-        {}
-        if headline is None
-        else {escaping.neutral(label): value for label, value in headline.by_class.items()}
-    )
+    by_class = {} if headline is None else headline.by_class
+    return {escaping.neutral(label): value for label, value in by_class.items()}
 
 
 def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
@@ -75,13 +64,9 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]
     for notice in ranking.opted_out:
-        record = {
-            "model": notice.repo_id,
-            "revision": notice.revision,
-            "status": "declined",
-            "date": notice.date,
-        }
-        lines.append({**record, "status_note": f"Opted out by {notice.author}: {notice.reason}", **key})
+        record = {"model": notice.repo_id, "revision": notice.revision, "date": notice.date}
+        note = f"Opted out by {notice.author}: {notice.reason}"
+        lines.append({**record, "status": "declined", "status_note": note, **key})
     return [*lines, *({**_anchor(anchor), **key} for anchor in ranking.anchors)]
 
 
@@ -117,12 +102,6 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return escaping.neutral(value)
     return None if isinstance(value, int) and abs(value) >= 2**63 else value
-
-
-def _column_names(column: Column) -> tuple[str, ...]:
-    if column.kind in ("rate", "difference"):
-        return _estimate_names(column.key)
-    return (column.key,)
 
 
 def _class_column(label: str) -> str:

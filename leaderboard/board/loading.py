@@ -32,7 +32,7 @@ from leaderboard import process_pool
 from leaderboard.board.columns import RATES
 from leaderboard.board.types import LoadedEntry, MatrixRow
 from leaderboard.formatting import in_percent
-from leaderboard.process_pool import Progress
+from leaderboard.process_pool import Progress, quiet
 
 _COUNTS = ("n_signals", "n_degenerate", "n_applicable")
 _MAX_COUNT = 2**31 - 1
@@ -42,14 +42,8 @@ _get_rates = itemgetter(*(column.key for column in RATES))
 _get_estimate = itemgetter("value", "low", "high")
 
 
-def read_all(
-    folders: Sequence[Path], progress: Progress = lambda what, n, total: None
-) -> list[LoadedEntry | BadInput]:
+def read_all(folders: Sequence[Path], progress: Progress = quiet) -> list[LoadedEntry | BadInput]:
     """Read entries, in order; many of them in as many processes as there are processors.
-
-    Args:
-        folders: of the entries.
-        progress: called for every batch.
 
     Returns:
         Each entry, or why it cannot be read.
@@ -74,17 +68,13 @@ def matrix_rows(entry: Entry) -> tuple[MatrixRow, ...]:
 def read_lifts(path: Path, entry: Entry) -> LiftByClip:
     """The paired differences behind the lift of an entry, as `scorecard.lift_by_clip` has them.
 
-    Args:
-        path: of its verdicts.
-        entry: the entry.
-
     Raises:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
     table = parquet_io.verdicts(store.regular(path), columns=counted_lift.COLUMNS)
     if (lifts := counted_lift.count(table, entry)) is not None:
         return lifts
-    verdicts = parquet_io.read_verdicts(path)
+    verdicts = parquet_io.frame_of(parquet_io.verdicts(path))
     try:
         return counted_lift.by_frame(verdicts, entry)
     except (ValueError, KeyError, TypeError) as error:
@@ -127,9 +117,7 @@ def _read(folder: Path, pool: dict[Any, Any]) -> LoadedEntry:
     if entry.scorecard.ranked:
         try:
             lifts = read_lifts(folder / store.VERDICTS, entry)
-        except (
-            BadSignals
-        ) as error:  # an entry that is ranked is then left out; for one that is not, it does not matter
+        except BadSignals as error:  # it is then left out
             problem = str(error)
     return LoadedEntry(entry, cells, lifts, hashlib.sha256(text).hexdigest(), problem)
 
@@ -167,6 +155,5 @@ def _share_objects(loaded_entry: LoadedEntry, pool: dict[Any, Any]) -> LoadedEnt
     if lifts is not None:
         clip_ids, names = (pool.setdefault(value, value) for value in (lifts.clip_ids, lifts.references))
         lifts = replace(lifts, clip_ids=clip_ids, references=names)
-    return replace(
-        loaded_entry, entry=replace(loaded_entry.entry, references=references), cells=cells, lifts=lifts
-    )
+    entry = replace(loaded_entry.entry, references=references)
+    return replace(loaded_entry, entry=entry, cells=cells, lifts=lifts)

@@ -91,27 +91,22 @@ def evidence_key(suite: Suite, task: str) -> str:
 def of_task(
     suite: Suite, task: str, models_on_board: Collection[ModelRef]
 ) -> dict[ModelRef, ReferenceProfile]:
-    """The traits of every reference whose own entry is on the board.
-
-    Args:
-        suite: the signals, with the entries of the references.
-        task: one of its tasks.
-        models_on_board: models whose entries are in the heat map of the board.
-    """
-    pairs = [
-        (folder, entry)
+    """The traits of every reference whose own entry is on the board."""
+    entry_verdicts = [
+        (entry, store.verdicts(folder))
         for folder, entry in entries.references_of(suite, task)
         if entry.model in models_on_board
     ]
-    if not pairs:
+    if not entry_verdicts:
         return {}
-    entry_verdicts = [(entry, store.verdicts(folder)) for folder, entry in pairs]
     models = [entry.model for entry, _ in entry_verdicts]
     names = short_names(models)
-    weights = {entry.model: resampling_weights(frame, suite.task(task)) for entry, frame in entry_verdicts}
     assessments = _flat_earth(suite, task, entry_verdicts)
     uses = {model: _use(suite, task, model) for model in models}
-    curves = {entry.model: _curve(entry, frame, weights[entry.model]) for entry, frame in entry_verdicts}
+    curves = {
+        entry.model: _curve(entry, frame, resampling_weights(frame, suite.task(task)))
+        for entry, frame in entry_verdicts
+    }
     profiles = {}
     for model in models:
         mel, sizes, top_hz = uses[model]
@@ -125,9 +120,7 @@ def of_task(
         profiles[model] = ReferenceProfile(
             flagged=assessment is not None and assessment.flagged,
             verdict="not assessed" if assessment is None else assessment.verdict,
-            evidence=f"{names[model]}: not assessed."
-            if assessment is None
-            else assessment.sentence(names[model]),
+            evidence=assessment.sentence(names[model]) if assessment else f"{names[model]}: not assessed.",
             mel=tuple(mel.tolist()),
             others=tuple(np.mean(other_distributions, axis=0).tolist()) if other_distributions else (),
             n_signals=len(sizes),
@@ -151,10 +144,8 @@ def _flat_earth(
     if not len(acceptance.signal_ids):
         return {}
     weights = clip_weights(len(acceptance.clip_ids), (task,))
-    return {
-        assessment.model: assessment
-        for assessment in flat_earth.assess(acceptance, weights, (task, FAMILIES[0]))
-    }
+    assessments = flat_earth.assess(acceptance, weights, (task, FAMILIES[0]))
+    return {assessment.model: assessment for assessment in assessments}
 
 
 def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[float], float]:
@@ -179,12 +170,9 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
 
 def _curve(entry: Entry, frame: pd.DataFrame, weights: FloatArray) -> tuple[Estimate, ...]:
     """Acceptance at each level, an unweighted mean over the other references; draws of a clip averaged."""
-    own_references = [
-        cell.reference.repo_id for score in entry.scorecard.families for cell in score.cells if cell.own
-    ]
-    is_growing_signal = (
-        (frame["stimulus"] == "signal") & frame["level"].notna() & ~frame["reference"].isin(own_references)
-    )
+    cells = [cell for score in entry.scorecard.families for cell in score.cells]
+    is_own = frame["reference"].isin([cell.reference.repo_id for cell in cells if cell.own])
+    is_growing_signal = (frame["stimulus"] == "signal") & frame["level"].notna() & ~is_own
     rows = frame[is_growing_signal & frame["expected"].isin(sorted(entry.label_map.covered))]
     if rows.empty:
         return ()

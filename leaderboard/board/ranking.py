@@ -57,18 +57,16 @@ def build(
     messages: list[str] = []
     for board_entry in entries.find(submissions, suite, progress, problems, messages):
         groups[board_entry.entry.task][board_entry.key].append(board_entry)
-    signals_by_task = (
-        {} if suite is None else {suite_task.name: suite.ref(suite_task.name) for suite_task in suite.tasks}
-    )
+    signals_by_task = {} if suite is None else {name: suite.ref(name) for name in suite.task_names}
     rankings: list[Ranking] = []
     for task in sorted({*groups, *signals_by_task}):
         by_key = groups[task]
         sizes = entries.models_by_key(by_key)
-        current_key, note = (
-            entries.current(by_key)
-            if task not in signals_by_task
-            else ((signals_by_task[task].sha256, PROTOCOL), "")
-        )
+        current_key: Key | None
+        if task in signals_by_task:
+            current_key, note = (signals_by_task[task].sha256, PROTOCOL), ""
+        else:
+            current_key, note = entries.current(by_key)
         if current_key is not None and current_key not in by_key:
             empty = Ranking(task, signals_by_task[task], PROTOCOL, False, (), (), ())
             rankings.append(replace(empty, synthetic=of_synthetic(signals_by_task[task], suite)))
@@ -78,32 +76,19 @@ def build(
             if suite is not None and task in signals_by_task and key == current_key:
                 signals, reference_counts = signals_by_task[task], suite.counts(task)
                 corpora = contamination.corpora(suite, task)
-            ranking_note = note if key == current_key or current_key is None else ""
-            ranking = _ranking(
-                task,
-                signals,
-                by_key[key],
-                reference_counts,
-                corpora,
-                stale=key != current_key,
-                note=ranking_note,
-            )
+            stale, ranking_note = key != current_key, note if current_key in (key, None) else ""
+            question = (task, signals, by_key[key], reference_counts, corpora)
+            ranking = _ranking(*question, stale=stale, note=ranking_note)
             if reference_counts is not None and suite is not None:
-                own_folders = set(suite.verdicts())
-                valid_folders = [
-                    board_entry.folder
-                    for board_entry in by_key[key]
-                    if board_entry.folder in own_folders and board_entry.exclusion_reason is None
-                ]
-                ranking = replace(ranking, anchors=anchors.build(suite, task, valid_folders))
+                valid_folders = {each.folder for each in by_key[key] if each.exclusion_reason is None}
+                own_folders = [folder for folder in suite.verdicts() if folder in valid_folders]
+                ranking = replace(ranking, anchors=anchors.build(suite, task, own_folders))
             rankings.append(replace(ranking, synthetic=of_synthetic(signals, suite)))
     opt_outs = notices.opt_outs_below(submissions)
-    rankings = [
-        ranking
-        if ranking.stale
-        else replace(ranking, opted_out=tuple(notice for notice in opt_outs if notice.task == ranking.task))
-        for ranking in rankings
-    ]
+    for i, ranking in enumerate(rankings):
+        if not ranking.stale:
+            opted_out = tuple(notice for notice in opt_outs if notice.task == ranking.task)
+            rankings[i] = replace(ranking, opted_out=opted_out)
     return Board(tuple(rankings), tuple(messages))
 
 
@@ -117,10 +102,7 @@ def as_json(board: Board) -> list[dict[str, Any]]:
             "stale": ranking.stale,
             "note": ranking.note,
             "suite_note": SYNTHETIC if ranking.synthetic else "",
-            "rows": [
-                *(_row_json(row) for row in ranking.all_rows),
-                *(anchors.as_json(anchor) for anchor in ranking.anchors),
-            ],
+            "rows": [*map(_row_json, ranking.all_rows), *map(anchors.as_json, ranking.anchors)],
         }
         for ranking in board.rankings
     ]
@@ -128,13 +110,9 @@ def as_json(board: Board) -> list[dict[str, Any]]:
 
 def _row_json(row: Row) -> dict[str, Any]:
     scorecard = row.entry.scorecard
+    names = ("rank", "rank_low", "rank_high", "panel_low", "panel_high", "tie")
     return {
-        "rank": row.rank,
-        "rank_low": row.rank_low,
-        "rank_high": row.rank_high,
-        "panel_low": row.panel_low,
-        "panel_high": row.panel_high,
-        "tie": row.tie,
+        **{name: getattr(row, name) for name in names},
         "model": asdict(row.entry.model),
         "role": "reference" if row.reference else "",
         "status": asdict(row.status),
@@ -158,45 +136,31 @@ def _ranking(
     # An entry states its own references: one that left some out is not compared with the others.
     # Equal ones are one object (`loading`), so that each is compared only once.
     n_entries_by_id = Counter(id(board_entry.entry.references) for board_entry in group)
-    references_by_id = {
-        id(board_entry.entry.references): board_entry.entry.references for board_entry in group
-    }
-    expected_references = (
-        reference_counts or references_by_id[max(references_by_id, key=n_entries_by_id.__getitem__)]
-    )
-    matching_ids = {
-        name for name, references in references_by_id.items() if references == expected_references
-    }
-    weights = {count.model.weights_sha256 for count in expected_references}
-    statuses = {
-        board_entry.folder: status.of(board_entry.folder, stale=stale, protocol=board_entry.entry.protocol)
-        for board_entry in group
-    }
-    entries_with_status = [
-        board_entry
-        if statuses[board_entry.folder].ranks
-        else replace(board_entry, exclusion_reason=statuses[board_entry.folder].note)
-        for board_entry in group
-    ]
-    checked_entries = [
-        board_entry
-        if board_entry.exclusion_reason or id(board_entry.entry.references) in matching_ids
-        else replace(board_entry, exclusion_reason=_OTHER_REFERENCES)
-        for board_entry in entries_with_status
-    ]
-    comparable_entries = [
-        board_entry for board_entry in checked_entries if board_entry.exclusion_reason is None
-    ]
-    excluded_entries = [
-        _exclude(board_entry, board_entry.exclusion_reason)
-        for board_entry in checked_entries
-        if board_entry.exclusion_reason is not None
-    ]
-    ranked_entries = [board_entry for board_entry in comparable_entries if board_entry.entry.scorecard.ranked]
-    ranked_entries.sort(key=lambda board_entry: (-_lift(board_entry.entry), board_entry.entry.path))
-    unranked_entries = [
-        board_entry for board_entry in comparable_entries if not board_entry.entry.scorecard.ranked
-    ]
+    references_by_id = {id(each.entry.references): each.entry.references for each in group}
+    expected = reference_counts or references_by_id[n_entries_by_id.most_common(1)[0][0]]
+    matching_ids = {name for name, references in references_by_id.items() if references == expected}
+    weights = {count.model.weights_sha256 for count in expected}
+    protocol = group[0].entry.protocol
+    statuses = {each.folder: status.of(each.folder, stale=stale, protocol=protocol) for each in group}
+
+    def exclusion_reason(board_entry: BoardEntry) -> str | None:
+        if not statuses[board_entry.folder].ranks:
+            return statuses[board_entry.folder].note
+        has_others = id(board_entry.entry.references) not in matching_ids
+        return board_entry.exclusion_reason or (_OTHER_REFERENCES if has_others else None)
+
+    comparable, lower_entries = [], []
+    for board_entry in group:
+        if (reason := exclusion_reason(board_entry)) is None:
+            comparable.append(board_entry)
+        else:
+            # Shown below the ranking, with the reason; its cells are in no heat map.
+            scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
+            entry = replace(board_entry.entry, scorecard=scorecard)
+            lower_entries.append(replace(board_entry, entry=entry, exclusion_reason=reason))
+    ranked_entries = [each for each in comparable if each.entry.scorecard.ranked]
+    ranked_entries.sort(key=lambda each: (-_lift(each.entry), each.entry.path))
+    unranked_entries = [each for each in comparable if not each.entry.scorecard.ranked]
 
     def row(board_entry: BoardEntry) -> Row:
         return Row(
@@ -210,39 +174,20 @@ def _ranking(
             held_back=_held_back(board_entry.folder),
         )
 
-    lower_entries = sorted(
-        [*unranked_entries, *excluded_entries], key=lambda board_entry: board_entry.entry.path
-    )
+    lower_entries = sorted([*unranked_entries, *lower_entries], key=lambda each: each.entry.path)
     judging_rows = [*map(row, ranked_entries), *map(row, unranked_entries)]
-    return Ranking(
-        task,
-        signals,
-        group[0].entry.protocol,
-        stale,
-        _with_ranks(task, ranked_entries, judging_rows),
-        tuple(map(row, lower_entries)),
-        _matrices(judging_rows),
-        note,
-    )
+    rows = (_with_ranks(task, ranked_entries, judging_rows), tuple(map(row, lower_entries)))
+    return Ranking(task, signals, protocol, stale, *rows, _matrices(judging_rows), note)
 
 
 def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
     """The matrices of the references and the best candidates, whose entries are read again in full."""
     candidates = [row for row in rows if not row.reference]
     omitted_folders = {row.folder for row in candidates[MAX_CANDIDATES:]}
-    full_entries = [
-        store.read(row.folder) for row in rows if row.folder and row.folder not in omitted_folders
-    ]
-    matrices = (
-        replace(matrix_of(full_entries, family), n_left_out=len(omitted_folders)) for family in FAMILIES
-    )
-    return tuple(matrix for matrix in matrices if matrix.references)
-
-
-def _exclude(board_entry: BoardEntry, reason: str) -> BoardEntry:
-    """The entry as it is shown below the ranking, with the reason. Its cells are in no heat map."""
-    scorecard = replace(board_entry.entry.scorecard, ranked=False, unranked_because=reason)
-    return replace(board_entry, entry=replace(board_entry.entry, scorecard=scorecard))
+    folders = [row.folder for row in rows if row.folder and row.folder not in omitted_folders]
+    full_entries = [*map(store.read, folders)]
+    matrices = (matrix_of(full_entries, family) for family in FAMILIES)
+    return tuple(replace(m, n_left_out=len(omitted_folders)) for m in matrices if m.references)
 
 
 def _held_back(folder: Path) -> HeldBack | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from harness.entries import export
 from harness.plurals import plural
-from harness.schemas import Entry, ReferenceCounts
+from harness.schemas import Entry, NearCopy, ReferenceCounts
 from harness.types import FAMILIES, OTHER, Estimate
 
 _MIN_SHARE = 0.5
@@ -46,13 +46,9 @@ unranked = export.unranked_because
 
 def n_panel(entry: Entry) -> int:
     """References that the rates are means over: those of the headline family that it does not count as."""
-    copies = copies_of(entry)
-    weights = entry.model.weights_sha256
-    return sum(
-        1
-        for reference in _headline(entry)
-        if reference.model.weights_sha256 != weights and reference.model.repo_id not in copies
-    )
+    copies, weights = copies_of(entry), entry.model.weights_sha256
+    models = [reference.model for reference in _headline(entry)]
+    return sum(model.weights_sha256 != weights and model.repo_id not in copies for model in models)
 
 
 def panel(n: int) -> str:
@@ -62,11 +58,12 @@ def panel(n: int) -> str:
 
 def copies_of(entry: Entry) -> tuple[str, ...]:
     """repo_ids of the references that it counts as without having their weights, in order."""
-    return tuple(
-        likeness.reference.repo_id
-        for likeness in entry.likeness
-        if likeness.is_copy and likeness.reference.weights_sha256 != entry.model.weights_sha256
-    )
+    return tuple(likeness.reference.repo_id for likeness in _copies(entry))
+
+
+def _copies(entry: Entry) -> list[NearCopy]:
+    weights = entry.model.weights_sha256
+    return [near for near in entry.likeness if near.is_copy and near.reference.weights_sha256 != weights]
 
 
 def near_copies(entry: Entry) -> tuple[str, ...]:
@@ -75,8 +72,7 @@ def near_copies(entry: Entry) -> tuple[str, ...]:
         f"Counts as {likeness.reference.repo_id}: that reference is left out of its means. It accepts "
         f"{likeness.n_accepted:,} of its {likeness.n_signals:,} signals and agrees with it on "
         f"{likeness.n_agreed:,} of {likeness.n_clips:,} whole clips."
-        for likeness in entry.likeness
-        if likeness.is_copy and likeness.reference.weights_sha256 != entry.model.weights_sha256
+        for likeness in _copies(entry)
     )
 
 

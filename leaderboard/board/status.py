@@ -40,24 +40,15 @@ SELF_REPORTED = Status(
 
 
 def of(folder: Path, *, stale: bool, protocol: int = PROTOCOL) -> Status:
-    """The status of the entry in a folder.
-
-    Args:
-        folder: of a valid entry.
-        stale: whether it answered other signals than the current ones.
-        protocol: under which it was evaluated.
-    """
+    """The status of the valid entry in a folder; `stale`: it answered other signals than the current ones."""
     try:
         invalidations = notices.invalidations_of(folder)
     except BadInput as error:
         return Status("invalidated", f"What is said against it cannot be read: {error}")
     if invalidations:
-        invalidation = invalidations[-1]
-        return Status(
-            "invalidated",
-            f"Invalidated by {invalidation.author} on {invalidation.date}: {invalidation.reason}",
-            invalidation.date,
-        )
+        last = invalidations[-1]
+        note = f"Invalidated by {last.author} on {last.date}: {last.reason}"
+        return Status("invalidated", note, last.date)
     try:
         record = verification.read(folder)
     except BadInput:

@@ -34,7 +34,7 @@ from harness.tasks import TASKS, Task, task_record
 from harness.types import PROTOCOL, Estimate
 from leaderboard import process_pool
 from leaderboard.board import loading
-from leaderboard.process_pool import Progress
+from leaderboard.process_pool import Progress, quiet
 
 LISTED = Path(__file__).parent / "valid.txt"
 """Marks of the entries of the embedded suite, by `python -m leaderboard.board.validity FOLDER`."""
@@ -53,7 +53,7 @@ _ROUNDING = 1e-4
 def look(
     folders: Sequence[Path],
     suite: Suite | None,
-    progress: Progress = lambda what, n, total: None,
+    progress: Progress = quiet,
     cache: Path | None = None,
 ) -> dict[Path, str]:
     """The first problem of each entry that may not be on a board, by folder; valid entries are not in it.
@@ -163,14 +163,9 @@ def _rate_problems(entry: Entry) -> list[str]:
             for rate in fields(rates):
                 estimate = getattr(rates, rate.name)
                 ends = (estimate.value, estimate.low, estimate.high) if isinstance(estimate, Estimate) else ()
-                lines += [
-                    f"scorecard: {rate.name} {end:g}, expected a share" for end in ends if not _is_share(end)
-                ]
+                wrong = [end for end in ends if not (end is None or -1 <= end <= 1)]
+                lines += [f"scorecard: {rate.name} {end:g}, expected a share" for end in wrong]
     return lines
-
-
-def _is_share(end: float | None) -> bool:
-    return end is None or -1 <= end <= 1
 
 
 def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:

@@ -41,11 +41,9 @@ def grid(
         return None
     first_matrix = matrices[0]
     by_class = {matrix.family: _by_class(matrix.family, rows) for matrix in matrices}
+    models = first_matrix.models
     labels = classes.common(
-        label
-        for matrix in matrices
-        for model in first_matrix.models
-        for label in by_class[matrix.family].get(model, {})
+        label for family in by_class.values() for m in models for label in family.get(m, ())
     )
     names = short_names([*dict.fromkeys((*first_matrix.references, *first_matrix.models))])
     prefix = _shared_prefix(list(names.values()))
@@ -61,41 +59,33 @@ def grid(
         "families": [
             {
                 "family": matrix.family,
-                "cells": [
-                    _cell(matrix, reference, model)
-                    for reference in first_matrix.references
-                    for model in first_matrix.models
-                ],
-                "classes": [
-                    _estimate(by_class[matrix.family].get(model, {}).get(label))
-                    for label in labels
-                    for model in first_matrix.models
-                ],
+                "cells": [_cell(matrix, row, model) for row in first_matrix.references for model in models],
+                "classes": [_estimate(of.get(model, {}).get(label)) for label in labels for model in models],
             }
             for matrix in matrices
+            for of in (by_class[matrix.family],)
         ],
     }
 
 
-def thumbnail(matrix: Matrix, measure: str = "transfer") -> str:
-    """The matrix as colours alone, an SVG for a card."""
-    column, side, gap = ALL[measure], 10, 1
+def thumbnail(matrix: Matrix) -> str:
+    """The transfer of the matrix as colours alone, an SVG for a card."""
+    column, side, gap = ALL["transfer"], 10, 1
     n_references = matrix.n_references
     group_gap = 4 if 0 < n_references < len(matrix.models) else 0
     squares = []
     for j, reference in enumerate(matrix.references):
         for i, model in enumerate(matrix.models):
             cell = matrix.cells.get((reference, model))
-            value = None if cell is None else getattr(cell.rates, measure).value
+            value = None if cell is None else cell.rates.transfer.value
             x = i * side + (group_gap if i >= n_references else 0)
             style = 'class="th-none"'
             if cell is not None and cell.own:
                 style = 'class="th-own"'
             elif value is not None:
                 style = f'fill="{inline.colour(value, column.kind)}"'
-            squares.append(
-                f'<rect x="{x}" y="{j * side}" width="{side - gap}" height="{side - gap}" {style}/>'
-            )
+            size = f'width="{side - gap}" height="{side - gap}"'
+            squares.append(f'<rect x="{x}" y="{j * side}" {size} {style}/>')
     width, height = len(matrix.models) * side + group_gap, len(matrix.references) * side
     panel = plural(len(matrix.references), "reference")
     title = f"{panel} judged by {plural(len(matrix.models), 'model')}: {column.header}"

@@ -55,16 +55,11 @@ svg:root{color-scheme:light dark}
 """CSS rules of every picture that is used alone."""
 
 
-def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, str] | None = None) -> str:
+def heatmap(matrix: Matrix, measure: str = "transfer") -> str:
     """The matrix as a picture: rows are references, columns are the models that judge their signals.
 
     The columns of the references come first, in the order of the rows, so that their own signals are on the
     diagonal, which is hatched; those of the candidates follow after a gap, in the order of the matrix.
-
-    Args:
-        matrix: at least one reference and one model.
-        measure: key of MEASURES.
-        links: page of a model, where it has one.
 
     Returns:
         A standalone SVG document.
@@ -101,12 +96,10 @@ def heatmap(matrix: Matrix, measure: str = "transfer", links: Mapping[ModelRef, 
     ]
     for i, model in enumerate(matrix.models):
         x, y = lefts[i] + _CELL_W // 2, top - 10
-        label = (
+        parts.append(
             f'<g transform="translate({x} {y}) rotate(-40)"><text class="ink">{_name(names[model], model)}'
             "</text></g>"
         )
-        href = (links or {}).get(model)
-        parts.append(label if href is None else f'<a href="{escape_html(href)}">{label}</a>')
     for j, reference in enumerate(matrix.references):
         y = top + j * _CELL_H
         parts.append(
@@ -291,8 +284,8 @@ def _name(name: str, model: ModelRef) -> str:
     )
 
 
-def _cut(name: str, longest: int = 24) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 9]}…{name[-8:]}"
+def _cut(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:15]}…{name[-8:]}"
 
 
 def _ticks(low_hz: float, high_hz: float, width: int) -> list[tuple[float, str]]:

@@ -59,10 +59,7 @@ def curve(traits: ReferenceProfile) -> str:
     line = f'<polyline class="pp-line" points="{points(values)}"/>'
     labels = "".join(
         f'<text x="{_LEFT + i * step:.1f}" y="{_TOP + _H + 16}" text-anchor="{alignment}">{text}</text>'
-        for i, text, alignment in (
-            (0, "the signal", "start"),
-            (len(values) - 1, "the whole clip", "end"),
-        )
+        for i, text, alignment in ((0, "the signal", "start"), (len(values) - 1, "the whole clip", "end"))
     )
     label = "Acceptance of minimal signals that grow over eight levels to the whole clip"
     return _svg(label, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
@@ -97,15 +94,9 @@ def _hertz(top_hz: float) -> Iterator[str]:
     def mel(hz: float) -> float:
         return float(2595 * np.log10(1 + hz / 700))
 
-    for hz, label in (
-        (0, "0"),
-        (500, "500 Hz"),
-        (1000, "1 kHz"),
-        (2000, "2 kHz"),
-        (4000, "4 kHz"),
-        (8000, "8 kHz"),
-    ):
+    for hz in (0, 500, 1000, 2000, 4000, 8000):
         if hz <= top_hz:
+            label = "0" if hz == 0 else f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz"
             x = _LEFT + _W * mel(hz) / mel(top_hz)
             alignment = "end" if hz == top_hz else "middle"
             yield f'<text x="{x:.1f}" y="{_TOP + _H + 16}" text-anchor="{alignment}">{label}</text>'

@@ -66,12 +66,7 @@ class Point:
 
 
 def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
-    """The models that can be drawn, the best first.
-
-    Args:
-        rows: of a ranking, best first.
-        kind: of the lower axis.
-    """
+    """The models of a ranking that can be drawn, the best first."""
     candidates = []
     for row in rows:
         lift = row.entry.scorecard.lift
@@ -82,11 +77,7 @@ def points(rows: Sequence[Row], kind: Kind) -> list[Point]:
 
 
 def frontier(candidates: Sequence[Point]) -> list[Point]:
-    """Models whose rank interval no longer overlaps that of the best before, from the smallest or oldest.
-
-    Args:
-        candidates: the points.
-    """
+    """Models whose rank interval no longer overlaps that of the best before, from the smallest or oldest."""
     steps: list[Point] = []
     for point in sorted(candidates, key=lambda point: (point.x, point.row.rank)):
         best = steps[-1].row if steps else None
@@ -98,12 +89,7 @@ def frontier(candidates: Sequence[Point]) -> list[Point]:
 
 
 def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
-    """Lift with its interval over size or time.
-
-    Args:
-        rows: of a ranking, best first.
-        kind: of the lower axis.
-        links: page of a model, where it has one.
+    """Lift with its interval over size or time, of the rows of a ranking, the best first.
 
     Returns:
         A standalone SVG document; None where fewer than two models can be drawn.
@@ -116,6 +102,10 @@ def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None =
     label_order = sorted(visible, key=lambda point: point not in steps)
     names = short_names([point.row.entry.model for point in visible])
     x, y = _Axis([point.x for point in visible], kind), _Lift([point.lift for point in visible])
+
+    def at(point: Point) -> tuple[float, float]:
+        return x.at(point.x), y.at(point.lift.value or 0.0)
+
     models = plural(len(visible), "model")
     parts = [
         f'<svg class="gh gs" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
@@ -124,27 +114,13 @@ def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None =
         f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
         *x.draw(),
         *y.draw(),
-        _stairs(
-            [(x.at(point.x), y.at(point.lift.value or 0.0)) for point in steps],
-            x.at(max(point.x for point in visible)),
-        ),
+        _stairs([at(point) for point in steps], x.at(max(point.x for point in visible))),
         *(
-            _mark(
-                point,
-                x.at(point.x),
-                y,
-                names[point.row.entry.model],
-                (links or {}).get(point.row.entry.model),
-                i < _STOPS,
-            )
+            _mark(point, x.at(point.x), y, names[model], (links or {}).get(model), i < _STOPS)
             for i, point in enumerate(visible)
+            for model in (point.row.entry.model,)
         ),
-        *_labels(
-            [
-                (x.at(point.x), y.at(point.lift.value or 0.0), names[point.row.entry.model])
-                for point in label_order
-            ]
-        ),
+        *_labels([(*at(point), names[point.row.entry.model]) for point in label_order]),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -267,9 +243,8 @@ def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
             inside = left >= _LEFT and box[2] <= _WIDTH - 4 and top >= _TOP and box[3] <= _HEIGHT - _BOTTOM
             if inside and not any(_overlap(box, other) for other in boxes):
                 boxes.append(box)
-                labels.append(
-                    f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{escape_html(text)}</text>'
-                )
+                text = escape_html(text)
+                labels.append(f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{text}</text>')
                 break
         if len(labels) == _LABELS:
             break

@@ -139,13 +139,7 @@ FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
 
 
 def draw(study: Study, name: str, png: Path | None = None) -> str | None:
-    """A figure as SVG; None where the study has nothing for it.
-
-    Args:
-        study: the study.
-        name: one of FIGURES.
-        png: where to save it as a PNG, too.
-    """
+    """One of FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
         return None
     if name == "flat-earth" and all(

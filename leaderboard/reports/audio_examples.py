@@ -108,24 +108,12 @@ def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> d
 def draw(
     suite: Suite, task: str, family: str, judges: Sequence[tuple[ModelRef, pd.DataFrame]], n: int = 6
 ) -> list[Example]:
-    """Signals of other models, drawn by the answers of the first judge, with the answers of all.
-
-    Args:
-        suite: that holds them.
-        task: its name.
-        family: one of FAMILIES.
-        judges: models and their verdicts; at least one.
-        n: at most this many.
-    """
+    """Up to n signals of others, drawn by the answers of the first of the judges, with the answers of all."""
     judge, verdicts = judges[0]
     titles = choose(verdicts, family, leave_out=judge.repo_id, n=n)
     names = short_names([model for model, _ in judges])
-    return examples(
-        suite,
-        task,
-        titles,
-        [(names[judge_model], signal_acceptance(answers, "signal")) for judge_model, answers in judges],
-    )
+    by_name = [(names[model], signal_acceptance(answers, "signal")) for model, answers in judges]
+    return examples(suite, task, titles, by_name)
 
 
 def signal_acceptance(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
@@ -156,23 +144,20 @@ def examples(
     other_clips_by_id = other_clips(suite, task, titles)
     cards = {}
     for signal, waveform in _read_signals(suite, task, titles):
-        clip = suite.clip(task, signal.clip_id)
+        clip, id_ = suite.clip(task, signal.clip_id), signal.signal_id
         rate = clip.sample_rate_hz
-        sounds = (("Whole clip", clip.waveform), ("Signal", waveform))
-        cards[signal.signal_id] = Example(
+        picture = inline.spectrum_picture(clip.waveform, signal.mask, rate)
+        cards[id_] = Example(
             signal=signal,
-            title=titles[signal.signal_id],
+            title=titles[id_],
             mask_summary=describe_mask(signal),
-            picture=Markup(  # noqa: S704 - numbers only
-                inline.spectrum_picture(clip.waveform, signal.mask, clip.sample_rate_hz)
-            ),
+            picture=Markup(picture),  # noqa: S704 - numbers only
             players=(
-                *(player(name, samples, rate, n_bytes) for name, samples in sounds),
-                *controls(signal, clip, other_clips_by_id.get(signal.signal_id), n_bytes),
+                player("Whole clip", clip.waveform, rate, n_bytes),
+                player("Signal", waveform, rate, n_bytes),
+                *controls(signal, clip, other_clips_by_id.get(id_), n_bytes),
             ),
-            judges=tuple(
-                (judge, answers[signal.signal_id]) for judge, answers in judges if signal.signal_id in answers
-            ),
+            judges=tuple((judge, answers[id_]) for judge, answers in judges if id_ in answers),
         )
     return [cards[signal_id] for signal_id in titles if signal_id in cards]
 
@@ -189,15 +174,7 @@ def other_clips(suite: Suite, task: str, signal_ids: Collection[str]) -> dict[st
 def controls(
     signal: SufficientSignal, clip: Clip, other: Clip | None, n_bytes: int, container: str = "WAV"
 ) -> Iterator[Player]:
-    """The first control of each kind that a signal has.
-
-    Args:
-        signal: the signal.
-        clip: its clip.
-        other: of `other_clips`.
-        n_bytes: as in `player`.
-        container: as in `player`.
-    """
+    """The first control of each kind that a signal has; `other` is of `other_clips`."""
     swap_clips = () if other is None else (other,)
     for kind, name in CONTROLS.items():
         waveform = stimuli.control(signal, clip, swap_clips, kind)

@@ -31,13 +31,7 @@ FIGURES = ("lift", "transfer")
 
 
 def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> None:
-    """Write the report of one entry.
-
-    Args:
-        path: of the page.
-        entry: the entry.
-        verdicts: its answers.
-        suite: the signals it judged; where its folder holds the references' verdicts they are shown, too.
+    """Write the report of one entry, with the references' own verdicts where the suite has them.
 
     Raises:
         BadInput: the page cannot be written, or a reference's entry cannot be read.

@@ -187,13 +187,8 @@ def _flat(study: Study, family: FamilyStudy) -> Iterator[str]:
     flagged_models = [assessment for assessment in family.flat_earth if assessment.flagged]
     if not any(assessment.is_flat_earther for assessment in flagged_models):
         n_models = len(family.flat_earth)
-        n_alone, n_ignored = (
-            sum(share.p is not None for share in shares)
-            for shares in (
-                [assessment.rejects_alone for assessment in family.flat_earth],
-                [assessment.rejected_by_all for assessment in family.flat_earth],
-            )
-        )
+        n_alone = sum(each.rejects_alone.p is not None for each in family.flat_earth)
+        n_ignored = sum(each.rejected_by_all.p is not None for each in family.flat_earth)
         verdict = "No flat-earther" if n_alone or n_ignored else "Flat-earthers were not assessed"
         yield (
             f"{verdict}, {panel(study.n_references)}: what a model alone rejects (R_in) was tested for"

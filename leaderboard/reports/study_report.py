@@ -39,7 +39,8 @@ from leaderboard.board.remarks import panel
 from leaderboard.formatting import interval, text
 from leaderboard.plots import inline
 from leaderboard.plots.study_figures import FIGURES, draw
-from leaderboard.reports import audio_examples, study_findings
+from leaderboard.reports import audio_examples
+from leaderboard.reports.study_findings import TERMS, bits, fmt, ratio, sentences
 
 HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
 """Measures shown as heat maps; the first two at once."""
@@ -73,12 +74,7 @@ METHODS = (
 
 
 def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
-    """Write a report.
-
-    Args:
-        out: its folder, made if need be.
-        suite: what was studied.
-        studies: of each task, with the entries and verdicts it is computed from.
+    """Write a report: studies of tasks, each with the entries and verdicts it is computed from.
 
     Returns:
         Path of the page.
@@ -90,15 +86,13 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     software = {"goodenough": own_version(), **versions()}
     note = escaping.SYNTHETIC if escaping.is_synthetic(suite) else None
     content = {study.task: json.loads(to_json(study)) for study, _ in studies}
-    replace_file(
-        out / STUDY,
-        (json.dumps({"note": note, "made with": software, "tasks": content}, indent=1) + "\n").encode(),
-    )
+    data = {"note": note, "made with": software, "tasks": content}
+    replace_file(out / STUDY, (json.dumps(data, indent=1) + "\n").encode())
     context = {
         "suite": suite.name,
         "synthetic": note is not None,
         "banner": note,
-        "terms": study_findings.TERMS,
+        "terms": TERMS,
         "tasks": tasks,
         "methods": METHODS,
         "made": software,
@@ -138,28 +132,19 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
     names = short_names(list(study.models))
     matrix = matrix_of(list(entries), family.family)
     heat = [(key, Markup(inline.heatmap(matrix, key))) for key in HEAT_MAPS]  # noqa: S704 - escaped there
-    pairs = [
-        (
-            names[p.reference],
-            names[p.judge],
-            *_information_cells(p),
-            *(("", "") if p.curve is None else _price_cells(p.curve)),
-        )
-        for p in family.pairs
-    ]
+    pairs = [(names[p.reference], names[p.judge], *_information(p), *_price(p.curve)) for p in family.pairs]
     comparisons = [
         (
             names[c.first],
             names[c.second],
             str(c.n_references),
-            study_findings.fmt(c.transfer, "difference"),
-            study_findings.fmt(c.lift, "difference"),
+            *(fmt(e, "difference") for e in (c.transfer, c.lift)),
         )
         for c in family.compared
     ]
     return {
         "family": family,
-        "findings": study_findings.sentences(study, family),
+        "findings": sentences(study, family),
         "heat": heat,
         "pairs": pairs,
         "compared": comparisons,
@@ -168,30 +153,27 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
     }
 
 
-def _information_cells(pair: PairStudy) -> tuple[str, str, str]:
+def _information(pair: PairStudy) -> tuple[str, str, str]:
     """Mutual information, what it leaves open, and p; or why nothing is shown."""
     information = pair.information
     if information.not_shown_because is not None:
         return f"not shown: {information.not_shown_because.rstrip('.')}", "", ""
     p = "" if information.p is None else f"{information.p:.2g}"
-    return study_findings.bits(information.mutual), study_findings.bits(information.left), p
+    return bits(information.mutual), bits(information.left), p
 
 
-def _price_cells(curve: Curve) -> tuple[str, str]:
-    return study_findings.bits(curve.price_bits), study_findings.fmt(curve.disagreeing)
+def _price(curve: Curve | None) -> tuple[str, str]:
+    if curve is None:
+        return "", ""
+    return bits(curve.price_bits), fmt(curve.disagreeing)
 
 
 def _stability(stability: Stability, names: Mapping[Any, str]) -> tuple[str, ...]:
     if not stability.measured:
         return names[stability.reference], str(stability.n_draws), *("not measured",) * 3, ""
-    return (
-        names[stability.reference],
-        str(stability.n_draws),
-        study_findings.fmt(stability.jaccard),
-        study_findings.ratio(stability.size_ratio),
-        study_findings.fmt(stability.verdicts_changed),
-        "; ".join(map(study_findings.fmt, stability.transfer)),
-    )
+    numbers = (fmt(stability.jaccard), ratio(stability.size_ratio), fmt(stability.verdicts_changed))
+    transfer = "; ".join(map(fmt, stability.transfer))
+    return names[stability.reference], str(stability.n_draws), *numbers, transfer
 
 
 def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
@@ -211,20 +193,17 @@ def _models(study: Study, entries: Sequence[Entry]) -> list[tuple[str, ...]]:
         portrait, backbone = portraits.get(name), study.backbones[name]
         shared_mark = " *" if backbones.count(backbone) > 1 else ""
         medians = {} if portrait is None else portrait.medians
-        rows.append(
-            (
-                names[model],
-                backbone.partition("For")[0] + shared_mark,
-                study_findings.fmt(whole.accuracy),
-                study_findings.fmt(whole.f1),
-                study_findings.fmt(rate) if (rate := study.equal_error_rate.get(name)) else "",
-                study_findings.fmt(first_family.incoming[name]),
-                study_findings.fmt(scores[model].rates.lift, "difference") if model in scores else "",
-                study_findings.fmt(scores[model].rates.placement, "difference") if model in scores else "",
-                study_findings.fmt(first_family.outgoing[name]) if name in first_family.outgoing else "",
-                *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
-            )
+        rates = scores[model].rates if model in scores else None
+        differences = (rates.lift, rates.placement) if rates else (None, None)
+        cells = (
+            *(names[model], backbone.partition("For")[0] + shared_mark, fmt(whole.accuracy), fmt(whole.f1)),
+            fmt(rate) if (rate := study.equal_error_rate.get(name)) else "",
+            fmt(first_family.incoming[name]),
+            *("" if estimate is None else fmt(estimate, "difference") for estimate in differences),
+            fmt(first_family.outgoing[name]) if name in first_family.outgoing else "",
+            *(_median(medians[key], form) if medians else "" for key, form in _MEASURES),
         )
+        rows.append(cells)
     return rows
 
 
@@ -261,7 +240,7 @@ def _examples(suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) ->
         ids = sorted(
             (str(acceptance.signal_ids[i]) for i in np.flatnonzero(rows)), key=lambda s: seed_of("study", s)
         )
-        titles.update(dict.fromkeys(ids[:2], title))
+        titles |= dict.fromkeys(ids[:2], title)
     judges = [
         (names[entry.model], audio_examples.signal_acceptance(verdicts, "signal"))
         for entry, verdicts in entry_verdicts
@@ -280,13 +259,9 @@ def _strata(
     ]
     for assessment in family.flat_earth:
         if assessment.flagged:
-            j = acceptance.models.index(assessment.model)
-            strata.append(
-                (f"Accepted by {names[assessment.model]} alone", (n_accepts == 1) & (answers[:, j] == 1))
-            )
-            strata.append(
-                (f"Rejected by {names[assessment.model]} alone", (n_rejects == 1) & (answers[:, j] == 0))
-            )
+            name, own = names[assessment.model], answers[:, acceptance.models.index(assessment.model)]
+            strata.append((f"Accepted by {name} alone", (n_accepts == 1) & (own == 1)))
+            strata.append((f"Rejected by {name} alone", (n_rejects == 1) & (own == 0)))
     return strata
 
 
@@ -312,7 +287,7 @@ def markdown(context: Mapping[str, Any]) -> str:
         for family in task["families"]:
             parts += [f"### Family {family['family'].family}", ""]
             parts += [f"- {sentence}" for sentence in family["findings"]]
-            parts += ["", *_matrix(study, family["family"], task), "#### Flat-earthers", ""]
+            parts += ["", *_matrix(study, family["family"]), "#### Flat-earthers", ""]
             parts += [f"- {sentence}" for sentence in family["flat"]]
             parts += ["", "#### Pairs", "", *_table(PAIR_COLUMNS, family["pairs"])]
             parts += ["#### Judges compared", "", *_table(COMPARED_COLUMNS, family["compared"])]
@@ -336,38 +311,27 @@ STABILITY_COLUMNS = (
 )
 
 
-def _matrix(study: Study, family: FamilyStudy, task: Mapping[str, Any]) -> list[str]:
+def _matrix(study: Study, family: FamilyStudy) -> list[str]:
     names = {model.repo_id: name for model, name in short_names(list(study.models)).items()}
-    rows = [
-        (
-            names[name],
-            study_findings.fmt(family.outgoing[name]) if name in family.outgoing else "",
-            study_findings.fmt(e),
-        )
-        for name, e in family.incoming.items()
-    ]
-    model_columns = (
-        "model",
-        "its signals, accepted by the other references",
-        "accepts of the references' signals",
-    )
+    outgoing = {name: fmt(e) for name, e in family.outgoing.items()}
+    rows = [(names[n], outgoing.get(n, ""), fmt(e)) for n, e in family.incoming.items()]
+    outgoing_column = "its signals, accepted by the other references"
+    model_columns = ("model", outgoing_column, "accepts of the references' signals")
     asymmetry_rows = [
         (names[a.repo_id], names[b.repo_id], text(e, "difference"), interval(e, "difference"), str(e.n))
         for a, b, e in family.asymmetry
     ]
+    n = family.n_asymmetry_left_out
+    pairs = "pair of references is" if n == 1 else "pairs of references are"
     return [
         *_table(model_columns, rows),
         *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetry_rows),
-        *_left_out(family),
+        *(
+            [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
+            if n
+            else []
+        ),
     ]
-
-
-def _left_out(family: FamilyStudy) -> list[str]:
-    n = family.n_asymmetry_left_out
-    if not n:
-        return []
-    pairs = "pair of references is" if n == 1 else "pairs of references are"
-    return [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -101,21 +101,15 @@ def why_silent(suite: Suite, task: str) -> str | None:
 
 
 def choose(suite: Suite, task: str) -> tuple[SignalChoice, ...]:
-    """Clips of every class in turn, in a seeded order; of each, signals of the references chosen least yet.
-
-    Args:
-        suite: the signals.
-        task: one of its tasks.
-    """
+    """Clips of every class in turn, in a seeded order; of each, signals of the references chosen least."""
     choices_by_clip: dict[str, list[SignalChoice]] = defaultdict(list)
     truths: dict[str, str] = {}
     references = suite.references(task)
     for reference in references:
         for line in suite.signal_lines(task, reference.model.slug):
             if line.family == FAMILIES[0] and not line.degenerate:
-                choices_by_clip[line.clip_id].append(
-                    SignalChoice(line.clip_id, reference.model, line.signal_id)
-                )
+                choice = SignalChoice(line.clip_id, reference.model, line.signal_id)
+                choices_by_clip[line.clip_id].append(choice)
                 truths[line.clip_id] = line.truth or ""
     n_by_truth: Counter[str] = Counter()
     turns: list[tuple[int, int, str]] = []
@@ -156,9 +150,8 @@ def cards(
     answers = _answers(signal_ids, matrix, rows)
     other_clips = audio_examples.other_clips(suite, task, signal_ids)
     clips = list(dict.fromkeys(choice.clip_id for choice in choices))
-    max_bytes = (
-        BUDGET_BYTES * 3 // 4 // max(1, len(clips) + (1 + len(audio_examples.CONTROLS)) * len(choices))
-    )
+    n_sounds = len(clips) + (1 + len(audio_examples.CONTROLS)) * len(choices)
+    max_bytes = BUDGET_BYTES * 3 // 4 // max(1, n_sounds)
     earlier_references: set[ModelRef] = set()
     clip_cards = []
     for clip_id in clips:
@@ -168,22 +161,12 @@ def cards(
             is_first = choice.reference not in earlier_references
             earlier_references.add(choice.reference)
             anchor = anchor_of(choice.reference) if is_first else ""
-            signals.append(
-                _signal_card(
-                    suite, task, choice, anchor, answers, other_clips.get(choice.signal_id), max_bytes
-                )
-            )
-        clip_cards.append(
-            ClipCard(
-                clip_id=clip_id,
-                truth=clip.label,
-                picture=spectrogram.data_uri(clip.waveform, clip.sample_rate_hz),
-                player=audio_examples.player(
-                    "Whole clip", clip.waveform, clip.sample_rate_hz, max_bytes, "FLAC"
-                ),
-                signals=tuple(signals),
-            )
-        )
+            other_clip = other_clips.get(choice.signal_id)
+            signals.append(_signal_card(suite, task, choice, anchor, answers, other_clip, max_bytes))
+        waveform, rate = clip.waveform, clip.sample_rate_hz
+        picture = spectrogram.data_uri(waveform, rate)
+        player = audio_examples.player("Whole clip", waveform, rate, max_bytes, "FLAC")
+        clip_cards.append(ClipCard(clip_id, clip.label, picture, player, tuple(signals)))
     return clip_cards
 
 
@@ -228,6 +211,11 @@ def _signal_card(
         for model, answer in answers.items()
         if (choice.signal_id, "signal") in answer
     }
+    controls = []
+    for kind, name in audio_examples.CONTROLS.items():
+        key = (choice.signal_id, kind)
+        if accepted := [answers[model][key] for model in accepts_by_model if key in answers[model]]:
+            controls.append((name.lower(), sum(accepted), len(accepted)))
     return SignalCard(
         id=anchor,
         reference=choice.reference,
@@ -240,15 +228,5 @@ def _signal_card(
         ),
         accepts=tuple(model for model, accepts in accepts_by_model.items() if accepts),
         rejects=tuple(model for model, accepts in accepts_by_model.items() if not accepts),
-        controls=tuple(
-            (name.lower(), sum(control_answers), len(control_answers))
-            for kind, name in audio_examples.CONTROLS.items()
-            if (
-                control_answers := [
-                    answers[model][key]
-                    for model in accepts_by_model
-                    if (key := (choice.signal_id, kind)) in answers[model]
-                ]
-            )
-        ),
+        controls=tuple(controls),
     )

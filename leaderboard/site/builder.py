@@ -41,7 +41,7 @@ from leaderboard.board.matrix import short_names
 from leaderboard.board.model_traits import ReferenceProfile
 from leaderboard.board.types import Board, Ranking, Row
 from leaderboard.plots import inline, scatter
-from leaderboard.process_pool import Progress
+from leaderboard.process_pool import Progress, quiet
 from leaderboard.site import audio_page, home_page, model_page, models_page, output_folder, task_page
 from leaderboard.site.audio_page import SignalChoice
 from leaderboard.site.model_page import PageContext, Profile
@@ -71,7 +71,7 @@ def write(
     out: Path,
     board: Board,
     suite: Suite | None,
-    progress: Progress = lambda what, n, total: None,
+    progress: Progress = quiet,
     entries: str | None = None,
 ) -> Path:
     """Write the site.
@@ -195,20 +195,13 @@ class _Site:
         sounds = f"../evidence/{urls.task_page(task)}" if task in self.choices else None
 
         def make() -> str:
-            marks = {
-                model: profile.mark
-                for model, profile in self.traits(task).items()
-                if profile.mark is not None
-            }
+            marks = {model: mark for model, traits in self.traits(task).items() if (mark := traits.mark)}
             context = task_page.context(self.board, task, self.suite, self.links_from_tasks, sounds, marks)
             return render.render("task.html.j2", context)
 
         ranking_keys = [self._ranking_key(ranking) for ranking in self.board.rankings if ranking.task == task]
-        records = (
-            ()
-            if self.suite is None
-            else [reference for reference in self.suite.manifest.references if reference.task == task]
-        )
+        all_records = () if self.suite is None else self.suite.manifest.references
+        records = [reference for reference in all_records if reference.task == task]
         key = _key("task", ranking_keys, records, sounds, self.traits_key(task))
         return Page(f"tasks/{urls.task_page(task)}", key, make)
 
@@ -227,23 +220,18 @@ class _Site:
             parts.append(model_page.content(profile, self._digest(profile.row), digests))
             if profile.row.reference and not profile.stale:
                 parts.append(self.traits_key(profile.task))
-        model_names, names_key = self.model_names(
-            tuple(dict.fromkeys(profile.anchor for profile in profiles))
-        )
-        sounds = {
-            profile.task: self.sounds[profile.task] for profile in profiles if profile.task in self.sounds
-        }
-
+        anchors = tuple(dict.fromkeys(profile.anchor for profile in profiles))
+        model_names, names_key = self.model_names(anchors)
+        tasks = [profile.task for profile in profiles]
+        sounds = {task: self.sounds[task] for task in tasks if task in self.sounds}
         verdicts = self._verdicts(profiles)
 
         def job() -> PageContext:
-            traits_by_task = {
-                profile.task: self.traits(profile.task)
+            own_traits = {
+                profile.task: traits
                 for profile in profiles
                 if profile.row.reference and not profile.stale
-            }
-            own_traits = {
-                task: by_model[model] for task, by_model in traits_by_task.items() if model in by_model
+                if (traits := self.traits(profile.task).get(model)) is not None
             }
             return PageContext(model, profiles, model_names, own_traits, sounds, verdicts)
 
@@ -255,9 +243,8 @@ class _Site:
         """By path of an entry that was submitted: address of its folder."""
         if self.entries is None:
             return {}
-        submissions = [
-            profile.row.entry for profile in profiles if profile.row.folder not in self.own_folders
-        ]
+        rows = [profile.row for profile in profiles]
+        submissions = [row.entry for row in rows if row.folder not in self.own_folders]
         return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in submissions}
 
     def _evidence(self, task: str, ranking: Ranking) -> Page[str]:
@@ -271,6 +258,7 @@ class _Site:
 
         def make() -> str:
             assert self.suite is not None  # noqa: S101 - nothing is chosen without one
+            corpora = {(r.corpus.name, r.corpus.licence) for r in self.suite.references(task)}
             rows = ranking.all_rows
             context = {
                 "task": task,
@@ -283,13 +271,7 @@ class _Site:
                 "links": self.links_from_tasks,
                 "names": self.names,
                 "home": f"../{urls.INDEX}",
-                "corpora": sorted(
-                    {
-                        (reference.corpus.name, reference.corpus.licence)
-                        for reference in self.suite.references(task)
-                    },
-                    key=repr,
-                ),
+                "corpora": sorted(corpora, key=repr),
             }
             return render.render("evidence.html.j2", context)
 
@@ -316,33 +298,29 @@ class _Site:
 
     def _choose_signals(self) -> Iterator[tuple[str, tuple[SignalChoice, ...]]]:
         """The signals to listen to of each task whose sounds may be published."""
-        for task in () if self.suite is None else self.suite.tasks:
-            ranking = self.board.current_of(task.name)
+        for task in self.suite.task_names if self.suite else ():
+            ranking = self.board.current_of(task)
             if self.suite is None or ranking is None or not ranking.matrices:
                 continue
-            if audio_page.why_silent(self.suite, task.name) is None:
-                choices = audio_page.choose(self.suite, task.name)
-                if choices:
-                    yield task.name, choices
+            silent = audio_page.why_silent(self.suite, task) is not None
+            if not silent and (choices := audio_page.choose(self.suite, task)):
+                yield task, choices
 
     def _traits(self, task: str) -> Mapping[ModelRef, ReferenceProfile]:
-        if self.suite is None or all(t.name != task for t in self.suite.tasks):
+        if self.suite is None or not self.suite.has_task(task):
             return {}
         return traits.of_task(self.suite, task, self._board_references(task))
 
     def _traits_key(self, task: str) -> str:
-        if self.suite is None or all(t.name != task for t in self.suite.tasks):
+        if self.suite is None or not self.suite.has_task(task):
             return ""
         return _key(traits.evidence_key(self.suite, task), sorted(map(repr, self._board_references(task))))
 
     def _board_references(self, task: str) -> frozenset[ModelRef]:
         """References of the suite whose entries are in its heat map."""
         ranking = self.board.current_of(task)
-        if ranking is None or self.suite is None or all(t.name != task for t in self.suite.tasks):
-            return frozenset()
-        return frozenset(
-            model for matrix in ranking.matrices for model in matrix.models[: matrix.n_references]
-        )
+        matrices = () if ranking is None else ranking.matrices
+        return frozenset(model for matrix in matrices for model in matrix.models[: matrix.n_references])
 
     def _model_names(self, anchors: tuple[str, ...]) -> tuple[ModelNames, str]:
         """Names and links of the models that pages of some rankings name, and a hash of both."""
@@ -364,26 +342,13 @@ class _Site:
             )
             for row in ranking.all_rows
         ]
-        header = (
-            ranking.task,
-            ranking.signals,
-            ranking.protocol,
-            ranking.stale,
-            ranking.note,
-            ranking.opted_out,
-        )
-        return _key(*header, rows, ranking.anchors, ranking.synthetic)
+        key = _key(ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note)
+        return _key(key, ranking.opted_out, rows, ranking.anchors, ranking.synthetic)
 
     def _digest(self, row: Row) -> str:
         entry = row.entry
-        key = (
-            entry.model,
-            entry.task,
-            entry.signals.sha256,
-            entry.protocol,
-            entry.scorecard.unranked_because,
-            row.status,
-        )
+        question = (entry.model, entry.task, entry.signals.sha256, entry.protocol)
+        key = (*question, entry.scorecard.unranked_because, row.status)
         if key not in self._digests:
             entry_digest = row.sha256 or to_json(entry)
             self._digests[key] = _key(row.status, row.overlap, row.held_back, entry_digest)

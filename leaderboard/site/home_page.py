@@ -59,14 +59,7 @@ class Card:
 def context(
     board: Board, suite: Suite | None, links: Mapping[ModelRef, str], evidence: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The context of the overview.
-
-    Args:
-        board: the board.
-        suite: whose signals, where they are at hand.
-        links: page of each model.
-        evidence: by task, path of the page of sounds, where there is one.
-    """
+    """The context of the overview, with links to the pages of models, and by task to its sounds."""
     return {
         "synthetic": any(ranking.synthetic for ranking in board.rankings),
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
@@ -86,7 +79,7 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
     matrices = () if ranking is None else ranking.matrices
     n_references = len(matrices[0].references) if matrices else 0
     n_clips = None
-    if suite is not None and any(suite_task.name == task for suite_task in suite.tasks):
+    if suite is not None and suite.has_task(task):
         references = suite.references(task)
         n_references = len(references)
         n_clips = max((reference.corpus.n_clips for reference in references), default=0)

@@ -107,27 +107,13 @@ def anchor_of(ranking: Ranking) -> str:
 
 
 def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, ...]:
-    """Everything about a profile that its part of the page depends on, apart from names and links.
-
-    Args:
-        profile: the profile.
-        digest: of its entry.
-        judges: digests of the entries that judged its signals.
-    """
+    """All that a part of the page depends on, besides names and links; digests of its entry, and judges'."""
     row = profile.row
-    rank_fields = (
-        row.rank,
-        row.rank_low,
-        row.rank_high,
-        row.tie,
-        row.panel_low,
-        row.panel_high,
-        row.reference,
-    )
+    rank_fields = (row.rank, row.rank_low, row.rank_high, row.tie, row.panel_low, row.panel_high)
     n_left_out = profile.n_left_out if profile.judges else 0
     ranking_fields = (profile.stale, profile.n_ranked, profile.synthetic, n_left_out)
     reason = row.entry.scorecard.unranked_because
-    return profile.anchor, digest, rank_fields, reason, ranking_fields, tuple(judges)
+    return profile.anchor, digest, rank_fields, row.reference, reason, ranking_fields, tuple(judges)
 
 
 def text(job: PageContext) -> str:
@@ -135,11 +121,8 @@ def text(job: PageContext) -> str:
     model, sections = job.model, []
     for profile in job.profiles:
         sounds = {} if profile.stale else job.sounds.get(profile.task, {})
-        cells = [
-            row.of(profile.references[row.family])
-            for row in profile.row.cells
-            if row.family in profile.references
-        ]
+        rows = [row for row in profile.row.cells if row.family in profile.references]
+        cells = [row.of(profile.references[row.family]) for row in rows]
         sections.append(
             {
                 "of": profile,
@@ -156,25 +139,20 @@ def text(job: PageContext) -> str:
     hub = urls.hub_page(model.repo_id, model.revision)
     remote_code = any(profile.row.entry.facts.remote_code for profile in job.profiles)
     load = None if hub is None or remote_code else LOAD.format(repo_id=model.repo_id, revision=model.revision)
-    context: dict[str, Any] = {
-        "model": model,
-        "hub": hub,
-        "load": load,
-        "home": f"../{urls.INDEX}",
-        "profiles": sections,
-    }
-    context["synthetic"] = any(profile.synthetic for profile in job.profiles)
+    synthetic = any(profile.synthetic for profile in job.profiles)
+    context = {"model": model, "hub": hub, "load": load, "profiles": sections, "synthetic": synthetic}
+    context["home"] = f"../{urls.INDEX}"
     return render.render("model.html.j2", context)
 
 
 def command(entry: Entry) -> str:
     """What evaluates the same model on the same signals again."""
-    parts = ["goodenough", "evaluate", _source(entry.model.repo_id)]
+    parts = ["goodenough", "evaluate", entry.model.repo_id.removeprefix("local/")]
     if not entry.model.repo_id.startswith("local/"):
         parts += ["--revision", entry.model.revision]
     parts += ["--task", entry.task]
     if entry.signals.repo_id.startswith("local/"):
-        parts += ["--signals", _source(entry.signals.repo_id)]
+        parts += ["--signals", entry.signals.repo_id.removeprefix("local/")]
     elif not entry.signals.repo_id.startswith("embedded/"):
         parts += ["--signals", f"{entry.signals.repo_id}@{entry.signals.revision}"]
     if entry.label_map.source == "file":
@@ -187,31 +165,17 @@ def _judges(ranking: Ranking) -> dict[ModelRef, tuple[MatrixRow, ...]]:
     judges: dict[ModelRef, list[MatrixRow]] = defaultdict(list)
     cells = {row.entry.model: row.cells for row in ranking.all_rows}
     for matrix in ranking.matrices:
-        of_family = {
-            judge: row
-            for judge in matrix.models
-            for row in cells.get(judge, ())
-            if row.family == matrix.family
-        }
-        index = {
-            judge: {reference: i for i, reference in enumerate(row.models)}
-            for judge, row in of_family.items()
-        }
+        cells_by_reference: dict[ModelRef, list[tuple[ModelRef, MatrixRow, int]]] = defaultdict(list)
+        for judge in matrix.models:
+            for row in cells.get(judge, ()):
+                for i, reference in enumerate(row.models if row.family == matrix.family else ()):
+                    cells_by_reference[reference].append((judge, row, i))
         for reference in matrix.references:
-            cells_of_reference = [
-                (judge, of_family[judge], index[judge][reference])
-                for judge in of_family
-                if reference in index[judge]
-            ]
-            if cells_of_reference:
-                judges[reference].append(
-                    MatrixRow(
-                        matrix.family,
-                        tuple(judge for judge, _, _ in cells_of_reference),
-                        np.stack([row.counts[i] for _, row, i in cells_of_reference]),
-                        np.stack([row.rates[i] for _, row, i in cells_of_reference]),
-                    )
-                )
+            if of_reference := cells_by_reference[reference]:
+                models = tuple(judge for judge, _, _ in of_reference)
+                counts = np.stack([row.counts[i] for _, row, i in of_reference])
+                rates = np.stack([row.rates[i] for _, row, i in of_reference])
+                judges[reference].append(MatrixRow(matrix.family, models, counts, rates))
     return {reference: tuple(matrix_rows) for reference, matrix_rows in judges.items()}
 
 
@@ -233,8 +197,3 @@ def _share(estimate: Estimate) -> str:
     if low is None or high is None:
         return share(value)
     return f"{share(value)} (95{THIN}% interval {share(low)} to {share(high)})"
-
-
-def _source(repo_id: str) -> str:
-    """A Hub id as it is; a local folder by its name alone."""
-    return repo_id.removeprefix("local/")

@@ -19,7 +19,7 @@ from leaderboard.board.types import Board
 from leaderboard.site import task_page
 
 _KEYS = ("rank", "model", "lift", "placement", "transfer", "swap", "status", "parameters", "licence", "date")
-_TASK = Column("task", "Task", "What was judged.", lambda row: row.entry.task, "text", None)
+_TASK = Column("task", "Task", lambda row: row.entry.task, "text", "What was judged.")
 _RANK, _MODEL, *_OTHERS = (column for column in columns.COLUMNS if column.key in _KEYS)
 
 COLUMNS: tuple[Column, ...] = (_RANK, _MODEL, _TASK, *_OTHERS)
@@ -27,12 +27,7 @@ COLUMNS: tuple[Column, ...] = (_RANK, _MODEL, _TASK, *_OTHERS)
 
 
 def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
-    """The context of the page.
-
-    Args:
-        board: the board.
-        links: page of each model as seen from this page.
-    """
+    """The context of the page, with links to the pages of models."""
     # A shade tells who is tied within a ranking; here several of them are mixed.
     rows = tuple(replace(row, tie=None) for ranking in board.rankings for row in ranking.all_rows)
     sorted_rows = tuple(sorted(rows, key=lambda row: (row.rank is None, row.name.lower(), row.entry.path)))

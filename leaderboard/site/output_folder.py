@@ -104,18 +104,13 @@ def publish_files(
         target = out / name
         target.parent.mkdir(exist_ok=True)
         files[name] = BuiltFile(keys.get(name), path.stat().st_size)
-        if name not in previous or not _same_content(path, target):
+        is_file = target.is_file() and not target.is_symlink()
+        if name not in previous or not is_file or path.read_bytes() != target.read_bytes():
             path.replace(target)
     for old in previous:
         if old not in files:
             (out / old).unlink(missing_ok=True)
     _write_marker(out, files)
-
-
-def _same_content(path: Path, other_path: Path) -> bool:
-    return (
-        other_path.is_file() and not other_path.is_symlink() and path.read_bytes() == other_path.read_bytes()
-    )
 
 
 def _write_marker(out: Path, files: Mapping[str, BuiltFile]) -> None:
@@ -134,9 +129,7 @@ def _read_marker(marker: Path) -> dict[str, BuiltFile] | None:
     if head != HEAD or not all(match and _BUILT_PATH.fullmatch(match[1]) for match in matches):
         return None
     records = [match.groups() for match in matches if match]
-    return {
-        name: BuiltFile(None if key in (None, "-") else key, int(size or 0)) for name, key, size in records
-    }
+    return {name: BuiltFile(key if key != "-" else None, int(size or 0)) for name, key, size in records}
 
 
 def _contents(out: Path) -> Iterator[str]:

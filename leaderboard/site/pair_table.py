@@ -45,14 +45,7 @@ class PairTable:
 def pair_tables(
     cells: Sequence[MatrixRow], anchor: str, model_names: ModelNames, sounds: Mapping[ModelRef, str]
 ) -> list[PairTable]:
-    """How a model judges the signals of each reference; the first table has the anchors of the pairs.
-
-    Args:
-        cells: by family, of its own scorecard.
-        anchor: anchor of the task, or of a ranking that is not current.
-        model_names: names and links.
-        sounds: where signals of a reference can be heard.
-    """
+    """How a model judges the signals of each reference; the first table has the anchors of the pairs."""
     return [
         _table(row, model_names, anchor if i == 0 else None, sounds)
         for i, row in enumerate(cells)
@@ -61,12 +54,7 @@ def pair_tables(
 
 
 def judges(cells: Sequence[MatrixRow], model_names: ModelNames) -> list[PairTable]:
-    """How a reference's own signals are judged.
-
-    Args:
-        cells: by family, of each judge.
-        model_names: names and links.
-    """
+    """How a reference's own signals are judged."""
     return [_table(row, model_names, None, {}) for row in cells if row.models]
 
 

@@ -37,22 +37,11 @@ FIRST = 50
 
 
 _FURTHER = (
-    "held_back",
-    "parameters",
-    "licence",
-    "trained_on",
-    "released",
-    "speed",
-    "device",
-    "revision",
-    "date",
-    "status",
+    *("held_back", "parameters", "licence", "trained_on", "released"),
+    *("speed", "device", "revision", "date", "status"),
 )
 
-COLUMNS: tuple[Column, ...] = (
-    *columns.BOARD,
-    *(c for c in columns.COLUMNS if c.key in _FURTHER),
-)
+COLUMNS: tuple[Column, ...] = (*columns.BOARD, *(c for c in columns.COLUMNS if c.key in _FURTHER))
 """The columns of the table."""
 
 WIDE_SCREEN_COLUMNS = ("agreeing_transfer", "silence", "licence", "date")
@@ -166,13 +155,8 @@ def explanation(row: Row) -> str:
 
 
 HELPERS: Mapping[str, Any] = MappingProxyType(
-    {
-        "note": note,
-        "remark": remark,
-        "explained": explanation,
-        "hub_page": urls.hub_page,
-        "of_anchor": exports.of_anchor,
-    }
+    {"note": note, "remark": remark, "explained": explanation}
+    | {"hub_page": urls.hub_page, "of_anchor": exports.of_anchor}
 )
 """Functions for the template of a table."""
 
@@ -187,18 +171,7 @@ def table_view(
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
 ) -> TableView:
-    """Rows as a table of a page.
-
-    Args:
-        rows: all of them, in the initial order.
-        id: of the table.
-        caption: what it is.
-        links: page of each model as seen from this page.
-        table_columns: its columns, rank and model first.
-        by: key of the column that the rows are sorted by.
-        marks: badges of those among the rows that the test of flat-earthers flags.
-        anchors: rows below them for comparison.
-    """
+    """All rows, in their initial order, as a table of a page; `links` are pages as seen from this one."""
     data = render.embed(table_data(rows, links, table_columns, by, marks, anchors))
     axis = axis_of(rows, anchors)
     return TableView(id, caption, table_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
@@ -239,18 +212,13 @@ def axis_of(rows: Iterable[Row], anchors: Iterable[Anchor] = ()) -> tuple[float,
     scores = [*(row.entry.scorecard.headline for row in rows), *(anchor.score for anchor in anchors)]
     lifts = [score.rates.lift for score in scores if score is not None]
     ends = [min(max(end, -1.0), 1.0) for e in lifts for end in (e.low, e.high, e.value) if end is not None]
-    return min(math.floor(10 * min(ends, default=0.0)), -1) / 10, max(
-        math.ceil(10 * max(ends, default=0.0)), 1
-    ) / 10
+    low, high = math.floor(10 * min(ends, default=0.0)), math.ceil(10 * max(ends, default=0.0))
+    return min(low, -1) / 10, max(high, 1) / 10
 
 
 def _anchor(anchor: Anchor, table_columns: tuple[Column, ...]) -> list[Any]:
     values = (exports.of_anchor(anchor, column.key) for column in table_columns)
-    return [
-        anchor.name,
-        anchor.meaning,
-        *(None if estimate is None else [*tenths(estimate), estimate.n] for estimate in values),
-    ]
+    return [anchor.name, anchor.meaning, *map(_numbers, values)]
 
 
 def _row(
@@ -279,14 +247,17 @@ def _others(rows: tuple[Row, ...], table_columns: tuple[Column, ...]) -> list[di
 
 
 def _rates(score: FamilyScore | None, keys: Iterable[str]) -> list[Any]:
-    estimates = [None if score is None else getattr(score.rates, key) for key in keys]
-    return [None if estimate is None else [*tenths(estimate), estimate.n] for estimate in estimates]
+    return [None if score is None else _numbers(getattr(score.rates, key)) for key in keys]
+
+
+def _numbers(estimate: Estimate | None) -> list[int | None] | None:
+    return None if estimate is None else [*tenths(estimate), estimate.n]
 
 
 def _value(column: Column, row: Row) -> Any:
     value = column.read(row)
     if isinstance(value, Estimate):
-        return [*tenths(value), value.n]
+        return _numbers(value)
     return value[:7] if column.key == "revision" and isinstance(value, str) else value
 
 

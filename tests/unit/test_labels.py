@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadLabels
-from harness.labels import from_file, harmonise, tasks_for, template
+from harness.labels import from_file, harmonise, template
 from harness.tasks import TASKS, Task
 from harness.types import OTHER, ModelRef
 
@@ -227,24 +227,3 @@ def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path, text: str, line:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadLabels, match="No such file"):
         read(tmp_path / "map.json")
-
-
-# --- without a task given
-
-
-@pytest.mark.parametrize(
-    ("names", "tasks"),
-    [
-        (["real", "fake"], ["deepfake"]),
-        (["happy", "sad", "dog"], ["emotion"]),
-        (["pop", "rock", "happy", "sad"], ["music-genre", "emotion"]),
-    ],
-)
-def test_a_model_is_judged_on_every_task_it_can_be_read_in(names: list[str], tasks: list[str]) -> None:
-    assert [task.name for task in tasks_for(names)] == tasks
-
-
-@pytest.mark.parametrize("names", [["cat", "dog"], ["LABEL_0", "LABEL_1"]])
-def test_a_model_of_no_known_task_is_bad_input(names: list[str]) -> None:
-    with pytest.raises(BadLabels, match="none of the tasks"):
-        tasks_for(names)

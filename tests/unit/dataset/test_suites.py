@@ -257,4 +257,4 @@ def test_rows_of_another_schema_are_refused(tmp_path):
     with pytest.raises(BadSignals, match="not a readable Parquet file"):
         list(parquet_io.read_rows(tmp_path / "b.parquet", parquet_schema.CLIPS))
     with pytest.raises(BadSignals, match="columns of a verdicts file"):
-        parquet_io.read_verdicts(tmp_path / "a.parquet")
+        parquet_io.verdicts(tmp_path / "a.parquet")
