@@ -167,7 +167,7 @@ def _check_options(
     if len(problems) > 1:
         for line in problems:
             click.echo(line)
-        raise BadInput(f"{len(problems)} problems with the options of publish; nothing was sent")
+        raise BadInput(f"{plural(len(problems), 'problem')} with the options of publish; nothing was sent")
     if problems:
         raise BadInput(problems[0])
 
