@@ -5,6 +5,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 
 import pyarrow as pa
@@ -79,6 +80,12 @@ def test_names_that_others_rely_on_change_only_with_the_protocol():
 MODULES = sorted(path for name in ("harness", "leaderboard") for path in (ROOT / name).rglob("*.py"))
 
 
+@cache
+def nodes_of(source):
+    """Every node of a module, read once."""
+    return list(ast.walk(ast.parse(source)))
+
+
 def fields_of(source, *, strict):
     """Fields of its records, each with its line and whether its sentence stands under it.
 
@@ -86,7 +93,7 @@ def fields_of(source, *, strict):
         source: text of a module.
         strict: only those of records that are read from a file.
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if not isinstance(node, ast.ClassDef):
             continue
         decorators = {ast.unparse(each) for each in node.decorator_list}
@@ -134,7 +141,7 @@ def test_no_source_file_is_longer_than_400_lines():
 
 def imports_of(path, modules):
     """Modules of the product that a file imports, inside functions and for types, too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -178,7 +185,7 @@ def test_tests_of_a_package_stand_in_a_folder_of_its_name():
 
 def test_no_test_imports_from_another_test():
     for path in TEST_MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path.read_text()):
             if isinstance(node, ast.ImportFrom):
                 names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
                 own = node.module and node.module.endswith(path.stem)  # what another process opens

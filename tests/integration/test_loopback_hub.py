@@ -337,9 +337,9 @@ def test_datasets_loads_a_config_and_a_split_whole_and_in_a_stream(hub):
 
 
 MODEL = """
-from tests import toys
+from tests.helpers import toy_models
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
-made = toys.save_model(Path(arguments[0]), "hubert", ["no", "yes"])
+made = toy_models.save_model(Path(arguments[0]), "hubert", ["no", "yes"])
 commit = api.model_info("org/toy").sha
 (made / "config.json").write_text("{}")
 model = AutoModelForAudioClassification.from_pretrained("org/toy", revision=commit)

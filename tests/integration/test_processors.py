@@ -55,10 +55,10 @@ import sys
 from pathlib import Path
 import numpy as np
 from harness.models.classifiers import load
-from tests import toys
+from tests.helpers import toy_models
 for architecture in sys.argv[2:]:
-    folder = toys.save_model(Path(sys.argv[1]) / architecture, architecture, {names!r})
-    logits = load(str(folder), device="cpu").logits(toys.sounds(16_000, 12_000), 16_000)
+    folder = toy_models.save_model(Path(sys.argv[1]) / architecture, architecture, {names!r})
+    logits = load(str(folder), device="cpu").logits(toy_models.sounds(16_000, 12_000), 16_000)
     np.save(folder / "logits.npy", logits)
 """
 

@@ -156,11 +156,11 @@ from harness.journal import Journal
 from harness.models import classifiers
 from harness.tasks import TASKS
 from harness.types import Clip
-from tests import toys
+from tests.helpers import toy_models
 with tempfile.TemporaryDirectory() as folder:
-    model = toys.save_model(Path(folder) / "ear", "wav2vec2", ("neu", "hap", "ang", "sad"))
+    model = toy_models.save_model(Path(folder) / "model", "wav2vec2", ("neu", "hap", "ang", "sad"))
     classifier = classifiers.load(str(model), device="cpu", batch_size=8)
-    clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toys.sounds(*[480_000] * 16))]
+    clips = [Clip(f"c{i}", "toy", None, x, 16_000) for i, x in enumerate(toy_models.sounds(*[480_000] * 16))]
     label_map = labels.harmonise(classifier.class_names, TASKS["emotion"])
     searches = [Responsibility(repetitions=1, splits=2, n_bands=64), Minimal()]
     journal = Journal(Path(folder) / "journal", {}, "")

@@ -47,6 +47,7 @@ def tiny(tmp_path_factory):
         yield root / "suite"
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_a_tiny_task_is_made_from_nothing_and_knows_its_answers(tiny: Path) -> None:
     suite = Suite(tiny / "signals", building.NAME)
     assert [r.model.repo_id for r in suite.references("deepfake")] == [
@@ -62,6 +63,7 @@ def test_a_tiny_task_is_made_from_nothing_and_knows_its_answers(tiny: Path) -> N
     assert {p.name for p in (tiny / "models").iterdir()} == {recipe.folder for recipe in PANEL}
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_the_anchors_lie_with_the_suite_and_are_none_of_its_references(tiny: Path, capsys) -> None:
     suite = Suite(tiny / "signals", building.NAME)
     folders = [folder for name in (baselines.RANDOM, baselines.REGRESSION) for folder in suite.anchors(name)]
@@ -76,6 +78,7 @@ def test_the_anchors_lie_with_the_suite_and_are_none_of_its_references(tiny: Pat
     assert shown == ["consensus", "random weights", "logistic regression"]
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_nothing_is_made_twice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p: p.stat().st_mtime_ns for p in tiny.rglob("*")}
     monkeypatch.setattr(building, "_make_all", lambda *_: pytest.fail("made again"))
@@ -83,6 +86,7 @@ def test_nothing_is_made_twice(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert {p: p.stat().st_mtime_ns for p in tiny.rglob("*")} == before
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_a_change_of_search_makes_signals_and_verdicts_stale_and_nothing_else(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +105,7 @@ def test_a_step_brings_those_it_needs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert names == [name for name in steps(TINY) if name in names]
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_what_the_suite_holds_is_taken_over_when_the_cache_is_gone(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,5 +139,6 @@ def test_a_pattern_that_matches_nothing_is_bad_input_in_one_line(tmp_path: Path,
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow  # what it makes is there, and is tested, in the suite that is shipped
 def test_the_keys_of_a_suite_stand_in_it(tiny: Path) -> None:
     assert json.loads((tiny / STEPS).read_text()) == {name: s.key for name, s in steps(TINY).items()}
