@@ -2,7 +2,6 @@
 
     <name>.yaml     a shipped recipe; `reading.read` makes a Recipe of it
     cost.py         queries, seconds of audio, GPU hours and bytes, before anything is run
-    scale.py        the same for a hundred models and a hundred thousand clips: data_cards/scale.md
 
 No shipped recipe has ever been run against the real Hub. What they say of models and corpora was read in
 copies of the Hub's pages or heard from others, and each entry says which (`seen`).

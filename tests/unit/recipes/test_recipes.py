@@ -20,12 +20,10 @@ import yaml
 from harness import audio, cli
 from harness.cli import extract
 from harness.dataset import licences
-from harness.entries import validate_verdicts
 from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.manifest import Manifest
-from harness.recipes import cost, reading, scale
-from harness.recipes.__main__ import PAGE
+from harness.recipes import cost, reading
 from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
 from harness.types import DEFAULT_BANDS
@@ -314,8 +312,9 @@ def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
         task = folder.name.split("@")[0]
         n = pq.read_metadata(folder / "verdicts.parquet").num_rows
         n_clips, n_references = len(suite.clips(task)), len(suite.references(task))
+        families = ("responsibility", "minimal")
         headline = cost.stimuli_of(["responsibility"])  # extracted twice, all else once
-        most = cost.judged_queries(n_references, n_clips, scale.SEARCHES) + n_references * n_clips * headline
+        most = cost.judged_queries(n_references, n_clips, families) + n_references * n_clips * headline
         assert 0.6 * most < n <= most + 1  # silence is asked once, degenerate signals not at all
 
 
@@ -381,20 +380,6 @@ def test_masks_alone_are_costed_where_audio_may_not_be_kept(tmp_path):
     found = cost.cost_of(recipe, task, {"studio": cost.Size(10, 10.0)}, {})
     assert found.total("audio_bytes") == 0
     assert found.total("mask_bytes") == pytest.approx(2 * 20 * 80_001 * cost.MASK_BYTES_PER_BIN)
-
-
-def test_the_matrix_overtakes_the_extraction_where_it_is_said():
-    n = scale.overtaken_at()
-    assert 1 + 27 * (n - 1) <= 877 + 165 < 1 + 27 * n
-
-
-def test_the_scale_page_says_what_is_computed():
-    page = PAGE.read_text(encoding="utf-8")
-    assert scale.ENTRY_ROWS == validate_verdicts.MAX_ROWS
-    assert scale.renew(page) == page
-    assert f"from **{scale.overtaken_at()} references** on" in page
-    with pytest.raises(ValueError, match="expected one"):
-        scale.renew("no marks")
 
 
 # ---- dry runs ------------------------------------------------------------------------------------

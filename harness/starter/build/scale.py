@@ -1,19 +1,25 @@
 """A hundred models and a hundred thousand clips: the numbers of `data_cards/scale.md`.
 
-    python -m harness.recipes         # writes them into the page again
+    python -m harness.starter.build.scale         # writes them into the page again
 
-Conventions: as in `cost`; every model is a wav2vec2 of base size unless its line says otherwise; the mean of
-queries, not the median, since a sum is meant.
+Like what writes the other data cards it is part of the repository and not of the package.
 
-Public: compute, renew, overtaken_at, N_MODELS, N_CLIPS, ENTRY_ROWS.
+Conventions: as in `recipes.cost`; every model is a wav2vec2 of base size unless its line says otherwise; the
+mean of queries, not the median, since a sum is meant.
+
+Public: compute, renew, overtaken_at, PAGE, N_MODELS, N_CLIPS.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from harness.entries.validate_verdicts import MAX_ROWS
 from harness.recipes import cost
 from harness.tasks import TASKS
+
+PAGE = Path(__file__).parents[3] / "data_cards" / "scale.md"
 
 N_MODELS, N_CLIPS = 100, 100_000
 
@@ -36,8 +42,6 @@ OTHERS = (
 SEARCHES = ("responsibility", "minimal")
 _FEW_REPETITIONS = 3
 _SOME_CLIPS = 1_000
-ENTRY_ROWS = 1_000_000
-"""Verdicts that validation takes in one entry."""
 WHISPERS = 5
 """Of the hundred, to show what a fixed window costs."""
 _HUB_FILE_BYTES = 50e9
@@ -175,7 +179,7 @@ def _limits() -> list[str]:
         f"- The matrix grows with the square of the references: from **{overtaken_at()} references** on it"
         f" asks more than the extraction did ({cost.stimuli_of(SEARCHES)} stimuli a clip and reference,"
         f" against {_n(_queries())} queries a clip).",
-        f"- An entry may hold {ENTRY_ROWS:,} verdicts: {ENTRY_ROWS // (N_MODELS * stimuli + 1):,} clips of"
+        f"- An entry may hold {MAX_ROWS:,} verdicts: {MAX_ROWS // (N_MODELS * stimuli + 1):,} clips of"
         f" {N_MODELS} references. An entry of the full matrix would be refused.",
         f"- A judge keeps {cost.EVALUATION_BYTES:,} bytes a signal in memory: {_n(memory)} GB for all of"
         f" them, {_n(memory / N_MODELS)} GB for those of one reference.",
@@ -230,3 +234,7 @@ def _n(value: float) -> str:
         digits = len(str(int(value))) - 3
         return f"{round(value, -digits):,.0f}"
     return f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(renew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
