@@ -243,7 +243,7 @@ def _prepare(
 def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
     """By task, a table of how alike two extractions of a clip are; no task whose references have one draw."""
     from harness.entries import store
-    from harness.metrics.stability_table import stability_table
+    from harness.metrics.stability import stability_table
 
     entries = [(store.read(folder), folder) for folder in folders]
     tables = {}

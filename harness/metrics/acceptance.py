@@ -1,8 +1,8 @@
-"""Which verdicts accept, and which are on level 0 or have no level.
+"""Which verdicts accept, which are on level 0 or have no level, and means of what belongs together.
 
-Every rate, table and picture takes both from here.
+Every rate, table and picture takes them from here.
 
-Public: accepted, at_level_zero.
+Public: accepted, at_level_zero, means_at.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +35,12 @@ def at_level_zero(verdicts: pd.DataFrame) -> NDArray[np.bool_]:
     """
     level = verdicts["level"]
     return (level.isna() | (level == 0)).to_numpy(dtype=bool)
+
+
+def means_at(positions: NDArray[np.int64], values: FloatArray, n: int) -> FloatArray:
+    """(n,) mean of the values at each position, NaN where there is none; what is at -1 counts nowhere."""
+    is_counted = positions >= 0
+    positions, values = positions[is_counted], values[is_counted]
+    counts, out = np.bincount(positions, minlength=n), np.full(n, np.nan)
+    np.divide(np.bincount(positions, values, n), counts, out=out, where=counts > 0)
+    return out

@@ -354,15 +354,10 @@ def _chance_ignored(sound: _Sound) -> FloatArray:
 
 
 def _p_value(chance: FloatArray, k: int, seed: tuple[str, ...]) -> float:
-    """Share of shuffles that give a member at least k.
+    """Share of shuffles that give a member at least k, where one gives it each signal with its chance (n,).
 
     A shuffle deals with each signal by itself, so that what a member gets in it is a sum of independent
     draws: those are drawn, and not the whole shuffle for all.
-
-    Args:
-        chance: (n,) that a shuffle gives a signal to the member.
-        k: how many it has.
-        seed: names that seed the draws.
     """
     rng = generator("flat earth", *seed)
     counts = np.zeros(SHUFFLES, dtype=np.int64)

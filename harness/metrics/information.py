@@ -105,23 +105,18 @@ def mask_bits(mask: Mask) -> int:
     return int(1 + (2 * np.floor(np.log2(lengths)) + 1).sum())
 
 
-def mel_use(masks: Any, n_samples: int, sample_rate_hz: int) -> FloatArray:
-    """(N_MEL,) distribution of kept bins over mel bands, each signal with the same weight; sums to 1.
+def mel_use(mask: Mask, n_samples: int, sample_rate_hz: int) -> FloatArray:
+    """(N_MEL,) distribution of kept bins over mel bands; sums to 1.
 
     Args:
-        masks: (N,) masks of clips of one length, not empty.
-        n_samples: that length.
-        sample_rate_hz: their rate.
+        mask: (N,) kept bins, not empty.
+        n_samples: length of the clip.
+        sample_rate_hz: its rate.
     """
     hz = np.arange(n_samples // 2 + 1) * sample_rate_hz / n_samples
     mel = 2595 * np.log10(1 + hz / 700)
     band = np.minimum((mel / mel[-1] * N_MEL).astype(np.int64), N_MEL - 1)
-    total = np.zeros(N_MEL)
-    n = 0
-    for mask in masks:
-        total += np.bincount(band[mask], minlength=N_MEL) / mask.sum()
-        n += 1
-    return total / max(n, 1)
+    return np.asarray(np.bincount(band[mask], minlength=N_MEL) / mask.sum())
 
 
 def entropy(p: FloatArray) -> float:

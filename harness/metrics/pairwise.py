@@ -60,8 +60,7 @@ class _Table:
     def __init__(self, panel: PanelAcceptance, values: FloatArray, weights: FloatArray) -> None:
         """Spread (n, n_models) values over clips and references."""
         self._weights = weights
-        self._values = np.full((len(panel.models), len(panel.clip_ids), panel.n_references), np.nan)
-        self._values[:, panel.clip, panel.source] = values.T
+        self._values = panel.by_clip(values)
         self._draws = [_means(table, weights) for table in self._values]
 
     def difference(self, a: int, b: int, possible: tuple[float, float]) -> tuple[Estimate, int]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.acceptance import accepted, at_level_zero
+from harness.metrics.acceptance import accepted, at_level_zero, means_at
 from harness.schemas import ReferenceCounts
 from harness.types import N_MATCHED, FloatArray, LabelMap, ModelRef
 
@@ -78,11 +78,6 @@ class PanelAcceptance:
     predicted: Any = None
     """(n, n_models) canonical verdicts on the signals of the first draw, text; None where there is none."""
 
-    @property
-    def foreign(self) -> FloatArray:
-        """(n, n_models) acceptance of the signals, NaN on those that count as the judge's own."""
-        return self.of_others(self.source, self.acceptance["signal"])
-
     def of_others(self, source: IntArray, values: FloatArray) -> FloatArray:
         """Values of models, NaN where a stimulus counts as the judge's own.
 
@@ -91,6 +86,12 @@ class PanelAcceptance:
             values: (m, n_models).
         """
         return np.where(self.is_self[source], np.nan, values)
+
+    def by_clip(self, values: FloatArray) -> FloatArray:
+        """(n_models, n_clips, n_references) of (n, n_models) values; NaN where a clip has no signal."""
+        table = np.full((len(self.models), len(self.clip_ids), self.n_references), np.nan)
+        table[:, self.clip, self.source] = values.T
+        return table
 
 
 def build_acceptance(
@@ -126,10 +127,8 @@ def build_acceptance(
     clip = rows["clip_id"].map(at_clip).to_numpy(dtype=np.int64)
     source = np.array([index[name] for name in rows["reference"]], dtype=np.int64)
     # Every signal, further draws included, with its row; of the first draws the `matched` controls.
-    at_row = {key: i for i, key in enumerate(zip(rows["reference"], rows["clip_id"], strict=True))}
-    row_of = np.array(
-        [at_row[key] for key in zip(signal_rows["reference"], signal_rows["clip_id"], strict=True)], np.int64
-    )
+    rows_of_signals = signal_rows.groupby(["reference", "clip_id"], sort=False).ngroup()
+    row_of = np.asarray(rows_of_signals, dtype=np.int64)
     at_signal = {signal_id: i for i, signal_id in enumerate(signal_rows["signal_id"])}
     at_first = {signal_id: i for i, signal_id in enumerate(rows["signal_id"])}
     n, n_models = len(rows), len(models)
@@ -193,13 +192,7 @@ def _signal_rows(frame: pd.DataFrame, family: str, index: Mapping[str, int]) -> 
 
 
 def _verdict_and_acceptance(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame) -> tuple[Any, FloatArray]:
-    """Verdict on each row, None where there is none, and whether it is the expected class, NaN there.
-
-    Args:
-        rows: with the key and `expected`.
-        key: `clip_id` or `signal_id`.
-        verdicts: one for each key.
-    """
+    """Verdict on the `clip_id` or `signal_id` of each row, or None; whether it is `expected`, or NaN."""
     # As objects: iterating over Arrow strings would make each of them anew.
     keys, answers = (verdicts[name].to_numpy(dtype=object) for name in (key, "predicted"))
     verdict_of = dict(zip(keys, answers, strict=True))
@@ -211,36 +204,23 @@ def _verdict_and_acceptance(rows: pd.DataFrame, key: str, verdicts: pd.DataFrame
 def _mean_by_row(
     verdicts: pd.DataFrame, at_signal: Mapping[str, int], row_of: IntArray, n: int
 ) -> FloatArray:
-    """(n,) mean acceptance over the stimuli of each row: over the controls of a draw, then over the draws.
-
-    Args:
-        verdicts: on stimuli of one kind.
-        at_signal: by signal_id, its index.
-        row_of: (n_signals,) the row of each signal.
-        n: rows.
-    """
-    positions = np.array(
-        [at_signal.get(s, -1) for s in verdicts["signal_id"].to_numpy(dtype=object)], np.int64
-    )
+    """(n,) mean acceptance over the stimuli of each row: over the controls of a draw, then over the draws."""
     accepts = accepted(verdicts).astype(np.float64)
-    per_signal = _means(positions, accepts, len(row_of))
-    return _means(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
+    per_signal = means_at(_positions(verdicts, at_signal), accepts, len(row_of))
+    return means_at(np.where(np.isnan(per_signal), -1, row_of), per_signal, n)
 
 
-def _means(positions: IntArray, values: FloatArray, n: int) -> FloatArray:
-    """(n,) mean of the values at each place, NaN for none; what has place -1 counts nowhere."""
-    positions, values = positions[positions >= 0], values[positions >= 0]
-    counts, out = np.bincount(positions, minlength=n), np.full(n, np.nan)
-    np.divide(np.bincount(positions, values, n), counts, out=out, where=counts > 0)
-    return out
+def _positions(verdicts: pd.DataFrame, at_signal: Mapping[str, int]) -> IntArray:
+    """(n,) index of the signal of each verdict; -1 for one without."""
+    # As objects: iterating over Arrow strings would make each of them anew.
+    names = verdicts["signal_id"].to_numpy(dtype=object)
+    return np.array([at_signal.get(name, -1) for name in names], dtype=np.int64)
 
 
 def _matched(verdicts: pd.DataFrame, family: str, at_first: Mapping[str, int]) -> tuple[IntArray, FloatArray]:
     """Of the `matched` controls of first draws: row of the signal x N_MATCHED + replicate; 1 if accepted."""
     controls = verdicts[(verdicts["stimulus"] == "matched") & (verdicts["family"] == family)]
-    rows = np.array(
-        [at_first.get(s, -1) for s in controls["signal_id"].to_numpy(dtype=object)], dtype=np.int64
-    )
+    rows = _positions(controls, at_first)
     accepts = accepted(controls).astype(np.float64)
     replicates = controls["replicate"].to_numpy(dtype=np.int64)[rows >= 0]
     return rows[rows >= 0] * N_MATCHED + replicates, accepts[rows >= 0]

@@ -46,7 +46,7 @@ def profile_of(suite: Suite, task: str, model: ModelRef, family: str) -> Referen
             continue
         measure = information.of_signal(X, signal.mask, signal.n_samples, signal.sample_rate_hz)
         measures.append(measure)
-        mel += information.mel_use([signal.mask], signal.n_samples, signal.sample_rate_hz)
+        mel += information.mel_use(signal.mask, signal.n_samples, signal.sample_rate_hz)
     names = [field.name for field in fields(information.OfSignal)]
     return ReferenceProfile(
         model=model,

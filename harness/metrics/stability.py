@@ -4,27 +4,38 @@ A reference that was extracted with several draws has several signals of a clip,
 can share hardly a bin. Each pair of draws of a clip is compared; pairs of one clip are averaged, or share its
 weight, and count once, and clips are resampled. Degenerate signals stay out, as everywhere.
 
-Public: Stability, stability_of, jaccard.
+Public: Stability, stability_of, stability_table, jaccard.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.suites import Suite
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clustered, draws_of, from_draws, mean_of_references
+from harness.metrics.likeness import copies
+from harness.metrics.scorecard import resampling_weights
 from harness.metrics.transfer_curve import median_over_clips
-from harness.types import Estimate, FloatArray, LabelMap, Mask, ModelRef
+from harness.schemas import Entry
+from harness.tasks import Task
+from harness.types import FAMILIES, Estimate, FloatArray, LabelMap, Mask, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_HEADS = (
+    *("reference", "family", "draws", "clips", "Jaccard of two masks, mean", "ratio of sizes, median"),
+    *("verdicts of others changed", "transfer by draw"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,18 +66,6 @@ class Stability:
         return self.n_clips > 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Draw:
-    """One signal of a clip."""
-
-    signal_id: str
-    """The signal."""
-    draw: int
-    """Which extraction it is, from 1."""
-    n_kept: int
-    """Bins it keeps."""
-
-
 def stability_of(
     suite: Suite,
     task: str,
@@ -87,7 +86,10 @@ def stability_of(
         weights: (draws, n_clips) of the task, over all of its clips in order of their ids.
     """
     clip_ids = sorted(line.clip_id for line in suite.clip_lines(task))
-    of_clip = _draws_by_clip(suite, task, reference, family)
+    of_clip = defaultdict(list)
+    for line in sorted(suite.signal_lines(task, reference.slug), key=lambda line: line.draw):
+        if line.family == family and not line.degenerate:
+            of_clip[line.clip_id].append(line)
     at = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     others = [judge for judge in judges if judge[0].weights_sha256 != reference.weights_sha256]
     acceptances = [_acceptance(frame, labels, family, reference.repo_id) for _, labels, frame in others]
@@ -128,6 +130,43 @@ def stability_of(
     )
 
 
+def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str | None:
+    """A table in Markdown, a row for each reference and family of which clips were extracted twice.
+
+    Args:
+        suite: the signals.
+        task: one of its tasks.
+        entries: entries and verdicts of the references; those on other tasks are passed over.
+
+    Returns:
+        None where no clip was extracted twice, or no reference judged these signals.
+    """
+    judges = [(entry, verdicts) for entry, verdicts in entries if entry.task == task.name]
+    if not judges:
+        return None
+    weights = resampling_weights(judges[0][1], task)
+    rows = []
+    for record in suite.references(task.name):
+        name = record.model.repo_id
+        others = [(e.model, e.label_map, v) for e, v in judges if name not in copies(e.likeness)]
+        for family in FAMILIES:
+            stability = stability_of(suite, task.name, record.model, family, others, weights)
+            if stability.measured:
+                rows.append(
+                    [
+                        record.model.repo_id.split("/")[-1],
+                        family,
+                        str(stability.n_draws),
+                        f"{stability.n_clips:,}",
+                        format_estimate(stability.jaccard),
+                        format_estimate(stability.size_ratio),
+                        format_estimate(stability.verdicts_changed),
+                        "; ".join(map(format_estimate, stability.transfer)),
+                    ]
+                )
+    return markdown_table(_HEADS, rows) if rows else None
+
+
 def jaccard(a: Mask, b: Mask) -> float:
     """Bins that both keep over bins that either keeps; 1 where neither keeps any.
 
@@ -137,15 +176,6 @@ def jaccard(a: Mask, b: Mask) -> float:
     """
     n_union = int((a | b).sum())
     return float((a & b).sum() / n_union) if n_union else 1.0
-
-
-def _draws_by_clip(suite: Suite, task: str, reference: ModelRef, family: str) -> Mapping[str, list[_Draw]]:
-    """The signals of each clip that are not degenerate, by draw."""
-    of_clip: dict[str, list[_Draw]] = defaultdict(list)
-    for line in suite.signal_lines(task, reference.slug):
-        if line.family == family and not line.degenerate:
-            of_clip[line.clip_id].append(_Draw(line.signal_id, line.draw, line.n_kept))
-    return {clip_id: sorted(draws, key=lambda d: d.draw) for clip_id, draws in of_clip.items()}
 
 
 def _acceptance(frame: pd.DataFrame, labels: LabelMap, family: str, reference: str) -> dict[str, float]:

@@ -261,13 +261,8 @@ def family_study(
 
 def _by_clip(panel: PanelAcceptance, values: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
     """(n_clips, n_pairs) what a judge says of the signal that a reference has on a clip; NaN for none."""
-    table = np.full((len(panel.clip_ids), len(pairs)), np.nan)
-    for f in range(panel.n_references):
-        rows = panel.source == f
-        columns = [i for i, pair in enumerate(pairs) if pair[0] == f]
-        judges = [pairs[i][1] for i in columns]
-        table[np.ix_(panel.clip[rows], columns)] = values[np.ix_(rows, judges)]
-    return table
+    sources, judges = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    return np.ascontiguousarray(panel.by_clip(values)[judges, :, sources].T)
 
 
 def _pair(
@@ -322,14 +317,14 @@ def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, 
     wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].first().unstack()
     if wide.shape[1] != N_LEVELS:
         return {}
-    answers_of_reference = {}
-    for reference, group in wide.dropna().groupby(level="reference"):
-        sizes = np.array([levels[signal_id] for signal_id in group.index.get_level_values("signal_id")])
-        clip_ids = tuple(group.index.get_level_values("clip_id"))
-        answers_of_reference[str(reference)] = _LevelAnswers(
-            clip_ids, group.to_numpy(dtype=np.float64), sizes
+    return {
+        str(reference): _LevelAnswers(
+            clip_ids=tuple(group.index.get_level_values("clip_id")),
+            acceptance=group.to_numpy(dtype=np.float64),
+            sizes=np.array([levels[signal_id] for signal_id in group.index.get_level_values("signal_id")]),
         )
-    return answers_of_reference
+        for reference, group in wide.dropna().groupby(level="reference")
+    }
 
 
 def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.acceptance import means_at
 from harness.metrics.estimates import LEVEL, clustered
 from harness.types import Estimate, FloatArray
 
@@ -59,11 +60,14 @@ def curve_of(
     agrees = stable < n_levels
     rows = np.flatnonzero(agrees)
     price = np.log2(sizes[rows, stable[rows]] / np.maximum(sizes[rows, 0], 1))
-    disagreement = _by_clip((~agrees).astype(np.float64), clip, weights.shape[1])
+
+    def by_clip(values: FloatArray) -> FloatArray:
+        """(n_clips, 1) of (n_signals,)."""
+        return means_at(clip, values, weights.shape[1])[:, None]
+
+    disagreement = by_clip((~agrees).astype(np.float64))
     return Curve(
-        transfer=tuple(
-            clustered(_by_clip(acceptance[:, j], clip, weights.shape[1]), weights) for j in range(n_levels)
-        ),
+        transfer=tuple(clustered(by_clip(values), weights) for values in acceptance.T),
         price_bits=median_over_clips(price, clip[rows], weights),
         disagreeing=clustered(disagreement, weights),
         n_disagreeing=int((disagreement > 0).sum()),
@@ -112,11 +116,3 @@ def _medians(sorted_values: FloatArray, weights: FloatArray) -> FloatArray:
     """(rows,) the first of the rising values up to which half of the weight lies."""
     cumulative = np.cumsum(weights, axis=1)
     return np.asarray(sorted_values[(cumulative >= cumulative[:, -1:] / 2 - _SAME).argmax(axis=1)])
-
-
-def _by_clip(values: FloatArray, clip: NDArray[np.int64], n_clips: int) -> FloatArray:
-    """(n_clips, 1) means over the signals of each clip; NaN for none."""
-    counts = np.bincount(clip, minlength=n_clips)
-    out = np.full(n_clips, np.nan)
-    np.divide(np.bincount(clip, values, n_clips), counts, out=out, where=counts > 0)
-    return out[:, None]

@@ -162,7 +162,7 @@ def _use(suite: Suite, task: str, model: ModelRef) -> tuple[FloatArray, list[flo
         except ValueError as error:
             raise BadSignals(f"{path}: {error}") from None
         if mask.any():
-            mel += information.mel_use([mask], row["n_samples"], row["sample_rate_hz"])
+            mel += information.mel_use(mask, row["n_samples"], row["sample_rate_hz"])
             sizes.append(float(mask.mean()))
             top_hz = max(top_hz, row["sample_rate_hz"] / 2)
     return mel / max(len(sizes), 1), sizes, top_hz

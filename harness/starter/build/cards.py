@@ -27,7 +27,7 @@ from harness.metrics import estimates
 from harness.metrics.acceptance import accepted
 from harness.metrics.panels import METRICS, Panel, panel_of
 from harness.metrics.scorecard import resampling_weights
-from harness.metrics.stability_table import stability_table
+from harness.metrics.stability import stability_table
 from harness.schemas import Entry
 from harness.starter.build import pictures
 from harness.starter.build.builder import BASELINE, NAME

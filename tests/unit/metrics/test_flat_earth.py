@@ -299,9 +299,10 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
     assert panel.matched.acceptance[:, 1].tolist() == [0.0, 1.0, 0.0, 0.0]
     assert panel.predicted[:, 1].tolist() == ["happy", "angry"]
     assert np.isnan(panel.acceptance["largest"]).all(), "was not asked"
-    assert np.isnan(panel.foreign[:, 0]).all()
+    signal = panel.acceptance["signal"]
+    assert np.isnan(panel.of_others(panel.source, signal)[:, 0]).all()
     copies = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {"toys/b": ["toys/a"]})
-    assert np.isnan(copies.foreign).all(), "a near copy counts as the reference"
+    assert np.isnan(copies.of_others(copies.source, signal)).all(), "a near copy counts as the reference"
 
 
 def test_a_panel_that_was_not_asked_the_same_is_refused():
