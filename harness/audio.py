@@ -187,11 +187,7 @@ def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = 
 
 def lossy(waveform: Waveform, sample_rate_hz: int, codec: str) -> Waveform:
     """The waveform after encoding and decoding at the lowest quality of one of CODECS, of equal length."""
-    container, subtype, level = CODECS[codec]
-    buffer = io.BytesIO()
-    settings = {"format": container, "subtype": subtype, "compression_level": level}
-    soundfile.write(buffer, waveform, sample_rate_hz, **settings)
-    output = read(buffer.getvalue())[0][: len(waveform)]
+    output = read(_encode(waveform, sample_rate_hz, *CODECS[codec]))[0][: len(waveform)]
     return np.pad(output, (0, len(waveform) - len(output)))
 
 

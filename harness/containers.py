@@ -113,6 +113,14 @@ def _surplus(size: int, more: int) -> BadCorpus:
     )
 
 
+def _require_end(data: bytes, end: int, size: int) -> None:
+    """Refuse a file whose sound, of so many bytes, does not end with it or before zeros."""
+    if end > len(data):
+        raise _truncation(end - len(data))
+    if data[end:].strip(b"\0"):
+        raise _surplus(size, len(data) - end)
+
+
 def _no_sound() -> BadCorpus:
     return BadCorpus("is cut off or damaged: its sound is missing; copy it again")
 
@@ -121,14 +129,7 @@ Order = Literal["little", "big"]
 
 
 def _chunks(data: bytes, at: int, order: Order, width: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and size of each chunk whose head is there.
-
-    Args:
-        data: the file.
-        at: where the first chunk begins.
-        order: of the bytes of a size.
-        width: bytes of a size.
-    """
+    """Name, start and size of each chunk from `at` whose head is there; a size has `width` bytes."""
     while at + 4 + width <= len(data):
         name, size = data[at : at + 4], integer(data, at + 4, width, order)
         yield name, at + 4 + width, size
@@ -166,7 +167,7 @@ def _wav(data: bytes) -> Sound:
         raise _no_sound()
     if ds64 and size == 2**32 - 1:
         size = integer(data, ds64 + 8, 8, "little")
-        is_open = size in (0, 2**64 - 1) or (size == 2**32 - 1)
+        is_open = size in (0, 2**32 - 1, 2**64 - 1)
     else:
         is_open = size == 0 or _is_open(size)
     available, code = len(data) - start, integer(format_chunk, 0, 2, order)
@@ -224,9 +225,7 @@ _BLOCKS = (0x02, 0x11, 0x31, 0x38, 0x40)
 """Codes of the encodings of WAV that fill a last block: ADPCM, GSM."""
 
 
-_AIFF_PCM_LIKE = (
-    *(b"none", b"twos", b"sowt", b"raw ", b"fl32", b"fl64", b"in24", b"in32", b"ulaw", b"alaw"),
-)
+_AIFF_PCM_LIKE = (b"none", b"twos", b"sowt", b"raw ", b"fl32", b"fl64", b"in24", b"in32", b"ulaw", b"alaw")
 """Encodings of AIFF whose samples stand one after the other."""
 
 
@@ -311,10 +310,7 @@ def _au(data: bytes) -> Sound:
         raise _no_sound()
     if size == 2**32 - 1:  # what the format says for: not known
         size = available
-    if size > available:
-        raise _truncation(size - available)
-    if data[start + size :].strip(b"\0"):
-        raise _surplus(size, available - size)
+    _require_end(data, start + size, size)
     return Sound(data[:8] + size.to_bytes(4, order) + data[12 : start + size])
 
 
@@ -327,9 +323,6 @@ def _nist(data: bytes) -> Sound:
         )
     except (KeyError, ValueError):
         raise BadCorpus("has a NIST header without sample_count, channel_count or sample_n_bytes") from None
-    size, available = n_frames * channels * width, len(data) - start
-    if size > available:
-        raise _truncation(size - available)
-    if data[start + size :].strip(b"\0"):
-        raise _surplus(size, available - size)
+    size = n_frames * channels * width
+    _require_end(data, start + size, size)
     return Sound(data[: start + size], n_frames)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.hub.repository import Remote, Repository, hub_errors, retry
+from harness.hub.repository import Remote, Repository, request
 
 
 def commit_of(repository: Repository, revision: str | None) -> str:
@@ -23,12 +23,9 @@ def commit_of(repository: Repository, revision: str | None) -> str:
     from huggingface_hub import HfApi
 
     def resolve() -> str:
-        api = HfApi()
-        resolution = api.resolve_revision(repository.repo_id, repo_type=repository.kind, revision=revision)
-        return str(resolution.resolved)
+        return str(HfApi().resolve_revision(**repository.key, revision=revision).resolved)
 
-    with hub_errors(repository, revision):
-        return retry(resolve)
+    return request(resolve, repository, revision)
 
 
 def is_private(repository: Repository) -> bool | None:
@@ -42,12 +39,11 @@ def is_private(repository: Repository) -> bool | None:
 
     def ask() -> bool | None:
         try:
-            return bool(HfApi().repo_info(repository.repo_id, repo_type=repository.kind).private)
+            return bool(HfApi().repo_info(**repository.key).private)
         except RepositoryNotFoundError:
             return None
 
-    with hub_errors(repository, None):
-        return retry(ask)
+    return request(ask, repository)
 
 
 def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
@@ -60,14 +56,11 @@ def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
     from huggingface_hub.hf_api import RepoFile
 
     def ask() -> dict[str, Remote]:
-        tree = HfApi().list_repo_tree(
-            repository.repo_id, repo_type=repository.kind, revision=revision, recursive=True
-        )
+        tree = HfApi().list_repo_tree(**repository.key, revision=revision, recursive=True)
         files = (item for item in tree if isinstance(item, RepoFile))
         return {f.path: Remote(f.lfs.sha256 if f.lfs else f.blob_id, f.size) for f in files}
 
-    with hub_errors(repository, revision):
-        return retry(ask)
+    return request(ask, repository, revision)
 
 
 def fetch(repository: Repository, commit: str, path: str, *, again: bool = False) -> Path:
@@ -85,14 +78,10 @@ def fetch(repository: Repository, commit: str, path: str, *, again: bool = False
     from huggingface_hub import hf_hub_download
 
     def get() -> Path:
-        return Path(
-            hf_hub_download(
-                repository.repo_id, path, repo_type=repository.kind, revision=commit, force_download=again
-            )
-        )
+        name = hf_hub_download(**repository.key, filename=path, revision=commit, force_download=again)
+        return Path(name)
 
-    with hub_errors(repository, commit, path):
-        return retry(get)
+    return request(get, repository, commit, path)
 
 
 def fetch_all(repository: Repository, commit: str, folder: str) -> Path:
@@ -104,8 +93,6 @@ def fetch_all(repository: Repository, commit: str, folder: str) -> Path:
     from huggingface_hub import snapshot_download
 
     def get() -> Path:
-        name, kind = repository.repo_id, repository.kind
-        return Path(snapshot_download(name, repo_type=kind, revision=commit, allow_patterns=f"{folder}*"))
+        return Path(snapshot_download(**repository.key, revision=commit, allow_patterns=f"{folder}*"))
 
-    with hub_errors(repository, commit):
-        return retry(get)
+    return request(get, repository, commit)

@@ -9,6 +9,7 @@ Public: Offer, require_token, require_writable, push, tag, offer, is_same_file.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -17,12 +18,11 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of, files_of, is_private
-from harness.hub.repository import Remote, Repository, hub_errors, retry
+from harness.hub.repository import Remote, Repository, request
 
 Progress = Callable[[int, int], None]
 """Told the files done and the bytes they have, since it was last called."""
 
-_BLOCK = 1 << 20
 _AT_ONCE = 5
 """Large files that are sent side by side."""
 
@@ -74,8 +74,8 @@ def require_writable(repository: Repository, tag: str | None) -> bool | None:
     api = HfApi()
 
     def ask() -> None:
-        api.auth_check(repository.repo_id, repo_type=repository.kind, write=True)
-        refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
+        api.auth_check(**repository.key, write=True)
+        refs = api.list_repo_refs(**repository.key)
         tags = {ref.name: ref.target_commit for ref in refs.tags}
         heads = [ref.target_commit for ref in refs.branches if ref.name == "main"]
         if tag in tags and tags[tag] not in heads:
@@ -83,8 +83,7 @@ def require_writable(repository: Repository, tag: str | None) -> bool | None:
 
     private = is_private(repository)
     if private is not None:
-        with hub_errors(repository, None):
-            retry(ask)
+        request(ask, repository)
     return private
 
 
@@ -121,7 +120,7 @@ def push(
     api = HfApi()
 
     def make() -> None:
-        api.create_repo(repository.repo_id, repo_type=repository.kind, private=private, exist_ok=True)
+        api.create_repo(**repository.key, private=private, exist_ok=True)
 
     def send() -> str:
         head = commit_of(repository, None)
@@ -135,21 +134,16 @@ def push(
         additions = [CommitOperationAdd(name, files[name]) for name in names_to_send]
         for i in range(0, len(additions), _AT_ONCE):
             batch = additions[i : i + _AT_ONCE]
-            api.preupload_lfs_files(repository.repo_id, batch, repo_type=repository.kind, free_memory=False)
+            api.preupload_lfs_files(**repository.key, additions=batch, free_memory=False)
             progress(len(batch), sum(files[addition.path_in_repo].stat().st_size for addition in batch))
         operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in names_to_delete)]
         commit = api.create_commit(
-            repository.repo_id,
-            operations,
-            repo_type=repository.kind,
-            commit_message=message,
-            parent_commit=head,
+            **repository.key, operations=operations, commit_message=message, parent_commit=head
         )
-        return commit.oid
+        return str(commit.oid)
 
-    with hub_errors(repository, None):
-        retry(make)
-        return retry(send)
+    request(make, repository)
+    return request(send, repository)
 
 
 def tag(repository: Repository, commit: str, tag_name: str | None) -> str:
@@ -163,7 +157,7 @@ def tag(repository: Repository, commit: str, tag_name: str | None) -> str:
     api = HfApi()
 
     def give() -> str:
-        refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
+        refs = api.list_repo_refs(**repository.key)
         tags = {t.name: t.target_commit for t in refs.tags}
         own_tags = sorted(name for name, target in tags.items() if target == commit)
         if own_tags and tag_name in (None, *own_tags):
@@ -172,11 +166,10 @@ def tag(repository: Repository, commit: str, tag_name: str | None) -> str:
             raise BadInput(_tag_is_taken(repository, tag_name, tags[tag_name]))
         numbers = [int(name[1:]) for name in tags if re.fullmatch(r"v\d{1,6}", name)]
         name = tag_name or f"v{max(numbers, default=0) + 1}"
-        api.create_tag(repository.repo_id, repo_type=repository.kind, tag=name, revision=commit)
+        api.create_tag(**repository.key, tag=name, revision=commit)
         return name
 
-    with hub_errors(repository, commit):
-        return retry(give)
+    return request(give, repository, commit)
 
 
 def _tag_is_taken(repository: Repository, tag: str, commit: str) -> str:
@@ -203,26 +196,21 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
     api = HfApi()
 
     def open_one() -> Offer:
-        discussions = api.get_repo_discussions(
-            repository.repo_id, repo_type=repository.kind, discussion_type="pull_request"
-        )
-        for discussion in discussions:
+        for discussion in api.get_repo_discussions(**repository.key, discussion_type="pull_request"):
             if discussion.title == title and discussion.status in ("open", "draft"):
                 remote_files = files_of(repository, f"refs/pr/{discussion.num}")
                 if all(is_same_file(content, remote_files.get(name)) for name, content in files.items()):
                     return Offer(discussion.url, discussion.num, was_open=True)
         commit = api.create_commit(
-            repository.repo_id,
-            [CommitOperationAdd(name, content) for name, content in files.items()],
-            repo_type=repository.kind,
+            **repository.key,
+            operations=[CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message=title,
             commit_description=text,
             create_pr=True,
         )
         return Offer(str(commit.pr_url), int(commit.pr_num or 0), was_open=False)
 
-    with hub_errors(repository, None):
-        return retry(open_one)
+    return request(open_one, repository)
 
 
 def is_same_file(content: Path | bytes, remote: Remote | None) -> bool:
@@ -232,14 +220,5 @@ def is_same_file(content: Path | bytes, remote: Remote | None) -> bool:
         return False
     git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     digest = hashlib.sha256() if len(remote.digest) == 64 else git
-    return _digest(digest, content) == remote.digest
-
-
-def _digest(digest: Any, content: Path | bytes) -> str:
-    if isinstance(content, bytes):
-        digest.update(content)
-        return str(digest.hexdigest())
-    with open(content, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return str(digest.hexdigest())
+    with io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as file:
+        return hashlib.file_digest(file, lambda: digest).hexdigest() == remote.digest

@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face Hub, and the errors of requests to it, in a line each.
 
-Public: Repository, Remote, split, hub_errors, fault, not_found, retry, WAITS.
+Public: Repository, Remote, split, request, hub_errors, fault, not_found, WAITS.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Repository:
     def __str__(self) -> str:
         return self.repo_id
 
+    @property
+    def key(self) -> dict[str, Any]:
+        """What functions of huggingface_hub take for it."""
+        return {"repo_id": self.repo_id, "repo_type": self.kind}
+
 
 @dataclass(frozen=True)
 class Remote:
@@ -55,16 +60,23 @@ def split(source: str) -> tuple[str, str | None] | None:
     return repo_id, revision or None
 
 
-def retry(call: Callable[[], T]) -> T:
-    """Call a function, and again after a pause where the Hub or the network failed for a moment."""
-    for wait in WAITS:
-        try:
-            return call()
-        except Exception as error:
-            if not _is_transient(error):
-                raise
-        time.sleep(wait)
-    return call()
+def request(
+    call: Callable[[], T], repository: Repository, revision: str | None = None, path: str | None = None
+) -> T:
+    """Call a function that asks the Hub, and again after a pause where Hub or network failed for a moment.
+
+    Raises:
+        BadInput: see `hub_errors`.
+    """
+    with hub_errors(repository, revision, path):
+        for wait in WAITS:
+            try:
+                return call()
+            except Exception as error:
+                if not _is_transient(error):
+                    raise
+            time.sleep(wait)
+        return call()
 
 
 def _is_transient(error: BaseException) -> bool:
