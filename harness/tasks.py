@@ -147,14 +147,8 @@ def find(name: str) -> Task:
 
 def task_of(record: TaskRecord) -> Task:
     """A task as it stood when the signals of a suite were made."""
-    return Task(
-        record.name,
-        tuple(record.labels),
-        MappingProxyType(record.labels),
-        record.sample_rate_hz,
-        record.max_seconds,
-        record.notes,
-    )
+    labels = MappingProxyType(record.labels)
+    return Task(record.name, tuple(labels), labels, record.sample_rate_hz, record.max_seconds, record.notes)
 
 
 def task_record(task: Task) -> TaskRecord:
@@ -191,14 +185,7 @@ def _read(path: Path) -> Task:
         raise BadTask(f"{path}: max_seconds is {seconds!r}; expected a number, up to 600")
     if not isinstance(notes, str | None):
         raise BadTask(f"{path}: notes is {notes!r:.60}; expected text")
-    return Task(
-        name,
-        tuple(labels),
-        MappingProxyType(labels),
-        sample_rate_hz=rate,
-        max_seconds=float(seconds),
-        notes=notes or "",
-    )
+    return Task(name, tuple(labels), MappingProxyType(labels), rate, float(seconds), notes or "")
 
 
 def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:

@@ -121,7 +121,7 @@ def _load(data: bytes | str) -> tuple[Any, str]:
             object_pairs_hook=_unique_fields,
             parse_constant=_reject_constant,
             parse_int=_parse_int,
-            parse_float=_parse_float,
+            parse_float=lambda digits: _require_number(float(digits)),
         )
     except Unreadable:
         raise
@@ -144,10 +144,6 @@ def _parse_int(digits: str) -> int:
     if len(digits) > 40:
         raise _too_large()
     return int(_require_number(int(digits)))
-
-
-def _parse_float(digits: str) -> float:
-    return _require_number(float(digits))
 
 
 def _reject_constant(word: str) -> Any:

@@ -119,14 +119,7 @@ def _rows_about(frame: pd.DataFrame, reference: ReferenceCounts) -> pd.DataFrame
 
 
 def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
-    """The rows of a mean of models, as if it were one.
-
-    Its `energy_seen` is the lowest of theirs; columns that are about one model's own classes are those of the
-    first.
-
-    Raises:
-        ValueError: the frames are not about the same stimuli.
-    """
+    """The rows of a mean of models, as if it were one: the lowest `energy_seen`, all else as in the first."""
     sorted_frames = [frame.sort_values(_KEY, ignore_index=True) for frame in frames]
     if any(not frame[_KEY].equals(sorted_frames[0][_KEY]) for frame in sorted_frames):
         raise ValueError("the references were not asked the same stimuli")

@@ -59,15 +59,9 @@ def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: 
 
 
 def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArray]:
-    """Macro precision, recall and F1 of each bootstrap sample, over the labels in it; NaN where it has none.
+    """Macro precision, recall and F1, (draws,) each, over the labels in a sample; NaN where it has none.
 
-    Args:
-        is_label: bool (n_clips, n_labels) truth.
-        says_label: bool (n_clips, n_labels) prediction.
-        weights: (draws, n_clips).
-
-    Returns:
-        Three times (draws,).
+    Truth and prediction are bool (n_clips, n_labels).
     """
     hits, n_true, n_predicted = (
         weights @ flags.astype(np.float64) for flags in (is_label & says_label, is_label, says_label)

@@ -175,14 +175,13 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
         ValueError: signals of one clip with different classes.
     """
     of_clip, verdicts = _by_clip(*(np.asarray(array) for array in (classes, predicted, clip)))
-    n = len(of_clip)
-    reason = _too_few(of_clip, verdicts)
+    n, n_classes, n_verdicts = len(of_clip), int(of_clip.max(initial=-1)) + 1, verdicts.shape[1]
+    reason = _too_few(of_clip, max(n_classes, n_verdicts))
     if reason is not None:
         no_estimate = Estimate(None, None, None, LEVEL, JACKKNIFE, n)
         return Information(no_estimate, no_estimate, None, reason)
     profiles, profile_of = np.unique(verdicts, axis=0, return_inverse=True)
     profile_of = profile_of.reshape(-1)
-    n_classes, n_verdicts = _kinds(of_clip, verdicts)
     counts = _counts(of_clip[None], profile_of, n_classes, len(profiles))
     table = (counts @ profiles)[0]
     entropy_of_classes, entropy_spread = _entropy(table.sum(axis=1))
@@ -234,11 +233,9 @@ def mutual_information(classes: Any, predicted: Any, clip: Any) -> Information:
 
 def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp], FloatArray]:
     """(n_clips,) class of each clip, a number; (n_clips, n_verdicts) share of each verdict on its signals."""
-    if not len(classes):
-        return np.empty(0, dtype=np.intp), np.empty((0, 0))
     _, clip_of = np.unique(clip, return_inverse=True)
     c, g = (np.unique(array.astype(str), return_inverse=True)[1] for array in (classes, predicted))
-    shares = np.zeros((int(clip_of.max()) + 1, int(g.max()) + 1))
+    shares = np.zeros((int(clip_of.max(initial=-1)) + 1, int(g.max(initial=-1)) + 1))
     np.add.at(shares, (clip_of, g), 1.0)
     of_clip = np.zeros(len(shares), dtype=np.intp)
     of_clip[clip_of] = c
@@ -247,13 +244,8 @@ def _by_clip(classes: Any, predicted: Any, clip: Any) -> tuple[NDArray[np.intp],
     return of_clip, shares / shares.sum(axis=1, keepdims=True)
 
 
-def _kinds(of_clip: NDArray[np.intp], verdicts: FloatArray) -> tuple[int, int]:
-    return (int(of_clip.max()) + 1 if len(of_clip) else 0), verdicts.shape[1]
-
-
-def _too_few(of_clip: NDArray[np.intp], verdicts: FloatArray) -> str | None:
-    n, kinds = len(of_clip), max(_kinds(of_clip, verdicts))
-    n_large = int((np.bincount(of_clip) >= MIN_PER_CLASS).sum()) if n else 0
+def _too_few(of_clip: NDArray[np.intp], kinds: int) -> str | None:
+    n, n_large = len(of_clip), int((np.bincount(of_clip) >= MIN_PER_CLASS).sum())
     if n_large < 2:
         subject = "Only one class has" if n_large else "No class has"
         return f"{subject} signals of {MIN_PER_CLASS} clips or more; two such classes are needed."
@@ -273,15 +265,7 @@ def _counts(
 
 
 def _jackknife(counts: FloatArray, profiles: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Information in bits of clips by class and profile of verdicts.
-
-    Args:
-        counts: (rows, n_classes, n_profiles) clips.
-        profiles: (n_profiles, n_verdicts) share of each verdict.
-
-    Returns:
-        (rows,) plain information, its jackknife estimate, and the variance of that.
-    """
+    """(rows,) plain information in bits, its jackknife estimate, and the variance of that; see `_counts`."""
     n = counts[0].sum()
     tables = counts @ profiles
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)

@@ -103,16 +103,8 @@ def _on_clips(
 ) -> tuple[list[str], NDArray[np.bool_], FloatArray, FloatArray]:
     """What two models say of the whole clips that the reference gave a class.
 
-    Args:
-        whole: verdicts of the candidate, by clip_id.
-        task: the task.
-        label_map: of the candidate.
-        suite: what it was asked.
-        reference: the reference.
-
-    Returns:
-        clip_ids; (n,) whether the candidate gives them the same; and of candidate and reference the
-        log-probabilities of the labels that both know, (n, n_labels).
+    Their clip_ids; (n,) whether the candidate gives them the same; and of candidate and reference the
+    log-probabilities of the labels that both know, (n, n_labels). `whole` is by clip_id.
     """
     lines = suite.signal_lines(task.name, reference.model.slug)
     of_clip = {line.clip_id: line for line in lines if line.clip_id in whole.index}

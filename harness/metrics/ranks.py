@@ -30,7 +30,7 @@ Public: MOST_AT_ONCE, Comparison, compare, rank_intervals, tie_groups, ranks, ra
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ def compare(
         parts[i, has_common] = share @ linear_parts.T
     shared_by = (membership @ membership.T).astype(np.int64)
     draft = Comparison(numbers, parts, shared_by, own, np.zeros(len(tables)))
-    return Comparison(numbers, parts, shared_by, own, _expand(_critical(draft, weights), n_clips))
+    return replace(draft, critical=_expand(_critical(draft, weights), n_clips))
 
 
 def rank_intervals(comparison: Comparison) -> list[tuple[int, int]]:
@@ -235,12 +235,7 @@ def _means(values: NDArray[np.floating[Any]]) -> FloatArray:
 
 
 def _linear(values: NDArray[np.floating[Any]]) -> tuple[FloatArray, FloatArray, int]:
-    """Means of each reference and their linear parts.
-
-    Returns:
-        (n_references,) means, 0 for a reference without values; (n_clips, n_references) by how much a further
-        draw of a clip moves the mean; and the number of clips with any value.
-    """
+    """Means (n_references,) or 0; what a further draw adds, (n_clips, n_references); clips with a value."""
     has_value = ~np.isnan(values)
     counts = np.maximum(has_value.sum(axis=0), 1)
     values_or_zero = np.where(has_value, values, 0).astype(np.float64)

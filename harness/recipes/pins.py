@@ -100,25 +100,22 @@ def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
 def _resolve(old_pins: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
     failures: dict[str, str] = {}
 
-    def commit(key: str, repository: Repository, revision: str | None) -> str | None:
-        if re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-            return revision
+    models, corpora = dict(old_pins.models), dict(old_pins.corpora)
+
+    def resolve(pinned: dict[str, str], key: str, repository: Repository, revision: str | None) -> None:
+        """Pin one, unless it is pinned, passed over or a folder."""
+        if key in pinned or key in passed_over or is_folder(repository.repo_id):
+            return
         try:
-            return commit_of(repository, revision)
+            is_commit = re.fullmatch(r"[0-9a-f]{40}", revision or "")
+            pinned[key] = is_commit.group() if is_commit else commit_of(repository, revision)
         except BadInput as error:
             failures[key] = str(error)
-            return None
 
-    models, corpora = dict(old_pins.models), dict(old_pins.corpora)
     for model in recipe.models:
-        name = model.source
-        if not is_folder(name) and name not in (*models, *passed_over):
-            models[name] = commit(name, Repository(name, "model"), model.revision) or ""
+        resolve(models, model.source, Repository(model.source, "model"), model.revision)
     for corpus in recipe.corpora:
-        if not is_folder(corpus.source) and corpus.name not in (*corpora, *passed_over):
-            corpora[corpus.name] = commit(corpus.name, Repository(corpus.source), corpus.revision) or ""
-    models = {name: commit_id for name, commit_id in models.items() if commit_id}
-    corpora = {name: commit_id for name, commit_id in corpora.items() if commit_id}
+        resolve(corpora, corpus.name, Repository(corpus.source), corpus.revision)
     if failures and not models and not corpora and not any(is_folder(m.source) for m in recipe.models):
         raise BadInput(next(iter(failures.values())))
     return replace(old_pins, models=models, corpora=corpora), failures

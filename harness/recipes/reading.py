@@ -299,10 +299,9 @@ def _of_searches(recipe: Recipe) -> list[str]:
         problems.append(
             f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each"
         )
-    if recipe.repetitions is not None and "responsibility" not in recipe.searches:
-        problems.append("`repetitions` is of the search responsibility, which is not asked for")
-    if recipe.bands is not None and "responsibility" not in recipe.searches:
-        problems.append("`bands` is of the search responsibility, which is not asked for")
+    for field in ("repetitions", "bands"):
+        if getattr(recipe, field) is not None and "responsibility" not in recipe.searches:
+            problems.append(f"`{field}` is of the search responsibility, which is not asked for")
     if isinstance(recipe.bands, int) and recipe.bands < 2:
         problems.append(f"bands is {recipe.bands}; expected 2 or more, or all")
     if recipe.draws > MAX_DRAWS:

@@ -123,11 +123,7 @@ def offer_to_model(entry: Entry) -> Offer:
 
 
 def _read(repository: Repository, path: Path) -> list[Any]:
-    """The results that a model's page already has.
-
-    Raises:
-        BadInput: somebody else's file.
-    """
+    """The results that a model's page already has; BadInput for somebody else's file."""
     try:
         content = untrusted.yaml_of(untrusted.content(path))
     except untrusted.Unreadable:

@@ -55,9 +55,6 @@ from harness.tasks import Task
 from harness.types import OTHER, PROTOCOL, LabelMap
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
     from harness.models.classifiers import Classifier
 
 N_SAMPLE = 256
@@ -157,7 +154,8 @@ def rerun(
         progress(len(batch), len(units), None)
     rerun_verdicts, labels = verdicts[:0], label_map_of(entry, classifier)
     if complete_units := [unit for unit in units if unit.content in answers]:
-        rerun_verdicts = _frame(predict.verdict_table(complete_units, answers, labels, task))
+        table = predict.verdict_table(complete_units, answers, labels, task)
+        rerun_verdicts = table.to_pandas(ignore_metadata=True)
     entry_verdicts = verdicts.iloc[sorted(rows)].reset_index(drop=True)
     comparison = compare(entry_verdicts, rerun_verdicts, task, entry.run.dtype, whole=True)
     return _verification(
@@ -247,11 +245,6 @@ def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
     return LabelMap(
         entry.task, names, tuple(canonical.get(name, OTHER) for name in names), entry.label_map.source
     )
-
-
-def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
 
 
 def _plain(mismatch: Mismatch) -> Mismatch:
