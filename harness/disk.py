@@ -37,12 +37,9 @@ _MAX_POINTER_BYTES = 1024
 
 
 def refuse_package(path: Path) -> None:
-    """Refuse a path of the installed package before anything is written there.
+    """Refuse a path of the installed package before anything is written there; it need not be there yet.
 
     Folders are compared as the file system knows them: no link and no other spelling leads in.
-
-    Args:
-        path: what would be written; it need not be there.
 
     Raises:
         BadInput: it lies in the package.

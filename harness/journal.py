@@ -203,12 +203,7 @@ def finished_items(path: Path, work: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def remove_stale_locks(folder: Path, pattern: str) -> None:
-    """Take away lock files that a kill left after all else was done; those that are held stay.
-
-    Args:
-        folder: where they lie; it need not be there.
-        pattern: of their paths below it, as of `Path.glob`.
-    """
+    """Take away lock files that a kill left; those that are held stay, and the folder need not be there."""
     for path in folder.glob(pattern):
         with suppress(OSError), FileLock(path, timeout=0):  # one that is held is a timeout, an OSError
             path.unlink(missing_ok=True)

@@ -40,11 +40,7 @@ _FIELDS = ("model", "revision", "task", "labels", "reviewed_by", "why")
 
 
 def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
-    """Map class names to canonical labels by name.
-
-    Args:
-        class_names: of the model, by index.
-        task: whose labels.
+    """Map the class names of a model, by index, to canonical labels of a task, by name.
 
     Raises:
         BadLabels: a name that appears twice or could be misread, or fewer than two canonical labels.

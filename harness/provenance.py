@@ -30,16 +30,9 @@ def run_settings(
     n_asked: int | None = None,
     n_known: int | None = None,
 ) -> RunSettings:
-    """The settings of a run that just ended.
+    """The settings of a run that just ended, after so many seconds of wall time.
 
-    Args:
-        device: where the model ran.
-        dtype: its arithmetic.
-        batch_size: largest batch.
-        frontend: feature extractor and its backend.
-        seconds: wall time.
-        n_asked: stimuli that were asked in it.
-        n_known: further ones, whose answers were known.
+    Of its stimuli `n_asked` were asked in it, and of `n_known` further ones the answers were known.
     """
     return RunSettings(
         goodenough=own_version(),

@@ -230,15 +230,7 @@ class SufficientSignal:
 
 
 def signal_id(clip_id: str, slug: str, family: str, seed: int, draw: int) -> str:
-    """`<clip_id>:<slug>:<family>:<seed>.<draw>`: what a signal is called.
-
-    Args:
-        clip_id: the clip.
-        slug: of its reference.
-        family: one of FAMILIES.
-        seed: of the extraction, as the user gave it.
-        draw: from 1.
-    """
+    """`<clip_id>:<slug>:<family>:<seed>.<draw>`: the user's own seed of an extraction, and draws from 1."""
     return f"{clip_id}:{slug}:{family}:{seed}.{draw}"
 
 

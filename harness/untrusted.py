@@ -45,11 +45,7 @@ class Unreadable(ValueError):
 
 
 def content(path: Path, longest: int = MAX_BYTES) -> bytes:
-    """The bytes of a file, or of one that a link leads to.
-
-    Args:
-        path: the file.
-        longest: the most bytes it may have.
+    """The bytes of a file, or of one that a link leads to; `longest` is the most that it may have.
 
     Raises:
         Unreadable: no file, a pipe or a device, a pointer of git-lfs, too large, or it cannot be read.
@@ -86,10 +82,7 @@ def utf8(data: bytes) -> str:
 
 
 def json_of(data: bytes | str) -> Any:
-    """Parse JSON.
-
-    Args:
-        data: UTF-8 without a byte order mark, or text.
+    """Parse JSON: UTF-8 without a byte order mark, or text.
 
     Raises:
         Unreadable: it is not JSON, or one of the things in the head of this module.
@@ -101,9 +94,6 @@ def json_of(data: bytes | str) -> Any:
 
 def require_once(data: bytes | str) -> None:
     """Refuse what the strict reading of a record lets pass: duplicate names, numbers beyond MAX_NUMBER.
-
-    Args:
-        data: JSON that was read as a record.
 
     Raises:
         Unreadable: there is one.

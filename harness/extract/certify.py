@@ -47,12 +47,7 @@ class Extracted:
 def certify(
     listener: Listener, clip_tasks: Sequence[tuple[Clip, Sequence[SearchTask]]]
 ) -> Iterator[tuple[Clip, Extracted]]:
-    """Judge all results of the searches in some clips, in one batch.
-
-    Args:
-        listener: the reference model.
-        clip_tasks: clips with their runs, all done.
-    """
+    """Judge all results of the searches in some clips, whose runs are all done, in one batch."""
     groups = [_waveforms(run) for _, runs in clip_tasks for run in runs if run.result]
     waveforms = [waveform for group in groups for waveform in group]
     if waveforms:

@@ -145,16 +145,7 @@ def in_pieces(search: Asking[R], piece: Order) -> Asking[R]:
 
 
 def _leave_out(bands: Order, chunk: Order, n_bands: int) -> Asking[tuple[Order, bool]]:
-    """Leave each chunk out once; take away what can go together.
-
-    Args:
-        bands: bands of a sufficient mask.
-        chunk: (len(kept),) number of the chunk that each is of, the least important being of chunk 0.
-        n_bands: length of a mask.
-
-    Returns:
-        What is left, and whether that is less.
-    """
+    """Leave each chunk out once, the least important, 0, first; what is left, and whether that is less."""
     removable: list[int] = []
     for batch in _batches(np.arange(chunk.max() + 1), _AT_ONCE):
         answers = yield _masks_over(bands, chunk != batch[:, None], n_bands)

@@ -142,14 +142,7 @@ def _next_round(tasks: Sequence[SearchTask]) -> list[SearchTask]:
 def _ask_whole_clips(
     listener: Listener, label_map: LabelMap, clips: Sequence[Clip], silence: dict[int, str]
 ) -> list[WholeClipResult | Skipped]:
-    """Class and margin of whole clips, and whether silence gets the same class.
-
-    Args:
-        listener: the reference model.
-        label_map: how its classes are read.
-        clips: the clips.
-        silence: class of silence by length in samples; what is missing is asked and added.
-    """
+    """Class and margin of whole clips, whether silence gets it; `silence`, by length, gains what it lacks."""
     if not clips:
         return []
     rate = clips[0].sample_rate_hz

@@ -30,15 +30,10 @@ def limit() -> int | None:
 
 
 def require_within(name: str, sizes: Mapping[str, int | None], max_bytes: int) -> None:
-    """Raise unless all sizes are known and their sum is within a limit.
-
-    Args:
-        name: of the model that is to be downloaded.
-        sizes: bytes of each file, as the Hub states them; None where it does not.
-        max_bytes: bytes.
+    """Raise unless the sizes of all files of a model are known and their sum is within a limit, in bytes.
 
     Raises:
-        BadInput: it is not, or a size is unknown; the line names the largest file.
+        BadInput: it is not, or the Hub does not state a size (None); the line names the largest file.
     """
     if unknown := sorted(file for file, size in sizes.items() if size is None or size < 0):
         raise BadInput(f"{name}: the Hub does not state the size of {unknown[0]}, and downloads are limited")

@@ -40,10 +40,7 @@ class Offer:
 
 
 def require_token(instead: str) -> None:
-    """Require a login.
-
-    Args:
-        instead: what can be done without; the end of a sentence.
+    """Require a login; `instead` ends the sentence with what can be done without.
 
     Raises:
         BadInput: nobody is.

@@ -21,18 +21,13 @@ if TYPE_CHECKING:
 def accepted(verdicts: pd.DataFrame) -> NDArray[np.bool_]:
     """(n,) whether the model gave each stimulus the class that the reference gives its signal.
 
-    Args:
-        verdicts: with the columns `predicted` and `expected` of `parquet_schema.VERDICTS`.
+    The verdicts have the columns `predicted` and `expected` of `parquet_schema.VERDICTS`.
     """
     return (verdicts["predicted"] == verdicts["expected"]).to_numpy(dtype=bool)
 
 
 def at_level_zero(verdicts: pd.DataFrame) -> NDArray[np.bool_]:
-    """(n,) whether each verdict is on a stimulus of level 0, which is the signal itself, or without levels.
-
-    Args:
-        verdicts: with the column `level` of `parquet_schema.VERDICTS`.
-    """
+    """(n,) whether the `level` of each verdict is 0, which is the signal itself, or there are no levels."""
     level = verdicts["level"]
     return (level.isna() | (level == 0)).to_numpy(dtype=bool)
 

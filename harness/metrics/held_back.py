@@ -62,10 +62,6 @@ class LiftComparison:
 def compare(public: Answers, held_back: Answers) -> LiftComparison | None:
     """Compare the answers of one candidate to the two suites, over the references that count in both.
 
-    Args:
-        public: to the published signals.
-        held_back: to the held-back ones, of the same task.
-
     Returns:
         The two lifts and their difference; None where no reference counts in both.
     """

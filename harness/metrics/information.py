@@ -308,12 +308,9 @@ class _Noise:
         return _Noise(mean / freedom, freedom)
 
     def interval(self, value: float, spread: float, plain: float) -> tuple[float, float]:
-        """Ends in bits.
+        """Ends in bits, from corrected information, its variance over clips, and plain information.
 
-        Args:
-            value: corrected information.
-            spread: variance of it over clips.
-            plain: uncorrected information; of noncentral chi-squared the variance grows with it.
+        Of noncentral chi-squared the variance grows with the plain information.
         """
         scale = self.scale * float(np.clip(spread / max(4 * self.scale * plain, 1e-300), 1e-3, 1e3))
         outer, both_tails = (1 - LEVEL) / 2, 1 - LEVEL
@@ -360,9 +357,7 @@ def _binary_entropy(p: float) -> float:
 def equal_error_rate(p_target: FloatArray, is_target: NDArray[np.bool_]) -> float | None:
     """The rate at which misses and false alarms are equally frequent; None without targets or others.
 
-    Args:
-        p_target: (n,) score of being a target.
-        is_target: (n,) truth.
+    Takes (n,) scores of being a target, and the truth.
     """
     n_target, n_other = int(is_target.sum()), int((~is_target).sum())
     if not n_target or not n_other:

@@ -37,11 +37,7 @@ def likeness_of(
 ) -> tuple[NearCopy, ...]:
     """How similar a candidate's answers are to those of each reference of a task, in order of their names.
 
-    Args:
-        verdicts: all answers of the candidate, with their probabilities.
-        task: the task.
-        label_map: how its classes are read.
-        suite: what it was asked.
+    The verdicts are all answers of the candidate to the suite, with their probabilities.
     """
     whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
     signals = verdicts[
@@ -72,12 +68,7 @@ def suspects(verdicts: pd.DataFrame, task: Task, label_map: LabelMap, suite: Sui
     """Whole clips without which a candidate would answer like a copy of a reference: FEW of all, at most.
 
     To make a copy look like another model, answers to one or two clips have to be forged: these stand out.
-
-    Args:
-        verdicts: as of `likeness_of`.
-        task: the same.
-        label_map: the same.
-        suite: the same.
+    The arguments are those of `likeness_of`.
     """
     whole = verdicts[verdicts["stimulus"] == "whole"].set_index("clip_id")
     suspect_ids: set[str] = set()

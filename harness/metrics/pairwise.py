@@ -39,10 +39,7 @@ def compare_judges(
 ) -> tuple[Compared, ...]:
     """Every two judges of a panel that have a reference in common.
 
-    Args:
-        panel: the panel.
-        values: `transfer` and `lift`, each (n, n_models), NaN where not applicable.
-        weights: (draws, n_clips) of the task.
+    Takes `transfer` and `lift`, (n, n_models) each with NaN where not applicable; weights (draws, n_clips).
     """
     tables = {name: _Table(panel, array, weights) for name, array in values.items()}
     pairs: list[Compared] = []

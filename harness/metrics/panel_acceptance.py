@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,8 +31,6 @@ BoolArray = NDArray[np.bool_]
 
 STIMULI = ("signal", "swap", "matched", "largest", "whole")
 """What is gathered."""
-
-_NO_COPIES: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +76,7 @@ class PanelAcceptance:
     """(n, n_models) canonical verdicts on the signals of the first draw, text; None where there is none."""
 
     def of_others(self, source: IntArray, values: FloatArray) -> FloatArray:
-        """Values of models, NaN where a stimulus counts as the judge's own.
-
-        Args:
-            source: (m,) reference of each row.
-            values: (m, n_models).
-        """
+        """(m, n_models) values, NaN where a stimulus of a reference (m,) counts as the judge's own."""
         return np.where(self.is_self[source], np.nan, values)
 
     def by_clip(self, values: FloatArray) -> FloatArray:
@@ -98,7 +90,7 @@ def build_acceptance(
     answers: Sequence[tuple[ModelRef, LabelMap, pd.DataFrame]],
     references: Sequence[ReferenceCounts],
     family: str,
-    copies: Mapping[str, Collection[str]] = _NO_COPIES,
+    copies: Mapping[str, Collection[str]],
 ) -> PanelAcceptance:
     """Put the verdicts of a panel side by side.
 

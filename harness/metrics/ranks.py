@@ -66,10 +66,7 @@ class Comparison:
         return len(self.own)
 
     def differences(self, models: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Differences of some models, in one set, from all.
-
-        Args:
-            models: indices of models with the same `own`.
+        """Differences of some models, which have the same `own`, from all.
 
         Returns:
             (n_some, n_models) number of the one minus number of the other, NaN where they share no reference;
@@ -159,17 +156,10 @@ def rank_intervals(comparison: Comparison) -> list[tuple[int, int]]:
 
 
 def tie_groups(comparison: Comparison, values: FloatArray) -> list[int]:
-    """Groups of models that the data do not tell from the best of their group.
+    """(n_models,) groups of models that the data do not tell from the best of their group, 1 for the best.
 
     From the highest value down, a model stays in the group while the group's best is not better than it; the
     first that it is better than opens the next group.
-
-    Args:
-        comparison: of the models.
-        values: (n_models,) what they are ranked by.
-
-    Returns:
-        Number of the group of each model, 1 for that of the highest value.
     """
     groups = [0] * len(values)
     group, is_worse = 0, np.ones(len(values), dtype=np.bool_)

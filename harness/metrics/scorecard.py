@@ -219,12 +219,9 @@ def _family_score(
 def rates_of(
     tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: FloatArray
 ) -> Rates:
-    """The rates over some references.
+    """The rates over the references whose columns are given, by name of a metric.
 
-    Args:
-        tables: by name of a metric, (n_clips, n_references).
-        columns: by name, the references that count.
-        weights: (draws, n_clips).
+    Tables are (n_clips, n_references), weights (draws, n_clips).
     """
     return Rates(
         **{

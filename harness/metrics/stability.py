@@ -133,13 +133,8 @@ def stability_of(
 def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str | None:
     """A table in Markdown, a row for each reference and family of which clips were extracted twice.
 
-    Args:
-        suite: the signals.
-        task: one of its tasks.
-        entries: entries and verdicts of the references; those on other tasks are passed over.
-
-    Returns:
-        None where no clip was extracted twice, or no reference judged these signals.
+    Takes the entries and verdicts of references on any tasks; None where no clip of this task was extracted
+    twice, or no reference judged these signals.
     """
     judges = [(entry, verdicts) for entry, verdicts in entries if entry.task == task.name]
     if not judges:
@@ -168,12 +163,7 @@ def stability_table(suite: Suite, task: Task, entries: Sequence[tuple[Entry, pd.
 
 
 def jaccard(a: Mask, b: Mask) -> float:
-    """Bins that both keep over bins that either keeps; 1 where neither keeps any.
-
-    Args:
-        a: (n_bins,) kept bins.
-        b: the same of another mask.
-    """
+    """Bins that two masks (n_bins,) both keep over bins that either keeps; 1 where neither keeps any."""
     n_union = int((a | b).sum())
     return float((a & b).sum() / n_union) if n_union else 1.0
 

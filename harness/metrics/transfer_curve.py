@@ -77,23 +77,16 @@ def curve_of(
 def stable_level(acceptance: FloatArray) -> NDArray[np.int64]:
     """(n_signals,) the smallest level from which on all are accepted; n_levels where the last is not.
 
-    Args:
-        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
+    Takes (n_signals, n_levels) 1 accepted, 0 not.
     """
     accepts_onward = np.logical_and.accumulate((acceptance == 1)[:, ::-1], axis=1)
     return np.asarray(acceptance.shape[1] - accepts_onward.sum(axis=1), dtype=np.int64)
 
 
 def median_over_clips(values: FloatArray, clip: NDArray[np.int64], weights: FloatArray) -> Estimate:
-    """Lower median of values, with its interval over clips; those of one clip share its weight.
+    """Lower median of (n,) finite values, with its interval over clips; those of one clip share its weight.
 
-    Args:
-        values: (n,) finite.
-        clip: (n,) the clip of each, an index.
-        weights: (draws, n_clips).
-
-    Returns:
-        The estimate; its n counts clips.
+    Takes the index of the clip of each, and the weights (draws, n_clips); the n of the estimate counts clips.
     """
     if len(values) == 0:
         return Estimate(None, None, None, LEVEL, MEDIAN, 0)

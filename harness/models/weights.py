@@ -93,12 +93,7 @@ def _count_numbers(name: str, path: Path) -> int:
 
 
 def require_room(name: str, model: Any, n_stored: int) -> None:
-    """Check that a network is about as large as its weights, before memory is allocated.
-
-    Args:
-        name: of the model.
-        model: built without memory.
-        n_stored: numbers in its files.
+    """Check that a network, built without memory, is about as large as the numbers in its files.
 
     Raises:
         BadModel: it would be much larger.

@@ -206,13 +206,9 @@ def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
     audio_seconds = heard_seconds(architecture, seconds)
     tokens = spec.tokens_per_second * audio_seconds
     parameters = parameters_m * 1e6
-    attention = tokens**2 * parameters / (3 * _width(parameters_m))
+    width = 768 if parameters_m < 150 else 1024 if parameters_m < 500 else 1280  # base, large, and larger
+    attention = tokens**2 * parameters / (3 * width)
     return 2 * parameters * tokens + spec.front_gflop * 1e9 * audio_seconds + attention
-
-
-def _width(parameters_m: float) -> int:
-    """Of the transformers of this size: base, large, and larger."""
-    return 768 if parameters_m < 150 else 1024 if parameters_m < 500 else 1280
 
 
 def gpu_hours(flops: float) -> float:

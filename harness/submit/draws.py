@@ -66,12 +66,7 @@ def keys_of(verdicts: pd.DataFrame) -> list[Key]:
 
 
 def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
-    """(n,) what the lift would lose if each verdict were the other way; 0 for those that do not raise it.
-
-    Args:
-        entry: a valid one.
-        verdicts: all of it.
-    """
+    """(n,) what the lift would lose if each verdict were the other way; 0 for those that do not raise it."""
     covered = entry.label_map.covered
     table = lift_by_clip(
         verdicts, FAMILIES[0], entry.references, entry.model, covered, copies(entry.likeness)

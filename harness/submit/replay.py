@@ -67,13 +67,7 @@ N_KNOWN = 16
 def known_answer(
     suite: Suite, task: Task, reference: ReferenceRecord, classifier: Classifier
 ) -> KnownAnswer | None:
-    """Ask a reference some of its own signals, as they were published.
-
-    Args:
-        suite: whose reference it is.
-        task: the task.
-        reference: as the suite describes it.
-        classifier: the same, loaded.
+    """Ask a loaded reference of a suite some of its own signals, as they were published.
 
     Returns:
         That it accepted all of them; None where it has no signal that is not degenerate.
@@ -175,14 +169,8 @@ def reproduce(
 ) -> Verification:
     """Ask the model of an entry everything again, and count its scorecard and likeness from the answers.
 
-    Args:
-        folder: as for `rerun`.
-        suite: as for `rerun`.
-        classifier: as for `rerun`.
-        machine: as for `rerun`.
-        out: folder for the answers, of this entry alone; a run that was cut off continues there.
-        model_differences: as for `rerun`.
-        progress: as for `rerun`.
+    The arguments are those of `rerun`; `out` is a folder for the answers, of this entry alone, in which a run
+    that was cut off continues.
 
     Raises:
         NotValid: the batch size moves the logits of this model.
@@ -216,14 +204,9 @@ def measure_held_back(
     out: Path,
     progress: runner.Progress = lambda n, total, estimates: None,
 ) -> HeldBack | None:
-    """Ask the model of an entry the held-back signals.
+    """Ask the model of a valid entry, in the arithmetic of the entry, the held-back signals of a suite.
 
-    Args:
-        folder: of a valid entry.
-        suite: the held-back signals.
-        classifier: its model, in the arithmetic of the entry.
-        out: folder for the answers, of this entry alone; a run that was cut off continues there.
-        progress: as of `runner.evaluate`.
+    The folder `out` is for the answers, of this entry alone; a run that was cut off continues there.
 
     Returns:
         The record; None where no reference counts in both lifts.

@@ -287,7 +287,7 @@ def test_draws_and_controls_are_averaged_and_unanimity_is_asked_of_the_first_dra
         ("c2", 2, "matched", 0): "angry",
     }
     counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
-    panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal")
+    panel = build_acceptance([frame_of(0, {}), frame_of(1, says)], counts, "minimal", {})
     assert panel.clip_ids.tolist() == ["c1", "c2", "c3"], "every whole clip"
     assert panel.signal_ids.tolist() == ["c1:a:minimal:0.1", "c2:a:minimal:0.1"]
     assert panel.acceptance["signal"][:, 1].tolist() == [0.5, 1.0]
@@ -309,13 +309,15 @@ def test_a_panel_that_was_not_asked_the_same_is_refused():
     counts = [ReferenceCounts(model_ref(0), "minimal", 4, 0, "happy", n_draws=2)]
     ref, labels, frame = frame_of(1, {})
     with pytest.raises(ValueError, match="was asked other signals"):
-        build_acceptance([frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, "minimal")
+        build_acceptance(
+            [frame_of(0, {}), (ref, labels, frame[frame["clip_id"] != "c2"])], counts, "minimal", {}
+        )
     fewer = frame[(frame["stimulus"] != "matched") | (frame["replicate"] == 0)]
     with pytest.raises(ValueError, match="was asked other `matched` controls"):
-        build_acceptance([frame_of(0, {}), (ref, labels, fewer)], counts, "minimal")
+        build_acceptance([frame_of(0, {}), (ref, labels, fewer)], counts, "minimal", {})
     without = frame[(frame["stimulus"] != "whole") | (frame["clip_id"] != "c2")]
     with pytest.raises(ValueError, match="'c2' has a signal and was not asked whole"):
-        build_acceptance([(model_ref(0), labels, without)], counts, "minimal")
+        build_acceptance([(model_ref(0), labels, without)], counts, "minimal", {})
 
 
 def starter_panel(task, family="responsibility"):
@@ -325,7 +327,7 @@ def starter_panel(task, family="responsibility"):
     known = {r.model.repo_id for r in suite.references(task)}
     entries = [(e, folder) for e, folder in entries if e.task == task and e.model.repo_id in known]
     answers = [(e.model, e.label_map, store.verdicts(folder)) for e, folder in entries]
-    return build_acceptance(answers, suite.counts(task), family), [e for e, _ in entries]
+    return build_acceptance(answers, suite.counts(task), family, {}), [e for e, _ in entries]
 
 
 def test_the_planted_one_of_the_starter_suite_is_found_and_no_other():
