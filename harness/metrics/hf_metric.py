@@ -114,13 +114,7 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
 
         acceptance = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=float)
         transfer = estimate(acceptance, "rate", 0.0)
-        numbers = {
-            "transfer": transfer.value,
-            "low": transfer.low,
-            "high": transfer.high,
-            "n": transfer.n,
-            "method": transfer.method,
-        }
+        numbers = {"transfer": transfer.value, **_interval(transfer)}
         if controls is None:
             return numbers
         swap = np.full(n, np.nan)
@@ -133,8 +127,9 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
             **numbers,
             "swap": estimate(swap, "rate", 0.0).value,
             "lift": lift.value,
-            "lift_low": lift.low,
-            "lift_high": lift.high,
-            "lift_n": lift.n,
-            "lift_method": lift.method,
+            **{f"lift_{name}": value for name, value in _interval(lift).items()},
         }
+
+
+def _interval(estimate: Any) -> dict[str, Any]:
+    return {name: getattr(estimate, name) for name in ("low", "high", "n", "method")}

@@ -252,7 +252,7 @@ def family_study(
         asymmetry=tuple(item for item in asymmetry if item[2].n >= MIN_SIGNALS),
         n_asymmetry_left_out=sum(item[2].n < MIN_SIGNALS for item in asymmetry),
         pairs=tuple(
-            _pair(panel, foreign["signal"], f, g, level_answers[names[g]], weights) for f, g in pairs
+            _pair(panel, foreign["signal"], f, g, levels, level_answers[names[g]], weights) for f, g in pairs
         ),
         compared=compare_judges(panel, values_of_models, weights),
         flat_earth=tuple(assess(panel, weights, (task.name, family))),
@@ -270,7 +270,8 @@ def _pair(
     acceptance: FloatArray,
     f: int,
     g: int,
-    level_answers: Mapping[str, _LevelAnswers],
+    levels: Mapping[str, IntArray],
+    level_answers: Mapping[str, pd.DataFrame],
     weights: FloatArray,
 ) -> PairStudy:
     rows = np.flatnonzero((panel.source == f) & ~np.isnan(acceptance[:, g]))
@@ -279,24 +280,13 @@ def _pair(
     curve = None
     own_levels = level_answers.get(panel.models[f].repo_id)
     if own_levels is not None:
-        at = dict(zip(panel.clip_ids[clip].tolist(), clip.tolist(), strict=True))
-        indices = [i for i, clip_id in enumerate(own_levels.clip_ids) if clip_id in at]
-        if indices:
-            clips = np.array([at[own_levels.clip_ids[i]] for i in indices], dtype=np.int64)
-            curve = curve_of(own_levels.acceptance[indices], own_levels.sizes[indices], weights, clips)
+        own_levels = own_levels[own_levels.index.isin(panel.clip_ids[clip], level="clip_id")]
+        if len(own_levels):
+            clip_ids, signal_ids = (own_levels.index.get_level_values(n) for n in ("clip_id", "signal_id"))
+            clips = np.searchsorted(panel.clip_ids, clip_ids.to_numpy(dtype=str)).astype(np.int64)
+            sizes = np.array([levels[signal_id] for signal_id in signal_ids])
+            curve = curve_of(own_levels.to_numpy(dtype=np.float64), sizes, weights, clips)
     return PairStudy(panel.models[f], panel.models[g], measure, curve)
-
-
-@dataclass(frozen=True, eq=False)
-class _LevelAnswers:
-    """What one judge says of one reference's signals with levels; every draw."""
-
-    clip_ids: tuple[str, ...]
-    """(n,) the clip of each."""
-    acceptance: FloatArray
-    """(n, N_LEVELS) acceptance of each level."""
-    sizes: IntArray
-    """(n, N_LEVELS) bins of each level."""
 
 
 def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
@@ -309,22 +299,15 @@ def _levels(suite: Suite, task: str, family: str) -> dict[str, IntArray]:
     }
 
 
-def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, _LevelAnswers]:
-    """By repo_id of a reference: its signals of which all levels were asked."""
+def _by_level(frame: pd.DataFrame, levels: Mapping[str, IntArray]) -> dict[str, pd.DataFrame]:
+    """By repo_id of a reference: 1 or 0 for each level of its signals of which all levels were asked."""
     rows = frame[(frame["stimulus"] == "signal") & frame["level"].notna()] if levels else frame.iloc[:0]
     rows = rows[rows["signal_id"].isin(list(levels))]
     keys = [rows["reference"], rows["clip_id"], rows["signal_id"], rows["level"].astype(int)]
     wide = rows.assign(accepts=accepted(rows).astype(float)).groupby(keys)["accepts"].first().unstack()
     if wide.shape[1] != N_LEVELS:
         return {}
-    return {
-        str(reference): _LevelAnswers(
-            clip_ids=tuple(group.index.get_level_values("clip_id")),
-            acceptance=group.to_numpy(dtype=np.float64),
-            sizes=np.array([levels[signal_id] for signal_id in group.index.get_level_values("signal_id")]),
-        )
-        for reference, group in wide.dropna().groupby(level="reference")
-    }
+    return {str(reference): group for reference, group in wide.dropna().groupby(level="reference")}
 
 
 def _equal_error_rates(task: Task, answers: Sequence[Answered], weights: FloatArray) -> dict[str, Estimate]:

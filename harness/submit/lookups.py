@@ -14,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Iterator
+from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.entries import text
 from harness.entries.differences import differences
@@ -117,9 +118,7 @@ def submitter_statements(entry: Entry) -> dict[str, str]:
     for path, origin in FIELDS.items():
         if origin != STATED:
             continue
-        value: Any = entry
-        for name in path.split("."):
-            value = getattr(value, name)
+        value = attrgetter(path)(entry)
         if isinstance(value, dict):
             value = ", ".join(f"{name} {version}" for name, version in value.items())
         values[path] = f"{value:g}" if isinstance(value, float) else str(value)
