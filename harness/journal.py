@@ -27,7 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness import untrusted
-from harness.disk import refuse_package, unwritable, whole
+from harness.disk_errors import refuse_package, unwritable, whole
 from harness.errors import BadInput
 from harness.plurals import plural
 

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from harness import untrusted
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.errors import BadLabels
+from harness.name_matching import apart, key, nfc, words
 from harness.plurals import plural
-from harness.spelling import apart, key, nfc, words
 from harness.tasks import Task
 from harness.types import OTHER, LabelMap, ModelRef
 

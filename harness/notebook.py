@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from harness.numerals import THIN, number, percent
+from harness.number_format import THIN, number, percent
 
 
 def estimate(value: float | None, low: float | None, high: float | None, n: int, *, points: bool) -> str:

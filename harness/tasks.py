@@ -10,7 +10,7 @@ A task is data. The built-in ones stand in TASKS; a user's own is a YAML file wi
     max_seconds: 30           # optional
     notes: one line           # optional
 
-Labels and spellings are compared without case, spaces and hyphens (`spelling`). Labels are a superset: a
+Labels and spellings are compared without case, spaces and hyphens (`name_matching`). Labels are a superset: a
 model or corpus that knows fewer is normal.
 
 Public: Task, TASKS, find, task_of, task_record.
@@ -24,8 +24,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness import spelling, untrusted
-from harness.disk import pointer
+from harness import name_matching, untrusted
+from harness.disk_errors import pointer
 from harness.errors import BadTask, likely
 from harness.manifest import TaskRecord
 
@@ -49,9 +49,11 @@ class Task:
 
     def label_of(self, name: str) -> str | None:
         """The canonical label with this spelling, or None."""
-        for key in dict.fromkeys((spelling.key(name), spelling.key(spelling.without_joints(name)))):
+        for key in dict.fromkeys(
+            (name_matching.key(name), name_matching.key(name_matching.without_joints(name)))
+        ):
             for label in self.labels:
-                if any(key == spelling.key(s) for s in (label, *self.aliases.get(label, ()))):
+                if any(key == name_matching.key(s) for s in (label, *self.aliases.get(label, ()))):
                     return label
         return None
 
@@ -199,21 +201,21 @@ def _labels(path: Path, raw: Any) -> dict[str, tuple[str, ...]]:
     owner: dict[str, tuple[str, str]] = {}
     for raw_label, spellings in raw.items():
         spellings = [] if spellings is None else spellings
-        label = spelling.nfc(raw_label) if isinstance(raw_label, str) else raw_label
+        label = name_matching.nfc(raw_label) if isinstance(raw_label, str) else raw_label
         if not isinstance(label, str) or not isinstance(spellings, list):
             raise BadTask(
                 f"{path}: label {label!r} must be text with a list of spellings (quote yes, no and numbers)"
             )
         if not all(isinstance(s, str) for s in spellings):
             raise BadTask(f"{path}: the spellings of {label!r} must be text (quote yes, no and numbers)")
-        if spelling.key(label) in ("", "other"):
+        if name_matching.key(label) in ("", "other"):
             raise BadTask(f"{path}: {label!r} cannot be a label")
         for name in (raw_label, *spellings):
-            first, owner_label = owner.setdefault(spelling.key(name), (name, raw_label))
+            first, owner_label = owner.setdefault(name_matching.key(name), (name, raw_label))
             if owner_label != raw_label:
-                difference = spelling.apart(first, name)
+                difference = name_matching.apart(first, name)
                 raise BadTask(
                     f"{path}: {name!r} stands for {owner_label!r} and for {raw_label!r}{difference}"
                 )
-        labels[label] = tuple(map(spelling.nfc, spellings))
+        labels[label] = tuple(map(name_matching.nfc, spellings))
     return labels

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.disk import pointer
+from harness.disk_errors import pointer
 
 if TYPE_CHECKING:
     import yaml

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.numerals import THIN as THIN
-from harness.numerals import percent
+from harness.number_format import THIN as THIN
+from harness.number_format import percent
 from harness.types import MIN_SIGNALS, Estimate, FloatArray
 
 Kind = Literal["rate", "difference", "count", "text"]

@@ -12,7 +12,7 @@ import pytest
 from harness import cli
 from harness.cli import RENAMED
 from harness.entries import store
-from harness.starter import root
+from harness.starter import paths
 
 OLD_NAMES = {
     "reproduce": "INVALID --no-write --json",
@@ -37,7 +37,7 @@ def test_an_old_name_does_what_the_new_one_does_and_prints_one_line_about_it(
     shutil.copytree(entry, invalid)
     text = (invalid / store.ENTRY).read_text()
     (invalid / store.ENTRY).write_text(text.replace('"protocol": 2', '"protocol": 9'))
-    places = {"INVALID": invalid, "ENTRY": entry, "MODEL": root.models("reference")[0]}
+    places = {"INVALID": invalid, "ENTRY": entry, "MODEL": paths.models("reference")[0]}
     rest = [str(places.get(word, word)) for word in OLD_NAMES[old].split()]
 
     def outcome(name: str) -> tuple[int, str, list[str], list[Path]]:

@@ -127,7 +127,7 @@ def evaluate(
     from harness import labels
     from harness.evaluation import runner
     from harness.progress import live_table
-    from harness.starter import root
+    from harness.starter import paths
 
     opened = load_suite() if suite is None else suite
     classifier = load_model(model) if isinstance(model, str | Path) else model
@@ -136,7 +136,7 @@ def evaluate(
         mapping = labels.harmonise(classifier.class_names, spec)
     else:
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
-    out = root.cache() / "library"
+    out = paths.cache() / "library"
     with live_table(task) if progress else nullcontext(lambda *_: None) as step:
         result = runner.evaluate(classifier, mapping, opened._open, spec, out, progress=step)
     return Result(result, opened)

@@ -14,7 +14,7 @@ from harness.api.signals import Signal
 from harness.dataset import suites
 from harness.errors import BadInput
 from harness.plurals import plural
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 from harness.types import FAMILIES
 
 

@@ -13,9 +13,9 @@ import warnings
 
 import click
 
-from harness.cli.encodings import speak_plainly
-from harness.disk import line_of
-from harness.entries.text import one_line
+from harness.cli.output_encoding import speak_plainly
+from harness.disk_errors import line_of
+from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, GoodenoughError, likely
 
 VERBS = {

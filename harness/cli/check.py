@@ -17,10 +17,10 @@ from harness.cli.common import (
     label_map_for,
     model_options,
 )
-from harness.cli.encodings import json_text
-from harness.cli.layout import Row, print_rows
+from harness.cli.output_encoding import json_text
+from harness.cli.terminal_layout import Row, print_rows
 from harness.progress import duration
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -189,7 +189,7 @@ def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suit
     """
     from harness.errors import BadInput
     from harness.models import checkpoints
-    from harness.starter import root
+    from harness.starter import paths
 
     for checkpoint in candidates:
         if checkpoint.ref.weights_sha256 == model.weights_sha256:
@@ -197,8 +197,8 @@ def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suit
     if not model.repo_id.startswith("local/"):
         return checkpoints.resolve(model.repo_id, model.revision)
     name = model.repo_id.removeprefix("local/")
-    if (root.SUITE / "models" / name).is_dir():
-        return checkpoints.resolve(str(root.SUITE / "models" / name))
+    if (paths.SUITE / "models" / name).is_dir():
+        return checkpoints.resolve(str(paths.SUITE / "models" / name))
     raise BadInput(
         f"{suite.name} needs its reference {model.repo_id}, which is a local folder; give it"
         f" with {option} path/to/{name}"

@@ -14,7 +14,7 @@ from harness.cli.common import info
 from harness.cli.selection import OutputPath, named_tasks, require_references
 from harness.plurals import plural
 from harness.progress import progress_bar, waiting
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -34,7 +34,7 @@ from harness.cli.selection import (
 from harness.dataset.paths import REPORT
 from harness.plurals import plural
 from harness.progress import live_table
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

@@ -7,7 +7,7 @@ from shlex import quote
 
 import click
 
-from harness.cli.encodings import is_utf8
+from harness.cli.output_encoding import is_utf8
 
 
 @click.command()
@@ -41,7 +41,7 @@ def export(
 
     from harness.entries import export as exports
     from harness.entries import store
-    from harness.entries.text import one_line
+    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import validate_entry
     from harness.errors import BadInput, NotValid
     from harness.tasks import TASKS, find

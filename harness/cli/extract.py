@@ -11,7 +11,7 @@ import click
 
 from harness.cli.backends import EngineOptions, engine_options
 from harness.cli.common import ModelOptions, info, label_map_for, model_options
-from harness.cli.encodings import json_text
+from harness.cli.output_encoding import json_text
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
 from harness.progress import progress_bar

@@ -134,7 +134,7 @@ def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: 
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import held_back, store
     from harness.errors import BadInput
-    from harness.starter.root import cache
+    from harness.starter.paths import cache
     from harness.submit.replay import measure_held_back
 
     entry = store.read(folder)

@@ -20,7 +20,7 @@ from harness.cli import Verbs
 from harness.cli.common import info
 from harness.cli.selection import OutputPath
 from harness.progress import progress_bars
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
@@ -177,7 +177,7 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
 
     from harness.errors import BadInput
     from harness.hub.repository import split
-    from harness.starter import root
+    from harness.starter import paths
 
     if find_spec("gradio") is None:
         raise BadInput("the app needs gradio, which is not installed: pip install 'goodenough[app]'")
@@ -191,7 +191,7 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
         suite=suite,
         submissions_name=parts[0] if parts else None,
         on_space=public or on_space,
-        cache=root.cache(),
+        cache=paths.cache(),
     )
 
     # Importing gradio takes seconds: problems of the entries are reported before.
@@ -223,13 +223,13 @@ def _build(
 def _board(folder: Path, suite: Suite) -> Board:
     """The board of the valid entries; prints a line for each other one."""
     from harness.entries import store
-    from harness.starter import root
+    from harness.starter import paths
     from leaderboard.board import ranking as table
-    from leaderboard.board import validity
+    from leaderboard.board import valid_entries
 
     with progress_bars() as progress:
         folders = [*store.find(folder), *suite.verdicts()]
-        problems = validity.look(folders, suite, progress, root.cache())
+        problems = valid_entries.look(folders, suite, progress, paths.cache())
         board = table.build(folder, suite, progress, problems)
     for line in board.messages:
         info(line)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import command_line, info
-from harness.cli.publishable import Target, cards_by_task, check_target, hub_problems, require_no_problems
+from harness.cli.publish_checks import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
 from harness.progress import progress_bar

@@ -20,7 +20,7 @@ from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all, sourc
 
 if TYPE_CHECKING:
     from harness.cli.backends import EngineOptions
-    from harness.recipes.reading import Recipe
+    from harness.recipes.recipe_file import Recipe
     from harness.tasks import Task
 
 _HELP = {
@@ -57,9 +57,9 @@ def follow(
         BadInput: something given is not right, or nothing can be done at all.
         NotValid: a model or a corpus failed; the others are done.
     """
-    from harness.recipes import reading
+    from harness.recipes import recipe_file
 
-    recipe, task = reading.read(name)
+    recipe, task = recipe_file.read(name)
     folders = _folders(recipe, corpus_folders)
     sources = _select_models(recipe, only)
     reasons = {m.source: _HELP[m.needs] for m in recipe.models if m.needs}
@@ -94,7 +94,7 @@ def _run(
     engine: EngineOptions,
 ) -> list[ReferenceStatus]:
     """Run the recipe; returns the status of every reference."""
-    from harness.recipes.pins import pin
+    from harness.recipes.pinned_commits import pin
 
     pins, pin_errors = pin(recipe, task, out, {*reasons, *folders})
     statuses = []
@@ -141,7 +141,7 @@ def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
 def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
     """Sources of the models, all or those named by source or by the last part of a folder."""
     from harness.errors import BadInput, likely
-    from harness.recipes.reading import is_folder
+    from harness.recipes.recipe_file import is_folder
 
     folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
     by_name = folders | {m.source: m.source for m in recipe.models}

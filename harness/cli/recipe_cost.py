@@ -15,7 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from harness.recipes.cost import Cost, ReferenceCost, Size
-    from harness.recipes.reading import Recipe, RecipeCorpus
+    from harness.recipes.recipe_file import Recipe, RecipeCorpus
     from harness.tasks import Task
 
 _N_SAMPLE = 16
@@ -71,7 +71,7 @@ def _size(recipe: Recipe, corpus: RecipeCorpus, folder: str | None, task: Task) 
     """The size of a folder of recordings, or else what the recipe expects."""
     from harness.dataset.corpora import Columns, open_corpus
     from harness.recipes.cost import Size
-    from harness.recipes.reading import is_folder
+    from harness.recipes.recipe_file import is_folder
 
     folder = folder or (corpus.source if is_folder(corpus.source) else None)
     clips, seconds = corpus.clips, corpus.seconds

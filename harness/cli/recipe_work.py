@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from harness.extract.search import Search
     from harness.manifest import CorpusRef
     from harness.models.checkpoints import Checkpoint
-    from harness.recipes.pins import Pins
-    from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
+    from harness.recipes.pinned_commits import Pins
+    from harness.recipes.recipe_file import Recipe, RecipeCorpus, RecipeModel
     from harness.tasks import Task
 
 

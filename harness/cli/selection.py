@@ -41,7 +41,7 @@ class OutputPath(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """The path; BadInput where it lies in the package."""
-        from harness.disk import refuse_package
+        from harness.disk_errors import refuse_package
 
         path = Path(str(super().convert(value, param, ctx)))
         refuse_package(path)

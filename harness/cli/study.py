@@ -10,11 +10,11 @@ import click
 from harness.cli.backends import LocalBackend
 from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.common import ModelOptions, checkpoint_of, info, model_options
-from harness.cli.encodings import json_text
+from harness.cli.output_encoding import json_text
 from harness.cli.selection import OutputPath, named_tasks
 from harness.plurals import plural
 from harness.progress import waiting
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite

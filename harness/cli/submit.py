@@ -55,7 +55,7 @@ def submit(
     Exit code 0: submitted. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
     from harness.entries import store
-    from harness.entries.text import one_line
+    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import validate_entry
     from harness.errors import NotValid
     from harness.hub.pushing import require_token

@@ -32,7 +32,7 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
             reference of it on any of these tasks.
     """
     from harness.dataset.paths import VERDICTS
-    from harness.disk import refuse_package
+    from harness.disk_errors import refuse_package
     from harness.errors import BadInput
 
     if suite.commit is not None:
@@ -73,7 +73,7 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
     from harness.dataset.paths import ENTRY, VERDICTS
-    from harness.disk import refuse_package
+    from harness.disk_errors import refuse_package
     from harness.errors import BadInput
 
     try:

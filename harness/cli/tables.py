@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.cli.layout import width
+from harness.cli.terminal_layout import width
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -41,7 +41,7 @@ def validate(
     """  # noqa: D301
     from harness.dataset.suites import load
     from harness.entries import store, suite_check
-    from harness.entries.text import one_line
+    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import strays, validate_entry
     from harness.errors import NotValid
     from harness.tasks import TASKS, find

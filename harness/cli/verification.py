@@ -20,7 +20,7 @@ from harness.cli.common import checkpoint_of, info
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 from harness.progress import waiting
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
@@ -191,9 +191,9 @@ class VerificationSession:
     ) -> list[str]:
         """Where an entry differs from its model, a line each."""
         from harness.models.checkpoints import committed_at
-        from harness.submit import lookups
+        from harness.submit import field_checks
 
-        return lookups.model_differences(entry, classifier, checkpoint, task, committed_at(checkpoint))
+        return field_checks.model_differences(entry, classifier, checkpoint, task, committed_at(checkpoint))
 
     def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
@@ -286,8 +286,8 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
-    from harness.entries.text import one_line
-    from harness.submit.lookups import STATED
+    from harness.entries.untrusted_text import one_line
+    from harness.submit.field_checks import STATED
     from leaderboard import formatting
 
     if outcome.refusal is not None:
@@ -366,7 +366,7 @@ def _require_same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
 
 def _starter(name: str) -> Checkpoint | None:
     from harness.models import checkpoints
-    from harness.starter import root
+    from harness.starter import paths
 
-    folder = root.SUITE / "models" / name
+    folder = paths.SUITE / "models" / name
     return checkpoints.resolve(str(folder)) if folder.is_dir() else None

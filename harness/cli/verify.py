@@ -13,7 +13,7 @@ import click
 from harness.cli.common import info
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
 from harness.progress import live_table
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.cli.verification import Outcome, VerificationSession
@@ -103,7 +103,7 @@ def verify(
     """
     from harness.cli.held_back import with_held_back
     from harness.cli.verification import VerificationSession, base_of, finish, random_base
-    from harness.disk import refuse_package
+    from harness.disk_errors import refuse_package
     from harness.entries import store
     from harness.entries.verification import BASE
     from harness.errors import BadInput
@@ -141,7 +141,7 @@ def _outcome(
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
     from harness.errors import BadInput
-    from harness.submit.lookups import submitter_statements
+    from harness.submit.field_checks import submitter_statements
 
     path = str(folder)
     if line := store.unfetched(folder):

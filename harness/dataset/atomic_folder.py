@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.dataset.paths import MANIFEST, SOURCE
-from harness.disk import refuse_package, unwritable
+from harness.disk_errors import refuse_package, unwritable
 from harness.errors import BadInput
 
 _NEW = ".new"

@@ -23,7 +23,7 @@ import yaml
 from harness.dataset import licences
 from harness.dataset.suites import Suite
 from harness.manifest import ReferenceRecord
-from harness.numerals import number
+from harness.number_format import number
 from harness.plurals import plural
 from harness.schemas import Entry
 from harness.types import Estimate

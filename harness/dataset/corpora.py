@@ -24,13 +24,13 @@ import numpy as np
 
 from harness import audio
 from harness.dataset.paths import METADATA
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.errors import BadCorpus, BadInput, likely
 from harness.hub import repository
 from harness.manifest import CorpusRef
+from harness.name_matching import apart, key, nfc, same_file
 from harness.plurals import plural
 from harness.seeds import seed_of
-from harness.spelling import apart, key, nfc, same_file
 from harness.tasks import Task
 from harness.types import Clip, Skipped, Waveform
 

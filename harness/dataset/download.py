@@ -22,13 +22,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from harness import audio, disk, untrusted
+from harness import audio, disk_errors, untrusted
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
-from harness.dataset import source as sources
+from harness.dataset import download_source as sources
 from harness.dataset.corpora import Corpus, open_corpus, sounds_below
 from harness.dataset.paths import ENTRY, MANIFEST, SOURCE, VERDICTS, VERDICTS_FILE, clips_path
 from harness.dataset.suites import Suite, load
-from harness.disk import pointer, unwritable
+from harness.disk_errors import pointer, unwritable
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository
@@ -274,7 +274,7 @@ def _fetch_or_copy(suite: Suite, path: str, sha256: str, to: Path) -> int:
         if candidate.is_file() and parquet_io.sha256_of(candidate) == sha256:
             return 0
     source = path_of(suite, path).resolve()
-    with disk.whole(atomic_folder.new(target)) as part:
+    with disk_errors.whole(atomic_folder.new(target)) as part:
         try:
             # The cache and the folder share what lies on one disk. A user's folder, or the package, shares
             # nothing: what changed a file here would change it there.

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.dataset import parquet, parquet_schema
-from harness.disk import pointer, whole
+from harness.dataset import parquet_schema, untrusted_parquet
+from harness.disk_errors import pointer, whole
 from harness.errors import BadSignals
 from harness.journal import replace_file
 from harness.types import Verdict
@@ -68,7 +68,7 @@ def read_rows(
         BadSignals: not Parquet, or not of this schema.
     """
     with _readable(path):
-        for table in parquet.batches(path, [schema_], columns):
+        for table in untrusted_parquet.batches(path, [schema_], columns):
             yield from _rows(table)
 
 
@@ -79,12 +79,12 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
         if name not in parquet_schema.OPTIONAL and (
             column.null_count or (is_list and pc.list_flatten(column).null_count)
         ):
-            raise parquet.Unreadable(f"a row without {name}")
+            raise untrusted_parquet.Unreadable(f"a row without {name}")
         if name in parquet_schema.RANGES and len(column):
             least, most = parquet_schema.RANGES[name]
             low, high = pc.min_max(column).as_py().values()
             if low < least or high > most:
-                raise parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
+                raise untrusted_parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
@@ -95,9 +95,9 @@ def _readable(
 ) -> Iterator[None]:
     try:
         yield
-    except parquet.OtherColumns:
+    except untrusted_parquet.OtherColumns:
         raise BadSignals(f"{path} does not have the columns {columns}; {remedy}") from None
-    except (parquet.Unreadable, OSError) as error:
+    except (untrusted_parquet.Unreadable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         message = f"{path} is not a readable Parquet file ({reason}); {remedy}"
         raise BadSignals(pointer(path) or message) from None
@@ -114,15 +114,15 @@ class Rows:
         """
         self._path, self._schema = path, schema_
         with _readable(path):
-            keys = parquet.table(path, [schema_], [key]).column(0).to_pylist()
-            sizes = parquet.group_sizes(path, [schema_])
+            keys = untrusted_parquet.table(path, [schema_], [key]).column(0).to_pylist()
+            sizes = untrusted_parquet.group_sizes(path, [schema_])
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
         self._read = lru_cache(_GROUPS)(self._group)
 
     def _group(self, group: int) -> pa.Table:
         with _readable(self._path):
-            return parquet.table(self._path, [self._schema], group=group)
+            return untrusted_parquet.table(self._path, [self._schema], group=group)
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
@@ -168,7 +168,7 @@ def verdicts(
     """
     coded = [name for name in TEXTS if columns is None or name in columns]
     with _readable(path, "of a verdicts file", "evaluate its model again"):
-        return parquet.table(path, schemas, columns, coded=coded)
+        return untrusted_parquet.table(path, schemas, columns, coded=coded)
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:

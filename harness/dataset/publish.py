@@ -39,7 +39,7 @@ from harness.dataset.paths import (
     signals_path,
 )
 from harness.dataset.suites import Suite, from_hub
-from harness.disk import whole
+from harness.disk_errors import whole
 from harness.errors import BadInput, BadSignals
 from harness.hub import fetching
 from harness.hub.repository import Repository

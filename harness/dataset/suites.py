@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import audio, disk, spectra, untrusted
-from harness.dataset import parquet_io, parquet_schema, source
+from harness import audio, disk_errors, spectra, untrusted
+from harness.dataset import download_source, parquet_io, parquet_schema
 from harness.dataset.clip_cache import spectrum_of
 from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path, sets_path, signals_path
 from harness.errors import BadInput, BadSignals, likely
@@ -69,7 +69,7 @@ class Suite:
             self.manifest = from_json(Manifest, untrusted.content(path))
         except ValueError as error:
             message = f"{path} is not a manifest of this version: {str(error).splitlines()[0]}"
-            raise BadSignals(disk.pointer(path) or message) from None
+            raise BadSignals(disk_errors.pointer(path) or message) from None
         if self.manifest.protocol != PROTOCOL:
             raise BadSignals(
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
@@ -329,7 +329,7 @@ class Suite:
                 raise BadSignals(f"{self.name} has no file {relative}; build or download it again")
             elif parquet_io.sha256_of(path) != sha256:
                 message = f"{path} differs from {MANIFEST} (sha256); build or download it again"
-                raise BadSignals(disk.pointer(path) or message)
+                raise BadSignals(disk_errors.pointer(path) or message)
             self._valid_files.add(relative)
         return path
 
@@ -353,7 +353,7 @@ def load(name: str) -> Suite:
 
 def _origin(root: Path) -> tuple[str, str | None]:
     """Name and commit of a folder's suite; an unchanged downloaded one keeps those of the Hub."""
-    fields = source.read(root)
+    fields = download_source.read(root)
     manifest = root / MANIFEST
     if fields and manifest.is_file() and fields["manifest"] == parquet_io.sha256_of(manifest):
         return fields["source"], fields["commit"]

@@ -20,7 +20,7 @@ from harness import spectra
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, clips_path, sets_path, signals_path
 from harness.dataset.suites import Suite
-from harness.disk import unwritable
+from harness.disk_errors import unwritable
 from harness.errors import BadInput, BadSignals
 from harness.journal import replace_file
 from harness.manifest import Manifest, ReferenceRecord

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.entries import text
+from harness.entries.untrusted_text import excerpt
 from harness.types import STIMULI
 
 SIGNAL_STIMULI = tuple(s for s in STIMULI if s not in ("whole", "silence"))
@@ -32,7 +32,7 @@ class Checks:
         """Report the rows where a column is not what it must be, as one problem."""
         indices = np.flatnonzero(~np.asarray(holds, dtype=bool))
         if len(indices):
-            value = text.excerpt(self.rows[column].iloc[indices[0]])
+            value = excerpt(self.rows[column].iloc[indices[0]])
             self.problems.append(f"{row_location(indices)}: {column} is {value}, expected {expected}")
 
     def require_only_of_signals(self, column: str, holds: Any, expected: str) -> None:
@@ -53,4 +53,4 @@ def name_problems(names: Sequence[Any], problem: str) -> list[str]:
     if not len(names):
         return []
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return [f"verdicts.parquet: {text.excerpt(names[0])}{more} {problem}"]
+    return [f"verdicts.parquet: {excerpt(names[0])}{more} {problem}"]

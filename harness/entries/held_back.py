@@ -20,9 +20,10 @@ from pathlib import Path
 
 from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
-from harness.entries import store, text
+from harness.entries import store
 from harness.entries.sidecar import Sidecar, differences
-from harness.entries.strict_reading import Rule, rule_problems, text_problems
+from harness.entries.untrusted_files import Rule, rule_problems, text_problems
+from harness.entries.untrusted_text import excerpt
 from harness.metrics.held_back import LiftComparison
 from harness.schemas import Entry, RunSettings
 from harness.types import MIN_SIGNALS, PROTOCOL, STRICT, DatasetRef, Estimate
@@ -161,7 +162,7 @@ def _same_lift(record: HeldBack, entry: Entry) -> Iterator[str]:
         return
     mean, n = sum(values) / len(values), sum(lift.n for lift in lifts)
     if record.lift.value is None or not isclose(record.lift.value, mean, abs_tol=_TOLERANCE):
-        yield f"lift.value: {text.excerpt(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
+        yield f"lift.value: {excerpt(record.lift.value)}, expected {mean:.6g}, by the cells of the entry"
     if record.lift.n != n:
         yield f"lift.n: {record.lift.n}, expected {n}, by the cells of the entry"
 

@@ -21,7 +21,8 @@ from typing import TypeVar
 
 from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
-from harness.entries import store, strict_reading, text
+from harness.entries import store, untrusted_files
+from harness.entries.untrusted_text import excerpt, is_plain
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.schemas import to_json
@@ -126,7 +127,7 @@ def opt_outs_below(submissions: Path) -> list[OptOut]:
     opt_outs = []
     for path in sorted(submissions.glob(f"*/*/*{OPTED_OUT}")):
         if not opt_out_problems(path, submissions):
-            record, _ = strict_reading.record(OptOut, path)
+            record, _ = untrusted_files.record(OptOut, path)
             opt_outs += [record] if record else []
     return opt_outs
 
@@ -144,7 +145,7 @@ def opt_out(submissions: Path, notice: OptOut) -> Path:
         )
     path = submissions / notice.path
     if path.exists():
-        current, _ = strict_reading.record(OptOut, path)
+        current, _ = untrusted_files.record(OptOut, path)
         if current is not None and dataclasses.replace(current, date=notice.date) == notice:
             return path
         raise BadInput(f"{path} is there already, and says something else; an opt-out is not changed")
@@ -184,9 +185,9 @@ def _read_invalidations(path: Path, folder: Path) -> tuple[Invalidations | None,
 
 
 def _read_notice(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
-    if unusable := strict_reading.unusable(path, MAX_BYTES):
+    if unusable := untrusted_files.unusable(path, MAX_BYTES):
         return None, [unusable]
-    return strict_reading.record(kind, path)
+    return untrusted_files.record(kind, path)
 
 
 def opt_out_problems(path: Path, submissions: Path) -> list[str]:
@@ -197,9 +198,9 @@ def opt_out_problems(path: Path, submissions: Path) -> list[str]:
     lines = list(_content_problems("", record.author, record.reason, record.date))
     location = path.relative_to(submissions).as_posix()
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record.revision):
-        lines.append(f"revision: {text.excerpt(record.revision)}, expected 40 or 64 hex digits")
+        lines.append(f"revision: {excerpt(record.revision)}, expected 40 or 64 hex digits")
     if location != record.path or not _PATH.fullmatch(location.removesuffix(OPTED_OUT)):
-        paths = ", expected ".join(text.excerpt(path, 200) for path in (location, record.path))
+        paths = ", expected ".join(excerpt(path, 200) for path in (location, record.path))
         lines.append(f"lies at {paths}, by its content")
     return [f"{path.name}: {line}" for line in lines]
 
@@ -219,15 +220,15 @@ def is_notice(path: Path, entries: Sequence[Path] | set[Path]) -> bool:
 
 def _content_problems(prefix: str, author: str, reason: str, date: str) -> Iterator[str]:
     for name, value, longest in (("author", author, MAX_NAME), ("reason", reason, MAX_TEXT)):
-        if not value.strip() or not text.is_plain(value, longest):
+        if not value.strip() or not is_plain(value, longest):
             yield (
-                f"{prefix}{name}: {text.excerpt(value)}, expected plain text without < and >, 1 to {longest}"
+                f"{prefix}{name}: {excerpt(value)}, expected plain text without < and >, 1 to {longest}"
                 " characters"
             )
     try:
         datetime.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
     except ValueError:
-        yield f"{prefix}date: {text.excerpt(date)}, expected YYYY-MM-DD"
+        yield f"{prefix}date: {excerpt(date)}, expected YYYY-MM-DD"
 
 
 def _require_plain(author: str, reason: str) -> None:

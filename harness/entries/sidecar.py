@@ -15,8 +15,9 @@ from shlex import quote
 from typing import Any, Generic, TypeVar
 
 from harness.dataset.parquet_io import sha256_of
-from harness.disk import pointer
-from harness.entries import store, strict_reading, text
+from harness.disk_errors import pointer
+from harness.entries import store, untrusted_files
+from harness.entries.untrusted_text import excerpt
 from harness.errors import BadInput
 from harness.journal import replace_file
 from harness.schemas import Entry, to_json
@@ -80,9 +81,9 @@ class Sidecar(Generic[T]):
         return self._read_file(path, folder)[1]
 
     def _read_file(self, path: Path, folder: Path) -> tuple[T | None, list[str]]:
-        if problem := strict_reading.unusable(path, self.max_bytes):
+        if problem := untrusted_files.unusable(path, self.max_bytes):
             return None, [problem]
-        record, lines = strict_reading.record(self.kind, path)
+        record, lines = untrusted_files.record(self.kind, path)
         if record is not None:
             lines += [
                 f"{path.name}: {line}"
@@ -102,5 +103,5 @@ def differences(fields: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
     """Where fields, (name, value in the record, value it should have), differ from those of the entry."""
     for name, value, expected in fields:
         if value != expected:
-            texts = ", expected ".join(text.excerpt(v, 200) for v in (value, expected))
+            texts = ", expected ".join(excerpt(v, 200) for v in (value, expected))
             yield f"{name}: {texts}, that of the entry"

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from harness import untrusted
 from harness.dataset import parquet_io, parquet_schema, paths
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.entries import protocol1
 from harness.errors import BadInput
 from harness.journal import replace_file

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.suites import Suite
 from harness.entries import store
-from harness.entries.differences import likeness_differences
+from harness.entries.record_differences import likeness_differences
 from harness.evaluation.units import Unit, units_of
 from harness.metrics.likeness import likeness_of
 from harness.plurals import plural

@@ -21,13 +21,13 @@ from harness.entries import (
     notices,
     protocol1,
     store,
-    strict_reading,
-    text,
+    untrusted_files,
     validate_facts,
     validate_verdicts,
     verification,
 )
-from harness.entries.differences import differences
+from harness.entries.record_differences import differences
+from harness.entries.untrusted_text import excerpt, one_line
 from harness.metrics.likeness import copies
 from harness.metrics.scorecard import summarise
 from harness.plurals import plural
@@ -64,7 +64,7 @@ def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -
             problems += _path_problems(folder, entry)
             problems += _content_problems(folder, entry, tasks)
             problems += validate_facts.ahead(entry) if strict_files else []
-    lines = [text.one_line(line) for line in dict.fromkeys(problems)]
+    lines = [one_line(line) for line in dict.fromkeys(problems)]
     if len(lines) > MAX_PROBLEMS:
         lines[MAX_PROBLEMS:] = [f"entry: {plural(len(lines) - MAX_PROBLEMS, 'more problem')} left out"]
     return lines
@@ -102,7 +102,7 @@ def strays(submissions: Path) -> list[str]:
                 problems[path] = [f"{parent}/{line}" for line in held_back.problems(path, held_back_entry)]
             else:
                 problems[path] = [f"{path}: belongs to no entry, expected entries alone"]
-    return [text.one_line(line) for path in sorted(problems) for line in problems[path]]
+    return [one_line(line) for path in sorted(problems) for line in problems[path]]
 
 
 def _files(folder: Path, strict: bool) -> list[str]:
@@ -113,7 +113,7 @@ def _files(folder: Path, strict: bool) -> list[str]:
         return [f"folder: cannot be listed ({error.strerror}), expected a folder"]
     problems = ["folder: a symlink, expected a folder"] if folder.is_symlink() else []
     problems += [
-        f"{text.excerpt(name)}: not part of an entry, expected only {' and '.join(file_names)}"
+        f"{excerpt(name)}: not part of an entry, expected only {' and '.join(file_names)}"
         for name in names
         if name not in file_names
     ]
@@ -123,11 +123,11 @@ def _files(folder: Path, strict: bool) -> list[str]:
 
 def _unusable(path: Path) -> str | None:
     """Why a file of an entry must not be opened."""
-    return strict_reading.unusable(path, _SIZES.get(path.name))
+    return untrusted_files.unusable(path, _SIZES.get(path.name))
 
 
 def _entry(path: Path) -> tuple[Entry | None, list[str]]:
-    return (None, []) if _unusable(path) else strict_reading.record(Entry, path)
+    return (None, []) if _unusable(path) else untrusted_files.record(Entry, path)
 
 
 def _is_protocol_1(path: Path, entry: Entry | None) -> bool:
@@ -144,7 +144,7 @@ def _path_problems(folder: Path, entry: Entry) -> list[str]:
     location = "/".join(Path(os.path.abspath(folder)).parts[-3:])
     if location == entry.path:
         return []
-    paths = (text.excerpt(path, 200) for path in (location, entry.path))
+    paths = (excerpt(path, 200) for path in (location, entry.path))
     return [f"folder: {', expected '.join(paths)}, by the content of entry.json"]
 
 
@@ -154,7 +154,7 @@ def _content_problems(folder: Path, entry: Entry, tasks: Sequence[Task]) -> list
     if task is None:
         task_names = ", ".join(t.name for t in tasks)
         problems.append(
-            f"task: {text.excerpt(entry.task)}, expected one of {task_names}; "
+            f"task: {excerpt(entry.task)}, expected one of {task_names}; "
             "for a task of your own give its file: --task path/to/task.yaml"
         )
         return [*problems, *validate_facts.of_references(entry)]
@@ -176,13 +176,11 @@ def _verdicts(path: Path, entry: Entry) -> tuple[list[str], Any]:
     problems = []
     if entry.verdicts_sha256 != sha256:
         problems.append(
-            f"verdicts_sha256: {text.excerpt(entry.verdicts_sha256)}, expected {sha256}, that of the file"
+            f"verdicts_sha256: {excerpt(entry.verdicts_sha256)}, expected {sha256}, that of the file"
         )
     table, read_problems = validate_verdicts.load(path)
     if table is not None and entry.n_verdicts != table.num_rows:
-        problems.append(
-            f"n_verdicts: {text.excerpt(entry.n_verdicts)}, expected {table.num_rows}, as in the file"
-        )
+        problems.append(f"n_verdicts: {excerpt(entry.n_verdicts)}, expected {table.num_rows}, as in the file")
     return [*problems, *read_problems], table
 
 

@@ -15,8 +15,9 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from harness.entries import text, validate_verdicts
-from harness.entries.strict_reading import Rule, rule_problems, text_problems
+from harness.entries import validate_verdicts
+from harness.entries.untrusted_files import Rule, rule_problems, text_problems
+from harness.entries.untrusted_text import excerpt
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.plurals import plural
 from harness.provenance import PACKAGES
@@ -97,13 +98,12 @@ def of_references(entry: Entry) -> list[str]:
     return [
         *rule_problems(rules),
         *(
-            f"references: {text.excerpt(name)} stands {n} times with family {text.excerpt(family)},"
-            " expected once"
+            f"references: {excerpt(name)} stands {n} times with family {excerpt(family)}, expected once"
             for (name, family), n in families.items()
             if n > 1
         ),
         *(
-            f"references: {text.excerpt(slug)} stands for {n} different models, expected one"
+            f"references: {excerpt(slug)} stands for {n} different models, expected one"
             for slug, n in slugs.items()
             if n > 1
         ),
@@ -146,7 +146,7 @@ def ahead(entry: Entry) -> list[str]:
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)  # clocks differ
     if end_time is None or end_time <= tomorrow:
         return []
-    return [f"run.created: {text.excerpt(entry.run.created)} lies ahead, expected the time its run ended"]
+    return [f"run.created: {excerpt(entry.run.created)} lies ahead, expected the time its run ended"]
 
 
 def _names(entry: Entry) -> list[str]:
@@ -168,7 +168,7 @@ def _names(entry: Entry) -> list[str]:
     rules.append(("run.goodenough", entry.run.goodenough, _VERSION))
     rules += [(f"run.versions.{name}", version, _VERSION) for name, version in entry.run.versions.items()]
     problems = [
-        f"{where}: {text.excerpt(value)}, expected {_WHAT[pattern]}"
+        f"{where}: {excerpt(value)}, expected {_WHAT[pattern]}"
         for where, value, pattern in rules
         if not pattern.fullmatch(value)
     ]
@@ -177,30 +177,26 @@ def _names(entry: Entry) -> list[str]:
     problems += text_problems(fields, MAX_TEXT)
     if signals.config != entry.task:
         problems.append(
-            f"signals.config: {text.excerpt(signals.config)}, expected the task, {text.excerpt(entry.task)}"
+            f"signals.config: {excerpt(signals.config)}, expected the task, {excerpt(entry.task)}"
         )
     if signals.split != "test":
-        problems.append(f"signals.split: {text.excerpt(signals.split)}, expected 'test'")
+        problems.append(f"signals.split: {excerpt(signals.split)}, expected 'test'")
     if entry.label_map.task != entry.task:
-        problems.append(
-            f"label_map.task: {text.excerpt(entry.label_map.task)}, expected {text.excerpt(entry.task)}"
-        )
+        problems.append(f"label_map.task: {excerpt(entry.label_map.task)}, expected {excerpt(entry.task)}")
     if unknown := sorted(set(entry.run.versions) - {"python", *PACKAGES}):
         package_names = ", ".join(("python", *PACKAGES))
-        problems.append(f"run.versions: {text.excerpt(unknown[0])}, expected {package_names} alone")
+        problems.append(f"run.versions: {excerpt(unknown[0])}, expected {package_names} alone")
     for where, name, revision in (
         ("model.revision", model.repo_id, model.revision),
         ("signals.revision", signals.repo_id, signals.revision),
     ):
         if name.startswith(("local/", "embedded/")) != (len(revision) == 64):
             problems.append(
-                f"{where}: {text.excerpt(revision)} of {text.excerpt(name)}, expected 40 hex digits of what"
+                f"{where}: {excerpt(revision)} of {excerpt(name)}, expected 40 hex digits of what"
                 " lies on the Hub, 64 of a folder"
             )
     if len(signals.revision) == 64 and signals.revision != signals.sha256:
-        problems.append(
-            f"signals.revision: {text.excerpt(signals.revision)}, expected that of signals.sha256"
-        )
+        problems.append(f"signals.revision: {excerpt(signals.revision)}, expected that of signals.sha256")
     return [*problems, *_dates(entry)]
 
 
@@ -208,17 +204,17 @@ def _dates(entry: Entry) -> list[str]:
     """Whether the dates are possible, and in a possible order."""
     created, released = entry.run.created, entry.facts.released
     if _end_time(entry) is None:
-        return [f"run.created: {text.excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]
+        return [f"run.created: {excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]
     lines = []
     if created[:10] < FIRST_DAY:
-        lines.append(f"run.created: {text.excerpt(created)}, expected {FIRST_DAY} or later, when this began")
+        lines.append(f"run.created: {excerpt(created)}, expected {FIRST_DAY} or later, when this began")
     if released is None or not _is_day(released):
         return lines
     if entry.model.repo_id.startswith("local/"):
-        lines.append(f"facts.released: {text.excerpt(released)}, expected nothing: a folder has no such day")
+        lines.append(f"facts.released: {excerpt(released)}, expected nothing: a folder has no such day")
     elif not HUB_BEGAN <= released <= created[:10]:
         lines.append(
-            f"facts.released: {text.excerpt(released)}, expected {HUB_BEGAN}, when the Hub began to note it,"
+            f"facts.released: {excerpt(released)}, expected {HUB_BEGAN}, when the Hub began to note it,"
             f" to {created[:10]}, when the model was asked"
         )
     return lines
@@ -292,9 +288,9 @@ def _label_map(label_map: LabelMap, task: Task) -> list[str]:
     if len(set(names)) != len(names):
         problems.append("label_map.names: a class stands there twice, expected different names")
     if label_map.source not in ("names", "file"):
-        problems.append(f"label_map.source: {text.excerpt(label_map.source)}, expected 'names' or 'file'")
+        problems.append(f"label_map.source: {excerpt(label_map.source)}, expected 'names' or 'file'")
     for i, (name, label) in enumerate(zip(names, canonical, strict=False)):
-        where = f"label_map.canonical.{i}: {text.excerpt(label)} for class {text.excerpt(name)}"
+        where = f"label_map.canonical.{i}: {excerpt(label)} for class {excerpt(name)}"
         if label not in (*task.labels, OTHER):
             problems.append(f"{where}, expected a label of {task.name} or {OTHER}")
         elif label_map.source == "names" and label != (expected := task.label_of(name) or OTHER):

@@ -1,7 +1,7 @@
 """What must hold of the verdicts of an entry: the file, every row, and the rows together.
 
-The file may be malicious: `dataset.parquet` opens it safely, and its texts stay dictionary-encoded until all
-checks have passed.
+The file may be malicious: `dataset.untrusted_parquet` opens it safely, and its texts stay dictionary-encoded
+until all checks have passed.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
 
@@ -20,9 +20,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.dataset import parquet, parquet_io, parquet_schema
-from harness.entries import text, validate_controls
+from harness.dataset import parquet_io, parquet_schema, untrusted_parquet
+from harness.entries import validate_controls
 from harness.entries.checks import SIGNAL_STIMULI, Checks, name_problems, row_location
+from harness.entries.untrusted_text import excerpt, is_plain
 from harness.metrics.acceptance import at_level_zero
 from harness.plurals import plural
 from harness.schemas import Entry
@@ -47,13 +48,13 @@ def load(path: Path) -> tuple[pa.Table | None, list[str]]:
         The table, or None, and the problems, of which there are some when it is None.
     """
     try:
-        table = parquet.table(
+        table = untrusted_parquet.table(
             path, [parquet_schema.VERDICTS], coded=parquet_io.TEXTS, most_rows=MAX_ROWS, own=True
         )
-    except parquet.OtherColumns as error:
+    except untrusted_parquet.OtherColumns as error:
         return None, [_schema_problem(error.columns)]
-    except (parquet.Unreadable, OSError) as error:
-        reason = text.excerpt(str(error))
+    except (untrusted_parquet.Unreadable, OSError) as error:
+        reason = excerpt(str(error))
         return None, [
             f"verdicts.parquet: not readable ({reason}), expected a Parquet file written by goodenough"
         ]
@@ -79,7 +80,7 @@ def _schema_problem(columns: Sequence[tuple[str, str, bool]]) -> str:
     names = [name for name, _, _ in columns]
     schema_names = parquet_schema.VERDICTS.names
     if names != schema_names:
-        columns_text = text.excerpt(", ".join(names))
+        columns_text = excerpt(", ".join(names))
         return f"verdicts.parquet: columns {columns_text}, expected {', '.join(schema_names)}"
     for name, kind, same in columns:
         if not same:
@@ -119,7 +120,7 @@ def _identity(checks: Checks, entry: Entry, task: Task) -> None:
         f"0 to {N_LEVELS - 1} for signals of family minimal, and nothing for all else",
     )
     silence = (rows["stimulus"] == "silence").to_numpy(dtype=bool)
-    plain_ids = {c for c in rows["clip_id"].dropna().unique() if c != "" and text.is_plain(c, MAX_TEXT)}
+    plain_ids = {c for c in rows["clip_id"].dropna().unique() if c != "" and is_plain(c, MAX_TEXT)}
     has_plain_id = rows["clip_id"].isin(plain_ids)
     checks.require(
         np.where(silence, rows["clip_id"].isna(), has_plain_id), "clip_id", "plain text; nothing for silence"
@@ -175,7 +176,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
         if len(bad_rows):
             values_text = ", ".join(f"{value:.4g}" for value in p[bad_rows[0]])
             checks.problems.append(
-                f"{row_location(bad_rows)}: p is {text.excerpt(values_text)}, expected {expected}"
+                f"{row_location(bad_rows)}: p is {excerpt(values_text)}, expected {expected}"
             )
 
     require(valid, "probabilities, 0 to 1")

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from scipy.special import bdtrc
 
 from harness.dataset import paths
-from harness.entries import text
 from harness.entries.sidecar import Sidecar, differences
-from harness.entries.strict_reading import rule_problems, text_problems
+from harness.entries.untrusted_files import rule_problems, text_problems
+from harness.entries.untrusted_text import excerpt
 from harness.schemas import Entry, RunSettings
 from harness.types import PROTOCOL, STRICT, ModelRef
 
@@ -154,7 +154,7 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
         )
     )
     if v.run.dtype != entry.run.dtype:
-        dtypes = ", expected ".join(text.excerpt(dtype) for dtype in (v.run.dtype, entry.run.dtype))
+        dtypes = ", expected ".join(excerpt(dtype) for dtype in (v.run.dtype, entry.run.dtype))
         yield f"run.dtype: {dtypes}, as in the entry"
     if v.holds and v.kind == "reproduced" and v.n_asked != entry.n_verdicts:
         yield f"n_asked: {v.n_asked}, expected {entry.n_verdicts}, all verdicts of the entry"

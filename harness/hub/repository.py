@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from harness.disk import no_room
+from harness.disk_errors import no_room
 from harness.errors import BadInput
 
 T = TypeVar("T")

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from harness.metrics.estimates import from_draws
 from harness.metrics.panel_acceptance import BoolArray, PanelAcceptance, Single
-from harness.numerals import number
+from harness.number_format import number
 from harness.plurals import plural
 from harness.seeds import generator
 from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef

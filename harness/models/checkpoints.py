@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import untrusted
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.errors import BadInput, BadModel
 from harness.hub import download_limit
 from harness.hub.repository import Repository, hub_errors, not_found

@@ -14,8 +14,8 @@ from collections import defaultdict
 from typing import Any
 
 from harness.errors import BadModel
+from harness.name_matching import key as key_of
 from harness.plurals import plural
-from harness.spelling import key as key_of
 
 _DEFAULT = re.compile(r"LABEL_\d+", re.IGNORECASE)
 _INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from harness.recipes.reading import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
+from harness.recipes.recipe_file import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
 from harness.tasks import Task
 from harness.types import DEFAULT_BANDS, FAMILIES, N_LEVELS, N_MATCHED, N_SWAPS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.errors import BadInput, GoodenoughError
-from harness.starter import root
+from harness.starter import paths
 
 _PLACES = ("signals", "candidates", "references")
 
@@ -23,7 +23,7 @@ _PLACES = ("signals", "candidates", "references")
     help="Write what was measured into the data cards in this folder.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=root.SUITE, help="The suite."
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=paths.SUITE, help="The suite."
 )
 def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | None, out: Path) -> None:
     """Make what is stale in the starter suite.
@@ -32,7 +32,7 @@ def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | 
     again, and a run that was cut off continues. Needs the extra [starter], FluidSynth and a soundfont.
     """
     if where is not None:
-        for folder in [root.embedded()] if where == "signals" else root.models(where.removesuffix("s")):
+        for folder in [paths.embedded()] if where == "signals" else paths.models(where.removesuffix("s")):
             click.echo(folder)
         return
     try:

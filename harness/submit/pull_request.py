@@ -23,7 +23,7 @@ from harness.errors import BadInput
 from harness.hub import fetching, pushing
 from harness.hub.pushing import Offer
 from harness.hub.repository import Repository, split
-from harness.numerals import number
+from harness.number_format import number
 from harness.schemas import Entry
 
 FOLDER = "submissions"

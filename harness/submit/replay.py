@@ -4,12 +4,13 @@ First the machine is tested: a reference must accept its own signals here, as it
 certified; otherwise no entry is verified. Then the candidate runs on the processor, in the arithmetic and
 batch size of its entry, through the same code as in an evaluation.
 
-The sample favours verdicts that a forger would gain most from (`submit.draws`). Where one verdict of a signal
-is drawn, all its rows are compared with the expected ones, so that missing and surplus rows are found, too. A
-sample deters and does not prove: docs/verification.md says what it finds, and `verify --all` asks everything.
+The sample favours verdicts that a forger would gain most from (`submit.verdict_sample`). Where one verdict of
+a signal is sampled, all its rows are compared with the expected ones, so that missing and surplus rows are
+found, too. A sample deters and does not prove: docs/verification.md says what it finds, and `verify --all`
+checks everything.
 
 The class names are read from the model itself, so that an entry with another order of classes is found; the
-other facts about the model are checked by `submit.lookups`.
+other facts about the model are checked by `submit.field_checks`.
 
 Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_SAMPLE, N_KNOWN.
 """
@@ -25,10 +26,11 @@ from typing import TYPE_CHECKING
 
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.suites import Suite
-from harness.entries import store, text
+from harness.entries import store
 from harness.entries.compare import Comparison, compare
-from harness.entries.differences import differences, likeness_differences
 from harness.entries.held_back import HeldBack, record_of
+from harness.entries.record_differences import differences, likeness_differences
+from harness.entries.untrusted_text import plain
 from harness.entries.verification import (
     MAX_MISMATCHES,
     MAX_TEXT,
@@ -50,7 +52,7 @@ from harness.metrics.scorecard import summarise
 from harness.provenance import run_settings
 from harness.schemas import Entry
 from harness.seeds import generator
-from harness.submit import draws
+from harness.submit import verdict_sample
 from harness.tasks import Task
 from harness.types import OTHER, PROTOCOL, LabelMap
 
@@ -122,13 +124,13 @@ def rerun(
     start_time = time.monotonic()
     entry, verdicts = store.read(folder), store.verdicts(folder)
     task = suite.task(entry.task)
-    keys = draws.keys_of(verdicts)
+    keys = verdict_sample.keys_of(verdicts)
     rows_of: dict[str, dict[Key, int]] = defaultdict(dict)
     for i, key in enumerate(keys):
         rows_of[key[0]][key[1:]] = i
     sample: dict[str, set[Key]] = defaultdict(set)
     priority = suspects(verdicts, task, entry.label_map, suite)
-    for i in draws.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, priority):
+    for i in verdict_sample.draw(entry, sha256_of(folder / store.ENTRY), verdicts, base, k, priority):
         sample[keys[i][0]].add(keys[i][1:])
     rows: set[int] = set()
 
@@ -233,7 +235,7 @@ def label_map_of(entry: Entry, classifier: Classifier) -> LabelMap:
 def _plain(mismatch: Mismatch) -> Mismatch:
     """A mismatch whose class names, which may be any text, are plain text."""
     values = (mismatch.found, mismatch.expected)
-    actual, expected = (None if value is None else text.plain(value, MAX_TEXT) for value in values)
+    actual, expected = (None if value is None else plain(value, MAX_TEXT) for value in values)
     return dataclasses.replace(mismatch, found=actual, expected=expected)
 
 
@@ -269,7 +271,7 @@ def _verification(
         run=run_settings(
             classifier.device, classifier.dtype, classifier.batch_size, classifier.frontend, seconds
         ),
-        differing=tuple(text.plain(line, MAX_TEXT) for line in model_differences[:MAX_MISMATCHES]),
+        differing=tuple(plain(line, MAX_TEXT) for line in model_differences[:MAX_MISMATCHES]),
         n_ties_for=comparison.n_ties_for,
         n_ties_against=comparison.n_ties_against,
     )

@@ -6,7 +6,7 @@ Space from `leaderboard/space`.
 
 Conventions: everything a page shows was escaped by jinja, or is plain text in a text box. Nothing is fetched
 from anywhere else, which a policy in the headers of every answer enforces; there is no telemetry. One trial
-runs at a time, the others wait. `request_gate` decides which requests are answered; whoever is not at this
+runs at a time, the others wait. `request_filter` decides which requests are answered; whoever is not at this
 machine is a stranger, and may name no folder of it.
 
 Public: build, serve.
@@ -31,7 +31,8 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.types import FAMILIES, ModelRef
 from leaderboard import escaping, render, urls
-from leaderboard.app import request_gate, theme
+from leaderboard.app import theme
+from leaderboard.app.request_filter import RequestFilter, is_local
 from leaderboard.app.sessions import SessionStore
 from leaderboard.app.try_model import AppState, Limits, View, trial
 from leaderboard.reports import audio_examples as listen
@@ -147,7 +148,7 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    gate = Middleware(request_gate.Gate, sessions_root=sessions_root, headers=headers, public=public)
+    requests = Middleware(RequestFilter, sessions_root=sessions_root, headers=headers, public=public)
     try:
         app, address, _ = page.launch(
             server_name=host,
@@ -165,7 +166,7 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
             state_session_capacity=MOST_SESSIONS,
             theme=_theme(),
             head=f"<style>{theme.rules()}</style>",
-            app_kwargs={"middleware": [gate]},
+            app_kwargs={"middleware": [requests]},
         )
     except OSError:
         raise BadInput(f"cannot listen on port {port}: it is in use; choose another with --port") from None
@@ -244,7 +245,7 @@ class _Handlers:
     def _app_state_for(self, request: gr.Request) -> AppState:
         """The state for a visitor: one who is not at this machine is a stranger."""
         client = request.client.host if request.client else None
-        local = request_gate.is_local({name.lower(): text for name, text in request.headers.items()}, client)
+        local = is_local({name.lower(): text for name, text in request.headers.items()}, client)
         return self._app_state if local else replace(self._app_state, on_space=True)
 
     def _listen(self, task: str, judge_id: str | None, public: bool) -> str:

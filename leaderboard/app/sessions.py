@@ -35,9 +35,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness.dataset.paths import ANSWER
-from harness.entries.text import one_line
-from leaderboard.app import usage
-from leaderboard.app.usage import Allowance
+from harness.entries.untrusted_text import one_line
+from leaderboard.app import resource_limits
+from leaderboard.app.resource_limits import Allowance
 
 End = Literal["done", "cancelled", "late", "memory", "disk"]
 
@@ -103,7 +103,7 @@ class Subprocess:
                 errors="replace",
                 start_new_session=True,
             )
-        usage.restrict(self._process.pid, allowance, seconds)
+        resource_limits.restrict(self._process.pid, allowance, seconds)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def lines(self) -> Iterator[str | None]:
@@ -151,7 +151,9 @@ class Subprocess:
         while self.code is None and not self._has_ended():
             if time.monotonic() > self._deadline:
                 self.stop("late")
-            elif (end := usage.excess(self._process.pid, self._folder, self._allowance)) is not None:
+            elif (
+                end := resource_limits.excess(self._process.pid, self._folder, self._allowance)
+            ) is not None:
                 self.stop(end)
             time.sleep(_LOOK_S)
 

@@ -24,8 +24,8 @@ from harness.hub import download_limit
 from harness.schemas import Entry
 from leaderboard.app import commands
 from leaderboard.app.commands import CheckResult, ProvisionalRank, TryRequest
+from leaderboard.app.resource_limits import GIB, Allowance
 from leaderboard.app.sessions import TRIAL_FOLDERS, Session, Subprocess
-from leaderboard.app.usage import GIB, Allowance
 from leaderboard.board.types import Board
 
 _ERROR_PREFIX = "goodenough: "

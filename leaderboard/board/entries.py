@@ -1,8 +1,8 @@
 """Finds the entries on disk that may be on a board: checked, each model once.
 
-Conventions: the caller says which entries have a problem (`validity`). A submission with one is left out; an
-entry of the suite itself, below `<root>/verdicts/`, is shown unranked with the reason, if it can be read.
-Nothing that an entry says of itself, its date for one, decides which signals are current.
+Conventions: the caller passes the problems (`valid_entries`). A submission with one is left out;
+an entry of the suite itself, below `<root>/verdicts/`, is shown unranked with the reason, if it can be read.
+Nothing that an entry states about itself, for example its date, decides which signals are current.
 
 Public: Key, Problems, NO_PROBLEMS, BoardEntry, find, unfetched, references_of, current.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.dataset.suites import Suite
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.entries import store
 from harness.errors import BadInput
 from harness.schemas import Entry
@@ -30,7 +30,7 @@ Key = tuple[str, int]
 """signals.sha256 and protocol: what two entries must share to be compared."""
 
 Problems = Mapping[Path, str]
-"""The first problem of an entry, by its folder (`validity.look`); valid entries are not in it."""
+"""The first problem of an entry, by its folder (`valid_entries.look`); valid entries are not in it."""
 
 NO_PROBLEMS: Problems = MappingProxyType({})
 """All entries are valid."""

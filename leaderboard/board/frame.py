@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.types import Estimate
 from leaderboard import escaping
-from leaderboard.board import classes
+from leaderboard.board import common_classes
 from leaderboard.board.anchors import Anchor
 from leaderboard.board.columns import COLUMNS, RATES
 from leaderboard.board.types import Board, Ranking, Row
@@ -45,7 +45,7 @@ def _classes(rankings: Sequence[Ranking]) -> list[str]:
     for ranking in rankings:
         labels = labels_by_task.setdefault(ranking.task, [])
         labels += (label for row in ranking.all_rows for label in _by_class(row))
-    return sorted({label for labels in labels_by_task.values() for label in classes.common(labels)})
+    return sorted({label for labels in labels_by_task.values() for label in common_classes.common(labels)})
 
 
 def _by_class(row: Row) -> dict[str, Estimate]:

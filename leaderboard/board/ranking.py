@@ -27,7 +27,7 @@ from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
 from harness.schemas import Entry, ReferenceCounts
 from harness.types import FAMILIES, PROTOCOL, DatasetRef
-from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, status
+from leaderboard.board import anchors, contamination, entries, rank_intervals, remarks, verification_status
 from leaderboard.board.entries import NO_PROBLEMS, BoardEntry, Key, Problems
 from leaderboard.board.matrix import matrix_of
 from leaderboard.board.types import Board, Matrix, Ranking, Row
@@ -48,7 +48,7 @@ def build(
         submissions: folder of entries.
         suite: what models are evaluated on now; the verdicts below its root are those of its references.
         progress: called for every batch that is read.
-        problems: what is wrong with entries, by folder (`validity.look`); the others are valid.
+        problems: what is wrong with entries, by folder (`valid_entries.look`); the others are valid.
 
     Raises:
         BadInput: no such folder, or none of its entries can be read.
@@ -141,7 +141,9 @@ def _ranking(
     matching_ids = {name for name, references in references_by_id.items() if references == expected}
     weights = {count.model.weights_sha256 for count in expected}
     protocol = group[0].entry.protocol
-    statuses = {each.folder: status.of(each.folder, stale=stale, protocol=protocol) for each in group}
+    statuses = {
+        each.folder: verification_status.of(each.folder, stale=stale, protocol=protocol) for each in group
+    }
 
     def exclusion_reason(board_entry: BoardEntry) -> str | None:
         if not statuses[board_entry.folder].ranks:

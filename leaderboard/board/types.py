@@ -18,7 +18,7 @@ from harness.metrics.counted_lift import LiftByClip
 from harness.schemas import Cell, Entry
 from harness.types import FAMILIES, DatasetRef, ModelRef
 from leaderboard.board.anchors import Anchor
-from leaderboard.board.status import SELF_REPORTED, Status
+from leaderboard.board.verification_status import SELF_REPORTED, Status
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 from harness.plurals import plural
 from harness.types import Estimate, ModelRef
 from leaderboard import urls
-from leaderboard.board import classes
+from leaderboard.board import common_classes
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Matrix, Row
 from leaderboard.formatting import tenths
@@ -42,7 +42,7 @@ def grid(
     first_matrix = matrices[0]
     by_class = {matrix.family: _by_class(matrix.family, rows) for matrix in matrices}
     models = first_matrix.models
-    labels = classes.common(
+    labels = common_classes.common(
         label for family in by_class.values() for m in models for label in family.get(m, ())
     )
     names = short_names([*dict.fromkeys((*first_matrix.references, *first_matrix.models))])

@@ -25,7 +25,7 @@ from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
 from harness.metrics import acceptance
 from harness.metrics.acceptance import at_level_zero
-from harness.numerals import number
+from harness.number_format import number
 from harness.seeds import seed_of
 from harness.types import Clip, ModelRef, SufficientSignal, Waveform
 from leaderboard import formatting

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from harness.metrics.flat_earth import ALPHA, benjamini_hochberg
 from harness.metrics.study import FamilyStudy, Study
-from harness.numerals import number
+from harness.number_format import number
 from harness.types import MIN_SIGNALS, Estimate
 from leaderboard.board.matrix import short_names
 from leaderboard.board.remarks import panel

@@ -31,7 +31,7 @@ from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
 from harness.dataset.suites import Suite
-from harness.disk import unwritable
+from harness.disk_errors import unwritable
 from harness.errors import BadInput
 from harness.schemas import to_json
 from harness.types import FAMILIES, ModelRef

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.disk import refuse_package
+from harness.disk_errors import refuse_package
 from harness.errors import BadInput
 from harness.journal import replace_file
 from leaderboard import urls

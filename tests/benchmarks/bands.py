@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.dataset.suites import load
 from harness.extract.responsibility import Responsibility
-from harness.starter import root
+from harness.starter import paths
 from harness.types import DEFAULT_BANDS, Clip
 from tests.benchmarks.extract import Subject, extracted, one_thread, opened
 
@@ -41,7 +41,7 @@ def measured(clips: Mapping[str, Mapping[str, Clip]]) -> list[dict[str, object]]
     for model, clip_ids in of_model.items():
         task = next(name for name in clips if clip_ids[0].startswith(name))
         chosen = tuple(clips[task][clip_id] for clip_id in clip_ids if clip_id in clips[task])
-        folder = str(root.SUITE / "models" / model)
+        folder = str(paths.SUITE / "models" / model)
         classifier, label_map = opened(Subject(model, folder, task, False, chosen))
         for n_bands in BANDS:
             for found in extracted(classifier, label_map, chosen, [Responsibility(n_bands=n_bands)]):
@@ -53,7 +53,7 @@ def measured(clips: Mapping[str, Mapping[str, Clip]]) -> list[dict[str, object]]
 
 
 if __name__ == "__main__":
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     found = measured({task.name: suite.clips(task.name) for task in suite.tasks})
     text = ",\n".join(json.dumps(line) for line in found)
     (RESULTS / "bands.json").write_text(f"[\n{text}\n]\n")

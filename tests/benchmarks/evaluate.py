@@ -38,7 +38,7 @@ from harness.models import classifiers
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.seeds import generator
-from harness.starter import root
+from harness.starter import paths
 from harness.tasks import TASKS, Task
 from harness.types import Clip, LabelMap, ModelRef, SufficientSignal, Waveform
 
@@ -341,17 +341,17 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        starter, speeds = load(str(root.embedded())), []
+        starter, speeds = load(str(paths.embedded())), []
         for model in STARTERS:
             task = TASKS["music-genre" if "genre" in model else "emotion"]
-            speeds.append(speed(model, root.SUITE / "models" / model, starter, task, most=21))
+            speeds.append(speed(model, paths.SUITE / "models" / model, starter, task, most=21))
         for seconds in (5, 10):
             suite = suite_of(work / f"{seconds}s", 2, 1, seconds * TASK.sample_rate_hz)
             for model, folder in base_sized(work):
                 speeds.append(speed(model, folder, suite, TASK))
         large = suite_of(work / "20000", 1000, 20, 1600)
         stop = early_stop(large, work / "early")
-        tiny = root.SUITE / "models" / "starter-emotion-wav2vec2"
+        tiny = paths.SUITE / "models" / "starter-emotion-wav2vec2"
         peaks = {
             "1,000": peak_mb(suite_of(work / "1000", 50, 20, 1600), tiny, work / "peak-1000"),
             "20,000": peak_mb(large, tiny, work / "peak-20000"),

@@ -46,7 +46,7 @@ from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.models import classifiers
 from harness.seeds import generator
-from harness.starter import root
+from harness.starter import paths
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
 from harness.types import MIN_MARGIN, Clip, LabelMap, Mask, Waveform
@@ -132,11 +132,11 @@ class Meter:
 
 
 def subjects(n_clips: int) -> Iterator[Subject]:
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     for recipe in RECIPES:
         if recipe.role == "reference" and recipe.quirk != "flat-earther":
             clips = tuple(suite.clips(recipe.task).values())[:n_clips]
-            folder = str(root.SUITE / "models" / recipe.folder)
+            folder = str(paths.SUITE / "models" / recipe.folder)
             yield Subject(recipe.folder, folder, recipe.task, recipe.quirk == "hard", clips)
     if real := os.environ.get("GOODENOUGH_REAL_AUDIO"):
         clips = tuple(recordings(Path(real) / "instrument", n_clips))
@@ -318,7 +318,7 @@ def base_sized(n_clips: int = 4) -> Together:
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     clips = list(suite.clips("emotion").values())[:n_clips]
     names = dict(enumerate(TASKS["emotion"].labels))
     with tempfile.TemporaryDirectory() as folder:

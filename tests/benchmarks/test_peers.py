@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness import spectra
 from harness.models import classifiers
-from harness.starter.root import cache
+from harness.starter.paths import cache
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
 from tests.benchmarks.rex import peer
 from tests.helpers import rounding

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
-from harness.starter import root
+from harness.starter import paths
 from tests.helpers import board_world as making
 from tests.helpers import suite_parts
 from tests.helpers.repository import ROOT
@@ -136,7 +136,7 @@ def _names(page: Page) -> list[str]:
 
 
 def _candidate(task: str) -> Path:
-    return next(folder for folder in root.models("candidate") if task in folder.name)
+    return next(folder for folder in paths.models("candidate") if task in folder.name)
 
 
 def _choose(page: Page, model: str, task: str) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect
 
 from harness.dataset.suites import Suite
 from harness.entries import store
-from harness.starter import root
+from harness.starter import paths
 from leaderboard.board import ranking as table
 from leaderboard.board.types import Board
 from leaderboard.reports import entry_report
@@ -50,7 +50,7 @@ class Built:
 @pytest.fixture(scope="module", params=["one task", pytest.param("all tasks", marks=pytest.mark.slow)])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     out = tmp_path_factory.mktemp("starter")
-    suite, submissions = Suite(root.embedded(), parts.NAME), SUBMISSIONS
+    suite, submissions = Suite(paths.embedded(), parts.NAME), SUBMISSIONS
     if request.param == "one task":
         suite, submissions = parts.of_tasks(("emotion",), tmp_path_factory.mktemp("task"))
     board = table.build(submissions, suite)

@@ -18,9 +18,10 @@ import numpy as np
 from pydantic_core import from_json as other_reader
 
 from harness import labels, untrusted
+from harness.dataset import download_source as sources
 from harness.dataset import hold_back, parquet_io, suites
-from harness.dataset import source as sources
-from harness.entries import held_back, notices, store, text, validate, verification
+from harness.entries import held_back, notices, store, validate, verification
+from harness.entries.untrusted_text import one_line
 from harness.manifest import CorpusRef, Manifest, ReferenceRecord, SetCounts, TaskRecord
 from harness.model_facts import ModelFacts
 from harness.schemas import BatchProof, Entry, ReferenceCounts, RunSettings, from_json, to_json
@@ -155,7 +156,7 @@ def _entry_of(path: Path, suffix: str) -> Path:
 def _sidecar(module: Any) -> Callable[[Path], Any]:
     def read(path: Path) -> Any:
         folder = _entry_of(path, module.SUFFIX)
-        lines = [text.one_line(line) for line in module.problems(path, folder)]
+        lines = [one_line(line) for line in module.problems(path, folder)]
         _raise(lines)
         return module.read(folder)
 
@@ -214,7 +215,7 @@ def _invalidations(folder: Path) -> Any:
 
 def _read_invalidations(path: Path) -> Any:
     folder = _entry_of(path, notices.INVALIDATED)
-    _raise([text.one_line(line) for line in notices.problems(path, folder)])
+    _raise([one_line(line) for line in notices.problems(path, folder)])
     return notices.Invalidations(notices.invalidations_of(folder))
 
 
@@ -224,7 +225,7 @@ OPT_OUT = notices.OptOut(
 
 
 def _read_opt_out(path: Path) -> Any:
-    _raise([text.one_line(line) for line in notices.opt_out_problems(path, path.parents[2])])
+    _raise([one_line(line) for line in notices.opt_out_problems(path, path.parents[2])])
     return from_json(notices.OptOut, path.read_bytes())
 
 

@@ -175,10 +175,10 @@ def _as_stated(task: Any, data: bytes) -> str | None:
 
 
 def _recipe(path: Path) -> Any:
-    from harness.recipes import reading
+    from harness.recipes import recipe_file
 
-    recipe, task = reading.read(str(path))
-    return recipe, reading.content_sha256(recipe, task)
+    recipe, task = recipe_file.read(str(path))
+    return recipe, recipe_file.content_sha256(recipe, task)
 
 
 def _same_recipe(value: Any, data: bytes) -> str | None:
@@ -198,17 +198,17 @@ def _of_pins() -> tuple[Any, Any, str]:
     """A recipe, its task, and the hash that its pins must have."""
     import tempfile
 
-    from harness.recipes import reading
+    from harness.recipes import recipe_file
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recipe.yaml"
         path.write_text(RECIPE)
-        recipe, task = reading.read(str(path))
-    return recipe, task, reading.content_sha256(recipe, task)
+        recipe, task = recipe_file.read(str(path))
+    return recipe, task, recipe_file.content_sha256(recipe, task)
 
 
 def _pins() -> list[bytes]:
-    from harness.recipes.pins import Pins
+    from harness.recipes.pinned_commits import Pins
 
     recipe, _, sha256 = _of_pins()
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -216,14 +216,14 @@ def _pins() -> list[bytes]:
 
 
 def _read_pins(path: Path) -> Any:
-    from harness.recipes import pins
+    from harness.recipes import pinned_commits
 
     recipe, task, _ = _of_pins()
-    return pins._read_or_begin(recipe, task, path.parent)
+    return pinned_commits._read_or_begin(recipe, task, path.parent)
 
 
 def _same_pins(value: Any, data: bytes) -> str | None:
-    from harness.recipes.pins import Pins
+    from harness.recipes.pinned_commits import Pins
 
     return written_back(Pins)(value, data)
 
@@ -236,7 +236,7 @@ def _results(path: Path) -> Any:
 
 
 def _data_card(path: Path) -> Any:
-    from harness.cli.publishable import cards_by_task
+    from harness.cli.publish_checks import cards_by_task
 
     cards, lines = cards_by_task((path,), ["emotion", "deepfake"])
     if lines:

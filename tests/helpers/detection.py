@@ -18,7 +18,7 @@ from scipy.stats import binom
 
 from harness.entries import store
 from harness.schemas import Entry
-from harness.submit import draws
+from harness.submit import verdict_sample
 from harness.types import FAMILIES, FloatArray
 from tests.helpers.repository import ROOT
 
@@ -85,7 +85,7 @@ def simulated(sound: FloatArray, forged: FloatArray, k: int, n: int, seed: int) 
 
 def for_lift(k: int) -> int:
     """Of k verdicts those of the lift, where there are enough of each kind."""
-    return k - int(k * draws.WHOLE) - int(k * draws.REST)
+    return k - int(k * verdict_sample.WHOLE) - int(k * verdict_sample.REST)
 
 
 @cache
@@ -109,7 +109,7 @@ def forge(rows: pd.DataFrame, order: NDArray[np.intp], entry: Entry, worth: floa
     other = np.where(rows["expected"] == truth, "other", truth)
     flipped = np.where(rows["stimulus"] == "swap", other, rows["expected"])
     rows.loc[order, "predicted"] = flipped[order]
-    gains = draws.worth(entry, rows)[order]
+    gains = verdict_sample.worth(entry, rows)[order]
     n = int(np.searchsorted(np.cumsum(gains), worth)) + 1
     rows.loc[order[n:], "predicted"] = truth[order[n:]]
     return order[:n]
@@ -118,7 +118,7 @@ def forge(rows: pd.DataFrame, order: NDArray[np.intp], entry: Entry, worth: floa
 def places(entry: Entry, rows: pd.DataFrame) -> dict[str, NDArray[np.intp]]:
     """Where forgers who know the rule would forge, by name, each an order of rows."""
     rng = np.random.default_rng(0)
-    sound = draws.worth(entry, rows)
+    sound = verdict_sample.worth(entry, rows)
     headline = (rows["family"] == FAMILIES[0]) & rows["expected"].isin(sorted(entry.label_map.covered))
     accepted = rows["predicted"] == rows["expected"]
     signals = np.flatnonzero(headline & (rows["stimulus"] == "signal") & ~accepted)
@@ -152,7 +152,7 @@ def table() -> list[str]:
     of_lift = [for_lift(k) for k in KS]
     each = []
     for entry, rows in submitted():
-        sound = draws.worth(entry, rows)
+        sound = verdict_sample.worth(entry, rows)
         each.append(chances(sound[sound > 0], WORTHS, of_lift))
     least = np.min(each, axis=0)
     lines = [

@@ -16,7 +16,7 @@ from harness.entries.validate import validate_entry
 from harness.metrics.likeness import copies, likeness_of
 from harness.metrics.scorecard import summarise
 from harness.schemas import Entry
-from harness.starter.root import open_suite
+from harness.starter.paths import open_suite
 from harness.tasks import TASKS
 from harness.types import LabelMap
 

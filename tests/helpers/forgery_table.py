@@ -22,7 +22,7 @@ from harness.metrics.scorecard import summarise
 from harness.model_facts import ModelFacts
 from harness.models.checkpoints import Checkpoint
 from harness.schemas import BatchProof, Entry, from_json, to_json
-from harness.submit import lookups, replay
+from harness.submit import field_checks, replay
 from harness.tasks import TASKS
 from harness.types import LabelMap, ModelRef, Verdict
 from tests.helpers.entries import frame, made_verification
@@ -106,7 +106,7 @@ def catcher(forgery: Forgery, base: Path, place: Path) -> str:
     card.mkdir()
     (card / "README.md").write_text(CARD)
     checkpoint = Checkpoint(Ear.ref, card, "mit")
-    differing = lookups.model_differences(forged, ear, checkpoint, TASK, COMMITTED)
+    differing = field_checks.model_differences(forged, ear, checkpoint, TASK, COMMITTED)
     if differing:
         return LOOKED_UP
     v = replay.rerun(folder, suite, ear, "Toys have none.", base="0" * 40, k=10**6)

@@ -15,13 +15,13 @@ from filelock import FileLock
 
 from harness import cli
 from harness.entries import store
-from harness.starter import root
-from harness.starter.root import open_suite
+from harness.starter import paths
+from harness.starter.paths import open_suite
 from harness.types import FAMILIES
 from tests.helpers import suite_parts
 
 TASK = "emotion"
-MODELS = root.SUITE / "models"
+MODELS = paths.SUITE / "models"
 MODEL = "starter-emotion-wav2vec2"
 REFERENCES = ("local/starter-emotion-ast", "local/starter-emotion-whisper")
 N_CLIPS = 5
@@ -32,7 +32,7 @@ N_DRAWS = 2
 
 @cache
 def small_suite(base: Path) -> Path:
-    """What can stand for `harness.starter.root.SUITE`: two references of one task.
+    """What can stand for `harness.starter.paths.SUITE`: two references of one task.
 
     Args:
         base: folder for temporary files, of all tests of this process.
@@ -67,7 +67,7 @@ def small_entry(base: Path) -> Path:
     """Folder of the entry of one of its models, no reference, on its signals."""
     results = _shared(base) / "small-results"
     with FileLock(results.with_suffix(".lock")), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(root, "SUITE", small_suite(base))
+        patch.setattr(paths, "SUITE", small_suite(base))
         if not results.is_dir():
             part = results.with_suffix(".part")
             assert cli.run(["evaluate", str(MODELS / MODEL), "--task", TASK, "--out", str(part)]) == 0

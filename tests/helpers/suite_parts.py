@@ -16,7 +16,7 @@ from harness.dataset.paths import ANCHORS, MANIFEST, VERDICTS
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.schemas import to_json
-from harness.starter import root as starter
+from harness.starter import paths as starter
 from harness.types import FAMILIES
 from tests.helpers.repository import SUBMISSIONS
 

@@ -25,7 +25,7 @@ from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.models import classifiers
 from harness.schemas import Entry
 from harness.seeds import generator
-from harness.starter import root
+from harness.starter import paths
 from harness.starter.build import baselines
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
@@ -49,7 +49,7 @@ N_SAMPLE = 24
 
 @cache
 def suite() -> Suite:
-    return Suite(root.embedded(), NAME)
+    return Suite(paths.embedded(), NAME)
 
 
 def sample(task: str, n: int = N_SAMPLE) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def copied(
     part: Suite, out: Path, names: Sequence[str] = tuple(COPIES)
 ) -> dict[str, tuple[Entry, Estimate, Estimate]]:
     """Of each copy its entry, its lift and that of the original."""
-    original = root.SUITE / "models" / COPIED
+    original = paths.SUITE / "models" / COPIED
     lift = evaluated(original, part, "emotion", out / "answers").scorecard.headline.rates.lift
     found = {}
     for name in names:

@@ -11,7 +11,7 @@ import pytest
 from harness.entries import notices, store
 from harness.entries.validate import MAX_ENTRY_BYTES, strays, validate_entry
 from harness.tasks import TASKS
-from leaderboard.board import validity
+from leaderboard.board import valid_entries
 from tests.helpers.entries import make_entry
 
 MADE = make_entry(n_clips=6, n_degenerate=1)
@@ -40,7 +40,7 @@ def found(folder: Path) -> list[str]:
 def test_an_entry_in_the_cache_is_valid_and_may_stand_on_a_board(cached: Path) -> None:
     assert all(path.is_symlink() for path in cached.iterdir())
     assert found(cached) == []
-    assert validity.look([cached], None) == {}
+    assert valid_entries.look([cached], None) == {}
 
 
 def test_what_stands_beside_it_is_read(cached: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli
-from harness.cli.encodings import json_text, speak_plainly
+from harness.cli.output_encoding import json_text, speak_plainly
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
 from tests.helpers.verbs import SUBCOMMANDS

@@ -14,8 +14,8 @@ import pytest
 from harness.entries import store, verification
 from harness.models.checkpoints import Checkpoint
 from harness.schemas import Entry
-from harness.submit import lookups
-from harness.submit.lookups import FIELDS, STATED
+from harness.submit import field_checks
+from harness.submit.field_checks import FIELDS, STATED
 from tests.helpers import forgery_table as table
 from tests.helpers.entries import make_entry
 from tests.helpers.forgery_table import ENTRIES, VALIDATE, VERIFICATIONS, Ear, Forgery
@@ -95,12 +95,12 @@ def test_the_table_has_a_forgery_of_every_field_that_is_stated_and_nobody_catche
 
 def test_what_is_stated_is_shown_with_its_value() -> None:
     entry, _ = make_entry(n_clips=6, n_degenerate=1)
-    shown = lookups.submitter_statements(entry)
+    shown = field_checks.submitter_statements(entry)
     assert shown["run.device"] == "cpu"
     assert shown["run.versions"] == "python 3.11.0, torch 2.10.0"
     assert "label_map.source" not in shown
     by_hand = dataclasses.replace(entry, label_map=dataclasses.replace(entry.label_map, source="file"))
-    assert lookups.submitter_statements(by_hand)["label_map.canonical"].startswith("Angry = angry, ")
+    assert field_checks.submitter_statements(by_hand)["label_map.canonical"].startswith("Angry = angry, ")
 
 
 def test_what_is_not_at_hand_accuses_nobody(base: Path, tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_what_is_not_at_hand_accuses_nobody(base: Path, tmp_path: Path) -> None:
     silent = dataclasses.replace(Ear.facts, released=None, licence=None, trained_on=None, base_models=None)
     ear.facts = silent
     checkpoint = Checkpoint(Ear.ref, tmp_path, None)
-    assert lookups.model_differences(entry, ear, checkpoint, table.TASK, None) == []
+    assert field_checks.model_differences(entry, ear, checkpoint, table.TASK, None) == []
     (tmp_path / "README.md").write_text(table.CARD)
-    lines = lookups.model_differences(entry, ear, checkpoint, table.TASK, None)
+    lines = field_checks.model_differences(entry, ear, checkpoint, table.TASK, None)
     assert [line.split(":")[0] for line in lines] == [
         "facts.licence",
         "facts.base_models",

@@ -14,7 +14,7 @@ import pytest
 
 from harness import cli
 from harness.entries import store, verification
-from harness.entries.text import is_plain
+from harness.entries.untrusted_text import is_plain
 from harness.entries.validate import strays, validate_entry
 from harness.entries.validate_facts import MAX_TEXT
 from harness.errors import BadInput

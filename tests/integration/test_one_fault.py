@@ -12,12 +12,12 @@ from harness import cli, journal
 from harness.dataset import licences, parquet_io, parquet_schema
 from harness.dataset.corpora import open_corpus
 from harness.dataset.suites import load
-from harness.disk import no_room, pointer
+from harness.disk_errors import no_room, pointer
 from harness.entries import store, validate
 from harness.errors import BadInput, GoodenoughError
 from harness.hub.repository import Repository, hub_errors
 from harness.models.checkpoints import resolve
-from harness.numerals import number
+from harness.number_format import number
 from harness.submit import pull_request
 from harness.tasks import TASKS, find
 from leaderboard.board import entries, ranking, remarks

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness import cli
-from harness.disk import POINTED
+from harness.disk_errors import POINTED
 from harness.entries import store
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus

@@ -25,9 +25,9 @@ from harness.entries import store, verification
 from harness.entries.validate import strays
 from harness.models.classifiers import Classifier
 from harness.schemas import Entry
-from harness.starter import root
-from harness.starter.root import SUITE, embedded
-from harness.submit import draws
+from harness.starter import paths
+from harness.starter.paths import SUITE, embedded
+from harness.submit import verdict_sample
 from tests.helpers import forgeries
 from tests.helpers.repository import ROOT
 from tests.helpers.small_starter import small_entry, small_suite
@@ -56,8 +56,8 @@ def base_temp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(base_temp: Path) -> Iterator[Path]:
     """A small suite in place of the embedded one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(root, "SUITE", small_suite(base_temp))
-        yield root.SUITE
+        patch.setattr(paths, "SUITE", small_suite(base_temp))
+        yield paths.SUITE
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def folder(base_temp: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def submitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One on the whole of the embedded suite."""
-    monkeypatch.setattr(root, "SUITE", SUITE)
+    monkeypatch.setattr(paths, "SUITE", SUITE)
     return store.file_into(SUBMITTED, tmp_path / "whole" / "submissions")
 
 
@@ -192,7 +192,7 @@ def test_without_writing_every_entry_is_asked_and_nothing_is_left(folder: Path) 
 def test_a_reference_that_was_submitted_is_its_own_known_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(root, "SUITE", SUITE)
+    monkeypatch.setattr(paths, "SUITE", SUITE)
     (own,) = [f for f in store.find(embedded() / "verdicts") if "emotion-whisper" in str(f)]
     folder = store.file_into(own, tmp_path / "submissions")
     assert verified(folder) == 0
@@ -230,13 +230,15 @@ def check_that_everything_is_the_same(folder: Path, tmp_path: Path) -> None:
 def holding(folder: Path, signal_id: str) -> str:
     """A base by which the signal itself is drawn first."""
     entry, rows = store.read(folder), store.verdicts(folder)
-    worths, keys = draws.worth(entry, rows), draws.keys_of(rows)
+    worths, keys = verdict_sample.worth(entry, rows), verdict_sample.keys_of(rows)
     raising = np.flatnonzero(worths)
     (wanted,) = (n for n, i in enumerate(raising) if keys[i][:2] == (f"signal:{signal_id}", "signal"))
     sha256 = hashlib.sha256((folder / store.ENTRY).read_bytes()).hexdigest()
 
     def first(base: str) -> int:
-        return int(np.argmin([draws._exponential_time(sha256, base, keys[i]) / worths[i] for i in raising]))
+        return int(
+            np.argmin([verdict_sample._exponential_time(sha256, base, keys[i]) / worths[i] for i in raising])
+        )
 
     return next(base for base in (f"{i:040x}" for i in range(100_000)) if first(base) == wanted)
 
@@ -553,7 +555,7 @@ def test_where_no_reference_can_be_had_the_record_and_the_command_say_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = ("--signals", shutil.copytree(small / "signals", tmp_path / "signals"), "--model", MODEL)
-    monkeypatch.setattr(root, "SUITE", tmp_path / "nowhere")
+    monkeypatch.setattr(paths, "SUITE", tmp_path / "nowhere")
     assert verified(folder, *options) == 0
     said = capsys.readouterr()
     assert (

@@ -16,7 +16,7 @@ import pytest
 from harness import cli
 from harness.entries import store, verification
 from harness.evaluation import predict
-from harness.starter import root
+from harness.starter import paths
 from harness.types import PROOF_TOLERANCE
 from tests.helpers import forking
 from tests.helpers.small_starter import small_entry, small_suite
@@ -39,7 +39,7 @@ def command(verb: str, folder: Path) -> list[str]:
 def answered(suite: Path, arguments: list[str]) -> int:
     """A command on a suite that stands for the embedded one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(root, "SUITE", suite)
+        patch.setattr(paths, "SUITE", suite)
         patch.setattr(predict, "_SAMPLES_AT_ONCE", SAMPLES_AT_ONCE)
         return cli.run(arguments)
 

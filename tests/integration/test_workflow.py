@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from harness.entries import held_back, notices, store, verification
-from harness.starter import root
+from harness.starter import paths
 from tests.helpers import forgeries, forking
 from tests.helpers.entries import made_verification, make_entry
 from tests.helpers.repository import ROOT
@@ -45,7 +45,7 @@ sys.exit(code)
 
 def ran(suite: Path, folder: str, arguments: list[str]) -> forking.Said:
     """A command in a folder, on a suite that stands for the embedded one."""
-    root.SUITE = suite
+    paths.SUITE = suite
     (told,) = forking.said([arguments], {**os.environ}, Path(folder))
     return told
 
@@ -147,7 +147,7 @@ class PullRequest:
 def request_(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PullRequest]:
     base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch, answering(small_suite(base)) as address:
-        patch.setattr(root, "SUITE", small_suite(base))
+        patch.setattr(paths, "SUITE", small_suite(base))
         yield PullRequest(tmp_path, address, small_entry(base))
 
 

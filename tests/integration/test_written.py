@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from harness import cli, disk
+from harness import cli, disk_errors
 from harness.dataset import atomic_folder, parquet_io
 from harness.dataset.parquet_schema import CLIPS
 from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import Journal, replace_file
-from harness.starter import root as starter
+from harness.starter import paths as starter
 from tests.helpers import verbs
 from tests.helpers.repository import ROOT
 
@@ -168,7 +168,7 @@ def installed(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the world that stands for what is installed; its parent is no part of it."""
     package = here / "site-packages" / "harness"
     shutil.copytree(here / "world", package)
-    monkeypatch.setattr(disk, "PACKAGE", (package,))
+    monkeypatch.setattr(disk_errors, "PACKAGE", (package,))
     return package
 
 
@@ -282,7 +282,7 @@ def test_what_lies_beside_the_package_is_nobodys_business(here: Path, installed:
 
 
 def test_the_package_that_is_guarded_is_the_one_that_runs() -> None:
-    assert [path.is_dir() for path in disk.PACKAGE] == [True] * 4
-    assert starter.SUITE in disk.PACKAGE
+    assert [path.is_dir() for path in disk_errors.PACKAGE] == [True] * 4
+    assert starter.SUITE in disk_errors.PACKAGE
     with pytest.raises(BadInput, match="lies in the installed package"):
-        disk.refuse_package(starter.embedded() / "verdicts")
+        disk_errors.refuse_package(starter.embedded() / "verdicts")

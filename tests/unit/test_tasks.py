@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import BadTask
-from harness.spelling import key
+from harness.name_matching import key
 from harness.tasks import TASKS, find
 
 

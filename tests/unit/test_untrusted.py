@@ -18,7 +18,7 @@ from harness.dataset import suites
 from harness.entries import store
 from harness.errors import GoodenoughError
 from harness.models import checkpoints, weights
-from harness.recipes import reading
+from harness.recipes import recipe_file
 from harness.tasks import TASKS
 from harness.types import ModelRef
 from tests.fuzz import mutate
@@ -218,7 +218,7 @@ JSON_FILES: dict[str, Callable[[Path, bytes], Any]] = {
 }
 YAML_FILES: dict[str, Callable[[Path, bytes], Any]] = {
     "task": _file("task.yaml", lambda path: tasks.find(str(path))),
-    "recipe": _file("recipe.yaml", lambda path: reading.read(str(path))),
+    "recipe": _file("recipe.yaml", lambda path: recipe_file.read(str(path))),
     "model card": _in_card,
 }
 
@@ -447,8 +447,8 @@ OWN_TEXT = ("to_json", "json.dumps")
 DOORS = {
     ("harness/untrusted.py", "json.loads"),
     # What the two ends of the door to Parquet tell each other.
-    ("harness/dataset/parquet.py", "json.loads"),
-    ("harness/dataset/parquet_reader.py", "json.loads"),
+    ("harness/dataset/untrusted_parquet.py", "json.loads"),
+    ("harness/dataset/parquet_process.py", "json.loads"),
     ("harness/models/weights.py", "safe_open"),
     ("harness/dataset/corpora.py", "csv.DictReader"),
 }

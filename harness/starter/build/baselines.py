@@ -1,7 +1,7 @@
 """Anchors of the starter suite: models that show what its numbers are worth, and are ranked nowhere.
 
     random-weights        the network of the task's candidate, never trained
-    logistic-regression   on the time-averaged log-mel spectrum, as the baseline of `richness`
+    logistic-regression   on the time-averaged log-mel spectrum, as the baseline of `spectrum_baseline`
 
 Both know every class of the clips. A network with fresh weights gives nearly all sounds one class: the random
 one has its logits brought to mean 0 and deviation 1 over clips, class by class, so that it tells sounds

@@ -40,8 +40,8 @@ from harness.extract import build_reference
 from harness.journal import replace_file
 from harness.manifest import ReferenceRecord
 from harness.models import classifiers
-from harness.starter import root
-from harness.starter.build import baselines, keys, richness
+from harness.starter import paths
+from harness.starter.build import baselines, keys, spectrum_baseline
 from harness.starter.build.clips import CORPUS, clips
 from harness.starter.build.steps import (
     ASKING,
@@ -84,7 +84,7 @@ def build(plan: Plan, only: Sequence[str], suite: Path) -> bool:
     Raises:
         BadInput: see `steps.stale`; or a program that makes sound is not installed.
     """
-    work = root.cache() / "starter"
+    work = paths.cache() / "starter"
     work.mkdir(parents=True, exist_ok=True)
     with FileLock(work / ".lock"):
         todo = stale(plan, only, suite)
@@ -168,7 +168,7 @@ def _make(plan: Plan, step: Step) -> str:
 
 def _baseline(plan: Plan, step: Step, part: Path) -> None:
     task = TASKS[step.what]
-    accuracy = richness.baseline(task, plan.n_train_of(task), plan.n_held_out)
+    accuracy = spectrum_baseline.baseline(task, plan.n_train_of(task), plan.n_held_out)
     replace_file(part / BASELINE, json.dumps({"accuracy": accuracy, "n": plan.n_held_out}).encode())
 
 
@@ -198,7 +198,7 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
     task = TASKS[step.what]
     suite = Suite(_panel(plan, task), NAME)
     learnt = clips(task, "train", plan.n_anchor_of(task))
-    network = root.cache() / "starter" / f"named-{step.key}" / baselines.RANDOM
+    network = paths.cache() / "starter" / f"named-{step.key}" / baselines.RANDOM
     if not network.is_dir():
         unfinished = network.with_name(network.name + ".part")
         baselines.random_weights(plan.candidate(task.name), unfinished, learnt)
@@ -217,7 +217,7 @@ def _anchor(plan: Plan, step: Step, part: Path) -> None:
 
 def _answers() -> Path:
     """Where answers stay while the code that asks is the same: counting anew asks nothing again."""
-    return root.cache() / "starter" / f"answers-{keys.code(*ASKING)}"
+    return paths.cache() / "starter" / f"answers-{keys.code(*ASKING)}"
 
 
 _MAKE = MappingProxyType(
@@ -238,7 +238,7 @@ _OF_TASKS = ("baseline", "anchor")
 def _reference(plan: Plan, step: Step) -> tuple[classifiers.Classifier, Task]:
     """The model of a step under its own name, and its task."""
     # A model is called after its folder, and lies in one that has its key besides.
-    place = root.cache() / "starter" / f"named-{step.key}" / step.what
+    place = paths.cache() / "starter" / f"named-{step.key}" / step.what
     if not place.is_dir():
         shutil.copytree(steps(plan)[f"model/{step.what}"].folder, place)
     return classifiers.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
@@ -256,7 +256,7 @@ def _panel(plan: Plan, task: Task) -> Path:
     every = steps(plan)
     sources = [every[f"signals/{recipe.folder}"] for recipe in plan.panel(task.name)]
     key = keys.key(*(step.key for step in sources))
-    place = root.cache() / "starter" / f"panel-{task.name}-{key}"
+    place = paths.cache() / "starter" / f"panel-{task.name}-{key}"
     if not place.is_dir():
         part = place.with_name(place.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -312,7 +312,7 @@ def _put_together(plan: Plan, suite: Path) -> None:
     It is made in the cache: nothing but this copy is ever written into the package.
     """
     beside, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
-    new = root.cache() / "starter" / "suite"
+    new = paths.cache() / "starter" / "suite"
     for leftover in (new, beside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     every = steps(plan)

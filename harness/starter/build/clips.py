@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from harness.errors import BadTask
 from harness.seeds import generator
-from harness.starter import root
+from harness.starter import paths as root  # the name is part of the key of every step
 from harness.starter.build import keys
 from harness.tasks import Task
 from harness.types import Clip, FloatArray

@@ -28,7 +28,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.starter.build import speech
-from harness.starter.build.packages import package
+from harness.starter.build.optional_packages import package
 from harness.starter.build.speech import SAMPLE_RATE_HZ, Delivery
 from harness.types import FloatArray
 

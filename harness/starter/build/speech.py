@@ -27,7 +27,7 @@ import scipy.signal
 from numpy.random import Generator
 
 from harness import audio
-from harness.starter.build.packages import package
+from harness.starter.build.optional_packages import package
 from harness.types import FloatArray
 
 SAMPLE_RATE_HZ = 16_000

@@ -29,7 +29,7 @@ from scipy.signal.windows import hann
 from transformers.audio_utils import mel_filter_bank
 
 from harness import audio
-from harness.starter.build.packages import package
+from harness.starter.build.optional_packages import package
 from harness.types import FloatArray
 
 Spoof = Callable[[Generator, FloatArray], FloatArray]

@@ -27,7 +27,7 @@ from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits
-from harness.starter import root
+from harness.starter import paths
 from harness.starter.build import keys
 from harness.starter.build.clips import made_by
 from harness.starter.recipes import RECIPES, Recipe
@@ -74,7 +74,7 @@ _SCORE = (
 
 _CODE = MappingProxyType(
     {
-        "baseline": ("starter.build.richness",),
+        "baseline": ("starter.build.spectrum_baseline",),
         "model": ("starter.build.train", "starter.build.networks"),
         "signals": (
             *("extract.search", "extract.minimal", "extract.responsibility", "extract.reduction"),
@@ -159,7 +159,7 @@ class Step:
     @property
     def folder(self) -> Path:
         """Where what it makes lies, once it is whole."""
-        return root.cache() / "starter" / f"{self.kind}-{self.what}-{self.key}"
+        return paths.cache() / "starter" / f"{self.kind}-{self.what}-{self.key}"
 
 
 def steps(plan: Plan) -> dict[str, Step]:

@@ -31,7 +31,7 @@ from filelock import FileLock
 
 from harness import spectra
 from harness.dataset.suites import load
-from harness.starter.root import cache
+from harness.starter.paths import cache
 from harness.types import Clip, Mask
 
 ROOT = Path(__file__).parents[3]

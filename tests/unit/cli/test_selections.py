@@ -20,7 +20,7 @@ from harness.entries import store
 from harness.errors import BadCorpus, likely
 from harness.evaluation.runner import evaluate
 from harness.starter import __main__ as starter
-from harness.starter import root
+from harness.starter import paths
 from harness.tasks import TASKS
 from tests.helpers import small_suite
 
@@ -183,7 +183,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     store.write(folder / "results", result.entry, result.verdicts)
     make_corpus(folder / "corpus", "train", "test", "dev")
     (folder / "out").mkdir()
-    models = root.models("reference")
+    models = paths.models("reference")
     names = {"SUITE": "suite", "CORPUS": "corpus", "ENTRIES": "results", "OUT": "out"}
     places = {name: str(folder / each) for name, each in names.items()}
     emotion = next(str(model) for model in models if "emotion" in model.name)

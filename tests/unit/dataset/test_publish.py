@@ -21,7 +21,7 @@ from harness.entries import store
 from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.manifest import Manifest
 from harness.schemas import from_json, to_json
-from harness.starter.root import embedded
+from harness.starter.paths import embedded
 from tests.helpers import entries
 from tests.helpers.hand_made_signals import TASK, add, clip_of, record_of, signal_of
 

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from harness.cli.validate import validate
 from harness.dataset import parquet_schema
-from harness.disk import POINTED
+from harness.disk_errors import POINTED
 from harness.entries import store, validate_verdicts
-from harness.entries.text import excerpt, one_line
+from harness.entries.untrusted_text import excerpt, one_line
 from harness.entries.validate import MAX_PROBLEMS, strays, validate_entry
 from harness.errors import BadInput, NotValid
 from harness.metrics.scorecard import summarise

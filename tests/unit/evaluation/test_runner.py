@@ -18,7 +18,7 @@ from harness.evaluation import predict, runner
 from harness.evaluation.running_score import RunningScore
 from harness.evaluation.units import evaluation_order, units_of
 from harness.metrics.scorecard import summarise
-from harness.starter import root
+from harness.starter import paths
 from harness.types import FAMILIES, MIN_SIGNALS, ModelRef
 from tests.helpers import rounding
 from tests.helpers import suite_parts as parts
@@ -422,8 +422,8 @@ def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
 def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (model,) = (m for m in root.models("candidate") if "genre" in m.name)
-    suite = suites.load(str(root.embedded()))
+    (model,) = (m for m in paths.models("candidate") if "genre" in m.name)
+    suite = suites.load(str(paths.embedded()))
     clip_ids = [line.clip_id for line in suite.clip_lines("music-genre")][:24]
     part = parts.of_clips(suite, "music-genre", clip_ids, tmp_path / "part")
     tmp_path = tmp_path / "results"

@@ -14,7 +14,7 @@ from harness.extract.responsibility import Responsibility
 from harness.extract.search_task import Limits
 from harness.journal import Journal
 from harness.models import classifiers
-from harness.starter import root
+from harness.starter import paths
 from harness.tasks import TASKS
 from tests.helpers.rounding import MARGIN, leads
 
@@ -24,13 +24,13 @@ SEARCHES = [Responsibility(repetitions=1, splits=3, n_bands=64), Minimal()]
 @pytest.fixture(scope="module", params=["wav2vec2", "ast", "whisper"])
 def folder(request):
     """A trained reference of the starter suite, of one architecture each."""
-    return root.SUITE / "models" / f"starter-genre-{request.param}"
+    return paths.SUITE / "models" / f"starter-genre-{request.param}"
 
 
 @pytest.fixture(scope="module")
 def clips():
     """Four of the suite, some of them cut to another length."""
-    chosen = list(load(str(root.embedded())).clips("music-genre").values())[:4]
+    chosen = list(load(str(paths.embedded())).clips("music-genre").values())[:4]
     return [
         dataclasses.replace(clip, waveform=clip.waveform[: 24_000 + 200 * (i % 2)])
         for i, clip in enumerate(chosen)

@@ -60,7 +60,7 @@ def test_build_as_json_gives_every_row_with_its_place(world: World, site: Path) 
 def test_without_signals_the_embedded_suite_is_the_current_one(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.starter.root.embedded", lambda: world.suite.root)
+    monkeypatch.setattr("harness.starter.paths.embedded", lambda: world.suite.root)
     options = _options(world, tmp_path / "site")
     result = CliRunner().invoke(leaderboard, ["build", *options[:2], *options[4:], "--json"])
     current, _ = json.loads(result.stdout)["rankings"]

@@ -15,7 +15,7 @@ import pytest
 from harness.entries import notices, store
 from harness.types import Estimate
 from leaderboard import exports
-from leaderboard.board import classes, status
+from leaderboard.board import common_classes, verification_status
 from leaderboard.board import ranking as table
 from leaderboard.board.columns import COLUMNS
 from leaderboard.board.frame import frame
@@ -111,7 +111,7 @@ def test_many_classes_of_one_stranger_push_out_none_that_all_tell(world):
     both = replace(alone, rows=(*alone.rows, *_told(world, row, {"zebra": value}).rankings[0].rows))
     found = frame(Board((both,)))
     assert "transfer[zebra]" in found
-    assert sum(name.startswith("transfer[") for name in found) == 4 * classes.MAX_CLASSES
+    assert sum(name.startswith("transfer[") for name in found) == 4 * common_classes.MAX_CLASSES
 
 
 def test_one_task_is_one_task(world):
@@ -179,7 +179,7 @@ def test_an_invalidated_entry_is_never_ranked_and_says_why(world, tmp_path):
     assert "Trained on the test clips." in row.status.note
     # Nothing beside it brings it back, not even a file that cannot be read.
     folder.with_name(folder.name + ".invalidated.json").write_text("{}")
-    assert status.of(folder, stale=False).name == "invalidated"
+    assert verification_status.of(folder, stale=False).name == "invalidated"
 
 
 def test_an_opt_out_is_a_row_without_numbers(world, tmp_path):

@@ -15,7 +15,7 @@ from harness.metrics.estimates import clip_weights
 from harness.metrics.flat_earth import ALPHA, EXCESS, SPARSE_SOUND, assess
 from harness.metrics.panel_acceptance import PanelAcceptance, Single, build_acceptance
 from harness.schemas import ReferenceCounts, to_json
-from harness.starter import root
+from harness.starter import paths
 from harness.types import MIN_SIGNALS, LabelMap, ModelRef
 
 
@@ -322,7 +322,7 @@ def test_a_panel_that_was_not_asked_the_same_is_refused():
 
 def starter_panel(task, family="responsibility"):
     """The references of a task of the starter suite."""
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     entries = [(store.read(folder), folder) for folder in store.find(suite.root / VERDICTS)]
     known = {r.model.repo_id for r in suite.references(task)}
     entries = [(e, folder) for e, folder in entries if e.task == task and e.model.repo_id in known]

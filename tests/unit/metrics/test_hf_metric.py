@@ -16,7 +16,7 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.metrics import estimates
 from harness.metrics.estimates import wilson
-from harness.starter import root
+from harness.starter import paths
 
 PATH = Path(estimates.__file__).with_name("hf_metric.py")
 
@@ -112,7 +112,7 @@ class Loads:
 @pytest.mark.parametrize("task", ["emotion", "music-genre"])
 def test_the_metric_gives_the_numbers_of_the_scorecard(metric: Any, task: str) -> None:
     """Transfer and lift of every pair of a reference and another one of the starter suite."""
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     n_compared = 0
     for folder in store.find(suite.root / VERDICTS):
         entry, rows = store.read(folder), store.verdicts(folder)

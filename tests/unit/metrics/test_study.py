@@ -19,7 +19,7 @@ from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.metrics.study import Answered, family_study
-from harness.starter import root
+from harness.starter import paths
 from harness.tasks import TASKS
 from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
 from leaderboard.escaping import SYNTHETIC
@@ -40,7 +40,7 @@ def run(*arguments: object) -> int:
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The study of a task of the starter suite, with its candidate, whose verdicts are those submitted."""
     place = tmp_path_factory.mktemp("study")
-    (candidate,) = (m for m in root.models("candidate") if TASK in m.name)
+    (candidate,) = (m for m in paths.models("candidate") if TASK in m.name)
     shutil.copytree(SUBMISSIONS / f"local__{candidate.name}", place / "entries" / f"local__{candidate.name}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.models.classifiers.open_checkpoint", None)
@@ -58,7 +58,7 @@ def study(out: Path) -> dict[str, Any]:
 def rows(out: Path) -> pd.DataFrame:
     """All verdicts of the panel, with a column for the judge."""
     parts = []
-    for folder in [*store.find(root.embedded() / VERDICTS), *store.find(out / "entries")]:
+    for folder in [*store.find(paths.embedded() / VERDICTS), *store.find(out / "entries")]:
         entry = json.loads((folder / "entry.json").read_text())
         if entry["task"] == TASK:
             frame = pd.read_parquet(folder / "verdicts.parquet")
@@ -184,7 +184,7 @@ def test_curves_and_prices_are_those_of_the_verdicts(study: dict[str, Any], rows
     minimal = study["families"][1]
     some = rows[(rows["family"] == "minimal") & (rows["stimulus"] == "signal")]
     some = some.assign(accepted=some["predicted"] == some["expected"])
-    suite = load(str(root.embedded()))
+    suite = load(str(paths.embedded()))
     n_kept = {
         line.signal_id: line.n_kept
         for reference in suite.references(TASK)

@@ -23,7 +23,7 @@ from harness.dataset import licences
 from harness.errors import BadInput
 from harness.extract import SEARCHES
 from harness.manifest import Manifest
-from harness.recipes import cost, reading
+from harness.recipes import cost, recipe_file
 from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
 from harness.types import DEFAULT_BANDS
@@ -72,48 +72,48 @@ def environment_of(**more: str) -> dict[str, str]:
 # ---- what is shipped -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", reading.shipped())
+@pytest.mark.parametrize("name", recipe_file.shipped())
 def test_a_shipped_recipe_reads_and_claims_no_more_than_was_seen(name):
-    recipe, task = reading.read(name)
+    recipe, task = recipe_file.read(name)
     assert recipe.name == name
     assert task is TASKS[name]
     assert len({m.source for m in recipe.models}) == len(recipe.models) >= 5
     for entry in (*recipe.corpora, *recipe.models):
         # Nobody was at the Hub: a commit would be an invention.
         assert entry.revision in ("main", "refs/pr/1", "refs/pr/2")
-        assert not reading.is_folder(entry.source)
+        assert not recipe_file.is_folder(entry.source)
     for corpus in recipe.corpora:
         allowed = licences.problem(corpus.name, corpus.licence) is None
         assert corpus.redistributable == (corpus.masks_only_because is None)
         assert allowed or not corpus.redistributable
         assert set(corpus.labels.values()) <= set(task.labels)
-    text = (Path(reading.__file__).parent / f"{name}.yaml").read_text()
+    text = (Path(recipe_file.__file__).parent / f"{name}.yaml").read_text()
     assert text.startswith("# Never run against the real Hub")
 
 
 def test_the_recipes_are_those_of_the_built_in_tasks():
-    assert reading.shipped() == sorted(TASKS)
+    assert recipe_file.shipped() == sorted(TASKS)
 
 
 def test_gtzan_states_no_licence_and_models_of_unknown_order_wait_for_a_label_map():
-    genre, _ = reading.read("music-genre")
+    genre, _ = recipe_file.read("music-genre")
     assert {c.name: c.redistributable for c in genre.corpora} == {
         "gtzan": False,
         "fma": False,
         "fma-commercial": True,
     }
-    deepfake, _ = reading.read("deepfake")
+    deepfake, _ = recipe_file.read("deepfake")
     waiting = [m.source for m in deepfake.models if m.needs == "label map"]
     assert waiting == ["Vansh180/deepfake-audio-wav2vec2"]
     assert all(m.labels is None for m in deepfake.models)
 
 
 def test_a_recipe_and_a_command_allow_as_many_draws():
-    assert extract.MAX_DRAWS == reading.MAX_DRAWS
+    assert extract.MAX_DRAWS == recipe_file.MAX_DRAWS
 
 
 def test_the_families_of_the_searches_are_those_of_the_searches():
-    assert {name: search.family for name, search in SEARCHES.items()} == dict(reading.FAMILY_OF)
+    assert {name: search.family for name, search in SEARCHES.items()} == dict(recipe_file.FAMILY_OF)
 
 
 # ---- strictness ----------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ WRONG = [
 @pytest.mark.parametrize(("changed", "line"), WRONG)
 def test_a_recipe_that_does_not_say_what_it_must_is_refused_in_a_line(tmp_path, changed, line):
     with pytest.raises(BadInput) as refusal:
-        reading.read(str(written(tmp_path, **changed)))
+        recipe_file.read(str(written(tmp_path, **changed)))
     assert line in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -187,13 +187,13 @@ def test_a_recipe_that_does_not_say_what_it_must_is_refused_in_a_line(tmp_path, 
 def test_a_file_that_is_no_recipe_is_refused_in_a_line(tmp_path, text, line):
     (tmp_path / "recipe.yaml").write_text(text)
     with pytest.raises(BadInput, match=line) as refusal:
-        reading.read(str(tmp_path / "recipe.yaml"))
+        recipe_file.read(str(tmp_path / "recipe.yaml"))
     assert "\n" not in str(refusal.value)
 
 
 def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
     def content(name: str, **changed: Any) -> str:
-        return reading.content_sha256(*reading.read(str(written(tmp_path / name, **changed))))
+        return recipe_file.content_sha256(*recipe_file.read(str(written(tmp_path / name, **changed))))
 
     before = content("here")
     assert content("elsewhere", models=[EAR | {"note": "A better toy.", "parameters_m": 2.0}, DRUM]) == before
@@ -305,7 +305,7 @@ def test_bytes_and_stimuli_by_hand():
 
 def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
     from harness.dataset.suites import Suite
-    from harness.starter.root import embedded
+    from harness.starter.paths import embedded
 
     suite = Suite(embedded(), "embedded/starter")
     for folder in suite.verdicts():
@@ -321,7 +321,7 @@ def test_the_stimuli_of_the_starter_suite_are_no_more_than_is_costed():
 def test_bytes_a_verdict_and_a_mask_are_those_of_the_starter_suite():
     from harness.dataset.paths import signals_path
     from harness.dataset.suites import Suite
-    from harness.starter.root import embedded
+    from harness.starter.paths import embedded
 
     suite = Suite(embedded(), "embedded/starter")
     n_bins = n_bytes = 0
@@ -344,7 +344,7 @@ def test_the_cost_of_a_recipe_by_hand(tmp_path):
         DRUM,
         EAR | {"source": "./mute", "needs": "label map"},
     ]
-    recipe, task = reading.read(str(written(tmp_path, models=models, repetitions=3, bands="all")))
+    recipe, task = recipe_file.read(str(written(tmp_path, models=models, repetitions=3, bands="all")))
     size = cost.Size(10, 10.0)
     mute = recipe.models[2].source
     found = cost.cost_of(recipe, task, {"studio": size}, {mute: "it waits"})
@@ -365,7 +365,7 @@ def test_the_cost_of_a_recipe_by_hand(tmp_path):
 def test_every_draw_costs_as_much_again(tmp_path):
     models = [EAR | {"parameters_m": 100.0}]
     one, three = (
-        cost.cost_of(*reading.read(str(written(tmp_path / str(n), models=models, draws=n))), sizes, {})
+        cost.cost_of(*recipe_file.read(str(written(tmp_path / str(n), models=models, draws=n))), sizes, {})
         for n, sizes in ((1, {"studio": cost.Size(10, 10.0)}), (3, {"studio": cost.Size(10, 10.0)}))
     )
     for field in ("queries", "gpu_hours", "audio_bytes", "mask_bytes", "audio_hours"):
@@ -376,7 +376,7 @@ def test_every_draw_costs_as_much_again(tmp_path):
 
 def test_masks_alone_are_costed_where_audio_may_not_be_kept(tmp_path):
     locked = CORPUS | {"licence": None, "redistributable": False, "masks_only_because": "Not stated."}
-    recipe, task = reading.read(str(written(tmp_path, corpora=[locked])))
+    recipe, task = recipe_file.read(str(written(tmp_path, corpora=[locked])))
     found = cost.cost_of(recipe, task, {"studio": cost.Size(10, 10.0)}, {})
     assert found.total("audio_bytes") == 0
     assert found.total("mask_bytes") == pytest.approx(2 * 20 * 80_001 * cost.MASK_BYTES_PER_BIN)

@@ -71,7 +71,7 @@ def test_the_key_of_code_minds_code_and_not_its_words() -> None:
     source = '"""A module."""\n\nx = 1  # one\n\n\ndef f():\n    """Say it."""\n    return x\n'
     assert keys._bare(source) == keys._bare("x = 1\ndef f():\n    return x")
     assert keys._bare(source) != keys._bare(source.replace("x = 1", "x = 2"))
-    assert keys.code("starter.build.keys") != keys.code("starter.root")
+    assert keys.code("starter.build.keys") != keys.code("starter.paths")
     shown = "class A:\n    def f(self):\n        return 1\n    def __repr__(self):\n        return 'A'\n"
     assert keys._bare(shown) == keys._bare(shown.replace("'A'", "'B'"))
     assert keys._bare(shown) != keys._bare(shown.replace("1", "2"))

@@ -14,7 +14,7 @@ from harness.entries import store
 from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
-from harness.starter import root
+from harness.starter import paths
 from harness.starter.build import cards
 from harness.starter.build.steps import STEPS
 from harness.starter.recipes import RECIPES
@@ -30,7 +30,7 @@ REFERENCES = [recipe for recipe in RECIPES if recipe.role == "reference"]
 
 @pytest.fixture(scope="module")
 def suite():
-    return Suite(root.embedded(), "embedded/starter")
+    return Suite(paths.embedded(), "embedded/starter")
 
 
 def entries(suite, task):
@@ -59,7 +59,7 @@ def drawn(suite, recipe, n):
 @pytest.mark.parametrize("n", SAMPLED)
 @pytest.mark.parametrize("recipe", REFERENCES, ids=lambda recipe: recipe.folder)
 def test_a_reference_accepts_all_of_its_own_signals_on_this_machine(suite, recipe, n) -> None:
-    classifier = classifiers.load(str(root.SUITE / "models" / recipe.folder), batch_size=32)
+    classifier = classifiers.load(str(paths.SUITE / "models" / recipe.folder), batch_size=32)
     label_map = harmonise(classifier.class_names, TASKS[recipe.task])
     signals = drawn(suite, recipe, n)
     assert {s.family for s, _ in signals} == {"responsibility", "minimal"}
@@ -94,20 +94,20 @@ def test_every_minimal_signal_that_is_not_degenerate_has_its_levels(suite, n) ->
 
 
 def test_the_suite_is_small_enough_to_be_shipped() -> None:
-    sizes = [path.stat().st_size for path in root.SUITE.rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in paths.SUITE.rglob("*") if path.is_file()]
     assert sum(sizes) <= 40e6
     assert max(sizes) <= 8 * 2**20
 
 
 def test_the_suite_holds_what_the_recipes_say(suite) -> None:
-    assert sorted(p.name for p in (root.SUITE / "models").iterdir()) == sorted(r.folder for r in RECIPES)
+    assert sorted(p.name for p in (paths.SUITE / "models").iterdir()) == sorted(r.folder for r in RECIPES)
     for task in TASK_NAMES:
         names = [record.model.repo_id for record in suite.references(task)]
         assert names == sorted(f"local/{r.folder}" for r in REFERENCES if r.task == task)
         assert len(names) >= 4
         assert set(entries(suite, task)) == {name.split("/")[1] for name in names}
         assert len(suite.clips(task)) >= 60
-    assert set(json.loads((root.SUITE / STEPS).read_text())) >= {f"model/{r.folder}" for r in RECIPES}
+    assert set(json.loads((paths.SUITE / STEPS).read_text())) >= {f"model/{r.folder}" for r in RECIPES}
 
 
 def test_one_reference_of_each_task_is_hard_and_gives_silence_a_class_of_its_own(suite) -> None:
@@ -149,13 +149,13 @@ def test_entries_of_references_and_candidates_are_valid(suite, capsys) -> None:
 def test_a_card_says_what_is_measured(task: str) -> None:
     text = (ROOT / "data_cards" / f"starter-{task}.md").read_text("utf-8")
     said = text.split(cards.BEGIN)[1].split(cards.END)[0].strip()
-    assert said == cards.measured(task, root.SUITE)
+    assert said == cards.measured(task, paths.SUITE)
 
 
 def test_models_are_better_than_an_average_spectrum_allows(suite) -> None:
     for task in TASK_NAMES:
-        linear = json.loads((root.SUITE / "baselines" / task / "baseline.json").read_text())["accuracy"]
-        reports = [root.SUITE / "models" / r.folder / "training.json" for r in REFERENCES if r.task == task]
+        linear = json.loads((paths.SUITE / "baselines" / task / "baseline.json").read_text())["accuracy"]
+        reports = [paths.SUITE / "models" / r.folder / "training.json" for r in REFERENCES if r.task == task]
         accuracies = [json.loads(path.read_text())["accuracy"] for path in reports]
         assert linear <= max(accuracies) - 0.05
 

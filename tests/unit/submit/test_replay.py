@@ -18,7 +18,7 @@ from harness.metrics.scorecard import summarise
 from harness.schemas import Entry
 from harness.submit import replay
 from harness.types import Verdict
-from leaderboard.board.status import of as status_of
+from leaderboard.board.verification_status import of as status_of
 from tests.helpers.entries import frame
 from tests.helpers.small_suite import LABELS, TASK, Loud, entry_on, small_suite
 

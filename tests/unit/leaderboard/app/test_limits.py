@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from harness.hub import download_limit
-from leaderboard.app import sessions, usage
+from leaderboard.app import resource_limits, sessions
+from leaderboard.app.resource_limits import GIB, Allowance
 from leaderboard.app.sessions import SessionStore, Subprocess
-from leaderboard.app.usage import GIB, Allowance
 from tests.helpers.hub import LoopbackHub, reads
 from tests.helpers.hub.store import Entry
 
@@ -103,8 +103,8 @@ def test_links_out_of_a_folder_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "room").mkdir()
     (tmp_path / "room" / "link").symlink_to(tmp_path / "large")
     (tmp_path / "room" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert usage.size_of(tmp_path / "room") < MIB
-    assert 5 * MIB <= usage.size_of(tmp_path) < 6 * MIB
+    assert resource_limits.size_of(tmp_path / "room") < MIB
+    assert 5 * MIB <= resource_limits.size_of(tmp_path) < 6 * MIB
 
 
 # Rooms
@@ -233,7 +233,7 @@ def test_a_hub_that_states_wrong_sizes_is_cut_off_while_it_sends(
     assert errand.code == 1, lines
     assert "Traceback" not in " ".join(lines)
     assert "no file may get so large here" in lines[-1]
-    assert usage.size_of(tmp_path / "room") < SMALL.download_bytes + MIB
+    assert resource_limits.size_of(tmp_path / "room") < SMALL.download_bytes + MIB
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from leaderboard.app import request_gate, sessions
-from leaderboard.app.request_gate import MOST_BODY_BYTES, is_local
+from leaderboard.app import request_filter, sessions
+from leaderboard.app.request_filter import MOST_BODY_BYTES, is_local
 from tests.helpers.board_world import World
 from tests.helpers.repository import ROOT
 
@@ -32,13 +32,13 @@ SERVER = """
 import sys
 from pathlib import Path
 from harness.dataset.suites import Suite
-from leaderboard.app import app, commands, request_gate
+from leaderboard.app import app, commands, request_filter
 from leaderboard.app.try_model import AppState, Limits
 from leaderboard.board import ranking
 
 signals, submissions, command = sys.argv[1:]
 commands._COMMAND = (sys.executable, "-S", "-P", command)
-request_gate.MOST_BODY_S = 0.5
+request_filter.MOST_BODY_S = 0.5
 suite = Suite(Path(signals), "local/tones")
 state = AppState(ranking.build(Path(submissions), suite), suite, None, on_space=False)
 app.serve(state, 0, lambda address: print(address, flush=True), Limits(waiting=8))
@@ -306,14 +306,14 @@ def test_local_is_a_request_by_the_machine_s_own_address(
 def test_a_public_app_answers_under_any_name_and_to_its_own_pages_alone(
     headers: dict[str, str], status: int
 ) -> None:
-    assert _through_the_gate("GET", "/", headers, public=True)[0] == status
+    assert _filtered_response("GET", "/", headers, public=True)[0] == status
 
 
 def test_what_the_app_has_no_answer_to_is_a_line_and_one_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise KeyError("x" * 1000)
 
-    sent = _through_the_gate("GET", "/", {"host": "localhost"}, public=False, behind=broken)
+    sent = _filtered_response("GET", "/", {"host": "localhost"}, public=False, behind=broken)
     assert sent[0] == 400
     (line,) = caplog.messages
     assert line.startswith("GET /: KeyError: ")
@@ -321,8 +321,8 @@ def test_what_the_app_has_no_answer_to_is_a_line_and_one_in_the_log(caplog: pyte
 
 
 def test_a_request_more_than_may_be_open_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_gate, "MOST_OPEN", 0)
-    assert _through_the_gate("GET", "/", {"host": "localhost"}, public=False)[0] == 503
+    monkeypatch.setattr(request_filter, "MOST_OPEN", 0)
+    assert _filtered_response("GET", "/", {"host": "localhost"}, public=False)[0] == 503
 
 
 def test_a_package_is_handed_out_and_nothing_else_of_a_room(tmp_path: Path) -> None:
@@ -337,13 +337,13 @@ def test_a_package_is_handed_out_and_nothing_else_of_a_room(tmp_path: Path) -> N
     ):
         there = f"{API}/file={tmp_path}/{path}"
         assert (
-            _through_the_gate("GET", there, {"host": "localhost"}, public=False, rooms=tmp_path)[0] == status
+            _filtered_response("GET", there, {"host": "localhost"}, public=False, rooms=tmp_path)[0] == status
         )
     there = f"{API}/file={tmp_path}/room-x/a.zip"
-    assert _through_the_gate("POST", there, {"host": "localhost"}, public=False, rooms=tmp_path)[0] == 404
+    assert _filtered_response("POST", there, {"host": "localhost"}, public=False, rooms=tmp_path)[0] == 404
 
 
-def _through_the_gate(
+def _filtered_response(
     method: str,
     path: str,
     headers: dict[str, str],
@@ -352,7 +352,7 @@ def _through_the_gate(
     rooms: Path = Path("/rooms"),
     behind: Any = None,
 ) -> tuple[int, dict[bytes, bytes]]:
-    """Status and headers of what an app that answers 200 to everything comes to behind the gate."""
+    """Status and headers of what an app that answers 200 to everything comes to behind the filter."""
     sent: list[dict[str, Any]] = []
 
     async def everything(scope: Any, receive: Any, send: Any) -> None:
@@ -370,10 +370,10 @@ def _through_the_gate(
         "path": path,
         "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
     }
-    gate = request_gate.Gate(behind or everything, rooms, {"X-Mark": "1"}, public=public)
+    app = request_filter.RequestFilter(behind or everything, rooms, {"X-Mark": "1"}, public=public)
     # In a thread of its own: in this one a browser of another test may have left a loop that runs.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(gate(scope, receive, send))).result()
+        pool.submit(lambda: asyncio.run(app(scope, receive, send))).result()
     assert dict(sent[0]["headers"])[b"x-mark"] == b"1"
     return sent[0]["status"], dict(sent[0]["headers"])
 

@@ -20,12 +20,12 @@ from harness import cli
 from harness.entries import store
 from harness.errors import BadInput
 from harness.schemas import Entry, to_json
-from harness.starter import root as starter
+from harness.starter import paths as starter
 from harness.types import FAMILIES, Estimate
 from leaderboard.app import app, commands, sessions, theme
+from leaderboard.app.resource_limits import Allowance
 from leaderboard.app.sessions import Session, SessionStore, Subprocess
 from leaderboard.app.try_model import AppState, Limits, View, trial, zip_entry
-from leaderboard.app.usage import Allowance
 from leaderboard.board.types import Ranking, Row
 from leaderboard.reports import audio_examples
 from tests.helpers import suite_parts, toy_models

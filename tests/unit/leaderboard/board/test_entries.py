@@ -18,7 +18,7 @@ from harness.metrics import scorecard
 from harness.metrics.likeness import likeness_of
 from harness.schemas import Entry, to_json
 from harness.types import PROTOCOL
-from leaderboard.board import entries, validity
+from leaderboard.board import entries, valid_entries
 from leaderboard.board import ranking as table
 from leaderboard.board.entries import BoardEntry
 from leaderboard.board.types import LoadedEntry, Ranking
@@ -35,7 +35,7 @@ def own(world: World, tmp_path: Path) -> Suite:
 
 def _built(suite: Suite) -> Ranking:
     (ranking,) = table.build(
-        suite.root.parent / "submissions", suite, problems=validity.look(suite.verdicts(), suite)
+        suite.root.parent / "submissions", suite, problems=valid_entries.look(suite.verdicts(), suite)
     ).rankings
     return ranking
 

@@ -16,7 +16,7 @@ from harness.schemas import Entry, NearCopy
 from harness.types import PROTOCOL, DatasetRef, Estimate
 from leaderboard import exports, formatting, render
 from leaderboard.board import ranking as table
-from leaderboard.board import remarks, status
+from leaderboard.board import remarks, verification_status
 from leaderboard.board.frame import frame
 from leaderboard.board.model_traits import Mark
 from leaderboard.board.types import Board, Row
@@ -225,9 +225,9 @@ def test_a_suite_is_synthetic_by_its_name_or_by_the_corpus_of_its_references(wor
 
 
 def test_an_entry_of_protocol_1_is_stale_because_it_was_ranked_by_another_number(tmp_path: Path) -> None:
-    found = status.of(tmp_path / "entry", stale=True, protocol=1)
+    found = verification_status.of(tmp_path / "entry", stale=True, protocol=1)
     assert (found.name, found.note.split(".")[0]) == ("stale", "Protocol 1: ranked by another number")
-    assert "other signals" in status.of(tmp_path / "entry", stale=True, protocol=PROTOCOL).note
+    assert "other signals" in verification_status.of(tmp_path / "entry", stale=True, protocol=PROTOCOL).note
 
 
 @pytest.mark.parametrize("n", [0, 19])

@@ -27,7 +27,8 @@ import harness
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
-from harness.entries import protocol1, store, strict_reading, suite_check, text, validate, validate_facts
+from harness.entries import protocol1, store, suite_check, untrusted_files, validate, validate_facts
+from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, BadSignals
 from harness.schemas import Entry, to_json
 from harness.tasks import TASKS, Task, task_record
@@ -37,7 +38,7 @@ from leaderboard.board import loading
 from leaderboard.process_pool import Progress, quiet
 
 LISTED = Path(__file__).parent / "valid.txt"
-"""Marks of the entries of the embedded suite, by `python -m leaderboard.board.validity FOLDER`."""
+"""Marks of the entries of the embedded suite, by `python -m leaderboard.board.valid_entries FOLDER`."""
 
 _BATCH_SIZE = 4
 _CHECKING_CODE = (
@@ -114,7 +115,7 @@ def _line(folder: Path, suite: Suite | None, unknown: _Checks) -> str | None:
         lines = _problems(folder, suite, unknown)
     except BadInput as error:  # it cannot be read
         lines = [str(error)]
-    return text.one_line(lines[0]) if lines else None
+    return one_line(lines[0]) if lines else None
 
 
 def _problems(folder: Path, suite: Suite | None, unknown: _Checks) -> list[str]:
@@ -175,7 +176,7 @@ def _marks(folder: Path, suite: Suite | None) -> tuple[str, ...]:
         names = sorted(os.listdir(folder))
         digest.update(repr((Path(os.path.abspath(folder)).parts[-3:], names)).encode())
         for name, max_bytes in _FILES.items():
-            if strict_reading.unusable(folder / name, max_bytes):
+            if untrusted_files.unusable(folder / name, max_bytes):
                 return ("",)
             digest.update(_sha256(folder / name))
     except OSError:

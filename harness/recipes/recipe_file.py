@@ -34,10 +34,10 @@ from typing import Any, Literal
 
 from harness import tasks, untrusted
 from harness.dataset import licences
-from harness.disk import pointer
+from harness.disk_errors import pointer
 from harness.errors import BadInput, BadTask, likely
+from harness.name_matching import apart, key, nfc
 from harness.schemas import from_json
-from harness.spelling import apart, key, nfc
 from harness.tasks import Task
 from harness.types import FAMILIES, STRICT
 

@@ -17,9 +17,9 @@ from harness.dataset import parquet_io, parquet_schema
 from harness.dataset.suites import Suite
 from harness.dataset.synthetic import EMBEDDED
 from harness.entries import store, validate
-from harness.starter import root as starter
+from harness.starter import paths as starter
 from leaderboard.board import ranking as table
-from leaderboard.board import validity
+from leaderboard.board import valid_entries
 from tests.helpers.board_world import Manner, World, add_entry
 
 Forging = Callable[[Path], None]
@@ -130,7 +130,7 @@ def _forged(submissions: Path) -> Path:
 def test_a_forged_entry_is_named_with_the_reason(world: World, submissions: Path, forgery: str) -> None:
     folder = _forged(submissions)
     FORGERIES[forgery](folder)
-    line = validity.look([folder], world.suite)[folder]
+    line = valid_entries.look([folder], world.suite)[folder]
     assert line.isprintable()
     assert len(line) < 400
 
@@ -138,7 +138,7 @@ def test_a_forged_entry_is_named_with_the_reason(world: World, submissions: Path
 def test_a_forged_entry_is_left_out_and_the_others_stand(world: World, submissions: Path) -> None:
     def standing() -> tuple[set[str], list[str]]:
         folders = [*store.find(submissions), *world.suite.verdicts()]
-        problems = validity.look(folders, world.suite)
+        problems = valid_entries.look(folders, world.suite)
         board = table.build(submissions, world.suite, problems=problems)
         (ranking,) = board.rankings
         names = {row.name for row in ranking.all_rows if not row.reference}
@@ -160,8 +160,8 @@ def test_an_entry_that_does_not_answer_the_suite_is_left_out(world: World, submi
     first, *others = suite.manifest.references
     counts = tuple(replace(count, n_signals=count.n_signals + 1) for count in first.counts)
     suite.manifest = replace(suite.manifest, references=(replace(first, counts=counts), *others))
-    assert validity._line(folder, world.suite, (True, True)) is None
-    assert "references: not those of the suite" in str(validity._line(folder, suite, (False, True)))
+    assert valid_entries._line(folder, world.suite, (True, True)) is None
+    assert "references: not those of the suite" in str(valid_entries._line(folder, suite, (False, True)))
 
 
 def test_what_was_valid_is_not_looked_at_again_until_a_byte_or_the_suite_is_another(
@@ -177,30 +177,30 @@ def test_what_was_valid_is_not_looked_at_again_until_a_byte_or_the_suite_is_anot
 
     monkeypatch.setattr(validate, "validate_entry", counted)
     for _ in range(2):
-        assert validity.look(folders, world.suite, cache=cache) == {}
+        assert valid_entries.look(folders, world.suite, cache=cache) == {}
     assert asked == folders
     (memory,) = (cache / "valid").iterdir()
     memory.write_text("garbage\n" + memory.read_text()[1:])
-    assert validity.look(folders, world.suite, cache=cache) == {}
+    assert valid_entries.look(folders, world.suite, cache=cache) == {}
     assert asked == [*folders, folders[0]]
     moved = submissions / "elsewhere"
     folders[0].rename(moved)
-    assert "elsewhere', expected" in validity.look([moved], world.suite, cache=cache)[moved]
+    assert "elsewhere', expected" in valid_entries.look([moved], world.suite, cache=cache)[moved]
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(
     world: World, submissions: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert validity.look(store.find(submissions)[:1], world.suite, cache=tmp_path / "file") == {}
+    assert valid_entries.look(store.find(submissions)[:1], world.suite, cache=tmp_path / "file") == {}
 
 
 def test_the_entries_of_this_package_are_listed_as_valid() -> None:
     suite = Suite(starter.embedded(), EMBEDDED)
-    marks = {mark for folder in suite.verdicts() for mark in validity._marks(folder, suite)}
-    listed = set(validity.LISTED.read_text().splitlines())
+    marks = {mark for folder in suite.verdicts() for mark in valid_entries._marks(folder, suite)}
+    listed = set(valid_entries.LISTED.read_text().splitlines())
     assert marks == listed, (
-        "again: python -m leaderboard.board.validity $(python -m harness.starter --where signals)"
+        "again: python -m leaderboard.board.valid_entries $(python -m harness.starter --where signals)"
     )
 
 
@@ -209,6 +209,6 @@ def test_an_entry_of_the_package_in_which_a_byte_is_changed_is_looked_at(tmp_pat
     first = suite.verdicts()[0]
     folder = tmp_path / "verdicts" / first.relative_to(suite.root / "verdicts")
     shutil.copytree(first, folder)
-    assert validity.look([folder], suite) == {}
+    assert valid_entries.look([folder], suite) == {}
     LIFT(folder)
-    assert "scorecard.families.0.rates.lift" in validity.look([folder], suite)[folder]
+    assert "scorecard.families.0.rates.lift" in valid_entries.look([folder], suite)[folder]

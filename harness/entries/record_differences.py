@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.entries import text
+from harness.entries.untrusted_text import excerpt
 from harness.schemas import NearCopy
 
 
@@ -48,4 +48,4 @@ def likeness_differences(
 
 
 def _description(value: Any) -> str:
-    return f"{len(value)} parts" if isinstance(value, dict | tuple) else text.excerpt(value, 120)
+    return f"{len(value)} parts" if isinstance(value, dict | tuple) else excerpt(value, 120)

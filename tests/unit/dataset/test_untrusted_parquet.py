@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import cli
-from harness.dataset import parquet, parquet_io, parquet_schema
+from harness.dataset import parquet_io, parquet_schema, untrusted_parquet
 from harness.entries import store
 from harness.errors import BadInput, BadSignals
 from harness.types import MIN_SIGNALS
@@ -39,7 +39,7 @@ def test_the_originals_are_accepted(kind: Target, tmp_path: Path) -> None:
 
 def test_no_file_that_a_stranger_may_send_gets_a_second_of_a_processor() -> None:
     """Up to the largest that is fuzzed: its process is ended before that."""
-    assert all(parquet.limits(n)["seconds"] < 1 for n in (0, 1, 10_000, 2**21))
+    assert all(untrusted_parquet.limits(n)["seconds"] < 1 for n in (0, 1, 10_000, 2**21))
 
 
 # One file among others
@@ -127,8 +127,8 @@ def test_a_hurtful_file_costs_its_entry_and_no_other(
 
 def _readers() -> list[int]:
     """The processes that read."""
-    assert parquet._readers._server is not None
-    pid = parquet._readers._server[0]
+    assert untrusted_parquet._readers._server is not None
+    pid = untrusted_parquet._readers._server[0]
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -136,20 +136,20 @@ def test_a_reader_that_is_ended_costs_the_file_that_it_reads_and_no_other(tmp_pa
     path = tmp_path / store.VERDICTS
     many = pa.concat_tables([parquet_schema.verdict_table(_ENTRY[1])] * 50)
     pq.write_table(many, path, row_group_size=len(_ENTRY[1]))
-    batches = parquet.batches(path, [parquet_schema.VERDICTS])
+    batches = untrusted_parquet.batches(path, [parquet_schema.VERDICTS])
     assert next(batches).num_rows == 64
     for pid in _readers():
         os.kill(pid, signal.SIGABRT)
-    with pytest.raises(parquet.Unreadable, match="reading it crashes, or takes more than"):
+    with pytest.raises(untrusted_parquet.Unreadable, match="reading it crashes, or takes more than"):
         list(batches)
     for _ in range(2):
-        assert parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
+        assert untrusted_parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
         for pid in _readers():
             os.kill(pid, signal.SIGKILL)
-    server = parquet._readers._server
+    server = untrusted_parquet._readers._server
     assert server is not None
     os.kill(server[0], signal.SIGKILL)
-    assert parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
+    assert untrusted_parquet.table(path, [parquet_schema.VERDICTS]).equals(many)
 
 
 def test_readers_of_several_files_and_threads_do_not_meet(tmp_path: Path) -> None:

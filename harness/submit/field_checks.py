@@ -18,8 +18,8 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from harness.entries import text
-from harness.entries.differences import differences
+from harness.entries.record_differences import differences
+from harness.entries.untrusted_text import excerpt, one_line
 from harness.errors import BadLabels
 from harness.labels import harmonise
 from harness.model_facts import ModelFacts
@@ -101,7 +101,7 @@ def model_differences(
         commit_time: when the commit of the model was made, by the Hub; None where it is not known.
     """
     return [
-        text.one_line(line, 300)
+        one_line(line, 300)
         for line in (
             *_facts(entry, classifier.facts, checkpoint),
             *_names(entry, checkpoint),
@@ -150,7 +150,7 @@ def _names(entry: Entry, checkpoint: Checkpoint) -> Iterator[str]:
 
 def _label_map(entry_map: LabelMap, class_names: tuple[str, ...], task: Task) -> Iterator[str]:
     if entry_map.names != class_names:
-        texts = (text.excerpt(", ".join(names), 120) for names in (entry_map.names, class_names))
+        texts = (excerpt(", ".join(names), 120) for names in (entry_map.names, class_names))
         yield f"label_map.names: {', expected '.join(texts)}, the classes of the model in their order"
     elif entry_map.source == "names":
         try:

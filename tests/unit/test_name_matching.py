@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.dataset.corpora import open_corpus
 from harness.errors import BadCorpus, BadLabels, BadTask
 from harness.labels import from_file, harmonise, template
-from harness.spelling import apart, key, nfc
+from harness.name_matching import apart, key, nfc
 from harness.tasks import TASKS, Task, find
 from harness.types import ModelRef
 

@@ -1,6 +1,6 @@
 """A hundred models and a hundred thousand clips: the numbers of `data_cards/scale.md`.
 
-    python -m harness.starter.build.scale         # writes them into the page again
+    python -m harness.starter.build.scale_page         # writes them into the page again
 
 Like what writes the other data cards it is part of the repository and not of the package.
 

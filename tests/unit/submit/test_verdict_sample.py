@@ -13,9 +13,9 @@ from harness.entries import store
 from harness.metrics.likeness import copies, likeness_of, suspects
 from harness.metrics.scorecard import lift_by_clip
 from harness.schemas import Entry
-from harness.starter.root import open_suite
-from harness.submit import draws
-from harness.submit.draws import draw, keys_of, worth
+from harness.starter.paths import open_suite
+from harness.submit import verdict_sample
+from harness.submit.verdict_sample import draw, keys_of, worth
 from harness.types import FAMILIES
 from tests.helpers import detection
 from tests.helpers.entries import frame, make_entry
@@ -57,7 +57,7 @@ def test_a_draw_of_more_than_there_are_is_of_all() -> None:
 
 
 def test_the_draw_depends_on_the_entry_and_on_the_base_and_not_on_the_order_of_the_rows() -> None:
-    def drawn(rows: pd.DataFrame, sha256: str, base: str) -> list[draws.Key]:
+    def drawn(rows: pd.DataFrame, sha256: str, base: str) -> list[verdict_sample.Key]:
         keys = keys_of(rows)
         return [keys[i] for i in draw(ENTRY, sha256, rows, base, 32)]
 
@@ -102,7 +102,7 @@ def test_verdicts_come_as_often_as_they_are_worth() -> None:
     raising = np.flatnonzero(worths > 0)[::7]
     first = np.zeros(len(raising))
     for base in range(n):
-        times = [draws._exponential_time("e" * 64, str(base), keys[i]) / worths[i] for i in raising]
+        times = [verdict_sample._exponential_time("e" * 64, str(base), keys[i]) / worths[i] for i in raising]
         first[int(np.argmin(times))] += 1
     expected = n * worths[raising] / worths[raising].sum()
     assert (((first - expected) ** 2 / expected).sum() - len(raising)) / (2 * len(raising)) ** 0.5 < 4

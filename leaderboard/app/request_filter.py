@@ -9,7 +9,7 @@ that another web page cannot use it by DNS rebinding; and a request that came th
 from a stranger. A browser says in `Origin` which page a request comes from: one of another page is always
 refused.
 
-Public: ROUTES, Gate, is_local.
+Public: ROUTES, RequestFilter, is_local.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_local(headers: Mapping[str, str], client: str | None) -> bool:
     )
 
 
-class Gate:
+class RequestFilter:
     """ASGI middleware that refuses all other requests, and adds headers to every answer."""
 
     def __init__(self, app: Any, sessions_root: Path, headers: Mapping[str, str], *, public: bool) -> None:

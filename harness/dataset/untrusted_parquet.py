@@ -1,6 +1,6 @@
 """Reads Parquet files from untrusted sources; no other module opens them.
 
-Conventions: files are read in other processes (`parquet_reader`), under limits of memory and time that grow
+Conventions: files are read in other processes (`parquet_process`), under limits of memory and time that grow
 with the size of the file; what comes back are Arrow tables that were checked to their last value. A file that
 makes Arrow abort, hang or fill the memory is `Unreadable`, as one that is only damaged.
 
@@ -32,7 +32,7 @@ from typing import Any
 
 import pyarrow as pa
 
-_READER = Path(__file__).with_name("parquet_reader.py")
+_READER = Path(__file__).with_name("parquet_process.py")
 _CLOCK_SECONDS = 120.0
 """Between two answers of a reader, by the clock: far more than it may take of a processor."""
 _NOTHING = b"", b""

@@ -2,17 +2,17 @@
 
 import pytest
 
-from harness.starter.build import scale
+from harness.starter.build import scale_page
 
 
 def test_the_matrix_overtakes_the_extraction_where_it_is_said():
-    n = scale.overtaken_at()
+    n = scale_page.overtaken_at()
     assert 1 + 27 * (n - 1) <= 877 + 165 < 1 + 27 * n
 
 
 def test_the_scale_page_says_what_is_computed():
-    page = scale.PAGE.read_text(encoding="utf-8")
-    assert scale.renew(page) == page
-    assert f"from **{scale.overtaken_at()} references** on" in page
+    page = scale_page.PAGE.read_text(encoding="utf-8")
+    assert scale_page.renew(page) == page
+    assert f"from **{scale_page.overtaken_at()} references** on" in page
     with pytest.raises(ValueError, match="expected one"):
-        scale.renew("no marks")
+        scale_page.renew("no marks")

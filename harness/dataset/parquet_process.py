@@ -1,6 +1,6 @@
-"""The processes that open Parquet files for `parquet`.
+"""The processes that open Parquet files for `untrusted_parquet`.
 
-    python -P parquet_reader.py SOCKET
+    python -P parquet_process.py SOCKET
 
 The first of them opens no file: for each socket that it is sent it forks a reader. A reader is sent requests
 on that socket, a line of JSON with the descriptor of a file. It works under limits of memory and time, and

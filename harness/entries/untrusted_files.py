@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import untrusted
-from harness.disk import POINTED, pointer
-from harness.entries.text import excerpt, is_plain
+from harness.disk_errors import POINTED, pointer
+from harness.entries.untrusted_text import excerpt, is_plain
 from harness.schemas import from_json
 
 T = TypeVar("T")

@@ -17,12 +17,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.dataset.paths import RECIPE
-from harness.disk import unwritable
+from harness.disk_errors import unwritable
 from harness.errors import BadInput
 from harness.hub.fetching import commit_of
 from harness.hub.repository import Repository
 from harness.journal import replace_file
-from harness.recipes.reading import Recipe, content_sha256, is_folder
+from harness.recipes.recipe_file import Recipe, content_sha256, is_folder
 from harness.schemas import from_json, to_json
 from harness.tasks import Task
 from harness.types import STRICT

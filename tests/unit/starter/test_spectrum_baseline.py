@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.seeds import generator
-from harness.starter.build import richness
+from harness.starter.build import spectrum_baseline
 from harness.tasks import TASKS
 from harness.types import Clip
 
@@ -33,5 +33,5 @@ def tones(differ: str):
 
 @pytest.mark.parametrize(("differ", "low", "high"), [("pitch", 1.0, 1.0), ("order", 0.2, 0.8)])
 def test_pitch_is_heard_and_order_in_time_is_not(differ: str, low: float, high: float, monkeypatch) -> None:
-    monkeypatch.setattr(richness, "clips", tones(differ))
-    assert low <= richness.baseline(TASKS["deepfake"], 40, 40) <= high
+    monkeypatch.setattr(spectrum_baseline, "clips", tones(differ))
+    assert low <= spectrum_baseline.baseline(TASKS["deepfake"], 40, 40) <= high
