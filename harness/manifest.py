@@ -2,7 +2,7 @@
 
 Conventions: as in `types`; `schemas` reads and writes it.
 
-Public: CorpusRef, SetCounts, ReferenceRecord, TaskRecord, Manifest, odd_name.
+Public: CorpusRef, SetCounts, ReferenceRecord, TaskRecord, Manifest, invalid_name.
 """
 
 from __future__ import annotations
@@ -119,11 +119,11 @@ class Manifest:
     """sha256 of every file of clips and signals, by path below the folder."""
 
 
-def odd_name(manifest: Manifest) -> str | None:
+def invalid_name(manifest: Manifest) -> str | None:
     """A task, reference or file whose name is no plain path below the folder."""
     tasks = [*(t.name for t in manifest.tasks), *(r.task for r in manifest.references)]
     slugs = [r.model.slug for r in manifest.references]
     plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-    odd = next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
+    invalid = next((name for name in (*tasks, *slugs) if not plain.fullmatch(name)), None)
     plain = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*(/[A-Za-z0-9_][A-Za-z0-9._@-]*){0,4}")
-    return odd or next((path for path in manifest.files if not plain.fullmatch(path)), None)
+    return invalid or next((path for path in manifest.files if not plain.fullmatch(path)), None)

@@ -22,7 +22,7 @@ from harness.dataset.paths import ANCHORS, ENTRY, MANIFEST, VERDICTS, clips_path
 from harness.errors import BadInput, BadSignals, likely
 from harness.hub import fetching
 from harness.hub.repository import Repository, split
-from harness.manifest import Manifest, ReferenceRecord, odd_name
+from harness.manifest import Manifest, ReferenceRecord, invalid_name
 from harness.schemas import ReferenceCounts, from_json
 from harness.tasks import Task, task_of
 from harness.types import N_LEVELS, PROTOCOL, CausalSet, Clip, DatasetRef, SufficientSignal, Waveform
@@ -75,8 +75,8 @@ class Suite:
                 f"{path} was made under protocol {self.manifest.protocol}, this version has {PROTOCOL}; "
                 "extract again or install the version that made it"
             )
-        if odd := odd_name(self.manifest):
-            raise BadSignals(f"{path} holds the name {odd!r}, which could lead out of the folder")
+        if invalid := invalid_name(self.manifest):
+            raise BadSignals(f"{path} holds the name {invalid!r}, which could lead out of the folder")
         self._valid_files: set[str] = set()
         self._digests: dict[str, str] = {}
         self._open: dict[str, parquet_io.Rows] = {}

@@ -10,7 +10,7 @@ Conventions: seconds of audio are those a model computes on, so that a model wit
 of it; bytes are bytes, a TB is 10^12 of them; `likely` is the mean over clips, which is what adds up, `low`
 and `high` are as if every clip cost the median, or what 90 % of them stay within.
 
-Public: Spent, Cost, ReferenceCost, Size, queries_of, heard_seconds, flops_of, gpu_hours, signal_bytes,
+Public: Spent, Cost, ReferenceCost, Size, queries_of, input_seconds, flops_of, gpu_hours, signal_bytes,
 mask_bytes, stimuli_of, families_of, judged_queries, cost_of.
 """
 
@@ -189,7 +189,7 @@ def queries_of(
     return Spent(*numbers)
 
 
-def heard_seconds(architecture: str, seconds: float) -> float:
+def input_seconds(architecture: str, seconds: float) -> float:
     """Seconds of audio that a model computes on when it hears so many."""
     spec = ARCHITECTURES.get(architecture)
     return seconds if spec is None or spec.window_seconds is None else spec.window_seconds
@@ -203,7 +203,7 @@ def flops_of(architecture: str, parameters_m: float, seconds: float) -> float:
     layer.
     """
     spec = ARCHITECTURES[architecture]
-    audio_seconds = heard_seconds(architecture, seconds)
+    audio_seconds = input_seconds(architecture, seconds)
     tokens = spec.tokens_per_second * audio_seconds
     parameters = parameters_m * 1e6
     width = 768 if parameters_m < 150 else 1024 if parameters_m < 500 else 1280  # base, large, and larger
@@ -220,7 +220,7 @@ def cpu_hours(architecture: str, seconds: float, queries: float) -> float:
     """Core hours of making masked signals and features, where they are made on the processor."""
     per_query = ASSUMPTIONS["inverse_fft_ms"].value * seconds
     if architecture in _SPECTROGRAMS:
-        per_query += ASSUMPTIONS["features_ms"].value * heard_seconds(architecture, seconds)
+        per_query += ASSUMPTIONS["features_ms"].value * input_seconds(architecture, seconds)
     return per_query * queries / 1e3 / 3600
 
 
@@ -362,7 +362,7 @@ def _reference(
         clips=size.clips,
         seconds=size.seconds,
         queries=queries,
-        audio_hours=queries.likely * heard_seconds(model.architecture, size.seconds) / 3600,
+        audio_hours=queries.likely * input_seconds(model.architecture, size.seconds) / 3600,
         gpu_hours=None
         if flops is None
         else Spent(*(gpu_hours(flops * n) for n in (queries.low, queries.likely, queries.high))),

@@ -63,7 +63,7 @@ def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) ->
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".recipe.lock"):
-            old_pins = _read_or_begin(recipe, task, root)
+            old_pins = _read_or_create(recipe, task, root)
             pins, failures = _resolve(old_pins, recipe, passed_over)
             if pins != old_pins or not (root / RECIPE).is_file():
                 replace_file(root / RECIPE, to_json(pins).encode())
@@ -72,7 +72,7 @@ def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) ->
     return pins, failures
 
 
-def _read_or_begin(recipe: Recipe, task: Task, root: Path) -> Pins:
+def _read_or_create(recipe: Recipe, task: Task, root: Path) -> Pins:
     """The pins in the folder; empty ones where it is new."""
     path, sha256 = root / RECIPE, content_sha256(recipe, task)
     if not path.is_file():

@@ -41,7 +41,7 @@ from harness.schemas import from_json
 from harness.tasks import Task
 from harness.types import FAMILIES, STRICT
 
-Seen = Literal["docs", "second-hand", "no"]
+Evidence = Literal["docs", "second-hand", "no"]
 """How what a recipe says was checked: a copy of the Hub's own page was read, others say so, or not at all."""
 
 FAMILY_OF = MappingProxyType({"responsibility": FAMILIES[0], "minimal": FAMILIES[1], "gradient": FAMILIES[1]})
@@ -69,7 +69,7 @@ class RecipeCorpus:
     """As the corpus states it; None where it states none."""
     redistributable: bool
     """Whether parts of its recordings may be passed on, under its licence, to anybody."""
-    seen: Seen
+    seen: Evidence
     """How all of this was checked."""
     checked: str
     """What was seen where, in a sentence."""
@@ -103,7 +103,7 @@ class RecipeModel:
     """Hub id, or a folder."""
     architecture: str
     """Its model type in transformers."""
-    seen: Seen
+    seen: Evidence
     """How all of this was checked."""
     note: str
     """What is known of it, and from where, in a sentence."""

@@ -313,7 +313,7 @@ def _view_updates(view: View) -> list[Any]:
         "error": view.error,
         "answer": view.answer,
         "entry": view.entry,
-        "standing": view.standing,
+        "standing": view.provisional_rank,
         "commands": view.commands if view.status in ("Done", "Ended") else (),
     }
     download = gr.update(visible=False)

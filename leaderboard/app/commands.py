@@ -6,7 +6,7 @@ Conventions: what a visitor typed becomes at most one word, the last one, behind
 letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
 never run: no command here has --trust-remote-code.
 
-Public: TryRequest, CheckResult, Finding, ProvisionalRank, read, check, evaluate, at_home, environment,
+Public: TryRequest, CheckResult, Finding, ProvisionalRank, read, check, evaluate, local_commands, environment,
 findings_of, entry_of, standing.
 """
 
@@ -132,7 +132,7 @@ def evaluate(request: TryRequest, signals: str | None, out: Path, ci_width: floa
     return [*_COMMAND, "evaluate", *options, "--", request.model]
 
 
-def at_home(
+def local_commands(
     request: TryRequest, signals: str | None, submissions: str | None, revision: str | None = None
 ) -> list[str]:
     """The commands as a user would type them, and the one that submits: to the Hub, or None, into a clone."""
@@ -193,7 +193,7 @@ def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
     return entry, folder
 
 
-def standing(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
+def provisional_rank(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
     """The provisional rank of an entry; None where there is nothing to compare.
 
     A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking

@@ -92,7 +92,7 @@ class View:
     """What the check found."""
     entry: Entry | None = None
     """What the evaluation found."""
-    standing: ProvisionalRank | None = None
+    provisional_rank: ProvisionalRank | None = None
     """Its provisional rank."""
     commands: tuple[str, ...] = ()
     """The same at home."""
@@ -139,7 +139,7 @@ def _steps(
 ) -> Iterator[View]:
     output: deque[str] = deque(maxlen=80)
     signals, submissions, out = app_state.signals, app_state.submissions_name, session.folder / "results"
-    view = View("Checking", commands=tuple(commands.at_home(request, signals, submissions)))
+    view = View("Checking", commands=tuple(commands.local_commands(request, signals, submissions)))
     command = commands.check(request, signals)
     process = yield from _run(session, command, limits.check_s, app_state, limits, view, output)
     # A check that ran and did not pass has an answer, too, and exit code 1.
@@ -168,8 +168,8 @@ def _steps(
         status="Done",
         error=_reason(process, output, seconds, limits) if process.code else None,
         entry=entry,
-        standing=commands.standing(entry, app_state.board.current_of(entry.task)),
-        commands=tuple(commands.at_home(request, signals, submissions, revision=entry.model.revision)),
+        provisional_rank=commands.provisional_rank(entry, app_state.board.current_of(entry.task)),
+        commands=tuple(commands.local_commands(request, signals, submissions, revision=entry.model.revision)),
         package=zip_entry(entry, folder, session.folder) if entry.complete and not process.code else None,
     )
 

@@ -2,7 +2,7 @@
 
 Conventions: as in `metrics.ranks`, whose intervals these are.
 
-Public: Place, places.
+Public: ModelRank, ranks_with_intervals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Place:
+class ModelRank:
     """The rank of one candidate."""
 
     rank: int
@@ -36,7 +36,9 @@ class Place:
     panel has only one reference."""
 
 
-def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[str, ...]) -> list[Place]:
+def ranks_with_intervals(
+    lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[str, ...]
+) -> list[ModelRank]:
     """The rank of each candidate, with its interval.
 
     Args:
@@ -55,7 +57,7 @@ def places(lifts: Sequence[LiftByClip], values: FloatArray, seed_names: tuple[st
     without = ranks.ranks_without(tables, references)
     return [
         # Compared over shared references, a reference can differ from one whose own mean is next to its own.
-        Place(rank, min(low, rank), max(high, rank), tie, panel_range)
+        ModelRank(rank, min(low, rank), max(high, rank), tie, panel_range)
         for rank, (low, high), tie, panel_range in zip(ordinals, intervals, ties, without, strict=True)
     ]
 

@@ -214,16 +214,16 @@ def _with_ranks(task: str, group: Sequence[BoardEntry], rows: Sequence[Row]) -> 
 
     lifts = [board_entry.data.lifts for board_entry in group if board_entry.data.lifts is not None]
     values = np.array([_lift(board_entry.entry) for board_entry in group])
-    places = rank_intervals.places(lifts, values, (task,))
+    model_ranks = rank_intervals.ranks_with_intervals(lifts, values, (task,))
     return tuple(
         replace(
             row,
-            rank=place.rank,
-            rank_low=place.low,
-            rank_high=place.high,
-            tie=place.tie,
-            panel_low=place.without and place.without[0],
-            panel_high=place.without and place.without[1],
+            rank=model_rank.rank,
+            rank_low=model_rank.low,
+            rank_high=model_rank.high,
+            tie=model_rank.tie,
+            panel_low=model_rank.without and model_rank.without[0],
+            panel_high=model_rank.without and model_rank.without[1],
         )
-        for row, place in zip(rows, places, strict=False)
+        for row, model_rank in zip(rows, model_ranks, strict=False)
     )

@@ -219,7 +219,7 @@ def _read_pins(path: Path) -> Any:
     from harness.recipes import pinned_commits
 
     recipe, task, _ = _of_pins()
-    return pinned_commits._read_or_begin(recipe, task, path.parent)
+    return pinned_commits._read_or_create(recipe, task, path.parent)
 
 
 def _same_pins(value: Any, data: bytes) -> str | None:

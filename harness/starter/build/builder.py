@@ -119,7 +119,7 @@ def _pool() -> ProcessPoolExecutor:
 def _make_all(plan: Plan, some: Sequence[Step], pool: ProcessPoolExecutor, bar: Progress) -> None:
     """Make steps of one kind."""
     kind = some[0].kind
-    shown = bar.add_task(f"{kind}: clips", total=len(some))
+    bar_task = bar.add_task(f"{kind}: clips", total=len(some))
     about = {step.what if kind in _OF_TASKS else plan.recipe(step.what).task for step in some}
     for task in (task for task in plan.tasks if task.name in about):
         if kind in ("baseline", "model"):
@@ -131,15 +131,15 @@ def _make_all(plan: Plan, some: Sequence[Step], pool: ProcessPoolExecutor, bar: 
             if kind == "anchor":
                 clips(task, "train", plan.n_anchor_of(task))
             _panel(plan, task)
-    bar.update(shown, description=kind)
+    bar.update(bar_task, description=kind)
     doing = [pool.submit(_make, plan, step) for step in some]
     try:
-        for done in as_completed(doing):
-            bar.update(shown, description=done.result(), advance=1)
+        for finished in as_completed(doing):
+            bar.update(bar_task, description=finished.result(), advance=1)
     except BaseException:
         pool.shutdown(cancel_futures=True)
         raise
-    bar.update(shown, description=kind)
+    bar.update(bar_task, description=kind)
 
 
 def _quiet_worker() -> None:
@@ -238,10 +238,10 @@ _OF_TASKS = ("baseline", "anchor")
 def _reference(plan: Plan, step: Step) -> tuple[classifiers.Classifier, Task]:
     """The model of a step under its own name, and its task."""
     # A model is called after its folder, and lies in one that has its key besides.
-    place = paths.cache() / "starter" / f"named-{step.key}" / step.what
-    if not place.is_dir():
-        shutil.copytree(steps(plan)[f"model/{step.what}"].folder, place)
-    return classifiers.load(str(place), batch_size=64), TASKS[plan.recipe(step.what).task]
+    folder = paths.cache() / "starter" / f"named-{step.key}" / step.what
+    if not folder.is_dir():
+        shutil.copytree(steps(plan)[f"model/{step.what}"].folder, folder)
+    return classifiers.load(str(folder), batch_size=64), TASKS[plan.recipe(step.what).task]
 
 
 def _corpus(task: Task, n: int) -> Corpus:
@@ -256,23 +256,23 @@ def _panel(plan: Plan, task: Task) -> Path:
     every = steps(plan)
     sources = [every[f"signals/{recipe.folder}"] for recipe in plan.panel(task.name)]
     key = keys.key(*(step.key for step in sources))
-    place = paths.cache() / "starter" / f"panel-{task.name}-{key}"
-    if not place.is_dir():
-        part = place.with_name(place.name + ".part")
+    folder = paths.cache() / "starter" / f"panel-{task.name}-{key}"
+    if not folder.is_dir():
+        part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         for step in sources:
             source = Suite(step.folder, NAME)
             _copy_reference(source, source.references(task.name)[0], part)
-        part.rename(place)
-    return place
+        part.rename(folder)
+    return folder
 
 
-def _copy_reference(source: Suite, record: ReferenceRecord, place: Path) -> None:
+def _copy_reference(source: Suite, record: ReferenceRecord, folder: Path) -> None:
     """Add a reference of one signals folder to another."""
     task = source.task(record.task)
     signals = [signal for signal, _ in source.signals(task.name, record.model.slug)]
     writer.add_reference(
-        place, task, record, list(source.clips(task.name).values()), signals, masks_only=True
+        folder, task, record, list(source.clips(task.name).values()), signals, masks_only=True
     )
 
 
@@ -299,11 +299,11 @@ def _adopt(step: Step, plan: Plan, suite: Path) -> None:
     part.rename(step.folder)
 
 
-def _copy_anchors(source: Path, place: Path, task: str) -> None:
+def _copy_anchors(source: Path, folder: Path, task: str) -> None:
     """Copy the entries of one task from a folder of anchors to another."""
     for entry in store.find(source):
         if store.read(entry).task == task:
-            store.file_into(entry, place / entry.relative_to(source).parts[0])
+            store.file_into(entry, folder / entry.relative_to(source).parts[0])
 
 
 def _put_together(plan: Plan, suite: Path) -> None:
@@ -311,9 +311,9 @@ def _put_together(plan: Plan, suite: Path) -> None:
 
     It is made in the cache: nothing but this copy is ever written into the package.
     """
-    beside, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
+    next_suite, old = suite.with_name(suite.name + ".new"), suite.with_name(suite.name + ".old")
     new = paths.cache() / "starter" / "suite"
-    for leftover in (new, beside, old):
+    for leftover in (new, next_suite, old):
         shutil.rmtree(leftover, ignore_errors=True)
     every = steps(plan)
     for step in every.values():
@@ -331,9 +331,9 @@ def _put_together(plan: Plan, suite: Path) -> None:
             _copy_anchors(step.folder, new / "signals" / ANCHORS, step.what)
     (new / "signals" / ".lock").unlink()
     (new / STEPS).write_text(json.dumps(_keys(plan), indent=2) + "\n", encoding="utf-8")
-    shutil.copytree(new, beside)
+    shutil.copytree(new, next_suite)
     shutil.rmtree(new)
     if suite.is_dir():
         suite.rename(old)
-    beside.rename(suite)
+    next_suite.rename(suite)
     shutil.rmtree(old, ignore_errors=True)

@@ -92,9 +92,9 @@ def verdicts_of(signals: Suite, task: str) -> pd.DataFrame:
 def _entries(signals: Suite, task: str) -> list[tuple[Entry, pd.DataFrame]]:
     """Entry and verdicts of every reference of a task, by name."""
     folders = store.find(signals.root / VERDICTS)
-    found = [(store.read(folder), folder) for folder in folders]
-    mine = [(entry, store.verdicts(folder)) for entry, folder in found if entry.task == task]
-    return sorted(mine, key=lambda pair: pair[0].model.repo_id)
+    pairs = [(store.read(folder), folder) for folder in folders]
+    of_task = [(entry, store.verdicts(folder)) for entry, folder in pairs if entry.task == task]
+    return sorted(of_task, key=lambda pair: pair[0].model.repo_id)
 
 
 # ---- what is counted -----------------------------------------------------------------------------
@@ -102,7 +102,9 @@ def _entries(signals: Suite, task: str) -> list[tuple[Entry, pd.DataFrame]]:
 
 def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
     on_test = {entry.model.repo_id.split("/")[-1]: entry.scorecard.whole.accuracy for entry, _ in entries}
-    says = {c.model.repo_id.split("/")[-1]: c.silence_class for entry, _ in entries for c in entry.references}
+    silence_classes = {
+        c.model.repo_id.split("/")[-1]: c.silence_class for entry, _ in entries for c in entry.references
+    }
     rows = []
     for recipe in (recipe for recipe in RECIPES if recipe.task == task):
         training = json.loads((suite / "models" / recipe.folder / TRAINING).read_text("utf-8"))
@@ -115,7 +117,7 @@ def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]
                 f"{training['parameters']:,}",
                 format_estimate(examined),
                 format_estimate(on_test.get(recipe.folder)),
-                says.get(recipe.folder, "-"),
+                silence_classes.get(recipe.folder, "-"),
                 ", ".join(recipe.labels),
             ]
         )
@@ -163,12 +165,12 @@ def _transfer(task: str, entries: Sequence[tuple[Entry, pd.DataFrame]]) -> str:
     rows = []
     for family in FAMILIES:
         panels = [_foreign(entry, verdicts, family) for entry, verdicts in entries]
-        shown = []
+        cells = []
         for name in _RATES:
             of = METRICS[name].of
             values = np.hstack([panel.table(of(panel))[:, others] for panel, others in panels])
-            shown.append(format_estimate(estimates.clustered(values, weights, METRICS[name].kind)))
-        rows.append([family, *shown])
+            cells.append(format_estimate(estimates.clustered(values, weights, METRICS[name].kind)))
+        rows.append([family, *cells])
     table_ = markdown_table(["", *(name.replace("_", " ") for name in _RATES)], rows)
     return f"{table_}\n\n{_levels(entries, weights)}"
 
@@ -182,18 +184,18 @@ def _foreign(entry: Entry, verdicts: pd.DataFrame, family: str) -> tuple[Panel, 
 
 def _levels(entries: Sequence[tuple[Entry, pd.DataFrame]], weights: FloatArray) -> str:
     """Acceptance at the levels between a minimal signal and its clip, level 7."""
-    shown = []
+    cells = []
     for level in range(1, N_LEVELS):
         values = []
         for entry, verdicts in entries:
-            asked = (verdicts["level"] == level) & (verdicts["reference"] != entry.model.repo_id)
-            rows = verdicts[asked]
+            is_asked = (verdicts["level"] == level) & (verdicts["reference"] != entry.model.repo_id)
+            rows = verdicts[is_asked]
             accepts = pd.Series(accepted(rows).astype(float), rows.index)
             wide = accepts.groupby([rows["clip_id"], rows["reference"]]).mean().unstack()
             every = sorted(verdicts["clip_id"][verdicts["stimulus"] == "whole"])
             values.append(wide.reindex(every).to_numpy(dtype=np.float64))
-        shown.append(format_estimate(estimates.clustered(np.hstack(values), weights)))
-    return markdown_table([f"level {level}" for level in range(1, N_LEVELS)], [shown])
+        cells.append(format_estimate(estimates.clustered(np.hstack(values), weights)))
+    return markdown_table([f"level {level}" for level in range(1, N_LEVELS)], [cells])
 
 
 def _signals(suite: Suite, task: str) -> str:
@@ -201,18 +203,18 @@ def _signals(suite: Suite, task: str) -> str:
     for record in suite.references(task):
         signals = [signal for signal, _ in suite.signals(task, record.model.slug)]
         for family in FAMILIES:
-            mine = [s for s in signals if s.family == family]
-            real = [s for s in mine if not s.degenerate]
-            kept, asked = [s.n_kept for s in real], [s.n_queries for s in real]
+            of_family = [s for s in signals if s.family == family]
+            real = [s for s in of_family if not s.degenerate]
+            sizes, queries = [s.n_kept for s in real], [s.n_queries for s in real]
             rows.append(
                 [
                     record.model.repo_id.split("/")[-1],
                     family,
-                    str(len(mine)),
-                    str(len(mine) - len(real)),
-                    f"{median(kept):,.0f} ({min(kept):,} to {max(kept):,})",
-                    f"{100 * median(kept) / len(real[0].mask):.2g} %",
-                    f"{median(asked):,.0f}",
+                    str(len(of_family)),
+                    str(len(of_family) - len(real)),
+                    f"{median(sizes):,.0f} ({min(sizes):,} to {max(sizes):,})",
+                    f"{100 * median(sizes) / len(real[0].mask):.2g} %",
+                    f"{median(queries):,.0f}",
                     str(sum(s.guarantee == "budget_spent" for s in real)),
                 ]
             )

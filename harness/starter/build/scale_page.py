@@ -29,7 +29,7 @@ SECONDS = {"music-genre": 30.0, "emotion": 3.0, "deepfake": 4.3}
 BASE, BASE_M = "wav2vec2", 94.6
 """The model that all are taken to be, with its parameters in millions."""
 
-OTHERS = (
+OTHER_MODELS = (
     ("DistilHuBERT", "hubert", 23.7),
     ("wav2vec2, base", BASE, BASE_M),
     ("wav2vec2, large", "wav2vec2", 315.7),
@@ -149,7 +149,7 @@ def _by_model() -> list[str]:
         "| | GFLOP, 3 s | GFLOP, 30 s | GPU ms, 3 s | GPU ms, 30 s | CPU ms of signal and features, 30 s |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, architecture, parameters in OTHERS:
+    for name, architecture, parameters in OTHER_MODELS:
         flops = [cost.flops_of(architecture, parameters, seconds) for seconds in (3.0, 30.0)]
         cells = [_n(f / 1e9) for f in flops] + [_n(cost.gpu_hours(f) * 3.6e6) for f in flops]
         cells.append(_n(cost.cpu_hours(architecture, 30.0, 1) * 3.6e6))

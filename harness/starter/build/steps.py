@@ -164,11 +164,11 @@ class Step:
 
 def steps(plan: Plan) -> dict[str, Step]:
     """The steps of a plan by name, each after those that it builds on."""
-    found: dict[str, Step] = {}
+    plan_steps: dict[str, Step] = {}
 
     def add(kind: str, what: str, needs: Sequence[str], *parts: str) -> None:
-        parts = (keys.code(*_CODE[kind]), *parts, *(found[name].key for name in needs))
-        found[f"{kind}/{what}"] = Step(kind, what, keys.key(kind, what, *parts), tuple(needs))
+        parts = (keys.code(*_CODE[kind]), *parts, *(plan_steps[name].key for name in needs))
+        plan_steps[f"{kind}/{what}"] = Step(kind, what, keys.key(kind, what, *parts), tuple(needs))
 
     for task in plan.tasks:
         learnt = (made_by(task), str(plan.n_train_of(task)), str(plan.n_held_out))
@@ -180,12 +180,12 @@ def steps(plan: Plan) -> dict[str, Step]:
         settings = (made_by(task), str(plan.n_test_of(task)), repr((SEARCHES, LIMITS, DRAWS)))
         for recipe in panel:
             add("signals", recipe.folder, [f"model/{recipe.folder}"], *settings)
-        judged = [f"signals/{recipe.folder}" for recipe in panel]
+        extractions = [f"signals/{recipe.folder}" for recipe in panel]
         for recipe in panel:
-            add("verdicts", recipe.folder, [f"model/{recipe.folder}", *judged])
+            add("verdicts", recipe.folder, [f"model/{recipe.folder}", *extractions])
         anchored = (made_by(task), str(plan.n_anchor_of(task)), repr(plan.candidate(task.name)))
-        add("anchor", task.name, judged, *anchored)
-    return found
+        add("anchor", task.name, extractions, *anchored)
+    return plan_steps
 
 
 def packaged(suite: Path) -> dict[str, str]:
@@ -195,27 +195,27 @@ def packaged(suite: Path) -> dict[str, str]:
 
 
 def stale(plan: Plan, only: Sequence[str], suite: Path) -> list[Step]:
-    """What has to be made: the steps that match, and those they need, but for what is there already.
+    """The steps to run: those that match and those they need, without the ones that are done already.
 
     Args:
         plan: what is built.
         only: patterns of step names, like those of file names; none means every step.
-        suite: the suite as it is; what it holds under the right key is there.
+        suite: the suite as it is; a step whose key it holds is done.
 
     Raises:
         BadInput: a pattern that matches nothing.
     """
-    every, there = steps(plan), packaged(suite)
+    every, packaged_keys = steps(plan), packaged(suite)
     for pattern in only:
         if not fnmatch.filter(every, pattern):
             raise BadInput(
                 f"no step matches {pattern!r}; see them all with: python -m harness.starter --list"
                 f"{likely(pattern, every)}"
             )
-    wanted = {name for name in every if not only or any(fnmatch.fnmatch(name, p) for p in only)}
-    found: list[Step] = []
+    required = {name for name in every if not only or any(fnmatch.fnmatch(name, p) for p in only)}
+    stale_steps: list[Step] = []
     for step in reversed(every.values()):
-        if step.name in wanted and there.get(step.name) != step.key and not step.folder.is_dir():
-            found.append(step)
-            wanted.update(step.needs)
-    return found[::-1]
+        if step.name in required and packaged_keys.get(step.name) != step.key and not step.folder.is_dir():
+            stale_steps.append(step)
+            required.update(step.needs)
+    return stale_steps[::-1]

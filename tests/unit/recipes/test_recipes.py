@@ -287,7 +287,7 @@ def test_operations_of_a_query_by_hand():
     assert cost.flops_of("wav2vec2", 100, 10) == pytest.approx(1e11 + 4.9e10 + 1.0851e10, rel=1e-4)
     # Whisper computes on 30 s whatever it is given
     assert cost.flops_of("whisper", 637, 1) == cost.flops_of("whisper", 637, 30)
-    assert cost.heard_seconds("audio-spectrogram-transformer", 2) == 10.24
+    assert cost.input_seconds("audio-spectrogram-transformer", 2) == 10.24
     assert cost.gpu_hours(30e12 * 3600 * 2) == pytest.approx(2)
     # 10 s at .075 ms, and .65 ms for each of 10.24 s of features: 7.406 ms
     assert cost.cpu_hours("audio-spectrogram-transformer", 10, 1000) == pytest.approx(7.406 / 3600)

@@ -125,12 +125,12 @@ def test_the_model_is_the_last_word_behind_the_end_of_the_options() -> None:
 
 def test_the_same_at_home_can_be_pasted_whatever_the_folder_is_called() -> None:
     asked = commands.TryRequest("/a b/$(id)", "emotion", is_folder=True)
-    assert commands.at_home(asked, None, None, "f" * 40) == [
+    assert commands.local_commands(asked, None, None, "f" * 40) == [
         "goodenough check '/a b/$(id)' --task emotion",
         "goodenough evaluate '/a b/$(id)' --task emotion --out results",
         "goodenough submit results/ --out submissions/",
     ]
-    hub = commands.at_home(HERE, None, "org/entries", "f" * 40)
+    hub = commands.local_commands(HERE, None, "org/entries", "f" * 40)
     assert hub[1] == f"goodenough evaluate org/name --revision {'f' * 40} --task emotion --out results"
     assert hub[2] == "goodenough submit results/ --to org/entries"
 
@@ -141,9 +141,9 @@ def test_on_a_space_a_command_gets_none_of_its_secrets() -> None:
     assert there["PATH"] == "/bin"
     assert there.get("HF_HUB_DISABLE_IMPLICIT_TOKEN") == "1"
     assert not {"t", "s", "k", "p"} & set(there.values())
-    at_home = commands.environment(around, on_space=False)
-    assert set(around.items()) <= set(at_home.items())
-    assert at_home["PYTHONPATH"].split(os.pathsep)[0] == str(Path(commands.__file__).parents[2])
+    local_commands = commands.environment(around, on_space=False)
+    assert set(around.items()) <= set(local_commands.items())
+    assert local_commands["PYTHONPATH"].split(os.pathsep)[0] == str(Path(commands.__file__).parents[2])
 
 
 # Answers
@@ -202,7 +202,7 @@ def test_a_provisional_place_is_that_of_the_lift_and_its_ends_those_of_disjoint_
     entry = world.board.current[0].rows[0].entry
 
     def place(value: float, low: float, high: float) -> tuple[int, int, int, int]:
-        found = commands.standing(_with_lift(entry, "new", value, low, high), ranking)
+        found = commands.provisional_rank(_with_lift(entry, "new", value, low, high), ranking)
         assert found is not None
         assert found.same_model is None
         return found.place, found.best, found.worst, found.n
@@ -219,13 +219,13 @@ def test_weights_that_are_on_the_board_are_compared_with_the_others_and_other_si
 ) -> None:
     ranking = _ranking(world, (0.5, 0.4, 0.6), (0.3, 0.2, 0.4))
     entry = world.board.current[0].rows[0].entry
-    again = commands.standing(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
+    again = commands.provisional_rank(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
     assert again is not None
     assert (again.place, again.n, again.same_model) == (2, 2, ranking.rows[1])
     signals = dataclasses.replace(entry.signals, sha256="0" * 64)
-    assert commands.standing(dataclasses.replace(entry, signals=signals), ranking) is None
-    assert commands.standing(entry, None) is None
-    assert commands.standing(_with_lift(entry, "new", 0.3, None, None), ranking) is None
+    assert commands.provisional_rank(dataclasses.replace(entry, signals=signals), ranking) is None
+    assert commands.provisional_rank(entry, None) is None
+    assert commands.provisional_rank(_with_lift(entry, "new", 0.3, None, None), ranking) is None
 
 
 # Processes
@@ -359,8 +359,8 @@ def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
     assert (last.status, last.error, last.package) == ("Done", None, None)
     assert last.entry is not None
     assert not last.entry.complete
-    assert last.standing is not None
-    assert last.standing.place == 1
+    assert last.provisional_rank is not None
+    assert last.provisional_rank.place == 1
     assert last.commands[1].startswith(
         f"goodenough evaluate acme/echo --revision {last.entry.model.revision}"
     )
@@ -497,7 +497,7 @@ def test_a_real_model_is_checked_and_evaluated_with_progress(
     assert last.answer.passed
     assert last.entry is not None
     assert last.entry.model.repo_id == f"local/{model.name}"
-    assert last.standing is None  # this board has no such task
+    assert last.provisional_rank is None  # this board has no such task
     assert any(line.startswith("emotion: ") and " units" in line for line in last.lines)
     assert len({view.status for view in views}) > 2
 

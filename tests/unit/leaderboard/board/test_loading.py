@@ -128,12 +128,12 @@ def test_places_are_those_that_the_comparison_gives(world: World, tmp_path: Path
     weights = estimates.clip_weights(len(lifts[1].clip_ids), ("tone",))
     comparison = ranks.compare(tables, references, weights)
     values = np.array([0.2, 0.2, 0.5])
-    ranked = rank_intervals.places(lifts, values, ("tone",))
+    ranked = rank_intervals.ranks_with_intervals(lifts, values, ("tone",))
     assert [place.rank for place in ranked] == [2, 2, 1]
     assert [place.tie for place in ranked] == ranks.tie_groups(comparison, values)
     assert [place.without for place in ranked] == ranks.ranks_without(tables, references)
-    for place, (low, high) in zip(ranked, ranks.rank_intervals(comparison), strict=True):
-        assert (place.low, place.high) == (min(low, place.rank), max(high, place.rank))
+    for model_rank, (low, high) in zip(ranked, ranks.rank_intervals(comparison), strict=True):
+        assert (model_rank.low, model_rank.high) == (min(low, model_rank.rank), max(high, model_rank.rank))
 
 
 def test_a_row_has_its_ranks_without_any_one_reference(world: World) -> None:
