@@ -1,4 +1,4 @@
-"""Disk problems that only the user can solve: a full disk, or a git-lfs pointer instead of a file.
+"""Reports disk problems that only the user can solve: a full disk, or a git-lfs pointer instead of a file.
 
 Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
 package, which holds the embedded suite.

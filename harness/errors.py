@@ -2,7 +2,7 @@
 
     GoodenoughError            everything raised on purpose
     ├── BadInput               the user can fix it: one line on stderr, exit code 2
-    │   ├── BadCluster         a Ray cluster, or what is asked of it
+    │   ├── BadCluster         a Ray cluster, or a request to it
     │   ├── BadCorpus          a folder of clips, its metadata or its audio
     │   ├── BadModel           a checkpoint that cannot be loaded or trusted
     │   ├── BadLabels          class names that cannot be mapped to the task
@@ -36,7 +36,7 @@ class GoodenoughError(Exception):
 
 
 _HEAD, _TAIL = 1400, 500
-"""Characters that stay of a long message; what to do about it stands at its end."""
+"""Characters that stay of a long message; what to do about it is at its end."""
 
 
 def _plain(message: str) -> str:
@@ -53,7 +53,7 @@ class BadInput(GoodenoughError):
 
 
 class BadCluster(BadInput):
-    """A Ray cluster, or what is asked of it."""
+    """A Ray cluster, or a request to it."""
 
 
 class BadCorpus(BadInput):

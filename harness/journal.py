@@ -1,4 +1,4 @@
-"""An append-only file with which long work survives a kill at any moment, and damage on disk.
+"""An append-only file from which long work resumes after a kill at any moment, or after damage on disk.
 
     <checksum> {"model": ..., "task": ...}     what identifies the work
     <checksum> {"clip_id": ..., ...}           one finished item a line
@@ -143,7 +143,7 @@ class Journal:
         self._has_items = True
 
     def close(self) -> None:
-        """Close the file and keep it, unless nothing was finished: that would only stand in the way."""
+        """Close the file and keep it, unless nothing was finished."""
         self._file.close()
         if not self._has_items:
             self.path.unlink(missing_ok=True)

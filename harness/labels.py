@@ -71,7 +71,7 @@ def template(class_names: Sequence[str], task: Task, model: ModelRef) -> str:
 
 
 def from_file(path: Path, class_names: Sequence[str], task: Task, model: ModelRef) -> LabelMap:
-    """Read a reviewed label map; null stands for OTHER.
+    """Read a reviewed label map; null means OTHER.
 
     Raises:
         BadLabels: it is not readable, or of another model, commit or task, or leaves a class or its reviewer

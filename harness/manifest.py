@@ -1,4 +1,4 @@
-"""What a signals folder says of itself: its tasks, its references and how their signals were made.
+"""The manifest of a signals folder: its tasks, its references and how their signals were made.
 
 Conventions: as in `types`; `schemas` reads and writes it.
 

@@ -37,7 +37,7 @@ class ModelFacts:
     licence: str | None
     """As the model card states it."""
     remote_code: bool = False
-    """Whether it ran code of its own."""
+    """Whether it ran custom code."""
     window_at: WindowPlace = "start"
     """Where in a longer clip that window lies."""
     base_models: tuple[str, ...] | None = None

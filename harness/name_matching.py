@@ -1,9 +1,9 @@
-"""Comparison of names: the key by which they are compared, and how two that look alike differ.
+"""Compares names: the key by which they match, and how two that look alike differ.
 
 Conventions: names are Unicode text as people type it and as file systems store it, composed (NFC) or
 decomposed (NFD). What only case, spaces, underscores, hyphens between words, and the like tell apart is one
 name. Everything that makes another word stays: letters of all scripts with their vowel signs and marks,
-digits and what stands between them, signs (`C#`, `A+`, `A-`, `+5 dB`), apostrophes (`we'll`).
+digits and what is between them, signs (`C#`, `A+`, `A-`, `+5 dB`), apostrophes (`we'll`).
 
 Public: key, words, without_joints, nfc, same_file, apart.
 """
@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-"""Marks and letters that show nothing, beside all of category Cf."""
+"""Marks and letters that show nothing, in addition to all of category Cf."""
 _SIGNS = frozenset("#%&@*")
 """Punctuation that makes another word; of the symbols all do but accents without a letter and `|`."""
 _DASHES = re.compile("[\u2010-\u2015\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d]")
@@ -64,7 +64,7 @@ def words(name: str) -> list[str]:
 
 
 def without_joints(name: str) -> str:
-    """A name without an `&` or `+` that stands between words with spaces: `Hip Hop & Rap`."""
+    """A name without an `&` or `+` between words with spaces: `Hip Hop & Rap`."""
     return _JOINTS.sub(" ", name)
 
 
@@ -135,7 +135,7 @@ def _kind(c: str) -> str:
 
 
 def _between(before: str, gap: str, after: str) -> str:
-    """What a key keeps of what stands between two words."""
+    """What a key keeps of what is between two words."""
     if before.isdigit() and after.isdigit():  # 1.5, 1 5 and 15 are three; 1-5, 1_5 and 1 5 are one
         return re.sub(r"[\s_]+", "", gap) or "-"
     if gap == "'":

@@ -1,4 +1,4 @@
-"""How the records of the library look in a notebook: a line, and a table of facts below it.
+"""Shows the records of the library in a notebook: a line, and a table of facts below it.
 
 Conventions: texts of strangers are escaped in everything that is HTML.
 

@@ -1,4 +1,4 @@
-"""How numbers are written in texts and pages, with their sign.
+"""Formats numbers for texts and pages, with their sign.
 
 Public: number, percent, THIN.
 """

@@ -1,4 +1,4 @@
-"""Counts with their nouns: `1 clip`, `2,034 clips`, `0 classes`.
+"""Formats counts with their nouns: `1 clip`, `2,034 clips`, `0 classes`.
 
 Public: plural.
 """

@@ -1,4 +1,4 @@
-"""What lies on disk as JSON: an entry and its scorecard; any record as text, and back.
+"""The JSON documents on disk: an entry and its scorecard; converts any record to text and back.
 
 Conventions: as in `types`. Reading is strict: unknown fields, missing fields, wrong types, NaN and infinity
 are refused, all at once, each with its path; so is what `untrusted` refuses, as a field that stands there
@@ -161,7 +161,7 @@ class Scorecard:
     known_answer: float | None
     """A reference's acceptance of its own signals, which must be 1; None for other candidates."""
     ranked: bool
-    """Whether the lift may stand on the leaderboard."""
+    """Whether the lift may be on the leaderboard."""
     unranked_because: str | None
     """Why not, in a sentence."""
 

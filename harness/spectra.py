@@ -52,7 +52,7 @@ def bin_energy(X: Spectrum, n_samples: int) -> FloatArray:
 
 
 def one_sided(products: FloatArray, n_samples: int) -> FloatArray:
-    """(N,) products of two spectra as those of the samples: inner bins stand for their mirror image, too."""
+    """(N,) products of two spectra as those of the samples: inner bins count for their mirror image, too."""
     shares = products * (2.0 / n_samples)
     shares[0] /= 2
     if n_samples % 2 == 0:

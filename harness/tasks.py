@@ -1,6 +1,6 @@
 """The tasks: canonical labels, their spellings, and how a clip is prepared.
 
-A task is data. The built-in ones stand in TASKS; a user's own is a YAML file with the same fields:
+A task is data. The built-in ones are in TASKS; a user's own is a YAML file with the same fields:
 
     name: instrument
     labels:

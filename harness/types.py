@@ -32,13 +32,13 @@ FAMILIES = ("responsibility", "minimal")
 """Families of signals (definitions: Families). Never mixed in one rate; the first is the headline."""
 
 SET_KINDS = ("disjoint", "necessary", "complete")
-"""Further sets of a clip, stored beside its signals and in no rate (definitions: necessary, complete)."""
+"""Further sets of a clip, stored next to its signals and in no rate (definitions: necessary, complete)."""
 
 STIMULI = ("whole", "signal", "swap", "matched", "largest", "silence", "complement")
 """What a model is asked to judge (definitions: Controls)."""
 
 N_SWAPS = 3
-"""Other clips whose bins stand in for those of a signal, where there are so many (definitions: swap)."""
+"""Other clips whose bins replace those of a signal, where there are so many (definitions: swap)."""
 
 N_MATCHED = 4
 """Other places of its clip for a signal's runs, where there are so many (definitions: matched)."""
@@ -167,7 +167,7 @@ class Bands:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SufficientSignal:
-    """A part of a clip's spectrum that alone makes the reference say what it says of the whole clip."""
+    """A part of a clip's spectrum that alone gets the same class from the reference as the whole clip."""
 
     signal_id: str
     """`signal_id(clip_id, reference slug, family, seed, draw)`."""
@@ -182,7 +182,7 @@ class SufficientSignal:
     truth: str | None
     """The clip's canonical label, if known."""
     expected: str
-    """The class c: what the reference says of the whole clip, as a canonical label."""
+    """The class c that the reference gives the whole clip, as a canonical label."""
     p_clip: tuple[float, ...]
     """Probability the reference gives each label it knows, in alphabetical order, on the whole clip."""
     n_samples: int
@@ -254,7 +254,7 @@ class CausalSet:
     truth: str | None
     """The clip's canonical label, if known."""
     expected: str
-    """What the reference says of the whole clip, as a canonical label."""
+    """The class that the reference gives the whole clip, as a canonical label."""
     n_samples: int
     """Samples of the clip."""
     sample_rate_hz: int

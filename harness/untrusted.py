@@ -1,10 +1,10 @@
 """Reads JSON and YAML from untrusted sources: what is accepted is plain, bounded and unambiguous.
 
 Plain values come out: objects with text as keys, lists, texts, numbers, true, false and None. Refused are
-a name that stands twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
+a name that occurs twice (readers do not agree which of the two counts), NaN and infinity, numbers beyond
 MAX_NUMBER, NUL and halves of characters in texts, whatever is not UTF-8, tags that make objects, and content
-nested deeper than MAX_DEPTH. Of YAML a date is the text that stands there, tabs are refused outside of
-quotes, block texts and comments, and aliases are read as long as all they stand for stays below MAX_VALUES.
+nested deeper than MAX_DEPTH. A date in YAML is read as text, tabs are refused outside of
+quotes, block texts and comments, and aliases are read as long as their expansion stays below MAX_VALUES.
 
 A record of known fields is read by `schemas.from_json`; everything else comes through here.
 
@@ -35,7 +35,7 @@ MAX_DEPTH = 64
 MAX_NUMBER = 10**38
 """Size of a number; float32 ends at 3e38."""
 MAX_VALUES = 200_000
-"""Values in YAML, with what aliases stand for."""
+"""Values in YAML, aliases expanded."""
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -192,7 +192,7 @@ def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
 
     Args:
         data: UTF-8, or text.
-        any_keys: keys that are no text count as the text that stands there.
+        any_keys: keys that are no text count as the text in the file.
 
     Raises:
         Unreadable: it is not YAML, or one of the things in the head of this module, or of more than one

@@ -1,4 +1,4 @@
-"""Models: loaded by name, and the signal of one clip.
+"""Loads models by name, and extracts the signal of one clip.
 
 Conventions: waveforms are float32 (n_samples,), mono, in [-1, 1].
 

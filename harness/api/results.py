@@ -1,4 +1,4 @@
-"""What comes of evaluating a model: numbers, tables, the transfer matrix, an entry to save.
+"""The result of evaluating a model: numbers, tables, the transfer matrix, an entry to save.
 
 Conventions: rates are fractions in [0, 1], differences lie in [-1, 1].
 
@@ -77,7 +77,7 @@ class Result:
         """Write entry.json, verdicts.parquet and report.html, as `goodenough evaluate` does.
 
         Args:
-            folder: of results; the entry gets a folder of its own below it.
+            folder: of results; the entry gets a separate folder below it.
 
         Returns:
             The folder of the entry, which `goodenough validate` and `goodenough submit` take.

@@ -1,4 +1,4 @@
-"""What a notebook shows and plays: pictures, sounds, signals.
+"""Shows and plays clips and signals in a notebook.
 
 Public: Picture, Player, Signal.
 """

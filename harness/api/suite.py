@@ -1,4 +1,4 @@
-"""A suite to look at in a notebook, and to evaluate models on.
+"""A suite, to explore in a notebook and to evaluate models on.
 
 Public: Suite, load_suite.
 """

@@ -101,7 +101,7 @@ class Model:
     folder: Folder | None
     """Where it lies; None for one of the Hub."""
     trusted: bool
-    """Whether the Python files beside it may be run."""
+    """Whether the Python files next to it may be run."""
     device: str
     """`cpu`, `cuda` or `mps`."""
     batch_size: int

@@ -1,4 +1,4 @@
-"""Atomic changes of a signals folder: new files are written beside the old ones and renamed together.
+"""Atomic changes of a signals folder: new files are written next to the old ones and renamed together.
 
 A new file is `<path>.new` until the new manifest, `manifest.json.new`, is whole; from then on the new state
 holds, and whoever opens the folder next finishes the renaming. A kill at any moment leaves the folder as it

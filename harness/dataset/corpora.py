@@ -58,7 +58,7 @@ class Columns:
 
 
 DEFAULT_COLUMNS = Columns()
-"""What `open_corpus` expects unless it is told otherwise."""
+"""What `open_corpus` expects by default."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Corpus:
             )
 
     def ref(self, clips: Sequence[Clip]) -> CorpusRef:
-        """What the record says of the corpus, after `clips` was read to its end."""
+        """The record of the corpus, after `clips` was read to its end."""
         digests = "".join(f"{c.clip_id}\0{audio.sha256(c.waveform)}\n" for c in clips)
         revision = self._commit or hashlib.sha256(digests.encode()).hexdigest()
         return CorpusRef(self.name, revision, self.licence, len(clips), **self._counts)

@@ -212,7 +212,7 @@ def _task_of(path: str, tasks: Sequence[str]) -> str | None:
 
 
 def _entries(suite: Suite, tasks: Sequence[str]) -> dict[str, str]:
-    """Files of the references' entries on the signals as they stand; a manifest lists them once published."""
+    """Files of the references' entries on the current signals; a manifest lists them once published."""
     if suite.is_remote:
         return {}
     records = [record for record in suite.manifest.references if record.task in tasks]

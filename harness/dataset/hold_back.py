@@ -149,7 +149,7 @@ def choose(
         clips: of each task, in any order.
         share: of the clips of each class, in (0, 1).
         seed: what the choice is drawn from.
-        old_split: an earlier split, of fewer clips: what it says stands.
+        old_split: an earlier split, of fewer clips, which is kept.
 
     Returns:
         By task, ids of the clips that are held back.

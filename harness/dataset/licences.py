@@ -43,7 +43,7 @@ def names_in(text: str | None) -> tuple[str, ...]:
 
 
 def head(names: Iterable[str]) -> dict[str, str | list[str]]:
-    """What the head of a card says of licences; one that is not in the table is `other`, with an id."""
+    """The licences in the head of a card; one that is not in the table is `other`, with an id."""
     known = sorted({name for name in names if name in LICENCES})
     others = sorted({name for name in names if name not in LICENCES})
     values = [*known, *(["other"] if others or not known else [])]

@@ -10,7 +10,7 @@ A signals folder, built here or downloaded:
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
     <root>/.hold-back/split.json            which clips are held back
 
-A published one has README.md, eval.yaml and `<task>_verdicts/` beside, all of them in the manifest, and is
+A published one has README.md, eval.yaml and `<task>_verdicts/` as well, all of them in the manifest, and is
 read file by file as it is needed: see `publish` and `download`. Entries are described in `entries.store`, the
 pages of the leaderboard are named in `leaderboard.urls`, the files of a model in `models.checkpoints`.
 """
@@ -38,7 +38,7 @@ REPORT = "report.html"
 OUTGOING = "outgoing.json"
 INVALIDATED, OPTED_OUT = ".invalidated.json", ".declined.json"
 VERIFIED, HELD_BACK = ".verified.json", ".held-back.json"
-"""Suffixes of the records beside an entry."""
+"""Suffixes of the records next to an entry."""
 
 STUDY, STUDY_PAGE, STUDY_TEXT = "study.json", "study.html", "study.md"
 ANSWER = "answer.json"

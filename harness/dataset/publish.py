@@ -1,4 +1,4 @@
-"""A signals folder in the form in which it is published, beside it in `.published/`.
+"""A signals folder in the form in which it is published, in `.published/`.
 
 What is stored as masks gets its audio, or what has audio loses it (masks only); the references' verdicts
 become tables that `datasets` can load, a card is written, and last a manifest with the sha256 of every file.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.dataset.suites import Suite
 
 SYNTHETIC = "Synthetic suite: says nothing about real recordings or about models of these architectures."
-"""What stands on everything that shows numbers of a synthetic suite."""
+"""The notice on everything that shows numbers of a synthetic suite."""
 
 EMBEDDED = "embedded/starter"
 """Name of the suite that comes with the package, whose clips are synthetic."""

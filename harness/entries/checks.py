@@ -1,4 +1,4 @@
-"""Rows of verdicts, and the problems in them, one line each.
+"""Collects the problems in rows of verdicts, one line each.
 
 Public: SIGNAL_STIMULI, Checks, row_location, name_problems.
 """

@@ -1,4 +1,4 @@
-"""The record of an entry's model on signals that are not published: a sidecar beside the entry's folder.
+"""The record of an entry's model on unpublished signals: a sidecar file next to the entry's folder.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                 the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.held-back.json   its lift on held-back signals

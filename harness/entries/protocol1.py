@@ -1,4 +1,4 @@
-"""Entries of protocol 1, read in today's form: what they do not say is unknown, and they are not ranked.
+"""Reads entries of protocol 1 in today's form: fields they lack are unknown, and they are not ranked.
 
 Protocol 1 ranked by transfer minus the `permuted` control, called floor; lift is another number now, so that
 neither of the two is carried over. What was counted alike keeps its value: coverage, transfer, agreeing

@@ -1,4 +1,4 @@
-"""A record about one entry, in a file beside the entry's folder; its content is not trusted.
+"""A record about one entry, in a file next to the entry's folder; its content is not trusted.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/           the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]><suffix>    the record
@@ -49,7 +49,7 @@ class Sidecar(Generic[T]):
         return folder.with_name(folder.name + self.suffix)
 
     def write(self, folder: Path, record: T) -> Path:
-        """Put a record beside its entry.
+        """Write a record next to its entry.
 
         Raises:
             BadInput: the folder cannot be written.
@@ -58,7 +58,7 @@ class Sidecar(Generic[T]):
         return self.path(folder)
 
     def read(self, folder: Path) -> T | None:
-        """The record beside an entry; None where there is none.
+        """The record next to an entry; None where there is none.
 
         Raises:
             BadInput: there is something else, or it is of another entry.

@@ -166,7 +166,7 @@ def unfetched(folder: Path) -> str | None:
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
-    """Copy an entry, without the files beside it, to its folder among the submissions.
+    """Copy an entry, without the files next to it, to its folder among the submissions.
 
     Filing the same entry again changes nothing. The verdicts go first, so that what a kill leaves behind is
     no entry, and the same command completes it.

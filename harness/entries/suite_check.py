@@ -1,4 +1,4 @@
-"""Compares an entry with the suite it names: was the model asked everything, and nothing else?
+"""Compares an entry with the suite it names: was the model evaluated on everything, and nothing else?
 
 `validate` can only check what an entry contains. An entry that leaves out the signals its model rejects, or
 a whole reference, is valid by itself and is refused here. So is one with `swap` controls of other clips than

@@ -1,4 +1,4 @@
-"""Strings from outside: which are refused, and how they are shown in messages.
+"""Checks strings from untrusted sources, and makes them safe to show in messages.
 
 Public: is_plain, excerpt, plain, one_line.
 """
@@ -30,7 +30,7 @@ def is_plain(value: str, longest: int) -> bool:
 
 
 def excerpt(value: Any, longest: int = 60) -> str:
-    """A value as it can stand in a message: one line, ASCII, not long."""
+    """A value as it can be shown in a message: one line, ASCII, not long."""
     string = str(value)
     if not isinstance(value, str) and string in ("None", "nan", "<NA>"):
         return "nothing"
@@ -39,7 +39,7 @@ def excerpt(value: Any, longest: int = 60) -> str:
 
 
 def plain(value: str, longest: int) -> str:
-    """A text of any origin as it can stand in a record: itself where it is plain, else its ASCII."""
+    """A text of any origin, safe to store in a record: itself where it is plain, else its ASCII."""
     if is_plain(value, longest):
         return value
     return ascii(one_line(value, longest).translate({ord("<"): "(", ord(">"): ")"}))[1:-1][:longest]

@@ -73,7 +73,7 @@ def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -
 def strays(submissions: Path) -> list[str]:
     """What lies among the submissions without being part of an entry, by its path.
 
-    A README.md and hidden files may lie at the top, beside an entry its verification, its lift on held-back
+    A README.md and hidden files may lie at the top, next to an entry its verification, its lift on held-back
     signals and what is said against it, and in the folder of a revision what its model opts out of, each if
     it is that.
     """
@@ -131,7 +131,7 @@ def _entry(path: Path) -> tuple[Entry | None, list[str]]:
 
 
 def _is_protocol_1(path: Path, entry: Entry | None) -> bool:
-    """Whether an entry is of protocol 1, by its own word: then nothing else is to be said of it."""
+    """Whether an entry is of protocol 1, as it states itself: then nothing else is reported."""
     if entry is not None:
         return entry.protocol == protocol1.PROTOCOL_1
     try:

@@ -1,4 +1,4 @@
-"""What must hold of the verdicts of an entry: the file, every row, and the rows together.
+"""Checks the verdicts of an entry: the file, every row, and the rows together.
 
 The file may be malicious: `dataset.untrusted_parquet` opens it safely, and its texts stay dictionary-encoded
 until all checks have passed.

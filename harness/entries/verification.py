@@ -1,10 +1,10 @@
-"""The record of asking an entry's model again: a sidecar beside the entry's folder, never inside it.
+"""The record of a verification of an entry: a sidecar file next to the entry's folder, never inside it.
 
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/                the entry, immutable
     <org>__<model>/<revision[:12]>/<task>@<signals[:8]>.verified.json   what came of asking again
 
 Entries are made by submitters, verifications by the maintainers of the submissions; neither is trusted. A
-verification is bound to one entry by the sha256 of its files; beside another one it is a problem.
+verification is bound to one entry by the sha256 of its files; next to another one it is a problem.
 
 Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, LOG_TOLERANCE, MAX_MISMATCHES, SUFFIX,
 sidecar_of, write, read, problems, holds, chance_of_ties.
@@ -79,7 +79,7 @@ class Mismatch:
 
 @dataclasses.dataclass(frozen=True)
 class KnownAnswer:
-    """A reference that was asked some of its own signals first: does this machine compute what it should?"""
+    """A reference evaluated on some of its own signals first: does this machine compute what it should?"""
 
     __pydantic_config__ = STRICT
 
@@ -108,7 +108,7 @@ class Verification:
     verdicts_sha256: str
     """Of its verdicts.parquet."""
     base: str | None
-    """What the draw depends on beside the entry: a commit, or `random:` and the number drawn where there was
+    """What the sample depends on besides the entry: a commit, or `random:` and a number where there was
     none; None where all was asked."""
     n_asked: int
     """Verdicts compared."""

@@ -1,4 +1,4 @@
-"""A cache of a model's answers beside the results: no unit is asked twice.
+"""A cache of a model's answers next to the results: no unit is evaluated twice.
 
     <out>/.answers/<org>__<model>/<key>/<task>.jsonl             one line per unit
     <out>/.answers/<org>__<model>/<key>/<task>.<i>-of-<n>.jsonl  those of one shard of a run

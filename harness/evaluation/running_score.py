@@ -81,7 +81,7 @@ class RunningScore:
         return int((self._counts["signal"] > 0).any(axis=1).sum())
 
     def now(self) -> Snapshot:
-        """The estimates as they stand."""
+        """The current estimates."""
         with np.errstate(invalid="ignore"):
             signal, swap = (self._sums[name] / self._counts[name] for name in ("signal", "swap"))
         lift = signal - swap

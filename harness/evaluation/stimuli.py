@@ -76,7 +76,7 @@ class Stimulus:
 
 
 def swap_clips(signal_id: str, eligible: Sequence[str]) -> tuple[str, ...]:
-    """The clips that stand in for a signal's own: N_SWAPS of those eligible, or all where there are fewer.
+    """The clips that replace a signal's own: N_SWAPS of those eligible, or all where there are fewer.
 
     Args:
         signal_id: the signal; it seeds the draw.
@@ -200,7 +200,7 @@ _energies: Recent[FloatArray] = Recent(1 << 22)
 
 
 def _energy(clip: Clip) -> FloatArray:
-    """(N,) energy of each bin; that of the last clips is kept, because clips stand in for each other."""
+    """(N,) energy of each bin; that of the last clips is cached, as clips replace each other."""
     return _energies.of(clip, lambda: spectra.bin_energy(spectrum_of(clip), len(clip.waveform)))
 
 

@@ -1,4 +1,4 @@
-"""What a candidate is asked about a task, known without touching any sound: units of work and their order.
+"""Units of work of an evaluation and their order, determined without reading any audio.
 
 A unit is a whole clip, a silence of one length, or a signal with its controls and levels; it is judged and
 kept whole. Which clips stand in for its own in its `swap` controls is settled here. Its content is a hash

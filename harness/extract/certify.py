@@ -1,4 +1,4 @@
-"""The certificate: what was found is judged once more, on the audio exactly as it will be decoded.
+"""Certifies a signal: it is checked once more, on the audio exactly as it will be decoded.
 
 A signal that the reference does not accept there, with the margin and the confidence that its search was
 held to, is not published: the clip is skipped with the reason. Here the searches of a clip meet: the ranking

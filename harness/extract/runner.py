@@ -71,7 +71,7 @@ def extract(
         searches: one per family.
         journal: where finished clips are kept; those it holds already are not done again.
         limits: what every search is held to.
-        sets: what every search looks for beside its signal.
+        sets: what every search looks for in addition to its signal.
         draws: independent extractions of each clip, and their seed.
         progress: told of clips and queries as they go.
     """

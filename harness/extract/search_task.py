@@ -58,7 +58,7 @@ class Draws:
     """Independent extractions: what a search finds is one draw of many (definitions: A signal)."""
 
     seed: int = 0
-    """What all randomness is drawn from, beside the names of clip, reference and search."""
+    """The seed of all randomness, together with the names of clip, reference and search."""
     n: int = 1
     """Extractions of each clip."""
     by_family: tuple[tuple[str, int], ...] = ()
@@ -74,7 +74,7 @@ ONE_DRAW = Draws()
 
 @dataclass(frozen=True)
 class Sets:
-    """What every search looks for beside the signal of its family."""
+    """What every search looks for in addition to the signal of its family."""
 
     max_signals: int = 1
     """Disjoint signals of a clip, the first included."""

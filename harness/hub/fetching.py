@@ -15,7 +15,7 @@ from harness.hub.repository import Remote, Repository, request
 
 
 def commit_of(repository: Repository, revision: str | None) -> str:
-    """The commit that a branch, a tag or a commit stands for now; offline, what it stood for last.
+    """The commit that a branch, a tag or a commit refers to now; offline, the last one known.
 
     Raises:
         BadInput: no such repository or revision, or it cannot be reached.

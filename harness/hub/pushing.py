@@ -183,7 +183,7 @@ def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str,
         repository: to whom.
         files: path in the repository -> file or content.
         title: of the pull request; by it, and by its content, an open one is recognised.
-        text: what it says of itself.
+        text: its description.
 
     Raises:
         BadInput: it cannot be reached, or takes no pull requests.

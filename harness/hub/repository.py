@@ -179,7 +179,7 @@ def not_found(repository: str, error: Any) -> str:
     """The line about what the Hub says is not there; `error` is its RepositoryNotFoundError."""
     from huggingface_hub import get_token
 
-    # Whoever is not logged in is told 401 of what is not there, too.
+    # Without a login, the Hub also answers 401 for what does not exist.
     if error.response.status_code == 401 and get_token() is not None:
         return (
             f"no {repository} for this login: check the spelling, or log in again, its token may have"

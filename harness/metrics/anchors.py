@@ -1,4 +1,4 @@
-"""Anchor rows, from stored verdicts: what a rate is worth is seen beside them (definitions: Anchor rows).
+"""Anchor rows, from stored verdicts: rates of trivial models to compare with (definitions: Anchor rows).
 
     consensus               on each reference's signals the mean of what the other references answer
     best single reference   the reference of the highest lift

@@ -1,4 +1,4 @@
-"""The usual measures, on whole clips of known truth: what a scorecard shows beside transfer.
+"""The usual classification measures on whole clips with a known class, shown next to transfer.
 
 Public: clips_of_known_truth, score.
 """

@@ -1,4 +1,4 @@
-"""Lift on published signals beside lift on signals that are not: was a model fitted to the published ones?
+"""Compares lift on published signals with lift on unpublished ones: was a model fitted to the published ones?
 
 The two suites have the same references and no clip in common, so that their bootstrap samples are
 independent: the difference is taken draw by draw, the clips of the held-back suite being resampled by a set

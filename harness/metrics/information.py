@@ -1,4 +1,4 @@
-"""Information measures: how much of a clip a model needs, where it lies, and what its verdicts tell.
+"""Information measures: how much of a clip a model needs, where it lies, what its verdicts tell.
 
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
 mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased

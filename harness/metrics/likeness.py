@@ -1,7 +1,7 @@
 """How similar a candidate's answers are to each reference's: a near copy counts as that reference.
 
-Counted from the candidate's verdicts and from what the suite says of each reference on whole clips. Nothing
-is asked of a model.
+Computed from the candidate's verdicts and from what the suite records about each reference on whole clips. No
+model is run.
 
 Public: likeness_of, suspects, copies, LEAST, FEW.
 """

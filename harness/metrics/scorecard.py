@@ -1,4 +1,4 @@
-"""From verdicts to a scorecard: every rate of definitions.md, "Transfer", and the usual measures beside them.
+"""From verdicts to a scorecard: every rate of definitions.md, "Transfer", and the usual measures.
 
 Conventions: verdicts are a DataFrame, one row per `types.Verdict`, in any order; rows of level 1 and above
 belong to other questions and are passed over. What comes of them (`panels.Panel.table`) is (n_clips,

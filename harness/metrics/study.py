@@ -1,6 +1,6 @@
 """One study: all models of a panel on all signals of a task, and what follows from it.
 
-Everything is counted from verdicts and signals; nothing is asked of a model here. Means over pairs are
+Everything is computed from verdicts and signals; no model is run here. Means over pairs are
 unweighted, and hold for this panel of references; all intervals of a task resample its whole clips, with one
 set of weights (`estimates.clip_weights`), jointly over all pairs. A model that is a near copy of a reference
 counts as that reference. Differences need MIN_SIGNALS signals of a pair, as in a scorecard.

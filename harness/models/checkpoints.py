@@ -57,7 +57,7 @@ class Checkpoint:
     licence: str | None
     """As the head of its model card states it."""
     trusted: bool = False
-    """Whether the Python files beside it may be run."""
+    """Whether the Python files next to it may be run."""
     trained_on: tuple[str, ...] | None = None
     """Datasets that this head names, if any."""
     base_models: tuple[str, ...] | None = None
@@ -110,7 +110,7 @@ def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def settings_sha256(checkpoint: Checkpoint) -> str:
-    """Hash of what decides a model's answers beside its weights: config, feature extractor, trusted code."""
+    """Hash of what decides a model's answers except weights: config, feature extractor, trusted code."""
     code = sorted(checkpoint.folder.glob("*.py")) if checkpoint.trusted else []
     settings = [checkpoint.folder / name for name in (CONFIG, PREPROCESSOR, PROCESSOR)]
     return _sha256([*(path for path in settings if path.is_file()), *code])
@@ -228,7 +228,7 @@ def _require_size(model: str, info: ModelInfo | None, patterns: Sequence[str], m
 
 
 def _info(api: HfApi, model: str, commit: str, *, sizes: bool) -> ModelInfo | None:
-    """What the Hub says of a model; None when it does not answer, and the cached snapshot may do."""
+    """What the Hub reports about a model; None when it does not answer, and the cached snapshot may do."""
     from huggingface_hub.errors import HfHubHTTPError
 
     try:

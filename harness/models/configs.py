@@ -60,7 +60,7 @@ def require_buildable(checkpoint: Checkpoint) -> None:
 
 
 def notes_of(checkpoint: Checkpoint, class_name: str) -> list[str]:
-    """What its author says of it in config.json that scoring passes over; each a line.
+    """Settings of the author in config.json that scoring ignores, one line each.
 
     Args:
         checkpoint: one that passed `require_buildable`.

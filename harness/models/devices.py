@@ -14,7 +14,7 @@ from harness.errors import BadInput
 from harness.types import Mask, Waveform
 
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")
-"""What torch says of a device, and of a processor on Linux and on Windows."""
+"""Messages of torch about a device, and about a processor on Linux and on Windows."""
 
 
 def find(name: str | None) -> str:

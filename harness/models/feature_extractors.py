@@ -174,7 +174,7 @@ def _shapes(config: Any, extractor: Any) -> tuple[tuple[int, int], tuple[int, in
 def backend(extractor: Any) -> str:
     """What computes its features."""
     if type(extractor).__name__ == "ASTFeatureExtractor":
-        # It keeps filters of its own only when torchaudio is not there to make them.
+        # It keeps its own filters only when torchaudio is not installed.
         return "numpy fbank" if hasattr(extractor, "mel_filters") else "torchaudio fbank"
     return "torch" if type(extractor).__name__ == "WhisperFeatureExtractor" else "numpy"
 

@@ -111,7 +111,7 @@ def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> 
 
     Args:
         name: of the model.
-        loading_info: what transformers says of loading it.
+        loading_info: what transformers reports about loading it.
         architectures: what config.json says it is.
 
     Raises:
@@ -135,7 +135,7 @@ def unused(name: str, loading_info: dict[str, Any]) -> list[str]:
 
     Args:
         name: of the model.
-        loading_info: what transformers says of loading it.
+        loading_info: what transformers reports about loading it.
 
     Returns:
         A line for each kind.

@@ -1,7 +1,7 @@
-"""How much of a clip a model hears, measured: the end of a sound is changed, and logits move or they do not.
+"""Measures how much of a clip reaches a model: part of a sound is changed, and the logits are compared.
 
-Needed for models that bring code of their own, which may cut a clip wherever they like; of the others it
-shows whether what is said of them is true.
+Needed for models with custom code, which may cut a clip anywhere; for the others it checks that their stated
+window is right.
 
 The sounds are made of two values alone, one the negative of the other and as many of each, and what is
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
@@ -83,8 +83,8 @@ def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tup
     Args:
         ask: the model.
         rate: its rate in Hz.
-        seconds: what is said of its length; None for any.
-        place: where in a longer clip it is said to lie.
+        seconds: its stated length; None for any.
+        place: its stated place in a longer clip.
 
     Returns:
         whether the last quarter of the window moves the logits, of a sound of two seconds where there is no
@@ -149,7 +149,7 @@ class _Trial:
         return any(self._moves(position, side, change) > self._noise for change in self._changes)
 
     def last_position(self, side: str) -> int | None:
-        """The first place of the grid beyond which nothing is heard; None where there is no such."""
+        """The first place of the grid beyond which nothing is heard; None if there is none."""
         moves = [self._moves(0, side, change) for change in self._changes]
         if max(moves) <= self._noise:
             return None

@@ -1,4 +1,4 @@
-"""Recipes of real suites: which models are asked about which recordings, and what that will cost.
+"""Recipes of real suites: which models run on which recordings, and what that will cost.
 
     <name>.yaml     a shipped recipe; `recipe_file.read` makes a Recipe of it
     cost.py         queries, seconds of audio, GPU hours and bytes, before anything is run

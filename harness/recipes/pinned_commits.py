@@ -1,6 +1,6 @@
-"""The commits that a recipe was begun with, in `.recipe.json` of the folder it is made in.
+"""The commits that a recipe was started with, in `.recipe.json` of its output folder.
 
-A recipe names branches; the first run asks the Hub what they stand for, writes it down, and every later run
+A recipe names branches; the first run asks the Hub for their commits, records these, and every later run
 goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
 run.
 

@@ -1,4 +1,4 @@
-"""A recipe: the models, corpora and searches of one suite, read strictly from YAML.
+"""Reads a recipe from YAML, strictly: the models, corpora and searches of one suite.
 
     name: instrument
     task: instrument.yaml             # a built-in task, or a file beside this one
@@ -137,7 +137,7 @@ class Recipe:
     searches: tuple[str, ...]
     """Names of searches, one for each family."""
     corpora: tuple[RecipeCorpus, ...]
-    """Recordings; each makes a signals folder of its own."""
+    """Recordings; each makes a separate signals folder."""
     models: tuple[RecipeModel, ...]
     """References."""
     limit: int | None = None

@@ -1,4 +1,4 @@
-"""`python -m harness.starter`: make the starter suite again, step by step; or say where it lies."""
+"""`python -m harness.starter`: rebuild the starter suite step by step, or print its paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the embedded suite lies: beside this file, part of the package.
+"""Paths of the embedded suite, which lies next to this file, and of the cache.
 
     suite/signals/            a signals folder like any other; it holds masks, audio is rebuilt from its clips
     suite/models/<name>/      the models, references and candidates
@@ -50,7 +50,7 @@ def models(role: str) -> list[Path]:
 
 
 def cache() -> Path:
-    """Folder of what can be made again: `$GOODENOUGH_CACHE`, else where the system keeps caches."""
+    """The cache folder: `$GOODENOUGH_CACHE`, else the one of the system."""
     home = os.environ.get("GOODENOUGH_CACHE")
     return Path(home or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goodenough")
 

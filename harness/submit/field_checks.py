@@ -95,7 +95,7 @@ def model_differences(
 
     Args:
         entry: a valid one.
-        classifier: its model, opened from the checkpoint without code of its own.
+        classifier: its model, opened from the checkpoint without custom code.
         checkpoint: what `classifier` was opened from.
         task: of the entry.
         commit_time: when the commit of the model was made, by the Hub; None where it is not known.

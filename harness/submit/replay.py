@@ -1,4 +1,4 @@
-"""Asks the model of an entry again: a random sample of the verdicts, or all of them.
+"""Computes verdicts of an entry again with its model: a random sample, or all of them.
 
 First the machine is tested: a reference must accept its own signals here, as it did where they were
 certified; otherwise no entry is verified. Then the candidate runs on the processor, in the arithmetic and
@@ -69,7 +69,7 @@ N_KNOWN = 16
 def known_answer(
     suite: Suite, task: Task, reference: ReferenceRecord, classifier: Classifier
 ) -> KnownAnswer | None:
-    """Ask a loaded reference of a suite some of its own signals, as they were published.
+    """Evaluate a loaded reference of a suite on some of its own signals, as they were published.
 
     Returns:
         That it accepted all of them; None where it has no signal that is not degenerate.
@@ -116,7 +116,7 @@ def rerun(
         suite: what it was asked.
         classifier: its model, on the processor, in the arithmetic and batch size of the entry.
         machine: result of `known_answer`, or why there is none, in a sentence.
-        base: what the draw depends on beside the entry.
+        base: what the sample depends on, together with the entry.
         k: verdicts to ask.
         model_differences: what the entry states otherwise than its model (`lookups.model_differences`).
         progress: as of `runner.evaluate`.

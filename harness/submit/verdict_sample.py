@@ -1,4 +1,4 @@
-"""Selects the verdicts of an entry to ask again: first those that a forger would gain most from.
+"""Selects the verdicts of an entry to compute again: first those that a forger would gain most from.
 
 Only an accepted signal and a rejected `swap` control raise a lift, and each is worth what the lift would lose
 without it. They are drawn one by one without replacement, with a probability proportional to their worth (by

@@ -1,4 +1,4 @@
-"""A visitor's request as commands of `goodenough`, and the answers of these.
+"""Runs a visitor's request as commands of `goodenough`, and reads their answers.
 
 The app never loads a model: it runs commands given as lists of words, without a shell, and reads their JSON.
 

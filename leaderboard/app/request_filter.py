@@ -1,4 +1,4 @@
-"""Which requests the app answers: the filter before gradio.
+"""Filters the requests that reach gradio.
 
 gradio answers far more routes than the page needs: files of the machine by their paths, other servers by
 proxy, uploads, functions of components. Only requests to ROUTES are passed on, and these are bounded: the

@@ -1,4 +1,4 @@
-"""The trial of a model: checked, evaluated until its lift is known well enough or to the end, and compared.
+"""Tries a model: it is checked, evaluated until its lift is known well enough or to the end, and compared.
 
 The app shows it as a sequence of `View`s while commands run.
 

@@ -181,7 +181,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         *("role", "Role", lambda row: "reference" if row.reference else "candidate", "text"),
         "A reference is a model whose own signals are part of the suite; an anchor is a rule or a trivial "
-        "model that stands there for comparison alone and is never ranked.",
+        "model that is shown for comparison alone and is never ranked.",
     ),
     Column(
         *("architecture", "Architecture", lambda row: row.entry.facts.architecture, "text"),

@@ -1,4 +1,4 @@
-"""Which classes of signals are shown, since entries may name any.
+"""Selects the classes that are shown, since entries may name any.
 
 Public: MAX_CLASSES, common.
 """

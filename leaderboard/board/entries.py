@@ -135,7 +135,7 @@ def _rank_problem(board_entry: BoardEntry) -> str | None:
 
 
 def unfetched(submissions: Path) -> list[str]:
-    """A line for each entry that `find` leaves out, and for each record beside one that is not read.
+    """A line for each entry that `find` leaves out, and for each record next to one that is not read.
 
     These are pointers that git-lfs has not fetched.
     """

@@ -3,7 +3,7 @@
 Conventions: a row per entry, the current ranking of a task first; shares are fractions; an estimate has four
 columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline family's transfer for each class
 of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
-`protocol` are the same, and no others are. What is unknown is empty. Anchors, which are no entries, stand at
+`protocol` are the same, and no others are. What is unknown is empty. Anchors, which are no entries, are at
 the end of a ranking with the role `anchor`.
 
 Public: frame.

@@ -193,7 +193,7 @@ def _matrices(rows: Sequence[Row]) -> tuple[Matrix, ...]:
 
 
 def _held_back(folder: Path) -> HeldBack | None:
-    """The record beside an entry of its lift on unpublished signals; None where there is no valid one."""
+    """The record next to an entry of its lift on unpublished signals; None where there is no valid one."""
     try:
         return held_back.read(folder)
     except BadInput:

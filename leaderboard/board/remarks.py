@@ -1,4 +1,4 @@
-"""Remarks on an entry, in sentences: its panel, near copies, answers as to silence.
+"""Remarks on an entry, in sentences: its panel, near copies, answers to silence.
 
 Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
 The cells of its scorecard are not needed.

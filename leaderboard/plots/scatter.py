@@ -180,7 +180,7 @@ def _days(low: float, high: float) -> list[tuple[float, str]]:
 _AXES: Mapping[Kind, tuple[float, Callable[[float, float], list[tuple[float, str]]], str]] = MappingProxyType(
     {"size": (0.06, _sizes, "parameters"), "time": (20.0, _days, "released")}
 )
-"""Padding beside the outermost points, the ticks between two ends, and the label."""
+"""Padding around the outermost points, the ticks between two ends, and the label."""
 
 
 class _Lift:

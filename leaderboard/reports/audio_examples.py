@@ -1,4 +1,4 @@
-"""Sounds for a page: which signals to show, each with players, a picture and a line on who accepts it.
+"""Sounds for a page: the signals to show, each with players, a picture and a line on who accepts it.
 
 Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a few bins can be heard at all;
 the gain in dB is shown. Long clips are cut to an excerpt around their middle, which is named: a page must

@@ -1,6 +1,6 @@
 """`report.html`: one entry as a page: the numbers, the matrix, the sounds, the settings.
 
-Conventions: one file that opens without a network. It is written beside entry.json and never published: it
+Conventions: one file that opens without a network. It is written next to entry.json and never published: it
 holds audio of the clips, whose licence may not allow that.
 
 Public: write.

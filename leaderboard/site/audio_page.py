@@ -53,7 +53,7 @@ class SignalCard:
     reference: ModelRef
     """Whose signal."""
     expected: str
-    """The class it stands for."""
+    """The class that it carries."""
     mask_summary: str
     """How much of the spectrum it keeps, in words."""
     picture: Markup

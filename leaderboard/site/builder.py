@@ -11,7 +11,7 @@
     <out>/badges/<model>-<task>.svg         lift and place, for a model's own page
     <out>/.goodenough-site                  the files that a build made, with their keys (`output_folder`)
 
-Conventions: the files are made in a new folder beside `out`, then moved in one by one. A page's key is a hash
+Conventions: the files are made in a new folder by `out`, then moved in one by one. A page's key is a hash
 of everything that its text depends on; a page that exists under the same key is not made again. Pages of
 models that are gone are removed; a folder with any file that no build made is refused.
 

@@ -31,7 +31,7 @@ LOAD = """from transformers import pipeline
 
 classify = pipeline("audio-classification", "{repo_id}", revision="{revision}")
 classify("clip.wav")"""
-"""Code that loads a model of the Hub that has no code of its own."""
+"""Code that loads a model of the Hub that has no custom code."""
 
 
 @dataclass(frozen=True, eq=False)

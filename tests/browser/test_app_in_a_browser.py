@@ -164,7 +164,7 @@ def test_the_board_is_the_site_with_its_tables_models_and_sounds(visit: Visiting
     board.locator("td.model > a").first.click()
     expect(board.locator("h1")).to_have_text("local/starter-genre-wav2vec2")
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="In a tab of its own").click()
+        page.get_by_role("link", name="Open in a new tab").click()
     alone = opened.value
     alone.get_by_role("link", name="emotion").first.click()
     alone.wait_for_url(f"{app.address}site/tasks/emotion.html")

@@ -1,6 +1,6 @@
-"""Make the starter suite: models, signals and verdicts in steps of their own, put together at the end.
+"""Builds the starter suite: models, signals and verdicts in separate steps, assembled at the end.
 
-The suite takes the place of the old one whole, and only when no step is missing. Files that come out the same
+The suite replaces the old one as a whole, and only when no step is missing. Files that come out the same
 have the same bytes: a change of a search changes masks and verdicts and nothing else.
 
 Public: build.
@@ -143,7 +143,7 @@ def _make_all(plan: Plan, some: Sequence[Step], pool: ProcessPoolExecutor, bar: 
 
 
 def _quiet_worker() -> None:
-    """A worker of the pool: one thread, as there are as many workers as cores, and no bars of its own."""
+    """A worker of the pool: one thread, as there are as many workers as cores, and no progress bars."""
     import torch
     from threadpoolctl import threadpool_limits
     from transformers.utils import logging
@@ -307,7 +307,7 @@ def _copy_anchors(source: Path, folder: Path, task: str) -> None:
 
 
 def _put_together(plan: Plan, suite: Path) -> None:
-    """Make the suite of what the steps made, copy it beside the old one, and put it in its place.
+    """Assemble the suite from the results of the steps, copy it next to the old one, and replace that.
 
     It is made in the cache: nothing but this copy is ever written into the package.
     """

@@ -1,6 +1,6 @@
 """The data cards of the starter suite: what was measured, written where the cards leave room for it.
 
-The words of a card are written by hand; what stands between the lines BEGIN and END is counted here, from the
+The prose of a card is written by hand; what is between the lines BEGIN and END is computed here, from the
 suite alone, and so are the figures.
 
 Public: write, measured, verdicts_of, rejected_alone.

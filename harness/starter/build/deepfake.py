@@ -1,4 +1,4 @@
-"""Deepfakes in the starter suite: speech as a person might utter it, and the same after a machine has had it.
+"""Makes the deepfake clips of the starter suite: speech as it was synthesised, and after a simulated spoof.
 
 Bona fide is speech of `speech` made irregular in the time domain, without a vocoder: its cycles come a
 little early or late (jitter), are a little louder or softer (shimmer), and breath follows its envelope. Spoof

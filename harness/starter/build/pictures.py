@@ -1,4 +1,4 @@
-"""Spectrograms of the starter suite's clips and of their signals: to see what there is to hear.
+"""Draws spectrograms of the starter suite's clips and of their signals.
 
 Conventions: one row per clip, first the clip, then its first signal of each family. Time in s, frequency
 in kHz, level in dB below the loudest point of the picture, down to 70.

@@ -1,4 +1,4 @@
-"""A hundred models and a hundred thousand clips: the numbers of `data_cards/scale.md`.
+"""Computes the numbers of `data_cards/scale.md`: a hundred models and a hundred thousand clips.
 
     python -m harness.starter.build.scale_page         # writes them into the page again
 

@@ -1,4 +1,4 @@
-"""How hard the tasks of the starter suite are: what a model gets that hears the average spectrum alone.
+"""Accuracy of logistic regression on the average spectrum: how hard the tasks of the starter suite are.
 
 Public: baseline.
 """

@@ -1,4 +1,4 @@
-"""What machines do to a voice: seven families of traces by which speech can be told from a recording of it.
+"""Simulates spoofed speech: seven families of artefacts that distinguish it from a recording.
 
 Each takes speech and gives the same words back as a synthesiser, a vocoder or a codec would leave them, at
 a strength drawn for the clip. What changes is less the mean spectrum than the structure in time (aspiration,
