@@ -156,7 +156,7 @@ def table() -> list[str]:
         each.append(chances(sound[sound > 0], WORTHS, of_lift))
     least = np.min(each, axis=0)
     lines = [
-        "| verdicts asked | of the lift | worth 1 pp | worth 3 pp | worth 5 pp |",
+        "| verdicts checked | of the lift | worth 1 pp | worth 3 pp | worth 5 pp |",
         "|---|---|---|---|---|",
     ]
     for i, k in enumerate(KS):

@@ -569,7 +569,7 @@ ENTRIES: tuple[Forgery, ...] = (
     Forgery("run.goodenough", NOBODY, run_of(goodenough="9.9.9")),
     Forgery("run.batch_size and proof.batch_size", NOBODY, batches_of(4)),
     Forgery(
-        "run.n_asked: answers that were known said to be new",
+        "run.n_asked: cached answers stated as new",
         NOBODY,
         lambda e, vs: (
             dataclasses.replace(
