@@ -11,7 +11,7 @@ UNANSWERED = -1
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A request."""
 
     method: str
@@ -72,12 +72,12 @@ def refusal(
         code: for huggingface_hub, which makes exceptions of it, e.g. RepoNotFound.
         headers: further ones, with `_` for `-`.
     """
-    told = {"X-Error-Message": words, **({} if code is None else {"X-Error-Code": code})}
+    error_headers = {"X-Error-Message": words, **({} if code is None else {"X-Error-Code": code})}
     more = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
-    return told_json({"error": words}, status, {**told, **more})
+    return json_answer({"error": words}, status, {**error_headers, **more})
 
 
-def told_json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """An answer in JSON."""
     kind = {"Content-Type": "application/json; charset=utf-8"}
     return Answer(status, {**kind, **(headers or {})}, json.dumps(content).encode())

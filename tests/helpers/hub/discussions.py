@@ -122,12 +122,12 @@ def summary(repository: Repository, discussion: Discussion) -> dict[str, Any]:
 
 def details(store: Store, repository: Repository, discussion: Discussion) -> dict[str, Any]:
     """All that there is to tell."""
-    told = {**summary(repository, discussion), "events": discussion.events}
+    summary_json = {**summary(repository, discussion), "events": discussion.events}
     if discussion.head is None:
-        return told
+        return summary_json
     merge_commit = {} if discussion.merge_commit is None else {"mergeCommitId": discussion.merge_commit}
     return {
-        **told,
+        **summary_json,
         "changes": {"base": "refs/heads/main", **merge_commit},
         "filesWithConflicts": conflicts(repository, discussion),
         "diff": _diff(store, repository, discussion),

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.helpers.hub import reads, writes
-from tests.helpers.hub.answers import Answer, Asked, Refused
+from tests.helpers.hub.answers import Answer, Refused, Request
 from tests.helpers.hub.discussions import Discussion
 from tests.helpers.hub.faults import Fault
 from tests.helpers.hub.server import Server
@@ -175,23 +175,23 @@ class LoopbackHub:
 
     # --- requests
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, request: Request) -> Answer:
         """Carry out a request, or what a fault makes of it."""
-        path = asked.headers["target"]
+        path = request.headers["target"]
         if path == _OF_THE_CLIENT:
             return Refused(404, "not served here").answer
         with self._lock:
-            self.requests.append(f"{asked.method} {path}")
-            if "range" in asked.headers:
-                self.ranges.append(f"{asked.method} {path} {asked.headers['range']}")
-            fault = self._next_fault(asked.method, path)
+            self.requests.append(f"{request.method} {path}")
+            if "range" in request.headers:
+                self.ranges.append(f"{request.method} {path} {request.headers['range']}")
+            fault = self._next_fault(request.method, path)
             if fault is None:
-                return self._carry_out(asked)
-            self.fired.append((fault, f"{asked.method} {path}"))
-            answer = None if fault.prevents(asked.method) else self._carry_out(asked)
-            spoilt = fault.spoil(answer, asked.method)
+                return self._carry_out(request)
+            self.fired.append((fault, f"{request.method} {path}"))
+            answer = None if fault.prevents(request.method) else self._carry_out(request)
+            spoilt = fault.spoil(answer, request.method)
             if spoilt == answer and fault.kind != "slow":
-                self.broken.append(ValueError(f"{fault} can do nothing to {asked.method} {path}"))
+                self.broken.append(ValueError(f"{fault} can do nothing to {request.method} {path}"))
         time.sleep(fault.seconds)
         return spoilt
 
@@ -201,36 +201,38 @@ class LoopbackHub:
                 return self._faults.pop(i)
         return None
 
-    def _carry_out(self, asked: Asked) -> Answer:
+    def _carry_out(self, request: Request) -> Answer:
         try:
-            return self._route(replace(asked, user=self._user(asked.headers.get("authorization"))))
+            return self._route(replace(request, user=self._user(request.headers.get("authorization"))))
         except Refused as refused:
             return refused.answer
         except Exception as error:
             self.broken.append(error)
             return Refused(500, f"the Hub of the tests broke: {error!r}").answer
 
-    def _route(self, asked: Asked) -> Answer:
-        parts = asked.parts
+    def _route(self, request: Request) -> Answer:
+        parts = request.parts
         if parts[0] == "lfs":
-            return writes.upload(self, asked)
-        general = _OF_NO_REPOSITORY.get((asked.method, "/".join(parts)))
+            return writes.upload(self, request)
+        general = _OF_NO_REPOSITORY.get((request.method, "/".join(parts)))
         if general is not None:
-            return general(self, asked)
+            return general(self, request)
         is_api = parts[0] == "api"
         parts = parts[1:] if is_api else parts
         if is_api and parts[0] not in KINDS:
-            raise Refused(404, f"{'/'.join(asked.parts)} is not known to the Hub of the tests")
+            raise Refused(404, f"{'/'.join(request.parts)} is not known to the Hub of the tests")
         if parts[0] not in KINDS:
             parts = ("models", *parts)
         name = "/".join(parts[:3]).removesuffix(".git")
         verb, rest = parts[3] if len(parts) > 3 else "revision", parts[4:]
-        repository = self._readable(name, asked.user)
-        is_read = asked.method in ("GET", "HEAD")
-        found = _READS.get(verb) if is_read else _WRITES.get((asked.method, verb))
+        repository = self._readable(name, request.user)
+        is_read = request.method in ("GET", "HEAD")
+        found = _READS.get(verb) if is_read else _WRITES.get((request.method, verb))
         if found is None or (is_read and is_api == (verb == "resolve")):
-            raise Refused(404, f"{asked.method} {'/'.join(asked.parts)} is not known to the Hub of the tests")
-        return found(self, repository, asked, rest)
+            raise Refused(
+                404, f"{request.method} {'/'.join(request.parts)} is not known to the Hub of the tests"
+            )
+        return found(self, repository, request, rest)
 
     # --- who may do what
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import yaml
 
 from tests.helpers.hub import discussions
-from tests.helpers.hub.answers import Answer, Asked, Refused, told_json
+from tests.helpers.hub.answers import Answer, Refused, Request, json_answer
 from tests.helpers.hub.discussions import Discussion
 from tests.helpers.hub.store import Commit, Entry, Repository
 
@@ -32,29 +32,31 @@ def commit_of(repository: Repository, revision: str) -> Commit:
     return commit
 
 
-def whoami(hub: LoopbackHub, asked: Asked) -> Answer:
+def whoami(hub: LoopbackHub, request: Request) -> Answer:
     """The user of a token."""
-    role = "read" if asked.user in hub.readonly else "write"
+    role = "read" if request.user in hub.readonly else "write"
     token = {"displayName": "test", "role": role}
     orgs = [{"type": "org", "name": "org", "roleInOrg": role}]
     auth = {"type": "access_token", "accessToken": token}
-    names = dict.fromkeys(("id", "name", "fullname"), asked.user)
-    return told_json({"type": "user", **names, "orgs": orgs, "auth": auth})
+    names = dict.fromkeys(("id", "name", "fullname"), request.user)
+    return json_answer({"type": "user", **names, "orgs": orgs, "auth": auth})
 
 
-def listing(hub: LoopbackHub, asked: Asked) -> Answer:
+def listing(hub: LoopbackHub, request: Request) -> Answer:
     """Repositories of a kind, e.g. those with an author, or a word in their names."""
-    wanted, author = asked.query.get("search", "").lower(), asked.query.get("author")
-    names = [n for n in hub.store.names(asked.parts[1]) if hub.shows(n, asked.user)]
-    names = [n for n in names if wanted in n.split("/", 1)[1].lower() and author in (None, n.split("/")[1])]
+    term, author = request.query.get("search", "").lower(), request.query.get("author")
+    names = [n for n in hub.store.names(request.parts[1]) if hub.shows(n, request.user)]
+    names = [n for n in names if term in n.split("/", 1)[1].lower() and author in (None, n.split("/")[1])]
     opened = [r for r in map(hub.store.open, names) if r is not None]
-    return told_json([_facts(hub, r, commit_of(r, "main"), blobs=False) for r in opened])
+    return json_answer([_facts(hub, r, commit_of(r, "main"), blobs=False) for r in opened])
 
 
-def info(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def info(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """A repository at a revision."""
     commit = commit_of(repository, rest[0] if rest else "main")
-    return told_json(_facts(hub, repository, commit, blobs=asked.query.get("blobs", "").lower() == "true"))
+    return json_answer(
+        _facts(hub, repository, commit, blobs=request.query.get("blobs", "").lower() == "true")
+    )
 
 
 def _facts(hub: LoopbackHub, repository: Repository, commit: Commit, *, blobs: bool) -> dict[str, Any]:
@@ -103,26 +105,26 @@ def _sibling(path: str, entry: Entry, *, blobs: bool) -> dict[str, Any]:
     return {**known, "lfs": lfs} if entry.is_lfs else known
 
 
-def tree(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def tree(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Files and folders below a path."""
     commit, path = commit_of(repository, rest[0]), "/".join(rest[1:]).strip("/")
     prefix = f"{path}/" if path else ""
-    recursive = asked.query.get("recursive", "").lower() in ("true", "1")
+    recursive = request.query.get("recursive", "").lower() in ("true", "1")
     paths = {p for p in (*commit.tree, *_folders(commit)) if p.startswith(prefix)}
     if path and not paths:
         raise Refused(404, f"{path} does not exist on {rest[0]!r}", "EntryNotFound")
-    wanted = sorted(p for p in paths if recursive or "/" not in p.removeprefix(prefix))
-    expand = asked.query.get("expand", "").lower() in ("true", "1")
-    return paged(hub, asked, "tree", [_line(repository, commit, p, expand=expand) for p in wanted])
+    selection = sorted(p for p in paths if recursive or "/" not in p.removeprefix(prefix))
+    expand = request.query.get("expand", "").lower() in ("true", "1")
+    return paged(hub, request, "tree", [_line(repository, commit, p, expand=expand) for p in selection])
 
 
-def paths_info(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def paths_info(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """What lies at some paths; those that do not exist are left out."""
-    commit, form = commit_of(repository, rest[0]), asked.form()
+    commit, form = commit_of(repository, rest[0]), request.form()
     expand = form.get("expand") == ["true"]
     paths = [p.rstrip("/") for p in form.get("paths", [])]
     found = [p for p in paths if p in commit.tree or p in _folders(commit)]
-    return told_json([_line(repository, commit, p, expand=expand) for p in found])
+    return json_answer([_line(repository, commit, p, expand=expand) for p in found])
 
 
 def _folders(commit: Commit) -> set[str]:
@@ -145,7 +147,7 @@ def _line(repository: Repository, commit: Commit, path: str, *, expand: bool) ->
     return line
 
 
-def refs(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def refs(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Branches, tags and, if wanted, pull requests."""
     every = repository.refs()
 
@@ -154,30 +156,30 @@ def refs(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str
         return [{"name": n, "ref": f"{prefix}{n}", "targetCommit": oid} for n, oid in found.items()]
 
     pulls = [{**line, "name": line["ref"]} for line in below("refs/pr/")]
-    with_pulls = {"pullRequests": pulls} if "include_prs" in asked.query else {}
-    return told_json(
+    with_pulls = {"pullRequests": pulls} if "include_prs" in request.query else {}
+    return json_answer(
         {"branches": below("refs/heads/"), "tags": below("refs/tags/"), "converts": [], **with_pulls}
     )
 
 
-def commits(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def commits(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """The history of a revision, the newest first."""
     history = repository.history(commit_of(repository, rest[0]))
     lines = [
         {"id": c.oid, "title": c.title, "message": c.message, "date": c.date, "authors": [{"user": c.author}]}
         for c in history
     ]
-    return paged(hub, asked, "commits", lines)
+    return paged(hub, request, "commits", lines)
 
 
-def paged(hub: LoopbackHub, asked: Asked, kind: str, lines: list[dict[str, Any]]) -> Answer:
+def paged(hub: LoopbackHub, request: Request, kind: str, lines: list[dict[str, Any]]) -> Answer:
     """A page of lines, and where the next one is."""
-    start, size = int(asked.query.get("cursor", 0)), PAGE[kind]
+    start, size = int(request.query.get("cursor", 0)), PAGE[kind]
     headers = {}
     if start + size < len(lines):
-        query = urlencode({**asked.query, "cursor": start + size})
-        headers["Link"] = f'<{hub.endpoint}{asked.headers["path"]}?{query}>; rel="next"'
-    return told_json(lines[start : start + size], headers=headers)
+        query = urlencode({**request.query, "cursor": start + size})
+        headers["Link"] = f'<{hub.endpoint}{request.headers["path"]}?{query}>; rel="next"'
+    return json_answer(lines[start : start + size], headers=headers)
 
 
 def discussion_of(repository: Repository, number: str) -> Discussion:
@@ -187,31 +189,31 @@ def discussion_of(repository: Repository, number: str) -> Discussion:
     return repository.discussions[int(number) - 1]
 
 
-def discussion(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def discussion(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """A discussion by number, or the list of all, the newest first."""
     if rest:
         one = discussion_of(repository, rest[0])
-        return told_json(discussions.details(hub.store, repository, one))
-    kind, status = asked.query.get("type", "all"), asked.query.get("status", "all")
+        return json_answer(discussions.details(hub.store, repository, one))
+    kind, status = request.query.get("type", "all"), request.query.get("status", "all")
     is_pull = {"discussion": False, "pull_request": True}.get(kind)
-    wanted = {"open": ("open", "draft"), "closed": ("closed", "merged")}.get(status)
-    author = asked.query.get("author")
+    statuses = {"open": ("open", "draft"), "closed": ("closed", "merged")}.get(status)
+    author = request.query.get("author")
     found = [
         d
         for d in reversed(repository.discussions)
         if (is_pull is None or is_pull == (d.head is not None))
-        and (wanted is None or d.status in wanted)
+        and (statuses is None or d.status in statuses)
         and author in (None, d.author)
     ]
-    start = int(asked.query.get("p", 0)) * PAGE["discussions"]
+    start = int(request.query.get("p", 0)) * PAGE["discussions"]
     lines = [discussions.summary(repository, d) for d in found[start : start + PAGE["discussions"]]]
     n_closed = sum(d.status in ("closed", "merged") for d in repository.discussions)
-    return told_json(
+    return json_answer(
         {"discussions": lines, "count": len(found), "start": start, "numClosedDiscussions": n_closed}
     )
 
 
-def resolve(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def resolve(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """The bytes of a file, all or a range of them."""
     commit, path = commit_of(repository, rest[0]), "/".join(rest[1:])
     entry = commit.tree.get(path)
@@ -225,11 +227,11 @@ def resolve(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[
     }
     if entry.is_lfs:
         headers |= {"X-Linked-Etag": f'"{entry.etag}"', "X-Linked-Size": str(entry.size)}
-    return _part(asked.headers.get("range"), hub.store.blobs[entry.sha256], headers)
+    return _part(request.headers.get("range"), hub.store.blobs[entry.sha256], headers)
 
 
-def _part(wanted: str | None, content: bytes, headers: dict[str, str]) -> Answer:
-    found = _RANGE.fullmatch(wanted or "")
+def _part(byte_range: str | None, content: bytes, headers: dict[str, str]) -> Answer:
+    found = _RANGE.fullmatch(byte_range or "")
     if found is None:
         return Answer(200, headers, content)
     size, first = len(content), int(found[1])
@@ -241,8 +243,8 @@ def _part(wanted: str | None, content: bytes, headers: dict[str, str]) -> Answer
     )
 
 
-def auth_check(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def auth_check(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Nothing, when the repository may be read, or written."""
     if rest == ("write",):
-        hub.may_write(asked.user)
-    return told_json({})
+        hub.may_write(request.user)
+    return json_answer({})

@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.helpers.hub.answers import UNANSWERED, Answer, Asked
+from tests.helpers.hub.answers import UNANSWERED, Answer, Request
 
 
 class Server:
     """Serves on a free port of 127.0.0.1, every connection in a thread of its own."""
 
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Answer]) -> None:
         self._http = _Quiet(("127.0.0.1", 0), _handler(answer))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self.endpoint = f"http://127.0.0.1:{self._http.server_address[1]}"
@@ -40,7 +40,7 @@ class _Quiet(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:
+def _handler(answer: Callable[[Request], Answer]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -73,18 +73,18 @@ def _handler(answer: Callable[[Asked], Answer]) -> type[BaseHTTPRequestHandler]:
             if len(body) < int(self.headers.get("Content-Length", 0)):  # who asked was killed meanwhile
                 self.close_connection = True
                 return
-            self._send(answer(Asked(self.command, parts, query, headers, body)))
+            self._send(answer(Request(self.command, parts, query, headers, body)))
 
-        def _send(self, told: Answer) -> None:
-            if told.cut_at is not None:
+        def _send(self, answer: Answer) -> None:
+            if answer.cut_at is not None:
                 self.close_connection = True
-            if told.cut_at == UNANSWERED:
+            if answer.cut_at == UNANSWERED:
                 return
-            self.send_response(told.status)
-            for name, value in {**told.headers, "Content-Length": str(len(told.body))}.items():
+            self.send_response(answer.status)
+            for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(told.body[: told.cut_at])
+                self.wfile.write(answer.body[: answer.cut_at])
 
     return Handler

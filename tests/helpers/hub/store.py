@@ -292,8 +292,8 @@ def merged(base: Tree, ours: Tree, theirs: Tree) -> dict[str, Entry]:
     Raises:
         Conflict: both changed a file, to different contents; it names them.
     """
-    wanted, present = changes(base, theirs), changes(base, ours)
-    if both := [p for p in wanted if p in present and wanted[p] != present[p]]:
+    new_changes, present = changes(base, theirs), changes(base, ours)
+    if both := [p for p in new_changes if p in present and new_changes[p] != present[p]]:
         raise Conflict(*both)
-    tree = {p: e for p, e in ours.items() if p not in wanted}
-    return {**tree, **{p: e for p, e in wanted.items() if e is not None}}
+    tree = {p: e for p, e in ours.items() if p not in new_changes}
+    return {**tree, **{p: e for p, e in new_changes.items() if e is not None}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.helpers.hub import discussions
-from tests.helpers.hub.answers import Answer, Asked, Refused, told_json
+from tests.helpers.hub.answers import Answer, Refused, Request, json_answer
 from tests.helpers.hub.reads import commit_of, discussion_of, head_of
 from tests.helpers.hub.store import Commit, Conflict, Entry, Repository, is_large
 
@@ -35,85 +35,85 @@ class Upload:
 # --- repositories
 
 
-def create(hub: LoopbackHub, asked: Asked) -> Answer:
+def create(hub: LoopbackHub, request: Request) -> Answer:
     """Make a repository."""
-    user, wanted = hub.may_write(asked.user), asked.json()
-    kind = f"{wanted.get('type') or 'model'}s"
-    name = f"{kind}/{wanted.get('organization') or user}/{wanted['name']}"
+    user, payload = hub.may_write(request.user), request.json()
+    kind = f"{payload.get('type') or 'model'}s"
+    name = f"{kind}/{payload.get('organization') or user}/{payload['name']}"
     url = f"{hub.endpoint}/{name.removeprefix('models/')}"
     if hub.store.open(name) is not None:
         words = f"You already created this {kind[:-1]} repo"
-        return told_json({"error": words, "url": url}, 409, {"X-Error-Message": words})
+        return json_answer({"error": words, "url": url}, 409, {"X-Error-Message": words})
     hub.store.create(name, user)
-    if wanted.get("visibility") == "private":
+    if payload.get("visibility") == "private":
         hub.private.add(name)
-    return told_json({"url": url, "name": name.split("/", 1)[1], "id": name})
+    return json_answer({"url": url, "name": name.split("/", 1)[1], "id": name})
 
 
-def delete(hub: LoopbackHub, asked: Asked) -> Answer:
+def delete(hub: LoopbackHub, request: Request) -> Answer:
     """Take a repository away."""
-    user, wanted = hub.may_write(asked.user), asked.json()
-    name = f"{wanted.get('type') or 'model'}s/{wanted.get('organization') or user}/{wanted['name']}"
+    user, payload = hub.may_write(request.user), request.json()
+    name = f"{payload.get('type') or 'model'}s/{payload.get('organization') or user}/{payload['name']}"
     repository = hub.store.open(name)
     if repository is None:
         raise Refused(404, "Repository not found", "RepoNotFound")
     hub.store.delete(repository)
     hub.private.discard(name)
-    return told_json({})
+    return json_answer({})
 
 
-def settings(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def settings(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Make a repository private, public, gated or open."""
-    hub.may_write(asked.user)
-    wanted = asked.json()
-    if "visibility" in wanted:
-        (hub.private.add if wanted["visibility"] == "private" else hub.private.discard)(repository.name)
-    if "gated" in wanted:
-        (hub.gated.add if wanted["gated"] else hub.gated.discard)(repository.name)
-    return told_json(wanted)
+    hub.may_write(request.user)
+    payload = request.json()
+    if "visibility" in payload:
+        (hub.private.add if payload["visibility"] == "private" else hub.private.discard)(repository.name)
+    if "gated" in payload:
+        (hub.gated.add if payload["gated"] else hub.gated.discard)(repository.name)
+    return json_answer(payload)
 
 
-def validate_yaml(hub: LoopbackHub, asked: Asked) -> Answer:
+def validate_yaml(hub: LoopbackHub, request: Request) -> Answer:
     """Whether the head of a card can be read."""
     try:
-        head = head_of(asked.json()["content"])
+        head = head_of(request.json()["content"])
     except yaml.YAMLError as error:
-        return told_json({"errors": [{"message": str(error)}], "warnings": []}, 400)
+        return json_answer({"errors": [{"message": str(error)}], "warnings": []}, 400)
     warning = [] if head else [{"message": "empty or missing yaml metadata in repo card"}]
-    return told_json({"errors": [], "warnings": warning})
+    return json_answer({"errors": [], "warnings": warning})
 
 
 # --- uploads
 
 
-def preupload(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def preupload(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """How each file is to be sent, and what lies there already."""
-    hub.may_write(asked.user, pull_request=_for_pull_request(asked, rest[0]))
+    hub.may_write(request.user, pull_request=_for_pull_request(request, rest[0]))
     tree = commit_of(repository, rest[0]).tree
 
-    def line(wanted: dict[str, Any]) -> dict[str, Any]:
-        path = wanted["path"]
+    def line(payload: dict[str, Any]) -> dict[str, Any]:
+        path = payload["path"]
         known = {"oid": tree[path].etag} if path in tree else {}
-        mode = "lfs" if is_large(path, wanted["size"]) else "regular"
+        mode = "lfs" if is_large(path, payload["size"]) else "regular"
         return {"path": path, "uploadMode": mode, "shouldIgnore": False, **known}
 
-    return told_json({"files": [line(wanted) for wanted in asked.json()["files"]]})
+    return json_answer({"files": [line(payload) for payload in request.json()["files"]]})
 
 
-def lfs_batch(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def lfs_batch(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Where to send objects; those that are there need not be sent."""
-    wanted = asked.json()
-    ref = wanted.get("ref", {}).get("name")
-    hub.may_write(asked.user, pull_request=ref is None or ref.startswith("refs/pr/"))
+    payload = request.json()
+    ref = payload.get("ref", {}).get("name")
+    hub.may_write(request.user, pull_request=ref is None or ref.startswith("refs/pr/"))
     lines = []
-    for thing in wanted["objects"]:
+    for thing in payload["objects"]:
         line: dict[str, Any] = {"oid": thing["oid"], "size": thing["size"]}
         if thing["oid"] not in repository.objects:
             key = secrets.token_hex(8)
             hub.uploads[key] = Upload(repository, thing["oid"])
             line["actions"] = _actions(hub, key, thing["size"])
         lines.append(line)
-    return told_json({"transfer": "basic", "objects": lines})
+    return json_answer({"transfer": "basic", "objects": lines})
 
 
 def _actions(hub: LoopbackHub, key: str, size: int) -> dict[str, Any]:
@@ -126,22 +126,22 @@ def _actions(hub: LoopbackHub, key: str, size: int) -> dict[str, Any]:
     return {"upload": {"href": f"{url}/complete", "header": header}, "verify": verify}
 
 
-def upload(hub: LoopbackHub, asked: Asked) -> Answer:
+def upload(hub: LoopbackHub, request: Request) -> Answer:
     """Take an object, or a part of one, or the word that all has come."""
-    _, key, *step = asked.parts
+    _, key, *step = request.parts
     place = hub.uploads[key]
     if step == ["verify"]:
-        told = asked.json()
+        message = request.json()
         sizes = {oid: len(hub.store.blobs[oid]) for oid in place.repository.objects}
-        if sizes.get(told["oid"]) != told["size"]:
-            raise Refused(404, f"{told['oid']} of {told['size']} bytes is not there")
-        return told_json({})
+        if sizes.get(message["oid"]) != message["size"]:
+            raise Refused(404, f"{message['oid']} of {message['size']} bytes is not there")
+        return json_answer({})
     if step == ["complete"]:
-        return _store_object(hub, place, [place.parts[p["partNumber"]] for p in asked.json()["parts"]])
+        return _store_object(hub, place, [place.parts[p["partNumber"]] for p in request.json()["parts"]])
     if step:
-        place.parts[int(step[0])] = asked.body
-        return Answer(200, {"ETag": f'"{hashlib.sha256(asked.body).hexdigest()}"'})
-    return _store_object(hub, place, [asked.body])
+        place.parts[int(step[0])] = request.body
+        return Answer(200, {"ETag": f'"{hashlib.sha256(request.body).hexdigest()}"'})
+    return _store_object(hub, place, [request.body])
 
 
 def _store_object(hub: LoopbackHub, place: Upload, parts: list[bytes]) -> Answer:
@@ -156,12 +156,12 @@ def _store_object(hub: LoopbackHub, place: Upload, parts: list[bytes]) -> Answer
 # --- commits
 
 
-def commit(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def commit(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Add a commit to a branch or a pull request, or open a pull request with it."""
-    opens = _for_pull_request(asked, "")
-    user = hub.may_write(asked.user, pull_request=_for_pull_request(asked, rest[0]))
+    opens = _for_pull_request(request, "")
+    user = hub.may_write(request.user, pull_request=_for_pull_request(request, rest[0]))
     head = commit_of(repository, rest[0])
-    header, *lines = [json.loads(line) for line in asked.body.splitlines() if line]
+    header, *lines = [json.loads(line) for line in request.body.splitlines() if line]
     title, message = header["value"]["summary"], header["value"].get("description", "")
     parent = header["value"].get("parentCommit")
     if parent is not None and opens:
@@ -175,17 +175,17 @@ def commit(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[s
         if rest[0].startswith("refs/pr/"):
             pull = discussion_of(repository, rest[0].removeprefix("refs/pr/"))
             discussions.note_commit(hub.store, pull, user, added)
-        return told_json(_told(hub, repository, added))
+        return json_answer(_told(hub, repository, added))
     pull = discussions.start(hub.store, repository, user, title, message, head)
     ref = f"refs/pr/{pull.number}"
     added = hub.store.add(repository, head, tree, user, title, message, ref)
     discussions.note_commit(hub.store, pull, user, added)
     place = f"{hub.endpoint}/{repository.name.removeprefix('models/')}/discussions/{pull.number}"
-    return told_json({**_told(hub, repository, added), "pullRequestUrl": place})
+    return json_answer({**_told(hub, repository, added), "pullRequestUrl": place})
 
 
-def _for_pull_request(asked: Asked, revision: str) -> bool:
-    return asked.query.get("create_pr") == "1" or revision.startswith("refs/pr/")
+def _for_pull_request(request: Request, revision: str) -> bool:
+    return request.query.get("create_pr") == "1" or revision.startswith("refs/pr/")
 
 
 def _owns(repository: Repository, revision: str, user: str) -> bool:
@@ -240,69 +240,71 @@ def _told(hub: LoopbackHub, repository: Repository, added: Commit) -> dict[str, 
 # --- branches and tags
 
 
-def branch(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def branch(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Make or delete a branch."""
-    hub.may_write(asked.user)
+    hub.may_write(request.user)
     name = "/".join(rest)
-    if asked.method == "DELETE":
+    if request.method == "DELETE":
         if name == "main":
             raise Refused(403, "The branch main stays")
         if repository.branches.pop(name, None) is None:
             raise Refused(404, f"no branch {name}", "RevisionNotFound")
-        return told_json({})
-    start = commit_of(repository, asked.json().get("startingPoint") or "main")
+        return json_answer({})
+    start = commit_of(repository, request.json().get("startingPoint") or "main")
     if name in repository.branches:
         raise Refused(409, f"Reference refs/heads/{name} already exists")
     repository.branches[name] = start.oid
-    return told_json({})
+    return json_answer({})
 
 
-def tag(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def tag(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Make or delete a tag."""
-    hub.may_write(asked.user)
-    if asked.method == "DELETE":
+    hub.may_write(request.user)
+    if request.method == "DELETE":
         if repository.tags.pop("/".join(rest), None) is None:
             raise Refused(404, f"no tag {'/'.join(rest)}", "RevisionNotFound")
-        return told_json({})
-    name, commit = asked.json()["tag"], commit_of(repository, rest[0])
+        return json_answer({})
+    name, commit = request.json()["tag"], commit_of(repository, rest[0])
     if name in repository.tags:
         raise Refused(409, f"Tag reference exists already: {name}")
     repository.tags[name] = commit.oid
-    return told_json({})
+    return json_answer({})
 
 
 # --- discussions
 
 
-def discuss(hub: LoopbackHub, repository: Repository, asked: Asked, rest: tuple[str, ...]) -> Answer:
+def discuss(hub: LoopbackHub, repository: Repository, request: Request, rest: tuple[str, ...]) -> Answer:
     """Open a discussion or a pull request, or do something with one."""
-    wanted = asked.json()
+    payload = request.json()
     if not rest:
-        user = hub.may_write(asked.user, pull_request=True)
-        base = commit_of(repository, "main") if wanted.get("pullRequest") else None
-        opened = discussions.start(hub.store, repository, user, wanted["title"], wanted["description"], base)
+        user = hub.may_write(request.user, pull_request=True)
+        base = commit_of(repository, "main") if payload.get("pullRequest") else None
+        opened = discussions.start(
+            hub.store, repository, user, payload["title"], payload["description"], base
+        )
         opened.status = "draft" if base else "open"
         place = f"{hub.endpoint}/{repository.name.removeprefix('models/')}/discussions/{opened.number}"
-        return told_json({"num": opened.number, "url": place, "pullRequest": base is not None})
+        return json_answer({"num": opened.number, "url": place, "pullRequest": base is not None})
     one, action = discussion_of(repository, rest[0]), "/".join(rest[1:])
-    is_own = one.author == asked.user and action in ("title", "status")
-    user = hub.may_write(asked.user, pull_request=is_own or action == "comment")
+    is_own = one.author == request.user and action in ("title", "status")
+    user = hub.may_write(request.user, pull_request=is_own or action == "comment")
     if action == "comment":
-        return told_json({"newMessage": discussions.comment(hub.store, one, user, wanted["comment"])})
+        return json_answer({"newMessage": discussions.comment(hub.store, one, user, payload["comment"])})
     if action == "title":
-        data = {"from": one.title, "to": wanted["title"]}
-        one.title = wanted["title"]
-        return told_json({"newTitle": discussions.add_event(hub.store, one, user, "title-change", data)})
-    told = {}
+        data = {"from": one.title, "to": payload["title"]}
+        one.title = payload["title"]
+        return json_answer({"newTitle": discussions.add_event(hub.store, one, user, "title-change", data)})
+    message = {}
     if action == "status":
-        told = {"newStatus": discussions.set_status(hub.store, one, user, wanted["status"])}
+        message = {"newStatus": discussions.set_status(hub.store, one, user, payload["status"])}
     elif action == "merge":
         merge(hub, repository, one, user)
     else:
         raise Refused(404, f"nothing is known of {action!r}")
-    if wanted.get("comment"):
-        discussions.comment(hub.store, one, user, wanted["comment"])
-    return told_json(told)
+    if payload.get("comment"):
+        discussions.comment(hub.store, one, user, payload["comment"])
+    return json_answer(message)
 
 
 def merge(hub: LoopbackHub, repository: Repository, one: discussions.Discussion, user: str) -> Commit:
