@@ -9,15 +9,15 @@ Public: EngineOptions, engine_options, Backend, LocalBackend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from harness.cli.common import ModelOptions, info
+from harness.cli.common import ModelOptions, bundle, info
+from harness.cli.selection import refuse_without
 
 if TYPE_CHECKING:
     from harness.evaluation import runner
@@ -93,13 +93,8 @@ class EngineOptions:
             BadInput: an option of a cluster without one.
             BadCluster: ray is not installed.
         """
-        from harness.errors import BadInput
-
         if not self.is_remote:
-            for field in fields(self):
-                if field.name != "engine" and getattr(self, field.name) is not None:
-                    option = f"--{field.name.replace('_', '-')}"
-                    raise BadInput(f"{option} requires --engine ray; add it, or leave {option} out")
+            refuse_without("--engine ray", "ray_address", "workers", "gpus_per_worker", "cpus_per_worker")
             yield LocalBackend(opening)
             return
         from harness.cluster.ray_engine import ray_engine
@@ -112,48 +107,39 @@ class EngineOptions:
             yield backend
 
 
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of every verb that can use a cluster; they reach it as one `engine`."""
-
-    @wraps(command)
-    def with_engine(**params: Any) -> Any:
-        names = [f.name for f in fields(EngineOptions)]
-        engine = EngineOptions(**{name: params.pop(name) for name in names})
-        return command(engine=engine, **params)
-
-    for option in (
-        click.option(
-            "--cpus-per-worker",
-            type=click.FloatRange(0, min_open=True),
-            metavar="C",
-            help="CPUs, and threads, of each worker; default: an equal share of those available.",
-        ),
-        click.option(
-            "--gpus-per-worker",
-            type=click.FloatRange(0, 1),
-            metavar="F",
-            help="Share of a GPU for each worker; default: 1 if there are GPUs.",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            metavar="N",
-            help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
-        ),
-        click.option(
-            "--ray-address",
-            metavar="ADDR",
-            help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine"
-            " for this run. Every node needs the same version of goodenough, and local folders at the same"
-            " paths.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            show_default=True,
-            help="Run in this process or on a Ray cluster.",
-        ),
-    ):
-        with_engine = option(with_engine)
-    return with_engine
+engine_options = bundle(
+    "engine",
+    EngineOptions,
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Run in this process or on a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="ADDR",
+        help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine for"
+        " this run. Every node needs the same version of goodenough, and local folders at the same paths.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0, 1),
+        metavar="F",
+        help="Share of a GPU for each worker; default: 1 if there are GPUs.",
+    ),
+    click.option(
+        "--cpus-per-worker",
+        type=click.FloatRange(0, min_open=True),
+        metavar="C",
+        help="CPUs, and threads, of each worker; default: an equal share of those available.",
+    ),
+)
+"""The options of every verb that can use a cluster."""

@@ -14,8 +14,11 @@ from harness.cli.common import (
     ModelOptions,
     class_names_for,
     command_line,
+    given,
     label_map_for,
     model_options,
+    signals_option,
+    tasks_option,
 )
 from harness.cli.encodings import json_text
 from harness.cli.layout import Row, print_rows
@@ -41,9 +44,9 @@ class Finding:
 
 @click.command()
 @click.argument("model")
-@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@tasks_option
 @click.option("--template", is_flag=True, help="Print a label map to complete, for the one --task, and stop.")
-@click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
+@signals_option
 @model_options
 def check(
     model: str,
@@ -64,40 +67,38 @@ def check(
     """
     import json
 
+    from harness import tasks as all_tasks
+
     suite = open_suite(signals)
     if template:
         _print_template(opening, model, [_task(name, suite) for name in task_names])
         return 0
-    tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or _all_tasks(suite, signals)
+    default_tasks = all_tasks.TASKS.values() if signals is None else suite.tasks
+    tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or list(default_tasks)
     classifier = opening.open(opening.resolve(model))
     label_findings = [_label_finding(classifier, task, label_map, bool(task_names)) for task in tasks]
     inference_findings, seconds = _inference_findings(classifier)
     suitable = [task for task, finding in zip(tasks, label_findings, strict=True) if finding.passed]
-    findings = [
-        *_facts(classifier),
-        *inference_findings,
-        *label_findings,
-        *_estimates(suite, suitable, seconds),
-    ]
+    estimates = _estimates(suite, suitable, seconds)
+    findings = [*_facts(classifier), *inference_findings, *label_findings, *estimates]
     if not suitable and not task_names:
         findings.append(Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in tasks)}"))
     passed = all(finding.passed is not False for finding in findings)
-    verdict = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
+    verdict, command = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "model": asdict(classifier.ref),
-                    "facts": asdict(classifier.facts),
-                    "passed": passed,
-                    "findings": [asdict(finding) for finding in findings],
-                    "verdict": verdict[0].rstrip(":"),
-                    "next": verdict[1],
-                }
-            )
-        )
+        content = {
+            "model": asdict(classifier.ref),
+            "facts": asdict(classifier.facts),
+            "passed": passed,
+            "findings": [asdict(finding) for finding in findings],
+            "verdict": verdict.rstrip(":"),
+            "next": command,
+        }
+        click.echo(json.dumps(content))
     else:
-        _show(classifier.ref.repo_id, findings, verdict)
+        marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
+        rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
+        print_rows(classifier.ref.repo_id, rows, verdict, command)
     return 0 if passed else 1
 
 
@@ -110,13 +111,6 @@ def _task(name: str, suite: Suite) -> Task:
         return suite_tasks[name]
     task = tasks.find(name)
     return suite_tasks.get(task.name, task)
-
-
-def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
-    """What is evaluated without --task: the tasks of the suite; without a suite, all there are."""
-    from harness import tasks
-
-    return list(tasks.TASKS.values() if signals is None else suite.tasks)
 
 
 def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> None:
@@ -181,24 +175,23 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     total_seconds = sum(len(waveform) for waveform in waveforms) / rate
     difference = float(np.abs(batch_logits - single_logits).max())
     flips = int((batch_logits.argmax(axis=1) != single_logits.argmax(axis=1)).sum())
-    findings = [
-        Finding(
-            "speed", None, f"{seconds / total_seconds:.3f} s of computation per second of sound, in batches"
-        ),
-        Finding(
-            "batches",
-            difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
-            f"computed alone and in a batch, logits differ by at most {difference:.1e} and"
-            f" {flips or 'none'} of the {len(waveforms)} predictions",
-        ),
-    ]
+    is_equal = difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0
+    speed = f"{seconds / total_seconds:.3f} s of computation per second of sound, in batches"
+    batches = (
+        f"computed alone and in a batch, logits differ by at most {difference:.1e} and"
+        f" {flips or 'none'} of the {len(waveforms)} predictions"
+    )
     end_counts, rest_counts = classifier.window_holds()
     if classifier.facts.window_seconds is None:
         detail = f"the end of a sound of 2 s {'is used' if end_counts else 'is ignored'}"
     else:
         rest = "is used, too" if rest_counts else "is ignored"
         detail = f"{_window(classifier.facts)} is used; the rest {rest}"
-    findings.append(Finding("window", not rest_counts, detail))
+    findings = [
+        Finding("speed", None, speed),
+        Finding("batches", is_equal, batches),
+        Finding("window", not rest_counts, detail),
+    ]
     return findings, seconds / total_seconds
 
 
@@ -244,24 +237,17 @@ def _verdict(
     failures = {finding.what: finding.detail for finding in inference_findings if finding.passed is False}
     if "batches" in failures:
         command = command_line("template", "as_json", "batch_size")
-        return (
-            f"Not ready: {failures['batches']}; check it with batches of one:",
-            f"{command} --batch-size 1",
-        )
+        text = f"Not ready: {failures['batches']}; check it with batches of one:"
+        return text, f"{command} --batch-size 1"
     if failures:
-        return (
-            f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it.",
-            "",
-        )
+        text = f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it."
+        return text, ""
     suitable = [task.name for task, finding in label_findings if finding.passed]
     unsuitable = [task.name for task, finding in label_findings if finding.passed is False]
     if ready := [name for name in suitable if suite.has_task(name)]:
         text = f"Ready to evaluate on {', '.join(ready)}"
-        if unready := [
-            name
-            for name in (*suitable, *unsuitable)
-            if name not in ready and _is_on_command_line("task_names")
-        ]:
+        unready = [name for name in (*suitable, *unsuitable) if name not in ready]
+        if unready and "task_names" in given():
             tasks = "".join(f" --task {name}" for name in ready)
             return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
         return f"{text}:", _evaluate()
@@ -271,7 +257,7 @@ def _verdict(
             f" {', '.join(suite.task_names)}; with a suite that has some:",
             f"{_evaluate('signals')} --signals SOURCE",
         )
-    if _is_on_command_line("label_map"):
+    if "label_map" in given():
         return f"Not ready: {'; '.join(finding.detail for _, finding in label_findings)}", ""
     names = " or ".join(task.name for task, _ in label_findings)
     command = command_line("template", "as_json", "label_map", "task_names")
@@ -287,15 +273,3 @@ def _verdict(
 def _evaluate(*without: str) -> str:
     """The command that evaluates, with the options that this one has."""
     return command_line("template", "as_json", *without).replace(" check ", " evaluate ", 1)
-
-
-def _is_on_command_line(name: str) -> bool:
-    from click.core import ParameterSource
-
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _show(name: str, findings: list[Finding], verdict: tuple[str, str]) -> None:
-    marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
-    rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
-    print_rows(name, rows, *verdict)
