@@ -84,22 +84,14 @@ def extract(
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:
-            (found,) = runner.extract(
-                classifier,
-                classifier.ref.repo_id,
-                mapping,
-                [clip],
-                [SEARCHES[search]],
-                journal,
-                draws=Draws(seed=seed),
-            )
+            arguments = (classifier, classifier.ref.repo_id, mapping, [clip], [SEARCHES[search]], journal)
+            (extracted,) = runner.extract(*arguments, draws=Draws(seed=seed))
         finally:
             journal.close()
-    if not found.signals:
-        raise NotValid(
-            f"no signal: {found.skipped[0].why if found.skipped else 'the search ended without one'}"
-        )
-    (record, *_) = found.signals
+    if not extracted.signals:
+        reason = extracted.skipped[0].why if extracted.skipped else "the search ended without one"
+        raise NotValid(f"no signal: {reason}")
+    record = extracted.signals[0]
     alone = spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)
     return Signal(record, alone, clip.waveform)
 

@@ -4,7 +4,7 @@
         classifier = backend.open(checkpoint)
         reference.add(classifier, ..., engine=backend.extract)
 
-Public: EngineOptions, engine_options, Backend, LocalBackend.
+Public: EngineOptions, engine_options, Backend, LocalBackend, PinnedModel.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from harness.cli.common import ModelOptions, bundle, info
+from harness.cli.common import ModelOptions, bundle, class_names_for, info, label_map_for
 from harness.cli.selection import refuse_without
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from harness.extract import build_reference
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.tasks import Task
+    from harness.types import LabelMap
 
 
 class Backend(Protocol):
@@ -68,6 +72,29 @@ class LocalBackend:
         from harness.evaluation import predict
 
         return predict.judge
+
+
+@dataclass
+class PinnedModel:
+    """A model that is loaded on first use."""
+
+    checkpoint: Checkpoint
+    opening: ModelOptions
+    backend: Backend
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model, loaded."""
+        return self.backend.open(self.checkpoint)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes by index; from its files, if they are there."""
+        return class_names_for(self.checkpoint, lambda _: self.classifier)
+
+    def labels(self, task: Task, label_map: Path | None) -> LabelMap:
+        """How its classes are read; see `common.label_map_for`."""
+        return label_map_for(self.class_names, self.checkpoint.ref, task, label_map)
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,10 @@ def bundle(name: str, record: type, *options: Decorator) -> Decorator:
             values = {field.name: params.pop(field.name) for field in fields(record)}
             return command(**{name: record(**values)}, **params)
 
+        decorated: Callable[..., Any] = with_record
         for option in reversed(options):
-            with_record = option(with_record)
-        return with_record
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 

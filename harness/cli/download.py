@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option, tasks_option
 from harness.cli.selection import OutputPath, named_tasks, require_references
 from harness.plurals import plural
 from harness.progress import progress_bar, waiting
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", required=False)
-@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@tasks_option
 @click.option("--out", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
 @click.option(
     "--corpus",
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list", "only_list", is_flag=True, help="List the references and sizes, and download nothing."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def download(
     source: str | None,
     task_names: tuple[str, ...],
@@ -146,12 +146,8 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 
     revisions = {r.corpus.name: r.corpus.revision for r in local.references(task.name)}
     if not sources:
-        hub_names = [
-            name
-            for name, revision in revisions.items()
-            if not name.startswith("local/") and len(revision) == 40
-        ]
-        sources = [f"{name}@{revisions[name]}" for name in hub_names]
+        hub = {n: r for n, r in revisions.items() if not n.startswith("local/") and len(r) == 40}
+        sources = [f"{name}@{revision}" for name, revision in hub.items()]
     if sources:
         n_clips = sum(1 for _ in local.clip_lines(task.name))
         with progress_bar(f"{task.name}: clips rebuilt", n_clips, "samples") as step:
@@ -230,17 +226,10 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     columns = [*(Column(*name, folds=True) for name in names), *(Column(*number) for number in numbers)]
     rows = []
     for reference in references:
-        n_signals = sum(reference["signals"].values())
+        words = [reference[name] or "not stated" for name, _ in names]
+        counts = (reference["clips"], sum(reference["signals"].values()))
         size = f"{reference['bytes'] / 1e6:,.1f}"
-        words = (
-            reference["task"],
-            reference["reference"],
-            reference["corpus"],
-            reference["licence"] or "not stated",
-        )
-        rows.append(Row((*words, f"{reference['clips']:,}", f"{n_signals:,}", size)))
+        rows.append(Row((*words, *(f"{count:,}" for count in counts), size)))
     show_table(suite.name, columns, rows)
-    info(
-        f"{plural(len(files), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
-        + (f", at {suite.commit}" if suite.commit else "")
-    )
+    commit = f", at {suite.commit}" if suite.commit else ""
+    info(f"{plural(len(files), 'file')}, {n_bytes / 1e6:,.1f} MB in all{commit}")

@@ -99,32 +99,26 @@ def with_held_back(
 ) -> list[Outcome]:
     """Evaluate the models of entries that hold on the held-back signals, too, and write the records.
 
-    Args:
-        outcomes: of `verify`; those that do not hold are left as they are.
-        session: what the user named.
-        suite: the held-back signals.
-        no_write: write no record, and heed none that is there.
+    Outcomes that do not hold are left as they are. With `no_write` no record is written, and none is heeded.
     """
     from harness.cli.verification import Unavailable
     from harness.entries import held_back as records
     from harness.errors import BadInput
 
-    new_outcomes = []
-    for outcome in outcomes:
+    def complete(outcome: Outcome) -> Outcome:
         if outcome.verification is None or not outcome.verification.holds:
-            new_outcomes.append(outcome)
-            continue
+            return outcome
         folder = Path(outcome.path)
         try:
             record = _record(folder, session, suite, no_write)
         except BadInput as error:
             possible = not isinstance(error, Unavailable)
-            new_outcomes.append(dataclasses.replace(outcome, refusal=str(error), possible=possible))
-            continue
+            return dataclasses.replace(outcome, refusal=str(error), possible=possible)
         if not no_write:
             records.write(folder, record)
-        new_outcomes.append(dataclasses.replace(outcome, held_back=record))
-    return new_outcomes
+        return dataclasses.replace(outcome, held_back=record)
+
+    return [complete(outcome) for outcome in outcomes]
 
 
 def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:

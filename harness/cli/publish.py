@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import command_line, info
+from harness.cli.common import command_line, info, json_option
 from harness.cli.publishable import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
 from harness.plurals import plural
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--hold-back-seed", "seed", type=int, metavar="N", help="Which clips are held back; default: 0."
 )
 @click.option("--tag", metavar="TAG", help="Tag of the new version; default: the next of v1, v2, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def publish(
     folder: Path,
     to: str | None,

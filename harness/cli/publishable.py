@@ -25,7 +25,7 @@ class Target:
     """A suite, and the dataset it goes to."""
 
     suite: Suite
-    """The suite, a local one."""
+    """A local one."""
     to: str | None
     """`ORG/NAME` of the Hub; None where it is only prepared."""
     private: bool
@@ -109,10 +109,7 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
 def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
     """The problems of the datasets on the Hub that can be seen before anything is sent.
 
-    Args:
-        folder: what is to be published.
-        targets: where it goes; with a second one, what is held back from the first.
-        tag: of the new version, if the user names one.
+    A second target is for what is held back from the first.
     """
     from harness.dataset.publish import exposed
     from harness.errors import BadInput
@@ -146,12 +143,7 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
 
 
 def require_no_problems(folder: Path, problems: list[str], input_problems: list[str]) -> None:
-    """Print all problems at once, and stop if there are any.
-
-    Args:
-        folder: what is to be published.
-        problems: of the suite.
-        input_problems: of the input, the login, or the datasets on the Hub.
+    """Print all problems at once, and stop if there are any; those of the input include login and Hub.
 
     Raises:
         NotValid: the suite has problems.

@@ -86,7 +86,7 @@ def searches_with(names: Iterable[str], repetitions: int | None, bands: int | st
     from harness.extract.responsibility import Responsibility
 
     settings: dict[str, Any] = {"repetitions": repetitions, "n_bands": bands}
-    changes = {
+    changes: dict[str, Any] = {
         name: None if value == "all" else value for name, value in settings.items() if value is not None
     }
     searches = [SEARCHES[name] for name in names]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option, known_tasks, task_files_option
 from harness.cli.selection import OutputPath
 
 if TYPE_CHECKING:
-    from harness.submit.pull_request import Plan
+    from harness.hub.pushing import Offer
 
 
 @click.command()
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
 @click.option("--model-card", is_flag=True, help="Also propose the lift for the model's page on the Hub.")
 @click.option("--yes", is_flag=True, help="Send without asking for confirmation.")
-@click.option(
-    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@task_files_option
+@json_option
 def submit(
     result_dir: Path,
     to: str | None,
@@ -59,11 +57,10 @@ def submit(
     from harness.entries.validate import validate_entry
     from harness.errors import NotValid
     from harness.hub.pushing import require_token
-    from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, out, model_card)
     folders = _on_disk(store.find_all([result_dir]))
-    tasks = [*TASKS.values(), *map(find, task_files)]
+    tasks = known_tasks(task_files)
     problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
     summary: dict[str, Any] = {
         "n_invalid": sum(map(bool, problems.values())),
@@ -162,12 +159,14 @@ def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
         info(f"{path} is in {to} already and is the same")
     if not proposal.entries:
         return []
-    _show(proposal)
+    info(f"To be sent to {proposal.repository}, {proposal.n_bytes / 1e6:.2f} MB in all:")
+    for path, source in proposal.files.items():
+        info(f"  {path}  {source.stat().st_size:,} bytes")
     if not _confirm(f"Open a pull request on {to}?", yes):
         return []
     offer = pull_request.offer(proposal)
     info("It was open already." if offer.was_open else "Opened. To withdraw it, close it on its page.")
-    return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
+    return [_as_json(to, offer)]
 
 
 def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
@@ -177,16 +176,12 @@ def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]
     offers = []
     for entry in map(store.read, folders):
         if _confirm(f"Propose the lift on {entry.task} for the page of {entry.model.repo_id}?", yes):
-            offer = pull_request.offer_to_model(entry)
-            to = entry.model.repo_id
-            offers.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
+            offers.append(_as_json(entry.model.repo_id, pull_request.offer_to_model(entry)))
     return offers
 
 
-def _show(proposal: Plan) -> None:
-    info(f"To be sent to {proposal.repository}, {proposal.n_bytes / 1e6:.2f} MB in all:")
-    for path, source in proposal.files.items():
-        info(f"  {path}  {source.stat().st_size:,} bytes")
+def _as_json(to: str, offer: Offer) -> dict[str, Any]:
+    return {"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}
 
 
 def _confirm(question: str, yes: bool) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, info
+from harness.cli.common import checkpoint_of, info, starter_checkpoint
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 from harness.progress import waiting
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
     from harness.schemas import Entry
     from harness.tasks import Task
+    from harness.types import ModelRef
 
 _MAX_BATCH = 64
 """Largest batch size taken from an entry, so that an entry cannot exhaust the memory."""
@@ -161,16 +162,12 @@ class VerificationSession:
         if not model.repo_id.startswith("local/"):
             return _require_same(checkpoints.resolve(model.repo_id, model.revision), entry)
         name = model.repo_id.removeprefix("local/")
-        starter = _starter(name)
-        matches = [c for c in self.models if _is_checkpoint(c, model.revision, model.weights_sha256)]
+        starter = starter_checkpoint(name)
+        matches = [c for c in self.models if _is_checkpoint(c, model)]
         namesakes = [c for c in self.models if c.ref.repo_id == model.repo_id]
         if exact := [c for c in namesakes if c in matches]:
             return exact[0]
-        if (
-            not namesakes
-            and starter is not None
-            and _is_checkpoint(starter, model.revision, model.weights_sha256)
-        ):
+        if starter and not namesakes and _is_checkpoint(starter, model):
             return starter
         single = self.models if len(self.models) + len(self.unreadable) == 1 else ()
         for checkpoint in (*matches, *namesakes, *single, *([starter] if starter else [])):
@@ -213,7 +210,7 @@ class VerificationSession:
         from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
-            return _is_checkpoint(candidate, reference.model.revision, reference.model.weights_sha256)
+            return _is_checkpoint(candidate, reference.model)
 
         def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
             is_remote = not reference.model.repo_id.startswith("local/")
@@ -226,7 +223,7 @@ class VerificationSession:
                 checkpoint = candidate
                 if not is_candidate(reference):
                     checkpoint = checkpoint_of(model, self.references, suite, "--reference")
-                if not _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
+                if not _is_checkpoint(checkpoint, model):
                     continue
                 classifier = models.open_checkpoint(checkpoint, device="cpu")
             except BadInput:
@@ -348,25 +345,18 @@ def _has_signals(suite: Suite, entry: Entry) -> bool:
     return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 
-def _is_checkpoint(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:
-    return (checkpoint.ref.revision, checkpoint.ref.weights_sha256) == (revision, weights_sha256)
+def _is_checkpoint(checkpoint: Checkpoint, model: ModelRef) -> bool:
+    ref = checkpoint.ref
+    return (ref.revision, ref.weights_sha256) == (model.revision, model.weights_sha256)
 
 
 def _require_same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
     """The checkpoint, if it is the model of the entry."""
     ref, model = checkpoint.ref, entry.model
-    if _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
+    if _is_checkpoint(checkpoint, model):
         return checkpoint
     part = "weights" if ref.weights_sha256 != model.weights_sha256 else "config or preprocessor"
     raise BadModel(
         f"{ref.repo_id} is not the model of this entry: other {part} (revision {ref.revision[:12]},"
         f" expected {model.revision[:12]}); was it trained or saved again since?"
     )
-
-
-def _starter(name: str) -> Checkpoint | None:
-    from harness.models import checkpoints
-    from harness.starter import root
-
-    folder = root.SUITE / "models" / name
-    return checkpoints.resolve(str(folder)) if folder.is_dir() else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
 from harness.progress import live_table
 from harness.starter.root import open_suite
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     help="Pass over entries whose model or signals are not available to anyone else.",
 )
 @click.option("--no-write", is_flag=True, help="Write no record and ignore existing ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def verify(
     paths: tuple[Path, ...],
     signals: str | None,

@@ -109,7 +109,10 @@ class WorkerPool:
                 if message is None:
                     slot.item = None
                 elif slot.item is None:
-                    self._register(slot, *message[1])
+                    pid, host = message[1]
+                    slot.name = f"process {pid} on {host}"
+                    self.pids[pid] = host
+                    self._n_failed = 0
                 else:
                     for key in message[0]:
                         del slot.item.pending[key]
@@ -173,11 +176,6 @@ class WorkerPool:
             slot.worker.begin("greet", own_build(), model)
         except WorkerLost as error:
             self._requeue(slot, str(error), deque())
-
-    def _register(self, slot: _WorkerSlot, pid: int, host: str) -> None:
-        slot.name = f"process {pid} on {host}"
-        self.pids[pid] = host
-        self._n_failed = 0
 
     def _requeue(self, slot: _WorkerSlot, reason: str, queue: deque[WorkItem]) -> None:
         """Queue the item of a worker that died again; another worker will be started."""

@@ -24,7 +24,7 @@ from harness.cluster import ray_client, worker, worker_pool
 from harness.cluster.ray_client import RayCluster
 from harness.cluster.ray_engine import RayEngine, ray_engine
 from harness.cluster.resources import Node, ResourceRequest, WorkerSpec, shape_of
-from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, own_build
+from harness.cluster.worker import Model, Signals, Worker, own_build, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
@@ -523,7 +523,7 @@ def test_a_worker_that_would_compute_something_else_takes_no_part(change: dict[s
 
 def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, tmp_path: Path) -> None:
     ref = checkpoints.resolve(str(world / "ear")).ref
-    there = Model(ref, folder_of(tmp_path / "ear"), False, "cpu", 16, "float32")
+    there = Model(ref, portable(tmp_path / "ear"), False, "cpu", 16, "float32")
     with pytest.raises(
         BadModel, match=r"no folder .* on .*; with --engine ray every worker must find it there"
     ):
@@ -535,9 +535,9 @@ def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, t
 
 def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path, tmp_path: Path) -> None:
     root = world / "signals"
-    wanted = Signals("local/signals", None, folder_of(root), sha256_of(root / suites.MANIFEST))
+    wanted = Signals("local/signals", None, portable(root), sha256_of(root / suites.MANIFEST))
     for changed, found in (
-        ({"folder": Folder(tmp_path / "none")}, "no signals folder"),
+        ({"folder": tmp_path / "none"}, "no signals folder"),
         ({"sha256": "0" * 64}, "is not the local/signals of this command"),
     ):
         with pytest.raises(BadSignals, match=found):
@@ -547,7 +547,8 @@ def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path,
 def test_what_comes_with_the_package_is_found_in_the_package_of_each_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = folder_of(ROOT / "harness" / "starter" / "suite")
-    assert folder.path == Path("starter/suite")
+    folder = portable(ROOT / "harness" / "starter" / "suite")
+    assert folder == Path("starter/suite")
     monkeypatch.setattr(worker, "_PACKAGE", Path("/elsewhere/harness"))
-    assert folder.local_path() == Path("/elsewhere/harness/starter/suite")
+    with pytest.raises(BadSignals, match="no signals folder /elsewhere/harness/starter/suite"):
+        next(Worker().judge(ANY, Signals("suite", None, folder, "0" * 64), "emotion", []))
