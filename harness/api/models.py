@@ -7,6 +7,7 @@ Public: load_model, extract.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,6 @@ def extract(
         BadInput: no such search, or a waveform that the model cannot take.
         NotValid: there is no signal; the line says why.
     """
-    import tempfile
-
     from harness import spectra
     from harness.extract import SEARCHES, runner
     from harness.extract.search_task import Draws

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import BadInput
 from harness.progress import live_table
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ def earlier_result(
     """
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store
-    from harness.errors import BadInput
     from harness.provenance import own_version, versions
     from harness.schemas import entry_path
     from harness.types import PROTOCOL

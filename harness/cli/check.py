@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.cli.common import (
 )
 from harness.cli.encodings import json_text
 from harness.cli.layout import Row, print_rows
+from harness.errors import BadInput, BadLabels
 from harness.progress import duration
 from harness.starter.root import open_suite
 
@@ -65,8 +68,6 @@ def check(
 
     Example: goodenough check superb/hubert-large-superb-er
     """
-    import json
-
     from harness import tasks as all_tasks
 
     suite = open_suite(signals)
@@ -115,7 +116,6 @@ def _task(name: str, suite: Suite) -> Task:
 
 def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> None:
     from harness import labels
-    from harness.errors import BadInput
 
     if len(tasks) != 1:
         raise BadInput(f"--template requires one task, and {len(tasks)} are given; name it with --task T")
@@ -153,8 +153,6 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     Returns:
         The findings; seconds of computation per second of sound, in batches.
     """
-    import time
-
     import numpy as np
 
     from harness.seeds import generator
@@ -210,7 +208,6 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
 
 def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> Finding:
     """How the model's class names are read for one task; only a required task can fail."""
-    from harness.errors import BadLabels
     from harness.types import OTHER
 
     try:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.errors import BadInput, BadLabels
+
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
@@ -175,7 +177,6 @@ def label_map_for(
         BadLabels: they cannot be mapped to the task.
     """
     from harness import labels
-    from harness.errors import BadLabels
 
     if label_map is not None:
         return labels.from_file(label_map, class_names, task, model)
@@ -206,7 +207,6 @@ def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suit
         BadInput: it is a local folder that was not named.
         BadModel: it cannot be fetched.
     """
-    from harness.errors import BadInput
     from harness.models import checkpoints
 
     for checkpoint in candidates:

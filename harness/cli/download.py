@@ -12,6 +12,8 @@ import click
 
 from harness.cli.common import info, json_option, tasks_option
 from harness.cli.selection import OutputPath, named_tasks, require_references
+from harness.dataset.paths import signals_path
+from harness.errors import BadInput, NotValid, likely
 from harness.plurals import plural
 from harness.progress import progress_bar, waiting
 from harness.starter.root import open_suite
@@ -68,7 +70,6 @@ def download(
     """
     from harness.dataset.download import was_rebuilt
     from harness.dataset.suites import load
-    from harness.errors import BadInput
 
     if references and not corpora:
         raise BadInput("--reference tests rebuilt signals; give your copy of the corpus with --corpus")
@@ -110,8 +111,6 @@ def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...])
 
 def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
     """Copies of corpora by task; one without a task is for every task."""
-    from harness.errors import BadInput, likely
-
     copies: dict[str, list[str]] = {}
     for text in corpora:
         task, separator, folder = text.partition("=")
@@ -157,7 +156,6 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
     """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
     from harness.dataset.download import compare_rebuilt
-    from harness.errors import NotValid
 
     with waiting(f"{task.name}: comparing the rebuilt signals"):
         comparison = compare_rebuilt(local, task)
@@ -196,7 +194,6 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     """Print the references of the tasks, as a table or JSON on stdout."""
     from harness.dataset import download as downloads
-    from harness.dataset.paths import signals_path
 
     files = downloads.files_for(suite, [task.name for task in tasks])
     sizes = downloads.sizes(suite, files)

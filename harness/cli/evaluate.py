@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from harness.cli.selection import (
     require_something_to_hear,
 )
 from harness.dataset.paths import REPORT
+from harness.errors import BadInput, BadLabels, NotValid
 from harness.plurals import plural
 from harness.progress import live_table
 from harness.starter.root import open_suite
@@ -108,7 +110,6 @@ def evaluate(
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
     from harness.cli import outgoing_transfer, suite_verdicts
-    from harness.errors import BadInput
 
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
@@ -172,9 +173,6 @@ def _report(
     as_json: bool,
 ) -> None:
     """Print lifts or JSON, and refuse a reference that does not accept its own signals."""
-    import json
-
-    from harness.errors import NotValid
     from harness.schemas import to_json
 
     private = {entry.task: (entry, folder) for entry, folder in private_results}
@@ -221,8 +219,6 @@ def _select_tasks(
     candidate: _Candidate, suite: Suite, tasks: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
     """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
-    from harness.errors import BadLabels
-
     if tasks:
         return [(task, candidate.labels(task, label_map)) for task in tasks]
     suitable, errors = [], []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from shlex import quote
 
@@ -10,6 +12,8 @@ import click
 from harness.cli.common import known_tasks, task_files_option
 from harness.cli.encodings import is_utf8
 from harness.cli.selection import single_entry
+from harness.entries.text import one_line
+from harness.errors import BadInput, NotValid
 
 
 @click.command()
@@ -34,16 +38,11 @@ def export(
 
     Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
     """
-    import json
-    import time
-
     import yaml
 
     from harness.entries import export as exports
     from harness.entries import store
-    from harness.entries.text import one_line
     from harness.entries.validate import validate_entry
-    from harness.errors import BadInput, NotValid
 
     if source_name is not None and source_url is None:
         raise BadInput("--source-name requires --source-url, the address where the result can be read")

@@ -12,6 +12,7 @@ from harness.cli.backends import EngineOptions, engine_options
 from harness.cli.common import ModelOptions, given, info, label_map_for, model_options
 from harness.cli.encodings import json_text
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, searches_with
+from harness.errors import BadInput, likely
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -215,7 +216,6 @@ def _require(*names: str) -> None:
 
 def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
     """The search by its name, or the default ones."""
-    from harness.errors import BadInput, likely
     from harness.extract import DEFAULT, SEARCHES
 
     if name is not None and name not in SEARCHES:

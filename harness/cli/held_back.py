@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import info
+from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import live_table
 
@@ -34,7 +36,6 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
         BadInput: they share clips, or no reference whose signals are made alike.
     """
     from harness.dataset.hold_back import shared_clips
-    from harness.errors import BadInput
 
     held_back.task(task)
     if clip_ids := shared_clips(held_back, public, task):
@@ -103,7 +104,6 @@ def with_held_back(
     """
     from harness.cli.verification import Unavailable
     from harness.entries import held_back as records
-    from harness.errors import BadInput
 
     def complete(outcome: Outcome) -> Outcome:
         if outcome.verification is None or not outcome.verification.holds:
@@ -123,11 +123,8 @@ def with_held_back(
 
 def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
     """The record of an entry on the held-back signals; not computed again where it exists."""
-    import shutil
-
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import held_back, store
-    from harness.errors import BadInput
     from harness.starter.root import cache
     from harness.submit.replay import measure_held_back
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ import click
 from harness.cli import Verbs
 from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath
+from harness.errors import BadInput, likely
 from harness.progress import progress_bars
 from harness.starter.root import open_suite
 
@@ -96,7 +99,6 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 
     Example: goodenough leaderboard export --as csv --task emotion --out emotion.csv
     """
-    from harness.errors import BadInput, likely
     from harness.journal import replace_file
     from leaderboard import exports
 
@@ -123,8 +125,6 @@ def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
 
     Example: goodenough leaderboard serve --port 8000
     """
-    from harness.errors import BadInput
-
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -165,11 +165,9 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    import os
     import signal
     from importlib.util import find_spec
 
-    from harness.errors import BadInput
     from harness.starter import root
 
     if find_spec("gradio") is None:
@@ -230,9 +228,6 @@ def _board(folder: Path, suite: Suite) -> Board:
 
 def _address(submissions: str, entries_url: str | None) -> str | None:
     """Where entries can be read: as given, or in the Hub dataset that they come from."""
-    import re
-
-    from harness.errors import BadInput
     from harness.submit import pull_request
 
     if entries_url is not None:

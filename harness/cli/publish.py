@@ -11,6 +11,7 @@ import click
 from harness.cli.common import command_line, info, json_option
 from harness.cli.publishable import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
+from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -139,7 +140,6 @@ def _check_options(
 ) -> None:
     """Refuse contradictory options before anything is read or written."""
     from harness.dataset.hold_back import split_of
-    from harness.errors import BadInput
     from harness.hub.repository import split
 
     problems = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import command_line
+from harness.errors import BadInput, NotValid
 from harness.plurals import plural
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple
     from harness.dataset import publish as form
     from harness.entries import store, validate
     from harness.entries import suite_check as against
-    from harness.errors import BadInput
     from harness.schemas import entry_path
 
     suite = target.suite
@@ -112,7 +112,6 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
     A second target is for what is held back from the first.
     """
     from harness.dataset.publish import exposed
-    from harness.errors import BadInput
     from harness.hub.pushing import require_token, require_writable
     from harness.hub.repository import Repository
 
@@ -149,8 +148,6 @@ def require_no_problems(folder: Path, problems: list[str], input_problems: list[
         NotValid: the suite has problems.
         BadInput: only the input has.
     """
-    from harness.errors import BadInput, NotValid
-
     if input_problems and not problems and len(input_problems) == 1:
         raise BadInput(input_problems[0])
     lines = list(dict.fromkeys([*problems, *input_problems]))

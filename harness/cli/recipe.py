@@ -18,6 +18,7 @@ import click
 
 from harness.cli.common import ModelOptions, info
 from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all, source_of
+from harness.errors import BadInput, NotValid, likely
 
 if TYPE_CHECKING:
     from harness.cli.backends import EngineOptions
@@ -112,8 +113,6 @@ def _run(
 
 def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
     """--corpus-folder NAME=FOLDER, read."""
-    from harness.errors import BadInput, likely
-
     names = [corpus.name for corpus in recipe.corpora]
     folders: dict[str, str] = {}
     for text in options:
@@ -133,7 +132,6 @@ def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
 
 def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
     """Sources of the models, all or those named by source or by the last part of a folder."""
-    from harness.errors import BadInput, likely
     from harness.recipes.reading import is_folder
 
     folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
@@ -146,7 +144,6 @@ def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
 
 
 def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str, str]) -> None:
-    from harness.errors import BadInput
 
     for kind, names in (("model", sources), ("corpus", [c.name for c in recipe.corpora])):
         if all(name in reasons for name in names):
@@ -157,7 +154,6 @@ def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str
 
 
 def _report(statuses: Sequence[ReferenceStatus], out: Path) -> None:
-    from harness.errors import NotValid
 
     n = Counter(status.state for status in statuses)
     failures = [status for status in statuses if status.state == "failed"]

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from harness.cli.backends import PinnedModel
 from harness.cli.common import info
 from harness.cli.selection import searches_with
+from harness.dataset.paths import VERDICTS
+from harness.errors import BadCluster, BadCorpus, BadInput, NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -78,7 +80,6 @@ class RecipeRun:
 
     def extract(self, statuses: Sequence[ReferenceStatus]) -> Iterator[_Ready]:
         """Extract with every model; yields those whose signals are in the folder."""
-        from harness.errors import BadCorpus
         from harness.models import checkpoints
 
         try:
@@ -182,8 +183,6 @@ class RecipeRun:
 @contextmanager
 def _report_errors(status: ReferenceStatus) -> Iterator[None]:
     """Records an error of one model in its status, so that the others go on; errors of a cluster pass."""
-    from harness.errors import BadCluster, BadInput, NotValid
-
     try:
         yield
     except BadCluster:
@@ -196,7 +195,6 @@ def _report_errors(status: ReferenceStatus) -> Iterator[None]:
 def judge_all(run: RecipeRun, ready: Sequence[_Ready]) -> None:
     """Evaluate every model on all signals; deletes verdicts on an earlier state of the folder."""
     from harness.cli.cached_evaluation import evaluate_cached
-    from harness.dataset.paths import VERDICTS
     from harness.dataset.suites import Suite
     from harness.entries import store
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import given
+from harness.disk import refuse_package
+from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
@@ -45,8 +47,6 @@ class OutputPath(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """The path; BadInput where it lies in the package."""
-        from harness.disk import refuse_package
-
         path = Path(str(super().convert(value, param, ctx)))
         refuse_package(path)
         return path
@@ -59,7 +59,6 @@ def single_entry(path: Path) -> Path:
         BadInput: there is none, or more than one.
     """
     from harness.entries import store
-    from harness.errors import BadInput
 
     folder, *others = store.find_all([path])
     if others:
@@ -117,8 +116,6 @@ def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[M
     Raises:
         BadInput: one of them has the weights of no reference.
     """
-    from harness.errors import BadInput
-
     for checkpoint in checkpoints:
         if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
             names = ", ".join(dict.fromkeys(model.repo_id for model in references))
@@ -140,7 +137,6 @@ def require_needed(
         BadInput: one of them is not needed.
     """
     from harness.entries import store
-    from harness.errors import BadInput
 
     try:
         entries = [store.read(folder) for folder in folders]
@@ -164,8 +160,6 @@ def refuse_with(option: str, *parameters: str, hint: str = "") -> None:
     Raises:
         BadInput: one of them was given; `hint` is the end of the line.
     """
-    from harness.errors import BadInput
-
     for name in _given(parameters):
         raise BadInput(f"{name} cannot be combined with {option}; leave one of them out{hint}")
 
@@ -176,8 +170,6 @@ def refuse_without(option: str, *parameters: str) -> None:
     Raises:
         BadInput: one of them was given.
     """
-    from harness.errors import BadInput
-
     for name in _given(parameters):
         raise BadInput(f"{name} requires {option}; add it, or leave {name} out")
 

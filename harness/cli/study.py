@@ -12,6 +12,7 @@ from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.common import ModelOptions, checkpoint_of, info, model_options, tasks_option
 from harness.cli.encodings import json_text
 from harness.cli.selection import OutputPath, named_tasks
+from harness.errors import BadLabels
 from harness.plurals import plural
 from harness.progress import waiting
 from harness.starter.root import open_suite
@@ -92,7 +93,6 @@ def _answers(
 ) -> list[Answered]:
     """The entries and verdicts of every reference, and of the other models that fit the task."""
     from harness.entries import store
-    from harness.errors import BadLabels
     from leaderboard.board import entries
 
     def evaluate(checkpoint: Checkpoint) -> Path:

@@ -13,6 +13,8 @@ import click
 
 from harness.cli.common import info, json_option, known_tasks, task_files_option
 from harness.cli.selection import OutputPath
+from harness.entries.text import one_line
+from harness.errors import BadInput, NotValid
 
 if TYPE_CHECKING:
     from harness.hub.pushing import Offer
@@ -53,9 +55,7 @@ def submit(
     Exit code 0: submitted. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
     from harness.entries import store
-    from harness.entries.text import one_line
     from harness.entries.validate import validate_entry
-    from harness.errors import NotValid
     from harness.hub.pushing import require_token
 
     _check_options(result_dir, to, out, model_card)
@@ -100,7 +100,6 @@ def submit(
 
 
 def _check_options(result_dir: Path, to: str | None, out: Path | None, model_card: bool) -> None:
-    from harness.errors import BadInput
     from harness.hub.repository import split
 
     if to is None and out is None and not model_card:
@@ -123,7 +122,6 @@ def _on_disk(folders: Sequence[Path]) -> list[Path]:
         BadInput: none was fetched.
     """
     from harness.entries import store
-    from harness.errors import BadInput
 
     lines = {folder: line for folder in folders if (line := store.unfetched(folder))}
     if len(lines) == len(folders):
@@ -190,8 +188,6 @@ def _confirm(question: str, yes: bool) -> bool:
     Raises:
         BadInput: there is no terminal to ask on.
     """
-    from harness.errors import BadInput
-
     if yes:
         return True
     if not sys.stdin.isatty():

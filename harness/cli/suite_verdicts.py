@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.common import command_line, info
+from harness.dataset.paths import ENTRY, VERDICTS
+from harness.disk import refuse_package
+from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +29,6 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
         BadInput: the suite is one of the Hub, was downloaded, or is the embedded one; or the model is no
             reference of it on any of these tasks.
     """
-    from harness.dataset.paths import VERDICTS
-    from harness.disk import refuse_package
-    from harness.errors import BadInput
-
     if suite.commit is not None:
         raise BadInput(
             f"--update-suite requires a signals folder of your own, made by goodenough extract;"
@@ -50,7 +49,6 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
     Raises:
         BadInput: the suite cannot be written.
     """
-    from harness.dataset.paths import VERDICTS
     from harness.entries import store
 
     for entry, folder in results:
@@ -62,10 +60,6 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
-    from harness.dataset.paths import ENTRY, VERDICTS
-    from harness.disk import refuse_package
-    from harness.errors import BadInput
-
     try:
         refuse_package(suite.root)
     except BadInput:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from harness.cli.common import json_option
@@ -17,8 +19,6 @@ def tasks(as_json: bool) -> None:
     from harness.tasks import TASKS
 
     if as_json:
-        import json
-
         content = {
             task.name: {
                 "labels": {label: list(task.aliases[label]) for label in task.labels},

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from harness.cli.common import info, json_option, known_tasks, task_files_option
+from harness.entries.text import one_line
+from harness.errors import NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -39,9 +41,7 @@ def validate(
     """  # noqa: D301
     from harness.dataset.suites import load
     from harness.entries import store, suite_check
-    from harness.entries.text import one_line
     from harness.entries.validate import strays, validate_entry
-    from harness.errors import NotValid
 
     tasks = known_tasks(task_files)
     suite = None if signals is None else load(signals)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import checkpoint_of, info, starter_checkpoint
+from harness.entries.text import one_line
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 from harness.progress import waiting
@@ -237,8 +240,6 @@ class VerificationSession:
 
 def base_of(folder: Path) -> str | None:
     """The commit checked out in the work tree around a folder; None outside of one or before the first."""
-    import subprocess
-
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
         commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -249,8 +250,6 @@ def base_of(folder: Path) -> str | None:
 
 def random_base() -> str:
     """The seed of a sample where there is no commit: a number, marked as one."""
-    import secrets
-
     return f"random:{secrets.token_hex(20)}"
 
 
@@ -283,7 +282,6 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
-    from harness.entries.text import one_line
     from harness.submit.lookups import STATED
     from leaderboard import formatting
 

@@ -12,6 +12,8 @@ import click
 
 from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
+from harness.disk import refuse_package
+from harness.errors import BadInput
 from harness.progress import live_table
 from harness.starter.root import open_suite
 
@@ -103,10 +105,8 @@ def verify(
     """
     from harness.cli.held_back import with_held_back
     from harness.cli.verification import VerificationSession, base_of, finish, random_base
-    from harness.disk import refuse_package
     from harness.entries import store
     from harness.entries.verification import BASE
-    from harness.errors import BadInput
 
     if everything:
         refuse_with("--all", "base", "k")
@@ -140,7 +140,6 @@ def _outcome(
 ) -> Outcome:
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
-    from harness.errors import BadInput
     from harness.submit.lookups import submitter_statements
 
     path = str(folder)
