@@ -108,9 +108,7 @@ def _task(name: str, suite: Suite) -> Task:
     from harness import tasks
 
     suite_tasks = {task.name: task for task in suite.tasks}
-    if name in suite_tasks:
-        return suite_tasks[name]
-    task = tasks.find(name)
+    task = suite_tasks.get(name) or tasks.find(name)
     return suite_tasks.get(task.name, task)
 
 
@@ -161,11 +159,8 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     rng = generator("check", classifier.ref.repo_id)
     rate = classifier.facts.sample_rate_hz
     min_length = max(rate, classifier.min_samples)
-    waveforms = [
-        (0.1 * rng.normal(size=n)).astype(np.float32)
-        for n in (min_length, min_length + rate // 2)
-        for _ in range(3)
-    ]
+    lengths = [min_length] * 3 + [min_length + rate // 2] * 3
+    waveforms = [(0.1 * rng.normal(size=n)).astype(np.float32) for n in lengths]
     single_logits = np.concatenate([classifier.logits([waveform], rate) for waveform in waveforms])
     start_time = time.perf_counter()
     batch_logits = classifier.logits(waveforms, rate)
@@ -221,9 +216,8 @@ def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, i
     if other_names := [name for name, label in pairs if label == OTHER]:
         description += f"; not a label of the task, so never correct: {', '.join(other_names)}"
     if missing_labels := [label for label in task.labels if label not in labels.covered]:
-        description += (
-            f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing_labels)}"
-        )
+        counts = f"{len(labels.covered)} of {len(task.labels)} labels"
+        description += f"; {counts}, without {', '.join(missing_labels)}"
     return Finding(f"labels of {task.name}", True, description)
 
 
@@ -249,11 +243,9 @@ def _verdict(
             return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
         return f"{text}:", _evaluate()
     if suitable:
-        return (
-            f"Ready, but {suite.name} has no signals of {', '.join(suitable)}, only of"
-            f" {', '.join(suite.task_names)}; with a suite that has some:",
-            f"{_evaluate('signals')} --signals SOURCE",
-        )
+        text = f"Ready, but {suite.name} has no signals of {', '.join(suitable)}, only of"
+        text += f" {', '.join(suite.task_names)}; with a suite that has some:"
+        return text, f"{_evaluate('signals')} --signals SOURCE"
     if "label_map" in given():
         return f"Not ready: {'; '.join(finding.detail for _, finding in label_findings)}", ""
     names = " or ".join(task.name for task, _ in label_findings)

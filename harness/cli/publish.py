@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,28 +99,22 @@ def publish(
     for task in suite.tasks:
         if task.name not in texts:
             info(f"{task.name}: no data card given with --card; the README only names its corpus")
-    prepared_targets = [
+    prepared = [
         _prepare(target, entries, texts, licence, masks_only)
         for target, (_, entries) in zip(targets, checks, strict=True)
     ]
-    for p in prepared_targets:
+    for p in prepared:
         info(f"{p.root}: {plural(len(p.files), 'file')}, {p.n_bytes / 1e6:,.1f} MB")
     if to is None:
-        prepared_folders: list[dict[str, object]] = [
-            {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in prepared_targets
-        ]
-        _print(prepared_folders, "folder", as_json)
+        folders = [{"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in prepared]
+        _print(folders, "folder", as_json)
         info(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
+    publications: list[dict[str, object]] = []
     # The held-back suite is pushed first, so that it exists once the public one does.
-    commits = [
-        _push(p, t.to or "", t.private, tag)
-        for p, t in zip(prepared_targets[::-1], targets[::-1], strict=True)
-    ]
-    publications: list[dict[str, object]] = [
-        {"published": f"{target.to}@{commit}", "tag": name}
-        for target, (commit, name) in zip(targets, commits[::-1], strict=True)
-    ]
+    for target, p in reversed(list(zip(targets, prepared, strict=True))):
+        commit, name = _push(p, target.to or "", target.private, tag)
+        publications.insert(0, {"published": f"{target.to}@{commit}", "tag": name})
     _print(publications, "published", as_json)
     revision = publications[0]["published"]
     held_back_option = "" if share is None else f" --held-back {publications[1]['published']}"
@@ -205,7 +200,7 @@ def _targets(halves: Halves, to: str | None, private: bool, private_to: str | No
     ]
 
 
-def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
+def _print(results: Sequence[Mapping[str, object]], key: str, as_json: bool) -> None:
     """Print the results for a suite, and for its held-back part."""
     first, *rest = results
     if as_json:
@@ -216,11 +211,7 @@ def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
 
 
 def _prepare(
-    target: Target,
-    entries: list[Path],
-    cards: dict[str, str],
-    licence: str | None,
-    masks_only: bool,
+    target: Target, entries: list[Path], cards: dict[str, str], licence: str | None, masks_only: bool
 ) -> Prepared:
     from harness.dataset import publish as form
 

@@ -39,9 +39,8 @@ class ReferenceStatus:
     """The status of one reference."""
 
     corpus: str
-    """Name of the corpus."""
     model: str
-    """The model, as the recipe names it."""
+    """As the recipe names it."""
     revision: str | None
     """Its commit, or what a folder is known by; None while that is not known."""
     state: str
@@ -108,14 +107,12 @@ class RecipeRun:
 
         settings = self.corpus
         columns = Columns(settings.audio, settings.label, settings.labels)
-        corpus = open_corpus(
-            self.source, self.task, split=settings.split, limit=self.recipe.limit, columns=columns
-        )
+        limit = self.recipe.limit
+        corpus = open_corpus(self.source, self.task, split=settings.split, limit=limit, columns=columns)
         if corpus.choice is not None:
             info(f"{settings.name}: {corpus.choice}")
-        if corpus.licence is None:
-            corpus.licence = settings.licence
-        elif settings.licence is not None and corpus.licence != settings.licence:
+        corpus.licence = corpus.licence or settings.licence
+        if settings.licence not in (None, corpus.licence):
             info(
                 f"{settings.name}: its licence is {corpus.licence}, where the recipe says {settings.licence}"
             )

@@ -2,14 +2,13 @@
 
 Only weights are loaded: models are opened without code of their own, on the CPU.
 
-Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
+Public: VerificationSession, Unavailable, Outcome, base_of, finish.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,7 +75,7 @@ class VerificationSession:
     """A suite that was named."""
     unreadable: tuple[str, ...] = ()
     """Why some named candidates cannot be read; it affects only their entries."""
-    _suites: dict[str, Suite] = field(default_factory=dict)
+    _suites: dict[str | None, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
     @classmethod
@@ -96,7 +95,7 @@ class VerificationSession:
                 if not Path(folder).is_dir():
                     raise
                 unreadable.append(str(error))
-        reference_checkpoints = tuple(checkpoints.resolve(folder) for folder in references)
+        reference_checkpoints = tuple(map(checkpoints.resolve, references))
         suite = None if signals is None else open_suite(signals)
         return cls(tuple(readable), reference_checkpoints, suite, tuple(unreadable))
 
@@ -128,7 +127,7 @@ class VerificationSession:
                 )
             raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{repo_id[6:]}")
         source = None if repo_id.startswith("embedded/") else f"{repo_id}@{entry.signals.revision}"
-        suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
+        suite = self._suites[source] = self._suites.get(source) or open_suite(source)
         if not _has_signals(suite, entry):
             raise BadSignals(
                 f"{suite.name} holds other signals of {entry.task} than those of this entry"
@@ -186,15 +185,6 @@ class VerificationSession:
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
         return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
 
-    def model_differences(
-        self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
-    ) -> list[str]:
-        """Where an entry differs from its model, a line each."""
-        from harness.models.checkpoints import committed_at
-        from harness.submit import lookups
-
-        return lookups.model_differences(entry, classifier, checkpoint, task, committed_at(checkpoint))
-
     def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
 
@@ -203,9 +193,9 @@ class VerificationSession:
         """
         key = suite.ref(task.name).sha256
         if key not in self._machines:
-            self._machines[key] = self._test_machine(suite, task, candidate)
-            if isinstance(missing := self._machines[key], str):
-                info(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
+            answer = self._machines[key] = self._test_machine(suite, task, candidate)
+            if isinstance(answer, str):
+                info(f"{task.name}: this machine is not tested: {answer} Name one with --reference FOLDER.")
         return self._machines[key]
 
     def _test_machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
@@ -248,11 +238,6 @@ def base_of(folder: Path) -> str | None:
     return commit if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit) else None
 
 
-def random_base() -> str:
-    """The seed of a sample where there is no commit: a number, marked as one."""
-    return f"random:{secrets.token_hex(20)}"
-
-
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:
     """Print the outcomes, and raise for the exit code.
 
@@ -264,7 +249,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
     else:
         for outcome in outcomes:
-            for line in outcome_lines(outcome):
+            for line in _lines(outcome):
                 click.echo(line)
     n = len(outcomes)
     failures = [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)]
@@ -280,7 +265,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
     info(f"{n - n_left} of {n} entries hold{rest}")
 
 
-def outcome_lines(outcome: Outcome) -> list[str]:
+def _lines(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
     from harness.submit.lookups import STATED
     from leaderboard import formatting
