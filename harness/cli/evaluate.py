@@ -279,11 +279,7 @@ def _evaluate(
     else:
         with live_table(task.name) as progress:
             result = runner.evaluate(
-                candidate.classifier,
-                labels,
-                suite,
-                task,
-                out,
+                *(candidate.classifier, labels, suite, task, out),
                 ci_width=ci_width,
                 judge=candidate.backend.judge,
                 progress=counter.counting(progress),
@@ -291,11 +287,8 @@ def _evaluate(
         root = out if result.entry.complete else out / ".partial"
         # A report must be of the entry beside it.
         (root / result.entry.path / REPORT).unlink(missing_ok=True)
-        folder, entry, verdicts = (
-            store.write(root, result.entry, result.verdicts),
-            result.entry,
-            result.frame(),
-        )
+        folder = store.write(root, result.entry, result.verdicts)
+        entry, verdicts = result.entry, result.frame()
     if warning := polarity_warning(verdicts, labels, task):
         info(f"Warning: {warning}")
     report = folder / REPORT
