@@ -2,7 +2,7 @@
 
     with engine.backend(opening) as backend:
         classifier = backend.open(checkpoint)
-        reference.add(classifier, ..., engine=backend.extract)
+        build_reference.add(classifier, ..., engine=backend.extract)
 
 Public: EngineOptions, engine_options, Backend, LocalBackend, PinnedModel.
 """
@@ -14,14 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import ModelOptions, bundle, class_names_for, info, label_map_for
+from harness.cli.common import ModelOptions, bundle, info, label_map_for
 from harness.cli.selection import refuse_without
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from harness.cluster.ray_engine import RayEngine
     from harness.evaluation import runner
     from harness.extract import build_reference
     from harness.models.checkpoints import Checkpoint
@@ -29,31 +32,14 @@ if TYPE_CHECKING:
     from harness.tasks import Task
     from harness.types import LabelMap
 
-
-class Backend(Protocol):
-    """Opens models, and runs extraction and evaluation with them."""
-
-    def open(self, checkpoint: Checkpoint, /) -> Classifier:
-        """Load a model, here or elsewhere."""
-        ...
-
-    @property
-    def extract(self) -> build_reference.Extractor:
-        """For `build_reference.add`."""
-        ...
-
-    @property
-    def judge(self) -> runner.Judge:
-        """For `runner.evaluate`."""
-        ...
+    Backend: TypeAlias = "LocalBackend | RayEngine"
 
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """Runs models in this process."""
+    """Runs models in this process; `RayEngine` runs them on a cluster."""
 
     opening: ModelOptions
-    """How they are opened."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
         """Load a model."""
@@ -61,14 +47,14 @@ class LocalBackend:
 
     @property
     def extract(self) -> build_reference.Extractor:
-        """See `extract.runner.extract`."""
+        """For `build_reference.add`."""
         from harness.extract.runner import extract
 
         return extract
 
     @property
     def judge(self) -> runner.Judge:
-        """See `predict.judge`."""
+        """For `runner.evaluate`."""
         from harness.evaluation import predict
 
         return predict.judge
@@ -89,8 +75,14 @@ class PinnedModel:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Its classes by index; from its files, if they are there."""
-        return class_names_for(self.checkpoint, lambda _: self.classifier)
+        """Its classes by index, in its own words.
+
+        Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model
+        is loaded to get them.
+        """
+        from harness.models.checkpoints import class_names_of
+
+        return class_names_of(self.checkpoint) or self.classifier.class_names
 
     def labels(self, task: Task, label_map: Path | None) -> LabelMap:
         """How its classes are read; see `common.label_map_for`."""

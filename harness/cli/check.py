@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.common import (
     ModelOptions,
-    class_names_for,
     command_line,
     given,
     label_map_for,
@@ -117,9 +117,8 @@ def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> Non
 
     if len(tasks) != 1:
         raise BadInput(f"--template requires one task, and {len(tasks)} are given; name it with --task T")
-    checkpoint = opening.resolve(model)
-    class_names = class_names_for(checkpoint, opening.open)
-    click.echo(json_text(labels.template(class_names, tasks[0], checkpoint.ref)), nl=False)
+    pinned = PinnedModel(opening.resolve(model), opening, LocalBackend(opening))
+    click.echo(json_text(labels.template(pinned.class_names, tasks[0], pinned.checkpoint.ref)), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:

@@ -155,19 +155,6 @@ def info(message: str) -> None:
     click.echo(message, err=True)
 
 
-def class_names_for(
-    checkpoint: Checkpoint, open_model: Callable[[Checkpoint], Classifier]
-) -> tuple[str, ...]:
-    """The classes of a model by index, in its own words.
-
-    Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model is
-    opened to get them.
-    """
-    from harness.models.checkpoints import class_names_of
-
-    return class_names_of(checkpoint) or open_model(checkpoint).class_names
-
-
 def label_map_for(
     class_names: Sequence[str], model: ModelRef, task: Task, label_map: Path | None
 ) -> LabelMap:

@@ -42,9 +42,11 @@ class RayWorker:
 
     def begin(self, method: str, *arguments: Any) -> None:
         """Start a method of it; `next` returns the messages."""
+        import ray
+
         try:
             self.stream = getattr(self._handle, method).options(num_returns="streaming").remote(*arguments)
-        except _lost_errors() as error:
+        except ray.exceptions.RayError as error:
             raise WorkerLost(_reason(error)) from None
 
     def next(self) -> Message | None:
@@ -65,7 +67,7 @@ class RayWorker:
             if isinstance(error.cause, GoodenoughError):
                 raise error.cause from None
             raise
-        except _lost_errors() as error:
+        except ray.exceptions.RayError as error:
             raise WorkerLost(_reason(error)) from None
         return message
 
@@ -193,19 +195,6 @@ def _require_reachable(address: str) -> None:
             f"no Ray cluster answers at {address} ({error}); begin one with `ray start --head`, or leave out"
             " --ray-address and unset RAY_ADDRESS"
         ) from None
-
-
-def _lost_errors() -> tuple[type[BaseException], ...]:
-    from ray import exceptions
-
-    return (
-        exceptions.RayActorError,
-        exceptions.WorkerCrashedError,
-        exceptions.ObjectLostError,
-        exceptions.NodeDiedError,
-        exceptions.RuntimeEnvSetupError,
-        exceptions.OutOfMemoryError,
-    )
 
 
 def _reason(error: BaseException) -> str:
