@@ -57,8 +57,6 @@ class WorkerPool:
         self._shape: WorkerSpec | None = None
         self._slots: list[_WorkerSlot] = []
         self._n_failed = 0
-        self.pids: dict[int, str] = {}
-        """Process ids of the workers, with their hosts."""
 
     @property
     def shape(self) -> WorkerSpec:
@@ -109,9 +107,7 @@ class WorkerPool:
                 if message is None:
                     slot.item = None
                 elif slot.item is None:
-                    pid, host = message[1]
-                    slot.name = f"process {pid} on {host}"
-                    self.pids[pid] = host
+                    slot.name = "process {} on {}".format(*message[1])
                     self._n_failed = 0
                 else:
                     for key in message[0]:
@@ -206,4 +202,3 @@ class WorkerPool:
     def _stop(self, slot: _WorkerSlot) -> None:
         self._slots.remove(slot)
         slot.worker.stop()
-        self.pids = {pid: host for pid, host in self.pids.items() if slot.name != f"process {pid} on {host}"}

@@ -104,6 +104,11 @@ def spent(address: str, workers: int = 1) -> tuple[str, ...]:
     return tuple(map(str, given))
 
 
+def pids(pool: WorkerPool) -> set[int]:
+    """Of the workers that have greeted."""
+    return {int(slot.name.split()[1]) for slot in pool._slots if slot.name}
+
+
 def verdicts(out: Path) -> list[dict[str, Any]]:
     (path,) = out.glob("*/*/*/entry.json")
     return store.verdicts(path.parent).to_dict("records")
@@ -144,22 +149,22 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    welcome, append = WorkerPool._register, AnswerCache.append
+    begin, append = WorkerPool.__init__, AnswerCache.append
     at_work: list[WorkerPool] = []
     n_appended = 0
 
-    def known(crew: WorkerPool, *who: Any) -> None:
+    def known(crew: WorkerPool, *given: Any) -> None:
         at_work.append(crew)
-        welcome(crew, *who)
+        begin(crew, *given)
 
     def striking(book: AnswerCache, answered: Any) -> None:
         nonlocal n_appended
         append(book, answered)
         n_appended += 1
-        for pid in at_work[0].pids if n_appended == 2 else ():
+        for pid in pids(at_work[0]) if n_appended == 2 else ():
             os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(WorkerPool, "_register", known)
+    monkeypatch.setattr(WorkerPool, "__init__", known)
     monkeypatch.setattr(AnswerCache, "append", striking)
     code = cli.run(evaluating(world, tmp_path, "--json", *spent(address, workers=2)))
     out, err = capfd.readouterr()
@@ -197,14 +202,14 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
         def striking(journal: Journal, *items: dict[str, Any]) -> None:
             append(journal, *items)
             if not killed:
-                killed.update(team.pool.pids)
+                killed.update(pids(team.pool))
                 for pid in killed:
                     os.kill(pid, signal.SIGKILL)
 
         monkeypatch.setattr(Journal, "append", striking)
         add(team, world, tmp_path / "out")
         assert killed
-        assert not killed & set(team.pool.pids)
+        assert not killed & pids(team.pool)
     assert_same_signals(tmp_path / "out", world / "extract")
     assert said
     assert all(" died; c" in line or line.endswith(" died; it had done its work") for line in said)
@@ -361,7 +366,7 @@ def test_a_slow_worker_holds_nobody_up(address: str, monkeypatch: pytest.MonkeyP
                 yield [letter], os.getpid()
 
     crew = crew_of(Uneven, monkeypatch, [])
-    while len(crew.pids) < 2:  # both have to be there before it begins
+    while len(pids(crew)) < 2:  # both have to be there before it begins
         list(crew.run("work", ANY, (), pieces("ab")))
     by = {keys[0]: pid for keys, pid in crew.run("work", ANY, (), pieces(*"sabcdefgh"))}
     crew.close()
