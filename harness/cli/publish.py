@@ -83,10 +83,8 @@ def publish(
 
     Exit code 0: published. 1: DIR cannot be published, and nothing was sent. 2: bad input.
     """
-    from harness.dataset.suites import Suite
-
     _check_options(folder, to, private, share, private_to, seed, tag)
-    suite = Suite(folder, f"local/{folder.resolve().name}")
+    suite = _local(folder)
     if share is None:
         targets = [Target(suite, to, private)]
     else:
@@ -181,23 +179,28 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
 
 def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[Target]:
     """The public suite, and the one that is held back."""
-    from harness.dataset.suites import Suite
-
     results = halves.public.parent / "results"
-    notes = (
+    public_note = (
         "## Held-back signals\n\n"
         f"A share of the clips, {halves.split.share:g} of each class, is not in this dataset, nor is any"
-        " signal of them. A model that was fitted to the signals published here has a lower lift on those.",
+        " signal of them. A model that was fitted to the signals published here has a lower lift on those."
+    )
+    private_note = (
         "## Held-back signals\n\n"
         f"The clips of this dataset are held back from {to or 'a public one'}: keep it private. With it"
-        " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals.",
+        " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals."
     )
-    folders = (halves.public, halves.held_back)
-    destinations = ((to, private), (private_to, True))
     return [
-        Target(Suite(folder, f"local/{folder.resolve().name}"), name, is_private, note, results)
-        for folder, (name, is_private), note in zip(folders, destinations, notes, strict=True)
+        Target(_local(halves.public), to, private, public_note, results),
+        Target(_local(halves.held_back), private_to, True, private_note, results),
     ]
+
+
+def _local(folder: Path) -> Suite:
+    """The suite of a folder, by its name here, even if it was downloaded."""
+    from harness.dataset.suites import Suite
+
+    return Suite(folder, f"local/{folder.resolve().name}")
 
 
 def _print(results: Sequence[Mapping[str, object]], key: str, as_json: bool) -> None:

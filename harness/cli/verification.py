@@ -278,14 +278,13 @@ def _lines(outcome: Outcome) -> list[str]:
     ties = f", {v.n_ties} of them ties" if v.n_ties else ""
     if v.n_ties_for + v.n_ties_against:
         ties += f" ({v.n_ties_for} raise the lift, {v.n_ties_against} lower it)"
-    scorecard_text = (
-        f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
-    )
+    n = v.n_scorecard_differences
+    numbers = f"; {plural(n, 'differing number')}" if n else ""
     answer = v.known_answer
     answer_text = f"{answer.n_accepted} of {answer.n} by {answer.reference.repo_id}" if answer else "none"
     head = (
         f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
-        f"{ties}, largest difference {v.max_difference:.2g}{scorecard_text}; known answer: {answer_text}"
+        f"{ties}, largest difference {v.max_difference:.2g}{numbers}; known answer: {answer_text}"
     )
     lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
     if (held_back := outcome.held_back) is not None:
@@ -301,9 +300,8 @@ def _mismatch(mismatch: Mismatch) -> str:
     subject = mismatch.signal_id or mismatch.clip_id or plural(mismatch.n_samples, "sample")
     level = "" if mismatch.level is None else f", level {mismatch.level}"
     replicate = "" if mismatch.replicate is None else f" {mismatch.replicate}"
-    actual, expected = (
-        "no verdict" if value is None else repr(value) for value in (mismatch.found, mismatch.expected)
-    )
+    values = (mismatch.found, mismatch.expected)
+    actual, expected = ("no verdict" if value is None else repr(value) for value in values)
     stimulus = f"{mismatch.stimulus}{replicate} of {subject}{level}"
     return f"{stimulus}: {mismatch.column} is {actual}, expected {expected}"
 
