@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import ModelOptions, info
-from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all, source_of
+from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all
 from harness.errors import BadInput, NotValid, likely
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def _run(
                 elif status.why is not None:
                     info(f"failed, {status.model} on {corpus.name}: {status.why}")
             statuses += corpus_statuses
-            source = folders.get(corpus.name) or source_of(corpus, pins)
+            commit = pins.corpora.get(corpus.name)
+            pinned = f"{corpus.source}@{commit}" if commit else corpus.source
+            source = folders.get(corpus.name, pinned)
             folder = out if len(recipe.corpora) == 1 else out / corpus.name
             pending = [status for status in corpus_statuses if status.why is None]
             if pending:

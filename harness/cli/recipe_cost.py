@@ -32,13 +32,8 @@ def show(
 ) -> None:
     """Print the cost of a recipe; nothing is asked of a network, nothing is written.
 
-    Args:
-        recipe: the recipe.
-        task: its task.
-        sources: models that will be run.
-        folders: of corpora that lie here, by name.
-        reasons: why some models and corpora are not run, by name; the cost of such a corpus is shown.
-        as_json: as JSON.
+    The models of `sources` will be run. By name, `folders` are those of corpora that lie here, and `reasons`
+    say why some models and corpora are not run; the cost of such a corpus is shown.
 
     Raises:
         BadCorpus: a folder of recordings that cannot be read.

@@ -1,6 +1,6 @@
 """One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
 
-Public: ReferenceStatus, RecipeRun, judge_all, source_of.
+Public: ReferenceStatus, RecipeRun, judge_all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from harness.dataset.corpora import Corpus
     from harness.manifest import CorpusRef
     from harness.models.checkpoints import Checkpoint
-    from harness.recipes.pins import Pins
     from harness.recipes.reading import Recipe, RecipeCorpus, RecipeModel
     from harness.tasks import Task
 
@@ -56,12 +55,6 @@ class _Ready:
     checkpoint: Checkpoint
     label_map: Path | None
     status: ReferenceStatus
-
-
-def source_of(corpus: RecipeCorpus, pins: Pins) -> str:
-    """What to open: a dataset of the Hub at its pin, or a folder."""
-    pin = pins.corpora.get(corpus.name)
-    return f"{corpus.source}@{pin}" if pin else corpus.source
 
 
 @dataclass(frozen=True)
