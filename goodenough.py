@@ -72,3 +72,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+if __name__ == "__main__":
+    from harness.cli import main
+
+    main()

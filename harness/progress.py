@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -38,71 +37,48 @@ _INTERVAL = 1.0
 _LINES = "GOODENOUGH_PROGRESS"
 """Environment variable that asks for lines."""
 
-_MAX_MARKS = 10
-"""Lines over which a rate is taken: it follows work that gets slower."""
+_PERIOD = 300.0
+"""Seconds over which a rate is taken: it follows work that gets slower."""
 
 
 class _Pace:
-    """Counts steps, and measures their rate.
+    """Counts steps, and units beside them with a rate of their own: two rows of a bar, one of them visible.
 
     Rates count from the first report on, which may include what an earlier run did.
     """
 
-    def __init__(self, title: str, total: int | None, unit: str, steps: str = "") -> None:
-        """Begin with nothing done.
-
-        Args:
-            title: what is being done.
-            total: number of steps; None where it is not known.
-            unit: what is counted beside the steps, with a rate of its own.
-            steps: what a step is.
-        """
-        self.title, self.total, self.note = title, total, ""
-        self._unit, self._steps = unit, steps
-        self._n_done = self._n_extra = 0
-        self._start_time = time.monotonic()
-        self._marks: deque[tuple[float, int, int]] = deque(maxlen=_MAX_MARKS)
+    def __init__(self, bar: Bar, title: str, total: int | None, unit: str, steps: str = "") -> None:
+        self.note = ""
+        self._bar, self._title, self._unit, self._steps = bar, title, unit, steps
+        bar.add_task(title, total=total, rate="")
+        bar.add_task("", total=None, visible=False, rate="")
+        self._task, self._extra = bar.tasks[-2:]
 
     @property
     def is_done(self) -> bool:
         """Whether no step is left."""
-        return self.total is not None and self._n_done >= self.total
+        return self._task.finished
 
-    def step(self, n_done: int, n_extra: int) -> None:
-        """Add what was done since the last call."""
-        self._n_done += n_done
-        self._n_extra += n_extra
-        if not self._marks:
-            self._add_mark()
-
-    def rate(self) -> str:
-        """Units a second since the oldest mark, in words; empty where none are known."""
-        seconds, _, n_extra = self._since()
-        return f"{_number(n_extra / seconds)} {self._unit}/s" if seconds and n_extra else ""
+    def step(self, n_done: int, n_extra: int, total: int | None = None) -> None:
+        """Add what was done since the last call; `total`, if given, is the number of steps in all."""
+        self._bar.update(self._extra.id, advance=n_extra)
+        self._bar.update(self._task.id, advance=n_done, total=total, rate=self._rate())
 
     def line(self) -> str:
         """Steps done, rate and remaining time."""
-        seconds, n_done, _ = self._since()
-        parts = [f"{self.title}: {self._so_far()}", self.rate()]
-        if self.total is not None and n_done and not self.is_done:
-            parts.append(f"{duration((self.total - self._n_done) * seconds / n_done)} left")
-        self._add_mark()
-        return ", ".join(part for part in (*parts, self.note) if part)
+        task = self._task
+        if task.total is None:
+            state = f"{duration(task.elapsed or 0)} so far"
+        else:
+            state = f"{task.completed:,.0f} of {task.total:,.0f}{self._steps and f' {self._steps}'}"
+        left = f"{duration(task.time_remaining)} left" if task.time_remaining else ""
+        return ", ".join(filter(None, (f"{self._title}: {state}", self._rate(), left, self.note)))
 
-    def _so_far(self) -> str:
-        if self.total is None:
-            return f"{duration(time.monotonic() - self._start_time)} so far"
-        return f"{self._n_done:,} of {self.total:,}{self._steps and f' {self._steps}'}"
-
-    def _since(self) -> tuple[float, int, int]:
-        """Seconds, steps and units since the oldest mark."""
-        if not self._marks:
-            return 0.0, 0, 0
-        time_of_mark, n_done, n_extra = self._marks[0]
-        return time.monotonic() - time_of_mark, self._n_done - n_done, self._n_extra - n_extra
-
-    def _add_mark(self) -> None:
-        self._marks.append((time.monotonic(), self._n_done, self._n_extra))
+    def _rate(self) -> str:
+        if not (speed := self._extra.speed):
+            return ""
+        number = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+        return f"{number} {self._unit}/s"
 
 
 def duration(seconds: float) -> str:
@@ -113,23 +89,18 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
 @contextmanager
-def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
-    """Print a line for each counter at intervals, and one at the end if there was any."""
+def _print_lines(paces: list[_Pace]) -> Iterator[None]:
+    """Print a line for the last counter at intervals, and one at the end if there was any."""
     interval = _INTERVAL if os.environ.get(_LINES) == "lines" else SECONDS
     stop, any_line = threading.Event(), False
 
     def run() -> None:
         nonlocal any_line
         while not stop.wait(interval):
-            for pace in paces():
-                if not pace.is_done:
-                    any_line = True
-                    _write(pace.line())
+            if paces and not paces[-1].is_done:
+                any_line = True
+                _write(paces[-1].line())
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -138,9 +109,22 @@ def _print_lines(paces: Callable[[], list[_Pace]]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        for pace in paces():
-            if pace.is_done and (any_line or interval == _INTERVAL):
-                _write(pace.line())
+        if paces and paces[-1].is_done and (any_line or interval == _INTERVAL):
+            _write(paces[-1].line())
+
+
+@contextmanager
+def _counters(*, transient: bool = False) -> Iterator[Callable[..., _Pace]]:
+    """Yields a function that adds a counter: a bar on a terminal, else lines. For arguments see `_Pace`."""
+    console, paces = _console(), list[_Pace]()
+    bar = _bar(console, transient=transient)
+
+    def add(*args: Any) -> _Pace:
+        paces.append(_Pace(bar, *args))
+        return paces[-1]
+
+    with bar if console.is_terminal else _print_lines(paces):
+        yield add
 
 
 @contextmanager
@@ -152,19 +136,8 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[
         total: number of steps.
         unit: what the extra count counts, e.g. `queries`; shown with its own rate.
     """
-    console, pace = _console(), _Pace(description, total, unit)
-    if not console.is_terminal:
-        with _print_lines(lambda: [pace]):
-            yield pace.step
-        return
-    with _bar(console) as bar:
-        row = bar.add_task(description, total=total, rate="")
-
-        def step(n_done: int, n_extra: int) -> None:
-            pace.step(n_done, n_extra)
-            bar.update(row, advance=n_done, rate=pace.rate())
-
-        yield step
+    with _counters() as add:
+        yield add(description, total, unit).step
 
 
 @contextmanager
@@ -173,23 +146,13 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
     A part is shown from the first time it is named on, and no bar is left when all are done.
     """
-    console, paces = _console(), dict[str, _Pace]()
-
-    def pace_of(part: str, total: int) -> _Pace:
-        return paces.setdefault(part, _Pace(part, total, "steps"))
-
-    if not console.is_terminal:
-        with _print_lines(lambda: list(paces.values())[-1:]):
-            yield lambda part, n_done, total: pace_of(part, total).step(n_done, n_done)
-        return
-    with _bar(console, transient=True) as bar:
-        rows: dict[str, Any] = {}
+    paces: dict[str, _Pace] = {}
+    with _counters(transient=True) as add:
 
         def step(part: str, n_done: int, total: int) -> None:
-            if part not in rows:
-                rows[part] = bar.add_task(part, total=total, rate="")
-            pace_of(part, total).step(n_done, n_done)
-            bar.update(rows[part], advance=n_done, rate=paces[part].rate())
+            if part not in paces:
+                paces[part] = add(part, total, "steps")
+            paces[part].step(n_done, n_done)
 
         yield step
 
@@ -197,13 +160,8 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def waiting(title: str) -> Iterator[None]:
     """Work of unknown length: a moving bar, or lines with the elapsed time."""
-    console, pace = _console(), _Pace(title, None, "")
-    if not console.is_terminal:
-        with _print_lines(lambda: [pace]):
-            yield
-        return
-    with _bar(console, transient=True) as bar:
-        bar.add_task(title, total=None, rate="")
+    with _counters(transient=True) as add:
+        add(title, None, "")
         yield
 
 
@@ -217,39 +175,23 @@ def live_table(title: str) -> Iterator[Progress]:
     from rich.console import Group
     from rich.live import Live as Screen
 
-    console, pace, last_update = _console(), _Pace(title, None, "units", "units"), 0.0
-
-    def is_due(score: RunningScore | None) -> bool:
-        nonlocal last_update
-        if score is None or time.monotonic() - last_update < _INTERVAL:
-            return False
-        last_update = time.monotonic()
-        return True
-
-    def count(n: int, total: int) -> None:
-        pace.total = total
-        pace.step(n, n)
-
-    if not console.is_terminal:
-
-        def quiet_step(n: int, total: int, score: RunningScore | None) -> None:
-            count(n, total)
-            if score is not None and is_due(score):
-                pace.note = _lift(score.now())
-
-        with _print_lines(lambda: [pace]):
-            yield quiet_step
-        return
+    console, last_update = _console(), 0.0
     bar = _bar(console)
-    row = bar.add_task(title, total=None, rate="")
-    with Screen(bar, console=console, refresh_per_second=4) as screen:
+    pace = _Pace(bar, title, None, "units", "units")
+    screen = Screen(bar, console=console, refresh_per_second=4)
 
-        def step(n: int, total: int, score: RunningScore | None) -> None:
-            count(n, total)
-            bar.update(row, advance=n, total=total, rate=pace.rate())
-            if score is not None and is_due(score):
-                screen.update(Group(bar, _estimates(score.now(), console.width)))
+    def step(n: int, total: int, score: RunningScore | None) -> None:
+        nonlocal last_update
+        pace.step(n, n, total)
+        if score is None or time.monotonic() - last_update < _INTERVAL:
+            return
+        last_update = time.monotonic()
+        if console.is_terminal:
+            screen.update(Group(bar, _estimates(score.now(), console.width)))
+        else:
+            pace.note = _lift(score.now())
 
+    with screen if console.is_terminal else _print_lines([pace]):
         yield step
 
 
@@ -264,7 +206,14 @@ def _bar(console: Console, *, transient: bool = False) -> Bar:
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     rate = TextColumn("{task.fields[rate]}", markup=False)
-    return Progress(*columns, rate, TimeRemainingColumn(), console=console, transient=transient)
+    return Progress(
+        *columns,
+        rate,
+        TimeRemainingColumn(),
+        console=console,
+        transient=transient,
+        speed_estimate_period=_PERIOD,
+    )
 
 
 def _lift(snapshot: Snapshot) -> str:

@@ -7,6 +7,7 @@ Public: load_model, extract.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,6 @@ def extract(
         BadInput: no such search, or a waveform that the model cannot take.
         NotValid: there is no signal; the line says why.
     """
-    import tempfile
-
     from harness import spectra
     from harness.extract import SEARCHES, runner
     from harness.extract.search_task import Draws
@@ -84,22 +83,14 @@ def extract(
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", {}, "")
         try:
-            (found,) = runner.extract(
-                classifier,
-                classifier.ref.repo_id,
-                mapping,
-                [clip],
-                [SEARCHES[search]],
-                journal,
-                draws=Draws(seed=seed),
-            )
+            arguments = (classifier, classifier.ref.repo_id, mapping, [clip], [SEARCHES[search]], journal)
+            (extracted,) = runner.extract(*arguments, draws=Draws(seed=seed))
         finally:
             journal.close()
-    if not found.signals:
-        raise NotValid(
-            f"no signal: {found.skipped[0].why if found.skipped else 'the search ended without one'}"
-        )
-    (record, *_) = found.signals
+    if not extracted.signals:
+        reason = extracted.skipped[0].why if extracted.skipped else "the search ended without one"
+        raise NotValid(f"no signal: {reason}")
+    record = extracted.signals[0]
     alone = spectra.keep(spectra.spectrum(clip.waveform), record.mask, record.n_samples)
     return Signal(record, alone, clip.waveform)
 

@@ -83,16 +83,8 @@ class _Verbs(Verbs):
             formatter.write_dl(list(VERBS.items()))
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        from harness.provenance import own_version
-
-        click.echo(f"goodenough {own_version()}")
-        ctx.exit()
-
-
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version)
+@click.version_option(package_name="goodenough", message="%(package)s %(version)s")
 def goodenough() -> None:
     """Transferability of minimal sufficient signals between audio classifiers."""
 

@@ -2,54 +2,44 @@
 
     with engine.backend(opening) as backend:
         classifier = backend.open(checkpoint)
-        reference.add(classifier, ..., engine=backend.extract)
+        build_reference.add(classifier, ..., engine=backend.extract)
 
-Public: EngineOptions, engine_options, Backend, LocalBackend.
+Public: EngineOptions, engine_options, Backend, LocalBackend, PinnedModel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import ModelOptions, info
+from harness.cli.common import ModelOptions, bundle, info, label_map_for
+from harness.cli.selection import refuse_without
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from harness.cluster.ray_engine import RayEngine
     from harness.evaluation import runner
     from harness.extract import build_reference
     from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
+    from harness.tasks import Task
+    from harness.types import LabelMap
 
-
-class Backend(Protocol):
-    """Opens models, and runs extraction and evaluation with them."""
-
-    def open(self, checkpoint: Checkpoint, /) -> Classifier:
-        """Load a model, here or elsewhere."""
-        ...
-
-    @property
-    def extract(self) -> build_reference.Extractor:
-        """For `build_reference.add`."""
-        ...
-
-    @property
-    def judge(self) -> runner.Judge:
-        """For `runner.evaluate`."""
-        ...
+    Backend: TypeAlias = "LocalBackend | RayEngine"
 
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """Runs models in this process."""
+    """Runs models in this process; `RayEngine` runs them on a cluster."""
 
     opening: ModelOptions
-    """How they are opened."""
 
     def open(self, checkpoint: Checkpoint, /) -> Classifier:
         """Load a model."""
@@ -57,17 +47,46 @@ class LocalBackend:
 
     @property
     def extract(self) -> build_reference.Extractor:
-        """See `extract.runner.extract`."""
+        """For `build_reference.add`."""
         from harness.extract.runner import extract
 
         return extract
 
     @property
     def judge(self) -> runner.Judge:
-        """See `predict.judge`."""
+        """For `runner.evaluate`."""
         from harness.evaluation import predict
 
         return predict.judge
+
+
+@dataclass
+class PinnedModel:
+    """A model that is loaded on first use."""
+
+    checkpoint: Checkpoint
+    opening: ModelOptions
+    backend: Backend
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model, loaded."""
+        return self.backend.open(self.checkpoint)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes by index, in its own words.
+
+        Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model
+        is loaded to get them.
+        """
+        from harness.models.checkpoints import class_names_of
+
+        return class_names_of(self.checkpoint) or self.classifier.class_names
+
+    def labels(self, task: Task, label_map: Path | None) -> LabelMap:
+        """How its classes are read; see `common.label_map_for`."""
+        return label_map_for(self.class_names, self.checkpoint.ref, task, label_map)
 
 
 @dataclass(frozen=True)
@@ -93,13 +112,8 @@ class EngineOptions:
             BadInput: an option of a cluster without one.
             BadCluster: ray is not installed.
         """
-        from harness.errors import BadInput
-
         if not self.is_remote:
-            for field in fields(self):
-                if field.name != "engine" and getattr(self, field.name) is not None:
-                    option = f"--{field.name.replace('_', '-')}"
-                    raise BadInput(f"{option} requires --engine ray; add it, or leave {option} out")
+            refuse_without("--engine ray", "ray_address", "workers", "gpus_per_worker", "cpus_per_worker")
             yield LocalBackend(opening)
             return
         from harness.cluster.ray_engine import ray_engine
@@ -112,48 +126,39 @@ class EngineOptions:
             yield backend
 
 
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of every verb that can use a cluster; they reach it as one `engine`."""
-
-    @wraps(command)
-    def with_engine(**params: Any) -> Any:
-        names = [f.name for f in fields(EngineOptions)]
-        engine = EngineOptions(**{name: params.pop(name) for name in names})
-        return command(engine=engine, **params)
-
-    for option in (
-        click.option(
-            "--cpus-per-worker",
-            type=click.FloatRange(0, min_open=True),
-            metavar="C",
-            help="CPUs, and threads, of each worker; default: an equal share of those available.",
-        ),
-        click.option(
-            "--gpus-per-worker",
-            type=click.FloatRange(0, 1),
-            metavar="F",
-            help="Share of a GPU for each worker; default: 1 if there are GPUs.",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            metavar="N",
-            help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
-        ),
-        click.option(
-            "--ray-address",
-            metavar="ADDR",
-            help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine"
-            " for this run. Every node needs the same version of goodenough, and local folders at the same"
-            " paths.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            show_default=True,
-            help="Run in this process or on a Ray cluster.",
-        ),
-    ):
-        with_engine = option(with_engine)
-    return with_engine
+engine_options = bundle(
+    "engine",
+    EngineOptions,
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Run in this process or on a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="ADDR",
+        help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine for"
+        " this run. Every node needs the same version of goodenough, and local folders at the same paths.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0, 1),
+        metavar="F",
+        help="Share of a GPU for each worker; default: 1 if there are GPUs.",
+    ),
+    click.option(
+        "--cpus-per-worker",
+        type=click.FloatRange(0, min_open=True),
+        metavar="C",
+        help="CPUs, and threads, of each worker; default: an equal share of those available.",
+    ),
+)
+"""The options of every verb that can use a cluster."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.common import class_names_for, label_map_for
+from harness.errors import BadInput
 from harness.progress import live_table
 
 if TYPE_CHECKING:
-    from harness.cli.backends import Backend
+    from harness.cli.backends import PinnedModel
     from harness.cli.common import ModelOptions
     from harness.dataset.suites import Suite
-    from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
     from harness.types import LabelMap, ModelRef
 
@@ -23,23 +22,14 @@ if TYPE_CHECKING:
 def earlier_result(
     root: Path, model: ModelRef, labels: LabelMap, suite: Suite, task: Task, opening: ModelOptions
 ) -> Path | None:
-    """The folder of a complete entry that a new run would only repeat; None if there is none.
+    """The folder of a complete entry below `root` that a new run would only repeat; None if there is none.
 
     As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
     config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
     size.
-
-    Args:
-        root: folder of entries.
-        model: the model, pinned.
-        labels: how its classes are read.
-        suite: what it would be evaluated on.
-        task: the task.
-        opening: how it would be opened.
     """
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store
-    from harness.errors import BadInput
     from harness.provenance import own_version, versions
     from harness.schemas import entry_path
     from harness.types import PROTOCOL
@@ -72,25 +62,8 @@ def _device_type(device: str) -> str:
     return device.split(":")[0]
 
 
-def evaluate_cached(
-    checkpoint: Checkpoint,
-    suite: Suite,
-    task: Task,
-    root: Path,
-    label_map: Path | None,
-    opening: ModelOptions,
-    backend: Backend,
-) -> Path:
-    """The folder of a model's entry below `root`; the model is opened only if there is no earlier result.
-
-    Args:
-        checkpoint: the model.
-        suite: what it is evaluated on.
-        task: the task.
-        root: folder of entries.
-        label_map: an explicit reading of its class names.
-        opening: how it is opened.
-        backend: opens it and computes its answers.
+def evaluate_cached(model: PinnedModel, suite: Suite, task: Task, root: Path, label_map: Path | None) -> Path:
+    """The folder of a model's entry below `root`; the model is loaded only if there is no earlier result.
 
     Raises:
         BadLabels: its classes cannot be mapped to the task.
@@ -98,12 +71,11 @@ def evaluate_cached(
     from harness.entries import store
     from harness.evaluation import runner
 
-    class_names = class_names_for(checkpoint, backend.open)
-    labels = label_map_for(class_names, checkpoint.ref, task, label_map)
-    if (folder := earlier_result(root, checkpoint.ref, labels, suite, task, opening)) is not None:
+    labels, ref = model.labels(task, label_map), model.checkpoint.ref
+    if (folder := earlier_result(root, ref, labels, suite, task, model.opening)) is not None:
         return folder
-    with live_table(f"{task.name}: {checkpoint.ref.repo_id} judges") as progress:
+    with live_table(f"{task.name}: {ref.repo_id} judges") as progress:
         result = runner.evaluate(
-            backend.open(checkpoint), labels, suite, task, root, judge=backend.judge, progress=progress
+            model.classifier, labels, suite, task, root, judge=model.backend.judge, progress=progress
         )
     return store.write(root, result.entry, result.verdicts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,15 +12,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.common import (
     ModelOptions,
-    class_names_for,
     command_line,
+    given,
     label_map_for,
     model_options,
+    signals_option,
+    tasks_option,
 )
 from harness.cli.output_encoding import json_text
 from harness.cli.terminal_layout import Row, print_rows
+from harness.errors import BadInput, BadLabels
 from harness.progress import duration
 from harness.starter.paths import open_suite
 
@@ -41,9 +47,9 @@ class Finding:
 
 @click.command()
 @click.argument("model")
-@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@tasks_option
 @click.option("--template", is_flag=True, help="Print a label map to complete, for the one --task, and stop.")
-@click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
+@signals_option
 @model_options
 def check(
     model: str,
@@ -62,42 +68,38 @@ def check(
 
     Example: goodenough check superb/hubert-large-superb-er
     """
-    import json
+    from harness import tasks as all_tasks
 
     suite = open_suite(signals)
     if template:
         _print_template(opening, model, [_task(name, suite) for name in task_names])
         return 0
-    tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or _all_tasks(suite, signals)
+    default_tasks = all_tasks.TASKS.values() if signals is None else suite.tasks
+    tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or list(default_tasks)
     classifier = opening.open(opening.resolve(model))
     label_findings = [_label_finding(classifier, task, label_map, bool(task_names)) for task in tasks]
     inference_findings, seconds = _inference_findings(classifier)
     suitable = [task for task, finding in zip(tasks, label_findings, strict=True) if finding.passed]
-    findings = [
-        *_facts(classifier),
-        *inference_findings,
-        *label_findings,
-        *_estimates(suite, suitable, seconds),
-    ]
+    estimates = _estimates(suite, suitable, seconds)
+    findings = [*_facts(classifier), *inference_findings, *label_findings, *estimates]
     if not suitable and not task_names:
         findings.append(Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in tasks)}"))
     passed = all(finding.passed is not False for finding in findings)
-    verdict = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
+    verdict, command = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "model": asdict(classifier.ref),
-                    "facts": asdict(classifier.facts),
-                    "passed": passed,
-                    "findings": [asdict(finding) for finding in findings],
-                    "verdict": verdict[0].rstrip(":"),
-                    "next": verdict[1],
-                }
-            )
-        )
+        content = {
+            "model": asdict(classifier.ref),
+            "facts": asdict(classifier.facts),
+            "passed": passed,
+            "findings": [asdict(finding) for finding in findings],
+            "verdict": verdict.rstrip(":"),
+            "next": command,
+        }
+        click.echo(json.dumps(content))
     else:
-        _show(classifier.ref.repo_id, findings, verdict)
+        marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
+        rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
+        print_rows(classifier.ref.repo_id, rows, verdict, command)
     return 0 if passed else 1
 
 
@@ -106,28 +108,17 @@ def _task(name: str, suite: Suite) -> Task:
     from harness import tasks
 
     suite_tasks = {task.name: task for task in suite.tasks}
-    if name in suite_tasks:
-        return suite_tasks[name]
-    task = tasks.find(name)
+    task = suite_tasks.get(name) or tasks.find(name)
     return suite_tasks.get(task.name, task)
-
-
-def _all_tasks(suite: Suite, signals: str | None) -> list[Task]:
-    """What is evaluated without --task: the tasks of the suite; without a suite, all there are."""
-    from harness import tasks
-
-    return list(tasks.TASKS.values() if signals is None else suite.tasks)
 
 
 def _print_template(opening: ModelOptions, model: str, tasks: list[Task]) -> None:
     from harness import labels
-    from harness.errors import BadInput
 
     if len(tasks) != 1:
         raise BadInput(f"--template requires one task, and {len(tasks)} are given; name it with --task T")
-    checkpoint = opening.resolve(model)
-    class_names = class_names_for(checkpoint, opening.open)
-    click.echo(json_text(labels.template(class_names, tasks[0], checkpoint.ref)), nl=False)
+    pinned = PinnedModel(opening.resolve(model), opening, LocalBackend(opening))
+    click.echo(json_text(labels.template(pinned.class_names, tasks[0], pinned.checkpoint.ref)), nl=False)
 
 
 def _facts(classifier: Classifier) -> list[Finding]:
@@ -159,8 +150,6 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     Returns:
         The findings; seconds of computation per second of sound, in batches.
     """
-    import time
-
     import numpy as np
 
     from harness.seeds import generator
@@ -169,11 +158,8 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     rng = generator("check", classifier.ref.repo_id)
     rate = classifier.facts.sample_rate_hz
     min_length = max(rate, classifier.min_samples)
-    waveforms = [
-        (0.1 * rng.normal(size=n)).astype(np.float32)
-        for n in (min_length, min_length + rate // 2)
-        for _ in range(3)
-    ]
+    lengths = [min_length] * 3 + [min_length + rate // 2] * 3
+    waveforms = [(0.1 * rng.normal(size=n)).astype(np.float32) for n in lengths]
     single_logits = np.concatenate([classifier.logits([waveform], rate) for waveform in waveforms])
     start_time = time.perf_counter()
     batch_logits = classifier.logits(waveforms, rate)
@@ -181,24 +167,23 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     total_seconds = sum(len(waveform) for waveform in waveforms) / rate
     difference = float(np.abs(batch_logits - single_logits).max())
     flips = int((batch_logits.argmax(axis=1) != single_logits.argmax(axis=1)).sum())
-    findings = [
-        Finding(
-            "speed", None, f"{seconds / total_seconds:.3f} s of computation per second of sound, in batches"
-        ),
-        Finding(
-            "batches",
-            difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0,
-            f"computed alone and in a batch, logits differ by at most {difference:.1e} and"
-            f" {flips or 'none'} of the {len(waveforms)} predictions",
-        ),
-    ]
+    is_equal = difference <= PROOF_TOLERANCE[classifier.dtype] and flips == 0
+    speed = f"{seconds / total_seconds:.3f} s of computation per second of sound, in batches"
+    batches = (
+        f"computed alone and in a batch, logits differ by at most {difference:.1e} and"
+        f" {flips or 'none'} of the {len(waveforms)} predictions"
+    )
     end_counts, rest_counts = classifier.window_holds()
     if classifier.facts.window_seconds is None:
         detail = f"the end of a sound of 2 s {'is used' if end_counts else 'is ignored'}"
     else:
         rest = "is used, too" if rest_counts else "is ignored"
         detail = f"{_window(classifier.facts)} is used; the rest {rest}"
-    findings.append(Finding("window", not rest_counts, detail))
+    findings = [
+        Finding("speed", None, speed),
+        Finding("batches", is_equal, batches),
+        Finding("window", not rest_counts, detail),
+    ]
     return findings, seconds / total_seconds
 
 
@@ -217,7 +202,6 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
 
 def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> Finding:
     """How the model's class names are read for one task; only a required task can fail."""
-    from harness.errors import BadLabels
     from harness.types import OTHER
 
     try:
@@ -231,9 +215,8 @@ def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, i
     if other_names := [name for name, label in pairs if label == OTHER]:
         description += f"; not a label of the task, so never correct: {', '.join(other_names)}"
     if missing_labels := [label for label in task.labels if label not in labels.covered]:
-        description += (
-            f"; {len(labels.covered)} of {len(task.labels)} labels, without {', '.join(missing_labels)}"
-        )
+        counts = f"{len(labels.covered)} of {len(task.labels)} labels"
+        description += f"; {counts}, without {', '.join(missing_labels)}"
     return Finding(f"labels of {task.name}", True, description)
 
 
@@ -244,34 +227,25 @@ def _verdict(
     failures = {finding.what: finding.detail for finding in inference_findings if finding.passed is False}
     if "batches" in failures:
         command = command_line("template", "as_json", "batch_size")
-        return (
-            f"Not ready: {failures['batches']}; check it with batches of one:",
-            f"{command} --batch-size 1",
-        )
+        text = f"Not ready: {failures['batches']}; check it with batches of one:"
+        return text, f"{command} --batch-size 1"
     if failures:
-        return (
-            f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it.",
-            "",
-        )
+        text = f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it."
+        return text, ""
     suitable = [task.name for task, finding in label_findings if finding.passed]
     unsuitable = [task.name for task, finding in label_findings if finding.passed is False]
     if ready := [name for name in suitable if suite.has_task(name)]:
         text = f"Ready to evaluate on {', '.join(ready)}"
-        if unready := [
-            name
-            for name in (*suitable, *unsuitable)
-            if name not in ready and _is_on_command_line("task_names")
-        ]:
+        unready = [name for name in (*suitable, *unsuitable) if name not in ready]
+        if unready and "task_names" in given():
             tasks = "".join(f" --task {name}" for name in ready)
             return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
         return f"{text}:", _evaluate()
     if suitable:
-        return (
-            f"Ready, but {suite.name} has no signals of {', '.join(suitable)}, only of"
-            f" {', '.join(suite.task_names)}; with a suite that has some:",
-            f"{_evaluate('signals')} --signals SOURCE",
-        )
-    if _is_on_command_line("label_map"):
+        text = f"Ready, but {suite.name} has no signals of {', '.join(suitable)}, only of"
+        text += f" {', '.join(suite.task_names)}; with a suite that has some:"
+        return text, f"{_evaluate('signals')} --signals SOURCE"
+    if "label_map" in given():
         return f"Not ready: {'; '.join(finding.detail for _, finding in label_findings)}", ""
     names = " or ".join(task.name for task, _ in label_findings)
     command = command_line("template", "as_json", "label_map", "task_names")
@@ -287,15 +261,3 @@ def _verdict(
 def _evaluate(*without: str) -> str:
     """The command that evaluates, with the options that this one has."""
     return command_line("template", "as_json", *without).replace(" check ", " evaluate ", 1)
-
-
-def _is_on_command_line(name: str) -> bool:
-    from click.core import ParameterSource
-
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _show(name: str, findings: list[Finding], verdict: tuple[str, str]) -> None:
-    marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
-    rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
-    print_rows(name, rows, *verdict)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from harness.errors import BadInput, BadLabels
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
@@ -48,89 +50,109 @@ class ModelOptions:
         )
 
 
-def command_line(*omit: str) -> str:
-    """The command line of this run, for a message that suggests the next command.
-
-    Args:
-        *omit: names of parameters to leave out.
-    """
+def given() -> dict[str, click.Parameter]:
+    """The parameters of this run that are on the command line, by name."""
     from click.core import ParameterSource
 
     context = click.get_current_context()
+    return {
+        name: parameter
+        for parameter in context.command.params
+        if (name := parameter.name) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def command_line(*omit: str) -> str:
+    """The command line of this run without some parameters, for a message that suggests the next command."""
+    context = click.get_current_context()
     words = context.command_path.split()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in omit or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+    for name, parameter in given().items():
+        if name in omit:
             continue
         option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
-        if isinstance(parameter, click.Option) and parameter.is_flag:
-            words += option
-            continue
         value = context.params[name]
         for v in value if isinstance(value, tuple) else (value,):
-            words += [*option, str(v)]
+            words += option if v is True else [*option, str(v)]
     return shlex.join(words)
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that opens a model; they reach it as one `opening`."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-    @wraps(command)
-    def with_opening(**params: Any) -> Any:
-        names = [f.name for f in fields(ModelOptions)]
-        opening = ModelOptions(**{name: params.pop(name) for name in names})
-        return command(opening=opening, **params)
 
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
-        click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
-        click.option(
-            "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
-        ),
-        click.option(
-            "--label-map",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            metavar="FILE",
-            help="JSON file that maps the model's class names to labels of the task.",
-        ),
-        click.option(
-            "--dtype",
-            type=click.Choice(["float32", "bfloat16", "float16"]),
-            default="float32",
-            show_default=True,
-            help="Floating-point type that the model runs in.",
-        ),
-        click.option(
-            "--trust-remote-code",
-            is_flag=True,
-            help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
-        ),
-        click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
-    ):
-        with_opening = option(with_opening)
-    return with_opening
+def bundle(name: str, record: type, *options: Decorator) -> Decorator:
+    """A decorator that adds options to a verb; those that are fields of a record reach it as one parameter.
+
+    Args:
+        name: of the parameter.
+        record: a dataclass.
+        *options: in the order of the help.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_record(**params: Any) -> Any:
+            values = {field.name: params.pop(field.name) for field in fields(record)}
+            return command(**{name: record(**values)}, **params)
+
+        decorated: Callable[..., Any] = with_record
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+tasks_option = click.option(
+    "--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all."
+)
+task_files_option = click.option(
+    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
+)
+signals_option = click.option(
+    "--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION]."
+)
+model_options = bundle(
+    "opening",
+    ModelOptions,
+    click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
+    click.option(
+        "--trust-remote-code",
+        is_flag=True,
+        help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Floating-point type that the model runs in.",
+    ),
+    click.option(
+        "--label-map",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="JSON file that maps the model's class names to labels of the task.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
+    ),
+    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
+    json_option,
+)
+"""The options of every verb that opens a model."""
+
+
+def known_tasks(task_files: Sequence[str]) -> list[Task]:
+    """The built-in tasks, and those of files."""
+    from harness.tasks import TASKS, find
+
+    return [*TASKS.values(), *map(find, task_files)]
 
 
 def info(message: str) -> None:
     """Print a message on stderr."""
     click.echo(message, err=True)
-
-
-def class_names_for(
-    checkpoint: Checkpoint, open_model: Callable[[Checkpoint], Classifier]
-) -> tuple[str, ...]:
-    """The classes of a model by index, in its own words.
-
-    Usually its files name them; transformers leaves out the names LABEL_0 and LABEL_1, and then the model is
-    opened to get them.
-
-    Args:
-        checkpoint: the model.
-        open_model: opens it.
-    """
-    from harness.models.checkpoints import class_names_of
-
-    return class_names_of(checkpoint) or open_model(checkpoint).class_names
 
 
 def label_map_for(
@@ -142,7 +164,6 @@ def label_map_for(
         BadLabels: they cannot be mapped to the task.
     """
     from harness import labels
-    from harness.errors import BadLabels
 
     if label_map is not None:
         return labels.from_file(label_map, class_names, task, model)
@@ -158,38 +179,22 @@ def _template(task: Task) -> str:
 
     context = click.get_current_context(silent=True)
     params = {} if context is None else context.params
-    task_names = [params.get("task_name"), *params.get("task_names", ())]
-    task_files = [
-        n for n in task_names if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name
-    ]
-    words = [
-        "goodenough",
-        "check",
-        params.get("model") or "MODEL",
-        "--task",
-        *(task_files or [task.name])[:1],
-    ]
+    names = [params.get("task_name"), *params.get("task_names", ())]
+    files = [n for n in names if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name]
+    words = ["goodenough", "check", params.get("model") or "MODEL", "--task", *(files or [task.name])[:1]]
     words += ["--revision", params["revision"]] if params.get("revision") else []
     words += ["--trust-remote-code"] if params.get("trust_remote_code") else []
     return shlex.join([*words, "--template"])
 
 
 def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suite, option: str) -> Checkpoint:
-    """The checkpoint of a reference: from the candidates, the starter suite, or the Hub.
-
-    Args:
-        model: the reference.
-        candidates: models that the user named.
-        suite: whose reference it is.
-        option: the command line option that names it.
+    """The checkpoint of a reference: of the candidates that `option` names, the starter suite or the Hub.
 
     Raises:
         BadInput: it is a local folder that was not named.
         BadModel: it cannot be fetched.
     """
-    from harness.errors import BadInput
     from harness.models import checkpoints
-    from harness.starter import paths
 
     for checkpoint in candidates:
         if checkpoint.ref.weights_sha256 == model.weights_sha256:
@@ -197,17 +202,26 @@ def checkpoint_of(model: ModelRef, candidates: Sequence[Checkpoint], suite: Suit
     if not model.repo_id.startswith("local/"):
         return checkpoints.resolve(model.repo_id, model.revision)
     name = model.repo_id.removeprefix("local/")
-    if (paths.SUITE / "models" / name).is_dir():
-        return checkpoints.resolve(str(paths.SUITE / "models" / name))
+    if starter := starter_checkpoint(name):
+        return starter
     raise BadInput(
         f"{suite.name} needs its reference {model.repo_id}, which is a local folder; give it"
         f" with {option} path/to/{name}"
     )
 
 
+def starter_checkpoint(name: str) -> Checkpoint | None:
+    """A model that comes with the starter suite; None if it has none of this name."""
+    from harness.models import checkpoints
+    from harness.starter import paths
+
+    folder = paths.SUITE / "models" / name
+    return checkpoints.resolve(str(folder)) if folder.is_dir() else None
+
+
 def show(entry: Entry) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
-    from harness.cli.tables import Column, Row, show_table, show_text
+    from harness.cli.tables import Column, Row, section, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC, of_synthetic
     from harness.types import OTHER
     from leaderboard.board import columns as board
@@ -217,33 +231,28 @@ def show(entry: Entry) -> None:
     scorecard = entry.scorecard
     columns = (Column("", folds=True), Column("value"), Column("95 % interval", 1), Column("n", 2))
 
-    def section(
-        title: str, section_columns: Sequence[board.Column], scores: Rates | WholeClipScore
-    ) -> list[Row]:
-        estimates: list[Estimate] = [getattr(scores, column.key) for column in section_columns]
-        rows = [
+    def rows_of(board_columns: Sequence[board.Column], scores: Rates | WholeClipScore) -> list[Row]:
+        estimates: list[Estimate] = [getattr(scores, column.key) for column in board_columns]
+        return [
             Row((f"  {c.header}", text(e, c.kind), interval(e, c.kind), f"{e.n:,}"))
-            for c, e in zip(section_columns, estimates, strict=True)
+            for c, e in zip(board_columns, estimates, strict=True)
         ]
-        return [Row((title,), "bold"), *rows[:-1], replace(rows[-1], ends_section=True)]
 
+    main_rates = [column for column in board.RATES if column.key in ("lift", "transfer", "swap")]
     rows = []
     for score in scorecard.families:
-        rows += section(f"{score.family} signals", board.RATES, score.rates)
+        title = f"{score.family} signals"
+        rows += section(title, rows_of(board.RATES, score.rates))
         if score.visible != score.rates:
-            masked_columns = [c for c in board.RATES if c.key in ("lift", "transfer", "swap")]
-            rows += section(
-                f"{score.family} signals within its window and band", masked_columns, score.visible
-            )
-    rows += section("whole clips", board.WHOLE, scorecard.whole)
+            rows += section(f"{title} within its window and band", rows_of(main_rates, score.visible))
+    rows += section("whole clips", rows_of(board.WHOLE, scorecard.whole))
     show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
     if panel := remarks.n_panel(entry):
         show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
     if of_synthetic(entry.signals):
         show_text(SYNTHETIC)
-    for line in (*remarks.likenesses(entry), remarks.silence_classes(entry)):
-        if line is not None:
-            show_text(line)
+    for line in filter(None, (*remarks.likenesses(entry), remarks.silence_classes(entry))):
+        show_text(line)
     for share in remarks.as_silence(entry):
         show_text(
             f"Answered as silence: {format_estimate(share.estimate, 'rate')} of its answers to"
@@ -251,9 +260,8 @@ def show(entry: Entry) -> None:
         )
     if any(score.rates.lift.value is None for score in scorecard.families):
         show_text(f"A lift or placement without a value is {TOO_FEW} of any reference.")
-    if other_names := [
-        n for n, c in zip(entry.label_map.names, entry.label_map.canonical, strict=True) if c == OTHER
-    ]:
+    labels = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
+    if other_names := [name for name, label in labels if label == OTHER]:
         show_text(f"Not a label of the task, so never correct: {', '.join(other_names)}")
     if not entry.complete:
         show_text("Partial: only the headline family; it cannot be submitted.")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option, tasks_option
 from harness.cli.selection import OutputPath, named_tasks, require_references
+from harness.dataset.paths import signals_path
+from harness.errors import BadInput, NotValid, likely
 from harness.plurals import plural
 from harness.progress import progress_bar, waiting
 from harness.starter.paths import open_suite
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", required=False)
-@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@tasks_option
 @click.option("--out", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
 @click.option(
     "--corpus",
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list", "only_list", is_flag=True, help="List the references and sizes, and download nothing."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def download(
     source: str | None,
     task_names: tuple[str, ...],
@@ -68,7 +70,6 @@ def download(
     """
     from harness.dataset.download import was_rebuilt
     from harness.dataset.suites import load
-    from harness.errors import BadInput
 
     if references and not corpora:
         raise BadInput("--reference tests rebuilt signals; give your copy of the corpus with --corpus")
@@ -110,8 +111,6 @@ def _require_references(suite: Suite, tasks: list[Task], names: tuple[str, ...])
 
 def _corpus_copies(corpora: tuple[str, ...], tasks: list[str]) -> dict[str, list[str]]:
     """Copies of corpora by task; one without a task is for every task."""
-    from harness.errors import BadInput, likely
-
     copies: dict[str, list[str]] = {}
     for text in corpora:
         task, separator, folder = text.partition("=")
@@ -146,12 +145,8 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 
     revisions = {r.corpus.name: r.corpus.revision for r in local.references(task.name)}
     if not sources:
-        hub_names = [
-            name
-            for name, revision in revisions.items()
-            if not name.startswith("local/") and len(revision) == 40
-        ]
-        sources = [f"{name}@{revisions[name]}" for name in hub_names]
+        hub = {n: r for n, r in revisions.items() if not n.startswith("local/") and len(r) == 40}
+        sources = [f"{name}@{revision}" for name, revision in hub.items()]
     if sources:
         n_clips = sum(1 for _ in local.clip_lines(task.name))
         with progress_bar(f"{task.name}: clips rebuilt", n_clips, "samples") as step:
@@ -161,7 +156,6 @@ def _rebuild(local: Suite, task: Task, sources: list[str]) -> None:
 def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dict[str, int | str]:
     """Check that the rebuilt signals equal the certified ones, exactly or as a reference judges them."""
     from harness.dataset.download import compare_rebuilt
-    from harness.errors import NotValid
 
     with waiting(f"{task.name}: comparing the rebuilt signals"):
         comparison = compare_rebuilt(local, task)
@@ -200,7 +194,6 @@ def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
 def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     """Print the references of the tasks, as a table or JSON on stdout."""
     from harness.dataset import download as downloads
-    from harness.dataset.paths import signals_path
 
     files = downloads.files_for(suite, [task.name for task in tasks])
     sizes = downloads.sizes(suite, files)
@@ -230,17 +223,10 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     columns = [*(Column(*name, folds=True) for name in names), *(Column(*number) for number in numbers)]
     rows = []
     for reference in references:
-        n_signals = sum(reference["signals"].values())
+        words = [reference[name] or "not stated" for name, _ in names]
+        counts = (reference["clips"], sum(reference["signals"].values()))
         size = f"{reference['bytes'] / 1e6:,.1f}"
-        words = (
-            reference["task"],
-            reference["reference"],
-            reference["corpus"],
-            reference["licence"] or "not stated",
-        )
-        rows.append(Row((*words, f"{reference['clips']:,}", f"{n_signals:,}", size)))
+        rows.append(Row((*words, *(f"{count:,}" for count in counts), size)))
     show_table(suite.name, columns, rows)
-    info(
-        f"{plural(len(files), 'file')}, {n_bytes / 1e6:,.1f} MB in all"
-        + (f", at {suite.commit}" if suite.commit else "")
-    )
+    commit = f", at {suite.commit}" if suite.commit else ""
+    info(f"{plural(len(files), 'file')}, {n_bytes / 1e6:,.1f} MB in all{commit}")

@@ -21,9 +21,7 @@ class UnitCounter:
     """Counts the units of an evaluation that were judged, or known before."""
 
     n: int = 0
-    """Units."""
     total: int = 0
-    """Units in all."""
 
     def counting(self, progress: Progress) -> Progress:
         """Wrap a progress callback so that units are counted."""
@@ -35,25 +33,16 @@ class UnitCounter:
         return step
 
     def summary(self, entry: Entry, width: float) -> str:
-        """The result of the early stop, in one line.
-
-        Args:
-            entry: the result.
-            width: half of the interval of the lift that was asked for, a share.
-        """
+        """The result of the early stop, in one line; `width` is half of the interval that was asked for."""
         from leaderboard.formatting import TOO_FEW, half_width
 
         family = entry.scorecard.headline
         low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
         half = None if low is None or high is None else (high - low) / 2
+        lift = TOO_FEW if half is None else f"known to {half_width(half)}"
         target, units = half_width(width), plural(self.total, "unit")
         if self.n < self.total:
-            lift = TOO_FEW if half is None else f"known to {half_width(half)}"
             return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {target}."
-        if half is None:
-            lift = TOO_FEW
-        elif half <= width:
-            lift = f"known to {half_width(half)}, as asked for"
-        else:
-            lift = f"known to {half_width(half)} only, not to the {target} asked for"
+        if half is not None:
+            lift += ", as asked for" if half <= width else f" only, not to the {target} asked for"
         return f"Not stopped early: {self.total:,} of {units} judged; lift {lift}."

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.backends import Backend, EngineOptions, engine_options
+from harness.cli.backends import EngineOptions, PinnedModel, engine_options
 from harness.cli.cached_evaluation import earlier_result
-from harness.cli.common import (
-    ModelOptions,
-    checkpoint_of,
-    class_names_for,
-    info,
-    label_map_for,
-    model_options,
-    show,
-    show_outgoing,
-)
+from harness.cli.common import ModelOptions, info, model_options, show, show_outgoing, signals_option
 from harness.cli.early_stop import UnitCounter
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.selection import (
@@ -28,18 +20,16 @@ from harness.cli.selection import (
     named_tasks,
     refuse_without,
     require_clips,
-    require_references,
     require_something_to_hear,
 )
 from harness.dataset.paths import REPORT
+from harness.errors import BadInput, BadLabels, NotValid
 from harness.plurals import plural
 from harness.progress import live_table
 from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
-    from harness.evaluation.runner import Result
-    from harness.models.checkpoints import Checkpoint
     from harness.models.classifiers import Classifier
     from harness.schemas import Cell, Entry
     from harness.tasks import Task
@@ -51,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all that fit."
 )
-@click.option("--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION].")
+@signals_option
 @click.option("--out", type=OutputPath(), default="results", show_default=True, metavar="DIR")
 @click.option(
     "--ci-width",
@@ -119,8 +109,7 @@ def evaluate(
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
     """
-    from harness.cli import suite_verdicts
-    from harness.errors import BadInput
+    from harness.cli import outgoing_transfer, suite_verdicts
 
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
@@ -128,12 +117,10 @@ def evaluate(
         raise BadInput(
             "--ci-width stops a whole run early, and a shard always runs to its end: give one of them"
         )
-    if with_outgoing and (shard or ci_width):
-        raise BadInput("--outgoing is for a whole run: leave out --shard and --ci-width")
-    if update_suite and (shard or ci_width):
-        raise BadInput("--update-suite is for a whole run: leave out --shard and --ci-width")
-    if held_back is not None and (shard or ci_width):
-        raise BadInput("--held-back is for a whole run: leave out --shard and --ci-width")
+    whole_runs = {"--outgoing": with_outgoing, "--update-suite": update_suite, "--held-back": held_back}
+    for option, value in whole_runs.items():
+        if value and (shard or ci_width):
+            raise BadInput(f"{option} is for a whole run: leave out --shard and --ci-width")
     if shard and engine.is_remote:
         raise BadInput("a cluster distributes the work itself: leave out --shard, or --engine ray")
     if signals is None:
@@ -149,16 +136,17 @@ def evaluate(
     with engine.backend(opening) as backend:
         candidate = _Candidate(opening.resolve(model), opening, backend)
         task_labels = _select_tasks(candidate, suite, tasks, label_map)
-        require_clips(suite, [task for task, _ in task_labels])
+        tasks = [task for task, _ in task_labels]
+        require_clips(suite, tasks)
         if update_suite:
-            suite_verdicts.require_own(suite, candidate.checkpoint.ref, [task for task, _ in task_labels])
+            suite_verdicts.require_own(suite, candidate.checkpoint.ref, tasks)
         if shard:
-            _judge_shard(candidate, suite, [task for task, _ in task_labels], out, shard)
+            _judge_shard(candidate, suite, tasks, out, shard)
             return
         if private is not None:
-            for task, _ in task_labels:
+            for task in tasks:
                 require_held_back(suite, private, task.name)
-        judges = _judges(suite, [task for task, _ in task_labels], given, opening) if with_outgoing else {}
+        judges = outgoing_transfer.judges_of(suite, tasks, given, opening) if with_outgoing else {}
         results = [
             _evaluate(candidate, suite, task, labels, out, ci_width, as_json) for task, labels in task_labels
         ]
@@ -167,31 +155,24 @@ def evaluate(
             for task, labels in task_labels
             if private is not None
         ]
-        outgoing = {
-            task.name: _outgoing(candidate, labels, suite, task, judges[task.name], search, out, as_json)
-            for task, labels in (task_labels if with_outgoing else ())
-        }
+        outgoing = {}
+        for task, labels in task_labels if with_outgoing else ():
+            cells = outgoing_transfer.outgoing(candidate, labels, suite, task, judges[task.name], search, out)
+            outgoing[task.name] = cells
+            if not as_json:
+                show_outgoing(candidate.checkpoint.ref.repo_id, task.name, cells)
     (suite_verdicts.update if update_suite else suite_verdicts.offer)(suite, results, as_json)
-    _report(
-        candidate.checkpoint.ref.repo_id,
-        results,
-        private_results,
-        outgoing if with_outgoing else None,
-        as_json,
-    )
+    _report(candidate.checkpoint.ref.repo_id, results, private_results, outgoing, as_json)
 
 
 def _report(
     model: str,
     results: list[tuple[Entry, Path]],
     private_results: list[tuple[Entry, Path]],
-    outgoing: dict[str, dict[str, Cell]] | None,
+    outgoing: dict[str, dict[str, Cell]],
     as_json: bool,
 ) -> None:
     """Print lifts or JSON, and refuse a reference that does not accept its own signals."""
-    import json
-
-    from harness.errors import NotValid
     from harness.schemas import to_json
 
     private = {entry.task: (entry, folder) for entry, folder in private_results}
@@ -200,19 +181,20 @@ def _report(
         for entry, folder in results
         if entry.task in private
     }
-    if not as_json:
+    if as_json:
+        records = []
+        for entry, folder in results:
+            record = {**json.loads(to_json(entry)), "folder": str(folder)}
+            if entry.task in lifts:
+                record["held_back"] = lifts_as_json(lifts[entry.task], private[entry.task][0].signals)
+            if entry.task in outgoing:
+                cells = outgoing[entry.task].items()
+                record["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells}
+            records.append(record)
+        click.echo(json.dumps({"model": model, "results": records}))
+    else:
         for task, comparison in lifts.items():
             show_lifts(model, task, comparison)
-    if as_json:
-        entries = [{**json.loads(to_json(entry)), "folder": str(folder)} for entry, folder in results]
-        for record in entries:
-            if (task := record["task"]) in private:
-                record["held_back"] = lifts_as_json(lifts[task], private[task][0].signals)
-        if outgoing is not None:
-            for record in entries:
-                cells = outgoing[record["task"]]
-                record["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
-        click.echo(json.dumps({"model": model, "results": entries}))
     for entry, _ in (*results, *private_results):
         if entry.scorecard.known_answer not in (None, 1.0):
             raise NotValid(
@@ -222,103 +204,40 @@ def _report(
             )
 
 
-@dataclass
-class _Candidate:
-    """A model that is pinned, and loaded on first use."""
+class _Candidate(PinnedModel):
+    """Prints the notes on the model when it is loaded."""
 
-    checkpoint: Checkpoint
-    opening: ModelOptions
-    backend: Backend
-    _classifier: Classifier | None = None
-
-    @property
+    @cached_property
     def classifier(self) -> Classifier:
-        if self._classifier is None:
-            self._classifier = self.backend.open(self.checkpoint)
-            for note in self._classifier.notes:
-                info(f"Note: {self.checkpoint.ref.repo_id}: {note}")
-        return self._classifier
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return class_names_for(self.checkpoint, lambda _: self.classifier)
+        classifier = super().classifier
+        for note in classifier.notes:
+            info(f"Note: {self.checkpoint.ref.repo_id}: {note}")
+        return classifier
 
 
 def _select_tasks(
     candidate: _Candidate, suite: Suite, tasks: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
     """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
-    from harness.errors import BadLabels
-
-    class_names, ref = candidate.class_names, candidate.checkpoint.ref
     if tasks:
-        return [(task, label_map_for(class_names, ref, task, label_map)) for task in tasks]
+        return [(task, candidate.labels(task, label_map)) for task in tasks]
     suitable, errors = [], []
     for task in suite.tasks:
         try:
-            suitable.append((task, label_map_for(class_names, ref, task, label_map)))
+            suitable.append((task, candidate.labels(task, label_map)))
         except BadLabels as error:
             errors.append(f"{task.name}: {error}")
     if not suitable:
         if len(errors) == 1:
             raise BadLabels(errors[0])
-        class_text = ", ".join(map(repr, class_names[:4])) + (", ..." if len(class_names) > 4 else "")
-        task_text = ", ".join(suite.task_names)
+        names, model = candidate.class_names, candidate.checkpoint.ref.repo_id
+        class_text = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")
         raise BadLabels(
-            f"the classes of {ref.repo_id} ({class_text}) fit no task of {suite.name} ({task_text}); "
-            "name one with --task T to see why, or say how to read them with --label-map FILE"
+            f"the classes of {model} ({class_text}) fit no task of {suite.name}"
+            f" ({', '.join(suite.task_names)}); name one with --task T to see why, or say how to read them"
+            " with --label-map FILE"
         )
     return suitable
-
-
-def _judges(
-    suite: Suite, tasks: list[Task], given: tuple[str, ...], opening: ModelOptions
-) -> dict[str, list[Checkpoint]]:
-    """The references of each task, resolved before anything is computed."""
-    checkpoints = [opening.resolve(name) for name in given]
-    models = [record.model for task in tasks for record in suite.references(task.name)]
-    require_references(checkpoints, models, suite.name)
-
-    def of(task: Task) -> list[Checkpoint]:
-        references = suite.references(task.name)
-        return [checkpoint_of(r.model, checkpoints, suite, "--reference") for r in references]
-
-    return {task.name: of(task) for task in tasks}
-
-
-def _outgoing(
-    candidate: _Candidate,
-    labels: LabelMap,
-    suite: Suite,
-    task: Task,
-    judges: list[Checkpoint],
-    search: str,
-    out: Path,
-    quiet: bool,
-) -> dict[str, Cell]:
-    """See `outgoing_transfer.outgoing`."""
-    from harness.cli.outgoing_transfer import outgoing
-    from harness.schemas import entry_path
-
-    ref = candidate.checkpoint.ref
-    other_judges = [judge for judge in judges if judge.ref.weights_sha256 != ref.weights_sha256]
-    path = entry_path(ref, task.name, suite.ref(task.name).sha256)
-    folder = out / ".own" / f"{path}-{search}"
-    cells = outgoing(
-        candidate.classifier,
-        labels,
-        suite,
-        task,
-        other_judges,
-        search,
-        folder,
-        candidate.opening,
-        candidate.backend,
-    )
-    if not quiet:
-        show_outgoing(ref.repo_id, task.name, cells)
-    info(f"its own signals and the verdicts on them: {folder}")
-    return cells
 
 
 def _judge_shard(
@@ -360,19 +279,19 @@ def _evaluate(
     else:
         with live_table(task.name) as progress:
             result = runner.evaluate(
-                candidate.classifier,
-                labels,
-                suite,
-                task,
-                out,
+                *(candidate.classifier, labels, suite, task, out),
                 ci_width=ci_width,
                 judge=candidate.backend.judge,
                 progress=counter.counting(progress),
             )
-        folder, entry, verdicts = _save(out, result), result.entry, result.frame()
-    report = folder / REPORT
+        root = out if result.entry.complete else out / ".partial"
+        # A report must be of the entry beside it.
+        (root / result.entry.path / REPORT).unlink(missing_ok=True)
+        folder = store.write(root, result.entry, result.verdicts)
+        entry, verdicts = result.entry, result.frame()
     if warning := polarity_warning(verdicts, labels, task):
         info(f"Warning: {warning}")
+    report = folder / REPORT
     if not report.is_file():
         entry_report.write(report, entry, verdicts, suite)
     if not quiet:
@@ -382,13 +301,3 @@ def _evaluate(
     if not quiet:
         info(f"report: {report}\n")
     return entry, folder
-
-
-def _save(out: Path, result: Result) -> Path:
-    """Write an entry; one that was stopped early goes to a folder of its own."""
-    from harness.entries import store
-
-    root = out if result.entry.complete else out / ".partial"
-    # A report must be of the entry beside it.
-    (root / result.entry.path / REPORT).unlink(missing_ok=True)
-    return store.write(root, result.entry, result.verdicts)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from shlex import quote
 
 import click
 
+from harness.cli.common import known_tasks, task_files_option
 from harness.cli.output_encoding import is_utf8
+from harness.cli.selection import single_entry
+from harness.entries.untrusted_text import one_line
+from harness.errors import BadInput, NotValid
 
 
 @click.command()
@@ -21,9 +27,7 @@ from harness.cli.output_encoding import is_utf8
 )
 @click.option("--source-name", metavar="NAME", help="Name of the source of the result.")
 @click.option("--source-url", metavar="URL", help="Address of the source.")
-@click.option(
-    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
-)
+@task_files_option
 def export(
     entry: Path, form: str, source_name: str | None, source_url: str | None, task_files: tuple[str, ...]
 ) -> None:
@@ -34,26 +38,18 @@ def export(
 
     Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
     """
-    import json
-    import time
-
     import yaml
 
     from harness.entries import export as exports
     from harness.entries import store
-    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import validate_entry
-    from harness.errors import BadInput, NotValid
-    from harness.tasks import TASKS, find
 
     if source_name is not None and source_url is None:
         raise BadInput("--source-name requires --source-url, the address where the result can be read")
-    folder, *other_folders = store.find_all([entry])
-    if other_folders:
-        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
+    folder = single_entry(entry)
     if line := store.unfetched(folder):
         raise BadInput(line)
-    if problems := validate_entry(folder, [*TASKS.values(), *map(find, task_files)], strict_files=False):
+    if problems := validate_entry(folder, known_tasks(task_files), strict_files=False):
         raise NotValid(
             one_line(
                 f"{folder}: {problems[0]}; to see all problems: goodenough validate {quote(str(folder))}"

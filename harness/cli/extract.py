@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.backends import EngineOptions, engine_options
-from harness.cli.common import ModelOptions, info, label_map_for, model_options
+from harness.cli.common import ModelOptions, given, info, label_map_for, model_options
 from harness.cli.output_encoding import json_text
-from harness.cli.selection import OutputPath
+from harness.cli.selection import OutputPath, refuse_with, refuse_without, searches_with
+from harness.errors import BadInput, likely
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -110,9 +110,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
 @click.option("--out", type=OutputPath(), default="signals", show_default=True, metavar="DIR")
 @engine_options
 @model_options
-@click.pass_context
 def extract(
-    context: click.Context,
     model: str | None,
     task_name: str | None,
     corpus: str | None,
@@ -150,13 +148,16 @@ def extract(
 
     Example: goodenough extract --recipe emotion --out signals/ --dry-run
     """
-    _require_one_of_two_ways(context, recipe)
     if recipe is not None:
+        hint = ", or change a copy of the recipe"
+        refuse_with(f"--recipe {recipe}, which determines it", *_OF_ONE_MODEL, hint=hint)
         from harness.cli.recipe import follow
 
         follow(recipe, out, only, corpus_folders, dry_run, opening, engine, as_json)
         return
-    assert model is not None and task_name is not None  # noqa: S101, PT018 - just asked for
+    refuse_without("a recipe, --recipe NAME", "dry_run", "only", "corpus_folders")
+    _require("model", "task_name", "corpus")
+    assert model is not None and task_name is not None  # noqa: S101, PT018 - just required
     assert corpus is not None  # noqa: S101 - the same
     from harness import tasks
     from harness.dataset.corpora import open_corpus
@@ -197,7 +198,6 @@ def extract(
     info(f"{out}; to evaluate a model on it: goodenough evaluate MODEL --signals {quote(str(out))}")
 
 
-_OF_A_RECIPE = ("dry_run", "only", "corpus_folders")
 _OF_ONE_MODEL = (
     *("model", "task_name", "corpus", "search_name", "limit", "split", "repetitions", "budget", "alpha"),
     *("bands", "seed", "draws"),
@@ -205,47 +205,23 @@ _OF_ONE_MODEL = (
 )
 
 
-def _require_one_of_two_ways(context: click.Context, recipe: str | None) -> None:
-    """Require either one model with its options, or a recipe without them."""
-    from click.core import ParameterSource
-
-    from harness.errors import BadInput
-
-    parameters = {parameter.name: parameter for parameter in context.command.params}
-    names = {name for name in parameters if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    if recipe is None:
-        for name in _OF_A_RECIPE:
-            if name in names:
-                raise BadInput(f"{parameters[name].opts[0]} requires a recipe; name one with --recipe")
-        for name in ("model", "task_name", "corpus"):
-            if name not in names:
-                hint = "'MODEL'" if name == "model" else None
-                raise click.MissingParameter(ctx=context, param=parameters[name], param_hint=hint)
-        return
-    for name in _OF_ONE_MODEL:
-        if name in names:
-            label = "MODEL" if name == "model" else parameters[name].opts[0]
-            raise BadInput(
-                f"{label} cannot be combined with --recipe {recipe}, which determines it; leave one of the"
-                " two out, or change a copy of the recipe"
-            )
+def _require(*names: str) -> None:
+    """Require parameters that only a recipe does without."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and parameter.name not in given():
+            hint = "'MODEL'" if isinstance(parameter, click.Argument) else None
+            raise click.MissingParameter(ctx=context, param=parameter, param_hint=hint)
 
 
 def _searches(name: str | None, repetitions: int | None, bands: int | str | None) -> list[Search]:
     """The search by its name, or the default ones."""
-    from harness.errors import BadInput, likely
     from harness.extract import DEFAULT, SEARCHES
-    from harness.extract.responsibility import Responsibility
 
     if name is not None and name not in SEARCHES:
         raise BadInput(f"no search named {name!r}; known: {', '.join(SEARCHES)}{likely(name, SEARCHES)}")
-    searches = [SEARCHES[n] for n in ((name,) if name else DEFAULT)]
-    settings = {"repetitions": repetitions, "n_bands": bands}
+    names = (name,) if name else DEFAULT
     for option, value in (("--repetitions", repetitions), ("--bands", bands)):
-        if value is not None and not any(isinstance(search, Responsibility) for search in searches):
+        if value is not None and "responsibility" not in names:
             raise BadInput(f"{option} is an option of the search responsibility, not of {name}")
-    changes: dict[str, Any] = {k: None if v == "all" else v for k, v in settings.items() if v is not None}
-    return [
-        dataclasses.replace(search, **changes) if isinstance(search, Responsibility) else search
-        for search in searches
-    ]
+    return searches_with(names, repetitions, bands)

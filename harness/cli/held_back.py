@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import info
+from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import live_table
 
@@ -34,7 +36,6 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
         BadInput: they share clips, or no reference whose signals are made alike.
     """
     from harness.dataset.hold_back import shared_clips
-    from harness.errors import BadInput
 
     held_back.task(task)
     if clip_ids := shared_clips(held_back, public, task):
@@ -99,41 +100,31 @@ def with_held_back(
 ) -> list[Outcome]:
     """Evaluate the models of entries that hold on the held-back signals, too, and write the records.
 
-    Args:
-        outcomes: of `verify`; those that do not hold are left as they are.
-        session: what the user named.
-        suite: the held-back signals.
-        no_write: write no record, and heed none that is there.
+    Outcomes that do not hold are left as they are. With `no_write` no record is written, and none is heeded.
     """
     from harness.cli.verification import Unavailable
     from harness.entries import held_back as records
-    from harness.errors import BadInput
 
-    new_outcomes = []
-    for outcome in outcomes:
+    def complete(outcome: Outcome) -> Outcome:
         if outcome.verification is None or not outcome.verification.holds:
-            new_outcomes.append(outcome)
-            continue
+            return outcome
         folder = Path(outcome.path)
         try:
             record = _record(folder, session, suite, no_write)
         except BadInput as error:
             possible = not isinstance(error, Unavailable)
-            new_outcomes.append(dataclasses.replace(outcome, refusal=str(error), possible=possible))
-            continue
+            return dataclasses.replace(outcome, refusal=str(error), possible=possible)
         if not no_write:
             records.write(folder, record)
-        new_outcomes.append(dataclasses.replace(outcome, held_back=record))
-    return new_outcomes
+        return dataclasses.replace(outcome, held_back=record)
+
+    return [complete(outcome) for outcome in outcomes]
 
 
 def _record(folder: Path, session: VerificationSession, suite: Suite, no_write: bool) -> HeldBack:
     """The record of an entry on the held-back signals; not computed again where it exists."""
-    import shutil
-
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import held_back, store
-    from harness.errors import BadInput
     from harness.starter.paths import cache
     from harness.submit.replay import measure_held_back
 

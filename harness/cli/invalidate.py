@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.common import info
-from harness.cli.selection import OutputPath
+from harness.cli.selection import OutputPath, single_entry
 
 
 @click.command()
@@ -23,11 +23,7 @@ def invalidate(entry: Path, author: str, reason: str) -> None:
     Example: goodenough invalidate submissions/ORG__MODEL/0123456789ab/emotion@89abcdef --author Ada --reason
     "Its weights were trained on the test clips."
     """
-    from harness.entries import notices, store
-    from harness.errors import BadInput
+    from harness.entries import notices
 
-    folder, *other_folders = store.find_all([entry])
-    if other_folders:
-        raise BadInput(f"{entry} holds {len(other_folders) + 1} entries; give the folder of one, as {folder}")
-    click.echo(str(notices.invalidate(folder, author, reason)))
+    click.echo(str(notices.invalidate(single_entry(entry), author, reason)))
     info("Commit it; the leaderboard shows it from its next build on.")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import Verbs
-from harness.cli.common import info
+from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath
+from harness.errors import BadInput, likely
 from harness.progress import progress_bars
 from harness.starter.paths import open_suite
 
@@ -59,7 +62,7 @@ def leaderboard() -> None:
     metavar="URL",
     help="Address of the folder of entries, for links to them; known for a Hub dataset.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rankings as JSON.")
+@json_option
 def build(submissions: str, signals: str | None, out: Path, entries_url: str | None, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
@@ -96,7 +99,6 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 
     Example: goodenough leaderboard export --as csv --task emotion --out emotion.csv
     """
-    from harness.errors import BadInput, likely
     from harness.journal import replace_file
     from leaderboard import exports
 
@@ -116,21 +118,13 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 @leaderboard.command()
 @_SUBMISSIONS
 @_SIGNALS
-@click.option(
-    "--out",
-    type=OutputPath(),
-    default=Path("site"),
-    show_default=True,
-    help="Folder of the site.",
-)
+@click.option("--out", type=OutputPath(), default="site", show_default=True, help="Folder of the site.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
 def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
 
     Example: goodenough leaderboard serve --port 8000
     """
-    from harness.errors import BadInput
-
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -171,12 +165,9 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
 
     Example: goodenough leaderboard app --submissions submissions
     """
-    import os
     import signal
     from importlib.util import find_spec
 
-    from harness.errors import BadInput
-    from harness.hub.repository import split
     from harness.starter import paths
 
     if find_spec("gradio") is None:
@@ -184,7 +175,7 @@ def app(submissions: str, signals: str | None, port: int, ci_width: float, publi
     from leaderboard.app.try_model import AppState, Limits
 
     suite, on_space = open_suite(signals), "SPACE_ID" in os.environ
-    parts = None if Path(submissions).exists() else split(submissions)
+    parts = _on_hub(submissions)
     board = _board(_entries(submissions), suite)
     state = AppState(
         board=board,
@@ -213,7 +204,6 @@ def _build(
     from leaderboard.site import builder
 
     address = _address(submissions, entries_url)
-
     suite = open_suite(signals)
     board = _board(_entries(submissions), suite)
     with progress_bars() as progress:
@@ -238,10 +228,6 @@ def _board(folder: Path, suite: Suite) -> Board:
 
 def _address(submissions: str, entries_url: str | None) -> str | None:
     """Where entries can be read: as given, or in the Hub dataset that they come from."""
-    import re
-
-    from harness.errors import BadInput
-    from harness.hub.repository import split
     from harness.submit import pull_request
 
     if entries_url is not None:
@@ -251,21 +237,24 @@ def _address(submissions: str, entries_url: str | None) -> str | None:
                 "expected one such as https://github.com/org/name/tree/main/submissions"
             )
         return entries_url.rstrip("/")
-    parts = None if Path(submissions).exists() else split(submissions)
-    if parts is None:
+    if (parts := _on_hub(submissions)) is None:
         return None
     return f"https://huggingface.co/datasets/{parts[0]}/tree/{parts[1] or 'main'}/{pull_request.FOLDER}"
 
 
+def _on_hub(submissions: str) -> tuple[str, str | None] | None:
+    """Name and revision of a Hub dataset of entries; None for a folder."""
+    from harness.hub.repository import split
+
+    return None if Path(submissions).exists() else split(submissions)
+
+
 def _entries(submissions: str) -> Path:
     """The folder of entries; fetched if it is on the Hub."""
-    from harness.hub.repository import split
     from harness.submit import pull_request
     from leaderboard.board import entries
 
-    folder = Path(submissions)
-    if not folder.exists() and split(submissions):
-        folder = pull_request.submissions(submissions)
+    folder = pull_request.submissions(submissions) if _on_hub(submissions) else Path(submissions)
     for line in entries.unfetched(folder):
         info(line)
     return folder

@@ -8,6 +8,7 @@ import click
 
 from harness.cli.common import info
 from harness.cli.selection import OutputPath
+from harness.errors import BadInput
 
 
 @click.command()
@@ -27,7 +28,6 @@ def opt_out(model: str, task_name: str, author: str, reason: str, out: Path, rev
     """
     from harness import tasks
     from harness.entries import notices
-    from harness.errors import BadInput
     from harness.models import checkpoints
 
     if not out.is_dir():

@@ -1,6 +1,6 @@
 """The other direction of `goodenough evaluate`: the candidate's own signals, judged by the references.
 
-Public: outgoing.
+Public: judges_of, outgoing.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.backends import PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import info
-from harness.dataset.paths import OUTGOING
+from harness.cli.common import ModelOptions, checkpoint_of, info
+from harness.cli.selection import require_references
+from harness.dataset.paths import OUTGOING, VERDICTS
 from harness.plurals import plural
-from harness.progress import progress_bar
+from harness.progress import duration, progress_bar
 
 if TYPE_CHECKING:
-    from harness.cli.backends import Backend
-    from harness.cli.common import ModelOptions
     from harness.dataset.corpora import Corpus
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
@@ -35,31 +35,31 @@ _PILOT = 8
 """Clips whose time is measured for the estimate."""
 
 
+def judges_of(
+    suite: Suite, tasks: Sequence[Task], given: Sequence[str], opening: ModelOptions
+) -> dict[str, list[Checkpoint]]:
+    """The references of each task, resolved before anything is computed; local ones are among those given."""
+    checkpoints = [opening.resolve(name) for name in given]
+    models = {task.name: [record.model for record in suite.references(task.name)] for task in tasks}
+    require_references(checkpoints, [ref for refs in models.values() for ref in refs], suite.name)
+    return {
+        task: [checkpoint_of(ref, checkpoints, suite, "--reference") for ref in refs]
+        for task, refs in models.items()
+    }
+
+
 def outgoing(
-    classifier: Classifier,
+    candidate: PinnedModel,
     labels: LabelMap,
     suite: Suite,
     task: Task,
     judges: Sequence[Checkpoint],
     search: str,
-    folder: Path,
-    opening: ModelOptions,
-    backend: Backend,
+    out: Path,
 ) -> dict[str, Cell]:
-    """Extract the candidate's signals from the clips of a suite and let the references judge them.
+    """Extract the candidate's signals from the clips of a suite and let the other references judge them.
 
-    Everything is written below `folder`, a signals folder; a run that was cut off continues there.
-
-    Args:
-        classifier: the candidate.
-        labels: how its classes are read.
-        suite: whose clips, and whose references.
-        task: the task.
-        judges: the references.
-        search: name of the search.
-        folder: the signals folder.
-        opening: how models are opened.
-        backend: opens and runs models.
+    Everything is written to a signals folder below `out`; a run that was cut off continues there.
 
     Returns:
         By repo_id of a reference: its rates on the candidate's signals.
@@ -67,25 +67,30 @@ def outgoing(
     from harness.dataset.suites import load
     from harness.entries import store
     from harness.extract import SEARCHES, build_reference
+    from harness.journal import replace_file
+    from harness.schemas import entry_path, to_json
 
+    ref = candidate.checkpoint.ref
+    folder = out / ".own" / f"{entry_path(ref, task.name, suite.ref(task.name).sha256)}-{search}"
     clips = list(suite.clips(task.name).values())
-    info(_estimate(classifier, clips, search))
+    info(_estimate(candidate.classifier, clips, search))
     with progress_bar(f"{task.name}: own signals", len(clips), "queries") as step:
         corpus, searches = _corpus(suite, clips), [SEARCHES[search]]
         build_reference.add(
-            *(classifier, labels, task, corpus, searches, folder),
+            *(candidate.classifier, labels, task, corpus, searches, folder),
             masks_only=True,
-            engine=backend.extract,
+            engine=candidate.backend.extract,
             progress=step,
         )
-    own_suite = load(str(folder))
-    entry_folders = [
-        evaluate_cached(judge, own_suite, task, folder / "verdicts", None, opening, backend)
-        for judge in judges
-    ]
-    entries = [store.read(entry_folder) for entry_folder in entry_folders]
-    cells = {entry.model.repo_id: entry.scorecard.families[0].cells[0] for entry in entries}
-    _write(folder / OUTGOING, cells)
+    own_suite, cells = load(str(folder)), {}
+    for judge in judges:
+        if judge.ref.weights_sha256 != ref.weights_sha256:
+            model = PinnedModel(judge, candidate.opening, candidate.backend)
+            entry = store.read(evaluate_cached(model, own_suite, task, folder / VERDICTS, None))
+            cells[entry.model.repo_id] = entry.scorecard.families[0].cells[0]
+    content = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
+    replace_file(folder / OUTGOING, (json.dumps(content, indent=2) + "\n").encode())
+    info(f"its own signals and the verdicts on them: {folder}")
     return cells
 
 
@@ -95,10 +100,9 @@ def _estimate(classifier: Classifier, clips: Sequence[Clip], search: str) -> str
     start_time = time.monotonic()
     classifier.logits([clip.waveform for clip in pilot], pilot[0].sample_rate_hz)
     seconds = (time.monotonic() - start_time) / len(pilot) * _QUERIES[search] * len(clips)
-    duration = f"{seconds / 60:.0f} min" if seconds > 120 else f"{seconds:.0f} s"
     return (
         f"Own signals: {plural(len(clips), 'clip')} at about {_QUERIES[search]} queries each, about"
-        f" {duration} on this device; models differ."
+        f" {duration(seconds)} on this device; models differ."
     )
 
 
@@ -109,11 +113,3 @@ def _corpus(suite: Suite, clips: Sequence[Clip]) -> Corpus:
         return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
 
     return Corpus(suite.name, suite.commit, None, [row(clip) for clip in clips])
-
-
-def _write(path: Path, cells: dict[str, Cell]) -> None:
-    from harness.journal import replace_file
-    from harness.schemas import to_json
-
-    content = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
-    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -26,27 +26,18 @@ _PLAIN = {
     "↓": "v",
     "…": "...",
     "−": "-",
-    "×": "x",
     "≤": "<=",
     "≥": ">=",
     "≠": "!=",
     "≈": "~",
     "±": "+/-",
-    "·": "*",
-    "•": "*",
-    "✓": "ok",
-    "✗": "x",
-    "✔": "ok",
-    "‘": "'",
-    "’": "'",
-    "‚": "'",
-    "“": '"',
-    "”": '"',
-    "„": '"',
-    "«": '"',
-    "»": '"',
     "°": "deg",
     "µ": "u",
+    **dict.fromkeys("×✗", "x"),
+    **dict.fromkeys("·•", "*"),
+    **dict.fromkeys("✓✔", "ok"),
+    **dict.fromkeys("‘’‚", "'"),
+    **dict.fromkeys("“”„«»", '"'),
     **dict.fromkeys("─━┄┅┈┉═╌╍╴╶╸╺", "-"),
     **dict.fromkeys("│┃┆┇┊┋║╎╏╵╷╹╻", "|"),
 }
@@ -103,17 +94,7 @@ def _find_codec(name: str) -> codecs.CodecInfo | None:
     if name != _ASCII:
         return None
     codec = codecs.lookup("ascii")
-    return codecs.CodecInfo(
-        *(
-            codec.encode,
-            codec.decode,
-            codec.streamreader,
-            codec.streamwriter,
-            codec.incrementalencoder,
-            codec.incrementaldecoder,
-        ),
-        name=_ASCII,
-    )
+    return codecs.CodecInfo(*codec, codec.incrementalencoder, codec.incrementaldecoder, name=_ASCII)
 
 
 codecs.register(_find_codec)

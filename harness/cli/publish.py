@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import command_line, info
+from harness.cli.common import command_line, info, json_option
 from harness.cli.publish_checks import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.cli.selection import OutputPath
+from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     "--hold-back-seed", "seed", type=int, metavar="N", help="Which clips are held back; default: 0."
 )
 @click.option("--tag", metavar="TAG", help="Tag of the new version; default: the next of v1, v2, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def publish(
     folder: Path,
     to: str | None,
@@ -81,10 +83,8 @@ def publish(
 
     Exit code 0: published. 1: DIR cannot be published, and nothing was sent. 2: bad input.
     """
-    from harness.dataset.suites import Suite
-
     _check_options(folder, to, private, share, private_to, seed, tag)
-    suite = Suite(folder, f"local/{folder.resolve().name}")
+    suite = _local(folder)
     if share is None:
         targets = [Target(suite, to, private)]
     else:
@@ -97,28 +97,22 @@ def publish(
     for task in suite.tasks:
         if task.name not in texts:
             info(f"{task.name}: no data card given with --card; the README only names its corpus")
-    prepared_targets = [
+    prepared = [
         _prepare(target, entries, texts, licence, masks_only)
         for target, (_, entries) in zip(targets, checks, strict=True)
     ]
-    for p in prepared_targets:
+    for p in prepared:
         info(f"{p.root}: {plural(len(p.files), 'file')}, {p.n_bytes / 1e6:,.1f} MB")
     if to is None:
-        prepared_folders: list[dict[str, object]] = [
-            {"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in prepared_targets
-        ]
-        _print(prepared_folders, "folder", as_json)
+        folders = [{"folder": str(p.root), "files": len(p.files), "bytes": p.n_bytes} for p in prepared]
+        _print(folders, "folder", as_json)
         info(f"Look at its README.md; then: {command_line('as_json')} --to ORG/NAME")
         return
+    publications: list[dict[str, object]] = []
     # The held-back suite is pushed first, so that it exists once the public one does.
-    commits = [
-        _push(p, t.to or "", t.private, tag)
-        for p, t in zip(prepared_targets[::-1], targets[::-1], strict=True)
-    ]
-    publications: list[dict[str, object]] = [
-        {"published": f"{target.to}@{commit}", "tag": name}
-        for target, (commit, name) in zip(targets, commits[::-1], strict=True)
-    ]
+    for target, p in reversed(list(zip(targets, prepared, strict=True))):
+        commit, name = _push(p, target.to or "", target.private, tag)
+        publications.insert(0, {"published": f"{target.to}@{commit}", "tag": name})
     _print(publications, "published", as_json)
     revision = publications[0]["published"]
     held_back_option = "" if share is None else f" --held-back {publications[1]['published']}"
@@ -139,7 +133,6 @@ def _check_options(
 ) -> None:
     """Refuse contradictory options before anything is read or written."""
     from harness.dataset.hold_back import split_of
-    from harness.errors import BadInput
     from harness.hub.repository import split
 
     problems = [
@@ -186,26 +179,31 @@ def _split(suite: Suite, share: float, seed: int) -> Halves:
 
 def _targets(halves: Halves, to: str | None, private: bool, private_to: str | None) -> list[Target]:
     """The public suite, and the one that is held back."""
-    from harness.dataset.suites import Suite
-
     results = halves.public.parent / "results"
-    notes = (
+    public_note = (
         "## Held-back signals\n\n"
         f"A share of the clips, {halves.split.share:g} of each class, is not in this dataset, nor is any"
-        " signal of them. A model that was fitted to the signals published here has a lower lift on those.",
+        " signal of them. A model that was fitted to the signals published here has a lower lift on those."
+    )
+    private_note = (
         "## Held-back signals\n\n"
         f"The clips of this dataset are held back from {to or 'a public one'}: keep it private. With it"
-        " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals.",
+        " `goodenough verify ENTRY --held-back` tells whether a model was fitted to the public signals."
     )
-    folders = (halves.public, halves.held_back)
-    destinations = ((to, private), (private_to, True))
     return [
-        Target(Suite(folder, f"local/{folder.resolve().name}"), name, is_private, note, results)
-        for folder, (name, is_private), note in zip(folders, destinations, notes, strict=True)
+        Target(_local(halves.public), to, private, public_note, results),
+        Target(_local(halves.held_back), private_to, True, private_note, results),
     ]
 
 
-def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
+def _local(folder: Path) -> Suite:
+    """The suite of a folder, by its name here, even if it was downloaded."""
+    from harness.dataset.suites import Suite
+
+    return Suite(folder, f"local/{folder.resolve().name}")
+
+
+def _print(results: Sequence[Mapping[str, object]], key: str, as_json: bool) -> None:
     """Print the results for a suite, and for its held-back part."""
     first, *rest = results
     if as_json:
@@ -216,11 +214,7 @@ def _print(results: list[dict[str, object]], key: str, as_json: bool) -> None:
 
 
 def _prepare(
-    target: Target,
-    entries: list[Path],
-    cards: dict[str, str],
-    licence: str | None,
-    masks_only: bool,
+    target: Target, entries: list[Path], cards: dict[str, str], licence: str | None, masks_only: bool
 ) -> Prepared:
     from harness.dataset import publish as form
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import command_line
+from harness.errors import BadInput, NotValid
 from harness.plurals import plural
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Target:
     """A suite, and the dataset it goes to."""
 
     suite: Suite
-    """The suite, a local one."""
+    """A local one."""
     to: str | None
     """`ORG/NAME` of the Hub; None where it is only prepared."""
     private: bool
@@ -41,7 +42,6 @@ def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple
     from harness.dataset import publish as form
     from harness.entries import store, validate
     from harness.entries import suite_check as against
-    from harness.errors import BadInput
     from harness.schemas import entry_path
 
     suite = target.suite
@@ -109,13 +109,9 @@ def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, 
 def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> list[str]:
     """The problems of the datasets on the Hub that can be seen before anything is sent.
 
-    Args:
-        folder: what is to be published.
-        targets: where it goes; with a second one, what is held back from the first.
-        tag: of the new version, if the user names one.
+    A second target is for what is held back from the first.
     """
     from harness.dataset.publish import exposed
-    from harness.errors import BadInput
     from harness.hub.pushing import require_token, require_writable
     from harness.hub.repository import Repository
 
@@ -146,19 +142,12 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
 
 
 def require_no_problems(folder: Path, problems: list[str], input_problems: list[str]) -> None:
-    """Print all problems at once, and stop if there are any.
-
-    Args:
-        folder: what is to be published.
-        problems: of the suite.
-        input_problems: of the input, the login, or the datasets on the Hub.
+    """Print all problems at once, and stop if there are any; those of the input include login and Hub.
 
     Raises:
         NotValid: the suite has problems.
         BadInput: only the input has.
     """
-    from harness.errors import BadInput, NotValid
-
     if input_problems and not problems and len(input_problems) == 1:
         raise BadInput(input_problems[0])
     lines = list(dict.fromkeys([*problems, *input_problems]))

@@ -9,6 +9,7 @@ Public: follow.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import ModelOptions, info
-from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all, source_of
+from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all
+from harness.errors import BadInput, NotValid, likely
 
 if TYPE_CHECKING:
     from harness.cli.backends import EngineOptions
@@ -41,17 +43,10 @@ def follow(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Do what a recipe says, or say what it would cost.
+    """Do what a recipe says; with `dry_run` say what it would cost, ask no network and write nothing.
 
-    Args:
-        name: a shipped recipe, or a file.
-        out: the folder.
-        only: models of the recipe; empty for all.
-        corpus_folders: NAME=FOLDER of corpora that lie in one here.
-        dry_run: only say what it would cost; nothing is asked of a network, nothing is written.
-        opening: how models are opened.
-        engine: where they work.
-        as_json: JSON on stdout.
+    The options are those of the command line: `name` is that of a shipped recipe or a file, `only` is empty
+    for all models, `corpus_folders` are NAME=FOLDER.
 
     Raises:
         BadInput: something given is not right, or nothing can be done at all.
@@ -77,9 +72,8 @@ def follow(
     _require_something(recipe, sources, reasons)
     statuses = _run(recipe, task, out, sources, folders, reasons, opening, engine)
     if as_json:
-        click.echo(
-            json.dumps({"recipe": recipe.name, "references": [vars(status) for status in statuses]}, indent=2)
-        )
+        content = {"recipe": recipe.name, "references": [vars(status) for status in statuses]}
+        click.echo(json.dumps(content, indent=2))
     _report(statuses, out)
 
 
@@ -108,19 +102,19 @@ def _run(
                 elif status.why is not None:
                     info(f"failed, {status.model} on {corpus.name}: {status.why}")
             statuses += corpus_statuses
-            source = folders.get(corpus.name) or source_of(corpus, pins)
+            commit = pins.corpora.get(corpus.name)
+            pinned = f"{corpus.source}@{commit}" if commit else corpus.source
+            source = folders.get(corpus.name, pinned)
             folder = out if len(recipe.corpora) == 1 else out / corpus.name
             pending = [status for status in corpus_statuses if status.why is None]
             if pending:
-                recipe_run = RecipeRun(recipe, task, corpus, source, folder, out)
-                judge_all(recipe_run, list(recipe_run.extract(pending, backend)), opening, backend)
+                recipe_run = RecipeRun(recipe, task, corpus, source, folder, out, opening, backend)
+                judge_all(recipe_run, list(recipe_run.extract(pending)))
     return statuses
 
 
 def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
     """--corpus-folder NAME=FOLDER, read."""
-    from harness.errors import BadInput, likely
-
     names = [corpus.name for corpus in recipe.corpora]
     folders: dict[str, str] = {}
     for text in options:
@@ -140,7 +134,6 @@ def _folders(recipe: Recipe, options: Sequence[str]) -> dict[str, str]:
 
 def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
     """Sources of the models, all or those named by source or by the last part of a folder."""
-    from harness.errors import BadInput, likely
     from harness.recipes.recipe_file import is_folder
 
     folders = {Path(m.source).name: m.source for m in recipe.models if is_folder(m.source)}
@@ -153,7 +146,6 @@ def _select_models(recipe: Recipe, only: Sequence[str]) -> list[str]:
 
 
 def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str, str]) -> None:
-    from harness.errors import BadInput
 
     for kind, names in (("model", sources), ("corpus", [c.name for c in recipe.corpora])):
         if all(name in reasons for name in names):
@@ -164,17 +156,10 @@ def _require_something(recipe: Recipe, sources: Sequence[str], reasons: dict[str
 
 
 def _report(statuses: Sequence[ReferenceStatus], out: Path) -> None:
-    from harness.errors import NotValid
 
-    counts = {
-        state: sum(status.state == state for status in statuses)
-        for state in ("extracted", "there", "passed over")
-    }
+    n = Counter(status.state for status in statuses)
     failures = [status for status in statuses if status.state == "failed"]
-    info(
-        f"{out}: {counts['extracted']} extracted, {counts['there']} there before,"
-        f" {counts['passed over']} passed over"
-    )
+    info(f"{out}: {n['extracted']} extracted, {n['there']} there before, {n['passed over']} passed over")
     if failures:
         first = failures[0]
         raise NotValid(

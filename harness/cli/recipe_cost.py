@@ -32,13 +32,8 @@ def show(
 ) -> None:
     """Print the cost of a recipe; nothing is asked of a network, nothing is written.
 
-    Args:
-        recipe: the recipe.
-        task: its task.
-        sources: models that will be run.
-        folders: of corpora that lie here, by name.
-        reasons: why some models and corpora are not run, by name; the cost of such a corpus is shown.
-        as_json: as JSON.
+    The models of `sources` will be run. By name, `folders` are those of corpora that lie here, and `reasons`
+    say why some models and corpora are not run; the cost of such a corpus is shown.
 
     Raises:
         BadCorpus: a folder of recordings that cannot be read.
@@ -98,7 +93,7 @@ def _totals(costs: Cost) -> dict[str, float]:
 
 
 def _table(costs: Cost) -> None:
-    from harness.cli.tables import Column, Row, show_table
+    from harness.cli.tables import Column, Row, section, show_table
 
     columns = (
         *(Column("reference", folds=True), Column("clips", 4), Column("queries", 1), Column("audio", 6)),
@@ -107,12 +102,8 @@ def _table(costs: Cost) -> None:
     )
     rows = []
     for corpus in dict.fromkeys(r.corpus for r in costs.references):
-        corpus_rows = [Row((f"  {r.model}", *_cells(r))) for r in costs.references if r.corpus == corpus]
-        rows += [
-            Row((corpus,), "bold"),
-            *corpus_rows[:-1],
-            dataclasses.replace(corpus_rows[-1], ends_section=True),
-        ]
+        references = [r for r in costs.references if r.corpus == corpus]
+        rows += section(corpus, [Row((f"  {r.model}", *_cells(r))) for r in references])
     sums = _totals(costs)
     cells = (
         *("all", "", _count(sums["queries"]), f"{_hours(sums['audio_hours'])} h", _hours(sums["gpu_hours"])),
@@ -143,10 +134,7 @@ def _cells(r: ReferenceCost) -> list[str]:
 
 
 def _count(n: float) -> str:
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= size:
-            return f"{n / size:.3g} {unit}"
-    return f"{n:.3g}"
+    return _scaled(n, {1e9: " G", 1e6: " M", 1e3: " k", 1: ""})
 
 
 def _hours(n: float | None) -> str:
@@ -154,7 +142,9 @@ def _hours(n: float | None) -> str:
 
 
 def _bytes(n: float) -> str:
-    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if n >= size:
-            return f"{n / size:,.3g} {unit}"
-    return f"{n / 1e3:,.3g} kB"
+    return _scaled(n, {1e12: " TB", 1e9: " GB", 1e6: " MB", 1e3: " kB"})
+
+
+def _scaled(n: float, units: dict[float, str]) -> str:
+    size = next((size for size in units if n >= size), min(units))
+    return f"{n / size:,.3g}{units[size]}"

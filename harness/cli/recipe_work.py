@@ -1,6 +1,6 @@
 """One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
 
-Public: ReferenceStatus, RecipeRun, judge_all, source_of.
+Public: ReferenceStatus, RecipeRun, judge_all.
 """
 
 from __future__ import annotations
@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.cli.common import class_names_for, info, label_map_for
+from harness.cli.backends import PinnedModel
+from harness.cli.common import info
+from harness.cli.selection import searches_with
+from harness.dataset.paths import VERDICTS
+from harness.errors import BadCluster, BadCorpus, BadInput, NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
 
@@ -22,10 +27,8 @@ if TYPE_CHECKING:
     from harness.cli.backends import Backend
     from harness.cli.common import ModelOptions
     from harness.dataset.corpora import Corpus
-    from harness.extract.search import Search
     from harness.manifest import CorpusRef
     from harness.models.checkpoints import Checkpoint
-    from harness.recipes.pinned_commits import Pins
     from harness.recipes.recipe_file import Recipe, RecipeCorpus, RecipeModel
     from harness.tasks import Task
 
@@ -35,9 +38,8 @@ class ReferenceStatus:
     """The status of one reference."""
 
     corpus: str
-    """Name of the corpus."""
     model: str
-    """The model, as the recipe names it."""
+    """As the recipe names it."""
     revision: str | None
     """Its commit, or what a folder is known by; None while that is not known."""
     state: str
@@ -55,12 +57,6 @@ class _Ready:
     status: ReferenceStatus
 
 
-def source_of(corpus: RecipeCorpus, pins: Pins) -> str:
-    """What to open: a dataset of the Hub at its pin, or a folder."""
-    pin = pins.corpora.get(corpus.name)
-    return f"{corpus.source}@{pin}" if pin else corpus.source
-
-
 @dataclass(frozen=True)
 class RecipeRun:
     """One corpus, and the signals folder that is made of it."""
@@ -71,10 +67,11 @@ class RecipeRun:
     source: str
     folder: Path
     out: Path
+    opening: ModelOptions
+    backend: Backend
 
-    def extract(self, statuses: Sequence[ReferenceStatus], backend: Backend) -> Iterator[_Ready]:
+    def extract(self, statuses: Sequence[ReferenceStatus]) -> Iterator[_Ready]:
         """Extract with every model; yields those whose signals are in the folder."""
-        from harness.errors import BadCorpus
         from harness.models import checkpoints
 
         try:
@@ -91,7 +88,7 @@ class RecipeRun:
                 checkpoint = checkpoints.resolve(status.model, status.revision)
                 status.revision = checkpoint.ref.revision
                 ready = _Ready(checkpoint, self._label_map(models[status.model], checkpoint), status)
-                self._extract_model(ready, models[status.model], corpus, identity, backend)
+                self._extract_model(ready, models[status.model], corpus, identity)
                 yield ready
         for note in corpus.notes():
             info(f"{self.corpus.name}: {note}")
@@ -103,14 +100,12 @@ class RecipeRun:
 
         settings = self.corpus
         columns = Columns(settings.audio, settings.label, settings.labels)
-        corpus = open_corpus(
-            self.source, self.task, split=settings.split, limit=self.recipe.limit, columns=columns
-        )
+        limit = self.recipe.limit
+        corpus = open_corpus(self.source, self.task, split=settings.split, limit=limit, columns=columns)
         if corpus.choice is not None:
             info(f"{settings.name}: {corpus.choice}")
-        if corpus.licence is None:
-            corpus.licence = settings.licence
-        elif settings.licence is not None and corpus.licence != settings.licence:
+        corpus.licence = corpus.licence or settings.licence
+        if settings.licence not in (None, corpus.licence):
             info(
                 f"{settings.name}: its licence is {corpus.licence}, where the recipe says {settings.licence}"
             )
@@ -141,7 +136,6 @@ class RecipeRun:
         model: RecipeModel,
         corpus: Corpus,
         identity: Callable[[], CorpusRef],
-        backend: Backend,
     ) -> None:
         """Extract the signals of one model, unless they exist."""
         from harness.dataset import licences
@@ -149,15 +143,15 @@ class RecipeRun:
         from harness.extract.search_task import Draws, Limits
 
         ref, status = ready.checkpoint.ref, ready.status
-        class_names = class_names_for(ready.checkpoint, backend.open)
-        labels = label_map_for(class_names, ref, self.task, ready.label_map)
+        pinned = PinnedModel(ready.checkpoint, self.opening, self.backend)
+        labels = pinned.labels(self.task, ready.label_map)
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         draws = Draws(self.recipe.seed, self.recipe.draws)
-        searches = _searches(self.recipe)
+        searches = searches_with(self.recipe.searches, self.recipe.repetitions, self.recipe.bands)
         if build_reference.is_there(self.folder, self.task, ref, labels, searches, limits, draws, identity):
             status.state = "there"
             return
-        classifier = backend.open(ready.checkpoint)
+        classifier = pinned.classifier
         if classifier.facts.sample_rate_hz != model.sample_rate_hz:
             rates = f"{classifier.facts.sample_rate_hz:,} Hz, where the recipe says {model.sample_rate_hz:,}"
             info(f"{status.model} expects {rates}")
@@ -168,7 +162,7 @@ class RecipeRun:
                 limits=limits,
                 draws=draws,
                 masks_only=bool(masks_only),
-                engine=backend.extract,
+                engine=self.backend.extract,
                 progress=step,
             )
         status.state = "extracted"
@@ -176,29 +170,21 @@ class RecipeRun:
         info(f"{status.model} on {self.corpus.name}: {counts}; {len(record.skipped)} skipped")
 
 
-class _report_errors:  # noqa: N801 - a context manager
+@contextmanager
+def _report_errors(status: ReferenceStatus) -> Iterator[None]:
     """Records an error of one model in its status, so that the others go on; errors of a cluster pass."""
-
-    def __init__(self, status: ReferenceStatus) -> None:
-        self.status = status
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        from harness.errors import BadCluster, BadInput, NotValid
-
-        if not isinstance(error, BadInput | NotValid) or isinstance(error, BadCluster):
-            return False
-        self.status.state, self.status.why = "failed", str(error)
-        info(f"failed, {self.status.model}: {' '.join(str(error).split())}")
-        return True
+    try:
+        yield
+    except BadCluster:
+        raise
+    except (BadInput, NotValid) as error:
+        status.state, status.why = "failed", str(error)
+        info(f"failed, {status.model}: {' '.join(str(error).split())}")
 
 
-def judge_all(run: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, backend: Backend) -> None:
+def judge_all(run: RecipeRun, ready: Sequence[_Ready]) -> None:
     """Evaluate every model on all signals; deletes verdicts on an earlier state of the folder."""
     from harness.cli.cached_evaluation import evaluate_cached
-    from harness.dataset.paths import VERDICTS
     from harness.dataset.suites import Suite
     from harness.entries import store
 
@@ -208,19 +194,8 @@ def judge_all(run: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, ba
     folders = set()
     for model in ready:
         with _report_errors(model.status):
-            folders.add(
-                evaluate_cached(
-                    *(
-                        model.checkpoint,
-                        suite,
-                        run.task,
-                        run.folder / VERDICTS,
-                        model.label_map,
-                        opening,
-                        backend,
-                    )
-                )
-            )
+            pinned = PinnedModel(model.checkpoint, run.opening, run.backend)
+            folders.add(evaluate_cached(pinned, suite, run.task, run.folder / VERDICTS, model.label_map))
     sha256 = suite.ref(run.task.name).sha256
     models = {store.read(folder).model for folder in folders}
     for folder in suite.verdicts():
@@ -230,26 +205,3 @@ def judge_all(run: RecipeRun, ready: Sequence[_Ready], opening: ModelOptions, ba
     only = "" if run.corpus.redistributable else " --masks-only"
     publish = f"goodenough publish {quote(str(run.folder))}{only}"
     info(f"{run.folder}: {plural(len(folders), 'reference')}; to publish: {publish}")
-
-
-def _searches(recipe: Recipe) -> list[Search]:
-    from harness.extract import SEARCHES
-    from harness.extract.responsibility import Responsibility
-
-    searches = []
-    for name in recipe.searches:
-        search = SEARCHES[name]
-        if isinstance(search, Responsibility):
-            search = replace(search, **_settings(recipe))
-        searches.append(search)
-    return searches
-
-
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says of the search `responsibility`."""
-    settings: dict[str, Any] = {}
-    if recipe.repetitions is not None:
-        settings["repetitions"] = recipe.repetitions
-    if recipe.bands is not None:
-        settings["n_bands"] = None if recipe.bands == "all" else recipe.bands
-    return settings

@@ -1,20 +1,26 @@
 """Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
 
-Public: Shard, OutputPath, named_tasks, require_clips, require_something_to_hear, require_references,
-require_needed, refuse_with, refuse_without.
+Public: Shard, OutputPath, single_entry, named_tasks, searches_with, require_clips, require_something_to_hear,
+require_references, require_needed, refuse_with, refuse_without.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.common import given
+from harness.disk_errors import refuse_package
+from harness.errors import BadInput
+
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
+    from harness.extract.search import Search
     from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
     from harness.types import ModelRef
@@ -41,11 +47,23 @@ class OutputPath(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """The path; BadInput where it lies in the package."""
-        from harness.disk_errors import refuse_package
-
         path = Path(str(super().convert(value, param, ctx)))
         refuse_package(path)
         return path
+
+
+def single_entry(path: Path) -> Path:
+    """The folder of the one entry at or below a path.
+
+    Raises:
+        BadInput: there is none, or more than one.
+    """
+    from harness.entries import store
+
+    folder, *others = store.find_all([path])
+    if others:
+        raise BadInput(f"{path} holds {len(others) + 1} entries; give the folder of one, as {folder}")
+    return folder
 
 
 def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:
@@ -59,6 +77,19 @@ def named_tasks(suite: Suite, names: Sequence[str]) -> list[Task]:
 
     task_names = [tasks.find(name).name if name.endswith((".yaml", ".yml")) else name for name in names]
     return [suite.task(name) for name in dict.fromkeys(task_names)]
+
+
+def searches_with(names: Iterable[str], repetitions: int | None, bands: int | str | None) -> list[Search]:
+    """Searches by name; with these repetitions and bands, a number or `all`, where they have any."""
+    from harness.extract import SEARCHES
+    from harness.extract.responsibility import Responsibility
+
+    settings: dict[str, Any] = {"repetitions": repetitions, "n_bands": bands}
+    changes: dict[str, Any] = {
+        name: None if value == "all" else value for name, value in settings.items() if value is not None
+    }
+    searches = [SEARCHES[name] for name in names]
+    return [replace(s, **changes) if isinstance(s, Responsibility) else s for s in searches]
 
 
 def require_clips(suite: Suite, tasks: Sequence[Task]) -> None:
@@ -80,18 +111,11 @@ def require_something_to_hear(suite: Suite, tasks: Sequence[Task]) -> None:
 
 
 def require_references(checkpoints: Sequence[Checkpoint], references: Sequence[ModelRef], owner: str) -> None:
-    """Refuse a model that was named as a reference and is none.
-
-    Args:
-        checkpoints: the models that were named.
-        references: those of the suite.
-        owner: the name of the suite, for the message.
+    """Refuse a model that was named as a reference and is none of those of the `owner`, a suite.
 
     Raises:
         BadInput: one of them has the weights of no reference.
     """
-    from harness.errors import BadInput
-
     for checkpoint in checkpoints:
         if checkpoint.ref.weights_sha256 not in {model.weights_sha256 for model in references}:
             names = ", ".join(dict.fromkeys(model.repo_id for model in references))
@@ -106,23 +130,18 @@ def require_needed(
 ) -> None:
     """Refuse a model or a reference that was named for entries and belongs to none of them.
 
-    Args:
-        models: candidates that were named; one alone is compared with an entry of a local model later.
-        references: references that were named.
-        folders: the entries; where one cannot be read, what was named may be for that one.
+    A single model is compared with an entry of a local model later. Where an entry cannot be read, what was
+    named may be for that one.
 
     Raises:
         BadInput: one of them is not needed.
     """
     from harness.entries import store
-    from harness.errors import BadInput
 
-    entries = []
-    for folder in folders:
-        try:
-            entries.append(store.read(folder))
-        except BadInput:
-            return
+    try:
+        entries = [store.read(folder) for folder in folders]
+    except BadInput:
+        return
     suite_references = [count.model for entry in entries for count in entry.references]
     require_references(references, suite_references, "the suites of these entries")
     entry_models = [entry.model for entry in entries]
@@ -135,44 +154,30 @@ def require_needed(
             )
 
 
-def refuse_with(option: str, *parameters: str) -> None:
-    """Refuse options that mean nothing beside another one.
-
-    Args:
-        option: the other one, as `--all`.
-        parameters: names of parameters that mean nothing beside it.
+def refuse_with(option: str, *parameters: str, hint: str = "") -> None:
+    """Refuse parameters that were given and mean nothing beside an option.
 
     Raises:
-        BadInput: one of them was given.
+        BadInput: one of them was given; `hint` is the end of the line.
     """
-    from harness.errors import BadInput
-
     for name in _given(parameters):
-        raise BadInput(f"{name} cannot be combined with {option}; leave one of them out")
+        raise BadInput(f"{name} cannot be combined with {option}; leave one of them out{hint}")
 
 
 def refuse_without(option: str, *parameters: str) -> None:
-    """Refuse options that were given without the one that they belong to.
-
-    Args:
-        option: the one that is missing, as `--outgoing`.
-        parameters: names of parameters that mean nothing without it.
+    """Refuse parameters that were given without the option that they belong to.
 
     Raises:
         BadInput: one of them was given.
     """
-    from harness.errors import BadInput
-
     for name in _given(parameters):
         raise BadInput(f"{name} requires {option}; add it, or leave {name} out")
 
 
-def _given(parameters: Sequence[str]) -> Iterator[str]:
-    """The options on the command line among some parameters."""
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in parameters and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            yield parameter.opts[0]
+def _given(names: Sequence[str]) -> list[str]:
+    """The parameters that were given, of some, as a command line names them."""
+    return [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for name, parameter in given().items()
+        if name in names
+    ]

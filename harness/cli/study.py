@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.backends import LocalBackend
+from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import ModelOptions, checkpoint_of, info, model_options
+from harness.cli.common import ModelOptions, checkpoint_of, info, model_options, tasks_option
 from harness.cli.output_encoding import json_text
 from harness.cli.selection import OutputPath, named_tasks
+from harness.errors import BadLabels
 from harness.plurals import plural
 from harness.progress import waiting
 from harness.starter.paths import open_suite
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", required=False)
-@click.option("--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all.")
+@tasks_option
 @click.option("--model", "models", multiple=True, metavar="M", help="A further model, repeatable.")
 @click.option(
     "--recompute",
@@ -92,29 +93,23 @@ def _answers(
 ) -> list[Answered]:
     """The entries and verdicts of every reference, and of the other models that fit the task."""
     from harness.entries import store
-    from harness.errors import BadLabels
     from leaderboard.board import entries
 
+    def evaluate(checkpoint: Checkpoint) -> Path:
+        model = PinnedModel(checkpoint, opening, LocalBackend(opening))
+        return evaluate_cached(model, suite, task, out / "entries", label_map)
+
     entry_folders = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
-    answers = []
+    folders = []
     for reference in suite.references(task.name):
         folder = entry_folders.get(reference.model)
-        if folder is None:
-            checkpoint = checkpoint_of(reference.model, other_models, suite, "--model")
-            folder = evaluate_cached(
-                checkpoint, suite, task, out / "entries", label_map, opening, LocalBackend(opening)
-            )
-        answers.append((store.read(folder), store.verdicts(folder)))
-    weights = {entry.model.weights_sha256 for entry, _ in answers}
+        folders.append(folder or evaluate(checkpoint_of(reference.model, other_models, suite, "--model")))
+    weights = {store.read(folder).model.weights_sha256 for folder in folders}
     for checkpoint in other_models:
         if checkpoint.ref.weights_sha256 in weights:
             continue
         try:
-            folder = evaluate_cached(
-                checkpoint, suite, task, out / "entries", label_map, opening, LocalBackend(opening)
-            )
+            folders.append(evaluate(checkpoint))
         except BadLabels as error:
             info(f"{task.name}: {checkpoint.ref.repo_id} is left out: {str(error).split(';')[0]}")
-            continue
-        answers.append((store.read(folder), store.verdicts(folder)))
-    return answers
+    return [(store.read(folder), store.verdicts(folder)) for folder in folders]

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option, known_tasks, task_files_option
 from harness.cli.selection import OutputPath
+from harness.entries.untrusted_text import one_line
+from harness.errors import BadInput, NotValid
 
 if TYPE_CHECKING:
-    from harness.submit.pull_request import Plan
+    from harness.hub.pushing import Offer
 
 
 @click.command()
@@ -24,10 +26,8 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
 @click.option("--model-card", is_flag=True, help="Also propose the lift for the model's page on the Hub.")
 @click.option("--yes", is_flag=True, help="Send without asking for confirmation.")
-@click.option(
-    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@task_files_option
+@json_option
 def submit(
     result_dir: Path,
     to: str | None,
@@ -55,15 +55,12 @@ def submit(
     Exit code 0: submitted. 1: an entry is not valid, and nothing was sent. 2: bad input.
     """  # noqa: D301
     from harness.entries import store
-    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import validate_entry
-    from harness.errors import NotValid
     from harness.hub.pushing import require_token
-    from harness.tasks import TASKS, find
 
     _check_options(result_dir, to, out, model_card)
     folders = _on_disk(store.find_all([result_dir]))
-    tasks = [*TASKS.values(), *map(find, task_files)]
+    tasks = known_tasks(task_files)
     problems = {str(folder): validate_entry(folder, tasks, strict_files=False) for folder in folders}
     summary: dict[str, Any] = {
         "n_invalid": sum(map(bool, problems.values())),
@@ -103,7 +100,6 @@ def submit(
 
 
 def _check_options(result_dir: Path, to: str | None, out: Path | None, model_card: bool) -> None:
-    from harness.errors import BadInput
     from harness.hub.repository import split
 
     if to is None and out is None and not model_card:
@@ -126,7 +122,6 @@ def _on_disk(folders: Sequence[Path]) -> list[Path]:
         BadInput: none was fetched.
     """
     from harness.entries import store
-    from harness.errors import BadInput
 
     lines = {folder: line for folder in folders if (line := store.unfetched(folder))}
     if len(lines) == len(folders):
@@ -162,12 +157,14 @@ def _offer(folders: Sequence[Path], to: str, yes: bool) -> list[dict[str, Any]]:
         info(f"{path} is in {to} already and is the same")
     if not proposal.entries:
         return []
-    _show(proposal)
+    info(f"To be sent to {proposal.repository}, {proposal.n_bytes / 1e6:.2f} MB in all:")
+    for path, source in proposal.files.items():
+        info(f"  {path}  {source.stat().st_size:,} bytes")
     if not _confirm(f"Open a pull request on {to}?", yes):
         return []
     offer = pull_request.offer(proposal)
     info("It was open already." if offer.was_open else "Opened. To withdraw it, close it on its page.")
-    return [{"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}]
+    return [_as_json(to, offer)]
 
 
 def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]:
@@ -177,16 +174,12 @@ def _offer_to_models(folders: Sequence[Path], yes: bool) -> list[dict[str, Any]]
     offers = []
     for entry in map(store.read, folders):
         if _confirm(f"Propose the lift on {entry.task} for the page of {entry.model.repo_id}?", yes):
-            offer = pull_request.offer_to_model(entry)
-            to = entry.model.repo_id
-            offers.append({"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open})
+            offers.append(_as_json(entry.model.repo_id, pull_request.offer_to_model(entry)))
     return offers
 
 
-def _show(proposal: Plan) -> None:
-    info(f"To be sent to {proposal.repository}, {proposal.n_bytes / 1e6:.2f} MB in all:")
-    for path, source in proposal.files.items():
-        info(f"  {path}  {source.stat().st_size:,} bytes")
+def _as_json(to: str, offer: Offer) -> dict[str, Any]:
+    return {"to": to, "url": offer.url, "number": offer.number, "was_open": offer.was_open}
 
 
 def _confirm(question: str, yes: bool) -> bool:
@@ -195,8 +188,6 @@ def _confirm(question: str, yes: bool) -> bool:
     Raises:
         BadInput: there is no terminal to ask on.
     """
-    from harness.errors import BadInput
-
     if yes:
         return True
     if not sys.stdin.isatty():

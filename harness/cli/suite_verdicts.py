@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.common import command_line, info
+from harness.dataset.paths import ENTRY, VERDICTS
+from harness.disk_errors import refuse_package
+from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,19 +25,10 @@ if TYPE_CHECKING:
 def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
     """Refuse a suite that is not the user's to write, or a model that is no reference of it.
 
-    Args:
-        suite: what is evaluated on.
-        model: the candidate.
-        tasks: the tasks it is evaluated on.
-
     Raises:
         BadInput: the suite is one of the Hub, was downloaded, or is the embedded one; or the model is no
             reference of it on any of these tasks.
     """
-    from harness.dataset.paths import VERDICTS
-    from harness.disk_errors import refuse_package
-    from harness.errors import BadInput
-
     if suite.commit is not None:
         raise BadInput(
             f"--update-suite requires a signals folder of your own, made by goodenough extract;"
@@ -50,17 +44,11 @@ def require_own(suite: Suite, model: ModelRef, tasks: Sequence[Task]) -> None:
 
 
 def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
-    """Copy the entries of a reference that accepts all of its own signals into the suite.
-
-    Args:
-        suite: one that `require_own` lets pass.
-        results: the entries, with their folders.
-        as_json: whether no message is printed.
+    """Copy the entries of a reference that accepts all of its own signals into a suite that may be written.
 
     Raises:
         BadInput: the suite cannot be written.
     """
-    from harness.dataset.paths import VERDICTS
     from harness.entries import store
 
     for entry, folder in results:
@@ -72,22 +60,16 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
 
 def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
     """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
-    from harness.dataset.paths import ENTRY, VERDICTS
-    from harness.disk_errors import refuse_package
-    from harness.errors import BadInput
-
     try:
         refuse_package(suite.root)
     except BadInput:
         return
-    missing = [
-        entry.task
-        for entry, _ in results
-        if suite.commit is None
-        and _is_reference(suite, entry.model, entry.task)
+    is_missing = suite.commit is None and any(
+        _is_reference(suite, entry.model, entry.task)
         and not (suite.root / VERDICTS / entry.path / ENTRY).is_file()
-    ]
-    if missing and not as_json:
+        for entry, _ in results
+    )
+    if is_missing and not as_json:
         info(
             f"{results[0][0].model.repo_id} is a reference of {suite.root}; to store its verdicts there, for"
             f" the transfer matrix and for publishing: {command_line()} --update-suite"

@@ -2,14 +2,14 @@
 
 A pipe has no width, so that its content does not depend on a terminal; COLUMNS sets one.
 
-Public: Column, Row, show_table, show_text, fold.
+Public: Column, Row, section, show_table, show_text, fold.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.cli.terminal_layout import width
@@ -50,16 +50,15 @@ class Row:
     """Whether there is a rule below it."""
 
 
+def section(title: str, rows: Sequence[Row]) -> list[Row]:
+    """Rows below a heading, with a rule at their end."""
+    return [Row((title,), "bold"), *rows[:-1], replace(rows[-1], ends_section=True)]
+
+
 def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, err: bool = False) -> None:
     """Print a table, and below it the headers of the columns that there was no room for.
 
-    Without rows it is one sentence.
-
-    Args:
-        title: above it.
-        columns: all of them.
-        rows: from the top.
-        err: print to stderr instead of stdout.
+    Without rows it is one sentence. With `err` it goes to stderr.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -76,9 +75,8 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
         side = "left" if columns[i].folds else "right"
         table.add_column(Text(columns[i].header), justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in rows:
-        cells = (_cell(row, i) for i in visible)
-        texts = (fold(cell, width) for cell, width in zip(cells, widths, strict=True))
-        table.add_row(*map(Text, texts), style=row.style, end_section=row.ends_section)
+        texts = [Text(fold(_cell(row, i), width)) for i, width in zip(visible, widths, strict=True)]
+        table.add_row(*texts, style=row.style, end_section=row.ends_section)
     console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
     console.print(table)
     if hidden := [column.header for i, column in enumerate(columns) if i not in visible]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import click
+
+from harness.cli.common import json_option
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def tasks(as_json: bool) -> None:
     """List the tasks, their labels and the other spellings that are accepted.
 
@@ -15,21 +19,16 @@ def tasks(as_json: bool) -> None:
     from harness.tasks import TASKS
 
     if as_json:
-        import json
-
-        click.echo(
-            json.dumps(
-                {
-                    task.name: {
-                        "labels": {label: list(task.aliases[label]) for label in task.labels},
-                        "sample_rate_hz": task.sample_rate_hz,
-                        "max_seconds": task.max_seconds,
-                        "notes": task.notes,
-                    }
-                    for task in TASKS.values()
-                }
-            )
-        )
+        content = {
+            task.name: {
+                "labels": {label: list(task.aliases[label]) for label in task.labels},
+                "sample_rate_hz": task.sample_rate_hz,
+                "max_seconds": task.max_seconds,
+                "notes": task.notes,
+            }
+            for task in TASKS.values()
+        }
+        click.echo(json.dumps(content))
         return
     for task in TASKS.values():
         click.echo(f"{task.name}  ({task.sample_rate_hz} Hz, at most {task.max_seconds:g} s)")

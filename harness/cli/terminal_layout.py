@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 _MIN_COLUMNS = 30
@@ -29,9 +30,7 @@ class Row:
     style: str
     """Its colour, in the words of rich; or nothing."""
     name: str
-    """What it is about."""
     text: str
-    """What there is to say."""
 
 
 def print_rows(title: str, rows: Sequence[Row], end: str, command: str) -> None:
@@ -44,9 +43,7 @@ def print_rows(title: str, rows: Sequence[Row], end: str, command: str) -> None:
     margin = max(len(row.mark) for row in rows) + 2
     text_column = margin + max(len(row.name) for row in rows) + 2
 
-    def print_line(line: Text) -> None:
-        console.print(line, soft_wrap=True)
-
+    print_line = partial(console.print, soft_wrap=True)
     print_line(Text(title, "bold"))
     for row in rows:
         head = Text.assemble((row.mark.ljust(margin), row.style), row.name)

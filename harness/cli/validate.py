@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option, known_tasks, task_files_option
+from harness.entries.untrusted_text import one_line
+from harness.errors import NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
-)
+@task_files_option
 @click.option(
     "--signals", metavar="SOURCE", help="Also check the entries against a signals folder or Hub dataset."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def validate(
     paths: tuple[Path, ...], task_files: tuple[str, ...], signals: str | None, as_json: bool
 ) -> None:
@@ -41,34 +41,28 @@ def validate(
     """  # noqa: D301
     from harness.dataset.suites import load
     from harness.entries import store, suite_check
-    from harness.entries.untrusted_text import one_line
     from harness.entries.validate import strays, validate_entry
-    from harness.errors import NotValid
-    from harness.tasks import TASKS, find
 
-    tasks = [*TASKS.values(), *map(find, task_files)]
+    tasks = known_tasks(task_files)
     suite = None if signals is None else load(signals)
     folders = store.find_all(paths)
     problems = {}
     with progress_bar("validating", len(folders), "entries") as step:
         for folder in folders:
-            problem_lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
-            problems[str(folder)] = problem_lines or (
-                [] if suite is None else suite_check.check_against_suite(folder, suite)
-            )
+            lines = validate_entry(folder, tasks, strict_files=_is_submissions(folder, depth=3))
+            if not lines and suite is not None:
+                lines = suite_check.check_against_suite(folder, suite)
+            problems[str(folder)] = lines
             step(1, 1)
     stray_lines = [line for path in paths if _is_submissions(path) for line in strays(path)]
     n_invalid = sum(map(bool, problems.values()))
     if as_json:
-        entries = [{"path": path, "problems": problem_lines} for path, problem_lines in problems.items()]
-        click.echo(
-            json.dumps(
-                {"n_entries": len(problems), "n_invalid": n_invalid, "entries": entries, "stray": stray_lines}
-            )
-        )
+        entries = [{"path": path, "problems": lines} for path, lines in problems.items()]
+        counts = {"n_entries": len(problems), "n_invalid": n_invalid}
+        click.echo(json.dumps({**counts, "entries": entries, "stray": stray_lines}))
     else:
-        for path, problem_lines in problems.items():
-            for line in problem_lines:
+        for path, lines in problems.items():
+            for line in lines:
                 click.echo(one_line(f"{path}: {line}"))
         for line in stray_lines:
             click.echo(line)

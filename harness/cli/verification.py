@@ -2,13 +2,14 @@
 
 Only weights are loaded: models are opened without code of their own, on the CPU.
 
-Public: VerificationSession, Unavailable, Outcome, base_of, outcome_lines, finish.
+Public: VerificationSession, Unavailable, Outcome, base_of, finish.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, info
+from harness.cli.common import checkpoint_of, info, starter_checkpoint
+from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
 from harness.progress import waiting
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
     from harness.schemas import Entry
     from harness.tasks import Task
+    from harness.types import ModelRef
 
 _MAX_BATCH = 64
 """Largest batch size taken from an entry, so that an entry cannot exhaust the memory."""
@@ -72,7 +75,7 @@ class VerificationSession:
     """A suite that was named."""
     unreadable: tuple[str, ...] = ()
     """Why some named candidates cannot be read; it affects only their entries."""
-    _suites: dict[str, Suite] = field(default_factory=dict)
+    _suites: dict[str | None, Suite] = field(default_factory=dict)
     _machines: dict[str, KnownAnswer | str] = field(default_factory=dict)
 
     @classmethod
@@ -92,7 +95,7 @@ class VerificationSession:
                 if not Path(folder).is_dir():
                     raise
                 unreadable.append(str(error))
-        reference_checkpoints = tuple(checkpoints.resolve(folder) for folder in references)
+        reference_checkpoints = tuple(map(checkpoints.resolve, references))
         suite = None if signals is None else open_suite(signals)
         return cls(tuple(readable), reference_checkpoints, suite, tuple(unreadable))
 
@@ -124,7 +127,7 @@ class VerificationSession:
                 )
             raise Unavailable(f"its signals are a local folder; give it with --signals path/to/{repo_id[6:]}")
         source = None if repo_id.startswith("embedded/") else f"{repo_id}@{entry.signals.revision}"
-        suite = self._suites.setdefault(source or "", self._suites.get(source or "") or open_suite(source))
+        suite = self._suites[source] = self._suites.get(source) or open_suite(source)
         if not _has_signals(suite, entry):
             raise BadSignals(
                 f"{suite.name} holds other signals of {entry.task} than those of this entry"
@@ -161,16 +164,12 @@ class VerificationSession:
         if not model.repo_id.startswith("local/"):
             return _require_same(checkpoints.resolve(model.repo_id, model.revision), entry)
         name = model.repo_id.removeprefix("local/")
-        starter = _starter(name)
-        matches = [c for c in self.models if _is_checkpoint(c, model.revision, model.weights_sha256)]
+        starter = starter_checkpoint(name)
+        matches = [c for c in self.models if _is_checkpoint(c, model)]
         namesakes = [c for c in self.models if c.ref.repo_id == model.repo_id]
         if exact := [c for c in namesakes if c in matches]:
             return exact[0]
-        if (
-            not namesakes
-            and starter is not None
-            and _is_checkpoint(starter, model.revision, model.weights_sha256)
-        ):
+        if starter and not namesakes and _is_checkpoint(starter, model):
             return starter
         single = self.models if len(self.models) + len(self.unreadable) == 1 else ()
         for checkpoint in (*matches, *namesakes, *single, *([starter] if starter else [])):
@@ -186,15 +185,6 @@ class VerificationSession:
         batch_size = min(entry.run.batch_size, _MAX_BATCH)
         return models.open_checkpoint(checkpoint, device="cpu", batch_size=batch_size, dtype=entry.run.dtype)
 
-    def model_differences(
-        self, entry: Entry, checkpoint: Checkpoint, classifier: Classifier, task: Task
-    ) -> list[str]:
-        """Where an entry differs from its model, a line each."""
-        from harness.models.checkpoints import committed_at
-        from harness.submit import field_checks
-
-        return field_checks.model_differences(entry, classifier, checkpoint, task, committed_at(checkpoint))
-
     def machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
         """The known answer of this machine, once for each task; or why there is none.
 
@@ -203,9 +193,9 @@ class VerificationSession:
         """
         key = suite.ref(task.name).sha256
         if key not in self._machines:
-            self._machines[key] = self._test_machine(suite, task, candidate)
-            if isinstance(missing := self._machines[key], str):
-                info(f"{task.name}: this machine is not tested: {missing} Name one with --reference FOLDER.")
+            answer = self._machines[key] = self._test_machine(suite, task, candidate)
+            if isinstance(answer, str):
+                info(f"{task.name}: this machine is not tested: {answer} Name one with --reference FOLDER.")
         return self._machines[key]
 
     def _test_machine(self, suite: Suite, task: Task, candidate: Checkpoint) -> KnownAnswer | str:
@@ -213,7 +203,7 @@ class VerificationSession:
         from harness.submit.replay import known_answer
 
         def is_candidate(reference: ReferenceRecord) -> bool:
-            return _is_checkpoint(candidate, reference.model.revision, reference.model.weights_sha256)
+            return _is_checkpoint(candidate, reference.model)
 
         def rank(reference: ReferenceRecord) -> tuple[bool, bool, int]:
             is_remote = not reference.model.repo_id.startswith("local/")
@@ -226,7 +216,7 @@ class VerificationSession:
                 checkpoint = candidate
                 if not is_candidate(reference):
                     checkpoint = checkpoint_of(model, self.references, suite, "--reference")
-                if not _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
+                if not _is_checkpoint(checkpoint, model):
                     continue
                 classifier = models.open_checkpoint(checkpoint, device="cpu")
             except BadInput:
@@ -240,21 +230,12 @@ class VerificationSession:
 
 def base_of(folder: Path) -> str | None:
     """The commit checked out in the work tree around a folder; None outside of one or before the first."""
-    import subprocess
-
     command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
         commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit) else None
-
-
-def random_base() -> str:
-    """The seed of a sample where there is no commit: a number, marked as one."""
-    import secrets
-
-    return f"random:{secrets.token_hex(20)}"
 
 
 def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> None:
@@ -268,7 +249,7 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
     else:
         for outcome in outcomes:
-            for line in outcome_lines(outcome):
+            for line in _lines(outcome):
                 click.echo(line)
     n = len(outcomes)
     failures = [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)]
@@ -284,9 +265,8 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
     info(f"{n - n_left} of {n} entries hold{rest}")
 
 
-def outcome_lines(outcome: Outcome) -> list[str]:
+def _lines(outcome: Outcome) -> list[str]:
     """An outcome in lines that are fit for a terminal, whatever an entry says."""
-    from harness.entries.untrusted_text import one_line
     from harness.submit.field_checks import STATED
     from leaderboard import formatting
 
@@ -298,14 +278,13 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     ties = f", {v.n_ties} of them ties" if v.n_ties else ""
     if v.n_ties_for + v.n_ties_against:
         ties += f" ({v.n_ties_for} raise the lift, {v.n_ties_against} lower it)"
-    scorecard_text = (
-        f"; {plural(v.n_scorecard_differences, 'differing number')}" if v.n_scorecard_differences else ""
-    )
+    n = v.n_scorecard_differences
+    numbers = f"; {plural(n, 'differing number')}" if n else ""
     answer = v.known_answer
     answer_text = f"{answer.n_accepted} of {answer.n} by {answer.reference.repo_id}" if answer else "none"
     head = (
         f"{'holds' if v.holds else 'does not hold'}: {v.kind}, {v.n_same} of {v.n_asked} verdicts the same"
-        f"{ties}, largest difference {v.max_difference:.2g}{scorecard_text}; known answer: {answer_text}"
+        f"{ties}, largest difference {v.max_difference:.2g}{numbers}; known answer: {answer_text}"
     )
     lines = [head, *v.differing, *map(_mismatch, v.mismatches)]
     if (held_back := outcome.held_back) is not None:
@@ -321,9 +300,8 @@ def _mismatch(mismatch: Mismatch) -> str:
     subject = mismatch.signal_id or mismatch.clip_id or plural(mismatch.n_samples, "sample")
     level = "" if mismatch.level is None else f", level {mismatch.level}"
     replicate = "" if mismatch.replicate is None else f" {mismatch.replicate}"
-    actual, expected = (
-        "no verdict" if value is None else repr(value) for value in (mismatch.found, mismatch.expected)
-    )
+    values = (mismatch.found, mismatch.expected)
+    actual, expected = ("no verdict" if value is None else repr(value) for value in values)
     stimulus = f"{mismatch.stimulus}{replicate} of {subject}{level}"
     return f"{stimulus}: {mismatch.column} is {actual}, expected {expected}"
 
@@ -348,25 +326,18 @@ def _has_signals(suite: Suite, entry: Entry) -> bool:
     return suite.has_task(entry.task) and suite.ref(entry.task).sha256 == entry.signals.sha256
 
 
-def _is_checkpoint(checkpoint: Checkpoint, revision: str, weights_sha256: str) -> bool:
-    return (checkpoint.ref.revision, checkpoint.ref.weights_sha256) == (revision, weights_sha256)
+def _is_checkpoint(checkpoint: Checkpoint, model: ModelRef) -> bool:
+    ref = checkpoint.ref
+    return (ref.revision, ref.weights_sha256) == (model.revision, model.weights_sha256)
 
 
 def _require_same(checkpoint: Checkpoint, entry: Entry) -> Checkpoint:
     """The checkpoint, if it is the model of the entry."""
     ref, model = checkpoint.ref, entry.model
-    if _is_checkpoint(checkpoint, model.revision, model.weights_sha256):
+    if _is_checkpoint(checkpoint, model):
         return checkpoint
     part = "weights" if ref.weights_sha256 != model.weights_sha256 else "config or preprocessor"
     raise BadModel(
         f"{ref.repo_id} is not the model of this entry: other {part} (revision {ref.revision[:12]},"
         f" expected {model.revision[:12]}); was it trained or saved again since?"
     )
-
-
-def _starter(name: str) -> Checkpoint | None:
-    from harness.models import checkpoints
-    from harness.starter import paths
-
-    folder = paths.SUITE / "models" / name
-    return checkpoints.resolve(str(folder)) if folder.is_dir() else None

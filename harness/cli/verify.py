@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import info
+from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
+from harness.disk_errors import refuse_package
+from harness.errors import BadInput
 from harness.progress import live_table
 from harness.starter.paths import open_suite
 
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     help="Pass over entries whose model or signals are not available to anyone else.",
 )
 @click.option("--no-write", is_flag=True, help="Write no record and ignore existing ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def verify(
     paths: tuple[Path, ...],
     signals: str | None,
@@ -102,11 +105,9 @@ def verify(
     verified.
     """
     from harness.cli.held_back import with_held_back
-    from harness.cli.verification import VerificationSession, base_of, finish, random_base
-    from harness.disk_errors import refuse_package
+    from harness.cli.verification import VerificationSession, base_of, finish
     from harness.entries import store
     from harness.entries.verification import BASE
-    from harness.errors import BadInput
 
     if everything:
         refuse_with("--all", "base", "k")
@@ -118,12 +119,12 @@ def verify(
             " random: and 40 hex digits, as verify prints outside of git"
         )
     folders = store.find_all(paths)
-    for folder in [] if no_write else folders:
+    for folder in () if no_write else folders:
         refuse_package(folder)
     session = VerificationSession.of(models, references, signals)
     require_needed(session.models, session.references, folders)
     private_suite = None if held_back is None else open_suite(held_back)
-    fallback = random_base()
+    fallback = f"random:{secrets.token_hex(20)}"  # marked as no commit
     outcomes = []
     for folder in folders:
         entry_base = None if everything else base or base_of(folder) or fallback
@@ -140,7 +141,6 @@ def _outcome(
 ) -> Outcome:
     from harness.cli.verification import Outcome, Unavailable
     from harness.entries import store, verification
-    from harness.errors import BadInput
     from harness.submit.field_checks import submitter_statements
 
     path = str(folder)
@@ -169,7 +169,8 @@ def _rerun(
     """The verification of a valid entry, of all verdicts if there is no base; or what its suite refutes."""
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store, suite_check, verification
-    from harness.submit import replay
+    from harness.models.checkpoints import committed_at
+    from harness.submit import field_checks, replay
 
     entry = store.read(folder)
     checkpoint = session.checkpoint_of(entry)
@@ -179,18 +180,18 @@ def _rerun(
     task = suite.task(entry.task)
     machine = session.machine(suite, task, checkpoint)
     classifier = session.open(checkpoint, entry)
-    differences = session.model_differences(entry, checkpoint, classifier, task)
+    differences = field_checks.model_differences(
+        entry, classifier, checkpoint, task, committed_at(checkpoint)
+    )
     # A folder for this entry alone: answers of another run would prove nothing.
     answers_folder = out / ".reproduced" / sha256_of(folder / store.ENTRY)[:16]
+    rerun = (
+        functools.partial(replay.reproduce, out=answers_folder)
+        if base is None
+        else functools.partial(replay.rerun, base=base, k=k)
+    )
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        verify_model = (
-            functools.partial(replay.reproduce, out=answers_folder)
-            if base is None
-            else functools.partial(replay.rerun, base=base, k=k)
-        )
-        record = verify_model(
-            folder, suite, classifier, machine, model_differences=differences, progress=progress
-        )
+        record = rerun(folder, suite, classifier, machine, model_differences=differences, progress=progress)
     if not no_write:
         verification.write(folder, record)
     if base is None:

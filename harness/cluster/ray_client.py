@@ -15,6 +15,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from click import unstyle
+
 from harness.cluster.resources import Node, WorkerSpec
 from harness.cluster.worker import Message, Worker
 from harness.errors import BadCluster, GoodenoughError
@@ -40,9 +42,11 @@ class RayWorker:
 
     def begin(self, method: str, *arguments: Any) -> None:
         """Start a method of it; `next` returns the messages."""
+        import ray
+
         try:
             self.stream = getattr(self._handle, method).options(num_returns="streaming").remote(*arguments)
-        except _lost_errors() as error:
+        except ray.exceptions.RayError as error:
             raise WorkerLost(_reason(error)) from None
 
     def next(self) -> Message | None:
@@ -63,7 +67,7 @@ class RayWorker:
             if isinstance(error.cause, GoodenoughError):
                 raise error.cause from None
             raise
-        except _lost_errors() as error:
+        except ray.exceptions.RayError as error:
             raise WorkerLost(_reason(error)) from None
         return message
 
@@ -102,15 +106,13 @@ class RayCluster:
         """Start one more worker; it may have to wait for resources."""
         import ray
 
-        threads = dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(spec.threads)
-        )
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         options = ray.remote(Worker).options(
             num_cpus=spec.cpus,
             num_gpus=spec.gpus,
             max_restarts=0,
             scheduling_strategy="SPREAD",
-            runtime_env={"env_vars": threads},
+            runtime_env={"env_vars": dict.fromkeys(names, str(spec.threads))},
         )
         return RayWorker(options.remote())
 
@@ -158,7 +160,8 @@ def _join(address: str) -> None:
     settings = {"object_store_memory": _STORE_BYTES} if address == "local" else {}
     if address not in ("local", "auto"):
         _require_reachable(address)
-    _silence(ray)
+    # Despite `log_to_driver` ray would print the death of a worker on stdout.
+    ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -169,9 +172,9 @@ def _join(address: str) -> None:
             **settings,
         )
     except (Exception, SystemExit) as error:
-        message = (
-            "no cluster could be started here" if settings else f"no Ray cluster could be joined at {address}"
-        )
+        message = f"no Ray cluster could be joined at {address}"
+        if settings:
+            message = "no cluster could be started here"
         raise BadCluster(f"{message}: {_reason(error)}") from None
     finally:
         # Ray would have the end of this process by SIGTERM look like a success.
@@ -194,28 +197,7 @@ def _require_reachable(address: str) -> None:
         ) from None
 
 
-def _silence(ray: Any) -> None:
-    """Keep ray from printing the death of a worker on stdout, which it does despite `log_to_driver`."""
-    ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
-
-
-def _lost_errors() -> tuple[type[BaseException], ...]:
-    from ray import exceptions
-
-    return (
-        exceptions.RayActorError,
-        exceptions.WorkerCrashedError,
-        exceptions.ObjectLostError,
-        exceptions.NodeDiedError,
-        exceptions.RuntimeEnvSetupError,
-        exceptions.OutOfMemoryError,
-    )
-
-
 def _reason(error: BaseException) -> str:
     """The last line that says something, without colours."""
-    import re
-
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in unstyle(str(error)).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from harness.cluster.ray_client import require
 from harness.cluster.resources import ResourceRequest
-from harness.cluster.worker import About, Model, Signals, folder_of
+from harness.cluster.worker import About, Model, Signals, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
@@ -77,7 +77,7 @@ class RayEngine:
 
     def open(self, checkpoint: Checkpoint) -> Classifier:
         """A model that runs on the cluster; a worker opens and describes it."""
-        folder = folder_of(checkpoint.folder) if checkpoint.ref.repo_id.startswith("local/") else None
+        folder = portable(checkpoint.folder) if checkpoint.ref.repo_id.startswith("local/") else None
         device = self.pool.shape.device
         model = Model(checkpoint.ref, folder, checkpoint.trusted, device, self._batch_size, self._dtype)
         return _RemoteClassifier(self.pool, model)
@@ -117,9 +117,8 @@ class RayEngine:
     ) -> Iterator[list[tuple[Unit, Answers]]]:
         """See `predict.judge`; the candidate was opened here."""
         assert isinstance(candidate, _RemoteClassifier)  # noqa: S101
-        folder, sha256 = folder_of(suite.root), sha256_of(suite.root / MANIFEST)
-        commit = suite.commit if suite.is_remote else None
-        signals = Signals(suite.name, commit, folder, sha256)
+        folder, sha256 = portable(suite.root), sha256_of(suite.root / MANIFEST)
+        signals = Signals(suite.name, suite.commit if suite.is_remote else None, folder, sha256)
         units: dict[str, Unit] = {}
 
         def work_items() -> Iterator[WorkItem]:
@@ -153,16 +152,7 @@ class _RemoteClassifier(Classifier):
         self.model = model
         self._pool = pool
         description: About = self._ask("describe", (), model.ref.repo_id)
-        self.ref = model.ref
-        self.class_names = description.class_names
-        self.device = description.device
-        self.dtype = description.dtype
-        self.settings_sha256 = description.settings_sha256
-        self.batch_size = description.batch_size
-        self.frontend = description.frontend
-        self.min_samples = description.min_samples
-        self.facts = description.facts
-        self.notes = description.notes
+        vars(self).update(vars(description), ref=model.ref)
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """See `Classifier.logits`; one worker computes them all, in batches that fit every worker."""
@@ -173,7 +163,6 @@ class _RemoteClassifier(Classifier):
 
     def _ask(self, method: str, context: tuple[Any, ...], item: Any) -> Any:
         """The answer of any worker to a single item."""
-        ((_, content),) = self._pool.run(
-            method, self.model, context, iter([WorkItem({self.model.ref.repo_id: item})])
-        )
+        items = iter([WorkItem({self.model.ref.repo_id: item})])
+        ((_, content),) = self._pool.run(method, self.model, context, items)
         return content

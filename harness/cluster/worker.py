@@ -8,7 +8,7 @@ A worker must run the same code and versions as the command that it works for. I
 itself: those of the Hub by commit, local ones under the same path, that is, on a file system that all nodes
 share. Any difference is refused before it could change an answer.
 
-Public: Worker, Message, Model, Signals, Folder, Build, About, own_build, folder_of.
+Public: Worker, Message, Model, Signals, Build, About, own_build, portable.
 """
 
 from __future__ import annotations
@@ -74,22 +74,13 @@ def own_build() -> Build:
     return Build(own_version(), PROTOCOL, digest.hexdigest(), tuple(sorted(versions().items())))
 
 
-@dataclass(frozen=True)
-class Folder:
-    """A local folder, as a path that is valid on every node."""
+def portable(path: Path) -> Path:
+    """A folder for every node: relative to the installed package where it lies in it, else absolute.
 
-    path: Path
-    """Absolute; or relative to the installed package, which may lie elsewhere on each node."""
-
-    def local_path(self) -> Path:
-        """Its path for this process."""
-        return _PACKAGE / self.path
-
-
-def folder_of(path: Path) -> Folder:
-    """The folder of a path."""
+    The package may lie elsewhere on each node; `_PACKAGE / folder` is the folder for this process.
+    """
     absolute = path.resolve()
-    return Folder(absolute.relative_to(_PACKAGE) if absolute.is_relative_to(_PACKAGE) else absolute)
+    return absolute.relative_to(_PACKAGE) if absolute.is_relative_to(_PACKAGE) else absolute
 
 
 @dataclass(frozen=True)
@@ -98,8 +89,8 @@ class Model:
 
     ref: ModelRef
     """Which, at which moment."""
-    folder: Folder | None
-    """Where it lies; None for one of the Hub."""
+    folder: Path | None
+    """Where it lies, see `portable`; None for one of the Hub."""
     trusted: bool
     """Whether the Python files next to it may be run."""
     device: str
@@ -118,8 +109,8 @@ class Signals:
     """What it is called in entries."""
     commit: str | None
     """40-hex commit of a dataset of the Hub; None for a folder."""
-    folder: Folder
-    """Where it lies, if it is no dataset of the Hub."""
+    folder: Path
+    """Where it lies, see `portable`, if it is no dataset of the Hub."""
     sha256: str
     """Of its manifest, which names that of every file."""
 
@@ -236,7 +227,7 @@ class Worker:
             self._model = None  # two at a time may not fit
             source, revision = model.ref.repo_id, None if model.folder else model.ref.revision
             if model.folder is not None:
-                source = str(model.folder.local_path())
+                source = str(_PACKAGE / model.folder)
                 if not Path(source).is_dir():
                     raise BadModel(f"no folder {source} on {socket.gethostname()}; {_SHARED}")
             checkpoint = resolve(source, revision, trust_remote_code=model.trusted)
@@ -258,7 +249,7 @@ class Worker:
             if signals.commit is not None:
                 suite = load(f"{signals.name}@{signals.commit}")
             else:
-                root = signals.folder.local_path()
+                root = _PACKAGE / signals.folder
                 if not root.is_dir():
                     raise BadSignals(f"no signals folder {root} on {socket.gethostname()}; {_SHARED}")
                 suite = Suite(root, signals.name)

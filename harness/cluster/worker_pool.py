@@ -57,8 +57,6 @@ class WorkerPool:
         self._shape: WorkerSpec | None = None
         self._slots: list[_WorkerSlot] = []
         self._n_failed = 0
-        self.pids: dict[int, str] = {}
-        """Process ids of the workers, with their hosts."""
 
     @property
     def shape(self) -> WorkerSpec:
@@ -109,7 +107,8 @@ class WorkerPool:
                 if message is None:
                     slot.item = None
                 elif slot.item is None:
-                    self._register(slot, *message[1])
+                    slot.name = "process {} on {}".format(*message[1])
+                    self._n_failed = 0
                 else:
                     for key in message[0]:
                         del slot.item.pending[key]
@@ -174,11 +173,6 @@ class WorkerPool:
         except WorkerLost as error:
             self._requeue(slot, str(error), deque())
 
-    def _register(self, slot: _WorkerSlot, pid: int, host: str) -> None:
-        slot.name = f"process {pid} on {host}"
-        self.pids[pid] = host
-        self._n_failed = 0
-
     def _requeue(self, slot: _WorkerSlot, reason: str, queue: deque[WorkItem]) -> None:
         """Queue the item of a worker that died again; another worker will be started."""
         name, item = slot.name, slot.item
@@ -208,4 +202,3 @@ class WorkerPool:
     def _stop(self, slot: _WorkerSlot) -> None:
         self._slots.remove(slot)
         slot.worker.stop()
-        self.pids = {pid: host for pid, host in self.pids.items() if slot.name != f"process {pid} on {host}"}

@@ -69,14 +69,14 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 NO_COUNT = {
-    *("checkpoint.ref.repo_id", "score.family", "root", "counts.family", "to", "option", "task", "path"),
+    *("ref.repo_id", "score.family", "root", "counts.family", "to", "option", "task", "path"),
     *("first['stimulus']", "task.name", "N_LEVELS - 1", "subject"),
 }
 """Values that are names, before words that only look like what is counted."""
 
 TWO_OR_MORE = {
     *(
-        "len(other_folders) + 1",
+        "len(others) + 1",
         "item.deaths",
         "limits.budget",
         "len(class_names)",

@@ -634,6 +634,22 @@ def process(*arguments: object, **environment: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.parametrize("module", ["goodenough", "harness"])
+def test_the_module_is_the_command_line(module: str) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("Usage: goodenough ")
+    assert "leaderboard" in result.stdout
+
+
+def test_importing_the_library_imports_no_command_line() -> None:
+    code = "import sys, goodenough; print('click' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
+
+
 def test_a_process_refuses_in_one_line_before_it_opens_a_model(world: Path, tmp_path: Path) -> None:
     said = process("extract", world / "ear", "--task", "emotion", "--corpus", tmp_path / "nowhere")
     assert (said.returncode, said.stdout) == (2, "")

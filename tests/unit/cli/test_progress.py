@@ -149,9 +149,9 @@ def test_extract_counts_recordings_that_cannot_be_used(
     reports: list[tuple[int, int]] = []
     step = progress._Pace.step
 
-    def noted(pace: progress._Pace, n_done: int, n_extra: int) -> None:
+    def noted(pace: progress._Pace, n_done: int, n_extra: int, total: int | None = None) -> None:
         reports.append((n_done, n_extra))
-        step(pace, n_done, n_extra)
+        step(pace, n_done, n_extra, total)
         if n_done and not pace.is_done:
             said.wait()
 

@@ -24,7 +24,7 @@ from harness.cluster import ray_client, worker, worker_pool
 from harness.cluster.ray_client import RayCluster
 from harness.cluster.ray_engine import RayEngine, ray_engine
 from harness.cluster.resources import Node, ResourceRequest, WorkerSpec, shape_of
-from harness.cluster.worker import Folder, Model, Signals, Worker, folder_of, own_build
+from harness.cluster.worker import Model, Signals, Worker, own_build, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset import suites
 from harness.dataset.corpora import open_corpus
@@ -104,6 +104,11 @@ def spent(address: str, workers: int = 1) -> tuple[str, ...]:
     return tuple(map(str, given))
 
 
+def pids(pool: WorkerPool) -> set[int]:
+    """Of the workers that have greeted."""
+    return {int(slot.name.split()[1]) for slot in pool._slots if slot.name}
+
+
 def verdicts(out: Path) -> list[dict[str, Any]]:
     (path,) = out.glob("*/*/*/entry.json")
     return store.verdicts(path.parent).to_dict("records")
@@ -144,22 +149,22 @@ def test_verdicts_from_a_cluster_are_those_from_here_even_if_all_its_workers_are
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    welcome, append = WorkerPool._register, AnswerCache.append
+    begin, append = WorkerPool.__init__, AnswerCache.append
     at_work: list[WorkerPool] = []
     n_appended = 0
 
-    def known(crew: WorkerPool, *who: Any) -> None:
+    def known(crew: WorkerPool, *given: Any) -> None:
         at_work.append(crew)
-        welcome(crew, *who)
+        begin(crew, *given)
 
     def striking(book: AnswerCache, answered: Any) -> None:
         nonlocal n_appended
         append(book, answered)
         n_appended += 1
-        for pid in at_work[0].pids if n_appended == 2 else ():
+        for pid in pids(at_work[0]) if n_appended == 2 else ():
             os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr(WorkerPool, "_register", known)
+    monkeypatch.setattr(WorkerPool, "__init__", known)
     monkeypatch.setattr(AnswerCache, "append", striking)
     code = cli.run(evaluating(world, tmp_path, "--json", *spent(address, workers=2)))
     out, err = capfd.readouterr()
@@ -197,14 +202,14 @@ def test_workers_that_are_killed_are_replaced_and_the_end_is_the_same(
         def striking(journal: Journal, *items: dict[str, Any]) -> None:
             append(journal, *items)
             if not killed:
-                killed.update(team.pool.pids)
+                killed.update(pids(team.pool))
                 for pid in killed:
                     os.kill(pid, signal.SIGKILL)
 
         monkeypatch.setattr(Journal, "append", striking)
         add(team, world, tmp_path / "out")
         assert killed
-        assert not killed & set(team.pool.pids)
+        assert not killed & pids(team.pool)
     assert_same_signals(tmp_path / "out", world / "extract")
     assert said
     assert all(" died; c" in line or line.endswith(" died; it had done its work") for line in said)
@@ -361,7 +366,7 @@ def test_a_slow_worker_holds_nobody_up(address: str, monkeypatch: pytest.MonkeyP
                 yield [letter], os.getpid()
 
     crew = crew_of(Uneven, monkeypatch, [])
-    while len(crew.pids) < 2:  # both have to be there before it begins
+    while len(pids(crew)) < 2:  # both have to be there before it begins
         list(crew.run("work", ANY, (), pieces("ab")))
     by = {keys[0]: pid for keys, pid in crew.run("work", ANY, (), pieces(*"sabcdefgh"))}
     crew.close()
@@ -523,7 +528,7 @@ def test_a_worker_that_would_compute_something_else_takes_no_part(change: dict[s
 
 def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, tmp_path: Path) -> None:
     ref = checkpoints.resolve(str(world / "ear")).ref
-    there = Model(ref, folder_of(tmp_path / "ear"), False, "cpu", 16, "float32")
+    there = Model(ref, portable(tmp_path / "ear"), False, "cpu", 16, "float32")
     with pytest.raises(
         BadModel, match=r"no folder .* on .*; with --engine ray every worker must find it there"
     ):
@@ -535,9 +540,9 @@ def test_a_worker_refuses_a_model_that_is_not_that_of_the_command(world: Path, t
 
 def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path, tmp_path: Path) -> None:
     root = world / "signals"
-    wanted = Signals("local/signals", None, folder_of(root), sha256_of(root / suites.MANIFEST))
+    wanted = Signals("local/signals", None, portable(root), sha256_of(root / suites.MANIFEST))
     for changed, found in (
-        ({"folder": Folder(tmp_path / "none")}, "no signals folder"),
+        ({"folder": tmp_path / "none"}, "no signals folder"),
         ({"sha256": "0" * 64}, "is not the local/signals of this command"),
     ):
         with pytest.raises(BadSignals, match=found):
@@ -547,7 +552,8 @@ def test_a_worker_refuses_signals_that_are_not_those_of_the_command(world: Path,
 def test_what_comes_with_the_package_is_found_in_the_package_of_each_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = folder_of(ROOT / "harness" / "starter" / "suite")
-    assert folder.path == Path("starter/suite")
+    folder = portable(ROOT / "harness" / "starter" / "suite")
+    assert folder == Path("starter/suite")
     monkeypatch.setattr(worker, "_PACKAGE", Path("/elsewhere/harness"))
-    assert folder.local_path() == Path("/elsewhere/harness/starter/suite")
+    with pytest.raises(BadSignals, match="no signals folder /elsewhere/harness/starter/suite"):
+        next(Worker().judge(ANY, Signals("suite", None, folder, "0" * 64), "emotion", []))
