@@ -18,8 +18,8 @@ from tests.helpers.repository import ROOT, SUBMISSIONS
 SPACE = ROOT / "leaderboard" / "space"
 SMALL = """
 from pathlib import Path
-from harness.starter import root
-root.embedded = lambda: Path({signals!r})
+from harness.starter import paths
+paths.embedded = lambda: Path({signals!r})
 from harness import cli
 cli.main()
 """
