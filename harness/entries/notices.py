@@ -107,17 +107,17 @@ def invalidations_of(folder: Path) -> tuple[Invalidation, ...]:
 
 
 def invalidate(folder: Path, author: str, reason: str) -> Path:
-    """Add an invalidation to an entry; earlier ones stay.
+    """Add an invalidation to an entry; earlier ones stay, and one that is there already is not added again.
 
     Raises:
-        BadInput: the same was said before, author or reason are no plain text, or the entry is not here.
+        BadInput: author or reason are no plain text, or the entry is not here.
     """
     invalidations = invalidations_of(folder)
     new = Invalidation(author, reason, _today(), sha256_of(store.regular(folder / store.ENTRY)))
-    if any((i.author, i.reason) == (author, reason) for i in invalidations):
-        raise BadInput(f"{author} said so of {folder} before: there is nothing to add")
     _require_plain(author, reason)
     path = folder.with_name(folder.name + INVALIDATED)
+    if any((i.author, i.reason) == (author, reason) for i in invalidations):
+        return path
     replace_file(path, to_json(Invalidations((*invalidations, new))).encode())
     return path
 

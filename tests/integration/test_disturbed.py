@@ -164,6 +164,13 @@ def test_an_interruption_is_one_line_and_changes_nothing(lab: Lab, here: Path, v
     check_that_it_ends_as_ever(lab, here, verb)
 
 
+@pytest.mark.parametrize("verb", sampled(VERBS, always=1, seed=9))
+def test_a_verb_given_twice_ends_as_one_given_once(lab: Lab, here: Path, verb: str) -> None:
+    code, err, _ = run(verb, here, Disturbance())
+    assert code == 0, err
+    check_that_it_ends_as_ever(lab, here, verb)
+
+
 FULL = {
     errno.ENOSPC: ("no room left on the disk", "make some, then give the same command again"),
     errno.EDQUOT: ("no room left on the disk", "make some, then give the same command again"),

@@ -43,8 +43,8 @@ def test_what_was_said_stays_and_what_is_new_is_added(folder, submissions):
     ]
     assert {i.entry_sha256 for i in found} == {sha256_of(folder / "entry.json")}
     assert strays(submissions) == []
-    with pytest.raises(BadInput, match="there is nothing to add"):
-        notices.invalidate(folder, "Ada", "Trained on the test clips.")
+    assert notices.invalidate(folder, "Ada", "Trained on the test clips.") == first
+    assert notices.invalidations_of(folder) == found
 
 
 @pytest.mark.parametrize(
