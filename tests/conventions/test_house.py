@@ -225,3 +225,10 @@ def test_files_on_disk_are_named_in_one_place():
         if "starter/build" not in str(path)  # the names of its steps are part of their keys
     }
     assert {path for path, names in literals.items() if names} == set(NAMES_OF_FILES)
+
+
+def test_every_file_of_tests_holds_a_test():
+    for path in TEST_MODULES:
+        if path.name.startswith("test_"):
+            names = [getattr(node, "name", "") for node in nodes_of(path.read_text())]
+            assert any(name.startswith("test_") for name in names), path

@@ -27,7 +27,7 @@ VERBS = (
     *("evaluate", "evaluate --update-suite", "extract", "study", "leaderboard build", "leaderboard export"),
     *("publish", "download", "verify", "verify --all", "submit", "invalidate", "opt-out"),
 )
-QUICK = ("evaluate", "extract", "publish", "download", "submit")
+QUICK = ("evaluate", "publish", "download", "submit")
 """Of which the sample is drawn."""
 N_KILLS = 20
 N_FULL = 8
