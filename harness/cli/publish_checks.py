@@ -111,7 +111,7 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
 
     A second target is for what is held back from the first.
     """
-    from harness.dataset.publish import exposed
+    from harness.dataset.publish import public_clip_ids
     from harness.hub.pushing import require_token, require_writable
     from harness.hub.repository import Repository
 
@@ -132,7 +132,7 @@ def hub_problems(folder: Path, targets: Sequence[Target], tag: str | None) -> li
                 f"{target.to} is public; make it private in its settings, or choose another --private-to"
             )
         if target is targets[0] and is_private is not None and len(targets) > 1:
-            clip_ids = exposed(Repository(target.to or ""), targets[1].suite, target.suite)
+            clip_ids = public_clip_ids(Repository(target.to or ""), targets[1].suite, target.suite)
             if clip_ids:
                 lines.append(
                     f"{target.to} has {plural(len(clip_ids), 'clip')} to be held back, as {clip_ids[0]},"

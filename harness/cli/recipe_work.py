@@ -148,7 +148,7 @@ class RecipeRun:
         limits = Limits(self.recipe.budget, self.recipe.alpha)
         draws = Draws(self.recipe.seed, self.recipe.draws)
         searches = searches_with(self.recipe.searches, self.recipe.repetitions, self.recipe.bands)
-        if build_reference.is_there(self.folder, self.task, ref, labels, searches, limits, draws, identity):
+        if build_reference.exists(self.folder, self.task, ref, labels, searches, limits, draws, identity):
             status.state = "there"
             return
         classifier = pinned.classifier

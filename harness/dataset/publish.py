@@ -5,7 +5,7 @@ become tables that `datasets` can load, a card is written, and last a manifest w
 A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
 gives the same bytes.
 
-Public: prepare, problems, published_before, exposed, Prepared, FOLDER.
+Public: prepare, problems, published_before, public_clip_ids, Prepared, FOLDER.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def published_before(repository: Repository) -> frozenset[str]:
     return frozenset({*manifest.files, MANIFEST})
 
 
-def exposed(repository: Repository, held_back: Suite, public: Suite) -> list[str]:
+def public_clip_ids(repository: Repository, held_back: Suite, public: Suite) -> list[str]:
     """Clips that are to be held back, and that a repository holds now.
 
     Args:

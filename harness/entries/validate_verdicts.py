@@ -34,7 +34,7 @@ MAX_ROWS = 1_000_000
 MAX_CLIPS = 10_000
 MAX_TEXT = 512
 """Characters of a clip's or signal's id."""
-TOLERANCE = 1e-3
+ROUNDING = 1e-3
 """Of probabilities, which are stored as float32."""
 
 _ONCE = ("signal", "largest", "complement")
@@ -151,7 +151,7 @@ def _answers(checks: Checks, entry: Entry, task: Task) -> None:
     agreements = [canonical.get(r, p) == p for r, p in zip(raw, predicted, strict=True)]
     checks.require(agreements, "predicted", "what the label map says of predicted_raw")
     checks.require(predicted.isin([*task.labels, OTHER]), "predicted", f"a label of {task.name} or {OTHER}")
-    is_within = rows["seconds_seen"].between(0, rows["n_samples"] / task.sample_rate_hz + TOLERANCE)
+    is_within = rows["seconds_seen"].between(0, rows["n_samples"] / task.sample_rate_hz + ROUNDING)
     checks.require(is_within, "seconds_seen", "0 to the length of the stimulus")
     checks.require(rows["energy_seen"].between(0, 1 + 1e-6), "energy_seen", "a share, 0 to 1")
 
@@ -169,7 +169,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
         return
     flat = pc.fill_null(pc.list_flatten(column), np.nan).to_numpy()
     p = np.asarray(flat, dtype=np.float64).reshape(-1, n_labels)
-    valid = ((p >= 0) & (p <= 1 + TOLERANCE)).all(axis=1)
+    valid = ((p >= 0) & (p <= 1 + ROUNDING)).all(axis=1)
 
     def require(holds: Any, expected: str) -> None:
         bad_rows = np.flatnonzero(~np.asarray(holds, dtype=bool))
@@ -181,7 +181,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
 
     require(valid, "probabilities, 0 to 1")
     total = p.sum(axis=1)
-    require(~valid | (total <= 1 + TOLERANCE), "a sum of at most 1")
+    require(~valid | (total <= 1 + ROUNDING), "a sum of at most 1")
     index = {label: i for i, label in enumerate(task.labels)}
     merged = Counter(entry.label_map.canonical)
     n_classes = np.array([merged[label] for label in task.labels])
@@ -193,7 +193,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
     p_predicted = with_rest[np.arange(len(p)), indices]
     p_largest = (p / np.maximum(n_classes, 1)).max(axis=1)
     require(
-        ~valid | np.isnan(index_or_nan) | (p_predicted >= p_largest - TOLERANCE),
+        ~valid | np.isnan(index_or_nan) | (p_predicted >= p_largest - ROUNDING),
         "predicted to be the most probable class",
     )
     index_or_nan = rows["expected"].map(index).to_numpy(dtype=float, na_value=np.nan)
@@ -201,7 +201,7 @@ def _probabilities(checks: Checks, column: Any, entry: Entry, task: Task) -> Non
     differences = np.abs(rows["p_expected"].to_numpy(dtype=np.float64) - p[np.arange(len(p)), indices])
     checks.require_only_of_signals(
         "p_expected",
-        ~valid | np.isnan(index_or_nan) | (differences <= TOLERANCE),
+        ~valid | np.isnan(index_or_nan) | (differences <= ROUNDING),
         "the entry of p for the label expected",
     )
 

@@ -1,6 +1,6 @@
 """One reference into a signals folder: clips in, certified signals of every family out.
 
-Public: add, is_there, Extractor.
+Public: add, exists, Extractor.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def add(
     return record
 
 
-def is_there(
+def exists(
     root: Path,
     task: Task,
     model: ModelRef,

@@ -4,7 +4,7 @@ Conventions: what `scorecard.lift_by_clip` gives for the headline family, as flo
 (3 ms for 18,000 rows), since it counts the codes of the columns as Arrow reads them and makes no data frame.
 It knows only rows that `validate` accepts; for all others `by_frame` asks the scorecard.
 
-Public: LiftByClip, COLUMNS, count, by_frame.
+Public: LiftByClip, VERDICT_COLUMNS, count, by_frame.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _TEXT = ("reference", "family", "clip_id", "stimulus", "expected", "predicted")
 _NUMBERS = ("level", "draw", "replicate")
-COLUMNS = (*_TEXT, *_NUMBERS)
+VERDICT_COLUMNS = (*_TEXT, *_NUMBERS)
 """Of the verdicts: all that is needed."""
 
 _MAX_DRAWS = 1000

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-STIMULI = ("signal", "swap", "matched", "largest", "whole")
+PANEL_STIMULI = ("signal", "swap", "matched", "largest", "whole")
 """What is gathered."""
 
 
@@ -125,7 +125,7 @@ def build_acceptance(
     at_first = {signal_id: i for i, signal_id in enumerate(rows["signal_id"])}
     n, n_models = len(rows), len(models)
     keys = np.sort(_matched(first_frame, family, at_first)[0])
-    acceptance = {name: np.full((n, n_models), np.nan) for name in STIMULI}
+    acceptance = {name: np.full((n, n_models), np.nan) for name in PANEL_STIMULI}
     signal_acceptance = np.full((n, n_models), np.nan)
     matched_acceptance = np.full((len(keys), n_models), np.nan)
     predicted = np.full((n, n_models), None, dtype=object)
@@ -134,7 +134,7 @@ def build_acceptance(
         if not np.array_equal(_signal_rows(of_family, family, index)["signal_id"], signal_rows["signal_id"]):
             raise ValueError(f"{model.repo_id} was asked other signals than {models[0].repo_id}")
         knows_class = rows["expected"].isin(sorted(labels.covered)).to_numpy(dtype=bool)
-        for name in STIMULI:
+        for name in PANEL_STIMULI:
             if name == "whole":
                 accepts = _verdict_and_acceptance(rows, "clip_id", frame[frame["stimulus"] == "whole"])[1]
             else:

@@ -71,7 +71,7 @@ def read_lifts(path: Path, entry: Entry) -> LiftByClip:
     Raises:
         BadSignals: not Parquet, not of this schema, or rows that contradict each other.
     """
-    table = parquet_io.verdicts(store.regular(path), columns=counted_lift.COLUMNS)
+    table = parquet_io.verdicts(store.regular(path), columns=counted_lift.VERDICT_COLUMNS)
     if (lifts := counted_lift.count(table, entry)) is not None:
         return lifts
     verdicts = parquet_io.frame_of(parquet_io.verdicts(path))

@@ -5,7 +5,7 @@ light and dark, no script, no font file, no reference to anything outside. All t
 coloured from 0 (pale) to 1 (dark blue), differences around a white 0 from -1 (rust) to 1 (blue); both scales
 are ordered in lightness and keep their order for colour-blind readers.
 
-Public: heatmap, interval_bar, spectrum_picture, MEASURES, STYLE.
+Public: heatmap, interval_bar, spectrum_picture, MEASURES, HEADLINE_MEASURES, STYLE.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from leaderboard.escaping import escape_html
 
 MEASURES: Mapping[str, Column] = MappingProxyType({c.key: c for c in columns.RATES})
 """What a heat map can show, by field of `Rates`."""
+HEADLINE_MEASURES = ("lift", "transfer")
+"""Those that stand alone: in a report of an entry, and as figures for a README."""
 
 RATE_COLOURS = ("#f4f7f5", "#d3e6e4", "#a5cfd6", "#6eb0c8", "#3f8bb4", "#29659b", "#1f4278", "#172650")
 DIFFERENCE_COLOURS = (

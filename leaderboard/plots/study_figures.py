@@ -3,7 +3,7 @@
 Conventions: colours are those of Okabe and Ito, distinct for colour-blind readers; each model also has
 its own line style. Every figure names its n. Bars and shades are 95 % intervals.
 
-Public: FIGURES, draw.
+Public: STUDY_FIGURES, draw.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def accuracy_and_transfer(study: Study, axes: Any) -> None:
     )
 
 
-FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
+STUDY_FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
     {
         "accuracy-and-transfer": accuracy_and_transfer,
         "transfer-curves": transfer_curves,
@@ -139,7 +139,7 @@ FIGURES: MappingProxyType[str, Callable[[Study, Any], None]] = MappingProxyType(
 
 
 def draw(study: Study, name: str, png: Path | None = None) -> str | None:
-    """One of FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
+    """One of STUDY_FIGURES as SVG, and as a PNG at a path; None where the study has nothing for it."""
     if name == "transfer-curves" and not any(p.curve for f in study.families for p in f.pairs):
         return None
     if name == "flat-earth" and all(
@@ -149,7 +149,7 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
     ):
         return None
     with _canvas() as (figure, axes):
-        FIGURES[name](study, axes)
+        STUDY_FIGURES[name](study, axes)
         axes.spines[["top", "right"]].set_visible(False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

@@ -26,9 +26,6 @@ from leaderboard.reports import audio_examples
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = ("lift", "transfer")
-"""Measures shown as heat maps, per family."""
-
 
 def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> None:
     """Write the report of one entry, with the references' own verdicts where the suite has them.
@@ -49,7 +46,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
         "entry": entry,
         "synthetic": escaping.of_synthetic(entry.signals, suite),
         "matrices": [
-            (m.family, [Markup(inline.heatmap(m, key)) for key in FIGURES])  # noqa: S704 - escaped there
+            (m.family, [Markup(inline.heatmap(m, key)) for key in inline.HEADLINE_MEASURES])  # noqa: S704 - escaped there
             for m in matrices
             if m.references
         ],

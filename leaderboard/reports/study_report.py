@@ -38,7 +38,7 @@ from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import interval, text
 from leaderboard.plots import inline
-from leaderboard.plots.study_figures import FIGURES, draw
+from leaderboard.plots.study_figures import STUDY_FIGURES, draw
 from leaderboard.reports import audio_examples
 from leaderboard.reports.study_findings import TERMS, bits, fmt, ratio, sentences
 
@@ -109,12 +109,12 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
 def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answered]) -> dict[str, Any]:
     entries = [entry for entry, _ in entry_verdicts]
     figures = []
-    for name in FIGURES:
+    for name in STUDY_FIGURES:
         path = out / "figures" / f"{study.task}-{name}"
         path.parent.mkdir(parents=True, exist_ok=True)
         if (svg := draw(study, name, path.with_suffix(".png"))) is not None:
             replace_file(path.with_suffix(".svg"), svg.encode())
-            title = (FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
+            title = (STUDY_FIGURES[name].__doc__ or "").split("\n")[0].rstrip(".")
             title = f"{title}, {panel(study.n_references)}."
             picture = Markup(base64.b64encode(svg.encode()).decode())  # noqa: S704 - nothing to escape
             figures.append((title, picture))

@@ -15,7 +15,7 @@ Conventions: the files are made in a new folder by `out`, then moved in one by o
 of everything that its text depends on; a page that exists under the same key is not made again. Pages of
 models that are gone are removed; a folder with any file that no build made is refused.
 
-Public: write, page_of, command, FIGURES.
+Public: write, page_of, command.
 """
 
 from __future__ import annotations
@@ -50,9 +50,6 @@ from leaderboard.site.pair_table import ModelNames
 from leaderboard.urls import page_of as page_of
 
 T = TypeVar("T")
-
-FIGURES = ("lift", "transfer")
-"""Measures drawn as figures for a README."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +281,7 @@ class _Site:
             return
         by_model = self.rows_by_anchor[model_page.anchor_of(ranking)]
         digests = [self._digest(by_model[model]) for model in matrices[0].models if model in by_model]
-        for measure in FIGURES:
+        for measure in inline.HEADLINE_MEASURES:
             path = f"figures/{urls.anchor(ranking.task)}-{measure}.svg"
             key = _key("figure", measure, matrices[0].references, digests)
             yield Page(path, key, lambda measure=measure: inline.heatmap(matrices[0], measure))  # type: ignore[misc]

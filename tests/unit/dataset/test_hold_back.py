@@ -225,7 +225,7 @@ def test_what_the_hub_says_is_known_before_anything_is_made(tmp_path, capsys, mo
 
     monkeypatch.setattr(pushing, "require_token", lambda _: None)
     monkeypatch.setattr(pushing, "require_writable", require_writable)
-    monkeypatch.setattr(publish, "exposed", lambda repository, held_back, public: ["k1001", "k1002"])
+    monkeypatch.setattr(publish, "public_clip_ids", lambda repository, held_back, public: ["k1001", "k1002"])
     command = ["publish", str(tmp_path / "s"), "--to", "o/n", "--hold-back", "0.4", "--private-to", "o/p"]
     assert cli.run([*command, "--tag", "v3"]) == 1
     out, err = capsys.readouterr()
