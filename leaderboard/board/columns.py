@@ -70,9 +70,9 @@ _MACRO = "On whole clips of known truth: macro mean over the true labels."
 COLUMNS: tuple[Column, ...] = (
     Column(
         *("rank", "Rank", lambda row: row.rank, "count"),
-        "Place by lift and, below it, the 95 % interval of that place when all models are scored "
-        "again on the same resampled clips; in brackets the range of places when any one reference is left "
-        "out of the panel. Models the data do not tell from the best of their group share a shade.",
+        "Rank by lift and, below it, its 95 % interval when all models are scored again on the same "
+        "resampled clips; in brackets its range when any one reference is left out of the panel. Models "
+        "the data do not tell from the best of their group share a shade.",
     ),
     Column(
         *("model", "Model", lambda row: row.name, "text"),
