@@ -228,7 +228,10 @@ def test_notes_are_no_content_but_models_and_searches_are(tmp_path):
         ),
         (["m", "--task", "emotion", "--corpus", "c", "--dry-run"], "--dry-run requires a recipe"),
         (["m", "--task", "emotion", "--corpus", "c", "--only", "m"], "--only requires a recipe"),
-        (["m", "--task", "emotion", "--corpus", "c", "--corpus-folder", "a=b"], "--corpus-folder requires a recipe"),
+        (
+            ["m", "--task", "emotion", "--corpus", "c", "--corpus-folder", "a=b"],
+            "--corpus-folder requires a recipe",
+        ),
         (["--task", "emotion", "--corpus", "c"], "Missing argument 'MODEL'"),
         (["m", "--corpus", "c"], "Missing option '--task'"),
         (["m", "--task", "emotion"], "Missing option '--corpus'"),
