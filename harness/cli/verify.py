@@ -14,7 +14,7 @@ import click
 from harness.cli.common import info, json_option
 from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
 from harness.disk_errors import refuse_package
-from harness.errors import BadInput
+from harness.errors import BadInput, NotValid
 from harness.progress import live_table
 from harness.starter.paths import open_suite
 
@@ -154,6 +154,8 @@ def _outcome(
             problems, record = _rerun(folder, session, base, k, out, no_write)
     except BadInput as error:
         return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
+    except NotValid as error:  # its answers depend on the batch
+        return Outcome(path, problems=(str(error),))
     statements = {} if record is None else submitter_statements(store.read(folder))
     return Outcome(path, record, problems, stated=statements)
 

@@ -23,11 +23,12 @@ from harness import cli
 from harness.cli.verification import base_of
 from harness.entries import store, verification
 from harness.entries.validate import strays
+from harness.errors import NotValid
 from harness.models.classifiers import Classifier
 from harness.schemas import Entry
 from harness.starter import paths
 from harness.starter.paths import SUITE, embedded
-from harness.submit import verdict_sample
+from harness.submit import replay, verdict_sample
 from tests.helpers import forgeries
 from tests.helpers.repository import ROOT
 from tests.helpers.small_starter import small_entry, small_suite
@@ -309,6 +310,32 @@ def test_an_entry_that_is_not_valid_is_not_asked(
         assert said.out == f"{folder}: protocol: 9, expected 2, that of this version\n"
         assert said.err.count("\n") == 1
     assert not verification.sidecar_of(folder).exists()
+
+
+@pytest.mark.parametrize(("name", "options"), [("rerun", ("-k", 8)), ("reproduce", ("--all",))])
+def test_a_model_whose_answers_depend_on_the_batch_costs_its_entry_alone(
+    base_temp: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    options: tuple[object, ...],
+) -> None:
+    one, other = (store.file_into(small_entry(base_temp), tmp_path / place) for place in ("a", "b"))
+    original = getattr(replay, name)
+
+    def of_the_first(folder: Path, *arguments: object, **named: object) -> object:
+        if folder == one:
+            raise NotValid("the batch size moves its logits")
+        return original(folder, *arguments, **named)
+
+    monkeypatch.setattr(replay, name, of_the_first)
+    monkeypatch.chdir(tmp_path)
+    assert run("verify", one, other, *options) == 1
+    assert f"{one}: the batch size moves its logits" in capsys.readouterr().out.splitlines()
+    assert verification.read(one) is None
+    assert (record := verification.read(other)) is not None
+    assert record.holds
 
 
 def test_an_entry_that_leaves_signals_out_is_not_asked(
