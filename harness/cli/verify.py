@@ -154,8 +154,6 @@ def _outcome(
             problems, record = _rerun(folder, session, base, k, out, no_write)
     except BadInput as error:
         return Outcome(path, refusal=str(error), possible=not isinstance(error, Unavailable))
-    except NotValid as error:  # its answers depend on the batch
-        return Outcome(path, problems=(str(error),))
     statements = {} if record is None else submitter_statements(store.read(folder))
     return Outcome(path, record, problems, stated=statements)
 
@@ -193,7 +191,12 @@ def _rerun(
         else functools.partial(replay.rerun, base=base, k=k)
     )
     with live_table(f"{entry.model.repo_id} on {entry.task}") as progress:
-        record = rerun(folder, suite, classifier, machine, model_differences=differences, progress=progress)
+        try:
+            record = rerun(
+                folder, suite, classifier, machine, model_differences=differences, progress=progress
+            )
+        except NotValid as error:  # the answers of this model depend on the batch
+            return (str(error),), None
     if not no_write:
         verification.write(folder, record)
     if base is None:
