@@ -1,7 +1,7 @@
 """Reports disk problems that only the user can solve: a full disk, or a git-lfs pointer instead of a file.
 
-Each is one line, the same wherever it is met. And what no command may do to it: write into the installed
-package, which holds the embedded suite.
+Each is one line, the same for every verb. Also refuses to write into the installed package, which holds the
+embedded suite.
 
 Public: no_room, line_of, unwritable, pointer, POINTED, whole, refuse_package, PACKAGE.
 """

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.acceptance import means_at
 from harness.metrics.likeness import copies
 from harness.metrics.panels import METRICS
 from harness.metrics.scorecard import lift_by_clip
@@ -53,7 +54,7 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     """The differences of the headline family, counted from dictionary codes.
 
     Args:
-        table: verdicts with at least COLUMNS, texts as dictionaries.
+        table: verdicts with at least VERDICT_COLUMNS, texts as dictionaries.
         entry: whose they are.
 
     Returns:
@@ -99,11 +100,7 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
 
     def shares(rows: NDArray[np.bool_]) -> FloatArray:
         """(n_clips, n_references, n_draws) mean acceptance of the rows of each signal; NaN for none."""
-        size = math.prod(shape)
-        counts = np.bincount(signal_index[rows], minlength=size)
-        sums = np.bincount(signal_index[rows], acceptance[rows], size)
-        mean = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
-        return np.asarray(mean.reshape(shape))
+        return means_at(signal_index[rows], acceptance[rows].astype(float), math.prod(shape)).reshape(shape)
 
     differences = shares(signals & is_covered) - shares(swaps)
     is_counted = ~np.isnan(differences)

@@ -37,7 +37,7 @@ class Allowance:
 
 
 def restrict(pid: int, allowance: Allowance, seconds: float) -> None:
-    """Have the kernel bound a process that has just been started, and all that it will start."""
+    """Have the kernel limit a process just started, and its children: `seconds` of each core."""
     if not hasattr(resource, "prlimit"):
         return
     limits = {

@@ -22,7 +22,7 @@ _BLUE = (29, 90, 151)
 
 
 def picture(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.uint8]:
-    """(HEIGHT, WIDTH) shade of each point of a clip, 0 silent to _SHADES - 1 the loudest."""
+    """(HEIGHT, WIDTH) shade of each point of a clip, (n,), 0 silent to _SHADES - 1 the loudest."""
     size = 512
     samples = np.pad(np.asarray(waveform, dtype=np.float64), size // 2)
     starts = np.linspace(0, max(len(samples) - size, 0), WIDTH).astype(np.int64)
