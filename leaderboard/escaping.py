@@ -1,7 +1,4 @@
-"""Escapes texts from strangers for a page; and the banner of synthetic suites.
-
-Public: neutral, escape_html, LONGEST, SYNTHETIC, is_synthetic, of_synthetic.
-"""
+"""Escapes texts from strangers for a page; and the banner of synthetic suites."""
 
 from __future__ import annotations
 

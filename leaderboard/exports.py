@@ -3,8 +3,6 @@
 Conventions: numbers are fractions, except in LaTeX and on badges, which are for reading. Names come from
 strangers: they are escaped for each format, and a cell that a spreadsheet would take for a formula begins
 with an apostrophe.
-
-Public: PAPER, FORMATS, export, of_anchor, badge, badge_path, snippet, files.
 """
 
 from __future__ import annotations

@@ -2,9 +2,6 @@
 
 Conventions: everywhere else shares are fractions in [0, 1] and differences lie in [-1, 1]; here, and only
 here, they become percent and percentage points (pp). Unknown is a dash. Minus is a minus sign, not a hyphen.
-
-Public: Kind, Value, UNKNOWN, TOO_FEW, THIN, text, share, interval, half_width, format_estimate, tenths,
-tenth, in_percent, compact, architecture.
 """
 
 from __future__ import annotations

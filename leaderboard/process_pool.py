@@ -3,8 +3,6 @@
 Conventions: items and results must be picklable. An interrupt reaches only this process; the others end with
 it. joblib is not used: after an interrupt it warns of cancelled tasks, and a thread of its own may print a
 traceback.
-
-Public: Progress, quiet, batches.
 """
 
 from __future__ import annotations

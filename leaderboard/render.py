@@ -5,8 +5,6 @@ that reverse the direction of writing are replaced, and very long texts are cut 
 from Python is the SVG of `plots` and the rows of `pair_table`, which escape their own text, data for a script
 (`embed`) and base64. A page is one file with its style and script, and its Content-Security-Policy lets it
 fetch nothing and run no other script.
-
-Public: render, source, embed, version.
 """
 
 from __future__ import annotations
@@ -41,8 +39,11 @@ _IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def render(template: str, context: dict[str, Any]) -> str:
-    """A page as text, of a file in templates/ and its variables."""
-    return _environment().get_template(template).render(context)
+    """A page as text, of a file in templates/ and its variables; Markdown is not escaped."""
+    environment = _environment()
+    if template.endswith(".md.j2"):
+        environment = environment.overlay(autoescape=False, finalize=None)
+    return environment.get_template(template).render(context)
 
 
 def embed(data: Any) -> Markup:

@@ -3,8 +3,6 @@
 Conventions: every path and anchor is made of letters, digits, `.`, `_` and `-` alone, whatever a model or a
 task is called; a name that had to be changed for that gets a hash. An external address is always that of a
 repository of the Hub with a valid id.
-
-Public: INDEX, DIRECTORY, page_of, task_page, evidence_page, anchor, class_anchor, pair_anchor, hub_page.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ Conventions: everything a page shows was escaped by jinja, or is plain text in a
 from anywhere else, which a policy in the headers of every answer enforces; there is no telemetry. One trial
 runs at a time, the others wait. `request_filter` decides which requests are answered; whoever is not at this
 machine is a stranger, and may name no folder of it.
-
-Public: build, serve.
 """
 
 from __future__ import annotations

@@ -5,9 +5,6 @@ The app never loads a model: it runs commands given as lists of words, without a
 Conventions: what a visitor typed becomes at most one word, the last one, behind `--`: it is a Hub id of plain
 letters or, where folders are allowed, the absolute path of an existing folder. Code that a model brings is
 never run: no command here has --trust-remote-code.
-
-Public: TryRequest, CheckResult, Finding, ProvisionalRank, read, check, evaluate, local_commands, environment,
-findings_of, entry_of, standing.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ Conventions: a server on this machine alone (not `public`) answers under the nam
 that another web page cannot use it by DNS rebinding; and a request that came through a proxy is treated as
 from a stranger. A browser says in `Origin` which page a request comes from: one of another page is always
 refused.
-
-Public: ROUTES, RequestFilter, is_local.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Conventions: memory is RAM of a command and of all that it started, measured sev
 kernel enforces a wider limit on the memory that a process may ask for, since torch asks for about
 2.5 GB more than it ever touches (measured: 2.8 to 3.6 GB asked for, 0.8 to 1.0 GB touched). Where there is no
 /proc, as on macOS, only time and disk are bounded.
-
-Public: Allowance, restrict, excess, size_of.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ MOST_S.
 gradio's own state of a session (gr.State) is not enough: what it drops beyond its capacity is dropped without
 its `delete_callback`, so that the files stay; it would remove them under a command that runs; and one session
 cannot see another, whose downloads have to go, or be cancelled while its own event is still running.
-
-Public: Subprocess, Session, SessionStore.
 """
 
 from __future__ import annotations

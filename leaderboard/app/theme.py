@@ -2,8 +2,6 @@
 
 The app's page is Gradio's, which marks a dark scheme by the class `dark`; the site follows the system or the
 reader's choice.
-
-Public: CLASS, palette, rules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Tries a model: it is checked, evaluated until its lift is known well enough or to the end, and compared.
 
 The app shows it as a sequence of `View`s while commands run.
-
-Public: Limits, AppState, View, trial, zip_entry.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Conventions: dates are those that entries and notices state, never the clock's, so that the same entries give
 the same page; `validate` refuses an entry whose date lies in the future.
-
-Public: Event, events, newest.
 """
 
 from __future__ import annotations

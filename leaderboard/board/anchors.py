@@ -2,8 +2,6 @@
 
 They come from the suite: from the verdicts of its references, and from entries of trivial models, which are
 checked as those of the references are and left out where something is wrong.
-
-Public: Anchor, build, as_json.
 """
 
 from __future__ import annotations

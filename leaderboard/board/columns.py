@@ -1,7 +1,4 @@
-"""The columns of the leaderboard: what each means and where its values are read.
-
-Public: Column, COLUMNS, BOARD, RATES, WHOLE.
-"""
+"""The columns of the leaderboard: what each means and where its values are read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Selects the classes that are shown, since entries may name any.
-
-Public: MAX_CLASSES, common.
-"""
+"""Selects the classes that are shown, since entries may name any."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Conventions: two datasets are the same when the last parts of their ids are equal, but for case and
 punctuation: the Hub has many copies. A card is its author's word: no overlap stated is not no overlap.
-
-Public: corpora, overlap.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Conventions: the caller passes the problems (`valid_entries`). A submission with one is left out;
 an entry of the suite itself, below `<root>/verdicts/`, is shown unranked with the reason, if it can be read.
 Nothing that an entry states about itself, for example its date, decides which signals are current.
-
-Public: Key, Problems, NO_PROBLEMS, BoardEntry, find, unfetched, references_of, current.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ columns, `lift`, `lift_low`, `lift_high`, `lift_n`, and so has the headline fami
 of signals: `transfer[dog]`, `transfer[dog]_low`. Two rows are comparable when `task`, `signals_sha256` and
 `protocol` are the same, and no others are. What is unknown is empty. Anchors, which are no entries, are at
 the end of a ranking with the role `anchor`.
-
-Public: frame.
 """
 
 from __future__ import annotations

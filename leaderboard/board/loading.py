@@ -3,8 +3,6 @@
 Conventions: the scorecard is read as strictly as anywhere, but its cells, by far the most of an entry, become
 arrays of what a page shows of them: as records, those of ten thousand entries would fill the memory;
 `store.read` reads them as records. Of the verdicts only the columns behind the lift are read.
-
-Public: read_all, matrix_rows, read_lifts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which model accepts the signals of which reference: the matrix of entries, and short names for its axes.
-
-Public: matrix_of, short_names.
-"""
+"""Which model accepts the signals of which reference: the matrix of entries, and short names for its axes."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ Whether it is a flat-earther, where in the spectrum its signals lie, how often i
 
 Conventions: computed as in a study, over the references of one task (`metrics.flat_earth`,
 `metrics.information`); the panel is those whose own entries are on the board.
-
-Public: ReferenceProfile, Mark, of_task, evidence_key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Ranks and their intervals: all candidates compared on the same resampled clips.
 
 Conventions: as in `metrics.ranks`, whose intervals these are.
-
-Public: ModelRank, ranks_with_intervals.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ one ranking: a rate of a reference is a mean over the other references. Nothing 
 computed again: only ranks, their intervals and the order of rows are computed here. A board may have ten
 thousand rows: their entries are without the cells of their scorecards, and `Row.cells` has what a page shows
 of these; the matrices have all of them, for the references and the best candidates.
-
-Public: MAX_CANDIDATES, build, as_json.
 """
 
 from __future__ import annotations

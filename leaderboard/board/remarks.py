@@ -2,9 +2,6 @@
 
 Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
 The cells of its scorecard are not needed.
-
-Public: Share, unranked, n_panel, panel, copies_of, near_copies, made_from, likenesses, silence_classes,
-as_silence.
 """
 
 from __future__ import annotations

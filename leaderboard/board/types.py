@@ -1,7 +1,4 @@
-"""The records of a board: rows, matrices, rankings, and what is read of an entry for them.
-
-Public: MatrixRow, LoadedEntry, Row, Matrix, Ranking, Board.
-"""
+"""The records of a board: rows, matrices, rankings, and what is read of an entry for them."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ again.
 
 Conventions: an entry of protocol 1 is shown and never ranked, and its rates can no longer be computed: they
 must only be shares. So must those of an unknown task, and its lift must be that of its rows.
-
-Public: LISTED, look, listing.
 """
 
 from __future__ import annotations

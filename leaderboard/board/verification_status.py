@@ -3,8 +3,6 @@
 Conventions: every entry is `self-reported` at first; `replayed` when some of its verdicts were reproduced,
 `verified` when all were; `failed` when they were not. `stale` answered other signals or another protocol.
 `invalidated` when somebody said so by name and with a reason; it overrides all others.
-
-Public: Status, SELF_REPORTED, of.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Conventions: rows are references, or the classes of their signals; columns are the references in the same
 order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
-
-Public: MEASURES, grid, thumbnail.
 """
 
 from __future__ import annotations

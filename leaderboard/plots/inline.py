@@ -4,8 +4,6 @@ Conventions: an SVG here is used alone (an image in a README) or inside a page: 
 light and dark, no script, no font file, no reference to anything outside. All text is escaped. Rates are
 coloured from 0 (pale) to 1 (dark blue), differences around a white 0 from -1 (rust) to 1 (blue); both scales
 are ordered in lightness and keep their order for colour-blind readers.
-
-Public: heatmap, interval_bar, spectrum_picture, MEASURES, HEADLINE_MEASURES, STYLE.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Two pictures of a reference, as SVG for its page: where its signals lie, how often it accepts growing ones.
-
-Public: band_use, curve.
-"""
+"""Two pictures of a reference for its page: where its signals lie, how often it accepts growing ones."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Conventions: as in `plots`. The frontier is a step line over models in that order; it rises only where the
 rank interval of a model no longer overlaps that of the best one before it.
-
-Public: MOST, Kind, Point, points, frontier, draw.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A spectrogram as a small picture: time to the right, frequency upwards in mel, loud is dark.
-
-Public: picture, data_uri.
-"""
+"""A spectrogram as a small picture: time to the right, frequency upwards in mel, loud is dark."""
 
 from __future__ import annotations
 

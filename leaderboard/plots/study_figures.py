@@ -2,8 +2,6 @@
 
 Conventions: colours are those of Okabe and Ito, distinct for colour-blind readers; each model also has
 its own line style. Every figure names its n. Bars and shades are 95 % intervals.
-
-Public: STUDY_FIGURES, draw.
 """
 
 from __future__ import annotations

@@ -4,9 +4,6 @@ Conventions: a player holds 16-bit WAV raised to a peak of one half, so that a f
 the gain in dB is shown. Long clips are cut to an excerpt around their middle, which is named: a page must
 stay small. The controls are the first `swap` and the first `matched` that were judged, made by
 `evaluation.stimuli`; a signal may lack either.
-
-Public: CONTROLS, Example, Player, draw, choose, signal_acceptance, examples, describe_mask, other_clips,
-controls, player.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Conventions: one file that opens without a network. It is written next to entry.json and never published: it
 holds audio of the clips, whose licence may not allow that.
-
-Public: write.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The findings of a study, in sentences made from its numbers: none without its n and its interval.
-
-Public: TERMS, sentences, fmt, bits, ratio.
-"""
+"""The findings of a study, in sentences made from its numbers: none without its n and its interval."""
 
 from __future__ import annotations
 
@@ -15,36 +12,6 @@ from harness.types import MIN_SIGNALS, Estimate
 from leaderboard.board.matrix import short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import Kind, interval, text
-
-TERMS = (
-    (
-        "A sufficient signal",
-        "a part of a clip's spectrum, all else removed, to which a reference gives the class that it gives"
-        " the whole clip. A clip has many; extraction gives one of them, or several draws.",
-    ),
-    (
-        "Degenerate",
-        "a signal of the class that its reference gives silence: there the empty signal is sufficient, too."
-        " Such signals stay out of every number here.",
-    ),
-    ("Transfer", "the share of a reference's signals to which another model gives the same class (accepts)."),
-    (
-        "Lift",
-        "transfer minus the acceptance of swap controls: the same frequencies, at the same energy, of clips"
-        " that the reference gives another class. It is 0 for a model that always gives one class.",
-    ),
-    (
-        "Placement",
-        "transfer minus the acceptance of matched controls: equally loud places elsewhere in the same clip."
-        " Nothing is ranked by it.",
-    ),
-    (
-        "Agreement on whole clips",
-        "the share of clips, nothing removed, to which two models give the same class. It is no upper bound"
-        " of transfer.",
-    ),
-)
-"""Words of the report, each with its meaning, to be read before the first number."""
 
 
 def fmt(estimate: Estimate, kind: Kind = "rate") -> str:

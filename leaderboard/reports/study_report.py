@@ -1,11 +1,9 @@
 """The report of a study: `study.html` and `study.md`, `study.json` with every number, and the figures.
 
-    <out>/study.json            the whole `metrics.study.Study` of each task
-    <out>/study.md              findings, tables, methods
-    <out>/study.html            the same with heat maps, figures and sounds, not to be published
-    <out>/figures/<task>-<name>.{svg,png}
-
-Public: write.
+<out>/study.json            the whole `metrics.study.Study` of each task
+<out>/study.md              findings, tables, methods
+<out>/study.html            the same with heat maps, figures and sounds, not to be published
+<out>/figures/<task>-<name>.{svg,png}
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
 from harness.metrics.stability import Stability
 from harness.metrics.study import Answered, FamilyStudy, PairStudy, Study
 from harness.metrics.transfer_curve import Curve
-from harness.plurals import plural
 from harness.provenance import own_version, versions
 from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
@@ -40,37 +37,10 @@ from leaderboard.formatting import interval, text
 from leaderboard.plots import inline
 from leaderboard.plots.study_figures import STUDY_FIGURES, draw
 from leaderboard.reports import audio_examples
-from leaderboard.reports.study_findings import TERMS, bits, fmt, ratio, sentences
+from leaderboard.reports.study_findings import bits, fmt, ratio, sentences
 
 HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
 """Measures shown as heat maps; the first two at once."""
-
-METHODS = (
-    "Rates: an unweighted mean over ordered pairs of a reference and another model, for this panel of"
-    " references. Several extractions of a clip, and several controls of a kind, are averaged and count once."
-    " A near copy of a reference counts as that reference.",
-    "Intervals: 95 %. The whole clips of the task are resampled, with one set of samples for all numbers and"
-    " jointly over all pairs (expanded percentiles); where there is one pair, a rate has Wilson's interval"
-    f" and a difference that of Bonett and Price. A difference of a pair needs {MIN_SIGNALS} signals.",
-    "Lift: transfer minus acceptance of the same frequencies, at the same energy, of up to three clips that"
-    " the reference gives another class; paired by signal. Placement: transfer minus acceptance of up to four"
-    " equally loud places of the same clip, paired by signal, where there is such a place.",
-    "Two judges: over the references that both are judged on, on signals whose class both know; the interval"
-    " resamples the same clips for both. Each interval holds by itself: of many comparisons one in twenty is"
-    " expected to miss.",
-    "Flat-earther: a model that rejects what all others accept (R_in), or whose signals nobody else accepts"
-    " (R_out); on the first extraction of each clip. References are judged among references, every other"
-    " model against them. 10,000 shuffles, adjusted p < 0.05 (Benjamini-Hochberg), and an excess over the"
-    " median of the others, counted without the model, whose interval lies above"
-    f" {EXCESS}. Where the same share is as high on matched controls (interval of the difference not above"
-    f" {SPARSE}), the model rejects sparse sound, and nothing is said of its signals.",
-    "Information: on the first extraction of each clip; a jackknife over clips minus its mean over 1,000"
-    " shuffles of the classes, with a permutation p; nothing for too few signals for the number of classes.",
-    "Price of agreement: log2 of how many times the bins of a signal must grow along the reference's own"
-    " ranking until the judge accepts it and everything larger; over clips that both give one class.",
-    "Stability: independent extractions of one clip compared pairwise; measured where a suite has several.",
-)
-"""How the numbers were made."""
 
 
 def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
@@ -84,24 +54,24 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
     """
     tasks = [_task(out, suite, study, entry_verdicts) for study, entry_verdicts in studies]
     software = {"goodenough": own_version(), **versions()}
-    note = escaping.SYNTHETIC if escaping.is_synthetic(suite) else None
+    synthetic = escaping.is_synthetic(suite)
     content = {study.task: json.loads(to_json(study)) for study, _ in studies}
-    data = {"note": note, "made with": software, "tasks": content}
+    data = {"note": escaping.SYNTHETIC if synthetic else None, "made with": software, "tasks": content}
     replace_file(out / STUDY, (json.dumps(data, indent=1) + "\n").encode())
     context = {
         "suite": suite.name,
-        "synthetic": note is not None,
-        "banner": note,
-        "terms": TERMS,
+        "synthetic": synthetic,
         "tasks": tasks,
-        "methods": METHODS,
         "made": software,
+        "min_signals": MIN_SIGNALS,
+        "excess": EXCESS,
+        "sparse": SPARSE,
         "model_columns": MODEL_COLUMNS,
         "pair_columns": PAIR_COLUMNS,
         "compared_columns": COMPARED_COLUMNS,
         "stability_columns": STABILITY_COLUMNS,
     }
-    replace_file(out / STUDY_TEXT, markdown(context).encode())
+    replace_file(out / STUDY_TEXT, render.render("study.md.j2", context).encode())
     replace_file(out / STUDY_PAGE, render.render("study.html.j2", context).encode())
     return out / STUDY_PAGE
 
@@ -142,9 +112,16 @@ def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict
         )
         for c in family.compared
     ]
+    short = {model.repo_id: name for model, name in names.items()}
+    outgoing = {name: fmt(estimate) for name, estimate in family.outgoing.items()}
     return {
         "family": family,
         "findings": sentences(study, family),
+        "accepted": [(short[n], outgoing.get(n, ""), fmt(e)) for n, e in family.incoming.items()],
+        "asymmetry": [
+            (names[a], names[b], text(e, "difference"), interval(e, "difference"), str(e.n))
+            for a, b, e in family.asymmetry
+        ],
         "heat": heat,
         "pairs": pairs,
         "compared": comparisons,
@@ -265,38 +242,6 @@ def _strata(
     return strata
 
 
-def markdown(context: Mapping[str, Any]) -> str:
-    """The report without pictures and sounds."""
-    parts = [f"# Study of {context['suite']}", ""]
-    if context["banner"] is not None:
-        parts += [f"> **{context['banner']}**", ""]
-    parts += ["## Words", "", *(f"**{term}**: {meaning}\n" for term, meaning in context["terms"])]
-    for task in context["tasks"]:
-        study: Study = task["study"]
-        parts += [
-            f"## {study.task}",
-            "",
-            f"{plural(study.n_references, 'reference')}, "
-            f"{plural(len(study.models) - study.n_references, 'other model')}, "
-            f"{plural(study.n_clips, 'clip')}; signals {study.signals.sha256[:12]}.",
-            "",
-            task["caption"],
-            "",
-            *_table(MODEL_COLUMNS, task["models"]),
-        ]
-        for family in task["families"]:
-            parts += [f"### Family {family['family'].family}", ""]
-            parts += [f"- {sentence}" for sentence in family["findings"]]
-            parts += ["", *_matrix(study, family["family"]), "#### Flat-earthers", ""]
-            parts += [f"- {sentence}" for sentence in family["flat"]]
-            parts += ["", "#### Pairs", "", *_table(PAIR_COLUMNS, family["pairs"])]
-            parts += ["#### Judges compared", "", *_table(COMPARED_COLUMNS, family["compared"])]
-            parts += ["#### Stability", "", *_table(STABILITY_COLUMNS, family["stability"])]
-    parts += ["## Methods", "", *(f"- {line}" for line in context["methods"]), ""]
-    parts.append("Made with " + ", ".join(f"{name} {v}" for name, v in context["made"].items()) + ".")
-    return "\n".join(parts) + "\n"
-
-
 PAIR_COLUMNS = (
     *("signals of", "judged by", "mutual information", "left open", "p, permutation"),
     *("price of agreement, median", "whole clips given another class"),
@@ -309,33 +254,3 @@ STABILITY_COLUMNS = (
     *("reference", "extractions of a clip", "Jaccard of two masks, mean", "ratio of sizes, median"),
     *("verdicts of others changed", "transfer by extraction"),
 )
-
-
-def _matrix(study: Study, family: FamilyStudy) -> list[str]:
-    names = {model.repo_id: name for model, name in short_names(list(study.models)).items()}
-    outgoing = {name: fmt(e) for name, e in family.outgoing.items()}
-    rows = [(names[n], outgoing.get(n, ""), fmt(e)) for n, e in family.incoming.items()]
-    outgoing_column = "its signals, accepted by the other references"
-    model_columns = ("model", outgoing_column, "accepts of the references' signals")
-    asymmetry_rows = [
-        (names[a.repo_id], names[b.repo_id], text(e, "difference"), interval(e, "difference"), str(e.n))
-        for a, b, e in family.asymmetry
-    ]
-    n = family.n_asymmetry_left_out
-    pairs = "pair of references is" if n == 1 else "pairs of references are"
-    return [
-        *_table(model_columns, rows),
-        *_table(("from", "to", "there minus back", "95 % interval", "clips"), asymmetry_rows),
-        *(
-            [f"{n} {pairs} not shown here: fewer than {MIN_SIGNALS} clips on which both are judged.", ""]
-            if n
-            else []
-        ),
-    ]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
-        return ["Nothing to show.", ""]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    return [*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows), ""]

@@ -2,8 +2,6 @@
 
 Conventions: sounds are on the page as FLAC, cut to an excerpt where they are long, because a page must stay
 small. None is published unless the licence of every corpus allows it.
-
-Public: N_CLIPS, SignalChoice, ClipCard, SignalCard, why_silent, choose, anchor_of, cards.
 """
 
 from __future__ import annotations

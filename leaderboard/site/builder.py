@@ -14,8 +14,6 @@
 Conventions: the files are made in a new folder by `out`, then moved in one by one. A page's key is a hash
 of everything that its text depends on; a page that exists under the same key is not made again. Pages of
 models that are gone are removed; a folder with any file that no build made is refused.
-
-Public: write, page_of, command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The first page: what this is in three sentences, a card for each task, what the numbers mean, how to join.
-
-Public: BEST, NEWS, Card, context.
-"""
+"""The first page: what this is, a card for each task, what the numbers mean, how to join."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Conventions: a job holds the whole context of a page, small enough to be sent to another process. The pairs of
 an excluded entry are not shown, as they are in no heat map.
-
-Public: LOAD, Profile, PageContext, of_board, anchor_of, content, text, command.
 """
 
 from __future__ import annotations

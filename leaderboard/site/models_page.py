@@ -1,8 +1,6 @@
 """The page of all models: every entry of every task in one table, by name.
 
 Conventions: places are those within the task and its signals; nothing is ranked across tasks.
-
-Public: COLUMNS, context.
 """
 
 from __future__ import annotations

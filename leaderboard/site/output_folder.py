@@ -6,8 +6,6 @@
 Conventions: a file is ours when the marker lists it. A page whose key and size are as listed is not made
 again, and its file is not touched. Hidden files and a CNAME, which a web host keeps next to a site, are not
 touched either. A folder that holds anything else is refused.
-
-Public: MARKER, BuiltFile, previous_files, is_current, publish_files.
 """
 
 from __future__ import annotations

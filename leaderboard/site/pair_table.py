@@ -2,8 +2,6 @@
 
 Conventions: the tables are long, and made here as compact rows instead of by a template; every text in them
 is escaped. Numbers are written as `columns` writes them, without their unit.
-
-Public: ModelNames, PairTable, pair_tables, judges.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 Conventions: the table is on the page twice: its first rows as markup, for readers without a script, and
 all of them as one JSON text that a script shows page by page. Numbers there are tenths of a percent, as
 `formatting.tenths` makes them.
-
-Public: COLUMNS, WIDE_SCREEN_COLUMNS, EXTRA_COLUMNS, FIRST, BOTH_FAMILIES, HELPERS, TableView, context,
-table_view, table_data, axis_of, note, remark, explanation.
 """
 
 from __future__ import annotations
