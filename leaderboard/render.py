@@ -46,6 +46,11 @@ def render(template: str, context: dict[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
+def picture(template: str, context: dict[str, Any]) -> Markup:
+    """An SVG as markup, of a file in templates/ and its variables."""
+    return Markup(render(template, context))  # noqa: S704 - jinja has escaped its texts
+
+
 def embed(data: Any) -> Markup:
     """Data for a script of the page, as JSON that cannot end its script element."""
     text = json.dumps(_neutral_data(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -78,6 +83,8 @@ def _environment() -> Environment:
     environment.filters |= {"compact": formatting.compact, "architecture": formatting.architecture}
     environment.globals.update(
         bar=_bar,
+        colour=inline.colour,
+        ink_on=inline.ink_on,
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,

@@ -193,9 +193,9 @@ def plot_matrix(
     rate: str = "transfer",
 ) -> Picture:
     """The same as a heat map, as the pages draw it. For arguments and errors see `transfer_matrix`."""
-    from leaderboard.plots import inline
+    from leaderboard.plots import heatmap
 
-    return Picture(inline.heatmap(_matrix(suite, task, extra, family, rate), rate))
+    return Picture(heatmap.picture(_matrix(suite, task, extra, family, rate), rate))
 
 
 def _matrix(suite: Suite, task: str, extra: Iterable[Result], family: str, rate: str) -> Matrix:

@@ -1,4 +1,4 @@
-"""The matrix of a task as data for the grid of its page, and as a small picture for the overview.
+"""The matrix of a task as data for the grid of its page, as a picture, and as a small one for the overview.
 
 Conventions: rows are references, or the classes of their signals; columns are the references in the same
 order, then the best candidates. Numbers are tenths of a percent or of a percentage point.
@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
 
-from harness.plurals import plural
+from markupsafe import Markup
+
+from harness.seeds import seed_of
 from harness.types import Estimate, ModelRef
-from leaderboard import urls
+from leaderboard import render, urls
 from leaderboard.board import common_classes
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Matrix, Row
@@ -22,6 +24,9 @@ from leaderboard.plots.inline import MEASURES as ALL
 
 MEASURES = ("transfer", "lift", "placement", "swap", "agreement")
 """What the grid can show; the first is shown at first, and it alone is there by class."""
+_CELL_W, _CELL_H, _GAP = 84, 50, 3
+_APART = 18
+"""Between the columns of the references and those of the candidates."""
 
 
 def grid(
@@ -66,31 +71,62 @@ def grid(
     }
 
 
-def thumbnail(matrix: Matrix) -> str:
+def picture(matrix: Matrix, measure: str = "transfer") -> Markup:
+    """The matrix as a standalone SVG: rows are references, columns are the models that judge their signals.
+
+    The columns of the references come first, in the order of the rows, so that their own signals are on the
+    diagonal, which is hatched; those of the candidates follow after a gap, in the order of the matrix.
+    """
+    names = short_names([*dict.fromkeys((*matrix.references, *matrix.models))])
+    left = max(124, int(max(len(_cut(names[model])) for model in matrix.references) * 7.4) + 24)
+    tallest = max(len(_cut(names[model])) for model in matrix.models)
+    top = 74 + int(tallest * 4.9)
+    groups = _groups(matrix, left)
+    lefts = [start + i * _CELL_W for _, start, n in groups for i in range(n)]
+    width_cells, height_cells = lefts[-1] + _CELL_W - left, len(matrix.references) * _CELL_H
+    context = {
+        "matrix": matrix,
+        "column": ALL[measure],
+        "names": names,
+        "cut": _cut,
+        "columns": [*zip(matrix.models, lefts, strict=True)],
+        "groups": groups,
+        "left": left,
+        "top": top,
+        "width": left + max(width_cells + max(40, int(tallest * 5.6) - 20), 320),
+        "height": top + height_cells + 124,
+        "hatch": f"gh-{seed_of(measure, matrix.family, *map(repr, names)):x}",
+        "cell_w": _CELL_W,
+        "cell_h": _CELL_H,
+        "gap": _GAP,
+    }
+    return render.picture("heatmap.svg.j2", context)
+
+
+def thumbnail(matrix: Matrix) -> Markup:
     """The transfer of the matrix as colours alone, an SVG for a card."""
-    column, side, gap = ALL["transfer"], 10, 1
-    n_references = matrix.n_references
-    group_gap = 4 if 0 < n_references < len(matrix.models) else 0
-    squares = []
-    for j, reference in enumerate(matrix.references):
-        for i, model in enumerate(matrix.models):
-            cell = matrix.cells.get((reference, model))
-            value = None if cell is None else cell.rates.transfer.value
-            x = i * side + (group_gap if i >= n_references else 0)
-            style = 'class="th-none"'
-            if cell is not None and cell.own:
-                style = 'class="th-own"'
-            elif value is not None:
-                style = f'fill="{inline.colour(value, column.kind)}"'
-            size = f'width="{side - gap}" height="{side - gap}"'
-            squares.append(f'<rect x="{x}" y="{j * side}" {size} {style}/>')
-    width, height = len(matrix.models) * side + group_gap, len(matrix.references) * side
-    panel = plural(len(matrix.references), "reference")
-    title = f"{panel} judged by {plural(len(matrix.models), 'model')}: {column.header}"
-    return (
-        f'<svg class="th" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'preserveAspectRatio="xMinYMid meet" role="img" aria-label="{title}">{"".join(squares)}</svg>'
-    )
+    n_references, n_models = matrix.n_references, len(matrix.models)
+    gap = 4 if 0 < n_references < n_models else 0
+    context = {
+        "matrix": matrix,
+        "column": ALL["transfer"],
+        "columns": [(model, 10 * i + gap * (i >= n_references)) for i, model in enumerate(matrix.models)],
+        "width": 10 * n_models + gap,
+        "height": 10 * len(matrix.references),
+    }
+    return render.picture("thumbnail.svg.j2", context)
+
+
+def _groups(matrix: Matrix, left: int) -> list[tuple[str, int, int]]:
+    """The groups of columns that are not empty: name, left end and number of columns."""
+    n = matrix.n_references
+    gap = _APART if 0 < n < len(matrix.models) else 0
+    groups = (("references", left, n), ("candidates", left + n * _CELL_W + gap, len(matrix.models) - n))
+    return [group for group in groups if group[2]]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:15]}…{name[-8:]}"
 
 
 def _by_class(family: str, rows: Sequence[Row]) -> dict[ModelRef, dict[str, Estimate]]:

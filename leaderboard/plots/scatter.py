@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
-from harness.plurals import plural
+from markupsafe import Markup
+
 from harness.types import Estimate, ModelRef
-from leaderboard import formatting
+from leaderboard import formatting, render
 from leaderboard.board.matrix import short_names
 from leaderboard.board.types import Row
-from leaderboard.escaping import escape_html
-from leaderboard.plots import inline
 
 MOST = 200
 """Models that are drawn, besides those of the frontier: the best."""
@@ -29,20 +28,6 @@ _STOPS = 20
 """Models that the Tab key stops at; the others are in the table."""
 _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 26, 34, 52
-_STYLE = """
-.gs{font-size:12px}
-.gs-axis{stroke:#c3cad1;stroke:light-dark(#c3cad1,#3a444e)}
-.gs-grid{stroke:#e8ebee;stroke:light-dark(#e8ebee,#222b33)}
-.gs-zero{stroke:#8b97a3;stroke:light-dark(#8b97a3,#66727e)}
-.gs-bar{stroke:#1d5a97;stroke:light-dark(#1d5a97,#7cb8e4);stroke-width:1.6;opacity:.45}
-.gs-dot{fill:#1d5a97;fill:light-dark(#1d5a97,#7cb8e4);stroke:#1d5a97;
-stroke:light-dark(#1d5a97,#7cb8e4);stroke-width:2}
-.gs-hollow{fill:#fff;fill:light-dark(#fff,#151b21)}
-.gs-step{fill:none;stroke:#9a4310;stroke:light-dark(#9a4310,#e9a06c);stroke-width:1.6}
-.gh a:hover .gs-dot,.gh a:focus .gs-dot{stroke:#9a4310}
-"""
-
-
 Kind = Literal["size", "time"]
 """The lower axis: parameters, on a logarithmic scale, or the day on which the Hub first had the model."""
 
@@ -86,7 +71,7 @@ def frontier(candidates: Sequence[Point]) -> list[Point]:
     return steps
 
 
-def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> str | None:
+def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> Markup | None:
     """Lift with its interval over size or time, of the rows of a ranking, the best first.
 
     Returns:
@@ -104,24 +89,25 @@ def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None =
     def at(point: Point) -> tuple[float, float]:
         return x.at(point.x), y.at(point.lift.value or 0.0)
 
-    models = plural(len(visible), "model")
-    parts = [
-        f'<svg class="gh gs" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'width="{_WIDTH}" height="{_HEIGHT}" role="group" aria-label="{_TITLES[kind]}, {models}">',
-        f"<style>{inline.STYLE}{_STYLE}</style>",
-        f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
-        *x.draw(),
-        *y.draw(),
-        _stairs([at(point) for point in steps], x.at(max(point.x for point in visible))),
-        *(
-            _mark(point, x.at(point.x), y, names[model], (links or {}).get(model), i < _STOPS)
-            for i, point in enumerate(visible)
-            for model in (point.row.entry.model,)
-        ),
-        *_labels([(*at(point), names[point.row.entry.model]) for point in label_order]),
-        "</svg>",
-    ]
-    return "\n".join(parts)
+    label_marks = [(*at(point), names[point.row.entry.model]) for point in label_order]
+    context = {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "left": _LEFT,
+        "right": _RIGHT,
+        "top": _TOP,
+        "bottom": _BOTTOM,
+        "title": _TITLES[kind],
+        "label": x.label,
+        "x_ticks": x.ticks,
+        "y_ticks": y.ticks,
+        "steps": [at(point) for point in steps],
+        "end": x.at(max(point.x for point in visible)),
+        "marks": [_mark(point, *at(point), y, names, links or {}) for point in visible],
+        "n_stops": _STOPS,
+        "labels": _labels(label_marks),
+    }
+    return render.picture("scatter.svg.j2", context)
 
 
 def _size(row: Row) -> tuple[float, str] | None:
@@ -141,23 +127,14 @@ class _Axis:
     """The lower axis."""
 
     def __init__(self, values: Sequence[float], kind: Kind) -> None:
-        least, self._ticks, self._label = _AXES[kind]
+        least, ticks, self.label = _AXES[kind]
         pad = max(0.08 * (max(values) - min(values)), least)
         self.low, self.high = min(values) - pad, max(values) + pad
+        self.ticks = [(self.at(x), words) for x, words in ticks(self.low, self.high)]
 
     def at(self, x: float) -> float:
         share = (x - self.low) / (self.high - self.low)
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    def draw(self) -> list[str]:
-        base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-        marks = [
-            f'<line class="gs-axis" x1="{self.at(x)}" x2="{self.at(x)}" y1="{base}" y2="{base + 5}"/>'
-            f'<text class="mute num" x="{self.at(x)}" y="{base + 20}" text-anchor="middle">{words}</text>'
-            for x, words in self._ticks(self.low, self.high)
-        ]
-        label = f'<text class="mute" x="{right}" y="{_HEIGHT - 10}" text-anchor="end">{self._label}</text>'
-        return [f'<line class="gs-axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>', *marks, label]
 
 
 def _sizes(low: float, high: float) -> list[tuple[float, str]]:
@@ -187,50 +164,41 @@ class _Lift:
     def __init__(self, lifts: Sequence[Estimate]) -> None:
         ends = [min(max(e, -1.0), 1.0) for x in lifts for e in (x.value, x.low, x.high, 0.0) if e is not None]
         span = max(max(ends) - min(ends), 0.05)
-        self.step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.5) if span / s <= 7)
-        self.low = math.floor(min(ends) / self.step) * self.step
-        self.high = math.ceil(max(ends) / self.step) * self.step
+        step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.5) if span / s <= 7)
+        self.low, self.high = math.floor(min(ends) / step) * step, math.ceil(max(ends) / step) * step
+        values = [self.low + i * step for i in range(round((self.high - self.low) / step) + 1)]
+        self.ticks = [(self.at(value), value) for value in values]
 
     def at(self, value: float) -> float:
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP), 1)
 
-    def draw(self) -> list[str]:
-        n = round((self.high - self.low) / self.step)
-        lines = []
-        for value in (self.low + i * self.step for i in range(n + 1)):
-            y, css_class = self.at(value), "gs-zero" if abs(value) < 1e-9 else "gs-grid"
-            words = formatting.text(value, "difference").partition(formatting.THIN)[0].replace(".0", "")
-            lines.append(
-                f'<line class="{css_class}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-                f'<text class="mute num" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{words}</text>'
-            )
-        return [*lines, f'<text class="mute" x="8" y="{_TOP - 16}">lift, pp</text>']
+
+def _mark(
+    point: Point,
+    x: float,
+    y: float,
+    axis: _Lift,
+    names: Mapping[ModelRef, str],
+    links: Mapping[ModelRef, str],
+) -> dict[str, Any]:
+    """A dot with its interval, for the template."""
+    lift, model = point.lift, point.row.entry.model
+    value_text = formatting.format_estimate(lift, "difference")
+    has_interval = lift.low is not None and lift.high is not None
+    return {
+        "x": x,
+        "y": y,
+        "low": axis.at(lift.low or 0.0) if has_interval else None,
+        "high": axis.at(lift.high or 0.0) if has_interval else None,
+        "description": f"{names[model]}, {point.description}: lift {value_text}",
+        "reference": point.row.reference,
+        "href": links.get(model),
+    }
 
 
-def _stairs(steps: Sequence[tuple[float, float]], end: float) -> str:
-    x, y = steps[0]
-    path = f"M{x} {y}" + "".join(f"H{right}V{up}" for right, up in steps[1:]) + f"H{end}"
-    return f'<path class="gs-step" d="{path}"/>'
-
-
-def _mark(point: Point, x: float, axis: _Lift, name: str, href: str | None, stop: bool) -> str:
-    lift = point.lift
-    description = f"{name}, {point.description}: lift {formatting.format_estimate(lift, 'difference')}"
-    bar = ""
-    if lift.low is not None and lift.high is not None:
-        bar = f'<line class="gs-bar" x1="{x}" x2="{x}" y1="{axis.at(lift.low)}" y2="{axis.at(lift.high)}"/>'
-    hollow = " gs-hollow" if point.row.reference else ""
-    dot = f'<circle class="gs-dot{hollow}" cx="{x}" cy="{axis.at(lift.value or 0.0)}" r="4.5"/>'
-    mark = f"<title>{escape_html(description)}</title>{bar}{dot}"
-    if href is None:
-        return f"<g>{mark}</g>"
-    tab_index = "" if stop else ' tabindex="-1"'
-    return f'<a href="{escape_html(href)}"{tab_index} aria-label="{escape_html(description)}">{mark}</a>'
-
-
-def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Labels of the first models, each where it overlaps no other label and no dot."""
+def _labels(marks: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Place and text of the labels of the first models, each where it overlaps no other label and no dot."""
     boxes = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
     labels = []
     for x, y, name in marks:
@@ -241,8 +209,7 @@ def _labels(marks: Sequence[tuple[float, float, str]]) -> list[str]:
             inside = left >= _LEFT and box[2] <= _WIDTH - 4 and top >= _TOP and box[3] <= _HEIGHT - _BOTTOM
             if inside and not any(_overlap(box, other) for other in boxes):
                 boxes.append(box)
-                text = escape_html(text)
-                labels.append(f'<text class="ink" x="{left:.1f}" y="{top + 11:.1f}">{text}</text>')
+                labels.append((left, top + 11, text))
                 break
         if len(labels) == _LABELS:
             break

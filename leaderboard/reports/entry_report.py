@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.journal import replace_file
@@ -18,7 +16,7 @@ from harness.schemas import Entry
 from leaderboard import escaping, render
 from leaderboard.board import entries
 from leaderboard.board.matrix import matrix_of
-from leaderboard.plots import inline
+from leaderboard.plots import heatmap, inline
 from leaderboard.reports import audio_examples
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
         "entry": entry,
         "synthetic": escaping.of_synthetic(entry.signals, suite),
         "matrices": [
-            (m.family, [Markup(inline.heatmap(m, key)) for key in inline.HEADLINE_MEASURES])  # noqa: S704 - escaped there
+            (m.family, [heatmap.picture(m, key) for key in inline.HEADLINE_MEASURES])
             for m in matrices
             if m.references
         ],

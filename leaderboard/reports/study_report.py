@@ -34,7 +34,7 @@ from leaderboard import escaping, render
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import interval, text
-from leaderboard.plots import inline
+from leaderboard.plots import heatmap
 from leaderboard.plots.study_figures import STUDY_FIGURES, draw
 from leaderboard.reports import audio_examples
 from leaderboard.reports.study_findings import bits, fmt, ratio, sentences
@@ -101,7 +101,7 @@ def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answer
 def _family(study: Study, family: FamilyStudy, entries: Sequence[Entry]) -> dict[str, Any]:
     names = short_names(list(study.models))
     matrix = matrix_of(list(entries), family.family)
-    heat = [(key, Markup(inline.heatmap(matrix, key))) for key in HEAT_MAPS]  # noqa: S704 - escaped there
+    heat = [(key, heatmap.picture(matrix, key)) for key in HEAT_MAPS]
     pairs = [(names[p.reference], names[p.judge], *_information(p), *_price(p.curve)) for p in family.pairs]
     comparisons = [
         (

@@ -38,7 +38,7 @@ from leaderboard.board import model_traits as traits
 from leaderboard.board.matrix import short_names
 from leaderboard.board.model_traits import ReferenceProfile
 from leaderboard.board.types import Board, Ranking, Row
-from leaderboard.plots import inline, scatter
+from leaderboard.plots import heatmap, inline, scatter
 from leaderboard.process_pool import Progress, quiet
 from leaderboard.site import audio_page, home_page, model_page, models_page, output_folder, task_page
 from leaderboard.site.audio_page import SignalChoice
@@ -282,7 +282,7 @@ class _Site:
         for measure in inline.HEADLINE_MEASURES:
             path = f"figures/{urls.anchor(ranking.task)}-{measure}.svg"
             key = _key("figure", measure, matrices[0].references, digests)
-            yield Page(path, key, lambda measure=measure: inline.heatmap(matrices[0], measure))  # type: ignore[misc]
+            yield Page(path, key, lambda measure=measure: heatmap.picture(matrices[0], measure))  # type: ignore[misc]
 
     def _scatters(self, ranking: Ranking) -> Iterator[Page[str]]:
         for kind in get_args(scatter.Kind):

@@ -87,7 +87,7 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
         why_none=stale[0].note if ranking is None and stale else "",
         best=tuple((row, row.name.removeprefix("local/")) for row in rows),
         axis=task_page.axis_of(rows),
-        thumbnail=Markup(heatmap.thumbnail(matrices[0])) if matrices else None,  # noqa: S704 - numbers only
+        thumbnail=heatmap.thumbnail(matrices[0]) if matrices else None,
         n_models=0 if ranking is None else len(ranking.all_rows),
         n_references=n_references,
         n_clips=n_clips,

@@ -36,7 +36,7 @@ from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS
 from harness.types import FAMILIES, N_LEVELS, Estimate, FloatArray
 from leaderboard.board.matrix import matrix_of
-from leaderboard.plots import inline
+from leaderboard.plots import heatmap
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -57,7 +57,7 @@ def write(cards: Path, suite: Path) -> None:
         block = measured(task, suite)
         replace_file(path, f"{before}{BEGIN}\n{block}\n{END}{rest.split(END)[1]}".encode())
         matrix = matrix_of([entry for entry, _ in _entries(signals, task)], FAMILIES[0])
-        picture = inline.heatmap(matrix, "transfer")
+        picture = heatmap.picture(matrix, "transfer")
         replace_file(cards / "figures" / f"starter-{task}-transfer.svg", picture.encode())
         ordinary = next(r for r in RECIPES if (r.task, r.role, r.quirk) == (task, "reference", ""))
         path = cards / "figures" / f"starter-{task}-sounds.png"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.types import Estimate, ModelRef
 from leaderboard import formatting
-from leaderboard.plots import inline
+from leaderboard.plots import heatmap, inline
 from tests.helpers.board_world import World, model
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,7 +30,7 @@ def _squares(svg: str) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("measure", ["transfer", "lift", "placement", "swap", "agreement"])
 def test_the_heat_map_holds_every_value_with_its_interval_and_n(world: World, measure: str) -> None:
     matrix = world.board.current[0].matrices[0]
-    squares = _squares(inline.heatmap(matrix, measure))
+    squares = _squares(heatmap.picture(matrix, measure))
     assert len(squares) == len(matrix.references) * len(matrix.models)
     kind = inline.MEASURES[measure].kind
     pairs = [(f, g) for f in matrix.references for g in matrix.models]
@@ -51,7 +51,7 @@ def _across(svg: str) -> list[float]:
 
 def test_references_and_candidates_stand_apart_and_own_signals_on_the_diagonal(world: World) -> None:
     matrix = world.board.current[0].matrices[0]
-    svg = inline.heatmap(matrix)
+    svg = heatmap.picture(matrix)
     steps = [b - a for a, b in pairwise(_across(svg))]
     assert len({*steps[:2], *steps[3:]}) == 1
     assert steps[2] > steps[0]
@@ -62,18 +62,18 @@ def test_references_and_candidates_stand_apart_and_own_signals_on_the_diagonal(w
 
 def test_a_group_without_columns_is_not_named(world: World) -> None:
     matrix = world.board.current[0].matrices[0]
-    alone = inline.heatmap(replace(matrix, models=matrix.models[:3]))
-    candidates = inline.heatmap(replace(matrix, models=matrix.models[3:]))
+    alone = heatmap.picture(replace(matrix, models=matrix.models[:3]))
+    candidates = heatmap.picture(replace(matrix, models=matrix.models[3:]))
     assert ("references</text>" in alone, "candidate" in alone) == (True, False)
     assert ("references</text>" in candidates, "candidates</text>" in candidates) == (False, True)
-    assert "candidate</text>" in inline.heatmap(replace(matrix, models=matrix.models[:4]))
+    assert "candidate</text>" in heatmap.picture(replace(matrix, models=matrix.models[:4]))
 
 
 def test_a_pair_nobody_evaluated_is_a_dash(world: World) -> None:
     matrix = world.board.current[0].matrices[0]
     pair = (model("lab/alpha"), model("acme/echo"))
     without = replace(matrix, cells={k: v for k, v in matrix.cells.items() if k != pair})
-    (square,) = [s for s in _squares(inline.heatmap(without)) if "not evaluated" in s[0]]
+    (square,) = [s for s in _squares(heatmap.picture(without)) if "not evaluated" in s[0]]
     assert square[1] == ["–", ""]
     assert "alpha, judged by echo" in square[0]
 
@@ -83,7 +83,7 @@ def test_hostile_names_leave_the_heat_map_well_formed(world: World) -> None:
     evil = ModelRef("x/</text><script>alert('1')</script>&\"", "a" * 40, "a" * 64)
     cells = {(f, evil if g == matrix.models[-1] else g): c for (f, g), c in matrix.cells.items()}
     spoiled = replace(matrix, models=(*matrix.models[:-1], evil), cells=cells)
-    svg = inline.heatmap(spoiled)
+    svg = heatmap.picture(spoiled)
     root = ElementTree.fromstring(svg)  # noqa: S314 - our own
     assert not list(root.iter(f"{SVG}script"))
 
@@ -93,7 +93,7 @@ def test_two_figures_share_no_id(world: World) -> None:
         element.get("id")
         for matrix in world.board.current[0].matrices
         for measure in ("transfer", "lift")
-        for element in ElementTree.fromstring(inline.heatmap(matrix, measure)).iter()  # noqa: S314
+        for element in ElementTree.fromstring(heatmap.picture(matrix, measure)).iter()  # noqa: S314
         if element.get("id")
     ]
     assert len(ids) == len(set(ids)) == 4
