@@ -45,9 +45,7 @@ class TryRequest:
     model: str
     """Hub id, or absolute path of a folder."""
     task: str
-    """A task of the suite."""
     is_folder: bool
-    """Which of the two."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ class Finding:
     """One line of `goodenough check`."""
 
     what: str
-    """What was looked at."""
     passed: bool | None
     """None for a fact that can neither pass nor fail."""
     detail: str
@@ -69,7 +66,6 @@ class CheckResult:
     passed: bool
     """Nothing failed."""
     findings: tuple[Finding, ...]
-    """Line by line."""
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,7 @@ class Limits:
     check_s: float = 300.0
     """Seconds for a check, download of the model included."""
     quick_s: float = 900.0
-    """Seconds for a quick evaluation."""
     full_s: float = 3600.0
-    """Seconds for a full one."""
     width: float = 0.1
     """A quick evaluation stops when the lift is known to plus or minus this."""
     waiting: int = 16
@@ -56,7 +54,6 @@ class AppState:
     """What all visitors of the app share."""
 
     board: Board
-    """The leaderboard."""
     suite: Suite
     """The current signals."""
     submissions_name: str | None
@@ -87,11 +84,8 @@ class View:
     error: str | None = None
     """Why it ended, in one line; None where nothing went wrong."""
     answer: CheckResult | None = None
-    """What the check found."""
     entry: Entry | None = None
-    """What the evaluation found."""
     provisional_rank: ProvisionalRank | None = None
-    """Its provisional rank."""
     commands: tuple[str, ...] = ()
     """The same at home."""
     package: Path | None = None

@@ -26,9 +26,7 @@ class Event:
     what: str
     """`evaluated`, `opted out`, or the status that it got."""
     task: str
-    """Name of the task."""
     name: str
-    """Hub id of the model."""
     model: ModelRef | None
     """The model, where it has a page."""
 

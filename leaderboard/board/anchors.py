@@ -24,7 +24,6 @@ class Anchor:
     """One row that is not an entry of the board."""
 
     name: str
-    """What it is called."""
     meaning: str
     """What it is and what it is for, in sentences."""
     score: FamilyScore

@@ -22,7 +22,6 @@ class Column:
     key: str
     """Name in data; for a rate the field of `Rates` or `WholeClipScore`."""
     header: str
-    """Its heading."""
     read: Callable[[Row], Value]
     """Its value in a row of the board."""
     kind: Kind

@@ -41,9 +41,7 @@ class BoardEntry:
     entry: Entry
     """Without the cells of its scorecard."""
     folder: Path
-    """Holds it and its verdicts."""
     data: LoadedEntry = field(repr=False, compare=False)
-    """Everything that was read of it."""
     exclusion_reason: str | None = None
     """Why it is in no ranking and no heat map, whatever its scorecard says; None where it may be."""
 

@@ -30,7 +30,6 @@ class Share:
     """Answers to one kind of stimulus that are the model's answer to silence."""
 
     family: str
-    """One of FAMILIES."""
     stimulus: str
     """What was judged, in words."""
     estimate: Estimate

@@ -23,7 +23,6 @@ class MatrixRow:
     """Cells of one family that share a model: how it judges references, or how judges judge it."""
 
     family: str
-    """One of FAMILIES."""
     models: tuple[ModelRef, ...]
     """The other model of each cell."""
     counts: NDArray[np.int32]
@@ -46,7 +45,6 @@ class LoadedEntry:
     entry: Entry
     """Without the cells of its scorecard."""
     cells: tuple[MatrixRow, ...]
-    """The cells of its scorecard, by family."""
     lifts: LiftByClip | None
     """None where it is not ranked, or its verdicts cannot be read."""
     sha256: str
@@ -68,13 +66,10 @@ class Row:
     rank_low: int | None = None
     """Best place within the 95 % interval, which holds for all models of the ranking at once."""
     rank_high: int | None = None
-    """Worst place within the 95 % interval."""
     tie: int | None = None
     """Group of models the data do not tell from its best one, from 1 in order of rank."""
     folder: Path | None = None
-    """Holds the entry and its verdicts."""
     status: Status = SELF_REPORTED
-    """How far it has been verified."""
     cells: tuple[MatrixRow, ...] = ()
     """By family: how it judges the signals of each reference; empty for an excluded entry."""
     sha256: str | None = None
@@ -84,7 +79,6 @@ class Row:
     panel_low: int | None = None
     """Best place when any one reference is left out; None where that was not counted."""
     panel_high: int | None = None
-    """Worst place when any one reference is left out."""
     held_back: HeldBack | None = None
     """Its lift on signals that are not published; None where nobody measured it."""
 
@@ -99,7 +93,6 @@ class Matrix:
     """Every reference's signals (rows) judged by every model (columns), for one family."""
 
     family: str
-    """One of FAMILIES."""
     references: tuple[ModelRef, ...]
     """Rows, by name."""
     models: tuple[ModelRef, ...]
@@ -120,11 +113,9 @@ class Ranking:
     """The entries of one task that are comparable with each other."""
 
     task: str
-    """Name of the task."""
     signals: DatasetRef
     """The signals that the models answered."""
     protocol: int
-    """The protocol of the entries."""
     stale: bool
     """Not the current key of the task."""
     rows: tuple[Row, ...]

@@ -20,9 +20,7 @@ class Status:
     """A word of the conventions above, and why."""
 
     name: str
-    """The word."""
     note: str
-    """A sentence."""
     date: str | None = None
     """YYYY-MM-DD, the day on which somebody set it; None where nobody did."""
 

@@ -39,7 +39,6 @@ class Point:
     """A ranked model whose position is known."""
 
     row: Row
-    """Its row."""
     x: float
     """Logarithm to base 10 of its parameters, or days since year 1."""
     description: str

@@ -64,7 +64,6 @@ class Example:
     """One signal as a card on a page."""
 
     signal: SufficientSignal
-    """The signal."""
     title: str
     """Its stratum."""
     mask_summary: str

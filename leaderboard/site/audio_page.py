@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -30,56 +30,12 @@ BUDGET_BYTES = 6_000_000
 """Most bytes of all sounds of a page together, as base64."""
 
 
-@dataclass(frozen=True)
-class SignalChoice:
-    """A signal chosen for the page."""
+class SignalChoice(NamedTuple):
+    """A signal chosen for the page, its clip, and whose it is."""
 
     clip_id: str
-    """Its clip."""
     reference: ModelRef
-    """Whose it is."""
     signal_id: str
-    """Its id."""
-
-
-@dataclass(frozen=True)
-class SignalCard:
-    """A signal, its controls, and who accepts them."""
-
-    id: str
-    """Its id on the page; empty where an earlier signal of the reference has it."""
-    reference: ModelRef
-    """Whose signal."""
-    expected: str
-    """The class that it carries."""
-    mask_summary: str
-    """How much of the spectrum it keeps, in words."""
-    picture: Markup
-    """Spectrum with the kept bins."""
-    players: tuple[audio_examples.Player, ...]
-    """Signal, and the controls it has."""
-    accepts: tuple[ModelRef, ...]
-    """Models that give the signal its class, its own among them, in the order of the heat map."""
-    rejects: tuple[ModelRef, ...]
-    """Those that do not."""
-    controls: tuple[tuple[str, int, int], ...]
-    """By control that it has: its name, how many of both accept it, and how many judged it."""
-
-
-@dataclass(frozen=True)
-class ClipCard:
-    """A clip and signals of it."""
-
-    clip_id: str
-    """Its id."""
-    truth: str | None
-    """Its label, if known."""
-    picture: Markup
-    """Spectrogram, as a data: URI."""
-    player: audio_examples.Player
-    """The whole clip."""
-    signals: tuple[SignalCard, ...]
-    """Of some references."""
 
 
 def why_silent(suite: Suite, task: str) -> str | None:
@@ -134,8 +90,8 @@ def anchor_of(reference: ModelRef) -> str:
 
 def cards(
     suite: Suite, task: str, choices: Sequence[SignalChoice], matrix: Matrix, rows: Sequence[Row]
-) -> list[ClipCard]:
-    """The chosen clips with everything that the page shows.
+) -> list[dict[str, Any]]:
+    """The chosen clips with everything that the page shows: each with its sounds, and signals of it.
 
     Args:
         suite: the signals.
@@ -162,9 +118,9 @@ def cards(
             other_clip = other_clips.get(choice.signal_id)
             signals.append(_signal_card(suite, task, choice, anchor, answers, other_clip, max_bytes))
         waveform, rate = clip.waveform, clip.sample_rate_hz
-        picture = spectrogram.data_uri(waveform, rate)
+        card = {"clip_id": clip_id, "truth": clip.label, "picture": spectrogram.data_uri(waveform, rate)}
         player = audio_examples.player("Whole clip", waveform, rate, max_bytes, "FLAC")
-        clip_cards.append(ClipCard(clip_id, clip.label, picture, player, tuple(signals)))
+        clip_cards.append({**card, "player": player, "signals": signals})
     return clip_cards
 
 
@@ -200,7 +156,11 @@ def _signal_card(
     answers: Answers,
     other_clip: Clip | None,
     max_bytes: int,
-) -> SignalCard:
+) -> dict[str, Any]:
+    """A signal and its controls; who accepts it, its own reference too, in the order of the heat map.
+
+    By control that it has: its name, how many of these models accept it, and how many judged it.
+    """
     signal, waveform = suite.signal(task, choice.reference.slug, choice.signal_id)
     clip = suite.clip(task, choice.clip_id)
     rate = clip.sample_rate_hz
@@ -214,17 +174,17 @@ def _signal_card(
         key = (choice.signal_id, kind)
         if accepted := [answers[model][key] for model in accepts_by_model if key in answers[model]]:
             controls.append((name.lower(), sum(accepted), len(accepted)))
-    return SignalCard(
-        id=anchor,
-        reference=choice.reference,
-        expected=signal.expected,
-        mask_summary=audio_examples.describe_mask(signal),
-        picture=Markup(inline.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
-        players=(
+    return {
+        "id": anchor,
+        "reference": choice.reference,
+        "expected": signal.expected,
+        "mask_summary": audio_examples.describe_mask(signal),
+        "picture": Markup(inline.spectrum_picture(clip.waveform, signal.mask, rate)),  # noqa: S704 - numbers only
+        "players": [
             audio_examples.player("Signal", waveform, rate, max_bytes, "FLAC"),
             *audio_examples.controls(signal, clip, other_clip, max_bytes, "FLAC"),
-        ),
-        accepts=tuple(model for model, accepts in accepts_by_model.items() if accepts),
-        rejects=tuple(model for model, accepts in accepts_by_model.items() if not accepts),
-        controls=tuple(controls),
-    )
+        ],
+        "accepts": [model for model, accepts in accepts_by_model.items() if accepts],
+        "rejects": [model for model, accepts in accepts_by_model.items() if not accepts],
+        "controls": controls,
+    }

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import Markup
 
 from harness.dataset.suites import Suite
 from harness.types import ModelRef
 from leaderboard import exports, urls
 from leaderboard.board import activity
-from leaderboard.board.types import Board, Ranking, Row
+from leaderboard.board.types import Board
 from leaderboard.plots import heatmap
 from leaderboard.site import task_page
 
@@ -21,36 +18,6 @@ BEST = 5
 
 NEWS = 6
 """Events that are shown."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """One task on the overview."""
-
-    task: str
-    """Its name."""
-    page: str
-    """Path of its page."""
-    ranking: Ranking | None
-    """The current one; None where nothing tells which that is."""
-    why_none: str
-    """Why there is no current one."""
-    best: tuple[tuple[Row, str], ...]
-    """The first rows of the ranking, each with the name of its model."""
-    axis: tuple[float, float]
-    """Ends of their bars."""
-    thumbnail: Markup | None
-    """The matrix in colours."""
-    n_models: int
-    """Models with an entry in the current ranking."""
-    n_references: int
-    """Models whose signals are judged: the panel."""
-    n_clips: int | None
-    """Clips they are from, where the suite is at hand."""
-    n_stale: int
-    """Entries on other signals."""
-    evidence: str | None
-    """Path of the page of sounds."""
 
 
 def context(
@@ -70,7 +37,8 @@ def context(
     }
 
 
-def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) -> Card:
+def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) -> dict[str, Any]:
+    """One task on the overview, with its current ranking; there is none where nothing tells which it is."""
     ranking, stale = board.current_of(task), board.stale(task)
     rows = () if ranking is None else ranking.rows[:BEST]
     matrices = () if ranking is None else ranking.matrices
@@ -80,17 +48,16 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
         references = suite.references(task)
         n_references = len(references)
         n_clips = max((reference.corpus.n_clips for reference in references), default=0)
-    return Card(
-        task=task,
-        page=f"tasks/{urls.task_page(task)}",
-        ranking=ranking,
-        why_none=stale[0].note if ranking is None and stale else "",
-        best=tuple((row, row.name.removeprefix("local/")) for row in rows),
-        axis=task_page.axis_of(rows),
-        thumbnail=heatmap.thumbnail(matrices[0]) if matrices else None,
-        n_models=0 if ranking is None else len(ranking.all_rows),
-        n_references=n_references,
-        n_clips=n_clips,
-        n_stale=sum(len(old.all_rows) for old in stale),
-        evidence=evidence,
-    )
+    return {
+        "task": task,
+        "page": f"tasks/{urls.task_page(task)}",
+        "why_none": stale[0].note if ranking is None and stale else "",
+        "best": [(row, row.name.removeprefix("local/")) for row in rows],
+        "axis": task_page.axis_of(rows),
+        "thumbnail": heatmap.thumbnail(matrices[0]) if matrices else None,
+        "n_models": 0 if ranking is None else len(ranking.all_rows),
+        "n_references": n_references,
+        "n_clips": n_clips,
+        "n_stale": sum(len(old.all_rows) for old in stale),
+        "evidence": evidence,
+    }

@@ -37,9 +37,7 @@ class Profile:
     """An entry and its rank."""
 
     row: Row
-    """Entry and place."""
     task: str
-    """Name of the task."""
     anchor: str
     """Anchor of the task, or of a ranking that is not current."""
     stale: bool
@@ -53,7 +51,6 @@ class Profile:
     n_left_out: int
     """Candidates that are not among these."""
     synthetic: bool
-    """The clips are synthetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +58,7 @@ class PageContext:
     """Everything the page of a model is made of."""
 
     model: ModelRef
-    """The model."""
     profiles: tuple[Profile, ...]
-    """Its entries."""
     model_names: ModelNames
     """What models are called, and where their pages are as seen from this one."""
     traits: Mapping[str, ReferenceProfile]
@@ -126,8 +121,8 @@ def text(job: PageContext) -> str:
                 "of": profile,
                 "row": profile.row,
                 "page": f"../tasks/{urls.task_page(profile.task)}",
-                "judged": pair_table.pair_tables(cells, profile.anchor, job.model_names, sounds),
-                "judges": pair_table.judges(profile.judges, job.model_names),
+                "judged": pair_table.pair_tables(cells, job.model_names, profile.anchor, sounds),
+                "judges": pair_table.pair_tables(profile.judges, job.model_names),
                 "traits": None if profile.stale else _trait_figures(job.traits.get(profile.task)),
                 "sounds": sounds.get(model),
                 "command": command(profile.row.entry),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from markupsafe import Markup
@@ -25,40 +26,33 @@ class ModelNames:
     """Names of models on a page, and links to their own pages."""
 
     names: Mapping[ModelRef, str]
-    """Short names."""
     links: Mapping[ModelRef, str]
-    """Pages of those that have one."""
-
-
-@dataclass(frozen=True)
-class PairTable:
-    """One table."""
-
-    family: str
-    """One of FAMILIES."""
-    rows: Markup
-    """Its body."""
 
 
 def pair_tables(
-    cells: Sequence[MatrixRow], anchor: str, model_names: ModelNames, sounds: Mapping[ModelRef, str]
-) -> list[PairTable]:
-    """How a model judges the signals of each reference; the first table has the anchors of the pairs."""
+    cells: Sequence[MatrixRow],
+    model_names: ModelNames,
+    anchor: str | None = None,
+    sounds: Mapping[ModelRef, str] = MappingProxyType({}),
+) -> list[tuple[str, Markup]]:
+    """Family and rows of a table for each family: how a model judges references, or is judged itself.
+
+    Args:
+        cells: by family; one without any has no table.
+        model_names: of the other models.
+        anchor: of the task, where the rows of the first table are to be anchors of the pairs.
+        sounds: where signals of a reference can be heard.
+    """
     return [
-        _table(row, model_names, anchor if i == 0 else None, sounds)
+        (row.family, _rows(row, model_names, anchor if i == 0 else None, sounds))
         for i, row in enumerate(cells)
         if row.models
     ]
 
 
-def judges(cells: Sequence[MatrixRow], model_names: ModelNames) -> list[PairTable]:
-    """How a reference's own signals are judged."""
-    return [_table(row, model_names, None, {}) for row in cells if row.models]
-
-
-def _table(
+def _rows(
     cells: MatrixRow, model_names: ModelNames, anchor: str | None, sounds: Mapping[ModelRef, str]
-) -> PairTable:
+) -> Markup:
     rows = []
     is_complete = [not np.isnan(pair_rates).any() for pair_rates in cells.rates]
     records = zip(cells.models, cells.counts.tolist(), cells.rates.tolist(), is_complete, strict=True)
@@ -77,7 +71,7 @@ def _table(
             f"<small>{n_applicable} of {n_signals} apply{degenerate_note}</small></th>"
             f"{_numbers(rates) if complete else _partial_numbers(rates)}</tr>"
         )
-    return PairTable(cells.family, Markup("\n".join(rows)))  # noqa: S704 - escaped above
+    return Markup("\n".join(rows))  # noqa: S704 - escaped above
 
 
 _BELOW = ("lift", "transfer")

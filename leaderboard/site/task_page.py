@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -52,32 +51,6 @@ EXTRA_COLUMNS = (
 
 BOTH_FAMILIES = 2000
 """Rows up to which the table has the rates of every family; beyond, those of the headline alone."""
-
-
-@dataclass(frozen=True)
-class TableView:
-    """Rows as a table of a page."""
-
-    id: str
-    """Of its table."""
-    caption: str
-    """What it is."""
-    columns: tuple[Column, ...]
-    """Its columns; the first two are rank and model."""
-    by: str
-    """Key of the column by which it is sorted at first."""
-    rows: tuple[Row, ...]
-    """The first ones."""
-    n_rows: int
-    """How many there are."""
-    axis: tuple[float, float]
-    """Ends of the bars of the lift."""
-    data: Markup
-    """All rows, for the script."""
-    marks: Mapping[ModelRef, Mark]
-    """Badges of those that the test of flat-earthers flags."""
-    anchors: tuple[Anchor, ...] = ()
-    """Rows below them for comparison."""
 
 
 def context(
@@ -167,11 +140,31 @@ def table_view(
     by: str = "rank",
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
-) -> TableView:
-    """All rows, in their initial order, as a table of a page; `links` are pages as seen from this one."""
-    data = render.embed(table_data(rows, links, table_columns, by, marks, anchors))
-    axis = axis_of(rows, anchors)
-    return TableView(id, caption, table_columns, by, rows[:FIRST], len(rows), axis, data, marks, anchors)
+) -> dict[str, Any]:
+    """A table of a page, for the template.
+
+    Args:
+        rows: all, in their initial order.
+        id: of the table.
+        caption: what it is.
+        links: pages of models as seen from this one.
+        table_columns: the first two are rank and model.
+        by: key of the column by which it is sorted at first.
+        marks: badges of those that the test of flat-earthers flags.
+        anchors: rows below them for comparison.
+    """
+    return {
+        "id": id,
+        "caption": caption,
+        "columns": table_columns,
+        "by": by,
+        "marks": marks,
+        "rows": rows[:FIRST],
+        "n_rows": len(rows),
+        "axis": axis_of(rows, anchors),
+        "anchors": anchors,
+        "data": render.embed(table_data(rows, links, table_columns, by, marks, anchors)),
+    }
 
 
 def table_data(
@@ -263,7 +256,7 @@ def _board(
     id: str,
     links: Mapping[ModelRef, str],
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
-) -> tuple[Ranking, TableView]:
+) -> tuple[Ranking, dict[str, Any]]:
     signals_text = "other signals" if ranking.stale else f"signals {ranking.signals.revision[:12]}"
     panel = remarks.panel(ranking.n_references)
     caption = f"Models on {ranking.task} by lift, {signals_text}, with 95 % intervals, {panel}"

@@ -189,11 +189,11 @@ def test_numbers_of_a_pair_are_written_as_the_columns_write_them(world: World) -
         named = ModelNames({m: m.repo_id for of in of_row.cells for m in of.models}, {})
         assert of_row.folder is not None
         families = store.read(of_row.folder).scorecard.families
-        for family, found in zip(
-            families, pair_table.pair_tables(of_row.cells, "tone", named, {}), strict=True
+        for family, (name, found) in zip(
+            families, pair_table.pair_tables(of_row.cells, named, "tone"), strict=True
         ):
-            assert found.family == family.family
-            for cell, row in zip(family.cells, found.rows.split("\n"), strict=True):
+            assert name == family.family
+            for cell, row in zip(family.cells, found.split("\n"), strict=True):
                 for column in columns.RATES:
                     estimate = getattr(cell.rates, column.key)
                     plain = formatting.text(estimate, column.kind).partition(formatting.THIN)[0]
@@ -242,17 +242,17 @@ def test_a_page_of_sounds_says_who_accepts_what(world: World, built: Path) -> No
     (ranking, *_) = world.board.current
     heard = audio_page.choose(world.suite, TASK.name)
     cards = audio_page.cards(world.suite, TASK.name, heard, ranking.matrices[0], ranking.all_rows)
-    signals = [s for card in cards for s in card.signals]
+    signals = [s for card in cards for s in card["signals"]]
     assert len(signals) == len(heard)
     for signal in signals:
-        assert signal.reference in signal.accepts  # its own
-        assert len(signal.accepts) + len(signal.rejects) == 7
-    anchors = [s.id for s in signals if s.id]
+        assert signal["reference"] in signal["accepts"]  # its own
+        assert len(signal["accepts"]) + len(signal["rejects"]) == 7
+    anchors = [s["id"] for s in signals if s["id"]]
     assert sorted(anchors) == [f"pair-of-lab__{name}" for name in ("alpha", "beta", "gamma")]
     text = (built / "evidence" / "tone.html").read_text(encoding="utf-8")
-    assert {player.name for s in signals for player in s.players} == {"Signal", "Swap", "Matched"}
-    assert all({name for name, _, _ in s.controls} == {"swap", "matched"} for s in signals)
-    n_sounds = len(cards) + sum(len(s.players) for s in signals)
+    assert {player.name for s in signals for player in s["players"]} == {"Signal", "Swap", "Matched"}
+    assert all({name for name, _, _ in s["controls"]} == {"swap", "matched"} for s in signals)
+    n_sounds = len(cards) + sum(len(s["players"]) for s in signals)
     assert text.count("<audio") == text.count("data:audio/flac;base64,") == n_sounds
     assert len(text) < 1.1 * audio_page.BUDGET_BYTES
 
