@@ -59,11 +59,11 @@ def test_a_status_that_somebody_gave_and_an_opt_out_are_news(world: World, tmp_p
 def test_all_entries_stand_by_name_with_their_place_in_their_task(world: World) -> None:
     links = {row.entry.model: "x" for ranking in world.board.rankings for row in ranking.all_rows}
     shown = models_page.context(world.board, links)["shown"]
-    assert shown.n_rows == sum(len(ranking.all_rows) for ranking in world.board.rankings)
-    names = [row.name for row in shown.rows if row.rank is not None]
+    assert shown["n_rows"] == sum(len(ranking.all_rows) for ranking in world.board.rankings)
+    names = [row.name for row in shown["rows"] if row.rank is not None]
     assert names == sorted(names)
-    assert [column.key for column in shown.columns][:3] == ["rank", "model", "task"]
-    places = {(row.name, row.entry.signals.sha256): row.rank for row in shown.rows}
+    assert [column.key for column in shown["columns"]][:3] == ["rank", "model", "task"]
+    places = {(row.name, row.entry.signals.sha256): row.rank for row in shown["rows"]}
     for ranking in world.board.rankings:
         for row in ranking.rows:
             assert places[row.name, row.entry.signals.sha256] == row.rank
