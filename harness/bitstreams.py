@@ -5,8 +5,6 @@ half a clip, and the standard library reads none of these formats.
 
 Each function takes the bytes of a file without the tags around it, and raises BadCorpus for one that is cut
 off or damaged; the message lacks the name of the file, which the caller puts in front.
-
-Public: Flac, flac, ogg, Mpeg, mpeg, MPEG_FRAME, integer.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 libsndfile decodes what is left of a file that was cut off without an error, and believes a wrong size in a
 header. Here the header is compared with the bytes that are there. Sizes that a recorder left open (a stream)
 or wrote wrong where the bytes leave no doubt are put right; every other difference is refused.
-
-Public: Sound, repair.
 """
 
 from __future__ import annotations

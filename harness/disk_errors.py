@@ -2,8 +2,6 @@
 
 Each is one line, the same for every verb. Also refuses to write into the installed package, which holds the
 embedded suite.
-
-Public: no_room, line_of, unwritable, pointer, POINTED, whole, refuse_package, PACKAGE.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ changed by as little as a bit, or is of other work, does not hold. Opening a jou
 back what is finished; a torn or damaged line is left out, and what it held is done again; other work is
 refused, and so is a second process at the same work. Each line is on disk before `append` returns. A journal
 without checksums, of an earlier version, is read once and gets them.
-
-Public: Journal, finished_items, remove_stale_locks, replace_file.
 """
 
 from __future__ import annotations

@@ -13,8 +13,6 @@ are only numbers, negations ("not_spoof"), two labels in one ("pop-rock"). Then 
       "reviewed_by": "who",
       "why": "the order of label_encoder.pkl in the training script"
     }
-
-Public: harmonise, template, from_file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The manifest of a signals folder: its tasks, its references and how their signals were made.
 
 Conventions: as in `types`; `schemas` reads and writes it.
-
-Public: CorpusRef, SetCounts, ReferenceRecord, TaskRecord, Manifest, invalid_name.
 """
 
 from __future__ import annotations

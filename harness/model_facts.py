@@ -1,7 +1,4 @@
-"""The facts about a model that scoring needs: read from its files, or measured.
-
-Public: ModelFacts, WindowPlace, window_start.
-"""
+"""The facts about a model that scoring needs: read from its files, or measured."""
 
 from __future__ import annotations
 

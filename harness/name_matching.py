@@ -4,8 +4,6 @@ Conventions: names are Unicode text as people type it and as file systems store 
 decomposed (NFD). What only case, spaces, underscores, hyphens between words, and the like tell apart is one
 name. Everything that makes another word stays: letters of all scripts with their vowel signs and marks,
 digits and what is between them, signs (`C#`, `A+`, `A-`, `+5 dB`), apostrophes (`we'll`).
-
-Public: key, words, without_joints, nfc, same_file, apart.
 """
 
 from __future__ import annotations

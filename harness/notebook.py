@@ -1,8 +1,6 @@
 """Shows the records of the library in a notebook: a line, and a table of facts below it.
 
 Conventions: texts of strangers are escaped in everything that is HTML.
-
-Public: estimate, line, table.
 """
 
 from __future__ import annotations

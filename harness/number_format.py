@@ -1,7 +1,4 @@
-"""Formats numbers for texts and pages, with their sign.
-
-Public: number, percent, THIN.
-"""
+"""Formats numbers for texts and pages, with their sign."""
 
 from __future__ import annotations
 

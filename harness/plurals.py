@@ -1,7 +1,4 @@
-"""Formats counts with their nouns: `1 clip`, `2,034 clips`, `0 classes`.
-
-Public: plural.
-"""
+"""Formats counts with their nouns: `1 clip`, `2,034 clips`, `0 classes`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Progress on stderr: a bar on a terminal, elsewhere one plain line every 30 seconds.
 
 Shorter work prints nothing to a pipe. With GOODENOUGH_PROGRESS=lines there is a line every second.
-
-Public: progress_bar, progress_bars, live_table, waiting, duration.
 """
 
 from __future__ import annotations

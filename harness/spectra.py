@@ -3,8 +3,6 @@
 Conventions: a clip has `n` samples and `N = n // 2 + 1` bins, those of the real FFT of the WHOLE clip in
 float64. A mask is bool (N,): kept bins keep amplitude and phase, all others are zero; the masked signal is
 `irfft(X * mask, n)` in float64, then cast to float32. No window, no rescaling.
-
-Public: spectrum, keep, bin_energy, one_sided, single_bins, log_bands, expand, pool, runs, from_runs, largest.
 """
 
 from __future__ import annotations

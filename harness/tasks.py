@@ -12,8 +12,6 @@ A task is data. The built-in ones are in TASKS; a user's own is a YAML file with
 
 Labels and spellings are compared without case, spaces and hyphens (`name_matching`). Labels are a superset: a
 model or corpus that knows fewer is normal.
-
-Public: Task, TASKS, find, task_of, task_record.
 """
 
 from __future__ import annotations

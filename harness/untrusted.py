@@ -7,8 +7,6 @@ nested deeper than MAX_DEPTH. A date in YAML is read as text, tabs are refused o
 quotes, block texts and comments, and aliases are read as long as their expansion stays below MAX_VALUES.
 
 A record of known fields is read by `schemas.from_json`; everything else comes through here.
-
-Public: Unreadable, content, utf8, json_of, require_once, yaml_of.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Collects the problems in rows of verdicts, one line each.
-
-Public: SIGNAL_STIMULI, Checks, row_location, name_problems.
-"""
+"""Collects the problems in rows of verdicts, one line each."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ Two machines agree on a class, on probabilities to a tolerance, and exactly on w
 most probable labels are as good as equal on both, another class is a tie: the same, and counted apart. So is
 another class of the model's own that is read as the same label: no number depends on it. A tie between a
 label and one class of several that were merged into another is not seen as one.
-
-Public: Comparison, compare.
 """
 
 from __future__ import annotations

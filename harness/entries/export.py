@@ -7,8 +7,6 @@
   `every_eval_ever/schemas/eval.schema.json`), schema version 0.2.2, with the intervals.
 
 Conventions: shares are fractions, as everywhere; a number that could not be counted is left out.
-
-Public: Source, unranked_because, model_index, eval_results, every_eval_ever.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@
 Those who maintain the submissions make it, with the private dataset that `goodenough publish --hold-back`
 made. It contains numbers, and names of models that the entry names, too, but nothing of a held-back clip. It
 is bound to one entry by the sha256 of its files, and its content is not trusted.
-
-Public: HeldBack, SUFFIX, record_of, sidecar_of, write, read, problems.
 """
 
 from __future__ import annotations

@@ -5,9 +5,6 @@
 
 A list of invalidations only grows. An opt-out takes the place of an entry: it says that a model was not
 evaluated on a task, and why, for example because it was trained on the corpus.
-
-Public: Invalidation, OptOut, INVALIDATED, OPTED_OUT, invalidations_of, invalidate, opt_outs_below, opt_out,
-new_opt_out, problems, opt_out_problems, is_notice, notice_problems.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Protocol 1 ranked by transfer minus the `permuted` control, called floor; lift i
 neither of the two is carried over. What was counted alike keeps its value: coverage, transfer, agreeing
 transfer, `largest`, silence, and acceptance of whole clips, then called ceiling. A rate that was not measured
 has n = 0. No swap and no matched control was asked: all applicable signals are without them.
-
-Public: REASON, PROTOCOL_1, VERDICTS, in_current_form, entry_of, is_protocol_1, with_current_columns.
 """
 
 from __future__ import annotations

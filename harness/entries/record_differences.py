@@ -1,7 +1,4 @@
-"""How two records of one type differ, field by field.
-
-Public: differences, likeness_differences.
-"""
+"""How two records of one type differ, field by field."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
-"""A record about one entry, in a file next to the entry's folder; its content is not trusted.
+"""A record about one entry, in `<task>@<signals[:8]><suffix>` next to the entry's folder.
 
-    <org>__<model>/<revision[:12]>/<task>@<signals[:8]>/           the entry, immutable
-    <org>__<model>/<revision[:12]>/<task>@<signals[:8]><suffix>    the record
-
-Public: Sidecar, differences.
+Its content is not trusted.
 """
 
 from __future__ import annotations

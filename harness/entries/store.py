@@ -8,8 +8,6 @@ A results folder and `submissions/` have the same shape; a results folder may ho
 never leaves it. A filed entry is immutable. Nothing here judges an entry: `validate` does.
 
 Entries of protocol 1 are read, too (`protocol1`), and never written.
-
-Public: write, copy, find, find_all, parse, read, verdicts, unfetched, file_into, regular, ENTRY, VERDICTS.
 """
 
 from __future__ import annotations

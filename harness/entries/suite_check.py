@@ -3,8 +3,6 @@
 `validate` can only check what an entry contains. An entry that leaves out the signals its model rejects, or
 a whole reference, is valid by itself and is refused here. So is one with `swap` controls of other clips than
 those of the suite, and one that claims to be a near copy of a hard reference, or hides that it is one.
-
-Public: check_against_suite.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Reads files from strangers: their size is checked before they are opened, and their content is strict.
 
 A problem is one line, `file: what was found, what was expected`; no content makes these raise.
-
-Public: unusable, record, Rule, rule_problems, text_problems, strings.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Checks strings from untrusted sources, and makes them safe to show in messages.
-
-Public: is_plain, excerpt, plain, one_line.
-"""
+"""Checks strings from untrusted sources, and makes them safe to show in messages."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 A problem is one line, `where: what was found, what was expected`. No content of an entry makes a check
 raise: files are measured before they are read, JSON is read strictly, and the scorecard is not believed but
 counted again from the verdicts. A check that depends on one that failed is left out.
-
-Public: validate_entry, strays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Checks of the controls among the verdicts of an entry: their replicates, and their other clips.
-
-Public: check, validate_controls.
-"""
+"""Checks of the controls among the verdicts of an entry: their replicates, and their other clips."""
 
 from __future__ import annotations
 

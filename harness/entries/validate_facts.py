@@ -2,8 +2,6 @@
 
 Only `counted_likeness` uses the verdicts, too. A problem is one line, `where: what was found, what was
 expected`.
-
-Public: validate_facts, of_references, of_task, counted_likeness, ahead.
 """
 
 from __future__ import annotations

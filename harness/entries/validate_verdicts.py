@@ -4,8 +4,6 @@ The file may be malicious: `dataset.untrusted_parquet` opens it safely, and its 
 until all checks have passed.
 
 A problem is one line, `verdicts.parquet: what was found, what was expected`; rows count from 0.
-
-Public: load, validate_verdicts.
 """
 
 from __future__ import annotations

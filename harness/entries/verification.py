@@ -5,9 +5,6 @@
 
 Entries are made by submitters, verifications by the maintainers of the submissions; neither is trusted. A
 verification is bound to one entry by the sha256 of its files; next to another one it is a problem.
-
-Public: Verification, Mismatch, KnownAnswer, KINDS, TOLERANCE, LOG_TOLERANCE, MAX_MISMATCHES, SUFFIX,
-sidecar_of, write, read, problems, holds, chance_of_ties.
 """
 
 from __future__ import annotations

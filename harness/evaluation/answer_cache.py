@@ -7,8 +7,6 @@ The key is a hash of all that answers depend on but the unit: weights, config, p
 device, versions. A unit is known by its content (`units.Unit`), so that a suite with one reference more costs
 only its new signals. Lines are on disk before the next batch begins. Each has a checksum (`journal`): one
 that is torn or damaged is left out, and its unit is asked again.
-
-Public: AnswerCache.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Units come clip by clip and are judged in batches of a bounded number of samples, so that memory does not grow
 with the suite; the sounds of a batch are made while the model answers the one before. What sounds the same on
 one clip is asked once. Degenerate signals are not judged.
-
-Public: judge, verdict_table, visible_part, Answers, Candidate, Choice.
 """
 
 from __future__ import annotations

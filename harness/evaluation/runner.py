@@ -1,7 +1,4 @@
-"""One candidate on one task: from a loaded model to an entry with its verdicts.
-
-Public: evaluate, Result, judge_shard, Progress, Judge.
-"""
+"""One candidate on one task: from a loaded model to an entry with its verdicts."""
 
 from __future__ import annotations
 

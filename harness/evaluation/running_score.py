@@ -1,7 +1,4 @@
-"""Estimates while answers come in: the numbers that the scorecard would give if no more came.
-
-Public: RunningScore, Snapshot.
-"""
+"""Estimates while answers come in: the numbers that the scorecard would give if no more came."""
 
 from __future__ import annotations
 

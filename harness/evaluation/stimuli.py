@@ -9,9 +9,6 @@ seeded by the signal's id.
     matched     the runs of the signal at other places of the occupied band of its clip; at its energy
     largest     as many of the loudest bins of the clip
     complement  all other bins of the clip
-
-Public: Stimulus, Key, of_signal, sounds, swap_clips, control, transfer_mask, occupied_band,
-random_placements.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ of everything that its answers depend on but the model: equal content, equal ans
 The order is drawn once, by the clips and the task: clip after clip, each class of truth spread evenly, so
 that whatever has been judged is a fair sample of the rest. All units of a clip stand together, those of
 the headline family first.
-
-Public: Unit, units_of, evaluation_order, shard_of.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Which verdicts accept, which are on level 0 or have no level, and means of what belongs together.
 
 Every rate, table and picture takes them from here.
-
-Public: accepted, at_level_zero, means_at.
 """
 
 from __future__ import annotations

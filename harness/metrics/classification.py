@@ -1,7 +1,4 @@
-"""The usual classification measures on whole clips with a known class, shown next to transfer.
-
-Public: clips_of_known_truth, score.
-"""
+"""The usual classification measures on whole clips with a known class, shown next to transfer."""
 
 from __future__ import annotations
 

@@ -19,8 +19,6 @@ Intervals, by what was observed (`Estimate.method` names the one used):
   differences; with 20 clips, or a difference of two rates below .1, it can fall to 91 %.
 - several references and no variation between bootstrap samples: a clip unlike all those seen may be as
   frequent as Wilson's upper bound for 0 of n, and may count anything possible. Never of zero width.
-
-Public: wilson, median, clustered, from_draws, paired_difference, clip_weights, mean_of_references, draws_of.
 """
 
 from __future__ import annotations

@@ -18,9 +18,6 @@ median R of the others is above EXCESS; clips are resampled for it.
 Sparse sound (ours). Beside each share stands the same share on `matched` controls: equally loud places of the
 same clips, which carry no signal. A flag says something about signals only where the share is larger on them:
 where the lower end of the interval of the difference is at most SPARSE, the words are "rejects sparse sound".
-
-Public: FlatEarth, Share, assess, benjamini_hochberg, ALPHA, EXCESS, MIN_MODELS, SPARSE, FLAT_EARTHER,
-SPARSE_SOUND.
 """
 
 from __future__ import annotations

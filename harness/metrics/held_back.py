@@ -4,8 +4,6 @@ The two suites have the same references and no clip in common, so that their boo
 independent: the difference is taken draw by draw, the clips of the held-back suite being resampled by a set
 of their own. Hesterberg's expanded percentiles (see `estimates`) take the number of clips; that of a
 difference is one more than its degrees of freedom by Welch (1947, Biometrika 34) and Satterthwaite.
-
-Public: compare, lifts_of, Answers, LiftComparison.
 """
 
 from __future__ import annotations

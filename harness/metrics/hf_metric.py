@@ -11,8 +11,6 @@
 
 `evaluate` copies this file elsewhere before it opens it, so the package is imported where it is used; and it
 reads import lines one by one, so none may name two modules.
-
-Public: Transferability.
 """
 
 from __future__ import annotations

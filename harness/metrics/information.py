@@ -3,9 +3,6 @@
 All in bits, with a natural zero: an entropy of 0 is a certainty, a divergence of 0 two equal distributions, a
 mutual information of 0 a verdict that says nothing of the class. Information of small samples is biased
 upward and entropy downward: both are corrected, see `mutual_information`.
-
-Public: OfSignal, of_signal, mask_bits, mel_use, divergence, entropy, mutual_information, Information,
-equal_error_rate.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Computed from the candidate's verdicts and from what the suite records about each reference on whole clips. No
 model is run.
-
-Public: likeness_of, suspects, copies, LEAST, FEW.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A reference counts where both judges have MIN_SIGNALS clips of it, neither counts as it, and both know the
 classes; only signals that both judged count. The intervals resample clips, the same for both (paired). Each
 holds by itself: of many comparisons one in twenty is expected to miss.
-
-Public: Compared, compare_judges.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ was not asked, or there is no such control. Where a clip was extracted several t
 several controls of a kind, a row holds their mean. What asks whether all accept or nobody does cannot be
 answered by a mean: it is decided on the first draw alone (ours), stimulus by stimulus (`Single`).
 A reference's answers to its own signals are there, and are left out by whoever counts transfer.
-
-Public: PanelAcceptance, Single, build_acceptance.
 """
 
 from __future__ import annotations

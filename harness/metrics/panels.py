@@ -4,8 +4,6 @@ Conventions: verdicts are a DataFrame, one row per `types.Verdict`, in any order
 belong to other questions and are passed over. A panel holds an array with a value for each signal: in [0, 1]
 for acceptance (of several controls of a kind the mean), NaN where it does not apply. Independent draws of a
 clip and reference are averaged and count once.
-
-Public: RATE_STIMULI, Panel, Metric, METRICS, panel_of, clip_ids.
 """
 
 from __future__ import annotations

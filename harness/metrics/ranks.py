@@ -23,8 +23,6 @@ Studies 91). **Ours**:
 - c is expanded for few clips, sqrt(n / (n - 1)) t(n - 1), as `estimates` expands its percentiles.
 - Beyond MOST_AT_ONCE models, whose pairs would take minutes, c is Bonferroni's, which is never smaller than
   it must be: at 1,000 models 5.3 where independent ones would need 5.2.
-
-Public: MOST_AT_ONCE, Comparison, compare, rank_intervals, tie_groups, ranks, ranks_without.
 """
 
 from __future__ import annotations

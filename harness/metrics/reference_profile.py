@@ -1,7 +1,4 @@
-"""Profile of a reference by its signals: how large and rich they are, and where in the spectrum they lie.
-
-Public: ReferenceProfile, profile_of.
-"""
+"""Profile of a reference by its signals: how large and rich they are, and where in the spectrum they lie."""
 
 from __future__ import annotations
 

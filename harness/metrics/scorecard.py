@@ -5,8 +5,6 @@ belong to other questions and are passed over. What comes of them (`panels.Panel
 n_references), with a row for each whole clip of the task. Every rate is a mean over references
 (`estimates.mean_of_references`); a cell is the same over one.
 Nothing here is random: all numbers of a task are resampled by one set of clips (`estimates.clip_weights`).
-
-Public: summarise, rates_of, lift_by_clip, resampling_weights, polarity_warning.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
-from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
+from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, Panel, clip_ids, panel_of
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
 from harness.types import (
@@ -61,7 +59,14 @@ def summarise(
     """
     weights = resampling_weights(verdicts, task)
     families = tuple(
-        _family_score(verdicts, task, family, candidate, of_family, label_map.covered, copies, weights)
+        family_score(
+            panel_of(verdicts, family, of_family, label_map.covered),
+            task,
+            of_family,
+            candidate,
+            copies,
+            weights,
+        )
         for family in FAMILIES
         if (of_family := [r for r in references if r.family == family])
     )
@@ -148,29 +153,36 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
     return max(lines, key=lambda f: f[0])[1] if lines else None
 
 
-def _family_score(
-    verdicts: pd.DataFrame,
+def family_score(
+    panel: Panel,
     task: Task,
-    family: str,
-    candidate: ModelRef,
-    references: list[ReferenceCounts],
-    covered: frozenset[str],
+    references: Sequence[ReferenceCounts],
+    candidate: ModelRef | None,
     copies: Collection[str],
     weights: FloatArray,
 ) -> FamilyScore:
-    panel = panel_of(verdicts, family, references, covered)
+    """The score of a candidate on the signals of some references of one family.
+
+    Args:
+        panel: its answers.
+        task: the task.
+        references: by column of the panel, at least one.
+        candidate: who answered; None for one that is no model.
+        copies: repo_ids of references that it is a near copy of.
+        weights: (draws, n_clips) of the task.
+    """
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
     tables = {name: panel.table(array) for name, array in values.items()}
     means = {n: _counting_columns(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
-    rates = rates_of(tables, means, weights)
+    rates = _rates_of(tables, means, weights)
     is_hidden = (panel.knows_class == 1) & ~panel.visible
     visible = rates
     if is_hidden.any():
         visible_tables = {
             n: panel.table(np.where(panel.visible, array, np.nan)) for n, array in values.items()
         }
-        visible = rates_of(visible_tables, means, weights)
+        visible = _rates_of(visible_tables, means, weights)
 
     def of_others(per_signal: FloatArray) -> Estimate:
         return clustered(panel.table(per_signal)[:, means["transfer"]], weights)
@@ -194,7 +206,7 @@ def _family_score(
             n_applicable=int(applicable[j]),
             n_unswapped=int(n_unswapped[j]),
             n_unmatched=int(n_unmatched[j]),
-            rates=rates_of(
+            rates=_rates_of(
                 tables,
                 {name: [j] if _has_enough(tables[name], m)[j] else [] for name, m in METRICS.items()},
                 weights,
@@ -203,7 +215,7 @@ def _family_score(
         for j, reference in enumerate(references)
     )
     return FamilyScore(
-        family=family,
+        family=references[0].family,
         rates=rates,
         visible=visible,
         by_class={
@@ -216,7 +228,7 @@ def _family_score(
     )
 
 
-def rates_of(
+def _rates_of(
     tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: FloatArray
 ) -> Rates:
     """The rates over the references whose columns are given, by name of a metric.
@@ -231,14 +243,14 @@ def rates_of(
     )
 
 
-def _is_itself(reference: ReferenceCounts, candidate: ModelRef) -> bool:
-    return reference.model.weights_sha256 == candidate.weights_sha256
+def _is_itself(reference: ReferenceCounts, candidate: ModelRef | None) -> bool:
+    return candidate is not None and reference.model.weights_sha256 == candidate.weights_sha256
 
 
 def _counting_columns(
     table: FloatArray,
     references: Sequence[ReferenceCounts],
-    candidate: ModelRef,
+    candidate: ModelRef | None,
     metric: Metric,
     copies: Collection[str],
 ) -> list[int]:

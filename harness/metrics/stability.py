@@ -3,8 +3,6 @@
 A reference that was extracted with several draws has several signals of a clip, each certified. Two of them
 can share hardly a bin. Each pair of draws of a clip is compared; pairs of one clip are averaged, or share its
 weight, and count once, and clips are resampled. Degenerate signals stay out, as everywhere.
-
-Public: Stability, stability_of, stability_table, jaccard.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Everything is computed from verdicts and signals; no model is run here. Means ov
 unweighted, and hold for this panel of references; all intervals of a task resample its whole clips, with one
 set of weights (`estimates.clip_weights`), jointly over all pairs. A model that is a near copy of a reference
 counts as that reference. Differences need MIN_SIGNALS signals of a pair, as in a scorecard.
-
-Public: Answered, Study, FamilyStudy, PairStudy, study_of, family_study.
 """
 
 from __future__ import annotations

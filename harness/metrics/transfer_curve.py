@@ -7,8 +7,6 @@ judge that gives the whole clip, the last level, another class has no such level
 have no price.
 
 Draws of a clip are averaged, or share its weight, and count once.
-
-Public: Curve, curve_of, stable_level, median_over_clips.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The architectures of audio classifiers, and the error for a model that is none.
-
-Public: ARCHITECTURES, require_audio.
-"""
+"""The architectures of audio classifiers, and the error for a model that is none."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ identified by content. Only JSON and the head of the model card are read; weight
 Conventions: an existing folder wins over a Hub id of the same spelling. Only safetensors weights are taken:
 unpickling a `.bin` file runs whatever its author put in it. Of a sharded model the weights are the shards its
 index names, in the order of their names.
-
-Public: Checkpoint, resolve, class_names_of, settings_sha256, committed_at, brings_code.
 """
 
 from __future__ import annotations

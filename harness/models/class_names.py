@@ -3,8 +3,6 @@
 Only `id2label` decides what an index is called. `label2id` is written by hand more often than not: indices
 as text, `LABEL_3` for 3, names and indices swapped, or the default names left in. All of these agree with a
 sound `id2label`. Where the two give a class different indices, only the author knows which one is right.
-
-Public: require_one_reading, require_classes.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ batch. AST and Whisper are the exception: their extractors bring everything to o
 
 Nothing of a checkpoint is run but its weights: no pickles, no remote code unless it was asked for and is that
 of one moment; and a head that would be filled with random numbers is refused.
-
-Public: DTYPES, Classifier, load, open_checkpoint.
 """
 
 from __future__ import annotations

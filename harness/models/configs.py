@@ -3,8 +3,6 @@
 transformers checks the types of the fields it knows, and it ignores the rest: also what would make another
 network of the same weights. Here everything that decides the logits and is not built is refused, and so are
 numbers of layers and classes that no checkpoint has, which would take hours or all of the memory.
-
-Public: require_buildable, notes_of, is_multi_label.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Devices: what depends on where a model runs.
-
-Public: find, exact, keep, is_full.
-"""
+"""Devices: what depends on where a model runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The feature extractor of a checkpoint: opened from its own file, and compared with its config.
-
-Public: ARCHITECTURES, open_extractor, backend, quiet, one_line.
-"""
+"""The feature extractor of a checkpoint: opened from its own file, and compared with its config."""
 
 from __future__ import annotations
 

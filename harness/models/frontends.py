@@ -1,10 +1,8 @@
 """Feature extractors: how much they take in, and other implementations with the same features.
 
-    use_fast_fbank   faster, and equal to the last bit: the filter bank of AST's extractor goes through a
-                     whole clip frame by frame, also beyond what it keeps, and costs more than a small model
-    differentiable   in torch, so that gradients reach the waveform; close, not equal, and in no verdict
-
-Public: use_fast_fbank, differentiable, window_samples, min_samples.
+`use_fast_fbank` is faster, and equal to the last bit: the filter bank of AST's extractor goes through a whole
+clip frame by frame, also beyond what it keeps, and costs more than a small model. `differentiable` is in
+torch, so that gradients reach the waveform: close, not equal, and in no verdict.
 """
 
 from __future__ import annotations

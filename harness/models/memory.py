@@ -2,8 +2,6 @@
 
 Read from /proc and from the control group (the limit of a container, or of a job of a cluster); where there
 is neither, nothing is known, and the answer is None.
-
-Public: available, Peak, Need.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 transformers leaves out what the network has no place for, and says so in a log that nobody reads. A pooling
 head, `layer_weights`, an adapter or the scales of int8 weights that are left out give other logits. A decoder
 or the heads of pretraining and of transcription that stayed in the file do not.
-
-Public: require_numbers, require_room, require_all, unused.
 """
 
 from __future__ import annotations

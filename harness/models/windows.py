@@ -6,8 +6,6 @@ window is right.
 The sounds are made of two values alone, one the negative of the other and as many of each, and what is
 changed is their order. So mean, variance, peak and energy of the whole stay what they were, to the last bit,
 and a feature extractor that normalises a whole clip does not let an end through that is cut off after it.
-
-Public: SECONDS, measure, holds.
 """
 
 from __future__ import annotations
