@@ -5,7 +5,7 @@ Every rate, table and picture takes them from here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ def means_at(positions: NDArray[np.int64], values: FloatArray, n: int) -> FloatA
     """(n,) mean of the values at each position, NaN where there is none; what is at -1 counts nowhere."""
     is_counted = positions >= 0
     positions, values = positions[is_counted], values[is_counted]
-    counts, out = np.bincount(positions, minlength=n), np.full(n, np.nan)
-    np.divide(np.bincount(positions, values, n), counts, out=out, where=counts > 0)
-    return out
+    return divide(np.bincount(positions, values, n), np.bincount(positions, minlength=n))
+
+
+def divide(sums: FloatArray, counts: NDArray[Any]) -> FloatArray:
+    """Sums divided by counts, arrays of one shape; NaN where a count is 0."""
+    return np.asarray(np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.metrics.acceptance import divide
 from harness.metrics.estimates import from_draws, wilson
 from harness.schemas import WholeClipScore
 from harness.tasks import Task
@@ -67,9 +68,6 @@ def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArr
 
     def mean(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
         share = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-        n_labels = is_present.sum(axis=1)
-        out = np.full(len(n_labels), np.nan)
-        np.divide(np.where(is_present, share, 0.0).sum(axis=1), n_labels, out=out, where=n_labels > 0)
-        return out
+        return divide(np.where(is_present, share, 0.0).sum(axis=1), is_present.sum(axis=1))
 
     return [mean(hits, n_predicted), mean(hits, n_true), mean(2 * hits, n_true + n_predicted)]

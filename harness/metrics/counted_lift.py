@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.acceptance import means_at
+from harness.metrics.acceptance import divide, means_at
 from harness.metrics.likeness import copies
 from harness.metrics.panels import METRICS
 from harness.metrics.scorecard import lift_by_clip
@@ -103,7 +103,7 @@ def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     differences = shares(signals & is_covered) - shares(swaps)
     is_counted = ~np.isnan(differences)
     sums, counts = np.where(is_counted, differences, 0.0).sum(axis=2), is_counted.sum(axis=2)
-    values = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    values = divide(sums, counts)
     copy_names = copies(entry.likeness)
     columns_in_lift = [
         j

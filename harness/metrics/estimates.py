@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 
+from harness.metrics.acceptance import divide
 from harness.seeds import generator
 from harness.types import Estimate, FloatArray
 
@@ -114,9 +115,7 @@ def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
     counts = weights @ has_value.astype(np.float64)
     sums = weights @ np.where(has_value, values, 0.0)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    columns = (counts > 0).sum(axis=1)
-    out = np.full(len(means), np.nan)
-    return np.asarray(np.divide(means.sum(axis=1), columns, out=out, where=columns > 0))
+    return divide(means.sum(axis=1), (counts > 0).sum(axis=1))
 
 
 def clustered(

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.acceptance import divide
 from harness.metrics.estimates import from_draws
 from harness.metrics.panel_acceptance import BoolArray, PanelAcceptance, Single
 from harness.number_format import number
@@ -323,8 +324,7 @@ def _draws(clip: NDArray[np.int64], qualifies: BoolArray, hits: BoolArray, weigh
         np.stack([np.bincount(clip, column, n_clips) for column in flags.T.astype(np.float64)], axis=1)
         for flags in (qualifies, hits)
     )
-    counts, out = weights @ qualifying_counts, np.full((len(weights), qualifies.shape[1]), np.nan)
-    return np.asarray(np.divide(weights @ hit_counts, counts, out=out, where=counts > 0))
+    return divide(weights @ hit_counts, weights @ qualifying_counts)
 
 
 def _chance_alone(sound: _Sound) -> FloatArray:

@@ -87,6 +87,7 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
         import numpy as np
 
         from harness.errors import BadInput
+        from harness.metrics.acceptance import divide
         from harness.metrics.estimates import clip_weights, clustered, from_draws
 
         n = len(predictions)
@@ -104,7 +105,7 @@ class Transferability(evaluate.Metric):  # type: ignore[misc] # evaluate has no 
                 return clustered(values[:, None], weights, kind)
             sums = weights @ np.bincount(clip_of[has_value], values[has_value], len(clips))
             counts = weights @ np.bincount(clip_of[has_value], minlength=len(clips))
-            draws = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+            draws = divide(sums, counts)
             n_clips = len(np.unique(clip_of[has_value]))
             return from_draws(
                 float(values[has_value].mean()), draws, n_clips, int(has_value.sum()), (lowest, 1.0)

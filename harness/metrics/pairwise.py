@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from harness.metrics.acceptance import divide
 from harness.metrics.estimates import from_draws, mean_of_references
 from harness.metrics.panel_acceptance import PanelAcceptance
 from harness.types import MIN_SIGNALS, Estimate, FloatArray, ModelRef
@@ -82,8 +83,4 @@ class _Table:
 def _means(values: FloatArray, weights: FloatArray) -> FloatArray:
     """(draws, n_references) mean over clips in each sample; NaN where nothing is seen in it."""
     has_value = ~np.isnan(values)
-    counts = weights @ has_value.astype(np.float64)
-    out = np.full(counts.shape, np.nan)
-    return np.asarray(
-        np.divide(weights @ np.where(has_value, values, 0.0), counts, out=out, where=counts > 0)
-    )
+    return divide(weights @ np.where(has_value, values, 0.0), weights @ has_value.astype(np.float64))

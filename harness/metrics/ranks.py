@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.acceptance import divide
 from harness.metrics.estimates import LEVEL
 from harness.types import FloatArray
 
@@ -198,15 +199,7 @@ def ranks_without(
     worst = np.zeros(len(tables), dtype=np.int64)
     for j in range(len(names)):
         has_value = ~np.isnan(means[:, j])
-        counts_without = counts - has_value
-        means_without = np.full(len(tables), np.nan)
-        np.divide(
-            sums - np.where(has_value, means[:, j], 0.0),
-            counts_without,
-            out=means_without,
-            where=counts_without > 0,
-        )
-        rank = ranks(means_without)
+        rank = ranks(divide(sums - np.where(has_value, means[:, j], 0.0), counts - has_value))
         best = np.where(rank > 0, np.minimum(best, rank), best)
         worst = np.maximum(worst, rank)
     return [
@@ -218,8 +211,7 @@ def ranks_without(
 def _means(values: NDArray[np.floating[Any]]) -> FloatArray:
     """(n_references,) means over clips; NaN for none."""
     has_value = ~np.isnan(values)
-    counts, sums = has_value.sum(axis=0), np.where(has_value, values, 0).sum(axis=0, dtype=np.float64)
-    return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
+    return divide(np.where(has_value, values, 0).sum(axis=0, dtype=np.float64), has_value.sum(axis=0))
 
 
 def _linear(values: NDArray[np.floating[Any]]) -> tuple[FloatArray, FloatArray, int]:
