@@ -46,14 +46,13 @@ def pair_anchor(task_anchor: str, reference: ModelRef) -> str:
     return f"pair-{task_anchor}-{_plain(reference.slug, repr(reference))}"
 
 
-def hub_page(repo_id: str, revision: str | None = None, kind: str = "model") -> str | None:
-    """Address of a repository on the Hub; None for a local folder or an invalid id."""
+def hub_page(repo_id: str, revision: str | None = None) -> str | None:
+    """Address of a model on the Hub; None for a local folder or an invalid id."""
     owner = repo_id.split("/")[0]
     if owner in _LOCAL_OWNERS or not repo_id.isascii() or repository.split(repo_id) != (repo_id, None):
         return None
-    prefix = "datasets/" if kind == "dataset" else ""
     commit = f"/tree/{revision}" if re.fullmatch("[0-9a-f]{40}", revision or "") else ""
-    return f"https://huggingface.co/{prefix}{repo_id}{commit}"
+    return f"https://huggingface.co/{repo_id}{commit}"
 
 
 @lru_cache(maxsize=2**16)

@@ -147,6 +147,6 @@ def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.in
     return array.dictionary.to_pylist(), codes.astype(np.int64)
 
 
-def _code_table(words: Sequence[str], codes: Mapping[str, int], other: int = -1) -> NDArray[np.int64]:
+def _code_table(words: Sequence[str], codes: Mapping[str, int]) -> NDArray[np.int64]:
     """(n_words + 1,) the code of each word; the last item, which -1 indexes, is -1."""
-    return np.array([*(codes.get(word, other) for word in words), -1], dtype=np.int64)
+    return np.array([*(codes.get(word, -1) for word in words), -1], dtype=np.int64)

@@ -107,12 +107,7 @@ def serve(
 ) -> None:
     """Run the app until Ctrl-C; then the files of all visitors are removed.
 
-    Args:
-        app_state: what it shows.
-        port: 0 takes any that is free.
-        announce: called with the address once it answers.
-        limits: of its visitors.
-        local_only: listen on the loopback address alone.
+    `announce` is called with the address once it answers; port 0 takes any that is free.
 
     Raises:
         BadInput: the port is taken.

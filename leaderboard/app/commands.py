@@ -85,13 +85,9 @@ class ProvisionalRank:
 
 
 def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRequest:
-    """Check what a visitor typed and chose.
+    """Check what a visitor typed and chose; a browser can send anything.
 
-    Args:
-        model: as typed.
-        task: as chosen; a browser can send anything.
-        tasks: those of the suite.
-        folders: whether a folder of this machine may be named.
+    `tasks` are those of the suite; `folders`: whether a folder of this machine may be named.
 
     Raises:
         BadInput: it is no such name; the line says what is expected.

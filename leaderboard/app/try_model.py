@@ -97,13 +97,8 @@ def trial(
 ) -> Iterator[View]:
     """Check and evaluate a model; every view replaces the one before, the last says how it ended.
 
-    Args:
-        session: of the visitor; its `is_active` must be set, and the trial ends when it no longer is.
-        model: as typed.
-        task: as chosen.
-        app_state: what it is compared with.
-        limits: of this app.
-        fully: to the end, for an entry; else until the lift is known to `limits.width`.
+    The session must be active, and the trial ends when it no longer is. It is evaluated to the end where
+    `fully`, else until the lift is known to `limits.width`.
     """
     view = View("")
     try:

@@ -61,14 +61,8 @@ def find(
     """Every entry, by path; of a reference that was also submitted, the suite's own.
 
     A submission is of such a reference when it has its weights, or its name and revision. One that git-lfs
-    has not fetched is left out (`unfetched`), and so is one that cannot be read.
-
-    Args:
-        submissions: folder of entries.
-        suite: what models are evaluated on now, with the entries of its references, if at hand.
-        progress: called for every batch that is read.
-        problems: what is wrong with entries.
-        messages: is given a line for each submission with a problem, and for each entry that cannot be read.
+    has not fetched is left out (`unfetched`), and so is one that cannot be read. `messages` is given a line
+    for each submission with a problem, and for each entry that cannot be read.
 
     Raises:
         BadInput: no such folder, or there are entries, and none of them was fetched, or none can be read, or
@@ -157,9 +151,8 @@ def references_of(suite: Suite, task: str) -> list[tuple[Path, Entry]]:
 def current(groups: Mapping[Key, Sequence[BoardEntry]]) -> tuple[Key | None, str]:
     """Which signals of a task are current when no suite tells: those that most models answered.
 
-    Returns:
-        The key, or None when as many models answered others; and what decided, in a sentence, which is empty
-        where there was nothing to decide.
+    None when as many models answered others; with it, what decided, in a sentence, which is empty where there
+    was nothing to decide.
     """
     counts = models_by_key(groups)
     # An older protocol counts only where there is no entry of the newest.

@@ -41,11 +41,7 @@ _get_estimate = itemgetter("value", "low", "high")
 
 
 def read_all(folders: Sequence[Path], progress: Progress = quiet) -> list[LoadedEntry | BadInput]:
-    """Read entries, in order; many of them in as many processes as there are processors.
-
-    Returns:
-        Each entry, or why it cannot be read.
-    """
+    """Each entry in order, or why it cannot be read; many in as many processes as there are processors."""
     entries: list[LoadedEntry | BadInput] = []
     pool: dict[Any, Any] = {}
     with process_pool.batches(_read_batch, folders) as batches:

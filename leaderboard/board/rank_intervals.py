@@ -39,10 +39,8 @@ def ranks_with_intervals(
 ) -> list[ModelRank]:
     """The rank of each candidate, with its interval.
 
-    Args:
-        lifts: the paired differences of each.
-        values: (n_candidates,) the ranking number of each.
-        seed_names: of the set of resampled clips: that of the task, as its estimates have it.
+    Takes the paired differences and the ranking number, (n_candidates,), of each; `seed_names` are those of
+    the set of resampled clips: that of the task, as its estimates have it.
     """
     if not lifts:
         return []

@@ -42,11 +42,8 @@ def build(
 ) -> Board:
     """Read every entry and rank what is comparable.
 
-    Args:
-        submissions: folder of entries.
-        suite: what models are evaluated on now; the verdicts below its root are those of its references.
-        progress: called for every batch that is read.
-        problems: what is wrong with entries, by folder (`valid_entries.look`); the others are valid.
+    `suite` is what models are evaluated on now; the verdicts below its root are those of its references.
+    Entries without a problem (`valid_entries.look`) are valid.
 
     Raises:
         BadInput: no such folder, or none of its entries can be read.

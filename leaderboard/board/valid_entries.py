@@ -57,12 +57,8 @@ def look(
 ) -> dict[Path, str]:
     """The first problem of each entry that may not be on a board, by folder; valid entries are not in it.
 
-    Args:
-        folders: of the entries.
-        suite: what models are evaluated on now: its tasks are known besides the built-in ones, and an entry
-            of its signals must match it.
-        progress: called for every batch of entries that had to be checked.
-        cache: folder in which valid entries are remembered; nowhere if not given.
+    The tasks of the suite are known besides the built-in ones, and an entry of its signals must match it.
+    Valid entries are remembered in the folder `cache`; nowhere if that is not given.
     """
     cache_path = None if cache is None else cache / "valid" / f"{_code_hash()}.txt"
     known_marks = {*_lines(LISTED), *_lines(cache_path)}

@@ -34,11 +34,8 @@ def grid(
 ) -> dict[str, Any] | None:
     """What the script of a task's page draws the heat map from.
 
-    Args:
-        matrices: by family; all with the same models.
-        task_anchor: anchor of the task.
-        links: page of a model, where it has one.
-        rows: entries of these models, for their transfer by class of the signal.
+    The matrices are by family, all with the same models; `links` are pages of those that have one; `rows` are
+    the entries of these models, for their transfer by class of the signal.
     """
     if not matrices:
         return None

@@ -33,11 +33,7 @@ _INKS = "#000000", "#ffffff"
 
 
 def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0) -> str:
-    """An estimate as a dot on its interval, on the axis low .. high, with a tick at 0.
-
-    Returns:
-        A small SVG for a table cell; empty where there is no value.
-    """
+    """An estimate as a dot on its interval, on the axis low .. high, with a tick at 0; empty for no value."""
     if estimate is None or estimate.value is None:
         return ""
     width, height = 88, 14
@@ -58,15 +54,10 @@ def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0)
 
 
 def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str:
-    """The clip's power spectrum over log frequency, the kept bins drawn over it.
+    """The clip's power spectrum over log frequency, the kept bins drawn over it, as an SVG for a page.
 
-    Args:
-        waveform: (n,) the whole clip.
-        mask: (n // 2 + 1,) kept bins.
-        sample_rate_hz: its rate.
-
-    Returns:
-        An SVG for a page: the largest bin of each of 240 log bands in dB below the clip's largest bin.
+    Takes (n,) the whole clip and (n // 2 + 1,) kept bins; shows the largest bin of each of 240 log bands in
+    dB below the clip's largest bin.
     """
     width, height, range_db = 480, 120, 80.0
     n = len(waveform)

@@ -71,10 +71,9 @@ def frontier(candidates: Sequence[Point]) -> list[Point]:
 
 
 def draw(rows: Sequence[Row], kind: Kind, links: Mapping[ModelRef, str] | None = None) -> Markup | None:
-    """Lift with its interval over size or time, of the rows of a ranking, the best first.
+    """Lift with its interval over size or time, of a ranking, the best first, as an SVG that stands alone.
 
-    Returns:
-        A standalone SVG document; None where fewer than two models can be drawn.
+    None where fewer than two models can be drawn.
     """
     candidates = points(rows, kind)
     if len(candidates) < 2:

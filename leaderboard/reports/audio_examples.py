@@ -79,14 +79,8 @@ class Example:
 def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> dict[str, str]:
     """Signals to play: from each stratum in turn, within it in an order seeded by the signal's id.
 
-    Args:
-        verdicts: one model's answers.
-        family: one of FAMILIES.
-        leave_out: reference whose signals are not shown (the model itself).
-        n: at most this many.
-
-    Returns:
-        signal_id -> stratum in words, in the order of STRATA.
+    Takes one model's answers; signals of the reference `leave_out`, the model itself, are not shown. Returns
+    at most n, signal_id -> stratum in words, in the order of STRATA.
     """
     rows = verdicts[(verdicts["family"] == family) & (verdicts["reference"] != leave_out)]
     signal, control = signal_acceptance(rows, "signal"), signal_acceptance(rows, "swap")
@@ -125,16 +119,9 @@ def signal_acceptance(verdicts: pd.DataFrame, stimulus: str) -> dict[str, bool]:
 def examples(
     suite: Suite, task: str, titles: Mapping[str, str], judges: Sequence[tuple[str, Mapping[str, bool]]]
 ) -> list[Example]:
-    """The chosen signals as cards.
+    """The chosen signals, signal_id -> title, as cards in the order chosen; one the suite lacks is left out.
 
-    Args:
-        suite: that holds them.
-        task: its name.
-        titles: signal_id -> title.
-        judges: name of a model and whether it accepts each signal.
-
-    Returns:
-        In the order chosen; a signal the suite does not hold is left out.
+    `judges` are names of models and whether each accepts a signal.
     """
     n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(titles))
     other_clips_by_id = other_clips(suite, task, titles)
@@ -208,14 +195,9 @@ def _read_signals(
 def player(
     name: str, waveform: Waveform, sample_rate_hz: int, n_bytes: int, container: str = "WAV"
 ) -> Player:
-    """A sound for a page, cut to an excerpt around its middle where it is too long.
+    """A sound for a page, cut to an excerpt around its middle where it has more than n_bytes before base64.
 
-    Args:
-        name: what it is called.
-        waveform: the sound.
-        sample_rate_hz: its rate.
-        n_bytes: most bytes, before base64.
-        container: see `audio.encode_listenable`.
+    For the container see `audio.encode_listenable`.
     """
     max_samples = len(waveform) if container == "FLAC" else n_bytes // 2
     while True:

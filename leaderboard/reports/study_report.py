@@ -44,10 +44,7 @@ HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matc
 
 
 def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
-    """Write a report: studies of tasks, each with the entries and verdicts it is computed from.
-
-    Returns:
-        Path of the page.
+    """Write a report of studies, each with the entries and verdicts it is computed from; returns its page.
 
     Raises:
         BadInput: it cannot be written.

@@ -93,12 +93,7 @@ def cards(
 ) -> list[dict[str, Any]]:
     """The chosen clips with everything that the page shows: each with its sounds, and signals of it.
 
-    Args:
-        suite: the signals.
-        task: one of its tasks.
-        choices: by `choose`.
-        matrix: of the headline family; its models are those whose answers are shown.
-        rows: of the ranking, with the folders of the entries.
+    The matrix is of the headline family; its models are those whose answers are shown.
     """
     signal_ids = {choice.signal_id for choice in choices}
     answers = _answers(signal_ids, matrix, rows)

@@ -69,17 +69,11 @@ def write(
     progress: Progress = quiet,
     entries: str | None = None,
 ) -> Path:
-    """Write the site.
+    """Write the site; returns the path of index.html.
 
-    Args:
-        out: its folder; an earlier site there is replaced, page by page where something changed.
-        board: what it shows.
-        suite: the current signals, for sounds and facts about the references; None leaves these out.
-        progress: called for every batch of pages of models.
-        entries: address of the folder of submissions, for links to their verdicts.
-
-    Returns:
-        Path of index.html.
+    An earlier site in `out` is replaced, page by page where something changed. Without the suite, sounds and
+    facts about the references are left out; `entries` is the address of the folder of submissions, for links
+    to their verdicts.
 
     Raises:
         BadInput: `out` holds something else, or cannot be written.

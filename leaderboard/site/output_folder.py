@@ -78,16 +78,11 @@ def is_current(out: Path, name: str, file: BuiltFile | None, key: str) -> bool:
 def publish_files(
     source: Path, out: Path, previous: Mapping[str, BuiltFile], keys: Mapping[str, str | None]
 ) -> None:
-    """Move every new file in, the overview last, then remove files of earlier builds that are gone.
+    """Move every file of `source` in, the overview last, then remove files of earlier builds that are gone.
 
     The marker names old and new files before the first is moved: files that a kill leaves behind are still
-    ours, and a file that was about to be replaced is made again.
-
-    Args:
-        source: holds the new files.
-        out: the site.
-        previous: of `previous_files`.
-        keys: every file of the site and its key; those that are not new stay as they are.
+    ours, and a file that was about to be replaced is made again. `keys` has every file of the site; those
+    that are not new stay as they are.
     """
     paths = sorted(
         (path for path in source.rglob("*") if path.is_file()), key=lambda path: path.name == urls.INDEX

@@ -37,11 +37,8 @@ def pair_tables(
 ) -> list[tuple[str, Markup]]:
     """Family and rows of a table for each family: how a model judges references, or is judged itself.
 
-    Args:
-        cells: by family; one without any has no table.
-        model_names: of the other models.
-        anchor: of the task, where the rows of the first table are to be anchors of the pairs.
-        sounds: where signals of a reference can be heard.
+    A family without cells has no table. The anchor is that of the task, where the rows of the first table are
+    to be anchors of the pairs; `sounds` is where signals of a reference can be heard.
     """
     return [
         (row.family, _rows(row, model_names, anchor if i == 0 else None, sounds))

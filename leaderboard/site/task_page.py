@@ -63,13 +63,9 @@ def context(
 ) -> dict[str, Any]:
     """The context of the page of a task.
 
-    Args:
-        board: the board.
-        task: name of the task.
-        suite: whose signals, for facts about the references; None leaves these out.
-        links: page of each model as seen from this page.
-        sounds: path of the page of the task's sounds, where there is one.
-        marks: badges of those in the current ranking that the test of flat-earthers flags.
+    Without the suite, facts about the references are left out; `links` are pages of models as seen from this
+    one, `sounds` is the path of the task's sounds; `marks` are badges of those in the current ranking that
+    the test of flat-earthers flags.
     """
     ranking = board.current_of(task)
     anchor = urls.anchor(task)
@@ -141,17 +137,10 @@ def table_view(
     marks: Mapping[ModelRef, Mark] = MappingProxyType({}),
     anchors: tuple[Anchor, ...] = (),
 ) -> dict[str, Any]:
-    """A table of a page, for the template.
+    """All rows, in their initial order, as a table of a page; `links` are pages as seen from this one.
 
-    Args:
-        rows: all, in their initial order.
-        id: of the table.
-        caption: what it is.
-        links: pages of models as seen from this one.
-        table_columns: the first two are rank and model.
-        by: key of the column by which it is sorted at first.
-        marks: badges of those that the test of flat-earthers flags.
-        anchors: rows below them for comparison.
+    It is sorted by the column with the key `by` at first; the first two columns are rank and model. The
+    anchors stand below, for comparison.
     """
     return {
         "id": id,
