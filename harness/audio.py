@@ -174,10 +174,7 @@ def encode_exact(waveform: Waveform, sample_rate_hz: int) -> tuple[bytes, str]:
 def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = "WAV") -> tuple[bytes, float]:
     """PCM 16 for a player on a web page, scaled to a peak of 0.5, and the gain that was applied, in dB.
 
-    Args:
-        waveform: the sound.
-        sample_rate_hz: its rate.
-        container: WAV, or FLAC, which takes a half to a third of the space.
+    The container is WAV, or FLAC, which takes a half to a third of the space.
     """
     peak = float(np.abs(waveform).max(initial=0.0))
     gain = 0.5 / peak if peak > 0 else 1.0

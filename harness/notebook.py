@@ -14,12 +14,7 @@ from harness.number_format import THIN, number, percent
 def estimate(value: float | None, low: float | None, high: float | None, n: int, *, points: bool) -> str:
     """Value, interval and n: `0.122 [0.006, 0.234], n = 155`, or `+12.2 pp [+0.6, +23.4], n = 155`.
 
-    Args:
-        value: None where it is unknown.
-        low: lower end of its interval; None where it has none.
-        high: upper end.
-        n: observations behind it.
-        points: whether it is a difference of rates, shown in percentage points.
+    `points`: it is a difference of rates, shown in percentage points.
     """
 
     def write(x: float) -> str:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 
 def plural(n: int, noun: str, several: str | None = None) -> str:
-    """A count and what is counted.
+    """A count and what is counted, e.g. `clip` or `whole clip`.
 
-    Args:
-        n: how many.
-        noun: what one is called, e.g. `clip` or `whole clip`.
-        several: what more are called; None where that is the noun as English makes it: with an s, -es after a
-            hiss and -ies for a -y after a consonant.
+    `several` is what more are called; None where that is the noun as English makes it: with an s, -es after a
+    hiss and -ies for a -y after a consonant.
     """
     return f"{n:,} {noun if n == 1 else several or _several(noun)}"
 

@@ -129,10 +129,7 @@ def _counters(*, transient: bool = False) -> Iterator[Callable[..., _Pace]]:
 def progress_bar(description: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Rate and remaining time; yields a function of (steps, extra units) done since the last call.
 
-    Args:
-        description: what is being done.
-        total: number of steps.
-        unit: what the extra count counts, e.g. `queries`; shown with its own rate.
+    The extra count, e.g. of `queries`, is shown with its own rate.
     """
     with _counters() as add:
         yield add(description, total, unit).step
@@ -165,11 +162,7 @@ def waiting(title: str) -> Iterator[None]:
 
 @contextmanager
 def live_table(title: str) -> Iterator[Progress]:
-    """A bar over a table of estimates, or lines with the current lift.
-
-    Yields:
-        The progress callback for `runner.evaluate`.
-    """
+    """A bar over a table of estimates, or lines with the lift; yields what `runner.evaluate` calls."""
     from rich.console import Group
     from rich.live import Live as Screen
 

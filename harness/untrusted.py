@@ -188,9 +188,7 @@ def _require_text(value: str) -> None:
 def yaml_of(data: bytes | str, *, any_keys: bool = False) -> Any:
     """Parse YAML, with the types of version 1.1, as PyYAML has them, but no dates.
 
-    Args:
-        data: UTF-8, or text.
-        any_keys: keys that are no text count as the text in the file.
+    `any_keys`: keys that are no text count as the text in the file.
 
     Raises:
         Unreadable: it is not YAML, or one of the things in the head of this module, or of more than one

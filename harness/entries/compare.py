@@ -49,14 +49,10 @@ class Comparison:
 def compare(
     verdicts: pd.DataFrame, rerun: pd.DataFrame, task: Task, dtype: str, *, whole: bool
 ) -> Comparison:
-    """Compare the verdicts of an entry with those of another run.
+    """Compare the valid verdicts of an entry, all of them, with those of another run of its model.
 
-    Args:
-        verdicts: of an entry: valid, and all of them.
-        rerun: what the model said when it was asked again.
-        task: of both.
-        dtype: arithmetic of both, which settles the tolerance of probabilities.
-        whole: everything was asked again, so that a row that is only in `verdicts` is one too many.
+    `dtype` is the arithmetic of both, which settles the tolerance of probabilities; `whole`: everything was
+    asked again, so that a row that is only in `verdicts` is one too many.
     """
     entry_index = {key: i for i, key in enumerate(_keys(verdicts))}
     rerun_keys = _keys(rerun)

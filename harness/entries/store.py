@@ -40,16 +40,10 @@ _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+@[0-9a-f
 
 
 def write(root: Path, entry: Entry, verdicts: Sequence[Verdict] | pa.Table) -> Path:
-    """Write an entry; its count and hash of the verdicts are set here.
+    """Write an entry; its count and hash of the verdicts are set here. Returns its folder.
 
-    Args:
-        root: a results folder.
-        entry: with any `n_verdicts` and `verdicts_sha256`.
-        verdicts: the rows its scorecard was counted from, as records or as a table of
-            `parquet_schema.VERDICTS`.
-
-    Returns:
-        The folder of the entry.
+    The verdicts are the rows its scorecard was counted from, as records or as a table of
+    `parquet_schema.VERDICTS`.
 
     Raises:
         BadInput: the folder cannot be written, or the names in the entry make no path.
@@ -164,13 +158,10 @@ def unfetched(folder: Path) -> str | None:
 
 
 def file_into(folder: Path, submissions: Path) -> Path:
-    """Copy an entry, without the files next to it, to its folder among the submissions.
+    """Copy an entry, without the files next to it, to its folder among the submissions, which is returned.
 
     Filing the same entry again changes nothing. The verdicts go first, so that what a kill leaves behind is
     no entry, and the same command completes it.
-
-    Returns:
-        `<submissions>/<entry.path>`.
 
     Raises:
         BadInput: another entry is already there, or one of the folders cannot be read or written.
@@ -189,9 +180,6 @@ def file_into(folder: Path, submissions: Path) -> Path:
 
 def copy(folder: Path, root: Path) -> Path:
     """Copy an entry to its folder in a results folder, replacing an existing one; the verdicts go first.
-
-    Returns:
-        `<root>/<entry.path>`.
 
     Raises:
         BadInput: one of the folders cannot be read or written.

@@ -48,11 +48,7 @@ def _is_cached(path: Path) -> bool:
 
 
 def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
-    """Read a record from a file that may be opened.
-
-    Returns:
-        The record, or None and the problems.
-    """
+    """Read a record from a file that may be opened: the record, or None and the problems."""
     try:
         return from_json(kind, untrusted.content(path)), []
     except ValueError as error:

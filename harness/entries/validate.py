@@ -44,10 +44,8 @@ _SIZES = {store.ENTRY: MAX_ENTRY_BYTES, store.VERDICTS: MAX_VERDICTS_BYTES}
 def validate_entry(folder: Path, tasks: Sequence[Task], *, strict_files: bool) -> list[str]:
     """All that is wrong with the entry in a folder; empty when it is valid.
 
-    Args:
-        folder: holds entry.json and verdicts.parquet.
-        tasks: those an entry may be of.
-        strict_files: the rules among submissions: no report lies beside them, and no date ahead.
+    `tasks` are those an entry may be of; `strict_files`: the rules among submissions, where no report lies
+    beside the two files, and no date ahead.
     """
     problems = _files(folder, strict_files)
     entry, read_problems = _entry(folder / store.ENTRY)

@@ -40,11 +40,7 @@ _ONCE = ("signal", "largest", "complement")
 
 
 def load(path: Path) -> tuple[pa.Table | None, list[str]]:
-    """Read a verdicts file that nothing is known about.
-
-    Returns:
-        The table, or None, and the problems, of which there are some when it is None.
-    """
+    """Read a verdicts file that nothing is known about: the table, or None and at least one problem."""
     try:
         table = untrusted_parquet.table(
             path, [parquet_schema.VERDICTS], coded=parquet_io.TEXTS, most_rows=MAX_ROWS, own=True

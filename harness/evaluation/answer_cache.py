@@ -36,12 +36,8 @@ class AnswerCache:
     ) -> None:
         """Open or begin.
 
-        Args:
-            out: folder of results.
-            slug: of the model, for the name of its folder.
-            work: what answers depend on; `classes`, the names of the model's classes, among it.
-            task: name of the task.
-            shard: (i, n), 1 <= i <= n; None for the whole.
+        `work` is what answers depend on, `classes`, the names of the model's classes, among it; the slug is
+        that of the model; a shard is (i, n), 1 <= i <= n, or None for the whole.
 
         Raises:
             BadInput: another process is at work on it, or it cannot be written.

@@ -67,17 +67,9 @@ def _all(unit: Unit, keys: Sequence[stimuli.Key]) -> Sequence[int]:
 def judge(
     candidate: Candidate, suite: Suite, task: Task, blocks: Iterable[Sequence[Unit]], choice: Choice = _all
 ) -> Iterator[list[tuple[Unit, Answers]]]:
-    """Answers of one candidate, as they come.
+    """Finished units with their answers, as they come.
 
-    Args:
-        candidate: the model.
-        suite: clips and signals.
-        task: the task.
-        blocks: units that need judging; those of one clip in one block.
-        choice: of each unit, what is judged; all, unless it is said.
-
-    Yields:
-        Finished units with their answers.
+    The blocks hold units that need judging, those of one clip in one block.
     """
     rows: dict[int, _Row] = {}
     for batch in _prefetch(_batches(suite, task, blocks, choice)):
@@ -181,13 +173,9 @@ class _Batch:
         self._on_clip = {}
 
     def add(self, unit: Unit, keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
-        """Take in a unit.
+        """Take in a unit with keys and names of its stimuli; the name is the same for what sounds the same.
 
-        Args:
-            unit: the unit.
-            keys: of its stimuli.
-            names: of its stimuli; the same for what sounds the same.
-            sounds: makes the waveforms of some of them, by index.
+        `sounds` makes the waveforms of some of them, by index.
         """
         new = [i for i, name in enumerate(names) if name not in self._on_clip and name not in names[:i]]
         for i, waveform in zip(new, sounds(new), strict=True):
@@ -222,13 +210,9 @@ class _Sounds(Protocol):
 def verdict_table(
     units: Sequence[Unit], answers: Mapping[str, Answers], label_map: LabelMap, task: Task
 ) -> pa.Table:
-    """Answers as verdicts: a table of `parquet_schema.VERDICTS`.
+    """Answers, by content of the unit, as verdicts: a table of `parquet_schema.VERDICTS`.
 
-    Args:
-        units: in the order in which their verdicts are to stand; each has an answer.
-        answers: by content of the unit.
-        label_map: how the model's classes are read.
-        task: the task.
+    The units are in the order in which their verdicts are to stand; each has an answer.
     """
     unit_answers = [answers[unit.content] for unit in units]
     unit_index = np.repeat(np.arange(len(units)), [len(item.stimuli) for item in unit_answers])
@@ -290,12 +274,7 @@ def _round(p: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def visible_part(waveform: Waveform, sample_rate_hz: int, facts: ModelFacts) -> tuple[float, float]:
-    """How much of a stimulus reaches the model.
-
-    Args:
-        waveform: (n_samples,).
-        sample_rate_hz: its rate.
-        facts: window and rate of the model.
+    """How much of a stimulus, (n_samples,), reaches the model.
 
     Returns:
         seconds inside the window; share of the energy inside the window and below the model's Nyquist

@@ -63,24 +63,12 @@ def evaluate(
     judge: Judge = predict.judge,
     progress: Progress = lambda n, total, score: None,
 ) -> Result:
-    """Judge every unit that was never judged before, and sum up.
+    """Judge every unit that was never judged before, and sum up; nothing of the result is written.
 
     Answers go to a cache below `out` as they come, and stay there: a run that was cut off continues, shards
-    of it are merged, and a suite that has grown costs only what is new.
-
-    Args:
-        classifier: the candidate.
-        label_map: how its classes are read.
-        suite: clips and signals.
-        task: the task.
-        out: folder of results.
-        ci_width: stop when the interval of the lift is at most that to either side; only the headline
-            family is judged, and the entry is not complete.
-        judge: what judges; here, unless it is said.
-        progress: see `Progress`.
-
-    Returns:
-        The entry and its verdicts; nothing of them is written.
+    of it are merged, and a suite that has grown costs only what is new. With `ci_width` it stops when the
+    interval of the lift is at most that to either side; only the headline family is judged, and the entry is
+    not complete.
 
     Raises:
         NotValid: the batch size moves the logits of this model; nothing is judged.
@@ -121,10 +109,7 @@ def judge_shard(
     *,
     progress: Progress = lambda n, total, score: None,
 ) -> int:
-    """Judge the units of one shard, (i, n) with 1 <= i <= n, into a cache that `evaluate` merges.
-
-    Returns:
-        Number of its units.
+    """Judge the units of one shard, (i, n) with 1 <= i <= n, into a cache that `evaluate` merges; how many.
 
     Raises:
         NotValid: see `evaluate`.

@@ -36,14 +36,7 @@ class RunningScore:
         candidate: ModelRef,
         label_map: LabelMap,
     ) -> None:
-        """Begin with nothing heard.
-
-        Args:
-            units: all that may be heard.
-            references: whose signals they are.
-            candidate: who answers.
-            label_map: how its classes are read.
-        """
+        """Begin with nothing heard, of units whose signals are of these references."""
         others = [
             r.model.repo_id
             for r in references

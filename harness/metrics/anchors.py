@@ -9,18 +9,18 @@ DataFrame (`types.Verdict`, one row each). Nothing is asked of a model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.metrics import classification
-from harness.metrics.estimates import wilson
+from harness.metrics.estimates import clustered, wilson
 from harness.metrics.likeness import copies
-from harness.metrics.panels import RATE_STIMULI, Panel, panel_of
-from harness.metrics.scorecard import family_score, resampling_weights
-from harness.schemas import Entry, FamilyScore, ReferenceCounts
+from harness.metrics.panels import METRICS, RATE_STIMULI, Panel, panel_of
+from harness.metrics.scorecard import rates_of, resampling_weights
+from harness.schemas import Cell, Entry, FamilyScore, ReferenceCounts
 from harness.tasks import Task
 from harness.types import FAMILIES, OTHER, Estimate, FloatArray
 
@@ -60,21 +60,20 @@ def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Cons
         ValueError: they were not asked the same.
     """
     entries = [entry for entry, _ in answers]
-    panels: dict[ReferenceCounts, Panel] = {}
+    panels: list[tuple[ReferenceCounts, Panel]] = []
     for reference in _headline_references(entries):
         others = [answers[i] for i in _others(entries, reference)]
         if others:
             labels = _known_labels([entry for entry, _ in others])
             mean = _mean([_rows_about(frame, reference) for _, frame in others], task)
-            panels[reference] = panel_of(mean, FAMILIES[0], [reference], labels)
+            panels.append((reference, panel_of(mean, FAMILIES[0], [reference], labels)))
     if not panels:
         return None
     weights = resampling_weights(answers[0][1], task)
     mean_rows = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
     clips = classification.clips_of_known_truth(mean_rows, _known_labels(entries))
     n_right = int((clips["truth"] == clips["predicted"]).sum())
-    score = family_score(_joined([*panels.values()]), task, [*panels], None, (), weights)
-    return Consensus(score, wilson(n_right, len(clips)))
+    return Consensus(_family_score(panels, task, weights), wilson(n_right, len(clips)))
 
 
 def best_reference(entries: Sequence[Entry]) -> Entry | None:
@@ -132,20 +131,58 @@ def _mean(frames: Sequence[pd.DataFrame], task: Task) -> pd.DataFrame:
     )
 
 
-def _joined(panels: Sequence[Panel]) -> Panel:
-    """Panels of one reference each as one, with a column for each."""
+def _family_score(
+    pairs: Sequence[tuple[ReferenceCounts, Panel]], task: Task, weights: FloatArray
+) -> FamilyScore:
+    """The score of a candidate that has a panel of its own for each reference."""
+    panels = [panel for _, panel in pairs]
 
-    def concatenate(values: Callable[[Panel], Any]) -> Any:
-        return np.concatenate([values(panel) for panel in panels])
+    def table(array: Sequence[FloatArray]) -> FloatArray:
+        """(n_clips, n_references) of values for each signal of each panel."""
+        return np.hstack([panel.table(of) for panel, of in zip(panels, array, strict=True)])
 
-    return Panel(
-        n_clips=panels[0].n_clips,
-        n_references=len(panels),
-        clip=concatenate(lambda panel: panel.clip),
-        reference=np.repeat(np.arange(len(panels)), [len(panel.clip) for panel in panels]),
-        expected=concatenate(lambda panel: panel.expected),
-        knows_class=concatenate(lambda panel: panel.knows_class),
-        acceptance={n: concatenate(lambda panel, n=n: panel.acceptance[n]) for n in panels[0].acceptance},
-        as_silence={n: concatenate(lambda panel, n=n: panel.as_silence[n]) for n in RATE_STIMULI},
-        visible=concatenate(lambda panel: panel.visible),
+    values = {name: [metric.of(panel) for panel in panels] for name, metric in METRICS.items()}
+    tables = {name: table(array) for name, array in values.items()}
+    has_enough = {n: (~np.isnan(tables[n])).sum(axis=0) >= m.min_signals for n, m in METRICS.items()}
+    columns = {name: np.flatnonzero(array).tolist() for name, array in has_enough.items()}
+    visible_tables = {
+        name: table([np.where(p.visible, x, np.nan) for p, x in zip(panels, array, strict=True)])
+        for name, array in values.items()
+    }
+
+    def of_class(label: str) -> FloatArray:
+        values_of_panels = zip(panels, values["transfer"], strict=True)
+        return table([np.where(panel.expected == label, x, np.nan) for panel, x in values_of_panels])
+
+    def n_without(panel: Panel, stimulus: str) -> int:
+        missing = np.where(panel.knows_class == 1, np.isnan(panel.acceptance[stimulus]), np.nan)
+        return int((panel.table(missing) == 1).sum())
+
+    def columns_of(j: int) -> Mapping[str, list[int]]:
+        return {name: [j] if array[j] else [] for name, array in has_enough.items()}
+
+    classes: set[str] = {str(c) for p in panels for c in p.expected[p.knows_class == 1]}
+    return FamilyScore(
+        family=FAMILIES[0],
+        rates=rates_of(tables, columns, weights),
+        visible=rates_of(visible_tables, columns, weights),
+        by_class={label: clustered(of_class(label), weights) for label in task.labels if label in classes},
+        as_silence={
+            name: clustered(table([panel.as_silence[name] for panel in panels]), weights)
+            for name in RATE_STIMULI
+        },
+        cells=tuple(
+            Cell(
+                reference=reference.model,
+                same_weights=False,
+                near_copy=False,
+                n_signals=reference.n_signals,
+                n_degenerate=reference.n_degenerate,
+                n_applicable=int(panel.applicable.sum()),
+                n_unswapped=n_without(panel, "swap"),
+                n_unmatched=n_without(panel, "matched"),
+                rates=rates_of(tables, columns_of(j), weights),
+            )
+            for j, (reference, panel) in enumerate(pairs)
+        ),
     )

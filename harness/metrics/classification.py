@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.metrics.acceptance import divide
 from harness.metrics.estimates import from_draws, wilson
 from harness.schemas import WholeClipScore
 from harness.tasks import Task
@@ -25,11 +24,8 @@ def clips_of_known_truth(verdicts: pd.DataFrame, covered: frozenset[str]) -> pd.
 def score(verdicts: pd.DataFrame, task: Task, covered: frozenset[str], weights: FloatArray) -> WholeClipScore:
     """Accuracy, and macro precision, recall and F1 over the true labels; OTHER is simply wrong.
 
-    Args:
-        verdicts: the candidate's answers.
-        task: the task.
-        covered: canonical labels the candidate knows.
-        weights: (draws, n_clips) of all whole clips, in order of their ids.
+    Takes the labels that the candidate knows, and weights (draws, n_clips) of all whole clips, in order of
+    their ids.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -68,6 +64,9 @@ def _macro(is_label: Any, says_label: Any, weights: FloatArray) -> list[FloatArr
 
     def mean(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
         share = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-        return divide(np.where(is_present, share, 0.0).sum(axis=1), is_present.sum(axis=1))
+        n_labels = is_present.sum(axis=1)
+        out = np.full(len(n_labels), np.nan)
+        np.divide(np.where(is_present, share, 0.0).sum(axis=1), n_labels, out=out, where=n_labels > 0)
+        return out
 
     return [mean(hits, n_predicted), mean(hits, n_true), mean(2 * hits, n_true + n_predicted)]

@@ -51,12 +51,8 @@ class LiftByClip:
 def count(table: pa.Table, entry: Entry) -> LiftByClip | None:
     """The differences of the headline family, counted from dictionary codes.
 
-    Args:
-        table: verdicts with at least VERDICT_COLUMNS, texts as dictionaries.
-        entry: whose they are.
-
-    Returns:
-        None where a row is not as `validate` requires it.
+    Takes verdicts with at least VERDICT_COLUMNS, texts as dictionaries; None where a row is not as `validate`
+    requires it.
     """
     references = [reference for reference in entry.references if reference.family == FAMILIES[0]]
     names = [reference.model.repo_id for reference in references]

@@ -30,7 +30,6 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.acceptance import divide
 from harness.seeds import generator
 from harness.types import Estimate, FloatArray
 
@@ -115,7 +114,9 @@ def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
     counts = weights @ has_value.astype(np.float64)
     sums = weights @ np.where(has_value, values, 0.0)
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-    return divide(means.sum(axis=1), (counts > 0).sum(axis=1))
+    columns = (counts > 0).sum(axis=1)
+    out = np.full(len(means), np.nan)
+    return np.asarray(np.divide(means.sum(axis=1), columns, out=out, where=columns > 0))
 
 
 def clustered(
@@ -123,15 +124,10 @@ def clustered(
     weights: FloatArray,
     kind: Literal["rate", "difference"] = "rate",
 ) -> Estimate:
-    """`mean_of_references` with its interval.
+    """`mean_of_references` with its interval; its n counts the values that are not NaN.
 
-    Args:
-        values: (n_clips, n_references), NaN where not applicable.
-        weights: (draws, n_clips) of the task, see `clip_weights`.
-        kind: `rate` for values in [0, 1], `difference` for values in [-1, 1].
-
-    Returns:
-        The estimate; its n counts the values that are not NaN.
+    Takes (n_clips, n_references) in [0, 1] for a rate, in [-1, 1] for a difference, NaN where not applicable,
+    and the weights of the task, (draws, n_clips).
     """
     has_value = ~np.isnan(values)
     rows = has_value.any(axis=1)
@@ -151,14 +147,10 @@ def from_draws(
     n: int,
     possible: tuple[float, float],
 ) -> Estimate:
-    """A value with the interval its bootstrap samples give.
+    """A value of n observations with the interval its bootstrap samples of n_clips clips give.
 
-    Args:
-        value: the number itself.
-        draws: (draws,) the number in each bootstrap sample; NaN where it had nothing to count.
-        n_clips: clips resampled.
-        n: observations behind the value.
-        possible: lowest and highest value there can be.
+    Takes the number in each sample, (draws,), NaN where it had nothing to count, and the lowest and highest
+    possible value.
     """
     from scipy.special import ndtr, stdtrit
 
@@ -182,17 +174,11 @@ def paired_difference(
     weights: FloatArray,
     possible: tuple[float, float] = (-2.0, 2.0),
 ) -> Estimate:
-    """Number of a minus number of b, both resampled over the same clips.
+    """Number of a minus number of b, both resampled over the same clips; n counts clips with both.
 
-    Args:
-        a_values: (n_clips, n_references of a), each in [-1, 1].
-        b_values: (n_clips, n_references of b), over the same clips in the same order.
-        weights: (draws, n_clips).
-        possible: lowest and highest difference there can be: [-2, 2] of two differences, [-1, 1] of two
-            rates.
-
-    Returns:
-        The difference; its n counts the clips on which both have a value.
+    Takes (n_clips, n_references) of each in [-1, 1], over the same clips in the same order, and the weights
+    (draws, n_clips). The lowest and highest possible difference is [-2, 2] of two differences, [-1, 1] of two
+    rates.
     """
     a, b = mean_of_references(a_values), mean_of_references(b_values)
     has_a, has_b = (~np.isnan(values).all(axis=1) for values in (a_values, b_values))

@@ -221,10 +221,7 @@ class _Sound:
 def assess(panel: PanelAcceptance, weights: FloatArray, seed_names: tuple[str, ...] = ()) -> list[FlatEarth]:
     """Both shares of every model of a panel, in its order.
 
-    Args:
-        panel: its judgements.
-        weights: (draws, n_clips) of the task.
-        seed_names: what the panel is about; seeds the shuffles.
+    Takes the weights of the task, (draws, n_clips); `seed_names`, what the panel is about, seed the shuffles.
     """
     references = list(range(panel.n_references))
     reference_shares = _assess_each(panel, references, references, weights, seed_names)

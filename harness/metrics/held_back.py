@@ -85,12 +85,9 @@ def compare(public: Answers, held_back: Answers) -> LiftComparison | None:
 def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> LiftComparison:
     """The two lifts of a candidate and their difference.
 
-    Args:
-        one: (n_clips, n_references) acceptance of each published signal minus that of its `swap` controls, in
-            [-1, 1], NaN where there is none; every reference has some.
-        other: (n_held_back_clips, n_references) the same of the held-back ones.
-        references: repo_ids, by column.
-        task: name of the task.
+    Takes acceptance of each published signal minus that of its `swap` controls, (n_clips, n_references) in
+    [-1, 1], NaN where there is none, and the same of the held-back ones; every reference, named by repo_id,
+    has some.
     """
     values = (one, other)
     # Not one set for both: of as many clips it would have the same samples, and they would move together.

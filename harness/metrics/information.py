@@ -65,14 +65,7 @@ class OfSignal:
 
 
 def of_signal(X: spectra.Spectrum, mask: Mask, n_samples: int, sample_rate_hz: int) -> OfSignal:
-    """Measure a signal.
-
-    Args:
-        X: (N,) spectrum of the clip.
-        mask: (N,) kept bins, at least one of them with energy.
-        n_samples: length of the clip.
-        sample_rate_hz: its rate.
-    """
+    """Measure a signal, of the clip's spectrum and the kept bins, (N,) each, some of these with energy."""
     power = spectra.bin_energy(X, n_samples)
     signal_power = np.where(mask, power, 0.0)
     hz = np.arange(len(power)) * sample_rate_hz / n_samples
@@ -103,13 +96,7 @@ def mask_bits(mask: Mask) -> int:
 
 
 def mel_use(mask: Mask, n_samples: int, sample_rate_hz: int) -> FloatArray:
-    """(N_MEL,) distribution of kept bins over mel bands; sums to 1.
-
-    Args:
-        mask: (N,) kept bins, not empty.
-        n_samples: length of the clip.
-        sample_rate_hz: its rate.
-    """
+    """(N_MEL,) distribution of the kept bins, (N,), not none, over mel bands; sums to 1."""
     hz = np.arange(n_samples // 2 + 1) * sample_rate_hz / n_samples
     mel = 2595 * np.log10(1 + hz / 700)
     band = np.minimum((mel / mel[-1] * N_MEL).astype(np.int64), N_MEL - 1)

@@ -90,13 +90,10 @@ def build_acceptance(
     family: str,
     copies: Mapping[str, Collection[str]],
 ) -> PanelAcceptance:
-    """Put the verdicts of a panel side by side.
+    """Put the verdicts of a panel on the same suite, each model with its label map, side by side.
 
-    Args:
-        answers: each model with its label map and verdicts on the same suite.
-        references: whose signals were asked; those of other families are passed over.
-        family: one of FAMILIES.
-        copies: by repo_id of a model, those of the references that it is a near copy of.
+    References of other families are passed over. `copies` are, by repo_id of a model, those of the references
+    that it is a near copy of.
 
     Raises:
         ValueError: the models were not asked the same signals and controls, or not the whole clips.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.acceptance import accepted, at_level_zero, means_at
+from harness.metrics.acceptance import accepted, at_level_zero
 from harness.schemas import ReferenceCounts
 from harness.types import MIN_SIGNALS, VISIBLE, FloatArray
 
@@ -53,8 +53,13 @@ class Panel:
     def table(self, values: FloatArray) -> FloatArray:
         """(n_clips, n_references) means over the signals that a reference has of a clip; NaN for none."""
         cells = self.clip * self.n_references + self.reference
-        means = means_at(np.where(np.isnan(values), -1, cells), values, self.n_clips * self.n_references)
-        return means.reshape(self.n_clips, self.n_references)
+        has_value = ~np.isnan(values)
+        size = self.n_clips * self.n_references
+        sums = np.bincount(cells[has_value], values[has_value], size)
+        counts = np.bincount(cells[has_value], minlength=size)
+        out = np.full(size, np.nan)
+        np.divide(sums, counts, out=out, where=counts > 0)
+        return out.reshape(self.n_clips, self.n_references)
 
     @property
     def applicable(self) -> NDArray[np.intp]:
@@ -137,9 +142,14 @@ def panel_of(
 
     def per_signal(group: pd.DataFrame, flags: Any) -> FloatArray:
         """Mean of what holds over the rows of each signal whose class is known; NaN for none."""
-        positions = group["signal_id"].map(at).fillna(-1).to_numpy(dtype=np.int64)
-        means = means_at(positions, np.asarray(flags, dtype=np.float64), len(at))
-        return np.where(knows_class == 1, means, np.nan)
+        index = group["signal_id"].map(at)
+        is_judged = index.notna().to_numpy(dtype=bool)
+        positions = index[is_judged].to_numpy(dtype=np.intp)
+        counts = np.bincount(positions, minlength=len(at))
+        sums = np.bincount(positions, np.asarray(flags, dtype=np.float64)[is_judged], len(at))
+        out = np.full(len(at), np.nan)
+        np.divide(sums, counts, out=out, where=(counts > 0) & (knows_class == 1))
+        return out
 
     def single_answer(answers: Mapping[Any, str], keys: Any) -> FloatArray:
         """Acceptance of a stimulus that has one answer for all references."""

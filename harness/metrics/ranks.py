@@ -109,12 +109,9 @@ class Comparison:
 def compare(
     tables: Sequence[NDArray[np.floating[Any]]], references: Sequence[tuple[str, ...]], weights: FloatArray
 ) -> Comparison:
-    """Make models ready to be compared.
+    """Make models, at least one, ready to be compared.
 
-    Args:
-        tables: of each model, `values` (n_clips, n_references); at least one model.
-        references: of each model, the names of its columns.
-        weights: (draws, n_clips).
+    Takes `values` (n_clips, n_references) of each, the names of its columns, and weights (draws, n_clips).
     """
     names = sorted(set().union(*references))
     column = {name: j for j, name in enumerate(names)}
@@ -181,9 +178,7 @@ def ranks_without(
 ) -> list[tuple[int, int] | None]:
     """How the ranks depend on single references: each is left out of the means of all models in turn.
 
-    Args:
-        tables: of each model, `values` (n_clips, n_references).
-        references: of each model, the names of its columns.
+    Takes `values` (n_clips, n_references) of each model and the names of its columns.
 
     Returns:
         Best and worst rank of each model over all references left out; None for a model that is never ranked,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.metrics import classification
 from harness.metrics.acceptance import accepted, at_level_zero
 from harness.metrics.estimates import clip_weights, clustered, wilson
-from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, Panel, clip_ids, panel_of
+from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
 from harness.types import (
@@ -44,29 +44,16 @@ def summarise(
     label_map: LabelMap,
     copies: Collection[str] = (),
 ) -> Scorecard:
-    """Everything counted about one candidate on one task.
+    """Everything counted about one candidate on one task, from its answers, `whole` and `silence` included.
 
-    Args:
-        verdicts: the candidate's answers, `whole` and `silence` included.
-        task: the task they are about.
-        candidate: who answered.
-        references: whose signals were asked, one per reference and family.
-        label_map: how the candidate's classes were read.
-        copies: repo_ids of references that the candidate is a near copy of.
+    `copies` are repo_ids of references that the candidate is a near copy of.
 
     Raises:
         ValueError: a stimulus with two verdicts, or a signal of a clip without a verdict.
     """
     weights = resampling_weights(verdicts, task)
     families = tuple(
-        family_score(
-            panel_of(verdicts, family, of_family, label_map.covered),
-            task,
-            of_family,
-            candidate,
-            copies,
-            weights,
-        )
+        _family_score(verdicts, task, family, candidate, of_family, label_map.covered, copies, weights)
         for family in FAMILIES
         if (of_family := [r for r in references if r.family == family])
     )
@@ -96,13 +83,7 @@ def lift_by_clip(
 ) -> pd.DataFrame:
     """The paired differences behind the lift, for comparing candidates over the same clips.
 
-    Args:
-        verdicts: the candidate's answers.
-        family: one of FAMILIES.
-        references: whose signals were asked; those of other families are passed over.
-        candidate: who answered.
-        covered: canonical labels it knows.
-        copies: repo_ids of references that it is a near copy of.
+    References of other families are passed over; `covered` are the canonical labels that the candidate knows.
 
     Returns:
         Index clip_id, every whole clip, sorted; one column per reference that counts in the lift, named by
@@ -153,36 +134,29 @@ def polarity_warning(verdicts: pd.DataFrame, label_map: LabelMap, task: Task) ->
     return max(lines, key=lambda f: f[0])[1] if lines else None
 
 
-def family_score(
-    panel: Panel,
+def _family_score(
+    verdicts: pd.DataFrame,
     task: Task,
-    references: Sequence[ReferenceCounts],
-    candidate: ModelRef | None,
+    family: str,
+    candidate: ModelRef,
+    references: list[ReferenceCounts],
+    covered: frozenset[str],
     copies: Collection[str],
     weights: FloatArray,
 ) -> FamilyScore:
-    """The score of a candidate on the signals of some references of one family.
-
-    Args:
-        panel: its answers.
-        task: the task.
-        references: by column of the panel, at least one.
-        candidate: who answered; None for one that is no model.
-        copies: repo_ids of references that it is a near copy of.
-        weights: (draws, n_clips) of the task.
-    """
+    panel = panel_of(verdicts, family, references, covered)
     values = {name: metric.of(panel) for name, metric in METRICS.items()}
     applicable = panel.applicable
     tables = {name: panel.table(array) for name, array in values.items()}
     means = {n: _counting_columns(tables[n], references, candidate, m, copies) for n, m in METRICS.items()}
-    rates = _rates_of(tables, means, weights)
+    rates = rates_of(tables, means, weights)
     is_hidden = (panel.knows_class == 1) & ~panel.visible
     visible = rates
     if is_hidden.any():
         visible_tables = {
             n: panel.table(np.where(panel.visible, array, np.nan)) for n, array in values.items()
         }
-        visible = _rates_of(visible_tables, means, weights)
+        visible = rates_of(visible_tables, means, weights)
 
     def of_others(per_signal: FloatArray) -> Estimate:
         return clustered(panel.table(per_signal)[:, means["transfer"]], weights)
@@ -206,7 +180,7 @@ def family_score(
             n_applicable=int(applicable[j]),
             n_unswapped=int(n_unswapped[j]),
             n_unmatched=int(n_unmatched[j]),
-            rates=_rates_of(
+            rates=rates_of(
                 tables,
                 {name: [j] if _has_enough(tables[name], m)[j] else [] for name, m in METRICS.items()},
                 weights,
@@ -215,7 +189,7 @@ def family_score(
         for j, reference in enumerate(references)
     )
     return FamilyScore(
-        family=references[0].family,
+        family=family,
         rates=rates,
         visible=visible,
         by_class={
@@ -228,7 +202,7 @@ def family_score(
     )
 
 
-def _rates_of(
+def rates_of(
     tables: Mapping[str, FloatArray], columns: Mapping[str, Sequence[int]], weights: FloatArray
 ) -> Rates:
     """The rates over the references whose columns are given, by name of a metric.
@@ -243,14 +217,14 @@ def _rates_of(
     )
 
 
-def _is_itself(reference: ReferenceCounts, candidate: ModelRef | None) -> bool:
-    return candidate is not None and reference.model.weights_sha256 == candidate.weights_sha256
+def _is_itself(reference: ReferenceCounts, candidate: ModelRef) -> bool:
+    return reference.model.weights_sha256 == candidate.weights_sha256
 
 
 def _counting_columns(
     table: FloatArray,
     references: Sequence[ReferenceCounts],
-    candidate: ModelRef | None,
+    candidate: ModelRef,
     metric: Metric,
     copies: Collection[str],
 ) -> list[int]:

@@ -74,14 +74,9 @@ def stability_of(
 ) -> Stability:
     """Compare the draws of each clip of a reference.
 
-    Args:
-        suite: the signals.
-        task: name of the task.
-        reference: whose signals.
-        family: one of FAMILIES.
-        judges: models with their label maps and verdicts on this suite; those with the weights of the
-            reference are passed over, near copies are for the caller to leave out.
-        weights: (draws, n_clips) of the task, over all of its clips in order of their ids.
+    The judges, with label maps and verdicts on this suite, are other models: those with the weights of the
+    reference are passed over, near copies are for the caller to leave out. Weights are (draws, n_clips) of
+    the task, over all of its clips in order of their ids.
     """
     clip_ids = sorted(line.clip_id for line in suite.clip_lines(task))
     of_clip = defaultdict(list)

@@ -119,12 +119,7 @@ class Study:
 
 
 def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
-    """Count everything.
-
-    Args:
-        suite: the signals.
-        task: the task.
-        answers: every reference, and others, each with all verdicts on this suite.
+    """Count everything: of every reference, and others, each with all verdicts on this suite.
 
     Raises:
         ValueError: the models were not asked the same signals.
@@ -186,14 +181,9 @@ def family_study(
     family: str,
     levels: Mapping[str, IntArray],
 ) -> FamilyStudy:
-    """Everything about one family of signals.
+    """Everything about one family of signals; see `study_of`.
 
-    Args:
-        task: the task.
-        counts: whose signals were asked.
-        answers: see `study_of`.
-        family: one of FAMILIES.
-        levels: by signal_id, (N_LEVELS,) bins of each level, where there are levels.
+    `levels` are by signal_id, (N_LEVELS,) bins of each level, where there are levels.
     """
     copies = {entry.model.repo_id: likeness.copies(entry.likeness) for entry, _ in answers}
     judges = [(entry.model, entry.label_map, frame) for entry, frame in answers]

@@ -47,11 +47,8 @@ def curve_of(
 ) -> Curve:
     """Curve and price of one pair.
 
-    Args:
-        acceptance: (n_signals, n_levels) 1 accepted, 0 not.
-        sizes: (n_signals, n_levels) bins of each level.
-        weights: (draws, n_clips) of the task, see `estimates.clip_weights`.
-        clip: (n_signals,) the clip of each, an index into those of the weights.
+    Takes (n_signals, n_levels) acceptance, 1 or 0, and bins of each level, weights (draws, n_clips) of the
+    task, and (n_signals,) the clip of each, an index into those of the weights.
     """
     n_levels = acceptance.shape[1]
     stable = stable_level(acceptance)

@@ -30,9 +30,7 @@ ARCHITECTURES: MappingProxyType[str, str] = MappingProxyType(
 def require_audio(name: str, config: Mapping[str, Any]) -> None:
     """Check from config.json alone that a model may be an audio classifier.
 
-    Args:
-        name: how to call it.
-        config: config.json. A model with code of its own is what this code makes of it, and is let through.
+    A model with code of its own is what this code makes of it, and is let through.
 
     Raises:
         BadModel: it is of another kind.

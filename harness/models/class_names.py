@@ -20,11 +20,7 @@ _INDEX = re.compile(r"(?:LABEL_)?(\d{1,9})", re.IGNORECASE)
 
 
 def require_one_reading(model: str, config: dict[str, Any]) -> None:
-    """Check that `id2label` and `label2id` agree.
-
-    Args:
-        model: how to call it.
-        config: `config.json`; one without `id2label` has the default names, which mean nothing.
+    """Check that `id2label` and `label2id` of `config.json` agree; default names mean nothing.
 
     Raises:
         BadModel: they contradict each other, or are no names and no indices.

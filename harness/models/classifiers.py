@@ -104,14 +104,9 @@ class Classifier:
         )
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
-        """What the model says.
+        """What the model says to n waveforms, float32 (n_samples,) of any lengths: (n, n_classes) in order.
 
-        Args:
-            waveforms: n of them, each float32 (n_samples,), of any lengths.
-            sample_rate_hz: their rate; brought to the model's own where it differs.
-
-        Returns:
-            (n, n_classes) in the order given.
+        They are brought to the model's own rate where it differs.
 
         Raises:
             BadInput: a waveform that is not mono float32, or too short, or too long for the memory.
@@ -177,31 +172,20 @@ class Classifier:
         return round(n_samples * self.facts.sample_rate_hz / sample_rate_hz) >= self.min_samples
 
     def keep(self, X: NDArray[np.complex128], masks: Mask, n_samples: int) -> Waveform | None:
-        """Masked signals, made on the card; None on the processor, where scipy makes them.
+        """Masked signals, (m, n_samples) float32 of a spectrum (N,) and kept bins (m, N), made on the card.
 
-        In float64, then float32, as by `spectra.keep`, with another FFT: a sample may differ in its last bit.
-
-        Args:
-            X: (N,) spectrum of a clip.
-            masks: (m, N) kept bins.
-            n_samples: length of the clip.
-
-        Returns:
-            (m, n_samples) float32.
+        None on the processor, where scipy makes them. In float64, then float32, as by `spectra.keep`, with
+        another FFT: a sample may differ in its last bit.
         """
         return devices.keep(X, masks, n_samples, self.device) if self.device.startswith("cuda") else None
 
     def input_gradients(
         self, waveforms: Sequence[Waveform], sample_rate_hz: int, is_expected: Sequence[Mask]
     ) -> list[Waveform] | None:
-        """How the lead of some classes changes with each sample.
+        """How the lead of some classes changes with each sample of waveforms, float32 (n_samples,).
 
+        `is_expected` are, for each, (n_classes,) the classes whose best logit leads, or not, the best other.
         The front end is an approximation in torch (`frontends.differentiable`): good for ranking, no verdict.
-
-        Args:
-            waveforms: n of them, float32 (n_samples,).
-            sample_rate_hz: their rate.
-            is_expected: for each, (n_classes,) the classes whose best logit leads, or not, the best other.
 
         Returns:
             (n_samples,) for each; or None where slopes cannot pass: clips at another rate than the model's,

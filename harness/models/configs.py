@@ -58,11 +58,9 @@ def require_buildable(checkpoint: Checkpoint) -> None:
 
 
 def notes_of(checkpoint: Checkpoint, class_name: str) -> list[str]:
-    """Settings of the author in config.json that scoring ignores, one line each.
+    """Settings of the author in config.json that scoring ignores, one line each, for what it was built as.
 
-    Args:
-        checkpoint: one that passed `require_buildable`.
-        class_name: name of the class that it was built as.
+    The checkpoint is one that passed `require_buildable`.
     """
     config, notes = config_of(checkpoint), []
     if is_multi_label(checkpoint):

@@ -36,14 +36,10 @@ Features = NDArray[np.float32]
 
 
 def use_fast_fbank(extractor: Any) -> bool:
-    """Have an AST feature extractor compute only what it keeps, and that faster, if it changes nothing.
+    """Have an ASTFeatureExtractor compute only what it keeps, and that faster, if it changes nothing.
 
-    Args:
-        extractor: an ASTFeatureExtractor.
-
-    Returns:
-        Whether it was done: only where noise, silence, a click and a clip longer than is kept give the same
-        features, bit for bit.
+    Returns whether it was done: only where noise, silence, a click and a clip longer than is kept give the
+    same features, bit for bit.
     """
     original, longest = extractor._extract_fbank_features, _samples_of(extractor.max_length, extractor)
 
@@ -128,12 +124,7 @@ def _samples_of(n_frames: int, extractor: Any) -> int:
 def differentiable(extractor: Any, n_samples: int) -> Differentiable | None:
     """A differentiable front end, for waveforms of one length.
 
-    Args:
-        extractor: of one of the kinds in `architectures.ARCHITECTURES`.
-        n_samples: length of the waveforms.
-
-    Returns:
-        None where there is none: another kind of extractor, or one whose features it misses.
+    None where there is none: another kind of extractor, or one whose features it misses.
     """
     import torch
 

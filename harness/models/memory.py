@@ -22,9 +22,7 @@ _FILLED = 0.8
 def available(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Bytes this process can still take without swapping or being killed; None where that is not known.
 
-    Args:
-        proc: where the kernel says what it knows.
-        groups: where control groups lie, of version 2 or 1.
+    Control groups may be of version 2 or 1.
     """
     free = []
     for line in _lines(proc / "meminfo"):

@@ -41,10 +41,7 @@ _HINTS = {
 
 
 def require_numbers(name: str, files: Iterable[Path]) -> int:
-    """Check that the weights are floating-point numbers.
-
-    Returns:
-        How many.
+    """Check that the weights are floating-point numbers, and count them.
 
     Raises:
         BadModel: a file is not whole, or its header is not one; or some are whole numbers or of 8 bits: they
@@ -105,12 +102,7 @@ def require_room(name: str, model: Any, n_stored: int) -> None:
 
 
 def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> None:
-    """Check that the files hold every weight of the network.
-
-    Args:
-        name: of the model.
-        loading_info: what transformers reports about loading it.
-        architectures: what config.json says it is.
+    """Check by what transformers reports that the files hold every weight of the network.
 
     Raises:
         BadModel: some would be random.
@@ -129,14 +121,7 @@ def require_all(name: str, loading_info: dict[str, Any], architectures: Any) -> 
 
 
 def unused(name: str, loading_info: dict[str, Any]) -> list[str]:
-    """Notes on weights in the files that the network does not use, and that change nothing.
-
-    Args:
-        name: of the model.
-        loading_info: what transformers reports about loading it.
-
-    Returns:
-        A line for each kind.
+    """Notes on weights in the files that the network does not use, and that change nothing; a line a kind.
 
     Raises:
         BadModel: some of it could change the logits.

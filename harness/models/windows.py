@@ -45,11 +45,8 @@ def measure(
 ) -> tuple[float, WindowPlace] | None:
     """The window of a model, in seconds, rounded up to 10 ms, and where in a longer clip it lies.
 
-    Args:
-        ask: the model; what it raises means that it does not take a sound of this length.
-        rate: its rate in Hz.
-        may_ask: whether it can be asked of so many samples at all; if not, that length and longer ones are
-            left out.
+    What the model raises means that it does not take a sound of this length; of a length that it may not be
+    asked, that one and longer ones are left out.
 
     Returns:
         None where both ends are heard of every length that was tried, however little they count; also of a
@@ -76,13 +73,7 @@ def measure(
 
 
 def holds(ask: Ask, rate: int, seconds: float | None, place: WindowPlace) -> tuple[bool, bool]:
-    """Check a stated window with a few queries.
-
-    Args:
-        ask: the model.
-        rate: its rate in Hz.
-        seconds: its stated length; None for any.
-        place: its stated place in a longer clip.
+    """Check a stated window, of so many seconds or None for any, and its place in a longer clip.
 
     Returns:
         whether the last quarter of the window moves the logits, of a sound of two seconds where there is no
