@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,6 @@ def push(
 
     api = HfApi()
 
-    def make() -> None:
-        api.create_repo(**repository.key, private=private, exist_ok=True)
-
     def send() -> str:
         head = commit_of(repository, None)
         remote_files = files_of(repository, head)
@@ -139,7 +137,7 @@ def push(
         )
         return str(commit.oid)
 
-    request(make, repository)
+    request(partial(api.create_repo, **repository.key, private=private, exist_ok=True), repository)
     return request(send, repository)
 
 
