@@ -63,13 +63,7 @@ def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
 
 
 def fetch(repository: Repository, commit: str, path: str, *, again: bool = False) -> Path:
-    """A file of one commit, from the cache where it is there; a fetch that was cut off is continued.
-
-    Args:
-        repository: whose.
-        commit: 40 hex digits.
-        path: below its root.
-        again: what the cache has is not to be trusted.
+    """A file of one commit, from the cache unless it is fetched `again`; a fetch cut off is continued.
 
     Raises:
         BadInput: see `commit_of`; or there is no such file.

@@ -70,14 +70,9 @@ def model_differences(
     task: Task,
     commit_time: datetime.datetime | None,
 ) -> list[str]:
-    """Where an entry differs from its checkpoint.
+    """Where a valid entry differs from its checkpoint, of which the classifier was opened without its code.
 
-    Args:
-        entry: a valid one.
-        classifier: its model, opened from the checkpoint without custom code.
-        checkpoint: what `classifier` was opened from.
-        task: of the entry.
-        commit_time: when the commit of the model was made, by the Hub; None where it is not known.
+    The commit of the model was made at `commit_time`, by the Hub; None where it is not known.
     """
     lines = (
         *_facts(entry, classifier.facts, checkpoint),
