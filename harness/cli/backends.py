@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import ModelOptions, bundle, info, label_map_for
-from harness.cli.selection import refuse_without
+from harness.cli import options
+from harness.cli.common import info, label_map_for
+from harness.cli.options import ModelOptions, refuse_without
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -126,7 +127,7 @@ class EngineOptions:
             yield backend
 
 
-engine_options = bundle(
+engine_options = options.bundle(
     "engine",
     EngineOptions,
     click.option(
@@ -142,11 +143,8 @@ engine_options = bundle(
         help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine for"
         " this run. Every node needs the same version of goodenough, and local folders at the same paths.",
     ),
-    click.option(
-        "--workers",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Number of worker processes; default: one for each GPU, or for every two CPUs.",
+    options.number(
+        "--workers", help="Number of worker processes; default: one for each GPU, or for every two CPUs."
     ),
     click.option(
         "--gpus-per-worker",

@@ -13,7 +13,7 @@ from harness.progress import live_table
 
 if TYPE_CHECKING:
     from harness.cli.backends import PinnedModel
-    from harness.cli.common import ModelOptions
+    from harness.cli.options import ModelOptions
     from harness.dataset.suites import Suite
     from harness.tasks import Task
     from harness.types import LabelMap, ModelRef

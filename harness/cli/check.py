@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
-from harness.cli.common import (
-    ModelOptions,
-    command_line,
-    given,
-    label_map_for,
-    model_options,
-    signals_option,
-    tasks_option,
-)
+from harness.cli.common import label_map_for, print_json
+from harness.cli.options import ModelOptions, command_line, given
 from harness.cli.output_encoding import json_text
-from harness.cli.terminal_layout import Row, print_rows
+from harness.cli.tables import console_for, wrap
 from harness.errors import BadInput, BadLabels
 from harness.progress import duration
 from harness.starter.paths import open_suite
@@ -33,6 +26,10 @@ if TYPE_CHECKING:
     from harness.model_facts import ModelFacts
     from harness.models.classifiers import Classifier
     from harness.tasks import Task
+
+
+_MIN_ROOM = 30
+"""Fewest columns for a detail beside its name; with fewer it goes below."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,10 @@ class Finding:
 
 @click.command()
 @click.argument("model")
-@tasks_option
-@click.option("--template", is_flag=True, help="Print a label map to complete, for the one --task, and stop.")
-@signals_option
-@model_options
+@options.tasks
+@options.flag("--template", help="Print a label map to complete, for the one --task, and stop.")
+@options.signals
+@options.model
 def check(
     model: str,
     task_names: tuple[str, ...],
@@ -88,19 +85,45 @@ def check(
     verdict, command = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
     if as_json:
         content = {
-            "model": asdict(classifier.ref),
-            "facts": asdict(classifier.facts),
+            "model": classifier.ref,
+            "facts": classifier.facts,
             "passed": passed,
-            "findings": [asdict(finding) for finding in findings],
+            "findings": findings,
             "verdict": verdict.rstrip(":"),
             "next": command,
         }
-        click.echo(json.dumps(content))
+        print_json(content)
     else:
-        marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
-        rows = [Row(*marks[finding.passed], finding.what, finding.detail) for finding in findings]
-        print_rows(classifier.ref.repo_id, rows, verdict, command)
+        _print_findings(classifier.ref.repo_id, findings, verdict, command)
     return 0 if passed else 1
+
+
+def _print_findings(title: str, findings: Sequence[Finding], verdict: str, command: str) -> None:
+    """Print the findings on stdout, between a title and the verdict with the command to copy.
+
+    Text is wrapped at the width of a terminal; in a pipe each finding is one line.
+    """
+    from rich.text import Text
+
+    console = console_for()
+    marks = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("", "")}
+    margin = max(len(marks[finding.passed][0]) for finding in findings) + 2
+    detail_column = margin + max(len(finding.what) for finding in findings) + 2
+    lines = [Text(title, "bold")]
+    for finding in findings:
+        mark, style = marks[finding.passed]
+        head = Text.assemble((mark.ljust(margin), style), finding.what)
+        room = console.width - detail_column
+        if room >= max(_MIN_ROOM, *map(len, finding.detail.split())):
+            text = wrap(finding.detail, console.width, " " * detail_column)
+            lines.append(head + text[len(head) :])
+        else:
+            lines += [head, Text(wrap(finding.detail, console.width, " " * margin))]
+    end = f"{verdict} {command}".rstrip()
+    if len(end) > console.width:
+        end = wrap(verdict, console.width) + (f"\n  {command}" if command else "")
+    for line in (*lines, Text(end)):
+        console.print(line, soft_wrap=True)
 
 
 def _task(name: str, suite: Suite) -> Task:

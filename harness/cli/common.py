@@ -5,12 +5,12 @@ Messages and progress go to stderr; tables and JSON are data and go to stdout.
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from functools import wraps
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,128 +19,9 @@ from harness.errors import BadInput, BadLabels
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
     from harness.models.checkpoints import Checkpoint
-    from harness.models.classifiers import Classifier
     from harness.schemas import Cell, Entry, Rates, WholeClipScore
     from harness.tasks import Task
     from harness.types import Estimate, LabelMap, ModelRef
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """How a model is opened: the options of every verb that does."""
-
-    revision: str | None
-    device: str | None
-    batch_size: int
-    dtype: str
-    trust_remote_code: bool
-
-    def resolve(self, model: str) -> Checkpoint:
-        """Find and pin it."""
-        from harness.models import checkpoints
-
-        return checkpoints.resolve(model, self.revision, trust_remote_code=self.trust_remote_code)
-
-    def open(self, checkpoint: Checkpoint) -> Classifier:
-        """Load it."""
-        from harness.models import classifiers
-
-        return classifiers.open_checkpoint(
-            checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
-        )
-
-
-def given() -> dict[str, click.Parameter]:
-    """The parameters of this run that are on the command line, by name."""
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    return {
-        name: parameter
-        for parameter in context.command.params
-        if (name := parameter.name) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-
-
-def command_line(*omit: str) -> str:
-    """The command line of this run without some parameters, for a message that suggests the next command."""
-    context = click.get_current_context()
-    words = context.command_path.split()
-    for name, parameter in given().items():
-        if name in omit:
-            continue
-        option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
-        value = context.params[name]
-        for v in value if isinstance(value, tuple) else (value,):
-            words += option if v is True else [*option, str(v)]
-    return shlex.join(words)
-
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def bundle(name: str, record: type, *options: Decorator) -> Decorator:
-    """A decorator that adds options to a verb; those that are fields of a record reach it as one parameter.
-
-    Args:
-        name: of the parameter.
-        record: a dataclass.
-        *options: in the order of the help.
-    """
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def with_record(**params: Any) -> Any:
-            values = {field.name: params.pop(field.name) for field in fields(record)}
-            return command(**{name: record(**values)}, **params)
-
-        decorated: Callable[..., Any] = with_record
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-tasks_option = click.option(
-    "--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all."
-)
-task_files_option = click.option(
-    "--task", "task_files", metavar="FILE", multiple=True, help="Definition of a task that is not built in."
-)
-signals_option = click.option(
-    "--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION]."
-)
-model_options = bundle(
-    "opening",
-    ModelOptions,
-    click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
-    click.option(
-        "--trust-remote-code",
-        is_flag=True,
-        help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
-    ),
-    click.option(
-        "--dtype",
-        type=click.Choice(["float32", "bfloat16", "float16"]),
-        default="float32",
-        show_default=True,
-        help="Floating-point type that the model runs in.",
-    ),
-    click.option(
-        "--label-map",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        metavar="FILE",
-        help="JSON file that maps the model's class names to labels of the task.",
-    ),
-    click.option(
-        "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
-    ),
-    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
-    json_option,
-)
-"""The options of every verb that opens a model."""
 
 
 def known_tasks(task_files: Sequence[str]) -> list[Task]:
@@ -153,6 +34,11 @@ def known_tasks(task_files: Sequence[str]) -> list[Task]:
 def info(message: str) -> None:
     """Print a message on stderr."""
     click.echo(message, err=True)
+
+
+def print_json(content: object, indent: int | None = None) -> None:
+    """Print a JSON document on stdout; a dataclass becomes an object of its fields."""
+    click.echo(json.dumps(content, default=asdict, indent=indent))
 
 
 def label_map_for(

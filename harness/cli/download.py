@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info, json_option, tasks_option
-from harness.cli.selection import OutputPath, named_tasks, require_references
+from harness.cli import options
+from harness.cli.common import info, print_json
+from harness.cli.selection import named_tasks, require_references
 from harness.dataset.paths import signals_path
 from harness.errors import BadInput, NotValid, likely
 from harness.plurals import plural
@@ -25,26 +24,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", required=False)
-@tasks_option
-@click.option("--out", metavar="DIR", type=OutputPath(), help="Folder; default: the Hub's cache.")
-@click.option(
+@options.tasks
+@options.out(help="Folder; default: the Hub's cache.")
+@options.repeatable(
     "--corpus",
     "corpora",
-    multiple=True,
     metavar="[T=]FOLDER",
     help="Your copy of the corpus, if only masks are published; repeatable.",
 )
-@click.option(
+@options.repeatable(
     "--reference",
     "references",
-    multiple=True,
     metavar="M",
     help="A reference, folder or Hub id, that must accept its own rebuilt signals; repeatable.",
 )
-@click.option(
-    "--list", "only_list", is_flag=True, help="List the references and sizes, and download nothing."
-)
-@json_option
+@options.flag("--list", "only_list", help="List the references and sizes, and download nothing.")
+@options.as_json
 def download(
     source: str | None,
     task_names: tuple[str, ...],
@@ -95,7 +90,7 @@ def download(
             info(f"{task.name}: masks only; to rebuild the audio: --corpus {task.name}=FOLDER --out DIR")
     if as_json:
         summary = {"folder": str(local.root), "commit": suite.commit, "rebuilt": comparisons}
-        click.echo(json.dumps({**summary, "tasks": [task.name for task in tasks]}))
+        print_json({**summary, "tasks": [task.name for task in tasks]})
     else:
         click.echo(str(local.root))
     suite_source = f"{suite.name}@{suite.commit}" if local.is_remote else str(local.root)
@@ -171,7 +166,7 @@ def _check_rebuilt(local: Suite, task: Task, references: tuple[str, ...]) -> dic
             " from the certified ones: this machine computes differently; to test whether it matters, give"
             f" the same command with --reference {local.references(task.name)[0].model.repo_id}"
         )
-    return {"task": task.name, **asdict(comparison)}
+    return {"task": task.name, **vars(comparison)}
 
 
 def _accepts_its_own(suite: Suite, task: Task, model: str) -> bool:
@@ -214,7 +209,7 @@ def _list(suite: Suite, tasks: list[Task], as_json: bool) -> None:
     n_bytes = sum(sizes.values())
     if as_json:
         summary = {"source": suite.name, "commit": suite.commit, "bytes": n_bytes, "references": references}
-        click.echo(json.dumps(summary))
+        print_json(summary)
         return
     from harness.cli.tables import Column, Row, show_table
 

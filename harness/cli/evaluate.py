@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import options
 from harness.cli.backends import EngineOptions, PinnedModel, engine_options
 from harness.cli.cached_evaluation import earlier_result
-from harness.cli.common import ModelOptions, info, model_options, show, show_outgoing, signals_option
-from harness.cli.early_stop import UnitCounter
+from harness.cli.common import info, print_json, show, show_outgoing
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
-from harness.cli.selection import (
-    OutputPath,
-    Shard,
-    named_tasks,
-    refuse_without,
-    require_clips,
-    require_something_to_hear,
-)
+from harness.cli.options import ModelOptions, refuse_without
+from harness.cli.selection import named_tasks, require_clips, require_something_to_hear
 from harness.dataset.paths import REPORT
 from harness.errors import BadInput, BadLabels, NotValid
 from harness.plurals import plural
@@ -30,6 +24,8 @@ from harness.starter.paths import open_suite
 
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
+    from harness.evaluation.runner import Progress
+    from harness.evaluation.running_score import RunningScore
     from harness.models.classifiers import Classifier
     from harness.schemas import Cell, Entry
     from harness.tasks import Task
@@ -38,20 +34,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--task", "task_names", multiple=True, metavar="T", help="Task, repeatable; default: all that fit."
-)
-@signals_option
-@click.option("--out", type=OutputPath(), default="results", show_default=True, metavar="DIR")
-@click.option(
-    "--ci-width",
-    type=click.FloatRange(0, 1, min_open=True),
-    metavar="W",
-    help="Stop when the lift is known to plus or minus W; such an entry cannot be submitted.",
-)
+@options.repeatable("--task", "task_names", metavar="T", help="Task, repeatable; default: all that fit.")
+@options.signals
+@options.out(default="results")
+@options.ci_width(help="Stop when the lift is known to plus or minus W; such an entry cannot be submitted.")
 @click.option(
     "--shard",
-    type=Shard(),
+    type=options.Shard(),
     metavar="I/N",
     help="Evaluate part I of N; afterwards the command without --shard merges the parts.",
 )
@@ -60,12 +49,8 @@ if TYPE_CHECKING:
     metavar="PRIVATE",
     help="Held-back signals of the same references: also evaluate on them and compare the lifts.",
 )
-@click.option(
-    "--update-suite", is_flag=True, help="Copy the verdicts of a reference into its signals folder."
-)
-@click.option(
-    "--outgoing", "with_outgoing", is_flag=True, help="Also let the references judge the model's own signals."
-)
+@options.flag("--update-suite", help="Copy the verdicts of a reference into its signals folder.")
+@options.flag("--outgoing", "with_outgoing", help="Also let the references judge the model's own signals.")
 @click.option(
     "--search",
     type=click.Choice(["minimal", "gradient", "responsibility"]),
@@ -73,11 +58,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Search for --outgoing.",
 )
-@click.option(
-    "--reference", "given", multiple=True, metavar="M", help="Folder of a local reference, for --outgoing."
-)
+@options.repeatable("--reference", "given", metavar="M", help="Folder of a local reference, for --outgoing.")
 @engine_options
-@model_options
+@options.model
 def evaluate(
     model: str,
     task_names: tuple[str, ...],
@@ -173,8 +156,6 @@ def _report(
     as_json: bool,
 ) -> None:
     """Print lifts or JSON, and refuse a reference that does not accept its own signals."""
-    from harness.schemas import to_json
-
     private = {entry.task: (entry, folder) for entry, folder in private_results}
     lifts = {
         entry.task: lifts_of((entry, folder), private[entry.task])
@@ -184,14 +165,13 @@ def _report(
     if as_json:
         records = []
         for entry, folder in results:
-            record = {**json.loads(to_json(entry)), "folder": str(folder)}
+            record = {**vars(entry), "folder": str(folder)}
             if entry.task in lifts:
                 record["held_back"] = lifts_as_json(lifts[entry.task], private[entry.task][0].signals)
             if entry.task in outgoing:
-                cells = outgoing[entry.task].items()
-                record["outgoing"] = {name: json.loads(to_json(cell)) for name, cell in cells}
+                record["outgoing"] = outgoing[entry.task]
             records.append(record)
-        click.echo(json.dumps({"model": model, "results": records}))
+        print_json({"model": model, "results": records})
     else:
         for task, comparison in lifts.items():
             show_lifts(model, task, comparison)
@@ -301,3 +281,35 @@ def _evaluate(
     if not quiet:
         info(f"report: {report}\n")
     return entry, folder
+
+
+@dataclass
+class UnitCounter:
+    """Counts the units of an evaluation that were judged, or known before."""
+
+    n: int = 0
+    total: int = 0
+
+    def counting(self, progress: Progress) -> Progress:
+        """Wrap a progress callback so that units are counted."""
+
+        def step(n: int, total: int, score: RunningScore | None) -> None:
+            self.n, self.total = self.n + n, total
+            progress(n, total, score)
+
+        return step
+
+    def summary(self, entry: Entry, width: float) -> str:
+        """The result of the early stop, in one line; `width` is half of the interval that was asked for."""
+        from leaderboard.formatting import TOO_FEW, half_width
+
+        family = entry.scorecard.headline
+        low, high = (None, None) if family is None else (family.rates.lift.low, family.rates.lift.high)
+        half = None if low is None or high is None else (high - low) / 2
+        lift = TOO_FEW if half is None else f"known to {half_width(half)}"
+        target, units = half_width(width), plural(self.total, "unit")
+        if self.n < self.total:
+            return f"Stopped early, after {self.n:,} of {units}: lift {lift}, asked for {target}."
+        if half is not None:
+            lift += ", as asked for" if half <= width else f" only, not to the {target} asked for"
+        return f"Not stopped early: {self.total:,} of {units} judged; lift {lift}."

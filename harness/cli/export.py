@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from shlex import quote
 
 import click
 
-from harness.cli.common import known_tasks, task_files_option
+from harness.cli import options
+from harness.cli.common import known_tasks, print_json
 from harness.cli.output_encoding import is_utf8
 from harness.cli.selection import single_entry
 from harness.entries.untrusted_text import one_line
@@ -27,7 +27,7 @@ from harness.errors import BadInput, NotValid
 )
 @click.option("--source-name", metavar="NAME", help="Name of the source of the result.")
 @click.option("--source-url", metavar="URL", help="Address of the source.")
-@task_files_option
+@options.task_files
 def export(
     entry: Path, form: str, source_name: str | None, source_url: str | None, task_files: tuple[str, ...]
 ) -> None:
@@ -57,8 +57,7 @@ def export(
         )
     record, source = store.read(folder), exports.Source(source_name, source_url)
     if form == "every-eval-ever":
-        evaluation = exports.every_eval_ever(record, source, created=int(time.time()))
-        click.echo(json.dumps(evaluation, indent=2))
+        print_json(exports.every_eval_ever(record, source, created=int(time.time())), indent=2)
         return
     content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
     click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=is_utf8()), nl=False)

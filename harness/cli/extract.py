@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import options
 from harness.cli.backends import EngineOptions, engine_options
-from harness.cli.common import ModelOptions, given, info, label_map_for, model_options
+from harness.cli.common import info, label_map_for
+from harness.cli.options import ModelOptions, given, refuse_with, refuse_without
 from harness.cli.output_encoding import json_text
-from harness.cli.selection import OutputPath, refuse_with, refuse_without, searches_with
+from harness.cli.selection import searches_with
 from harness.errors import BadInput, likely
 from harness.plurals import plural
 from harness.progress import progress_bar
@@ -47,12 +49,11 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="Instead of MODEL, task and corpus: music-genre, emotion, deepfake, or a YAML file.",
 )
-@click.option("--dry-run", is_flag=True, help="With --recipe: only estimate the cost.")
-@click.option("--only", multiple=True, metavar="MODEL", help="With --recipe: only this model, repeatable.")
-@click.option(
+@options.flag("--dry-run", help="With --recipe: only estimate the cost.")
+@options.repeatable("--only", metavar="MODEL", help="With --recipe: only this model, repeatable.")
+@options.repeatable(
     "--corpus-folder",
     "corpus_folders",
-    multiple=True,
     metavar="NAME=DIR",
     help="With --recipe: folder of a corpus, repeatable.",
 )
@@ -62,16 +63,9 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME",
     help="responsibility, minimal or gradient; default: the first two.",
 )
-@click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="At most N clips, taken from the classes in turn."
-)
+@options.number("--limit", help="At most N clips, taken from the classes in turn.")
 @click.option("--split", metavar="S", help="Split of the corpus; default: test, or the only one.")
-@click.option(
-    "--repetitions",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Random partitions of the search responsibility [20].",
-)
+@options.number("--repetitions", help="Random partitions of the search responsibility [20].")
 @click.option(
     "--bands",
     type=_Bands(),
@@ -86,9 +80,7 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="K",
     help="Independent extractions of each clip, to see how stable a signal is [1].",
 )
-@click.option(
-    "--budget", type=click.IntRange(1), metavar="N", help="Largest number of queries of a search per clip."
-)
+@options.number("--budget", help="Largest number of queries of a search per clip.")
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1),
@@ -103,13 +95,11 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     metavar="K",
     help="Disjoint signals of a clip, searched for one after the other [1].",
 )
-@click.option("--contrastive", is_flag=True, help="Also find a necessary and a complete set of each clip.")
-@click.option(
-    "--masks-only", is_flag=True, help="Store no audio of the signals; it is rebuilt from the clips."
-)
-@click.option("--out", type=OutputPath(), default="signals", show_default=True, metavar="DIR")
+@options.flag("--contrastive", help="Also find a necessary and a complete set of each clip.")
+@options.flag("--masks-only", help="Store no audio of the signals; it is rebuilt from the clips.")
+@options.out(default="signals")
 @engine_options
-@model_options
+@options.model
 def extract(
     model: str | None,
     task_name: str | None,

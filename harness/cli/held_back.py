@@ -6,7 +6,6 @@ Public: require_held_back, lifts_of, show_lifts, lifts_as_json, with_held_back.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,11 +87,7 @@ def show_lifts(model: str, task: str, lifts: LiftComparison | None) -> None:
 
 def lifts_as_json(lifts: LiftComparison | None, signals: DatasetRef) -> dict[str, Any] | None:
     """What `--json` prints of them; None where none can be compared."""
-    from harness.schemas import to_json
-
-    if lifts is None:
-        return None
-    return {"signals": dataclasses.asdict(signals), **json.loads(to_json(lifts))}
+    return None if lifts is None else {"signals": signals, **vars(lifts)}
 
 
 def with_held_back(
@@ -106,7 +101,7 @@ def with_held_back(
     from harness.entries import held_back as records
 
     def complete(outcome: Outcome) -> Outcome:
-        if outcome.verification is None or not outcome.verification.holds:
+        if not outcome.holds:
             return outcome
         folder = Path(outcome.path)
         try:

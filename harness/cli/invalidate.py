@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.cli.common import info
-from harness.cli.selection import OutputPath, single_entry
+from harness.cli.selection import single_entry
 
 
 @click.command()
-@click.argument("entry", metavar="ENTRY", type=OutputPath())
+@click.argument("entry", metavar="ENTRY", type=options.OutputPath())
 @click.option("--author", required=True, metavar="NAME", help="Who declares it.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
 def invalidate(entry: Path, author: str, reason: str) -> None:

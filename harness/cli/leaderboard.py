@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import json
 import os
 import re
 from dataclasses import replace
@@ -18,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import Verbs
-from harness.cli.common import info, json_option
-from harness.cli.selection import OutputPath
+from harness.cli import Verbs, options
+from harness.cli.common import info, print_json
 from harness.errors import BadInput, likely
 from harness.progress import progress_bars
 from harness.starter.paths import open_suite
@@ -43,6 +41,9 @@ _SIGNALS = click.option(
     envvar="GOODENOUGH_SIGNALS",
     help="Current signals: a folder or a Hub dataset ORG/NAME[@REVISION]; the embedded suite if not given.",
 )
+_port_option = functools.partial(
+    click.option, "--port", type=click.IntRange(0, 65535), show_default=True, help="0: any."
+)
 
 _MAX_ROWS = 25
 """Rows of a ranking that a terminal is shown."""
@@ -56,13 +57,13 @@ def leaderboard() -> None:
 @leaderboard.command()
 @_SUBMISSIONS
 @_SIGNALS
-@click.option("--out", type=OutputPath(), required=True, help="Folder of the site.")
+@options.out(required=True, help="Folder of the site.")
 @click.option(
     "--entries-url",
     metavar="URL",
     help="Address of the folder of entries, for links to them; known for a Hub dataset.",
 )
-@json_option
+@options.as_json
 def build(submissions: str, signals: str | None, out: Path, entries_url: str | None, as_json: bool) -> None:
     """Build the site; it opens from the disk and can be copied to any web server.
 
@@ -76,7 +77,10 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
 
     board, index = _build(submissions, signals, out, entries_url)
     _print_rankings(board)
-    click.echo(json.dumps({"rankings": table.as_json(board)}, indent=2) if as_json else str(index))
+    if as_json:
+        print_json({"rankings": table.as_json(board)}, indent=2)
+    else:
+        click.echo(str(index))
 
 
 @leaderboard.command()
@@ -90,7 +94,7 @@ def build(submissions: str, signals: str | None, out: Path, entries_url: str | N
     help="Format.",
 )
 @click.option("--task", metavar="T", help="Only that task.")
-@click.option("--out", type=OutputPath(), metavar="FILE", help="File; default: stdout.")
+@options.out(metavar="FILE", help="File; default: stdout.")
 def export(submissions: str, signals: str | None, kind: str, task: str | None, out: Path | None) -> None:
     """Export the board for other programs, papers and pages.
 
@@ -118,8 +122,8 @@ def export(submissions: str, signals: str | None, kind: str, task: str | None, o
 @leaderboard.command()
 @_SUBMISSIONS
 @_SIGNALS
-@click.option("--out", type=OutputPath(), default="site", show_default=True, help="Folder of the site.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any.")
+@options.out(default="site", help="Folder of the site.")
+@_port_option(default=8000)
 def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
     """Build the site, as `build` does, and serve it on this machine until Ctrl-C.
 
@@ -146,16 +150,9 @@ def serve(submissions: str, signals: str | None, out: Path, port: int) -> None:
 @leaderboard.command()
 @_SUBMISSIONS
 @_SIGNALS
-@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0: any.")
-@click.option(
-    "--ci-width",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.1,
-    show_default=True,
-    metavar="W",
-    help="A model is tried until its lift is known to plus or minus W.",
-)
-@click.option("--public", is_flag=True, help="For public use, through a proxy on this machine.")
+@_port_option(default=7860)
+@options.ci_width(default=0.1, help="A model is tried until its lift is known to plus or minus W.")
+@options.flag("--public", help="For public use, through a proxy on this machine.")
 def app(submissions: str, signals: str | None, port: int, ci_width: float, public: bool) -> None:
     """Run the leaderboard as an app, to sort it, to listen to signals and to try a model, until Ctrl-C.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.cli.common import info
-from harness.cli.selection import OutputPath
 from harness.errors import BadInput
 
 
@@ -16,7 +16,7 @@ from harness.errors import BadInput
 @click.option("--task", "task_name", required=True, metavar="T", help="The task.")
 @click.option("--author", required=True, metavar="NAME", help="Who opts out.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
-@click.option("--out", required=True, metavar="DIR", type=OutputPath(), help="The submissions/ folder.")
+@options.out(required=True, help="The submissions/ folder.")
 @click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model.")
 def opt_out(model: str, task_name: str, author: str, reason: str, out: Path, revision: str | None) -> None:
     """Declare that MODEL opts out of a task, for example because it was trained on the corpus.

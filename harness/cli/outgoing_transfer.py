@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.backends import PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import ModelOptions, checkpoint_of, info
+from harness.cli.common import checkpoint_of, info
+from harness.cli.options import ModelOptions
 from harness.cli.selection import require_references
 from harness.dataset.paths import OUTGOING, VERDICTS
 from harness.plurals import plural
@@ -68,7 +70,7 @@ def outgoing(
     from harness.entries import store
     from harness.extract import SEARCHES, build_reference
     from harness.journal import replace_file
-    from harness.schemas import entry_path, to_json
+    from harness.schemas import entry_path
 
     ref = candidate.checkpoint.ref
     folder = out / ".own" / f"{entry_path(ref, task.name, suite.ref(task.name).sha256)}-{search}"
@@ -88,8 +90,8 @@ def outgoing(
             model = PinnedModel(judge, candidate.opening, candidate.backend)
             entry = store.read(evaluate_cached(model, own_suite, task, folder / VERDICTS, None))
             cells[entry.model.repo_id] = entry.scorecard.families[0].cells[0]
-    content = {name: json.loads(to_json(cell)) for name, cell in cells.items()}
-    replace_file(folder / OUTGOING, (json.dumps(content, indent=2) + "\n").encode())
+    content = json.dumps(cells, default=asdict, indent=2) + "\n"
+    replace_file(folder / OUTGOING, content.encode())
     info(f"its own signals and the verdicts on them: {folder}")
     return cells
 

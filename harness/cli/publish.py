@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import command_line, info, json_option
+from harness.cli import options
+from harness.cli.common import info, print_json
+from harness.cli.options import command_line
 from harness.cli.publish_checks import Target, cards_by_task, check_target, hub_problems, require_no_problems
-from harness.cli.selection import OutputPath
 from harness.errors import BadInput
 from harness.plurals import plural
 from harness.progress import progress_bar
@@ -23,19 +23,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=OutputPath())
+@click.argument("folder", metavar="DIR", type=options.OutputPath())
 @click.option("--to", metavar="ORG/NAME", help="Dataset on the Hub; without it the folder is only prepared.")
-@click.option("--private", is_flag=True, help="If the dataset is created: visible only to its owners.")
-@click.option(
-    "--masks-only",
-    is_flag=True,
-    help="Leave out all audio; users rebuild it from their own copy of the corpus.",
-)
+@options.flag("--private", help="If the dataset is created: visible only to its owners.")
+@options.flag("--masks-only", help="Leave out all audio; users rebuild it from their own copy of the corpus.")
 @click.option("--licence", metavar="ID", help="Licence of the corpora that state none, e.g. cc-by-4.0.")
-@click.option(
+@options.repeatable(
     "--card",
     "cards",
-    multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Data card of a task, repeatable: your description of its corpus.",
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
     "--hold-back-seed", "seed", type=int, metavar="N", help="Which clips are held back; default: 0."
 )
 @click.option("--tag", metavar="TAG", help="Tag of the new version; default: the next of v1, v2, ...")
-@json_option
+@options.as_json
 def publish(
     folder: Path,
     to: str | None,
@@ -207,7 +202,7 @@ def _print(results: Sequence[Mapping[str, object]], key: str, as_json: bool) -> 
     """Print the results for a suite, and for its held-back part."""
     first, *rest = results
     if as_json:
-        click.echo(json.dumps({**first, "held_back": rest[0]} if rest else first))
+        print_json({**first, "held_back": rest[0]} if rest else first)
         return
     for result in results:
         click.echo(str(result[key]))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import command_line
+from harness.cli.options import command_line
 from harness.errors import BadInput, NotValid
 from harness.plurals import plural
 

@@ -8,15 +8,13 @@ Public: follow.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from harness.cli.common import ModelOptions, info
+from harness.cli.common import info, print_json
+from harness.cli.options import ModelOptions
 from harness.cli.recipe_work import RecipeRun, ReferenceStatus, judge_all
 from harness.errors import BadInput, NotValid, likely
 
@@ -72,8 +70,7 @@ def follow(
     _require_something(recipe, sources, reasons)
     statuses = _run(recipe, task, out, sources, folders, reasons, opening, engine)
     if as_json:
-        content = {"recipe": recipe.name, "references": [vars(status) for status in statuses]}
-        click.echo(json.dumps(content, indent=2))
+        print_json({"recipe": recipe.name, "references": statuses}, indent=2)
     _report(statuses, out)
 
 

@@ -6,12 +6,11 @@ Public: show.
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import click
+from harness.cli.common import print_json
 
 if TYPE_CHECKING:
     from harness.recipes.cost import Cost, ReferenceCost, Size
@@ -47,9 +46,8 @@ def show(
     costs = cost.cost_of(recipe, task, sizes, models)
     costs = dataclasses.replace(costs, references=tuple(r for r in costs.references if r.model in sources))
     if as_json:
-        assumptions = {name: dataclasses.asdict(a) for name, a in cost.ASSUMPTIONS.items()}
-        content = {**dataclasses.asdict(costs), "totals": _totals(costs), "assumed": assumptions}
-        click.echo(json.dumps(content, indent=2))
+        content = {**vars(costs), "totals": _totals(costs), "assumed": cost.ASSUMPTIONS}
+        print_json(content, indent=2)
         return
     _table(costs)
     if any(r.passed_over is None and None in (r.clips, r.gpu_hours) for r in costs.references):

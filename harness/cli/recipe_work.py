@@ -25,7 +25,7 @@ from harness.progress import progress_bar
 
 if TYPE_CHECKING:
     from harness.cli.backends import Backend
-    from harness.cli.common import ModelOptions
+    from harness.cli.options import ModelOptions
     from harness.dataset.corpora import Corpus
     from harness.manifest import CorpusRef
     from harness.models.checkpoints import Checkpoint

@@ -6,16 +6,11 @@ require_references, require_needed, refuse_with, refuse_without.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from harness.cli.common import given
-from harness.disk_errors import refuse_package
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,32 +19,6 @@ if TYPE_CHECKING:
     from harness.models.checkpoints import Checkpoint
     from harness.tasks import Task
     from harness.types import ModelRef
-
-
-class Shard(click.ParamType):  # type: ignore[type-arg]
-    """`i/n` as (i, n)."""
-
-    name = "i/n"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """The two numbers, 1 <= i <= n; a usage error where they are not."""
-        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            self.fail(f"{value!r} is not a shard; expected i/n, as 1/4 to 4/4", param, ctx)
-        return int(match[1]), int(match[2])
-
-
-class OutputPath(click.Path):
-    """A path that a command writes at, or below: any but one of the installed package."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """The path; BadInput where it lies in the package."""
-        path = Path(str(super().convert(value, param, ctx)))
-        refuse_package(path)
-        return path
 
 
 def single_entry(path: Path) -> Path:
@@ -152,32 +121,3 @@ def require_needed(
             raise BadInput(
                 f"--model {ref.repo_id} is not the model of any of these entries; theirs are: {names}"
             )
-
-
-def refuse_with(option: str, *parameters: str, hint: str = "") -> None:
-    """Refuse parameters that were given and mean nothing beside an option.
-
-    Raises:
-        BadInput: one of them was given; `hint` is the end of the line.
-    """
-    for name in _given(parameters):
-        raise BadInput(f"{name} cannot be combined with {option}; leave one of them out{hint}")
-
-
-def refuse_without(option: str, *parameters: str) -> None:
-    """Refuse parameters that were given without the option that they belong to.
-
-    Raises:
-        BadInput: one of them was given.
-    """
-    for name in _given(parameters):
-        raise BadInput(f"{name} requires {option}; add it, or leave {name} out")
-
-
-def _given(names: Sequence[str]) -> list[str]:
-    """The parameters that were given, of some, as a command line names them."""
-    return [
-        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-        for name, parameter in given().items()
-        if name in names
-    ]

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
-from harness.cli.common import ModelOptions, checkpoint_of, info, model_options, tasks_option
+from harness.cli.common import checkpoint_of, info
+from harness.cli.options import ModelOptions
 from harness.cli.output_encoding import json_text
-from harness.cli.selection import OutputPath, named_tasks
+from harness.cli.selection import named_tasks
 from harness.errors import BadLabels
 from harness.plurals import plural
 from harness.progress import waiting
@@ -26,15 +28,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", required=False)
-@tasks_option
-@click.option("--model", "models", multiple=True, metavar="M", help="A further model, repeatable.")
-@click.option(
-    "--recompute",
-    is_flag=True,
-    help="Recompute the references' verdicts instead of using those of the suite.",
-)
-@click.option("--out", type=OutputPath(), default="study", show_default=True, metavar="DIR")
-@model_options
+@options.tasks
+@options.repeatable("--model", "models", metavar="M", help="A further model, repeatable.")
+@options.flag("--recompute", help="Recompute the references' verdicts instead of using those of the suite.")
+@options.out(default="study")
+@options.model
 def study(
     source: str | None,
     task_names: tuple[str, ...],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import info, json_option, known_tasks, task_files_option
-from harness.cli.selection import OutputPath
+from harness.cli import options
+from harness.cli.common import info, known_tasks, print_json
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, NotValid
 
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
-@click.option("--out", metavar="DIR", type=OutputPath(), help="The submissions/ folder of a clone.")
-@click.option("--model-card", is_flag=True, help="Also propose the lift for the model's page on the Hub.")
-@click.option("--yes", is_flag=True, help="Send without asking for confirmation.")
-@task_files_option
-@json_option
+@options.out(help="The submissions/ folder of a clone.")
+@options.flag("--model-card", help="Also propose the lift for the model's page on the Hub.")
+@options.flag("--yes", help="Send without asking for confirmation.")
+@options.task_files
+@options.as_json
 def submit(
     result_dir: Path,
     to: str | None,
@@ -85,7 +84,7 @@ def submit(
         if model_card:
             summary["offered"] += _offer_to_models(folders, yes)
     if as_json:
-        click.echo(json.dumps(summary))
+        print_json(summary)
     else:
         for item in summary["filed"]:
             click.echo(item["to"])

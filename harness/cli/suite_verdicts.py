@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.common import command_line, info
+from harness.cli.common import info
+from harness.cli.options import command_line
 from harness.dataset.paths import ENTRY, VERDICTS
 from harness.disk_errors import refuse_package
 from harness.errors import BadInput

@@ -2,17 +2,17 @@
 
 A pipe has no width, so that its content does not depend on a terminal; COLUMNS sets one.
 
-Public: Column, Row, section, show_table, show_text, fold.
+Public: Column, Row, section, show_table, show_text, console_for, fold, wrap.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-from harness.cli.terminal_layout import width
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,15 +67,17 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Row], *, er
     if not rows:
         show_text(f"{title}: nothing to show.", err=err)
         return
-    console = _console(err)
-    visible = _visible(columns, rows, console.width)
-    widths = _widths(columns, rows, visible, console.width)
+    console = console_for(err=err)
+    cells = [[row.cells[i] if i < len(row.cells) else "" for row in rows] for i in range(len(columns))]
+    floors = [_min_width(column, texts) for column, texts in zip(columns, cells, strict=True)]
+    visible = _visible(columns, floors, console.width)
+    widths = _widths(columns, cells, floors, visible, console.width)
     table = Table(box=SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
     for i in visible:
         side = "left" if columns[i].folds else "right"
         table.add_column(Text(columns[i].header), justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for row in rows:
-        texts = [Text(fold(_cell(row, i), width)) for i, width in zip(visible, widths, strict=True)]
+    for j, row in enumerate(rows):
+        texts = [Text(fold(cells[i][j], width)) for i, width in zip(visible, widths, strict=True)]
         table.add_row(*texts, style=row.style, end_section=row.ends_section)
     console.print(Text(fold(title, console.width), "italic"), soft_wrap=True)
     console.print(table)
@@ -88,7 +90,7 @@ def show_text(text: str, *, err: bool = False) -> None:
     """Print a line, folded between words where it is longer than the terminal is wide."""
     from rich.text import Text
 
-    console = _console(err)
+    console = console_for(err=err)
     console.print(Text(fold(text, console.width)), soft_wrap=True)
 
 
@@ -138,54 +140,65 @@ def _parts(text: str) -> list[str]:
     return re.findall("[^/_@ -]*[/_@-]+ *|[^/_@ -]+ *", text)
 
 
-def _console(err: bool) -> Console:
-    """The console of a stream, as wide as COLUMNS or its terminal says, or without end."""
+def wrap(text: str, width: int, indent: str = "") -> str:
+    """Break a line between words, each line with the indent; no word is cut, so that it can be copied."""
+    return textwrap.fill(
+        *(text, max(1, width)),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def console_for(*, err: bool = False) -> Console:
+    """The console of stdout or stderr, as wide as COLUMNS or its terminal says, or without end."""
     from rich.console import Console
 
     console = Console(stderr=err, highlight=False)
-    if width(console.file) is None:
+    if not (os.environ.get("COLUMNS", "").isdigit() or console.file.isatty()):
         console.width = _NO_WIDTH
     return console
 
 
-def _visible(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
+def _visible(columns: Sequence[Column], floors: Sequence[int], width: int) -> list[int]:
     """Indices of the columns that fit: the least important are dropped first."""
     visible = list(range(len(columns)))
-    while droppable := [i for i in visible if columns[i].importance]:
-        if sum(_min_width(columns[i], rows, i) for i in visible) + _GAP * (len(visible) - 1) <= width:
+    while sum(floors[i] for i in visible) + _GAP * (len(visible) - 1) > width:
+        droppable = [i for i in visible if columns[i].importance]
+        if not droppable:
             break
         visible.remove(max(droppable, key=lambda i: columns[i].importance))
     return visible
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Row], visible: Sequence[int], width: int) -> list[int]:
+def _widths(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[str]],
+    floors: Sequence[int],
+    visible: Sequence[int],
+    width: int,
+) -> list[int]:
     """Widths of the visible columns: folding ones shrink to the longest part of a word, then further."""
     from rich.cells import cell_len
 
-    widths = [max(map(cell_len, [columns[i].header, *(_cell(row, i) for row in rows)])) for i in visible]
-    for floors in (
-        [_min_width(columns[i], rows, i) for i in visible],
-        [1 if columns[i].folds else w for i, w in zip(visible, widths, strict=True)],
-    ):
+    widths = [max(map(cell_len, [columns[i].header, *cells[i]])) for i in visible]
+    last_floors = [1 if columns[i].folds else w for i, w in zip(visible, widths, strict=True)]
+    for limits in ([floors[i] for i in visible], last_floors):
         while sum(widths) + _GAP * (len(visible) - 1) > width:
-            widest = max(range(len(visible)), key=lambda j: widths[j] - floors[j])
-            if widths[widest] <= floors[widest]:
+            widest = max(range(len(visible)), key=lambda j: widths[j] - limits[j])
+            if widths[widest] <= limits[widest]:
                 break
             widths[widest] -= 1
     return widths
 
 
-def _min_width(column: Column, rows: Sequence[Row], i: int) -> int:
+def _min_width(column: Column, cells: Sequence[str]) -> int:
     """How narrow a column may get before another is left out."""
     from rich.cells import cell_len
 
-    cells = [_cell(row, i) for row in rows]
     if not column.folds:
         return max(map(cell_len, [column.header, *cells]))
-    indent = max((len(cell) - len(cell.lstrip(" ")) for cell in cells), default=0)
+    indent = max(len(cell) - len(cell.lstrip(" ")) for cell in cells)
     parts = [cell_len(part.rstrip(" ")) for cell in cells for part in _parts(cell.lstrip(" "))]
     return max([cell_len(column.header), *(indent + min(part, _MAX_PART) for part in parts)])
-
-
-def _cell(row: Row, i: int) -> str:
-    return row.cells[i] if i < len(row.cells) else ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from harness.cli.common import json_option
+from harness.cli import options
+from harness.cli.common import print_json
 
 
 @click.command()
-@json_option
+@options.as_json
 def tasks(as_json: bool) -> None:
     """List the tasks, their labels and the other spellings that are accepted.
 
@@ -28,7 +27,7 @@ def tasks(as_json: bool) -> None:
             }
             for task in TASKS.values()
         }
-        click.echo(json.dumps(content))
+        print_json(content)
         return
     for task in TASKS.values():
         click.echo(f"{task.name}  ({task.sample_rate_hz} Hz, at most {task.max_seconds:g} s)")

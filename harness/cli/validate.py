@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from harness.cli.common import info, json_option, known_tasks, task_files_option
+from harness.cli import options
+from harness.cli.common import info, known_tasks, print_json
 from harness.entries.untrusted_text import one_line
 from harness.errors import NotValid
 from harness.plurals import plural
@@ -16,11 +16,11 @@ from harness.progress import progress_bar
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@task_files_option
+@options.task_files
 @click.option(
     "--signals", metavar="SOURCE", help="Also check the entries against a signals folder or Hub dataset."
 )
-@json_option
+@options.as_json
 def validate(
     paths: tuple[Path, ...], task_files: tuple[str, ...], signals: str | None, as_json: bool
 ) -> None:
@@ -59,7 +59,7 @@ def validate(
     if as_json:
         entries = [{"path": path, "problems": lines} for path, lines in problems.items()]
         counts = {"n_entries": len(problems), "n_invalid": n_invalid}
-        click.echo(json.dumps({**counts, "entries": entries, "stray": stray_lines}))
+        print_json({**counts, "entries": entries, "stray": stray_lines})
     else:
         for path, lines in problems.items():
             for line in lines:

@@ -7,7 +7,6 @@ Public: VerificationSession, Unavailable, Outcome, base_of, finish.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import checkpoint_of, info, starter_checkpoint
+from harness.cli.common import checkpoint_of, info, print_json, starter_checkpoint
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, BadModel, BadSignals, NotValid
 from harness.plurals import plural
@@ -61,6 +60,11 @@ class Outcome:
     """Its lift on held-back signals, if they were given."""
     stated: Mapping[str, str] = field(default_factory=dict)
     """What only the submitter states, by field."""
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the verdicts do; None where the model was not run."""
+        return None if self.verification is None else self.verification.holds
 
 
 @dataclass
@@ -246,13 +250,13 @@ def finish(outcomes: Sequence[Outcome], *, if_possible: bool, as_json: bool) -> 
         BadInput: some could not be verified.
     """
     if as_json:
-        click.echo(json.dumps({"entries": [_as_json(outcome) for outcome in outcomes]}))
+        print_json({"entries": [{**vars(outcome), "holds": outcome.holds} for outcome in outcomes]})
     else:
         for outcome in outcomes:
             for line in _lines(outcome):
                 click.echo(line)
     n = len(outcomes)
-    failures = [o for o in outcomes if o.problems or (o.verification and not o.verification.holds)]
+    failures = [o for o in outcomes if o.problems or o.holds is False]
     refusals = [o for o in outcomes if o.refusal and not (if_possible and not o.possible)]
     n_left = sum(o.refusal is not None for o in outcomes)
     if failures:
@@ -304,22 +308,6 @@ def _mismatch(mismatch: Mismatch) -> str:
     actual, expected = ("no verdict" if value is None else repr(value) for value in values)
     stimulus = f"{mismatch.stimulus}{replicate} of {subject}{level}"
     return f"{stimulus}: {mismatch.column} is {actual}, expected {expected}"
-
-
-def _as_json(outcome: Outcome) -> dict[str, object]:
-    from harness.schemas import to_json
-
-    v = outcome.verification
-    return {
-        "path": outcome.path,
-        "holds": None if v is None else v.holds,
-        "problems": list(outcome.problems),
-        "refusal": outcome.refusal,
-        "possible": outcome.possible,
-        "verification": None if v is None else json.loads(to_json(v)),
-        "stated": dict(outcome.stated),
-        "held_back": None if outcome.held_back is None else json.loads(to_json(outcome.held_back)),
-    }
 
 
 def _has_signals(suite: Suite, entry: Entry) -> bool:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import info, json_option
-from harness.cli.selection import OutputPath, refuse_with, refuse_without, require_needed
+from harness.cli import options
+from harness.cli.common import info
+from harness.cli.options import refuse_with, refuse_without
+from harness.cli.selection import require_needed
 from harness.disk_errors import refuse_package
 from harness.errors import BadInput, NotValid
 from harness.progress import live_table
@@ -28,25 +30,12 @@ if TYPE_CHECKING:
 @click.option(
     "--signals", metavar="SOURCE", help="Signals folder of entries that were made with a local one."
 )
-@click.option(
-    "--model", "models", metavar="FOLDER", multiple=True, help="Model of an entry if it is a local folder."
+@options.repeatable("--model", "models", metavar="FOLDER", help="Model of an entry if it is a local folder.")
+@options.repeatable(
+    "--reference", "references", metavar="FOLDER", help="A local reference, to test this machine with."
 )
-@click.option(
-    "--reference",
-    "references",
-    metavar="FOLDER",
-    multiple=True,
-    help="A local reference, to test this machine with.",
-)
-@click.option("--all", "everything", is_flag=True, help="Recompute all verdicts and the scorecard.")
-@click.option(
-    "--out",
-    type=OutputPath(),
-    default="results",
-    show_default=True,
-    metavar="DIR",
-    help="With --all: where the answers are kept until all of them are there.",
-)
+@options.flag("--all", "everything", help="Recompute all verdicts and the scorecard.")
+@options.out(default="results", help="With --all: where the answers are kept until all of them are there.")
 @click.option(
     "--base",
     metavar="COMMIT",
@@ -61,13 +50,11 @@ if TYPE_CHECKING:
     help="Held-back signals: evaluate the models of entries that hold on them, too; writes"
     " TASK@SIGNALS.held-back.json.",
 )
-@click.option(
-    "--if-possible",
-    is_flag=True,
-    help="Pass over entries whose model or signals are not available to anyone else.",
+@options.flag(
+    "--if-possible", help="Pass over entries whose model or signals are not available to anyone else."
 )
-@click.option("--no-write", is_flag=True, help="Write no record and ignore existing ones.")
-@json_option
+@options.flag("--no-write", help="Write no record and ignore existing ones.")
+@options.as_json
 def verify(
     paths: tuple[Path, ...],
     signals: str | None,

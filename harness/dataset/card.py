@@ -59,16 +59,10 @@ def render(
     masks_only: bool,
     stability: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """README.md.
+    """README.md, of every Parquet file of clips, signals, sets and verdict tables, by path.
 
-    Args:
-        suite: what is published.
-        files: every Parquet file of clips, signals, sets and verdict tables, by path.
-        entries: of the references, on this suite.
-        cards: data card of a task, where there is one.
-        repo_id: where it will lie.
-        masks_only: whether the audio is left out.
-        stability: by task, a table of how alike two extractions of a clip are, where it was measured.
+    The entries are of the references, on this suite; cards are by task, where there is one; stability is by
+    task a table of how alike two extractions of a clip are, where it was measured.
     """
     licences_of_corpus = {
         r.corpus.name: licences.names_in(r.corpus.licence) for r in suite.manifest.references

@@ -78,11 +78,7 @@ def path_of(suite: Suite, path: str) -> Path:
 def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lambda n, n_bytes: None) -> Suite:
     """Copy some tasks of a suite into a folder; what came there before, from the same source, stays current.
 
-    Args:
-        suite: of the Hub, or a local one.
-        tasks: names of tasks it has.
-        to: the folder, made if need be.
-        progress: see `Progress`.
+    The folder is made if need be.
 
     Returns:
         The suite in the folder.
@@ -121,13 +117,10 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
 
 
 def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress) -> None:
-    """Put the clips of a task into a downloaded folder, from copies of its corpora.
+    """Put the clips of a task, of which only masks are there, into a folder that `into` made.
 
-    Args:
-        suite: in a folder that `into` made.
-        task: one of which only masks are there.
-        sources: folders of sound files, or Hub datasets; a clip is known by its samples, not by its name.
-        progress: see `Progress`; told of clips.
+    The `sources` are folders of sound files, or Hub datasets; a clip is known by its samples, not by its
+    name. Progress is told of clips.
 
     Raises:
         BadCorpus: a clip is in none of them.

@@ -99,13 +99,8 @@ def split(
     """Write the two suites of a signals folder, or find them as they were written before.
 
     A kill at any moment leaves the record of the last whole split, or none; the same call then makes anew
-    what the record does not speak of, with the same bytes.
-
-    Args:
-        suite: a local one that was not downloaded, and has its clips.
-        share: of the clips of each class, in (0, 1).
-        seed: what the choice is drawn from.
-        progress: told the files written since it was last called.
+    what the record does not speak of, with the same bytes. Progress is told the files written since it was
+    last called.
 
     Raises:
         BadInput: the share is none, or the folder was split otherwise before, or cannot be written.
@@ -143,17 +138,7 @@ def choose(
     seed: int,
     old_split: Split | None = None,
 ) -> dict[str, frozenset[str]]:
-    """The clips to hold back.
-
-    Args:
-        clips: of each task, in any order.
-        share: of the clips of each class, in (0, 1).
-        seed: what the choice is drawn from.
-        old_split: an earlier split, of fewer clips, which is kept.
-
-    Returns:
-        By task, ids of the clips that are held back.
-    """
+    """By task, the ids of the clips to hold back: a share, in (0, 1), of each class; an old split is kept."""
     lines = [(task, line) for task in sorted(clips) for line in clips[task]]
     group_of = _groups([(line.clip_id, line.sha256) for _, line in lines])
     members: dict[str, list[tuple[str, parquet_schema.ClipLine]]] = defaultdict(list)

@@ -24,39 +24,35 @@ from harness.types import N_LEVELS, CausalSet, Clip, Levels, SufficientSignal, V
 
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
+
+def _columns(kind: pa.DataType, *names: str) -> list[tuple[str, pa.DataType]]:
+    """Columns of one type."""
+    return [(name, kind) for name in names]
+
+
 CLIPS = pa.schema(
     [
-        ("clip_id", pa.string()),
-        ("corpus", pa.string()),
-        ("label", pa.string()),
+        *_columns(pa.string(), "clip_id", "corpus", "label"),
         ("audio", _AUDIO),
-        ("sample_rate_hz", pa.int32()),
-        ("n_samples", pa.int32()),
+        *_columns(pa.int32(), "sample_rate_hz", "n_samples"),
         ("sha256", pa.string()),
     ]
 )
 
 SIGNALS = pa.schema(
     [
-        ("signal_id", pa.string()),
-        ("clip_id", pa.string()),
-        ("family", pa.string()),
+        *_columns(pa.string(), "signal_id", "clip_id", "family"),
         ("draw", pa.int32()),
-        ("reference", pa.string()),
-        ("truth", pa.string()),
-        ("expected", pa.string()),
+        *_columns(pa.string(), "reference", "truth", "expected"),
         ("p_clip", pa.list_(pa.float32())),
         ("audio", _AUDIO),
-        ("n_samples", pa.int32()),
-        ("sample_rate_hz", pa.int32()),
+        *_columns(pa.int32(), "n_samples", "sample_rate_hz"),
         ("mask", pa.list_(pa.int32())),
         ("n_kept", pa.int32()),
         ("levels", pa.binary()),
         ("guarantee", pa.string()),
         ("resolution", pa.int32()),
-        ("p_whole", pa.float64()),
-        ("p_signal", pa.float64()),
-        ("margin", pa.float64()),
+        *_columns(pa.float64(), "p_whole", "p_signal", "margin"),
         ("degenerate", pa.bool_()),
         ("search", pa.string()),
         ("n_queries", pa.int32()),
@@ -67,25 +63,15 @@ SIGNALS = pa.schema(
 
 SETS = pa.schema(
     [
-        ("set_id", pa.string()),
-        ("clip_id", pa.string()),
-        ("family", pa.string()),
-        ("kind", pa.string()),
+        *_columns(pa.string(), "set_id", "clip_id", "family", "kind"),
         ("ordinal", pa.int32()),
-        ("reference", pa.string()),
-        ("truth", pa.string()),
-        ("expected", pa.string()),
-        ("n_samples", pa.int32()),
-        ("sample_rate_hz", pa.int32()),
+        *_columns(pa.string(), "reference", "truth", "expected"),
+        *_columns(pa.int32(), "n_samples", "sample_rate_hz"),
         ("mask", pa.list_(pa.int32())),
         ("n_kept", pa.int32()),
         ("guarantee", pa.string()),
         ("resolution", pa.int32()),
-        ("p_whole", pa.float64()),
-        ("p_alone", pa.float64()),
-        ("p_without", pa.float64()),
-        ("margin_alone", pa.float64()),
-        ("margin_without", pa.float64()),
+        *_columns(pa.float64(), "p_whole", "p_alone", "p_without", "margin_alone", "margin_without"),
         ("search", pa.string()),
         ("n_queries", pa.int32()),
         ("seed", pa.int64()),
@@ -94,28 +80,18 @@ SETS = pa.schema(
 
 VERDICTS = pa.schema(
     [
-        ("task", pa.string()),
-        ("reference", pa.string()),
-        ("family", pa.string()),
-        ("draw", pa.int32()),
-        ("level", pa.int32()),
-        ("clip_id", pa.string()),
-        ("signal_id", pa.string()),
-        ("stimulus", pa.string()),
+        *_columns(pa.string(), "task", "reference", "family"),
+        *_columns(pa.int32(), "draw", "level"),
+        *_columns(pa.string(), "clip_id", "signal_id", "stimulus"),
         ("replicate", pa.int32()),
         ("other_clip", pa.string()),
         ("n_samples", pa.int32()),
-        ("truth", pa.string()),
-        ("expected", pa.string()),
-        ("predicted_raw", pa.string()),
-        ("predicted", pa.string()),
+        *_columns(pa.string(), "truth", "expected", "predicted_raw", "predicted"),
         ("p_expected", pa.float32()),
         ("p", pa.list_(pa.float32())),
-        ("seconds_seen", pa.float32()),
-        ("energy_seen", pa.float32()),
+        *_columns(pa.float32(), "seconds_seen", "energy_seen"),
     ]
 )
-
 
 OPTIONAL = frozenset({"label", "truth", "audio", "levels"})
 """Columns of CLIPS, SIGNALS and SETS in which a row may have nothing."""

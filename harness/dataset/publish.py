@@ -121,12 +121,9 @@ def published_before(repository: Repository) -> frozenset[str]:
 
 
 def public_clip_ids(repository: Repository, held_back: Suite, public: Suite) -> list[str]:
-    """Clips that are to be held back, and that a repository holds now.
+    """Clips that are to be held back, and that the repository of the public suite holds now.
 
-    Args:
-        repository: the one that the public suite goes to.
-        held_back: the suite that does not.
-        public: the suite that does; what has the clips of its published form is not fetched.
+    What has the clips of the public suite's published form is not fetched.
     """
     try:
         remote = from_hub(repository.repo_id, None)

@@ -44,13 +44,9 @@ class Suite:
         commit: str | None = None,
         fetch: Callable[[str, str], None] | None = None,
     ) -> None:
-        """Open a folder.
+        """Open a folder; in entries it has the name, e.g. `org/name`, and the 40-hex commit of the Hub.
 
-        Args:
-            root: the folder.
-            name: what it is called in entries, e.g. `org/name`.
-            commit: 40-hex commit when it came from the Hub.
-            fetch: brings a file, by path and sha256, where it is not there yet.
+        A file that is not there yet is brought by `fetch`, by path and sha256.
 
         Raises:
             BadSignals: no manifest, or one of another protocol, or files that differ from it.

@@ -102,14 +102,9 @@ def add_reference(
 ) -> None:
     """Write the signals of one reference; families it has from before and that are not given again stay.
 
-    Args:
-        root: the signals folder, made if need be.
-        task: the task.
-        record: the reference; its counts are those of `signals`.
-        clips: every clip that was looked at.
-        signals: of all families given.
-        sets: further sets of the same families; those from before of these families go.
-        masks_only: store no audio of the signals; it is rebuilt from the clips.
+    The counts of the record are those of `signals`; `clips` are all that were looked at. Further sets replace
+    those of the same families. With `masks_only` no audio of the signals is stored: it is rebuilt from the
+    clips.
 
     Raises:
         BadSignals: see `open_for`.

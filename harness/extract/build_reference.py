@@ -74,19 +74,8 @@ def add(
 ) -> ReferenceRecord:
     """Extract the signals of a reference and add it to a folder; what is there already is not done again.
 
-    Args:
-        classifier: the reference.
-        label_map: how its classes are read.
-        task: the task.
-        corpus: its clips.
-        searches: one per family.
-        root: the signals folder, made if need be.
-        limits: see `extract.runner.extract`.
-        sets: see `extract.runner.extract`.
-        draws: see `extract.runner.extract`.
-        masks_only: store no audio of the signals.
-        engine: what extracts; here, unless it is said.
-        progress: see `extract.runner.extract`.
+    The folder `root` is made if need be; with `masks_only` it gets no audio of the signals. The other
+    arguments are those of `extract.runner.extract`, which is the `engine` unless another is given.
 
     Raises:
         BadSignals: the folder holds something that this reference cannot join.
@@ -169,15 +158,7 @@ def exists(
 ) -> bool:
     """Whether a folder has the signals of a reference already: `add` would find nothing to do.
 
-    Args:
-        root: the signals folder.
-        task: the task.
-        model: the reference.
-        label_map: how its classes are read.
-        searches: one per family.
-        limits: see `extract.runner.extract`.
-        draws: see `extract.runner.extract`.
-        corpus: tells what the clips are; called only where all else is as it should be.
+    For the arguments see `add`; `corpus` is called only where all else is as it should be.
     """
     if not (root / MANIFEST).is_file() or _journal(root, task, model).exists():
         return False

@@ -70,14 +70,10 @@ class SearchState:
         objective: Objective | None = None,
         free_bands: Order | None = None,
     ) -> None:
-        """Prepare.
+        """Prepare for masks of the resolution of `bands`, over the `free_bands` of them: all when None.
 
-        Args:
-            clip: the clip.
-            is_expected: (n_classes,) which of the model's classes mean `expected`.
-            bands: resolution of the masks that will be asked.
-            objective: what a mask is to achieve; to be sufficient when None.
-            free_bands: the bands that masks are over; the others are never kept. All when None.
+        The others are never kept. `is_expected`, (n_classes,), says which of the model's classes mean
+        `expected`; without an `objective` a mask is to be sufficient.
         """
         self.clip = clip
         self.is_expected = is_expected
@@ -143,12 +139,7 @@ class SearchState:
 
 
 def ask(listener: Listener, questions: Sequence[tuple[SearchState, Question]]) -> None:
-    """Put one merged batch of questions to the model and let each search state learn its answers.
-
-    Args:
-        listener: the model.
-        questions: search states with what each asks.
-    """
+    """Put one merged batch of questions to the model and let each search state learn its answers."""
     chunk: list[tuple[SearchState, Mask]] = []
     n_samples = 0
     for state, question in questions:

@@ -108,19 +108,10 @@ class SearchTask:
         seed: int = 0,
         draw: int = 1,
     ) -> None:
-        """Begin.
+        """Begin the search for a SIGNAL of a `reference`, by its repo_id, or for one of SET_KINDS.
 
-        Args:
-            search: the search.
-            whole_clip: what the reference makes of the clip.
-            clip: the clip.
-            reference: its repo_id.
-            limits: what the search is held to.
-            kind: SIGNAL, or one of SET_KINDS.
-            ordinal: 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it.
-            free_bands: see `SearchState`.
-            seed: of the extraction.
-            draw: which of the independent extractions it is, from 1.
+        `ordinal` is 1 for the signal of the family, then 2, 3, ... for the disjoint ones after it; `draw`
+        says which of the independent extractions it is, from 1; for `free_bands` see `SearchState`.
         """
         self.draws = seed, draw
         self.search, self.whole_clip, self.limits = search, whole_clip, limits

@@ -9,6 +9,7 @@ Public: commit_of, is_private, files_of, fetch, fetch_all.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from harness.hub.repository import Remote, Repository, request
@@ -22,10 +23,8 @@ def commit_of(repository: Repository, revision: str | None) -> str:
     """
     from huggingface_hub import HfApi
 
-    def resolve() -> str:
-        return str(HfApi().resolve_revision(**repository.key, revision=revision).resolved)
-
-    return request(resolve, repository, revision)
+    resolve = partial(HfApi().resolve_revision, **repository.key, revision=revision)
+    return str(request(resolve, repository, revision).resolved)
 
 
 def is_private(repository: Repository) -> bool | None:
@@ -64,24 +63,15 @@ def files_of(repository: Repository, revision: str) -> dict[str, Remote]:
 
 
 def fetch(repository: Repository, commit: str, path: str, *, again: bool = False) -> Path:
-    """A file of one commit, from the cache where it is there; a fetch that was cut off is continued.
-
-    Args:
-        repository: whose.
-        commit: 40 hex digits.
-        path: below its root.
-        again: what the cache has is not to be trusted.
+    """A file of one commit, from the cache unless it is fetched `again`; a fetch cut off is continued.
 
     Raises:
         BadInput: see `commit_of`; or there is no such file.
     """
     from huggingface_hub import hf_hub_download
 
-    def get() -> Path:
-        name = hf_hub_download(**repository.key, filename=path, revision=commit, force_download=again)
-        return Path(name)
-
-    return request(get, repository, commit, path)
+    get = partial(hf_hub_download, **repository.key, filename=path, revision=commit, force_download=again)
+    return Path(request(get, repository, commit, path))
 
 
 def fetch_all(repository: Repository, commit: str, folder: str) -> Path:
@@ -92,7 +82,5 @@ def fetch_all(repository: Repository, commit: str, folder: str) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    def get() -> Path:
-        return Path(snapshot_download(**repository.key, revision=commit, allow_patterns=f"{folder}*"))
-
-    return request(get, repository, commit)
+    get = partial(snapshot_download, **repository.key, revision=commit, allow_patterns=f"{folder}*")
+    return Path(request(get, repository, commit))

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,9 @@ def require_token(instead: str) -> None:
 
 
 def require_writable(repository: Repository, tag: str | None) -> bool | None:
-    """Require that this login may write to a repository, as far as the Hub tells beforehand.
+    """Require that this login may write to a repository, which need not be there, as far as the Hub tells.
 
-    Args:
-        repository: what is to be written; it need not be there.
-        tag: what the next commit is to be called, if that is decided.
+    The tag is what the next commit is to be called, if that is decided.
 
     Returns:
         Whether only its owners see it; None where there is none that this login sees.
@@ -96,15 +95,8 @@ def push(
     """Make a repository hold these files, in one commit; large files go first, and each only once.
 
     A push that is cut off changes nothing; the next one sends what is missing. A repository that has all of
-    it already keeps its commit.
-
-    Args:
-        repository: made if need be.
-        files: path in the repository -> file.
-        message: of the commit.
-        private: of a repository that is made.
-        ours: paths that are to go where they are not among the files.
-        progress: see `Progress`.
+    it already keeps its commit; one that is not there is made, `private` or not. Paths of `ours` that are not
+    among the files go.
 
     Returns:
         The commit that holds them.
@@ -115,9 +107,6 @@ def push(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi()
-
-    def make() -> None:
-        api.create_repo(**repository.key, private=private, exist_ok=True)
 
     def send() -> str:
         head = commit_of(repository, None)
@@ -139,7 +128,7 @@ def push(
         )
         return str(commit.oid)
 
-    request(make, repository)
+    request(partial(api.create_repo, **repository.key, private=private, exist_ok=True), repository)
     return request(send, repository)
 
 
@@ -177,13 +166,9 @@ def _tag_is_taken(repository: Repository, tag: str, commit: str) -> str:
 
 
 def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str, text: str) -> Offer:
-    """Open a pull request that adds files; one that is open, and adds the same, is left as it is.
+    """Open a pull request that adds files or content, by path; an open one is left as it is.
 
-    Args:
-        repository: to whom.
-        files: path in the repository -> file or content.
-        title: of the pull request; by it, and by its content, an open one is recognised.
-        text: its description.
+    An open one is recognised by its title and by its content.
 
     Raises:
         BadInput: it cannot be reached, or takes no pull requests.

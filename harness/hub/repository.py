@@ -127,17 +127,10 @@ def hub_errors(repository: Repository, revision: str | None, path: str | None = 
 
 
 def fault(error: BaseException, repository: str, full_name: str = "") -> str | None:
-    """The line about a Hub that refuses, is not asked or does not answer, or about a disk that is full.
+    """The line about a Hub that refuses, is not asked or does not answer, or a full disk; else None.
 
     It is the same wherever it is met, in loading and in sending: the errors that clients wrap it in say less.
-
-    Args:
-        error: what was raised.
-        repository: the repository, as `dataset org/name`.
-        full_name: the same with a revision, if one was asked for.
-
-    Returns:
-        None for any other error.
+    The repository is named as `dataset org/name`, in `full_name` with a revision if one was asked for.
     """
     from huggingface_hub import constants, errors
 

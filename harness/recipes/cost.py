@@ -322,11 +322,8 @@ def cost_of(
 ) -> Cost:
     """The cost of every reference of a recipe.
 
-    Args:
-        recipe: the recipe.
-        task: its task.
-        sizes: by name of the corpus; None where it is not known.
-        passed_over: model, or corpus by name -> why it will not be run.
+    Sizes are by name of the corpus, None where unknown; `passed_over` says why a model, or a corpus by name,
+    will not be run.
     """
     n_references = sum(model.source not in passed_over for model in recipe.models)
     references = []

@@ -45,13 +45,9 @@ class Pins:
 
 
 def pin(recipe: Recipe, task: Task, root: Path, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
-    """The pins of a recipe in a folder, made where they are not there yet.
+    """The pins of a recipe in a folder, made where they are not there yet; so is the folder.
 
-    Args:
-        recipe: the recipe.
-        task: its task.
-        root: the folder, made if need be.
-        passed_over: models, and corpora by name, that need no commit.
+    Models, and corpora by name, that are `passed_over` need no commit.
 
     Returns:
         The pins, and why a model, or a corpus by name, has none.
@@ -99,7 +95,6 @@ def _read_or_create(recipe: Recipe, task: Task, root: Path) -> Pins:
 
 def _resolve(old_pins: Pins, recipe: Recipe, passed_over: Collection[str]) -> tuple[Pins, dict[str, str]]:
     failures: dict[str, str] = {}
-
     models, corpora = dict(old_pins.models), dict(old_pins.corpora)
 
     def resolve(pinned: dict[str, str], key: str, repository: Repository, revision: str | None) -> None:

@@ -27,7 +27,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -256,23 +256,20 @@ def _with_absolute_paths(recipe: Recipe, base: Path) -> Recipe:
 # ---- what must hold ------------------------------------------------------------------------------
 
 
-def _problems(recipe: Recipe, task: Task) -> list[str]:
+def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     """All problems, one line each."""
-    problems = [*_of_searches(recipe)]
-    for field, names in (
-        ("corpora", [c.name for c in recipe.corpora]),
-        ("models", [m.source for m in recipe.models]),
-    ):
+    yield from _of_searches(recipe)
+    corpora, models = [c.name for c in recipe.corpora], [m.source for m in recipe.models]
+    for field, names in (("corpora", corpora), ("models", models)):
         if not names:
-            problems.append(f"`{field}` is empty; a suite needs at least one")
-        problems += [f"{field} lists {n} twice" for n in dict.fromkeys(names) if names.count(n) > 1]
+            yield f"`{field}` is empty; a suite needs at least one"
+        yield from (f"{field} lists {n} twice" for n in names if names.count(n) > 1)
     if not _PLAIN.fullmatch(recipe.name):
-        problems.append(f"name {recipe.name!r} must be lower case letters, digits and hyphens")
+        yield f"name {recipe.name!r} must be lower case letters, digits and hyphens"
     for corpus in recipe.corpora:
-        problems += [f"corpus {corpus.name}: {line}" for line in _of_corpus(corpus, task)]
+        yield from (f"corpus {corpus.name}: {line}" for line in _of_corpus(corpus, task))
     for model in recipe.models:
-        problems += [f"model {model.source}: {line}" for line in _of_model(model, task)]
-    return problems
+        yield from (f"model {model.source}: {line}" for line in _of_model(model, task))
 
 
 _PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -281,66 +278,60 @@ _MIN_LABELS = 2
 """Canonical labels that a label map has to name."""
 
 
-def _of_searches(recipe: Recipe) -> list[str]:
-    problems = []
+def _of_searches(recipe: Recipe) -> Iterator[str]:
     for field in ("limit", "repetitions", "budget", "draws"):
         value = getattr(recipe, field)
         if value is not None and value < 1:
-            problems.append(f"{field} is {value}; expected at least 1")
+            yield f"{field} is {value}; expected at least 1"
     if not 0 <= recipe.alpha <= 1:
-        problems.append(f"alpha is {recipe.alpha:g}; expected a share, 0 to 1")
+        yield f"alpha is {recipe.alpha:g}; expected a share, 0 to 1"
     if not recipe.searches:
-        problems.append("`searches` is empty; responsibility and minimal are the usual ones")
+        yield "`searches` is empty; responsibility and minimal are the usual ones"
     for name in recipe.searches:
         if name not in FAMILY_OF:
-            problems.append(f"no search named {name!r}; known: {', '.join(FAMILY_OF)}")
+            yield f"no search named {name!r}; known: {', '.join(FAMILY_OF)}"
     families = [FAMILY_OF.get(name) for name in recipe.searches]
     if len(set(families)) < len(families):
-        problems.append(
-            f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each"
-        )
+        yield f"two of the searches {', '.join(recipe.searches)} are of one family; name one of each"
     for field in ("repetitions", "bands"):
         if getattr(recipe, field) is not None and "responsibility" not in recipe.searches:
-            problems.append(f"`{field}` is of the search responsibility, which is not asked for")
+            yield f"`{field}` is of the search responsibility, which is not asked for"
     if isinstance(recipe.bands, int) and recipe.bands < 2:
-        problems.append(f"bands is {recipe.bands}; expected 2 or more, or all")
+        yield f"bands is {recipe.bands}; expected 2 or more, or all"
     if recipe.draws > MAX_DRAWS:
-        problems.append(f"draws is {recipe.draws}; expected at most {MAX_DRAWS}")
+        yield f"draws is {recipe.draws}; expected at most {MAX_DRAWS}"
     if recipe.seed < 0:
-        problems.append(f"seed is {recipe.seed}; expected 0 or more")
-    return problems
+        yield f"seed is {recipe.seed}; expected 0 or more"
 
 
-def _of_corpus(corpus: RecipeCorpus, task: Task) -> list[str]:
-    problems = [*_of_source(corpus.source, corpus.revision), *_of_labels(corpus.labels, task)]
+def _of_corpus(corpus: RecipeCorpus, task: Task) -> Iterator[str]:
+    yield from _of_source(corpus.source, corpus.revision)
+    yield from _of_labels(corpus.labels, task)
     if not _PLAIN.fullmatch(corpus.name):
-        problems.append("its name must be lower case letters, digits and hyphens")
+        yield "its name must be lower case letters, digits and hyphens"
     if corpus.redistributable == bool(corpus.masks_only_because):
-        problems.append("say either `redistributable: true`, or false and `masks_only_because`")
+        yield "say either `redistributable: true`, or false and `masks_only_because`"
     if corpus.redistributable and (reason := licences.problem(corpus.name, corpus.licence)):
-        problems.append(f"it is not redistributable ({reason.removeprefix(f'{corpus.name}: ')})")
+        yield f"it is not redistributable ({reason.removeprefix(f'{corpus.name}: ')})"
     for field in ("clips", "seconds"):
         value = getattr(corpus, field)
         if value is not None and value <= 0:
-            problems.append(f"{field} is {value}; expected more than 0")
-    return problems
+            yield f"{field} is {value}; expected more than 0"
 
 
-def _of_model(model: RecipeModel, task: Task) -> list[str]:
-    problems = [*_of_source(model.source, model.revision)]
+def _of_model(model: RecipeModel, task: Task) -> Iterator[str]:
+    yield from _of_source(model.source, model.revision)
     if (model.labels is None) != (model.labels_from is None):
-        problems.append("`labels` and `labels_from`, where their order was read, go together")
+        yield "`labels` and `labels_from`, where their order was read, go together"
     if model.labels is not None:
-        problems += _of_labels(
-            {k: v for k, v in model.labels.items() if v is not None}, task, allow_names=True
-        )
-        if len({v for v in model.labels.values() if v is not None}) < _MIN_LABELS:
-            problems.append(f"`labels` must name at least {_MIN_LABELS} labels of {task.name}")
+        labels = {name: label for name, label in model.labels.items() if label is not None}
+        yield from _of_labels(labels, task, allow_names=True)
+        if len({*labels.values()}) < _MIN_LABELS:
+            yield f"`labels` must name at least {_MIN_LABELS} labels of {task.name}"
         if model.needs == "label map":
-            problems.append("it has `labels` and yet needs a label map")
+            yield "it has `labels` and yet needs a label map"
     if model.parameters_m is not None and model.parameters_m <= 0:
-        problems.append(f"parameters_m is {model.parameters_m:g}; expected more than 0")
-    return problems
+        yield f"parameters_m is {model.parameters_m:g}; expected more than 0"
 
 
 def _of_source(source: str, revision: str | None) -> list[str]:
@@ -357,12 +348,10 @@ def _of_source(source: str, revision: str | None) -> list[str]:
     return []
 
 
-def _of_labels(labels: dict[str, str], task: Task, *, allow_names: bool = False) -> Sequence[str]:
-    problems = []
+def _of_labels(labels: dict[str, str], task: Task, *, allow_names: bool = False) -> Iterator[str]:
     for name, label in labels.items():
         if nfc(label) not in map(nfc, task.labels):
             hint = "".join(apart(label, other) for other in task.labels)
-            problems.append(f"{name!r} is mapped to {label!r}, which is no label of {task.name}{hint}")
+            yield f"{name!r} is mapped to {label!r}, which is no label of {task.name}{hint}"
         elif not allow_names and key(name) == key(label):
-            problems.append(f"{name!r} is mapped to itself; leave it out")
-    return problems
+            yield f"{name!r} is mapped to itself; leave it out"

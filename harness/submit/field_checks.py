@@ -37,46 +37,25 @@ ROWS = "follows from the verdicts"
 RULE = "has one value, whoever states it"
 STATED = "stated by the submitter"
 
-FIELDS = MappingProxyType(
-    {
-        "protocol": RULE,
-        "task": SUITE,
-        "model.repo_id": CHECKPOINT,
-        "model.revision": CHECKPOINT,
-        "model.weights_sha256": CHECKPOINT,
-        **{f"facts.{field.name}": CHECKPOINT for field in dataclasses.fields(ModelFacts)},
-        "signals.repo_id": SUITE,
-        "signals.revision": SUITE,
-        "signals.config": SUITE,
-        "signals.split": RULE,
-        "signals.sha256": SUITE,
-        "references": SUITE,
-        "label_map.task": SUITE,
-        "label_map.names": CHECKPOINT,
-        "label_map.canonical": CHECKPOINT,
-        "label_map.source": STATED,
-        "scorecard": ROWS,
-        "run.goodenough": STATED,
-        "run.versions": STATED,
-        "run.platform": STATED,
-        "run.device": STATED,
-        "run.dtype": STATED,
-        "run.batch_size": STATED,
-        "run.frontend": CHECKPOINT,
-        "run.seconds": STATED,
-        "run.created": STATED,
-        "run.n_asked": STATED,
-        "run.n_known": SUITE,
-        "proof.n": RULE,
-        "proof.batch_size": RULE,
-        "proof.max_logit_difference": STATED,
-        "proof.n_flips": RULE,
-        "likeness": ROWS,
-        "complete": RULE,
-        "n_verdicts": ROWS,
-        "verdicts_sha256": ROWS,
-    }
-)
+_CHECKED_FIELDS = {
+    CHECKPOINT: (
+        *("model.repo_id", "model.revision", "model.weights_sha256", "run.frontend"),
+        *(f"facts.{field.name}" for field in dataclasses.fields(ModelFacts)),
+        *("label_map.names", "label_map.canonical"),
+    ),
+    SUITE: (
+        *("task", "signals.repo_id", "signals.revision", "signals.config", "signals.sha256"),
+        *("references", "label_map.task", "run.n_known"),
+    ),
+    ROWS: ("scorecard", "likeness", "n_verdicts", "verdicts_sha256"),
+    RULE: ("protocol", "signals.split", "proof.n", "proof.batch_size", "proof.n_flips", "complete"),
+    STATED: (
+        *("label_map.source", "run.goodenough", "run.versions", "run.platform", "run.device", "run.dtype"),
+        *("run.batch_size", "run.seconds", "run.created", "run.n_asked", "proof.max_logit_difference"),
+    ),
+}
+
+FIELDS = MappingProxyType({name: origin for origin, names in _CHECKED_FIELDS.items() for name in names})
 """Every field of an entry, and where it is checked. Of `run.n_asked` and `run.n_known` the sum is looked up:
 all units of the suite. `run.created` lies between the commit of the model and now. `label_map.canonical` is
 read from the names of the model, unless the source is a file: then the map is its maker's word."""
@@ -91,33 +70,24 @@ def model_differences(
     task: Task,
     commit_time: datetime.datetime | None,
 ) -> list[str]:
-    """Where an entry differs from its checkpoint.
+    """Where a valid entry differs from its checkpoint, of which the classifier was opened without its code.
 
-    Args:
-        entry: a valid one.
-        classifier: its model, opened from the checkpoint without custom code.
-        checkpoint: what `classifier` was opened from.
-        task: of the entry.
-        commit_time: when the commit of the model was made, by the Hub; None where it is not known.
+    The commit of the model was made at `commit_time`, by the Hub; None where it is not known.
     """
-    return [
-        one_line(line, 300)
-        for line in (
-            *_facts(entry, classifier.facts, checkpoint),
-            *_names(entry, checkpoint),
-            *_label_map(entry.label_map, classifier.class_names, task),
-            *_run(entry, classifier.frontend),
-            *_dates(entry, commit_time),
-        )
-    ]
+    lines = (
+        *_facts(entry, classifier.facts, checkpoint),
+        *_names(entry, checkpoint),
+        *_label_map(entry.label_map, classifier.class_names, task),
+        *_run(entry, classifier.frontend),
+        *_dates(entry, commit_time),
+    )
+    return [one_line(line, 300) for line in lines]
 
 
 def submitter_statements(entry: Entry) -> dict[str, str]:
     """The values that only the submitter states, by field."""
     values: dict[str, str] = {}
-    for path, origin in FIELDS.items():
-        if origin != STATED:
-            continue
+    for path in _CHECKED_FIELDS[STATED]:
         value = attrgetter(path)(entry)
         if isinstance(value, dict):
             value = ", ".join(f"{name} {version}" for name, version in value.items())

@@ -109,17 +109,11 @@ def rerun(
     model_differences: Sequence[str] = (),
     progress: runner.Progress = lambda n, total, estimates: None,
 ) -> Verification:
-    """Ask the model of an entry some of its verdicts again.
+    """Ask the model of an entry k of its verdicts again, a sample that depends on `base` and the entry.
 
-    Args:
-        folder: of an entry in which neither `validate` nor `suite_check` finds a problem.
-        suite: what it was asked.
-        classifier: its model, on the processor, in the arithmetic and batch size of the entry.
-        machine: result of `known_answer`, or why there is none, in a sentence.
-        base: what the sample depends on, together with the entry.
-        k: verdicts to ask.
-        model_differences: what the entry states otherwise than its model (`lookups.model_differences`).
-        progress: as of `runner.evaluate`.
+    Neither `validate` nor `suite_check` finds a problem in the entry. The classifier is its model, on the
+    processor, in the arithmetic and batch size of the entry; `machine` is the result of `known_answer`, or
+    why there is none, in a sentence; for `model_differences` see `field_checks`.
     """
     start_time = time.monotonic()
     entry, verdicts = store.read(folder), store.verdicts(folder)

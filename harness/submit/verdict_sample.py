@@ -95,15 +95,10 @@ def worth(entry: Entry, verdicts: pd.DataFrame) -> FloatArray:
 def draw(
     entry: Entry, entry_sha256: str, verdicts: pd.DataFrame, base: str, k: int, priority: Collection[str] = ()
 ) -> NDArray[np.intp]:
-    """Rows of the verdicts to ask: k of them, or all if there are fewer, in the order they are drawn.
+    """Rows of the verdicts of a valid entry to ask: k, or all if there are fewer, in the order of drawing.
 
-    Args:
-        entry: a valid one.
-        entry_sha256: of its entry.json.
-        verdicts: all of it.
-        base: a commit, or `random:` and a number.
-        k: verdicts.
-        priority: whole clips that are asked before the others (`likeness.suspects`).
+    The base is a commit, or `random:` and a number; the whole clips of `priority` are asked before the others
+    (`likeness.suspects`).
     """
     worths, whole = worth(entry, verdicts), (verdicts["stimulus"] == "whole").to_numpy(dtype=bool)
     rates = np.where(worths > 0, worths, 1.0)

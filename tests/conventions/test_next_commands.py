@@ -13,7 +13,7 @@ import click
 import pytest
 
 from harness import cli
-from harness.cli import common
+from harness.cli import options
 from harness.cli.publish import publish
 from tests.helpers.repository import ROOT
 from tests.helpers.toy_models import save_model
@@ -111,7 +111,7 @@ def test_the_command_as_it_was_given_is_given_again(given: list[str], tmp_path: 
     # click keeps the help option of a command as it first saw it.
     parent = click.Context(cli.goodenough, info_name="goodenough", **cli.goodenough.context_settings)
     with publish.make_context("publish", list(given), parent=parent) as context:
-        words = shlex.split(common.command_line())
+        words = shlex.split(options.command_line())
     assert words[:2] == ["goodenough", "publish"]
     assert publish.make_context("publish", words[2:], parent=parent).params == context.params
 

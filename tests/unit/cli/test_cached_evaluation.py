@@ -10,7 +10,7 @@ import pytest
 
 from harness import cli, provenance
 from harness.cli import cached_evaluation
-from harness.cli.common import ModelOptions
+from harness.cli.options import ModelOptions
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.schemas import from_json, to_json

@@ -22,7 +22,7 @@ import pytest
 import soundfile
 
 from harness import cli
-from harness.cli import common
+from harness.cli import options
 from harness.dataset.suites import load
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
@@ -717,7 +717,7 @@ def test_the_command_that_comes_next_is_the_one_that_was_given(given: list[str])
     @click.option("--share", type=float, default=0.5)
     @click.option("--json", "as_json", is_flag=True)
     def verb(**parameters: Any) -> None:
-        shown.append((parameters, common.command_line("as_json")))
+        shown.append((parameters, options.command_line("as_json")))
 
     verb.main(given, prog_name="tool verb", standalone_mode=False)
     tool, name, *again = shlex.split(shown[0][1])

@@ -1,0 +1,211 @@
+"""Options that several verbs have, and which of them this run was given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.disk_errors import refuse_package
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.models.checkpoints import Checkpoint
+    from harness.models.classifiers import Classifier
+
+
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """`i/n` as (i, n)."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """The two numbers, 1 <= i <= n; a usage error where they are not."""
+        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", str(value))
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            self.fail(f"{value!r} is not a shard; expected i/n, as 1/4 to 4/4", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class OutputPath(click.Path):
+    """A path that a command writes at, or below: any but one of the installed package."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """The path; BadInput where it lies in the package."""
+        path = Path(str(super().convert(value, param, ctx)))
+        refuse_package(path)
+        return path
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is opened: the options of every verb that does."""
+
+    revision: str | None
+    device: str | None
+    batch_size: int
+    dtype: str
+    trust_remote_code: bool
+
+    def resolve(self, model: str) -> Checkpoint:
+        """Find and pin it."""
+        from harness.models import checkpoints
+
+        return checkpoints.resolve(model, self.revision, trust_remote_code=self.trust_remote_code)
+
+    def open(self, checkpoint: Checkpoint) -> Classifier:
+        """Load it."""
+        from harness.models import classifiers
+
+        return classifiers.open_checkpoint(
+            checkpoint, device=self.device, batch_size=self.batch_size, dtype=self.dtype
+        )
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def bundle(name: str, record: type, *options: Decorator) -> Decorator:
+    """A decorator that adds options to a verb; those that are fields of a record reach it as one parameter.
+
+    Args:
+        name: of the parameter.
+        record: a dataclass.
+        *options: in the order of the help.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_record(**params: Any) -> Any:
+            values = {field.name: params.pop(field.name) for field in fields(record)}
+            return command(**{name: record(**values)}, **params)
+
+        decorated: Callable[..., Any] = with_record
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+flag = partial(click.option, is_flag=True)
+
+
+number = partial(click.option, type=click.IntRange(1), metavar="N")
+
+
+repeatable = partial(click.option, multiple=True)
+ci_width = partial(
+    click.option, "--ci-width", type=click.FloatRange(0, 1, min_open=True), metavar="W", show_default=True
+)
+out = partial(click.option, "--out", type=OutputPath(), metavar="DIR", show_default=True)
+
+
+as_json = flag("--json", "as_json", help="Print one JSON object on stdout.")
+
+
+tasks = repeatable("--task", "task_names", metavar="T", help="Task, repeatable; default: all.")
+
+
+task_files = repeatable(
+    "--task", "task_files", metavar="FILE", help="Definition of a task that is not built in."
+)
+
+
+signals = click.option(
+    "--signals", metavar="SOURCE", help="Signals folder or Hub dataset ORG/NAME[@REVISION]."
+)
+
+
+model = bundle(
+    "opening",
+    ModelOptions,
+    click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
+    flag(
+        "--trust-remote-code",
+        help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Floating-point type that the model runs in.",
+    ),
+    click.option(
+        "--label-map",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="JSON file that maps the model's class names to labels of the task.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
+    ),
+    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
+    as_json,
+)
+"""The options of every verb that opens a model."""
+
+
+def given() -> dict[str, click.Parameter]:
+    """The parameters of this run that are on the command line, by name."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    return {
+        name: parameter
+        for parameter in context.command.params
+        if (name := parameter.name) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def command_line(*omit: str) -> str:
+    """The command line of this run without some parameters, for a message that suggests the next command."""
+    context = click.get_current_context()
+    words = context.command_path.split()
+    for name, parameter in given().items():
+        if name in omit:
+            continue
+        option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
+        value = context.params[name]
+        for v in value if isinstance(value, tuple) else (value,):
+            words += option if v is True else [*option, str(v)]
+    return shlex.join(words)
+
+
+def refuse_with(option: str, *parameters: str, hint: str = "") -> None:
+    """Refuse parameters that were given and mean nothing beside an option.
+
+    Raises:
+        BadInput: one of them was given; `hint` is the end of the line.
+    """
+    for name in _given(parameters):
+        raise BadInput(f"{name} cannot be combined with {option}; leave one of them out{hint}")
+
+
+def refuse_without(option: str, *parameters: str) -> None:
+    """Refuse parameters that were given without the option that they belong to.
+
+    Raises:
+        BadInput: one of them was given.
+    """
+    for name in _given(parameters):
+        raise BadInput(f"{name} requires {option}; add it, or leave {name} out")
+
+
+def _given(names: Sequence[str]) -> list[str]:
+    """The parameters that were given, of some, as a command line names them."""
+    return [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for name, parameter in given().items()
+        if name in names
+    ]
