@@ -59,6 +59,7 @@ def study(
     suite = open_suite(source)
     tasks = named_tasks(suite, task_names) or list(suite.tasks)
     other_models = [opening.resolve(name) for name in models]
+    given = [checkpoint.ref for checkpoint in other_models]
     studies = []
     for task in tasks:
         answers = _answers(suite, task, other_models, recompute, out, label_map, opening)
@@ -66,13 +67,16 @@ def study(
         with waiting(f"{task.name}: computing statistics"):
             studies.append((study_of(suite, task, answers), answers))
     with waiting("writing the report"):
-        path = page.write(out, suite, studies)
+        path = page.write(out, suite, studies, given)
     if as_json:
         click.echo(json_text("[" + ",".join(to_json(result) for result, _ in studies) + "]"))
         return
-    from leaderboard.reports.study_findings import sentences
+    from leaderboard.reports.study_findings import sentences, summary
 
     for result, _ in studies:
+        click.echo(f"{result.task}, summary")
+        for sentence in summary(result, given):
+            click.echo(f"  {sentence}")
         for family in result.families:
             click.echo(f"{result.task}, family {family.family}")
             for sentence in sentences(result, family):

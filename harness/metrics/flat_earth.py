@@ -54,6 +54,7 @@ MIN_MODELS = 4
 
 FLAT_EARTHER = "a flat-earther"
 SPARSE_SOUND = "rejects sparse sound"
+NOT_ASSESSED = "not assessed"
 
 _POSSIBLE = (-1.0, 1.0)
 
@@ -137,7 +138,7 @@ class FlatEarth:
         if self.flagged:
             return FLAT_EARTHER if self.is_flat_earther else SPARSE_SOUND
         is_assessed = self.rejects_alone.p is not None or self.rejected_by_all.p is not None
-        return "no flat-earther" if is_assessed else "not assessed"
+        return "no flat-earther" if is_assessed else NOT_ASSESSED
 
     def sentence(self, name: str) -> str:
         """The evidence in words; with n, interval and p, and which share was not tested."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.metrics.flat_earth import ALPHA, benjamini_hochberg
+from harness.metrics.flat_earth import ALPHA, NOT_ASSESSED, FlatEarth, benjamini_hochberg
 from harness.metrics.study import FamilyStudy, Study
 from harness.number_format import number
-from harness.types import MIN_SIGNALS, Estimate
+from harness.plurals import plural
+from harness.types import MIN_SIGNALS, Estimate, ModelRef
 from leaderboard.board.matrix import short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import Kind, interval, text
@@ -39,6 +40,62 @@ def _plain(estimate: Estimate, unit: str) -> str:
     if estimate.low is not None and estimate.high is not None:
         ends = f"{number(estimate.low, 2)} to {number(estimate.high, 2)}, "
     return f"{number(estimate.value, 2)}{unit} [{ends}n = {estimate.n:,}]"
+
+
+def summary(study: Study, given: Sequence[ModelRef] = ()) -> list[str]:
+    """What a reader wants first: flat-earthers, then the models that were given, then the transfer of the panel.
+
+    Each model is named once for all families; where the families disagree about it, that is said.
+    """
+    return [*_flat_earthers(study), *_given(study, given), _headline(study)]
+
+
+def _flat_earthers(study: Study) -> Iterator[str]:
+    names = short_names(list(study.models))
+    by_model: dict[ModelRef, dict[str, FlatEarth]] = {}
+    for family in study.families:
+        for each in family.flat_earth:
+            by_model.setdefault(each.model, {})[family.family] = each
+    flagged = {m: each for m, each in by_model.items() if any(a.flagged for a in each.values())}
+    for model, assessments in flagged.items():
+        verdicts = {family: a.verdict for family, a in assessments.items()}
+        if len(set(verdicts.values())) == 1:
+            families = "family" if len(verdicts) == 1 else "families"
+            yield f"{names[model]}: {next(iter(verdicts.values()))} ({families} {' and '.join(verdicts)})."
+        else:
+            parts = ", ".join(f"{verdict} by {family} signals" for family, verdict in verdicts.items())
+            yield f"The families disagree about {names[model]}: {parts}."
+    if not any(a.is_flat_earther for each in by_model.values() for a in each.values()):
+        n_assessed = sum(any(a.verdict != NOT_ASSESSED for a in each.values()) for each in by_model.values())
+        yield f"No flat-earther among {n_assessed} of {plural(len(by_model), 'model')} that could be assessed."
+
+
+def _given(study: Study, given: Sequence[ModelRef]) -> Iterator[str]:
+    """The models given, in the headline family: what they accept, and whose lift is higher or lower."""
+    names, family = short_names(list(study.models)), study.families[0]
+    for model in (m for m in study.models if m in given):
+        above = below = same = 0
+        for pair in family.compared:
+            if model not in (pair.first, pair.second):
+                continue
+            lift = pair.lift if pair.first == model else _reversed(pair.lift)
+            if lift.low is None or lift.high is None:
+                continue
+            above, below = above + (lift.low > 0), below + (lift.high < 0)
+            same += lift.low <= 0 <= lift.high
+        yield (
+            f"{names[model]}, the model given, accepts {fmt(family.incoming[model.repo_id])} of the signals of"
+            f" the references. Its lift is above that of {plural(above, 'other model')}, below that of {below},"
+            f" and within the interval of {same}, each compared on the references that both are judged on."
+        )
+
+
+def _headline(study: Study) -> str:
+    family = study.families[0]
+    return (
+        f"A reference accepts {fmt(family.transfer)} of the signals of another; the lift, what is left after"
+        f" swap controls, is {_difference(family.lift)}."
+    )
 
 
 def sentences(study: Study, family: FamilyStudy) -> list[str]:

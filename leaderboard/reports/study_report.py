@@ -29,7 +29,7 @@ from harness.metrics.transfer_curve import Curve
 from harness.provenance import own_version, versions
 from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
-from harness.types import MIN_SIGNALS, Estimate
+from harness.types import MIN_SIGNALS, Estimate, ModelRef
 from leaderboard import escaping, render
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel
@@ -37,14 +37,21 @@ from leaderboard.formatting import interval, text
 from leaderboard.plots import heatmap
 from leaderboard.plots.study_figures import STUDY_FIGURES, draw
 from leaderboard.reports import audio_examples
-from leaderboard.reports.study_findings import bits, fmt, ratio, sentences
+from leaderboard.reports.study_findings import bits, fmt, ratio, sentences, summary
 
 HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
 """Measures shown as heat maps; the first two at once."""
 
 
-def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answered]]]) -> Path:
+def write(
+    out: Path,
+    suite: Suite,
+    studies: Sequence[tuple[Study, Sequence[Answered]]],
+    given: Sequence[ModelRef] = (),
+) -> Path:
     """Write a report of studies, each with the entries and verdicts it is computed from; returns its page.
+
+    Its summary says what was found about the models `given`.
 
     Raises:
         BadInput: it cannot be written.
@@ -59,6 +66,7 @@ def write(out: Path, suite: Suite, studies: Sequence[tuple[Study, Sequence[Answe
         "suite": suite.name,
         "synthetic": synthetic,
         "tasks": tasks,
+        "summaries": [(study.task, summary(study, given)) for study, _ in studies],
         "made": software,
         "min_signals": MIN_SIGNALS,
         "excess": EXCESS,
