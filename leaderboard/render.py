@@ -29,8 +29,8 @@ from leaderboard.plots import inline
 
 SCRIPTS = MappingProxyType(
     {
-        "table": ("table.js", "scheme.js"),
-        "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js", "scheme.js"),
+        "table": ("table.js", "scroll.js", "scheme.js"),
+        "board": ("common.js", "compare.js", "board.js", "matrix.js", "start.js", "scroll.js", "scheme.js"),
     }
 )
 """Scripts of pages, each made of these files; a page has one of them."""
@@ -83,8 +83,9 @@ def _environment() -> Environment:
     environment.filters |= {"compact": formatting.compact, "architecture": formatting.architecture}
     environment.globals.update(
         bar=_bar,
-        colour=inline.colour,
-        ink_on=inline.ink_on,
+        fill=inline.fill,
+        ink=inline.ink,
+        ramp=inline.ramp,
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,

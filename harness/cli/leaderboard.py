@@ -298,6 +298,9 @@ def _print_rankings(board: Board) -> None:
         print_text(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked.")
         if ranking.synthetic:
             print_text(SYNTHETIC)
+        for row in ranking.all_rows[:_MAX_ROWS]:
+            if row.rank is None:
+                print_text(f"Not ranked: {names[row.entry.model]}: {remarks.unranked(row.entry)}")
         if len(ranking.all_rows) > _MAX_ROWS:
             print_text(f"and {len(ranking.all_rows) - _MAX_ROWS:,} more")
     for task in board.tasks:

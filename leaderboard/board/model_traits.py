@@ -9,7 +9,7 @@ Conventions: computed as in a study, over the references of one task (`metrics.f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,7 +99,9 @@ def of_task(
         return {}
     models = [entry.model for entry, _ in entry_verdicts]
     names = short_names(models)
-    assessments = _flat_earth(suite, task, entry_verdicts)
+    families = {c.family for c in suite.counts(task)}
+    by_family = {f: _flat_earth(suite, task, entry_verdicts, f) for f in FAMILIES if f in families}
+    assessments = by_family.get(FAMILIES[0], {})
     uses = {model: _use(suite, task, model) for model in models}
     curves = {
         entry.model: _curve(entry, frame, resampling_weights(frame, suite.task(task)))
@@ -118,7 +120,9 @@ def of_task(
         profiles[model] = ReferenceProfile(
             flagged=assessment is not None and assessment.flagged,
             verdict="not assessed" if assessment is None else assessment.verdict,
-            evidence=assessment.sentence(names[model]) if assessment else f"{names[model]}: not assessed.",
+            evidence=_evidence(
+                names[model], {f: each[model] for f, each in by_family.items() if model in each}
+            ),
             mel=tuple(mel.tolist()),
             others=tuple(np.mean(other_distributions, axis=0).tolist()) if other_distributions else (),
             n_signals=len(sizes),
@@ -130,19 +134,30 @@ def of_task(
     return profiles
 
 
+def _evidence(name: str, by_family: Mapping[str, flat_earth.FlatEarth]) -> str:
+    """The evidence of the first family, and that of the others where they disagree."""
+    if not by_family:
+        return f"{name}: not assessed."
+    sentences = {family: assessment.sentence(name) for family, assessment in by_family.items()}
+    if len({assessment.verdict for assessment in by_family.values()}) == 1:
+        return next(iter(sentences.values()))
+    parts = " ".join(f"By {family} signals: {sentence}" for family, sentence in sentences.items())
+    return f"The families disagree. {parts}"
+
+
 def _flat_earth(
-    suite: Suite, task: str, entry_verdicts: Sequence[tuple[Entry, pd.DataFrame]]
+    suite: Suite, task: str, entry_verdicts: Sequence[tuple[Entry, pd.DataFrame]], family: str
 ) -> dict[ModelRef, flat_earth.FlatEarth]:
     panel = [(entry.model, entry.label_map, frame) for entry, frame in entry_verdicts]
     copies_by_model = {entry.model.repo_id: copies(entry.likeness) for entry, _ in entry_verdicts}
     try:
-        acceptance = build_acceptance(panel, suite.counts(task), FAMILIES[0], copies_by_model)
+        acceptance = build_acceptance(panel, suite.counts(task), family, copies_by_model)
     except ValueError:
         return {}  # not all judged the same stimuli
     if not len(acceptance.signal_ids):
         return {}
     weights = clip_weights(len(acceptance.clip_ids), (task,))
-    assessments = flat_earth.assess(acceptance, weights, (task, FAMILIES[0]))
+    assessments = flat_earth.assess(acceptance, weights, (task, family))
     return {assessment.model: assessment for assessment in assessments}
 
 

@@ -49,8 +49,8 @@ def grid(
     prefix = _shared_prefix(list(names.values()))
     return {
         "measures": [{"key": key, "header": ALL[key].header, "kind": ALL[key].kind} for key in MEASURES],
-        "rates": inline.RATE_COLOURS,
-        "differences": inline.DIFFERENCE_COLOURS,
+        "rates": [inline.RATE_COLOURS, inline.DARK_RATE_COLOURS],
+        "differences": [inline.DIFFERENCE_COLOURS, inline.DARK_DIFFERENCE_COLOURS],
         "shared": prefix,
         "rows": [[names[model], urls.pair_anchor(task_anchor, model)] for model in first_matrix.references],
         "columns": [[names[model], links.get(model, "")] for model in first_matrix.models],

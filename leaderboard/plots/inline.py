@@ -3,7 +3,8 @@
 Conventions: an SVG here is used alone (an image in a README) or inside a page: it has its own colours for
 light and dark, no script, no font file, no reference to anything outside. All text is escaped. Rates are
 coloured from 0 (pale) to 1 (dark blue), differences around a white 0 from -1 (rust) to 1 (blue); both scales
-are ordered in lightness and keep their order for colour-blind readers.
+are ordered in lightness and keep their order for colour-blind readers. On a dark page they begin at the
+background, too: 0 is dark, and more is brighter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
+from markupsafe import Markup
 
 from harness import spectra
 from harness.types import Estimate, Mask, Waveform
@@ -27,6 +29,11 @@ RATE_COLOURS = ("#f4f7f5", "#d3e6e4", "#a5cfd6", "#6eb0c8", "#3f8bb4", "#29659b"
 DIFFERENCE_COLOURS = (
     *("#7a3208", "#b3591a", "#dd8f4c", "#f2c79d", "#f7f6f2"),
     *("#bcd8e0", "#6eb0c8", "#2f75a6", "#1b3c70"),
+)
+DARK_RATE_COLOURS = ("#1b242c", "#1d3547", "#204a65", "#266487", "#3680a8", "#589fc4", "#8fc3dc", "#d6edf6")
+DARK_DIFFERENCE_COLOURS = (
+    *("#f4c08f", "#d68b4e", "#9a5a27", "#583619", "#1e262d"),
+    *("#1f4660", "#2d739b", "#66abcb", "#c3e3f0"),
 )
 _INKS = "#000000", "#ffffff"
 """One of the two has a contrast of at least 4.5 with any colour."""
@@ -97,9 +104,12 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
     )
 
 
-def colour(value: float, kind: str) -> str:
-    """Colour of a value on the scale of its kind, as #rrggbb."""
-    stops, share = (DIFFERENCE_COLOURS, (value + 1) / 2) if kind == "difference" else (RATE_COLOURS, value)
+def colour(value: float, kind: str, *, dark: bool = False) -> str:
+    """Colour of a value on the scale of its kind, as #rrggbb; `dark` is that of a dark page."""
+    rates, differences = (
+        (DARK_RATE_COLOURS, DARK_DIFFERENCE_COLOURS) if dark else (RATE_COLOURS, DIFFERENCE_COLOURS)
+    )
+    stops, share = (differences, (value + 1) / 2) if kind == "difference" else (rates, value)
     position = min(max(share, 0.0), 1.0) * (len(stops) - 1)
     i = min(int(position), len(stops) - 2)
     below, above = _rgb(stops[i]), _rgb(stops[i + 1])
@@ -110,6 +120,29 @@ def colour(value: float, kind: str) -> str:
 def ink_on(background: str) -> str:
     """The text colour with the larger contrast on it."""
     return max(_INKS, key=lambda ink: contrast(ink, background))
+
+
+def fill(value: float, kind: str) -> Markup:
+    """Attributes that fill a shape with the colour of a value, on a light page and on a dark one."""
+    return _fill(*(colour(value, kind, dark=dark) for dark in (False, True)))
+
+
+def ink(value: float, kind: str) -> Markup:
+    """Attributes that fill a text on the colour of a value."""
+    return _fill(*(ink_on(colour(value, kind, dark=dark)) for dark in (False, True)))
+
+
+def ramp(kind: str) -> Markup:
+    """An attribute that gives an element the scale of a kind as its background, from left to right."""
+    rates, differences = (RATE_COLOURS, DARK_RATE_COLOURS), (DIFFERENCE_COLOURS, DARK_DIFFERENCE_COLOURS)
+    stops = zip(*(differences if kind == "difference" else rates), strict=True)
+    colours = ",".join(f"light-dark({light},{dark})" for light, dark in stops)
+    return Markup(f'style="background:linear-gradient(90deg,{colours})"')  # noqa: S704 - colours alone
+
+
+def _fill(light: str, dark: str) -> Markup:
+    """What does not know `light-dark` shows the light colour."""
+    return Markup(f'fill="{light}" style="fill:light-dark({light},{dark})"')  # noqa: S704 - two colours
 
 
 def contrast(colour_a: str, colour_b: str) -> float:

@@ -11,7 +11,7 @@ from leaderboard import formatting
 from leaderboard.board.model_traits import ReferenceProfile
 
 _W, _H = 440, 150
-_LEFT, _TOP, _BOTTOM = 38, 8, 34
+_LEFT, _TOP, _BOTTOM = 38, 26, 34
 
 
 def band_use(traits: ReferenceProfile) -> str:
@@ -32,7 +32,8 @@ def band_use(traits: ReferenceProfile) -> str:
         )
         line = f'<polyline class="pp-others" points="{points}"/>'
     label = "Distribution of the kept bins over frequency; the line is the mean of the other references"
-    return _svg(label, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, peak), peak))
+    legend = _legend("pp-bar", "this reference", bool(line))
+    return _svg(label, bars + line + "".join(_hertz(traits.top_hz)) + _grid((0.0, peak), peak) + legend)
 
 
 def curve(traits: ReferenceProfile) -> str:
@@ -59,7 +60,8 @@ def curve(traits: ReferenceProfile) -> str:
         for i, text, alignment in ((0, "the signal", "start"), (len(values) - 1, "the whole clip", "end"))
     )
     label = "Acceptance of minimal signals that grow over eight levels to the whole clip"
-    return _svg(label, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels)
+    legend = _legend("pp-bar", "this reference", bool(others))
+    return _svg(label, _grid((0.0, 0.5, 1.0), 1.0) + shade + others + line + dots + labels + legend)
 
 
 def _svg(label: str, body: str) -> str:
@@ -69,6 +71,18 @@ def _svg(label: str, body: str) -> str:
         f'<line class="pp-axis" x1="{_LEFT}" x2="{_LEFT + _W}" y1="{_TOP + _H}" y2="{_TOP + _H}"/>'
         f"{body}</svg>"
     )
+
+
+def _legend(swatch: str, name: str, with_others: bool) -> str:
+    """Above the plot: what is filled or dotted, and, where it is drawn, what the second line is."""
+    entries = f'<rect class="{swatch}" x="{_LEFT}" y="8" width="14" height="8"/>'
+    entries += f'<text x="{_LEFT + 20}" y="16">{name}</text>'
+    if with_others:
+        x = _LEFT + 130
+        entries += (
+            f'<path class="pp-others" d="M{x} 12h22"/><text x="{x + 28}" y="16">mean of the others</text>'
+        )
+    return entries
 
 
 def _y(share: float) -> float:

@@ -7,7 +7,7 @@ rank interval of a model no longer overlaps that of the best one before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -24,6 +24,8 @@ MOST = 200
 """Models that are drawn, besides those of the frontier: the best."""
 
 _LABELS = 14
+_TICKS = 4
+"""Fewest ticks of an axis of sizes, where there are round numbers for them."""
 _STOPS = 20
 """Models that the Tab key stops at; the others are in the table."""
 _WIDTH, _HEIGHT = 760, 400
@@ -136,13 +138,23 @@ class _Axis:
 
 
 def _sizes(low: float, high: float) -> list[tuple[float, str]]:
-    multiples = range(1, 10) if high - low < 0.8 else (1, 2, 5) if high - low < 2.5 else (1,)
+    """The fewest round numbers of which at least four lie between the ends."""
     decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
-    sizes = [k * 10**d for d in decades for k in multiples if low <= math.log10(k * 10**d) <= high]
-    return [(math.log10(size), formatting.compact(size).replace(".0", "")) for size in sizes]
+    sizes: list[int] = []
+    for multiples in ((1,), (1, 2, 5), range(1, 10), [k / 10 for k in range(10, 100)]):
+        sizes = [
+            n for d in decades for k in multiples if low <= math.log10(n := round(k * 10**d) or 1) <= high
+        ]
+        if len(sizes) >= _TICKS:
+            break
+    step = math.ceil(len(sizes) / 10)
+    return [(math.log10(size), formatting.compact(size).replace(".0", "")) for size in sizes[::step]]
 
 
 def _days(low: float, high: float) -> list[tuple[float, str]]:
+    if high - low < 120:
+        days = [date.fromordinal(day) for day in range(math.ceil(low), int(high) + 1)]
+        return [(day.toordinal(), day.strftime("%Y-%m-%d")) for day in days[:: math.ceil(len(days) / 6)]]
     step = next((s for s in (1, 3, 6, 12, 24, 60, 120) if (high - low) / 30 / s <= 9), 1200)
     first, last = (date.fromordinal(min(max(int(end), 1), date.max.toordinal())) for end in (low, high))
     days = [date(m // 12, m % 12 + 1, 1) for m in range(12 * first.year, 12 * last.year + 12, step)]
@@ -195,23 +207,43 @@ def _mark(
     }
 
 
-def _labels(marks: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Place and text of the labels of the first models, each where it overlaps no other label and no dot."""
+@dataclass(frozen=True)
+class Label:
+    """The name of a model next to its dot; a line leads from one that is further away."""
+
+    x: float
+    """Left end of the text."""
+    y: float
+    """Its baseline."""
+    text: str
+    line: tuple[float, float, float, float] | None
+    """Both ends, x and y."""
+
+
+def _labels(marks: Sequence[tuple[float, float, str]]) -> list[Label]:
+    """The labels of the first models, each at the nearest place where it overlaps no other label and no dot."""
     boxes = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
     labels = []
-    for x, y, name in marks:
+    for x, y, name in marks[:_LABELS]:
         text = name if len(name) <= 30 else f"{name[:29]}…"
         width = 6.9 * len(text)
-        for left, top in ((x + 8, y - 18), (x - 8 - width, y - 18), (x + 8, y + 4), (x - 8 - width, y + 4)):
+        for distance, (left, top) in _places(x, y, width):
             box = (left, top, left + width, top + 14)
             inside = left >= _LEFT and box[2] <= _WIDTH - 4 and top >= _TOP and box[3] <= _HEIGHT - _BOTTOM
             if inside and not any(_overlap(box, other) for other in boxes):
                 boxes.append(box)
-                labels.append((left, top + 11, text))
+                end = (min(max(x, left), left + width), top + 14 if top + 7 < y else top)
+                labels.append(Label(left, top + 11, text, (x, y, *end) if distance else None))
                 break
-        if len(labels) == _LABELS:
-            break
     return labels
+
+
+def _places(x: float, y: float, width: float) -> Iterator[tuple[int, tuple[float, float]]]:
+    """Left and upper end of a label around a dot, from near to far, with the distance: 0 needs no line."""
+    for distance in range(0, _HEIGHT, 12):
+        for top in (y - 18 - distance, y + 4 + distance):
+            lefts = (x + 8, x - 8 - width) if distance == 0 else (x + 8, x - 8 - width, x - width / 2)
+            yield from ((distance, (left, top)) for left in lefts)
 
 
 def _overlap(box: tuple[float, ...], other_box: tuple[float, ...]) -> bool:

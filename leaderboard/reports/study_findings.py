@@ -63,11 +63,11 @@ def _flat_earthers(study: Study) -> Iterator[str]:
             families = "family" if len(verdicts) == 1 else "families"
             yield f"{names[model]}: {next(iter(verdicts.values()))} ({families} {' and '.join(verdicts)})."
         else:
-            parts = ", ".join(f"{verdict} by {family} signals" for family, verdict in verdicts.items())
-            yield f"The families disagree about {names[model]}: {parts}."
+            parts = "; ".join(f"{family} signals: {verdict}" for family, verdict in verdicts.items())
+            yield f"The families disagree about {names[model]}. {parts[0].upper()}{parts[1:]}."
     if not any(a.is_flat_earther for each in by_model.values() for a in each.values()):
         n_assessed = sum(any(a.verdict != NOT_ASSESSED for a in each.values()) for each in by_model.values())
-        yield f"No flat-earther among {n_assessed} of {plural(len(by_model), 'model')} that could be assessed."
+        yield f"No flat-earther; {n_assessed} of {plural(len(by_model), 'model')} could be assessed."
 
 
 def _given(study: Study, given: Sequence[ModelRef]) -> Iterator[str]:
@@ -84,9 +84,10 @@ def _given(study: Study, given: Sequence[ModelRef]) -> Iterator[str]:
             above, below = above + (lift.low > 0), below + (lift.high < 0)
             same += lift.low <= 0 <= lift.high
         yield (
-            f"{names[model]}, the model given, accepts {fmt(family.incoming[model.repo_id])} of the signals of"
-            f" the references. Its lift is above that of {plural(above, 'other model')}, below that of {below},"
-            f" and within the interval of {same}, each compared on the references that both are judged on."
+            f"{names[model]}, the model given, accepts {fmt(family.incoming[model.repo_id])} of the signals"
+            f" of the references. Its lift is higher than that of {plural(above, 'other model')} and lower than"
+            f" that of {below}; for {same} the interval of the difference includes 0. Each pair is compared on"
+            " the references that both are judged on."
         )
 
 

@@ -55,6 +55,7 @@ def _card(board: Board, task: str, suite: Suite | None, evidence: str | None) ->
         "best": [(row, row.name.removeprefix("local/")) for row in rows],
         "axis": task_page.axis_of(rows),
         "thumbnail": heatmap.thumbnail(matrices[0]) if matrices else None,
+        "n_judges": len(matrices[0].models) if matrices else 0,
         "n_models": 0 if ranking is None else len(ranking.all_rows),
         "n_references": n_references,
         "n_clips": n_clips,

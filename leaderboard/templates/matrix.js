@@ -9,6 +9,8 @@ const isLight = (rgb) => {
   const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 };
+// One colour for a light page, one for a dark page.
+const lightDark = ([light, dark]) => `light-dark(${light}, ${dark})`;
 
 function matrix(place) {
   const data = JSON.parse(place.querySelector("script").textContent);
@@ -32,6 +34,8 @@ function matrix(place) {
     return cell && cell.slice(first, first + 3);
   };
 
+  const scales = (kind) => (kind === "difference" ? data.differences : data.rates);
+
   const sentence = (r, c) => {
     const cell = at(r, c);
     const { header, kind } = measure();
@@ -48,9 +52,9 @@ function matrix(place) {
     td.style.background = td.style.color = "";
     if (value !== null && !td.className) {
       const share = kind === "difference" ? (value / 1000 + 1) / 2 : value / 1000;
-      const rgb = mix(kind === "difference" ? data.differences : data.rates, share);
-      td.style.background = `rgb(${rgb})`;
-      td.style.color = isLight(rgb) ? "#000" : "#fff";
+      const colours = scales(kind).map((stops) => mix(stops, share));
+      td.style.background = lightDark(colours.map((rgb) => `rgb(${rgb})`));
+      td.style.color = lightDark(colours.map((rgb) => (isLight(rgb) ? "#000" : "#fff")));
     }
     const signed = kind === "difference";
     const text = value === null ? UNKNOWN : large() ? tenths(value, signed) : tenths(Math.round(value / 10) * 10, signed).slice(0, -2);
@@ -149,10 +153,10 @@ function matrix(place) {
   const scale = () => {
     const { kind } = measure();
     for (const button of switches.querySelectorAll("[data-of=measure]")) button.disabled = byClass() && button.textContent !== measure().header;
-    const stops = kind === "difference" ? data.differences : data.rates;
+    const [light, dark] = scales(kind);
     const ends = kind === "difference" ? ["−100", "+100 pp"] : ["0", "100 %"];
     const ramp = make("i");
-    ramp.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
+    ramp.style.background = `linear-gradient(90deg, ${light.map((stop, i) => lightDark([stop, dark[i]])).join(", ")})`;
     legend.replaceChildren(ends[0], ramp, ends[1]);
   };
   choice("Measure", "measure", data.measures.map(({ header }) => header));
