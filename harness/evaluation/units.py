@@ -47,13 +47,11 @@ class Unit:
     draw: int | None = None
     """Which extraction of its clip the signal is."""
     signal_id: str | None = None
-    """The signal."""
     expected: str | None = None
     """Its class c."""
     others: tuple[str, ...] = ()
     """clip_ids of its `swap` controls, in order; empty where the reference gives all clips one class."""
     other_n_samples: tuple[int, ...] = ()
-    """Length of each."""
     n_stimuli: int = 1
     """What it asks, at most: of a signal that cannot be matched less."""
 
