@@ -76,7 +76,6 @@ def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
 
 
 def _shape(record: HeldBack) -> Iterator[str]:
-    """Whether a record holds together."""
     r, n_references = record, len(record.references)
     n_of_lifts, signals = r.lift.n + r.held_back_lift.n, r.signals
     of_clips = f"1 to {MAX_CLIPS}"

@@ -81,7 +81,6 @@ def units_of(suite: Suite, task: Task) -> list[Unit]:
 def _signals(
     suite: Suite, task: Task, reference: ReferenceRecord, clips: Mapping[str, ClipLine]
 ) -> Iterator[Unit]:
-    """The units of one reference's signals."""
     lines = list(suite.signal_lines(task.name, reference.model.slug))
     class_of = {line.clip_id: line.expected for line in lines if line.clip_id in clips}
 

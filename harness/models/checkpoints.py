@@ -279,7 +279,6 @@ def _require_content(folder: Path) -> None:
 
 
 def _require_files(model: str, names: set[str]) -> None:
-    """The files of a model are all there, and are what they must be."""
     if "adapter_config.json" in names:
         raise BadModel(
             f"{model} is a PEFT adapter, not a whole model; merge it first:"
@@ -368,7 +367,6 @@ def _card(model: str, folder: Path) -> dict[str, Any]:
 
 
 def _card_references(card: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """The datasets and the base models that a card names."""
     return _names(card.get("datasets"), MAX_DATASETS), _names(card.get("base_model"), MAX_BASE_MODELS)
 
 
