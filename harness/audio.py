@@ -24,11 +24,7 @@ from harness.errors import BadCorpus
 from harness.types import Waveform
 
 CODECS: MappingProxyType[str, tuple[str, str, float]] = MappingProxyType(
-    {
-        "mp3": ("MP3", "MPEG_LAYER_III", 0.9),
-        "opus": ("OGG", "OPUS", 1.0),
-        "vorbis": ("OGG", "VORBIS", 1.0),
-    }
+    {"mp3": ("MP3", "MPEG_LAYER_III", 0.9), "opus": ("OGG", "OPUS", 1.0), "vorbis": ("OGG", "VORBIS", 1.0)}
 )
 """Lossy codecs: container, encoding, and the compression level of the lowest quality."""
 

@@ -40,7 +40,6 @@ _CRC_TABLES = {8: _table(8, 0x07), 16: _table(16, 0x8005)}
 
 
 def _crc(data: bytes, bits: int) -> int:
-    """CRC-8 or CRC-16 of FLAC."""
     value, mask, table = 0, (1 << bits) - 1, _CRC_TABLES[bits]
     for byte in data:
         value = ((value << 8) & mask) ^ table[(value >> (bits - 8)) ^ byte]

@@ -45,7 +45,6 @@ class Sound:
     with_header: bytes | None = None
     """The same sound with a longer header, for where `data` is decoded short of `n_frames`."""
     flac: bitstreams.Flac | None = None
-    """The header of a FLAC file."""
 
 
 def repair(data: bytes) -> Sound:

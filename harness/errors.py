@@ -1,17 +1,8 @@
 """The exceptions: those that a user can fix, and those that are our faults.
 
-    GoodenoughError            everything raised on purpose
-    ├── BadInput               the user can fix it: one line on stderr, exit code 2
-    │   ├── BadCluster         a Ray cluster, or a request to it
-    │   ├── BadCorpus          a folder of clips, its metadata or its audio
-    │   ├── BadModel           a checkpoint that cannot be loaded or trusted
-    │   ├── BadLabels          class names that cannot be mapped to the task
-    │   ├── BadSignals         a signals folder or dataset
-    │   └── BadTask            a task name or task file
-    └── NotValid               the work was done and its result does not hold: exit code 1
-
-An error says what was found, what was expected, the likely slip, and the command that fixes it,
-in one line. Anything else that escapes is a fault of ours and keeps its traceback.
+An error says what was found, what was expected, the likely slip, and the command that fixes it, in one line:
+of BadInput with exit code 2, of NotValid with 1. Anything else that escapes is a fault of ours and keeps its
+traceback.
 """
 
 from collections.abc import Iterable

@@ -38,8 +38,6 @@ _DAMAGED_SUFFIX = ".damaged"
 
 @dataclass(frozen=True)
 class _Content:
-    """The contents of a journal."""
-
     is_ours: bool
     """Whether it is of this work."""
     items: list[dict[str, Any]]

@@ -27,8 +27,7 @@ _JOINTS = re.compile(r"(?<=\w)\s+[&+]\s+(?=\w)")
 _WORD = re.compile("U+(?!l)s*|U?l+s*|d+s*|s+")
 """On what `_kind` gives."""
 _LOOKALIKES = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаесіјорѕухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρ♯ıӀ",
-    "ABESIJKMHOPCTYXaecijopsyxdqwhABEZHIKMNOPTYXovp#il",
+    "АВЕЅІЈКМНОРСТУХаесіјорѕухԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρ♯ıӀ", "ABESIJKMHOPCTYXaecijopsyxdqwhABEZHIKMNOPTYXovp#il"
 )
 
 
@@ -113,8 +112,7 @@ def apart(one: str, other: str) -> str:
 def _plain(name: str) -> str:
     """Composed, without case and without what shows nothing, with one kind of dash and apostrophe."""
     text = unicodedata.normalize("NFD", name).casefold().replace("i\u0307", "i")  # of the Turkish capital I
-    text = "".join(c for c in _INVISIBLE.sub("", text) if unicodedata.category(c) != "Cf")
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", _visible(text)).casefold())
     text = text.replace("\u2033", "''")
     return _APOSTROPHES.sub("'", _DASHES.sub("-", text)).strip()
 
@@ -143,8 +141,11 @@ def _between(before: str, gap: str, after: str) -> str:
 
 def _look(name: str) -> str:
     text = _APOSTROPHES.sub("'", _DASHES.sub("-", unicodedata.normalize("NFKC", name.translate(_LOOKALIKES))))
-    text = "".join(c for c in _INVISIBLE.sub("", text) if unicodedata.category(c) != "Cf")
-    return " ".join(text.split())
+    return " ".join(_visible(text).split())
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in _INVISIBLE.sub("", text) if unicodedata.category(c) != "Cf")
 
 
 def _character(name: str, at: int) -> str:

@@ -60,70 +60,70 @@ def _task(name: str, labels: dict[str, tuple[str, ...]], notes: str) -> Task:
     return Task(name, tuple(labels), MappingProxyType(labels), notes=notes)
 
 
-TASKS: MappingProxyType[str, Task] = MappingProxyType(
-    {
-        "music-genre": _task(
-            "music-genre",
-            {
-                # the ten of GTZAN
-                "blues": (),
-                "classical": ("classic",),
-                "country": (),
-                "disco": (),
-                "hiphop": ("hip hop", "rap", "hip hop rap"),
-                "jazz": (),
-                "metal": ("heavy metal",),
-                "pop": ("pop music",),
-                "reggae": (),
-                "rock": ("rock music",),
-                # the further top genres of FMA
-                "electronic": ("electronica", "electro"),
-                "experimental": (),
-                "folk": (),
-                "instrumental": (),
-                "international": ("world", "world music"),
-                "soul-rnb": ("soul", "rnb", "r&b", "soul r&b", "soul and r&b", "rhythm and blues"),
-                "spoken": ("spoken word", "speech"),
-                "easy-listening": (),
-                "old-time-historic": ("old time", "historic"),
-                "chiptune": ("chiptune glitch", "chip music"),
-                "punk": ("punk rock",),
-                "ambient": (),
-            },
-            "GTZAN: licence not stated, 986 unique of 1000; FMA: a licence per track.",
-        ),
-        "emotion": _task(
-            "emotion",
-            {
-                "angry": ("anger", "ang", "angr"),
-                "boredom": ("bored", "bor"),
-                "calm": ("cal",),
-                "contempt": ("con", "contemptuous"),
-                "disgust": ("disgusted", "dis"),
-                "fear": ("fearful", "fea", "afraid", "scared"),
-                "happy": ("happiness", "hap", "joy", "joyful"),
-                "neutral": ("neu", "neutrality"),
-                "sad": ("sadness",),
-                "surprise": ("surprised", "sur", "pleasant surprise", "pleasant surprised"),
-            },
-            "RAVDESS: CC BY-NC-SA 4.0; CAMEO collects corpora under their own licences.",
-        ),
-        "deepfake": _task(
-            "deepfake",
-            {
-                "bonafide": (
-                    *("bona fide", "real", "genuine", "human", "human voice", "authentic"),
-                    *("original", "natural", "real audio", "real voice"),
-                ),
-                "spoof": (
-                    *("spoofed", "spoofing", "fake", "deepfake", "ai", "ai voice", "ai generated"),
-                    *("synthetic", "synthesized", "generated", "fake audio", "fake voice"),
-                ),
-            },
-            "In-The-Wild: CC BY-SA 4.0; MLAAD: CC BY-NC 4.0.",
-        ),
-    }
+_BUILT_IN = (
+    _task(
+        "music-genre",
+        {
+            # the ten of GTZAN
+            "blues": (),
+            "classical": ("classic",),
+            "country": (),
+            "disco": (),
+            "hiphop": ("hip hop", "rap", "hip hop rap"),
+            "jazz": (),
+            "metal": ("heavy metal",),
+            "pop": ("pop music",),
+            "reggae": (),
+            "rock": ("rock music",),
+            # the further top genres of FMA
+            "electronic": ("electronica", "electro"),
+            "experimental": (),
+            "folk": (),
+            "instrumental": (),
+            "international": ("world", "world music"),
+            "soul-rnb": ("soul", "rnb", "r&b", "soul r&b", "soul and r&b", "rhythm and blues"),
+            "spoken": ("spoken word", "speech"),
+            "easy-listening": (),
+            "old-time-historic": ("old time", "historic"),
+            "chiptune": ("chiptune glitch", "chip music"),
+            "punk": ("punk rock",),
+            "ambient": (),
+        },
+        "GTZAN: licence not stated, 986 unique of 1000; FMA: a licence per track.",
+    ),
+    _task(
+        "emotion",
+        {
+            "angry": ("anger", "ang", "angr"),
+            "boredom": ("bored", "bor"),
+            "calm": ("cal",),
+            "contempt": ("con", "contemptuous"),
+            "disgust": ("disgusted", "dis"),
+            "fear": ("fearful", "fea", "afraid", "scared"),
+            "happy": ("happiness", "hap", "joy", "joyful"),
+            "neutral": ("neu", "neutrality"),
+            "sad": ("sadness",),
+            "surprise": ("surprised", "sur", "pleasant surprise", "pleasant surprised"),
+        },
+        "RAVDESS: CC BY-NC-SA 4.0; CAMEO collects corpora under their own licences.",
+    ),
+    _task(
+        "deepfake",
+        {
+            "bonafide": (
+                *("bona fide", "real", "genuine", "human", "human voice", "authentic"),
+                *("original", "natural", "real audio", "real voice"),
+            ),
+            "spoof": (
+                *("spoofed", "spoofing", "fake", "deepfake", "ai", "ai voice", "ai generated"),
+                *("synthetic", "synthesized", "generated", "fake audio", "fake voice"),
+            ),
+        },
+        "In-The-Wild: CC BY-SA 4.0; MLAAD: CC BY-NC 4.0.",
+    ),
 )
+TASKS: MappingProxyType[str, Task] = MappingProxyType({task.name: task for task in _BUILT_IN})
+"""The built-in tasks by name."""
 
 
 def find(name: str) -> Task:

@@ -263,7 +263,6 @@ class _Yaml:
         return Unreadable(f"line {event.start_mark.line + 1}: {line}")
 
     def _value(self, depth: int) -> tuple[Any, int]:
-        """The next value, and its depth."""
         import yaml
 
         event, n_before = self._events.get_event(), self._n

@@ -57,9 +57,9 @@ def require_held_back(public: Suite, held_back: Suite, task: str) -> None:
 def lifts_of(public: tuple[Entry, Path], held_back: tuple[Entry, Path]) -> LiftComparison | None:
     """The lifts of one candidate by its two entries, with their folders; None where none can be compared."""
     from harness.entries import store
-    from harness.metrics.held_back import Answers, compare
+    from harness.metrics.held_back import compare
 
-    return compare(*(Answers(entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
+    return compare(*((entry, store.verdicts(folder)) for entry, folder in (public, held_back)))
 
 
 def show_lifts(model: str, task: str, lifts: LiftComparison | None) -> None:

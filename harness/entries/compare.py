@@ -61,8 +61,7 @@ def compare(
     missing = rerun[~np.isin(np.arange(len(rerun)), rerun_indices)]
     surplus = verdicts[~np.isin(np.arange(len(verdicts)), entry_indices)] if whole else verdicts[:0]
     pairs = _Pairs(
-        verdicts.iloc[entry_indices].reset_index(drop=True),
-        rerun.iloc[rerun_indices].reset_index(drop=True),
+        verdicts.iloc[entry_indices].reset_index(drop=True), rerun.iloc[rerun_indices].reset_index(drop=True)
     )
     tolerance = TOLERANCE[dtype]
     ties = pairs.ties(tolerance)

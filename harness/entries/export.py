@@ -33,7 +33,6 @@ class Source:
     name: str | None = None
     """Of a leaderboard, a report, a group."""
     url: str | None = None
-    """Where it can be read."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,6 @@ class _Number:
     key: str
     """Field of `Rates` or `WholeClipScore`."""
     name: str
-    """For people."""
     lowest: float
     """The least it can be; the most is 1."""
     lower_is_better: bool

@@ -42,7 +42,7 @@ _REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9.
 
 
 @dataclasses.dataclass(frozen=True)
-class HeldBack:
+class HeldBack(LiftComparison):
     """The lift of an entry's model on held-back signals: `<task>@<signals[:8]>.held-back.json`."""
 
     __pydantic_config__ = STRICT
@@ -57,18 +57,6 @@ class HeldBack:
     """Of its verdicts.parquet."""
     signals: DatasetRef
     """The held-back signals: a private dataset of the Hub, or a folder."""
-    references: tuple[str, ...]
-    """repo_ids of the references that count in both lifts, sorted."""
-    n_clips: int
-    """Whole clips of the entry's signals."""
-    n_held_back_clips: int
-    """Whole clips that are held back."""
-    lift: Estimate
-    """On the entry's signals of these references, from the entry's verdicts."""
-    held_back_lift: Estimate
-    """On the held-back signals of these references."""
-    difference: Estimate
-    """lift - held_back_lift, in [-2, 2]."""
     run: RunSettings
     """How the held-back signals were judged."""
 
@@ -83,12 +71,11 @@ def record_of(folder: Path, private: Entry, lifts: LiftComparison) -> HeldBack:
         verdicts_sha256=entry.verdicts_sha256,
         signals=private.signals,
         run=private.run,
-        **{field.name: getattr(lifts, field.name) for field in dataclasses.fields(LiftComparison)},
+        **vars(lifts),
     )
 
 
 def _shape(record: HeldBack) -> Iterator[str]:
-    """Whether a record holds together."""
     r, n_references = record, len(record.references)
     n_of_lifts, signals = r.lift.n + r.held_back_lift.n, r.signals
     of_clips = f"1 to {MAX_CLIPS}"

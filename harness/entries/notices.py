@@ -14,7 +14,6 @@ import datetime
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from harness.dataset import paths
 from harness.dataset.parquet_io import sha256_of
@@ -33,7 +32,6 @@ MAX_TEXT = 500
 MAX_NAME = 100
 """Characters of an author's name."""
 
-T = TypeVar("T")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[0-9a-f]{12}/[a-z0-9-]+")
 
 
@@ -161,7 +159,7 @@ def problems(path: Path, folder: Path) -> list[str]:
 
 
 def _read_invalidations(path: Path, folder: Path) -> tuple[Invalidations | None, list[str]]:
-    record, read_problems = _read_notice(Invalidations, path)
+    record, read_problems = untrusted_files.record(Invalidations, path, MAX_BYTES)
     if record is None or read_problems:
         return None, read_problems
     lines = [] if record.invalidations else ["invalidations: none, expected at least one"]
@@ -181,15 +179,9 @@ def _read_invalidations(path: Path, folder: Path) -> tuple[Invalidations | None,
     return record, [f"{path.name}: {line}" for line in lines]
 
 
-def _read_notice(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
-    if unusable := untrusted_files.unusable(path, MAX_BYTES):
-        return None, [unusable]
-    return untrusted_files.record(kind, path)
-
-
 def opt_out_problems(path: Path, submissions: Path) -> list[str]:
     """All that is wrong with a file that should be an opt-out."""
-    record, read_problems = _read_notice(OptOut, path)
+    record, read_problems = untrusted_files.record(OptOut, path, MAX_BYTES)
     if record is None or read_problems:
         return read_problems
     lines = list(_content_problems("", record.author, record.reason, record.date))

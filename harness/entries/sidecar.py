@@ -78,9 +78,7 @@ class Sidecar(Generic[T]):
         return self._read_file(path, folder)[1]
 
     def _read_file(self, path: Path, folder: Path) -> tuple[T | None, list[str]]:
-        if problem := untrusted_files.unusable(path, self.max_bytes):
-            return None, [problem]
-        record, lines = untrusted_files.record(self.kind, path)
+        record, lines = untrusted_files.record(self.kind, path, self.max_bytes)
         if record is not None:
             lines += [
                 f"{path.name}: {line}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.dataset.suites import Suite
 from harness.entries import store
@@ -103,9 +103,7 @@ def _swaps(verdicts: pd.DataFrame, units: Sequence[Unit]) -> Iterator[str]:
         unit.signal_id: unit.others for unit in units if unit.signal_id is not None
     }
     rows = verdicts[verdicts["stimulus"] == "swap"].sort_values(["signal_id", "replicate"])
-    entry_clips: dict[str, tuple[str, ...]] = {}
-    for signal_id, other in rows[["signal_id", "other_clip"]].itertuples(index=False, name=None):
-        entry_clips[signal_id] = (*entry_clips.get(signal_id, ()), other)
+    entry_clips: dict[Any, tuple[str, ...]] = rows.groupby("signal_id")["other_clip"].agg(tuple).to_dict()
     # What is asked of signals that the suite has not is told already.
     signal_ids = sorted(name for name, clips in suite_clips.items() if entry_clips.get(name, ()) != clips)
     if signal_ids:

@@ -47,8 +47,10 @@ def _is_cached(path: Path) -> bool:
     return any(blob.parent == cache / "blobs" for cache in caches)
 
 
-def record(kind: type[T], path: Path) -> tuple[T | None, list[str]]:
-    """Read a record from a file that may be opened: the record, or None and the problems."""
+def record(kind: type[T], path: Path, longest: int | None = None) -> tuple[T | None, list[str]]:
+    """Read a record from a file of at most `longest` bytes: the record, or None and the problems."""
+    if problem := unusable(path, longest):
+        return None, [problem]
     try:
         return from_json(kind, untrusted.content(path)), []
     except ValueError as error:

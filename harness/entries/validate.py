@@ -81,24 +81,23 @@ def strays(submissions: Path) -> list[str]:
             folders.clear()
             continue
         links = [name for name in folders if (parent / name).is_symlink()]
-        at_top = (
-            [name for name in files if name == README or name.startswith(".")]
-            if parent == submissions
-            else []
-        )
-        for path in (parent / name for name in (*files, *links) if name not in at_top):
-            verified_entry = parent / path.name.removesuffix(verification.SUFFIX)
-            held_back_entry = parent / path.name.removesuffix(held_back.SUFFIX)
-            if notices.is_notice(path, entries):
-                problems[path] = [f"{parent}/{line}" for line in notices.notice_problems(path, submissions)]
-            elif verified_entry != path and verified_entry in entries:
-                lines = verification.problems(path, verified_entry)
-                problems[path] = [f"{parent}/{line}" for line in lines]
-            elif held_back_entry != path and held_back_entry in entries:
-                problems[path] = [f"{parent}/{line}" for line in held_back.problems(path, held_back_entry)]
-            else:
-                problems[path] = [f"{path}: belongs to no entry, expected entries alone"]
+        if parent == submissions:
+            files = [name for name in files if name != README and not name.startswith(".")]
+        for path in (parent / name for name in (*files, *links)):
+            problems[path] = _problems_beside(path, submissions, entries)
     return [one_line(line) for path in sorted(problems) for line in problems[path]]
+
+
+def _problems_beside(path: Path, submissions: Path, entries: set[Path]) -> list[str]:
+    """All that is wrong with a file beside the entries, whose name says what it is."""
+    lines = notices.notice_problems(path, submissions) if notices.is_notice(path, entries) else None
+    for kind in (verification, held_back):
+        entry_folder = path.with_name(path.name.removesuffix(kind.SUFFIX))
+        if lines is None and entry_folder != path and entry_folder in entries:
+            lines = kind.problems(path, entry_folder)
+    if lines is None:
+        return [f"{path}: belongs to no entry, expected entries alone"]
+    return [f"{path.parent}/{line}" for line in lines]
 
 
 def _files(folder: Path, strict: bool) -> list[str]:

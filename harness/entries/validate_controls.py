@@ -75,17 +75,12 @@ def _swaps(signal_rows: pd.DataFrame, whole: pd.DataFrame) -> list[str]:
     lengths = dict(zip(whole["clip_id"], whole["n_samples"], strict=True))
     signals = signal_rows[(signal_rows["stimulus"] == "signal") & at_level_zero(signal_rows)]
     signals = signals.dropna(subset=["reference", "clip_id", "signal_id"]).drop_duplicates("signal_id")
-    swap_clips: dict[Any, list[Any]] = {}
-    for signal_id, other_clip in zip(swaps["signal_id"], swaps["other_clip"], strict=True):
-        swap_clips.setdefault(signal_id, []).append(other_clip)
+    swap_clips: dict[Any, list[Any]] = swaps.groupby("signal_id")["other_clip"].agg(list).to_dict()
     same_class, too_few, other_length = [], [], []
     for _, of_reference in signals.groupby("reference"):
         class_of = dict(zip(of_reference["clip_id"], of_reference["expected"], strict=True))
         counts = Counter((label, lengths.get(clip)) for clip, label in class_of.items())
-        of_length, of_class = Counter[Any](), Counter[Any]()
-        for (label, length), n in counts.items():
-            of_length[length] += n
-            of_class[label] += n
+        of_length, of_class = Counter(map(lengths.get, class_of)), Counter(class_of.values())
         for signal_id, label, clip in zip(
             of_reference["signal_id"], of_reference["expected"], of_reference["clip_id"], strict=True
         ):

@@ -199,7 +199,6 @@ def _names(entry: Entry) -> list[str]:
 
 
 def _dates(entry: Entry) -> list[str]:
-    """Whether the dates are possible, and in a possible order."""
     created, released = entry.run.created, entry.facts.released
     if _end_time(entry) is None:
         return [f"run.created: {excerpt(created)}, expected a time such as 2026-01-31T12:00:00Z"]

@@ -140,7 +140,6 @@ class Verification:
 
 
 def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator[str]:
-    """Whether it is of exactly this entry."""
     v = verification
     yield from differences(
         (
@@ -160,7 +159,6 @@ def _of_entry(verification: Verification, entry: Entry, sha256: str) -> Iterator
 
 
 def _shape(v: Verification) -> list[str]:
-    """Whether a verification is consistent by itself."""
     tolerance = TOLERANCE.get(v.run.dtype)
     n_mismatches = min(MAX_MISMATCHES, v.n_asked - v.n_same)
     known, is_replay, n_differences = v.known_answer, v.kind != "reproduced", v.n_scorecard_differences

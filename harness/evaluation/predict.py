@@ -114,7 +114,6 @@ def _ask(
 
 
 def _add(batch: _Batch, unit: Unit, suite: Suite, task: Task, choice: Choice) -> None:
-    """Put the sounds of a unit into the batch."""
 
     def add(keys: Sequence[stimuli.Key], names: Sequence[bytes], sounds: _Sounds) -> None:
         indices = choice(unit, keys)

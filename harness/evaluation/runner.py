@@ -43,7 +43,6 @@ class Result:
     """The result of an evaluation; `entries.store.write` saves it."""
 
     entry: Entry
-    """Who, what, how, and the scorecard."""
     verdicts: pa.Table
     """The rows it was counted from, with the columns of `parquet_schema.VERDICTS`."""
 

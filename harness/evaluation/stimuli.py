@@ -47,13 +47,11 @@ class Stimulus:
     name: str
     """One of STIMULI."""
     clip: Clip
-    """The clip that it is part of."""
     mask: Mask
     """(N,) the bins of that clip that it keeps."""
     level: int | None = None
     """As in `types.Verdict`."""
     replicate: int | None = None
-    """The same."""
     gain: float = 1.0
     """What it is multiplied by."""
 

@@ -47,13 +47,11 @@ class Unit:
     draw: int | None = None
     """Which extraction of its clip the signal is."""
     signal_id: str | None = None
-    """The signal."""
     expected: str | None = None
     """Its class c."""
     others: tuple[str, ...] = ()
     """clip_ids of its `swap` controls, in order; empty where the reference gives all clips one class."""
     other_n_samples: tuple[int, ...] = ()
-    """Length of each."""
     n_stimuli: int = 1
     """What it asks, at most: of a signal that cannot be matched less."""
 
@@ -83,7 +81,6 @@ def units_of(suite: Suite, task: Task) -> list[Unit]:
 def _signals(
     suite: Suite, task: Task, reference: ReferenceRecord, clips: Mapping[str, ClipLine]
 ) -> Iterator[Unit]:
-    """The units of one reference's signals."""
     lines = list(suite.signal_lines(task.name, reference.model.slug))
     class_of = {line.clip_id: line.expected for line in lines if line.clip_id in clips}
 

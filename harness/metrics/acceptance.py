@@ -37,6 +37,6 @@ def means_at(positions: NDArray[np.int64], values: FloatArray, n: int) -> FloatA
     return divide(np.bincount(positions, values, n), np.bincount(positions, minlength=n))
 
 
-def divide(sums: FloatArray, counts: NDArray[Any]) -> FloatArray:
+def divide(sums: NDArray[Any], counts: NDArray[Any]) -> FloatArray:
     """Sums divided by counts, arrays of one shape; NaN where a count is 0."""
     return np.asarray(np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0))

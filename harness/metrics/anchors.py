@@ -10,7 +10,6 @@ DataFrame (`types.Verdict`, one row each). Nothing is asked of a model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,17 +30,9 @@ _KEY = ["stimulus", "clip_id", "n_samples", "signal_id", "replicate"]
 """What tells the rows of one reference's signals apart."""
 
 
-@dataclass(frozen=True)
-class Consensus:
-    """The scores of the mean of a panel."""
-
-    score: FamilyScore
-    """On the signals of each reference the mean of the others; headline family."""
-    accuracy: Estimate
-    """Of the mean of all references, on whole clips of known truth."""
-
-
-def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Consensus | None:
+def consensus(
+    answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task
+) -> tuple[FamilyScore, Estimate] | None:
     """The mean of the other references as a candidate: what mere similarity to the panel achieves.
 
     On what is made of a reference's signals, and on the whole clips and the silence beside them, the answer
@@ -49,12 +40,9 @@ def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Cons
     each with the same weight. What is missing to 1 is the probability of OTHER, which can win, and then
     rejects. The intervals come of the same resampled clips as all others of the task.
 
-    Args:
-        answers: entries of references, with their verdicts.
-        task: the task.
-
     Returns:
-        None where no reference has another one beside it.
+        Its score on the signals of the headline family, and the accuracy of the mean of all references on
+        whole clips of known truth; None where no reference has another one beside it.
 
     Raises:
         ValueError: they were not asked the same.
@@ -73,7 +61,7 @@ def consensus(answers: Sequence[tuple[Entry, pd.DataFrame]], task: Task) -> Cons
     mean_rows = _mean([frame[frame["stimulus"] == "whole"] for _, frame in answers], task)
     clips = classification.clips_of_known_truth(mean_rows, _known_labels(entries))
     n_right = int((clips["truth"] == clips["predicted"]).sum())
-    return Consensus(_family_score(panels, task, weights), wilson(n_right, len(clips)))
+    return _family_score(panels, task, weights), wilson(n_right, len(clips))
 
 
 def best_reference(entries: Sequence[Entry]) -> Entry | None:

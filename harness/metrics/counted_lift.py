@@ -129,7 +129,6 @@ def by_frame(verdicts: pd.DataFrame, entry: Entry) -> LiftByClip:
 
 
 def _has_duplicates(numbers: NDArray[np.int64]) -> bool:
-    """Whether a number occurs more than once."""
     sorted_numbers = np.sort(numbers)
     return bool((sorted_numbers[1:] == sorted_numbers[:-1]).any())
 

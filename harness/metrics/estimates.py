@@ -120,9 +120,7 @@ def draws_of(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def clustered(
-    values: FloatArray,
-    weights: FloatArray,
-    kind: Literal["rate", "difference"] = "rate",
+    values: FloatArray, weights: FloatArray, kind: Literal["rate", "difference"] = "rate"
 ) -> Estimate:
     """`mean_of_references` with its interval; its n counts the values that are not NaN.
 
@@ -141,11 +139,7 @@ def clustered(
 
 
 def from_draws(
-    value: float | None,
-    draws: FloatArray,
-    n_clips: int,
-    n: int,
-    possible: tuple[float, float],
+    value: float | None, draws: FloatArray, n_clips: int, n: int, possible: tuple[float, float]
 ) -> Estimate:
     """A value of n observations with the interval its bootstrap samples of n_clips clips give.
 

@@ -116,7 +116,6 @@ class FlatEarth:
     """What is known of one model."""
 
     model: ModelRef
-    """The model."""
     rejects_alone: Share
     """Of the signals of others."""
     rejected_by_all: Share

@@ -27,16 +27,6 @@ _NONE = 1e-24
 """Variances below it are rounding."""
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What a candidate answered to one of the two suites."""
-
-    entry: Entry
-    """The entry."""
-    verdicts: pd.DataFrame
-    """Its verdicts."""
-
-
 @dataclass(frozen=True)
 class LiftComparison:
     """The lift of a candidate on published and on held-back signals."""
@@ -57,29 +47,24 @@ class LiftComparison:
     """lift - held_back_lift, in [-2, 2]: above 0 where a model was fitted to the published signals."""
 
 
-def compare(public: Answers, held_back: Answers) -> LiftComparison | None:
-    """Compare the answers of one candidate to the two suites, over the references that count in both.
+def compare(
+    public: tuple[Entry, pd.DataFrame], held_back: tuple[Entry, pd.DataFrame]
+) -> LiftComparison | None:
+    """Compare two entries of one candidate, each with its verdicts, over the references that count in both.
 
     Returns:
         The two lifts and their difference; None where no reference counts in both.
     """
-    near_copies = copies(public.entry.likeness) | copies(held_back.entry.likeness)
+    near_copies = copies(public[0].likeness) | copies(held_back[0].likeness)
     tables = [
-        lift_by_clip(
-            answers.verdicts,
-            FAMILIES[0],
-            answers.entry.references,
-            answers.entry.model,
-            answers.entry.label_map.covered,
-            near_copies,
-        )
-        for answers in (public, held_back)
+        lift_by_clip(frame, FAMILIES[0], entry.references, entry.model, entry.label_map.covered, near_copies)
+        for entry, frame in (public, held_back)
     ]
     references = sorted({*tables[0].columns} & {*tables[1].columns})
     if not references:
         return None
     one, other = (table[references].to_numpy(dtype=np.float64) for table in tables)
-    return lifts_of(one, other, references, public.entry.task)
+    return lifts_of(one, other, references, public[0].task)
 
 
 def lifts_of(one: FloatArray, other: FloatArray, references: Sequence[str], task: str) -> LiftComparison:

@@ -1,13 +1,4 @@
-"""The transfer rate as a metric of the `evaluate` library.
-
-    import evaluate
-    metric = evaluate.load("harness/metrics/hf_metric.py")
-    metric.compute(
-        predictions=["jazz", "rock"],
-        references=["jazz", "jazz"],
-        controls=[["rock", "rock", "jazz"], ["rock", "rock", "rock"]],
-        clip_ids=["a", "b"],
-    )
+"""The transfer rate as a metric of the `evaluate` library: `evaluate.load("harness/metrics/hf_metric.py")`.
 
 `evaluate` copies this file elsewhere before it opens it, so the package is imported where it is used; and it
 reads import lines one by one, so none may name two modules.

@@ -282,7 +282,6 @@ class _Noise:
     scale: float
     """Bits for each unit of chi-squared."""
     freedom: float
-    """Its degrees of freedom."""
 
     @staticmethod
     def of(null_information: FloatArray, n_free: int) -> _Noise:

@@ -112,10 +112,7 @@ METRICS: MappingProxyType[str, Metric] = MappingProxyType({
 
 
 def panel_of(
-    verdicts: pd.DataFrame,
-    family: str,
-    references: Sequence[ReferenceCounts],
-    covered: frozenset[str],
+    verdicts: pd.DataFrame, family: str, references: Sequence[ReferenceCounts], covered: frozenset[str]
 ) -> Panel:
     """A candidate's answers to the signals of some references of one family.
 

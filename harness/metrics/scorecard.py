@@ -22,15 +22,7 @@ from harness.metrics.estimates import clip_weights, clustered, wilson
 from harness.metrics.panels import METRICS, RATE_STIMULI, Metric, clip_ids, panel_of
 from harness.schemas import Cell, FamilyScore, Rates, ReferenceCounts, Scorecard
 from harness.tasks import Task
-from harness.types import (
-    FAMILIES,
-    MIN_COVERAGE,
-    MIN_SIGNALS,
-    Estimate,
-    FloatArray,
-    LabelMap,
-    ModelRef,
-)
+from harness.types import FAMILIES, MIN_COVERAGE, MIN_SIGNALS, Estimate, FloatArray, LabelMap, ModelRef
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -41,9 +41,7 @@ class Stability:
     """How much the signals of one reference and family depend on the draw."""
 
     reference: ModelRef
-    """Whose signals."""
     family: str
-    """One of FAMILIES."""
     n_draws: int
     """Draws of the clip that has most; 0 where there are no signals."""
     n_clips: int

@@ -53,30 +53,21 @@ class PairStudy:
 
 @dataclass(frozen=True)
 class FamilyStudy:
-    """One family of signals."""
+    """One family of signals; rates are named as in `schemas.Rates`, and are means as `transfer` is."""
 
     family: str
-    """One of FAMILIES."""
     n_signals: int
     """Signals judged, of all references together."""
     transfer: Estimate
     """Mean over all ordered pairs of a reference and another one: the paper's figure of a task."""
     swap: Estimate
-    """The same mean of the acceptance of the `swap` controls."""
     lift: Estimate
-    """The same mean of transfer minus swap, paired by signal."""
     matched: Estimate
-    """The same mean of the acceptance of the `matched` controls."""
     placement: Estimate
-    """The same mean of transfer minus matched, paired by signal, where there is such a control."""
     largest: Estimate
-    """The same mean of the acceptance of the `largest` controls."""
     beyond_largest: Estimate
-    """The same mean of transfer minus largest, paired by signal."""
     agreeing_transfer: Estimate
-    """Transfer where both give the whole clip the class."""
     agreement: Estimate
-    """Acceptance of the whole clips."""
     outgoing: dict[str, Estimate]
     """By repo_id of a reference: how the others accept its signals."""
     incoming: dict[str, Estimate]

@@ -49,9 +49,7 @@ class Checkpoint:
     """The files of a model at one moment."""
 
     ref: ModelRef
-    """Which model, and which moment."""
     folder: Path
-    """Where its files lie."""
     licence: str | None
     """As the head of its model card states it."""
     trusted: bool = False
@@ -139,11 +137,6 @@ def preprocessor_of(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
     return PREPROCESSOR, _read_json(name, folder / PREPROCESSOR)
 
 
-def weight_files(checkpoint: Checkpoint) -> list[Path]:
-    """The files its weights are loaded from, by name."""
-    return _weights_in(checkpoint.ref.repo_id, checkpoint.folder)
-
-
 def committed_at(checkpoint: Checkpoint) -> datetime.datetime | None:
     """When the commit of a model was made, by the Hub; None for a folder, or where the Hub does not say."""
     from huggingface_hub import HfApi
@@ -168,7 +161,7 @@ def _from_folder(model: str, folder: Path, trusted: bool) -> Checkpoint:
         _require_audio(model, folder)
     _require_files(model, {entry.name for entry in folder.iterdir() if entry.is_file()})
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.") or "model"
-    weights = _weights_in(model, folder)
+    weights = weights_in(model, folder)
     weights_sha256 = _sha256(weights)
     # In the form of sha256sum: what a folder is, is what is in these files under these names.
     lines = [f"{weights_sha256}  {' '.join(file.name for file in weights)}"]
@@ -204,7 +197,7 @@ def _from_hub(model: str, revision: str | None, trusted: bool) -> Checkpoint:
         )
     _require_files(model, {entry.name for entry in folder.iterdir()})
     _require_content(folder)
-    ref = ModelRef(info.id if info else model, commit, _sha256(_weights_in(model, folder)))
+    ref = ModelRef(info.id if info else model, commit, _sha256(weights_in(model, folder)))
     card = _card(model, folder)
     created_at = info.created_at if info else None
     released = f"{created_at:%Y-%m-%d}" if created_at else None
@@ -286,7 +279,6 @@ def _require_content(folder: Path) -> None:
 
 
 def _require_files(model: str, names: set[str]) -> None:
-    """The files of a model are all there, and are what they must be."""
     if "adapter_config.json" in names:
         raise BadModel(
             f"{model} is a PEFT adapter, not a whole model; merge it first:"
@@ -323,7 +315,7 @@ def _rename_hint(name: str, names: set[str]) -> str:
     return f"; {copies[0]!r} looks like it: rename it to {name}" if copies else ""
 
 
-def _weights_in(model: str, folder: Path) -> list[Path]:
+def weights_in(model: str, folder: Path) -> list[Path]:
     """The files the weights are loaded from, by name."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
@@ -375,7 +367,6 @@ def _card(model: str, folder: Path) -> dict[str, Any]:
 
 
 def _card_references(card: dict[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """The datasets and the base models that a card names."""
     return _names(card.get("datasets"), MAX_DATASETS), _names(card.get("base_model"), MAX_BASE_MODELS)
 
 

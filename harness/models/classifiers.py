@@ -27,7 +27,7 @@ from harness import audio, notebook
 from harness.errors import BadInput, BadModel
 from harness.model_facts import ModelFacts, WindowPlace
 from harness.models import devices, memory, weights, windows
-from harness.models.checkpoints import Checkpoint, resolve, settings_sha256, weight_files
+from harness.models.checkpoints import Checkpoint, resolve, settings_sha256, weights_in
 from harness.models.class_names import require_classes
 from harness.models.configs import is_multi_label, notes_of, require_buildable
 from harness.models.feature_extractors import backend, one_line, open_extractor, quiet
@@ -329,7 +329,7 @@ def open_checkpoint(
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
             require_classes(name, config.id2label)
-            n_stored = weights.require_numbers(name, weight_files(checkpoint))
+            n_stored = weights.require_numbers(name, weights_in(name, checkpoint.folder))
             if not trusted:
                 with torch.device("meta"):
                     skeleton = AutoModelForAudioClassification.from_config(config)

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 _INTERVAL = 0.002
@@ -65,9 +64,7 @@ class Peak:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join()
         if self._before:
@@ -93,13 +90,12 @@ class Need:
         Again where a batch of so many seems not to fit: what is opened at the first time comes on top.
         """
         self.length, self.bytes = length, 0
-        with Peak() as peak:
-            answer = call()
-        self.bytes = peak.bytes or 0
-        if self.fitting(batch_size, length)[0] < batch_size:
+        for _ in range(2):
             with Peak() as peak:
                 answer = call()
             self.bytes = peak.bytes or 0
+            if self.fitting(batch_size, length)[0] >= batch_size:
+                break
         return answer
 
     def of(self, length: int) -> float:

@@ -45,7 +45,6 @@ from harness.evaluation import predict, runner
 from harness.evaluation.stimuli import Key
 from harness.evaluation.units import Unit, units_of
 from harness.manifest import ReferenceRecord
-from harness.metrics.held_back import Answers
 from harness.metrics.held_back import compare as compare_lifts
 from harness.metrics.likeness import copies, suspects
 from harness.metrics.scorecard import summarise
@@ -213,7 +212,7 @@ def measure_held_back(
     entry = store.read(folder)
     labels, task = label_map_of(entry, classifier), suite.task(entry.task)
     result = runner.evaluate(classifier, labels, suite, task, out, progress=progress)
-    lifts = compare_lifts(Answers(entry, store.verdicts(folder)), Answers(result.entry, result.frame()))
+    lifts = compare_lifts((entry, store.verdicts(folder)), (result.entry, result.frame()))
     return None if lifts is None else record_of(folder, result.entry, lifts)
 
 

@@ -168,8 +168,6 @@ def launch(page: Any, port: int, board: Path, sessions_root: Path, *, public: bo
 
 
 class _Handlers:
-    """The event handlers of the page."""
-
     def __init__(self, app_state: AppState, sessions: SessionStore, limits: Limits) -> None:
         self._app_state, self._sessions = app_state, sessions
         self.limits = limits
@@ -267,7 +265,6 @@ class _Handlers:
 
 
 def _try_tab(handlers: _Handlers, tasks: list[str]) -> None:
-    """The tab where a model is tried."""
     model_hint = handlers.model_hint
     _site_html(render.render("app_try.html.j2", {"where": model_hint, "limits": handlers.limits}))
     with gr.Row(equal_height=True):

@@ -59,8 +59,8 @@ def build(suite: Suite, task: str, folders: Sequence[Path]) -> tuple[Anchor, ...
     entries = [store.read(folder) for folder in folders]
     anchors = []
     entry_verdicts = [*zip(entries, map(store.verdicts, folders), strict=True)]
-    if (consensus_scores := consensus(entry_verdicts, suite.task(task))) is not None:
-        anchors.append(Anchor("consensus", _CONSENSUS, consensus_scores.score, consensus_scores.accuracy))
+    if (scores := consensus(entry_verdicts, suite.task(task))) is not None:
+        anchors.append(Anchor("consensus", _CONSENSUS, *scores))
     if (best := best_reference(entries)) is not None:
         meaning = f"The reference of the highest lift, {best.model.repo_id}, judged by the others' signals."
         anchors += _of_entry("best single reference", meaning, best)

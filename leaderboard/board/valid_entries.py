@@ -50,10 +50,7 @@ _ROUNDING = 1e-4
 
 
 def look(
-    folders: Sequence[Path],
-    suite: Suite | None,
-    progress: Progress = quiet,
-    cache: Path | None = None,
+    folders: Sequence[Path], suite: Suite | None, progress: Progress = quiet, cache: Path | None = None
 ) -> dict[Path, str]:
     """The first problem of each entry that may not be on a board, by folder; valid entries are not in it.
 

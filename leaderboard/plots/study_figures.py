@@ -44,7 +44,6 @@ def transfer_curves(study: Study, axes: Any) -> None:
         f"{_plain(study.task)}: transfer over the levels, {plural(family.n_signals, 'signal')},\n"
         f"means {panel(study.n_references)}"
     )
-    axes.legend(frameon=False, fontsize=7)
 
 
 def sizes(study: Study, axes: Any) -> None:
@@ -67,7 +66,6 @@ def band_use(study: Study, axes: Any) -> None:
         axes.plot(np.arange(N_MEL), portrait.mel, color=colour, linestyle=style, label=label)
     axes.set(xlabel="mel band, low to high", ylabel="share of kept bins", ylim=(0, None))
     axes.set_title(f"{_plain(study.task)}: where the kept bins lie, family {study.families[0].family}")
-    axes.legend(frameon=False, fontsize=7)
 
 
 def flat_earth(study: Study, axes: Any) -> None:
@@ -100,7 +98,6 @@ def flat_earth(study: Study, axes: Any) -> None:
         f"{_plain(study.task)}: rejects alone, or is rejected by all, {plural(family.n_signals, 'signal')},\n"
         f"{panel(study.n_references)}"
     )
-    axes.legend(frameon=False, fontsize=7)
 
 
 def accuracy_and_transfer(study: Study, axes: Any) -> None:
@@ -148,6 +145,8 @@ def draw(study: Study, name: str, png: Path | None = None) -> str | None:
         return None
     with _canvas() as (figure, axes):
         STUDY_FIGURES[name](study, axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

@@ -152,7 +152,8 @@ def _same_settings(value: Any, data: bytes) -> str | None:
 
 
 def _index(path: Path) -> Any:
-    return [file.name for file in checkpoints.weight_files(_resolved(path))]
+    checkpoint = _resolved(path)
+    return [file.name for file in checkpoints.weights_in(checkpoint.ref.repo_id, checkpoint.folder)]
 
 
 def _same_shards(names: Any, data: bytes) -> str | None:

@@ -273,12 +273,12 @@ def test_a_model_that_was_fitted_to_the_public_signals_is_found():
 
 def a_record(tmp_path: Path) -> tuple[Path, held_back.HeldBack]:
     """An entry of a made-up candidate, and its record on made-up held-back signals."""
-    from harness.metrics.held_back import Answers, compare
+    from harness.metrics.held_back import compare
 
     public, verdicts = entries.make_entry(n_clips=40)
     private, others = entries.make_entry(n_clips=30, seed=1)
     folder = store.write(tmp_path / "submissions", public, verdicts)
-    lifts = compare(Answers(public, entries.frame(verdicts)), Answers(private, entries.frame(others)))
+    lifts = compare((public, entries.frame(verdicts)), (private, entries.frame(others)))
     return folder, held_back.record_of(folder, private, lifts)
 
 

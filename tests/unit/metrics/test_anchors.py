@@ -135,16 +135,16 @@ def test_of_two_references_the_consensus_is_the_other_one() -> None:
     answers = [entry("a", panel, accepts(0.5)), entry("b", panel, accepts(0.75))]
     found = consensus(answers, TASK)
     assert found is not None
-    of_a, of_b = found.score.cells
+    of_a, of_b = found[0].cells
     for cell, (judge, _), own in ((of_a, answers[1], 0), (of_b, answers[0], 1)):
         theirs = judge.scorecard.families[0].cells[own]
         assert cell.reference == theirs.reference
         assert cell.rates == theirs.rates
         assert (cell.n_applicable, cell.n_unswapped, cell.n_unmatched) == (N_CLIPS, 0, 0)
-    assert found.score.rates.transfer.value == pytest.approx((0.75 + 0.5) / 2)
-    assert found.score.rates.lift.value == pytest.approx((0.75 + 0.5) / 2)
-    assert found.accuracy.value == 1.0
-    assert found.accuracy.n == N_CLIPS
+    assert found[0].rates.transfer.value == pytest.approx((0.75 + 0.5) / 2)
+    assert found[0].rates.lift.value == pytest.approx((0.75 + 0.5) / 2)
+    assert found[1].value == 1.0
+    assert found[1].n == N_CLIPS
 
 
 def test_the_mean_of_probabilities_decides_and_not_the_number_of_votes() -> None:
@@ -156,7 +156,7 @@ def test_the_mean_of_probabilities_decides_and_not_the_number_of_votes() -> None
     ]
     found = consensus(answers, TASK)
     assert found is not None
-    transfer = {cell.reference.repo_id: cell.rates.transfer.value for cell in found.score.cells}
+    transfer = {cell.reference.repo_id: cell.rates.transfer.value for cell in found[0].cells}
     # On the signals of a: .9 for the class against .6; of c: .9 against .8; of b: nobody is for it.
     assert transfer == {"lab/a": 1.0, "lab/b": 0.0, "lab/c": 1.0}
 
@@ -166,8 +166,8 @@ def test_what_is_missing_to_one_can_win_and_then_rejects() -> None:
     answers = [entry("a", panel, accepts(1.0)), entry("b", panel, accepts(1.0, sure=0.4))]
     found = consensus(answers, TASK)
     assert found is not None
-    assert [cell.rates.transfer.value for cell in found.score.cells] == [0.0, 1.0]
-    assert found.accuracy.value == 1.0  # a and b together give the class .6
+    assert [cell.rates.transfer.value for cell in found[0].cells] == [0.0, 1.0]
+    assert found[1].value == 1.0  # a and b together give the class .6
 
 
 @pytest.mark.parametrize("who_tells", ["reference", "copy"])
@@ -180,7 +180,7 @@ def test_near_copies_of_a_reference_are_left_out_on_its_signals(who_tells: str) 
     ]
     found = consensus(answers, TASK)
     assert found is not None
-    assert [cell.rates.transfer.value for cell in found.score.cells] == [0.0, 0.0, 1.0]
+    assert [cell.rates.transfer.value for cell in found[0].cells] == [0.0, 0.0, 1.0]
 
 
 def test_intervals_come_of_the_resampled_clips_of_the_task() -> None:
@@ -190,7 +190,7 @@ def test_intervals_come_of_the_resampled_clips_of_the_task() -> None:
     assert found is not None
     of_each = {"a": 0.8, "b": 0.8, "c": 0.5}  # the surer of the others decides
     values = np.array([[float(i < of_each[r] * N_CLIPS) for r in panel] for i in range(N_CLIPS)])
-    assert found.score.rates.transfer == clustered(values, resampling_weights(answers[0][1], TASK))
+    assert found[0].rates.transfer == clustered(values, resampling_weights(answers[0][1], TASK))
 
 
 def test_it_knows_the_classes_that_any_of_the_others_knows() -> None:
@@ -198,8 +198,8 @@ def test_it_knows_the_classes_that_any_of_the_others_knows() -> None:
     answers = [entry("a", panel, accepts(1.0)), entry("b", panel, accepts(1.0), labels=LABELS[:2])]
     found = consensus(answers, TASK)
     assert found is not None
-    assert [cell.n_applicable for cell in found.score.cells] == [16, 24]
-    assert set(found.score.by_class) == set(LABELS)
+    assert [cell.n_applicable for cell in found[0].cells] == [16, 24]
+    assert set(found[0].by_class) == set(LABELS)
 
 
 def test_order_of_rows_does_not_matter_to_it() -> None:
