@@ -13,6 +13,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
 from markupsafe import Markup
 
 from harness.types import Estimate, ModelRef
@@ -24,8 +25,13 @@ MOST = 200
 """Models that are drawn, besides those of the frontier: the best."""
 
 _LABELS = 14
-_TICKS = 4
-"""Fewest ticks of an axis of sizes, where there are round numbers for them."""
+_MULTIPLES: tuple[tuple[float, ...], ...] = (
+    *((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)),
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9),
+    tuple(k / 20 for k in range(20, 200)),
+    tuple(k / 200 for k in range(200, 2000)),
+)
+"""Multiples of a power of ten that an axis of sizes may have ticks at, from few to many."""
 _STOPS = 20
 """Models that the Tab key stops at; the others are in the table."""
 _WIDTH, _HEIGHT = 760, 400
@@ -138,17 +144,15 @@ class _Axis:
 
 
 def _sizes(low: float, high: float) -> list[tuple[float, str]]:
-    """The fewest round numbers of which at least four lie between the ends."""
+    """The fewest round numbers between the ends that leave no third of the axis without one."""
     decades = range(max(math.floor(low), 0), math.ceil(high) + 1)
-    sizes: list[int] = []
-    for multiples in ((1,), (1, 2, 5), range(1, 10), [k / 10 for k in range(10, 100)]):
-        sizes = [
-            n for d in decades for k in multiples if low <= math.log10(n := round(k * 10**d) or 1) <= high
-        ]
-        if len(sizes) >= _TICKS:
+    ticks: list[float] = []
+    for multiples in _MULTIPLES:
+        sizes = {round(k * 10**d) for d in decades for k in multiples}
+        ticks = [x for x in map(math.log10, sorted(sizes)) if low <= x <= high]
+        if np.diff([low, *ticks, high]).max() < (high - low) / 3:
             break
-    step = math.ceil(len(sizes) / 10)
-    return [(math.log10(size), formatting.compact(size).replace(".0", "")) for size in sizes[::step]]
+    return [(x, formatting.compact(round(10**x)).replace(".0", "")) for x in ticks]
 
 
 def _days(low: float, high: float) -> list[tuple[float, str]]:
@@ -221,7 +225,7 @@ class Label:
 
 
 def _labels(marks: Sequence[tuple[float, float, str]]) -> list[Label]:
-    """The labels of the first models, each at the nearest place where it overlaps no other label and no dot."""
+    """The labels of the first models, each at the nearest place that overlaps no other label and no dot."""
     boxes = [(x - 6, y - 6, x + 6, y + 6) for x, y, _ in marks]
     labels = []
     for x, y, name in marks[:_LABELS]:

@@ -43,7 +43,7 @@ def _plain(estimate: Estimate, unit: str) -> str:
 
 
 def summary(study: Study, given: Sequence[ModelRef] = ()) -> list[str]:
-    """What a reader wants first: flat-earthers, then the models that were given, then the transfer of the panel.
+    """What a reader wants first: flat-earthers, then the models given, then the transfer of the panel.
 
     Each model is named once for all families; where the families disagree about it, that is said.
     """
@@ -85,9 +85,9 @@ def _given(study: Study, given: Sequence[ModelRef]) -> Iterator[str]:
             same += lift.low <= 0 <= lift.high
         yield (
             f"{names[model]}, the model given, accepts {fmt(family.incoming[model.repo_id])} of the signals"
-            f" of the references. Its lift is higher than that of {plural(above, 'other model')} and lower than"
-            f" that of {below}; for {same} the interval of the difference includes 0. Each pair is compared on"
-            " the references that both are judged on."
+            f" of the references. Its lift is higher than that of {plural(above, 'other model')} and lower"
+            f" than that of {below}; for {same} the interval of the difference includes 0. Each pair is"
+            " compared on the references that both are judged on."
         )
 
 
