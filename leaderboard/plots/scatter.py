@@ -152,7 +152,13 @@ def _sizes(low: float, high: float) -> list[tuple[float, str]]:
         ticks = [x for x in map(math.log10, sorted(sizes)) if low <= x <= high]
         if np.diff([low, *ticks, high]).max() < (high - low) / 3:
             break
-    return [(x, formatting.compact(round(10**x)).replace(".0", "")) for x in ticks]
+    return [(x, _size_text(round(10**x))) for x in ticks[:: len(ticks) // 12 + 1]]
+
+
+def _size_text(n: int) -> str:
+    """With a unit where its one decimal says all of the number."""
+    unit = next((unit for unit in (10**9, 10**6, 10**3) if n >= unit), 10)
+    return f"{n:,}" if n % (unit // 10) else formatting.compact(n).replace(".0", "")
 
 
 def _days(low: float, high: float) -> list[tuple[float, str]]:

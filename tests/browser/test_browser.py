@@ -162,6 +162,27 @@ def test_a_phone_shows_a_page_without_sideways_scrolling_in_its_own_colours(
     assert visit.complaints == []
 
 
+def test_a_table_that_is_wider_than_the_screen_says_so(browser: Browser, pages: Pages) -> None:
+    hints = {width: _visit(browser, pages.task, width=width).page.locator(".hint") for width in (390, 1280)}
+    assert hints[390].first.is_visible()
+    assert hints[390].first.inner_text() == "Scroll sideways to see all columns →"
+    assert not any(hint.is_visible() for hint in hints[1280].all())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_cells_of_a_heat_map_stand_out_from_the_page_the_more_they_hold(
+    browser: Browser, pages: Pages, scheme: str
+) -> None:
+    page = _visit(browser, pages.task, scheme=scheme).page
+    cells = page.locator(".grid tbody td:not(.own):not(.none)").evaluate_all(
+        "(all) => all.map((td) => [parseFloat(td.innerText), getComputedStyle(td).backgroundColor])"
+    )
+    assert len({value for value, _ in cells}) >= 3
+    by_value = sorted((value, sum(map(int, re.findall(r"\d+", colour)))) for value, colour in cells)
+    light = [shade for _, shade in by_value]
+    assert light == sorted(light, reverse=scheme == "light")
+
+
 def test_a_cell_of_the_heat_map_leads_to_the_pair_and_from_there_to_its_sounds(
     browser: Browser, pages: Pages
 ) -> None:

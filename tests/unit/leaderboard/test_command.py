@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_build_prints_the_path_of_the_site_and_talks_on_stderr(world: World, sit
     assert "echo" in result.stderr
     assert "beta *" in result.stderr
     assert "means over the others" in " ".join(result.stderr.split())
+
+
+def test_a_row_that_is_not_ranked_has_its_reason_below_the_table(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ranking = world.board.current[0]
+    reason = "It covers 1 of 4 labels."
+    row = ranking.rows[0]
+    card = replace(row.entry.scorecard, ranked=False, unranked_because=reason)
+    unranked = replace(row, entry=replace(row.entry, scorecard=card), rank=None)
+    ranking = replace(ranking, rows=ranking.rows[1:], unranked=(unranked,))
+    _print_rankings(replace(world.board, rankings=(ranking,)))
+    assert f"Not ranked: echo: {reason}\n" in capsys.readouterr().err
 
 
 def test_build_as_json_gives_every_row_with_its_place(world: World, site: Path) -> None:

@@ -18,7 +18,8 @@ from harness import cli
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import load
 from harness.entries import store
-from harness.metrics.study import Answered, family_study
+from harness.metrics.study import Answered, FamilyStudy, Study, family_study
+from harness.schemas import from_json
 from harness.starter import paths
 from harness.tasks import TASKS
 from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
@@ -52,6 +53,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "study.json").read_text())["tasks"][TASK]
     return found
+
+
+@pytest.fixture(scope="module")
+def studied(out: Path, study: dict[str, Any]) -> Study:
+    return from_json(Study, json.dumps(study))
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +162,53 @@ def test_judges_are_compared_over_the_references_of_both(
             assert pair[field]["low"] <= pair[field]["value"] <= pair[field]["high"]
             if field == "transfer":
                 assert pair["n_references"] == len(means) > 0
+
+
+def test_the_summary_comes_first_and_names_the_model_that_was_given(out: Path, study: dict[str, Any]) -> None:
+    text = (out / "study.md").read_text()
+    summary = text[text.index("## Summary") : text.index("## Words")]
+    lines = [line.removeprefix("- ") for line in summary.splitlines() if line.startswith("- ")]
+    assert lines[0] == "No flat-earther; 5 of 5 models could be assessed."
+    (given,) = (line for line in lines if "the model given" in line)
+    name = "starter-emotion-wav2vec2"
+    family = study["families"][0]
+    assert given.startswith(f"{name}, the model given, accepts")
+    assert f"n = {family['incoming']['local/' + name]['n']}]" in given
+    higher = lower = 0
+    for pair in family["compared"]:
+        names = [pair[key]["repo_id"].removeprefix("local/") for key in ("first", "second")]
+        if name in names:
+            low, high = pair["lift"]["low"], pair["lift"]["high"]
+            low, high = (low, high) if names[0] == name else (-high, -low)
+            higher, lower = higher + (low > 0), lower + (high < 0)
+    models = "model" if higher == 1 else "models"
+    assert f"higher than that of {higher} other {models} and lower than that of {lower};" in given
+    page = (out / "study.html").read_text()
+    assert page.index('id="summary"') < page.index('id="emotion"')
+    assert lines[0] in page
+
+
+def test_families_that_disagree_about_a_model_are_named(studied: Study) -> None:
+    """The same model: flagged by what it rejects in one family alone, then in both."""
+    model = studied.models[0]
+    first, second = studied.families
+    shown = next(each for each in first.flat_earth if each.model == model)
+    excess = Estimate(0.9, 0.8, 1.0, 0.95, "x", 60)
+    share = dataclasses.replace(shown.rejects_alone, p_adjusted=0.001, excess=excess, beyond_matched=excess)
+    flagged = dataclasses.replace(shown, rejects_alone=share)
+
+    def flag(family: FamilyStudy) -> FamilyStudy:
+        others = (flagged if each.model == model else each for each in family.flat_earth)
+        return dataclasses.replace(family, flat_earth=tuple(others))
+
+    name = model.repo_id.removeprefix("local/")
+    one = study_findings.summary(dataclasses.replace(studied, families=(flag(first), second)))
+    assert one[0] == (
+        f"The families disagree about {name}. Responsibility signals: a flat-earther; minimal signals:"
+        f" {next(each for each in second.flat_earth if each.model == model).verdict}."
+    )
+    both = study_findings.summary(dataclasses.replace(studied, families=(flag(first), flag(second))))
+    assert both[0] == f"{name}: a flat-earther (families responsibility and minimal)."
 
 
 @pytest.mark.parametrize("i", [0, 1])

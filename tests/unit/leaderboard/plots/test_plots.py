@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from xml.etree import ElementTree
 
 import numpy as np
@@ -101,14 +101,19 @@ def test_two_figures_share_no_id(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ["rate", "difference"])
 def test_text_on_every_colour_can_be_read(kind: str) -> None:
-    for value in np.linspace(-1 if kind == "difference" else 0, 1, 401):
-        background = inline.colour(float(value), kind)
+    values = np.linspace(-1 if kind == "difference" else 0, 1, 401)
+    for value, dark in product(values, (False, True)):
+        background = inline.colour(float(value), kind, dark=dark)
         assert inline.contrast(inline.ink_on(background), background) >= 4.5
 
 
-def test_scales_are_ordered_in_lightness() -> None:
+@pytest.mark.parametrize("dark", [False, True])
+def test_scales_are_ordered_in_lightness_away_from_the_background(dark: bool) -> None:
+    """More is darker on a light page, and brighter on a dark one."""
+
     def lightness(values: np.ndarray, kind: str) -> list[float]:
-        return [inline.contrast(inline.colour(float(v), kind), "#000000") for v in values]
+        shades = [inline.contrast(inline.colour(float(v), kind, dark=dark), "#000000") for v in values]
+        return [-shade for shade in shades] if dark else shades
 
     rising = np.linspace(0, 1, 101)
     for shades in (
@@ -117,6 +122,12 @@ def test_scales_are_ordered_in_lightness() -> None:
         lightness(-rising, "difference"),
     ):
         assert all(a > b for a, b in pairwise(shades))
+
+
+def test_a_shape_has_a_colour_for_both_pages_and_one_for_who_knows_only_one() -> None:
+    light, dark = inline.colour(0.3, "rate"), inline.colour(0.3, "rate", dark=True)
+    assert inline.fill(0.3, "rate") == f'fill="{light}" style="fill:light-dark({light},{dark})"'
+    assert inline.ramp("difference").count("light-dark(") == 9
 
 
 @given(st.floats(-5, 5), st.sampled_from(["rate", "difference"]))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.types import Estimate
 from leaderboard.board.types import Row
@@ -65,7 +68,8 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
     ]
     links = {row.entry.model: f"../models/{i}.html" for i, row in enumerate(rows)}
     picture = ET.fromstring(scatter.draw(rows, "size", links) or "")  # noqa: S314 - our own
-    dots = picture.findall(f".//{SVG}circle")
+    legend = picture.find(f"{SVG}g[@class='gs-legend']")
+    dots = [dot for dot in picture.iter(f"{SVG}circle") if dot not in set(legend.iter())]
     found = scatter.points(rows, "size")
     beyond = [point for point in scatter.frontier(found) if point not in found[: scatter.MOST]]
     assert len(dots) == min(n, scatter.MOST) + len(beyond)
@@ -82,10 +86,34 @@ def test_every_mark_is_told_and_no_name_hides_another(world: World, n: int) -> N
         for t in picture.findall(f"{SVG}text")
         if t.get("class") == "ink"
     ]
-    assert 2 <= len(boxes) <= 14
+    assert len(boxes) == min(n, 14)
     for i, (x, y, width) in enumerate(boxes):
         for other_x, other_y, other_width in boxes[i + 1 :]:
             assert abs(y - other_y) >= 13.9 or x + width <= other_x or other_x + other_width <= x
+
+
+def test_the_names_of_models_of_one_size_do_not_vanish(world: World) -> None:
+    """Eight dots in a corner, a percent of the axis apart: each keeps its name, some at the end of a line."""
+    rows = [
+        _row(world, i + 1, 1, 8, 131_000 + 200 * i, 0.25 - 0.004 * i, f"org/starter-deepfake-model-{i}")
+        for i in range(8)
+    ]
+    rows.append(_row(world, 9, 9, 9, 56_000, 0.0, "org/small"))
+    picture = ET.fromstring(scatter.draw(rows, "size") or "")  # noqa: S314 - our own
+    names = {text.text for text in picture.iter(f"{SVG}text") if text.get("class") == "ink"}
+    assert names == {"small", *(f"starter-deepfake-model-{i}" for i in range(8))}
+    assert len(picture.findall(f"{SVG}line[@class='gs-lead']")) >= 4
+
+
+@given(st.floats(0, 12), st.floats(0.05, 9))
+def test_an_axis_of_sizes_has_ticks_all_along(low: float, width: float) -> None:
+    ticks = [x for x, _ in scatter._sizes(low, low + width)]
+    assert all(low <= x <= low + width for x in ticks)
+    assert len(ticks) <= 12
+    if low > 3:  # below a thousand there are too few whole numbers
+        assert np.diff([low, *ticks, low + width]).max() < width / 3
+        words = [text for _, text in scatter._sizes(low, low + width)]
+        assert len(set(words)) == len(words)
 
 
 def test_names_of_strangers_are_text(world: World) -> None:
