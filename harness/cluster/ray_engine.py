@@ -7,8 +7,6 @@ another cluster, or on none.
 The unit of extraction is a clip, and a work item has a few of them; the unit of evaluation is all stimuli of
 one clip. Masks and classes are those of a run on one machine, unless a lead is within rounding of
 MIN_MARGIN; logits may differ in their last bits, as they do between batch sizes.
-
-Public: ray_engine, RayEngine.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from harness.cluster.ray_client import require
 from harness.cluster.resources import ResourceRequest
-from harness.cluster.worker import About, Model, Signals, portable
+from harness.cluster.worker import Model, Signals, portable
 from harness.cluster.worker_pool import WorkerPool, WorkItem
 from harness.dataset.parquet_io import sha256_of
 from harness.dataset.paths import MANIFEST
@@ -151,8 +149,7 @@ class _RemoteClassifier(Classifier):
     def __init__(self, pool: WorkerPool, model: Model) -> None:
         self.model = model
         self._pool = pool
-        description: About = self._ask("describe", (), model.ref.repo_id)
-        vars(self).update(vars(description), ref=model.ref)
+        vars(self).update(self._ask("describe", (), model.ref.repo_id), ref=model.ref)
 
     def logits(self, waveforms: Sequence[Waveform], sample_rate_hz: int) -> NDArray[np.float32]:
         """See `Classifier.logits`; one worker computes them all, in batches that fit every worker."""

@@ -8,7 +8,7 @@ A worker must run the same code and versions as the command that it works for. I
 itself: those of the Hub by commit, local ones under the same path, that is, on a file system that all nodes
 share. Any difference is refused before it could change an answer.
 
-Public: Worker, Message, Model, Signals, Build, About, own_build, portable.
+Public: Worker, Message, Model, Signals, Build, own_build, portable.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from harness.extract import runner
 from harness.extract.search import Search
 from harness.extract.search_task import Draws, Limits, Sets
 from harness.journal import Journal
-from harness.model_facts import ModelFacts
 from harness.models import classifiers
 from harness.models.checkpoints import resolve
 from harness.models.classifiers import Classifier
@@ -115,21 +114,6 @@ class Signals:
     """Of its manifest, which names that of every file."""
 
 
-@dataclass(frozen=True)
-class About:
-    """The description of an opened model; the fields are those of `classifiers.Classifier`."""
-
-    class_names: tuple[str, ...]
-    device: str
-    dtype: str
-    settings_sha256: str
-    batch_size: int
-    frontend: str
-    min_samples: int
-    facts: ModelFacts
-    notes: tuple[str, ...]
-
-
 class Worker:
     """A process of the cluster that keeps the model and the signals it used last."""
 
@@ -155,9 +139,10 @@ class Worker:
         yield [], (os.getpid(), host)
 
     def describe(self, model: Model, keys: Sequence[str]) -> Iterator[Message]:
-        """The description of the model."""
+        """The description of the model: the attributes of its `Classifier` that need no weights."""
+        names = ("class_names", "device", "dtype", "settings_sha256", "batch_size", "frontend", "min_samples")
         classifier = self._classifier(model)
-        yield list(keys), About(**{f.name: getattr(classifier, f.name) for f in dataclasses.fields(About)})
+        yield list(keys), {name: getattr(classifier, name) for name in (*names, "facts", "notes")}
 
     def logits(
         self, model: Model, batch_size: int, rate: int, items: Sequence[tuple[str, list[Waveform]]]

@@ -4,8 +4,6 @@ Results that a dead worker had already sent are kept; the rest of its item goes 
 a new worker is started. An item over which workers keep dying ends the run with an error that names it; the
 results up to then have been yielded. `ray.util.ActorPool` is not enough: it neither replaces a worker that
 died nor keeps what it had sent.
-
-Public: WorkerPool, WorkItem.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from string import Template
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -57,7 +56,7 @@ def render(
     cards: Mapping[str, str],
     repo_id: str,
     masks_only: bool,
-    stability: Mapping[str, str] = MappingProxyType({}),
+    stability: Mapping[str, str],
 ) -> str:
     """README.md, of every Parquet file of clips, signals, sets and verdict tables, by path.
 

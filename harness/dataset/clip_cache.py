@@ -1,7 +1,4 @@
-"""A cache of values computed from the clips that were used last, bounded in samples.
-
-Public: Recent, spectrum_of.
-"""
+"""A cache of values computed from the clips that were used last, bounded in samples."""
 
 from __future__ import annotations
 

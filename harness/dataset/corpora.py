@@ -16,7 +16,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -73,14 +73,21 @@ class Row:
 class Corpus:
     """The recordings chosen for one task."""
 
-    def __init__(self, name: str, commit: str | None, licence: str | None, rows: Sequence[Row]) -> None:
+    def __init__(
+        self,
+        name: str,
+        commit: str | None,
+        licence: str | None,
+        rows: Sequence[Row],
+        choice: str | None = None,
+    ) -> None:
         """See `open_corpus`."""
         self.name = name
         self._commit = commit
         self.licence = licence
         """As the corpus states it; None where it does not."""
         self._rows = rows
-        self.choice: str | None = None
+        self.choice = choice
         """A line on which split was taken, where that was not asked for by its name."""
         self._counts = {"n_resampled": 0, "n_mixed": 0, "n_cut": 0, "n_duplicates": 0}
         self.skipped: tuple[Skipped, ...] = ()
@@ -169,37 +176,27 @@ def open_corpus(
         BadCorpus: no such corpus or split, several splits of which none is `test`, no clips, a label unknown
             to the task, a file that is not there.
     """
-    path = Path(source)
-
-    def choose(names: Iterable[str], where: str) -> tuple[set[str], str | None]:
-        return _split_of(names, split, where, every_split=every_split)
-
+    path, choose = Path(source), partial(_split_of, split=split, every_split=every_split)
     if path.is_dir():
-        listing = _folder(path, task, choose, columns)
-    elif path.exists():
+        return _folder(path, task, choose, columns, limit)
+    if path.exists():
         raise BadCorpus(f"{source} is a file; expected a folder with metadata.csv, or a Hub dataset ORG/NAME")
-    elif repository.split(source):
-        listing = _hub(source, task, choose, columns)
-    else:
-        raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
-    name, commit, licence, rows, choice = listing
-    corpus = Corpus(name, commit, licence, _sample(rows, limit))
-    corpus.choice = choice
-    return corpus
+    if repository.split(source):
+        return _hub(source, task, choose, columns, limit)
+    raise BadCorpus(f"no folder at {source}, and it is not a Hub dataset ORG/NAME")
 
 
 def sounds_below(folder: Path) -> list[Row]:
     """Every sound file in or below a folder, without labels, by path; there need be no metadata.csv."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SOUNDS and path.is_file())
     names = [path.relative_to(folder).as_posix() for path in files]
-    return [Row(name, None, _reader(path, name)) for path, name in zip(files, names, strict=True)]
+    return [Row(name, None, partial(_read_file, path, name)) for path, name in zip(files, names, strict=True)]
 
 
-Listing = tuple[str, str | None, str | None, list[Row], str | None]
 Chooser = Callable[[Iterable[str], str], tuple[set[str], str | None]]
 
 
-def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> Listing:
+def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns, limit: int | None) -> Corpus:
     path = folder / METADATA
     if not path.is_file():
         raise BadCorpus(f"{folder} has no metadata.csv; expected one with the columns file_name,label")
@@ -240,9 +237,9 @@ def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns) -> List
             hint = _lookalike_hint(folder, relative)
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{hint}")
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, _reader(audio_path, str(relative))))
-    name = f"local/{folder.resolve().name}"
-    return name, None, "; ".join(sorted(licences)) or None, rows, choice
+        rows.append(Row(clip_id, label, partial(_read_file, audio_path, str(relative))))
+    name, licence = f"local/{folder.resolve().name}", "; ".join(sorted(licences)) or None
+    return Corpus(name, None, licence, _sample(rows, limit), choice)
 
 
 def _lookalike_hint(folder: Path, relative: PurePosixPath) -> str:
@@ -254,16 +251,13 @@ def _lookalike_hint(folder: Path, relative: PurePosixPath) -> str:
     return next((f": there is {name!r}{hint}" for name in names if (hint := apart(relative.name, name))), "")
 
 
-def _reader(path: Path, name: str) -> Callable[[], tuple[Waveform, int, int]]:
-    def decode() -> tuple[Waveform, int, int]:
-        if line := pointer(path):
-            raise BadCorpus(line)
-        return audio.read_recording(path, name)
-
-    return decode
+def _read_file(path: Path, name: str) -> tuple[Waveform, int, int]:
+    if line := pointer(path):
+        raise BadCorpus(line)
+    return audio.read_recording(path, name)
 
 
-def _hub(source: str, task: Task, choose: Chooser, columns: Columns) -> Listing:
+def _hub(source: str, task: Task, choose: Chooser, columns: Columns, limit: int | None) -> Corpus:
     import datasets
     from datasets.exceptions import DatasetsError
     from huggingface_hub import HfApi
@@ -303,24 +297,22 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns) -> Listing:
                 f"{where}: label {text!r} is no text; expected class names in the column `{columns.label}`"
             )
         label = _canonical(text, task, columns, where)
-        rows.append(Row(clip_id, label, _row_reader(table, i, column, where)))
+        rows.append(Row(clip_id, label, partial(_read_row, table, i, column, where)))
     licence = getattr(info.card_data, "license", None)
-    return repo_id, info.sha, licence if isinstance(licence, str) else None, rows, choice
+    licence = licence if isinstance(licence, str) else None
+    return Corpus(repo_id, info.sha, licence, _sample(rows, limit), choice)
 
 
-def _row_reader(table: Any, i: int, column: str, name: str) -> Callable[[], tuple[Waveform, int, int]]:
-    def decode() -> tuple[Waveform, int, int]:
-        cell = table[i][column]
-        if cell is None:
-            raise BadCorpus(f"{name} has no audio; remove its row")
-        source = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"])
-        return audio.read_recording(source, name)
-
-    return decode
+def _read_row(table: Any, i: int, column: str, name: str) -> tuple[Waveform, int, int]:
+    cell = table[i][column]
+    if cell is None:
+        raise BadCorpus(f"{name} has no audio; remove its row")
+    source = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"])
+    return audio.read_recording(source, name)
 
 
 def _split_of(
-    names: Iterable[str], split: str | None, where: str, *, every_split: bool
+    names: Iterable[str], where: str, *, split: str | None, every_split: bool
 ) -> tuple[set[str], str | None]:
     """The splits to use, and a note where the split for tests is not called `test`.
 

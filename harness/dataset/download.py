@@ -112,7 +112,7 @@ def into(suite: Suite, tasks: Sequence[str], to: Path, progress: Progress = lamb
             atomic_folder.commit_pending(to)
             _remove_others(to, manifest)
         except OSError as error:
-            raise BadInput(unwritable(to, error, "choose another --to")) from None
+            raise BadInput(unwritable(to, error, "choose another --out")) from None
     return load(str(to))
 
 
@@ -241,7 +241,7 @@ def _read_manifest(to: Path) -> Manifest | None:
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise BadSignals(
-            f"{path} is not a manifest of this version ({reason}); choose another --to"
+            f"{path} is not a manifest of this version ({reason}); choose another --out"
         ) from None
 
 
@@ -254,9 +254,9 @@ def _source(to: Path, name: str) -> dict[str, Any]:
     if (fields := sources.read(to)) is not None:
         if fields["source"] == name:
             return fields
-        raise BadInput(f"{to} holds signals of {fields['source']}, not of {name}; choose another --to")
+        raise BadInput(f"{to} holds signals of {fields['source']}, not of {name}; choose another --out")
     if (to / MANIFEST).is_file():
-        raise BadInput(f"{to} holds signals that were not downloaded; choose another --to")
+        raise BadInput(f"{to} holds signals that were not downloaded; choose another --out")
     return {"source": name, "commit": None, "manifest": None, "rebuilt": {}}
 
 

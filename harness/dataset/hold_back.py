@@ -22,9 +22,11 @@ import hashlib
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+from scipy.cluster.hierarchy import DisjointSet
 
 from harness.dataset import atomic_folder, parquet_io, parquet_schema
 from harness.dataset.paths import MANIFEST, SOURCE, SPLIT, VERDICTS, clips_path, sets_path, signals_path
@@ -175,17 +177,11 @@ def _pairs(ids: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
 
 def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
     """For each clip the least id among those it is one with: by id, by samples, or through others."""
-    parent: dict[str, str] = {}
-
-    def root_of(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            name = parent[name]
-        return name
-
-    for clip_id, sha256 in names:
-        one, other = root_of(f"id {clip_id}"), root_of(f"samples {sha256}")
-        parent[max(one, other)] = min(one, other)
-    return [root_of(f"id {clip_id}") for clip_id, _ in names]
+    pairs = [(f"id {clip_id}", f"samples {sha256}") for clip_id, sha256 in names]
+    groups = DisjointSet(chain.from_iterable(pairs))
+    for pair in pairs:
+        groups.merge(*pair)
+    return [min(groups.subset(clip)) for clip, _ in pairs]
 
 
 def _require_splittable(suite: Suite) -> None:

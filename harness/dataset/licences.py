@@ -9,24 +9,21 @@ Public: LICENCES, problem, names_in, head.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping
 
-_FREE = ("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "pddl", "odc-by", "odbl", "unlicense")
+_FREE = (
+    *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "pddl", "odc-by", "odbl", "unlicense"),
+    *("cdla-permissive-1.0", "cdla-permissive-2.0", "cdla-sharing-1.0"),
+)
 _CC = ("cc-by", "cc-by-sa", "cc-by-nc", "cc-by-nc-sa")
 _CC_AS_IT_IS = ("cc-by-nd", "cc-by-nc-nd")
 _VERSIONS = ("2.0", "2.5", "3.0", "4.0")
 
-LICENCES: MappingProxyType[str, bool] = MappingProxyType(
-    {
-        **dict.fromkeys(_FREE, True),
-        "cdla-permissive-1.0": True,
-        "cdla-permissive-2.0": True,
-        "cdla-sharing-1.0": True,
-        **{f"{name}-{version}": True for name in _CC for version in _VERSIONS},
-        **{f"{name}-{version}": False for name in _CC_AS_IT_IS for version in _VERSIONS},
-    }
-)
+LICENCES: Mapping[str, bool] = {
+    **dict.fromkeys(_FREE, True),
+    **{f"{name}-{version}": True for name in _CC for version in _VERSIONS},
+    **{f"{name}-{version}": False for name in _CC_AS_IT_IS for version in _VERSIONS},
+}
 """Licence -> whether parts of a recording may be passed on under it."""
 
 

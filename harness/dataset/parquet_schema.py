@@ -178,8 +178,7 @@ def clip_of(row: dict[str, Any]) -> Clip:
 
 def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str, Any]:
     """A signal as a row of SIGNALS; without a waveform only its mask is stored."""
-    row = {f.name: getattr(signal, f.name) for f in dataclasses.fields(signal)}
-    row["mask"] = spectra.runs(signal.mask).ravel().tolist()
+    row: dict[str, Any] = {**vars(signal), "mask": spectra.runs(signal.mask).ravel().tolist()}
     row["n_kept"] = signal.n_kept
     row["levels"] = None if signal.levels is None else signal.levels.tobytes()
     row["audio"] = None
@@ -207,8 +206,8 @@ def signal_of(row: dict[str, Any]) -> SufficientSignal:
 
 def set_row(causal_set: CausalSet) -> dict[str, Any]:
     """A further set as a row of SETS; what it sounds like is rebuilt from the clip."""
-    row = {f.name: getattr(causal_set, f.name) for f in dataclasses.fields(causal_set)}
-    return {**row, "mask": spectra.runs(causal_set.mask).ravel().tolist(), "n_kept": causal_set.n_kept}
+    mask = spectra.runs(causal_set.mask).ravel().tolist()
+    return {**vars(causal_set), "mask": mask, "n_kept": causal_set.n_kept}
 
 
 def set_of(row: dict[str, Any]) -> CausalSet:

@@ -157,18 +157,11 @@ def prepare(
     stability: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda n: None,
 ) -> Prepared:
-    """Write the published form below the suite's folder.
+    """Write the published form of a local suite without `problems` below its folder.
 
-    Args:
-        suite: a local one, without `problems`.
-        entries: folders of the references' entries on it, each valid.
-        repo_id: what it will be called.
-        cards: data card of a task, where there is one.
-        licence: of the corpora that state none.
-        masks_only: leave out the audio of clips and signals.
-        note: a section of Markdown for the end of the card.
-        stability: by task, a table of how alike two extractions of a clip are; see `card.render`.
-        progress: told the files done since it was last called.
+    The entries are folders of the references' valid entries on it; `licence` is of the corpora that state
+    none; `note` is a section of Markdown for the end of the card; for `cards` and `stability` see
+    `card.render`. Progress is told the files done since it was last called.
 
     Raises:
         BadSignals: a signal is not what was certified, or a file is too large for the Hub.

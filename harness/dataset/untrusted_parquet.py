@@ -4,14 +4,11 @@ Conventions: files are read in other processes (`parquet_process`), under limits
 with the size of the file; what comes back are Arrow tables that were checked to their last value. A file that
 makes Arrow abort, hang or fill the memory is `Unreadable`, as one that is only damaged.
 
-The other way was to read footers and headers of pages strictly in front of Arrow, in this process. Of 742
-mutants of a file of 7 kB Arrow aborted at 20 as it was called before, and one took 9 s and 3 GB; behind a
-strict reader none of 969 did either, but nothing promises that of the pages, which only Arrow can decode, and
-the walk in Python has to be made for every file. Measured on verdicts of 200 to 490 kB, in milliseconds of a
-processor a file: Arrow in this process 9, with validation 8 to 9; a reader that is reused 13 (11 there, 2
-here); a reader forked for each file 37, of which 19 are page faults. So a reader is reused up to the first
-file that is not sound. The process that forks them starts once, in 0.3 s. `validate` takes as long as before
-(0.6 s an entry), reading for the board 2 ms an entry longer.
+In this process Arrow aborted at 20 of 742 mutants of a file of 7 kB, and one took 9 s and 3 GB. A strict
+reader of footers and headers in front of it stopped that, but only Arrow can decode the pages, of which it
+promises nothing, and the walk in Python has to be made for every file. A reader is reused up to the first
+file that is not sound: verdicts of 200 to 490 kB take 13 ms of a processor, in this process 9, with a reader
+forked for each file 37. The process that forks them starts once, in 0.3 s.
 
 Public: table, batches, group_sizes, Unreadable, OtherColumns.
 """
@@ -77,8 +74,8 @@ def table(
         OtherColumns: it has none of the schemas.
         OSError: it cannot be opened, or is no file.
     """
-    options = {"columns": columns, "coded": list(coded), "group": group, "read": "table"}
-    facts, *tables = _answers(path, schemas, options, most_rows)
+    options = {"columns": columns, "coded": list(coded), "group": group}
+    facts, *tables = _answers(path, schemas, "table", most_rows, **options)
     if own and facts["foreign"]:
         raise Unreadable("it carries metadata of another program")
     result: pa.Table = tables[0]
@@ -93,10 +90,7 @@ def batches(
     Raises:
         Unreadable, OtherColumns, OSError: see `table`; each as soon as it is known.
     """
-    answers = _answers(
-        path, schemas, {"columns": columns, "coded": [], "group": None, "read": "batches"}, None
-    )
-    with contextlib.closing(answers):
+    with contextlib.closing(_answers(path, schemas, "batches", columns=columns)) as answers:
         next(answers)
         yield from answers
 
@@ -107,7 +101,7 @@ def group_sizes(path: Path, schemas: Sequence[pa.Schema]) -> list[int]:
     Raises:
         Unreadable, OtherColumns, OSError: see `table`.
     """
-    (facts,) = _answers(path, schemas, {"columns": None, "coded": [], "group": None, "read": ""}, None)
+    (facts,) = _answers(path, schemas, "")
     sizes: list[int] = facts["groups"]
     return sizes
 
@@ -128,9 +122,9 @@ def limits(size: int) -> dict[str, float]:
 
 
 def _answers(
-    path: Path, schemas: Sequence[pa.Schema], options: dict[str, Any], most_rows: int | None
+    path: Path, schemas: Sequence[pa.Schema], read: str, most_rows: int | None = None, **options: Any
 ) -> Generator[Any, None, None]:
-    """The facts about a file, then its tables."""
+    """The facts about a file, then its tables: one, or `batches` of it, or none; options as of `table`."""
     source = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
     try:
         status = os.fstat(source)
@@ -140,7 +134,8 @@ def _answers(
         if most_rows is not None:
             bounds["rows"] = min(bounds["rows"], most_rows)
         schemas_hex = [schema.remove_metadata().serialize().to_pybytes().hex() for schema in schemas]
-        request = json.dumps({**bounds, **options, "schemas": schemas_hex}).encode() + b"\n"
+        wanted = {"columns": None, "coded": [], "group": None, "read": read, **options}
+        request = json.dumps({**bounds, **wanted, "schemas": schemas_hex}).encode() + b"\n"
         kind, content = _NOTHING
         with _readers.ask(request, source) as answer:
             kind, content = answer.frame()

@@ -1,8 +1,6 @@
 """Add a reference to a signals folder: clips, signals, sets, and last the manifest that makes them count.
 
 A kill at any moment leaves the folder as it was or as it will be; several processes may add to one folder.
-
-Public: open_for, add_reference.
 """
 
 from __future__ import annotations
@@ -113,10 +111,8 @@ def add_reference(
     with atomic_folder.lock_folder(root, "--out"):
         suite = _open_existing(root)
         _check_fits(suite, task, record, clips)
-        old = None
-        if suite is not None:
-            matches = (r for r in suite.references(task.name) if r.model.slug == record.model.slug)
-            old = next(matches, None)
+        old_records = suite.references(task.name) if suite is not None else ()
+        old = next((r for r in old_records if r.model.slug == record.model.slug), None)
         try:
             _write_clips(root, suite, task, clips)
             _write_signals(root, old, task, record, clips, signals, masks_only)

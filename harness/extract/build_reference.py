@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +34,7 @@ from harness.models.classifiers import Classifier
 from harness.provenance import run_settings
 from harness.schemas import ReferenceCounts
 from harness.tasks import Task, task_record
-from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef, SufficientSignal
+from harness.types import N_LEVELS, PROTOCOL, Clip, LabelMap, ModelRef
 
 
 class Extractor(Protocol):
@@ -201,17 +202,20 @@ def _identity(record: ReferenceRecord, task: Task, clips: Sequence[Clip]) -> dic
 
 
 def _complete_record(
-    record: ReferenceRecord,
-    results: Sequence[Extracted],
-    silence_class: str,
-    seconds: float,
+    record: ReferenceRecord, results: Sequence[Extracted], silence_class: str, seconds: float
 ) -> ReferenceRecord:
-    signals = [signal for e in results for signal in e.signals]
+    n_signals = Counter(s.family for e in results for s in e.signals)
+    n_degenerate = Counter(s.family for e in results for s in e.signals if s.degenerate)
+    n_sets = Counter((s.family, s.kind) for e in results for s in e.sets)
+    counts = (
+        dataclasses.replace(c, n_signals=n_signals[c.family], n_degenerate=n_degenerate[c.family])
+        for c in record.counts
+    )
     return dataclasses.replace(
         record,
-        counts=tuple(_count_signals(counts, signals, silence_class) for counts in record.counts),
+        counts=tuple(dataclasses.replace(c, silence_class=silence_class) for c in counts),
         skipped=(*record.skipped, *(s for e in results for s in e.skipped)),
-        sets=tuple(_count_sets(counts, results) for counts in record.sets),
+        sets=tuple(dataclasses.replace(s, n_sets=n_sets[s.family, s.kind]) for s in record.sets),
         run=dataclasses.replace(record.run, seconds=round(seconds, 3)),
     )
 
@@ -222,11 +226,6 @@ def _set_counts(searches: Sequence[Search], limits: Limits, sets: Sets) -> tuple
         for search in searches
         for kind, most in sets.kinds
     )
-
-
-def _count_sets(counts: SetCounts, results: Sequence[Extracted]) -> SetCounts:
-    kinds = [(s.family, s.kind) for e in results for s in e.sets]
-    return dataclasses.replace(counts, n_sets=kinds.count((counts.family, counts.kind)))
 
 
 def _search_keys(record: ReferenceRecord) -> set[tuple[str, ...]]:
@@ -251,15 +250,3 @@ def _require_long_enough(classifier: Classifier, clips: Sequence[Clip]) -> None:
 def _silence_class(classifier: Classifier, label_map: LabelMap, clip: Clip) -> str:
     logits = classifier.logits([np.zeros_like(clip.waveform)], clip.sample_rate_hz)
     return label_map.canonical[int(np.argmax(logits))]
-
-
-def _count_signals(
-    counts: ReferenceCounts, signals: Sequence[SufficientSignal], silence_class: str
-) -> ReferenceCounts:
-    of_family = [s for s in signals if s.family == counts.family]
-    return dataclasses.replace(
-        counts,
-        n_signals=len(of_family),
-        n_degenerate=sum(s.degenerate for s in of_family),
-        silence_class=silence_class,
-    )

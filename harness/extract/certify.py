@@ -3,8 +3,6 @@
 A signal that the reference does not accept there, with the margin and the confidence that its search was
 held to, is not published: the clip is skipped with the reason. Here the searches of a clip meet: the ranking
 of one gives the minimal signal of the other its levels.
-
-Public: certify, Extracted.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
-"""A finished clip as a line of the journal, and back.
-
-Public: item, from_item.
-"""
+"""A finished clip as a line of the journal, and back."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import zlib
 from typing import Any
 
@@ -20,11 +16,9 @@ from harness.types import CausalSet, Clip, Levels, Mask, Skipped, SufficientSign
 
 def item(clip: Clip, result: Extracted) -> dict[str, Any]:
     """The result of a clip as JSON."""
-    signals = [
-        {**_fields(s), "levels": None if s.levels is None else _pack(s.levels)} for s in result.signals
-    ]
+    signals = [{**_fields(s), "levels": _packed(s.levels)} for s in result.signals]
     sets = [_fields(s) for s in result.sets]
-    skipped = [dataclasses.asdict(s) for s in result.skipped]
+    skipped = [vars(s) for s in result.skipped]
     return {"clip_id": clip.clip_id, "signals": signals, "sets": sets, "skipped": skipped}
 
 
@@ -32,16 +26,18 @@ def from_item(item: dict[str, Any]) -> Extracted:
     """Inverse of `item`."""
     signals = []
     for fields in item["signals"]:
-        levels = None if fields["levels"] is None else _unpack(fields["levels"])
-        arrays = {"mask": _mask(fields), "levels": levels, "p_clip": tuple(fields["p_clip"])}
+        arrays = {
+            "mask": _mask(fields),
+            "levels": _unpacked(fields["levels"]),
+            "p_clip": tuple(fields["p_clip"]),
+        }
         signals.append(SufficientSignal(**{**fields, **arrays}))
     sets = (CausalSet(**{**fields, "mask": _mask(fields)}) for fields in item["sets"])
     return Extracted(tuple(signals), tuple(Skipped(**s) for s in item["skipped"]), tuple(sets))
 
 
 def _fields(record: SufficientSignal | CausalSet) -> dict[str, Any]:
-    fields = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    return {**fields, "mask": spectra.runs(record.mask).tolist()}
+    return {**vars(record), "mask": spectra.runs(record.mask).tolist()}
 
 
 def _mask(fields: dict[str, Any]) -> Mask:
@@ -49,11 +45,10 @@ def _mask(fields: dict[str, Any]) -> Mask:
     return spectra.from_runs(rows, fields["n_samples"] // 2 + 1)
 
 
-def _pack(levels: Levels) -> str:
+def _packed(levels: Levels | None) -> str | None:
     """Levels as short text."""
-    return base64.b64encode(zlib.compress(levels.tobytes())).decode()
+    return None if levels is None else base64.b64encode(zlib.compress(levels.tobytes())).decode()
 
 
-def _unpack(text: str) -> Levels:
-    """Inverse of `_pack`."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
+def _unpacked(text: str | None) -> Levels | None:
+    return None if text is None else np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)

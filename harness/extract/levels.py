@@ -2,8 +2,6 @@
 
 The bins of the minimal mask come first, then all others by the responsibility of their band. Level j keeps
 the first k_j bins, k_j = `parquet_schema.level_sizes`. A level need not be sufficient.
-
-Public: nested_levels.
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ No ranking is short for all models: one that hears through a logarithm wants the
 one that brings its input to unit variance may take any single band, however quiet. The white-box search ranks
 by slope besides, anew for each set that is kept, because what matters to a part of a spectrum is not what
 mattered to the whole.
-
-Public: Minimal, Gradient.
 """
 
 from __future__ import annotations

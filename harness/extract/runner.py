@@ -4,8 +4,6 @@ A clip goes through: whole clip -> class and margin; silence -> degenerate or no
 those for further sets; certificate. What is finished goes to a journal at once, so that the same command
 continues after a kill. Every search is seeded by its clip: neither the order of the clips nor the size of a
 batch nor a restart changes what is found, unless a lead is within rounding of MIN_MARGIN.
-
-Public: extract, Progress.
 """
 
 from __future__ import annotations

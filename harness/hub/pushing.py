@@ -166,9 +166,9 @@ def _tag_is_taken(repository: Repository, tag: str, commit: str) -> str:
 
 
 def offer(repository: Repository, files: Mapping[str, Path | bytes], title: str, text: str) -> Offer:
-    """Open a pull request that adds files or content, by path; an open one is left as it is.
+    """Open a pull request that adds files or content, by path; one that is open is left as it is.
 
-    An open one is recognised by its title and by its content.
+    By its title and its content an open one is known to be the same.
 
     Raises:
         BadInput: it cannot be reached, or takes no pull requests.

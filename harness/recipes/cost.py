@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from harness.recipes.recipe_file import FAMILY_OF, Recipe, RecipeCorpus, RecipeModel
@@ -39,13 +38,11 @@ class Spent:
     """90 % of the clips stay within."""
 
 
-QUERIES: MappingProxyType[str, Spent] = MappingProxyType(
-    {
-        "responsibility": Spent(1419, 1417, 1448),
-        "minimal": Spent(35, 165, 228),
-        "gradient": Spent(33, 184, 258),
-    }
-)
+QUERIES: Mapping[str, Spent] = {
+    "responsibility": Spent(1419, 1417, 1448),
+    "minimal": Spent(35, 165, 228),
+    "gradient": Spent(33, 184, 258),
+}
 """Measured on 107 pairs of a starter model and a clip of 2 to 3 s (tests/benchmarks/results/extract.json),
 at single bins, one draw of each. Hard models, and clips on which many bins are needed, cost more: `minimal`
 has a mean of 253 on those of the 107 with a hard reference, and single clips of 1,000 or more. A clip of 30 s
@@ -80,25 +77,17 @@ _RAW_WAVE = Architecture(50.0, None, 4.9)
 """Seven convolutions of 512 channels over the waveform, a position every 320 samples: 33 + 2,520 + 1,260 +
 630 + 310 + 105 + 52 million operations a second of audio."""
 
-ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
-    {
-        "wav2vec2": _RAW_WAVE,
-        "hubert": _RAW_WAVE,
-        "wavlm": _RAW_WAVE,
-        "unispeech": _RAW_WAVE,
-        "unispeech-sat": _RAW_WAVE,
-        "data2vec-audio": _RAW_WAVE,
-        "wav2vec2-conformer": _RAW_WAVE,
-        # squeezed by two before the transformer
-        "sew": Architecture(25.0, None, 4.9),
-        "sew-d": Architecture(25.0, None, 4.9),
-        "wav2vec2-bert": Architecture(50.0, None, 0.0),
-        # 12 x 101 patches and two tokens of a spectrogram of 1,024 frames
-        "audio-spectrogram-transformer": Architecture(1214 / 10.24, 10.24, 0.0),
-        # the encoder alone: the classifier has no decoder
-        "whisper": Architecture(50.0, 30.0, 0.0),
-    }
-)
+ARCHITECTURES: Mapping[str, Architecture] = {
+    **dict.fromkeys(("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"), _RAW_WAVE),
+    **dict.fromkeys(("data2vec-audio", "wav2vec2-conformer"), _RAW_WAVE),
+    # squeezed by two before the transformer
+    **dict.fromkeys(("sew", "sew-d"), Architecture(25.0, None, 4.9)),
+    "wav2vec2-bert": Architecture(50.0, None, 0.0),
+    # 12 x 101 patches and two tokens of a spectrogram of 1,024 frames
+    "audio-spectrogram-transformer": Architecture(1214 / 10.24, 10.24, 0.0),
+    # the encoder alone: the classifier has no decoder
+    "whisper": Architecture(50.0, 30.0, 0.0),
+}
 """From the published configurations of the base sizes."""
 
 
@@ -116,39 +105,35 @@ class Assumption:
     """Where it comes from."""
 
 
-ASSUMPTIONS: MappingProxyType[str, Assumption] = MappingProxyType(
-    {
-        "tflops_achieved": Assumption(
-            30.0,
-            "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the"
-            " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to"
-            " four times as long",
-        ),
-        "inverse_fft_ms": Assumption(
-            0.075,
-            "CPU milliseconds a second of audio and query, 0.1 to 0.2 for two seconds (tests/benchmarks)",
-        ),
-        "features_ms": Assumption(
-            0.65,
-            "CPU milliseconds a second of audio and query for spectrogram models, up to 1.3 for two seconds"
-            " (tests/benchmarks); next to nothing for models of the raw wave",
-        ),
-        "usd_per_gpu_hour": Assumption(2.5, "one H100 on demand, taken in November 2026; 2 to 5 are asked"),
-        "usd_per_cpu_hour": Assumption(0.04, "one core on demand, taken in November 2026"),
-        "usd_per_tb_month": Assumption(23.0, "object storage of a large cloud, taken in November 2026"),
-        "usd_per_tb_egress": Assumption(
-            90.0, "out of a large cloud, taken in November 2026; the Hub asks nothing for downloads"
-        ),
-    }
-)
+ASSUMPTIONS: Mapping[str, Assumption] = {
+    "tflops_achieved": Assumption(
+        30.0,
+        "float32 on one H100: somewhat under half of the 67 TFLOP/s of NVIDIA's data sheet outside the"
+        " tensor cores, since models are scored in exact float32; an A100 (19.5) would take three to"
+        " four times as long",
+    ),
+    "inverse_fft_ms": Assumption(
+        0.075,
+        "CPU milliseconds a second of audio and query, 0.1 to 0.2 for two seconds (tests/benchmarks)",
+    ),
+    "features_ms": Assumption(
+        0.65,
+        "CPU milliseconds a second of audio and query for spectrogram models, up to 1.3 for two seconds"
+        " (tests/benchmarks); next to nothing for models of the raw wave",
+    ),
+    "usd_per_gpu_hour": Assumption(2.5, "one H100 on demand, taken in November 2026; 2 to 5 are asked"),
+    "usd_per_cpu_hour": Assumption(0.04, "one core on demand, taken in November 2026"),
+    "usd_per_tb_month": Assumption(23.0, "object storage of a large cloud, taken in November 2026"),
+    "usd_per_tb_egress": Assumption(
+        90.0, "out of a large cloud, taken in November 2026; the Hub asks nothing for downloads"
+    ),
+}
 
 MASK_BYTES_PER_BIN = 0.026
 """Measured over the 5,181 signals of the starter suite, levels included: 527 bytes a signal in the mean.
 Masks with many runs compress worse."""
 
-VERDICT_BYTES: MappingProxyType[str, float] = MappingProxyType(
-    {"music-genre": 25.9, "emotion": 22.6, "deepfake": 10.0}
-)
+VERDICT_BYTES: Mapping[str, float] = {"music-genre": 25.9, "emotion": 22.6, "deepfake": 10.0}
 """Bytes a row of verdicts.parquet, measured on the starter suite; more labels, more probabilities."""
 
 EVALUATION_BYTES = 8_000

@@ -3,8 +3,6 @@
 A recipe names branches; the first run asks the Hub for their commits, records these, and every later run
 goes on with that, whatever was pushed meanwhile. What could not be resolved is asked for again by the next
 run.
-
-Public: Pins, pin.
 """
 
 from __future__ import annotations

@@ -67,16 +67,12 @@ def plan(folders: Sequence[Path], repo_id: str) -> Plan:
         entry_files = {
             f"{FOLDER}/{entry.path}/{name}": folder / name for name in (store.ENTRY, store.VERDICTS)
         }
-        changes = [
-            path
-            for path in entry_files
-            if path in remote_files and not pushing.is_same_file(entry_files[path], remote_files[path])
-        ]
-        if changes:
-            raise BadInput(
-                f"{repo_id} already holds an entry with another {changes[0]}, and entries are immutable; a"
-                " new one needs a new revision of the model or of the signals"
-            )
+        for path, source in entry_files.items():
+            if path in remote_files and not pushing.is_same_file(source, remote_files[path]):
+                raise BadInput(
+                    f"{repo_id} already holds an entry with another {path}, and entries are immutable; a"
+                    " new one needs a new revision of the model or of the signals"
+                )
         if all(path in remote_files for path in entry_files):
             duplicates.append(entry.path)
         else:
@@ -110,13 +106,11 @@ def offer_to_model(entry: Entry) -> Offer:
     earlier_results: list[Any] = []
     if MODEL_RESULTS in fetching.files_of(repository, head):
         earlier_results = _read(repository, fetching.fetch(repository, head, MODEL_RESULTS))
-    datasets = [result["dataset"] for result in results]
-    keys = [(dataset["id"], dataset["task_id"]) for dataset in datasets]
-    other_results = [
-        r
-        for r in earlier_results
-        if (r.get("dataset", {}).get("id"), r["dataset"].get("task_id")) not in keys
-    ]
+
+    def key(result: dict[str, Any]) -> tuple[Any, Any]:
+        return result["dataset"].get("id"), result["dataset"].get("task_id")
+
+    other_results = [r for r in earlier_results if key(r) not in map(key, results)]
     content = yaml.safe_dump([*other_results, *results], sort_keys=False).encode()
     title = f"goodenough: lift on {entry.task}, {entry.signals.repo_id}"
     return pushing.offer(repository, {MODEL_RESULTS: content}, title, _line(entry))
