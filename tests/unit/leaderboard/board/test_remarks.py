@@ -184,8 +184,8 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
     entry, difference = first.entry, Estimate(0.25, 0.125, 0.375, 0.95, "clip bootstrap", 40)
     signals = DatasetRef("org/private", "a" * 40, entry.task, "test", "b" * 64)
     record = HeldBack(
-        *(PROTOCOL, entry.path, "c" * 64, "d" * 64, signals, ("lab/alpha",), 36, 12),
-        *(ESTIMATE, ESTIMATE, difference, entry.run),
+        *(("lab/alpha",), 36, 12, ESTIMATE, ESTIMATE, difference),
+        *(PROTOCOL, entry.path, "c" * 64, "d" * 64, signals, entry.run),
     )
     board = _with_row(world, replace(first, held_back=record))
     root = builder.write(tmp_path / "site", board, None).parent
