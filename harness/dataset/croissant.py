@@ -289,7 +289,8 @@ def _runs(records: Sequence[ReferenceRecord] | Sequence[Entry]) -> list[tuple[st
 def _activity(
     label: str, description: str, used: Sequence[Mapping[str, str]], runs: Sequence[tuple[str, str]] = ()
 ) -> dict[str, Any]:
-    activity = {"@type": "prov:Activity", "prov:label": label, "description": description, "prov:used": used}
+    activity: dict[str, Any] = {"@type": "prov:Activity", "prov:label": label, "description": description}
+    activity["prov:used"] = used
     if runs:
         versions = " and ".join(sorted({version for _, version in runs}))
         activity["prov:endedAtTime"] = max(created for created, _ in runs)

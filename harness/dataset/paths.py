@@ -42,6 +42,8 @@ VERIFIED, HELD_BACK = ".verified.json", ".held-back.json"
 """Suffixes of the records next to an entry."""
 
 STUDY, STUDY_PAGE, STUDY_TEXT = "study.json", "study.html", "study.md"
+SAMPLES = "_samples.jsonl"
+"""Suffix of the answers beside an exported record."""
 ANSWER = "answer.json"
 """What a command of the app prints."""
 
