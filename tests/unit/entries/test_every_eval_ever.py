@@ -20,7 +20,7 @@ from harness.entries.export import Source
 from harness.schemas import Entry
 from harness.types import OTHER, DatasetRef
 from tests.helpers.entries import make_entry
-from tests.helpers.repository import ROOT
+from tests.helpers.repository import DATA
 
 NOBODY = Source()
 BOARD = Source("The board", "https://example.org/board")
@@ -31,7 +31,7 @@ EMBEDDED = DatasetRef("embedded/starter", SHA256, "emotion", "test", SHA256)
 
 @cache
 def validator(kind: str) -> jsonschema.Draft7Validator:
-    schema = json.loads((ROOT / f"tests/data/every_eval_ever/{kind}.schema.json").read_text())
+    schema = json.loads((DATA / f"every_eval_ever/{kind}.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
 
