@@ -20,6 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils.meta import get_data
 
 ROOT = Path(__file__).parents[2]
 _INCLUDE = re.compile(r"^<!-- include: (\S+) -->$", re.MULTILINE)
@@ -85,8 +86,9 @@ def _path(source: str, target: str) -> str:
 
 
 def _read(path: str) -> str:
+    """Text of a file, without the metadata at its head."""
     try:
-        return (ROOT / path).read_text(encoding="utf-8")
+        return get_data((ROOT / path).read_text(encoding="utf-8"))[0]
     except OSError as error:
         raise PluginError(f"a page includes {path}, which cannot be read: {error.strerror}") from error
 
