@@ -1,4 +1,4 @@
-"""The reference of the command line, from the commands themselves: usage, text, options with ranges and defaults.
+"""The reference of the command line, made from the commands: usage, text, options with ranges and defaults.
 
 It takes the place of the line `<!-- commands -->` of a page.
 """
@@ -24,7 +24,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return markdown
     from harness.cli import goodenough
 
-    return markdown.replace(_MARK, "\n\n".join(_command(goodenough, click.Context(goodenough, info_name="goodenough"))))
+    context = click.Context(goodenough, info_name="goodenough")
+    return markdown.replace(_MARK, "\n\n".join(_command(goodenough, context)))
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -33,14 +34,17 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"```text\n{usage}\n```"
     yield from _paragraphs(command.help or "")
     options = [each for each in command.params if isinstance(each, click.Option) and not each.hidden]
-    yield "\n".join(["<dl class='options' markdown='0'>", *(_option(each, context) for each in options), "</dl>"])
-    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
-        inner = command.get_command(context, name)
-        if inner is not None and not inner.hidden:
-            inside = click.Context(inner, context, info_name=name)
-            words = inside.command_path.split()[1:]
-            yield f"{'#' * (len(words) + 1)} {' '.join(words)}"
-            yield from _command(inner, inside)
+    yield "\n".join(
+        ["<dl class='options' markdown='0'>", *(_option(each, context) for each in options), "</dl>"]
+    )
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None and not inner.hidden:
+                inside = click.Context(inner, context, info_name=name)
+                words = inside.command_path.split()[1:]
+                yield f"{'#' * (len(words) + 1)} {' '.join(words)}"
+                yield from _command(inner, inside)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -52,17 +56,14 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _option(option: click.Option, context: click.Context) -> str:
-    """An option with its text and, after it, what it takes and what it is without being given."""
-    record = option.get_help_record(context)
-    assert record is not None, option.name
+    """An option, its text, and which values it takes."""
+    names, _ = option.get_help_record(context) or ("", "")
     extra = option.get_help_extra(context)
-    names = {"default": "Default", "range": "Range", "required": "Required", "envvars": "Environment"}
-    notes = "".join(
-        f" <span>{names[key]}: <code>{escape(str(value))}</code></span>" if key != "required" else " <span>Required</span>"
-        for key, value in extra.items()
-        if value
-    )
-    return f"<dt><code>{escape(record[0])}</code></dt><dd>{_html(option.help or '')}{notes}</dd>"
+    notes = [f"Default: <code>{escape(extra['default'])}</code>"] if "default" in extra else []
+    notes += [f"Range: <code>{escape(extra['range'])}</code>"] if "range" in extra else []
+    notes += ["Required"] if "required" in extra else []
+    text = "".join([_html(option.help or ""), *(f" <span>{note}</span>" for note in notes)])
+    return f"<dt><code>{escape(names)}</code></dt><dd>{text}</dd>"
 
 
 def _html(text: str) -> str:

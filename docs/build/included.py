@@ -1,9 +1,10 @@
-"""Pages of the site that are other files of the repository, and links between the two.
+"""Pages of the site that are other files of the repository, and links between pages and files.
 
-A page with the line `<!-- include: ../CHANGELOG.md -->` shows that file in its place, so that the file is written once and
-GitHub shows it, too. Links are written for GitHub, relative to the file that they are in. Here a link to a file that
-a page includes leads to that page, and one to any other file of the repository to the repository, where
-`pyproject.toml` names its address, else only its text is left. Pictures outside of docs/ are copied.
+A page with the line `<!-- include: ../CHANGELOG.md -->` shows that file in its place: it is written once, and
+GitHub shows it, too. Links are written for GitHub, relative to the file that they are in. In the site a link
+to a file that a page includes leads to that page. One to any other file outside of docs/ leads to the
+repository at the address in `pyproject.toml`; without an address only its text is left. Pictures outside of
+docs/ are copied.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -18,83 +20,86 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils.meta import get_data
 
 ROOT = Path(__file__).parents[2]
 _INCLUDE = re.compile(r"^<!-- include: (\S+) -->$", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
-_FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1\2[ ]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"(^ *(?:```+|~~~+).*?^ *(?:```+|~~~+) *$)", re.MULTILINE | re.DOTALL)
 _PICTURES = (".svg", ".png", ".jpg")
-_BRANCH = "main"
-
-
-def _included(uri: str, text: str) -> str | None:
-    """Path in the repository of what a page of docs/ shows in its place."""
-    match = _INCLUDE.search(text)
-    return _normal(f"docs/{PurePosixPath(uri).parent}/{match[1]}") if match else None
-
-
-def _normal(path: str) -> str:
-    return os.path.normpath(path).replace(os.sep, "/")
-
-
-def _address() -> str | None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    urls: dict[str, str] = {name.lower(): url for name, url in project.get("urls", {}).items()}
-    return next((urls[name].rstrip("/") for name in ("repository", "source") if name in urls), None)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Find what pages include, and copy the pictures that pages show from elsewhere in the repository."""
-    config.extra["included"] = included = {}
-    for file in files.documentation_pages():
-        source = _included(file.src_uri, file.content_string)
-        if source is not None:
-            if not (ROOT / source).is_file():
-                raise PluginError(f"{file.src_uri} includes {source}, which is not there")
-            included[source] = file.src_uri
-    pages = {of: path for path, of in included.items()}
-    for file in list(files.documentation_pages()):
-        source = pages.get(file.src_uri, f"docs/{file.src_uri}")
-        for _, _, target in _LINK.findall((ROOT / source).read_text(encoding="utf-8")) if (ROOT / source).is_file() else ():
-            path = _normal(f"{PurePosixPath(source).parent}/{urlsplit(target).path}")
-            if path.endswith(_PICTURES) and not path.startswith("docs/") and (ROOT / path).is_file():
-                uri = f"repository/{path}"
-                if uri not in files.src_uris:
-                    files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
+    """Find which page includes which file, and copy pictures that are outside of docs/."""
+    pages: dict[str, str] = {}
+    for page in list(files.documentation_pages()):
+        source = _source(page.src_uri, page.content_string)
+        pages[source] = page.src_uri
+        text = _read(source) if source != f"docs/{page.src_uri}" else page.content_string
+        for _, _, target in _LINK.findall(text):
+            path = _path(source, target)
+            is_picture = path.endswith(_PICTURES) and (ROOT / path).is_file()
+            if is_picture and not path.startswith("docs/") and _copy_of(path) not in files.src_uris:
+                files.append(File.generated(config, _copy_of(path), abs_src_path=str(ROOT / path)))
+    config.extra["page_of"] = pages
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Include, and lead links to where they are in the site."""
-    source = _included(page.file.src_uri, markdown)
-    if source is not None:
-        title = "" if (content := (ROOT / source).read_text(encoding="utf-8")).startswith("# ") else markdown.split("\n")[0]
-        markdown = f"{title}\n\n{content}"
-    base = PurePosixPath(source or f"docs/{page.file.src_uri}").parent
-    address = _address()
+    """Include the file of a page, and make links lead to where their targets are in the site."""
+    uri = page.file.src_uri
+    source = _source(uri, markdown)
+    if source != f"docs/{uri}":
+        text = _read(source)
+        markdown = text if text.startswith("# ") else f"{markdown.splitlines()[0]}\n\n{text}"
 
-    def led(match: re.Match[str]) -> str:
+    def link(match: re.Match[str]) -> str:
         mark, text, target = match.groups()
         parts = urlsplit(target)
+        path = _path(source, target)
         if parts.scheme or not parts.path:
             return match[0]
-        path = _normal(f"{base}/{parts.path}")
-        if path in config.extra["included"]:
-            uri = config.extra["included"][path]
-        elif path.startswith("docs/") and (source is not None or path.removeprefix("docs/") in files.src_uris):
-            uri = path.removeprefix("docs/")
-        elif f"repository/{path}" in files.src_uris:
-            uri = f"repository/{path}"
-        elif (ROOT / path).exists() and not path.startswith(".."):
-            return f"[{text}]({address}/blob/{_BRANCH}/{path})" if address else text
+        if path in config.extra["page_of"]:
+            to = config.extra["page_of"][path]
+        elif _copy_of(path) in files.src_uris:
+            to = _copy_of(path)
+        elif not path.startswith(("docs/", "../")) and (ROOT / path).exists():
+            return f"[{text}]({_repository()}/blob/main/{path})" if _repository() else text
         else:
-            return match[0]
-        here = PurePosixPath(page.file.src_uri).parent.as_posix()
-        fragment = f"#{parts.fragment}" if parts.fragment else ""
-        return f"{mark}[{text}]({os.path.relpath(uri, here)}{fragment})"
+            to = path.removeprefix("docs/")
+        to = os.path.relpath(to, PurePosixPath(uri).parent)
+        return f"{mark}[{text}]({to}{'#' + parts.fragment if parts.fragment else ''})"
 
-    done, out = 0, []
-    for fence in _FENCE.finditer(markdown):
-        out += [_LINK.sub(led, markdown[done : fence.start()]), fence[0]]
-        done = fence.end()
-    return "".join([*out, _LINK.sub(led, markdown[done:])])
+    parts = _FENCE.split(markdown)
+    return "".join(part if i % 2 else _LINK.sub(link, part) for i, part in enumerate(parts))
+
+
+def _source(uri: str, text: str) -> str:
+    """Path in the repository of the file that a page shows."""
+    match = _INCLUDE.search(text)
+    return _path(f"docs/{uri}", match[1]) if match else f"docs/{uri}"
+
+
+def _path(source: str, target: str) -> str:
+    """Path in the repository of what a file links to."""
+    return os.path.normpath(PurePosixPath(source).parent / urlsplit(target).path).replace(os.sep, "/")
+
+
+def _read(path: str) -> str:
+    """Text of a file, without the metadata at its head."""
+    try:
+        return get_data((ROOT / path).read_text(encoding="utf-8"))[0]
+    except OSError as error:
+        raise PluginError(f"a page includes {path}, which cannot be read: {error.strerror}") from error
+
+
+def _copy_of(path: str) -> str:
+    return f"repository/{path}"
+
+
+@cache
+def _repository() -> str | None:
+    """Address of the repository, without a slash at its end."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    urls: dict[str, str] = {name.lower(): url for name, url in project.get("urls", {}).items()}
+    return next((urls[name].rstrip("/") for name in ("repository", "source") if name in urls), None)
