@@ -11,7 +11,7 @@ import click
 
 from harness.cli.common import known_tasks, task_files_option
 from harness.cli.output_encoding import is_utf8
-from harness.cli.selection import single_entry
+from harness.cli.selection import OutputPath, single_entry
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, NotValid
 
@@ -27,25 +27,41 @@ from harness.errors import BadInput, NotValid
 )
 @click.option("--source-name", metavar="NAME", help="Name of the source of the result.")
 @click.option("--source-url", metavar="URL", help="Address of the source.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=OutputPath(),
+    help="With every-eval-ever: write the record and a line for each answer below this folder.",
+)
 @task_files_option
 def export(
-    entry: Path, form: str, source_name: str | None, source_url: str | None, task_files: tuple[str, ...]
+    entry: Path,
+    form: str,
+    source_name: str | None,
+    source_url: str | None,
+    out: Path | None,
+    task_files: tuple[str, ...],
 ) -> None:
     """Print ENTRY, the folder of one valid entry, as YAML or JSON for the Hub and other tools.
 
     eval-results holds one number, the lift, and requires signals that are a dataset of the Hub. The others
     also hold placement, transfer, swap, agreement on whole clips, accuracy and F1, with their intervals.
 
+    With --out, a record of Every Eval Ever is written as it lies in that database, and beside it a JSON line
+    for each answer that its transfer, swap and accuracy are counted from; the path of the record is printed.
+
     Example: goodenough export results/ORG__MODEL/0123456789ab/emotion@89abcdef --as model-index
     """
     import yaml
 
+    from harness.entries import every_eval_ever, store
     from harness.entries import export as exports
-    from harness.entries import store
     from harness.entries.validate import validate_entry
 
     if source_name is not None and source_url is None:
         raise BadInput("--source-name requires --source-url, the address where the result can be read")
+    if out is not None and form != "every-eval-ever":
+        raise BadInput(f"--out is for --as every-eval-ever; {form} is one file and is printed")
     folder = single_entry(entry)
     if line := store.unfetched(folder):
         raise BadInput(line)
@@ -57,8 +73,12 @@ def export(
         )
     record, source = store.read(folder), exports.Source(source_name, source_url)
     if form == "every-eval-ever":
-        evaluation = exports.every_eval_ever(record, source, created=int(time.time()))
-        click.echo(json.dumps(evaluation, indent=2))
+        created = int(time.time())
+        if out is None:
+            click.echo(json.dumps(every_eval_ever.record(record, source, created=created), indent=2))
+        else:
+            path = every_eval_ever.write(out, record, store.verdicts(folder), source, created=created)
+            click.echo(str(path))
         return
     content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
     click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=is_utf8()), nl=False)

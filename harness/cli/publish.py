@@ -83,6 +83,8 @@ def publish(
 
     Exit code 0: published. 1: DIR cannot be published, and nothing was sent. 2: bad input.
     """
+    from harness.dataset import croissant
+
     _check_options(folder, to, private, share, private_to, seed, tag)
     suite = _local(folder)
     if share is None:
@@ -97,6 +99,8 @@ def publish(
     for task in suite.tasks:
         if task.name not in texts:
             info(f"{task.name}: no data card given with --card; the README only names its corpus")
+    for line in croissant.missing(suite, texts):
+        info(f"{line}; croissant.json leaves that out")
     prepared = [
         _prepare(target, entries, texts, licence, masks_only)
         for target, (_, entries) in zip(targets, checks, strict=True)

@@ -85,17 +85,17 @@ def check_target(target: Target, licence: str | None, masks_only: bool) -> tuple
 def cards_by_task(paths: tuple[Path, ...], tasks: list[str]) -> tuple[dict[str, str], list[str]]:
     """Data cards by task, and what is wrong with any: the `configs` of its YAML head say which it is of."""
     from harness import untrusted
+    from harness.dataset import data_card
 
     texts: dict[str, str] = {}
     problems = []
     for path in paths:
         try:
             text = untrusted.utf8(untrusted.content(path))
-            head = untrusted.yaml_of(text.split("---")[1]) if text.startswith("---") else None
+            configs = data_card.head_of(text).get("configs")
         except untrusted.Unreadable as error:
             problems.append(f"{path} is not readable: {error}")
             continue
-        configs = head.get("configs") if isinstance(head, dict) else None
         if not isinstance(configs, list) or not all(name in tasks for name in configs):
             problems.append(
                 f"{path} must name its tasks in its YAML head, as configs: [{tasks[0]}]; this folder has"

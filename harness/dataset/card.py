@@ -3,7 +3,7 @@
 The words are in `card.md`, and in the data cards that the publisher gives; every number here comes from the
 files, the manifest and the references' own entries.
 
-Public: render, eval_yaml, format_estimate, markdown_table, FileFacts.
+Public: render, eval_yaml, format_estimate, markdown_table, FileFacts, TAGS.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from harness.number_format import number
 from harness.plurals import plural
 from harness.schemas import Entry
 from harness.types import Estimate
+
+TAGS = ("goodenough", "sufficient-signals", "transferability", "benchmark", "audio")
+"""Words by which a published suite is found."""
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _WHOLE = "Signals and clips carry their audio."
@@ -82,7 +85,7 @@ def render(
         "pretty_name": repo_id.split("/")[-1],
         **licences.head({name for names in licences_of_corpus.values() for name in names}),
         "task_categories": ["audio-classification"],
-        "tags": ["goodenough", "sufficient-signals", "transferability", "benchmark", "audio"],
+        "tags": [*TAGS],
         "size_categories": [next((name for most, name in _SIZES if n_signals < most), "n>1M")],
         "configs": [
             {
@@ -102,6 +105,8 @@ def render(
         listen=_NO_LISTENING if masks_only else _LISTENING,
         configurations=", ".join(f"`{name}`" for name in of_config),
         form=_MASKS if masks_only else _WHOLE,
+        **_data_sheet(suite, {c: sum(files[p].n_rows for p in paths) for c, paths in of_config.items()}),
+        organisation=repo_id.split("/")[0],
         tasks="\n\n".join(
             _task(suite, t.name, entries, cards.get(t.name), stability.get(t.name)) for t in suite.tasks
         ),
@@ -139,6 +144,25 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         return "Nothing to show."
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _data_sheet(suite: Suite, n_rows: Mapping[str, int]) -> dict[str, str]:
+    """What the data sheet counts, given the rows of each configuration."""
+    runs = [record.run for record in suite.manifest.references]
+    days = sorted(run.created[:10] for run in runs)
+    clauses = []
+    for task in suite.task_names:
+        clips, signals = n_rows[f"{task}_clips"], n_rows[task]
+        verdicts = n_rows.get(f"{task}_verdicts", 0)
+        counts = f"{plural(clips, 'clip')}, {plural(signals, 'signal')}, {plural(verdicts, 'verdict')}"
+        clauses.append(f"{task}: {counts}")
+    versions = " and ".join(sorted({run.goodenough for run in runs}))
+    return {
+        "composition": "; ".join(clauses),
+        "versions": versions,
+        "first_day": days[0],
+        "last_day": days[-1],
+    }
 
 
 def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:

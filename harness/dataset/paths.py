@@ -10,9 +10,10 @@ A signals folder, built here or downloaded:
     <root>/manifest.json                    tasks, references, sha256 of every file; written last
     <root>/.hold-back/split.json            which clips are held back
 
-A published one has README.md, eval.yaml and `<task>_verdicts/` as well, all of them in the manifest, and is
-read file by file as it is needed: see `publish` and `download`. Entries are described in `entries.store`, the
-pages of the leaderboard are named in `leaderboard.urls`, the files of a model in `models.checkpoints`.
+A published one has README.md, eval.yaml, croissant.json and `<task>_verdicts/` as well, all of them in the
+manifest, and is read file by file as it is needed: see `publish` and `download`. Entries are described in
+`entries.store`, the pages of the leaderboard are named in `leaderboard.urls`, the files of a model in
+`models.checkpoints`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 MANIFEST = "manifest.json"
 VERDICTS = "verdicts"
 ANCHORS = "anchors"
-README, EVAL = "README.md", "eval.yaml"
+README, EVAL, CROISSANT = "README.md", "eval.yaml", "croissant.json"
 PUBLISHED = ".made.json"
 """In a folder that is prepared for publication: what each of its files was made from."""
 SPLIT = "split.json"
@@ -41,6 +42,8 @@ VERIFIED, HELD_BACK = ".verified.json", ".held-back.json"
 """Suffixes of the records next to an entry."""
 
 STUDY, STUDY_PAGE, STUDY_TEXT = "study.json", "study.html", "study.md"
+SAMPLES = "_samples.jsonl"
+"""Suffix of the answers beside an exported record."""
 ANSWER = "answer.json"
 """What a command of the app prints."""
 

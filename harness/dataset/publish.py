@@ -11,6 +11,7 @@ Public: prepare, problems, published_before, public_clip_ids, Prepared, FOLDER.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import audio, untrusted
-from harness.dataset import card, licences, parquet_io, parquet_schema
+from harness.dataset import card, croissant, licences, parquet_io, parquet_schema
 from harness.dataset.hold_back import shared_clips
 from harness.dataset.paths import (
+    CROISSANT,
     ENTRY,
     EVAL,
     MANIFEST,
@@ -198,12 +200,30 @@ def prepare(
     text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
     replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(builder.folder / EVAL, card.eval_yaml(suite, repo_id).encode())
-    names = sorted([*builder.sources, README, EVAL])
+    table_hashes = {path: parquet_io.sha256_of(builder.folder / path) for path in tables}
+    metadata = partial(
+        croissant.render, suite, facts, table_hashes, records, cards, repo_id, masks_only, text
+    )
+    _write_croissant(builder.folder / CROISSANT, metadata)
+    names = sorted([*builder.sources, README, EVAL, CROISSANT])
     hashes = {name: parquet_io.sha256_of(builder.folder / name) for name in names}
     manifest: Manifest = dataclasses.replace(suite.manifest, files=hashes)
     replace_file(builder.folder / MANIFEST, to_json(manifest).encode())
     files = {name: builder.folder / name for name in (*names, MANIFEST)}
     return Prepared(builder.folder, files, sum(path.stat().st_size for path in files.values()))
+
+
+def _write_croissant(path: Path, metadata: Callable[[str], dict[str, Any]]) -> None:
+    """Write the metadata of a day; where nothing else has changed since an earlier one, that day stays."""
+    try:
+        old = untrusted.json_of(untrusted.content(path))
+    except untrusted.Unreadable:
+        old = None
+    day = old.get("datePublished") if isinstance(old, dict) else None
+    document = metadata(day) if isinstance(day, str) else None
+    if document is None or document != old:
+        document = metadata(datetime.datetime.now(datetime.UTC).date().isoformat())
+    replace_file(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _facts(path: Path) -> card.FileFacts:
@@ -256,7 +276,7 @@ class _Builder:
             if path.is_dir():
                 if not any(path.iterdir()):
                     path.rmdir()
-            elif name not in (*self.sources, PUBLISHED):
+            elif name not in (*self.sources, PUBLISHED, CROISSANT):
                 path.unlink()
         replace_file(self.folder / PUBLISHED, json.dumps(self.sources, indent=1).encode())
 

@@ -3,17 +3,15 @@
 - `model_index`: the head of a model card, as huggingface_hub's `EvalResult` and `ModelCardData` write it.
 - `eval_results`: `.eval_results/*.yaml` of a model repository, as huggingface_hub's `EvalResultEntry` writes
   it: one number per task of a benchmark, here the lift of the headline family.
-- `every_eval_ever`: one JSON record of the Every Eval Ever database (github.com/evaleval/every_eval_ever,
-  `every_eval_ever/schemas/eval.schema.json`), schema version 0.2.2, with the intervals.
 
-Conventions: shares are fractions, as everywhere; a number that could not be counted is left out.
+Conventions: shares are fractions, as everywhere; a number that could not be counted is left out. The
+format of Every Eval Ever is in `every_eval_ever`.
 
-Public: Source, unranked_because, model_index, eval_results, every_eval_ever.
+Public: Source, Number, numbers, n_panel, on_hub, unranked_because, model_index, eval_results.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +21,6 @@ from harness.errors import BadInput
 from harness.plurals import plural
 from harness.schemas import Entry, FamilyScore
 from harness.types import DatasetRef, Estimate
-
-SCHEMA_VERSION = "0.2.2"
-"""Of Every Eval Ever."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _Number:
+class Number:
     """A number of the scorecard under its names elsewhere."""
 
     key: str
@@ -55,17 +50,17 @@ class _Number:
 
 
 _RATES = (
-    _Number("lift", "Lift", -1.0, False, "Transfer minus swap, paired signal by signal; the ranking number."),
-    _Number(
+    Number("lift", "Lift", -1.0, False, "Transfer minus swap, paired signal by signal; the ranking number."),
+    Number(
         *("placement", "Placement", -1.0, False),
         "Transfer minus acceptance of equally loud places elsewhere in the clip, paired; never ranked by.",
     ),
-    _Number("transfer", "Transfer", 0.0, False, "Share of sufficient signals of other models accepted."),
-    _Number(
+    Number("transfer", "Transfer", 0.0, False, "Share of sufficient signals of other models accepted."),
+    Number(
         *("swap", "Swap", 0.0, True),
         "Acceptance of the same bins at the same energy of clips that the reference gives another class.",
     ),
-    _Number(
+    Number(
         *("agreement", "Agreement on whole clips", 0.0, False),
         "Acceptance of the whole clips; no upper bound of the transfer.",
     ),
@@ -73,8 +68,8 @@ _RATES = (
 """Of the headline family."""
 
 _WHOLE = (
-    _Number("accuracy", "Accuracy", 0.0, False, "Share of whole clips given their true label."),
-    _Number("f1", "Macro F1", 0.0, False, "Macro mean of F1 on whole clips."),
+    Number("accuracy", "Accuracy", 0.0, False, "Share of whole clips given their true label."),
+    Number("f1", "Macro F1", 0.0, False, "Macro mean of F1 on whole clips."),
 )
 """On whole clips."""
 
@@ -94,7 +89,7 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
     """The head of a model card."""
     signals = entry.signals
     dataset: dict[str, Any] = {"name": signals.repo_id, "type": signals.repo_id}
-    if not _on_hub(signals):
+    if not on_hub(signals):
         # A name with a slash would lead to a dataset of the Hub that has nothing to do with it.
         dataset["type"] = "goodenough-" + signals.repo_id.split("/")[-1]
     if of_synthetic(signals):
@@ -105,7 +100,7 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
         "dataset": dataset,
         "metrics": [
             {"type": number.key, "value": estimate.value, "name": f"{number.name}, {_interval(estimate)}"}
-            for number, _, estimate in _numbers(entry)
+            for number, _, estimate in numbers(entry)
         ],
     }
     if source.url is not None:
@@ -120,7 +115,7 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
         BadInput: the signals are no dataset of the Hub, or the lift of the entry may not be ranked.
     """
     family = entry.scorecard.headline
-    if not _on_hub(entry.signals):
+    if not on_hub(entry.signals):
         raise BadInput(
             f"{entry.path} was asked {entry.signals.repo_id}, no dataset of the Hub, and .eval_results"
             " can name no other; export it --as model-index or --as every-eval-ever"
@@ -137,113 +132,13 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
         result["source"] = {"url": source.url, "name": source.name or "goodenough"}
     result["notes"] = (
         f"lift, signals of family {family.family}; {_interval(lift)} ({lift.method});"
-        f" for this panel of {plural(_n_panel(family), 'reference')};"
+        f" for this panel of {plural(n_panel(family), 'reference')};"
         f" goodenough {entry.run.goodenough}, protocol {entry.protocol}"
     )
     return [result]
 
 
-def every_eval_ever(entry: Entry, source: Source, *, created: int) -> dict[str, Any]:
-    """A record of Every Eval Ever, made so many seconds after 1970."""
-    model, run = entry.model, entry.run
-    organisation, _, name = model.repo_id.rpartition("/")
-    run_time = datetime.datetime.strptime(run.created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
-    model_info: dict[str, Any] = {"name": name, "id": model.repo_id}
-    if organisation != "local":
-        model_info["developer"] = organisation
-    engine = {"name": "transformers", "version": run.versions.get("transformers", "unknown")}
-    details = {
-        "revision": model.revision,
-        "weights_sha256": model.weights_sha256,
-        "architecture": entry.facts.architecture,
-        "n_parameters": str(entry.facts.n_parameters),
-        "dtype": run.dtype,
-    }
-    metadata = {"source_name": source.name or "goodenough", "source_type": "evaluation_run"}
-    if source.url is not None:
-        metadata["source_organization_url"] = source.url
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "evaluation_id": f"goodenough-{entry.task}/{model.repo_id}/{created}",
-        "evaluation_timestamp": str(int(run_time.timestamp())),
-        "retrieved_timestamp": str(created),
-        "source_metadata": {
-            **metadata,
-            "source_organization_name": source.name or "unknown",
-            "evaluator_relationship": "other",
-        },
-        "eval_library": {"name": "goodenough", "version": run.goodenough},
-        "model_info": {**model_info, "inference_engine": engine, "additional_details": details},
-        "evaluation_results": [_result(entry, *args) for args in _numbers(entry)],
-    }
-
-
-def _result(entry: Entry, number: _Number, family: FamilyScore | None, estimate: Estimate) -> dict[str, Any]:
-    """One number, as Every Eval Ever holds it."""
-    score: dict[str, Any] = {"score": estimate.value}
-    if estimate.low is not None and estimate.high is not None:
-        interval = {
-            "lower": estimate.low,
-            "upper": estimate.high,
-            "confidence_level": estimate.level,
-            "method": estimate.method,
-        }
-        score["uncertainty"] = {"confidence_interval": interval, "num_samples": estimate.n}
-    family_name = family.family if family else "whole"
-    metric_id = f"goodenough.{number.key}" if family else number.key.replace("f1", "f1_macro")
-    return {
-        "evaluation_result_id": f"{entry.task}.{family_name}.{number.key}",
-        "evaluation_name": f"goodenough {entry.task}",
-        "source_data": _source_data(entry.signals),
-        "evaluation_timestamp": entry.run.created,
-        "metric_config": {
-            "evaluation_description": _description(entry, number, family),
-            "metric_id": metric_id,
-            "metric_name": number.name,
-            "metric_kind": "difference" if number.lowest < 0 else "rate",
-            "metric_unit": "proportion",
-            "metric_parameters": {"family": family_name, "protocol": entry.protocol},
-            "lower_is_better": number.lower_is_better,
-            "score_type": "continuous",
-            "min_score": number.lowest,
-            "max_score": 1.0,
-        },
-        "score_details": score,
-    }
-
-
-def _description(entry: Entry, number: _Number, family: FamilyScore | None) -> str:
-    """What a number is, for which panel, and that the suite is synthetic where it is."""
-    panel = f" Mean over {plural(_n_panel(family), 'reference')}, for this panel alone." if family else ""
-    return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
-
-
-def _n_panel(family: FamilyScore) -> int:
-    """References that the rates are means over."""
-    return sum(not cell.own for cell in family.cells)
-
-
-def _source_data(signals: DatasetRef) -> dict[str, Any]:
-    details = {"sha256": signals.sha256}
-    if not _on_hub(signals):
-        return {
-            "dataset_name": signals.repo_id,
-            "source_type": "other",
-            "source_version": signals.revision,
-            "additional_details": details | {"task": signals.config},
-        }
-    return {
-        "dataset_name": signals.repo_id.split("/")[-1],
-        "source_type": "hf_dataset",
-        "hf_repo": signals.repo_id,
-        "hf_config": signals.config,
-        "hf_split": signals.split,
-        "hf_revision": signals.revision,
-        "additional_details": details,
-    }
-
-
-def _numbers(entry: Entry) -> Iterator[tuple[_Number, FamilyScore | None, Estimate]]:
+def numbers(entry: Entry) -> Iterator[tuple[Number, FamilyScore | None, Estimate]]:
     """Each number that an entry has, with the family it is over."""
     family = entry.scorecard.headline
     rates = [] if family is None else [(n, family, getattr(family.rates, n.key)) for n in _RATES]
@@ -259,5 +154,11 @@ def _interval(estimate: Estimate) -> str:
     )
 
 
-def _on_hub(signals: DatasetRef) -> bool:
+def on_hub(signals: DatasetRef) -> bool:
+    """Whether signals are a dataset of the Hub, by their name."""
     return not signals.repo_id.startswith(("local/", "embedded/"))
+
+
+def n_panel(family: FamilyScore) -> int:
+    """References that the rates of a family are means over."""
+    return sum(not cell.own for cell in family.cells)

@@ -22,8 +22,10 @@ from harness.errors import BadCorpus, BadInput, BadSignals
 from harness.manifest import Manifest
 from harness.schemas import from_json, to_json
 from harness.starter.paths import embedded
-from tests.helpers import entries
+from tests.helpers import croissant, entries
 from tests.helpers.hand_made_signals import TASK, add, clip_of, record_of, signal_of
+
+CARDS = Path(__file__).parents[3] / "data_cards"
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
 
@@ -491,8 +493,9 @@ def test_a_download_killed_at_any_step_leaves_nothing_that_looks_whole(tmp_path,
         assert contents(here) == whole
 
 
+@pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("options", [["--masks-only"], pytest.param([], marks=pytest.mark.slow)])
-def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys, options):
+def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys, caplog, options):
     here = tmp_path / "here"
     command = ["download", "--task", "emotion", "--out", str(here)]
     assert cli.run([*command[:3], "--list", "--json"]) == 0
@@ -509,11 +512,17 @@ def test_a_copy_of_a_task_of_the_starter_suite_can_be_published(tmp_path, capsys
     )
     assert listed["bytes"] == n_bytes
     capsys.readouterr()
+    options = [*options, "--card", f"{CARDS}/starter-emotion.md"]
     assert cli.run(["publish", str(here), *options]) == 0
     again = shlex.join(["goodenough", "publish", str(here), *options])
-    assert f"then: {again} --to ORG/NAME\n" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"then: {again} --to ORG/NAME\n" in told
+    assert "leaves that out" not in told
     published = contents(here / ".published")
     assert {path: published[path] for path in published if path.startswith("verdicts/")} == own
+    metadata = croissant.valid(here / ".published", caplog).metadata
+    assert [each.id for each in metadata.record_sets] == ["emotion", "emotion_clips", "emotion_verdicts"]
+    assert [name for name in croissant.ASKED if not json.loads(published["croissant.json"]).get(name)] == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +13,7 @@ from huggingface_hub.repocard_data import eval_results_to_model_index, model_ind
 
 from harness import cli
 from harness.dataset.synthetic import SYNTHETIC
-from harness.entries import export, store
+from harness.entries import every_eval_ever, export, store
 from harness.entries.export import Source
 from harness.errors import BadInput
 from harness.schemas import Entry
@@ -68,9 +67,6 @@ def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
         (result,) = model["results"]
         assert result["dataset"]["type"] == "goodenough-starter"
         assert (SYNTHETIC in result["dataset"]["name"]) == (signals is EMBEDDED)
-        record = export.every_eval_ever(made(signals), NOBODY, created=0)
-        said = [r["metric_config"]["evaluation_description"] for r in record["evaluation_results"]]
-        assert all((SYNTHETIC in text) == (signals is EMBEDDED) for text in said)
         assert "source" not in result
 
 
@@ -78,8 +74,6 @@ def test_what_could_not_be_counted_is_left_out() -> None:
     entry = made(lift=None)
     (model,) = export.model_index(entry, NOBODY)["model-index"]
     assert "lift" not in [metric["type"] for metric in model["results"][0]["metrics"]]
-    results = export.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
-    assert "goodenough.lift" not in [result["metric_config"]["metric_id"] for result in results]
 
 
 # .eval_results
@@ -116,126 +110,6 @@ def test_an_entry_that_is_not_ranked_takes_no_place_in_a_ranking() -> None:
         export.eval_results(made(ranked=False), NOBODY)
 
 
-# Every Eval Ever
-
-
-def fits(value: Any, required: dict[str, Any], allowed: dict[str, Any], where: str = "record") -> None:
-    """Hold an object to the fields of a schema, and their kinds."""
-    fields = required | allowed
-    assert required.keys() <= value.keys() <= fields.keys(), where
-    for name, inner in value.items():
-        kind = fields[name]
-        if callable(kind) and not isinstance(kind, type):
-            kind(inner, f"{where}.{name}")
-        else:
-            assert isinstance(inner, kind), f"{where}.{name}"
-
-
-def texts(value: Any, where: str) -> None:
-    assert isinstance(value, dict), where
-    assert all(isinstance(text, str) for text in value.values()), where
-
-
-def model_info(value: Any, where: str) -> None:
-    engine = {"inference_engine": texts, "additional_details": texts}
-    fits(value, {"name": str, "id": str}, {"developer": str, **engine}, where)
-
-
-def source_metadata(value: Any, where: str) -> None:
-    required = {"source_type": str, "source_organization_name": str, "evaluator_relationship": str}
-    fits(value, required, {"source_name": str, "source_organization_url": str}, where)
-    assert value["source_type"] in ("documentation", "evaluation_run")
-    assert value["evaluator_relationship"] in ("first_party", "third_party", "collaborative", "other")
-
-
-def source_data(value: Any, where: str) -> None:
-    required: dict[str, Any] = {"dataset_name": str, "source_type": str}
-    if value["source_type"] == "hf_dataset":
-        allowed = dict.fromkeys(("hf_split", "hf_config", "hf_revision"), str)
-        fits(value, {**required, "hf_repo": str}, {**allowed, "additional_details": texts}, where)
-    else:
-        assert value["source_type"] == "other"
-        fits(value, required, {"source_version": str, "additional_details": texts}, where)
-
-
-def metric_config(value: Any, where: str) -> None:
-    words = ("evaluation_description", "metric_id", "metric_name", "metric_kind", "metric_unit")
-    continuous = {"score_type": str, "min_score": float, "max_score": float}
-    allowed = {**dict.fromkeys(words, str), "metric_parameters": dict}
-    fits(value, {"lower_is_better": bool, **continuous}, allowed, where)
-    assert value["score_type"] == "continuous"
-
-
-def score_details(value: Any, where: str) -> None:
-    def interval(value: Any, where: str) -> None:
-        fits(value, {"lower": float, "upper": float}, {"confidence_level": float, "method": str}, where)
-        assert value["lower"] <= value["upper"]
-
-    def uncertainty(value: Any, where: str) -> None:
-        fits(value, {}, {"confidence_interval": interval, "num_samples": int}, where)
-
-    fits(value, {"score": float}, {"uncertainty": uncertainty}, where)
-
-
-def results(value: Any, where: str) -> None:
-    required = {
-        "evaluation_name": str,
-        "source_data": source_data,
-        "metric_config": metric_config,
-        "score_details": score_details,
-    }
-    for i, one in enumerate(value):
-        fits(one, required, {"evaluation_result_id": str, "evaluation_timestamp": str}, f"{where}.{i}")
-        config, score = one["metric_config"], one["score_details"]["score"]
-        assert config["min_score"] <= score <= config["max_score"]
-
-
-@pytest.mark.parametrize("source", [NOBODY, BOARD])
-@pytest.mark.parametrize("signals", [HUB, EMBEDDED])
-def test_every_eval_ever_gets_a_record_of_its_schema_0_2_2(signals: DatasetRef, source: Source) -> None:
-    record = export.every_eval_ever(made(signals), source, created=1_800_000_000)
-    assert json.loads(json.dumps(record)) == record
-    required = {
-        "schema_version": str,
-        "evaluation_id": str,
-        "retrieved_timestamp": str,
-        "source_metadata": source_metadata,
-        "model_info": model_info,
-        "eval_library": texts,
-        "evaluation_results": results,
-    }
-    fits(record, required, {"evaluation_timestamp": str})
-    assert record["schema_version"] == export.SCHEMA_VERSION == "0.2.2"
-    assert record["evaluation_id"] == "goodenough-emotion/toys/candidate/1800000000"
-    assert record["evaluation_timestamp"] == "1767323045"
-    assert record["eval_library"] == {"name": "goodenough", "version": "0.1.0"}
-    assert record["source_metadata"]["source_organization_name"] == (source.name or "unknown")
-
-
-def test_every_number_goes_to_every_eval_ever_with_its_interval() -> None:
-    entry = made()
-    found = export.every_eval_ever(entry, NOBODY, created=0)["evaluation_results"]
-    by_id = {result["metric_config"]["metric_id"]: result["score_details"] for result in found}
-    rates = ("lift", "placement", "transfer", "swap", "agreement")
-    assert list(by_id) == [*(f"goodenough.{name}" for name in rates), "accuracy", "f1_macro"]
-    assert by_id["goodenough.lift"] == {
-        "score": 0.25,
-        "uncertainty": {
-            "confidence_interval": {
-                "lower": 0.125,
-                "upper": 0.375,
-                "confidence_level": 0.95,
-                "method": "clip bootstrap",
-            },
-            "num_samples": 40,
-        },
-    }
-    assert by_id["accuracy"]["score"] == entry.scorecard.whole.accuracy.value
-    lower = {r["metric_config"]["metric_id"] for r in found if r["metric_config"]["lower_is_better"]}
-    assert lower == {"goodenough.swap"}
-    assert len({result["evaluation_result_id"] for result in found}) == len(found)
-
-
 # The verb
 
 
@@ -253,7 +127,24 @@ def test_export_prints_the_entry_and_nothing_else(tmp_path: Path, capsys: pytest
             assert content == export.eval_results(store.read(folder), BOARD)
         else:
             created = int(content["retrieved_timestamp"])
-            assert content == export.every_eval_ever(store.read(folder), BOARD, created=created)
+            assert content == every_eval_ever.record(store.read(folder), BOARD, created=created)
+
+
+def test_export_writes_a_record_with_its_samples_and_prints_its_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = store.write(tmp_path / "results", *make_entry(n_clips=30))
+    command = ["export", str(folder), "--as", "every-eval-ever", "--out", str(tmp_path / "out")]
+    assert cli.run(command) == 0
+    said = capsys.readouterr()
+    files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert [said.out, said.err] == [f"{files[0]}\n", ""]
+    assert [path.name.split("_")[-1] for path in files[1:]] == ["samples.jsonl"]
+    assert cli.run([*command[:3], "model-index", *command[4:]]) == 2
+    assert capsys.readouterr().err.endswith("model-index is one file and is printed\n")
+    (tmp_path / "file").write_text("")
+    assert cli.run([*command[:-1], str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_export_refuses_what_is_not_valid_and_what_is_not_one(
