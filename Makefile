@@ -1,12 +1,13 @@
 # `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
 # `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written;
-# `make audit` looks for known vulnerabilities of the versions in constraints.txt.
+# `make coverage` says which lines the unit tests do not reach; `make test-lowest` runs them with the lowest versions
+# that pyproject.toml accepts; `make audit` looks for known vulnerabilities of the versions in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint docs docs-serve audit clean
+.PHONY: demo test test-all lint docs docs-serve coverage test-lowest audit clean
 
 # One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
@@ -23,6 +24,13 @@ test: $(VENV)/.installed-test lint
 
 test-all: $(VENV)/.installed-test lint
 	$(PYTEST)
+
+# Commands that the tests start are counted, too.
+coverage: $(VENV)/.installed-test
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n auto --dist loadfile -m "not slow" tests/unit
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -57,8 +65,18 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(INSTALL) '.[test]'
 	@touch $(VENV)/.installed $(VENV)/.installed-docs $@
 
+# Pages, the app and the cluster have tests of their own, and no lowest versions but those of the extras.
+LOWEST := audio containers journal labels name_matching spectra tasks untrusted \
+  dataset entries evaluation extract metrics models
+
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
+	  -c .ci/constraints.lowest -e . hypothesis pytest pytest-timeout statsmodels
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" tests/unit
+
 audit:
 	$(PYTHON) .ci/audit.py
 
 clean:
-	rm -rf $(VENV) .venv-audit results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-audit .venv-lowest .coverage* results site study .mypy_cache .ruff_cache .import_linter_cache .hypothesis

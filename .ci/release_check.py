@@ -31,11 +31,15 @@ def problems(tag: str, repository: str, project: str, changelog: str) -> list[st
     version = metadata["version"]
     found = []
     if tag != f"v{version}":
-        found.append(f"the tag is {tag}, and the version in pyproject.toml {version}: expected the tag v{version}")
+        found.append(
+            f"the tag is {tag}, and the version in pyproject.toml {version}: expected the tag v{version}"
+        )
     if not re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE):
         found.append(f"CHANGELOG.md has no line '## [{version}] - DATE'")
     if metadata["urls"].get("Repository") != repository:
-        found.append(f'pyproject.toml does not name this repository: add Repository = "{repository}" to [project.urls]')
+        found.append(
+            f'pyproject.toml does not name this repository: add Repository = "{repository}" to [project.urls]'
+        )
     return found
 
 
