@@ -3,8 +3,8 @@
 A page with the line `<!-- include: ../CHANGELOG.md -->` shows that file in its place: it is written once, and
 GitHub shows it, too. Links are written for GitHub, relative to the file that they are in. In the site a link
 to a file that a page includes leads to that page. One to any other file outside of docs/ leads to the
-repository at the address in `pyproject.toml`; without an address only its text is left. Pictures outside of
-docs/ are copied.
+repository at the address in `pyproject.toml`; without an address only its text is left. One to the script of
+a notebook leads to its page. Pictures outside of docs/ are copied.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         elif not path.startswith(("docs/", "../")) and (ROOT / path).exists():
             return f"[{text}]({_repository()}/blob/main/{path})" if _repository() else text
         else:
-            to = path.removeprefix("docs/")
+            to = re.sub(r"^(notebooks/.*)\.py$", r"\1.md", path.removeprefix("docs/"))
         to = os.path.relpath(to, PurePosixPath(uri).parent)
         return f"{mark}[{text}]({to}{'#' + parts.fragment if parts.fragment else ''})"
 

@@ -124,8 +124,7 @@ def test_every_link_of_a_page_leads_to_a_file_on_github_too(path: Path) -> None:
     for link in _links(path):
         parts = urlsplit(link)
         if not parts.scheme and parts.path:
-            target = (path.parent / parts.path).resolve()
-            assert target.is_file() or target.with_suffix(".py").is_file(), link
+            assert (path.parent / parts.path).is_file(), link
 
 
 def _commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
