@@ -1,8 +1,8 @@
 """Notebooks of the site: scripts in docs/notebooks/, executed when it is built, shown with their output.
 
-A script is in jupytext's percent format and begins with a title. It runs in an empty folder; one that raises
-ends the build. Of the forms of an output HTML comes before SVG, PNG and text; what is written to stderr is
-not shown.
+A script is in jupytext's percent format and begins with a title. It runs in an empty folder; one that raises,
+warns or writes anything else to stderr ends the build. Of the forms of an output HTML comes before SVG, PNG
+and text.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _SECONDS = 300
+_WARNINGS = "ignore:IProgress not found"
+"""Of tqdm, about a widget; no bar of it is shown here."""
 _SHOWN: list[str] = []
 """HTML of outputs, which Markdown must not read; a page holds their indices."""
 
@@ -60,7 +62,7 @@ def _executed(script: Path) -> str:
             config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/ipc"}}),
         )
         try:
-            client.execute(env={**os.environ, "IPYTHONDIR": folder})
+            client.execute(env={**os.environ, "IPYTHONDIR": folder, "PYTHONWARNINGS": _WARNINGS})
         except CellExecutionError as error:
             raise PluginError(f"{script.name}: {error}") from error
     parts = []
@@ -69,6 +71,8 @@ def _executed(script: Path) -> str:
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
+        if messages := [o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]:
+            raise PluginError(f"{script.name}: {''.join(messages)}")
         for html in filter(None, map(_html, cell.outputs)):
             parts.append(f'<div data-output="{len(_SHOWN)}"></div>')
             _SHOWN.append(f'<div class="output">{html}</div>')
@@ -78,7 +82,7 @@ def _executed(script: Path) -> str:
 def _html(output: Any) -> str:
     """An output as HTML."""
     if output.output_type == "stream":
-        return _text(output.text) if output.name == "stdout" else ""
+        return _text(output.text)
     data = output.data
     for form in ("text/html", "image/svg+xml"):
         if form in data:
