@@ -1,4 +1,5 @@
 # `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
+# `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written;
 # `make coverage` says which lines the unit tests do not reach; `make test-lowest` runs them with the lowest versions
 # that pyproject.toml accepts; `make audit` looks for known vulnerabilities of the versions in constraints.txt.
 PYTHON ?= python3
@@ -6,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint coverage test-lowest audit clean
+.PHONY: demo test test-all lint docs docs-serve coverage test-lowest audit clean
 
 # One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
@@ -37,6 +38,15 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
 
+# The variable silences an advertisement of the theme for its successor.
+MKDOCS := NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs
+
+docs: $(VENV)/.installed-docs
+	$(MKDOCS) build --strict
+
+docs-serve: $(VENV)/.installed-docs
+	$(MKDOCS) serve --livereload --watch harness --watch goodenough.py
+
 # Modules are compiled when they are first imported: most never are, and compiling all takes a minute.
 INSTALL = $(PIP) install --no-compile -c constraints.txt -e
 
@@ -45,10 +55,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(INSTALL) .
 	@touch $@
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) '.[docs]'
+	@touch $(VENV)/.installed $@
+
 $(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) '.[test]'
-	@touch $(VENV)/.installed $@
+	@touch $(VENV)/.installed $(VENV)/.installed-docs $@
 
 # Without the tests of the extras: the app, the cluster, and what makes the starter suite.
 test-lowest:

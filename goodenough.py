@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.api.models import extract as extract
     from harness.api.models import load_model as load_model
+    from harness.api.models import starter_models as starter_models
     from harness.api.results import Result as Result
     from harness.api.results import evaluate as evaluate
     from harness.api.results import plot_matrix as plot_matrix
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "harness.api.signals": ("Picture", "Player", "Signal"),
     "harness.api.suite": ("Suite", "load_suite"),
-    "harness.api.models": ("load_model", "extract"),
+    "harness.api.models": ("load_model", "starter_models", "extract"),
     "harness.api.results": ("Result", "evaluate", "transfer_matrix", "plot_matrix"),
     "harness.api.study": ("StudyResult", "study"),
     "harness.errors": ("GoodenoughError",),

@@ -14,6 +14,7 @@ LONGEST = (
     *(
         "fuzz/test_fuzz",
         "browser/test_every_page",
+        "browser/test_documentation",
         "browser/test_app_in_a_browser",
         "unit/cluster/test_cluster",
     ),
@@ -43,8 +44,11 @@ SAMPLED = (
 )
 """Of each file of these `make test` runs a fifth, rounded up or down by lot, the same on every machine."""
 ONE_IN = 5
-WHOLE = ("integration/test_before_the_move",)
-"""Files of these that run as a whole: the numbers that must not change."""
+WHOLE = (
+    *("integration/test_before_the_move", "integration/test_notebooks"),
+    "browser/test_documentation",
+)
+"""Files of these that run as a whole: the numbers that must not change, and the documentation."""
 
 
 def name_of(item: pytest.Item) -> str:

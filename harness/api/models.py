@@ -2,7 +2,7 @@
 
 Conventions: waveforms are float32 (n_samples,), mono, in [-1, 1].
 
-Public: load_model, extract.
+Public: starter_models, load_model, extract.
 """
 
 from __future__ import annotations
@@ -20,6 +20,27 @@ from harness.types import Clip, LabelMap, Waveform
 
 if TYPE_CHECKING:
     from harness.models.classifiers import Classifier
+
+
+def starter_models(role: str = "candidate") -> list[Path]:
+    """Folders of the small models that come with the starter suite, to try things with.
+
+    Args:
+        role: `candidate` or `reference`.
+
+    Raises:
+        BadInput: no such role.
+        BadSignals: this installation has no starter suite.
+
+    Example:
+        >>> [folder.name for folder in ge.starter_models()]
+        ['starter-genre-data2vec', 'starter-emotion-wav2vec2', 'starter-deepfake-wavlm']
+    """
+    from harness.starter import paths
+
+    if role not in ("candidate", "reference"):
+        raise BadInput(f"no role {role!r}; expected candidate or reference")
+    return paths.models(role)
 
 
 def load_model(

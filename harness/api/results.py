@@ -107,6 +107,7 @@ def evaluate(
     *,
     task: str,
     label_map: str | Path | None = None,
+    ci_width: float | None = None,
     progress: bool = True,
 ) -> Result:
     """Score how often a model accepts the sufficient signals of the references of a task.
@@ -118,10 +119,12 @@ def evaluate(
         suite: what it is evaluated on; without it the starter suite.
         task: name of a task of the suite.
         label_map: file that says how its classes are read, where their names do not.
+        ci_width: stop when the interval of the lift is at most that to either side, in (0, 1]; then only the
+            headline family is judged, and the result cannot be submitted.
         progress: show a bar.
 
     Raises:
-        BadInput: no such task, model or label; the line says which.
+        BadInput: no such task, model, label or width; the line says which.
         NotValid: its answers depend on the batch.
     """
     from harness import labels
@@ -129,6 +132,8 @@ def evaluate(
     from harness.progress import live_table
     from harness.starter import paths
 
+    if ci_width is not None and not 0 < ci_width <= 1:
+        raise BadInput(f"ci_width of {ci_width:g}; expected one above 0 and at most 1")
     opened = load_suite() if suite is None else suite
     classifier = load_model(model) if isinstance(model, str | Path) else model
     spec = opened._open.task(task)
@@ -138,7 +143,9 @@ def evaluate(
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
     out = paths.cache() / "library"
     with live_table(task) if progress else nullcontext(lambda *_: None) as step:
-        result = runner.evaluate(classifier, mapping, opened._open, spec, out, progress=step)
+        result = runner.evaluate(
+            classifier, mapping, opened._open, spec, out, ci_width=ci_width, progress=step
+        )
     return Result(result, opened)
 
 

@@ -10,6 +10,8 @@ import dataclasses
 from pathlib import Path
 
 from harness import notebook
+from harness.errors import BadInput
+from harness.number_format import number
 from harness.types import SufficientSignal, Waveform
 
 
@@ -39,18 +41,44 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """Sound with buttons to play it, in a notebook."""
+    """Sound with buttons to play it, in a notebook; it is played at a peak of one half of full scale."""
 
     waveform: Waveform
     """(n_samples,) float32."""
     sample_rate_hz: int
     """Its rate."""
 
+    def plot(self, loudest: Player | None = None) -> Picture:
+        """Its spectrogram, 75 dB from the loudest point down to what is shown as silence.
+
+        Args:
+            loudest: the sound whose loudest point the scale begins at, so that several pictures can be
+                compared; without it this one.
+
+        Raises:
+            BadInput: the two have different rates.
+
+        Example:
+            >>> signal = suite.signals("emotion", "starter-emotion-ast")[0]
+            >>> signal.play().plot(loudest=signal.play_clip())
+            Picture(...)
+        """
+        from leaderboard.plots import spectrogram
+
+        rate = self.sample_rate_hz
+        if loudest is not None and loudest.sample_rate_hz != rate:
+            raise BadInput(f"a sound at {loudest.sample_rate_hz:,} Hz; expected one at {rate:,} Hz")
+        return Picture(
+            spectrogram.with_axes(self.waveform, rate, None if loudest is None else loudest.waveform)
+        )
+
     def _repr_html_(self) -> str:
         from harness import audio
 
-        data, _ = audio.encode_listenable(self.waveform, self.sample_rate_hz)
-        return f'<audio controls src="data:audio/wav;base64,{base64.b64encode(data).decode()}"></audio>'
+        data, gain_db = audio.encode_listenable(self.waveform, self.sample_rate_hz)
+        source = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
+        gain = f"played at {number(gain_db, 1, signed=True)} dB"
+        return f'<audio controls src="{source}" style="vertical-align:middle"></audio> <small>{gain}</small>'
 
     def __repr__(self) -> str:
         return f"Player({len(self.waveform) / self.sample_rate_hz:.2f} s at {self.sample_rate_hz:,} Hz)"
@@ -79,7 +107,8 @@ class Signal:
         """The spectrum of the clip, with the bins of the signal drawn over it."""
         from leaderboard.plots import inline
 
-        return Picture(inline.spectrum_picture(self.clip, self.record.mask, self.record.sample_rate_hz))
+        rate = self.record.sample_rate_hz
+        return Picture(inline.spectrum_picture(self.clip, self.record.mask, rate, alone=True))
 
     def __repr__(self) -> str:
         return repr(self.record).removeprefix("Sufficient")

@@ -21,7 +21,6 @@ from harness.types import FAMILIES
 if TYPE_CHECKING:
     from harness.metrics.flat_earth import Share
     from harness.metrics.study import Study
-    from harness.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,18 +106,7 @@ def study(suite: Suite, task: str, *, extra: Sequence[Result] = ()) -> StudyResu
         >>> ge.study(suite, "emotion")
         StudyResult(emotion: 4 references, 4 models, 120 clips)
     """
-    from harness.entries import store
     from harness.metrics.study import study_of
-    from leaderboard.board import entries
 
-    spec: Task = suite._open.task(task)
-    answered = [
-        (entry, store.verdicts(folder)) for folder, entry in entries.references_of(suite._open, spec.name)
-    ]
-    if not answered:
-        raise BadInput(
-            f"{suite._open.name} holds no verdicts of its references on {spec.name}; make them with:"
-            " goodenough study SUITE"
-        )
-    answered += [(result.entry, result.verdicts) for result in extra]
-    return StudyResult(study_of(suite._open, spec, answered))
+    answered = [*suite._answered(task), *((result.entry, result.verdicts) for result in extra)]
+    return StudyResult(study_of(suite._open, suite._open.task(task), answered))

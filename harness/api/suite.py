@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from harness import notebook
-from harness.api.signals import Signal
+from harness.api.signals import Player, Signal
 from harness.dataset import suites
 from harness.errors import BadInput
 from harness.plurals import plural
+from harness.schemas import Entry
 from harness.starter.paths import open_suite
 from harness.types import FAMILIES
 
@@ -66,6 +67,69 @@ class Suite:
             for record, waveform in self._open.signals(name, by_name[reference].slug)
             if record.family == family and not record.degenerate
         ]
+
+    def controls(self, task: str, signal: Signal) -> dict[str, Player]:
+        """The first `swap` and the first `matched` control of a signal; it may have neither.
+
+        Args:
+            task: name of a task.
+            signal: one of its signals.
+
+        Raises:
+            BadInput: it has no such task, or no such clip.
+
+        Example:
+            >>> signal = suite.signals("emotion", "starter-emotion-ast")[0]
+            >>> list(suite.controls("emotion", signal))
+            ['swap', 'matched']
+        """
+        from harness.evaluation import stimuli
+        from leaderboard.reports import audio_examples
+
+        name, record = self._open.task(task).name, signal.record
+        others = [*audio_examples.other_clips(self._open, name, [record.signal_id]).values()]
+        clip = self._open.clip(name, record.clip_id)
+        waveforms = {kind: stimuli.control(record, clip, others, kind) for kind in audio_examples.CONTROLS}
+        return {
+            kind: Player(waveform, record.sample_rate_hz)
+            for kind, waveform in waveforms.items()
+            if waveform is not None
+        }
+
+    def verdicts(self, task: str) -> pd.DataFrame:
+        """What its references answered: `model`, then the columns of `verdicts.parquet`.
+
+        Args:
+            task: name of a task.
+
+        Raises:
+            BadInput: it has no such task, or no verdicts of its references that can be read.
+
+        Example:
+            >>> verdicts = suite.verdicts("emotion")
+            >>> signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == "minimal")]
+            >>> (signals["predicted"] == signals["expected"]).groupby(signals["model"]).mean()
+            model
+            ...
+        """
+        frames = [
+            rows.assign(model=entry.model.repo_id)[["model", *rows]] for entry, rows in self._answered(task)
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def _answered(self, task: str) -> list[tuple[Entry, pd.DataFrame]]:
+        """The entries of its references with their verdicts; at least one."""
+        from harness.entries import store
+        from leaderboard.board import entries
+
+        name = self._open.task(task).name
+        answered = [(e, store.verdicts(folder)) for folder, e in entries.references_of(self._open, name)]
+        if not answered:
+            raise BadInput(
+                f"{self._open.name} holds no verdicts of its references on {name}; make them with:"
+                " goodenough study SUITE"
+            )
+        return answered
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each reference and family: task, reference, family, signals, degenerate ones."""

@@ -60,11 +60,21 @@ def interval_bar(estimate: Estimate | None, low: float = 0.0, high: float = 1.0)
     )
 
 
-def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str:
-    """The clip's power spectrum over log frequency, the kept bins drawn over it, as an SVG for a page.
+_SPECTRUM_STYLE = """
+svg:root{color-scheme:light dark}
+.sp{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}
+.sp text{fill:#566270;fill:light-dark(#566270,#9aa6b2)}
+.sp-axis{stroke:#c3cad1;stroke:light-dark(#c3cad1,#3a444e)}
+.sp-whole{fill:#d9dee2;fill:light-dark(#d9dee2,#303a43)}
+.sp-kept{fill:#1d5a97;fill:light-dark(#1d5a97,#7cb8e4)}
+"""
+
+
+def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int, *, alone: bool = False) -> str:
+    """The clip's power spectrum over log frequency, the kept bins drawn over it, as an SVG.
 
     Takes (n,) the whole clip and (n // 2 + 1,) kept bins; shows the largest bin of each of 240 log bands in
-    dB below the clip's largest bin.
+    dB below the clip's largest bin. `alone`, it brings its own colours; otherwise it takes those of the page.
     """
     width, height, range_db = 480, 120, 80.0
     n = len(waveform)
@@ -96,9 +106,11 @@ def spectrum_picture(waveform: Waveform, mask: Mask, sample_rate_hz: int) -> str
         f'<text x="{t:.1f}" y="{height + 16}" text-anchor="middle">{label}</text>'
         for t, label in _ticks(lowest, sample_rate_hz / 2, width)
     )
+    size = f' xmlns="http://www.w3.org/2000/svg" width="{width + 8}" height="{height + 26}"' if alone else ""
+    style = f"<style>{_SPECTRUM_STYLE}</style>" if alone else ""
     return (
-        f'<svg class="sp" viewBox="-4 -4 {width + 8} {height + 26}" role="img" '
-        'aria-label="Spectrum of the clip, kept bins highlighted">'
+        f'<svg class="sp"{size} viewBox="-4 -4 {width + 8} {height + 26}" role="img" '
+        f'aria-label="Spectrum of the clip, kept bins highlighted">{style}'
         f'<path class="sp-whole" d="M0 {height}{outline}V{height}Z"/><path class="sp-kept" d="{bars}"/>'
         f'<line x1="0" x2="{width}" y1="{height}" y2="{height}" class="sp-axis"/>{ticks}</svg>'
     )

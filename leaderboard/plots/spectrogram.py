@@ -1,4 +1,7 @@
-"""A spectrogram as a small picture: time to the right, frequency upwards in mel, loud is dark."""
+"""A spectrogram as a small picture: time to the right, frequency upwards in mel, loud is dark.
+
+With axes it is a picture that stands alone, where it is dark loud is bright, and several can share one scale.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,103 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.types import Waveform
+from harness.seeds import seed_of
+from harness.types import FloatArray, Waveform
 
 WIDTH, HEIGHT = 360, 96
-_RANGE_DB = 75.0
+RANGE_DB = 75.0
+"""From the loudest point of a picture down to what is shown as silence."""
 _SHADES = 32
 _BLUE = (29, 90, 151)
+_FRAME = 512
+_STYLE = """
+svg:root{color-scheme:light dark}
+.sg{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}
+.sg text{fill:#566270;fill:light-dark(#566270,#9aa6b2)}
+.sg-plate{fill:#f3f6f8;fill:light-dark(#f3f6f8,#10161b);stroke:#c3cad1;stroke:light-dark(#c3cad1,#3a444e)}
+.sg-loud{fill:#123f6d;fill:light-dark(#123f6d,#a9d8fb)}
+.sg-tick{stroke:#77828d;stroke:light-dark(#77828d,#74818e)}
+"""
 
 
-def picture(waveform: Waveform, sample_rate_hz: int) -> NDArray[np.uint8]:
-    """(HEIGHT, WIDTH) shade of each point of a clip, (n,), 0 silent to _SHADES - 1 the loudest."""
-    size = 512
-    samples = np.pad(np.asarray(waveform, dtype=np.float64), size // 2)
-    starts = np.linspace(0, max(len(samples) - size, 0), WIDTH).astype(np.int64)
-    frames = samples[np.minimum(starts[:, None] + np.arange(size), len(samples) - 1)] * np.hanning(size)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    mel = np.linspace(0, 2595 * np.log10(1 + sample_rate_hz / 1400), HEIGHT)
-    positions = 700 * (10 ** (mel / 2595) - 1) * size / sample_rate_hz
-    rows = np.minimum(np.round(positions).astype(np.int64), size // 2)
-    peak = float(power.max(initial=0.0)) or 1.0
-    level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / _RANGE_DB
+def picture(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> NDArray[np.uint8]:
+    """Shade of each point of a sound, 0 silent to _SHADES - 1 the loudest.
+
+    Args:
+        waveform: (n,) the sound.
+        sample_rate_hz: its rate.
+        loudest: (m,) the sound whose loudest point has the darkest shade, of the same rate; without it the
+            sound itself.
+
+    Returns:
+        (HEIGHT, WIDTH).
+    """
+    power = _power(waveform)
+    mel = np.linspace(0, _mel(sample_rate_hz / 2), HEIGHT)
+    positions = 700 * (10 ** (mel / 2595) - 1) * _FRAME / sample_rate_hz
+    rows = np.minimum(np.round(positions).astype(np.int64), _FRAME // 2)
+    peak = float((power if loudest is None else _power(loudest)).max(initial=0.0)) or 1.0
+    level = 1 + 10 * np.log10(np.maximum(power[:, rows] / peak, 1e-12)) / RANGE_DB
     shades = np.clip(level * (_SHADES - 1), 0, _SHADES - 1).astype(np.uint8)
     return np.ascontiguousarray(shades.T[::-1])
 
 
-def data_uri(waveform: Waveform, sample_rate_hz: int) -> Markup:
-    """The picture as PNG with a palette from transparent to dark blue, in a data: URI."""
+def data_uri(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> Markup:
+    """The picture as PNG with a palette from transparent to dark blue, in a data: URI; see `picture`."""
     # matplotlib writes no palettes: its files are 1.7 times as large.
-    image = Image.fromarray(picture(waveform, sample_rate_hz)).convert("P")
+    image = Image.fromarray(picture(waveform, sample_rate_hz, loudest)).convert("P")
     image.putpalette(_BLUE * _SHADES)
     buffer = io.BytesIO()
     alpha = bytes(255 * i // (_SHADES - 1) for i in range(_SHADES))
     image.save(buffer, "PNG", transparency=alpha, optimize=True)
     uri = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
     return Markup(uri)  # noqa: S704 - base64 holds nothing to escape
+
+
+def with_axes(waveform: Waveform, sample_rate_hz: int, loudest: Waveform | None = None) -> str:
+    """The picture with axes of time and frequency, as an SVG that stands alone; see `picture`."""
+    left, top, width, height = 60, 6, 292, 112
+    source = data_uri(waveform, sample_rate_hz, loudest)
+    name = f"sg-{seed_of(source):x}"
+    seconds, highest = len(waveform) / sample_rate_hz, _mel(sample_rate_hz / 2)
+    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10) if seconds / s <= 6), 10 * np.ceil(seconds / 60))
+    times = [(left + width * t / seconds, f"{t:.10g}") for t in np.arange(0, seconds * 1.001, step).round(3)]
+    pitches = [
+        (top + height * (1 - _mel(hz) / highest), f"{hz:,}")
+        for hz in (0, 200, 500, 1000, 2000, 4000, 8000, 16_000)
+        if hz <= sample_rate_hz / 2
+    ]
+    bottom = top + height
+    ticks = "".join(
+        f'<path class="sg-tick" d="M{x:.1f} {bottom}v4"/>'
+        f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{label}</text>'
+        for x, label in times
+    ) + "".join(
+        f'<path class="sg-tick" d="M{left} {y:.1f}h-4"/>'
+        f'<text x="{left - 6}" y="{y + 3.5:.1f}" text-anchor="end">{label}</text>'
+        for y, label in pitches
+    )
+    area = f'x="{left}" y="{top}" width="{width}" height="{height}"'
+    return (
+        f'<svg class="sg" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 152" width="360" height="152" '
+        f'role="img" aria-label="Spectrogram, {seconds:.1f} seconds"><style>{_STYLE}</style>'
+        # A mask takes the shade, so that the style can choose the colour.
+        f'<mask id="{name}" style="mask-type:alpha">'
+        f'<image {area} preserveAspectRatio="none" href="{source}"/></mask>'
+        f'<rect class="sg-plate" {area}/><rect class="sg-loud" {area} mask="url(#{name})"/>{ticks}'
+        f'<text x="{left + width}" y="{bottom + 29}" text-anchor="end">Time (s)</text>'
+        f'<text transform="translate(9 {top + height / 2}) rotate(-90)" text-anchor="middle">'
+        "Frequency (Hz)</text></svg>"
+    )
+
+
+def _power(waveform: Waveform) -> FloatArray:
+    """(WIDTH, _FRAME // 2 + 1) power of frames that are spread over a sound."""
+    samples = np.pad(np.asarray(waveform, dtype=np.float64), _FRAME // 2)
+    starts = np.linspace(0, max(len(samples) - _FRAME, 0), WIDTH).astype(np.int64)
+    frames = samples[np.minimum(starts[:, None] + np.arange(_FRAME), len(samples) - 1)] * np.hanning(_FRAME)
+    return np.asarray(np.abs(np.fft.rfft(frames, axis=1)) ** 2)
+
+
+def _mel(hz: float) -> float:
+    return float(2595 * np.log10(1 + hz / 700))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -12,7 +11,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from harness.dataset.suites import Suite
@@ -179,20 +177,10 @@ def test_no_page_has_a_serious_fault_of_accessibility(browser: Browser, built: B
         for path in built.part(int(dark), 2):
             page = visit.open(path)
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-            lines = list(_violations(page))
+            lines = page_visits.serious_violations(page)
             if lines:
                 found[shown_at(path, built)] = lines
     assert found == {}
-
-
-def _violations(page: object) -> Iterator[str]:
-    answer = Axe().run(page).response
-    assert answer["violations"] or answer["testEngine"]["name"] == "axe-core"
-    for violation in answer["violations"]:
-        if violation["impact"] in ("serious", "critical"):
-            nodes = violation["nodes"]
-            first = f"{nodes[0]['html'][:120]} {nodes[0].get('failureSummary', '')[:200]}"
-            yield f"{violation['id']}: {len(nodes)}, as {first}"
 
 
 def test_every_page_has_landmarks_and_headings_in_order(browser: Browser, built: Built) -> None:

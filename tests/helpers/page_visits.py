@@ -3,7 +3,7 @@
 Conventions: pages are found by walking every .html below a folder, so that a new kind of page is tested from
 the day it is made. A fault is one line; a page without any is a list without any.
 
-Public: Visit, opened, pages_of, faults, TO_HUB.
+Public: Visit, opened, pages_of, faults, serious_violations, TO_HUB.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 TO_HUB = "https://huggingface.co/"
@@ -147,6 +148,19 @@ def faults(visit: Visit, root: Path) -> list[str]:
         ]
         found += [] if seen["policy"].startswith("default-src 'none'") else ["has no policy"]
     return found
+
+
+def serious_violations(page: Page) -> list[str]:
+    """What axe finds serious or critical on the page that is open: a line for each rule."""
+    answer = Axe().run(page).response
+    assert answer["violations"] or answer["testEngine"]["name"] == "axe-core"
+    lines = []
+    for violation in answer["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            nodes = violation["nodes"]
+            first = f"{nodes[0]['html'][:120]} {nodes[0].get('failureSummary', '')[:200]}"
+            lines.append(f"{violation['id']}: {len(nodes)}, as {first}")
+    return lines
 
 
 def _may_lead(value: str, here: Path, root: Path, tag: str) -> bool:

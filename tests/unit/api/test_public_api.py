@@ -14,15 +14,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.fft
 
 import goodenough as ge
 from harness import cli
 from harness.api import models as api_models
 from harness.api import results as api_results
+from harness.api import signals as api_signals
 from harness.api import study as api_study
 from harness.api import suite as api_suite
 from harness.dataset import suites
@@ -32,7 +35,7 @@ from harness.entries.validate import validate_entry
 from harness.evaluation import runner
 from harness.starter import paths
 from harness.tasks import TASKS
-from harness.types import Estimate
+from harness.types import FAMILIES, Estimate
 from tests.helpers.small_starter import MODEL, MODELS, REFERENCES, TASK, small_suite
 
 SIGNALS = paths.SUITE / "signals"
@@ -162,6 +165,48 @@ def test_the_matrix_holds_what_the_scorecards_say(whole: ge.Suite, result: ge.Re
     assert MODEL in picture.svg
 
 
+def test_the_verdicts_and_controls_of_a_suite_are_those_that_were_judged(whole: ge.Suite) -> None:
+    verdicts = whole.verdicts(TASK)
+    assert sorted(verdicts["model"].unique()) == whole.references(TASK)
+    matrix = ge.transfer_matrix(whole, TASK)
+    rows = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == FAMILIES[0])]
+    accepted = (rows["predicted"] == rows["expected"]).groupby([rows["reference"], rows["model"]]).mean()
+    assert np.allclose(accepted.unstack(), matrix)
+    signal = whole.signals(TASK, REFERENCES[0].split("/")[1])[0]
+    controls = whole.controls(TASK, signal)
+    kept = {name: np.abs(scipy.fft.rfft(player.waveform)) > 1e-3 for name, player in controls.items()}
+    energy = {name: np.square(player.waveform, dtype=np.float64).sum() for name, player in controls.items()}
+    assert list(controls) == ["swap", "matched"]
+    assert np.allclose([*energy.values()], np.square(signal.waveform, dtype=np.float64).sum(), rtol=1e-3)
+    assert not (kept["swap"] & ~signal.record.mask).any()
+    assert (kept["matched"] & signal.record.mask).sum() <= 0.1 * signal.record.n_kept
+
+
+def test_a_width_is_that_of_the_early_stop(
+    suite: ge.Suite, model: ge.Classifier, result: ge.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def evaluate(*_: Any, **options: Any) -> runner.Result:
+        asked.update(options)
+        return runner.Result(result.entry, result._table)
+
+    monkeypatch.setattr(runner, "evaluate", evaluate)
+    ge.evaluate(model, suite, task=TASK, ci_width=0.06, progress=False)
+    assert asked["ci_width"] == 0.06
+
+
+def test_sounds_are_compared_on_one_scale(suite: ge.Suite) -> None:
+    signal = suite.signals(TASK, REFERENCES[0])[0]
+    clip, alone = signal.play_clip(), signal.play()
+    assert alone.plot().svg != alone.plot(loudest=clip).svg
+    assert clip.plot().svg == clip.plot(loudest=clip).svg
+    for picture in (alone.plot(), signal.plot()):
+        root = ElementTree.fromstring(picture.svg)  # noqa: S314 - our own
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "light-dark(" in picture.svg
+
+
 def test_one_clip_gives_the_signal_that_alone_keeps_its_class(suite: ge.Suite, model: ge.Classifier) -> None:
     clip = suite.signals(TASK, REFERENCES[0])[0]
     signal = ge.extract(model, clip.clip, sample_rate_hz=clip.record.sample_rate_hz)
@@ -208,6 +253,12 @@ WRONG: dict[str, Any] = {
         m, np.zeros(16_000, np.float32), sample_rate_hz=16_000, search="x"
     ),
     "a study without verdicts": lambda s, m: ge.study(s, TASK),
+    "verdicts where there are none": lambda s, m: s.verdicts(TASK),
+    "a width of nothing": lambda s, m: ge.evaluate(m, s, task=TASK, ci_width=0.0, progress=False),
+    "a role that there is not": lambda s, m: ge.starter_models("judge"),
+    "pictures of two rates": lambda s, m: ge.Player(np.zeros(9, np.float32), 8_000).plot(
+        ge.Player(np.zeros(9, np.float32), 16_000)
+    ),
     "a suite that is not there": lambda s, m: ge.load_suite("gone/for/ever"),
     "a model that is not there": lambda s, m: ge.load_model("./gone"),
 }
@@ -222,7 +273,7 @@ def test_what_a_user_can_mend_is_one_line(suite: ge.Suite, model: ge.Classifier,
 
 def test_the_examples_in_the_docstrings_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "SUITE", SIGNALS.parent)
-    modules = (api_suite, api_models, api_results, api_study)
+    modules = (api_suite, api_signals, api_models, api_results, api_study)
     tests = [test for module in modules for test in doctest.DocTestFinder().find(module) if test.examples]
     names = {"ge": ge, "suite": ge.load_suite()}
     assert len(tests) > 3
@@ -345,10 +396,10 @@ def test_completion_offers_what_is_public(
         for each in (suite, result, signal, signal.play(), signal.plot(), whole_study)
     }
     assert offered == {
-        "Suite": ["references", "signals", "tasks", "to_frame"],
+        "Suite": ["controls", "references", "signals", "tasks", "to_frame", "verdicts"],
         "Result": ["entry", "lift", "save", "suite", "to_frame", "verdicts"],
         "Signal": ["clip", "play", "play_clip", "plot", "record", "waveform"],
-        "Player": ["sample_rate_hz", "waveform"],
+        "Player": ["plot", "sample_rate_hz", "waveform"],
         "Picture": ["save", "svg"],
         "StudyResult": ["study", "to_frame"],
     }
