@@ -1,8 +1,8 @@
 """The gallery: sounds and pictures of a clip, a signal and its controls, and which references accept each.
 
-They take the place of the line `<!-- gallery: TASK SIGNAL -->` of a page. The signal is the one that `choose` takes;
-it is named because the text around the line is about it: where another one is taken, the build ends, as the text
-has to be written again. Sounds are made as those of the leaderboard's pages, and are files here.
+They take the place of the line `<!-- gallery: TASK SIGNAL -->` of a page. The signal is the one that `choose`
+takes; it is named because the text around the line is about it. When another one is taken, the build ends:
+the text has to be written again. Sounds are made as those of the leaderboard's pages, and are files here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
 import pandas as pd
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -20,7 +21,7 @@ from mkdocs.structure.pages import Page
 
 import goodenough as ge
 from harness import audio
-from harness.number_format import number, percent
+from harness.number_format import THIN, number, percent
 from harness.types import FAMILIES
 from leaderboard.reports.audio_examples import describe_mask
 
@@ -51,11 +52,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         verdicts = suite.verdicts(task)
         signal = choose(suite, task, verdicts)
         if signal.record.signal_id != signal_id:
-            raise PluginError(f"the gallery is about {signal_id}, chosen is {signal.record.signal_id}: write its text again")
+            raise PluginError(
+                f"the gallery is about {signal_id}, chosen is {signal.record.signal_id}: write its text again"
+            )
         sounds = _sounds(suite, task, signal, verdicts)
         paths, notes = [], []
         for name, sound in sounds.items():
-            data, gain_db = audio.encode_listenable(sound.player.waveform, sound.player.sample_rate_hz, "FLAC")
+            data, gain_db = audio.encode_listenable(
+                sound.player.waveform, sound.player.sample_rate_hz, "FLAC"
+            )
             paths.append(f"gallery/{task}-{name}.flac")
             notes.append(f"Played at {number(gain_db, 1, signed=True)} dB")
             files.append(File.generated(config, paths[-1], content=data))
@@ -71,27 +76,33 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 def choose(suite: ge.Suite, task: str, verdicts: pd.DataFrame) -> ge.Signal:
     """The signal of a task that is shown.
 
-    Of those of the headline family that have both controls, and a clip that every reference gives its true class, the
-    one whose acceptance by the other references is the furthest above that of its first swap and its first matched
-    control, whichever is accepted more often; of several, the one that keeps the most bins.
+    Of those of the headline family that have both controls, and a clip that every reference gives its true
+    class, the one whose acceptance by the other references is the furthest above that of its first swap or
+    its first matched control, whichever is accepted more often; of several, the one that keeps the most bins.
     """
     whole = verdicts[verdicts["stimulus"] == "whole"]
     agreed = (whole["predicted"] == whole["truth"]).groupby(whole["clip_id"]).all()
     rows = verdicts[(verdicts["family"] == FAMILIES[0]) & (verdicts["model"] != verdicts["reference"])]
     rows = rows[rows["clip_id"].map(agreed) & rows["replicate"].fillna(0).eq(0)]
-    accepts = (rows["predicted"] == rows["expected"]).groupby([rows["signal_id"], rows["stimulus"]]).sum().unstack()
+    accepts = (
+        (rows["predicted"] == rows["expected"]).groupby([rows["signal_id"], rows["stimulus"]]).sum().unstack()
+    )
     accepts = accepts.dropna(subset=["signal", "swap", "matched"])
     lead = accepts["signal"] - accepts[["swap", "matched"]].max(axis=1)
     best = set(lead.index[lead == lead.max()])
     references = sorted(set(rows[rows["signal_id"].isin(best)]["reference"]))
-    signals = [each for name in references for each in suite.signals(task, name) if each.record.signal_id in best]
+    signals = [
+        each for name in references for each in suite.signals(task, name) if each.record.signal_id in best
+    ]
     return max(signals, key=lambda each: (each.record.n_kept, each.record.signal_id))
 
 
 def _sounds(suite: ge.Suite, task: str, signal: ge.Signal, verdicts: pd.DataFrame) -> dict[str, _Sound]:
     """Clip, signal, controls, and, where there is one, a signal of the other family of the same clip."""
     record = signal.record
-    first = verdicts[verdicts["replicate"].fillna(0).eq(0) & verdicts["level"].fillna(0).eq(0)].set_index("model")
+    first = verdicts[verdicts["replicate"].fillna(0).eq(0) & verdicts["level"].fillna(0).eq(0)].set_index(
+        "model"
+    )
     whole = first[first["stimulus"] == "whole"]
     asked = first[first["signal_id"] == record.signal_id]
     swap, matched = (asked[asked["stimulus"] == name] for name in ("swap", "matched"))
@@ -101,15 +112,21 @@ def _sounds(suite: ge.Suite, task: str, signal: ge.Signal, verdicts: pd.DataFram
     sounds = {
         "clip": _Sound(
             "Clip",
-            f"{record.clip_id}, a clip of {record.truth}",
+            f"{record.clip_id}, a clip labelled {record.truth}",
             signal.play_clip(),
             whole[whole["clip_id"] == record.clip_id],
         ),
         "signal": _Sound(
-            "Signal", f"of {own}: {describe_mask(record)}", signal.play(), asked[asked["stimulus"] == "signal"]
+            "Signal",
+            f"of {own}: {describe_mask(record)}",
+            signal.play(),
+            asked[asked["stimulus"] == "signal"],
         ),
         "swap": _Sound(
-            "Swap control", f"the same bins of {other}, which {own} calls {other_class}", controls["swap"], swap
+            "Swap control",
+            f"the same bins of {other}, which {own} calls {other_class}",
+            controls["swap"],
+            swap,
         ),
         "matched": _Sound(
             "Matched control", "the same clip, bins of the same shape elsewhere", controls["matched"], matched
@@ -117,7 +134,9 @@ def _sounds(suite: ge.Suite, task: str, signal: ge.Signal, verdicts: pd.DataFram
     }
     for minimal in suite.signals(task, record.reference, family=FAMILIES[1]):
         if minimal.record.clip_id == record.clip_id:
-            answers = first[(first["signal_id"] == minimal.record.signal_id) & (first["stimulus"] == "signal")]
+            answers = first[
+                (first["signal_id"] == minimal.record.signal_id) & (first["stimulus"] == "signal")
+            ]
             text = f"of the same clip, in which no bin can be left out: {describe_mask(minimal.record)}"
             return sounds | {"minimal": _Sound("Signal of family minimal", text, minimal.play(), answers)}
     return sounds
@@ -127,37 +146,32 @@ def _html(
     suite: ge.Suite, task: str, signal: ge.Signal, sounds: list[_Sound], paths: list[str], notes: list[str]
 ) -> Iterator[str]:
     """Pictures and players, who accepts what, and the means of the task."""
-    record = signal.record
-    accepts = pd.DataFrame({sound.title: sound.answers["predicted"] == record.expected for sound in sounds})
-    others = accepts.drop(record.reference)
+    reference, expected = signal.record.reference, signal.record.expected
+    accepts = pd.DataFrame({sound.title: sound.answers["predicted"] == expected for sound in sounds})
+    others = accepts.drop(reference)
     yield '<div class="gallery">'
     for sound, path, note in zip(sounds, paths, notes, strict=True):
         yield (
             f"<figure><figcaption><b>{sound.title}</b> {escape(sound.text)}</figcaption>"
             f"{sound.player.plot(loudest=signal.play_clip()).svg}"
             f'<audio controls preload="metadata" src="{path}" aria-label="{sound.title}, {task}"></audio>'
-            f"<p>{note}. Accepted by {others[sound.title].sum()} of {len(others)} other references.</p></figure>"
+            f"<p>{note}. Accepted by {others[sound.title].sum()} of {len(others)} other references.</p>"
+            "</figure>"
         )
     caption = "<b>Spectrum</b> the clip in grey, the bins of the signal in blue"
     yield f"<figure><figcaption>{caption}</figcaption>{signal.plot().svg}</figure></div>"
+    yield f"<details><summary>Which references give which sound the class {escape(expected)}</summary>"
+    accepts.index = [name.split("/")[-1] + " (its signal)" * (name == reference) for name in accepts.index]
+    table = accepts.map({True: "✓ yes", False: "✗ no"}.get).to_html(border=0)
+    yield f'<div class="md-typeset__scrollwrap"><div class="md-typeset__table">{table}</div></div></details>'
+    transfer, swap, matched = (_mean(suite, task, rate) for rate in ("transfer", "swap", "matched"))
     yield (
-        f"<details><summary>Which reference gives which sound the class {escape(record.expected)}</summary>"
-        '<div class="md-typeset__scrollwrap"><table><thead><tr><th>Reference</th>'
-    )
-    yield "".join(f"<th>{title}</th>" for title in accepts) + "</tr></thead><tbody>"
-    for name, row in accepts.iterrows():
-        own = " (its signal)" if name == record.reference else ""
-        cells = "".join(f"<td>{'✓ yes' if yes else '✗ no'}</td>" for yes in row)
-        yield f"<tr><td>{escape(str(name).split('/')[-1])}{own}</td>{cells}</tr>"
-    yield "</tbody></table></div></details>"
-    rates = [_mean_of_others(suite, task, rate) for rate in ("transfer", "swap", "matched")]
-    yield (
-        "<p>Over all signals of the task the references accept {} of each other's signals, {} of swap controls and {} of"
-        " matched controls.</p>".format(*(f"{percent(rate)} %" for rate in rates))
+        f"<p>In the whole task the references accept {transfer} of each other's signals, {swap} of the swap"
+        f" controls and {matched} of the matched controls.</p>"
     )
 
 
-def _mean_of_others(suite: ge.Suite, task: str, rate: str) -> float:
-    """Mean over the pairs of two references."""
-    matrix = ge.transfer_matrix(suite, task, rate=rate).stack()
-    return float(matrix[[reference != model for reference, model in matrix.index]].mean())
+def _mean(suite: ge.Suite, task: str, rate: str) -> str:
+    """A rate, averaged over the pairs of two references, in per cent."""
+    matrix = ge.transfer_matrix(suite, task, rate=rate).to_numpy()
+    return f"{percent(float(matrix[~np.eye(len(matrix), dtype=bool)].mean()))}{THIN}%"

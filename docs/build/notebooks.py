@@ -1,8 +1,8 @@
 """Notebooks of the site: scripts in docs/notebooks/, executed when it is built, shown with their output.
 
-A script is in jupytext's percent format and begins with a title. It runs in an empty folder; one that raises
-ends the build. Of the forms of an output HTML comes before SVG, PNG and text; what is written to stderr is
-not shown.
+A script is in jupytext's percent format and begins with a title. It runs in an empty folder; one that raises,
+warns or writes anything else to stderr ends the build. Of the forms of an output HTML comes before SVG, PNG
+and text.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def _executed(script: Path) -> str:
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
+        if messages := [o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]:
+            raise PluginError(f"{script.name}: {''.join(messages)}")
         for html in filter(None, map(_html, cell.outputs)):
             parts.append(f'<div data-output="{len(_SHOWN)}"></div>')
             _SHOWN.append(f'<div class="output">{html}</div>')
@@ -78,7 +80,7 @@ def _executed(script: Path) -> str:
 def _html(output: Any) -> str:
     """An output as HTML."""
     if output.output_type == "stream":
-        return _text(output.text) if output.name == "stdout" else ""
+        return _text(output.text)
     data = output.data
     for form in ("text/html", "image/svg+xml"):
         if form in data:

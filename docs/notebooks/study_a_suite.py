@@ -1,0 +1,207 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Study a suite
+#
+# A suite comes with what its references made of each other's signals. This notebook uses these verdicts to
+# find out how the models of a task differ; no model is run. The task is deepfake detection in the starter
+# suite, which is synthetic: it shows the method, and says nothing about real recordings or about models of
+# these architectures.
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+import goodenough as ge
+
+suite = ge.load_suite()
+suite.to_frame().query("task == 'deepfake' and family == 'responsibility'")
+
+# %% [markdown]
+# Several references give silence the class that they give the clips of one kind. Their signals for that
+# class are degenerate, which means that no sound at all is enough, and they are left out.
+#
+# ## Who accepts whose signals?
+
+# %%
+ge.plot_matrix(suite, "deepfake")
+
+# %% [markdown]
+# Each row holds the signals of one reference, each column the answers of one model. One column stands out:
+# `starter-deepfake-ast` accepts its own signals and no others. The other way round there is no such gap:
+# the others do accept its signals.
+
+# %%
+matrix = ge.transfer_matrix(suite, "deepfake")
+matrix.index = matrix.columns = matrix.columns.str.removeprefix("starter-deepfake-")
+assert (matrix["ast"].drop("ast") == 0).all()
+assert (matrix.loc["ast"] > 0.7).all()
+
+# %% [markdown]
+# Accuracy on whole clips shows nothing of this:
+
+# %%
+verdicts = suite.verdicts("deepfake")
+verdicts["model"] = verdicts["model"].str.removeprefix("local/starter-deepfake-")
+verdicts["reference"] = verdicts["reference"].str.removeprefix("local/starter-deepfake-")
+whole = verdicts[verdicts["stimulus"] == "whole"]
+accuracy = (whole["predicted"] == whole["truth"]).groupby(whole["model"]).mean()
+accuracy.sort_values(ascending=False).to_frame("accuracy").round(2)
+
+# %%
+assert accuracy["ast"] >= accuracy.median()
+
+# %% [markdown]
+# ## Is it a flat-earther?
+#
+# A **flat-earther** is a model that rejects what all others accept, or whose signals nobody else accepts.
+# `study` tests every model for both, by shuffling the verdicts among the models.
+
+# %%
+study = ge.study(suite, "deepfake")
+findings = study.to_frame("flat_earthers")
+findings["model"] = findings["model"].str.removeprefix("local/starter-deepfake-")
+findings = findings.set_index("model")
+findings[["verdict", "rejects_alone", "rejects_alone_n", "rejects_alone_p_adjusted"]].round(4)
+
+# %% [markdown]
+# `rejects_alone` is the share of signals that the model rejects, of those that all others accept. A small p
+# is not enough for a finding: the share must also lie clearly above the median of the others, which is why
+# there is none about `starter-deepfake-whisper`.
+
+# %%
+assert (findings.loc[["ast", "whisper"], "rejects_alone_p_adjusted"] < 0.05).all()
+assert findings.loc["whisper", "verdict"] == "no flat-earther"
+
+# %% [markdown]
+# Count the share again from the verdicts, on the first extraction of each clip:
+
+# %%
+chosen = (
+    (verdicts["stimulus"] == "signal") & (verdicts["family"] == "responsibility") & (verdicts["draw"] == 1)
+)
+asked = verdicts[chosen & (verdicts["model"] != verdicts["reference"])]
+accepts = (
+    (asked["predicted"] == asked["expected"]).groupby([asked["signal_id"], asked["model"]]).first().unstack()
+)
+accepted_by_others = accepts[accepts["ast"].notna() & accepts.drop(columns="ast").ne(False).all(axis=1)]
+n, n_rejected = len(accepted_by_others), int((~accepted_by_others["ast"].astype(bool)).sum())
+print(f"starter-deepfake-ast rejects {n_rejected} of {n} signals that all others accept")
+
+# %%
+assert n == findings.loc["ast", "rejects_alone_n"]
+assert n_rejected / n == findings.loc["ast", "rejects_alone"] == 1
+assert findings.loc["ast", "verdict"] == "rejects sparse sound"
+
+# %% [markdown]
+# It rejects every one of them, and yet the verdict is not "flat-earther" but "rejects sparse sound". The
+# reason is in the controls. A **matched** control keeps bins of the same shape and energy at other
+# frequencies of the same clip, and carries no signal. If a model rejects these just as readily, its answer
+# is about how sparse the sound is, not about the signal:
+
+# %%
+rates = {rate: ge.transfer_matrix(suite, "deepfake", rate=rate) for rate in ("transfer", "matched", "swap")}
+means = {}
+for rate, table in rates.items():
+    of_others = table.where([[row != column for column in table] for row in table.index])
+    means[rate] = of_others.mean().rename(index=lambda name: name.removeprefix("starter-deepfake-"))
+means = pd.DataFrame(means)
+axes = means.plot.barh(figsize=(7, 3.6), xlabel="Share accepted, mean over the other references", ylabel="")
+axes.invert_yaxis()
+axes.figure.set(dpi=150, layout_engine="constrained")
+plt.show()
+
+# %%
+assert (means.loc["ast"] == 0).all()
+
+# %% [markdown]
+# `starter-deepfake-ast` accepts no signal and no control. For every other model the difference between
+# transfer and swap, the **lift**, is above 0. Transfer alone would mislead: with two classes much is
+# accepted by chance, and some models accept more than half of the matched controls, too.
+
+# %%
+lift = (means["transfer"] - means["swap"]).drop("ast")
+assert (lift > 0).all()
+assert (means["matched"] > 0.5).any()
+lift.sort_values(ascending=False).to_frame("lift").round(3)
+
+# %% [markdown]
+# ## How much of a clip does each model need?
+#
+# The size of the signals explains the column of zeros. These are medians of the share of bins that a signal
+# keeps:
+
+# %%
+kept = {}
+for reference in suite.references("deepfake"):
+    records = [signal.record for signal in suite.signals("deepfake", reference)]
+    kept[reference.removeprefix("local/starter-deepfake-")] = pd.Series(
+        [r.n_kept / len(r.mask) for r in records]
+    )
+medians = pd.DataFrame({"share of bins": {name: shares.median() for name, shares in kept.items()}})
+medians.sort_values("share of bins").style.format("{:.1%}")
+
+# %%
+assert medians["share of bins"].idxmax() == "ast"
+
+# %% [markdown]
+# Its signals are the broadest by far. It needs most of the spectrum to be there before it gives one of the
+# two classes (its third class is `incomplete`), and the signals of the others do not have that.
+#
+# Listen to a signal of it, and to one of another reference. Sounds are played at the same peak.
+
+# %%
+suite.signals("deepfake", "starter-deepfake-ast")[0]
+
+# %%
+suite.signals("deepfake", "starter-deepfake-hubert")[0]
+
+# %% [markdown]
+# ## What do the verdicts tell of the class?
+#
+# Transfer counts how often a judge gives the expected class. **Information** asks more generally how much a
+# judge's answer to a signal tells of the class that the signal carries, in bits. For two classes it is at
+# most 1; a judge that always answers the same tells 0, however often it happens to be right.
+
+# %%
+pairs = study.to_frame("pairs")
+for column in ("reference", "judge"):
+    pairs[column] = pairs[column].str.removeprefix("local/starter-deepfake-")
+known = pairs.dropna(subset="information_bits").sort_values("information_bits", ascending=False)
+known.round(2)
+
+# %%
+figure, axes = plt.subplots(figsize=(7, 3.4), dpi=150, layout="constrained")
+for reference, rows in known.groupby("reference"):
+    errors = [rows["information_bits"] - rows["low"], rows["high"] - rows["information_bits"]]
+    names = "signals of " + rows["reference"] + ", judged by " + rows["judge"]
+    axes.errorbar(rows["information_bits"], names, xerr=errors, fmt="o", capsize=3, label=reference)
+axes.set(xlabel="Information (bits, 95 % interval)", xlim=(-0.02, 1))
+plt.show()
+
+# %%
+assert set(known["reference"]) == {"ast", "sew"}
+by_reference = known.groupby("reference")["information_bits"]
+assert by_reference.median()["ast"] > 4 * by_reference.max()["sew"]
+
+# %% [markdown]
+# Only two references have signals of both classes; where all signals are of one class there is nothing to
+# tell, and the other pairs are left out. Signals of `starter-deepfake-ast` tell the other models a good
+# deal of the class, those of `starter-deepfake-sew` very little.
+#
+# ## Go on
+#
+# `goodenough study` writes all of this, and more, as a page with figures and sounds: how alike two
+# extractions of a clip are, which bands each model uses, how many more bins it takes until another model
+# agrees. To add a model of your own, pass its result: `ge.study(suite, "deepfake", extra=[result])`, where
+# `result` is what [Score a model and look at it](score_a_model.py) makes, without `ci_width`.
