@@ -20,6 +20,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 _SECONDS = 300
+_WARNINGS = "ignore:IProgress not found"
+"""Of tqdm, about a widget; no bar of it is shown here."""
 _SHOWN: list[str] = []
 """HTML of outputs, which Markdown must not read; a page holds their indices."""
 
@@ -60,7 +62,7 @@ def _executed(script: Path) -> str:
             config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/ipc"}}),
         )
         try:
-            client.execute(env={**os.environ, "IPYTHONDIR": folder})
+            client.execute(env={**os.environ, "IPYTHONDIR": folder, "PYTHONWARNINGS": _WARNINGS})
         except CellExecutionError as error:
             raise PluginError(f"{script.name}: {error}") from error
     parts = []
