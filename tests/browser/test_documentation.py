@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, expect
 import goodenough
 from harness import cli
 from tests.helpers import page_visits
-from tests.helpers.repository import DOCS, ROOT
+from tests.helpers.repository import ROOT
 
 SECONDS = 240
 """A build takes 20 on an idle machine."""
@@ -107,24 +107,6 @@ def test_no_page_names_another_host_from_which_something_is_loaded(site: Site) -
     for path in site.folder.rglob("*.css"):
         text = path.read_text(encoding="utf-8")
         assert re.findall(r"@import|url\(\s*[\"']?(?:https?:)?//", text) == [], path.name
-
-
-def _links(path: Path) -> list[str]:
-    text = re.sub(
-        r"^( *)(```+).*?^\1\2 *$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
-    return re.findall(r"\]\(([^)\s]+)\)", text)
-
-
-PAGES = sorted(path for path in DOCS.rglob("*.md"))
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
-def test_every_link_of_a_page_leads_to_a_file_on_github_too(path: Path) -> None:
-    for link in _links(path):
-        parts = urlsplit(link)
-        if not parts.scheme and parts.path:
-            assert (path.parent / parts.path).is_file(), link
 
 
 def _commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
