@@ -99,7 +99,7 @@ def publish(
     for task in suite.tasks:
         if task.name not in texts:
             info(
-                f"{task.name}: no data card given with --card; README.md and croissant.json only name its corpus"
+                f"{task.name}: no data card given with --card; README and croissant.json only name its corpus"
             )
     for line in croissant.missing(suite, texts):
         info(f"{line}; croissant.json leaves that out")

@@ -224,7 +224,7 @@ def test_publish_says_what_is_missing_and_publishes(tmp_path, capsys, monkeypatc
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("deepfake")]
     assert lines == ["deepfake: its data card has no section `## Biases`; croissant.json leaves that out"]
     assert cli.run(command) == 0
-    assert "deepfake: no data card given with --card; README.md and croissant" in capsys.readouterr().err
+    assert "deepfake: no data card given with --card; README and croissant.json" in capsys.readouterr().err
 
 
 def test_a_statement_that_is_not_of_all_tasks_names_those_it_is_of():
