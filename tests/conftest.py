@@ -43,8 +43,8 @@ SAMPLED = (
 )
 """Of each file of these `make test` runs a fifth, rounded up or down by lot, the same on every machine."""
 ONE_IN = 5
-WHOLE = ("integration/test_before_the_move",)
-"""Files of these that run as a whole: the numbers that must not change."""
+WHOLE = ("integration/test_before_the_move", "integration/test_docs_commands")
+"""Files of these that run as a whole: the numbers that must not change, the pages that are read first."""
 
 
 def name_of(item: pytest.Item) -> str:
