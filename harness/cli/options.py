@@ -168,15 +168,20 @@ def given() -> dict[str, click.Parameter]:
     }
 
 
-def command_line(*omit: str) -> str:
-    """The command line of this run without some parameters, for a message that suggests the next command."""
+def command_line(*omit: str, **values: object) -> str:
+    """The command line of this run without some parameters, for a message that suggests the next command.
+
+    Args:
+        *omit: parameters to leave out.
+        **values: of parameters, in place of those given.
+    """
     context = click.get_current_context()
     words = context.command_path.split()
     for name, parameter in given().items():
         if name in omit:
             continue
         option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
-        value = context.params[name]
+        value = values.get(name, context.params[name])
         for v in value if isinstance(value, tuple) else (value,):
             words += option if v is True else [*option, str(v)]
     return shlex.join(words)

@@ -122,7 +122,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
     ("arguments", "said"),
     [
         (["listen"], "no command 'listen'; there are: evaluate, check, tasks, extract"),
-        (["evaluate"], "Missing argument 'MODEL'; see: goodenough evaluate --help"),
+        (["evaluate"], "Missing argument 'MODEL...'; see: goodenough evaluate --help"),
         (["extract", "m", "--corpus", "c"], "Missing option '--task'"),
         (["extract", "m", "--task", "emotion"], "Missing option '--corpus'"),
         (["evaluate", "m", "--louder"], "No such option '--louder'"),
