@@ -214,7 +214,7 @@ def _evaluate(
     from harness.evaluation import runner
     from harness.journal import remove_stale_locks
     from harness.metrics.scorecard import polarity_warning
-    from leaderboard.board import remarks
+    from leaderboard.board import provisional_rank, remarks
     from leaderboard.reports import entry_report
 
     suite, out = (run.suite, run.out) if private is None else (private, run.out / ".held-back")
@@ -255,6 +255,8 @@ def _evaluate(
     if ci_width is not None:
         (info if quiet else show_text)(counter.summary(entry, ci_width))
     if not quiet:
+        if sentence := provisional_rank.sentence(entry, suite):
+            show_text(sentence)
         info(f"report: {report}\n")
     return entry, folder
 

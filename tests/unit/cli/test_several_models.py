@@ -179,3 +179,19 @@ def test_a_limit_is_refused_with_what_needs_a_whole_run(
     assert err.count("\n") == 1
     assert other[0] in err
     assert "--limit" in err
+
+
+# --- the sentence after a scorecard
+
+
+def test_the_terminal_ends_with_the_sentence_of_the_report(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "Ranks 2 of 5 by lift with the references of the suite; its lift is above 0."
+    monkeypatch.setattr("leaderboard.board.provisional_rank.sentence", lambda entry, suite: told)
+    assert evaluate(world, tmp_path, "ear") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == told
+    [report] = tmp_path.rglob("report.html")
+    assert told in report.read_text()
+    assert evaluate(world, tmp_path, "ear", "--json") == 0
+    assert told not in capsys.readouterr().out
