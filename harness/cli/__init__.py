@@ -13,6 +13,7 @@ import warnings
 
 import click
 
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.output_encoding import speak_plainly
 from harness.disk_errors import line_of
 from harness.entries.untrusted_text import one_line
@@ -52,6 +53,8 @@ RENAMED = {
 
 class Verbs(click.Group):
     """A group that suggests the closest verb for a mistyped one."""
+
+    command_class = GroupedCommand
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -12,6 +12,7 @@ from harness.cli import options
 from harness.cli.backends import EngineOptions, engine_options
 from harness.cli.common import info, print_json, show_models
 from harness.cli.model_evaluation import ModelResult, Run, evaluate_model
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions, refuse_with, refuse_without
 from harness.cli.selection import named_tasks, require_something_to_hear
 from harness.entries.untrusted_text import one_line
@@ -20,34 +21,34 @@ from harness.plurals import plural
 from harness.starter.paths import open_suite
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@options.repeatable("--task", "task_names", metavar="T", help="Task, repeatable; default: all that fit.")
+@options.repeatable("--task", "task_names", metavar="T", help="Task, repeatable [all that fit].")
 @options.signals
-@options.out(default="results")
-@options.number("--limit", help="Only N clips, to try it out; such an entry cannot be submitted.")
-@options.ci_width(help="Stop when the lift is known to plus or minus W; such an entry cannot be submitted.")
+@options.out(default="results", help="Results folder.")
+@options.number("--limit", help="Only N clips, to try it out.")
+@options.ci_width(help="Stop when the lift is known to plus or minus W.")
 @click.option(
     "--shard",
     type=options.Shard(),
     metavar="I/N",
-    help="Evaluate part I of N; afterwards the command without --shard merges the parts.",
+    help="Part I of N; without --shard the parts are merged.",
 )
 @click.option(
     "--held-back",
     metavar="PRIVATE",
-    help="Held-back signals of the same references: also evaluate on them and compare the lifts.",
+    help="Also evaluate on held-back signals.",
 )
-@options.flag("--update-suite", help="Copy the verdicts of a reference into its signals folder.")
-@options.flag("--outgoing", "with_outgoing", help="Also let the references judge the model's own signals.")
+@options.flag("--update-suite", help="Copy the verdicts of a reference into SOURCE.")
+@options.flag("--outgoing", "with_outgoing", help="Let the references judge the model's own signals.")
 @click.option(
     "--search",
     type=click.Choice(["minimal", "gradient", "responsibility"]),
     default="minimal",
-    show_default=True,
-    help="Search for --outgoing.",
+    metavar="NAME",
+    help="minimal, gradient, responsibility [minimal].",
 )
-@options.repeatable("--reference", "given", metavar="M", help="Folder of a local reference, for --outgoing.")
+@options.repeatable("--reference", "given", metavar="M", help="A local reference, for --outgoing.")
 @engine_options
 @options.model
 def evaluate(
@@ -68,22 +69,21 @@ def evaluate(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Score how often MODEL accepts the sufficient signals of the reference models.
+    """Score how often MODEL, a Hub id or a folder, accepts the references' signals.
 
-    MODEL is a Hub id or a folder. Writes entry.json, verdicts.parquet and report.html below --out. Results
-    are cached; give the same command again to continue a run that was cut off. Of several models one that
-    cannot be evaluated costs only itself.
+    Writes entry.json, verdicts.parquet and report.html below --out. Results are cached; the same command
+    continues a run that was cut off. Of several models one that cannot be evaluated costs only itself. With
+    --limit or --ci-width the entry is partial and cannot be submitted.
 
-    With --held-back the model is also evaluated on unpublished signals (made by goodenough publish
-    --hold-back): a model that was fitted to the public ones has a higher lift on those. The entries for the
-    held-back signals are in DIR/.held-back, and are not submitted.
+    With --held-back the model is also evaluated on signals that goodenough publish --hold-back kept back: one
+    that was fitted to the public ones has a higher lift on those. These entries are in DIR/.held-back.
 
-    With --update-suite the entry of a reference is also copied to SOURCE/verdicts, for the transfer matrix of
-    the suite and for goodenough publish. Without it nothing is written into SOURCE.
+    With --update-suite the entry of a reference is also copied to SOURCE/verdicts, for the transfer matrix
+    and for goodenough publish.
 
     Example: goodenough evaluate superb/hubert-large-superb-er --task emotion
 
-    Exit code 0: all were evaluated. 1: the result of one is not valid. 2: one could not be evaluated.
+    Exit code 1: a result is not valid. 2: a model cannot be evaluated.
     """
     names = tuple(dict.fromkeys(models))
     if not with_outgoing:

@@ -132,25 +132,23 @@ model = bundle(
     click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
     flag(
         "--trust-remote-code",
-        help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
+        help="Run Python code that comes with the model.",
     ),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "bfloat16", "float16"]),
         default="float32",
-        show_default=True,
-        help="Floating-point type that the model runs in.",
+        metavar="TYPE",
+        help="float32, bfloat16 or float16 [float32].",
     ),
     click.option(
         "--label-map",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="JSON file that maps the model's class names to labels of the task.",
+        help="JSON file: class names of the model to labels.",
     ),
-    click.option(
-        "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
-    ),
-    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
+    number("--batch-size", default=16, help="Largest batch size [16]."),
+    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps [a GPU if there is one]."),
     as_json,
 )
 """The options of every verb that opens a model."""
