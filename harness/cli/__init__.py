@@ -12,6 +12,7 @@ import sys
 import warnings
 
 import click
+from click.shell_completion import CompletionItem
 
 from harness.cli.option_groups import GroupedCommand
 from harness.cli.output_encoding import speak_plainly
@@ -80,6 +81,11 @@ class _Verbs(Verbs):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See click; no verb is imported."""
+        verbs = [CompletionItem(v, help=text) for v, text in VERBS.items() if v.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

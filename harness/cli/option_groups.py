@@ -41,7 +41,18 @@ _RANGE = re.compile(r"(; |  \[)(?:[\d.]+<=?)?x[<>]=?[\d.]+(?=\]$)")
 
 
 class GroupedCommand(click.Command):
-    """A command whose `--help` lists options below headings."""
+    """A command whose `--help` lists options below headings, and whose values a shell completes."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """See click; where a shell asks what fits, the parameters answer by `completion.COMPLETERS`."""
+        params = super().get_params(ctx)
+        if ctx.resilient_parsing:
+            from harness.cli.completion import COMPLETERS
+
+            for parameter in params:
+                if completer := COMPLETERS.get(str(parameter.name)):
+                    parameter.shell_complete = completer  # type: ignore[method-assign]
+        return params
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click."""
