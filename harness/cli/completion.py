@@ -37,7 +37,7 @@ def _models(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     out = Path(str(ctx.params.get("out") or "results"))
     slugs = sorted(path.name for path in out.glob("*__*") if not path.name.startswith("local__"))
     ids = [slug.replace("__", "/", 1) for slug in slugs]
-    folders = _holding("config.json", incomplete, depth=2)
+    folders = _holding("*.safetensors", incomplete, depth=2)
     return [*_folder(incomplete), *_matching([*ids, *folders, *_starter("models/*")], incomplete)]
 
 
@@ -91,10 +91,10 @@ def _starter(pattern: str) -> list[str]:
     return sorted(map(str, SUITE.glob(pattern)))
 
 
-def _holding(name: str, incomplete: str, depth: int) -> list[str]:
-    """Folders that hold a file of that name, below the folder that was typed, spelled as it was."""
+def _holding(pattern: str, incomplete: str, depth: int) -> list[str]:
+    """Folders that hold a file of such a name, below the folder that was typed, spelled as it was."""
     base = incomplete[: incomplete.rfind("/") + 1]
-    return sorted(folder for folder in _walk(base, depth) if Path(folder, name).expanduser().is_file())
+    return sorted(folder for folder in _walk(base, depth) if any(Path(folder).expanduser().glob(pattern)))
 
 
 def _walk(base: str, depth: int) -> Iterator[str]:

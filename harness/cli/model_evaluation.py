@@ -17,7 +17,7 @@ from harness.cli.common import info, show, show_outgoing
 from harness.cli.held_back import lifts_as_json, lifts_of, require_held_back, show_lifts
 from harness.cli.options import ModelOptions
 from harness.cli.selection import require_clips
-from harness.dataset.paths import REPORT
+from harness.dataset.paths import PARTIAL, REPORT
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadLabels, GoodenoughError, NotValid
 from harness.plurals import plural
@@ -237,7 +237,7 @@ def _evaluate(
                 judge=candidate.backend.judge,
                 progress=counter.counting(progress),
             )
-        root = out if result.entry.complete else out / ".partial"
+        root = out if result.entry.complete else out / PARTIAL
         # A report must be of the entry beside it.
         (root / result.entry.path / REPORT).unlink(missing_ok=True)
         folder = store.write(root, result.entry, result.verdicts)

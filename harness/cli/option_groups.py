@@ -51,7 +51,7 @@ class GroupedCommand(click.Command):
 
             for parameter in params:
                 if completer := COMPLETERS.get(str(parameter.name)):
-                    parameter.shell_complete = completer  # type: ignore[method-assign]
+                    parameter.shell_complete = completer  # type: ignore[method-assign, assignment]
         return params
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

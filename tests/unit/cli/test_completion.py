@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("completion")
     for path in (
         *("signals/manifest.json", "signals/mood_clips/clips.parquet", "lab/signals/manifest.json"),
-        *("lab/ear/config.json", "sounds/metadata.csv", ".hidden/manifest.json"),
+        *("lab/ear/model.safetensors", "sounds/metadata.csv", ".hidden/manifest.json"),
         "results/org__model/0123456789ab/emotion@89abcdef/entry.json",
         "results/local__ear/0123456789ab/emotion@89abcdef/entry.json",
     ):

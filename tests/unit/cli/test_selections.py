@@ -318,6 +318,8 @@ def opened(checkpoint: object, *, device: str | None = None, **how: object) -> N
         (("leader-board",), "leaderboard"),
         (("leaderboard", "biuld"), "build"),
         (("evaluate", "m", "--taks", "x"), "--task"),
+        (("leaderboard", "build", "--submisions", "x"), "--submissions"),
+        (("tasks", "--jsno"), "--json"),
     ],
 )
 def test_a_mistyped_command_or_option_is_answered_with_the_one_that_was_meant(
