@@ -11,15 +11,9 @@ import hypothesis
 import pytest
 
 LONGEST = (
-    *(
-        "fuzz/test_fuzz",
-        "browser/test_every_page",
-        "browser/test_documentation",
-        "browser/test_app_in_a_browser",
-        "unit/cluster/test_cluster",
-    ),
-    *("unit/cluster/test_cluster", "browser/test_hostile_pages", "integration/test_verify"),
-    "unit/recipes/test_recipes",
+    *("fuzz/test_fuzz", "browser/test_every_page", "browser/test_documentation"),
+    *("integration/test_docs_commands", "browser/test_app_in_a_browser", "unit/cluster/test_cluster"),
+    *("browser/test_hostile_pages", "integration/test_verify", "unit/recipes/test_recipes"),
     *("unit/starter/test_build", "unit/starter/test_suite", "unit/leaderboard/app/test_space"),
     *("unit/leaderboard/test_command", "unit/evaluation/test_runner", "integration/test_loopback_hub"),
     *("integration/test_attacks", "integration/test_circle", "browser/test_browser", "browser/test_views"),

@@ -80,21 +80,24 @@ class Result:
             folder: of results; the entry gets a separate folder below it.
 
         Returns:
-            The folder of the entry, which `goodenough validate` and `goodenough submit` take.
+            The folder of the entry, which `goodenough validate` and `goodenough submit` take. That of a
+            result of some clips only lies below `.partial`, and they do not.
 
         Raises:
             BadInput: it cannot be written.
         """
-        from harness.dataset.paths import REPORT
+        from harness.dataset.paths import PARTIAL, REPORT
         from harness.entries import store
         from leaderboard.reports import entry_report
 
-        path = store.write(Path(folder), self.entry, self._table)
+        root = Path(folder) if self.entry.complete else Path(folder, PARTIAL)
+        path = store.write(root, self.entry, self._table)
         entry_report.write(path / REPORT, self.entry, self.verdicts, self.suite._open)
         return path
 
     def __repr__(self) -> str:
-        return f"Result({self.entry.model.repo_id} on {self.entry.task}: lift {self.lift!r})"
+        partial = "" if self.entry.complete else ", partial"
+        return f"Result({self.entry.model.repo_id} on {self.entry.task}: lift {self.lift!r}{partial})"
 
     def _repr_html_(self) -> str:
         matrix = plot_matrix(self.suite, self.entry.task, extra=[self])
@@ -108,6 +111,7 @@ def evaluate(
     task: str,
     label_map: str | Path | None = None,
     ci_width: float | None = None,
+    limit: int | None = None,
     progress: bool = True,
 ) -> Result:
     """Score how often a model accepts the sufficient signals of the references of a task.
@@ -121,6 +125,7 @@ def evaluate(
         label_map: file that says how its classes are read, where their names do not.
         ci_width: stop when the interval of the lift is at most that to either side, in (0, 1]; then only the
             headline family is judged, and the result cannot be submitted.
+        limit: only so many clips, to try it out; such a result cannot be submitted.
         progress: show a bar.
 
     Raises:
@@ -134,6 +139,8 @@ def evaluate(
 
     if ci_width is not None and not 0 < ci_width <= 1:
         raise BadInput(f"ci_width of {ci_width:g}; expected one above 0 and at most 1")
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit is {limit}; expected 1 or more clips, or None for all")
     opened = load_suite() if suite is None else suite
     classifier = load_model(model) if isinstance(model, str | Path) else model
     spec = opened._open.task(task)
@@ -144,7 +151,7 @@ def evaluate(
     out = paths.cache() / "library"
     with live_table(task) if progress else nullcontext(lambda *_: None) as step:
         result = runner.evaluate(
-            classifier, mapping, opened._open, spec, out, ci_width=ci_width, progress=step
+            classifier, mapping, opened._open, spec, out, ci_width=ci_width, limit=limit, progress=step
         )
     return Result(result, opened)
 

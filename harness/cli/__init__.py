@@ -12,7 +12,9 @@ import sys
 import warnings
 
 import click
+from click.shell_completion import CompletionItem
 
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.output_encoding import speak_plainly
 from harness.disk_errors import line_of
 from harness.entries.untrusted_text import one_line
@@ -53,6 +55,8 @@ RENAMED = {
 class Verbs(click.Group):
     """A group that suggests the closest verb for a mistyped one."""
 
+    command_class = GroupedCommand
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -77,6 +81,11 @@ class _Verbs(Verbs):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See click; no verb is imported."""
+        verbs = [CompletionItem(v, help=text) for v, text in VERBS.items() if v.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -134,29 +134,25 @@ engine_options = options.bundle(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
-        show_default=True,
-        help="Run in this process or on a Ray cluster.",
+        help="Where models run [local].",
     ),
     click.option(
         "--ray-address",
         metavar="ADDR",
-        help="HOST:PORT of a Ray cluster, or auto; default: $RAY_ADDRESS, or a cluster on this machine for"
-        " this run. Every node needs the same version of goodenough, and local folders at the same paths.",
+        help="HOST:PORT, auto [$RAY_ADDRESS or this machine].",
     ),
-    options.number(
-        "--workers", help="Number of worker processes; default: one for each GPU, or for every two CPUs."
-    ),
+    options.number("--workers", help="Worker processes [one per GPU, or per 2 CPUs]."),
     click.option(
         "--gpus-per-worker",
         type=click.FloatRange(0, 1),
         metavar="F",
-        help="Share of a GPU for each worker; default: 1 if there are GPUs.",
+        help="Share of a GPU for each worker [1, if any].",
     ),
     click.option(
         "--cpus-per-worker",
         type=click.FloatRange(0, min_open=True),
         metavar="C",
-        help="CPUs, and threads, of each worker; default: an equal share of those available.",
+        help="CPUs and threads of each worker [equal share].",
     ),
 )
 """The options of every verb that can use a cluster."""

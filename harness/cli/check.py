@@ -14,6 +14,7 @@ import click
 from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.common import label_map_for, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions, command_line, given
 from harness.cli.output_encoding import json_text
 from harness.cli.tables import console_for, wrap
@@ -42,7 +43,7 @@ class Finding:
     detail: str
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("model")
 @options.tasks
 @options.flag("--template", help="Print a label map to complete, for the one --task, and stop.")

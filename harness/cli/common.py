@@ -56,10 +56,10 @@ def label_map_for(
     try:
         return labels.harmonise(class_names, task)
     except BadLabels as error:
-        raise BadLabels(f"{error}; to start a label map: {_template(task)} > labels.json") from None
+        raise BadLabels(f"{error}; to start a label map: {_template(task, model)} > labels.json") from None
 
 
-def _template(task: Task) -> str:
+def _template(task: Task, model: ModelRef) -> str:
     """The command that prints a label map to begin with, for the model and the task of this run."""
     from harness import tasks
 
@@ -67,7 +67,10 @@ def _template(task: Task) -> str:
     params = {} if context is None else context.params
     names = [params.get("task_name"), *params.get("task_names", ())]
     files = [n for n in names if n and n.endswith((".yaml", ".yml")) and tasks.find(n).name == task.name]
-    words = ["goodenough", "check", params.get("model") or "MODEL", "--task", *(files or [task.name])[:1]]
+    given = [params["model"]] if params.get("model") else [*params.get("models", ())]
+    last_name = model.repo_id.split("/")[-1]
+    name = next((name for name in given if len(given) == 1 or Path(name).name == last_name), "MODEL")
+    words = ["goodenough", "check", name, "--task", *(files or [task.name])[:1]]
     words += ["--revision", params["revision"]] if params.get("revision") else []
     words += ["--trust-remote-code"] if params.get("trust_remote_code") else []
     return shlex.join([*words, "--template"])
@@ -105,8 +108,13 @@ def starter_checkpoint(name: str) -> Checkpoint | None:
     return checkpoints.resolve(str(folder)) if folder.is_dir() else None
 
 
-def show(entry: Entry) -> None:
-    """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips."""
+def show(entry: Entry, partial: str | None = None) -> None:
+    """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips.
+
+    Args:
+        entry: the entry.
+        partial: what it was judged on, if that is not everything.
+    """
     from harness.cli.tables import Column, Row, section, show_table, show_text
     from harness.dataset.synthetic import SYNTHETIC, of_synthetic
     from harness.types import OTHER
@@ -149,10 +157,29 @@ def show(entry: Entry) -> None:
     labels = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
     if other_names := [name for name, label in labels if label == OTHER]:
         show_text(f"Not a label of the task, so never correct: {', '.join(other_names)}")
-    if not entry.complete:
-        show_text("Partial: only the headline family; it cannot be submitted.")
+    if partial:
+        show_text(partial)
     if not scorecard.ranked:
         show_text(f"Not ranked: {remarks.unranked(entry)}")
+
+
+def show_models(entries: Sequence[Entry]) -> None:
+    """One row for each entry, of several models, as a table on stdout."""
+    from harness.cli.tables import Column, Row, show_table
+    from leaderboard.formatting import interval, text
+
+    columns = (
+        *(Column("Model", folds=True), Column("Task", folds=True), Column("Lift")),
+        *(Column("95 % interval", 1), Column("Transfer", 3), Column("Swap", 4), Column("n", 2)),
+    )
+    rows = []
+    for entry in entries:
+        if (score := entry.scorecard.headline) is not None:
+            rates = score.rates
+            lift = (text(rates.lift, "difference"), interval(rates.lift, "difference"))
+            shares = (text(rates.transfer, "rate"), text(rates.swap, "rate"))
+            rows.append(Row((entry.model.repo_id, entry.task, *lift, *shares, f"{rates.lift.n:,}")))
+    show_table("All models", columns, rows)
 
 
 def show_outgoing(model: str, task: str, cells_by_judge: dict[str, Cell]) -> None:

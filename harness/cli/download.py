@@ -10,6 +10,7 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.selection import named_tasks, require_references
 from harness.dataset.paths import signals_path
 from harness.errors import BadInput, NotValid, likely
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("source", required=False)
 @options.tasks
 @options.out(help="Folder; default: the Hub's cache.")

@@ -10,13 +10,14 @@ import click
 
 from harness.cli import options
 from harness.cli.common import known_tasks, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.output_encoding import is_utf8
 from harness.cli.selection import single_entry
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, NotValid
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("entry", metavar="ENTRY", type=click.Path(path_type=Path))
 @click.option(
     "--as",

@@ -11,6 +11,7 @@ import click
 from harness.cli import options
 from harness.cli.backends import EngineOptions, engine_options
 from harness.cli.common import info, label_map_for
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions, given, refuse_with, refuse_without
 from harness.cli.output_encoding import json_text
 from harness.cli.selection import searches_with
@@ -40,37 +41,37 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
         return int(text)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("model", required=False)
 @click.option("--task", "task_name", metavar="T", help="Name of a task, or a YAML file.")
 @click.option("--corpus", metavar="SOURCE", help="Folder with metadata.csv, or Hub dataset.")
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Instead of MODEL, task and corpus: music-genre, emotion, deepfake, or a YAML file.",
+    help="music-genre, emotion, deepfake, or a YAML file.",
 )
-@options.flag("--dry-run", help="With --recipe: only estimate the cost.")
-@options.repeatable("--only", metavar="MODEL", help="With --recipe: only this model, repeatable.")
+@options.flag("--dry-run", help="Only estimate the cost.")
+@options.repeatable("--only", metavar="MODEL", help="Only this model, repeatable.")
 @options.repeatable(
     "--corpus-folder",
     "corpus_folders",
     metavar="NAME=DIR",
-    help="With --recipe: folder of a corpus, repeatable.",
+    help="Folder of a corpus, repeatable.",
 )
 @click.option(
     "--search",
     "search_name",
     metavar="NAME",
-    help="responsibility, minimal or gradient; default: the first two.",
+    help="responsibility, minimal, gradient [the first two].",
 )
 @options.number("--limit", help="At most N clips, taken from the classes in turn.")
-@click.option("--split", metavar="S", help="Split of the corpus; default: test, or the only one.")
-@options.number("--repetitions", help="Random partitions of the search responsibility [20].")
+@click.option("--split", metavar="S", help="Split of the corpus [test, or the only one].")
+@options.number("--repetitions", help="Random partitions of responsibility [20].")
 @click.option(
     "--bands",
     type=_Bands(),
     metavar="N|all",
-    help="Log-frequency bands of the search responsibility; all: single bins [128].",
+    help="Bands of responsibility; all: single bins [128].",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, metavar="S", help="Seed of the searches [0].")
 @click.option(
@@ -78,26 +79,26 @@ class _Bands(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(1, MAX_DRAWS),
     default=1,
     metavar="K",
-    help="Independent extractions of each clip, to see how stable a signal is [1].",
+    help="Extractions of each clip, to compare them [1].",
 )
-@options.number("--budget", help="Largest number of queries of a search per clip.")
+@options.number("--budget", help="Most queries of a search for a clip.")
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="A",
-    help="Share of the original confidence that a signal has to keep [0].",
+    help="Share of the confidence to keep [0].",
 )
 @click.option(
     "--max-signals",
     type=click.IntRange(1),
     default=1,
     metavar="K",
-    help="Disjoint signals of a clip, searched for one after the other [1].",
+    help="Disjoint signals to look for in a clip [1].",
 )
-@options.flag("--contrastive", help="Also find a necessary and a complete set of each clip.")
-@options.flag("--masks-only", help="Store no audio of the signals; it is rebuilt from the clips.")
-@options.out(default="signals")
+@options.flag("--contrastive", help="Also find a necessary and a complete set.")
+@options.flag("--masks-only", help="Store masks alone; audio is rebuilt from clips.")
+@options.out(default="signals", help="Signals folder.")
 @engine_options
 @options.model
 def extract(
@@ -126,18 +127,16 @@ def extract(
     engine: EngineOptions,
     as_json: bool,
 ) -> None:
-    """Extract the minimal sufficient signals of a reference MODEL: a Hub id or a folder.
+    """Extract the minimal sufficient signals of MODEL, a Hub id or a folder.
 
-    A further model with the same --out is added as a reference. Give the same command again to continue a
-    run that was cut off.
+    Another MODEL with the same --out is added. The same command continues a run that was cut off. With
+    --recipe, in place of MODEL, all models of a recipe extract signals and judge each other's.
 
-    With --recipe all models of a recipe extract signals and then judge each other's. Their commits on the Hub
-    are pinned once, in DIR/.recipe.json.
-
-    Example: goodenough extract my/model --task emotion --corpus recordings/ --out signals/
-
-    Example: goodenough extract --recipe emotion --out signals/ --dry-run
-    """
+    \b
+    Examples:
+      goodenough extract MODEL --task emotion --corpus recordings/ --out signals/
+      goodenough extract --recipe emotion --out signals/ --dry-run
+    """  # noqa: D301
     if recipe is not None:
         hint = ", or change a copy of the recipe"
         refuse_with(f"--recipe {recipe}, which determines it", *_OF_ONE_MODEL, hint=hint)

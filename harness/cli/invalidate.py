@@ -8,10 +8,11 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.selection import single_entry
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("entry", metavar="ENTRY", type=options.OutputPath())
 @click.option("--author", required=True, metavar="NAME", help="Who declares it.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")

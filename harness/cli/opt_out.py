@@ -8,10 +8,11 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info
+from harness.cli.option_groups import GroupedCommand
 from harness.errors import BadInput
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("model")
 @click.option("--task", "task_name", required=True, metavar="T", help="The task.")
 @click.option("--author", required=True, metavar="NAME", help="Who opts out.")

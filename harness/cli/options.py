@@ -132,25 +132,23 @@ model = bundle(
     click.option("--revision", metavar="R", help="Branch, tag or commit of a Hub model."),
     flag(
         "--trust-remote-code",
-        help="Run Python code that comes with the model; for a Hub model only with a full --revision.",
+        help="Run Python code that comes with the model.",
     ),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "bfloat16", "float16"]),
         default="float32",
-        show_default=True,
-        help="Floating-point type that the model runs in.",
+        metavar="TYPE",
+        help="float32, bfloat16 or float16 [float32].",
     ),
     click.option(
         "--label-map",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="JSON file that maps the model's class names to labels of the task.",
+        help="JSON file: class names of the model to labels.",
     ),
-    click.option(
-        "--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Largest batch size."
-    ),
-    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps; default: a GPU if there is one."),
+    number("--batch-size", default=16, help="Largest batch size [16]."),
+    click.option("--device", metavar="D", help="cpu, cuda, cuda:1, mps [a GPU if there is one]."),
     as_json,
 )
 """The options of every verb that opens a model."""
@@ -168,15 +166,20 @@ def given() -> dict[str, click.Parameter]:
     }
 
 
-def command_line(*omit: str) -> str:
-    """The command line of this run without some parameters, for a message that suggests the next command."""
+def command_line(*omit: str, **values: object) -> str:
+    """The command line of this run without some parameters, for a message that suggests the next command.
+
+    Args:
+        *omit: parameters to leave out.
+        **values: of parameters, in place of those given.
+    """
     context = click.get_current_context()
     words = context.command_path.split()
     for name, parameter in given().items():
         if name in omit:
             continue
         option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
-        value = context.params[name]
+        value = values.get(name, context.params[name])
         for v in value if isinstance(value, tuple) else (value,):
             words += option if v is True else [*option, str(v)]
     return shlex.join(words)

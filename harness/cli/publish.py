@@ -10,6 +10,7 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import command_line
 from harness.cli.publish_checks import Target, cards_by_task, check_target, hub_problems, require_no_problems
 from harness.errors import BadInput
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.dataset.suites import Suite
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("folder", metavar="DIR", type=options.OutputPath())
 @click.option("--to", metavar="ORG/NAME", help="Dataset on the Hub; without it the folder is only prepared.")
 @options.flag("--private", help="If the dataset is created: visible only to its owners.")

@@ -11,6 +11,7 @@ from harness.cli import options
 from harness.cli.backends import LocalBackend, PinnedModel
 from harness.cli.cached_evaluation import evaluate_cached
 from harness.cli.common import checkpoint_of, info
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import ModelOptions
 from harness.cli.output_encoding import json_text
 from harness.cli.selection import named_tasks
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from harness.tasks import Task
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("source", required=False)
 @options.tasks
 @options.repeatable("--model", "models", metavar="M", help="A further model, repeatable.")

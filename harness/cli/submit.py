@@ -12,6 +12,7 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info, known_tasks, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, NotValid
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from harness.hub.pushing import Offer
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("result_dir", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option("--to", metavar="ORG/NAME", help="Submissions on the Hub: a dataset that takes pull requests.")
 @options.out(help="The submissions/ folder of a clone.")

@@ -59,8 +59,15 @@ def update(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -
                 info(f"{entry.task}: its verdicts are in {folder_in_suite}")
 
 
-def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) -> None:
-    """Print the command that adds the verdicts of a reference to its suite, if they are missing."""
+def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], model: str, as_json: bool) -> None:
+    """Print the command that adds the verdicts of a reference to its suite, if they are missing.
+
+    Args:
+        suite: the suite.
+        results: entries of one model and their folders.
+        model: what the model was given as.
+        as_json: print nothing.
+    """
     try:
         refuse_package(suite.root)
     except BadInput:
@@ -73,7 +80,7 @@ def offer(suite: Suite, results: Sequence[tuple[Entry, Path]], as_json: bool) ->
     if is_missing and not as_json:
         info(
             f"{results[0][0].model.repo_id} is a reference of {suite.root}; to store its verdicts there, for"
-            f" the transfer matrix and for publishing: {command_line()} --update-suite"
+            f" the transfer matrix and for publishing: {command_line(models=model)} --update-suite"
         )
 
 

@@ -6,9 +6,10 @@ import click
 
 from harness.cli import options
 from harness.cli.common import print_json
+from harness.cli.option_groups import GroupedCommand
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @options.as_json
 def tasks(as_json: bool) -> None:
     """List the tasks, their labels and the other spellings that are accepted.

@@ -8,13 +8,14 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info, known_tasks, print_json
+from harness.cli.option_groups import GroupedCommand
 from harness.entries.untrusted_text import one_line
 from harness.errors import NotValid
 from harness.plurals import plural
 from harness.progress import progress_bar
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.task_files
 @click.option(
@@ -34,7 +35,7 @@ def validate(
     \b
     Example:
       goodenough validate results/
-      results/org__model/0123456789ab/emotion@89abcdef: n_verdicts: 12, expected 774, as in the file
+      results/a__b/0123456789ab/emotion@89abcdef: n_verdicts: 12, expected 774
       goodenough: 1 of 2 entries not valid, 0 problems beside them
 
     Exit code 0: all are valid. 1: some are not. 2: there is no entry.

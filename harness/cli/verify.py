@@ -13,6 +13,7 @@ import click
 
 from harness.cli import options
 from harness.cli.common import info
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import refuse_with, refuse_without
 from harness.cli.selection import require_needed
 from harness.disk_errors import refuse_package
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from harness.entries.verification import Verification
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--signals", metavar="SOURCE", help="Signals folder of entries that were made with a local one."

@@ -246,7 +246,7 @@ def _numbers(entry: Entry) -> list[str]:
             ("facts.base_models", n_bases, n_bases <= MAX_BASE_MODELS, f"at most {MAX_BASE_MODELS} names"),
             ("facts.trained_on", n_datasets, n_datasets <= MAX_DATASETS, f"at most {MAX_DATASETS} names"),
             ("run.seconds", run.seconds, 0 <= run.seconds <= 10**9, "0 to 1e9"),
-            ("complete", entry.complete, entry.complete, "true: what --ci-width leaves is no entry"),
+            ("complete", entry.complete, entry.complete, "true: with --ci-width or --limit it is no entry"),
             ("run.dtype", run.dtype, run.dtype in PROOF_TOLERANCE, f"one of {', '.join(PROOF_TOLERANCE)}"),
             ("proof.n", proof.n, N_PROVEN <= proof.n <= 10**6, f"{N_PROVEN} to 1e6"),
             ("proof.batch_size", proof.batch_size, proof.batch_size == run.batch_size, "that of the run"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def evaluate(
     out: Path,
     *,
     ci_width: float | None = None,
+    limit: int | None = None,
     judge: Judge = predict.judge,
     progress: Progress = lambda n, total, score: None,
 ) -> Result:
@@ -67,7 +69,8 @@ def evaluate(
     Answers go to a cache below `out` as they come, and stay there: a run that was cut off continues, shards
     of it are merged, and a suite that has grown costs only what is new. With `ci_width` it stops when the
     interval of the lift is at most that to either side; only the headline family is judged, and the entry is
-    not complete.
+    not complete. With `limit` the silences and only so many clips are judged,
+    the first of `evaluation_order` with all their signals; the entry is not complete if the suite has more.
 
     Raises:
         NotValid: the batch size moves the logits of this model; nothing is judged.
@@ -76,7 +79,7 @@ def evaluate(
     units = units_of(suite, task)
     cache = _open_cache(classifier, task, out)
     try:
-        scope = units if ci_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
+        scope = _scope(units, task, ci_width, limit)
         n_known = sum(unit.content in cache.answers for unit in scope)
         score = RunningScore(scope, suite.counts(task.name), classifier.ref, label_map)
         for unit in scope:
@@ -89,7 +92,9 @@ def evaluate(
         _proof(classifier, suite, task, units, cache)
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
-        done_units = [unit for unit in units if unit.content in cache.answers] if ci_width else units
+        # What an early stop leaves may include other families, from an earlier run.
+        in_cache = [unit for unit in units if unit.content in cache.answers]
+        done_units = scope if ci_width is None else in_cache
         table = predict.verdict_table(done_units, cache.answers, label_map, task)
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)
@@ -97,6 +102,17 @@ def evaluate(
         return Result(entry, table)
     finally:
         cache.close()
+
+
+def _scope(units: list[Unit], task: Task, ci_width: float | None, limit: int | None) -> list[Unit]:
+    """What is judged at most, in the order of the units."""
+    if ci_width is not None:
+        return [unit for unit in units if unit.family in (None, FAMILIES[0])]
+    if limit is None:
+        return units
+    clip_blocks = (block for block in evaluation_order(units, task) if block[0].clip_id is not None)
+    clip_ids = {block[0].clip_id for block in islice(clip_blocks, limit)} | {None}
+    return [unit for unit in units if unit.clip_id in clip_ids]
 
 
 def judge_shard(

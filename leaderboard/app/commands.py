@@ -23,8 +23,9 @@ from harness import untrusted
 from harness.errors import BadInput
 from harness.schemas import Entry, from_json
 from harness.tasks import TASKS
-from harness.types import PROTOCOL, Estimate
-from leaderboard.board.types import Ranking, Row
+from harness.types import PROTOCOL
+from leaderboard.board.provisional_rank import ProvisionalRank, rank_among
+from leaderboard.board.types import Ranking
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
 _HUB_ID = re.compile(rf"{_PART}(/{_PART})?")
@@ -66,22 +67,6 @@ class CheckResult:
     passed: bool
     """Nothing failed."""
     findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
-class ProvisionalRank:
-    """The provisional rank of a lift among the rows of a ranking, by comparing intervals."""
-
-    place: int
-    """By the lift alone, from 1."""
-    best: int
-    """Behind those alone whose intervals lie above its own."""
-    worst: int
-    """Ahead of those alone whose intervals lie below its own."""
-    n: int
-    """Rows it is compared with, and itself."""
-    same_model: Row | None
-    """The row of the same weights, which is left out of the comparison."""
 
 
 def read(model: str, task: str, tasks: Iterable[str], *, folders: bool) -> TryRequest:
@@ -183,32 +168,16 @@ def entry_of(text: str, out: Path) -> tuple[Entry, Path]:
 
 
 def provisional_rank(entry: Entry, ranking: Ranking | None) -> ProvisionalRank | None:
-    """The provisional rank of an entry; None where there is nothing to compare.
-
-    A row is surely ahead when its whole interval lies above, surely behind when it lies below. The ranking
-    itself counts otherwise: all models on the same resampled clips, which tells more of them apart.
-    """
+    """The provisional rank of an entry among the rows of a ranking; None if it cannot be compared."""
     lift = entry.scorecard.lift
-    if ranking is None or lift is None or lift.value is None or lift.low is None or lift.high is None:
+    if ranking is None or lift is None:
         return None
     if (entry.signals.sha256, entry.protocol) != (ranking.signals.sha256, PROTOCOL):
         return None
     weights = entry.model.weights_sha256
     own_row = next((row for row in ranking.rows if row.entry.model.weights_sha256 == weights), None)
     others = [row.entry.scorecard for row in ranking.rows if row.entry.model.weights_sha256 != weights]
-    lifts = [card.lift for card in others if card.lift is not None and card.lift.value is not None]
-    return ProvisionalRank(
-        place=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
-        best=1 + sum(_end(other.low, other) > lift.high for other in lifts),
-        worst=1 + sum(_end(other.high, other) >= lift.low for other in lifts),
-        n=1 + len(lifts),
-        same_model=own_row,
-    )
-
-
-def _end(end: float | None, estimate: Estimate) -> float:
-    """An end of an interval; the value where it has none."""
-    return float(estimate.value or 0.0) if end is None else end
+    return rank_among(lift, (scorecard.lift for scorecard in others), own_row)
 
 
 def _folder(name: str) -> str | None:

@@ -21,9 +21,10 @@ from harness.errors import BadInput
 from harness.hub import download_limit
 from harness.schemas import Entry
 from leaderboard.app import commands
-from leaderboard.app.commands import CheckResult, ProvisionalRank, TryRequest
+from leaderboard.app.commands import CheckResult, TryRequest
 from leaderboard.app.resource_limits import GIB, Allowance
 from leaderboard.app.sessions import TRIAL_FOLDERS, Session, Subprocess
+from leaderboard.board.provisional_rank import ProvisionalRank
 from leaderboard.board.types import Board
 
 _ERROR_PREFIX = "goodenough: "

@@ -1,18 +1,24 @@
 """Remarks on an entry, in sentences: its panel, near copies, answers to silence.
 
-Conventions: everything follows from the entry alone, so that a report, a page and a terminal say the same.
-The cells of its scorecard are not needed.
+Conventions: all but `partial` follow from the entry alone, so that a report, a page and a terminal say the
+same. The cells of its scorecard are not needed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.entries import export
 from harness.plurals import plural
 from harness.schemas import Entry, NearCopy, ReferenceCounts
 from harness.types import FAMILIES, OTHER, Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.dataset.suites import Suite
 
 _MIN_SHARE = 0.5
 """Share of answers as to silence from which on it is shown (definitions: Share answered as silence)."""
@@ -50,6 +56,16 @@ def n_panel(entry: Entry) -> int:
 def panel(n: int) -> str:
     """The words that name the panel in every caption of rates."""
     return f"for this panel of {plural(n, 'reference')}"
+
+
+def partial(entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> str | None:
+    """What was judged of the suite, in a sentence; None for an entry that is complete."""
+    if entry.complete:
+        return None
+    n = verdicts.loc[verdicts["stimulus"] == "whole", "clip_id"].nunique()
+    clips = f"{n:,} of {plural(sum(1 for _ in suite.clip_lines(entry.task)), 'clip')}"
+    has_all = {count.family for count in entry.references} <= {*verdicts["family"].dropna()}
+    return f"Partial: {clips}{'' if has_all else ', only the headline family'}; it cannot be submitted."
 
 
 def copies_of(entry: Entry) -> tuple[str, ...]:

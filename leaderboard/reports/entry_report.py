@@ -14,7 +14,7 @@ from harness.entries import store
 from harness.journal import replace_file
 from harness.schemas import Entry
 from leaderboard import escaping, render
-from leaderboard.board import entries
+from leaderboard.board import entries, provisional_rank, remarks
 from leaderboard.board.matrix import matrix_of
 from leaderboard.plots import heatmap, inline
 from leaderboard.reports import audio_examples
@@ -40,6 +40,8 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
     ]
     context = {
         "entry": entry,
+        "rank": provisional_rank.sentence(entry, suite),
+        "partial": remarks.partial(entry, verdicts, suite),
         "synthetic": escaping.of_synthetic(entry.signals, suite),
         "matrices": [
             (m.family, [heatmap.picture(m, key) for key in inline.HEADLINE_MEASURES])

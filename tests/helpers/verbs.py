@@ -168,4 +168,5 @@ def differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
 
-SUBCOMMANDS = [(verb,) for verb in cli.VERBS] + [("leaderboard", name) for name in ("build", "serve", "app")]
+SUBCOMMANDS = [(verb,) for verb in cli.VERBS]
+SUBCOMMANDS += [("leaderboard", name) for name in ("build", "export", "serve", "app")]

@@ -151,6 +151,18 @@ def test_what_was_asked_once_is_not_asked_again(
     assert again.entry.scorecard == result.entry.scorecard
 
 
+def test_a_few_clips_give_a_result_that_is_called_partial(
+    suite: ge.Suite, model: ge.Classifier, tmp_path: Path
+) -> None:
+    few = ge.evaluate(model, suite, task=TASK, limit=1, progress=False)
+    assert few.verdicts.loc[few.verdicts["stimulus"] == "whole", "clip_id"].nunique() == 1
+    assert repr(few).endswith(", partial)")
+    assert few.save(tmp_path).is_relative_to(tmp_path / ".partial")
+    assert store.find(tmp_path) == []
+    with pytest.raises(ge.GoodenoughError, match="limit is 0; expected 1 or more clips"):
+        ge.evaluate(model, suite, task=TASK, limit=0, progress=False)
+
+
 def test_the_matrix_holds_what_the_scorecards_say(whole: ge.Suite, result: ge.Result) -> None:
     references = [name.split("/")[1] for name in whole.references(TASK)]
     table = ge.transfer_matrix(whole, TASK, extra=[result])

@@ -20,9 +20,11 @@ import click
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from harness import cli
 from harness.cli import options
+from harness.cli.option_groups import GROUPS, GroupedCommand
 from harness.dataset.suites import load
 from tests.helpers import toy_models
 from tests.helpers.corpus import make_corpus
@@ -122,7 +124,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusals:
     ("arguments", "said"),
     [
         (["listen"], "no command 'listen'; there are: evaluate, check, tasks, extract"),
-        (["evaluate"], "Missing argument 'MODEL'; see: goodenough evaluate --help"),
+        (["evaluate"], "Missing argument 'MODEL...'; see: goodenough evaluate --help"),
         (["extract", "m", "--corpus", "c"], "Missing option '--task'"),
         (["extract", "m", "--task", "emotion"], "Missing option '--corpus'"),
         (["evaluate", "m", "--louder"], "No such option '--louder'"),
@@ -419,12 +421,46 @@ def test_every_verb_explains_itself_and_its_example_uses_options_it_has(
         said = capsys.readouterr()
         assert said.err == ""
         assert said.out.startswith(f"Usage: goodenough {' '.join(verb)} ")
-    text, _, options = said.out.partition("\nOptions:\n")
+    heading = rf"\n(?:{'|'.join(GROUPS)}|Options):\n"
+    text, options = re.split(heading, said.out, maxsplit=1)
     promised, _, example = text.partition("Example")
     if verb not in [("tasks",), ("leaderboard",)]:
         assert f"goodenough {' '.join(verb)}" in " ".join(example.split())
     assert all(used in options for used in re.findall(r"--[a-z-]+", example))
     assert promised.strip()
+
+
+@pytest.mark.parametrize("verb", SUBCOMMANDS, ids=" ".join)
+def test_the_help_of_every_verb_fits_a_screen_and_is_plain(verb: tuple[str, ...]) -> None:
+    lines = CliRunner().invoke(cli.goodenough, [*verb, "--help"], terminal_width=80).output.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 80
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert not any(re.search(r"\d<=?x|x[<>]", line) for line in lines), "ranges are for refusals"
+
+
+@pytest.mark.parametrize("verb", SUBCOMMANDS, ids=" ".join)
+def test_every_option_of_every_verb_is_in_one_group(
+    verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command: click.Command = cli.goodenough
+    for name in verb:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    grouped = [option for options in GROUPS.values() for option in options]
+    assert len(grouped) == len({*grouped})
+    if isinstance(command, click.Group):
+        return
+    assert isinstance(command, GroupedCommand)
+    assert run(*verb, "--help") == 0
+    out = capsys.readouterr().out
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert len({*parameter.opts} & {*grouped}) == 1, parameter.name
+            assert re.search(rf"^  {parameter.opts[0]}\b", out, re.MULTILINE)
+    assert re.search(r"^  -h, --help  ", out, re.MULTILINE)
 
 
 def test_help_lists_every_verb_and_version_is_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli.evaluate import UnitCounter
+from harness.cli.model_evaluation import UnitCounter
 from leaderboard.formatting import TOO_FEW
 
 

@@ -59,9 +59,10 @@ SETTINGS = {
 
 ONE = ("extract", "MODEL", "--task", "emotion", "--corpus", "CORPUS")
 SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    ("evaluate", "MODEL"): (("evaluate", "@", "--signals", "SUITE"), ("./gone", "models/gone/"), ""),
+    ("evaluate", "MODELS"): (("evaluate", "@", "--signals", "SUITE"), ("./gone", "models/gone/"), ""),
     ("evaluate", "--task"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("sonar", "deepfak"), "deepfake"),
     ("evaluate", "--signals"): (("evaluate", "ABSENT"), ("gone", "SUITE2"), ""),
+    ("evaluate", "--limit"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("0", "-1", "ten", "1o"), ""),
     ("evaluate", "--shard"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("3/2", "1-2", "0/2"), ""),
     ("evaluate", "--held-back"): (("evaluate", "ABSENT", "--signals", "SUITE"), ("gone", "SUITE2"), ""),
     ("evaluate", "--search"): (("evaluate", "ABSENT", "--outgoing"), ("luck", "minimla"), "minimal"),
@@ -317,6 +318,8 @@ def opened(checkpoint: object, *, device: str | None = None, **how: object) -> N
         (("leader-board",), "leaderboard"),
         (("leaderboard", "biuld"), "build"),
         (("evaluate", "m", "--taks", "x"), "--task"),
+        (("leaderboard", "build", "--submisions", "x"), "--submissions"),
+        (("tasks", "--jsno"), "--json"),
     ],
 )
 def test_a_mistyped_command_or_option_is_answered_with_the_one_that_was_meant(

@@ -1,11 +1,13 @@
 """Evaluations: nothing asked twice, shards that add up, early stops that say so, batches that prove it."""
 
 import dataclasses
+import itertools
 import json
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -20,6 +22,7 @@ from harness.evaluation.units import evaluation_order, units_of
 from harness.metrics.scorecard import summarise
 from harness.starter import paths
 from harness.types import FAMILIES, MIN_SIGNALS, ModelRef
+from leaderboard.board import remarks
 from tests.helpers import rounding
 from tests.helpers import suite_parts as parts
 from tests.helpers.corpus import make_corpus
@@ -225,9 +228,12 @@ def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp
     assert lift.high - lift.low <= 0.3
     assert lift.low <= entry.scorecard.headline.rates.lift.value <= lift.high
     assert {row["family"] for row in some} == {None, FAMILIES[0]}
+    heard_clips = len({row["clip_id"] for row in some} - {None})
+    told = f"Partial: {heard_clips} of {N_LARGE} clips, only the headline family; it cannot be submitted."
+    assert remarks.partial(partial, pd.DataFrame(some), large) == told
     folder = store.write(tmp_path / "out", *_tabled(partial, some))
     found = validate_entry(folder, [TASK], strict_files=False)
-    assert any("what --ci-width leaves is no entry" in line for line in found)
+    assert any("with --ci-width or --limit it is no entry" in line for line in found)
     whole, every, left = evaluated(large, tmp_path / "out")
     assert (plain(whole), every) == (plain(entry), rows)
     assert left < heard
@@ -237,6 +243,40 @@ def test_a_width_that_is_never_reached_ends_with_everything_of_the_headline(suit
     entry, rows, _ = evaluated(suite, tmp_path / "out", ci_width=0.01)
     assert not entry.complete
     assert len({r["signal_id"] for r in rows if r["stimulus"] == "signal"}) == 4 * 2
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_limit_judges_the_first_clips_whole_and_a_full_run_goes_on_from_them(suite, tmp_path, n):
+    partial, rows, heard = evaluated(suite, tmp_path / "out", limit=n)
+    blocks = list(evaluation_order(units_of(suite, TASK), TASK))
+    units = [unit for block in blocks[: 1 + n] for unit in block]
+    assert {row["clip_id"] for row in rows} == {None, *(unit.clip_id for unit in units if unit.clip_id)}
+    signals = {unit.signal_id for unit in units if unit.signal_id}
+    assert {row["signal_id"] for row in rows if row["stimulus"] == "signal"} == signals
+    assert (partial.complete, partial.run.n_asked) == (False, len(units))
+    again, same, none = evaluated(suite, tmp_path / "out", limit=n)
+    assert (plain(again), same, none) == (plain(partial), rows, 0)
+    whole, every, left = evaluated(suite, tmp_path / "out")
+    assert (whole.complete, whole.run.n_known) == (True, len(units))
+    assert (plain(whole), every) == (plain(evaluated(suite, tmp_path / "all")[0]), every)
+    assert 0 < left < evaluated(suite, tmp_path / "once")[2]
+    assert heard > PROOF
+
+
+def test_a_limit_says_the_same_after_a_full_run_as_before_one(suite, tmp_path):
+    before = evaluated(suite, tmp_path / "out", limit=2)
+    evaluated(suite, tmp_path / "out")
+    entry, rows, heard = evaluated(suite, tmp_path / "out", limit=2)
+    assert (plain(entry), rows, heard) == (plain(before[0]), before[1], 0)
+
+
+@pytest.mark.parametrize("n_more", [0, 5])
+def test_a_limit_of_all_clips_makes_a_complete_entry(suite, tmp_path, n_more):
+    n_clips = len(list(suite.clip_lines(TASK.name)))
+    entry, rows, _ = evaluated(suite, tmp_path / "out", limit=n_clips + n_more)
+    whole, every, _ = evaluated(suite, tmp_path / "whole")
+    assert (plain(entry), rows) == (plain(whole), every)
+    assert entry.complete
 
 
 def test_live_estimates_end_as_those_of_the_scorecard(large, in_full):
@@ -401,15 +441,17 @@ def test_a_shard_that_cannot_be_is_refused(shard, capsys):
     assert "expected i/n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("other", [["--shard", "1/2"], ["--ci-width", "0.1"]])
+@pytest.mark.parametrize("other", [["--shard", "1/2"], ["--ci-width", "0.1"], ["--limit", "2"]])
 def test_both_ways_is_for_a_whole_run(other, capsys):
     assert cli.run(["evaluate", "m", "--outgoing", *other]) == 2
-    assert "leave out --shard and --ci-width" in capsys.readouterr().err
+    assert "leave out --shard, --ci-width and --limit" in capsys.readouterr().err
 
 
 def test_two_ways_to_do_less_are_one_too_many(capsys):
-    assert cli.run(["evaluate", "m", "--shard", "1/2", "--ci-width", "0.1"]) == 2
-    assert "give one of them" in capsys.readouterr().err
+    options = {"--shard": "1/2", "--ci-width": "0.1", "--limit": "2"}
+    for pair in itertools.combinations(options.items(), 2):
+        assert cli.run(["evaluate", "m", *itertools.chain(*pair)]) == 2
+        assert "give one of them" in capsys.readouterr().err
 
 
 def test_two_processes_at_one_book_are_one_too_many(suite, tmp_path):
@@ -433,7 +475,7 @@ def test_an_early_stop_by_the_command_takes_no_place_of_a_whole_entry(
     assert re.search(
         r"Stopped early, after [\d,]+ of [\d,]+ units: lift known to ±[\d.]+\spp, asked for ±20\spp\.", out
     )
-    assert "Partial: only the headline family; it cannot be submitted." in out
+    assert re.search(r"Partial: 2\d of 24 clips; it cannot be submitted\.", out)
     assert store.find(tmp_path) == [], "nothing to submit"
     assert cli.run(command) == 0
     (folder,) = store.find(tmp_path)
