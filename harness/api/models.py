@@ -1,8 +1,6 @@
 """Loads models by name, and extracts the signal of one clip.
 
 Conventions: waveforms are float32 (n_samples,), mono, in [-1, 1].
-
-Public: starter_models, load_model, extract.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The result of evaluating a model: numbers, tables, the transfer matrix, an entry to save.
 
 Conventions: rates are fractions in [0, 1], differences lie in [-1, 1].
-
-Public: Difference, Result, evaluate, transfer_matrix, plot_matrix.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Shows and plays clips and signals in a notebook.
-
-Public: Picture, Player, Signal.
-"""
+"""Shows and plays clips and signals in a notebook."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A study of a suite as tables.
-
-Public: StudyResult, study.
-"""
+"""A study of a suite as tables."""
 
 from __future__ import annotations
 

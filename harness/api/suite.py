@@ -1,7 +1,4 @@
-"""A suite, to explore in a notebook and to evaluate models on.
-
-Public: Suite, load_suite.
-"""
+"""A suite, to explore in a notebook and to evaluate models on."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
         classifier = backend.open(checkpoint)
         build_reference.add(classifier, ..., engine=backend.extract)
 
-Public: EngineOptions, engine_options, Backend, LocalBackend, PinnedModel.
+The code is the same for both.
 """
 
 from __future__ import annotations

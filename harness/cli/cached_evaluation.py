@@ -1,7 +1,4 @@
-"""The result of a model on a task: an earlier one where nothing has changed since, or a new one.
-
-Public: earlier_result, evaluate_cached.
-"""
+"""The result of a model on a task: an earlier one where nothing has changed since, or a new one."""
 
 from __future__ import annotations
 

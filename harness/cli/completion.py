@@ -4,8 +4,6 @@ Only names in folders are read: this runs at every press of the tab key.
 
 Conventions: a completer is given what the user has typed of a word so far, and returns what the word may be.
 An item of type `dir` or `file` stands first; it lets the shell offer paths where no other item fits.
-
-Public: COMPLETERS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What `evaluate` and `verify` do with held-back signals: the same model on both suites, and the difference.
-
-Public: require_held_back, lifts_of, show_lifts, lifts_as_json, with_held_back.
-"""
+"""What `evaluate` and `verify` do with held-back signals: a model on both suites, and the difference."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """`goodenough leaderboard`: the static site of all entries, built or built and served, and the app.
 
 Convention: data goes to stdout (the path of the site, or the ranking as JSON), messages to stderr.
-
-Public: leaderboard.
 """
 
 from __future__ import annotations

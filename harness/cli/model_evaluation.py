@@ -1,7 +1,4 @@
-"""One of the models of `goodenough evaluate`: its entries, and what is shown of them on the way.
-
-Public: Run, ModelResult, evaluate_model, UnitCounter.
-"""
+"""One of the models of `goodenough evaluate`: its entries, and what is shown of them on the way."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""GROUPS: the headings below which `--help` lists the options of a verb, the same for all verbs.
-
-Public: GROUPS, GroupedCommand.
-"""
+"""GROUPS: the headings below which `--help` lists the options of a verb, the same for all verbs."""
 
 from __future__ import annotations
 

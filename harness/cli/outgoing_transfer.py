@@ -1,7 +1,4 @@
-"""The other direction of `goodenough evaluate`: the candidate's own signals, judged by the references.
-
-Public: judges_of, outgoing.
-"""
+"""The other direction of `goodenough evaluate`: the candidate's own signals, judged by the references."""
 
 from __future__ import annotations
 

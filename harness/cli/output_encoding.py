@@ -3,8 +3,6 @@ r"""Output where the terminal, the pipe or the locale is not UTF-8: nothing is l
 What an encoding has is written as it is. Lines of tables, arrows, dashes and quotes become ASCII; any other
 character becomes its code point, `\u0444`. JSON and YAML, which somebody may keep in a file and give back,
 are ASCII with escapes there.
-
-Public: speak_plainly, is_utf8, json_text.
 """
 
 from __future__ import annotations

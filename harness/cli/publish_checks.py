@@ -1,7 +1,4 @@
-"""Checks a suite before it is published, and reports all problems at once.
-
-Public: Target, check_target, cards_by_task, hub_problems, require_no_problems.
-"""
+"""Checks a suite before it is published, and reports all problems at once."""
 
 from __future__ import annotations
 

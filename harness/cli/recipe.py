@@ -2,8 +2,6 @@
 
 A recipe of one corpus makes a signals folder of --out itself; of several, one below it for each. What fails
 is reported, and the others go on; the same command again does what is not done yet.
-
-Public: follow.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""`goodenough extract --recipe NAME --dry-run`: what a recipe will cost, as a table or as JSON.
-
-Public: show.
-"""
+"""`goodenough extract --recipe NAME --dry-run`: what a recipe will cost, as a table or as JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""One corpus of a recipe and the signals folder made of it: extracted by every model, judged by every model.
-
-Public: ReferenceStatus, RecipeRun, judge_all.
-"""
+"""One corpus of a recipe and its signals folder: extracted by every model, judged by every model."""
 
 from __future__ import annotations
 

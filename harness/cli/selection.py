@@ -1,8 +1,4 @@
-"""Checks what a user selects against what exists: an unknown name is refused, and never widens a selection.
-
-Public: Shard, OutputPath, single_entry, named_tasks, searches_with, require_clips, require_something_to_hear,
-require_references, require_needed, refuse_with, refuse_without.
-"""
+"""Checks what a user selects against what exists: an unknown name is refused, never a wider selection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`--update-suite`: the verdicts of a reference, kept in the signals folder that it is a reference of.
-
-Public: require_own, update, offer.
-"""
+"""`--update-suite`: the verdicts of a reference, kept in the signals folder that it is a reference of."""
 
 from __future__ import annotations
 

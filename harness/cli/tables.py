@@ -1,8 +1,6 @@
 """Tables that fit the terminal: cells are folded between words, or columns left out and listed below.
 
 A pipe has no width, so that its content does not depend on a terminal; COLUMNS sets one.
-
-Public: Column, Row, section, show_table, show_text, console_for, fold, wrap.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The parts of `goodenough verify`: finding the suite and model of an entry, and testing the machine.
 
 Only weights are loaded: models are opened without code of their own, on the CPU.
-
-Public: VerificationSession, Unavailable, Outcome, base_of, finish.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The only module that uses ray: joins or starts a cluster, starts workers, and receives their messages.
 
 The output of ray itself is suppressed: it would end up among the data on stdout.
-
-Public: RayCluster, RayWorker, WorkerLost, require.
 """
 
 from __future__ import annotations

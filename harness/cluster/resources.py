@@ -2,8 +2,6 @@
 
 Conventions: GPUs of a worker are a fraction of one card, 0 to 1: a model lies on one card, and several small
 ones may share it. CPUs of a worker are also the threads that it computes with.
-
-Public: ResourceRequest, Node, WorkerSpec, shape_of.
 """
 
 from __future__ import annotations

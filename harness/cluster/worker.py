@@ -7,8 +7,6 @@ the items it was working on.
 A worker must run the same code and versions as the command that it works for. It opens models and signals
 itself: those of the Hub by commit, local ones under the same path, that is, on a file system that all nodes
 share. Any difference is refused before it could change an answer.
-
-Public: Worker, Message, Model, Signals, Build, own_build, portable.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A new file is `<path>.new` until the new manifest, `manifest.json.new`, is whole; from then on the new state
 holds, and whoever opens the folder next finishes the renaming. A kill at any moment leaves the folder as it
 was or as it will be.
-
-Public: lock_folder, commit_pending, new, NEW_MANIFEST.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The words are in `card.md`, and in the data cards that the publisher gives; every number here comes from the
 files, the manifest and the references' own entries.
-
-Public: render, eval_yaml, format_estimate, markdown_table, FileFacts, TAGS.
 """
 
 from __future__ import annotations

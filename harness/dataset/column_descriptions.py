@@ -1,7 +1,4 @@
-"""What each column of the Parquet files of a suite holds, in a sentence.
-
-Public: DESCRIPTIONS.
-"""
+"""What each column of the Parquet files of a suite holds, in a sentence."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,la
 `split`. A Hub dataset has one Audio column and a `label` column, unless Columns name others. Preparation
 (definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
 `max_seconds`.
-
-Public: open_corpus, sounds_below, Corpus, Columns.
 """
 
 from __future__ import annotations

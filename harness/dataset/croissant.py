@@ -4,8 +4,6 @@ The format is Croissant 1.1 (https://mlcommons.org/croissant/1.1) with the respo
 (https://mlcommons.org/croissant/RAI/1.0) and provenance in the words of W3C PROV. Files, columns, counts,
 licences and provenance come from the suite. What only its maintainer can say comes from the data cards: the
 sections in SECTIONS, and the fields `synthetic`, `version`, `language` and `creator` of their heads.
-
-Public: SECTIONS, render, missing.
 """
 
 from __future__ import annotations

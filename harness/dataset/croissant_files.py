@@ -1,7 +1,4 @@
-"""The files and columns of a published suite, as Croissant describes them.
-
-Public: distribution, record_sets.
-"""
+"""The files and columns of a published suite, as Croissant describes them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 Conventions: a section is what stands under a heading of the second level, and is called by it, letter for
 letter.
-
-Public: DataCard, read, head_of, items.
 """
 
 from __future__ import annotations

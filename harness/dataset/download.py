@@ -6,8 +6,6 @@
 Every file has the sha256 of the manifest before it counts; one that is there already is not fetched. The
 references' own entries come too, listed in the manifest or not. Where only masks were published, clips are
 found in the user's own copy of the corpus by the sha256 of their samples.
-
-Public: into, rebuild, was_rebuilt, compare_rebuilt, files_for, path_of, sizes, Rebuilt.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
       "rebuilt": {"<path>": {"from": "<sha256>", "to": "<sha256>"}}
     }
 
-Public: read.
+A file was rebuilt from a download of masks and the clips of a corpus.
 """
 
 from __future__ import annotations

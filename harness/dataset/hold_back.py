@@ -11,8 +11,6 @@ in the order of a hash of seed and id. What was once held back or published stay
 
 The controls of a suite are made of its own clips alone, so verdicts on the whole are verdicts on neither
 half: the references are evaluated on each. Who has the corpus sees which clips are missing, and no more.
-
-Public: split, split_of, choose, shared_clips, Halves, Split, FOLDER.
 """
 
 from __future__ import annotations

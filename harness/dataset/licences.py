@@ -2,8 +2,6 @@
 
 Conventions: names are those of the Hub's `license` field. A licence that is not in the table is unknown, and
 what is unknown is not passed on.
-
-Public: LICENCES, problem, names_in, head, address.
 """
 
 from __future__ import annotations
@@ -39,20 +37,18 @@ def names_in(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(licences))
 
 
-_SPDX_NAMES = MappingProxyType(
-    {
-        "apache-2.0": "Apache-2.0",
-        "mit": "MIT",
-        "bsd-3-clause": "BSD-3-Clause",
-        "pddl": "PDDL-1.0",
-        "odc-by": "ODC-By-1.0",
-        "odbl": "ODbL-1.0",
-        "unlicense": "Unlicense",
-        "cdla-permissive-1.0": "CDLA-Permissive-1.0",
-        "cdla-permissive-2.0": "CDLA-Permissive-2.0",
-        "cdla-sharing-1.0": "CDLA-Sharing-1.0",
-    }
-)
+_SPDX_NAMES: Mapping[str, str] = {
+    "apache-2.0": "Apache-2.0",
+    "mit": "MIT",
+    "bsd-3-clause": "BSD-3-Clause",
+    "pddl": "PDDL-1.0",
+    "odc-by": "ODC-By-1.0",
+    "odbl": "ODbL-1.0",
+    "unlicense": "Unlicense",
+    "cdla-permissive-1.0": "CDLA-Permissive-1.0",
+    "cdla-permissive-2.0": "CDLA-Permissive-2.0",
+    "cdla-sharing-1.0": "CDLA-Sharing-1.0",
+}
 """Licence -> its name in the list of SPDX; that of Creative Commons is ours in capitals."""
 
 

@@ -1,8 +1,4 @@
-"""Parquet files: written atomically, read in batches.
-
-Public: write_rows, read_rows, Rows, write_verdicts, verdicts_sha256, verdicts, frame_of, sha256_of,
-TEXTS.
-"""
+"""Parquet files: written atomically, read in batches."""
 
 from __future__ import annotations
 

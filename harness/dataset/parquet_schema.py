@@ -3,9 +3,6 @@
 Conventions: audio is the struct the Hub's viewer plays, `{bytes, path}`; a mask is its runs, flattened to
 [first, length, first, length, ...]; levels are a byte per bin, which compress well; missing is null. A test
 freezes these schemas.
-
-Public: CLIPS, SIGNALS, SETS, VERDICTS, OPTIONAL, RANGES, CANDIDATE_VERDICTS, ClipLine, SignalLine,
-with_features, clip_row, clip_of, signal_row, signal_of, set_row, set_of, level_sizes, verdict_table.
 """
 
 from __future__ import annotations

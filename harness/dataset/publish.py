@@ -4,8 +4,6 @@ What is stored as masks gets its audio, or what has audio loses it (masks only);
 become tables that `datasets` can load, a card is written, and last a manifest with the sha256 of every file.
 A file whose source has not changed is not made again: a run that was cut off continues, and the same folder
 gives the same bytes.
-
-Public: prepare, problems, published_before, public_clip_ids, Prepared, FOLDER.
 """
 
 from __future__ import annotations

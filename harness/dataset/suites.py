@@ -1,7 +1,4 @@
-"""A signals folder, built here or downloaded: the suite that models are evaluated on.
-
-Public: load, from_hub, Suite.
-"""
+"""A signals folder, built here or downloaded: the suite that models are evaluated on."""
 
 from __future__ import annotations
 

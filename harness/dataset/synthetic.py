@@ -1,7 +1,4 @@
-"""Which suites are made of synthetic clips, and what every page and export of them says first.
-
-Public: SYNTHETIC, EMBEDDED, is_synthetic, of_synthetic.
-"""
+"""Which suites are made of synthetic clips, and what every page and export of them says first."""
 
 from __future__ import annotations
 

@@ -9,8 +9,6 @@ reader of footers and headers in front of it stopped that, but only Arrow can de
 promises nothing, and the walk in Python has to be made for every file. A reader is reused up to the first
 file that is not sound: verdicts of 200 to 490 kB take 13 ms of a processor, in this process 9, with a reader
 forked for each file 37. The process that forks them starts once, in 0.3 s.
-
-Public: table, batches, group_sizes, Unreadable, OtherColumns.
 """
 
 from __future__ import annotations

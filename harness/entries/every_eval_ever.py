@@ -11,8 +11,6 @@ Of a record's numbers, transfer, swap and accuracy have samples: each is a mean 
 clip, the clips of a reference and the references. Lift is transfer minus swap; the others are left out.
 
 Conventions: shares are fractions; the same entry gives the same uuid and the same samples.
-
-Public: SCHEMA_VERSION, record, samples, write.
 """
 
 from __future__ import annotations

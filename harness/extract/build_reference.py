@@ -1,7 +1,4 @@
-"""One reference into a signals folder: clips in, certified signals of every family out.
-
-Public: add, exists, Extractor.
-"""
+"""One reference into a signals folder: clips in, certified signals of every family out."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ because each keeps the promise of the contract: all bands reach it, none do not.
     complete     both, and the set alone gets the confidence of the whole clip, give or take `TOLERANCE`
 
 Source: Kelly & Chockler (FreqReX, arXiv 2601.16675). Departures: margins, and the tolerance, which are ours.
-
-Public: Objective, sufficient, necessary, complete, TOLERANCE.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Conventions: a question is "does this mask of this clip reach the objective?", a
 logits on `irfft(X * mask)`, which a model on a card makes there and one on the processor gets from scipy. A
 signal heard is a query; queries are counted per clip; what was asked before is answered from memory and not
 counted again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
-
-Public: SearchState, ask, Listener, Sloping, Masking, Question, SLOPE_QUERIES.
 """
 
 from __future__ import annotations

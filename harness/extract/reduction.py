@@ -7,8 +7,6 @@ one passes): each step starts from a mask that was asked and passed, and only th
 
 Conventions: bands are named by index, in arrays with the most important first. Every function is a part of a
 search (`search.Asking`): it asks masks in batches, whose number is the depth of the search.
-
-Public: shortest_prefix, progression, delta_debug, in_pieces.
 """
 
 from __future__ import annotations

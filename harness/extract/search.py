@@ -7,8 +7,6 @@ the same mask always gets the same answer. Acceptance need NOT be monotone.
 
 A white-box search may yield a `Slope` instead, and is sent (n_bands,) of them; or None, where the model gives
 no slopes, and has to do without.
-
-Public: Search, Searching, Asking, Slope, SearchResult, mask_of, prefix_sizes.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 Several signals of a clip are found one after the other, each in what is left without those before it, as long
 as that is sufficient (Carter et al., *What Made You Do This?*, SIS, AISTATS 2019; MultiReX does so by other
 means). They share no band; nothing says that they are all there are.
-
-Public: SearchTask, WholeClipResult, Limits, NO_LIMITS, Sets, ONE_SIGNAL, Draws, ONE_DRAW, search_name,
-start_tasks.
 """
 
 from __future__ import annotations

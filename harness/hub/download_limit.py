@@ -1,8 +1,6 @@
 """How much of a model may be downloaded, by the sizes that the Hub states, before anything is.
 
 Conventions: there is no limit unless the variable VARIABLE of the environment holds one, in bytes.
-
-Public: VARIABLE, limit, require_within.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Conventions: a revision is resolved to its commit, 40 hex digits, before anything else; what follows is about
 that moment, whatever is pushed meanwhile. What was fetched is in the cache of huggingface_hub, and answers
 without a network. What models need of the Hub is in `checkpoints`.
-
-Public: commit_of, is_private, files_of, fetch, fetch_all.
 """
 
 from __future__ import annotations

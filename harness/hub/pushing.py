@@ -2,8 +2,6 @@
 
 Whatever changes a repository looks first at what is there, so that doing it again, here or by the same
 command, changes nothing twice.
-
-Public: Offer, require_token, require_writable, push, tag, offer, is_same_file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Repositories of the Hugging Face Hub, and the errors of requests to it, in a line each.
-
-Public: Repository, Remote, split, request, hub_errors, fault, not_found, WAITS.
-"""
+"""Repositories of the Hugging Face Hub, and the errors of requests to it, in a line each."""
 
 from __future__ import annotations
 

@@ -9,9 +9,6 @@ a factor of two or three.
 Conventions: seconds of audio are those a model computes on, so that a model with a fixed window pays for all
 of it; bytes are bytes, a TB is 10^12 of them; `likely` is the mean over clips, which is what adds up, `low`
 and `high` are as if every clip cost the median, or what 90 % of them stay within.
-
-Public: Spent, Cost, ReferenceCost, Size, queries_of, input_seconds, flops_of, gpu_hours, signal_bytes,
-mask_bytes, stimuli_of, families_of, judged_queries, cost_of.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ Conventions: what is not known is left out, and is None. A revision is all 40 di
 placeholder, a branch name, which is pinned when the suite is built. A folder has no revision. Paths are
 relative to the recipe's own file. A model whose class names say nothing, and whose order nobody confirmed,
 stays in the recipe with what it needs, and is passed over until somebody supplies it: never guessed.
-
-Public: Recipe, RecipeCorpus, RecipeModel, read, shipped, is_folder, content_sha256, FAMILY_OF.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     suite/models/<name>/      the models, references and candidates
     suite/steps.json          the key of every step that made it
 
-Public: SUITE, embedded, open_suite, models, cache.
+The cache holds the answers and intermediate results of the build, and of the library.
 """
 
 from __future__ import annotations

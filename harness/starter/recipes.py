@@ -2,8 +2,6 @@
 
 Conventions: names are `org/name`, as on the Hub. Class names and their order differ between the models of a
 task, as they do there, and are read by `labels.harmonise`. A quirk is planted and said on the card.
-
-Public: Recipe, RECIPES.
 """
 
 from __future__ import annotations

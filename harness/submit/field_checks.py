@@ -5,8 +5,6 @@ what nobody can look up is always shown as stated by the submitter.
 
 Conventions: as in `entries.validate_facts`, a difference is one line, `where: what was found, what was
 expected`.
-
-Public: FIELDS, CHECKPOINT, SUITE, ROWS, RULE, STATED, model_differences, submitter_statements.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 An open pull request with the same content is used again, and what was merged already is not offered. Nothing
 is changed anywhere before a pull request is opened.
-
-Public: Plan, plan, offer, offer_to_model, submissions.
 """
 
 from __future__ import annotations

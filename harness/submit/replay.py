@@ -11,8 +11,6 @@ checks everything.
 
 The class names are read from the model itself, so that an entry with another order of classes is found; the
 other facts about the model are checked by `submit.field_checks`.
-
-Public: known_answer, rerun, reproduce, measure_held_back, label_map_of, N_SAMPLE, N_KNOWN.
 """
 
 from __future__ import annotations

@@ -13,8 +13,6 @@ probability: every verdict can be drawn.
 
 The random numbers come from the sha256 of the entry, of a base that its maker could not foresee, and of the
 verdict.
-
-Public: draw, worth, keys_of, Key.
 """
 
 from __future__ import annotations

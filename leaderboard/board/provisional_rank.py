@@ -1,8 +1,6 @@
 """The rank that a model would have: its lift among those of others, by comparing intervals.
 
 A board ranks otherwise: it scores all models on the same resampled clips, which tells more of them apart.
-
-Public: ProvisionalRank, rank_among, sentence.
 """
 
 from __future__ import annotations

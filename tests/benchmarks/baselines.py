@@ -1,8 +1,6 @@
 """Two searches of the literature, under our contract, to compare ours with.
 
 Conventions: those of `extract.search`. Neither belongs to a family, and neither is in SEARCHES.
-
-Public: BackwardSelection, QuickXplain.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ Conventions: an entry has the shape, the size and the rows of a real one, and ev
 follows from its verdicts; its intervals are normal approximations, so that no bootstrap is needed to make it,
 and `goodenough validate` would say so. The suite opens as any other; its references have no entries of their
 own, and its clips no sound. The same arguments give the same files.
-
-Public: make, TASK, LABELS, NAME.
 """
 
 from __future__ import annotations

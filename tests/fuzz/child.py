@@ -4,8 +4,6 @@
 
 Input i of a target is a function of the seed, its name and i alone. Each report is one line of JSON on the
 file descriptor REPORT. The process may die of an input: the one after the last that was reported.
-
-Public: Outcome, make, judge.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""JSON files of strangers: entries, what lies beside them, suites and what a command continues.
-
-Public: TARGETS.
-"""
+"""JSON files of strangers: entries, what lies beside them, suites and what a command continues."""
 
 from __future__ import annotations
 

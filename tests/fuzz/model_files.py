@@ -1,7 +1,4 @@
-"""Files of a stranger's model: settings, index, model card and weights.
-
-Public: TARGETS.
-"""
+"""Files of a stranger's model: settings, index, model card and weights."""
 
 from __future__ import annotations
 

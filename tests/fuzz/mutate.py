@@ -1,8 +1,6 @@
 """How files are changed: bytes of any file, and values, members and names of JSON and YAML.
 
 Every function is of a generator and a file alone.
-
-Public: damaged, json_text, spliced, LITERALS, KEYS.
 """
 
 from __future__ import annotations

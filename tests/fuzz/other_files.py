@@ -1,7 +1,4 @@
-"""YAML, CSV and sound files of strangers.
-
-Public: TARGETS.
-"""
+"""YAML, CSV and sound files of strangers."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 Footers and headers are Thrift structures in the compact protocol. They are read as plain trees, changed, and
 written again, so that a change lies where it was meant and all around it stays readable. A column whose pages
 were changed is appended, and the footer is pointed there.
-
-Public: Node, mutate, split, joined, columns.
 """
 
 from __future__ import annotations

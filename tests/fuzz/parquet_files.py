@@ -1,7 +1,4 @@
-"""The Parquet files that strangers send, each with the way in which the product reads it.
-
-Public: TARGETS.
-"""
+"""The Parquet files that strangers send, each with the way in which the product reads it."""
 
 from __future__ import annotations
 

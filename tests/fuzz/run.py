@@ -4,8 +4,6 @@
 
 A child that dies is started anew behind the file that it died of. Prints a table, and each fault with the
 index that makes it again: --first I --inputs 1.
-
-Public: Fault, Tally, run.
 """
 
 from __future__ import annotations

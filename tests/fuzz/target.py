@@ -1,8 +1,6 @@
 """What is fuzzed: a parser of the product, files that it accepts, and how they are changed.
 
 A module of this package that has targets lists them in `TARGETS`, a tuple; `targets.ALL` is made of these.
-
-Public: Target, Refused.
 """
 
 from __future__ import annotations

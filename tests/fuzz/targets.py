@@ -1,8 +1,6 @@
 """All targets by name.
 
 A new module of targets is one name here.
-
-Public: ALL.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A moment is a number of writes: of files that are opened to be written, and of paths that are made, renamed or
 removed below a folder, as Python tells its audit hooks. So moments are spread over all that a command leaves
 behind, and do not depend on how busy the machine is.
-
-Public: Disturbance, run.
 """
 
 from __future__ import annotations

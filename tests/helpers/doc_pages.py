@@ -11,8 +11,6 @@ code its last command ends.
 
 What is shown is compared with what is printed: `...` stands for anything, as in doctest; white space,
 durations and differences in the last digits of a logit are passed over.
-
-Public: Block, blocks_of, Session, same_output.
 """
 
 from __future__ import annotations

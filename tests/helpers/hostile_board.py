@@ -3,8 +3,6 @@
 Conventions: labels, clips, corpora, references' facts and searches, and every text of every entry are from
 `tests.helpers.hostile_files`; nothing that a record must hold to be read at all (families, hashes of signals)
 is changed.
-
-Public: made, sample, spoil, KEPT, ASKED, Spoiled.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 Conventions: a text that gets to run sets `window.__pwned`, or asks a host below `evil.invalid`, which no name
 server knows. Each stands under a name that says what it is. What is harmless and only looks odd (a name in
 Greek, an emoji) is in `ODD`: it is not refused, and shown as it is.
-
-Public: MARKUP, ATTRIBUTES, ADDRESSES, TEMPLATES, TERMINALS, PATHS, UNSEEN, ODD, TEXTS, GIANT, NUMBERS, DEEP,
-everywhere, in_every_place, things.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Conventions: pages are found by walking every .html below a folder, so that a new kind of page is tested from
 the day it is made. A fault is one line; a page without any is a list without any.
-
-Public: Visit, opened, pages_of, faults, serious_violations, TO_HUB.
 """
 
 from __future__ import annotations

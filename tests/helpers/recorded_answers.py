@@ -1,7 +1,4 @@
-"""Answers that the entries of this repository record, as a cache of answers: evaluations that take seconds.
-
-Public: put.
-"""
+"""Answers that the entries of this repository record, as a cache: evaluations that take seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Parts of a suite, for tests whose point is not its size: some clips of a task, some tasks of the starter.
-
-Public: of_clips, of_tasks, NAME, SUBMISSIONS.
-"""
+"""Parts of a suite, for tests whose point is not its size: some clips of a task, some tasks of it."""
 
 from __future__ import annotations
 

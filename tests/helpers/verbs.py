@@ -1,7 +1,4 @@
-"""A small world in which every verb that reads or writes can be given, and what it may write there.
-
-Public: make, COMMANDS, tree, differing.
-"""
+"""A small world in which every verb that reads or writes can be given, and what it may write there."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@
 Both know every class of the clips. A network with fresh weights gives nearly all sounds one class: the random
 one has its logits brought to mean 0 and deviation 1 over clips, class by class, so that it tells sounds
 apart, by accident.
-
-Public: RANDOM, REGRESSION, random_weights, Regression, regression.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The suite replaces the old one as a whole, and only when no step is missing. Files that come out the same
 have the same bytes: a change of a search changes masks and verdicts and nothing else.
-
-Public: build.
 """
 
 from __future__ import annotations

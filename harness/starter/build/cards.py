@@ -2,8 +2,6 @@
 
 The prose of a card is written by hand; what is between the lines BEGIN and END is computed here, from the
 suite alone, and so are the figures.
-
-Public: write, measured, verdicts_of, rejected_alone.
 """
 
 from __future__ import annotations

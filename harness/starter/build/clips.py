@@ -6,8 +6,6 @@ music or speech. How they sound is the business of `music`, `emotion` and `deepf
 Conventions: 16 kHz, mono, rounded to 16 bit before anything is done with it. Clip i of a split depends on its
 task, its split and i alone, and has class i modulo the number of classes: any prefix is as balanced as it can
 be. Splits: `train`, `held-out` (models are examined on it), `test` (signals are made of it).
-
-Public: CORPUS, SAMPLE_RATE_HZ, labels_of, n_samples_of, clips, made_by.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ is such speech after one family of `spoofs`. Speaker, sentence, room, microphone
 are drawn without regard to the class, and so is whether the recording comes before or after the machine.
 
 Conventions: a clip is float64 (32000,), 2 s at 16 kHz, with a peak of 0.1 to 0.9. Times are in s.
-
-Public: LABELS, SECONDS, make.
 """
 
 from __future__ import annotations

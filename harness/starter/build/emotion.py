@@ -12,8 +12,6 @@ sentence, room, microphone, noise and overall level are drawn without regard to 
 
 Conventions: a clip is float64 (48000,), 3 s at 16 kHz, with a peak of 0.1 to 0.9. Pitch steps are in
 semitones, levels in dB; a contour has one value per frame of 5 ms; a place in the utterance lies in [0, 1].
-
-Public: LABELS, SECONDS, make.
 """
 
 from __future__ import annotations

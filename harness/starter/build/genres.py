@@ -9,8 +9,6 @@ roll within the step. Bass: `R` root, `3` third, `5` fifth, `8` octave, `w` a st
 whole chord, a digit one of its notes, counted from 0 upwards through octaves. Melody: `n` a step up or down,
 `u` up, `d` down, `s` the same again, `j` a note of the chord. Chords of a progression are degrees of the
 scale from 0; a voicing is a stack of degrees above the chord's root.
-
-Public: GENRES, Genre, MAJOR, MINOR, PIECES.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ they are needed, so that a new synthesiser costs some 20 ms.
 Conventions: programs and keys are those of General MIDI, times are in s from the beginning of what is
 rendered. FluidSynth runs at twice our rate and is brought down afterwards, as it does not guard against
 aliasing. Notes start on its blocks of 64 samples, 2 ms.
-
-Public: SAMPLE_RATE_HZ, SOUNDFONT_VARIABLE, Note, Part, render, soundfont.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The code that makes something is part of what decides it. It is hashed as parsed, without comments, docstrings
 and imports, and without what a record looks like in a notebook: neither better words nor a module that moves
 make anything stale.
-
-Public: key, code.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ in part, its instruments: nine in ten are its favourites, some of which other ge
 
 Conventions: everything random is drawn from the generator given, one clip hears nothing of another. Times are
 in s, frequencies in Hz, pitches in semitones of MIDI.
-
-Public: LABELS, SECONDS, make.
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@ filters and the rectifier the four phases add up to a magnitude. As the bank doe
 per set of examples, and what learns is fed magnitudes: one input for four phases, whose weights are repeated
 afterwards.
 Shapes: b examples, c inputs (magnitudes or mel bands), t frames.
-
-Public: ARCHITECTURES, untrained, inputs_of, heard, learning.
 """
 
 from __future__ import annotations

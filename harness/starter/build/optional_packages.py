@@ -1,7 +1,4 @@
-"""Packages that make the sounds of the starter suite and nothing else: optional, loaded when sound is made.
-
-Public: package.
-"""
+"""Packages that only make the sounds of the starter suite: optional, loaded when sound is made."""
 
 from __future__ import annotations
 

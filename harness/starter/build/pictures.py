@@ -2,8 +2,6 @@
 
 Conventions: one row per clip, first the clip, then its first signal of each family. Time in s, frequency
 in kHz, level in dB below the loudest point of the picture, down to 70.
-
-Public: sounds.
 """
 
 from __future__ import annotations

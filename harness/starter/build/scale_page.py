@@ -6,8 +6,6 @@ Like what writes the other data cards it is part of the repository and not of th
 
 Conventions: as in `recipes.cost`; every model is a wav2vec2 of base size unless its line says otherwise; the
 mean of queries, not the median, since a sum is meant.
-
-Public: compute, renew, overtaken_at, PAGE, N_MODELS, N_CLIPS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Accuracy of logistic regression on the average spectrum: how hard the tasks of the starter suite are.
-
-Public: baseline.
-"""
+"""Accuracy of logistic regression on the average spectrum: how hard the tasks of the starter suite are."""
 
 from __future__ import annotations
 

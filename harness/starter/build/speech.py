@@ -9,9 +9,6 @@ What follows (`in_room`, `through_microphone`, `with_noise`, `fit`) draws everyt
 given and knows no class: it moves the average spectrum of all clips alike.
 
 Conventions: a sound is float64 (n,) at 16 kHz, full scale 1.0. Levels are in dB, frequencies in Hz.
-
-Public: SAMPLE_RATE_HZ, VOICES, SENTENCES, Delivery, say, any_sentence, in_room, through_microphone,
-with_noise, fit.
 """
 
 from __future__ import annotations

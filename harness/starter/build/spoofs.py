@@ -8,8 +8,6 @@ are tiny: nothing here is the state of any art.
 
 Conventions: speech is float64 (n_samples,) at 16 kHz, and so is what comes back, of equal length and RMS.
 Everything random is drawn from `rng`. Times are in s or samples, frequencies in Hz.
-
-Public: Spoof, SPOOFS, spoofed.
 """
 
 from __future__ import annotations

@@ -9,8 +9,6 @@
 A step has a key: a hash over its code, its settings and the keys of the steps that it builds on. What it
 makes lies in the cache under that key: a run that was cut off continues, and only what a change concerns is
 made again. STEPS in the suite names the keys that it was made under.
-
-Public: Plan, Step, steps, stale, packaged, SEARCHES, DRAWS, LIMITS, ASKING, KINDS, STEPS.
 """
 
 from __future__ import annotations

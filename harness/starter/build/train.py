@@ -5,8 +5,6 @@ Conventions: a model learns from clips of the split `train` and is examined on w
 random levels: a model that never heard a part of a spectrum would have no opinion on it, only accidents.
 Whole clips are learnt first, alone. Silent examples carry the recipe's `silence_class`: what a network says
 of silence decides which signals are degenerate. What the two quirks learn instead stands at `_targets`.
-
-Public: train, parts, TRAINING.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ works under both numpys and gives the same logits, so that both sides put their 
 
 Conventions: queries are masked signals put through the model, counted where the model is; seconds are of one
 process with one thread. See `runner` for what is run and what is counted.
-
-Public: ENVIRONMENT, environment, is_made, ask, Outcome, Variant.
 """
 
 from __future__ import annotations

@@ -16,8 +16,6 @@ is not counted. Seconds are of the process (`process_time`) and of the wall.
 
 CLIPS.npz holds `clip_ids` (str), `sample_rate_hz` (int) and, for each clip by its position, `waveform_<i>`
 float32 (n,). OUT.json is described by `peer.Outcome`.
-
-Public: main.
 """
 
 from __future__ import annotations
