@@ -32,7 +32,7 @@ def starter_models(role: str = "candidate") -> list[Path]:
         BadInput: no such role.
         BadSignals: this installation has no starter suite.
 
-    Example:
+    Examples:
         >>> [folder.name for folder in ge.starter_models()]
         ['starter-genre-data2vec', 'starter-emotion-wav2vec2', 'starter-deepfake-wavlm']
     """

@@ -172,7 +172,7 @@ def transfer_matrix(
     Raises:
         BadInput: no such task, family or rate.
 
-    Example:
+    Examples:
         >>> ge.transfer_matrix(suite, "emotion").shape
         (4, 4)
     """

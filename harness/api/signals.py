@@ -58,7 +58,7 @@ class Player:
         Raises:
             BadInput: the two have different rates.
 
-        Example:
+        Examples:
             >>> signal = suite.signals("emotion", "starter-emotion-ast")[0]
             >>> signal.play().plot(loudest=signal.play_clip())
             Picture(...)

@@ -102,7 +102,7 @@ def study(suite: Suite, task: str, *, extra: Sequence[Result] = ()) -> StudyResu
     Raises:
         BadInput: no such task, or no verdicts of its references that can be read.
 
-    Example:
+    Examples:
         >>> ge.study(suite, "emotion")
         StudyResult(emotion: 4 references, 4 models, 120 clips)
     """

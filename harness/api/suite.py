@@ -50,7 +50,7 @@ class Suite:
         Raises:
             BadInput: it has no such task, reference or family.
 
-        Example:
+        Examples:
             >>> suite.signals("emotion", "starter-emotion-ast")[0]
             Signal(...)
         """
@@ -78,7 +78,7 @@ class Suite:
         Raises:
             BadInput: it has no such task, or no such clip.
 
-        Example:
+        Examples:
             >>> signal = suite.signals("emotion", "starter-emotion-ast")[0]
             >>> list(suite.controls("emotion", signal))
             ['swap', 'matched']
@@ -105,7 +105,7 @@ class Suite:
         Raises:
             BadInput: it has no such task, or no verdicts of its references that can be read.
 
-        Example:
+        Examples:
             >>> verdicts = suite.verdicts("emotion")
             >>> signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == "minimal")]
             >>> (signals["predicted"] == signals["expected"]).groupby(signals["model"]).mean()
@@ -158,7 +158,7 @@ def load_suite(source: str | Path | None = None) -> Suite:
     Raises:
         BadSignals: neither, or not a finished suite.
 
-    Example:
+    Examples:
         >>> import goodenough as ge
         >>> suite = ge.load_suite()
         >>> suite.tasks

@@ -26,11 +26,11 @@ def earlier_result(
 
     As for single answers (`evaluation.answer_cache`), all that a logit depends on must be the same: weights,
     config, preprocessor, type, device where one was named, versions; and so must signals, labels and batch
-    size.
+    size. Versions of goodenough of one protocol compute the same.
     """
     from harness.dataset.parquet_io import sha256_of
     from harness.entries import store
-    from harness.provenance import own_version, versions
+    from harness.provenance import versions
     from harness.schemas import entry_path
     from harness.types import PROTOCOL
 
@@ -50,7 +50,6 @@ def earlier_result(
         and entry.run.batch_size == opening.batch_size
         and (opening.device is None or _device_type(opening.device) == _device_type(entry.run.device))
         and entry.run.versions == versions()
-        and entry.run.goodenough == own_version()
         and (folder / store.VERDICTS).is_file()
         and sha256_of(folder / store.VERDICTS) == entry.verdicts_sha256
     )

@@ -98,7 +98,9 @@ def publish(
     require_no_problems(folder, [line for lines, _ in checks for line in lines], input_problems)
     for task in suite.tasks:
         if task.name not in texts:
-            info(f"{task.name}: no data card given with --card; the README only names its corpus")
+            info(
+                f"{task.name}: no data card given with --card; README and croissant.json only name its corpus"
+            )
     for line in croissant.missing(suite, texts):
         info(f"{line}; croissant.json leaves that out")
     prepared = [

@@ -160,8 +160,7 @@ def _data_sheet(suite: Suite, n_rows: Mapping[str, int]) -> dict[str, str]:
     return {
         "composition": "; ".join(clauses),
         "versions": versions,
-        "first_day": days[0],
-        "last_day": days[-1],
+        "when": f"between {days[0]} and {days[-1]}" if days[0] < days[-1] else f"on {days[0]}",
     }
 
 

@@ -100,6 +100,7 @@ def test_every_table_is_loaded_through_mlcroissant_as_it_lies_in_the_folder(tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("options", [[], ["--masks-only"]])
 def test_the_published_starter_suite_is_valid_and_lacks_nothing(tmp_path, caplog, capsys, options):
     here = tmp_path / "starter"
@@ -211,6 +212,19 @@ def test_what_no_card_says_is_left_out_and_named(tmp_path, caplog):
         "deepfake: its data card has no section `## Biases`",
         "no data card has version or synthetic in its head, as version: 1.0.0, synthetic: false",
     ]
+
+
+def test_publish_says_what_is_missing_and_publishes(tmp_path, capsys, monkeypatch):
+    add(tmp_path / "signals", masks_only=True)
+    monkeypatch.setattr("harness.cli.publish.check_target", lambda *_: ([], []))
+    card = tmp_path / "card.md"
+    card.write_text(CARD.replace("## Biases", "## Other"))
+    command = ["publish", str(tmp_path / "signals"), "--masks-only", "--licence", "cc-by-4.0"]
+    assert cli.run([*command, "--card", str(card)]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("deepfake")]
+    assert lines == ["deepfake: its data card has no section `## Biases`; croissant.json leaves that out"]
+    assert cli.run(command) == 0
+    assert "deepfake: no data card given with --card; README and croissant.json" in capsys.readouterr().err
 
 
 def test_a_statement_that_is_not_of_all_tasks_names_those_it_is_of():

@@ -286,6 +286,15 @@ def test_the_card_counts_what_is_there_and_says_what_the_data_card_says(tmp_path
     assert all(f"`{name}`" in text for name in declared)
 
 
+def test_eval_yaml_has_the_fields_of_a_benchmark_of_the_hub_and_no_others(tmp_path):
+    """Those of huggingface.co/docs/hub/eval-results, which names the framework here and in no result."""
+    add(tmp_path)
+    content = yaml.safe_load((prepared(tmp_path).root / "eval.yaml").read_text())
+    assert content.keys() == {"name", "description", "evaluation_framework", "tasks"}
+    assert (content["name"], content["evaluation_framework"]) == ("name", "goodenough")
+    assert content["tasks"] == [{"id": "deepfake", "config": "deepfake", "split": "test"}]
+
+
 def test_a_measured_stability_stands_in_the_card_of_its_task(tmp_path):
     add(tmp_path)
     made = publish.prepare(
