@@ -141,7 +141,7 @@ def _evidence(name: str, by_family: Mapping[str, flat_earth.FlatEarth]) -> str:
     sentences = {family: assessment.sentence(name) for family, assessment in by_family.items()}
     if len({assessment.verdict for assessment in by_family.values()}) == 1:
         return next(iter(sentences.values()))
-    parts = " ".join(f"By {family} signals: {sentence}" for family, sentence in sentences.items())
+    parts = " ".join(f"Family {family}: {sentence}" for family, sentence in sentences.items())
     return f"The families disagree. {parts}"
 
 

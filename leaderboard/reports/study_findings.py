@@ -63,8 +63,8 @@ def _flat_earthers(study: Study) -> Iterator[str]:
             families = "family" if len(verdicts) == 1 else "families"
             yield f"{names[model]}: {next(iter(verdicts.values()))} ({families} {' and '.join(verdicts)})."
         else:
-            parts = "; ".join(f"{family} signals: {verdict}" for family, verdict in verdicts.items())
-            yield f"The families disagree about {names[model]}. {parts[0].upper()}{parts[1:]}."
+            parts = ", ".join(f"{verdict} by family {family}" for family, verdict in verdicts.items())
+            yield f"The families disagree about {names[model]}: {parts}."
     if not any(a.is_flat_earther for each in by_model.values() for a in each.values()):
         n_assessed = sum(any(a.verdict != NOT_ASSESSED for a in each.values()) for each in by_model.values())
         yield f"No flat-earther; {n_assessed} of {plural(len(by_model), 'model')} could be assessed."

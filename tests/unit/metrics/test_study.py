@@ -207,8 +207,8 @@ def test_families_that_disagree_about_a_model_are_named(studied: Study) -> None:
     name = model.repo_id.removeprefix("local/")
     one = study_findings.summary(dataclasses.replace(studied, families=(flag(first), second)))
     assert one[0] == (
-        f"The families disagree about {name}. Responsibility signals: a flat-earther; minimal signals:"
-        f" {next(each for each in second.flat_earth if each.model == model).verdict}."
+        f"The families disagree about {name}: a flat-earther by family responsibility,"
+        f" {next(each for each in second.flat_earth if each.model == model).verdict} by family minimal."
     )
     both = study_findings.summary(dataclasses.replace(studied, families=(flag(first), flag(second))))
     assert both[0] == f"{name}: a flat-earther (families responsibility and minimal)."
