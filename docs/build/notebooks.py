@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ _SHOWN: list[str] = []
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace each script by a page."""
     _SHOWN.clear()
-    for script in [f for f in files if f.src_uri.startswith("notebooks/") and f.src_uri.endswith(".py")]:
+    scripts = [file for file in files if re.fullmatch(r"notebooks/.*\.py", file.src_uri)]
+    with ThreadPoolExecutor() as pool:
+        notebooks = list(pool.map(_executed, [Path(script.abs_src_path or "") for script in scripts]))
+    for script, notebook in zip(scripts, notebooks, strict=True):
         files.remove(script)
-        markdown = _executed(Path(script.abs_src_path or ""))
-        files.append(File.generated(config, script.src_uri.removesuffix(".py") + ".md", content=markdown))
+        page = script.src_uri.removesuffix(".py") + ".md"
+        files.append(File.generated(config, page, content=_markdown(script.name, notebook)))
     return files
 
 
@@ -41,12 +45,8 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     return re.sub(r'<div data-output="(\d+)"></div>', lambda match: _SHOWN[int(match[1])], html)
 
 
-def _executed(script: Path) -> str:
-    """Execute a script.
-
-    Returns:
-        Markdown of its text and its code, with an index for each output.
-    """
+def _executed(script: Path) -> Any:
+    """A script as a notebook, with the outputs of its cells."""
     import jupytext
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -65,6 +65,11 @@ def _executed(script: Path) -> str:
             client.execute(env={**os.environ, "IPYTHONDIR": folder, "PYTHONWARNINGS": _WARNINGS})
         except CellExecutionError as error:
             raise PluginError(f"{script.name}: {error}") from error
+    return notebook
+
+
+def _markdown(name: str, notebook: Any) -> str:
+    """Text and code of a notebook as Markdown, with an index for each output."""
     parts = []
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -72,7 +77,7 @@ def _executed(script: Path) -> str:
             continue
         parts.append(f"```python\n{cell.source}\n```")
         if messages := [o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]:
-            raise PluginError(f"{script.name}: {''.join(messages)}")
+            raise PluginError(f"{name}: {''.join(messages)}")
         for html in filter(None, map(_html, cell.outputs)):
             parts.append(f'<div data-output="{len(_SHOWN)}"></div>')
             _SHOWN.append(f'<div class="output">{html}</div>')

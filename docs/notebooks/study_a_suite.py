@@ -105,10 +105,8 @@ by_signal = (
 )
 of_others = by_signal[by_signal["ast"].notna()]
 all_accept = of_others.drop(columns="ast").fillna(True).all(axis=1)
-n, n_rejected = (
-    all_accept.sum(),
-    (~of_others[all_accept]["ast"].astype(bool)).sum(),
-)
+n = all_accept.sum()
+n_rejected = n - of_others[all_accept]["ast"].sum()
 print(f"rejects {n_rejected} of {n} signals that all others accept")
 
 # %%
@@ -132,7 +130,7 @@ means.index = means.index.str.removeprefix("starter-deepfake-")
 
 figure, axes = plt.subplots(figsize=(7, 3.6), dpi=150, layout="constrained")
 means.plot.barh(ax=axes, ylabel="")
-axes.set(xlabel="Share accepted, mean over the other references")
+axes.set(xlabel="Share accepted, mean over the other references", xlim=(0, 1))
 axes.legend(loc="upper right")
 axes.invert_yaxis()
 plt.show()
