@@ -29,7 +29,7 @@ PAGES = {
 AFTER = {
     "docs/how-to/search.md": "docs/how-to/model.md",
     "docs/how-to/submit.md": "docs/quickstart.md",
-    "docs/how-to/verify.md": "docs/how-to/submit.md",
+    "docs/how-to/verify.md": "docs/quickstart.md",
     **{
         f"docs/how-to/{name}.md": "docs/how-to/corpus.md"
         for name in ("task", "publish", "hold-back", "cluster")
@@ -85,7 +85,7 @@ class Pages:
             submissions.mkdir(parents=True)
             (submissions / "README.md").write_text("# Submissions\n")
         else:
-            shutil.copytree(before, top, symlinks=True)
+            shutil.copytree(before, top, symlinks=True, ignore=shutil.ignore_patterns("work.sh"))
         with _hub(top) as hub, Session(top / "work", _environment(hub, top)) as session:
             for block in BLOCKS[name]:
                 if block.language in RUN and block.reason is None:
