@@ -130,7 +130,7 @@ def evaluate(
         NotValid: its answers depend on the batch.
     """
     from harness import labels
-    from harness.evaluation import runner
+    from harness.evaluation import first_clips, runner
     from harness.progress import live_table
     from harness.starter import paths
 
@@ -145,7 +145,11 @@ def evaluate(
         mapping = labels.from_file(Path(label_map), classifier.class_names, spec, classifier.ref)
     out = paths.cache() / "library"
     with live_table(task) if progress else nullcontext(lambda *_: None) as step:
-        result = runner.evaluate(classifier, mapping, opened._open, spec, out, limit=limit, progress=step)
+        arguments = (classifier, mapping, opened._open, spec, out)
+        if limit is None:
+            result = runner.evaluate(*arguments, progress=step)
+        else:
+            result = first_clips.evaluate(*arguments, limit=limit, progress=step)
     return Result(result, opened)
 
 

@@ -211,7 +211,7 @@ def _evaluate(
     """The entry of a task and its folder; on held-back signals nothing is shown."""
     from harness.cli.tables import show_text
     from harness.entries import store
-    from harness.evaluation import runner
+    from harness.evaluation import first_clips, runner
     from harness.journal import remove_stale_locks
     from harness.metrics.scorecard import polarity_warning
     from leaderboard.board import provisional_rank, remarks
@@ -229,14 +229,13 @@ def _evaluate(
         remove_stale_locks(out / ".answers" / candidate.checkpoint.ref.slug, f"*/{task.name}.*lock")
         entry, verdicts = store.read(folder), store.verdicts(folder)
     else:
+        arguments = (candidate.classifier, labels, suite, task, out)
         with live_table(task.name) as progress:
-            result = runner.evaluate(
-                *(candidate.classifier, labels, suite, task, out),
-                ci_width=ci_width,
-                limit=limit,
-                judge=candidate.backend.judge,
-                progress=counter.counting(progress),
-            )
+            judge, step = candidate.backend.judge, counter.counting(progress)
+            if limit is None:
+                result = runner.evaluate(*arguments, ci_width=ci_width, judge=judge, progress=step)
+            else:
+                result = first_clips.evaluate(*arguments, limit=limit, judge=judge, progress=step)
         root = out if result.entry.complete else out / PARTIAL
         # A report must be of the entry beside it.
         (root / result.entry.path / REPORT).unlink(missing_ok=True)

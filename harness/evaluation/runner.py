@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +63,6 @@ def evaluate(
     out: Path,
     *,
     ci_width: float | None = None,
-    limit: int | None = None,
     judge: Judge = predict.judge,
     progress: Progress = lambda n, total, score: None,
 ) -> Result:
@@ -81,8 +79,6 @@ def evaluate(
         out: folder of results.
         ci_width: stop when the interval of the lift is at most that to either side; only the headline
             family is judged, and the entry is not complete.
-        limit: judge the silences and only this many clips, the first of `evaluation_order`, with all their
-            signals; the entry is not complete if the suite has more.
         judge: what judges; here, unless it is said.
         progress: see `Progress`.
 
@@ -96,7 +92,7 @@ def evaluate(
     units = units_of(suite, task)
     cache = _open_cache(classifier, task, out)
     try:
-        scope = _scope(units, task, ci_width, limit)
+        scope = units if ci_width is None else [u for u in units if u.family in (None, FAMILIES[0])]
         n_known = sum(unit.content in cache.answers for unit in scope)
         score = RunningScore(scope, suite.counts(task.name), classifier.ref, label_map)
         for unit in scope:
@@ -109,9 +105,7 @@ def evaluate(
         _proof(classifier, suite, task, units, cache)
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
-        # What an early stop leaves may include other families, from an earlier run.
-        in_cache = [unit for unit in units if unit.content in cache.answers]
-        done_units = scope if ci_width is None else in_cache
+        done_units = [unit for unit in units if unit.content in cache.answers] if ci_width else units
         table = predict.verdict_table(done_units, cache.answers, label_map, task)
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)
@@ -119,17 +113,6 @@ def evaluate(
         return Result(entry, table)
     finally:
         cache.close()
-
-
-def _scope(units: list[Unit], task: Task, ci_width: float | None, limit: int | None) -> list[Unit]:
-    """What is judged at most, in the order of the units."""
-    if ci_width is not None:
-        return [unit for unit in units if unit.family in (None, FAMILIES[0])]
-    if limit is None:
-        return units
-    clip_blocks = (block for block in evaluation_order(units, task) if block[0].clip_id is not None)
-    clip_ids = {block[0].clip_id for block in islice(clip_blocks, limit)} | {None}
-    return [unit for unit in units if unit.clip_id in clip_ids]
 
 
 def judge_shard(
