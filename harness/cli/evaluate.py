@@ -110,9 +110,9 @@ def evaluate(
     tasks = named_tasks(suite, task_names)
     for s in (suite,) if private is None else (suite, private):
         require_something_to_hear(s, tasks)
-    direction = (search, given) if with_outgoing else None
+    outgoing = (search, given) if with_outgoing else None
     run = Run(
-        *(suite, private, tasks, out, limit, ci_width, shard, update_suite, direction, label_map, as_json)
+        *(suite, private, tasks, out, limit, ci_width, shard, update_suite, outgoing, label_map, as_json)
     )
     results = [ModelResult(name) for name in names]
     with engine.backend(opening) as backend:
