@@ -45,7 +45,7 @@ SAMPLED = (
 """Of each file of these `make test` runs a fifth, rounded up or down by lot, the same on every machine."""
 ONE_IN = 5
 WHOLE = (
-    *("integration/test_before_the_move", "integration/test_notebooks"),
+    *("integration/test_before_the_move", "integration/test_notebooks", "integration/test_docs_commands"),
     "browser/test_documentation",
 )
 """Files of these that run as a whole: the numbers that must not change, and the documentation."""

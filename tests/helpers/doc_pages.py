@@ -23,6 +23,7 @@ import io
 import os
 import re
 import subprocess
+import sys
 import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
@@ -191,6 +192,7 @@ def _serve(connection: Connection, folder: Path, environment: Mapping[str, str])
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    sys.path.insert(0, "")
     from huggingface_hub import constants
 
     importlib.reload(constants)

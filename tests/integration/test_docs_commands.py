@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 
@@ -26,14 +27,21 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 }
 AFTER = {
-    "docs/how-to/task.md": "docs/how-to/corpus.md",
     "docs/how-to/search.md": "docs/how-to/model.md",
+    "docs/how-to/submit.md": "docs/quickstart.md",
+    "docs/how-to/verify.md": "docs/quickstart.md",
+    **{
+        f"docs/how-to/{name}.md": "docs/how-to/corpus.md"
+        for name in ("task", "publish", "hold-back", "cluster")
+    },
 }
 """Page whose folder a page starts with: what its reader has done before."""
 BLOCKS = {name: blocks_of(path.read_text("utf-8")) for name, path in PAGES.items()}
 EXECUTED = [
     name for name, blocks in BLOCKS.items() if any(b.language in RUN and not b.reason for b in blocks)
 ]
+ALWAYS = ("README.md", "docs/quickstart.md", "docs/numbers.md")
+"""Pages that run without the slow checks: those that a reader sees first."""
 MODEL = "starter-emotion-wav2vec2"
 NAME = "my-model"
 """What pages call their copy of it."""
@@ -73,9 +81,11 @@ class Pages:
         if before is None:
             for folder in ("work/results", "cache/library"):
                 shutil.copytree(self.answers / ".answers", top / folder / ".answers")
-            (top / "hub").mkdir()
+            submissions = top / "hub/datasets/my-lab/submissions"
+            submissions.mkdir(parents=True)
+            (submissions / "README.md").write_text("# Submissions\n")
         else:
-            shutil.copytree(before, top, symlinks=True)
+            shutil.copytree(before, top, symlinks=True, ignore=shutil.ignore_patterns("work.sh"))
         with _hub(top) as hub, Session(top / "work", _environment(hub, top)) as session:
             for block in BLOCKS[name]:
                 if block.language in RUN and block.reason is None:
@@ -115,9 +125,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory, answers: Path) -> Iterator[P
     shutil.rmtree(root)
 
 
-@pytest.mark.parametrize("name", EXECUTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow) for name in EXECUTED]
+)
 def test_every_block_of_a_page_runs_and_prints_what_it_shows(pages: Pages, name: str) -> None:
     pages.run(name)
+
+
+def test_the_pages_that_always_run_are_there() -> None:
+    assert set(ALWAYS) | set(AFTER) | set(AFTER.values()) <= set(EXECUTED)
 
 
 def test_a_block_is_run_or_says_why_not() -> None:
@@ -142,6 +158,7 @@ def test_the_readme_is_short_and_names_the_command_of_the_tests() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_of_the_readme_is_the_board(tmp_path: Path) -> None:
     out = tmp_path / "board.csv"
     words = ["leaderboard", "export", "--as", "csv", "--task", "deepfake", "--submissions", str(SUBMISSIONS)]
@@ -157,6 +174,21 @@ def _row(row: dict) -> list[str]:
     shares = [f"{100 * row[key]:.1f} %" for key in ("transfer", "swap", "accuracy")]
     name = row["model"].removeprefix("local/")
     return [f"{row['rank']:.0f}", name, f"{lift} pp", f"{low} to {high} pp", *shares]
+
+
+def test_a_command_in_the_text_has_its_verb_and_its_options() -> None:
+    count = 0
+    for name, path in PAGES.items():
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        for words in re.findall(r"(?:`|^)goodenough ((?:[^`\n|;]|\\\|)+)", text, re.MULTILINE):
+            verbs, command = words.split(), cli.goodenough
+            while isinstance(command, click.Group) and verbs:
+                command = command.get_command(click.Context(command), verbs.pop(0))
+            assert command is not None, f"{name}: goodenough {words}"
+            known = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", words)) <= known, f"{name}: goodenough {words}"
+            count += 1
+    assert count > 50
 
 
 def test_links_lead_somewhere() -> None:
