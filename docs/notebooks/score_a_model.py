@@ -16,7 +16,7 @@
 # This notebook evaluates a model on a task, reads the numbers, draws them, and listens to what the model
 # accepts and rejects. Model and signals are those of the starter suite that comes with the package. It is
 # small and synthetic, so that nothing is downloaded and one core is enough; with a model of the Hub the
-# code is the same.
+# code is the same. Cells with `assert` check what the text says.
 
 # %%
 import matplotlib.pyplot as plt
@@ -55,7 +55,9 @@ model
 # a submission needs. Answers are cached: when this cell is run again, the model is not asked.
 
 # %%
-result = ge.evaluate(model, suite, task="emotion", ci_width=0.06, progress=False)
+result = ge.evaluate(
+    model, suite, task="emotion", ci_width=0.06, progress=False
+)
 result.lift
 
 # %% [markdown]
@@ -76,7 +78,9 @@ assert result.lift.high - result.lift.low <= 2 * 0.06
 # ## Whose signals does it accept?
 
 # %%
-rates = result.to_frame().query("family == 'responsibility'").set_index("reference")
+rates = (
+    result.to_frame().query("family == 'responsibility'").set_index("reference")
+)
 rates.index = rates.index.str.removeprefix("local/starter-emotion-")
 rates[["transfer", "swap", "lift", "lift_low", "lift_high", "lift_n"]].round(2)
 
@@ -105,8 +109,10 @@ ge.plot_matrix(suite, "emotion", extra=[result], rate="lift")
 
 # %%
 matrix = ge.transfer_matrix(suite, "emotion", extra=[result], rate="lift")
-others = matrix.where([[row != column for column in matrix] for row in matrix.index])
-others.mean().sort_values(ascending=False).round(3)
+lifts = matrix.stack()
+foreign = [reference != model for reference, model in lifts.index]
+means = lifts[foreign].groupby("model").mean()
+means.sort_values(ascending=False).to_frame("mean lift").round(3)
 
 # %% [markdown]
 # ## Is it just accuracy?
@@ -123,7 +129,10 @@ print(f"{accuracy:.0%} of {len(whole)} clips")
 # And this is what it makes of signals, by the class that they carry:
 
 # %%
-signals = verdicts[(verdicts["stimulus"] == "signal") & (verdicts["family"] == "responsibility")]
+signals = verdicts[
+    (verdicts["stimulus"] == "signal")
+    & (verdicts["family"] == "responsibility")
+]
 table = signals.groupby(["expected", "predicted"]).size().unstack(fill_value=0)
 table.div(table.sum(axis=1), axis=0).round(2)
 
@@ -140,21 +149,27 @@ assert accuracy > 0.5 > accepted
 # How often does it accept each signal of one reference, and its controls?
 
 # %%
-asked = verdicts.query("family == 'responsibility' and reference == 'local/starter-emotion-whisper'")
+asked = verdicts[
+    (verdicts["reference"] == "local/starter-emotion-whisper")
+    & (verdicts["family"] == "responsibility")
+]
 accepts = asked["predicted"] == asked["expected"]
-by_signal = accepts.groupby([asked["signal_id"], asked["stimulus"]]).mean().unstack()
-by_signal[["signal", "swap", "matched"]].head()
+shares = accepts.groupby([asked["signal_id"], asked["stimulus"]]).mean()
+by_signal = shares.unstack()[["signal", "swap", "matched"]]
+by_signal.head().round(2)
 
 # %% [markdown]
 # Take a signal that it accepts while it rejects all swap controls and all matched controls, which are of
 # the same clip and shape at other frequencies. Below are the spectrum of the clip with the frequencies that
 # the signal keeps, and the sound of the signal. All sounds are played at the same peak; the gain is next to
-# the player. A narrow signal sounds like a hum: start with the volume low.
+# the player. Narrow bands sound like tones: start with the volume low.
 
 # %%
-signal_id = by_signal.query("signal == 1 and swap == 0 and matched == 0").index[0]
+chosen = by_signal.query("signal == 1 and swap == 0 and matched == 0").index[0]
 signal = next(
-    s for s in suite.signals("emotion", "starter-emotion-whisper") if s.record.signal_id == signal_id
+    each
+    for each in suite.signals("emotion", "starter-emotion-whisper")
+    if each.record.signal_id == chosen
 )
 signal
 

@@ -78,7 +78,7 @@ class Player:
         data, gain_db = audio.encode_listenable(self.waveform, self.sample_rate_hz)
         source = f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
         gain = f"played at {number(gain_db, 1, signed=True)} dB"
-        return f'<audio controls src="{source}"></audio> <small>{gain}</small>'
+        return f'<audio controls src="{source}" style="vertical-align:middle"></audio> <small>{gain}</small>'
 
     def __repr__(self) -> str:
         return f"Player({len(self.waveform) / self.sample_rate_hz:.2f} s at {self.sample_rate_hz:,} Hz)"
