@@ -65,11 +65,11 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt
 	$(INSTALL) '.[test]'
 	@touch $(VENV)/.installed $(VENV)/.installed-docs $@
 
-# Without the tests of the extras: the app, the cluster, and what makes the starter suite.
+# Without the tests of the extras, of which pip takes the newest: the app, the cluster, what makes the starter suite.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
-	  -c .ci/constraints.lowest -e . hypothesis pytest pytest-timeout statsmodels
+	  -c .ci/constraints.lowest -e '.[test]'
 	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" tests/unit \
 	  --ignore tests/unit/cluster --ignore tests/unit/leaderboard/app --ignore tests/unit/starter
 
