@@ -22,7 +22,8 @@ LONGEST = (
     "unit/recipes/test_recipes",
     *("unit/starter/test_build", "unit/starter/test_suite", "unit/leaderboard/app/test_space"),
     *("unit/leaderboard/test_command", "unit/evaluation/test_runner", "integration/test_loopback_hub"),
-    *("integration/test_attacks", "integration/test_circle", "browser/test_browser", "browser/test_views"),
+    *("integration/test_docs_commands", "integration/test_attacks", "integration/test_circle"),
+    *("browser/test_browser", "browser/test_views"),
 )
 """Files that take longest: first, so that no process is left with one of them when the others have ended."""
 
