@@ -1,5 +1,6 @@
 # `make demo` shows the benchmark at work; `make test` is what CI runs; `make test-all` adds the slow checks in full;
-# `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written;
+# `make docs` builds the documentation into build/docs, `make docs-serve` shows it while it is written, `make docs-test`
+# runs everything in it;
 # `make coverage` says which lines the unit tests do not reach; `make test-lowest` runs them with the lowest versions
 # that pyproject.toml accepts; `make audit` looks for known vulnerabilities of the versions in constraints.txt.
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-all lint docs docs-serve coverage test-lowest audit clean
+.PHONY: demo test test-all lint docs docs-test docs-serve coverage test-lowest audit clean
 
 # One thread: models as small as these lose more time in waiting for a second one than they gain.
 demo: $(VENV)/.installed
@@ -43,6 +44,10 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs
 
 docs: $(VENV)/.installed-docs
 	$(MKDOCS) build --strict
+
+# Every block of every page, every page in every look, and the notebooks with warnings as errors.
+docs-test: $(VENV)/.installed-test
+	$(PYTEST) tests/browser/test_documentation.py tests/integration/test_docs_commands.py tests/integration/test_notebooks.py
 
 docs-serve: $(VENV)/.installed-docs
 	$(MKDOCS) serve --livereload --watch harness --watch goodenough.py

@@ -21,6 +21,7 @@ def test_there_are_two() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["score_a_model", "study_a_suite"]
 
 
+@pytest.mark.slow  # the site that tests/browser/test_documentation.py builds executes them, too
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_without_a_warning(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
