@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import goodenough
 from harness import cli
-from tests.helpers import page_visits
+from tests.helpers import page_visits, recorded_answers
 from tests.helpers.repository import ROOT
 
 SECONDS = 900
@@ -52,12 +52,18 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site, built once with --strict, and a server of it."""
-    folder = tmp_path_factory.mktemp("documentation")
+    """The site, built once with --strict, and a server of it; most answers of the model are there already."""
+    folder, cache = tmp_path_factory.mktemp("documentation"), tmp_path_factory.mktemp("cache")
+    recorded_answers.put_candidate("emotion", cache / "library")
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NO_MKDOCS_2_WARNING": "1",
+            "GOODENOUGH_CACHE": str(cache),
+        },
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -14,10 +14,19 @@ from harness.evaluation import runner
 from harness.evaluation.predict import Answers
 from harness.evaluation.units import units_of
 from harness.models import classifiers
+from harness.starter import paths
 from harness.starter.paths import open_suite
+from tests.helpers.repository import SUBMISSIONS
 
 ONE_IN = 20
 """Of this many units the answers of one are left out, so that the model is asked something."""
+
+
+def put_candidate(task: str, out: Path) -> None:
+    """Write what the submissions say of the candidate of a task into the cache below `out`."""
+    (model,) = (model for model in paths.models("candidate") if task in model.name)
+    (entry,) = (path.parent for path in (SUBMISSIONS / f"local__{model.name}").rglob(store.ENTRY))
+    put(entry, model, out)
 
 
 def put(entry: Path, model: Path, out: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_names_of_models_of_one_size_do_not_vanish(world: World) -> None:
     assert len(picture.findall(f"{SVG}line[@class='gs-lead']")) >= 4
 
 
-@given(st.floats(0, 12), st.floats(0.05, 9))
+@given(st.floats(0, 9), st.floats(0.05, 6))
 def test_an_axis_of_sizes_has_ticks_all_along(low: float, width: float) -> None:
     ticks = [x for x, _ in scatter._sizes(low, low + width)]
     assert all(low <= x <= low + width for x in ticks)
