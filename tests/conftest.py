@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with LONGEST; all else stays in its order. Of SAMPLED all but a seeded fifth count as slow."""
+    """Begin with LONGEST; all else stays in its order. Of SAMPLED all but a seeded sample count as slow."""
     order = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(name_of(item), len(LONGEST)))
     quick: dict[str, list[pytest.Item]] = {}
