@@ -27,6 +27,9 @@ from harness.errors import BadInput, NotValid
     help="Metadata of a model card; a file for .eval_results/; a record of Every Eval Ever.",
 )
 @click.option("--source-name", metavar="NAME", help="Name of the source of the result.")
+@click.option(
+    "--framework", metavar="NAME", help="With eval-results: its evaluation_framework, once registered."
+)
 @click.option("--source-url", metavar="URL", help="Address of the source.")
 @click.option(
     "--out",
@@ -40,6 +43,7 @@ def export(
     form: str,
     source_name: str | None,
     source_url: str | None,
+    framework: str | None,
     out: Path | None,
     task_files: tuple[str, ...],
 ) -> None:
@@ -63,6 +67,8 @@ def export(
         raise BadInput("--source-name requires --source-url, the address where the result can be read")
     if out is not None and form != "every-eval-ever":
         raise BadInput(f"--out is for --as every-eval-ever; {form} is one file and is printed")
+    if framework is not None and form != "eval-results":
+        raise BadInput(f"--framework is for --as eval-results; {form} has no such field")
     folder = single_entry(entry)
     if line := store.unfetched(folder):
         raise BadInput(line)
@@ -81,5 +87,9 @@ def export(
             path = every_eval_ever.write(out, record, store.verdicts(folder), source, created=created)
             click.echo(str(path))
         return
-    content = (exports.model_index if form == "model-index" else exports.eval_results)(record, source)
+    content = (
+        exports.model_index(record, source)
+        if form == "model-index"
+        else exports.eval_results(record, source, framework)
+    )
     click.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=is_utf8()), nl=False)

@@ -21,7 +21,7 @@ GROUPS = {
     "Model": ("--revision", "--device", "--dtype", "--batch-size", "--label-map", "--trust-remote-code"),
     "Cluster": ("--engine", "--ray-address", "--workers", "--gpus-per-worker", "--cpus-per-worker"),
     "Hub": ("--to", "--private", "--tag", "--model-card", "--yes"),
-    "Record": ("--author", "--reason", "--source-name", "--source-url", "--card", "--licence"),
+    "Record": ("--author", "--reason", "--source-name", "--source-url", "--framework", "--card", "--licence"),
     "Server": ("--port", "--public"),
     "Output": (
         *("--out", "--as", "--masks-only", "--update-suite", "--no-write", "--entries-url", "--template"),

@@ -104,8 +104,8 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
     return {"model-index": [{"name": entry.model.repo_id.split("/")[-1], "results": [result]}]}
 
 
-def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
-    """A file for `.eval_results/`.
+def eval_results(entry: Entry, source: Source, framework: str | None = None) -> list[dict[str, Any]]:
+    """A file for `.eval_results/`; `framework` is the name that the Hub has registered for what made it.
 
     Raises:
         BadInput: the signals are no dataset of the Hub, or the lift of the entry may not be ranked.
@@ -124,6 +124,8 @@ def eval_results(entry: Entry, source: Source) -> list[dict[str, Any]]:
     lift = family.rates.lift
     dataset = {"id": entry.signals.repo_id, "task_id": entry.task, "revision": entry.signals.revision}
     result: dict[str, Any] = {"dataset": dataset, "value": lift.value, "date": entry.run.created}
+    if framework is not None:
+        result["evaluation_framework"] = framework
     if source.url is not None:
         result["source"] = {"url": source.url, "name": source.name or "goodenough"}
     result["notes"] = (

@@ -79,6 +79,12 @@ def test_what_could_not_be_counted_is_left_out() -> None:
 # .eval_results
 
 
+def test_eval_results_name_a_registered_framework_and_can_still_be_read() -> None:
+    (plain,), (named,) = export.eval_results(made(), BOARD), export.eval_results(made(), BOARD, "goodenough")
+    assert named == {**plain, "evaluation_framework": "goodenough"}
+    assert parse_eval_result_entries([named]) == parse_eval_result_entries([plain])
+
+
 @pytest.mark.parametrize("source", [NOBODY, BOARD])
 def test_eval_results_are_those_of_huggingface_hub(source: Source) -> None:
     content = export.eval_results(made(), source)
@@ -128,6 +134,15 @@ def test_export_prints_the_entry_and_nothing_else(tmp_path: Path, capsys: pytest
         else:
             created = int(content["retrieved_timestamp"])
             assert content == every_eval_ever.record(store.read(folder), BOARD, created=created)
+
+
+def test_a_framework_is_for_results_of_the_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = store.write(tmp_path, *make_entry(n_clips=30))
+    words = ["export", str(folder), "--framework", "goodenough", "--as"]
+    assert cli.run([*words, "model-index"]) == 2
+    assert "--framework is for --as eval-results" in capsys.readouterr().err
+    assert cli.run([*words, "eval-results"]) == 0
+    assert "evaluation_framework: goodenough" in capsys.readouterr().out
 
 
 def test_export_writes_a_record_with_its_samples_and_prints_its_path(
