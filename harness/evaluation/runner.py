@@ -92,9 +92,7 @@ def evaluate(
         _proof(classifier, suite, task, units, cache)
         _judge(classifier, suite, task, cache, blocks, len(scope), progress, score, stop_rule, judge)
         proof = _proof(classifier, suite, task, units, cache)
-        # What an early stop leaves may include other families, from an earlier run.
-        in_cache = [unit for unit in units if unit.content in cache.answers]
-        done_units = scope if ci_width is None else in_cache
+        done_units = scope if ci_width is None else _known(units, cache)
         table = predict.verdict_table(done_units, cache.answers, label_map, task)
         run_counts = (time.monotonic() - start, len(done_units) - n_known, n_known)
         complete = len(done_units) == len(units)
@@ -113,6 +111,13 @@ def _scope(units: list[Unit], task: Task, ci_width: float | None, limit: int | N
     clip_blocks = (block for block in evaluation_order(units, task) if block[0].clip_id is not None)
     clip_ids = {block[0].clip_id for block in islice(clip_blocks, limit)} | {None}
     return [unit for unit in units if unit.clip_id in clip_ids]
+
+
+def _known(units: Sequence[Unit], cache: AnswerCache) -> list[Unit]:
+    """What an early stop leaves: signals of an earlier run, too, of any family, but none without its clip."""
+    known = [unit for unit in units if unit.content in cache.answers]
+    clip_ids = {unit.clip_id for unit in known if unit.signal_id is None}
+    return [unit for unit in known if unit.signal_id is None or unit.clip_id in clip_ids]
 
 
 def judge_shard(

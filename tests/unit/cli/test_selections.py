@@ -53,7 +53,17 @@ SETTINGS = {
     *("--out", "--to", "--ci-width", "--ray-address", "--workers", "--gpus-per-worker"),
     *("--cpus-per-worker", "--batch-size", "--bands", "--repetitions", "--seed", "--draws", "--budget"),
     *("--alpha", "--max-signals", "--licence", "--private-to", "--hold-back", "--hold-back-seed", "--tag"),
-    *("-k", "--source-name", "--source-url", "--author", "--reason", "--port", "--entries-url", "--cards"),
+    *(
+        "-k",
+        "--source-name",
+        "--source-url",
+        "--framework",
+        "--author",
+        "--reason",
+        "--port",
+        "--entries-url",
+        "--cards",
+    ),
 }
 """Options that say how, or where to, and choose nothing among what there is."""
 

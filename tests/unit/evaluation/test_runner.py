@@ -218,6 +218,23 @@ def in_full(large, tmp_path_factory):
     return *evaluated(large, tmp_path_factory.mktemp("full"), progress=told), seen
 
 
+def test_an_early_stop_leaves_out_signals_whose_whole_clip_was_never_judged(large, tmp_path):
+    """A cache can hold them: from a suite in which the clip was another one, or from a damaged line."""
+    evaluated(large, tmp_path / "out")
+    cache = runner._open_cache(Candidate(), TASK, tmp_path / "out")
+    units = units_of(large, TASK)
+    lost = next(unit.clip_id for unit in units if unit.signal_id)
+    kept = [u for u in units if (u.clip_id, u.signal_id) != (lost, None)]
+    answers = [(unit, cache.answers[unit.content]) for unit in kept]
+    cache.close()
+    cache = runner._open_cache(Candidate(), TASK, tmp_path / "gap")
+    cache.append(answers)
+    cache.close()
+    entry, rows, _ = evaluated(large, tmp_path / "gap", ci_width=1.0)
+    assert not entry.complete
+    assert {row["clip_id"] for row in rows} == {unit.clip_id for unit in kept} - {lost}
+
+
 def test_an_early_stop_asks_less_and_says_that_it_is_partial(large, in_full, tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "_SAMPLES_AT_ONCE", 20_000)
     entry, rows, heard, _ = in_full
