@@ -28,8 +28,6 @@ _LABELS = 14
 _MULTIPLES: tuple[tuple[float, ...], ...] = (
     *((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)),
     (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9),
-    tuple(k / 20 for k in range(20, 200)),
-    tuple(k / 200 for k in range(200, 2000)),
 )
 """Multiples of a power of ten that an axis of sizes may have ticks at, from few to many."""
 _STOPS = 20
@@ -152,7 +150,17 @@ def _sizes(low: float, high: float) -> list[tuple[float, str]]:
         ticks = [x for x in map(math.log10, sorted(sizes)) if low <= x <= high]
         if np.diff([low, *ticks, high]).max() < (high - low) / 3:
             break
-    return [(x, _size_text(round(10**x))) for x in ticks[:: len(ticks) // 12 + 1]]
+    else:
+        ticks = [x for x in _even_ticks(10**low, 10**high) if low <= x <= high]
+    return [(x, _size_text(round(10**x))) for x in ticks]
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Logarithms of round numbers between two ends that are close together, in even steps."""
+    most = (high - low) / 4.5
+    unit = 10 ** math.floor(math.log10(most))
+    step = max(1, round(next(k * unit for k in (5, 2, 1) if k * unit <= most)))
+    return [math.log10(n) for n in range(max(1, math.ceil(low / step)) * step, math.floor(high) + 1, step)]
 
 
 def _size_text(n: int) -> str:
