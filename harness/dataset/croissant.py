@@ -75,18 +75,18 @@ _HUB = "https://huggingface.co"
 
 def missing(suite: Suite, cards: Mapping[str, str]) -> list[str]:
     """What the data cards leave unsaid, a line for each task that has one, and one for their heads."""
-    read = {task: data_card.read(text) for task, text in cards.items()}
+    by_task = {task: data_card.read(cards[task]) for task in suite.task_names if task in cards}
     lines = []
-    for task in filter(read.__contains__, suite.task_names):
-        absent = [title for title in _ASKED_OF_THE_MAINTAINER if not read[task].sections.get(title)]
+    for task, card in by_task.items():
+        absent = [title for title in _ASKED_OF_THE_MAINTAINER if not card.sections.get(title)]
         if absent:
             titles = ", ".join(f"`## {title}`" for title in absent)
             lines.append(f"{task}: its data card has no section {titles}")
-    heads = [card.head for card in read.values()]
-    fields = [name for name in ("version",) if not any(name in head for head in heads)]
+    heads = [card.head for card in by_task.values()]
+    fields = [] if any("version" in head for head in heads) else ["version"]
     if not is_synthetic(suite) and not any(isinstance(head.get("synthetic"), bool) for head in heads):
         fields.append("synthetic")
-    if fields and cards:
+    if fields and by_task:
         lines.append(f"no data card has {' or '.join(fields)} in its head, as {_EXAMPLE_HEAD}")
     return lines
 
@@ -263,9 +263,9 @@ def _activities(
         records = suite.references(task)
         clips = [{"@id": _corpus_id(corpus)} for corpus in dict.fromkeys(r.corpus for r in records)]
         models = [{"@id": _model_id(record.model), "prov:label": record.model.repo_id} for record in records]
-        if task in cards and (told := cards[task].sections.get("Provenance")):
-            said = " ".join(data_card.items(told))
-            activities.append(_activity(f"{task}: collection of the clips", said, clips))
+        if task in cards and (provenance := cards[task].sections.get("Provenance")):
+            description = " ".join(data_card.items(provenance))
+            activities.append(_activity(f"{task}: collection of the clips", description, clips))
         searches = "; ".join(dict.fromkeys(search for record in records for search in record.searches))
         extraction = _activity(
             f"{task}: extraction of sufficient signals", searches, [*clips, *models], _runs(records)

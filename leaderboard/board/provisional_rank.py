@@ -19,7 +19,7 @@ from leaderboard.board.types import Row
 class ProvisionalRank:
     """The provisional rank of a lift among others, by comparing intervals."""
 
-    place: int
+    rank: int
     """By the lift alone, from 1."""
     best: int
     """Behind those alone whose intervals lie above its own."""
@@ -45,7 +45,7 @@ def rank_among(
         return None
     lifts = [other for other in others if other is not None and other.value is not None]
     return ProvisionalRank(
-        place=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
+        rank=1 + sum(other.value > lift.value for other in lifts if other.value is not None),
         best=1 + sum(_end(other.low, other) > lift.high for other in lifts),
         worst=1 + sum(_end(other.high, other) >= lift.low for other in lifts),
         n=1 + len(lifts),
@@ -81,7 +81,7 @@ def sentence(entry: Entry, suite: Suite) -> str | None:
     if rank.n == 1:
         return f"{effect[0].upper()}{effect[1:]}."
     span = f", anywhere from {rank.best} to {rank.worst} by intervals" if rank.best < rank.worst else ""
-    return f"Ranks {rank.place} of {rank.n} by lift with the references of the suite{span}; {effect}."
+    return f"Ranks {rank.rank} of {rank.n} by lift with the references of the suite{span}; {effect}."
 
 
 def _end(end: float | None, estimate: Estimate) -> float:

@@ -211,11 +211,11 @@ def test_blocks_are_found_with_their_outputs_and_marks() -> None:
 
 
 def test_shell_and_python_keep_their_state_and_report_failure(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    with LoopbackHub(tmp_path) as hub, Session(tmp_path / "work", _environment(hub, tmp_path)) as session:
+    (tmp_path / "pages").mkdir()
+    with LoopbackHub(tmp_path) as hub, Session(tmp_path / "pages", _environment(hub, tmp_path)) as session:
         page = ("sh", "x=1; mkdir y; cd y"), ("sh", "pwd; echo $x"), ("sh", "false | true; echo")
         outputs = [session.run(Block(1, *each)) for each in page]
-        assert outputs == [(0, ""), (0, f"{tmp_path}/work/y\n1\n"), (1, "")]
+        assert outputs == [(0, ""), (0, f"{tmp_path}/pages/y\n1\n"), (1, "")]
         assert session.run(Block(1, "python", "x = 1")) == (0, "")
         assert session.run(Block(1, "python", "print(x)")) == (0, "1\n")
         code, printed = session.run(Block(7, "python", "1 / 0"))

@@ -205,7 +205,7 @@ def test_a_provisional_place_is_that_of_the_lift_and_its_ends_those_of_disjoint_
         found = commands.provisional_rank(_with_lift(entry, "new", value, low, high), ranking)
         assert found is not None
         assert found.same_model is None
-        return found.place, found.best, found.worst, found.n
+        return found.rank, found.best, found.worst, found.n
 
     assert place(0.25, 0.15, 0.35) == (3, 2, 4, 5)  # surely behind the first, surely ahead of the last
     assert place(0.9, 0.8, 1.0) == (1, 1, 1, 5)
@@ -221,7 +221,7 @@ def test_weights_that_are_on_the_board_are_compared_with_the_others_and_other_si
     entry = world.board.current[0].rows[0].entry
     again = commands.provisional_rank(_with_lift(entry, "1", 0.3, 0.2, 0.4), ranking)
     assert again is not None
-    assert (again.place, again.n, again.same_model) == (2, 2, ranking.rows[1])
+    assert (again.rank, again.n, again.same_model) == (2, 2, ranking.rows[1])
     signals = dataclasses.replace(entry.signals, sha256="0" * 64)
     assert commands.provisional_rank(dataclasses.replace(entry, signals=signals), ranking) is None
     assert commands.provisional_rank(entry, None) is None
@@ -360,7 +360,7 @@ def test_a_quick_trial_ends_with_a_provisional_place_and_no_package(
     assert last.entry is not None
     assert not last.entry.complete
     assert last.provisional_rank is not None
-    assert last.provisional_rank.place == 1
+    assert last.provisional_rank.rank == 1
     assert last.commands[1].startswith(
         f"goodenough evaluate acme/echo --revision {last.entry.model.revision}"
     )
