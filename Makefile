@@ -75,7 +75,7 @@ test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
 	  -c .ci/constraints.lowest -e '.[test]'
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" tests/unit \
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto --dist loadfile -m "not slow" tests/unit \
 	  --ignore tests/unit/cluster --ignore tests/unit/leaderboard/app --ignore tests/unit/starter
 
 audit:

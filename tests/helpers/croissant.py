@@ -10,7 +10,7 @@ import pytest
 
 THEIR_WARNINGS = [
     pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:The inplace keyword:pandas.errors.Pandas4Warning"),
+    pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning"),
 ]
 """Of mlcroissant about the libraries that it is built on."""
 
