@@ -1,13 +1,9 @@
-"""Escapes texts from strangers for a page; and the banner of synthetic suites."""
+"""Escapes texts from strangers for a page."""
 
 from __future__ import annotations
 
 import re
 from html import escape
-
-from harness.dataset.synthetic import SYNTHETIC as SYNTHETIC
-from harness.dataset.synthetic import is_synthetic as is_synthetic
-from harness.dataset.synthetic import of_synthetic as of_synthetic
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"

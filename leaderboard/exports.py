@@ -13,6 +13,7 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from harness.dataset.suite_notes import heading
 from harness.schemas import Entry
 from harness.seeds import seed_of
 from harness.types import Estimate
@@ -100,7 +101,7 @@ def _table(ranking: Ranking) -> str:
         f"% {_plain(ranking.task)}, signals {_plain(ranking.signals.sha256[:12])}, protocol"
         f" {ranking.protocol}; percent, lift and placement in percentage points, with 95 % intervals,"
         f" {remarks.panel(ranking.n_references)}",
-        *([f"% {escaping.SYNTHETIC}"] if ranking.synthetic else []),
+        *([f"% {ranking.suite_note}"] if ranking.suite_note else []),
     ]
     if not ranking.rows and not ranking.anchors:
         return "\n".join([*caption, "% No model is ranked yet.", ""])
@@ -200,10 +201,10 @@ def badge(row: Row, ranking: Ranking) -> str:
     ends = dict.fromkeys((row.rank_low, row.rank_high))
     span = "–".join(map(str, ends))
     rank_text = "not ranked" if row.rank is None else f"rank {span} of {len(ranking.rows)}"
-    suite = " (synthetic suite)" if ranking.synthetic else ""
+    suite = f" ({heading(ranking.suite_note)})" if ranking.suite_note else ""
     left, right = f"goodenough {ranking.task}{suite}", f"{value} lift, {rank_text}"
     widths = [round(6.4 * len(text)) + 16 for text in (left, right)]
-    note = f". {escaping.SYNTHETIC}" if ranking.synthetic else ""
+    note = f". {ranking.suite_note}" if ranking.suite_note else ""
     panel = remarks.panel(remarks.n_panel(row.entry))
     title = escape(f"{escaping.neutral(row.name)[:_NAME]}: {left}, {right}, {panel}{note}")
     return (

@@ -24,7 +24,7 @@ from harness.plurals import plural
 from harness.types import PROTOCOL, Estimate
 from leaderboard import exports, formatting
 from leaderboard.board import columns, remarks
-from leaderboard.escaping import SYNTHETIC, neutral
+from leaderboard.escaping import neutral
 from leaderboard.plots import inline
 
 SCRIPTS = MappingProxyType(
@@ -89,7 +89,6 @@ def _environment() -> Environment:
         board_columns=columns.BOARD,
         rate_columns=columns.RATES,
         whole_columns=columns.WHOLE,
-        synthetic_text=SYNTHETIC,
         too_few=formatting.TOO_FEW,
         remarks=remarks,
         protocol=PROTOCOL,

@@ -150,7 +150,7 @@ def load_suite(source: str | Path | None = None) -> Suite:
 
     Args:
         source: a signals folder, or a Hub dataset as `org/name` or `org/name@revision`; without it the
-            embedded starter suite, which is synthetic.
+            embedded starter suite.
 
     Raises:
         BadSignals: neither, or not a finished suite.

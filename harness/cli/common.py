@@ -108,15 +108,16 @@ def starter_checkpoint(name: str) -> Checkpoint | None:
     return checkpoints.resolve(str(folder)) if folder.is_dir() else None
 
 
-def show(entry: Entry, partial: str | None = None) -> None:
+def show(entry: Entry, suite: Suite, partial: str | None = None) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips.
 
     Args:
         entry: the entry.
+        suite: the signals it was judged on.
         partial: what it was judged on, if that is not everything.
     """
     from harness.cli.tables import Column, Row, section, show_table, show_text
-    from harness.dataset.synthetic import SYNTHETIC, of_synthetic
+    from harness.dataset.suite_notes import note_of_signals
     from harness.types import OTHER
     from leaderboard.board import columns as board
     from leaderboard.board import remarks
@@ -143,8 +144,8 @@ def show(entry: Entry, partial: str | None = None) -> None:
     show_table(f"{entry.model.repo_id} on {entry.task}", columns, rows)
     if panel := remarks.n_panel(entry):
         show_text(f"Rates and intervals are {remarks.panel(panel)}: unweighted means over them.")
-    if of_synthetic(entry.signals):
-        show_text(SYNTHETIC)
+    if suite_note := note_of_signals(entry.signals, suite):
+        show_text(suite_note)
     for line in filter(None, (*remarks.likenesses(entry), remarks.silence_classes(entry))):
         show_text(line)
     for share in remarks.as_silence(entry):

@@ -85,6 +85,8 @@ def evaluate(
 
     Exit code 1: a result is not valid. 2: a model cannot be evaluated.
     """
+    from harness.dataset.suite_notes import joined, note_of_task
+
     names = tuple(dict.fromkeys(models))
     if not with_outgoing:
         refuse_without("--outgoing", "given", "search")
@@ -100,14 +102,12 @@ def evaluate(
             raise BadInput(f"{option} is for a whole run: leave out --shard, --ci-width and --limit")
     if shard and engine.is_remote:
         raise BadInput("a cluster distributes the work itself: leave out --shard, or --engine ray")
-    if signals is None:
-        info(
-            "No --signals given: using the embedded starter suite, which is synthetic and says nothing about"
-            " recordings."
-        )
     suite = open_suite(signals)
     private = None if held_back is None else open_suite(held_back)
     tasks = named_tasks(suite, task_names)
+    if signals is None:
+        suite_note = joined((task.name, note_of_task(suite, task.name)) for task in tasks or suite.tasks)
+        info(f"No --signals given: using the embedded starter suite. {suite_note}")
     for s in (suite,) if private is None else (suite, private):
         require_something_to_hear(s, tasks)
     outgoing = (search, given) if with_outgoing else None

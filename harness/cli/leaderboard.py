@@ -258,7 +258,6 @@ def _entries(submissions: str) -> Path:
 def _print_rankings(board: Board) -> None:
     """Each current ranking on stderr, in the columns that fit a terminal."""
     from harness.cli.tables import Column, Row, show_table, show_text
-    from harness.dataset.synthetic import SYNTHETIC
     from harness.types import Estimate
     from leaderboard.board import remarks
     from leaderboard.board.columns import BOARD
@@ -294,8 +293,8 @@ def _print_rankings(board: Board) -> None:
             rows.append(Row(cells, "italic"))
         show_table(ranking.task, columns, rows, err=True)
         print_text(f"Rates are {remarks.panel(ranking.n_references)}; below the line: not ranked.")
-        if ranking.synthetic:
-            print_text(SYNTHETIC)
+        if ranking.suite_note:
+            print_text(ranking.suite_note)
         for row in ranking.all_rows[:_MAX_ROWS]:
             if row.rank is None:
                 print_text(f"Not ranked: {names[row.entry.model]}: {remarks.unranked(row.entry)}")

@@ -246,7 +246,7 @@ def _evaluate(
         entry_report.write(report, entry, verdicts, suite)
     partial = remarks.partial(entry, verdicts, suite)
     if not quiet:
-        show(entry, partial)
+        show(entry, suite, partial)
     elif partial:
         info(partial)
     if ci_width is not None:

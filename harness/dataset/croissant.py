@@ -16,8 +16,8 @@ from typing import Any
 from harness.dataset import croissant_files, data_card, licences
 from harness.dataset.card import TAGS, FileFacts
 from harness.dataset.data_card import DataCard
+from harness.dataset.suite_notes import SYNTHETIC, note_of_task
 from harness.dataset.suites import Suite
-from harness.dataset.synthetic import is_synthetic
 from harness.manifest import CorpusRef, ReferenceRecord
 from harness.plurals import plural
 from harness.schemas import Entry
@@ -84,7 +84,7 @@ def missing(suite: Suite, cards: Mapping[str, str]) -> list[str]:
             lines.append(f"{task}: its data card has no section {titles}")
     heads = [card.head for card in by_task.values()]
     fields = [] if any("version" in head for head in heads) else ["version"]
-    if not is_synthetic(suite) and not any(isinstance(head.get("synthetic"), bool) for head in heads):
+    if not _has_synthetic(suite) and not any(isinstance(head.get("synthetic"), bool) for head in heads):
         fields.append("synthetic")
     if fields and by_task:
         lines.append(f"no data card has {' or '.join(fields)} in its head, as {_EXAMPLE_HEAD}")
@@ -189,14 +189,19 @@ def _responsible(suite: Suite, cards: Mapping[str, DataCard], readme: DataCard) 
         lines = [*data_card.items(readme.sections.get(title, "")), *_of_cards(cards, title, len(suite.tasks))]
         fields[field] = " ".join(lines) if field in _ONE_TEXT else lines
     synthetic = [card.head["synthetic"] for card in cards.values() if "synthetic" in card.head]
-    if synthetic or is_synthetic(suite):
-        fields["rai:hasSyntheticData"] = is_synthetic(suite) or True in synthetic
+    if synthetic or _has_synthetic(suite):
+        fields["rai:hasSyntheticData"] = _has_synthetic(suite) or True in synthetic
     fields["rai:dataPreprocessingProtocol"] = [_preparation(suite, task) for task in suite.task_names]
     fields["rai:machineAnnotationTools"] = [
         f"{record.model.repo_id} at {record.model.revision}, {record.task}"
         for record in suite.manifest.references
     ]
     return fields
+
+
+def _has_synthetic(suite: Suite) -> bool:
+    """Whether a task is known to have synthetic clips; what else is, is for a data card to say."""
+    return any(note_of_task(suite, task) == SYNTHETIC for task in suite.task_names)
 
 
 def _of_cards(cards: Mapping[str, DataCard], title: str, n_tasks: int) -> list[str]:

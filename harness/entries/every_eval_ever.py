@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.dataset.paths import SAMPLES
-from harness.dataset.synthetic import SYNTHETIC, of_synthetic
+from harness.dataset.suite_notes import note_of_signals
 from harness.disk_errors import unwritable, whole
 from harness.entries.export import Number, Source, n_panel, numbers, on_hub
 from harness.errors import BadInput
@@ -251,9 +251,10 @@ def _result(entry: Entry, number: Number, family: FamilyScore | None, estimate: 
 
 
 def _description(entry: Entry, number: Number, family: FamilyScore | None) -> str:
-    """What a number is, for which panel, and that the suite is synthetic where it is."""
+    """What a number is, for which panel, and the note of the signals where there is one."""
     panel = f" Mean over {plural(n_panel(family), 'reference')}, for this panel alone." if family else ""
-    return f"{number.what}{panel}{f' {SYNTHETIC}' if of_synthetic(entry.signals) else ''}"
+    suite_note = note_of_signals(entry.signals)
+    return f"{number.what}{panel}{f' {suite_note}' if suite_note else ''}"
 
 
 def _source_data(signals: DatasetRef) -> dict[str, Any]:

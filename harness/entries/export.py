@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.dataset.synthetic import SYNTHETIC, of_synthetic
+from harness.dataset.suite_notes import note_of_signals
 from harness.errors import BadInput
 from harness.plurals import plural
 from harness.schemas import Entry, FamilyScore
@@ -88,8 +88,8 @@ def model_index(entry: Entry, source: Source) -> dict[str, Any]:
     if not on_hub(signals):
         # A name with a slash would lead to a dataset of the Hub that has nothing to do with it.
         dataset["type"] = "goodenough-" + signals.repo_id.split("/")[-1]
-    if of_synthetic(signals):
-        dataset["name"] = f"{signals.repo_id} ({SYNTHETIC})"
+    if suite_note := note_of_signals(signals):
+        dataset["name"] = f"{signals.repo_id} ({suite_note})"
     dataset |= {"config": signals.config, "split": signals.split, "revision": signals.revision}
     result: dict[str, Any] = {
         "task": {"type": "audio-classification", "name": f"{entry.task} (goodenough)"},

@@ -38,7 +38,7 @@ def open_suite(source: str | None = None) -> Suite:
         BadSignals: neither, or not a finished suite.
     """
     from harness.dataset import suites
-    from harness.dataset.synthetic import EMBEDDED
+    from harness.dataset.suite_notes import EMBEDDED
 
     return suites.load(source) if source is not None else suites.Suite(embedded(), EMBEDDED)
 

@@ -25,10 +25,12 @@ from typing import Any
 
 import gradio as gr
 
+from harness.dataset.suite_notes import joined, note_of_task
+from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
 from harness.types import FAMILIES, ModelRef
-from leaderboard import escaping, render, urls
+from leaderboard import render, urls
 from leaderboard.app import theme
 from leaderboard.app.request_filter import RequestFilter, is_local
 from leaderboard.app.sessions import SessionStore
@@ -73,7 +75,7 @@ def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
     tasks = list(app_state.suite.task_names)
     names = list(dict.fromkeys([*app_state.board.tasks, *tasks])) or ["no task"]
     with gr.Blocks(title="goodenough", analytics_enabled=False, fill_width=True) as page:
-        _site_html(render.render("app_head.html.j2", {"synthetic": escaping.is_synthetic(app_state.suite)}))
+        _site_html(_head(app_state.suite))
         with gr.Tabs():
             with gr.Tab("Leaderboard", id="board"):
                 _site_html(render.render("app_board.html.j2", {"board": f"{SITE}/{urls.INDEX}"}))
@@ -95,6 +97,11 @@ def build(app_state: AppState, sessions: SessionStore, limits: Limits) -> Any:
     page._queue.pending_messages_per_session.max_size = MOST_SESSIONS
     handlers.n_unread = lambda visitor: _unread(page, visitor)
     return page
+
+
+def _head(suite: Suite) -> str:
+    suite_note = joined((task, note_of_task(suite, task)) for task in suite.task_names)
+    return render.render("app_head.html.j2", {"suite_note": suite_note})
 
 
 def serve(

@@ -14,8 +14,8 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
-from harness.dataset.synthetic import EMBEDDED
 from harness.entries import store
 from harness.errors import BadInput
 from harness.hub import download_limit

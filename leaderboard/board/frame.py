@@ -57,7 +57,7 @@ def _ranking(ranking: Ranking) -> list[dict[str, Any]]:
         "task": ranking.task,
         "signals_sha256": ranking.signals.sha256,
         "current": not ranking.stale,
-        "suite_note": escaping.SYNTHETIC if ranking.synthetic else "",
+        "suite_note": ranking.suite_note or "",
         "protocol": _bounded(ranking.protocol),
     }
     lines = [{**_row(row), **key} for row in ranking.all_rows]

@@ -18,8 +18,8 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+from harness.dataset.suite_notes import note_of_signals
 from harness.dataset.suites import Suite
-from harness.dataset.synthetic import SYNTHETIC, of_synthetic
 from harness.entries import held_back, notices, store
 from harness.entries.held_back import HeldBack
 from harness.errors import BadInput
@@ -64,7 +64,7 @@ def build(
             current_key, note = entries.current(by_key)
         if current_key is not None and current_key not in by_key:
             empty = Ranking(task, signals_by_task[task], PROTOCOL, False, (), (), ())
-            rankings.append(replace(empty, synthetic=of_synthetic(signals_by_task[task], suite)))
+            rankings.append(replace(empty, suite_note=note_of_signals(signals_by_task[task], suite)))
         for key in sorted(by_key, key=lambda k: (k != current_key, -sizes[k], k)):
             signals, reference_counts = by_key[key][0].entry.signals, None
             corpora: frozenset[str] = frozenset()
@@ -78,7 +78,7 @@ def build(
                 valid_folders = {each.folder for each in by_key[key] if each.exclusion_reason is None}
                 own_folders = [folder for folder in suite.verdicts() if folder in valid_folders]
                 ranking = replace(ranking, anchors=anchors.build(suite, task, own_folders))
-            rankings.append(replace(ranking, synthetic=of_synthetic(signals, suite)))
+            rankings.append(replace(ranking, suite_note=note_of_signals(signals, suite)))
     opt_outs = notices.opt_outs_below(submissions)
     for i, ranking in enumerate(rankings):
         if not ranking.stale:
@@ -96,7 +96,7 @@ def as_json(board: Board) -> list[dict[str, Any]]:
             "protocol": ranking.protocol,
             "stale": ranking.stale,
             "note": ranking.note,
-            "suite_note": SYNTHETIC if ranking.synthetic else "",
+            "suite_note": ranking.suite_note or "",
             "rows": [*map(_row_json, ranking.all_rows), *map(anchors.as_json, ranking.anchors)],
         }
         for ranking in board.rankings

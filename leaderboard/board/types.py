@@ -130,8 +130,8 @@ class Ranking:
     """Models whose authors opted out of the task; on its current ranking alone."""
     anchors: tuple[Anchor, ...] = ()
     """Rows for comparison; on the current ranking of a task of the suite alone."""
-    synthetic: bool = False
-    """The clips are synthetic: the numbers say nothing about real recordings."""
+    suite_note: str | None = None
+    """What is said first of its signals (`suite_notes`); None where there is nothing to say."""
 
     @property
     def all_rows(self) -> tuple[Row, ...]:

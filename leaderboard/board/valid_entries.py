@@ -23,8 +23,8 @@ import numpy as np
 
 import harness
 from harness.dataset.paths import MANIFEST
+from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
-from harness.dataset.synthetic import EMBEDDED
 from harness.entries import protocol1, store, suite_check, untrusted_files, validate, validate_facts
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadInput, BadSignals

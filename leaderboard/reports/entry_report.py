@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.dataset.suite_notes import note_of_signals
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.journal import replace_file
 from harness.schemas import Entry
-from leaderboard import escaping, render
+from leaderboard import render
 from leaderboard.board import entries, provisional_rank, remarks
 from leaderboard.board.matrix import matrix_of
 from leaderboard.plots import heatmap, inline
@@ -42,7 +43,7 @@ def write(path: Path, entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> Non
         "entry": entry,
         "rank": provisional_rank.sentence(entry, suite),
         "partial": remarks.partial(entry, verdicts, suite),
-        "synthetic": escaping.of_synthetic(entry.signals, suite),
+        "suite_note": note_of_signals(entry.signals, suite),
         "matrices": [
             (m.family, [heatmap.picture(m, key) for key in inline.HEADLINE_MEASURES])
             for m in matrices

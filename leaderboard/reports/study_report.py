@@ -18,6 +18,7 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.dataset.paths import STUDY, STUDY_PAGE, STUDY_TEXT
+from harness.dataset.suite_notes import joined, note_of_task
 from harness.dataset.suites import Suite
 from harness.journal import replace_file
 from harness.metrics import likeness
@@ -30,7 +31,7 @@ from harness.provenance import own_version, versions
 from harness.schemas import Entry, to_json
 from harness.seeds import seed_of
 from harness.types import MIN_SIGNALS, Estimate, ModelRef
-from leaderboard import escaping, render
+from leaderboard import render
 from leaderboard.board.matrix import matrix_of, short_names
 from leaderboard.board.remarks import panel
 from leaderboard.formatting import interval, text
@@ -58,13 +59,13 @@ def write(
     """
     tasks = [_task(out, suite, study, entry_verdicts) for study, entry_verdicts in studies]
     software = {"goodenough": own_version(), **versions()}
-    synthetic = escaping.is_synthetic(suite)
+    suite_note = joined((study.task, note_of_task(suite, study.task)) for study, _ in studies)
     content = {study.task: json.loads(to_json(study)) for study, _ in studies}
-    data = {"note": escaping.SYNTHETIC if synthetic else None, "made with": software, "tasks": content}
+    data = {"note": suite_note, "made with": software, "tasks": content}
     replace_file(out / STUDY, (json.dumps(data, indent=1) + "\n").encode())
     context = {
         "suite": suite.name,
-        "synthetic": synthetic,
+        "suite_note": suite_note,
         "tasks": tasks,
         "summaries": [(study.task, summary(study, given)) for study, _ in studies],
         "made": software,

@@ -251,7 +251,7 @@ class _Site:
             rows = ranking.all_rows
             context = {
                 "task": task,
-                "synthetic": ranking.synthetic,
+                "suite_note": ranking.suite_note,
                 "page": f"../tasks/{urls.task_page(task)}",
                 "cards": audio_page.cards(self.suite, task, self.choices[task], matrix, rows),
                 "n_judges": len(judges),
@@ -264,7 +264,9 @@ class _Site:
             }
             return render.render("evidence.html.j2", context)
 
-        key = _key("evidence", ranking.signals, self.choices[task], judges, len(ranking.all_rows))
+        key = _key(
+            "evidence", ranking.signals, ranking.suite_note, self.choices[task], judges, len(ranking.all_rows)
+        )
         return Page(f"evidence/{urls.task_page(task)}", key, make)
 
     def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:
@@ -332,7 +334,7 @@ class _Site:
             for row in ranking.all_rows
         ]
         key = _key(ranking.task, ranking.signals, ranking.protocol, ranking.stale, ranking.note)
-        return _key(key, ranking.opted_out, rows, ranking.anchors, ranking.synthetic)
+        return _key(key, ranking.opted_out, rows, ranking.anchors, ranking.suite_note)
 
     def _digest(self, row: Row) -> str:
         entry = row.entry

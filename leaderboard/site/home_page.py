@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.dataset.suite_notes import joined
 from harness.dataset.suites import Suite
 from harness.types import ModelRef
 from leaderboard import exports, urls
@@ -25,7 +26,7 @@ def context(
 ) -> dict[str, Any]:
     """The context of the overview, with links to the pages of models, and by task to its sounds."""
     return {
-        "synthetic": any(ranking.synthetic for ranking in board.rankings),
+        "suite_note": joined((ranking.task, ranking.suite_note) for ranking in board.rankings),
         "cards": [_card(board, task, suite, evidence.get(task)) for task in board.tasks],
         "links": links,
         "home": urls.INDEX,

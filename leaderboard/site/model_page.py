@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from harness.dataset.suite_notes import joined
 from harness.schemas import Entry
 from harness.types import Estimate, ModelRef
 from leaderboard import render, urls
@@ -50,7 +51,8 @@ class Profile:
     """By family: how its own signals are judged, by the models of the matrix."""
     n_left_out: int
     """Candidates that are not among these."""
-    synthetic: bool
+    suite_note: str | None
+    """Of the signals, as in `Ranking`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def of_board(board: Board) -> dict[ModelRef, tuple[Profile, ...]]:
                 references=references,
                 judges=judges.get(row.entry.model, ()),
                 n_left_out=n_left_out,
-                synthetic=ranking.synthetic,
+                suite_note=ranking.suite_note,
             )
             profiles[row.entry.model].append(profile)
     return {model: tuple(of_model) for model, of_model in profiles.items()}
@@ -104,7 +106,7 @@ def content(profile: Profile, digest: str, judges: Iterable[str]) -> tuple[Any, 
     row = profile.row
     rank_fields = (row.rank, row.rank_low, row.rank_high, row.tie, row.panel_low, row.panel_high)
     n_left_out = profile.n_left_out if profile.judges else 0
-    ranking_fields = (profile.stale, profile.n_ranked, profile.synthetic, n_left_out)
+    ranking_fields = (profile.stale, profile.n_ranked, profile.suite_note, n_left_out)
     reason = row.entry.scorecard.unranked_because
     return profile.anchor, digest, rank_fields, row.reference, reason, ranking_fields, tuple(judges)
 
@@ -132,8 +134,8 @@ def text(job: PageContext) -> str:
     hub = urls.hub_page(model.repo_id, model.revision)
     remote_code = any(profile.row.entry.facts.remote_code for profile in job.profiles)
     load = None if hub is None or remote_code else LOAD.format(repo_id=model.repo_id, revision=model.revision)
-    synthetic = any(profile.synthetic for profile in job.profiles)
-    context = {"model": model, "hub": hub, "load": load, "profiles": sections, "synthetic": synthetic}
+    suite_note = joined((profile.task, profile.suite_note) for profile in job.profiles)
+    context = {"model": model, "hub": hub, "load": load, "profiles": sections, "suite_note": suite_note}
     context["home"] = f"../{urls.INDEX}"
     return render.render("model.html.j2", context)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from harness.dataset.suite_notes import joined
 from harness.types import ModelRef
 from leaderboard import urls
 from leaderboard.board import columns
@@ -34,7 +35,7 @@ def context(board: Board, links: Mapping[ModelRef, str]) -> dict[str, Any]:
         "tasks": [(task, f"tasks/{urls.task_page(task)}") for task in board.tasks],
         "n_models": len({row.entry.model for row in rows}),
         "links": links,
-        "synthetic": any(ranking.synthetic for ranking in board.rankings),
+        "suite_note": joined((ranking.task, ranking.suite_note) for ranking in board.rankings),
         "shown": task_page.table_view(
             sorted_rows, "all-models", "All entries by name", links, COLUMNS, by="model"
         ),

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from markupsafe import Markup
 
+from harness.dataset.suite_notes import joined
 from harness.dataset.suites import Suite
 from harness.schemas import FamilyScore
 from harness.types import FAMILIES, Estimate, ModelRef
@@ -76,7 +77,7 @@ def context(
         "task": task,
         "home": f"../{urls.INDEX}",
         "current": None if ranking is None else _board(ranking, f"board-{anchor}", links, marks),
-        "synthetic": any(r.synthetic for r in board.rankings if r.task == task),
+        "suite_note": joined((task, r.suite_note) for r in board.rankings if r.task == task),
         "stale": [
             _board(old, f"board-{anchor}-{old.signals.sha256[:8]}-{old.protocol}", links)
             for old in board.stale(task)

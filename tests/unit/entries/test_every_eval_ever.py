@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness.dataset.synthetic import SYNTHETIC
+from harness.dataset.suite_notes import SMALL_MODELS, SYNTHETIC
 from harness.entries import every_eval_ever, store
 from harness.entries.export import Source
 from harness.schemas import Entry
@@ -69,6 +69,15 @@ def test_a_record_is_of_schema_0_3_0(signals: DatasetRef, source: Source, repo_i
     assert (details["deployment_type"], details["model_availability"]) == ("self_deployed", availability)
     said = [result["metric_config"]["evaluation_description"] for result in record["evaluation_results"]]
     assert all((SYNTHETIC in text) == (signals is EMBEDDED) for text in said)
+
+
+def test_every_number_on_the_recordings_of_the_embedded_suite_has_their_note() -> None:
+    record = every_eval_ever.record(
+        of(dataclasses.replace(EMBEDDED, config="deepfake")), NOBODY, created=1_800_000_000
+    )
+    texts = [result["metric_config"]["evaluation_description"] for result in record["evaluation_results"]]
+    assert texts
+    assert all(text.endswith(f" {SMALL_MODELS}") for text in texts)
 
 
 @pytest.mark.parametrize(

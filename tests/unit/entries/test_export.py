@@ -12,7 +12,7 @@ from huggingface_hub import ModelCardData, eval_result_entries_to_yaml, parse_ev
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
 from harness import cli
-from harness.dataset.synthetic import SYNTHETIC
+from harness.dataset.suite_notes import SMALL_MODELS, SYNTHETIC
 from harness.entries import every_eval_ever, export, store
 from harness.entries.export import Source
 from harness.errors import BadInput
@@ -68,6 +68,13 @@ def test_signals_that_are_no_dataset_of_the_hub_get_no_name_of_one() -> None:
         assert result["dataset"]["type"] == "goodenough-starter"
         assert (SYNTHETIC in result["dataset"]["name"]) == (signals is EMBEDDED)
         assert "source" not in result
+
+
+def test_the_name_of_the_dataset_has_the_note_of_its_task() -> None:
+    for task, note in (("emotion", SYNTHETIC), ("deepfake", SMALL_MODELS)):
+        signals = dataclasses.replace(EMBEDDED, config=task)
+        (model,) = export.model_index(made(signals), NOBODY)["model-index"]
+        assert model["results"][0]["dataset"]["name"] == f"embedded/starter ({note})"
 
 
 def test_what_could_not_be_counted_is_left_out() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from harness import cli
 from harness.dataset.paths import VERDICTS
+from harness.dataset.suite_notes import SMALL_MODELS, SYNTHETIC
 from harness.dataset.suites import load
 from harness.entries import store
 from harness.metrics.study import Answered, FamilyStudy, Study, family_study
@@ -23,9 +24,8 @@ from harness.schemas import from_json
 from harness.starter import paths
 from harness.tasks import TASKS
 from harness.types import FAMILIES, MIN_SIGNALS, N_LEVELS, Estimate
-from leaderboard.escaping import SYNTHETIC
-from leaderboard.reports import study_findings
-from tests.helpers import toy_models
+from leaderboard.reports import study_findings, study_report
+from tests.helpers import board_world, noted_suite, toy_models
 from tests.helpers.corpus import make_corpus
 from tests.helpers.entries import make_entry
 from tests.helpers.repository import SUBMISSIONS
@@ -440,3 +440,21 @@ def test_a_candidate_is_judged_by_the_references_too(
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["outgoing"] == found
     assert path.read_bytes() == before
+
+
+def test_a_report_of_several_tasks_has_the_note_of_each(
+    studied: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_report, "_examples", lambda *_: [])
+    monkeypatch.setattr(study_report, "HEAT_MAPS", ())
+    suite = noted_suite.make(board_world.make_suite(tmp_path / "tones"), tmp_path / "noted")
+    first, second = (dataclasses.replace(studied, task=task) for task in noted_suite.CORPORA)
+    for studies, note in (
+        ([first], SYNTHETIC),
+        ([second], SMALL_MODELS),
+        ([first, second], f"{first.task}: {SYNTHETIC} {second.task}: {SMALL_MODELS}"),
+    ):
+        study_report.write(tmp_path / "report", suite, [(study, ()) for study in studies])
+        assert json.loads((tmp_path / "report/study.json").read_text())["note"] == note
+        assert f"\n> **{note}**\n" in (tmp_path / "report/study.md").read_text()
+        assert f'role="note">{note}</p>' in (tmp_path / "report/study.html").read_text()

@@ -1,4 +1,4 @@
-"""Beside the numbers: panel, near copies, answers as to silence, anchors, held-back lift, banner."""
+"""Beside the numbers: panel, near copies, answers as to silence, anchors, held-back lift."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.synthetic import EMBEDDED, SYNTHETIC, is_synthetic, of_synthetic
 from harness.entries import store
 from harness.entries.export import Source, eval_results
 from harness.entries.held_back import HeldBack
@@ -196,32 +195,6 @@ def test_a_held_back_lift_stands_on_the_page_and_in_the_exports_with_its_differe
     found = frame(board)
     assert found["held_back"].iloc[0] == ESTIMATE.value
     assert found["held_back"].iloc[1:].isna().all()
-
-
-def test_every_page_and_export_of_a_synthetic_suite_says_so(world: World, tmp_path: Path) -> None:
-    board = Board(tuple(replace(r, synthetic=True) for r in world.board.rankings))
-    root = builder.write(tmp_path / "site", board, world.suite).parent
-    written = list(root.rglob("*.html"))
-    assert len(written) > 5
-    assert all(SYNTHETIC in path.read_text(encoding="utf-8") for path in written)
-    for name in ("tone.csv", "tone.json", "tone.tex"):
-        assert SYNTHETIC in (root / "data" / name).read_text(encoding="utf-8")
-    assert all(SYNTHETIC in path.read_text(encoding="utf-8") for path in (root / "badges").iterdir())
-    assert table.as_json(board)[0]["suite_note"] == SYNTHETIC
-
-
-def test_no_page_of_another_suite_says_so(world: World, tmp_path: Path) -> None:
-    root = builder.write(tmp_path / "site", world.board, world.suite).parent
-    written = [*root.rglob("*.html"), *root.rglob("*.svg"), *root.rglob("*.csv")]
-    assert not any(SYNTHETIC in path.read_text(encoding="utf-8") for path in written)
-
-
-def test_a_suite_is_synthetic_by_its_name_or_by_the_corpus_of_its_references(world: World) -> None:
-    signals = world.suite.ref("tone")
-    assert not is_synthetic(world.suite)
-    assert not is_synthetic(None)
-    assert not of_synthetic(signals, world.suite)
-    assert of_synthetic(replace(signals, repo_id=EMBEDDED))
 
 
 def test_an_entry_of_protocol_1_is_stale_because_it_was_ranked_by_another_number(tmp_path: Path) -> None:

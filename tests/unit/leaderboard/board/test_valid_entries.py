@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.dataset import parquet_io, parquet_schema
+from harness.dataset.suite_notes import EMBEDDED
 from harness.dataset.suites import Suite
-from harness.dataset.synthetic import EMBEDDED
 from harness.entries import store, validate
 from harness.starter import paths as starter
 from leaderboard.board import ranking as table
