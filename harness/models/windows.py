@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from harness.seeds import generator
 from harness.types import FloatArray, Waveform
 
 SECONDS = (2, 8, 32)
-"""Lengths of the sounds, one after the other until one has an end that is not heard."""
+"""Lengths of the sounds, one after the other until one has an end that is not heard. Then comes one of twice
+that length: a model that takes all whole pieces of a clip leaves a rest unheard, and has no window."""
 
 _GRID = 100
 """Places a second at which a window may end."""
@@ -36,6 +38,8 @@ not cut but counts less and less."""
 
 Ask = Callable[[Waveform], NDArray[np.float32]]
 """(n_samples,) at the model's own rate -> (n_classes,)"""
+_PLACES: MappingProxyType[str, WindowPlace] = MappingProxyType({"end": "start", "start": "end"})
+"""Where a window lies, by the side of the clip that is not heard."""
 _Change = Callable[[Waveform, FloatArray], Waveform]
 """Part of a sound, (n,), and its times in seconds, (n,) -> what is put in its place, (n,)."""
 
@@ -67,8 +71,12 @@ def measure(
         if len(ends) < len(sides):
             return None
         if len(sides) == 1:
-            return ends[0] / _GRID, "start" if sides == ["end"] else "end"
-        return (sum(ends) - n) / _GRID, "middle"
+            window = (ends[0] / _GRID, _PLACES[sides[0]])
+        else:
+            window = ((sum(ends) - n) / _GRID, "middle")
+        longer = _trial(ask, 2 * seconds, rate) if may_ask(2 * seconds * rate) else None
+        grows = longer is not None and any(longer.hears(longer.beyond(*window), side) for side in sides)
+        return None if grows else window
     return None
 
 
@@ -136,6 +144,16 @@ class _Trial:
     def hears(self, position: int, side: str = "end") -> bool:
         """Whether what lies beyond this place of the grid, counted from the other side, moves the logits."""
         return any(self._moves(position, side, change) > self._noise for change in self._changes)
+
+    def beyond(self, seconds: float, place: WindowPlace) -> int:
+        """The first place of the grid that is beyond a window, counted from the side that is heard.
+
+        In the middle it is as far from either side.
+        """
+        n_inside = round(seconds * _GRID)
+        if place != "middle":
+            return n_inside
+        return (self._seconds * _GRID + n_inside) // 2 + 1
 
     def last_position(self, side: str) -> int | None:
         """The first place of the grid beyond which nothing is heard; None if there is none."""

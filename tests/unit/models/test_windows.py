@@ -76,6 +76,17 @@ def attention(x: Any) -> Any:
     return (moved * w).sum(axis=0) / w.sum(axis=0)
 
 
+def whole_pieces(seconds: float) -> windows.Ask:
+    """What is left over after the last whole piece is ignored; a clip shorter than one is padded."""
+    n = round(seconds * RATE)
+
+    def ask(x: Any) -> Any:
+        padded = np.concatenate([x, np.zeros(max(0, n - len(x)), np.float32)])
+        return features(padded[: len(padded) // n * n]).mean(axis=0)
+
+    return ask
+
+
 HEAR_EVERYTHING = {
     "mean": lambda x: features(x).mean(axis=0),
     "mean of what is normalised": lambda x: features(normalised(x)).mean(axis=0),
@@ -88,6 +99,11 @@ HEAR_EVERYTHING = {
     "pieces of 4 s": lambda x: np.mean(
         [features(x[i : i + 4 * RATE]).mean(axis=0) for i in range(0, len(x), 4 * RATE)], axis=0
     ),
+    "whole pieces of 0.7 s": whole_pieces(0.7),
+    "whole pieces of 1.5 s": whole_pieces(1.5),
+    "whole pieces of 3 s": whole_pieces(3),
+    "whole pieces of 5 s": whole_pieces(5),
+    "whole pieces of 3 s at the end": lambda x: features(x[len(x) % (3 * RATE) :]).mean(axis=0),
     "less and less": weighted(lambda t: 1 / (1 + t)),
     "next to nothing at the end": weighted(lambda t: np.exp(-t)),
     "nothing that float32 can hold at the end": weighted(lambda t: np.exp(-4 * t)),
