@@ -131,6 +131,8 @@ def panel_of(
         _answers(verdicts, "whole", "clip_id"),
         _answers(verdicts, "silence", "n_samples"),
     )
+    # Of all classes that are no label, or are one label, only the very class of silence counts.
+    silence_classes = _answers(verdicts, "silence", "n_samples", "predicted_raw")
     clip_at = {clip_id: i for i, clip_id in enumerate(clip_ids(verdicts))}
     if missing := sorted(set(signals["clip_id"]) - set(clip_at)):
         raise ValueError(f"signals of the clip {missing[0]!r}, which has no verdict as a whole")
@@ -166,7 +168,7 @@ def panel_of(
             "silence": single_answer(silence_answers, signals["n_samples"]),
         },
         as_silence={
-            n: per_signal(group, group["predicted"] == group["n_samples"].map(silence_answers))
+            n: per_signal(group, group["predicted_raw"] == group["n_samples"].map(silence_classes))
             for n, group in by_stimulus.items()
         },
         visible=(signals["energy_seen"] >= VISIBLE).to_numpy(dtype=bool),
@@ -185,8 +187,8 @@ def _require_once(rows: pd.DataFrame, key: list[str]) -> None:
         raise ValueError(f"two {first['stimulus']} verdicts for {key[0]} {first[key[0]]!r}")
 
 
-def _answers(verdicts: pd.DataFrame, stimulus: str, key: str) -> dict[Any, str]:
-    """Predicted class of the stimulus by clip_id or n_samples."""
+def _answers(verdicts: pd.DataFrame, stimulus: str, key: str, column: str = "predicted") -> dict[Any, str]:
+    """Predicted class of the stimulus by clip_id or n_samples; as a canonical label, or as it is called."""
     rows = verdicts[verdicts["stimulus"] == stimulus]
     _require_once(rows, [key])
-    return dict(zip(rows[key], rows["predicted"], strict=True))
+    return dict(zip(rows[key], rows[column], strict=True))

@@ -254,6 +254,20 @@ def test_answers_that_are_those_to_silence_by_hand() -> None:
     assert list(as_silence) == ["signal", "swap", "matched", "largest"]
 
 
+def test_two_classes_that_are_no_label_are_two_answers() -> None:
+    verdicts = frame(
+        row("silence", "other", predicted_raw="hum"),
+        wholes(2),
+        signal(FIRST, "c0", "happy", ("other", ("other", "other", "other"), "other")),
+        signal(FIRST, "c1", "happy", ("other", ("other", "other", "other"), "other")),
+    )
+    first_signal = verdicts["stimulus"].eq("signal") & verdicts["clip_id"].eq("c0")
+    verdicts.loc[first_signal, "predicted_raw"] = "hum"
+    (family,) = summarise(verdicts, TASK, CANDIDATE, [counts(FIRST, 2)], MAP).families
+    assert family.as_silence["signal"].value == pytest.approx(1 / 2)
+    assert family.as_silence["swap"].value == 0.0
+
+
 def test_a_swap_is_compared_with_silence_of_its_own_length() -> None:
     verdicts = frame(
         row("silence", "angry"),
