@@ -46,9 +46,13 @@ def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
     duplicates = [name for name, count in Counter(class_names).items() if count > 1]
     if duplicates:
         raise _unreadable(f"the model has two classes named {duplicates[0]!r}", class_names, task)
-    for name in class_names:
-        if problem := _problem(name, task):
-            raise _unreadable(problem, class_names, task)
+    problems = {name: problem for name in class_names if (problem := _problem(name, task))}
+    if problems:
+        first, *others = problems
+        others_text = (
+            f" (and {_few([repr(name) for name in others])} cannot be read either)" if others else ""
+        )
+        raise _unreadable(problems[first] + others_text, class_names, task)
     canonical = tuple(task.label_of(name) or OTHER for name in class_names)
     label_map = LabelMap(task.name, tuple(class_names), canonical, "names")
     if len(label_map.covered) < 2:
@@ -60,6 +64,12 @@ def harmonise(class_names: Sequence[str], task: Task) -> LabelMap:
             task,
         )
     return label_map
+
+
+def nearly_fits(class_names: Sequence[str], task: Task) -> bool:
+    """Whether some of the names are two labels of a task or more, whatever the others are."""
+    canonical = {task.label_of(name) for name in class_names if not _problem(name, task)}
+    return len(canonical - {None}) >= 2
 
 
 def template(class_names: Sequence[str], task: Task, model: ModelRef) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.model_facts import ModelFacts
     from harness.models.classifiers import Classifier
     from harness.tasks import Task
+    from harness.types import LabelMap, ModelRef
 
 
 _MIN_ROOM = 30
@@ -41,6 +42,18 @@ class Finding:
     passed: bool | None
     """None for a fact that can neither pass nor fail."""
     detail: str
+
+
+@dataclass(frozen=True)
+class _TaskFit:
+    """How the classes of a model fit a task."""
+
+    task: Task
+    finding: Finding
+    labels: LabelMap | None
+    """None where they cannot be read as its labels."""
+    nearly: bool
+    """Whether they can but for some names that need a label map."""
 
 
 @click.command(cls=GroupedCommand)
@@ -75,15 +88,16 @@ def check(
     default_tasks = all_tasks.TASKS.values() if signals is None else suite.tasks
     tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or list(default_tasks)
     classifier = opening.open(opening.resolve(model))
-    label_findings = [_label_finding(classifier, task, label_map, bool(task_names)) for task in tasks]
+    fits = [_task_fit(classifier, task, label_map, bool(task_names)) for task in tasks]
     inference_findings, seconds = _inference_findings(classifier)
-    suitable = [task for task, finding in zip(tasks, label_findings, strict=True) if finding.passed]
-    estimates = _estimates(suite, suitable, seconds)
-    findings = [*_facts(classifier), *inference_findings, *label_findings, *estimates]
+    suitable = [fit for fit in fits if fit.labels is not None]
+    estimates = _estimates(suite, [fit.task for fit in suitable], seconds)
+    findings = [*_facts(classifier), *inference_findings, *(fit.finding for fit in fits)]
+    findings += [*_coverages(suite, suitable, classifier.ref), *estimates]
     if not suitable and not task_names:
         findings.append(Finding("labels", False, f"fit none of the tasks {', '.join(t.name for t in tasks)}"))
     passed = all(finding.passed is not False for finding in findings)
-    verdict, command = _verdict(inference_findings, list(zip(tasks, label_findings, strict=True)), suite)
+    verdict, command = _verdict(inference_findings, fits, suite)
     if as_json:
         content = {
             "model": classifier.ref,
@@ -224,16 +238,50 @@ def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Find
         yield Finding(f"evaluation of {task.name}", None, detail)
 
 
-def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> Finding:
+def _coverages(suite: Suite, fits: list[_TaskFit], model: ModelRef) -> Iterator[Finding]:
+    """How many signals are of classes that the model has, for tasks where it lacks some.
+
+    As in the scorecard: the mean over references but the model itself.
+    """
+    from harness.types import FAMILIES, MIN_COVERAGE
+    from leaderboard.formatting import text
+
+    for fit in fits:
+        if fit.labels is None or not suite.has_task(fit.task.name):
+            continue
+        shares = []
+        for reference in suite.references(fit.task.name):
+            lines = suite.signal_lines(fit.task.name, reference.model.slug)
+            is_covered = {
+                line.clip_id: line.expected in fit.labels.covered
+                for line in lines
+                if line.family == FAMILIES[0] and not line.degenerate
+            }
+            if is_covered and reference.model.weights_sha256 != model.weights_sha256:
+                shares.append(sum(is_covered.values()) / len(is_covered))
+        if not shares or min(shares) == 1:
+            continue
+        share = sum(shares) / len(shares)
+        detail = f"its classes are those of {text(share, 'rate')} of the signals; the others do not count"
+        if share < MIN_COVERAGE:
+            detail += f"; the least for a rank is {text(MIN_COVERAGE, 'rate')}, so it will have none"
+        yield Finding(f"coverage of {fit.task.name}", None, detail)
+
+
+def _task_fit(classifier: Classifier, task: Task, label_map: Path | None, is_required: bool) -> _TaskFit:
     """How the model's class names are read for one task; only a required task can fail."""
+    from harness.labels import nearly_fits
     from harness.types import OTHER
 
+    what = f"labels of {task.name}"
     try:
         labels = label_map_for(classifier.class_names, classifier.ref, task, label_map)
     except BadLabels as error:
-        # The cause alone; the verdict says how to fix it.
-        reason = str(error) if label_map else str(error).split("; ")[0]
-        return Finding(f"labels of {task.name}", False if is_required else None, reason)
+        nearly = label_map is None and nearly_fits(classifier.class_names, task)
+        # The cause alone where the verdict says how to fix it.
+        cause, *_, hint = str(error).split("; ")
+        reason = str(error) if label_map else f"{cause}; {hint}" if nearly and not is_required else cause
+        return _TaskFit(task, Finding(what, False if is_required else None, reason), None, nearly)
     pairs = list(zip(labels.names, labels.canonical, strict=True))
     description = ", ".join(f"{name} → {label}" for name, label in pairs if label != OTHER)
     if other_names := [name for name, label in pairs if label == OTHER]:
@@ -241,12 +289,10 @@ def _label_finding(classifier: Classifier, task: Task, label_map: Path | None, i
     if missing_labels := [label for label in task.labels if label not in labels.covered]:
         counts = f"{len(labels.covered)} of {len(task.labels)} labels"
         description += f"; {counts}, without {', '.join(missing_labels)}"
-    return Finding(f"labels of {task.name}", True, description)
+    return _TaskFit(task, Finding(what, True, description), labels, nearly=False)
 
 
-def _verdict(
-    inference_findings: list[Finding], label_findings: list[tuple[Task, Finding]], suite: Suite
-) -> tuple[str, str]:
+def _verdict(inference_findings: list[Finding], fits: list[_TaskFit], suite: Suite) -> tuple[str, str]:
     """Whether the model is ready, and for which tasks, or why not; and the command that comes next."""
     failures = {finding.what: finding.detail for finding in inference_findings if finding.passed is False}
     if "batches" in failures:
@@ -256,12 +302,13 @@ def _verdict(
     if failures:
         text = f"Not ready: {', '.join(failures.values())}. This is a bug in goodenough: please report it."
         return text, ""
-    suitable = [task.name for task, finding in label_findings if finding.passed]
-    unsuitable = [task.name for task, finding in label_findings if finding.passed is False]
+    suitable = [fit.task.name for fit in fits if fit.labels is not None]
+    nearly = [fit.task.name for fit in fits if fit.nearly]
+    unsuitable = [fit.task.name for fit in fits if fit.finding.passed is False or fit.nearly]
     if ready := [name for name in suitable if suite.has_task(name)]:
         text = f"Ready to evaluate on {', '.join(ready)}"
         unready = [name for name in (*suitable, *unsuitable) if name not in ready]
-        if unready and "task_names" in given():
+        if unready and ("task_names" in given() or nearly):
             tasks = "".join(f" --task {name}" for name in ready)
             return f"{text}, not on {', '.join(unready)}:", _evaluate("task_names") + tasks
         return f"{text}:", _evaluate()
@@ -270,10 +317,10 @@ def _verdict(
         text += f" {', '.join(suite.task_names)}; with a suite that has some:"
         return text, f"{_evaluate('signals')} --signals SOURCE"
     if "label_map" in given():
-        return f"Not ready: {'; '.join(finding.detail for _, finding in label_findings)}", ""
-    names = " or ".join(task.name for task, _ in label_findings)
+        return f"Not ready: {'; '.join(fit.finding.detail for fit in fits)}", ""
+    task_names = click.get_current_context().params["task_names"] or nearly
+    names = " or ".join(nearly or [fit.task.name for fit in fits])
     command = command_line("template", "as_json", "label_map", "task_names")
-    task_names = click.get_current_context().params["task_names"]
     task = quote(task_names[0]) if len(task_names) == 1 else "T"
     return (
         f"Not ready: its class names cannot be read as labels of {names}. If they mean such labels, complete"

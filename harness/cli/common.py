@@ -108,13 +108,13 @@ def starter_checkpoint(name: str) -> Checkpoint | None:
     return checkpoints.resolve(str(folder)) if folder.is_dir() else None
 
 
-def show(entry: Entry, suite: Suite, partial: str | None = None) -> None:
+def show(entry: Entry, suite: Suite, *about_verdicts: str | None) -> None:
     """The scorecard of an entry as a table on stdout: a section per family, and one for whole clips.
 
     Args:
         entry: the entry.
         suite: the signals it was judged on.
-        partial: what it was judged on, if that is not everything.
+        *about_verdicts: further remarks, which follow from its verdicts; None is passed over.
     """
     from harness.cli.tables import Column, Row, section, show_table, show_text
     from harness.dataset.suite_notes import note_of_signals
@@ -158,8 +158,8 @@ def show(entry: Entry, suite: Suite, partial: str | None = None) -> None:
     labels = zip(entry.label_map.names, entry.label_map.canonical, strict=True)
     if other_names := [name for name, label in labels if label == OTHER]:
         show_text(f"Not a label of the task, so never correct: {', '.join(other_names)}")
-    if partial:
-        show_text(partial)
+    for line in filter(None, about_verdicts):
+        show_text(line)
     if not scorecard.ranked:
         show_text(f"Not ranked: {remarks.unranked(entry)}")
 

@@ -17,6 +17,7 @@ from harness.cli.selection import require_clips
 from harness.dataset.paths import PARTIAL, REPORT
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadLabels, GoodenoughError, NotValid
+from harness.labels import nearly_fits
 from harness.plurals import plural
 from harness.progress import live_table
 
@@ -171,15 +172,21 @@ def _select_tasks(
     """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
     if tasks:
         return [(task, candidate.labels(task, label_map)) for task in tasks]
-    suitable, errors = [], []
+    suitable, errors, near_errors = [], [], []
     for task in suite.tasks:
         try:
             suitable.append((task, candidate.labels(task, label_map)))
         except BadLabels as error:
             errors.append(f"{task.name}: {error}")
-    if not suitable:
-        if len(errors) == 1:
-            raise BadLabels(errors[0])
+            if label_map is None and nearly_fits(candidate.class_names, task):
+                near_errors.append(errors[-1])
+    if suitable:
+        for line in near_errors:
+            cause, *_, hint = line.split("; ")
+            info(f"Left out, {cause}; {hint}")
+    else:
+        if len(near_errors or errors) == 1:
+            raise BadLabels(*(near_errors or errors))
         names, model = candidate.class_names, candidate.checkpoint.ref.repo_id
         class_text = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")
         raise BadLabels(
@@ -246,7 +253,7 @@ def _evaluate(
         entry_report.write(report, entry, verdicts, suite)
     partial = remarks.partial(entry, verdicts, suite)
     if not quiet:
-        show(entry, suite, partial)
+        show(entry, suite, remarks.as_other(verdicts), partial)
     elif partial:
         info(partial)
     if ci_width is not None:

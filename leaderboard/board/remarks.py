@@ -1,7 +1,7 @@
 """Remarks on an entry, in sentences: its panel, near copies, answers to silence.
 
-Conventions: all but `partial` follow from the entry alone, so that a report, a page and a terminal say the
-same. The cells of its scorecard are not needed.
+Conventions: all but `partial` and `as_other` follow from the entry alone, so that a report, a page and a
+terminal say the same. The cells of its scorecard are not needed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.entries import export
+from harness.metrics.estimates import wilson
 from harness.plurals import plural
 from harness.schemas import Entry, NearCopy, ReferenceCounts
 from harness.types import FAMILIES, OTHER, Estimate
+from leaderboard.formatting import format_estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +68,20 @@ def partial(entry: Entry, verdicts: pd.DataFrame, suite: Suite) -> str | None:
     clips = f"{n:,} of {plural(sum(1 for _ in suite.clip_lines(entry.task)), 'clip')}"
     has_all = {count.family for count in entry.references} <= {*verdicts["family"].dropna()}
     return f"Partial: {clips}{'' if has_all else ', only the headline family'}; it cannot be submitted."
+
+
+def as_other(verdicts: pd.DataFrame) -> str | None:
+    """How many whole clips it answers with a class that is no label of the task; None where it never does.
+
+    Names the three such classes that it answers most often.
+    """
+    whole = verdicts[verdicts["stimulus"] == "whole"]
+    names = Counter(whole.loc[whole["predicted"] == OTHER, "predicted_raw"])
+    if not names:
+        return None
+    often = ", ".join(f"{name} {n:,}" for name, n in sorted(names.items(), key=lambda i: (-i[1], i[0]))[:3])
+    share = format_estimate(wilson(names.total(), len(whole)), "rate")
+    return f"Answers to whole clips that are no label of the task: {share}. Most often: {often}."
 
 
 def copies_of(entry: Entry) -> tuple[str, ...]:

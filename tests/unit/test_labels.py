@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BadLabels
-from harness.labels import from_file, harmonise, template
+from harness.labels import from_file, harmonise, nearly_fits, template
 from harness.tasks import TASKS, Task
 from harness.types import OTHER, ModelRef
 
@@ -133,6 +133,29 @@ def test_a_refusal_is_one_line_with_the_file_to_write() -> None:
     shown = json.loads(line[line.index("{") : line.rindex("}") + 1])
     assert shown["labels"] == {"LABEL_0": None, "happy": "happy", "LABEL_2": None}
     assert "all 4 classes" in line
+
+
+def test_a_refusal_lists_every_name_that_is_in_the_way() -> None:
+    with pytest.raises(BadLabels) as caught:
+        harmonise(["rock", "classic rock", "not_jazz", "guitar", "pop", "poprock"], GENRE)
+    cause = str(caught.value).split("; ")[0]
+    assert cause.startswith("the class name 'classic rock' names classical and rock at once")
+    assert cause.endswith(" (and 'not_jazz', 'poprock' cannot be read either)")
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [
+        (["rock", "pop", "classic rock"], True),
+        (["rock", "pop"], True),
+        (["rock", "classic rock"], False),
+        (["rock", "rock music", "classic rock"], False),
+        (["LABEL_0", "LABEL_1"], False),
+        (["cat", "dog", "7"], False),
+    ],
+)
+def test_classes_that_nearly_fit_are_told_from_those_of_another_task(names: list[str], fits: bool) -> None:
+    assert nearly_fits(names, GENRE) == fits
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=6))

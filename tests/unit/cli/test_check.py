@@ -19,6 +19,7 @@ from tests.helpers.hub import LoopbackHub
 from tests.helpers.terminal_widths import TERMINALS, require_readable, shown
 
 CLASSES = ("fake", "real")
+GENRES = ("classical", "disco", "hiphop", "jazz", "metal", "reggae")
 REVISION = "revision"
 
 
@@ -88,6 +89,51 @@ def test_tasks_that_do_not_fit_are_left_out_of_the_command(world: Path) -> None:
     assert (code, report["passed"]) == (1, False)
     assert report["verdict"] == "Ready to evaluate on deepfake, not on emotion"
     assert shlex.split(report["next"])[-2:] == ["--task", "deepfake"]
+
+
+def test_a_task_that_nearly_fits_is_sent_for_a_label_map(world: Path, tmp_path: Path) -> None:
+    """A tagger has a name of two labels among many good ones, and by chance two labels of another task."""
+    toy_models.save_model(tmp_path / "tagger", "sew", ("rock", "pop", "classic rock", "real", "fake"))
+    code, report = checked(tmp_path, tmp_path / "tagger", "--signals", world / "suite")
+    assert (code, report["verdict"]) == (0, "Ready to evaluate on deepfake")  # the suite has no other task
+    code, out, _ = shown("pipe", "check", tmp_path / "tagger", "--json")
+    report = json.loads(out)
+    assert (code, report["verdict"]) == (0, "Ready to evaluate on deepfake, not on music-genre")
+    assert shlex.split(report["next"])[-2:] == ["--task", "deepfake"]
+    details = {finding["what"]: finding["detail"] for finding in report["findings"]}
+    cause, hint = details["labels of music-genre"].split("; ")
+    assert cause == "the class name 'classic rock' names classical and rock at once"
+    assert hint.startswith("to start a label map: ")
+    command, file = hint.removeprefix("to start a label map: ").split(" > ")
+    code, out, _ = shown("pipe", *shlex.split(command)[1:])
+    assert (code, file) == (0, "labels.json")
+    assert json.loads(out)["labels"]["classic rock"] is None
+    assert "; " not in details["labels of emotion"].replace(", and two are needed", "")
+
+
+def test_the_only_task_that_nearly_fits_is_the_one_of_the_template(tmp_path: Path) -> None:
+    toy_models.save_model(tmp_path / "tagger", "sew", ("rock", "pop", "classic rock"))
+    code, out, _ = shown("pipe", "check", tmp_path / "tagger", "--json")
+    report = json.loads(out)
+    assert code == 1
+    assert report["verdict"].startswith("Not ready: its class names cannot be read as labels of music-genre.")
+    assert "--task music-genre --template > labels.json" in report["next"]
+
+
+def test_signals_of_classes_that_a_model_lacks_are_counted_before_they_are_judged(
+    world: Path, tmp_path: Path
+) -> None:
+    """What coverage will be, and that an entry below one half has no rank."""
+    details = {}
+    for name, classes in {"two": ("metal", "jazz"), "five": GENRES[:5], "all": GENRES}.items():
+        toy_models.save_model(tmp_path / name, "sew", classes)
+        _, out, _ = shown("pipe", "check", tmp_path / name, "--task", "music-genre", "--json")
+        findings = {finding["what"]: finding for finding in json.loads(out)["findings"]}
+        details[name] = findings.get("coverage of music-genre", {}).get("detail")
+    assert details["all"] is None
+    assert details["two"].endswith("; the least for a rank is 50.0\u202f%, so it will have none")
+    assert details["five"].startswith("its classes are those of ")
+    assert "rank" not in details["five"]
 
 
 def test_a_suite_without_the_task_is_no_fault_of_the_model(world: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.entries import store
@@ -220,3 +221,17 @@ def test_no_page_knows_a_control_that_is_retired() -> None:
     for path in templates.iterdir():
         text = path.read_text(encoding="utf-8").replace("Math.floor", "").lower()
         assert not any(word in text for word in ("floor", "ceiling", "permuted"))
+
+
+def test_answers_that_are_no_label_are_counted_on_whole_clips_alone() -> None:
+    rows = [("whole", "other", "vocal")] * 3 + [("whole", "other", "guitar"), ("whole", "rock", "rock")]
+    rows += [("signal", "other", "piano")] * 9
+    verdicts = pd.DataFrame(rows, columns=["stimulus", "predicted", "predicted_raw"])
+    line = remarks.as_other(verdicts)
+    assert line is not None
+    assert line.startswith(
+        "Answers to whole clips that are no label of the task: 80.0\u202f% (95\u202f% interval "
+    )
+    assert "n = 5;" in line
+    assert line.endswith(" Most often: vocal 3, guitar 1.")
+    assert remarks.as_other(verdicts[verdicts["predicted"] != "other"]) is None
