@@ -17,7 +17,6 @@ from harness.cli.selection import require_clips
 from harness.dataset.paths import PARTIAL, REPORT
 from harness.entries.untrusted_text import one_line
 from harness.errors import BadLabels, GoodenoughError, NotValid
-from harness.labels import nearly_fits
 from harness.plurals import plural
 from harness.progress import live_table
 
@@ -170,6 +169,8 @@ def _select_tasks(
     candidate: _Candidate, suite: Suite, tasks: list[Task], label_map: Path | None
 ) -> list[tuple[Task, LabelMap]]:
     """The tasks to evaluate: those named, or all of the suite that fit the model's labels."""
+    from harness.labels import nearly_fits
+
     if tasks:
         return [(task, candidate.labels(task, label_map)) for task in tasks]
     suitable, errors, near_errors = [], [], []
