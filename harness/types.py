@@ -138,6 +138,8 @@ class Clip:
     """(n_samples,) float32, full scale 1.0."""
     sample_rate_hz: int
     """The task's rate."""
+    pair: str | None = None
+    """Name that the clips of a pair share: an original recording and what was made of it; None elsewhere."""
 
     @property
     def seconds(self) -> float:

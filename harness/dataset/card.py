@@ -7,7 +7,7 @@ files, the manifest and the references' own entries.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,8 @@ class FileFacts:
     """Its size."""
     n_expanded: int
     """Size of its columns, decompressed."""
+    columns: tuple[str, ...]
+    """Their names."""
 
 
 def render(
@@ -171,6 +173,12 @@ def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, s
     )
     reference_rows = [_reference_row(record) for record in records]
     heads = ["reference", "revision", "corpus", "its licence", "clips", "skipped", "of silence it says"]
+    pairs = Counter(line.pair for line in suite.clip_lines(task) if line.pair is not None)
+    if n_pairs := sum(n > 1 for n in pairs.values()):
+        lines += (
+            f" {plural(n_pairs, 'pair')}: an original recording and what was made of it have one name in"
+            f" column `pair` of `{task}_clips`."
+        )
     parts = [f"## {task}", lines, *([_words(card)] if card else [])]
     parts += ["### References and their signals", markdown_table(heads, reference_rows)]
     size_rows = [row for record in records for row in _size_rows(suite, task, record)]

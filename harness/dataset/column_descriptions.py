@@ -36,6 +36,7 @@ DESCRIPTIONS: MappingProxyType[str, str] = MappingProxyType(
         "p_signal": "Probability of the expected class on the signal.",
         "p_whole": "Probability of the expected class on the whole clip.",
         "p_without": "Probability of the expected class on the clip without the set.",
+        "pair": "Name that an original recording and what was made of it share; missing for other clips.",
         "predicted": "Label that the candidate gives the stimulus.",
         "predicted_raw": "The same in the candidate's own words.",
         "reference": "Model whose signal it is.",

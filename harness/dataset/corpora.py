@@ -1,7 +1,8 @@
 """Corpora: a folder of recordings or a Hub dataset, one prepared clip at a time.
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
-`split`. A Hub dataset has one Audio column and a `label` column, unless Columns name others. Preparation
+`split` and `pair`. A Hub dataset has one Audio column and a `label` column, unless Columns name others, and
+it may have a text column `pair`. Preparation
 (definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
 `max_seconds`.
 """
@@ -66,6 +67,8 @@ class Row:
     clip_id: str
     label: str | None
     decode: Callable[[], tuple[Waveform, int, int]]
+    pair: str | None = None
+    """As of a clip."""
 
 
 class Corpus:
@@ -124,7 +127,7 @@ class Corpus:
             self._counts["n_resampled"] += rate != task.sample_rate_hz
             self._counts["n_mixed"] += n_channels > 1
             self._counts["n_cut"] += len(excerpt) < len(waveform)
-            yield Clip(row.clip_id, self.name, row.label, excerpt, task.sample_rate_hz)
+            yield Clip(row.clip_id, self.name, row.label, excerpt, task.sample_rate_hz, row.pair)
         if self.skipped and not digests:
             raise BadCorpus(
                 f"{self.name} has {plural(len(self.skipped), 'clip')}, and none that can be used; the first:"
@@ -166,7 +169,8 @@ def open_corpus(
         task: the task whose labels the corpus uses.
         split: which split; None takes `test`, however it is spelled, or the only split, or all of a corpus
             without splits.
-        limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id.
+        limit: at most this many clips: the classes in turn, within a class by a hash of the clip's id, or of
+            the name of its pair, so that the classes have the same pairs.
         columns: where recordings and class names are, and how the latter are spelled.
         every_split: all splits, whatever they are called.
 
@@ -235,7 +239,8 @@ def _folder(folder: Path, task: Task, choose: Chooser, columns: Columns, limit: 
             hint = _lookalike_hint(folder, relative)
             raise BadCorpus(f"{folder / relative} does not exist, but {path.name} lists it{hint}")
         label = _canonical(row["label"], task, columns, f"{path}: {relative}")
-        rows.append(Row(clip_id, label, partial(_read_file, audio_path, str(relative))))
+        pair = nfc(row.get("pair") or "") or None
+        rows.append(Row(clip_id, label, partial(_read_file, audio_path, str(relative)), pair))
     name, licence = f"local/{folder.resolve().name}", "; ".join(sorted(licences)) or None
     return Corpus(name, None, licence, _sample(rows, limit), choice)
 
@@ -285,7 +290,9 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns, limit: int 
     feature = table.features[columns.label]
     row_ids = [f"{name}-{i:06d}" for name in splits for i in range(len(dataset[name]))]
     rows = []
-    for i, (clip_id, raw) in enumerate(zip(row_ids, table[columns.label], strict=True)):
+    texts = (datasets.Value("string"), datasets.Value("large_string"))
+    pairs = table["pair"] if table.features.get("pair") in texts else [None] * len(table)
+    for i, (clip_id, raw, pair) in enumerate(zip(row_ids, table[columns.label], pairs, strict=True)):
         where = f"{repo_id}: {clip_id}"
         text = raw
         if isinstance(feature, datasets.ClassLabel) and raw is not None:
@@ -295,7 +302,7 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns, limit: int 
                 f"{where}: label {text!r} is no text; expected class names in the column `{columns.label}`"
             )
         label = _canonical(text, task, columns, where)
-        rows.append(Row(clip_id, label, partial(_read_row, table, i, column, where)))
+        rows.append(Row(clip_id, label, partial(_read_row, table, i, column, where), nfc(pair or "") or None))
     licence = getattr(info.card_data, "license", None)
     licence = licence if isinstance(licence, str) else None
     return Corpus(repo_id, info.sha, licence, _sample(rows, limit), choice)
@@ -358,7 +365,7 @@ def _sample(rows: list[Row], limit: int | None) -> list[Row]:
     if limit < 1:
         raise BadCorpus(f"--limit is {limit}; expected at least 1")
     by_label: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda r: seed_of("limit", r.clip_id)):
+    for row in sorted(rows, key=lambda r: (seed_of("limit", r.pair or r.clip_id), r.clip_id)):
         by_label[row.label or ""].append(row)
     ranks = [(rank, label, row) for label, group in by_label.items() for rank, row in enumerate(group)]
     in_turn = [row for _, _, row in sorted(ranks, key=lambda item: item[:2])]

@@ -102,14 +102,15 @@ def record_sets(files: Mapping[str, FileFacts]) -> list[dict[str, Any]]:
 def _record_set(config: str, files: Mapping[str, FileFacts]) -> dict[str, Any]:
     ending = next(each for each in _TABLES if config.endswith(each))
     columns, key, contents = _TABLES[ending]
-    n_rows = sum(facts.n_rows for path, facts in files.items() if path.startswith(f"{config}/"))
+    facts_of_config = [facts for path, facts in files.items() if path.startswith(f"{config}/")]
+    n_rows, names = sum(facts.n_rows for facts in facts_of_config), facts_of_config[0].columns
     return {
         "@type": "cr:RecordSet",
         "@id": config,
         "name": config,
         "description": f"{config.removesuffix(ending)}: {contents}, {plural(n_rows, 'row')}.",
         **({"key": {"@id": f"{config}/{key}"}} if key else {}),
-        "field": [_field(config, column) for column in columns],
+        "field": [_field(config, column) for column in columns if column.name in names],
     }
 
 

@@ -132,14 +132,15 @@ def rebuild(suite: Suite, task: Task, sources: Sequence[str], progress: Progress
             row = missing.pop(audio.sha256(clip.waveform), None)
             if row is not None:
                 progress(1, len(clip.waveform))
-                names = {name: row[name] for name in ("clip_id", "corpus", "label")}
+                names = {name: row[name] for name in ("clip_id", "corpus", "label", "pair")}
                 yield parquet_schema.clip_row(dataclasses.replace(clip, **names))
             if not missing:
                 return
 
     with atomic_folder.lock_folder(suite.root, "--out"):
         part = atomic_folder.new(suite.root / path)
-        parquet_io.write_rows(part, clip_rows(), parquet_schema.CLIPS, task.sample_rate_hz)
+        columns = parquet_schema.clips_schema(row["pair"] for row in rows.values())
+        parquet_io.write_rows(part, clip_rows(), columns, task.sample_rate_hz)
         if missing:
             part.unlink()
             raise BadCorpus(_not_found(suite, task, missing.values(), len(rows), sources))

@@ -5,9 +5,10 @@
     <root>/.hold-back/split.json           which clips are held back; written last
 
 A clip takes everything of it along: every reference, family and draw, and its further sets. The same clip in
-two tasks, by its id or its samples, is on one side in both. Classes of truth are split alike: of each class
-the share is held back, and at least one clip stays on either side where it has two. Within a class clips go
-in the order of a hash of seed and id. What was once held back or published stays so when clips join.
+two tasks, by its id or its samples, is on one side in both, and so are all clips of a pair. Classes of truth
+are split alike: of each class the share is held back, and at least one clip stays on either side where it has
+two; pairs are split as a class of their own. Within a class clips go in the order of a hash of seed and id.
+What was once held back or published stays so when clips join.
 
 The controls of a suite are made of its own clips alone, so verdicts on the whole are verdicts on neither
 half: the references are evaluated on each. Who has the corpus sees which clips are missing, and no more.
@@ -140,7 +141,7 @@ def choose(
 ) -> dict[str, frozenset[str]]:
     """By task, the ids of the clips to hold back: a share, in (0, 1), of each class; an old split is kept."""
     lines = [(task, line) for task in sorted(clips) for line in clips[task]]
-    group_of = _groups([(line.clip_id, line.sha256) for _, line in lines])
+    group_of = _groups(lines)
     members: dict[str, list[tuple[str, parquet_schema.ClipLine]]] = defaultdict(list)
     for group, (task, line) in zip(group_of, lines, strict=True):
         members[group].append((task, line))
@@ -173,13 +174,20 @@ def _pairs(ids: Mapping[str, Sequence[str]]) -> set[tuple[str, str]]:
     return {(task, clip_id) for task, clip_ids in ids.items() for clip_id in clip_ids}
 
 
-def _groups(names: Sequence[tuple[str, str]]) -> list[str]:
-    """For each clip the least id among those it is one with: by id, by samples, or through others."""
-    pairs = [(f"id {clip_id}", f"samples {sha256}") for clip_id, sha256 in names]
-    groups = DisjointSet(chain.from_iterable(pairs))
-    for pair in pairs:
-        groups.merge(*pair)
-    return [min(groups.subset(clip)) for clip, _ in pairs]
+def _groups(lines: Sequence[tuple[str, parquet_schema.ClipLine]]) -> list[str]:
+    """For each (task, clip) the least id of its group: by id, samples, pair within a task, or through others.
+
+    Pairs are in no group's name, whose hash decides where it goes: a name with `id` is less than others.
+    """
+    names = []
+    for task, line in lines:
+        pair = [] if line.pair is None else [f"pair {task} {line.pair}"]
+        names.append([f"id {line.clip_id}", f"samples {line.sha256}", *pair])
+    groups = DisjointSet(chain.from_iterable(names))
+    for clip, *others in names:
+        for other in others:
+            groups.merge(clip, other)
+    return [min(groups.subset(clip)) for clip, *_ in names]
 
 
 def _require_splittable(suite: Suite) -> None:
@@ -270,14 +278,17 @@ def _write_half(
     records = []
     for task in suite.tasks:
 
-        def write_subset(path: str, columns: pa.Schema, task: Task = task) -> None:
+        def write_subset(
+            path: str, columns: pa.Schema, to_columns: pa.Schema | None = None, task: Task = task
+        ) -> None:
             rows = parquet_io.read_rows(suite.file(path), columns)
             subset = (row for row in rows if row["clip_id"] in clips[task.name])
-            parquet_io.write_rows(root / path, subset, columns, task.sample_rate_hz)
+            parquet_io.write_rows(root / path, subset, to_columns or columns, task.sample_rate_hz)
             files[path] = parquet_io.sha256_of(root / path)
             progress(1)
 
-        write_subset(clips_path(task.name), parquet_schema.CLIPS)
+        pairs = (line.pair for line in suite.clip_lines(task.name) if line.clip_id in clips[task.name])
+        write_subset(clips_path(task.name), parquet_schema.CLIPS, parquet_schema.clips_schema(pairs))
         for record in suite.references(task.name):
             slug = record.model.slug
             write_subset(signals_path(task.name, slug), parquet_schema.SIGNALS)

@@ -58,17 +58,27 @@ def write_rows(
 def read_rows(
     path: Path, schema_: pa.Schema, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Rows of a file, a batch at a time in memory.
+    """Rows of a file, a batch at a time in memory; columns it may lack (OPTIONAL_COLUMNS) read as None.
 
     Raises:
         BadSignals: not Parquet, or not of this schema.
     """
+    absent_columns = [name for name in _optional_columns(schema_) if columns is None or name in columns]
     with _readable(path):
-        for table in untrusted_parquet.batches(path, [schema_], columns):
-            yield from _rows(table)
+        for table in untrusted_parquet.batches(path, _forms(schema_), columns):
+            yield from _rows(table, absent_columns)
 
 
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
+def _optional_columns(schema_: pa.Schema) -> list[str]:
+    return [name for name in schema_.names if name in parquet_schema.OPTIONAL_COLUMNS]
+
+
+def _forms(schema_: pa.Schema) -> list[pa.Schema]:
+    """The schemas that a file may have: as it is, and without the columns it may lack."""
+    return [schema_, *([parquet_schema.without_optional_columns(schema_)] * bool(_optional_columns(schema_)))]
+
+
+def _rows(table: pa.Table, optional_columns: Sequence[str] = ()) -> list[dict[str, Any]]:
     """A table as records; values that readers rely on are checked to be there and in range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_list = pa.types.is_list(column.type)
@@ -82,7 +92,8 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
             if low < least or high > most:
                 raise untrusted_parquet.Unreadable(f"{name} from {low} to {high}, expected {least} to {most}")
     rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+    absent = dict.fromkeys(name for name in optional_columns if name not in table.column_names)
+    return [row | absent for row in rows] if absent else rows
 
 
 @contextmanager
@@ -108,17 +119,18 @@ class Rows:
         Raises:
             BadSignals: see `read_rows`.
         """
-        self._path, self._schema = path, schema_
+        self._path, self._forms = path, _forms(schema_)
+        self._optional_columns = _optional_columns(schema_)
         with _readable(path):
-            keys = untrusted_parquet.table(path, [schema_], [key]).column(0).to_pylist()
-            sizes = untrusted_parquet.group_sizes(path, [schema_])
+            keys = untrusted_parquet.table(path, self._forms, [key]).column(0).to_pylist()
+            sizes = untrusted_parquet.group_sizes(path, self._forms)
         positions = ((group, i) for group, size in enumerate(sizes) for i in range(size))
         self._positions: dict[str, tuple[int, int]] = dict(zip(keys, positions, strict=True))
         self._read = lru_cache(_GROUPS)(self._group)
 
     def _group(self, group: int) -> pa.Table:
         with _readable(self._path):
-            return untrusted_parquet.table(self._path, [self._schema], group=group)
+            return untrusted_parquet.table(self._path, self._forms, group=group)
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The row of that key.
@@ -130,7 +142,7 @@ class Rows:
             return None
         group, i = self._positions[name]
         with _readable(self._path):
-            return _rows(self._read(group).slice(i, 1))[0]
+            return _rows(self._read(group).slice(i, 1), self._optional_columns)[0]
 
 
 def write_verdicts(path: Path, verdicts: Sequence[Verdict] | pa.Table) -> str:

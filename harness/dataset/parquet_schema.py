@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ CLIPS = pa.schema(
         *_columns(pa.string(), "clip_id", "corpus", "label"),
         ("audio", _AUDIO),
         *_columns(pa.int32(), "sample_rate_hz", "n_samples"),
-        ("sha256", pa.string()),
+        *_columns(pa.string(), "sha256", "pair"),
     ]
 )
 
@@ -90,8 +90,11 @@ VERDICTS = pa.schema(
     ]
 )
 
-OPTIONAL = frozenset({"label", "truth", "audio", "levels"})
+OPTIONAL = frozenset({"label", "truth", "audio", "levels", "pair"})
 """Columns of CLIPS, SIGNALS and SETS in which a row may have nothing."""
+
+OPTIONAL_COLUMNS = frozenset({"pair"})
+"""Columns that a file may lack, as one without pairs does: it reads as if every row had nothing there."""
 
 RANGES = {"n_samples": (1, 2**25), "sample_rate_hz": (1, 2**20)}
 """Least and largest value of columns of CLIPS, SIGNALS and SETS by which memory is taken."""
@@ -108,6 +111,7 @@ class ClipLine:
     label: str | None
     n_samples: int
     sha256: str
+    pair: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +132,16 @@ class SignalLine:
     has_levels: bool
     content_sha256: str
     """Hash of its sound, mask, levels and class."""
+
+
+def without_optional_columns(schema_: pa.Schema) -> pa.Schema:
+    """A schema without OPTIONAL_COLUMNS; the same one where it has none of them."""
+    return pa.schema([field for field in schema_ if field.name not in OPTIONAL_COLUMNS])
+
+
+def clips_schema(pairs: Iterable[str | None]) -> pa.Schema:
+    """CLIPS for a file of clips of these pairs; without the column `pair` where none is in a pair."""
+    return CLIPS if any(pair is not None for pair in pairs) else without_optional_columns(CLIPS)
 
 
 FEATURES = b"huggingface"
@@ -164,13 +178,14 @@ def clip_row(clip: Clip) -> dict[str, Any]:
         "sample_rate_hz": clip.sample_rate_hz,
         "n_samples": len(clip.waveform),
         "sha256": audio.sha256(clip.waveform),
+        "pair": clip.pair,
     }
 
 
 def clip_of(row: dict[str, Any]) -> Clip:
     """Inverse of `clip_row`, for a row that has its audio."""
     waveform, rate, _ = audio.read(row["audio"]["bytes"], row["clip_id"])
-    return Clip(row["clip_id"], row["corpus"], row["label"], waveform, rate)
+    return Clip(row["clip_id"], row["corpus"], row["label"], waveform, rate, row["pair"])
 
 
 def signal_row(signal: SufficientSignal, waveform: Waveform | None) -> dict[str, Any]:

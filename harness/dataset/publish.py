@@ -217,7 +217,8 @@ def _write_croissant(path: Path, metadata: Callable[[str], dict[str, Any]]) -> N
 def _facts(path: Path) -> card.FileFacts:
     metadata = pq.read_metadata(path)
     n_expanded = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    return card.FileFacts(metadata.num_rows, path.stat().st_size, n_expanded)
+    names = tuple(metadata.schema.to_arrow_schema().names)
+    return card.FileFacts(metadata.num_rows, path.stat().st_size, n_expanded, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,7 +303,8 @@ def _clips(suite: Suite, task: Task, masks_only: bool, to: Path) -> None:
             parquet_schema.clip_row(suite.clip(task.name, line.clip_id))
             for line in suite.clip_lines(task.name)
         )
-    parquet_io.write_rows(to, rows, parquet_schema.CLIPS, task.sample_rate_hz)
+    columns = parquet_schema.clips_schema(line.pair for line in suite.clip_lines(task.name))
+    parquet_io.write_rows(to, rows, columns, task.sample_rate_hz)
 
 
 def _signals(suite: Suite, task: Task, slug: str, masks_only: bool, to: Path) -> None:

@@ -72,6 +72,11 @@ def _check_fits(suite: Suite | None, task: Task, record: ReferenceRecord, clips:
                 f"{root} has clip {clip.clip_id!r} as {old_clip.label!r}, the corpus says {clip.label!r}; "
                 "choose another --out"
             )
+        if old_clip.pair not in (None, clip.pair):
+            raise BadSignals(
+                f"{root} has clip {clip.clip_id!r} in pair {old_clip.pair!r}, the corpus says {clip.pair!r}; "
+                "choose another --out"
+            )
 
 
 def _check_same_bands(root: Path, old: ReferenceRecord, record: ReferenceRecord) -> None:
@@ -169,7 +174,8 @@ def _write_clips(root: Path, suite: Suite | None, task: Task, clips: Sequence[Cl
     clip_by_id = dict(suite.clips(task.name)) if suite and path in suite.manifest.files else {}
     clip_by_id.update((clip.clip_id, clip) for clip in clips)
     rows = (parquet_schema.clip_row(clip_by_id[clip_id]) for clip_id in sorted(clip_by_id))
-    parquet_io.write_rows(atomic_folder.new(root / path), rows, parquet_schema.CLIPS, task.sample_rate_hz)
+    columns = parquet_schema.clips_schema(clip.pair for clip in clip_by_id.values())
+    parquet_io.write_rows(atomic_folder.new(root / path), rows, columns, task.sample_rate_hz)
 
 
 def _merge(old: ReferenceRecord, new: ReferenceRecord) -> ReferenceRecord:
