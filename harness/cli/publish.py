@@ -232,6 +232,7 @@ def _prepare(
             masks_only=masks_only,
             note=target.note,
             stability=_stability(suite, entries),
+            paired_evidence=_paired_evidence(suite),
             progress=lambda n: step(n, n),
         )
 
@@ -250,6 +251,14 @@ def _stability(suite: Suite, folders: list[Path]) -> dict[str, str]:
             if table := stability_table(suite, task, answers):
                 tables[task.name] = table
     return tables
+
+
+def _paired_evidence(suite: Suite) -> dict[str, str]:
+    """By task, a table of whether signals lie where a copy differs from its original; where there are any."""
+    from harness.metrics.paired_evidence import evidence_table
+
+    tables = {name: evidence_table(suite, name) for name in suite.task_names if suite.has_clips(name)}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def _push(prepared: Prepared, to: str, private: bool, tag: str | None) -> tuple[str, str]:

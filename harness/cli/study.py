@@ -73,6 +73,7 @@ def study(
         click.echo(json_text("[" + ",".join(to_json(result) for result, _ in studies) + "]"))
         return
     from leaderboard.reports.study_findings import sentences, summary
+    from leaderboard.reports.study_pairs import pairs_sentences
 
     for result, _ in studies:
         click.echo(f"{result.task}, summary")
@@ -81,6 +82,10 @@ def study(
         for family in result.families:
             click.echo(f"{result.task}, family {family.family}")
             for sentence in sentences(result, family):
+                click.echo(f"  {sentence}")
+        if result.paired_evidence is not None:
+            click.echo(f"{result.task}, pairs")
+            for sentence in pairs_sentences(result):
                 click.echo(f"  {sentence}")
     info(f"report: {path}")
 

@@ -34,6 +34,11 @@ _MASKS = (
     "**Masks only**: the audio of these clips may not be passed on. `goodenough download` rebuilds clips and"
     " signals from your own copy of the corpus and checks each against its sha256."
 )
+_PAIRS = (
+    "Share of the energy of a signal in the tenth of the bins where the two clips of a pair differ most, for"
+    " signals whose class is the label of their clip; the same of `matched` controls; and the difference,"
+    " about 0 for signals that have nothing to do with the change. n counts pairs."
+)
 _LISTENING = 'samples, rate_hz = soundfile.read(io.BytesIO(signals[0]["audio"]["bytes"]))'
 _NO_LISTENING = "# masks only: to hear a signal, rebuild the suite with goodenough download --corpus"
 
@@ -60,11 +65,13 @@ def render(
     repo_id: str,
     masks_only: bool,
     stability: Mapping[str, str],
+    paired_evidence: Mapping[str, str],
 ) -> str:
     """README.md, of every Parquet file of clips, signals, sets and verdict tables, by path.
 
     The entries are of the references, on this suite; cards are by task, where there is one; stability is by
-    task a table of how alike two extractions of a clip are, where it was measured.
+    task a table of how alike two extractions of a clip are, where it was measured; paired evidence is by task
+    a table of whether signals lie where a copy differs from its original, where there are pairs.
     """
     licences_of_corpus = {
         r.corpus.name: licences.names_in(r.corpus.licence) for r in suite.manifest.references
@@ -101,7 +108,8 @@ def render(
         **_data_sheet(suite, {c: sum(files[p].n_rows for p in paths) for c, paths in of_config.items()}),
         organisation=repo_id.split("/")[0],
         tasks="\n\n".join(
-            _task(suite, t.name, entries, cards.get(t.name), stability.get(t.name)) for t in suite.tasks
+            _task(suite, name, entries, cards.get(name), stability.get(name), paired_evidence.get(name))
+            for name in suite.task_names
         ),
         licence_words=_licence_words(licences_of_corpus),
     )
@@ -164,7 +172,14 @@ def _info(config: str, facts: Sequence[FileFacts]) -> dict[str, Any]:
     return {"config_name": config, "splits": [split], **sizes}
 
 
-def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, stability: str | None) -> str:
+def _task(
+    suite: Suite,
+    task: str,
+    entries: Sequence[Entry],
+    card: str | None,
+    stability: str | None,
+    paired_evidence: str | None,
+) -> str:
     records = suite.references(task)
     definition = suite.task(task)
     lines = (
@@ -186,6 +201,9 @@ def _task(suite: Suite, task: str, entries: Sequence[Entry], card: str | None, s
     parts.append(markdown_table([*heads, "share of the bins"], size_rows))
     parts.append("### Stability: two extractions of one clip")
     parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
+    if paired_evidence:
+        parts.append("### Pairs: do the references hear what the copy changed?")
+        parts += [_PAIRS, paired_evidence]
     entries_by_model = {e.model.repo_id: e for e in entries if e.task == task}
     if entries_by_model:
         heads = ["reference as a judge", "family", "transfer", "agreeing", "swap", "lift", "placement"]

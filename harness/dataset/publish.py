@@ -155,13 +155,14 @@ def prepare(
     masks_only: bool = False,
     note: str = "",
     stability: Mapping[str, str] = MappingProxyType({}),
+    paired_evidence: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int], None] = lambda n: None,
 ) -> Prepared:
     """Write the published form of a local suite without `problems` below its folder.
 
     The entries are folders of the references' valid entries on it; `licence` is of the corpora that state
-    none; `note` is a section of Markdown for the end of the card; for `cards` and `stability` see
-    `card.render`. Progress is told the files done since it was last called.
+    none; `note` is a section of Markdown for the end of the card; for `cards`, `stability` and
+    `paired_evidence` see `card.render`. Progress is told the files done since it was last called.
 
     Raises:
         BadSignals: a signal is not what was certified, or a file is too large for the Hub.
@@ -185,7 +186,7 @@ def prepare(
     ]
     facts = {path: _facts(builder.folder / path) for path in tables}
     records = [from_json(Entry, (folder / ENTRY).read_bytes()) for folder in entries]
-    text = card.render(suite, facts, records, cards, repo_id, masks_only, stability)
+    text = card.render(suite, facts, records, cards, repo_id, masks_only, stability, paired_evidence)
     replace_file(builder.folder / README, (f"{text.rstrip()}\n\n{note}\n" if note else text).encode())
     replace_file(builder.folder / EVAL, card.eval_yaml(suite, repo_id).encode())
     table_hashes = {path: parquet_io.sha256_of(builder.folder / path) for path in tables}

@@ -17,27 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness import spectra
+from harness import placements, spectra
 from harness.dataset.clip_cache import Recent, spectrum_of
-from harness.seeds import generator, seed_of
-from harness.types import N_LEVELS, N_MATCHED, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
+from harness.seeds import seed_of
+from harness.types import N_LEVELS, N_SWAPS, Clip, FloatArray, Mask, SufficientSignal, Waveform
 
 Key = tuple[str, int | None, int | None]
 """Name, level and replicate of a stimulus, as in `types.Verdict`."""
-
-_DRAWS = 256
-"""Places that are drawn for a `matched` control."""
-
-_OVERLAP = 0.1
-"""Share of the signal's bins that a `matched` control may hold."""
-
-_TOO_MUCH = 0.5
-"""Share from which on it is no control; up to there those that hold least are taken where all hold more."""
-
-_NOTHING = 1e-12
-"""Share of a clip's energy below which some of its bins hold rounding, and no sound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +92,7 @@ def of_signal(signal: SufficientSignal, clip: Clip, others: Sequence[Clip]) -> l
         *(replace(_swap(other, signal.mask, target_energy), replicate=i) for i, other in enumerate(others)),
         *(
             Stimulus("matched", clip, mask, replicate=i, gain=gain)
-            for i, (mask, gain) in enumerate(_matched(signal.mask, energy, target_energy, signal.signal_id))
+            for i, (mask, gain) in enumerate(_matched(signal, energy, target_energy))
         ),
         Stimulus("largest", clip, spectra.largest(energy, signal.n_kept)),
         Stimulus("complement", clip, ~signal.mask),
@@ -154,43 +141,6 @@ def transfer_mask(mask: Mask, n_bins: int) -> Mask:
     return result
 
 
-def occupied_band(energy: FloatArray, outside: float = 0.01) -> tuple[int, int]:
-    """First bin, and the bin after the last, between which all but a share of the energy lies.
-
-    Args:
-        energy: (N,) of each bin, some of it above 0.
-        outside: the share that lies outside, half of it at either end.
-    """
-    cumulative = np.cumsum(energy)
-    first, last = np.searchsorted(cumulative, cumulative[-1] * np.array([outside / 2, 1 - outside / 2]))
-    return int(first), min(int(last), len(energy) - 1) + 1
-
-
-def random_placements(
-    mask: Mask, band: tuple[int, int], n: int, rng: np.random.Generator
-) -> NDArray[np.int64] | None:
-    """The runs of a mask at random places of a band, in random order, none touching another.
-
-    Args:
-        mask: (N,) with at least one run.
-        band: first bin of the band, and the bin after its last.
-        n: draws.
-        rng: where they come from.
-
-    Returns:
-        (n, r, 2) rows of [first bin, number of bins], from low to high; None where the runs do not fit.
-    """
-    lengths = spectra.runs(mask)[:, 1]
-    r = len(lengths)
-    free = band[1] - band[0] - int(lengths.sum()) - (r - 1)
-    if free < 0:
-        return None
-    widths = lengths[np.argsort(rng.random((n, r)), axis=1, kind="stable")]
-    offsets = np.sort(np.floor(rng.random((n, r)) * (free + 1)).astype(np.int64), axis=1)
-    starts = np.cumsum(widths + 1, axis=1) - (widths + 1)
-    return np.stack([band[0] + offsets + starts, widths], axis=2)
-
-
 _energies: Recent[FloatArray] = Recent(1 << 22)
 
 
@@ -203,44 +153,15 @@ def _swap(other: Clip, mask: Mask, target_energy: float) -> Stimulus:
     energy = _energy(other)
     bins = transfer_mask(mask, len(energy))
     bins_energy = float(energy[bins].sum())
-    if bins_energy <= _NOTHING * float(energy.sum()):
+    if bins_energy <= placements.INAUDIBLE * float(energy.sum()):
         return Stimulus("swap", other, np.zeros_like(bins))
     return Stimulus("swap", other, bins, gain=_gain(target_energy, bins_energy))
 
 
-def _matched(
-    mask: Mask, energy: FloatArray, target_energy: float, signal_id: str
-) -> list[tuple[Mask, float]]:
-    """Up to N_MATCHED masks and their gains.
-
-    Of _DRAWS places of the runs those that hold at most _OVERLAP of the mask, the nearest in energy first;
-    where there are none, those that hold less than _TOO_MUCH of it, the least first.
-    """
-    total = float(energy.sum())
-    if total <= 0 or not mask.any():
-        return []
-    draws = random_placements(mask, occupied_band(energy), _DRAWS, generator("matched", signal_id))
-    if draws is None:
-        return []
-    placements = np.unique(draws, axis=0)
-    overlap = _sum_over(mask.astype(np.float64), placements) / mask.sum()
-    bins_energy = _sum_over(energy, placements)
-    distance = np.abs(np.log(np.maximum(bins_energy, 1e-300) / max(target_energy, 1e-300)))
-    audible = bins_energy > _NOTHING * total
-    near = np.flatnonzero(audible & (overlap <= _OVERLAP))
-    if len(near):
-        order = near[np.argsort(distance[near], kind="stable")]
-    else:
-        candidates = np.flatnonzero(audible & (overlap < _TOO_MUCH))
-        order = candidates[np.lexsort((distance[candidates], overlap[candidates]))]
-    masks = [spectra.from_runs(placements[i], len(mask)) for i in order[:N_MATCHED]]
-    return [(m, _gain(target_energy, float(energy[m].sum()))) for m in masks]
-
-
-def _sum_over(per_bin: FloatArray, placements: NDArray[np.int64]) -> FloatArray:
-    """(n,) sum of a quantity over the bins of each placement, (n, r, 2)."""
-    cumulative = np.concatenate([[0.0], np.cumsum(per_bin)])
-    return np.asarray((cumulative[placements.sum(axis=2)] - cumulative[placements[:, :, 0]]).sum(axis=1))
+def _matched(signal: SufficientSignal, energy: FloatArray, target_energy: float) -> list[tuple[Mask, float]]:
+    """Up to N_MATCHED masks and their gains."""
+    masks = placements.matched(signal.mask, energy, signal.signal_id)
+    return [(mask, _gain(target_energy, float(energy[mask].sum()))) for mask in masks]
 
 
 def _gain(target_energy: float, energy: float) -> float:

@@ -22,6 +22,7 @@ from harness.metrics import information, likeness
 from harness.metrics.acceptance import accepted
 from harness.metrics.estimates import clip_weights, clustered, from_draws, paired_difference
 from harness.metrics.flat_earth import FlatEarth, assess
+from harness.metrics.paired_evidence import PairedEvidence, evidence_of
 from harness.metrics.pairwise import Compared, compare_judges
 from harness.metrics.panel_acceptance import PanelAcceptance, build_acceptance
 from harness.metrics.reference_profile import ReferenceProfile, profile_of
@@ -107,6 +108,8 @@ class Study:
     portraits: tuple[ReferenceProfile, ...]
     divergence: dict[str, dict[str, float]]
     """By family and `a|b`: Jensen-Shannon divergence of the band use of two references, in bits."""
+    paired_evidence: tuple[PairedEvidence, ...] | None = None
+    """Whether the references' signals lie where a copy differs from its original; None without pairs."""
 
 
 def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
@@ -162,6 +165,7 @@ def study_of(suite: Suite, task: Task, answers: Sequence[Answered]) -> Study:
             }
             for family in families
         },
+        paired_evidence=evidence_of(suite, task.name),
     )
 
 

@@ -39,6 +39,7 @@ from leaderboard.plots import heatmap
 from leaderboard.plots.study_figures import STUDY_FIGURES, draw
 from leaderboard.reports import audio_examples
 from leaderboard.reports.study_findings import bits, fmt, ratio, sentences, summary
+from leaderboard.reports.study_pairs import PAIRED_COLUMNS, paired_rows, pairs_sentences
 
 HEAT_MAPS = ("transfer", "lift", "placement", "agreeing_transfer", "swap", "matched", "agreement")
 """Measures shown as heat maps; the first two at once."""
@@ -76,6 +77,7 @@ def write(
         "pair_columns": PAIR_COLUMNS,
         "compared_columns": COMPARED_COLUMNS,
         "stability_columns": STABILITY_COLUMNS,
+        "paired_columns": PAIRED_COLUMNS,
     }
     replace_file(out / STUDY_TEXT, render.render("study.md.j2", context).encode())
     replace_file(out / STUDY_PAGE, render.render("study.html.j2", context).encode())
@@ -99,6 +101,8 @@ def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answer
         "caption": f"Means over references, {panel(study.n_references)}.",
         "families": [_family(study, family, entries) for family in study.families],
         "models": _models(study, entries),
+        "pairs": pairs_sentences(study),
+        "paired_rows": paired_rows(study),
         "figures": figures,
         "examples": _examples(suite, study, entry_verdicts),
     }

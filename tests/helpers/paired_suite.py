@@ -16,15 +16,15 @@ from tests.helpers.hand_made_signals import TASK, record_of
 RATE = 16_000
 N_SAMPLES = 8_000
 BAND = (1_000, 1_200)
-"""Bins that a copy has otherwise, of 4,001 of 2 Hz each: a twentieth of all."""
+"""Bins that a copy has louder or quieter, of 4,001 of 2 Hz each: a twentieth of all."""
 
 
-def pair_of(i: int) -> tuple[Clip, Clip]:
-    """A recording and its copy, the class of the copy being `spoof`."""
+def pair_of(i: int, factor: float = 4.0) -> tuple[Clip, Clip]:
+    """A recording and its copy, in which BAND is multiplied; the label of the copy is `spoof`."""
     rng = np.random.default_rng([4, i])
     original = 0.1 * rng.normal(size=N_SAMPLES)
     X = np.fft.rfft(original)
-    X[BAND[0] : BAND[1]] *= 4
+    X[BAND[0] : BAND[1]] *= factor
     copy = np.fft.irfft(X, N_SAMPLES)
     return (
         Clip(f"o{i:03}", "pairs", "bonafide", original.astype(np.float32), RATE, f"p{i:03}"),
@@ -32,9 +32,9 @@ def pair_of(i: int) -> tuple[Clip, Clip]:
     )
 
 
-def clips_of(n_pairs: int) -> list[Clip]:
+def clips_of(n_pairs: int, factor: float = 4.0) -> list[Clip]:
     """Clips of several pairs, one after the other."""
-    return [clip for i in range(n_pairs) for clip in pair_of(i)]
+    return [clip for i in range(n_pairs) for clip in pair_of(i, factor)]
 
 
 def mask_of(*runs: tuple[int, int]) -> Mask:

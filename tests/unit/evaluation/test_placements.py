@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import spectra
+from harness import placements, spectra
 from harness.evaluation import stimuli
 
 masks = st.lists(st.booleans(), min_size=2, max_size=60).map(np.array)
@@ -68,12 +68,12 @@ def test_a_carried_run_keeps_its_ends_within_a_bin_and_is_never_empty(mask, n_bi
     ],
 )
 def test_the_occupied_band_holds_all_but_half_a_percent_of_the_energy_at_either_end(energy, band):
-    assert stimuli.occupied_band(np.array(energy, dtype=float)) == band
+    assert placements.occupied_band(np.array(energy, dtype=float)) == band
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=80).filter(lambda e: sum(e) > 1e-3))
 def test_what_lies_outside_the_occupied_band_is_at_most_a_hundredth(energy):
-    first, end = stimuli.occupied_band(np.array(energy))
+    first, end = placements.occupied_band(np.array(energy))
     assert 0 <= first < end <= len(energy)
     assert sum(energy[:first]) <= 0.005 * sum(energy) * (1 + 1e-9)
     assert sum(energy[end:]) <= 0.005 * sum(energy) * (1 + 1e-9)
@@ -82,7 +82,7 @@ def test_what_lies_outside_the_occupied_band_is_at_most_a_hundredth(energy):
 def test_runs_of_one_and_two_bins_have_six_places_in_a_band_of_five():
     mask = np.zeros(12, dtype=bool)
     mask[[0, 2, 3]] = True
-    drawn = stimuli.random_placements(mask, (4, 9), 2000, np.random.default_rng(0))
+    drawn = placements.random_placements(mask, (4, 9), 2000, np.random.default_rng(0))
     places = {tuple(map(tuple, rows.tolist())) for rows in drawn}
     one_first = {((4, 1), (6, 2)), ((4, 1), (7, 2)), ((5, 1), (7, 2))}
     two_first = {((4, 2), (7, 1)), ((4, 2), (8, 1)), ((5, 2), (8, 1))}
@@ -91,8 +91,8 @@ def test_runs_of_one_and_two_bins_have_six_places_in_a_band_of_five():
 
 def test_runs_that_do_not_fit_have_no_place():
     mask = np.array([1, 0, 1, 1, 0, 0], dtype=bool)
-    assert stimuli.random_placements(mask, (0, 3), 5, np.random.default_rng(0)) is None
-    drawn = stimuli.random_placements(mask, (2, 6), 50, np.random.default_rng(0))
+    assert placements.random_placements(mask, (0, 3), 5, np.random.default_rng(0)) is None
+    drawn = placements.random_placements(mask, (2, 6), 50, np.random.default_rng(0))
     assert {tuple(rows.ravel().tolist()) for rows in drawn} == {(2, 1, 4, 2), (2, 2, 5, 1)}
 
 
@@ -100,13 +100,13 @@ def test_runs_that_do_not_fit_have_no_place():
 def test_runs_elsewhere_keep_their_lengths_touch_nowhere_and_stay_in_the_band(mask, seed, data):
     first = data.draw(st.integers(0, len(mask) - 1))
     end = data.draw(st.integers(first + 1, len(mask)))
-    drawn = stimuli.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
+    drawn = placements.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
     lengths = spectra.runs(mask)[:, 1]
     if drawn is None:
         assert lengths.sum() + len(lengths) - 1 > end - first
         return
     np.testing.assert_array_equal(
-        drawn, stimuli.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
+        drawn, placements.random_placements(mask, (first, end), 20, np.random.default_rng(seed))
     )
     for rows in drawn:
         found = spectra.from_runs(rows, len(mask))  # refuses what touches or overlaps

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import spectra
+from harness import placements, spectra
 from harness.dataset import suites
 from harness.evaluation import stimuli
 from harness.evaluation.stimuli import Stimulus, control, of_signal, sounds, swap_clips
@@ -197,7 +197,7 @@ def test_matched_is_the_same_runs_elsewhere_in_the_occupied_band(
 ) -> None:
     clip, signal, _ = case
     energy = spectra.bin_energy(spectra.spectrum(clip.waveform), len(clip.waveform))
-    first, end = stimuli.occupied_band(energy)
+    first, end = placements.occupied_band(energy)
     made = of_name(of_signal(signal, clip, ()), "matched")
     assert len(made) <= N_MATCHED
     assert [stimulus.replicate for stimulus in made] == list(range(len(made)))
