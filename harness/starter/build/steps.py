@@ -47,7 +47,7 @@ STEPS = "steps.json"
 """File of the suite: key of every step by its name."""
 
 ASKING = (
-    "evaluation.stimuli",
+    *("evaluation.stimuli", "placements"),
     "evaluation.units",
     "evaluation.predict",
     "spectra",
@@ -61,6 +61,7 @@ _SCORE = (
         "evaluation.runner",
         "evaluation.units",
         "evaluation.stimuli",
+        "placements",
         "evaluation.predict",
         "metrics.scorecard",
     ),

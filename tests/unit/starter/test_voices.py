@@ -1,0 +1,73 @@
+"""Pairs of a recording and its copy: alike in all that is not the machine's, and never in two splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.starter.build import voices
+from harness.starter.build.copies import FAMILIES
+from tests.helpers import telephone_prompts
+from tests.helpers.telephone_prompts import band_power
+
+
+@pytest.fixture(scope="module")
+def prompts(tmp_path_factory):
+    """Eight prompts of each voice, as the recordings."""
+    for module in ("av", "espeakng_loader", "pyworld"):
+        pytest.importorskip(module)
+    with telephone_prompts.installed(tmp_path_factory.mktemp("prompts"), 8) as folder:
+        yield folder
+
+
+SPLITS = ("train", "held-out", "test", *voices.UNSEEN)
+
+
+def test_no_recording_is_in_two_splits_and_what_is_unseen_is_in_one(prompts: Path) -> None:
+    recordings_of = {split: {pair.cut.path for pair in voices.pairs(split)} for split in SPLITS}
+    assert all(recordings_of.values())
+    assert sum(map(len, recordings_of.values())) == len(set().union(*recordings_of.values()))
+    for split in SPLITS:
+        voices_met = {pair.cut.voice for pair in voices.pairs(split)}
+        families = {pair.family for pair in voices.pairs(split)}
+        assert (voices.UNSEEN_VOICE in voices_met) == (split == "unseen-voice")
+        assert (voices.UNSEEN_FAMILY in families) == (split == "unseen-family")
+        assert len(voices_met) == (1 if split == "unseen-voice" else min(4, len(voices.pairs(split))))
+
+
+def test_families_and_voices_take_turns(prompts: Path) -> None:
+    families = Counter(pair.family for pair in voices.pairs("train"))
+    assert max(families.values()) - min(families.values()) <= 1
+    assert len(families) == min(len(FAMILIES) - 1, len(voices.pairs("train")))
+
+
+def test_the_two_of_a_pair_have_all_but_the_machine_in_common(
+    prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(0, 4, 2):
+        bonafide, spoof = (voices.clip("test", index + i) for i in range(2))
+        assert bonafide.shape == spoof.shape == (32_000,)
+        assert np.sqrt(np.mean(bonafide**2)) == pytest.approx(np.sqrt(np.mean(spoof**2)), rel=0.3)
+        assert np.abs(bonafide).max() <= 0.85
+        assert np.abs(spoof).max() <= 0.85
+        assert not np.allclose(bonafide, spoof, atol=1e-3)
+        np.testing.assert_array_equal(bonafide, voices.clip("test", index))
+    monkeypatch.setattr(voices, "copied", lambda rng, x, family: x)
+    np.testing.assert_array_equal(voices.clip("test", 2), voices.clip("test", 3))
+
+
+def test_both_of_a_pair_end_at_the_band_limit_of_the_family(prompts: Path) -> None:
+    for i, pair in enumerate(voices.pairs("held-out") + voices.pairs("unseen-family")):
+        split, at = ("held-out", i) if i < 4 else ("unseen-family", i - 4)
+        edge = min(7_000, FAMILIES[pair.family].limit_hz) + 400
+        for index in (2 * at, 2 * at + 1):
+            clip = voices.clip(split, index)
+            assert band_power(clip, edge, 8_001) < 1e-3 * band_power(clip, 0, 8_001)
+
+
+def test_a_split_has_no_clip_beyond_its_last(prompts: Path) -> None:
+    with pytest.raises(IndexError):
+        voices.clip("test", 8)
