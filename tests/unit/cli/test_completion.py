@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -111,16 +110,11 @@ def test_other_shells_are_answered_too(folder: Path, shell: str) -> None:
 @pytest.mark.parametrize(
     "words", [("ev",), ("evaluate", ""), ("evaluate", "m", "--task", ""), ("validate", "")]
 )
-def test_nothing_heavy_is_imported_and_it_takes_under_three_tenths_of_a_second(
-    folder: Path, words: tuple[str, ...]
-) -> None:
+def test_nothing_heavy_is_imported(folder: Path, words: tuple[str, ...]) -> None:
     code = f"{MAIN.removesuffix('; main()')}, run; run([]); print(*({{*{HEAVY}}} & {{*sys.modules}}))"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     *lines, heavy = answer(folder, *words, code=code)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert lines
     assert heavy == ""
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
