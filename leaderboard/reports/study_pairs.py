@@ -30,12 +30,8 @@ def paired_rows(study: Study) -> list[tuple[str, ...]]:
     ]
 
 
-def pairs_sentences(study: Study) -> list[str]:
+def pairs_sentences(study: Study) -> Iterator[str]:
     """The question, with an answer for each label; none without pairs."""
-    return [*_answers(study)]
-
-
-def _answers(study: Study) -> Iterator[str]:
     labels = dict.fromkeys(each.label for each in study.paired_evidence or ())
     for label in labels:
         differences = [e.difference for e in study.paired_evidence or () if e.label == label]

@@ -101,7 +101,7 @@ def _task(out: Path, suite: Suite, study: Study, entry_verdicts: Sequence[Answer
         "caption": f"Means over references, {panel(study.n_references)}.",
         "families": [_family(study, family, entries) for family in study.families],
         "models": _models(study, entries),
-        "pairs": pairs_sentences(study),
+        "pairs": list(pairs_sentences(study)),
         "paired_rows": paired_rows(study),
         "figures": figures,
         "examples": _examples(suite, study, entry_verdicts),

@@ -42,9 +42,9 @@ def g722_file(sound: FloatArray) -> bytes:
 def prompt(voice: int, number: int) -> FloatArray:
     """Two sentences with a pause between them, at 16 kHz."""
     style = speech.Delivery(speech.VOICES[voice], rate_wpm=150)
-    said = [speech.say(speech.SENTENCES[(7 * voice + 2 * number + i) % 60], style) for i in range(2)]
+    sentences = [speech.say(speech.SENTENCES[(7 * voice + 2 * number + i) % 60], style) for i in range(2)]
     pause = np.zeros(4_800)
-    joined = np.concatenate([pause, said[0], pause, said[1], pause])
+    joined = np.concatenate([pause, sentences[0], pause, sentences[1], pause])
     return 0.5 * joined / np.abs(joined).max()
 
 

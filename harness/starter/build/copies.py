@@ -1,9 +1,9 @@
 """Copy-synthesis of recorded speech: eight families in which a machine says the same words again.
 
 Each takes speech and gives it back as a vocoder, a codec or a synthesiser would, with parameters drawn for
-the clip. `copied` then takes away what would give a copy away without listening: its average spectrum is
-brought to that of the recording, and so is its level; a band limit that a family brings is told, so that the
-recording gets it, too. What is left is structure in time and the fine structure of the spectrum.
+the clip. `copied` then takes away what would betray a copy without listening: its average spectrum is
+brought to that of the recording, and so is its level; a band limit that a family brings is stated, so that
+the recording gets it, too. What is left is structure in time and the fine structure of the spectrum.
 
 Conventions: speech is float64 (n_samples,) at 16 kHz, and so is what comes back, of equal length. Everything
 random is drawn from `rng`. Times are in s or samples, frequencies in Hz.
