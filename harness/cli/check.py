@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +90,9 @@ def check(
     tasks = [_task(name, suite) for name in dict.fromkeys(task_names)] or list(default_tasks)
     classifier = opening.open(opening.resolve(model))
     fits = [_task_fit(classifier, task, label_map, bool(task_names)) for task in tasks]
-    inference_findings, seconds = _inference_findings(classifier)
+    inference_findings = _inference_findings(classifier)
     suitable = [fit for fit in fits if fit.labels is not None]
-    estimates = _estimates(suite, [fit.task for fit in suitable], seconds)
+    estimates = _estimates(classifier, suite, [fit.task for fit in suitable])
     findings = [*_facts(classifier), *inference_findings, *(fit.finding for fit in fits)]
     findings += [*_coverages(suite, suitable, classifier.ref), *estimates]
     if not suitable and not task_names:
@@ -182,12 +183,8 @@ def _window(facts: ModelFacts) -> str:
     return f"the {part} {facts.window_seconds:.2f} s of a clip"
 
 
-def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
-    """Run synthetic sound of two lengths through the model, alone and in batches.
-
-    Returns:
-        The findings; seconds of computation per second of sound, in batches.
-    """
+def _inference_findings(classifier: Classifier) -> list[Finding]:
+    """Run synthetic sound of two lengths through the model, alone and in batches."""
     import numpy as np
 
     from harness.seeds import generator
@@ -217,25 +214,44 @@ def _inference_findings(classifier: Classifier) -> tuple[list[Finding], float]:
     else:
         rest = "is used, too" if rest_counts else "is ignored"
         detail = f"{_window(classifier.facts)} is used; the rest {rest}"
-    findings = [
+    return [
         Finding("speed", None, speed),
         Finding("batches", is_equal, batches),
         Finding("window", not rest_counts, detail),
     ]
-    return findings, seconds / total_seconds
 
 
-def _estimates(suite: Suite, tasks: list[Task], seconds: float) -> Iterator[Finding]:
-    """How long an evaluation of each task will take at most; equal stimuli are asked only once."""
+def _estimates(classifier: Classifier, suite: Suite, tasks: list[Task]) -> Iterator[Finding]:
+    """How long an evaluation of each task will take at most; equal stimuli are asked only once.
+
+    Timed with sounds as long as most clips of the task: a model that pads takes as long for a shorter one.
+    """
     from harness.evaluation.units import units_of
 
     names = [task.name for task in tasks]
     for task in (task for task in suite.tasks if task.name in names):
-        units = units_of(suite, task)
-        audio_seconds = sum(unit.n_stimuli * unit.n_samples for unit in units) / task.sample_rate_hz
-        n = sum(unit.n_stimuli for unit in units)
-        detail = f"at most {duration(audio_seconds * seconds)} for {n:,} stimuli of {suite.name}"
+        n_stimuli: Counter[int] = Counter()
+        for unit in units_of(suite, task):
+            n_stimuli[unit.n_samples] += unit.n_stimuli
+        usual = n_stimuli.most_common(1)[0][0] if n_stimuli else task.sample_rate_hz
+        seconds = _seconds_a_sound(classifier, usual, task.sample_rate_hz)
+        total = sum(n * seconds * n_samples / usual for n_samples, n in n_stimuli.items())
+        detail = f"at most {duration(total)} for {n_stimuli.total():,} stimuli of {suite.name}"
         yield Finding(f"evaluation of {task.name}", None, detail)
+
+
+def _seconds_a_sound(classifier: Classifier, n_samples: int, sample_rate_hz: int) -> float:
+    """Seconds of computation for each of a few sounds of a length, in a batch."""
+    import numpy as np
+
+    from harness.seeds import generator
+
+    rng = generator("check", classifier.ref.repo_id, "time")
+    size = max(n_samples, classifier.min_samples)
+    waveforms = [(0.1 * rng.normal(size=size)).astype(np.float32) for _ in range(4)]
+    start_time = time.perf_counter()
+    classifier.logits(waveforms, sample_rate_hz)
+    return (time.perf_counter() - start_time) / len(waveforms)
 
 
 def _coverages(suite: Suite, fits: list[_TaskFit], model: ModelRef) -> Iterator[Finding]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness import cli
+from harness.cli import check
 from harness.errors import BadModel
 from harness.models.architectures import ARCHITECTURES
 from harness.models.classifiers import load
+from harness.starter import paths
+from harness.types import ModelRef
 from tests.helpers import remote_code, toy_models
 from tests.helpers.hub import LoopbackHub
 from tests.helpers.terminal_widths import TERMINALS, require_readable, shown
@@ -319,3 +324,27 @@ def test_an_audio_model_without_the_head_of_a_classifier_is_refused(tmp_path: Pa
     with pytest.raises(BadModel, match=r"no fitting weights for .*they would be random"):
         load(str(folder), device="cpu")
     assert cli.run(["check", str(folder)]) == 2
+
+
+class _Padding:
+    """A model that takes a second for every sound, however short; the clock is its own."""
+
+    min_samples = 1
+
+    def __init__(self) -> None:
+        self.ref = ModelRef("local/padding", "0" * 64, "1" * 64)
+        self.now_s = 0.0
+
+    def logits(self, waveforms: list[np.ndarray], sample_rate_hz: int) -> None:
+        self.now_s += len(waveforms)
+
+
+def test_the_estimate_for_a_model_that_pads_is_by_its_sounds_and_not_by_their_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, suite = _Padding(), paths.open_suite()
+    monkeypatch.setattr(check.time, "perf_counter", lambda: model.now_s)
+    for finding in check._estimates(model, suite, list(suite.tasks)):  # type: ignore[arg-type]
+        about = re.fullmatch(r"at most (\d+) h for ([\d,]+) stimuli of embedded/starter", finding.detail)
+        assert about is not None, finding.detail
+        assert abs(int(about[1]) - int(about[2].replace(",", "")) / 3600) <= 0.5
