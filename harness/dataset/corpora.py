@@ -2,9 +2,8 @@
 
 A folder has the AudioFolder form: `metadata.csv` with the columns `file_name,label` and, if it likes,
 `split` and `pair`. A Hub dataset has one Audio column and a `label` column, unless Columns name others, and
-it may have a text column `pair`. Preparation
-(definitions: Signals): channels averaged, brought to the task's rate by soxr, cut to a centred excerpt of
-`max_seconds`.
+it may have a column `pair` of text or whole numbers. Preparation (definitions: Signals): channels averaged,
+brought to the task's rate by soxr, cut to a centred excerpt of `max_seconds`.
 """
 
 from __future__ import annotations
@@ -37,6 +36,9 @@ _SOUNDS = (
     *(".wav", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
     *(".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist"),
 )
+
+_NAME_TYPES = frozenset({"string", "large_string", "int8", "int16", "int32", "int64"})
+"""Types of a column `pair` on the Hub, signed or not; one of another type means something else."""
 
 
 @dataclass(frozen=True)
@@ -290,8 +292,9 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns, limit: int 
     feature = table.features[columns.label]
     row_ids = [f"{name}-{i:06d}" for name in splits for i in range(len(dataset[name]))]
     rows = []
-    texts = (datasets.Value("string"), datasets.Value("large_string"))
-    pairs = table["pair"] if table.features.get("pair") in texts else [None] * len(table)
+    pairs: Sequence[str | int | None] = [None] * len(table)
+    if getattr(table.features.get("pair"), "dtype", "").removeprefix("u") in _NAME_TYPES:
+        pairs = table["pair"]
     for i, (clip_id, raw, pair) in enumerate(zip(row_ids, table[columns.label], pairs, strict=True)):
         where = f"{repo_id}: {clip_id}"
         text = raw
@@ -302,7 +305,8 @@ def _hub(source: str, task: Task, choose: Chooser, columns: Columns, limit: int 
                 f"{where}: label {text!r} is no text; expected class names in the column `{columns.label}`"
             )
         label = _canonical(text, task, columns, where)
-        rows.append(Row(clip_id, label, partial(_read_row, table, i, column, where), nfc(pair or "") or None))
+        name = None if pair is None else nfc(str(pair)) or None
+        rows.append(Row(clip_id, label, partial(_read_row, table, i, column, where), name))
     licence = getattr(info.card_data, "license", None)
     licence = licence if isinstance(licence, str) else None
     return Corpus(repo_id, info.sha, licence, _sample(rows, limit), choice)

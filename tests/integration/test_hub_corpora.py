@@ -23,7 +23,7 @@ from harness.tasks import TASKS
 task = TASKS["deepfake"]
 corpus = open_corpus("org/corpus", task)
 clips = list(corpus.clips(task))
-print(json.dumps([[c.clip_id, c.label, audio.sha256(c.waveform)] for c in clips]))
+print(json.dumps([[c.clip_id, c.label, audio.sha256(c.waveform), c.pair] for c in clips]))
 ref = corpus.ref(clips)
 print(json.dumps([ref.name, ref.revision, ref.licence, ref.n_resampled]))
 print(json.dumps([c.clip_id for c in open_corpus("org/corpus", task, split="train").clips(task)]))
@@ -43,14 +43,21 @@ def corpus_in(folder: Path) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     sounds = [(rng.integers(-9000, 9000, 1600) / 32_768).astype(np.float32) for _ in range(3)]
     stored = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
-    features = datasets.Features({"audio": stored, "label": datasets.ClassLabel(names=["fake", "real"])})
+    truths = datasets.ClassLabel(names=["fake", "real"])
+    features = datasets.Features({"audio": stored, "label": truths, "pair": datasets.Value("int32")})
     rows = [
-        {"audio": {"bytes": audio.encode_exact(x, rate)[0], "path": f"{i}.flac"}, "label": label}
-        for i, (x, rate, label) in enumerate(zip(sounds, (16_000, 8_000, 16_000), (0, 1, -1), strict=True))
+        {
+            "audio": {"bytes": audio.encode_exact(x, rate)[0], "path": f"{i}.flac"},
+            "label": label,
+            "pair": pair,
+        }
+        for i, (x, rate, label, pair) in enumerate(
+            zip(sounds, (16_000, 8_000, 16_000), (0, 1, -1), (0, 0, None), strict=True)
+        )
     ]
     (folder / "data").mkdir(parents=True)
     for split, some in (("test", rows), ("train", rows[:1])):
-        columns = {"audio": [r["audio"] for r in some], "label": [r["label"] for r in some]}
+        columns = {name: [r[name] for r in some] for name in features}
         table = datasets.Dataset.from_dict(columns, features=features)
         table = table.cast_column("audio", datasets.Audio(decode=False))
         table.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
@@ -74,6 +81,7 @@ def test_a_corpus_and_a_signals_dataset_are_fetched_and_pinned(tmp_path):
         )
     assert done.returncode == 0, done.stderr
     clips, ref, train, suite, found, no_corpus, no_signals = map(json.loads, done.stdout.splitlines())
+    assert [c[3] for c in clips] == ["0", "0", None]
     assert [c[:2] for c in clips] == [
         ["test-000000", "spoof"],
         ["test-000001", "bonafide"],

@@ -213,9 +213,16 @@ def test_a_limit_takes_the_same_pairs_of_each_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"), [(["p", "p", None], ["p", "p", None]), ([1, 1, 2], [None] * 3)]
+    ("values", "wanted"),
+    [
+        (["p", "p", None], ["p", "p", None]),
+        (["", "p", "p"], [None, "p", "p"]),
+        ([0, 0, 2], ["0", "0", "2"]),
+        ([0.5, 0.5, 2.0], [None] * 3),
+        ([["p"], ["p"], ["q"]], [None] * 3),
+    ],
 )
-def test_a_dataset_of_the_hub_may_have_a_text_column_of_pairs(monkeypatch, values, wanted):
+def test_a_dataset_of_the_hub_may_have_a_column_of_names_or_numbers_of_pairs(monkeypatch, values, wanted):
     rows = {
         "audio": [
             {"bytes": audio.encode(clip.waveform, clip.sample_rate_hz), "path": f"{clip.clip_id}.wav"}
