@@ -1,8 +1,9 @@
 """Pairs of a recorded voice and of what a machine made of it.
 
 Bona fide is a cut of `recordings`, spoof the same cut after one family of `copies`: voice, language, words
-and times of the two are equal by construction. Then both go through the same band limit and the same G.722,
-at the same level; neither level, length, bandwidth nor the last codec knows the class.
+and times of the two are equal by construction. Then both are silent outside the same stretch of the clip, as
+a copy would spread into the silence, and go through the same band limit and the same G.722, at the same
+level; neither level, length, place, bandwidth nor the last codec knows the class.
 
 Splits share no recording. `train`, `held-out` and `test` hold every voice but UNSEEN_VOICE and every family
 but UNSEEN_FAMILY; each of the two splits UNSEEN holds one of these alone.
@@ -60,12 +61,12 @@ def clip(split: str, index: int) -> FloatArray:
     """
     pair = pairs(split)[index // 2]
     rng = generator("starter", "deepfake", pair.cut.name)
-    x = _placed(rng, recordings.samples(pair.cut))
+    x, window = _placed(rng, recordings.samples(pair.cut))
     edge = min(rng.uniform(5_500, 7_000), FAMILIES[pair.family].limit_hz)
     level_db = rng.uniform(-28, -20)
     if index % 2:
         x = copied(rng, x, pair.family)
-    x = codecs.g722(_levelled(_below(x, edge), level_db))
+    x = codecs.g722(_levelled(_below(x * window, edge), level_db))
     return _levelled(x, level_db)
 
 
@@ -109,11 +110,12 @@ def _voices_in_turn(recordings_of: Sequence[list[Cut]]) -> list[list[Cut]]:
     return [cuts for turn in zip_longest(*by_voice.values()) for cuts in turn if cuts is not None]
 
 
-def _placed(rng: Generator, x: FloatArray) -> FloatArray:
-    """The sound somewhere in a clip (32000,), faded in and out within 5 ms, with silence around it."""
+def _placed(rng: Generator, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The sound in a clip (32000,), faded in and out within 5 ms, and the gain (32000,) that fades it."""
     ramp = np.minimum(1.0, np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / _RAMP)
     start = int(rng.integers(_N - len(x) + 1))
-    return np.pad(x * ramp, (start, _N - len(x) - start))
+    around = (start, _N - len(x) - start)
+    return np.pad(x * ramp, around), np.pad(ramp, around)
 
 
 def _below(x: FloatArray, edge_hz: float) -> FloatArray:

@@ -71,3 +71,24 @@ def test_both_of_a_pair_end_at_the_band_limit_of_the_family(prompts: Path) -> No
 def test_a_split_has_no_clip_beyond_its_last(prompts: Path) -> None:
     with pytest.raises(IndexError):
         voices.clip("test", 8)
+
+
+def test_the_two_of_a_pair_are_silent_at_the_same_times(
+    prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy spreads into the silence around a recording; how long that is would tell the class."""
+    windows, placed = [], voices._placed
+
+    def remembered(*arguments):
+        x, window = placed(*arguments)
+        windows.append(window)
+        return x, window
+
+    noise = 0.1 * np.random.default_rng(0).normal(size=32_000)
+    monkeypatch.setattr(voices, "_placed", remembered)
+    monkeypatch.setattr(voices, "copied", lambda rng, x, family: noise)
+    for index in range(8):
+        sound = voices.clip("held-out", index)
+        outside = windows.pop() == 0
+        assert outside.sum() > 100
+        assert np.mean(sound[outside] ** 2) < 1e-3 * np.mean(sound[~outside] ** 2)
