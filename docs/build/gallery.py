@@ -21,7 +21,9 @@ from mkdocs.structure.pages import Page
 
 import goodenough as ge
 from harness import audio
+from harness.dataset import licences
 from harness.number_format import THIN, number, percent
+from harness.starter.paths import open_suite
 from harness.types import FAMILIES
 from leaderboard.reports.audio_examples import describe_mask
 
@@ -169,6 +171,9 @@ def _html(
         f"<p>In the whole task the references accept {transfer} of each other's signals, {swap} of the swap"
         f" controls and {matched} of the matched controls.</p>"
     )
+    corpora = {reference.corpus.name for reference in open_suite().references(task)}
+    for attribution in licences.attributions(corpora):
+        yield f"<p>{escape(attribution)}</p>"
 
 
 def _mean(suite: ge.Suite, task: str, rate: str) -> str:

@@ -269,7 +269,8 @@ def _words(card: str) -> str:
 def _licence_words(licences_of_corpus: Mapping[str, Sequence[str]]) -> str:
     licences_in_order = sorted(licences_of_corpus.items())
     clauses = [f"{corpus}: {', '.join(names) or 'not stated'}" for corpus, names in licences_in_order]
-    return (
+    words = (
         f"A signal is a derivative of its clip and is under the licence of its corpus ({'; '.join(clauses)})."
         " Masks, verdicts and this text are Apache-2.0."
     )
+    return "\n\n".join([words, *licences.attributions(licences_of_corpus)])

@@ -24,6 +24,21 @@ LICENCES: Mapping[str, bool] = {
 }
 """Licence -> whether parts of a recording may be passed on under it."""
 
+ATTRIBUTIONS: Mapping[str, str] = {
+    "asterisk-core-sounds": (
+        "Voices: Allison Smith (English and Spanish; theivrvoice.com) and June Wallack (French;"
+        " junewallack.com), CC BY-SA 3.0; Carlo Flora (Italian; carloflora.com), CC BY 3.0. From the core"
+        " sounds of Asterisk (downloads.asterisk.org); cut, limited in band and level, coded again, and as"
+        " spoof copied by a machine."
+    )
+}
+"""Corpus -> whom to name, and what was changed, wherever its sounds are passed on."""
+
+
+def attributions(corpora: Iterable[str]) -> list[str]:
+    """Whom to name for the sounds of corpora, by their names, each text once."""
+    return [ATTRIBUTIONS[name] for name in sorted(set(corpora)) if name in ATTRIBUTIONS]
+
 
 def names_in(text: str | None) -> tuple[str, ...]:
     """The licences a corpus states: those of the table in the Hub's spelling, others as they are written.

@@ -17,6 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from harness import audio
+from harness.dataset import licences
 from harness.dataset.suites import Suite
 from harness.evaluation import stimuli
 from harness.evaluation.units import units_of
@@ -74,6 +75,8 @@ class Example:
     """Whole clip, signal, and the controls it has."""
     judges: tuple[tuple[str, bool], ...]
     """Who accepts the signal: name and answer."""
+    attribution: str | None
+    """Whom to name for the sounds, where their licence asks for it."""
 
 
 def choose(verdicts: pd.DataFrame, family: str, leave_out: str, n: int = 6) -> dict[str, str]:
@@ -125,6 +128,8 @@ def examples(
     """
     n_bytes = BUDGET_BYTES * 3 // 4 // max(1, (2 + len(CONTROLS)) * len(titles))
     other_clips_by_id = other_clips(suite, task, titles)
+    corpora = {reference.corpus.name for reference in suite.references(task)}
+    attribution = " ".join(licences.attributions(corpora)) or None
     cards = {}
     for signal, waveform in _read_signals(suite, task, titles):
         clip, id_ = suite.clip(task, signal.clip_id), signal.signal_id
@@ -141,6 +146,7 @@ def examples(
                 *controls(signal, clip, other_clips_by_id.get(id_), n_bytes),
             ),
             judges=tuple((judge, answers[id_]) for judge, answers in judges if id_ in answers),
+            attribution=attribution,
         )
     return [cards[signal_id] for signal_id in titles if signal_id in cards]
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 from urllib.parse import quote
 
+from harness.dataset import licences
 from harness.dataset.suites import Suite
 from harness.disk_errors import unwritable
 from harness.errors import BadInput
@@ -261,6 +262,7 @@ class _Site:
                 "names": self.names,
                 "home": f"../{urls.INDEX}",
                 "corpora": sorted(corpora, key=repr),
+                "attributions": licences.attributions(name for name, _ in corpora),
             }
             return render.render("evidence.html.j2", context)
 

@@ -181,6 +181,15 @@ def test_a_corpus_is_passed_on_only_under_a_licence_that_allows_it(stated, why):
     assert why is None or (why in found and "--masks-only" in found)
 
 
+def test_the_card_of_recorded_voices_names_them_and_no_other_card_does():
+    corpora = {"asterisk-core-sounds": ["cc-by-sa-3.0"], "starter": ["apache-2.0"]}
+    words = card._licence_words(corpora)
+    assert "(asterisk-core-sounds: cc-by-sa-3.0; starter: apache-2.0)" in words
+    for name in ("Allison Smith", "June Wallack", "Carlo Flora", "CC BY-SA 3.0", "CC BY 3.0", "copied by a"):
+        assert words.count(name) == 1
+    assert "Allison" not in card._licence_words({"starter": ["apache-2.0"]})
+
+
 def test_publishing_says_everything_that_stands_against_it_and_makes_nothing(tmp_path, capsys):
     add(tmp_path)
     add(tmp_path, "toys/b")

@@ -12,6 +12,7 @@ import pytest
 from harness import cli
 from harness.cli import common
 from harness.cli import leaderboard as commands
+from harness.dataset import licences
 from harness.dataset.suite_notes import SMALL_MODELS, SYNTHETIC
 from harness.dataset.suites import Suite
 from harness.entries import store
@@ -79,6 +80,18 @@ def test_every_page_has_one_banner_with_the_notes_of_its_tasks(site: Path) -> No
     assert len(several) > 5
     for path in several:
         assert _banners(path) == [BOTH], path.name
+
+
+def test_where_the_sounds_of_voices_are_played_the_voices_are_named(
+    world: World, suite: Suite, site: Path, tmp_path: Path
+) -> None:
+    verdicts = store.verdicts(world.board.current[0].rows[0].folder)  # type: ignore[arg-type]
+    for task, corpus in CORPORA.items():
+        entry_report.write(tmp_path / "report.html", _entry(world, task), verdicts.assign(task=task), suite)
+        for path in (site / "evidence" / f"{task}.html", tmp_path / "report.html"):
+            text = path.read_text(encoding="utf-8")
+            assert "<audio" in text
+            assert text.count("Allison Smith") == (1 if corpus in licences.ATTRIBUTIONS else 0)
 
 
 def test_a_task_page_tells_the_notes_of_other_signals_from_the_current_one(
