@@ -238,7 +238,10 @@ class _Site:
         return {entry.path: f"{self.entries}/{quote(entry.path, safe='/@')}" for entry in submissions}
 
     def _evidence(self, task: str, ranking: Ranking) -> Page[str]:
-        matrix = ranking.matrices[0]
+        assert self.suite is not None  # noqa: S101 - nothing is chosen without one
+        suite, matrix = self.suite, ranking.matrices[0]
+        corpora = sorted({(r.corpus.name, r.corpus.licence) for r in suite.references(task)}, key=repr)
+        attributions = licences.attributions(name for name, _ in corpora)
         by_model = self.rows_by_anchor[model_page.anchor_of(ranking)]
         judges = [
             (model, self.names[model], by_model[model].entry.verdicts_sha256)
@@ -247,28 +250,25 @@ class _Site:
         ]
 
         def make() -> str:
-            assert self.suite is not None  # noqa: S101 - nothing is chosen without one
-            corpora = {(r.corpus.name, r.corpus.licence) for r in self.suite.references(task)}
             rows = ranking.all_rows
             context = {
                 "task": task,
                 "suite_note": ranking.suite_note,
                 "page": f"../tasks/{urls.task_page(task)}",
-                "cards": audio_page.cards(self.suite, task, self.choices[task], matrix, rows),
+                "cards": audio_page.cards(suite, task, self.choices[task], matrix, rows),
                 "n_judges": len(judges),
                 "n_models": len(rows),
                 "references": set(matrix.references),
                 "links": self.links_from_tasks,
                 "names": self.names,
                 "home": f"../{urls.INDEX}",
-                "corpora": sorted(corpora, key=repr),
-                "attributions": licences.attributions(name for name, _ in corpora),
+                "corpora": corpora,
+                "attributions": attributions,
             }
             return render.render("evidence.html.j2", context)
 
-        key = _key(
-            "evidence", ranking.signals, ranking.suite_note, self.choices[task], judges, len(ranking.all_rows)
-        )
+        sources = (ranking.signals, ranking.suite_note, corpora, attributions)
+        key = _key("evidence", *sources, self.choices[task], judges, len(ranking.all_rows))
         return Page(f"evidence/{urls.task_page(task)}", key, make)
 
     def _figures(self, ranking: Ranking) -> Iterator[Page[str]]:

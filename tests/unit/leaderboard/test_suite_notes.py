@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -92,6 +93,17 @@ def test_where_the_sounds_of_voices_are_played_the_voices_are_named(
             text = path.read_text(encoding="utf-8")
             assert "<audio" in text
             assert text.count("Allison Smith") == (1 if corpus in licences.ATTRIBUTIONS else 0)
+
+
+def test_a_page_of_sounds_is_made_again_when_other_voices_are_to_be_named(
+    board: Board, suite: Suite, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(site, tmp_path / "site")
+    monkeypatch.setattr(licences, "ATTRIBUTIONS", {CORPORA["tone"]: "Voice: Nobody."})
+    root = builder.write(tmp_path / "site", board, suite).parent
+    pages = {task: (root / "evidence" / f"{task}.html").read_text(encoding="utf-8") for task in CORPORA}
+    assert ["Voice: Nobody." in pages[task] for task in CORPORA] == [True, False]
+    assert not any("Allison Smith" in text for text in pages.values())
 
 
 def test_a_task_page_tells_the_notes_of_other_signals_from_the_current_one(
