@@ -224,7 +224,8 @@ def _inference_findings(classifier: Classifier) -> list[Finding]:
 def _estimates(classifier: Classifier, suite: Suite, tasks: list[Task]) -> Iterator[Finding]:
     """How long an evaluation of each task will take at most; equal stimuli are asked only once.
 
-    Timed with sounds as long as most clips of the task: a model that pads takes as long for a shorter one.
+    Timed with sounds as long as most clips of the task. A shorter sound counts as one of these, since a model
+    that pads takes as long for it; a longer one by its length.
     """
     from harness.evaluation.units import units_of
 
@@ -235,7 +236,7 @@ def _estimates(classifier: Classifier, suite: Suite, tasks: list[Task]) -> Itera
             n_stimuli[unit.n_samples] += unit.n_stimuli
         usual = n_stimuli.most_common(1)[0][0] if n_stimuli else task.sample_rate_hz
         seconds = _seconds_a_sound(classifier, usual, task.sample_rate_hz)
-        total = sum(n * seconds * n_samples / usual for n_samples, n in n_stimuli.items())
+        total = sum(n * seconds * max(1.0, n_samples / usual) for n_samples, n in n_stimuli.items())
         detail = f"at most {duration(total)} for {n_stimuli.total():,} stimuli of {suite.name}"
         yield Finding(f"evaluation of {task.name}", None, detail)
 

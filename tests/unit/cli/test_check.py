@@ -15,6 +15,7 @@ import pytest
 from harness import cli
 from harness.cli import check
 from harness.errors import BadModel
+from harness.evaluation.units import Unit
 from harness.models.architectures import ARCHITECTURES
 from harness.models.classifiers import load
 from harness.starter import paths
@@ -348,3 +349,14 @@ def test_the_estimate_for_a_model_that_pads_is_by_its_sounds_and_not_by_their_le
         about = re.fullmatch(r"at most (\d+) h for ([\d,]+) stimuli of embedded/starter", finding.detail)
         assert about is not None, finding.detail
         assert abs(int(about[1]) - int(about[2].replace(",", "")) / 3600) <= 0.5
+
+
+def test_the_estimate_counts_a_shorter_sound_as_a_usual_one_and_a_longer_one_by_its_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, suite = _Padding(), paths.open_suite()
+    monkeypatch.setattr(check.time, "perf_counter", lambda: model.now_s)
+    units = [Unit("0" * 32, n_samples, n_stimuli=n) for n_samples, n in ((100, 40), (50, 20), (300, 10))]
+    monkeypatch.setattr("harness.evaluation.units.units_of", lambda suite, task: units)
+    (finding, *_) = check._estimates(model, suite, list(suite.tasks))  # type: ignore[arg-type]
+    assert finding.detail == "at most 90 s for 70 stimuli of embedded/starter"
