@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -22,12 +21,6 @@ from harness import containers
 from harness.bitstreams import Flac
 from harness.errors import BadCorpus
 from harness.types import Waveform
-
-CODECS: MappingProxyType[str, tuple[str, str, float]] = MappingProxyType(
-    {"mp3": ("MP3", "MPEG_LAYER_III", 0.9), "opus": ("OGG", "OPUS", 1.0), "vorbis": ("OGG", "VORBIS", 1.0)}
-)
-"""Lossy codecs: container, encoding, and the compression level of the lowest quality."""
-
 
 LOUDEST = 10.0
 """Largest sample of a recording, full scale being 1: +20 dB.
@@ -176,12 +169,6 @@ def encode_listenable(waveform: Waveform, sample_rate_hz: int, container: str = 
     gain = 0.5 / peak if peak > 0 else 1.0
     data = _encode((waveform * gain).astype(np.float32), sample_rate_hz, container, "PCM_16")
     return data, float(20 * np.log10(gain))
-
-
-def lossy(waveform: Waveform, sample_rate_hz: int, codec: str) -> Waveform:
-    """The waveform after encoding and decoding at the lowest quality of one of CODECS, of equal length."""
-    output = read(_encode(waveform, sample_rate_hz, *CODECS[codec]))[0][: len(waveform)]
-    return np.pad(output, (0, len(waveform) - len(output)))
 
 
 def sha256(waveform: Waveform) -> str:
