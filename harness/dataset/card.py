@@ -34,7 +34,7 @@ _MASKS = (
     "**Masks only**: the audio of these clips may not be passed on. `goodenough download` rebuilds clips and"
     " signals from your own copy of the corpus and checks each against its sha256."
 )
-_PAIRS = (
+PAIRS = (
     "Share of the energy of a signal in the tenth of the bins where the two clips of a pair differ most, for"
     " signals whose class is the label of their clip; the same of `matched` controls; and the difference,"
     " about 0 for signals that have nothing to do with the change. n counts pairs."
@@ -203,7 +203,7 @@ def _task(
     parts.append(stability or "One extraction of each clip: how stable a signal is was not measured.")
     if paired_evidence:
         parts.append("### Pairs: do the references hear what the copy changed?")
-        parts += [_PAIRS, paired_evidence]
+        parts += [PAIRS, paired_evidence]
     entries_by_model = {e.model.repo_id: e for e in entries if e.task == task}
     if entries_by_model:
         heads = ["reference as a judge", "family", "transfer", "agreeing", "swap", "lift", "placement"]

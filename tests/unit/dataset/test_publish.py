@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import shlex
+import tomllib
 from pathlib import Path
 
 import datasets
@@ -24,6 +25,7 @@ from harness.schemas import from_json, to_json
 from harness.starter.paths import embedded
 from tests.helpers import croissant, entries
 from tests.helpers.hand_made_signals import TASK, add, clip_of, record_of, signal_of
+from tests.helpers.repository import ROOT
 
 CARDS = Path(__file__).parents[3] / "data_cards"
 
@@ -188,6 +190,20 @@ def test_the_card_of_recorded_voices_names_them_and_no_other_card_does():
     for name in ("Allison Smith", "June Wallack", "Carlo Flora", "CC BY-SA 3.0", "CC BY 3.0", "copied by a"):
         assert words.count(name) == 1
     assert "Allison" not in card._licence_words({"starter": ["apache-2.0"]})
+
+
+def test_whom_the_licence_asks_to_name_stands_in_the_package_with_its_licences():
+    folder = ROOT / "harness" / "starter" / "licences"
+    text = (folder / "ATTRIBUTION.md").read_text("utf-8")
+    for name in ("Allison Smith", "June Wallack", "Carlo Flora"):
+        assert name in text
+        assert name in licences.ATTRIBUTIONS["asterisk-core-sounds"]
+    for licence in ("CC-BY-SA-3.0", "CC-BY-3.0"):
+        assert f"({licence}.txt)" in text
+        assert len((folder / f"{licence}.txt").read_text("utf-8")) > 10_000
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["license"] == "Apache-2.0 AND CC-BY-SA-3.0 AND CC-BY-3.0"
+    assert project["license-files"] == ["LICENSE", "harness/starter/licences/*"]
 
 
 def test_publishing_says_everything_that_stands_against_it_and_makes_nothing(tmp_path, capsys):
