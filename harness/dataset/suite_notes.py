@@ -15,7 +15,7 @@ from harness.types import DatasetRef
 if TYPE_CHECKING:
     from harness.dataset.suites import Suite
 
-SYNTHETIC = "Synthetic suite: says nothing about real recordings or about models of these architectures."
+SYNTHETIC = "Synthetic clips: they say nothing about real recordings or about models of these architectures."
 """Of a task with synthetic clips, and models that were trained on such."""
 
 SMALL_MODELS = (

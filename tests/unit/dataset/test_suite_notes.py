@@ -102,7 +102,7 @@ def test_other_signals_of_a_task_are_told_from_its_current_ones_where_their_note
 
 
 def test_the_first_words_of_a_note_stand_alone() -> None:
-    assert heading(SYNTHETIC) == "synthetic suite"
+    assert heading(SYNTHETIC) == "synthetic clips"
     assert heading(SMALL_MODELS) == "real voices, small models"
 
 

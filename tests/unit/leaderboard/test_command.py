@@ -80,7 +80,7 @@ def test_without_signals_the_embedded_suite_is_the_current_one(
     current, _ = json.loads(result.stdout)["rankings"]
     assert current["signals"]["repo_id"] == "embedded/starter"
     assert len([row for row in current["rows"] if row["role"] != "anchor"]) == 6
-    assert current["suite_note"].startswith("Synthetic suite")
+    assert current["suite_note"].startswith("Synthetic clips")
 
 
 def test_what_is_not_valid_is_left_out_by_name_with_the_reason(world: World, tmp_path: Path) -> None:
