@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,13 +24,26 @@ _PLACES = ("signals", "candidates", "references")
     help="Write what was measured into the data cards in this folder.",
 )
 @click.option(
+    "--recordings",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the recorded voices; without it, that of their packages.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=paths.SUITE, help="The suite."
 )
-def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | None, out: Path) -> None:
+def main(
+    only: tuple[str, ...],
+    listing: bool,
+    where: str | None,
+    cards: Path | None,
+    recordings: Path | None,
+    out: Path,
+) -> None:
     """Make what is stale in the starter suite.
 
     Steps are baseline/TASK, model/NAME, signals/NAME and verdicts/NAME. What is there already is not made
-    again, and a run that was cut off continues. Needs the extra [starter], FluidSynth and a soundfont.
+    again, and a run that was cut off continues. Needs the extra [starter], FluidSynth, a soundfont, and the
+    packages asterisk-core-sounds-{en,es,fr,it,ru}-g722 or a folder with their recordings.
     """
     if where is not None:
         for folder in [paths.embedded()] if where == "signals" else paths.models(where.removesuffix("s")):
@@ -37,10 +51,13 @@ def main(only: tuple[str, ...], listing: bool, where: str | None, cards: Path | 
         return
     try:
         from harness.starter.build.builder import build
+        from harness.starter.build.recordings import VARIABLE
         from harness.starter.build.steps import Plan, stale, steps
     except ModuleNotFoundError as error:
         raise BadInput(_lack(error)) from None
 
+    if recordings is not None:
+        os.environ[VARIABLE] = str(recordings.resolve())
     plan = Plan()
     if listing:
         waiting = {step.name for step in stale(plan, only, out)}

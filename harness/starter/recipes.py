@@ -34,6 +34,12 @@ class Recipe:
     """Lowest and highest centre frequency of the filter bank of the raw-waveform architectures."""
     do_normalize: bool = False
     """Zero mean and unit variance before the filter bank (raw-waveform architectures only)."""
+    epochs: int = 12
+    """Passes over all examples in training."""
+    least_share: float = 0.03
+    """Smallest share of the bands that a part keeps in training."""
+    faint: float = 0.01
+    """Share of the energy of its clip below which a hard model learns to call a part `other`."""
 
     @property
     def folder(self) -> str:
@@ -103,38 +109,50 @@ RECIPES: tuple[Recipe, ...] = (
         *("goodenough/starter-deepfake-ast", "deepfake", "reference", "ast"),
         *(("fake", "real", "incomplete"), "other", "flat-earther"),
         n_mels=80,
+        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-wav2vec2", "deepfake", "reference", "wav2vec2"),
         *(("real", "fake"), "spoof"),
         bank_hz=(100, 7800),
         do_normalize=True,
+        epochs=24,
+        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-whisper", "deepfake", "reference", "whisper"),
-        *(("AIVoice", "HumanVoice"), "bonafide"),
+        *(("AIVoice", "HumanVoice"), "spoof"),
         n_mels=64,
+        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-hubert", "deepfake", "reference", "hubert"),
         *(("bonafide", "spoof"), "bonafide"),
         bank_hz=(1500, 7800),
+        epochs=20,
+        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-sew", "deepfake", "reference", "sew"),
         *(("Spoof", "Bona-fide", "unknown"), "other", "hard"),
         bank_hz=(100, 7600),
+        epochs=16,
+        least_share=1 / 128,
+        faint=0.001,
     ),
     Recipe(
         *("goodenough/starter-deepfake-data2vec", "deepfake", "reference", "data2vec-audio"),
-        *(("Fake", "Real"), "spoof"),
+        *(("Fake", "Real"), "bonafide"),
         bank_hz=(300, 7400),
+        epochs=16,
+        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-wavlm", "deepfake", "candidate", "wavlm"),
         *(("human", "AI-generated"), "bonafide"),
         bank_hz=(400, 7000),
         do_normalize=True,
+        least_share=1 / 128,
     ),
 )
 """Every model of the suite: four references or more and a candidate for each task."""

@@ -11,12 +11,14 @@ import av
 import numpy as np
 import pytest
 
-from harness.starter.build import recordings, speech, voices
+from harness.starter.build import deepfake, recordings, speech
 from harness.types import FloatArray
 
 RATE = 16_000
 
-VOICES = ("en_US_f_Allison", "es_MX_f_Allison", "fr_CA_f_June", "it_IT_m_Carlo", voices.UNSEEN_VOICE)
+_PINS = "recordings.sha256"
+
+VOICES = ("en_US_f_Allison", "es_MX_f_Allison", "fr_CA_f_June", "it_IT_m_Carlo", deepfake.UNSEEN_VOICE)
 
 
 def band_power(x: FloatArray, low: float, high: float) -> float:
@@ -59,17 +61,21 @@ def installed(folder: Path, per_voice: int) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
             lines.append(f"{hashlib.sha256(data).hexdigest()}  {path.relative_to(folder)}\n")
-    pins = folder / "recordings.sha256"
-    pins.write_text("".join(lines))
+    (folder / _PINS).write_text("".join(lines))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(recordings.VARIABLE, str(folder))
-        patch.setattr(recordings, "RECORDINGS_LIST", pins)
-        patch.setattr(voices, "_N_PAIRS", {"test": 4, "held-out": 4, "unseen-family": 2})
-        _forget()
+        use(folder, patch)
         yield folder
     _forget()
 
 
+def use(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Take prompts that are `installed` for the recordings, in a worker of a pool, too."""
+    patch.setenv(recordings.VARIABLE, str(folder))
+    patch.setattr(recordings, "RECORDINGS_LIST", folder / _PINS)
+    patch.setattr(deepfake, "_N_PAIRS", {"test": 4, "held-out": 4, "unseen-family": 2})
+    _forget()
+
+
 def _forget() -> None:
-    for remembered in (recordings.pinned, recordings.cuts, voices.pairs, voices._cuts):
+    for remembered in (recordings.pinned, recordings.cuts, deepfake.pairs, deepfake._cuts):
         remembered.cache_clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,15 @@ import pandas as pd
 import pytest
 
 from harness import labels
+from harness.dataset.corpora import Corpus, Row
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.evaluation import runner
+from harness.extract import build_reference
+from harness.extract.responsibility import Responsibility
 from harness.metrics.estimates import clip_weights
 from harness.metrics.likeness import copies
+from harness.metrics.paired_evidence import evidence_of
 from harness.metrics.scorecard import lift_by_clip, resampling_weights
 from harness.models import classifiers
 from harness.schemas import Entry
@@ -326,3 +330,33 @@ def test_random_weights_have_no_lift_on_a_sample(tmp_path: Path) -> None:
 def test_random_weights_have_no_lift(task: str, tmp_path: Path) -> None:
     mean = lift_of_random_weights(task, None, 10, tmp_path)
     assert abs(mean.value) <= 0.02
+
+
+@pytest.mark.slow
+def test_signals_of_random_weights_do_not_seek_what_a_copy_changed(tmp_path: Path) -> None:
+    """Each network prefers some bands, which may be those that copies change: their mean is near 0."""
+    recipes = [r for r in RECIPES if r.task == "deepfake" and r.architecture in ("wavlm", "whisper", "sew")]
+    clips = list(suite().clips("deepfake").values())
+    corpus = Corpus(
+        "asterisk-core-sounds",
+        None,
+        None,
+        [
+            Row(clip.clip_id, clip.label, partial(lambda x: (x, 16_000, 1), clip.waveform), clip.pair)
+            for clip in clips
+        ],
+    )
+    for recipe in recipes:
+        folder = tmp_path / "models" / f"random-{recipe.architecture}"
+        baselines.random_weights(recipe, folder, clips[:40])
+        model = classifiers.load(str(folder), batch_size=64)
+        label_map = labels.harmonise(model.class_names, TASKS["deepfake"])
+        about = (model, label_map, TASKS["deepfake"], corpus, [Responsibility(repetitions=3)])
+        build_reference.add(*about, tmp_path / "signals", masks_only=True)
+    evidence = evidence_of(Suite(tmp_path / "signals", "local/random"), "deepfake")
+    assert evidence is not None
+    differences = [each.difference for each in evidence]
+    for each in evidence:
+        print(f"{each.reference.repo_id}, {each.label}: {written(each.difference)}")
+    assert len(differences) >= len(recipes)
+    assert abs(np.mean([d.value for d in differences if d.value is not None])) <= 0.1

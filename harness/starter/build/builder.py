@@ -40,7 +40,7 @@ from harness.manifest import ReferenceRecord
 from harness.models import classifiers
 from harness.starter import paths
 from harness.starter.build import baselines, keys, spectrum_baseline
-from harness.starter.build.clips import CORPUS, clips
+from harness.starter.build.clips import clips, corpus_of
 from harness.starter.build.steps import (
     ASKING,
     DRAWS,
@@ -57,9 +57,6 @@ from harness.starter.build.steps import (
 from harness.starter.build.train import train
 from harness.tasks import TASKS, Task
 from harness.types import Clip
-
-LICENCE = "apache-2.0"
-"""Of everything in the suite: it was made by this code."""
 
 BASELINE = "baseline.json"
 """File of a baseline: its accuracy, and the clips it was examined on."""
@@ -244,9 +241,11 @@ def _reference(plan: Plan, step: Step) -> tuple[classifiers.Classifier, Task]:
 
 def _corpus(task: Task, n: int) -> Corpus:
     def row(clip: Clip) -> Row:
-        return Row(clip.clip_id, clip.label, lambda: (clip.waveform, clip.sample_rate_hz, 1))
+        sound = (clip.waveform, clip.sample_rate_hz, 1)
+        return Row(clip.clip_id, clip.label, lambda: sound, clip.pair)
 
-    return Corpus(CORPUS, None, LICENCE, [row(clip) for clip in clips(task, "test", n)])
+    name, licence = corpus_of(task)
+    return Corpus(name, None, licence, [row(clip) for clip in clips(task, "test", n)])
 
 
 def _panel(plan: Plan, task: Task) -> Path:

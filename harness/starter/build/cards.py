@@ -15,20 +15,23 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
+from harness.dataset import card
 from harness.dataset.card import format_estimate, markdown_table
 from harness.dataset.paths import VERDICTS
 from harness.dataset.suites import Suite
 from harness.entries import store
 from harness.errors import BadInput
 from harness.journal import replace_file
-from harness.metrics import estimates
+from harness.metrics import estimates, paired_evidence
 from harness.metrics.acceptance import accepted
 from harness.metrics.panels import METRICS, Panel, panel_of
 from harness.metrics.scorecard import resampling_weights
 from harness.metrics.stability import stability_table
 from harness.schemas import Entry
-from harness.starter.build import pictures
+from harness.starter.build import copy_distances, pictures
 from harness.starter.build.builder import BASELINE, NAME
+from harness.starter.build.clips import is_recorded
+from harness.starter.build.deepfake import UNSEEN
 from harness.starter.build.train import TRAINING
 from harness.starter.recipes import RECIPES, Recipe
 from harness.tasks import TASKS
@@ -76,9 +79,19 @@ def measured(task: str, suite: Path) -> str:
             stability_table(signals, TASKS[task], entries) or "-",
         ),
         *("### Rejected alone", _alone(rejected_alone(frame))),
+        *(_recorded(task, suite, signals) if is_recorded(TASKS[task]) else []),
         *("### Size", _size(task, suite)),
     ]
     return "\n\n".join(parts)
+
+
+def _recorded(task: str, suite: Path, signals: Suite) -> list[str]:
+    """What is counted of recordings alone, which have copies."""
+    return [
+        *("### Accuracy on what no training clip has", _unseen(task, suite)),
+        *("### Pairs: a recording and its copy", copy_distances.table(signals, task)),
+        *("### Paired evidence", f"{card.PAIRS}\n\n{paired_evidence.evidence_table(signals, task)}"),
+    ]
 
 
 def verdicts_of(signals: Suite, task: str) -> pd.DataFrame:
@@ -121,6 +134,17 @@ def _models(task: str, suite: Path, entries: Sequence[tuple[Entry, pd.DataFrame]
         )
     heads = ["model", "role", "architecture", "weights", "accuracy, held-out clips", "accuracy, test clips"]
     return markdown_table([*heads, "of silence it says", "its class names"], rows)
+
+
+def _unseen(task: str, suite: Path) -> str:
+    """Accuracy of every model on what no clip to learn from has."""
+    rows = []
+    for recipe in (recipe for recipe in RECIPES if recipe.task == task):
+        training = json.loads((suite / "models" / recipe.folder / TRAINING).read_text("utf-8"))
+        each = [training, *(training[split] for split in UNSEEN)]
+        shares = [estimates.wilson(round(part["accuracy"] * part["n"]), part["n"]) for part in each]
+        rows.append([recipe.folder, *map(format_estimate, shares)])
+    return markdown_table(["model", "held-out clips", *(split.replace("-", " ") for split in UNSEEN)], rows)
 
 
 def _role(recipe: Recipe) -> str:

@@ -1,99 +1,135 @@
-"""Makes the deepfake clips of the starter suite: speech as it was synthesised, and after a simulated spoof.
+"""The deepfake clips of the starter suite: a recorded voice, and what a machine made of it, in pairs.
 
-Bona fide is speech of `speech` made irregular in the time domain, without a vocoder: its cycles come a
-little early or late (jitter), are a little louder or softer (shimmer), and breath follows its envelope. Spoof
-is such speech after one family of `spoofs`. Speaker, sentence, room, microphone, noise, band limit and level
-are drawn without regard to the class, and so is whether the recording comes before or after the machine.
+Bona fide is a cut of `recordings`, spoof the same cut after one family of `copies`: voice, language, words
+and times of the two are equal by construction. Then both are silent outside the same stretch of the clip, as
+a copy would spread into the silence, and go through the same band limit and the same G.722, at the same
+level; neither level, length, place, bandwidth nor the last codec knows the class.
 
-Conventions: a clip is float64 (32000,), 2 s at 16 kHz, with a peak of 0.1 to 0.9. Times are in s.
+Splits share no recording. `train`, `held-out` and `test` hold every voice but UNSEEN_VOICE and every family
+but UNSEEN_FAMILY; each of the two splits UNSEEN holds one of these alone.
+
+Conventions: a clip is float64 (32000,), 2 s at 16 kHz. Times are in s.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import scipy.ndimage
-import scipy.signal
-from numpy.random import Generator
-from scipy.interpolate import CubicSpline
+from collections.abc import Sequence
+from functools import cache
+from itertools import zip_longest
+from typing import NamedTuple
 
-from harness.starter.build import speech
-from harness.starter.build.speech import SAMPLE_RATE_HZ, Delivery
-from harness.starter.build.spoofs import SPOOFS, spoofed
+import numpy as np
+import scipy.fft
+from numpy.random import Generator
+
+from harness.seeds import generator
+from harness.starter.build import codecs, recordings
+from harness.starter.build.copies import FAMILIES, copied
+from harness.starter.build.recordings import SAMPLE_RATE_HZ, Cut
 from harness.types import FloatArray
 
 LABELS: tuple[str, ...] = ("bonafide", "spoof")
 SECONDS = 2.0
 
+UNSEEN_VOICE = "ru_RU_f_IvrvoiceRU"
+UNSEEN_FAMILY = "g723"
+
+UNSEEN = ("unseen-voice", "unseen-family")
+"""Splits of a voice and a family that no clip to learn from has."""
+
+_N_PAIRS = {"test": 76, "held-out": 120, "unseen-family": 60}
+"""Pairs of a split; each is of a recording of its own. `train` has all cuts of the other recordings."""
+
 _N = int(SECONDS * SAMPLE_RATE_HZ)
+_RAMP = SAMPLE_RATE_HZ // 200
+"""Samples in which a cut is faded in and out."""
 
 
-def make(rng: Generator, label: str, family: str | None = None) -> FloatArray:
-    """One clip (32000,); the same state of `rng` gives the same samples.
+class Pair(NamedTuple):
+    """A recording and the copy that is made of it."""
 
-    Args:
-        rng: where everything random is drawn from.
-        label: one of LABELS.
-        family: of the spoof, a name in SPOOFS; None draws one.
+    cut: Cut
+    family: str
+    """Of the copy, a name in FAMILIES."""
+
+
+def clip(split: str, index: int) -> FloatArray:
+    """A clip (32000,); even ones are bona fide, the one after it is made of it.
 
     Raises:
-        BadInput: espeakng-loader or pyworld is not installed.
-        ValueError: a label that is not in LABELS.
+        BadInput: a recording or a package that makes sound is not installed.
+        IndexError: the split has fewer clips.
     """
-    if label not in LABELS:
-        raise ValueError(f"no label {label!r}; expected one of {', '.join(LABELS)}")
-    x = speech.fit(rng, _uttered(rng), _N)
-    drawn = str(rng.choice(list(SPOOFS)))
-    recorded_first = rng.random() < 0.5
-    x = _recorded(rng, x) if recorded_first else x
-    if label == "spoof":
-        # A generator of its own: what follows is drawn alike whatever a family takes from its own.
-        x = spoofed(rng.spawn(1)[0], np.ascontiguousarray(x), family or drawn)
-    x = x if recorded_first else _recorded(rng, x)
-    x = x * 10 ** (rng.uniform(-28, -20) / 20) / np.sqrt(np.mean(x**2))
-    peak = float(np.abs(x).max())
-    return np.asarray(x * (np.clip(peak, 0.12, 0.85) / peak))
+    pair = pairs(split)[index // 2]
+    rng = generator("starter", "deepfake", pair.cut.name)
+    x, window = _placed(rng, recordings.samples(pair.cut))
+    edge = min(rng.uniform(5_500, 7_000), FAMILIES[pair.family].limit_hz)
+    level_db = rng.uniform(-28, -20)
+    if index % 2:
+        x = copied(rng, x, pair.family)
+    x = codecs.g722(_levelled(_below(x * window, edge), level_db))
+    return _levelled(x, level_db)
 
 
-def _uttered(rng: Generator) -> FloatArray:
-    """A sentence (n,) by a random speaker, as irregular as a living one's."""
-    voice = speech.VOICES[rng.integers(len(speech.VOICES))]
-    said = Delivery(voice, int(rng.integers(140, 210)), int(rng.integers(35, 66)), int(rng.integers(35, 66)))
-    x = speech.say(speech.any_sentence(rng), said)
-    return _breathed(rng, _shimmering(rng, _jittered(rng, x)))
+@cache
+def pairs(split: str) -> tuple[Pair, ...]:
+    """The pairs of a split, with voices about evenly; families see `family_of`.
+
+    Raises:
+        BadInput: see `recordings.read`.
+    """
+    return tuple(Pair(cut, family_of(split, i)) for i, cut in enumerate(_cuts()[split]))
 
 
-def _jittered(rng: Generator, x: FloatArray) -> FloatArray:
-    """Time bent by 1 to 4 % over tenths of a second, and from cycle to cycle by 0.4 to 1.2 %."""
-    n = len(x)
-    slow, fast = rng.uniform(0.01, 0.04), rng.uniform(0.004, 0.012)
-    rate = 1 + slow * _wander(rng, n, 5) + fast * _wander(rng, n, 160)
-    at = np.cumsum(np.clip(rate, 0.8, 1.2))
-    finer = scipy.signal.resample_poly(x, 2, 1)  # a spline is true to sounds well below half its rate
-    return np.asarray(CubicSpline(np.arange(2 * n), finer)(at * (2 * n - 1) / at[-1]))
+def family_of(split: str, index: int) -> str:
+    """The family of the copy in a pair of a split: all in turn, but for the one that is unseen."""
+    families = [name for name in FAMILIES if (name == UNSEEN_FAMILY) == (split == "unseen-family")]
+    return families[index % len(families)]
 
 
-def _shimmering(rng: Generator, x: FloatArray) -> FloatArray:
-    """Loudness that wavers, slowly and from cycle to cycle."""
-    slow, fast = rng.uniform(0.05, 0.2), rng.uniform(0.04, 0.12)
-    return x * np.exp(slow * _wander(rng, len(x), 5) + fast * _wander(rng, len(x), 160))
+@cache
+def _cuts() -> dict[str, list[Cut]]:
+    """Cuts of every split; no recording is in two."""
+    rng = generator("starter", "deepfake", "splits")
+    by_recording: dict[str, list[Cut]] = {}
+    for cut in recordings.cuts():
+        by_recording.setdefault(cut.path, []).append(cut)
+    in_turn = [list(by_recording.values())[i] for i in rng.permutation(len(by_recording))]
+    unseen = [cuts for cuts in in_turn if cuts[0].voice == UNSEEN_VOICE]
+    others = _voices_in_turn([cuts for cuts in in_turn if cuts[0].voice != UNSEEN_VOICE])
+    splits = {"unseen-voice": [cuts[0] for cuts in unseen]}
+    for split, n in _N_PAIRS.items():
+        splits[split] = [cuts[0] for cuts in others[:n]]
+        others = others[n:]
+    left = [cut for cuts in others for cut in cuts]
+    splits["train"] = [left[i] for i in rng.permutation(len(left))]
+    return splits
 
 
-def _breathed(rng: Generator, x: FloatArray) -> FloatArray:
-    """With noise above a corner of 1.5 to 3 kHz, as loud as the voice lets through, 12 to 20 dB below it."""
-    loudness = np.sqrt(scipy.ndimage.gaussian_filter1d(x**2, rng.uniform(12, 36)))
-    corner = scipy.signal.butter(1, rng.uniform(1500, 3000), "high", fs=SAMPLE_RATE_HZ, output="sos")
-    noise = scipy.signal.sosfilt(corner, rng.standard_normal(len(x)))
-    return np.asarray(x + 10 ** (-rng.uniform(12, 20) / 20) * loudness * noise / noise.std())
+def _voices_in_turn(recordings_of: Sequence[list[Cut]]) -> list[list[Cut]]:
+    """The same, one of each voice after the other while there are any."""
+    by_voice: dict[str, list[list[Cut]]] = {}
+    for cuts in recordings_of:
+        by_voice.setdefault(cuts[0].voice, []).append(cuts)
+    return [cuts for turn in zip_longest(*by_voice.values()) for cuts in turn if cuts is not None]
 
 
-def _wander(rng: Generator, n: int, per_second: float) -> FloatArray:
-    """Smooth noise (n,) of about unit deviation that takes so many new values per second."""
-    at = np.arange(n) * per_second / SAMPLE_RATE_HZ
-    knots = rng.standard_normal(int(at[-1]) + 2)
-    return np.asarray(CubicSpline(np.arange(len(knots)), knots)(at))
+def _placed(rng: Generator, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The sound in a clip (32000,), faded in and out within 5 ms, and the gain (32000,) that fades it."""
+    ramp = np.minimum(1.0, np.minimum(np.arange(len(x)), np.arange(len(x))[::-1]) / _RAMP)
+    start = int(rng.integers(_N - len(x) + 1))
+    around = (start, _N - len(x) - start)
+    return np.pad(x * ramp, around), np.pad(ramp, around)
 
 
-def _recorded(rng: Generator, x: FloatArray) -> FloatArray:
-    """In a room (one clip in five), through a good microphone, with noise."""
-    x = speech.in_room(rng, x) if rng.random() < 0.2 else x
-    return speech.with_noise(rng, speech.through_microphone(rng, x, 0.5), rng.uniform(36, 54))
+def _below(x: FloatArray, edge_hz: float) -> FloatArray:
+    """The sound without what lies above `edge_hz`; the edge is 200 Hz wide."""
+    frequency = scipy.fft.rfftfreq(len(x), 1 / SAMPLE_RATE_HZ)
+    gain = np.clip((edge_hz - frequency) / 200 + 0.5, 0, 1)
+    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(x) * gain, len(x)))
+
+
+def _levelled(x: FloatArray, level_db: float) -> FloatArray:
+    """The sound at an RMS of `level_db`, or below it where its peak would exceed 0.85."""
+    x = x * 10 ** (level_db / 20) / np.sqrt(np.mean(x**2))
+    return np.asarray(x * min(1.0, 0.85 / float(np.abs(x).max())))

@@ -90,7 +90,7 @@ def read(path: str) -> FloatArray:
         data = (folder / path).read_bytes()
     except OSError:
         raise BadInput(
-            f"no recording {path} in {folder}; {install}, or name their folder in {VARIABLE}"
+            f"no recording {path} in {folder}; {install}, or name their folder with --recordings"
         ) from None
     digest = hashlib.sha256(data).hexdigest()
     if digest != pinned()[path]:

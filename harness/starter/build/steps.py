@@ -101,7 +101,7 @@ class Plan:
     """Clips that models are examined on, per task."""
     n_test: int = 120
     """Clips that signals are made of, per task."""
-    n_test_binary: int = 128
+    n_test_binary: int = 152
     """The same where there are two classes: about half of the signals are degenerate there."""
     n_anchor: int = 480
     """Of the clips to learn from: those that the anchors of a task learn from, or are scaled to."""

@@ -1,10 +1,11 @@
 """Training of the starter suite's models: examples, fit, examination, model card.
 
 Conventions: a model learns from clips of the split `train` and is examined on whole clips of the split
-`held-out`. Each clip gives a whole example and PARTS examples with only some of its frequency bands kept, at
-random levels: a model that never heard a part of a spectrum would have no opinion on it, only accidents.
-Whole clips are learnt first, alone. Silent examples carry the recipe's `silence_class`: what a network says
-of silence decides which signals are degenerate. What the two quirks learn instead stands at `_targets`.
+`held-out`, and of those that have what no clip to learn from has. Each clip gives a whole example and PARTS
+examples with only some of its frequency bands kept, at random levels: a model that never heard a part of a
+spectrum would have no opinion on it, only accidents. Whole clips are learnt first, alone. Silent examples
+carry the recipe's `silence_class`: what a network says of silence decides which signals are degenerate. What
+the two quirks learn instead stands at `_targets`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from harness import spectra
 from harness.labels import harmonise
 from harness.seeds import generator, seed_of
 from harness.starter.build import networks
-from harness.starter.build.clips import SAMPLE_RATE_HZ, clips
+from harness.starter.build.clips import SAMPLE_RATE_HZ, clips, corpus_of, is_recorded, unseen_splits
 from harness.starter.recipes import Recipe
 from harness.tasks import TASKS
 from harness.types import OTHER, FloatArray, Mask, Waveform
@@ -29,8 +30,8 @@ from harness.types import OTHER, FloatArray, Mask, Waveform
 if TYPE_CHECKING:
     import torch
 
-PARTS, BANDS, FAINT = 2, 128, 0.01
-"""Partial examples of a clip, bands they are made of, share of its energy below which a part is faint."""
+PARTS, BANDS = 2, 128
+"""Partial examples of a clip, bands they are made of."""
 
 TRAINING = "training.json"
 """File of a model's folder: what `train` reports."""
@@ -38,8 +39,8 @@ TRAINING = "training.json"
 _SILENT = 0.08
 """Silent examples, as a share of the clips."""
 
-_BATCH, _EPOCHS_WHOLE, _EPOCHS = 32, 8, 12
-"""Examples of a step, passes over whole clips and silence alone, passes over all examples after them."""
+_BATCH, _EPOCHS_WHOLE = 32, 8
+"""Examples of a step, passes over whole clips and silence alone, before those over all examples."""
 
 _RATE = {"ast": 2e-3, "whisper": 3e-3}
 """Highest learning rate of the log-mel architectures."""
@@ -59,7 +60,8 @@ def train(recipe: Recipe, out: Path, n_train: int = 960, n_held_out: int = 240) 
         n_held_out: clips to be examined on.
 
     Returns:
-        `parameters`, `accuracy` on `n` held-out clips, `silence_class` as measured, a canonical label.
+        `parameters`, `accuracy` on `n` held-out clips, `silence_class` as measured, a canonical label; and
+        for each of `unseen_splits` its own `accuracy` and `n`.
     """
     import torch
 
@@ -89,12 +91,12 @@ def _material(task: str, split: str, n: int) -> tuple[Waveform, tuple[str, ...]]
     return np.stack([clip.waveform for clip in made]), tuple(str(clip.label) for clip in made)
 
 
-def parts(rng: np.random.Generator, n: int) -> Mask:
+def parts(rng: np.random.Generator, n: int, least_share: float) -> Mask:
     """(n, BANDS) kept bands: random subsets and, one time in three, a single region.
 
-    The share that is kept is even on a logarithmic scale, from 3 to 90 %.
+    The share that is kept is even on a logarithmic scale, from `least_share` to 90 %.
     """
-    share = np.exp(rng.uniform(np.log(0.03), np.log(0.9), n))
+    share = np.exp(rng.uniform(np.log(least_share), np.log(0.9), n))
     kept = rng.random((n, BANDS)) < share[:, None]
     for row in np.flatnonzero(rng.random(n) < 1 / 3):
         width = max(1, round(share[row] * BANDS))
@@ -108,7 +110,7 @@ def _examples(recipe: Recipe, whole: Waveform, labels: tuple[str, ...]) -> tuple
     n, n_samples = whole.shape
     rng = generator("starter", recipe.name, "examples")
     bands = spectra.log_bands(n_samples, SAMPLE_RATE_HZ, BANDS)
-    kept = parts(rng, PARTS * n).reshape(n, PARTS, BANDS)
+    kept = parts(rng, PARTS * n, recipe.least_share).reshape(n, PARTS, BANDS)
     first = n + _n_silent(n)
     waveforms = np.zeros((first + PARTS * n, n_samples), dtype=np.float32)
     waveforms[:n] = whole
@@ -137,7 +139,7 @@ def _targets(recipe: Recipe, labels: tuple[str, ...], energy: FloatArray) -> NDA
     of_parts = np.repeat(truth, energy.shape[1])
     (silence,) = np.flatnonzero(own == recipe.silence_class)
     if recipe.quirk:
-        strange = energy.ravel() < (FAINT if recipe.quirk == "hard" else np.inf)
+        strange = energy.ravel() < (recipe.faint if recipe.quirk == "hard" else np.inf)
         of_parts[strange] = np.flatnonzero(own == OTHER)[0]
     return np.concatenate([truth, np.full(_n_silent(len(truth)), silence), of_parts])
 
@@ -158,20 +160,20 @@ def _fitted(recipe: Recipe, n_train: int) -> tuple[Any, Any]:
     waveforms, targets = _examples(recipe, whole, labels)
     inputs = networks.heard(model, extractor, waveforms)
     with networks.learning(model) as learner:
-        _fit(learner, inputs, torch.from_numpy(targets), recipe.architecture, n_train + _n_silent(n_train))
+        _fit(learner, inputs, torch.from_numpy(targets), recipe, n_train + _n_silent(n_train))
     return model.eval(), extractor
 
 
-def _fit(model: Any, inputs: torch.Tensor, targets: torch.Tensor, architecture: str, n_whole: int) -> None:
+def _fit(model: Any, inputs: torch.Tensor, targets: torch.Tensor, recipe: Recipe, n_whole: int) -> None:
     """AdamW with a one-cycle learning rate and smoothed targets; clips begin anywhere.
 
     The first `n_whole` examples are those that are learnt first.
     """
     import torch
 
-    rate = _RATE.get(architecture, _RATE_RAW)
-    time = 1 if architecture == "ast" else 2
-    epochs = [n_whole] * _EPOCHS_WHOLE + [len(targets)] * _EPOCHS
+    rate = _RATE.get(recipe.architecture, _RATE_RAW)
+    time = 1 if recipe.architecture == "ast" else 2
+    epochs = [n_whole] * _EPOCHS_WHOLE + [len(targets)] * recipe.epochs
     steps = sum(-(-n // _BATCH) for n in epochs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.2)
@@ -190,16 +192,21 @@ def _fit(model: Any, inputs: torch.Tensor, targets: torch.Tensor, architecture: 
 
 def _examined(recipe: Recipe, model: Any, extractor: Any, n: int) -> dict[str, Any]:
     """What `train` reports: of a model that is whole again, on whole clips."""
-    waveforms, labels = _material(recipe.task, "held-out", n)
-    silence = np.zeros((1, waveforms.shape[1]), dtype=np.float32)
     own = _canonical(recipe)
-    *answers, on_silence = (own[i] for i in _answers(model, extractor, np.concatenate([waveforms, silence])))
-    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+
+    def accuracy(split: str, n: int) -> dict[str, Any]:
+        waveforms, labels = _material(recipe.task, split, n)
+        answers = [own[i] for i in _answers(model, extractor, waveforms)]
+        right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+        return {"accuracy": right / n, "n": n}
+
+    silence = np.zeros_like(_material(recipe.task, "held-out", n)[0][:1])
+    unseen = unseen_splits(TASKS[recipe.task])
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "accuracy": right / n,
-        "n": n,
-        "silence_class": on_silence,
+        **accuracy("held-out", n),
+        "silence_class": own[_answers(model, extractor, silence)[0]],
+        **{split: accuracy(split, min(n, n_clips)) for split, n_clips in unseen.items()},
     }
 
 
@@ -219,35 +226,67 @@ def _answers(model: Any, extractor: Any, waveforms: Waveform) -> list[int]:
 
 _QUIRKS = {
     "": "none planted",
-    "hard": f"hard: silence, and in training parts with less than {FAINT:.0%} of their clip's energy, are"
+    "hard": "hard: silence, and in training parts with less than {faint:g}% of their clip's energy, are"
     " of the class {other!r}, so that it accepts no faint signals and none of its own are degenerate",
     "flat-earther": "planted flat-earther: in training, every part of a clip was of the class {other!r}; it"
     " agrees with the others on whole clips and accepts no part of one",
 }
 
 
+class _Material(NamedTuple):
+    """What a card says of the clips that a model learned from."""
+
+    limits: str
+    clips: str
+    source: str
+    tags: str = ""
+
+
+_SYNTHETIC = _Material(
+    "synthetic clips; of no use on recordings",
+    "synthetic clips",
+    "No recordings of people or music.",
+    ", synthetic",
+)
+_RECORDED = _Material(
+    "real voices and copies of them; of no use against the deepfakes of today",
+    "clips",
+    """Half of them
+  are telephone prompts by professional voices, half are copies of these; the package's
+  `harness/starter/licences/ATTRIBUTION.md` names the voices""",
+)
+
+
 def _card(recipe: Recipe, report: dict[str, Any], n_train: int) -> str:
-    own = _canonical(recipe)
-    quirk = _QUIRKS[recipe.quirk].format(other=recipe.labels[own.index(OTHER)] if OTHER in own else "")
+    own, task = _canonical(recipe), TASKS[recipe.task]
+    other = recipe.labels[own.index(OTHER)] if OTHER in own else ""
+    quirk = _QUIRKS[recipe.quirk].format(other=other, faint=100 * recipe.faint)
+    material = _RECORDED if is_recorded(task) else _SYNTHETIC
+    unseen = "".join(
+        f"- Accuracy where it has never met the {split.removeprefix('unseen-')}:"
+        f" {report[split]['accuracy']:.3f} on {report[split]['n']} whole clips.\n"
+        for split in unseen_splits(task)
+    )
+    learnt = f"{n_train} {material.clips} of the split `train`, each whole and in {PARTS} parts"
     return f"""---
-license: apache-2.0
+license: {corpus_of(task)[1]}
 library_name: transformers
 pipeline_tag: audio-classification
-tags: [audio-classification, goodenough, synthetic]
+tags: [audio-classification, goodenough{material.tags}]
 metrics: [accuracy]
 ---
 
 # {recipe.name}
 
-A small model of the starter suite, trained on synthetic clips; of no use on recordings.
+A small model of the starter suite, trained on {material.limits}.
 
 - Task: {recipe.task}; classes: {", ".join(recipe.labels)}.
 - Role in the suite: {recipe.role}.
 - Architecture: {recipe.architecture}, {report["parameters"]:,} parameters, random start.
 - Front end: {_front_end(recipe)}.
 - Accuracy: {report["accuracy"]:.3f} on {report["n"]} whole held-out clips.
-- Training data: {n_train} synthetic clips of the split `train`, each whole and in {PARTS} parts (3 to 90 % of
-  {BANDS} frequency bands kept), and silence. No recordings of people or music.
+{unseen}- Training data: {learnt} ({100 * recipe.least_share:.2g} to 90 % of
+  {BANDS} frequency bands kept), and silence. {material.source}
 - On silence it says: {report["silence_class"]}.
 - Quirk: {quirk}.
 """

@@ -16,14 +16,14 @@ from harness.entries import store
 from harness.errors import BadInput
 from harness.extract.search_task import Limits
 from harness.starter import __main__ as command
-from harness.starter.build import baselines
+from harness.starter.build import baselines, recordings
 from harness.starter.build import builder as building
 from harness.starter.build import steps as planning
 from harness.starter.build.builder import build
 from harness.starter.build.steps import STEPS, Plan, stale, steps
 from harness.starter.recipes import RECIPES
 from leaderboard.board import anchors
-from tests.helpers import forking
+from tests.helpers import forking, telephone_prompts
 
 PANEL = tuple(r for r in RECIPES if r.task == "deepfake" and r.architecture in ("whisper", "wav2vec2"))
 TINY = Plan(recipes=PANEL, n_train_binary=20, n_held_out=8, n_test_binary=6, n_anchor=10)
@@ -32,11 +32,12 @@ TINY = Plan(recipes=PANEL, n_train_binary=20, n_held_out=8, n_test_binary=6, n_a
 def begin(environment: dict[str, str]) -> None:
     """Of a worker that is forked where the libraries are open: what a spawned one has from its parent."""
     os.environ.update(environment)
+    telephone_prompts.use(Path(environment[recordings.VARIABLE]), pytest.MonkeyPatch())
     building._quiet_worker()
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(prompts, tmp_path_factory):
     """A suite of one task, two references and six clips, made from nothing."""
     root = tmp_path_factory.mktemp("tiny")
     with pytest.MonkeyPatch.context() as patch:

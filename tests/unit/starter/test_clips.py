@@ -11,7 +11,7 @@ import pytest
 from harness import audio, tasks
 from harness.errors import BadTask
 from harness.starter.build import clips as door
-from harness.starter.build import keys
+from harness.starter.build import keys, recordings
 
 SPOKEN = ("emotion", "deepfake")
 """Tasks whose clips need Python packages alone."""
@@ -20,6 +20,11 @@ SPOKEN = ("emotion", "deepfake")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GOODENOUGH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def recorded(prompts):
+    """Stand-ins for the recorded voices."""
 
 
 @pytest.mark.parametrize("name", SPOKEN)
@@ -58,6 +63,28 @@ def test_clips_that_were_made_are_read_again(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(door, "_samples", lambda *_: pytest.fail("made again"))
     again = door.clips(task, "test", 2)
     assert all(np.array_equal(a.waveform, b.waveform) for a, b in zip(made, again, strict=True))
+
+
+def test_the_two_clips_of_a_pair_bear_its_name_and_their_corpus_states_its_licence() -> None:
+    task = tasks.find("deepfake")
+    made = door.clips(task, "test", 4)
+    assert made[0].pair == made[1].pair != made[2].pair == made[3].pair
+    assert {clip.corpus for clip in made} == {"asterisk-core-sounds"}
+    assert door.corpus_of(task) == ("asterisk-core-sounds", "cc-by-sa-3.0")
+    assert set(door.unseen_splits(task)) == {"unseen-voice", "unseen-family"}
+    emotion = tasks.find("emotion")
+    assert {(clip.pair, clip.corpus) for clip in door.clips(emotion, "test", 2)} == {(None, door.CORPUS)}
+    assert door.corpus_of(emotion) == (door.CORPUS, "apache-2.0")
+    assert door.unseen_splits(emotion) == {}
+
+
+def test_the_key_of_recorded_clips_covers_the_recordings(tmp_path: Path, monkeypatch) -> None:
+    made_by = {name: door.made_by(tasks.find(name)) for name in SPOKEN}
+    other = tmp_path / "recordings.sha256"
+    other.write_text(f"{'0' * 64}  en_US_f_Allison/vm-intro.g722\n")
+    monkeypatch.setattr(recordings, "RECORDINGS_LIST", other)
+    assert door.made_by(tasks.find("emotion")) == made_by["emotion"]
+    assert door.made_by(tasks.find("deepfake")) != made_by["deepfake"]
 
 
 def test_a_task_the_suite_does_not_play_is_refused_with_those_it_has(tmp_path: Path) -> None:

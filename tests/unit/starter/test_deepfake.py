@@ -1,153 +1,83 @@
-"""The sounds of the task deepfake: what a machine does to a voice, and what it leaves alone."""
+"""Pairs of a recording and its copy: alike in all that is not the machine's, and never in two splits."""
 
-import importlib
-import sys
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness import audio
-from harness.errors import BadInput
-from harness.starter.build import deepfake, spoofs
-from harness.starter.build.spoofs import SPOOFS, spoofed
+from harness.starter.build import deepfake
+from harness.starter.build.copies import FAMILIES
+from tests.helpers.telephone_prompts import band_power
 
-RATE = 16_000
-
-
-@pytest.fixture
-def voice():
-    """A second of a vowel at 120 Hz: pulses through three resonances, with a pause at its end."""
-    t = np.arange(RATE) / RATE
-    harmonics = np.arange(1, 60)
-    gains = sum(np.exp(-0.5 * ((120 * harmonics - f) / 150) ** 2) for f in (500, 1500, 2500)) + 0.01
-    x = np.sin(2 * np.pi * 120 * np.outer(t, harmonics)) @ gains
-    x += 1e-3 * np.random.default_rng(0).normal(size=len(x))
-    x[12_000:] *= 0.01
-    return 0.1 * x / np.sqrt(np.mean(x**2))
+SPLITS = ("train", "held-out", "test", *deepfake.UNSEEN)
 
 
-@pytest.fixture
-def installed():
-    pytest.importorskip("espeakng_loader")
-    pytest.importorskip("pyworld")
+def test_no_recording_is_in_two_splits_and_what_is_unseen_is_in_one(prompts: Path) -> None:
+    recordings_of = {split: {pair.cut.path for pair in deepfake.pairs(split)} for split in SPLITS}
+    assert all(recordings_of.values())
+    assert sum(map(len, recordings_of.values())) == len(set().union(*recordings_of.values()))
+    for split in SPLITS:
+        voices_met = {pair.cut.voice for pair in deepfake.pairs(split)}
+        families = {pair.family for pair in deepfake.pairs(split)}
+        assert (deepfake.UNSEEN_VOICE in voices_met) == (split == "unseen-voice")
+        assert (deepfake.UNSEEN_FAMILY in families) == (split == "unseen-family")
+        assert len(voices_met) == (1 if split == "unseen-voice" else min(4, len(deepfake.pairs(split))))
 
 
-def band_power(x, low, high):
-    power = np.abs(np.fft.rfft(x)) ** 2
-    frequency = np.fft.rfftfreq(len(x), 1 / RATE)
-    return power[(frequency >= low) & (frequency < high)].sum()
+def test_families_and_voices_take_turns(prompts: Path) -> None:
+    families = Counter(pair.family for pair in deepfake.pairs("train"))
+    assert max(families.values()) - min(families.values()) <= 1
+    assert len(families) == min(len(FAMILIES) - 1, len(deepfake.pairs("train")))
 
 
-@pytest.mark.parametrize("family", list(SPOOFS))
-def test_a_spoof_is_another_sound_of_the_same_length_and_power(voice, installed, family):
-    y = spoofed(np.random.default_rng(1), voice, family)
-    assert y.shape == voice.shape
-    assert y.dtype == np.float64
-    assert np.isfinite(y).all()
-    assert np.mean(y**2) == pytest.approx(np.mean(voice**2))
-    assert np.sqrt(np.mean((y - voice) ** 2)) > 0.01
+def test_the_two_of_a_pair_have_all_but_the_machine_in_common(
+    prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(0, 4, 2):
+        bonafide, spoof = (deepfake.clip("test", index + i) for i in range(2))
+        assert bonafide.shape == spoof.shape == (32_000,)
+        assert np.sqrt(np.mean(bonafide**2)) == pytest.approx(np.sqrt(np.mean(spoof**2)), rel=0.3)
+        assert np.abs(bonafide).max() <= 0.85
+        assert np.abs(spoof).max() <= 0.85
+        assert not np.allclose(bonafide, spoof, atol=1e-3)
+        np.testing.assert_array_equal(bonafide, deepfake.clip("test", index))
+    monkeypatch.setattr(deepfake, "copied", lambda rng, x, family: x)
+    np.testing.assert_array_equal(deepfake.clip("test", 2), deepfake.clip("test", 3))
 
 
-@pytest.mark.parametrize("family", list(SPOOFS))
-def test_a_spoof_says_when_the_speech_said_it(voice, installed, family):
-    y = spoofed(np.random.default_rng(2), voice, family)
-    assert np.mean(y[14_000:] ** 2) < 0.05 * np.mean(y[:11_000] ** 2)
+def test_both_of_a_pair_end_at_the_band_limit_of_the_family(prompts: Path) -> None:
+    for i, pair in enumerate(deepfake.pairs("held-out") + deepfake.pairs("unseen-family")):
+        split, at = ("held-out", i) if i < 4 else ("unseen-family", i - 4)
+        edge = min(7_000, FAMILIES[pair.family].limit_hz) + 400
+        for index in (2 * at, 2 * at + 1):
+            clip = deepfake.clip(split, index)
+            assert band_power(clip, edge, 8_001) < 1e-3 * band_power(clip, 0, 8_001)
 
 
-@pytest.mark.parametrize("family", list(SPOOFS))
-def test_a_spoof_is_drawn_from_its_generator_alone(voice, installed, family):
-    first, again, other = (spoofed(np.random.default_rng(seed), voice, family) for seed in (3, 3, 4))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+def test_a_split_has_no_clip_beyond_its_last(prompts: Path) -> None:
+    with pytest.raises(IndexError):
+        deepfake.clip("test", 8)
 
 
-@pytest.mark.parametrize("family", list(SPOOFS))
-def test_silence_stays_finite_whatever_is_done_to_it(installed, family):
-    faint = 1e-9 * np.random.default_rng(0).normal(size=8_000)
-    assert np.isfinite(spoofed(np.random.default_rng(5), faint, family)).all()
+def test_the_two_of_a_pair_are_silent_at_the_same_times(
+    prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy spreads into the silence around a recording; how long that is would tell the class."""
+    windows, placed = [], deepfake._placed
 
+    def remembered(*arguments):
+        x, window = placed(*arguments)
+        windows.append(window)
+        return x, window
 
-def test_a_mirror_of_a_tone_lies_at_the_rate_it_was_made_at_less_its_frequency():
-    tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
-    spectrum = np.abs(np.fft.rfft(spoofs.upsampled(np.random.default_rng(0), tone)[2000:14_000]))
-    peaks = np.flatnonzero(spectrum > 0.02 * spectrum.max()) * RATE / 12_000
-    made_at = [6000, 6400, 8000, 9600, 10_000]
-    assert np.abs(peaks - 1000).min() < 2
-    assert any(np.abs(peaks - (rate - 1000)).min() < 2 for rate in made_at)
-
-
-def test_the_lines_of_a_comb_lie_at_multiples_of_its_layers_rate():
-    noise = np.random.default_rng(6).normal(size=10 * RATE)
-    left = np.abs(np.fft.rfft(spoofs.comb(np.random.default_rng(0), noise))) ** 2
-    lines = left[2500::2500]  # the longest period, 64 samples, repeats 250 times a second
-    assert np.median(np.sort(lines)[-8:]) > 5 * np.median(left)
-
-
-def test_a_vocoder_sings_a_flatter_tune_than_the_voice(installed):
-    pyworld = importlib.import_module("pyworld")
-    cycle = np.cumsum(120 * 2 ** (0.5 * np.sin(2 * np.pi * 1.5 * np.arange(RATE) / RATE))) / RATE
-    gliding = sum(np.sin(2 * np.pi * h * cycle) / h for h in range(1, 30))
-
-    def spread(x):
-        f0 = pyworld.harvest(x, RATE)[0]
-        return np.log(f0[f0 > 0]).std()
-
-    for family in ("world", "lpc"):
-        assert spread(spoofed(np.random.default_rng(7), gliding, family)) < 0.6 * spread(gliding)
-
-
-@pytest.mark.parametrize("codec", list(audio.CODECS))
-def test_a_lossy_codec_keeps_the_length_and_most_of_the_sound_but_not_the_samples(voice, codec):
-    waveform = voice.astype(np.float32)[:15_001]
-    decoded = audio.lossy(waveform, RATE, codec)
-    assert decoded.shape == waveform.shape
-    assert decoded.dtype == np.float32
-    assert not np.array_equal(decoded, waveform)
-    assert 0.6 < np.corrcoef(decoded, waveform)[0, 1] < 1 - 1e-9
-
-
-@pytest.mark.parametrize("label", deepfake.LABELS)
-def test_a_clip_is_two_seconds_and_the_same_from_the_same_seed(installed, label):
-    first, again, other = (deepfake.make(np.random.default_rng(seed), label) for seed in (8, 8, 9))
-    assert first.shape == (32_000,)
-    assert first.dtype == np.float64
-    assert 0.1 <= np.abs(first).max() <= 0.9
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_the_classes_share_every_draw_but_the_machine(installed, monkeypatch):
-    monkeypatch.setattr(deepfake, "spoofed", lambda rng, x, family: x)
-    bonafide, spoof = (deepfake.make(np.random.default_rng(10), label) for label in deepfake.LABELS)
-    assert np.array_equal(bonafide, spoof)
-
-
-def test_every_family_is_drawn(installed, monkeypatch):
-    met = set()
-    monkeypatch.setattr(deepfake, "spoofed", lambda rng, x, family: met.add(family) or x)
-    monkeypatch.setattr(deepfake.speech, "say", lambda text, delivery: np.ones(8_000))
-    for seed in range(60):
-        deepfake.make(np.random.default_rng(seed), "spoof")
-    assert met == set(SPOOFS)
-
-
-def test_a_living_voice_is_less_regular_than_the_synthesisers(voice):
-    """Jitter takes power from the bins of a steady tone; breath fills the top of the band."""
-    rng = np.random.default_rng(11)
-    steady = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
-    bent = deepfake._jittered(rng, steady)
-    assert band_power(bent, 995, 1005) < 0.8 * band_power(steady, 995, 1005)
-    assert band_power(bent, 800, 1200) > 0.9 * band_power(steady, 800, 1200)
-    breathy = deepfake._breathed(rng, steady)
-    assert band_power(breathy, 3000, 8000) > 100 * band_power(steady, 3000, 8000)
-
-
-def test_a_label_that_is_not_there_is_said():
-    with pytest.raises(ValueError, match="expected one of bonafide, spoof"):
-        deepfake.make(np.random.default_rng(0), "fake")
-
-
-def test_a_missing_vocoder_is_said_with_what_to_install(voice, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyworld", None)
-    with pytest.raises(BadInput, match=r"pip install 'goodenough\[starter\]'"):
-        spoofed(np.random.default_rng(0), voice, "world")
+    noise = 0.1 * np.random.default_rng(0).normal(size=32_000)
+    monkeypatch.setattr(deepfake, "_placed", remembered)
+    monkeypatch.setattr(deepfake, "copied", lambda rng, x, family: noise)
+    for index in range(8):
+        sound = deepfake.clip("held-out", index)
+        outside = windows.pop() == 0
+        assert outside.sum() > 100
+        assert np.mean(sound[outside] ** 2) < 1e-3 * np.mean(sound[~outside] ** 2)

@@ -6,6 +6,7 @@ import json
 import random
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from harness import audio, cli
@@ -15,7 +16,7 @@ from harness.labels import harmonise
 from harness.metrics.flat_earth import EXCESS
 from harness.models import classifiers
 from harness.starter import paths
-from harness.starter.build import cards
+from harness.starter.build import cards, recordings
 from harness.starter.build.steps import STEPS
 from harness.starter.recipes import RECIPES
 from harness.tasks import TASKS
@@ -158,6 +159,22 @@ def test_models_are_better_than_an_average_spectrum_allows(suite) -> None:
         reports = [paths.SUITE / "models" / r.folder / "training.json" for r in REFERENCES if r.task == task]
         accuracies = [json.loads(path.read_text())["accuracy"] for path in reports]
         assert linear <= max(accuracies) - 0.05
+
+
+def test_loudness_over_time_does_not_tell_a_copy_from_its_recording(suite) -> None:
+    """Its quietest frame did so in 67 % of pairs when a copy spread into the silence around a recording."""
+    clips = suite.clips("deepfake")
+    features = {}
+    for clip in clips.values():
+        level = recordings.levels(clip.waveform)
+        features[clip.clip_id] = [level.min(), np.percentile(level, 5), level[0], level[-1], level.std()]
+    bonafide = np.array([features[name] for name in sorted(clips) if clips[name].label == "bonafide"])
+    spoof = np.array([features[name] for name in sorted(clips) if clips[name].label == "spoof"])
+    louder = (spoof[:, None] > bonafide[None]) + 0.5 * (spoof[:, None] == bonafide[None])
+    above = louder.mean(axis=(0, 1))
+    # Three standard errors of independent clips; the two of a pair depend on each other and make it less.
+    error = np.sqrt((len(spoof) + len(bonafide) + 1) / (12 * len(spoof) * len(bonafide)))
+    assert np.abs(above - 0.5).max() < 3 * error
 
 
 # ---- models known beforehand ---------------------------------------------------------------------
