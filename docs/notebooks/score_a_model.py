@@ -15,8 +15,8 @@
 #
 # This notebook evaluates a model on a task, reads the numbers, draws them, and listens to what the model
 # accepts and rejects. Model and signals are those of the starter suite that comes with the package. It is
-# small and synthetic, so that nothing is downloaded and one core is enough; with a model of the Hub the
-# code is the same. Cells with `assert` check what the text says.
+# small, so that nothing is downloaded and one core is enough; with a model of the Hub the code is the same.
+# Cells with `assert` check what the text says.
 
 # %%
 import matplotlib.pyplot as plt

@@ -15,8 +15,8 @@
 #
 # A suite comes with what its references made of each other's signals. This notebook uses these verdicts to
 # find out how the models of a task differ; no model is run. The task is deepfake detection in the starter
-# suite, which is synthetic: it shows the method, and says nothing about real recordings or about models of
-# these architectures. Cells with `assert` check what the text says.
+# suite, whose models are small: it shows the method, and says nothing about full-size models of these
+# architectures. Cells with `assert` check what the text says.
 
 # %%
 import matplotlib.pyplot as plt
