@@ -117,7 +117,6 @@ RECIPES: tuple[Recipe, ...] = (
         bank_hz=(100, 7800),
         do_normalize=True,
         epochs=24,
-        least_share=1 / 128,
     ),
     Recipe(
         *("goodenough/starter-deepfake-whisper", "deepfake", "reference", "whisper"),
@@ -152,7 +151,6 @@ RECIPES: tuple[Recipe, ...] = (
         *(("human", "AI-generated"), "bonafide"),
         bank_hz=(400, 7000),
         do_normalize=True,
-        least_share=1 / 128,
     ),
 )
 """Every model of the suite: four references or more and a candidate for each task."""
