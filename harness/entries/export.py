@@ -10,12 +10,14 @@ format of Every Eval Ever is in `every_eval_ever`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from harness.dataset.suite_notes import note_of_signals
 from harness.errors import BadInput
+from harness.number_format import percent
 from harness.plurals import plural
 from harness.schemas import Entry, FamilyScore
 from harness.types import DatasetRef, Estimate
@@ -70,15 +72,24 @@ _WHOLE = (
 """On whole clips."""
 
 
+_SHARE = re.compile(r"[0-9][-0-9.e]*(?= of the signals;| of its own signals,| is the least\.)")
+"""A share in the sentence of a scorecard."""
+
+
 def unranked_because(entry: Entry) -> str:
     """Why an entry is not ranked, as its scorecard says, and true of a model that is no reference, too.
 
-    The sentence in the scorecard speaks of references other than the model itself, and stays as it was filed.
+    The sentence in the scorecard gives shares as fractions and speaks of references other than the model
+    itself; it stays as it was filed.
     """
-    reason = entry.scorecard.unranked_because or ""
+    reason = _SHARE.sub(_in_percent, entry.scorecard.unranked_because or "")
     if any(reference.model.weights_sha256 == entry.model.weights_sha256 for reference in entry.references):
         return reason
     return reason.replace(" other than the model itself", "")
+
+
+def _in_percent(share: re.Match[str]) -> str:
+    return f"{percent(float(share[0]))} %"
 
 
 def model_index(entry: Entry, source: Source) -> dict[str, Any]:

@@ -50,7 +50,9 @@ OF_ITSELF = " other than the model itself"
 REASONS = (
     f"There are no signals of a reference{OF_ITSELF}.",
     f"No reference{OF_ITSELF} offers 20 signals of classes that the model knows.",
-    "The model knows the classes of 0.2 of the signals; 0.5 is the least.",
+    "The model knows the classes of 0.470496 of the signals; 0.5 is the least.",
+    "The model knows the classes of 1e-05 of the signals; 0.5 is the least.",
+    "The model accepts only 0.96 of its own signals, where all are expected: this run does not reproduce it.",
 )
 
 
@@ -63,6 +65,9 @@ def test_only_a_reference_is_told_of_references_other_than_itself(
     card = replace(row.entry.scorecard, ranked=False, unranked_because=reason)
     entry = replace(store.read(row.folder), scorecard=card)  # type: ignore[arg-type]
     wanted = reason if name == "lab/alpha" else reason.replace(OF_ITSELF, "")
+    for share, in_percent in (("0.470496", "47.0"), ("0.5", "50.0"), ("1e-05", "0.0"), ("0.96", "96.0")):
+        wanted = wanted.replace(f"{share} of", f"{in_percent} % of")
+        wanted = wanted.replace(f"{share} is", f"{in_percent} % is")
     row = replace(row, entry=entry, rank=None)
     [ranking] = table.as_json(_with_row(world, row))
     assert ranking["rows"][0]["unranked_because"] == wanted
