@@ -58,8 +58,12 @@ def _device_type(device: str) -> str:
     return device.split(":")[0]
 
 
-def evaluate_cached(model: PinnedModel, suite: Suite, task: Task, root: Path, label_map: Path | None) -> Path:
-    """The folder of a model's entry below `root`; the model is loaded only if there is no earlier result.
+def evaluate_cached(
+    model: PinnedModel, suite: Suite, task: Task, root: Path, label_map: Path | None, *elsewhere: Path
+) -> Path:
+    """The folder of a model's entry; the model is loaded only if there is no earlier result.
+
+    That is looked for below `root` and `elsewhere`; a new one is written below `root`.
 
     Raises:
         BadLabels: its classes cannot be mapped to the task.
@@ -68,8 +72,9 @@ def evaluate_cached(model: PinnedModel, suite: Suite, task: Task, root: Path, la
     from harness.evaluation import runner
 
     labels, ref = model.labels(task, label_map), model.checkpoint.ref
-    if (folder := earlier_result(root, ref, labels, suite, task, model.opening)) is not None:
-        return folder
+    for results in (root, *elsewhere):
+        if (folder := earlier_result(results, ref, labels, suite, task, model.opening)) is not None:
+            return folder
     with live_table(f"{task.name}: {ref.repo_id} judges") as progress:
         result = runner.evaluate(
             model.classifier, labels, suite, task, root, judge=model.backend.judge, progress=progress

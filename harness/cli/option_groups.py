@@ -9,7 +9,7 @@ import click
 GROUPS = {
     "Input": (
         *("--task", "--signals", "--submissions", "--model", "--reference", "--corpus", "--split"),
-        *("--limit", "--ci-width", "--shard", "--recompute"),
+        *("--limit", "--ci-width", "--shard", "--recompute", "--results"),
     ),
     "Recipe": ("--recipe", "--dry-run", "--only", "--corpus-folder"),
     "Search": (

@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 @options.tasks
 @options.repeatable("--model", "models", metavar="M", help="A further model, repeatable.")
 @options.flag("--recompute", help="Recompute the references' verdicts instead of using those of the suite.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    default="results",
+    show_default=True,
+    help="Results of `evaluate` to use again.",
+)
 @options.out(default="study")
 @options.model
 def study(
@@ -39,6 +47,7 @@ def study(
     task_names: tuple[str, ...],
     models: tuple[str, ...],
     recompute: bool,
+    results: Path,
     out: Path,
     label_map: Path | None,
     opening: ModelOptions,
@@ -47,9 +56,9 @@ def study(
     """Study a suite: transfer matrix, flat-earthers, information, price of agreement, figures, sounds.
 
     SOURCE is a signals folder or a Hub dataset; without it the starter suite. The references' verdicts are
-    those that came with the suite or are in --out/entries; missing ones are computed. Give the same command
-    again to continue a run that was cut off. Writes study.html, study.md, study.json and figures/ below
-    --out.
+    those that came with the suite or are in --out/entries; missing ones are computed. A model that
+    `evaluate` has judged is not run again. Give the same command again to continue a run that was cut off.
+    Writes study.html, study.md, study.json and figures/ below --out.
 
     Example: goodenough study --task emotion --out study/
     """
@@ -63,7 +72,8 @@ def study(
     given = [checkpoint.ref for checkpoint in other_models]
     studies = []
     for task in tasks:
-        answers = _answers(suite, task, other_models, recompute, out, label_map, opening)
+        roots = (out / "entries",) if recompute else (out / "entries", results)
+        answers = _answers(suite, task, other_models, recompute, roots, label_map, opening)
         info(f"{task.name}: {plural(len(answers), 'model')}, computing statistics")
         with waiting(f"{task.name}: computing statistics"):
             studies.append((study_of(suite, task, answers), answers))
@@ -95,7 +105,7 @@ def _answers(
     task: Task,
     other_models: list[Checkpoint],
     recompute: bool,
-    out: Path,
+    roots: tuple[Path, ...],
     label_map: Path | None,
     opening: ModelOptions,
 ) -> list[Answered]:
@@ -105,7 +115,8 @@ def _answers(
 
     def evaluate(checkpoint: Checkpoint) -> Path:
         model = PinnedModel(checkpoint, opening, LocalBackend(opening))
-        return evaluate_cached(model, suite, task, out / "entries", label_map)
+        root, *elsewhere = roots
+        return evaluate_cached(model, suite, task, root, label_map, *elsewhere)
 
     entry_folders = {} if recompute else {e.model: f for f, e in entries.references_of(suite, task.name)}
     folders = []

@@ -147,3 +147,16 @@ def test_verdicts_that_were_changed_are_not_used_again(
     assert run(*command) == 0
     assert len(evaluated) == 2
     assert (folder / store.VERDICTS).read_bytes() == data
+
+
+def test_a_study_uses_the_results_of_an_evaluation(
+    root: Path, tmp_path: Path, evaluated: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("evaluate", root / "candidate", "--signals", root / "signals") == 0
+    study = ("study", root / "signals", "--model", root / "reference", "--model", root / "candidate")
+    assert run(*study) == 0
+    assert sorted(evaluated) == ["local/candidate", "local/reference"]
+    assert run(*study, "--results", tmp_path / "elsewhere", "--out", tmp_path / "other") == 0
+    assert run(*study, "--recompute", "--out", tmp_path / "anew") == 0
+    assert sorted(evaluated) == sorted(["local/candidate", "local/reference"] * 3)
