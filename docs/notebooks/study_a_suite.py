@@ -50,7 +50,8 @@ assert (matrix["ast"].drop("ast") == 0).all()
 assert (matrix.loc["ast"] > 0.7).all()
 
 # %% [markdown]
-# Accuracy on whole clips shows nothing of this:
+# Accuracy on whole clips does not prepare you for this. It is the lowest of the six, and yet the model is
+# right about four clips in five:
 
 # %%
 verdicts = suite.verdicts("deepfake")
@@ -64,7 +65,7 @@ accuracy = is_right.groupby(whole["model"]).mean()
 accuracy.sort_values(ascending=False).to_frame("accuracy").round(2)
 
 # %%
-assert accuracy["ast"] >= accuracy.median()
+assert accuracy["ast"] > 0.75
 
 # %% [markdown]
 # ## Is it a flat-earther?
@@ -77,17 +78,22 @@ study = ge.study(suite, "deepfake")
 findings = study.to_frame("flat_earthers")
 findings.index = findings["model"].str.removeprefix("local/starter-deepfake-")
 columns = ["rejects_alone", "rejects_alone_n", "rejects_alone_p_adjusted"]
+columns += ["rejected_by_all", "rejected_by_all_p_adjusted"]
 findings[["verdict", *columns]].round(4)
 
 # %% [markdown]
-# `rejects_alone` is the share of signals that the model rejects, of those that all others accept. A small p
-# is not enough for a finding: the share must also lie clearly above the median of the others, which is why
-# there is none about `starter-deepfake-whisper`.
+# `rejects_alone` is the share of signals that the model rejects, of those that all others accept, and
+# `rejected_by_all` the share of the model's own signals that nobody else accepts. A small p is not enough for
+# a finding: the share must also lie clearly above the median of the others, which is why nothing follows from
+# the few signals of `starter-deepfake-ast` that all others reject.
 
 # %%
-p_adjusted = findings["rejects_alone_p_adjusted"]
-assert (p_adjusted[["ast", "whisper"]] < 0.05).all()
-assert findings["verdict"]["whisper"] == "no flat-earther"
+p_adjusted = findings[
+    ["rejects_alone_p_adjusted", "rejected_by_all_p_adjusted"]
+]
+assert (p_adjusted.loc["ast"] < 0.05).all()
+assert (p_adjusted.drop("ast") > 0.05).all(axis=None)
+assert findings["rejected_by_all"]["ast"] < 0.1
 
 # %% [markdown]
 # Count the share again from the verdicts, on the first extraction of each clip:
@@ -165,10 +171,10 @@ for reference in suite.references("deepfake"):
 medians.sort_values().to_frame().style.format("{:.1%}")
 
 # %%
-assert medians["ast"] > 10 * medians.drop("ast").max()
+assert medians["ast"] > 5 * medians.drop("ast").max()
 
 # %% [markdown]
-# Its signals are more than ten times as broad as those of any other. It needs most of the spectrum to be there before it gives one of the
+# Its signals are more than five times as broad as those of any other. It needs most of the spectrum to be there before it gives one of the
 # two classes (its third class is `incomplete`), and the signals of the others do not have that.
 #
 # Listen to a signal of it, and to one of another reference. Sounds are played at the same peak.
@@ -206,7 +212,7 @@ plt.show()
 # %%
 assert set(known["reference"]) == {"ast", "sew"}
 by_reference = known.groupby("reference")["information_bits"]
-assert by_reference.median()["ast"] > 4 * by_reference.max()["sew"]
+assert by_reference.median()["ast"] > 3 * by_reference.max()["sew"]
 
 # %% [markdown]
 # Only two references have signals of both classes; where all signals are of one class there is nothing to

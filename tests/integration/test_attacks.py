@@ -84,14 +84,8 @@ def written(estimate: Estimate) -> str:
 # ---- gates ---------------------------------------------------------------------------------------
 
 
-CUES = frozenset({("deepfake", "flatness")})
-"""Features that are themselves an answer to the task: what bona fide clips of the starter suite have at some
-frequencies is flatter than what spoofed ones have; a rule of flatness alone has a lift. A gate on it tells
-a model something about the class that it did not know, and may buy more."""
-
-
 def gated(task: str, sounds: Sounds) -> tuple[list[Estimate], list[Estimate]]:
-    """What the rule of the first audit buys each model, and what the best gates do, CUES left out."""
+    """What the rule of the first audit buys each model, and what the best gates do."""
     audit, best = [], []
     for judge in judges(task, sounds):
         centroid = sounds.rows["centroid"].to_numpy(dtype=np.float64)
@@ -99,7 +93,7 @@ def gated(task: str, sounds: Sounds) -> tuple[list[Estimate], list[Estimate]]:
         print(f"{judge.entry.model.repo_id}: centroid > {GATE_HZ:g} Hz {written(audit[-1])}")
         for feature in attacks.FEATURES:
             direction, threshold, rise = judge.best_gate(feature)
-            best += [] if (task, feature) in CUES else [rise]
+            best.append(rise)
             print(f"    {feature} {direction} {threshold:.4g}: {written(rise)}")
     return audit, best
 
@@ -126,14 +120,15 @@ def test_no_gate_buys_any_starter_model_lift(task: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_gate_that_buys_lift_is_a_cue_that_has_lift_by_itself() -> None:
-    for task, feature in sorted(CUES):
-        sounds = attacks.sounds_of(suite(), task)
-        weights = clip_weights(len(sounds.clip_ids), (task,))
-        alone = attacks.rule_alone(sounds, feature, "bonafide", "spoof", weights)
-        print(f"{task}, a rule of {feature} alone: {written(alone)}")
-        rises = [judge.best_gate(feature)[2].value or 0.0 for judge in judges(task, sounds)]
-        assert max(rises) < alone.low
+@pytest.mark.parametrize("feature", attacks.FEATURES)
+def test_a_rule_of_one_feature_has_next_to_no_lift_between_two_classes(feature: str) -> None:
+    """Of synthetic spoofs one of flatness had +11.7 pp; a recorded voice and its copy differ less simply."""
+    sounds = attacks.sounds_of(suite(), "deepfake")
+    weights = clip_weights(len(sounds.clip_ids), ("deepfake",))
+    for above, below in (("bonafide", "spoof"), ("spoof", "bonafide")):
+        alone = attacks.rule_alone(sounds, feature, above, below, weights)
+        print(f"{feature}, {above} above and {below} below: {written(alone)}")
+        assert (alone.value or 0.0) <= 0.05
 
 
 def test_the_best_gate_is_the_best_and_the_shares_add_up_to_the_lift() -> None:
@@ -326,6 +321,7 @@ def test_random_weights_have_no_lift_on_a_sample(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_random_weights_have_no_lift(task: str, tmp_path: Path) -> None:
     mean = lift_of_random_weights(task, None, 10, tmp_path)
@@ -333,6 +329,7 @@ def test_random_weights_have_no_lift(task: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_signals_of_random_weights_do_not_seek_what_a_copy_changed(tmp_path: Path) -> None:
     """Each network prefers some bands, which may be those that copies change: their mean is near 0."""
     recipes = [r for r in RECIPES if r.task == "deepfake" and r.architecture in ("wavlm", "whisper", "sew")]
