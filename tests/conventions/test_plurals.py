@@ -84,7 +84,13 @@ TWO_OR_MORE = {
         "n_train",
         "max_clips",
     ),
-    *("overtaken_at()", "_n(_queries())", "MAX_ROWS // (N_MODELS * stimuli + 1)", "len(names)"),
+    *(
+        "report[split]['n']",
+        "overtaken_at()",
+        "_n(_queries())",
+        "MAX_ROWS // (N_MODELS * stimuli + 1)",
+        "len(names)",
+    ),
 }
 """Counts that are more than one by what stands before them, or that name a search whose name is stored."""
 
