@@ -14,6 +14,7 @@ from scipy.signal.windows import hann
 
 from harness import spectra
 from harness.dataset.suites import Suite
+from harness.plurals import plural
 from harness.types import FAMILIES, Clip, SufficientSignal, Waveform
 
 _DEEP_DB = 70.0
@@ -41,7 +42,7 @@ def sounds(suite: Suite, task: str, reference: str, path: Path, per_class: int =
         X = spectra.spectrum(clip.waveform)
         shown = [("clip", clip.waveform)]
         for signal in signals:
-            n_kept = f"{signal.family}, {signal.n_kept:,} bins"
+            n_kept = f"{signal.family}, {plural(signal.n_kept, 'bin')}"
             shown.append((n_kept, spectra.keep(X, signal.mask, signal.n_samples)))
         for axis, (title, waveform) in zip(axes[i], shown, strict=True):
             seconds = len(waveform) / clip.sample_rate_hz
