@@ -1,0 +1,92 @@
+"""Resolutions by name: which domain, and how its coefficients are grouped into atoms.
+
+`bins` are the single bins of the FFT (the paper's), `bands128` 128 bands evenly spaced in log frequency,
+`mel128` and `erb128` the same on those scales; `blocks20ms` are blocks of 10 ms, two and two; `tiles8x16` are
+8 frames by 16 coefficients of the MDCT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.domains.atoms import Atoms, Domain, every
+from harness.domains.frequency import SCALES, Frequency
+from harness.domains.time import BLOCK_S, Time
+from harness.domains.time_frequency import TimeFrequency
+from harness.errors import BadInput, likely
+
+DOMAINS: MappingProxyType[str, Callable[[int, int], Domain]] = MappingProxyType(
+    {domain.name: domain for domain in (Frequency, Time, TimeFrequency)}
+)
+"""Domains by name; each is made for a number of samples and a rate in Hz."""
+
+_MOST = 10_000_000
+"""Largest number that a name may hold."""
+
+_EXAMPLES = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "tiles8x16")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The atoms of clips of any length."""
+
+    name: str
+    """As it is spelled on the command line and in records."""
+    domain: str
+    """One of DOMAINS."""
+    sizes: tuple[int, ...]
+    """The numbers in its name: bands, ms, or frames and coefficients."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def atoms(self, n_samples: int, sample_rate_hz: int) -> Atoms:
+        """The atoms of clips of one length."""
+        if self.domain == Time.name:
+            time = Time(n_samples, sample_rate_hz)
+            blocks = self.sizes[0] // _BLOCK_MS
+            return Atoms(time, every(time.shape[0], blocks), every(1, 1))
+        if self.domain == TimeFrequency.name:
+            tiles = TimeFrequency(n_samples, sample_rate_hz)
+            n_frames, n_coefficients = self.sizes
+            return Atoms(tiles, every(tiles.shape[0], n_frames), every(tiles.shape[1], n_coefficients))
+        frequency = Frequency(n_samples, sample_rate_hz)
+        if self.name == "bins":
+            return Atoms(frequency, every(1, 1), every(frequency.shape[1], 1))
+        scale = SCALES[self.name.rstrip("0123456789")]
+        return Atoms(frequency, every(1, 1), scale(frequency, self.sizes[0]))
+
+
+def parse(name: str) -> Resolution:
+    """A resolution by its name.
+
+    Raises:
+        BadInput: no resolution is called so.
+    """
+    if name == "bins":
+        return Resolution(name, Frequency.name, ())
+    for pattern, domain in _PATTERNS.items():
+        if (match := re.fullmatch(pattern, name, re.ASCII)) is None:
+            continue
+        sizes = tuple(map(int, match.groups()))
+        if not all(1 <= size <= _MOST for size in sizes):
+            raise BadInput(f"resolution {name!r}: its numbers lie between 1 and {_MOST:,}")
+        if domain == Time.name and sizes[0] % _BLOCK_MS:
+            raise BadInput(f"resolution {name!r}: blocks are multiples of {_BLOCK_MS} ms")
+        return Resolution(name, domain, sizes)
+    hint = f"examples: {', '.join(_EXAMPLES)}{likely(name, _EXAMPLES)}"
+    raise BadInput(f"no resolution is called {name!r}; {hint}")
+
+
+_BLOCK_MS = round(1000 * BLOCK_S)
+
+_PATTERNS = MappingProxyType(
+    {
+        f"(?:{'|'.join(SCALES)})([0-9]{{1,8}})": Frequency.name,
+        "blocks([0-9]{1,8})ms": Time.name,
+        "tiles([0-9]{1,8})x([0-9]{1,8})": TimeFrequency.name,
+    }
+)
