@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import audio, spectra
+from harness import audio
 from harness.extract.levels import nested_levels
 from harness.extract.objectives import Logits, margin, probability
 from harness.extract.oracle import Listener
@@ -77,7 +77,7 @@ def _waveforms(run: SearchTask) -> list[Waveform]:
     """The signal of a family as published; of a further set also the rest of the clip."""
     state = run.state
     masks = run.mask[None] if run.kind == SIGNAL else np.stack([run.mask, ~run.mask])
-    signals = spectra.keep(state.spectrum, masks, len(state.clip.waveform))
+    signals = state.domain.keep(state.coefficients, masks)
     return [audio.read(audio.encode(x, state.clip.sample_rate_hz))[0] for x in signals]
 
 
@@ -102,18 +102,19 @@ def _failure(run: SearchTask, logits: Logits) -> str:
 
 
 def _ranking(runs: Sequence[SearchTask], draw: int) -> FloatArray | None:
-    """(n_bins,) responsibility of the band of each bin, if a search of that draw came to rank its bands."""
+    """(N,) responsibility of the band of each coefficient, if a search of that draw ranked its bands."""
     for run in runs:
         is_signal = run.kind == SIGNAL and run.draws[1] == draw
         if is_signal and run.result is not None and run.result.ranking is not None:
-            return np.repeat(run.result.ranking, np.diff(run.state.bands.edges))
+            return run.state.atoms.spread(run.result.ranking)
     return None
 
 
 def _levels(run: SearchTask, mask: Mask, ranking: FloatArray | None) -> Levels | None:
     if ranking is None or run.search.family != "minimal" or run.whole_clip.degenerate:
         return None
-    return nested_levels(mask, ranking, spectra.bin_energy(run.state.spectrum, len(run.state.clip.waveform)))
+    domain, coefficients = run.state.domain, run.state.coefficients
+    return nested_levels(mask, ranking, domain.products(coefficients, coefficients))
 
 
 def _signal(run: SearchTask, sha256: str, logits: Logits, ranking: FloatArray | None) -> SufficientSignal:
@@ -132,7 +133,7 @@ def _signal(run: SearchTask, sha256: str, logits: Logits, ranking: FloatArray | 
         sample_rate_hz=clip.sample_rate_hz,
         mask=mask,
         guarantee=run.result.guarantee,
-        resolution=len(run.state.bands),
+        resolution=len(run.state.atoms),
         p_whole=run.whole_clip.p_whole,
         p_signal=probability(logits, is_expected),
         margin=margin(logits, is_expected),
@@ -161,7 +162,7 @@ def _set(run: SearchTask, logits: Logits) -> CausalSet:
         sample_rate_hz=clip.sample_rate_hz,
         mask=run.mask,
         guarantee=run.result.guarantee,
-        resolution=len(run.state.bands),
+        resolution=len(run.state.atoms),
         p_whole=run.whole_clip.p_whole,
         p_alone=probability(logits[0], is_expected),
         p_without=probability(logits[1], is_expected),

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from harness.domains import Grid, one_row
 from harness.extract.reduction import delta_debug, in_pieces, progression, shortest_prefix
 from harness.extract.search import Asking, Order, Searching, SearchResult, Slope, mask_of
 from harness.types import FloatArray
@@ -26,10 +27,10 @@ _SHORT = 64
 """Bands of a prefix that is taken."""
 
 _PIECES = 128
-"""Pieces that a longer set is cut into; at first evenly in log frequency, then of equally many bands."""
+"""Pieces that a longer set is cut into: at first the regions of its grid, then of equally many bands."""
 
 _REGIONS = 64
-"""Regions of the spectrum, evenly in log frequency, whose loudest bands a ranking puts first."""
+"""Regions of the grid whose loudest bands a ranking puts first."""
 
 _ONE_BY_ONE = 4
 """Needed bands found one by one before others are left out in chunks."""
@@ -49,7 +50,11 @@ class Minimal:
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`. Only one of the rankings is random."""
-        return _searching(energy, rng, white_box=False)
+        return self.on_grid(energy, rng, one_row(len(energy)))
+
+    def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
+        """See `search.GridSearch`."""
+        return _searching(energy, rng, grid, white_box=False)
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,17 @@ class Gradient:
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`. Only one of the rankings is random."""
-        return _searching(energy, rng, white_box=True)
+        return self.on_grid(energy, rng, one_row(len(energy)))
+
+    def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
+        """See `search.GridSearch`."""
+        return _searching(energy, rng, grid, white_box=True)
 
 
-def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool) -> Searching:
+def _searching(energy: FloatArray, rng: np.random.Generator, grid: Grid, *, white_box: bool) -> Searching:
     n_bands = len(energy)
     bands, n_pieces, is_single = np.arange(n_bands), _PIECES, False
-    orders = _rankings(energy, rng)
+    orders = _rankings(energy, rng, grid)
     while not is_single:
         slope_rankings: list[Order] = []
         if white_box:
@@ -84,7 +93,7 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
         if prefix is not None:
             bands = prefix
             break
-        piece = _pieces(bands, n_bands, n_pieces)
+        piece = _pieces(bands, grid, n_pieces)
         loudest = np.argsort(-np.bincount(piece[bands], energy[bands]), kind="stable")
         is_single = len(loudest) == len(bands)
         pieces = yield from in_pieces(_reduce_pieces(loudest), piece)
@@ -97,11 +106,11 @@ def _searching(energy: FloatArray, rng: np.random.Generator, *, white_box: bool)
     return SearchResult(mask_of(bands, n_bands), Minimal.guarantee)
 
 
-def _pieces(bands: Order, n_bands: int, n_pieces: int) -> Order:
+def _pieces(bands: Order, grid: Grid, n_pieces: int) -> Order:
     """(n_bands,) the piece of each kept band, from low to high, and -1 for all others."""
+    n_bands = len(grid.rows)
     if len(bands) == n_bands:
-        edges = np.unique(np.geomspace(1, n_bands, n_pieces + 1).astype(np.int64))
-        numbers = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
+        numbers = grid.regions(n_pieces)
     else:
         numbers = np.arange(len(bands)) * min(n_pieces, len(bands)) // len(bands)
     piece = np.full(n_bands, -1)
@@ -124,15 +133,14 @@ def _reduce(bands: Order, n_bands: int) -> Asking[Order]:
 # ---- rankings: all bands, most important first -----------------------------------------------------
 
 
-def _rankings(energy: FloatArray, rng: np.random.Generator) -> list[Order]:
+def _rankings(energy: FloatArray, rng: np.random.Generator, grid: Grid) -> list[Order]:
     """Those that ask no model.
 
     By energy; by energy against that of the region around, half and in full; the loudest of every region,
     then the second of every region, and so on; at random.
     """
     n_bands = len(energy)
-    edges = np.unique(np.geomspace(1, n_bands, _REGIONS + 1).astype(np.int64))
-    region = np.searchsorted(edges[1:-1], np.arange(n_bands), side="right")
+    region = grid.regions(_REGIONS)
     sizes = np.bincount(region)
     region_energy = np.maximum(np.bincount(region, energy) / sizes, _TINY)[region]
     rank_in_region = np.empty(n_bands, dtype=np.int64)

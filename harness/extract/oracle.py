@@ -1,9 +1,10 @@
 """The oracle: one merged batch of questions about many clips in, answers out.
 
 Conventions: a question is "does this mask of this clip reach the objective?", answered by the reference's
-logits on `irfft(X * mask)`, which a model on a card makes there and one on the processor gets from scipy. A
-signal heard is a query; queries are counted per clip; what was asked before is answered from memory and not
-counted again. A slope takes a forward and a backward pass and counts as SLOPE_QUERIES.
+logits on the kept coefficients of the clip. In the domain `frequency` a model on a card makes the signals
+there; all others are made on the processor. A signal heard is a query; queries are counted per clip; what was
+asked before is answered from memory and not counted again. A slope takes a forward and a backward pass and
+counts as SLOPE_QUERIES.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from harness import spectra
+from harness.domains import Atoms, Grid
+from harness.domains.atoms import Coefficients
 from harness.extract.objectives import Logits, Objective, sufficient
 from harness.extract.search import Order, Slope
-from harness.types import Bands, Clip, FloatArray, Mask, Waveform
+from harness.types import Clip, FloatArray, Mask, Waveform
 
 _SAMPLES_AT_ONCE = 1 << 22
 """Samples of masked signals held at a time: 16 MiB of float32."""
@@ -58,29 +61,30 @@ class Masking(Listener, Protocol):
 
 
 class SearchState:
-    """The state of a search on one clip: spectrum, class, objective, and all answers so far."""
+    """The state of a search on one clip: coefficients, class, objective, and all answers so far."""
 
     def __init__(
         self,
         clip: Clip,
         is_expected: Mask,
-        bands: Bands,
+        atoms: Atoms,
         objective: Objective | None = None,
         free_bands: Order | None = None,
     ) -> None:
-        """Prepare for masks of the resolution of `bands`, over the `free_bands` of them: all when None.
+        """Prepare for masks over `atoms`, of which the `free_bands` may be kept: all when None.
 
         The others are never kept. `is_expected`, (n_classes,), says which of the model's classes mean
         `expected`; without an `objective` a mask is to be sufficient.
         """
         self.clip = clip
         self.is_expected = is_expected
-        self.bands = bands
+        self.atoms, self.domain = atoms, atoms.domain
         self.objective = sufficient() if objective is None else objective
-        self.free_bands = np.arange(len(bands)) if free_bands is None else free_bands
-        self.spectrum = spectra.spectrum(clip.waveform)
-        per_bin = spectra.bin_energy(self.spectrum, len(clip.waveform))
-        self.energy: FloatArray = spectra.pool(bands, per_bin)[self.free_bands]
+        self.free_bands = np.arange(len(atoms)) if free_bands is None else free_bands
+        self.coefficients = self.domain.forward(clip.waveform)
+        self.energy: FloatArray = self._pool(self.coefficients)
+        """(n_bands,) of the clip in each of the free bands."""
+        self.grid: Grid = atoms.grid(self.free_bands)
         self.n_queries = 0
         self.smallest: Mask = np.ones(len(self.free_bands), dtype=bool)
         """Smallest mask met that reached the objective: what is left when the budget is spent."""
@@ -88,22 +92,21 @@ class SearchState:
         """(n_bands,) the slope last asked; None where there is none."""
         self._answers: dict[bytes, bool] = {}
 
-    def bins(self, masks: Mask) -> Mask:
-        """Masks over the allowed bands, (m, n) or (n,), as masks over bins."""
-        if len(self.free_bands) < len(self.bands):
-            all_masks = np.zeros((*masks.shape[:-1], len(self.bands)), dtype=bool)
+    def expand(self, masks: Mask) -> Mask:
+        """Masks over the free bands, (m, n) or (n,), as masks over coefficients."""
+        if len(self.free_bands) < len(self.atoms):
+            all_masks = np.zeros((*masks.shape[:-1], len(self.atoms)), dtype=bool)
             all_masks[..., self.free_bands] = masks
             masks = all_masks
-        return spectra.expand(self.bands, masks) if len(self.bands) < self.bands.n_bins else masks
+        return self.atoms.expand(masks)
 
     def signals(self, masks: Mask, listener: Listener) -> Waveform:
         """(m, n) masks as the signals that are to be heard for them, (m * objective.n_signals, n_samples)."""
-        signal_masks = self.objective.signal_masks(self.bins(masks))
-        n_samples = len(self.clip.waveform)
-        waveforms = (
-            listener.keep(self.spectrum, signal_masks, n_samples) if isinstance(listener, Masking) else None
-        )
-        return spectra.keep(self.spectrum, signal_masks, n_samples) if waveforms is None else waveforms
+        signal_masks = self.objective.signal_masks(self.expand(masks))
+        waveforms = None
+        if self.domain.name == "frequency" and isinstance(listener, Masking):
+            waveforms = listener.keep(self.coefficients, signal_masks, self.domain.n_samples)
+        return self.domain.keep(self.coefficients, signal_masks) if waveforms is None else waveforms
 
     def unknown(self, masks: Mask) -> Iterator[Mask]:
         """Those of the masks, each once, that were never asked."""
@@ -129,11 +132,13 @@ class SearchState:
         return np.array([self._answers[_key(mask)] for mask in question])
 
     def learn_slope(self, gradient: Waveform) -> None:
-        """Keep the slope with the gain of each band: of `irfft(g X)`, by g, at gain 1."""
-        products = np.conj(spectra.spectrum(gradient)) * self.spectrum
-        gain = spectra.one_sided(products.real, len(gradient))
+        """Keep the slope with the gain of each band, at gain 1."""
         self.n_queries += SLOPE_QUERIES
-        self.slope = spectra.pool(self.bands, gain)[self.free_bands]
+        self.slope = self._pool(self.domain.forward(gradient))
+
+    def _pool(self, coefficients: Coefficients) -> FloatArray:
+        """(n_bands,) inner product of the clip with a waveform, by its coefficients, in each free band."""
+        return self.atoms.pool(self.domain.products(coefficients, self.coefficients))[self.free_bands]
 
 
 def ask(listener: Listener, questions: Sequence[tuple[SearchState, Question]]) -> None:

@@ -2,30 +2,34 @@
 
 As in FreqReX. Source: Chockler, Kelly, Kroening, Sun, *Causal Explanations for Image Classifiers* (ReX,
 arXiv 2411.08875), the algorithm; Kelly & Chockler (FreqReX, arXiv 2601.16675), its use on the frequency axis.
-An interval of bands is cut at random into four parts; all 14 proper unions of parts are tried; a part that is
+A region of bands is cut at random into four parts; all 14 proper unions of parts are tried; a part that is
 needed together with k others in a smallest passing union has responsibility 1 / (1 + k); the parts of one
 passing union are refined in turn, the others held. Repeated from fresh cuts and added up.
 
 Departures: a ranked band is applied as that band (ReX 0.4.1 applies location i as the slice [0, i) on
 one-dimensional data); parts held while another is refined stay in (ReX drops them); ties are broken by
 energy; the prefix is searched on a geometric grid in batches, not linearly; the number of splits in a
-repetition is bounded, breadth first.
+repetition is bounded, breadth first. A region is an interval of a row or a column, or a rectangle of a plane,
+which is cut once in time and once in frequency, as ReX cuts images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import ClassVar
 
 import numpy as np
 
+from harness.domains import Grid, one_row
 from harness.extract.reduction import shortest_prefix
 from harness.extract.search import Asking, Searching, SearchResult, mask_of
 from harness.types import DEFAULT_BANDS, FloatArray, Mask
 
 Interval = tuple[int, int]
+Region = tuple[Interval, Interval]
+"""First row and the one after the last; the same of columns."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,19 @@ class Responsibility:
     repetitions: int = 20
     """Fresh random partitions."""
     splits: int = 5
-    """Intervals cut in a repetition, 14 queries each."""
+    """Regions cut in a repetition, 14 queries each."""
     n_bands: int | None = DEFAULT_BANDS
     """Resolution; None for single bins."""
 
     def __call__(self, energy: FloatArray, rng: np.random.Generator) -> Searching:
         """See `search.Search`."""
+        return self.on_grid(energy, rng, one_row(len(energy)))
+
+    def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
+        """See `search.GridSearch`."""
         n_bands = len(energy)
         shares = yield from _side_by_side(
-            [_repetition(n_bands, self.splits, child) for child in rng.spawn(self.repetitions)]
+            [_repetition(grid, self.splits, child) for child in rng.spawn(self.repetitions)]
         )
         responsibility = np.sum(shares, axis=0)
         order = np.lexsort((-energy, -responsibility))
@@ -55,46 +63,63 @@ class Responsibility:
         return SearchResult(mask_of(bands, n_bands), self.guarantee, responsibility)
 
 
-def _repetition(n_bands: int, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:
+def _repetition(grid: Grid, splits: int, rng: np.random.Generator) -> Asking[FloatArray]:
     """Responsibility of each band, (n_bands,), from one random recursive partition."""
+    n_bands, (n_rows, n_columns) = len(grid.rows), grid.shape
     share = np.zeros(n_bands)
-    queue: list[tuple[Interval, Mask]] = [((0, n_bands), np.zeros(n_bands, dtype=bool))]
+    queue: list[tuple[Region, Mask]] = [(((0, n_rows), (0, n_columns)), np.zeros(n_bands, dtype=bool))]
     for _ in range(splits):
         if not queue:
             break
-        interval, context = queue.pop(0)
-        parts = _partition(interval, rng)
+        region, context = queue.pop(0)
+        regions = [part for part in _partition(region, rng) if _inside(grid, part).any()]
+        parts = [_inside(grid, part) for part in regions]
         unions = [u for size in range(1, len(parts)) for u in combinations(range(len(parts)), size)]
-        answers = yield np.stack([context | _union(parts, u, n_bands) for u in unions])
+        if not unions:  # all of its bands are in one part, which is cut in the next turn
+            queue.append((regions[0], context))
+            continue
+        answers = yield np.stack([context | _union(parts, u) for u in unions])
         passing = [set(u) for u, passes in zip(unions, answers, strict=True) if passes]
         minimal = [u for u in passing if not any(other < u for other in passing)]
-        for i, (first, end) in enumerate(parts):
-            share[first:end] += max((1 / len(u) for u in minimal if i in u), default=0.0)
+        for i, part in enumerate(parts):
+            share[part] += max((1 / len(u) for u in minimal if i in u), default=0.0)
         if not minimal:
             continue
         smallest_unions = [u for u in minimal if len(u) == min(map(len, minimal))]
         union = sorted(smallest_unions[int(rng.integers(len(smallest_unions)))])
         for i in union:
-            others = _union(parts, [j for j in union if j != i], n_bands)
-            if parts[i][1] - parts[i][0] > 1:
-                queue.append((parts[i], context | others))
+            others = context | _union(parts, [j for j in union if j != i])
+            if np.count_nonzero(parts[i]) > 1:
+                queue.append((regions[i], others))
     return share
 
 
-def _partition(interval: Interval, rng: np.random.Generator) -> list[Interval]:
-    """Up to four neighbouring parts, cut at random, none empty."""
+def _partition(region: Region, rng: np.random.Generator) -> list[Region]:
+    """Up to four neighbouring parts, cut at random, of at least a row and a column each."""
+    rows, columns = region
+    if rows[1] - rows[0] == 1:
+        return [(rows, part) for part in _cut(columns, 3, rng)]
+    if columns[1] - columns[0] == 1:
+        return [(part, columns) for part in _cut(rows, 3, rng)]
+    return list(product(_cut(rows, 1, rng), _cut(columns, 1, rng)))
+
+
+def _cut(interval: Interval, n_cuts: int, rng: np.random.Generator) -> list[Interval]:
+    """Up to `n_cuts + 1` neighbouring parts, cut at random, none empty."""
     first, end = interval
-    n_cuts = min(3, end - first - 1)
-    cuts = np.sort(rng.choice(np.arange(first + 1, end), n_cuts, replace=False))
-    edges = [first, *map(int, cuts), end]
-    return list(pairwise(edges))
+    cuts = np.sort(rng.choice(np.arange(first + 1, end), min(n_cuts, end - first - 1), replace=False))
+    return list(pairwise([first, *map(int, cuts), end]))
 
 
-def _union(parts: Sequence[Interval], indices: Sequence[int], n_bands: int) -> Mask:
-    mask = np.zeros(n_bands, dtype=bool)
-    for i in indices:
-        mask[slice(*parts[i])] = True
-    return mask
+def _inside(grid: Grid, region: Region) -> Mask:
+    """(n_bands,) the bands of a region."""
+    rows, columns = region
+    inside = (grid.rows >= rows[0]) & (grid.rows < rows[1])
+    return inside & (grid.columns >= columns[0]) & (grid.columns < columns[1])
+
+
+def _union(parts: Sequence[Mask], indices: Sequence[int]) -> Mask:
+    return np.logical_or.reduce([parts[i] for i in indices]) if len(indices) else np.zeros_like(parts[0])
 
 
 def _side_by_side(searches: Sequence[Asking[FloatArray]]) -> Asking[list[FloatArray]]:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.domains import Grid
 from harness.types import FloatArray, Mask
 
 Order = NDArray[np.int64]
@@ -77,6 +78,20 @@ class Search(Protocol):
             rng: seeded for this clip, reference and search.
         """
         ...
+
+
+@runtime_checkable
+class GridSearch(Search, Protocol):
+    """A search that asks which bands are neighbours; called without a grid, they are so in their order."""
+
+    def on_grid(self, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
+        """Begin a search on bands that lie on a grid."""
+        ...
+
+
+def begin(search: Search, energy: FloatArray, rng: np.random.Generator, grid: Grid) -> Searching:
+    """Begin a search of either kind."""
+    return search.on_grid(energy, rng, grid) if isinstance(search, GridSearch) else search(energy, rng)
 
 
 def mask_of(bands: Order, n_bands: int) -> Mask:

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from harness import spectra
+from harness.domains import Resolution, parse
 from harness.extract.objectives import Objective, complete, necessary, sufficient
 from harness.extract.oracle import SLOPE_QUERIES, Question, SearchState
-from harness.extract.search import Order, Search, SearchResult, Slope
+from harness.extract.search import Order, Search, SearchResult, Slope, begin
 from harness.seeds import seed_of
-from harness.types import Bands, Clip, Mask
+from harness.types import Clip, Mask
 
 SIGNAL = "signal"
 """Kind of the run that finds the signal of a family; the kinds of further sets are `types.SET_KINDS`."""
@@ -116,7 +116,7 @@ class SearchTask:
         self.state = SearchState(
             clip,
             whole_clip.is_expected,
-            _bands(search, clip),
+            _resolution(search).atoms(len(clip.waveform), clip.sample_rate_hz),
             _objective(kind, whole_clip, limits),
             free_bands,
         )
@@ -131,7 +131,7 @@ class SearchTask:
         elif len(self.state.free_bands) == 0:
             self._end(None)
         else:
-            searching = search(self.state.energy, np.random.default_rng(self.seed))
+            searching = begin(search, self.state.energy, np.random.default_rng(self.seed), self.state.grid)
             self._searching: Generator[Question, Any, SearchResult | None] = (
                 searching if kind == SIGNAL else _search_if_any(~self._no_bands, searching)
             )
@@ -139,9 +139,9 @@ class SearchTask:
 
     @property
     def mask(self) -> Mask:
-        """(N,) the bins found."""
+        """(N,) the coefficients found."""
         assert self.result is not None  # noqa: S101 - asked only where something was found
-        return self.state.bins(self.result.mask)
+        return self.state.expand(self.result.mask)
 
     @property
     def n_signals(self) -> int:
@@ -230,8 +230,5 @@ def _objective(kind: str, whole_clip: WholeClipResult, limits: Limits) -> Object
     return sufficient(limits.alpha * whole_clip.p_whole)
 
 
-def _bands(search: Search, clip: Clip) -> Bands:
-    n_samples, rate = len(clip.waveform), clip.sample_rate_hz
-    if search.n_bands is None:
-        return spectra.single_bins(n_samples, rate)
-    return spectra.log_bands(n_samples, rate, search.n_bands)
+def _resolution(search: Search) -> Resolution:
+    return parse("bins" if search.n_bands is None else f"bands{search.n_bands}")

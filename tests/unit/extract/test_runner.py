@@ -8,6 +8,7 @@ import pytest
 
 from harness import audio, spectra
 from harness.dataset.parquet_schema import level_sizes
+from harness.domains import parse
 from harness.extract import journal_lines, runner
 from harness.extract.minimal import Gradient, Minimal
 from harness.extract.objectives import margin
@@ -230,13 +231,13 @@ def test_the_slope_of_a_band_is_what_its_gain_changes(clips):
     clip, ear = clips[0], Slanted()
     expected = ear.logits([clip.waveform], RATE)[0]
     is_expected = np.arange(3) == expected.argmax()
-    case = SearchState(clip, is_expected, spectra.single_bins(len(clip.waveform), RATE))
-    ask(ear, [(case, Slope(np.ones(len(case.bands), dtype=bool)))])
+    case = SearchState(clip, is_expected, parse("bins").atoms(len(clip.waveform), RATE))
+    ask(ear, [(case, Slope(np.ones(len(case.atoms), dtype=bool)))])
     assert case.n_queries == SLOPE_QUERIES
     for at in (round(hz * len(clip.waveform) / RATE) for hz in TONES_HZ.values()):
-        gain = np.ones(len(case.bands))
+        gain = np.ones(len(case.atoms))
         gain[at] = 1.01
-        louder = np.fft.irfft(case.spectrum * gain, len(clip.waveform)).astype(np.float32)
+        louder = np.fft.irfft(case.coefficients * gain, len(clip.waveform)).astype(np.float32)
         changed = margin(ear.logits([louder], RATE)[0], is_expected) - margin(expected, is_expected)
         assert case.slope[at] == pytest.approx(changed / 0.01, rel=1e-2, abs=1e-3)
 
