@@ -51,13 +51,14 @@ def main(
         return
     try:
         from harness.starter.build.builder import build
-        from harness.starter.build.recordings import VARIABLE
+        from harness.starter.build.recordings import VARIABLE, pinned, read
         from harness.starter.build.steps import Plan, stale, steps
     except ModuleNotFoundError as error:
         raise BadInput(_lack(error)) from None
 
     if recordings is not None:
         os.environ[VARIABLE] = str(recordings.resolve())
+        read(next(iter(pinned())))  # so that a wrong folder is refused before anything is made
     plan = Plan()
     if listing:
         waiting = {step.name for step in stale(plan, only, out)}

@@ -63,6 +63,7 @@ SETTINGS = {
         "--port",
         "--entries-url",
         "--cards",
+        "--results",
     ),
 }
 """Options that say how, or where to, and choose nothing among what there is."""
@@ -177,6 +178,7 @@ SELECTORS: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...], str]] =
         ("none", "mdoel/starter-emotion-ast"),
         "model/starter-emotion-ast",
     ),
+    ("harness.starter", "--recordings"): (("harness.starter", "--list"), ("gone", "CORPUS"), ""),
     ("harness.starter", "--where"): (("harness.starter",), ("signal", "nowhere"), ""),
 }
 """(verb, option) -> the rest of the command (`@`: where an argument goes), wrong values, a name suggested.
