@@ -15,6 +15,7 @@ import pytest
 from harness.dataset.paths import MANIFEST
 from harness.dataset.suites import Suite
 from harness.entries import store
+from harness.entries.export import unranked_because
 from harness.schemas import to_json
 from harness.types import FAMILIES, Estimate, ModelRef
 from leaderboard import formatting, render, urls
@@ -67,7 +68,7 @@ def test_the_data_of_a_table_hold_every_row_with_the_numbers_of_its_entry(world:
             assert formatting.text(lift, "difference").startswith(
                 f"{value / 10:+.1f}".replace("-", "−") if value else "0.0"
             )
-    assert rows[-1][5] == world.board.current[0].unranked[0].entry.scorecard.unranked_because  # type: ignore
+    assert rows[-1][5] == unranked_because(world.board.current[0].unranked[0].entry)
 
 
 def test_the_cells_of_a_heat_map_lead_to_pairs_that_are_on_the_pages(world: World, built: Path) -> None:
