@@ -10,11 +10,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test test-all lint docs docs-test docs-serve coverage test-lowest audit clean
 
-# One thread: models as small as these lose more time in waiting for a second one than they gain.
+# One thread for each model: as small as these, they lose more time in waiting for a second one than they gain. As many
+# models at a time as there are cores; each prints lines instead of a bar, so that they do not mix.
+demo: SHELL := bash
 demo: $(VENV)/.installed
-	@set -e; for model in $$($(BIN)/python -m harness.starter --where candidates); do \
-	  OMP_NUM_THREADS=1 $(BIN)/goodenough evaluate $$model --out results; \
-	done
+	@export OMP_NUM_THREADS=1; $(BIN)/python -m harness.starter --where candidates | \
+	  xargs -n 1 -P $$(getconf _NPROCESSORS_ONLN) \
+	  bash -c 'set -o pipefail; $(BIN)/goodenough evaluate "$$0" --out results 2>&1 | cat'
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
 # The files of tests that take long come first (tests/conftest.py), so that all processes end together.
