@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test test-all lint docs docs-test docs-serve coverage test-lowest audit clean
 
-# One thread for each model: as small as these, they lose more time in waiting for a second one than they gain. As many
-# models at a time as there are cores; each prints lines instead of a bar, so that they do not mix.
+# One thread for each model: models this small lose more time waiting for a second one than they gain. As many models at
+# a time as there are cores; each prints lines instead of a bar, so that they do not mix.
 demo: SHELL := bash
 demo: $(VENV)/.installed
 	@export OMP_NUM_THREADS=1; $(BIN)/python -m harness.starter --where candidates | \
