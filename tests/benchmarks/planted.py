@@ -14,9 +14,7 @@ from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
 from tests.benchmarks.baselines import BackwardSelection, QuickXplain
-from tests.helpers.planted_evidence import CUES, recovered
-
-RESOLUTIONS = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles2x4", "tiles8x16")
+from tests.helpers.planted_evidence import CUES, RESOLUTIONS, recovered
 
 SEARCHES: dict[str, Search] = {
     "responsibility, 20 x 5": Responsibility(),

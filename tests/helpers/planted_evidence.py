@@ -16,6 +16,9 @@ from harness.types import Clip, FloatArray, Waveform
 CUES = {"one": (1, 1), "all of three": (3, 3), "two of three": (3, 2)}
 """Cues of a clip, and how many of them the class needs."""
 
+RESOLUTIONS = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles2x4", "tiles8x16")
+"""At least two of every domain."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlantedEvidence:

@@ -8,9 +8,8 @@ import pytest
 from harness.extract.minimal import Minimal
 from harness.extract.responsibility import Responsibility
 from harness.extract.search import Search
-from tests.helpers.planted_evidence import CUES, recovered
+from tests.helpers.planted_evidence import CUES, RESOLUTIONS, recovered
 
-RESOLUTIONS = ("bins", "bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles2x4", "tiles8x16")
 COARSE = ("bands128", "mel64", "erb64", "blocks10ms", "blocks50ms", "tiles8x16")
 """A ranking of single bins or small tiles needs more cuts than this search makes."""
 
