@@ -82,11 +82,6 @@ def expand(bands: Bands, masks: Mask) -> Mask:
     return np.repeat(masks, np.diff(bands.edges), axis=-1)
 
 
-def pool(bands: Bands, per_bin: FloatArray) -> FloatArray:
-    """Sum of a quantity per bin, (N,), in each band, (n_bands,)."""
-    return np.asarray(np.add.reduceat(per_bin, bands.edges[:-1]))
-
-
 def runs(mask: Mask) -> NDArray[np.int64]:
     """Kept bins as (r, 2) rows of [first bin, number of bins]."""
     steps = np.diff(mask.astype(np.int8), prepend=0, append=0)

@@ -34,7 +34,7 @@ class Resolution:
     """The atoms of clips of any length."""
 
     name: str
-    """As it is spelled on the command line and in records."""
+    """As `parse` reads it."""
     domain: str
     """One of DOMAINS."""
     sizes: tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -50,7 +51,7 @@ class Time:
 
     def keep(self, coefficients: Coefficients, masks: Mask) -> Waveform:
         """See `Domain`."""
-        left, right, share = self._windows()
+        left, right, share = self._windows
         kept = masks.astype(np.float64)
         # In this form a sample between two kept blocks has a gain of exactly 1.
         gain = kept[:, left] + (kept[:, right] - kept[:, left]) * share
@@ -58,12 +59,13 @@ class Time:
 
     def products(self, a: Coefficients, b: Coefficients) -> FloatArray:
         """See `Domain`."""
-        left, right, share = self._windows()
+        left, right, share = self._windows
         n_blocks = self.shape[0]
         return np.asarray(
             np.bincount(left, a * b * (1 - share), n_blocks) + np.bincount(right, a * b * share, n_blocks)
         )
 
+    @cached_property
     def _windows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
         """The two blocks that each sample belongs to, (n_samples,), and its share in the second one."""
         fade = max(1, round(FADE_S * self.sample_rate_hz))

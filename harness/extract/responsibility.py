@@ -72,8 +72,9 @@ def _repetition(grid: Grid, splits: int, rng: np.random.Generator) -> Asking[Flo
         if not queue:
             break
         region, context = queue.pop(0)
-        regions = [part for part in _partition(region, rng) if _inside(grid, part).any()]
-        parts = [_inside(grid, part) for part in regions]
+        bands_of = {part: _inside(grid, part) for part in _partition(region, rng)}
+        regions = [part for part, bands in bands_of.items() if bands.any()]
+        parts = [bands_of[part] for part in regions]
         unions = [u for size in range(1, len(parts)) for u in combinations(range(len(parts)), size)]
         if not unions:  # all of its bands are in one part, which is cut in the next turn
             queue.append((regions[0], context))

@@ -84,13 +84,7 @@ TWO_OR_MORE = {
         "n_train",
         "max_clips",
     ),
-    *(
-        "report[split]['n']",
-        "overtaken_at()",
-        "_n(_queries())",
-        "MAX_ROWS // (N_MODELS * stimuli + 1)",
-        "len(names)",
-    ),
+    *("overtaken_at()", "_n(_queries())", "MAX_ROWS // (N_MODELS * stimuli + 1)", "len(names)"),
 }
 """Counts that are more than one by what stands before them, or that name a search whose name is stored."""
 

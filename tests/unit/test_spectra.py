@@ -85,9 +85,8 @@ def test_log_bands_cover_every_bin_once(n_samples, n_bands):
     assert len(bands) == min(n_bands, bands.n_bins)
 
 
-def test_band_masks_expand_to_the_bins_of_the_band_and_energies_pool():
+def test_band_masks_expand_to_the_bins_of_the_band():
     bands = spectra.Bands(10, 16_000, np.array([0, 1, 4, 6]))
     np.testing.assert_array_equal(
         spectra.expand(bands, np.array([True, False, True])), [True, False, False, False, True, True]
     )
-    np.testing.assert_array_equal(spectra.pool(bands, np.arange(6.0)), [0.0, 6.0, 9.0])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from harness import spectra
 from harness.labels import harmonise
+from harness.plurals import plural
 from harness.seeds import generator, seed_of
 from harness.starter.build import networks
 from harness.starter.build.clips import SAMPLE_RATE_HZ, clips, corpus_of, is_recorded, unseen_splits
@@ -264,7 +265,7 @@ def _card(recipe: Recipe, report: dict[str, Any], n_train: int) -> str:
     material = _RECORDED if is_recorded(task) else _SYNTHETIC
     unseen = "".join(
         f"- Accuracy where it has never met the {split.removeprefix('unseen-')}:"
-        f" {report[split]['accuracy']:.3f} on {report[split]['n']} whole clips.\n"
+        f" {report[split]['accuracy']:.3f} on {plural(report[split]['n'], 'whole clip')}.\n"
         for split in unseen_splits(task)
     )
     learnt = f"{n_train} {material.clips} of the split `train`, each whole and in {PARTS} parts"

@@ -96,7 +96,13 @@ def test_bands_are_those_of_the_spectrum_and_the_same_signals() -> None:
     )
     energy = spectra.bin_energy(X, len(x))
     np.testing.assert_allclose(atoms.domain.products(X, X), energy, rtol=1e-12)
-    np.testing.assert_allclose(atoms.pool(energy), spectra.pool(bands, energy), rtol=1e-12)
+    np.testing.assert_allclose(atoms.pool(energy), np.add.reduceat(energy, bands.edges[:-1]), rtol=1e-12)
+
+
+def test_energies_of_atoms_are_sums_over_their_coefficients() -> None:
+    atoms = Atoms(Frequency(10, RATE_HZ), np.array([0, 1]), np.array([0, 1, 4, 6]))
+    assert atoms.pool(np.arange(6.0)).tolist() == [0.0, 6.0, 9.0]
+    assert atoms.spread(np.array([5, 6, 7])).tolist() == [5, 6, 6, 6, 7, 7]
 
 
 @pytest.mark.parametrize("scale", SCALES)
