@@ -14,8 +14,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # a time as there are cores; each prints lines instead of a bar, so that they do not mix.
 demo: SHELL := bash
 demo: $(VENV)/.installed
-	@export OMP_NUM_THREADS=1; $(BIN)/python -m harness.starter --where candidates | \
-	  xargs -n 1 -P $$(getconf _NPROCESSORS_ONLN) \
+	@set -euo pipefail; export OMP_NUM_THREADS=1; \
+	  models=$$($(BIN)/python -m harness.starter --where candidates); \
+	  tr '\n' '\0' <<< "$$models" | xargs -0 -n 1 -P $$(getconf _NPROCESSORS_ONLN) \
 	  bash -c 'set -o pipefail; $(BIN)/goodenough evaluate "$$0" --out results 2>&1 | cat'
 	@$(BIN)/goodenough leaderboard build --submissions results --out site
 
