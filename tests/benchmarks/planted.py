@@ -1,6 +1,6 @@
 """Evidence that was planted, and what each search finds of it, in every domain.
 
-    python -m tests.benchmarks.planted            (from the root of the repository; about 3 minutes)
+    python -m tests.benchmarks.planted            (from the root of the repository; about 5 minutes)
 
 Prints a Markdown table. A classifier looks at one, two or three atoms of a clip of noise and at nothing else;
 precision is the share of the kept atoms that it looks at, recall the share of those it needs that are kept.
